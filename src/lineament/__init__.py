@@ -1,0 +1,3 @@
+"""lineament."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,32 @@
+"""What every detector can be asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lineament.errors import OptionError
+
+
+@dataclass(frozen=True, slots=True)
+class DetectOptions:
+    """Options of ``Detector.detect``.
+
+    Attributes:
+        min_face_px: faces whose longer side is shorter than this many pixels of the photograph are
+            not looked for, and not returned. Greater values are faster.
+        score_threshold: least score, 0 to 1; None takes the detector's own default.
+        max_faces: return at most so many, the best; None returns all.
+    """
+
+    min_face_px: float = 16.0
+    score_threshold: float | None = None
+    max_faces: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse values that make no sense."""
+        if not 4 <= self.min_face_px <= 100_000:
+            raise OptionError(f"min_face_px: expected 4 or more pixels, got {self.min_face_px}")
+        if self.score_threshold is not None and not 0 <= self.score_threshold <= 1:
+            raise OptionError(f"score_threshold: expected 0 to 1, got {self.score_threshold}")
+        if self.max_faces is not None and self.max_faces < 1:
+            raise OptionError(f"max_faces: expected 1 or more, got {self.max_faces}")

@@ -1,0 +1,159 @@
+"""YuNet over as many scales of the photograph as it takes.
+
+Wu, Peng, Yu, "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research 2023.
+The network looks at cells of 8, 16 and 32 pixels and finds faces of about 10 to 300 pixels of what
+it is given, so the scales are chosen by what there is to find (``benchmarks/detect.py`` measures):
+
+1. the photograph as it is, or as much smaller as ``min_face_px`` allows;
+2. enlarged, when the first look shows small faces, or nothing at all;
+3. reduced, when the first look shows a very large face, or nothing that is certain: faces that fill
+   the frame.
+
+Inputs past ``TILE_PX`` go through in overlapping tiles, so memory stays bounded.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from lineament.detect.boxes import intersection_over_union, nms
+from lineament.detect.options import DetectOptions
+from lineament.runtime import Model
+from lineament.types import Face, FloatArray, Image
+
+DEFAULT_SCORE = 0.6
+"""Least score; the publisher's demonstration takes 0.6 too (OpenCV Zoo)."""
+
+STRIDES = (8, 16, 32)
+
+LEAST_NET_PX = 15.0
+"""A face of this many pixels of the network's input is found with certainty enough: on the WIDER
+sample enlarging past that point loses more precision than it gains in recall."""
+
+MOST_ENLARGED = 1.5
+"""Greater enlargement lost average precision on the WIDER sample, on every level."""
+
+SMALL_NET_PX = 32.0
+LARGE_NET_PX = 200.0
+"""Faces below or above this many pixels of the first look call for another scale."""
+
+CERTAIN = 0.8
+HINT_SCORE = 0.25
+"""A candidate of this score, though not reported, calls for a closer look."""
+
+REDUCED_SIDE_PX = 160
+"""The longer side of the reduced photograph: faces that fill it are well inside the range."""
+
+TILE_PX = 1920
+TILE_OVERLAP_PX = 192
+
+SUPPRESSION = 0.45
+VOTE = 0.6
+"""Boxes that overlap this much are averaged, weighted by their scores: on the WIDER sample it adds
+0.3 to 0.5 points of average precision to plain suppression."""
+
+
+class YuNet:
+    """Fast, with good boxes and rough landmarks."""
+
+    def __init__(self, model: Model) -> None:
+        """``model``: the weights ``yunet``."""
+        self._model = model
+
+    def detect(self, image: Image, options: DetectOptions) -> list[Face]:
+        """Return the faces, the most certain first; an empty list when there are none."""
+        least = DEFAULT_SCORE if options.score_threshold is None else options.score_threshold
+        floor = min(least, HINT_SCORE)
+        longer = max(image.shape[:2])
+        finest = min(MOST_ENLARGED, LEAST_NET_PX / options.min_face_px)
+        first = min(1.0, finest)
+        found = [self._look(image, first, floor)]
+        sizes = _longer_sides(found[0]) * first
+        certain = found[0][:, 0] >= CERTAIN
+        if finest > first and (len(sizes) == 0 or (sizes < SMALL_NET_PX).any()):
+            found.append(self._look(image, finest, floor))
+        if longer * first > 2 * REDUCED_SIDE_PX and (
+            not certain.any() or (sizes > LARGE_NET_PX).any()
+        ):
+            found.append(self._look(image, REDUCED_SIDE_PX / longer, floor))
+        rows = _merge(np.concatenate(found))
+        rows = rows[(rows[:, 0] >= least) & (_longer_sides(rows) >= options.min_face_px)]
+        return [
+            Face(row[1:5], min(float(row[0]), 1.0), row[5:].reshape(5, 2))
+            for row in rows[: options.max_faces]
+        ]
+
+    def _look(self, image: Image, scale: float, least: float) -> FloatArray:
+        """One scale: (N, 15) score, box (4), landmarks (10), in pixels of the photograph."""
+        height, width = image.shape[:2]
+        size_wh = max(1, round(width * scale)), max(1, round(height * scale))
+        if size_wh != (width, height):
+            method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+            image = cv2.resize(image, size_wh, interpolation=method)  # type: ignore[assignment]
+        parts = []
+        for top in _tile_starts(size_wh[1]):
+            for left in _tile_starts(size_wh[0]):
+                tile = image[top : top + TILE_PX, left : left + TILE_PX]
+                rows = self._run(tile, least)
+                rows[:, 1:] += np.tile(np.array([left, top], np.float32), 7)
+                parts.append(rows)
+        rows = np.concatenate(parts)
+        # Pixel centres are whole numbers on both sides, hence the halves.
+        ratio = np.array([width / size_wh[0], height / size_wh[1]], np.float32)
+        rows[:, 1:] = (rows[:, 1:] + 0.5) * np.tile(ratio, 7) - 0.5
+        return rows
+
+    def _run(self, image: Image, least: float) -> FloatArray:
+        height, width = image.shape[:2]
+        # Multiples of 32 for the network; few different sizes, since each new one costs a set-up.
+        wide, high = (-(-n // 32) * 32 for n in (width, height))
+        batch = np.zeros((1, 3, high, wide), np.float32)
+        batch[0, :, :height, :width] = image.transpose(2, 0, 1)
+        cells = self._model(batch)[0][0]  # (cells, 16)
+        scores = np.sqrt(np.clip(cells[:, 0], 0, 1) * np.clip(cells[:, 1], 0, 1))
+        likely = np.flatnonzero(scores >= least)
+        cells, scores = cells[likely], scores[likely]
+        corner, stride = _grid(likely, high, wide)
+        centre = (cells[:, 2:4] + corner) * stride
+        half = np.exp(np.minimum(cells[:, 4:6], 10)) * stride / 2
+        points = (cells[:, 6:].reshape(-1, 5, 2) + corner[:, None]) * stride[:, None]
+        rows = [scores[:, None], centre - half, centre + half, points.reshape(-1, 10)]
+        return np.concatenate(rows, axis=1, dtype=np.float32)
+
+
+def _grid(cells: np.ndarray, height: int, width: int) -> tuple[FloatArray, FloatArray]:
+    """Column and row (n, 2) and stride (n, 1) of cells given by their number in the output."""
+    corner = np.empty((len(cells), 2), np.float32)
+    stride = np.empty((len(cells), 1), np.float32)
+    first = 0
+    for step in STRIDES:
+        columns, count = width // step, (width // step) * (height // step)
+        here = (cells >= first) & (cells < first + count)
+        row, column = np.divmod(cells[here] - first, columns)
+        corner[here] = np.stack([column, row], axis=1)
+        stride[here] = step
+        first += count
+    return corner, stride
+
+
+def _tile_starts(length: int) -> list[int]:
+    """Where tiles of ``TILE_PX`` with overlap begin, so that they cover ``length`` pixels."""
+    if length <= TILE_PX:
+        return [0]
+    count = -(-(length - TILE_OVERLAP_PX) // (TILE_PX - TILE_OVERLAP_PX))
+    return [round(i * (length - TILE_PX) / (count - 1)) for i in range(count)]
+
+
+def _longer_sides(rows: FloatArray) -> FloatArray:
+    longer: FloatArray = (rows[:, 3:5] - rows[:, 1:3]).max(axis=1, initial=0)
+    return longer
+
+
+def _merge(rows: FloatArray) -> FloatArray:
+    """Suppression with box voting: the best of each cluster, its box the weighted mean."""
+    keep = nms(rows[:, 1:5], rows[:, 0], SUPPRESSION)
+    best = rows[keep].copy()
+    weights = (intersection_over_union(best[:, 1:5], rows[:, 1:5]) >= VOTE) * rows[:, 0]
+    best[:, 1:5] = weights @ rows[:, 1:5] / weights.sum(axis=1, keepdims=True)
+    return best

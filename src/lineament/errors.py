@@ -1,0 +1,93 @@
+"""Every error that lineament raises on purpose.
+
+    LineamentError
+    ├── ImageError                    a photograph could not be read
+    │   ├── ImageNotFoundError        no such file, or the address answers "not found"
+    │   ├── ImageFormatError          it is not an image, or it is broken or cut short
+    │   └── ImageTooLargeError        more bytes or pixels than the limits allow
+    ├── NoFaceError                   nothing was found where a face is needed
+    ├── WeightsError                  a weights file or its description is unusable
+    │   ├── UnknownWeightsError       no entry of that name
+    │   ├── WeightsHashError          the file's bytes are not the ones that were promised
+    │   ├── WeightsDownloadError      the weights could not be fetched
+    │   └── LicenceError              the licence policy refuses these weights
+    ├── ContractError                 embeddings of two different contracts were mixed
+    ├── MissingExtraError             an optional dependency is not installed
+    ├── DataError                     a data set is not laid out as its protocol says
+    └── OptionError                   an option has a value that makes no sense
+
+A message says what was expected, what came, and what to do about it. ``str(error)`` is meant to be
+shown to a person as it is; the command line prints exactly that and exits with 2.
+"""
+
+from __future__ import annotations
+
+
+class LineamentError(Exception):
+    """Base of all errors raised on purpose; catch this one to catch them all."""
+
+
+class ImageError(LineamentError, ValueError):
+    """A photograph could not be read."""
+
+
+class ImageNotFoundError(ImageError):
+    """The photograph does not exist."""
+
+
+class ImageFormatError(ImageError):
+    """The bytes are not an image that can be decoded, or they end too early."""
+
+
+class ImageTooLargeError(ImageError):
+    """The image has more bytes or pixels than the limits allow."""
+
+
+class NoFaceError(LineamentError, ValueError):
+    """A step that needs a face was given a photograph in which none was found."""
+
+
+class WeightsError(LineamentError):
+    """A weights file or its description is unusable."""
+
+
+class UnknownWeightsError(WeightsError, KeyError):
+    """No weights entry has that name."""
+
+    def __str__(self) -> str:  # KeyError would show the repr of the message
+        return str(self.args[0]) if self.args else ""
+
+
+class WeightsHashError(WeightsError):
+    """The bytes of a weights file do not have the promised SHA-256."""
+
+
+class WeightsDownloadError(WeightsError):
+    """The weights could not be fetched from their URL."""
+
+
+class LicenceError(WeightsError):
+    """The licence policy in force refuses these weights."""
+
+
+class ContractError(LineamentError, ValueError):
+    """Embeddings that were made in different ways were about to be compared."""
+
+
+class MissingExtraError(LineamentError, ImportError):
+    """An optional dependency is missing; the message names the pip command."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        """``what``: the feature in words; ``extra``: the extra that brings it."""
+        super().__init__(
+            f'{what} needs packages that are not installed: run  pip install "lineament[{extra}]"'
+        )
+        self.extra = extra
+
+
+class DataError(LineamentError, ValueError):
+    """A folder or a protocol file is not laid out as its protocol says."""
+
+
+class OptionError(LineamentError, ValueError):
+    """An option has a value that makes no sense."""

@@ -1,0 +1,565 @@
+"""Rates, curves and thresholds of verification, in NumPy alone.
+
+Conventions, stated once:
+
+- a score is a similarity: higher is more alike, and a pair is called the same when
+  ``score >= threshold``;
+- genuine pairs show one person, impostor pairs two (ISO/IEC 19795-1);
+- FMR, the false match rate, is the share of impostor pairs called the same;
+- FNMR, the false non-match rate, is the share of genuine pairs called different;
+- TAR, the true accept rate, is 1 - FNMR. All are shares from 0 to 1, never per cent;
+- a threshold is returned as a float that the scores' own precision (float32 or float64) can hold
+  exactly, so that comparing scores with it gives the promised rate, whichever way NumPy casts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from statistics import NormalDist
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from lineament.errors import OptionError
+
+Array = npt.NDArray[Any]
+Float64Array = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.int64]
+Progress = Callable[[int, int], None]
+"""Called with (pairs done, all pairs)."""
+
+HISTOGRAM_BINS = 1 << 16
+"""Bins over [-1, 1]: each 3.1e-5 wide, and the table (512 KiB) still fits a processor's cache."""
+
+EXACT_UP_TO_FMR = 2e-3
+"""The share of the highest impostor scores that ``all_pairs`` keeps one by one by default."""
+
+NO_FACE_SCORE = -1.0
+"""The similarity of a pair in which a face is missing: the least that a cosine can be."""
+
+UNIT_NORM_TOLERANCE = 1e-3
+"""float32 unit vectors are within 1e-6; this catches vectors that nobody has scaled."""
+
+
+class Roc(NamedTuple):
+    """A receiver operating characteristic; see ``roc``."""
+
+    fmr: Float64Array
+    tar: Float64Array
+    thresholds: Float64Array
+
+
+def roc(scores: npt.ArrayLike, same: npt.ArrayLike) -> Roc:
+    """Return FMR and TAR at each threshold that makes a difference.
+
+    Args:
+        scores: (M,) similarities.
+        same: (M,) bool, True for the genuine pairs.
+
+    Returns:
+        Three float64 arrays of one length, the number of distinct scores + 1. Thresholds fall; the
+        first is infinity (nothing matches: FMR = TAR = 0), then every distinct score once, so that
+        tied scores always move together; the last point is FMR = TAR = 1.
+
+    Raises:
+        OptionError: for other shapes, scores that are not finite, or pairs of one kind only.
+    """
+    values, truth = _labelled(scores, same)
+    order = np.argsort(-values, kind="stable")
+    values, truth = values[order], truth[order]
+    last_of_tie = np.append(np.flatnonzero(values[1:] != values[:-1]), len(values) - 1)
+    matches = np.cumsum(truth)[last_of_tie]
+    false_matches = last_of_tie + 1 - matches
+    return Roc(
+        np.append(0.0, false_matches / false_matches[-1]),
+        np.append(0.0, matches / matches[-1]),
+        np.append(np.inf, values[last_of_tie].astype(np.float64)),
+    )
+
+
+def auc(scores: npt.ArrayLike, same: npt.ArrayLike) -> float:
+    """Return the area under the ROC curve, 0 to 1, by the trapezoidal rule.
+
+    It is the probability that a genuine pair scores higher than an impostor pair, ties counting
+    one half (Hanley & McNeil 1982). Raises as ``roc`` does.
+    """
+    curve = roc(scores, same)
+    return float(np.sum(np.diff(curve.fmr) * (curve.tar[1:] + curve.tar[:-1])) / 2)
+
+
+def eer(scores: npt.ArrayLike, same: npt.ArrayLike) -> float:
+    """Return the equal error rate, 0 to 1: where FMR = FNMR on the ROC curve.
+
+    Between the two thresholds that enclose the crossing, the curve is taken as the straight line
+    through their points, as ``auc`` takes it. Raises as ``roc`` does.
+    """
+    fmr, tar, _ = roc(scores, same)
+    gap = fmr + tar - 1  # FMR - FNMR: rises from -1 to 1
+    right = int(np.argmax(gap >= 0))  # at least 1, since the curve starts with -1
+    share = -gap[right - 1] / (gap[right] - gap[right - 1])
+    return float(fmr[right - 1] + share * (fmr[right] - fmr[right - 1]))
+
+
+def threshold_at_fmr(impostor: npt.ArrayLike, fmr: float) -> float:
+    """Return the lowest threshold at which the impostor scores' FMR is no more than ``fmr``.
+
+    It is the first number of the scores' precision above the highest impostor score that may not
+    match; hence never optimistic. A rate below one in the number of impostor pairs cannot be
+    measured: the threshold then lies just above the highest impostor score (FMR 0).
+
+    Args:
+        impostor: (M,) similarities of impostor pairs.
+        fmr: the rate wanted, 0 <= fmr < 1.
+
+    Raises:
+        OptionError: for no or not finite scores, or another rate.
+    """
+    values = _scores(impostor, "impostor scores")
+    allowed = _allowed(fmr, len(values))
+    place = len(values) - 1 - allowed  # in ascending order: the first that must not match
+    return _above(np.partition(values, place)[place])
+
+
+def tar_at_fmr(
+    genuine: npt.ArrayLike, impostor: npt.ArrayLike, fmrs: Iterable[float]
+) -> Float64Array:
+    """Return TAR, 0 to 1, at ``threshold_at_fmr`` of each wanted false match rate.
+
+    Args:
+        genuine: (G,) similarities of genuine pairs.
+        impostor: (M,) similarities of impostor pairs.
+        fmrs: the rates wanted, each 0 <= fmr < 1.
+
+    Returns:
+        (len(fmrs),) float64.
+
+    Raises:
+        OptionError: as ``threshold_at_fmr``.
+    """
+    values = _scores(genuine, "genuine scores")
+    others = _scores(impostor, "impostor scores")
+    kind = np.promote_types(values.dtype, others.dtype)
+    values, others = values.astype(kind), others.astype(kind)
+    return np.array([(values >= threshold_at_fmr(others, f)).mean() for f in fmrs], np.float64)
+
+
+def accuracy(scores: npt.ArrayLike, same: npt.ArrayLike, threshold: float) -> float:
+    """Return the share, 0 to 1, of pairs that ``score >= threshold`` calls rightly.
+
+    ``scores``: (M,); ``same``: (M,) bool. Pairs of one kind only are fine here.
+
+    Raises:
+        OptionError: for other shapes, no pairs, or numbers that are not finite.
+    """
+    values, truth = _paired(scores, same)
+    if math.isnan(threshold):
+        raise OptionError("threshold: expected a number, got nan")
+    return float(((values.astype(np.float64) >= threshold) == truth).mean())
+
+
+def best_threshold(scores: npt.ArrayLike, same: npt.ArrayLike) -> float:
+    """Return the threshold of the highest accuracy.
+
+    Candidates are the midpoints between neighbouring distinct scores, the lowest score (all pairs
+    are the same) and the first number above the highest (none are). Of several candidates that are
+    equally accurate the highest is taken: the fewest false matches.
+
+    Raises:
+        OptionError: as ``accuracy``.
+    """
+    values, truth = _paired(scores, same)
+    order = np.argsort(values, kind="stable")
+    values, truth = values[order], truth[order]
+    # cut c: the c lowest pairs are called different, the others the same
+    right = np.sum(truth) + np.append(0, np.cumsum(1 - 2 * truth.astype(np.int64)))
+    distinct = np.append(np.flatnonzero(values[1:] != values[:-1]) + 1, len(values))
+    cuts = np.append(0, distinct)
+    best = int(cuts[len(cuts) - 1 - np.argmax(right[cuts][::-1])])
+    if best == 0:
+        return float(values[0])
+    if best == len(values):
+        return _above(values[-1])
+    below, above = values[best - 1], values[best]
+    middle = below / 2 + above / 2  # halves first: the sum of two large scores may overflow
+    # Between two neighbouring floats the middle is rounded to one of them.
+    return float(middle if below < middle <= above else above)
+
+
+@dataclass(frozen=True, eq=False)
+class KFoldAccuracy:
+    """Accuracy by LFW's protocol; all accuracies are shares from 0 to 1.
+
+    Attributes:
+        mean: of the folds' accuracies.
+        standard_error: of that mean: the folds' standard deviation (with K - 1) over sqrt(K).
+        accuracies: (K,) float64, one a fold.
+        thresholds: (K,) float64: what each fold was judged with.
+    """
+
+    mean: float
+    standard_error: float
+    accuracies: Float64Array
+    thresholds: Float64Array
+
+
+def kfold_accuracy(scores: npt.ArrayLike, same: npt.ArrayLike) -> KFoldAccuracy:
+    """Judge each fold with the ``best_threshold`` of the others together.
+
+    Huang et al., "Labeled Faces in the Wild", University of Massachusetts technical report 07-49,
+    2007, section III-A (View 2).
+
+    Args:
+        scores: (K, M) similarities, K >= 2 folds of M pairs.
+        same: (K, M) bool.
+
+    Raises:
+        OptionError: for other shapes, or numbers that are not finite.
+    """
+    shape = np.shape(scores)
+    if len(shape) != 2 or shape[0] < 2 or shape != np.shape(same):
+        raise OptionError(
+            "expected scores and same of one shape (K, M) with K >= 2 folds, "
+            f"got {shape} and {np.shape(same)}"
+        )
+    values, truth = _paired(np.ravel(scores), np.ravel(same))
+    values, truth = values.reshape(shape), truth.reshape(shape)
+    rest = [np.arange(shape[0]) != k for k in range(shape[0])]
+    thresholds = [best_threshold(values[r].ravel(), truth[r].ravel()) for r in rest]
+    shares = np.array(
+        [accuracy(v, t, at) for v, t, at in zip(values, truth, thresholds, strict=True)]
+    )
+    return KFoldAccuracy(
+        mean=float(shares.mean()),
+        standard_error=float(shares.std(ddof=1) / math.sqrt(len(shares))),
+        accuracies=shares,
+        thresholds=np.array(thresholds),
+    )
+
+
+def interval_of_rate(errors: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the Wilson score interval of a rate of which ``errors`` of ``trials`` were seen.
+
+    Wilson, "Probable inference, the law of succession, and statistical inference", JASA 1927. It
+    presumes independent trials; pairs that share photographs are not, and the truth is then less
+    certain than the interval says.
+
+    Returns:
+        (low, high), shares from 0 to 1.
+
+    Raises:
+        OptionError: unless 0 <= errors <= trials, trials >= 1 and 0 < confidence < 1.
+    """
+    if not (0 <= errors <= trials and trials >= 1):
+        raise OptionError(
+            f"expected 0 <= errors <= trials and trials >= 1, got {errors} errors in {trials}"
+        )
+    if not 0 < confidence < 1:
+        raise OptionError(f"confidence: expected a share between 0 and 1, got {confidence}")
+    z2 = NormalDist().inv_cdf((1 + confidence) / 2) ** 2
+    rate = errors / trials
+    middle = (rate + z2 / (2 * trials)) / (1 + z2 / trials)
+    half = math.sqrt(z2 * (rate * (1 - rate) / trials + z2 / (4 * trials**2))) / (1 + z2 / trials)
+    # Exact at the ends, where rounding would leave 1e-18 or 0.999...
+    low = 0.0 if errors == 0 else middle - half
+    high = 1.0 if errors == trials else middle + half
+    return low, high
+
+
+@dataclass(frozen=True, eq=False)
+class PairCounts:
+    """The scores of all pairs, boiled down so that every rate can still be told.
+
+    Genuine scores and the highest impostor scores are all kept, so a rate that depends on them
+    alone is exact. The other impostor scores are counted in a histogram; a threshold or a rate that
+    needs it errs by less than one bin (2 / bins in similarity, 3.1e-5 by default) and always to the
+    pessimistic side: a higher threshold, a higher FMR, a lower TAR.
+
+    Attributes:
+        genuine: (G,) float32, ascending: the similarities of all genuine pairs.
+        impostor_tail: (T,) float32, descending: the T highest similarities of impostor pairs.
+        n_impostor: how many impostor pairs there are.
+        impostor_histogram: (bins,) int64 over [-1, 1], all impostor pairs, the tail's included.
+            Bin b counts scores from -1 + 2 b / bins up to, not including, the next bin's start;
+            scores beyond the ends by rounding count in the outermost bins.
+        n_without_face: pairs of either kind with a face missing; their score is -1, and counted.
+    """
+
+    genuine: npt.NDArray[np.float32]
+    impostor_tail: npt.NDArray[np.float32]
+    n_impostor: int
+    impostor_histogram: IntArray
+    n_without_face: int = 0
+
+    @property
+    def n_genuine(self) -> int:
+        """How many genuine pairs there are."""
+        return len(self.genuine)
+
+    @property
+    def exact_up_to_fmr(self) -> float:
+        """Thresholds and TARs are exact at false match rates below this one."""
+        return 1.0 if self._complete else len(self.impostor_tail) / self.n_impostor
+
+    @property
+    def _complete(self) -> bool:
+        return len(self.impostor_tail) == self.n_impostor
+
+    def threshold_at_fmr(self, fmr: float) -> float:
+        """Return the lowest threshold with an FMR of at most ``fmr``, 0 <= fmr < 1.
+
+        Exact below ``exact_up_to_fmr``; above, up to one bin of the histogram too high.
+
+        Raises:
+            OptionError: for another rate, or when there are no impostor pairs.
+        """
+        if self.n_impostor == 0:
+            raise OptionError("a false match rate needs at least two people, got one")
+        allowed = _allowed(fmr, self.n_impostor)
+        if allowed < len(self.impostor_tail):
+            return _above(self.impostor_tail[allowed])
+        bins = len(self.impostor_histogram)
+        matching = np.cumsum(self.impostor_histogram[::-1])[::-1]  # pairs in bin b or above
+        first = int(np.argmax(np.append(matching, 0) <= allowed))
+        # A tail that ends inside this bin knows better than the bin's start does.
+        edge = np.float32(-1 + 2 * first / bins)
+        return min(float(edge), _above(self.impostor_tail[-1]))
+
+    def tar_at_fmr(self, fmr: float) -> float:
+        """Return TAR, 0 to 1, at ``threshold_at_fmr(fmr)``; raises as it does."""
+        return 1 - self.fnmr_at(self.threshold_at_fmr(fmr))
+
+    def fnmr_at(self, threshold: float) -> float:
+        """Return the share of genuine pairs below ``threshold``; always exact.
+
+        Raises:
+            OptionError: when there are no genuine pairs.
+        """
+        if self.n_genuine == 0:
+            raise OptionError(
+                "a true accept rate needs two photographs of one person, got one photograph each"
+            )
+        # As float64: searchsorted would cast the threshold to float32 and round it.
+        below = np.searchsorted(self.genuine, np.float64(threshold), side="left")
+        return float(below / self.n_genuine)
+
+    def fmr_at(self, threshold: float) -> float:
+        """Return the share of impostor pairs at or above ``threshold``.
+
+        Exact when the threshold lies above the lowest score of the tail; below, an upper bound
+        that counts the whole bin in which the threshold falls.
+
+        Raises:
+            OptionError: when there are no impostor pairs.
+        """
+        if self.n_impostor == 0:
+            raise OptionError("a false match rate needs at least two people, got one")
+        if self._complete or threshold > self.impostor_tail[-1]:
+            return float((self.impostor_tail >= np.float64(threshold)).sum() / self.n_impostor)
+        first = _bins(np.array([threshold], np.float32), len(self.impostor_histogram))[0]
+        return float(self.impostor_histogram[first:].sum() / self.n_impostor)
+
+
+def all_pairs(
+    embeddings: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    *,
+    found: npt.ArrayLike | None = None,
+    block: int = 512,
+    exact_up_to_fmr: float = EXACT_UP_TO_FMR,
+    progress: Progress | None = None,
+) -> PairCounts:
+    """Compare every embedding with every other one, each pair once.
+
+    Memory is some ``block * N`` floats, the genuine scores and a few times
+    ``exact_up_to_fmr`` of the impostor scores, never the N * N matrix.
+
+    Args:
+        embeddings: (N, D) float32 unit vectors; the similarity is their cosine, the dot product.
+            Rows without a face may hold anything.
+        labels: (N,) who is who: integers, or strings.
+        found: (N,) bool, False where no face was found; the pairs of such a row score -1 and are
+            counted as all others. None: all were found.
+        block: rows that are compared at a time.
+        exact_up_to_fmr: the share of the highest impostor scores to keep one by one.
+        progress: called with (pairs done, all pairs) after each block.
+
+    Raises:
+        OptionError: for other shapes, fewer than two rows, vectors that are not finite or not of
+            length 1, or options out of range.
+    """
+    vectors = np.asarray(embeddings, dtype=np.float32)
+    people = np.asarray(labels)
+    if vectors.ndim != 2 or len(vectors) < 2 or people.shape != vectors.shape[:1]:
+        raise OptionError(
+            "expected embeddings (N, D) and labels (N,) with N >= 2, "
+            f"got {vectors.shape} and {people.shape}"
+        )
+    if block < 1:
+        raise OptionError(f"block: expected at least 1 row, got {block}")
+    if not 0 < exact_up_to_fmr <= 1:
+        raise OptionError(f"exact_up_to_fmr: expected 0 < rate <= 1, got {exact_up_to_fmr}")
+    # Sorted by person, the genuine pairs lie near the diagonal and everything else is impostors:
+    # no comparison of labels for each of N * N pairs.
+    codes = np.unique(people, return_inverse=True)[1].reshape(-1)
+    order = np.argsort(codes, kind="stable")
+    codes = codes[order]
+    missing = _missing(found, len(vectors))
+    vectors = _unit_rows(vectors, missing)[order]
+    missing = missing[order]
+    sizes = np.bincount(codes)
+    ends = np.cumsum(sizes)[codes]  # one past the last row of the same person
+
+    n = len(vectors)
+    n_pairs = n * (n - 1) // 2
+    n_genuine = int((sizes * (sizes - 1) // 2).sum())
+    n_seen = n - int(missing.sum())
+    tail = _Tail(min(n_pairs - n_genuine, math.ceil((n_pairs - n_genuine) * exact_up_to_fmr) + 1))
+    histogram = np.zeros(HISTOGRAM_BINS, np.int64)
+    genuine: list[npt.NDArray[np.float32]] = []
+    for start in range(0, n, block):
+        stop = min(start + block, n)
+        edge = int(ends[stop - 1])
+        scores = vectors[start:stop] @ vectors[start:].T  # (B, D) @ (D, N - start)
+        scores[missing[start:stop]] = NO_FACE_SCORE
+        scores[:, missing[start:]] = NO_FACE_SCORE
+        # Near the diagonal: each pair once, genuine and impostor told apart.
+        strip = scores[:, : edge - start]
+        later = np.arange(start, edge) > np.arange(start, stop)[:, None]
+        mine = codes[start:edge] == codes[start:stop, None]
+        genuine.append(strip[later & mine])
+        for impostors in (strip[later & ~mine], scores[:, edge - start :]):
+            tail.add(impostors)
+            histogram += np.bincount(
+                _bins(impostors, HISTOGRAM_BINS).reshape(-1), minlength=HISTOGRAM_BINS
+            )
+        if progress is not None:
+            left = n - stop
+            progress(n_pairs - left * (left - 1) // 2, n_pairs)
+    return PairCounts(
+        genuine=np.sort(np.concatenate(genuine)),
+        impostor_tail=tail.descending(),
+        n_impostor=n_pairs - n_genuine,
+        impostor_histogram=histogram,
+        n_without_face=n_pairs - n_seen * (n_seen - 1) // 2,
+    )
+
+
+@dataclass
+class _Tail:
+    """The ``keep`` highest of all scores that pass by."""
+
+    keep: int
+    _cut: float = -math.inf
+    _held: int = 0
+    _parts: list[npt.NDArray[np.float32]] = field(default_factory=list)
+
+    def add(self, scores: npt.NDArray[np.float32]) -> None:
+        above = scores[scores > self._cut]  # those equal to the cut: enough of them are held
+        if above.size:
+            self._parts.append(above)
+            self._held += above.size
+        if self._held > 2 * self.keep:
+            self._shrink()
+
+    def _shrink(self) -> None:
+        held = np.concatenate(self._parts) if self._parts else np.zeros(0, np.float32)
+        if self.keep and len(held) > self.keep:
+            held = np.partition(held, len(held) - self.keep)[len(held) - self.keep :]
+            self._cut = float(held.min())
+        self._parts, self._held = [held], len(held)
+
+    def descending(self) -> npt.NDArray[np.float32]:
+        self._shrink()
+        return np.sort(self._parts[0])[::-1].copy()
+
+
+def _bins(scores: npt.NDArray[np.float32], bins: int) -> npt.NDArray[np.int32]:
+    # A power of two of bins: scaling is exact in float32 except for scores within 2**-24 of -1,
+    # so a score that equals a bin's start falls into that bin.
+    places = (scores + np.float32(1)) * np.float32(bins / 2)
+    return np.clip(places, 0, bins - 1).astype(np.int32)
+
+
+def _missing(found: npt.ArrayLike | None, count: int) -> BoolArray:
+    if found is None:
+        return np.zeros(count, bool)
+    flags = np.asarray(found)
+    if flags.shape != (count,) or flags.dtype != np.bool_:
+        raise OptionError(
+            f"found: expected ({count},) bool, one for each embedding, "
+            f"got {flags.shape} {flags.dtype}"
+        )
+    return ~flags
+
+
+def _unit_rows(
+    vectors: npt.NDArray[np.float32], missing: BoolArray
+) -> npt.NDArray[np.float32]:
+    if missing.any():
+        vectors = np.where(missing[:, None], np.float32(0), vectors)
+    lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))
+    wrong = ~(np.abs(lengths - 1) <= UNIT_NORM_TOLERANCE) & ~missing  # nan is wrong too
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise OptionError(
+            f"embeddings: expected unit vectors, got length {lengths[row]:.4g} in row {row}; "
+            "divide each row by its length, or say in `found` that it has no face"
+        )
+    return vectors
+
+
+def _scores(scores: npt.ArrayLike, what: str) -> Array:
+    values = np.asarray(scores)
+    if values.dtype != np.float32:
+        try:
+            values = values.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise OptionError(f"{what}: expected numbers, got {values.dtype}") from error
+    if values.ndim != 1 or len(values) == 0:
+        raise OptionError(f"{what}: expected shape (M,) with M >= 1, got {values.shape}")
+    if not np.isfinite(values).all():
+        raise OptionError(f"{what}: expected finite numbers, got {values[~np.isfinite(values)][0]}")
+    return values
+
+
+def _paired(scores: npt.ArrayLike, same: npt.ArrayLike) -> tuple[Array, BoolArray]:
+    values = _scores(scores, "scores")
+    truth = np.asarray(same)
+    if truth.shape != values.shape:
+        raise OptionError(f"same: expected shape {values.shape} as the scores, got {truth.shape}")
+    if truth.dtype != np.bool_:
+        if not np.isin(truth, (0, 1)).all():
+            raise OptionError("same: expected True or False for each pair, got other values")
+        truth = truth.astype(np.bool_)
+    return values, truth
+
+
+def _labelled(scores: npt.ArrayLike, same: npt.ArrayLike) -> tuple[Array, BoolArray]:
+    values, truth = _paired(scores, same)
+    if truth.all() or not truth.any():
+        kind = "genuine" if truth.all() else "impostor"
+        raise OptionError(
+            f"expected genuine and impostor pairs, got {len(truth)} {kind} pairs only: "
+            "a curve needs both"
+        )
+    return values, truth
+
+
+def _allowed(fmr: float, trials: int) -> int:
+    """How many of the trials may match: the most with count / trials <= fmr."""
+    if not 0 <= fmr < 1:
+        raise OptionError(f"false match rate: expected 0 <= rate < 1, got {fmr}")
+    count = int(fmr * trials)
+    # The product may be rounded to either side of a whole number: 0.29 * 100 = 28.999...
+    if (count + 1) / trials <= fmr:
+        return count + 1
+    return count - 1 if count / trials > fmr else count
+
+
+def _above(score: Any) -> float:
+    """The next number of the same precision."""
+    return float(np.nextafter(score, np.array(np.inf, score.dtype)))
