@@ -45,6 +45,7 @@ ENTRY: dict[str, Any] = {
             "threshold": 0.25,
             "fmr": 1e-4,
             "data": "LFW View 1",
+            "flip": True,
             "n_impostor_pairs": 1100,
         }
     ],
@@ -78,7 +79,7 @@ def test_every_key_arrives(tmp_path: Path) -> None:
         source=Source("pypi:some", "1.0", "a/b.onnx"),
         paper="arXiv:0000.00000",
         measured={"lfw_view2": Measurement(99.0, "accuracy in %")},
-        thresholds=(Threshold("cosine", 0.25, 1e-4, "LFW View 1", 1100),),
+        thresholds=(Threshold("cosine", 0.25, 1e-4, True, "LFW View 1", 1100),),
         notes="none",
     )
     assert found.folder == tmp_path

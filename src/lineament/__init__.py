@@ -1,3 +1,114 @@
-"""lineament."""
+"""Face recognition that says how sure it is.
+
+    1 images      load_image: a photograph in any shape -> RGB uint8 (H, W, 3)
+    2 detect      load_detector: a photograph -> faces
+    3 align       align_faces: a photograph and its faces -> crops
+    4 embed       load_embedder: crops -> unit embeddings
+    5 compare     decide: two embeddings -> a Decision
+      pipeline    Recognizer: all of it, on one photograph or many; verify: in one line
+
+    weights       what networks there are, their licences and where they come from
+    runtime       the engines that run them
+    evaluate      metrics and the standard benchmarks
+    errors, types what is raised and what is returned
+
+>>> import lineament
+>>> decision = lineament.verify("a.jpg", "b.jpg")  # doctest: +SKIP
+>>> print(decision)  # doctest: +SKIP
+
+Importing this loads nothing: names are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from lineament.align import align_faces
+    from lineament.compare import decide, score_matrix, score_rows
+    from lineament.detect import DetectOptions, load_detector
+    from lineament.embed import load_embedder
+    from lineament.errors import LineamentError
+    from lineament.images import load_image
+    from lineament.pipeline import Recognizer
+    from lineament.runtime import Runtime
+    from lineament.types import Analysis, Contract, Decision, Embedding, Face, Threshold
+
+_HOMES = {
+    "align_faces": "align",
+    "decide": "compare",
+    "score_matrix": "compare",
+    "score_rows": "compare",
+    "DetectOptions": "detect",
+    "load_detector": "detect",
+    "load_embedder": "embed",
+    "LineamentError": "errors",
+    "load_image": "images",
+    "Recognizer": "pipeline",
+    "Runtime": "runtime",
+    "Analysis": "types",
+    "Contract": "types",
+    "Decision": "types",
+    "Embedding": "types",
+    "Face": "types",
+    "Threshold": "types",
+}
+
+__all__ = [
+    "Analysis",
+    "Contract",
+    "Decision",
+    "DetectOptions",
+    "Embedding",
+    "Face",
+    "LineamentError",
+    "Recognizer",
+    "Runtime",
+    "Threshold",
+    "align_faces",
+    "decide",
+    "load_detector",
+    "load_embedder",
+    "load_image",
+    "score_matrix",
+    "score_rows",
+    "verify",
+]
+
+_default: Any = None
+
+
+def verify(a: Any, b: Any, **options: Any) -> Decision:
+    """Are two photographs of the same person? With the default recognizer, kept for the next call.
+
+    Args:
+        a, b: whatever ``lineament.images.load_image`` reads.
+        options: as ``Recognizer.verify`` takes them.
+
+    Returns:
+        A ``Decision``; ``print`` it to see it in words.
+
+    Raises:
+        LineamentError: a photograph could not be read, or has no face.
+    """
+    global _default  # noqa: PLW0603
+    if _default is None:
+        from lineament.pipeline import Recognizer
+
+        _default = Recognizer()
+    decision: Decision = _default.verify(a, b, **options)
+    return decision
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(f"lineament.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'lineament' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

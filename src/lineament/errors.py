@@ -54,7 +54,8 @@ class WeightsError(LineamentError):
 class UnknownWeightsError(WeightsError, KeyError):
     """No weights entry has that name."""
 
-    def __str__(self) -> str:  # KeyError would show the repr of the message
+    def __str__(self) -> str:
+        """The message itself: KeyError would show its repr."""
         return str(self.args[0]) if self.args else ""
 
 

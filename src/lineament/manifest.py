@@ -222,7 +222,7 @@ def _thresholds(parent: Table) -> list[Threshold]:
         return []
     found = []
     for i, value in enumerate(parent.items("thresholds")):
-        keys = ("metric", "threshold", "fmr", "data", "n_impostor_pairs")
+        keys = ("metric", "threshold", "fmr", "flip", "data", "n_impostor_pairs")
         table = Table(f"{parent.where}: thresholds[{i}]", value, keys)
         fmr = table.number("fmr")
         if not 0 <= fmr <= 1:
@@ -232,6 +232,7 @@ def _thresholds(parent: Table) -> list[Threshold]:
                 metric=table.text("metric"),
                 threshold=table.number("threshold"),
                 fmr=fmr,
+                flip=table.truth("flip"),
                 data=table.text("data"),
                 n_impostor_pairs=table.whole("n_impostor_pairs", 1, 1 << 50),
             )
@@ -310,6 +311,13 @@ class Table:
         if not isfinite(number):
             raise self.wrong(key, "a finite number")
         return number
+
+    def truth(self, key: str) -> bool:
+        """True or false."""
+        value = self.get(key)
+        if not isinstance(value, bool):
+            raise self.wrong(key, "true or false")
+        return value
 
     def items(self, key: str) -> Sequence[Any]:
         """A list."""

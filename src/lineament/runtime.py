@@ -168,6 +168,8 @@ def _openvino_model(graph: bytes, runtime: Runtime) -> Model:
         # single photograph is answered fastest.
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": "f32",
+        # Pinned to cores, its threads get in the way of those that read and align photographs.
+        "ENABLE_CPU_PINNING": False,
     }
     if runtime.threads is not None:
         options["INFERENCE_NUM_THREADS"] = runtime.threads

@@ -12,11 +12,13 @@ Conventions that hold everywhere:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from lineament.errors import ContractError, LineamentError
 
 FloatArray = npt.NDArray[np.float32]
 Image = npt.NDArray[np.uint8]
@@ -91,3 +93,213 @@ class Face:
             else [[round(float(x), 2), round(float(y), 2)] for x, y in self.landmarks_xy],
             "turned_deg": self.turned_deg,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """How an embedding was made. Two embeddings can be compared when their contracts are equal.
+
+    Attributes:
+        weights: name of the recognizer's weights, for people to read.
+        weights_sha256: of the weights file: what counts.
+        alignment: how the crop was made, for example "arcface-112".
+        color_order: of the crop that the network saw.
+        flip: whether the embedding is the mean over the crop and its mirror image.
+        dimension: length of the vector.
+    """
+
+    weights: str
+    weights_sha256: str
+    alignment: str
+    color_order: Literal["rgb", "bgr", "gray"]
+    flip: bool
+    dimension: int
+
+    @property
+    def id(self) -> str:
+        """Short name, for files: equal contracts have equal ids."""
+        flip = "flip" if self.flip else "plain"
+        name = f"{self.weights}-{self.weights_sha256[:12]}"
+        return f"{name}-{self.alignment}-{self.color_order}-{flip}-{self.dimension}"
+
+    def check(self, other: Contract) -> None:
+        """Raise ContractError, naming what differs, unless ``other`` is the same contract."""
+        mine, theirs = asdict(self), asdict(other)
+        differing = [key for key in mine if key != "weights" and mine[key] != theirs[key]]
+        if differing:
+            what = ", ".join(f"{key} {mine[key]} and {theirs[key]}" for key in differing)
+            raise ContractError(
+                f"expected two embeddings made in the same way, got {self.weights} and "
+                f"{other.weights} with different {what}: embed both photographs again with the "
+                "same recognizer and options"
+            )
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Embedding:
+    """What a recognizer makes of one face.
+
+    Attributes:
+        vector: (D,) float32 of length 1.
+        norm: length of the network's output before it was scaled to 1. Poor photographs (small,
+            blurred, turned, covered) tend to have short ones; comparable within a contract only.
+        contract: how it was made.
+    """
+
+    vector: FloatArray
+    norm: float
+    contract: Contract
+
+    def __post_init__(self) -> None:
+        """Validate, and make the vector read-only."""
+        vector = _frozen(self.vector, (self.contract.dimension,), "vector")
+        if abs(float(np.linalg.norm(vector)) - 1) > 1e-3:
+            raise ValueError(f"vector: expected length 1, got {np.linalg.norm(vector):.4f}")
+        object.__setattr__(self, "vector", vector)
+        object.__setattr__(self, "norm", float(self.norm))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Analysis:
+    """What was found in one photograph, or why it could not be read.
+
+    Attributes:
+        source: name of the photograph, for messages and results.
+        size_wh: its size in pixels; None when it could not be read.
+        faces: the most certain first.
+        embeddings: one for each face, in the same order; () when only detection was asked for.
+        crops: (N, S, S, 3) uint8, the aligned faces, when they were asked for.
+        error: why there is nothing, or None. A photograph without faces is no error here.
+    """
+
+    source: str
+    size_wh: tuple[int, int] | None
+    faces: tuple[Face, ...] = ()
+    embeddings: tuple[Embedding, ...] = ()
+    crops: Image | None = None
+    error: LineamentError | None = None
+
+    def largest(self) -> int | None:
+        """Number of the face with the largest box: whom the photograph is of; None without one."""
+        areas = [width * height for width, height in (face.size_wh for face in self.faces)]
+        return None if not areas else int(np.argmax(areas))
+
+    def most_central(self) -> int | None:
+        """Number of the face nearest to the photograph's centre, measured in its own widths."""
+        if self.size_wh is None or not self.faces:
+            return None
+        centre = (np.array(self.size_wh, dtype=float) - 1) / 2
+        apart = [
+            float(np.linalg.norm(np.array(face.centre_xy) - centre)) / max(face.size_wh)
+            for face in self.faces
+        ]
+        return int(np.argmin(apart))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON; embeddings are left out."""
+        return {
+            "source": self.source,
+            "size_wh": None if self.size_wh is None else list(self.size_wh),
+            "faces": [face.to_dict() for face in self.faces],
+            "error": None if self.error is None else str(self.error),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """From which score on two faces count as one person, and where that comes from.
+
+    Attributes:
+        value: in the unit of ``metric``.
+        metric: name of the comparison.
+        fmr: the false match rate it is meant for, 0 to 1; None when a person set it by hand.
+        data: what it was fitted on, in words.
+        impostor_pairs: how many pairs of two people it was fitted on; None when set by hand.
+    """
+
+    value: float
+    metric: str
+    fmr: float | None
+    data: str
+    impostor_pairs: int | None
+
+    def __str__(self) -> str:
+        """In words, for people."""
+        if self.fmr is None:
+            return f"{self.value:.3f} ({self.data})"
+        pairs = "" if self.impostor_pairs is None else f", {self.impostor_pairs:,} impostor pairs"
+        return f"{self.value:.3f} (false match rate {self.fmr:g} on {self.data}{pairs})"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Decision:
+    """Whether two faces are of the same person, and what that rests on.
+
+    Attributes:
+        same: the answer.
+        score: of the two embeddings, in the unit of ``metric``.
+        metric: name of the comparison, for example "cosine".
+        similarity: cosine of the two embeddings, -1 to 1; higher is more alike.
+        threshold: what the score was held against.
+        margin: how far the score lies from the threshold, in the metric's unit; positive on the
+            side of "same", whatever the metric's direction.
+        source_a, source_b: names of the photographs.
+        face_a, face_b: the faces that were compared; None when only embeddings were given.
+        others_a, others_b: how many more faces each photograph has.
+        norm_a, norm_b: lengths of the embeddings before scaling (see ``Embedding``).
+        contract: how both embeddings were made.
+    """
+
+    same: bool
+    score: float
+    metric: str
+    similarity: float
+    threshold: Threshold
+    margin: float
+    source_a: str
+    source_b: str
+    face_a: Face | None
+    face_b: Face | None
+    others_a: int
+    others_b: int
+    norm_a: float
+    norm_b: float
+    contract: Contract
+
+    def __str__(self) -> str:
+        """The decision in words."""
+        verdict = "the same person" if self.same else "different people"
+        side = "past" if self.same else "short of"
+        lines = [
+            f"{verdict}: {self.metric} {self.score:.3f} is {abs(self.margin):.3f} {side} the "
+            f"threshold {self.threshold}"
+        ]
+        for source, others in ((self.source_a, self.others_a), (self.source_b, self.others_b)):
+            if others:
+                faces = "1 other face" if others == 1 else f"{others} other faces"
+                lines.append(f"{source} has {faces}; one was compared")
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "same": self.same,
+            "score": round(self.score, 6),
+            "metric": self.metric,
+            "similarity": round(self.similarity, 6),
+            "threshold": asdict(self.threshold),
+            "margin": round(self.margin, 6),
+            "a": _side(self.source_a, self.face_a, self.others_a, self.norm_a),
+            "b": _side(self.source_b, self.face_b, self.others_b, self.norm_b),
+            "contract": asdict(self.contract),
+            "explanation": str(self),
+        }
+
+
+def _side(source: str, face: Face | None, others: int, norm: float) -> dict[str, Any]:
+    return {
+        "source": source,
+        "face": None if face is None else face.to_dict(),
+        "other_faces": others,
+        "embedding_norm": round(norm, 4),
+    }

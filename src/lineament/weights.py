@@ -89,6 +89,7 @@ class Threshold:
         metric: the name of the comparison, for example "cosine".
         threshold: in the metric's unit.
         fmr: the false match rate that it is meant for, 0 to 1.
+        flip: whether the embeddings were averaged over the mirrored crop.
         data: the protocol and data it was fitted on.
         n_impostor_pairs: how many pairs of two persons it was fitted on.
     """
@@ -96,6 +97,7 @@ class Threshold:
     metric: str
     threshold: float
     fmr: float
+    flip: bool
     data: str
     n_impostor_pairs: int
 

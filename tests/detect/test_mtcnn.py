@@ -75,8 +75,8 @@ def test_finds_what_the_reference_finds(detector: MTCNN, astronaut: Image) -> No
     assert face.score > 0.99
     assert face.landmarks_xy is not None
     # The eyes are 43 pixels apart. The windows of the two differ, see the module's docstring;
-    # the reference's points lie half a pixel to the lower right on average.
-    np.testing.assert_allclose(face.landmarks_xy, np.array(REFERENCE_POINTS) - 0.5, atol=2)
+    # its points lie about one pixel to the lower right of ours, from its mixed counting.
+    np.testing.assert_allclose(face.landmarks_xy, np.array(REFERENCE_POINTS) - 1, atol=1.6)
     np.testing.assert_allclose(face.box_xyxy, REFERENCE_BOX, atol=4)
 
 

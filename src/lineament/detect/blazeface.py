@@ -149,7 +149,8 @@ def _decode(
         (n, 8, 2) pixels of the photograph: two corners of the box, then six keypoints; and the
         scores (n,).
     """
-    scores: FloatArray = 1 / (1 + np.exp(-np.clip(logits, -80, 80)))  # float32 ends at exp(88)
+    clipped = np.clip(logits, -80, 80)  # exp overflows float32 beyond 88
+    scores = (1 / (1 + np.exp(-clipped))).astype(np.float32)
     likely = np.nonzero(scores >= least)[0]
     scores = scores[likely]
     raw = regressors[likely].reshape(-1, 8, 2)  # centre, size, six points

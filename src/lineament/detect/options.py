@@ -18,7 +18,7 @@ class DetectOptions:
         max_faces: return at most so many, the best; None returns all.
     """
 
-    min_face_px: float = 16.0
+    min_face_px: float = 10.0
     score_threshold: float | None = None
     max_faces: int | None = None
 

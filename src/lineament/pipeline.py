@@ -1,0 +1,496 @@
+"""The pipeline, wired: read this file first.
+
+    source --load_image--> photograph --Detector.detect--> faces --align_faces--> crops
+           --Embedder.embed--> unit embeddings --decide--> Decision
+
+``Recognizer`` holds the loaded networks and runs these stages over one photograph or many. Every
+stage is a plain function or a one-method object that can be used without it; what is here is only
+the order of the calls, the batches, the threads, and what happens to a photograph that fails.
+
+Given one source, methods return one result and raise its error. Given a list, they return a list
+of the same length in the same order, and an error takes the place of the result it spoiled.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, Literal, overload
+
+import numpy as np
+
+from lineament import weights as weights_module
+from lineament.align import NATIVE_PX, AlignMethod, align_faces, alignment_name
+from lineament.compare import DEFAULT_FMR, DEFAULT_METRIC, decide, find_threshold, own_threshold
+from lineament.detect import DEFAULT_DETECTOR, DetectOptions, Detector, load_detector
+from lineament.embed import BATCH, Embedder, load_embedder
+from lineament.errors import LineamentError, NoFaceError, OptionError
+from lineament.images import DEFAULT_LIMITS, ImageLimits, ImageSource, describe_source, load_image
+from lineament.runtime import Runtime
+from lineament.types import Analysis, ColorOrder, Decision, Embedding, Image, Threshold
+from lineament.weights import LicencePolicy, Weights
+
+Choose = Literal["largest", "central"]
+"""Whom a photograph with several faces is of: the largest face, or the one nearest its centre."""
+
+DEFAULT_RECOGNIZER = "sface"
+DEFAULT_FLIP = False
+"""Averaging over the mirror image takes twice the time and gains 0.1 to 0.2 points of TAR at a FMR
+of 1e-4 on LFW View 1 (``benchmarks/ablation.py``)."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Chosen:
+    """The one face that a photograph is of, embedded; what ``Recognizer.stream_chosen`` yields.
+
+    Attributes:
+        analysis: the photograph with all its faces, none of them embedded.
+        index: number of the face in ``analysis.faces``; None when there is none.
+        embedding: of that face.
+        crop: (S, S, 3) uint8, the aligned face.
+        error: why there is no embedding: the photograph's error, or NoFaceError.
+    """
+
+    analysis: Analysis
+    index: int | None = None
+    embedding: Embedding | None = None
+    crop: Image | None = None
+    error: LineamentError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A photograph after detection, with the crops of the faces that are to be embedded."""
+
+    analysis: Analysis
+    wanted: tuple[int, ...]
+    crops: Image
+
+
+class Recognizer:
+    """Detects, aligns, embeds and verifies. Networks are loaded when they are first needed.
+
+    One object may be used from several threads.
+    """
+
+    def __init__(
+        self,
+        recognizer: str | Weights = DEFAULT_RECOGNIZER,
+        *,
+        detector: str | Detector = DEFAULT_DETECTOR,
+        options: DetectOptions | None = None,
+        alignment: AlignMethod = "five-points",
+        flip: bool = DEFAULT_FLIP,
+        turning: bool = True,
+        choose: Choose = "largest",
+        limits: ImageLimits = DEFAULT_LIMITS,
+        runtime: Runtime | None = None,
+        policy: LicencePolicy | None = None,
+    ) -> None:
+        """Choose the parts.
+
+        Args:
+            recognizer: name of a weights entry, or an entry (``lineament.weights.from_file`` makes
+                one of an ONNX file).
+            detector: one of ``lineament.detect.DETECTORS``, or your own object with that method.
+            options: least face size, least score, most faces.
+            alignment: "five-points"; the others exist for comparison.
+            flip: average embeddings over the crop and its mirror image.
+            turning: look for faces in photographs that lie on a side.
+            choose: which face a photograph with several is of.
+            limits: largest photograph that is read.
+            runtime: engine, device and threads; None asks the environment.
+            policy: which licences may be used; None asks the environment.
+
+        Raises:
+            OptionError, WeightsError: a part does not exist, or the policy refuses it.
+        """
+        if choose not in ("largest", "central"):
+            raise OptionError(f'choose: expected "largest" or "central", got {choose!r}')
+        self.weights = weights_module.get(recognizer) if isinstance(recognizer, str) else recognizer
+        self.detector_name = detector if isinstance(detector, str) else type(detector).__name__
+        self.options = DetectOptions() if options is None else options
+        self.alignment: AlignMethod = alignment
+        self.flip = flip
+        self.choose: Choose = choose
+        self.limits = limits
+        self._policy = LicencePolicy.active() if policy is None else policy
+        self._policy.check(self.weights)
+        self._runtime = Runtime.from_environment() if runtime is None else runtime
+        self._turning = turning
+        self._given_detector = detector
+        self._detector: Detector | None = None
+        self._embedder: Embedder | None = None
+
+    @property
+    def _size_px(self) -> int:
+        """Side of the crops that the recognizer takes."""
+        size_wh = self.weights.input.size_wh
+        return NATIVE_PX if size_wh is None else size_wh[0]
+
+    # --- the parts --------------------------------------------------------------------------------
+
+    @property
+    def detector(self) -> Detector:
+        """Stage 2, loaded."""
+        if self._detector is None:
+            if isinstance(self._given_detector, str):
+                self._detector = load_detector(
+                    self._given_detector,
+                    turning=self._turning,
+                    runtime=self._runtime,
+                    policy=self._policy,
+                )
+            else:
+                self._detector = self._given_detector
+        return self._detector
+
+    @property
+    def embedder(self) -> Embedder:
+        """Stage 4, loaded."""
+        if self._embedder is None:
+            self._embedder = load_embedder(
+                self.weights,
+                flip=self.flip,
+                alignment=alignment_name(self.alignment, self._size_px),
+                runtime=self._runtime,
+                policy=self._policy,
+            )
+        return self._embedder
+
+    def threshold(
+        self,
+        metric: str = DEFAULT_METRIC,
+        *,
+        fmr: float | None = None,
+        value: float | None = None,
+    ) -> Threshold:
+        """The threshold for a wanted false match rate, or one set by hand.
+
+        Args:
+            metric: name of the comparison.
+            fmr: the false match rate wanted, 0 to 1; None means ``DEFAULT_FMR``.
+            value: the threshold itself, in the metric's unit; then ``fmr`` must be None.
+
+        Raises:
+            OptionError: both are given, or none was fitted for that rate.
+        """
+        if value is not None:
+            if fmr is not None:
+                raise OptionError("expected a false match rate or a threshold, got both")
+            return own_threshold(value, metric)
+        return find_threshold(
+            self.weights,
+            metric,
+            flip=self.flip,
+            alignment=self.embedder.contract.alignment,
+            fmr=DEFAULT_FMR if fmr is None else fmr,
+        )
+
+    # --- many photographs -------------------------------------------------------------------------
+
+    def stream(
+        self,
+        sources: Iterable[ImageSource],
+        *,
+        embed: bool = True,
+        keep_crops: bool = False,
+        color_order: ColorOrder | None = None,
+    ) -> Iterator[Analysis]:
+        """Analyse photographs as they come; results in the order of the sources.
+
+        Reading, detection and alignment run in as many threads as there are cores, the recognizer
+        on batches of faces across photographs. A bounded number of photographs is under way at any
+        time, so endless iterators and folders of millions are fine.
+
+        Args:
+            sources: whatever ``load_image`` reads.
+            embed: False stops after detection.
+            keep_crops: return the aligned faces too.
+            color_order: of NumPy arrays among the sources.
+        """
+        wanted: Literal["all", "none"] = "all" if embed or keep_crops else "none"
+        for item, embeddings in self._run(sources, wanted, embed, color_order):
+            crops = item.crops if keep_crops else None
+            yield replace(item.analysis, embeddings=embeddings, crops=crops)
+
+    def stream_chosen(
+        self, sources: Iterable[ImageSource], *, color_order: ColorOrder | None = None
+    ) -> Iterator[Chosen]:
+        """The same for the one face that each photograph is of; others are not embedded."""
+        for item, embeddings in self._run(sources, "chosen", True, color_order):
+            if embeddings:
+                (index,) = item.wanted
+                yield Chosen(item.analysis, index, embeddings[0], item.crops[0])
+            elif item.analysis.error is not None:
+                yield Chosen(item.analysis, error=item.analysis.error)
+            else:
+                yield Chosen(item.analysis, error=self._no_face(item.analysis))
+
+    def _run(
+        self,
+        sources: Iterable[ImageSource],
+        wanted: Literal["all", "chosen", "none"],
+        embed: bool,
+        color_order: ColorOrder | None,
+    ) -> Iterator[tuple[_Prepared, tuple[Embedding, ...]]]:
+        detector = self.detector
+        embedder = self.embedder if embed else None
+        workers = self._runtime.threads or os.cpu_count() or 1
+        ahead = 2 * (BATCH + workers)
+        iterator = iter(sources)
+
+        def prepare(source: ImageSource) -> _Prepared:
+            return self._prepare(source, detector, wanted, color_order)
+
+        with ThreadPoolExecutor(workers, thread_name_prefix="lineament") as pool:
+            pending: deque[Future[_Prepared]] = deque()
+            try:
+                ready: list[_Prepared] = []
+                while True:
+                    for source in islice(iterator, ahead - len(pending)):
+                        pending.append(pool.submit(prepare, source))
+                    if not pending:
+                        break
+                    ready.append(pending.popleft().result())
+                    if sum(len(item.crops) for item in ready) >= BATCH or len(ready) >= ahead:
+                        yield from _embedded(ready, embedder)
+                        ready = []
+                yield from _embedded(ready, embedder)
+            finally:
+                for future in pending:
+                    future.cancel()
+
+    def _prepare(
+        self,
+        source: ImageSource,
+        detector: Detector,
+        wanted: Literal["all", "chosen", "none"],
+        color_order: ColorOrder | None,
+    ) -> _Prepared:
+        """Stages 1 to 3 of one photograph; its error, if any, goes into the result."""
+        name = describe_source(source)
+        try:
+            image = load_image(source, color_order=color_order, limits=self.limits)
+            faces = tuple(detector.detect(image, self.options))
+            analysis = Analysis(name, (image.shape[1], image.shape[0]), faces)
+            numbers = self._wanted(analysis, wanted)
+            crops = align_faces(
+                image, [faces[i] for i in numbers], method=self.alignment, size_px=self._size_px
+            )
+            return _Prepared(analysis, numbers, crops)
+        except LineamentError as error:
+            return _Prepared(
+                Analysis(name, None, error=error), (), np.zeros((0, 0, 0, 3), np.uint8)
+            )
+
+    def _wanted(self, photo: Analysis, wanted: Literal["all", "chosen", "none"]) -> tuple[int, ...]:
+        if wanted == "all":
+            return tuple(range(len(photo.faces)))
+        if wanted == "none":
+            return ()
+        index = photo.largest() if self.choose == "largest" else photo.most_central()
+        return () if index is None else (index,)
+
+    # --- one photograph or a list -----------------------------------------------------------------
+
+    @overload
+    def detect(
+        self, source: list[Any] | tuple[Any, ...], *, color_order: ColorOrder | None = None
+    ) -> list[Analysis]: ...
+    @overload
+    def detect(self, source: ImageSource, *, color_order: ColorOrder | None = None) -> Analysis: ...
+    def detect(
+        self,
+        source: ImageSource | list[Any] | tuple[Any, ...],
+        *,
+        color_order: ColorOrder | None = None,
+    ) -> Analysis | list[Analysis]:
+        """Find the faces. A photograph without faces has ``faces == ()``; that is no error."""
+        if isinstance(source, (list, tuple)):
+            return list(self.stream(source, embed=False, color_order=color_order))
+        (result,) = self.stream([source], embed=False, color_order=color_order)
+        return _raised(result)
+
+    @overload
+    def analyze(
+        self,
+        source: list[Any] | tuple[Any, ...],
+        *,
+        keep_crops: bool = False,
+        color_order: ColorOrder | None = None,
+    ) -> list[Analysis]: ...
+    @overload
+    def analyze(
+        self,
+        source: ImageSource,
+        *,
+        keep_crops: bool = False,
+        color_order: ColorOrder | None = None,
+    ) -> Analysis: ...
+    def analyze(
+        self,
+        source: ImageSource | list[Any] | tuple[Any, ...],
+        *,
+        keep_crops: bool = False,
+        color_order: ColorOrder | None = None,
+    ) -> Analysis | list[Analysis]:
+        """Find and embed all faces."""
+        if isinstance(source, (list, tuple)):
+            return list(self.stream(source, keep_crops=keep_crops, color_order=color_order))
+        (result,) = self.stream([source], keep_crops=keep_crops, color_order=color_order)
+        return _raised(result)
+
+    @overload
+    def embed(
+        self, source: list[Any] | tuple[Any, ...], *, color_order: ColorOrder | None = None
+    ) -> list[Embedding | LineamentError]: ...
+    @overload
+    def embed(self, source: ImageSource, *, color_order: ColorOrder | None = None) -> Embedding: ...
+    def embed(
+        self,
+        source: ImageSource | list[Any] | tuple[Any, ...],
+        *,
+        color_order: ColorOrder | None = None,
+    ) -> Embedding | list[Embedding | LineamentError]:
+        """Embed the one face that each photograph is of (see ``choose``).
+
+        Raises:
+            NoFaceError: a photograph has none; in a list, it takes the place of the embedding.
+        """
+        many = isinstance(source, (list, tuple))
+        sources = source if isinstance(source, (list, tuple)) else [source]
+        results: list[Embedding | LineamentError] = []
+        for chosen in self.stream_chosen(sources, color_order=color_order):
+            if chosen.embedding is not None:
+                results.append(chosen.embedding)
+            elif chosen.error is not None:
+                results.append(chosen.error)
+        if many:
+            return results
+        if isinstance(results[0], LineamentError):
+            raise results[0]
+        return results[0]
+
+    @overload
+    def verify(
+        self,
+        a: list[Any] | tuple[Any, ...],
+        b: list[Any] | tuple[Any, ...],
+        *,
+        threshold: Threshold | None = None,
+        color_order: ColorOrder | None = None,
+    ) -> list[Decision | LineamentError]: ...
+    @overload
+    def verify(
+        self,
+        a: ImageSource,
+        b: ImageSource,
+        *,
+        threshold: Threshold | None = None,
+        color_order: ColorOrder | None = None,
+    ) -> Decision: ...
+    def verify(
+        self,
+        a: ImageSource | list[Any] | tuple[Any, ...],
+        b: ImageSource | list[Any] | tuple[Any, ...],
+        *,
+        threshold: Threshold | None = None,
+        color_order: ColorOrder | None = None,
+    ) -> Decision | list[Decision | LineamentError]:
+        """Are two photographs of the same person? For lists: a[0] against b[0], and so on.
+
+        Args:
+            a, b: two photographs, or two lists of equal length. A path that stands in them several
+                times is analysed once.
+            threshold: what ``threshold()`` returns; None is ``threshold()`` without arguments.
+            color_order: of NumPy arrays.
+
+        Raises:
+            NoFaceError: no face was found in one of them.
+            ImageError: one of them could not be read.
+            OptionError: only one of them is a list, or the lists' lengths differ.
+        """
+        many = isinstance(a, (list, tuple))
+        if many != isinstance(b, (list, tuple)):
+            raise OptionError("expected two photographs or two lists, got one of each")
+        firsts: list[Any] = list(a) if isinstance(a, (list, tuple)) else [a]
+        seconds: list[Any] = list(b) if isinstance(b, (list, tuple)) else [b]
+        if len(firsts) != len(seconds):
+            raise OptionError(
+                f"expected lists of equal length, got {len(firsts)} and {len(seconds)}"
+            )
+        if threshold is None:
+            threshold = self.threshold()
+        numbers: dict[Any, int] = {}
+        unique: list[ImageSource] = []
+        pairs: list[list[int]] = []
+        for pair in zip(firsts, seconds, strict=True):
+            row = []
+            for source in pair:
+                key = os.fspath(source) if isinstance(source, (str, os.PathLike)) else id(source)
+                if key not in numbers:
+                    numbers[key] = len(unique)
+                    unique.append(source)
+                row.append(numbers[key])
+            pairs.append(row)
+        photos = list(self.stream_chosen(unique, color_order=color_order))
+        results = [_decide(photos[i], photos[j], threshold) for i, j in pairs]
+        if many:
+            return results
+        if isinstance(results[0], LineamentError):
+            raise results[0]
+        return results[0]
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    def _no_face(self, photo: Analysis) -> NoFaceError:
+        return NoFaceError(
+            f"{photo.source}: no face was found with the detector {self.detector_name}: try a "
+            "photograph in which the face is larger or better lit, a lower least score, or a "
+            "smaller least face size"
+        )
+
+
+def _decide(a: Chosen, b: Chosen, threshold: Threshold) -> Decision | LineamentError:
+    for photo in (a, b):
+        if photo.error is not None:
+            return photo.error
+    assert a.embedding is not None
+    assert b.embedding is not None
+    assert a.index is not None
+    assert b.index is not None
+    return decide(
+        a.embedding,
+        b.embedding,
+        threshold,
+        sources=(a.analysis.source, b.analysis.source),
+        faces=(a.analysis.faces[a.index], b.analysis.faces[b.index]),
+        others=(len(a.analysis.faces) - 1, len(b.analysis.faces) - 1),
+    )
+
+
+def _embedded(
+    ready: list[_Prepared], embedder: Embedder | None
+) -> Iterator[tuple[_Prepared, tuple[Embedding, ...]]]:
+    """Stage 4 over the faces of several photographs at once."""
+    crops = [item.crops for item in ready if len(item.crops)]
+    if embedder is None or not crops:
+        yield from ((item, ()) for item in ready)
+        return
+    vectors, norms = embedder.embed(np.concatenate(crops))
+    first = 0
+    for item in ready:
+        rows = slice(first, first + len(item.crops))
+        yield item, embedder.wrap(vectors[rows], norms[rows])
+        first += len(item.crops)
+
+
+def _raised(result: Analysis) -> Analysis:
+    if result.error is not None:
+        raise result.error
+    return result
