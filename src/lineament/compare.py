@@ -17,6 +17,7 @@ with signed ones the magnitudes stand in the denominator, or it could vanish.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -95,9 +96,13 @@ def _chi_square_rows(a: FloatArray, b: FloatArray) -> FloatArray:
 
 def _chi_square(a: FloatArray, b: FloatArray) -> FloatArray:
     scores = np.empty((len(a), len(b)), np.float32)
-    step = max(1, BLOCK_BYTES // max(1, b.nbytes))
-    for start in range(0, len(a), step):
-        scores[start : start + step] = _chi_square_rows(a[start : start + step, None], b[None])
+    pairs = max(1, BLOCK_BYTES // max(1, b.itemsize * b.shape[1]))  # of one block
+    columns = max(1, min(len(b), pairs))
+    rows = pairs // columns
+    for top in range(0, len(a), rows):
+        for left in range(0, len(b), columns):
+            block = np.s_[top : top + rows], np.s_[left : left + columns]
+            scores[block] = _chi_square_rows(a[block[0], None], b[None, block[1]])
     return scores
 
 
@@ -154,7 +159,11 @@ def score_rows(a: npt.ArrayLike, b: npt.ArrayLike, metric: str = DEFAULT_METRIC)
 def _prepared(
     values: npt.ArrayLike, metric: Metric, like: npt.ArrayLike | None = None
 ) -> FloatArray:
-    vectors = np.asarray(values, dtype=np.float32)
+    try:
+        with np.errstate(over="ignore"):  # what overflows is refused below, as infinite
+            vectors = np.asarray(values, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise OptionError(f"expected vectors of shape (N, D): {error}") from error
     if vectors.ndim != 2:
         raise OptionError(f"expected vectors of shape (N, D), got {vectors.shape}")
     if like is not None and np.shape(like)[-1] != vectors.shape[1]:
@@ -165,10 +174,11 @@ def _prepared(
         raise OptionError("expected finite numbers, got NaN or infinity")
     if not metric.unit:
         return vectors
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    # Squares in float64: in float32 those of 1e20 overflow and those of 1e-25 vanish.
+    lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64))[:, None]
     if not (lengths > 0).all():
         raise OptionError("expected vectors with a direction, got one of length zero")
-    unit: FloatArray = vectors / lengths
+    unit: FloatArray = np.divide(vectors, lengths, out=np.empty_like(vectors), casting="same_kind")
     return unit
 
 
@@ -190,7 +200,9 @@ def find_threshold(
     get_metric(metric)
     if alignment == weights.alignment:
         for known in weights.thresholds:
-            if (known.metric, known.flip) == (metric, flip) and np.isclose(known.fmr, fmr):
+            if (known.metric, known.flip) == (metric, flip) and math.isclose(
+                known.fmr, fmr, rel_tol=1e-6
+            ):
                 return Threshold(
                     known.threshold, known.metric, known.fmr, known.data, known.n_impostor_pairs
                 )

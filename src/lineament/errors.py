@@ -78,11 +78,10 @@ class ContractError(LineamentError, ValueError):
 class MissingExtraError(LineamentError, ImportError):
     """An optional dependency is missing; the message names the pip command."""
 
-    def __init__(self, what: str, extra: str) -> None:
-        """``what``: the feature in words; ``extra``: the extra that brings it."""
-        super().__init__(
-            f'{what} needs packages that are not installed: run  pip install "lineament[{extra}]"'
-        )
+    def __init__(self, what: str, extra: str, *, package: str | None = None) -> None:
+        """``what``: the feature in words; ``extra``: the extra that brings it, or ``package``."""
+        wanted = f'"lineament[{extra}]"' if package is None else package
+        super().__init__(f"{what} needs packages that are not installed: run  pip install {wanted}")
         self.extra = extra
 
 

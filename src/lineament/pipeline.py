@@ -26,7 +26,13 @@ import numpy as np
 from lineament import weights as weights_module
 from lineament.align import NATIVE_PX, AlignMethod, align_faces, alignment_name
 from lineament.compare import DEFAULT_FMR, DEFAULT_METRIC, decide, find_threshold, own_threshold
-from lineament.detect import DEFAULT_DETECTOR, DetectOptions, Detector, load_detector
+from lineament.detect import (
+    DEFAULT_DETECTOR,
+    DetectOptions,
+    Detector,
+    check_detector,
+    load_detector,
+)
 from lineament.embed import BATCH, Embedder, load_embedder
 from lineament.errors import LineamentError, NoFaceError, OptionError
 from lineament.images import DEFAULT_LIMITS, ImageLimits, ImageSource, describe_source, load_image
@@ -120,6 +126,9 @@ class Recognizer:
         self.limits = limits
         self._policy = LicencePolicy.active() if policy is None else policy
         self._policy.check(self.weights)
+        alignment_name(alignment, self._size_px)
+        if isinstance(detector, str):
+            check_detector(detector, self._policy)
         self._runtime = Runtime.from_environment() if runtime is None else runtime
         self._turning = turning
         self._given_detector = detector

@@ -104,7 +104,9 @@ class Runtime:
         if not _installed(engine):
             extra = "onnxruntime" if device == "cpu" else "gpu"
             what = f"The engine {engine} on the device {device}"
-            raise MissingExtraError(what, extra if engine == "onnxruntime" else "openvino")
+            if engine == "openvino":  # no extra: lineament itself asks for it
+                raise MissingExtraError(what, "", package="openvino")
+            raise MissingExtraError(what, extra)
         return Runtime(engine, device, self.threads)
 
 
@@ -142,9 +144,10 @@ def load_model(
             try:
                 _loaded[key] = make(graph, chosen)
             except (RuntimeError, ValueError) as error:
-                first_line = str(error).strip().splitlines()[0] if str(error).strip() else "?"
+                # OpenVINO's first lines are places in its source; the last says what is wrong.
+                reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
                 raise WeightsError(
-                    f"{weights.name}: {chosen.engine} cannot run this network ({first_line}): "
+                    f"{weights.name}: {chosen.engine} cannot run this network ({reason}): "
                     "expected an ONNX graph with one input"
                 ) from error
         return _loaded[key]

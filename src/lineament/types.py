@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from lineament.errors import ContractError, LineamentError
+from lineament.errors import ContractError, LineamentError, OptionError
 
 FloatArray = npt.NDArray[np.float32]
 Image = npt.NDArray[np.uint8]
@@ -30,11 +30,12 @@ LANDMARK_NAMES = ("left eye", "right eye", "nose tip", "left mouth corner", "rig
 
 
 def _frozen(values: Any, shape: tuple[int, ...], what: str) -> FloatArray:
-    array = np.array(values, dtype=np.float32)
+    with np.errstate(over="ignore"):  # what overflows is refused below, as infinite
+        array = np.array(values, dtype=np.float32)
     if array.shape != shape:
-        raise ValueError(f"{what}: expected shape {shape}, got {array.shape}")
+        raise OptionError(f"{what}: expected shape {shape}, got {array.shape}")
     if not np.isfinite(array).all():
-        raise ValueError(f"{what}: expected finite numbers, got {array.tolist()}")
+        raise OptionError(f"{what}: expected finite numbers, got {array.tolist()}")
     array.flags.writeable = False
     return array
 
@@ -59,12 +60,16 @@ class Face:
     turned_deg: int = 0
 
     def __post_init__(self) -> None:
-        """Validate, and make the arrays read-only."""
+        """Validate, and make the arrays read-only; OptionError says what is wrong."""
         box = _frozen(self.box_xyxy, (4,), "box_xyxy")
         if not (box[2] > box[0] and box[3] > box[1]):
-            raise ValueError(
+            raise OptionError(
                 f"box_xyxy: expected left < right and top < bottom, got {box.tolist()}"
             )
+        if not 0 <= self.score <= 1:
+            raise OptionError(f"score: expected 0 to 1, got {self.score}")
+        if self.turned_deg not in (0, 90, 180, 270):
+            raise OptionError(f"turned_deg: expected 0, 90, 180 or 270, got {self.turned_deg}")
         object.__setattr__(self, "box_xyxy", box)
         object.__setattr__(self, "score", float(self.score))
         if self.landmarks_xy is not None:
@@ -151,10 +156,12 @@ class Embedding:
     contract: Contract
 
     def __post_init__(self) -> None:
-        """Validate, and make the vector read-only."""
+        """Validate, and make the vector read-only; OptionError says what is wrong."""
         vector = _frozen(self.vector, (self.contract.dimension,), "vector")
         if abs(float(np.linalg.norm(vector)) - 1) > 1e-3:
-            raise ValueError(f"vector: expected length 1, got {np.linalg.norm(vector):.4f}")
+            raise OptionError(f"vector: expected length 1, got {np.linalg.norm(vector):.4f}")
+        if not (np.isfinite(self.norm) and self.norm > 0):
+            raise OptionError(f"norm: expected a finite number above 0, got {self.norm}")
         object.__setattr__(self, "vector", vector)
         object.__setattr__(self, "norm", float(self.norm))
 

@@ -14,7 +14,14 @@ from lineament.errors import OptionError
 from lineament.runtime import Model, Runtime, load_model
 from lineament.weights import LicencePolicy
 
-__all__ = ["DEFAULT_DETECTOR", "DETECTORS", "DetectOptions", "Detector", "load_detector"]
+__all__ = [
+    "DEFAULT_DETECTOR",
+    "DETECTORS",
+    "DetectOptions",
+    "Detector",
+    "check_detector",
+    "load_detector",
+]
 
 DEFAULT_DETECTOR = "yunet+onet"
 
@@ -28,6 +35,19 @@ DETECTORS: dict[str, tuple[str, ...]] = {
     "ultralight+onet": ("ultralight-320", "mtcnn-o"),
 }
 """Names of detectors and of the weights each needs. "+onet" adds landmarks, or finer ones."""
+
+
+def check_detector(name: str, policy: LicencePolicy) -> None:
+    """Return if there is a detector of that name and the policy accepts its weights.
+
+    Raises:
+        OptionError: there is no detector of that name.
+        LicenceError: the policy refuses one of its weights.
+    """
+    if name not in DETECTORS:
+        raise OptionError(f"detector: expected one of {', '.join(DETECTORS)}, got {name!r}")
+    for weights_name in DETECTORS[name]:
+        policy.check(weights.get(weights_name))
 
 
 def load_detector(
@@ -50,8 +70,8 @@ def load_detector(
         OptionError: there is no detector of that name.
         WeightsError: its weights are missing, damaged or refused.
     """
-    if name not in DETECTORS:
-        raise OptionError(f"detector: expected one of {', '.join(DETECTORS)}, got {name!r}")
+    policy = LicencePolicy.active() if policy is None else policy
+    check_detector(name, policy)
 
     def load(weights_name: str) -> Model:
         return load_model(weights.get(weights_name), runtime=runtime, policy=policy)

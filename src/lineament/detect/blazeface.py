@@ -92,7 +92,7 @@ class BlazeFace:
         are guesses when the head hides them.
         """
         least = DEFAULT_SCORE if options.score_threshold is None else options.score_threshold
-        views = _views(image.shape[0], image.shape[1], options.min_face_px)
+        views = _views(image.shape[0], image.shape[1], options.least_face_px(image))
         batch = np.zeros((len(views), SIDE, SIDE, 3), np.uint8)
         for look, view in zip(batch, views, strict=True):
             _letterbox(image[view.top : view.bottom, view.left : view.right], look)
@@ -101,7 +101,7 @@ class BlazeFace:
         found = [_decode(view, regressors[i], logits[i], least) for i, view in enumerate(views)]
         points = np.concatenate([each for each, _ in found])  # (N, 8, 2): box, then keypoints
         scores = np.concatenate([each for _, each in found])
-        large = (points[:, 1] - points[:, 0]).max(axis=1) >= options.min_face_px
+        large = (points[:, 1] - points[:, 0]).max(axis=1) >= options.least_face_px(image)
         points, scores = points[large], scores[large]
         keep = nms(points[:, :2].reshape(-1, 4), scores, SUPPRESSION)[: options.max_faces]
         faces = [Face(points[i, :2].reshape(4), float(scores[i])) for i in keep]

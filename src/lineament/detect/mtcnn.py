@@ -69,11 +69,11 @@ class MTCNN:
         pixels high or wide has no faces.
         """
         least = DEFAULT_SCORE if options.score_threshold is None else options.score_threshold
-        boxes = self._propose(image, options.min_face_px)
+        boxes = self._propose(image, options.least_face_px(image))
         boxes = self._refine(image, boxes) - CENTRE
         points, boxes, scores = onet_landmarks(self._o, image, np.clip(boxes, *_reach(image)))
         size_wh = boxes[:, 2:] - boxes[:, :2]
-        sound = (size_wh >= 1).all(axis=1) & (size_wh.max(axis=1) >= options.min_face_px)
+        sound = (size_wh >= 1).all(axis=1) & (size_wh.max(axis=1) >= options.least_face_px(image))
         sound &= scores >= least
         points, boxes, scores = points[sound], boxes[sound], scores[sound]
         keep = nms(boxes, scores, 0.7, overlap="min")[: options.max_faces]

@@ -44,7 +44,9 @@ class UltraLight:
         size_wh = np.array([width, height], np.float32)
         pixels = shares * np.tile(size_wh, 2) - np.float32(0.5)
         sides = (pixels[:, 2:] - pixels[:, :2]).max(axis=1, initial=0)
-        sound = (sides >= options.min_face_px) & (pixels[:, 2:] > pixels[:, :2]).all(axis=1)
+        sound = (sides >= options.least_face_px(image)) & (pixels[:, 2:] > pixels[:, :2]).all(
+            axis=1
+        )
         pixels, score = pixels[sound], score[sound]
         keep = nms(pixels, score, SUPPRESSION)[: options.max_faces]
         return [Face(pixels[i], min(float(score[i]), 1.0)) for i in keep]

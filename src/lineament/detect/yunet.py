@@ -48,7 +48,15 @@ REDUCED_SIDE_PX = 160
 TILE_PX = 1920
 TILE_OVERLAP_PX = 192
 
+TILE_EDGE = 0.1
+"""A box this close to a tile's edge, in lengths of its longer side, may be a part of a face."""
+
+MOST_CANDIDATES = 5000
+"""So many of the best cells are looked at: FaceDetectorYN's default too (OpenCV, ``top_k``). It
+bounds time and memory when a score of 0 is asked for."""
+
 SUPPRESSION = 0.45
+VOTES_AT_ONCE = 1 << 20  # pairs of boxes; bounds the memory of a crowd
 VOTE = 0.6
 """Boxes that overlap this much are averaged, weighted by their scores: on the WIDER sample it adds
 0.3 to 0.5 points of average precision to plain suppression."""
@@ -65,8 +73,9 @@ class YuNet:
         """Return the faces, the most certain first; an empty list when there are none."""
         least = DEFAULT_SCORE if options.score_threshold is None else options.score_threshold
         floor = min(least, HINT_SCORE)
+        least_face_px = options.least_face_px(image)
         longer = max(image.shape[:2])
-        finest = min(MOST_ENLARGED, LEAST_NET_PX / options.min_face_px)
+        finest = min(MOST_ENLARGED, LEAST_NET_PX / least_face_px)
         first = min(1.0, finest)
         found = [self._look(image, first, floor)]
         sizes = _longer_sides(found[0]) * first
@@ -77,15 +86,20 @@ class YuNet:
             not certain.any() or (sizes > LARGE_NET_PX).any()
         ):
             found.append(self._look(image, REDUCED_SIDE_PX / longer, floor))
-        rows = _merge(np.concatenate(found))
-        rows = rows[(rows[:, 0] >= least) & (_longer_sides(rows) >= options.min_face_px)]
+        rows = np.concatenate(found)
+        rows = rows[np.argsort(-rows[:, 0], kind="stable")[:MOST_CANDIDATES]]
+        rows = _merge(_without_parts(rows, least))
+        rows = rows[(rows[:, 0] >= least) & (_longer_sides(rows) >= least_face_px)]
         return [
-            Face(row[1:5], min(float(row[0]), 1.0), row[5:].reshape(5, 2))
+            Face(row[1:5], min(float(row[0]), 1.0), row[5:15].reshape(5, 2))
             for row in rows[: options.max_faces]
         ]
 
     def _look(self, image: Image, scale: float, least: float) -> FloatArray:
-        """One scale: (N, 15) score, box (4), landmarks (10), in pixels of the photograph."""
+        """One scale: (N, 16) score, box (4), landmarks (10), in pixels of the photograph.
+
+        The last column is 1 where the edge of a tile may have cut the face, and else 0.
+        """
         height, width = image.shape[:2]
         size_wh = max(1, round(width * scale)), max(1, round(height * scale))
         if size_wh != (width, height):
@@ -97,11 +111,12 @@ class YuNet:
                 tile = image[top : top + TILE_PX, left : left + TILE_PX]
                 rows = self._run(tile, least)
                 rows[:, 1:] += np.tile(np.array([left, top], np.float32), 7)
-                parts.append(rows)
+                edges = left, top, left + tile.shape[1], top + tile.shape[0]
+                parts.append(np.column_stack([rows, _is_cut(rows, edges, size_wh)]))
         rows = np.concatenate(parts)
         # Pixel centres are whole numbers on both sides, hence the halves.
         ratio = np.array([width / size_wh[0], height / size_wh[1]], np.float32)
-        rows[:, 1:] = (rows[:, 1:] + 0.5) * np.tile(ratio, 7) - 0.5
+        rows[:, 1:15] = (rows[:, 1:15] + 0.5) * np.tile(ratio, 7) - 0.5
         return rows
 
     def _run(self, image: Image, least: float) -> FloatArray:
@@ -145,6 +160,33 @@ def _tile_starts(length: int) -> list[int]:
     return [round(i * (length - TILE_PX) / (count - 1)) for i in range(count)]
 
 
+def _is_cut(
+    rows: FloatArray, edges: tuple[int, int, int, int], size_wh: tuple[int, int]
+) -> FloatArray:
+    """(N,) 1 where a box reaches an edge of its tile behind which the photograph goes on."""
+    margin = TILE_EDGE * _longer_sides(rows)
+    left, top, right, bottom = edges
+    cut = (left > 0) & (rows[:, 1] < left + margin)
+    cut |= (top > 0) & (rows[:, 2] < top + margin)
+    cut |= (right < size_wh[0]) & (rows[:, 3] > right - margin)
+    cut |= (bottom < size_wh[1]) & (rows[:, 4] > bottom - margin)
+    return cut.astype(np.float32)
+
+
+def _without_parts(rows: FloatArray, least: float) -> FloatArray:
+    """Drop what the edge of a tile cut where a whole face of at least ``least`` covers it."""
+    cut = rows[:, 15] > 0
+    whole, parts = rows[~cut & (rows[:, 0] >= least)], rows[cut]
+    if len(whole) == 0 or len(parts) == 0:
+        return rows
+    corner = np.maximum(parts[:, None, 1:3], whole[None, :, 1:3])
+    opposite = np.minimum(parts[:, None, 3:5], whole[None, :, 3:5])
+    common = np.maximum(opposite - corner, 0).prod(axis=2)  # (parts, whole)
+    area = (parts[:, 3:5] - parts[:, 1:3]).prod(axis=1)
+    stays = (common < VOTE * area[:, None]).all(axis=1)
+    return np.concatenate([rows[~cut], parts[stays]])
+
+
 def _longer_sides(rows: FloatArray) -> FloatArray:
     longer: FloatArray = (rows[:, 3:5] - rows[:, 1:3]).max(axis=1, initial=0)
     return longer
@@ -154,6 +196,9 @@ def _merge(rows: FloatArray) -> FloatArray:
     """Suppression with box voting: the best of each cluster, its box the weighted mean."""
     keep = nms(rows[:, 1:5], rows[:, 0], SUPPRESSION)
     best = rows[keep].copy()
-    weights = (intersection_over_union(best[:, 1:5], rows[:, 1:5]) >= VOTE) * rows[:, 0]
-    best[:, 1:5] = weights @ rows[:, 1:5] / weights.sum(axis=1, keepdims=True)
+    step = 1 + VOTES_AT_ONCE // max(1, len(rows))
+    for start in range(0, len(best), step):
+        boxes = best[start : start + step, 1:5]
+        weights = (intersection_over_union(boxes, rows[:, 1:5]) >= VOTE) * rows[:, 0]
+        boxes[:] = weights @ rows[:, 1:5] / weights.sum(axis=1, keepdims=True)
     return best

@@ -1,0 +1,49 @@
+"""One function: bytes into a file, at once or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from lineament.errors import OptionError
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file so that nobody ever sees half of it; one that exists is replaced.
+
+    Args:
+        path: of the file; its folder must exist.
+        data: what it shall hold.
+
+    Raises:
+        OptionError: the folder does not exist or cannot be written to, the disk is full, or the
+            path is a folder.
+    """
+    target = Path(path)
+    # Beside the target, since a rename is atomic within one file system only. "xb" honours the
+    # umask, as files made by tempfile do not.
+    beside = target.parent / f".lineament-{os.getpid()}-{secrets.token_hex(4)}.tmp"
+    try:
+        try:
+            with beside.open("xb") as file:
+                file.write(data)
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
+    except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
+        raise OptionError(
+            f"{target}: cannot be written ({_reason(target, error)}); name a file in a folder that "
+            "exists and that you may write to"
+        ) from error
+
+
+def _reason(target: Path, error: Exception) -> str:
+    try:
+        if target.is_dir():
+            return "it is a folder"
+        if not target.parent.is_dir():
+            return f"there is no folder {target.parent}"
+    except (OSError, ValueError):
+        pass
+    return getattr(error, "strerror", None) or str(error)

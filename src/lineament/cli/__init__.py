@@ -1,0 +1,186 @@
+"""The command line: parse -> call -> print -> exit code.
+
+Exit codes are grep's: 0 for yes (the same person, a face was found), 1 for no, 2 for an error; 130
+after Ctrl-C. Results go to stdout, messages and progress bars to stderr. With ``--json`` stdout is
+exactly one JSON object, also when something fails: ``{"error": "..."}``.
+
+Each command has its file here. What it needs of the pipeline it imports when it runs, so that
+``lineament --help`` and the shell's completion answer at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from lineament import __version__
+from lineament.cli import align, detect, embed, evaluate, models, verify
+from lineament.cli.output import print_error, print_json
+from lineament.errors import LineamentError, OptionError
+
+EXIT_ERROR, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 2, 130, 141
+
+# Typer has brought its own copy of Click since 0.26; this class is found in either.
+_ClickException: type[Exception] = next(
+    base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"
+)
+
+_OPTION_NAMES = {
+    "min_face_px": "--min-face",
+    "score_threshold": "--min-score",
+    "max_faces": "--max-faces",
+    "licence policy": "--licence-policy",
+    "views": "--view",
+} | {
+    name: f"--{name}"
+    for name in (
+        *("metric", "threshold", "detector", "alignment", "choose"),
+        *("engine", "device", "threads"),
+    )
+}
+"""How messages of the library name its options, and what they are called here."""
+
+
+class _Group(TyperGroup):
+    """Turns whatever is raised into one line and an exit code."""
+
+    _arguments: tuple[str, ...] = ()
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
+        """Run, and leave by SystemExit."""
+        arguments = list(sys.argv[1:] if args is None else args)
+        self._arguments = tuple(arguments)
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):  # names of files may hold what a terminal cannot
+                stream.reconfigure(errors="backslashreplace")
+        extra["standalone_mode"] = False
+        try:
+            code = super().main(arguments, *rest, **extra)
+            sys.stdout.flush()
+        except _ClickException as error:
+            code = _wrong_usage(error, arguments)
+        except (KeyboardInterrupt, typer.Abort):
+            code = EXIT_INTERRUPTED
+        except BrokenPipeError:
+            code = _broken_pipe()
+        sys.exit(code if isinstance(code, int) else 0)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command. Here, because Typer has its own mind about OSError further out."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+        except LineamentError as error:
+            _fail(_in_options(error, self._arguments), error, self._arguments)
+        except BrokenPipeError as error:
+            raise typer.Exit(_broken_pipe()) from error
+        except (typer.Exit, typer.Abort, _ClickException):
+            raise
+        except Exception as error:
+            _fail(
+                f"this is a bug in lineament: {type(error).__name__}: {_one_line(error)} "
+                "(LINEAMENT_DEBUG=1 shows where; please report it)",
+                error,
+                self._arguments,
+            )
+
+
+def _in_options(error: LineamentError, arguments: Sequence[str]) -> str:
+    """Name the command line's option where the message names the library's."""
+    text = str(error)
+    name, colon, rest = text.partition(":")
+    option = _OPTION_NAMES.get(name) if isinstance(error, OptionError) else None
+    given = option is not None and any(a.partition("=")[0] == option for a in arguments)
+    return f"{option}{colon}{rest}" if given else text
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or "no message"
+
+
+def _fail(message: str, error: Exception, arguments: Sequence[str]) -> NoReturn:
+    if os.environ.get("LINEAMENT_DEBUG", "") not in ("", "0"):
+        import traceback
+
+        traceback.print_exception(error, file=sys.stderr)
+    if "--json" in arguments:
+        print_json({"error": message})
+    print_error(message)
+    raise typer.Exit(EXIT_ERROR) from error
+
+
+def _wrong_usage(error: Any, arguments: Sequence[str]) -> int:
+    """Print the usage and the message; returns the exit code."""
+    message = error.format_message()
+    if not message:  # no command: the help was printed
+        message = "expected a command"
+    if "--json" in arguments:
+        print_json({"error": message})
+    context = getattr(error, "ctx", None)
+    if context is not None:
+        print(context.get_usage(), file=sys.stderr)
+        print(f"Try '{context.command_path} --help' for help.", file=sys.stderr)
+    print_error(message)
+    return EXIT_ERROR
+
+
+def _broken_pipe() -> int:
+    """Nobody reads stdout any more, which is no error (``| head``): fall silent."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # when stdout is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_BROKEN_PIPE
+
+
+app = typer.Typer(
+    name="lineament",
+    cls=_Group,
+    help="Face recognition that says how sure it is.",
+    epilog="Exit codes: 0 yes (same person, face found), 1 no, 2 error. "
+    "Results go to stdout, messages to stderr.",
+    no_args_is_help=True,
+    rich_markup_mode=None,  # help in plain text: loading rich takes longer than all the rest
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"lineament {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _global(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Face recognition that says how sure it is."""
+
+
+app.command("verify")(verify.command)
+app.command("detect")(detect.command)
+app.command("align")(align.command)
+app.command("embed")(embed.command)
+app.command("models")(models.command)
+_benchmarks = typer.Typer(
+    help="Measure on a standard benchmark.", no_args_is_help=True, rich_markup_mode=None
+)
+_benchmarks.command("lfw")(evaluate.lfw_command)
+app.add_typer(_benchmarks, name="eval")
+
+
+def main() -> None:
+    """Run ``lineament``; what the script of that name calls."""
+    app(prog_name="lineament")

@@ -1,0 +1,90 @@
+"""``lineament models``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from lineament.cli import options
+from lineament.cli.output import print_json, print_note, print_table
+
+
+def command(
+    licences: Annotated[
+        bool, typer.Option("--licences", help="Print the texts of the licences instead.")
+    ] = False,
+    licence_policy: options.Policy = None,
+    json: options.Json = False,
+) -> None:
+    """List the networks and their licences.
+
+    With a licence policy the table says which of them it refuses.
+    """
+    from lineament import weights
+
+    policy = options.policy_from(licence_policy)
+    known = weights.entries()
+    if json:
+        listed = []
+        for entry in known:
+            item: dict[str, Any] = {**entry.to_dict(), "present": weights.is_present(entry)}
+            item["refused"] = policy.refusal(entry)
+            if licences:
+                item["licence_text"] = weights.licence_text(entry)
+            listed.append(item)
+        print_json({"policy": str(policy), "weights": listed})
+        return
+    if licences:
+        _print_licences(known)
+        return
+    restricted = str(policy) != "any"
+    columns: tuple[str, ...] = ("name", "task", "MB", "licence", "commercial", "measured")
+    rows = []
+    for entry in known:
+        row = [
+            entry.name,
+            entry.task,
+            f"{entry.bytes / 1e6:.2f}",
+            entry.licence_weights,
+            entry.commercial_use,
+            _score(entry),
+        ]
+        rows.append([*row, "refused" if policy.refusal(entry) else "ok"] if restricted else row)
+    if restricted:
+        columns = (*columns, "policy")
+    print_table(columns, rows, right=("MB",), fold=("measured",))
+    if restricted:
+        for entry in known:
+            reason = policy.refusal(entry)
+            if reason is not None:
+                print_note(f"{entry.name}: {reason}")
+
+
+def _score(entry: Any) -> str:
+    """The one score that says most, in a few characters; --json has all of them."""
+    measured = entry.measured
+    if "lfw_view2" in measured:
+        return f"LFW {measured['lfw_view2'].value:g} %"
+    areas = [measured.get(f"wider_face_ap_{part}") for part in ("easy", "medium", "hard")]
+    if all(area is not None for area in areas):
+        return "WIDER " + "/".join(f"{area.value:.2f}".lstrip("0") for area in areas)
+    for name, score in measured.items():
+        return f"{name} {score.value:g}"
+    return "-"
+
+
+def _print_licences(known: list[Any]) -> None:
+    from lineament import weights
+
+    names: dict[str | None, list[str]] = {}
+    for entry in known:
+        names.setdefault(weights.licence_text(entry), []).append(
+            f"{entry.name} ({entry.licence_weights})"
+        )
+    for text, of in names.items():
+        print("=" * 78)
+        print(", ".join(of))
+        print("=" * 78)
+        print("The manifest names no licence text." if text is None else text.rstrip())
+        print()

