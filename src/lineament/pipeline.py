@@ -171,6 +171,15 @@ class Recognizer:
             )
         return self._embedder
 
+    def load(self) -> None:
+        """Load all networks now, at once; otherwise they are when they are first needed."""
+        if self._detector is not None and self._embedder is not None:
+            return
+        with ThreadPoolExecutor(1) as pool:  # half the time on two cores
+            detector = pool.submit(lambda: self.detector)
+            _ = self.embedder
+            detector.result()
+
     def threshold(
         self,
         metric: str = DEFAULT_METRIC,
@@ -196,7 +205,7 @@ class Recognizer:
             self.weights,
             metric,
             flip=self.flip,
-            alignment=self.embedder.contract.alignment,
+            alignment=alignment_name(self.alignment, self._size_px),
             fmr=DEFAULT_FMR if fmr is None else fmr,
         )
 
@@ -247,6 +256,8 @@ class Recognizer:
         embed: bool,
         color_order: ColorOrder | None,
     ) -> Iterator[tuple[_Prepared, tuple[Embedding, ...]]]:
+        if embed:
+            self.load()
         detector = self.detector
         embedder = self.embedder if embed else None
         workers = self._runtime.threads or os.cpu_count() or 1
@@ -266,7 +277,8 @@ class Recognizer:
                     if not pending:
                         break
                     ready.append(pending.popleft().result())
-                    if sum(len(item.crops) for item in ready) >= BATCH or len(ready) >= ahead:
+                    faces = sum(len(item.crops) for item in ready)
+                    if embedder is None or faces >= BATCH or len(ready) >= ahead:
                         yield from _embedded(ready, embedder)
                         ready = []
                 yield from _embedded(ready, embedder)

@@ -115,6 +115,7 @@ def _installed(package: str) -> bool:
 
 
 _loaded: dict[tuple[str, Runtime], Model] = {}
+_loading: dict[tuple[str, Runtime], threading.Lock] = {}  # two networks may load at once
 _lock = threading.Lock()
 
 
@@ -138,6 +139,8 @@ def load_model(
     policy = LicencePolicy.active() if policy is None else policy
     policy.check(weights)
     with _lock:
+        loading = _loading.setdefault(key, threading.Lock())
+    with loading:
         if key not in _loaded:
             graph = weights_module.read(weights, policy=policy)
             make = _openvino_model if chosen.engine == "openvino" else _onnxruntime_model

@@ -44,4 +44,5 @@ class DetectOptions:
         """``min_face_px``, or its default for this photograph."""
         if self.min_face_px is not None:
             return self.min_face_px
-        return max(LEAST_FACE_PX, LEAST_FACE_SHARE * max(image.shape[0], image.shape[1]))
+        longer = max(image.shape[0], image.shape[1])
+        return max(LEAST_FACE_PX, LEAST_FACE_SHARE * float(longer))

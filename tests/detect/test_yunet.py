@@ -1,0 +1,287 @@
+"""YuNet: the decoding of its cells, its scales and tiles, and what it finds."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from lineament import weights
+from lineament.detect import yunet
+from lineament.detect.options import DetectOptions
+from lineament.detect.yunet import TILE_PX, YuNet
+from lineament.runtime import load_model
+from lineament.types import Face, FloatArray, Image
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "yunet.npz"
+"""By OpenCV's FaceDetectorYN 5.0 with the package's own file (tools/golden_yunet.py)."""
+
+
+@pytest.fixture(scope="module")
+def detector() -> YuNet:
+    return YuNet(load_model(weights.get("yunet")))
+
+
+def resized(image: Image, scale: float) -> Image:
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=method), np.uint8)
+
+
+def side(face: Face) -> float:
+    return max(face.size_wh)
+
+
+# --- against OpenCV -------------------------------------------------------------------------------
+
+
+def test_finds_what_opencv_finds(detector: YuNet, astronaut: Image) -> None:
+    (face,) = detector.detect(astronaut, DetectOptions())
+    with np.load(GOLDEN) as golden:
+        row = golden["astronaut"]  # x, y, width, height, five points, score
+    assert face.landmarks_xy is not None
+    # Ours is the mean of the overlapping boxes, OpenCV's the best of them.
+    expected = np.concatenate([row[:2], row[:2] + row[2:4]])
+    np.testing.assert_allclose(face.box_xyxy, expected, atol=4)
+    # OpenCV numbers from the person's right eye, which is on the viewer's left
+    np.testing.assert_allclose(face.landmarks_xy, row[4:14].reshape(5, 2), atol=1)
+    assert face.score == pytest.approx(row[14], abs=2e-3)
+    assert face.turned_deg == 0
+
+
+# --- decoding -------------------------------------------------------------------------------------
+
+
+def slow_decode(cells: np.ndarray, height: int, width: int) -> list[list[float]]:
+    """Row by row as the paper's priors say: strides 8, 16, 32; rows, then columns."""
+    rows, number = [], 0
+    for stride in (8, 16, 32):
+        for y in range(height // stride):
+            for x in range(width // stride):
+                c = [float(v) for v in cells[number]]
+                number += 1
+                centre = (x + c[2]) * stride, (y + c[3]) * stride
+                half = math.exp(c[4]) * stride / 2, math.exp(c[5]) * stride / 2
+                points = [(c[6 + i] + (x, y)[i % 2]) * stride for i in range(10)]
+                rows.append(
+                    [
+                        math.sqrt(c[0] * c[1]),
+                        *(centre[0] - half[0], centre[1] - half[1]),
+                        *(centre[0] + half[0], centre[1] + half[1]),
+                        *points,
+                    ]
+                )
+    assert number == len(cells)
+    return rows
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 96), (33, 31), (1, 1), (32, 128)])
+def test_decoding(height: int, width: int) -> None:
+    high, wide = -(-height // 32) * 32, -(-width // 32) * 32
+    rng = np.random.default_rng(0)
+    shown: list[FloatArray] = []
+
+    def fake(batch: FloatArray, /) -> tuple[FloatArray, ...]:
+        shown.append(batch)
+        count = high * wide // 64 + high * wide // 256 + high * wide // 1024
+        return (rng.uniform(0, 1, (1, count, 16)).astype(np.float32),)
+
+    image = rng.integers(1, 256, (height, width, 3), dtype=np.uint8)
+    rows = YuNet(fake)._run(image, 0.0)
+    assert shown[0].shape == (1, 3, high, wide)
+    np.testing.assert_array_equal(shown[0][0, :, :height, :width], image.transpose(2, 0, 1))
+    assert shown[0][0, :, height:].sum() + shown[0][0, :, :, width:].sum() == 0
+    rng = np.random.default_rng(0)
+    rng.integers(1, 256, (height, width, 3), dtype=np.uint8)
+    (cells,) = fake(shown[0])
+    np.testing.assert_allclose(rows, slow_decode(cells[0], high, wide), rtol=1e-5, atol=1e-3)
+    some = YuNet(lambda _: (cells,))._run(image, 0.6)
+    expected = [row for row in slow_decode(cells[0], high, wide) if row[0] >= 0.6]
+    assert len(expected) < len(rows)
+    np.testing.assert_allclose(some, np.reshape(expected, (-1, 15)), rtol=1e-5, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("scale", "size_wh"), [(0.5, (128, 64)), (1, (256, 128)), (1.5, (384, 192))]
+)
+def test_pixels_of_a_scaled_look(scale: float, size_wh: tuple[int, int]) -> None:
+    """A pixel's edges scale, its centre does not: x -> (x + 0.5) / scale - 0.5."""
+
+    def fake(batch: FloatArray, /) -> tuple[FloatArray, ...]:
+        high, wide = batch.shape[2:]
+        assert (wide, high) == size_wh
+        cells = np.zeros((1, high * wide // 64 + high * wide // 256 + high * wide // 1024, 16))
+        cells[0, 3, :6] = 1, 1, 0.5, 0.5, 0, 0  # x 28, y 4, eight pixels wide and high
+        return (cells.astype(np.float32),)
+
+    (row,) = YuNet(fake)._look(np.zeros((128, 256, 3), np.uint8), scale, 0.5)
+    edges = np.array([24, 0, 32, 8, *[24, 0] * 5])
+    np.testing.assert_allclose(row[1:15], (edges + 0.5) / scale - 0.5, atol=1e-4)
+    assert row[15] == 0
+
+
+@pytest.mark.parametrize("length", [1, 1919, 1920, 1921, 3648, 3649, 5000, 20_000])
+def test_tiles_cover_everything_and_overlap(length: int) -> None:
+    starts = yunet._tile_starts(length)
+    assert starts[0] == 0
+    assert starts == sorted(set(starts))
+    if length <= TILE_PX:
+        assert starts == [0]
+    else:
+        assert starts[-1] + TILE_PX == length
+        assert (np.diff(starts) <= TILE_PX - yunet.TILE_OVERLAP_PX).all()
+        assert len(starts) == math.ceil((length - 192) / (1920 - 192))
+
+
+# --- faces of all sizes ---------------------------------------------------------------------------
+
+
+def test_a_face_that_fills_the_frame(detector: YuNet, astronaut: Image) -> None:
+    (face,) = detector.detect(astronaut, DetectOptions())
+    left, top, right, bottom = (int(v) for v in face.box_xyxy)
+    for scale in (1, 3, 8):
+        filled = resized(astronaut[top:bottom, left:right], scale)
+        (found,) = detector.detect(filled, DetectOptions())
+        height, width = filled.shape[:2]
+        np.testing.assert_allclose(found.centre_xy, (width / 2, height / 2), atol=0.1 * height)
+        assert 0.8 * height < side(found) < 1.2 * height
+
+
+@pytest.mark.parametrize("scale", [1 / 8, 0.2, 0.5, 2, 4])
+def test_small_and_huge(detector: YuNet, astronaut: Image, scale: float) -> None:
+    (face,) = detector.detect(astronaut, DetectOptions())  # 112 pixels high
+    found = detector.detect(resized(astronaut, scale), DetectOptions())[0]
+    expected = (face.box_xyxy + 0.5) * scale - 0.5
+    np.testing.assert_allclose(found.box_xyxy, expected, atol=max(1.5, 0.08 * 112 * scale))
+
+
+def mosaic(astronaut: Image, columns: int, rows: int, step: int) -> tuple[Image, np.ndarray]:
+    """Faces of 28 to 90 pixels on grey, and their centres (N, 2)."""
+    cut = astronaut[20:240, 110:330]  # 220 pixels, the face's centre at (113, 99)
+    picture = np.full((rows * step, columns * step, 3), 128, np.uint8)
+    centres = []
+    for i in range(columns * rows):
+        size = 56 + (i * 37) % (step - 60)
+        x, y = (i % columns) * step, (i // columns) * step
+        small = cv2.resize(cut, (size, size), interpolation=cv2.INTER_AREA)
+        picture[y : y + size, x : x + size] = small
+        centres.append((x + 113 * size / 220, y + 99 * size / 220))
+    return picture, np.array(centres)
+
+
+def matches(faces: list[Face], centres: np.ndarray) -> list[int]:
+    """How many faces lie about each of the centres."""
+    found = np.array([face.centre_xy for face in faces])
+    apart = np.linalg.norm(found[None] - centres[:, None], axis=2)
+    return (apart < 15).sum(axis=1).tolist()
+
+
+def test_thirty_faces_over_several_tiles(detector: YuNet, astronaut: Image) -> None:
+    picture, centres = mosaic(astronaut, 10, 3, 220)  # 2200 by 660
+    assert picture.shape[1] > TILE_PX
+    faces = detector.detect(picture, DetectOptions())
+    assert matches(faces, centres) == [1] * 30
+    assert len(faces) == 30
+    assert max(face.centre_xy[0] for face in faces) > TILE_PX
+
+
+@pytest.mark.parametrize("border", [680, 1920])  # where one tile begins and the other ends
+@pytest.mark.parametrize("height", [40, 110, 180, 250])
+def test_a_face_on_the_border_of_a_tile_is_one_face(
+    detector: YuNet, astronaut: Image, border: int, height: int
+) -> None:
+    assert yunet._tile_starts(2600) == [0, 680]
+    scale = height / 112
+    cut = resized(astronaut[20:276, 95:351], scale)
+    picture = np.full((620, 2600, 3), 128, np.uint8)
+    x = border - round((223 - 95) * scale)  # its nose is on the border
+    picture[10 : 10 + len(cut), x : x + cut.shape[1]] = cut
+    (face,) = detector.detect(picture, DetectOptions(min_face_px=15))
+    assert face.centre_xy[0] == pytest.approx(border, abs=0.1 * height)
+    assert side(face) == pytest.approx(height, rel=0.1)
+
+
+def test_parts_go_only_where_the_whole_is() -> None:
+    def row(score: float, box: tuple[float, ...], cut: int) -> list[float]:
+        return [score, *box, *[0.0] * 10, cut]
+
+    whole, part = row(0.9, (0, 0, 10, 10), 0), row(0.95, (5, 0, 10, 10), 1)
+    alone, doubtful = row(0.8, (50, 0, 60, 10), 1), row(0.3, (48, 0, 62, 12), 0)
+    rows = np.array([part, whole, alone, doubtful], np.float32)
+    kept = yunet._without_parts(rows, 0.6)
+    assert sorted(kept[:, 0].tolist()) == pytest.approx([0.3, 0.8, 0.9])
+    assert len(yunet._without_parts(rows, 0.2)) == 2
+    assert len(yunet._without_parts(rows[[0, 2]], 0.6)) == 2
+
+
+# --- options --------------------------------------------------------------------------------------
+
+
+def test_options(detector: YuNet, astronaut: Image) -> None:
+    picture, _ = mosaic(astronaut, 4, 1, 220)
+    every = detector.detect(picture, DetectOptions())
+    assert len(every) == 4
+    scores = [face.score for face in every]
+    assert scores == sorted(scores, reverse=True)
+    two = detector.detect(picture, DetectOptions(max_faces=2))
+    assert [face.to_dict() for face in two] == [face.to_dict() for face in every[:2]]
+    least = sorted(side(face) for face in every)[2] - 1
+    large = detector.detect(picture, DetectOptions(min_face_px=least))
+    assert len(large) == 2
+    assert min(side(face) for face in large) >= least
+    middle = sum(sorted(scores)[1:3]) / 2
+    sure = detector.detect(picture, DetectOptions(score_threshold=middle))
+    assert [face.score for face in sure] == [score for score in scores if score >= middle]
+    assert detector.detect(picture, DetectOptions(score_threshold=1)) == []
+
+
+def test_a_score_of_zero_is_not_the_default_and_stays_bounded(
+    detector: YuNet, astronaut: Image
+) -> None:
+    faces = detector.detect(astronaut, DetectOptions(score_threshold=0))
+    assert 50 < len(faces) <= yunet.MOST_CANDIDATES
+    assert faces[0].score > 0.9
+    assert faces[-1].score < 0.3
+
+
+def test_voting_in_blocks_is_voting(
+    monkeypatch: pytest.MonkeyPatch, detector: YuNet, astronaut: Image
+) -> None:
+    options = DetectOptions(score_threshold=0.02)
+    whole = detector.detect(astronaut, options)
+    assert len(whole) > 5
+    monkeypatch.setattr(yunet, "VOTES_AT_ONCE", 1)
+    blocks = detector.detect(astronaut, options)
+    np.testing.assert_allclose(
+        [face.box_xyxy for face in blocks], [face.box_xyxy for face in whole], atol=1e-3
+    )
+
+
+# --- pictures without faces -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("height", "width"), [(1, 1), (3, 500), (500, 3), (1, 4000), (2, 2), (31, 33)]
+)
+def test_odd_shapes(detector: YuNet, astronaut: Image, height: int, width: int) -> None:
+    rng = np.random.default_rng(0)
+    for picture in (np.zeros((height, width, 3)), rng.integers(0, 256, (height, width, 3))):
+        assert detector.detect(picture.astype(np.uint8), DetectOptions()) == []
+
+
+def test_a_face_in_a_strip(detector: YuNet, astronaut: Image) -> None:
+    strip = np.zeros((260, 5000, 3), np.uint8)
+    strip[:256, 4600:4856] = astronaut[:256, 100:356]
+    (face,) = detector.detect(strip, DetectOptions())
+    np.testing.assert_allclose(face.centre_xy, (4723, 119), atol=5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_and_plain_colours(detector: YuNet, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    noise = rng.integers(0, 256, (200, 300, 3), dtype=np.uint8)
+    assert detector.detect(noise, DetectOptions()) == []
+    plain = np.full((200, 300, 3), rng.integers(0, 256, 3), np.uint8)
+    assert detector.detect(plain, DetectOptions()) == []

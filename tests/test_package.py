@@ -1,0 +1,199 @@
+"""Rules for the package as a whole: cheap to import, one direction of imports, public names."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lineament
+
+SOURCE = Path(lineament.__file__).parent
+FILES = sorted(SOURCE.rglob("*.py"))
+
+ORDER = (
+    ("errors", "types", "atomic"),
+    ("weights", "manifest", "download"),
+    ("runtime",),
+    ("images",),
+    ("detect",),
+    ("align",),
+    ("landmarks",),
+    ("embed",),
+    ("compare",),
+    ("pipeline",),
+    ("evaluate", "draw"),
+    ("cli",),
+    ("__main__",),
+)
+"""Each may import what stands before it, and its own row."""
+
+LEVEL = {name: level for level, row in enumerate(ORDER) for name in row}
+ENGINES = {"openvino", "onnxruntime"}
+THIRD_PARTY = {"numpy", "cv2", "PIL", "typer", "rich", "pyarrow", "pillow_heif", *ENGINES}
+
+
+def module_of(path: Path) -> tuple[str, ...]:
+    """("detect", "yunet") for detect/yunet.py; () for the package's own file."""
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    return parts[:-1] if parts[-1] == "__init__" else parts
+
+
+def imports(path: Path) -> set[str]:
+    """The full names of all modules that a file imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute here"
+            assert node.module is not None
+            assert [alias.name for alias in node.names] != ["*"], path
+            if node.module == "lineament":
+                names = {alias.name for alias in node.names} - set(lineament.__all__)
+                found |= {f"lineament.{name}" for name in names - {"__version__"}}
+            else:
+                found.add(node.module)
+    return found
+
+
+def in_a_fresh_process(code: str, *flags: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", *flags, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.returncode == 0
+    return done.stdout.strip()
+
+
+def test_there_is_something_to_check() -> None:
+    assert {module_of(path)[:1] for path in FILES} >= {("runtime",), ("detect",), ("pipeline",), ()}
+
+
+def test_import_is_cheap_and_silent(tmp_path: Path) -> None:
+    code = f"""
+import os, sys, warnings
+filters = list(warnings.filters)
+os.chdir({str(tmp_path)!r})
+os.environ["HOME"] = os.environ["XDG_CACHE_HOME"] = {str(tmp_path)!r}
+import lineament
+assert warnings.filters == filters
+print(sorted(sys.modules.keys() & {THIRD_PARTY | {"importlib.metadata", "asyncio"}!r}))
+print(sorted(m for m in sys.modules if m.startswith("lineament")))
+"""
+    assert in_a_fresh_process(code).splitlines() == ["[]", "['lineament']"]
+    assert list(tmp_path.rglob("*")) == []
+
+
+@pytest.mark.parametrize("name", ["errors", "weights", "manifest", "download"])
+def test_what_needs_no_arrays_loads_none(name: str) -> None:
+    loaded = f"import sys, lineament.{name}; print(sorted(sys.modules.keys() & {THIRD_PARTY!r}))"
+    assert in_a_fresh_process(loaded) == "[]"
+
+
+def test_an_engine_is_loaded_by_the_first_network() -> None:
+    code = (
+        "import sys, lineament.pipeline, lineament.detect, lineament.evaluate.lfw; "
+        f"print(sorted(sys.modules.keys() & {ENGINES!r}))"
+    )
+    assert in_a_fresh_process(code) == "[]"
+
+
+@pytest.mark.parametrize("name", lineament.__all__)
+def test_public_names_exist_and_are_documented(name: str) -> None:
+    value = getattr(lineament, name)
+    assert name in dir(lineament)
+    assert inspect.getdoc(value)
+    assert value.__module__.startswith("lineament")
+    assert value.__name__ == name
+
+
+def test_public_names_are_listed_once_and_sorted() -> None:
+    assert list(lineament.__all__) == sorted(set(lineament.__all__))
+    assert set(lineament._HOMES) | {"verify"} == set(lineament.__all__)
+    typed = {
+        alias.name
+        for node in ast.parse((SOURCE / "__init__.py").read_text("utf-8")).body
+        if isinstance(node, ast.If)
+        for statement in node.body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+    }
+    assert typed == set(lineament._HOMES)  # what type checkers see is what there is
+
+
+def test_public_names_have_one_home() -> None:
+    for name, home in lineament._HOMES.items():
+        assert getattr(importlib.import_module(f"lineament.{home}"), name) is getattr(
+            lineament, name
+        )
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'lineament' has no attribute 'verfy'"):
+        lineament.verfy  # noqa: B018
+    assert not hasattr(lineament, "__wrapped__")
+
+
+def test_version_is_a_release() -> None:
+    assert len([int(part) for part in lineament.__version__.split(".")]) == 3
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: "/".join(module_of(path)) or "lineament")
+def test_imports_go_one_way(path: Path) -> None:
+    module = module_of(path)
+    imported = {name.split(".")[1] for name in imports(path) if name.startswith("lineament.")}
+    if not module:  # the package's own file names homes, and imports the pipeline when called
+        assert "cli" not in imported
+        return
+    assert module[0] in LEVEL, f"{module[0]}: say in ORDER where it stands"
+    unknown = imported - LEVEL.keys()
+    assert not unknown
+    above = {name for name in imported if LEVEL[name] > LEVEL[module[0]]}
+    assert not above, f"{'/'.join(module)} imports {above} from above"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: "/".join(module_of(path)) or "lineament")
+def test_third_parties_where_they_belong(path: Path) -> None:
+    module = module_of(path)
+    roots = {name.split(".")[0] for name in imports(path)} - {"lineament"}
+    outside = {root for root in roots if root not in sys.stdlib_module_names}
+    assert outside <= THIRD_PARTY
+    if module != ("runtime",):
+        assert not outside & ENGINES
+    if module[:1] not in (("cli",), ("draw",)):
+        assert not outside & {"typer", "rich"}
+    assert path.stem not in ("utils", "util", "base", "helpers", "common", "misc")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: "/".join(module_of(path)) or "lineament")
+def test_every_file_says_what_it_is(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text("utf-8")))
+
+
+def test_only_our_own_errors_are_raised() -> None:
+    import lineament.errors
+
+    own = {name for name, value in vars(lineament.errors).items() if inspect.isclass(value)}
+    # Raised to be caught a few lines on, or part of Python's own protocols.
+    allowed = own | {"AttributeError", "Exit", "ValueError", "_TemporaryError"}
+    raised = {
+        (node.exc.func.id, path.name)
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Raise)
+        and isinstance(node.exc, ast.Call)
+        and isinstance(node.exc.func, ast.Name)
+    }
+    assert len(raised) > 20
+    assert {(name, file) for name, file in raised if name not in allowed} == set()
+    assert {file for name, file in raised if name == "ValueError"} <= {"runtime.py", "decode.py"}
