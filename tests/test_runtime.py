@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -102,6 +104,32 @@ def test_thread_count_changes_nothing_but_speed(engine: Any) -> None:
     assert one is not two
     for a, b in zip(one(inputs(entry, 2)), two(inputs(entry, 2)), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_first_calls_that_meet(engine: str) -> None:
+    """In a fresh process: an engine's own tables are built by whoever comes first."""
+    code = f"""
+import threading
+import numpy as np
+from lineament import weights
+from lineament.runtime import Runtime, load_model
+start = threading.Barrier(4)
+def work(name, side):
+    start.wait()
+    model = load_model(weights.get(name), runtime=Runtime({engine!r}, threads=1))
+    done.append(model(np.zeros((1, 3, side, side), np.float32)))
+done = []
+jobs = (("mtcnn-p", 12), ("mtcnn-r", 24), ("mtcnn-o", 48), ("yunet", 32))
+threads = [threading.Thread(target=work, args=job) for job in jobs]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(len(done))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.stdout.strip(), done.stderr) == ("4", "")
 
 
 # --- one network is compiled once -----------------------------------------------------------------

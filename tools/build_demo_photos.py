@@ -155,7 +155,7 @@ def shrink(photo: Photo) -> bytes:
 
 
 def collage(folder: Path) -> bytes:
-    sheet = Image.new("RGB", (1220, 680), (236, 232, 224))
+    sheet = Image.new("RGB", (1220, 720), (236, 232, 224))
     for name, left, top, width in PLACES:
         with Image.open(folder / name) as photo:
             height = round(photo.height * width / photo.width)
@@ -163,7 +163,7 @@ def collage(folder: Path) -> bytes:
         sheet.paste(small, (left, top))
     pen = ImageDraw.Draw(sheet)
     text = "Collage of the demo photographs, not a group photograph (see PROVENANCE.md)"
-    pen.text((20, 640), text, fill=(40, 40, 40), font=ImageFont.load_default(22))
+    pen.text((20, 684), text, fill=(40, 40, 40), font=ImageFont.load_default(22))
     out = io.BytesIO()
     sheet.save(out, "JPEG", quality=88)
     return out.getvalue()

@@ -49,6 +49,10 @@ DEFAULT_FLIP = False
 of 1e-4 on LFW View 1 (``benchmarks/ablation.py``)."""
 
 
+FEW = 2
+"""So few photographs are worked off in the caller's thread."""
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Chosen:
     """The one face that a photograph is of, embedded; what ``Recognizer.stream_chosen`` yields.
@@ -267,6 +271,10 @@ class Recognizer:
         def prepare(source: ImageSource) -> _Prepared:
             return self._prepare(source, detector, wanted, color_order)
 
+        if isinstance(sources, (list, tuple)) and len(sources) <= FEW:
+            # Threads would cost more than they save: each sets up requests of its own.
+            yield from _embedded([prepare(source) for source in sources], embedder)
+            return
         with ThreadPoolExecutor(workers, thread_name_prefix="lineament") as pool:
             pending: deque[Future[_Prepared]] = deque()
             try:

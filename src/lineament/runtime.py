@@ -141,11 +141,12 @@ def load_model(
     with _lock:
         loading = _loading.setdefault(key, threading.Lock())
     with loading:
-        if key not in _loaded:
+        model = _loaded.get(key)
+        if model is None:
             graph = weights_module.read(weights, policy=policy)
             make = _openvino_model if chosen.engine == "openvino" else _onnxruntime_model
             try:
-                _loaded[key] = make(graph, chosen)
+                model = _loaded[key] = make(graph, chosen)
             except (RuntimeError, ValueError) as error:
                 # OpenVINO's first lines are places in its source; the last says what is wrong.
                 reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
@@ -153,7 +154,7 @@ def load_model(
                     f"{weights.name}: {chosen.engine} cannot run this network ({reason}): "
                     "expected an ONNX graph with one input"
                 ) from error
-        return _loaded[key]
+        return model
 
 
 def unload_models() -> None:
@@ -162,9 +163,21 @@ def unload_models() -> None:
         _loaded.clear()
 
 
+def _prepare_openvino(openvino: Any) -> None:
+    """Make OpenVINO's Python layer build its table of types while no other thread can ask for it.
+
+    Two threads whose first calls meet there wait for each other for ever: one holds the table's
+    lock and waits for the interpreter, the other the reverse (OpenVINO 2026.4, Type.to_dtype).
+    """
+    with _lock:
+        tensor = openvino.Tensor(np.zeros((1, 1), np.float32), shared_memory=True)
+        _ = tensor.data, tensor.get_element_type().to_dtype()
+
+
 def _openvino_model(graph: bytes, runtime: Runtime) -> Model:
     import openvino
 
+    _prepare_openvino(openvino)
     core = openvino.Core()
     network = core.read_model(graph)
     if len(network.inputs) != 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,7 +21,9 @@ from lineament.cli.output import (
 )
 from lineament.cli.sources import FileNames, load_again, many_sources, readable_twice
 from lineament.errors import LineamentError, OptionError
-from lineament.types import Analysis
+
+if TYPE_CHECKING:
+    from lineament.types import Analysis
 
 SIZES_PX = (112, 150, 160, 224)
 """What recognizers in use take: ArcFace and SFace 112, dlib 150, FaceNet 160, VGGFace 224."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,7 +21,9 @@ from lineament.cli.output import (
 )
 from lineament.cli.sources import FileNames, load_again, many_sources, readable_twice
 from lineament.errors import LineamentError, OptionError
-from lineament.types import Analysis, Face
+
+if TYPE_CHECKING:
+    from lineament.types import Analysis, Face
 
 Images = Annotated[
     list[str],

@@ -68,7 +68,7 @@ def _score(entry: Any) -> str:
         return f"LFW {measured['lfw_view2'].value:g} %"
     areas = [measured.get(f"wider_face_ap_{part}") for part in ("easy", "medium", "hard")]
     if all(area is not None for area in areas):
-        return "WIDER " + "/".join(f"{area.value:.2f}".lstrip("0") for area in areas)
+        return "AP " + "/".join(f"{area.value:.2f}".lstrip("0") for area in areas)
     for name, score in measured.items():
         return f"{name} {score.value:g}"
     return "-"

@@ -212,6 +212,11 @@ def recognizer_from(values: Mapping[str, Any], *, crop_px: int | None = None) ->
     options = DetectOptions(**{names[k]: v for k, v in given.items() if k in names})
     parts = {k: given[k] for k in ("detector", "alignment", "flip", "choose") if k in given}
     weights = _weights_from(given)
+    if weights.task != "recognizer":
+        raise OptionError(
+            f"--recognizer: expected a recognizer, got {weights.name}, a {weights.task} network; "
+            "`lineament models` lists what there is"
+        )
     if crop_px is not None:
         weights = replace(weights, input=replace(weights.input, size_wh=(crop_px, crop_px)))
     return Recognizer(

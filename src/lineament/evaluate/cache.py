@@ -16,7 +16,6 @@ import hashlib
 import io
 import json
 import os
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,7 +129,8 @@ class EmbeddingCache:
 
     def _read(self) -> dict[str, tuple[tuple[int, int], FloatArray, bool]]:
         try:
-            with np.load(self.path, allow_pickle=False) as file:
+            # Opened here, since np.load leaves a broken file open.
+            with self.path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 paths: list[str] = json.loads(str(file["paths"]))
                 states, vectors, found = file["states"], file["vectors"], file["found"]
             n = len(paths)
@@ -142,7 +142,7 @@ class EmbeddingCache:
                 and bool((np.abs(np.linalg.norm(vectors, axis=1) - found) < 1e-3).all())
             )
             os.utime(self.path)  # it was used: it is not the oldest any more
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except Exception:  # a broken archive raises a dozen kinds, and none matters here
             return {}
         if not fits:
             return {}
