@@ -30,7 +30,10 @@ PAIRS = (
 
 
 def verify(recognizer: Recognizer, console: Console) -> bool:
-    decisions = recognizer.verify([PHOTOS / a for a, _, _ in PAIRS], [PHOTOS / b for _, b, _ in PAIRS])
+    """Print a table of decisions; returns whether all of them are right."""
+    decisions = recognizer.verify(
+        [PHOTOS / a for a, _, _ in PAIRS], [PHOTOS / b for _, b, _ in PAIRS]
+    )
     table = Table(title="Are they the same person?", title_justify="left")
     for column in ("photograph", "photograph", "answer", "cosine", "threshold", "truth"):
         table.add_column(column, justify="right" if column in ("cosine", "threshold") else "left")
@@ -53,12 +56,15 @@ def verify(recognizer: Recognizer, console: Console) -> bool:
 
 
 def detect(recognizer: Recognizer, console: Console) -> None:
+    """Print how many faces each photograph has, and how large they are."""
     names = [path.name for path in sorted(PHOTOS.glob("*.jpg"))]
     table = Table(title="Where are faces?", title_justify="left")
     table.add_column("photograph")
     for column in ("size", "faces", "smallest", "largest"):
         table.add_column(column, justify="right")
-    for name, photo in zip(names, recognizer.detect([PHOTOS / name for name in names]), strict=True):
+    for name, photo in zip(
+        names, recognizer.detect([PHOTOS / name for name in names]), strict=True
+    ):
         if photo.error is not None or photo.size_wh is None:
             table.add_row(name, str(photo.error))
             continue
@@ -93,6 +99,7 @@ def draw(recognizer: Recognizer, folder: Path) -> list[Path]:
 
 
 def main() -> None:
+    """Run it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent / "demo")
     options = parser.parse_args()

@@ -61,7 +61,9 @@ def main() -> None:
     except LineamentError as error:
         raise SystemExit(str(error)) from error
     default = next(
-        row for row in rows if (row["recognizer"], row["flip"]) == (DEFAULT_RECOGNIZER, DEFAULT_FLIP)
+        row
+        for row in rows
+        if (row["recognizer"], row["flip"]) == (DEFAULT_RECOGNIZER, DEFAULT_FLIP)
     )
     if options.json:
         figures = {"images": count, "images_per_second": default["images_per_second"], "runs": rows}

@@ -2,8 +2,9 @@
 
     python benchmarks/startup.py [--repeats 7] [--json]
 
-``import_s`` is the import statement inside a new process; ``verify_cold_s`` the wall time of a whole
-process, ``python -m lineament verify A B``, interpreter included. Medians, one process at a time.
+``import_s`` is the import statement inside a new process; ``verify_cold_s`` the wall time of a
+whole process, ``python -m lineament verify A B``, interpreter included. Medians, one
+process at a time.
 """
 
 from __future__ import annotations
@@ -23,9 +24,7 @@ from rich.table import Table
 import lineament
 
 PHOTOS = Path(lineament.__file__).parent / "data" / "demo"
-IMPORT = (
-    "import time; t = time.perf_counter(); import lineament; print(time.perf_counter() - t)"
-)
+IMPORT = "import time; t = time.perf_counter(); import lineament; print(time.perf_counter() - t)"
 
 
 def run(arguments: list[str], expected: int = 0) -> tuple[float, str]:
@@ -34,7 +33,9 @@ def run(arguments: list[str], expected: int = 0) -> tuple[float, str]:
     done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
     elapsed = time.perf_counter() - start
     if done.returncode != expected:
-        raise SystemExit(f"{arguments}: exit code {done.returncode}, expected {expected}: {done.stderr}")
+        raise SystemExit(
+            f"{arguments}: exit code {done.returncode}, expected {expected}: {done.stderr}"
+        )
     return elapsed, done.stdout
 
 

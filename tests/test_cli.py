@@ -467,6 +467,9 @@ class TestEverything:
         assert shown["detector"] == detect.DEFAULT_DETECTOR
         assert shown["metric"] == compare.DEFAULT_METRIC
         assert float(shown["fmr"]) == compare.DEFAULT_FMR
+        share = round(1 / detect.options.LEAST_FACE_SHARE)
+        least = f"{detect.options.LEAST_FACE_PX:g}, or 1/{share} of the longer side"
+        assert shown["min_face"] == least
         assert shown["choose"] == recognizer.choose
         assert shown["alignment"] == recognizer.alignment
 
@@ -543,6 +546,22 @@ class TestProcess:
         process.stderr.close()
         assert process.wait(60) == 141
         assert errors == b""
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+    @pytest.mark.parametrize("command", [("models",), ("models", "--json"), ("--version",)])
+    def test_a_full_disk_is_one_line(self, command: tuple[str, ...]) -> None:
+        with Path("/dev/full").open("wb") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "lineament", *command],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+        assert done.returncode == 2
+        assert done.stderr.startswith("error: the output cannot be written")
+        assert len(done.stderr.splitlines()) == 1
 
     def test_names_that_the_terminal_cannot_show(self, photos: Path, tmp_path: Path) -> None:
         buffer = io.BytesIO()

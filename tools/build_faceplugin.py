@@ -17,12 +17,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper, version_converter
+
 from onnx_edit import constants, drop_weights_from_inputs, save, set_constants, set_shape
 from packages import FACEPLUGIN, WEIGHTS_DIR, fetch
 
 
 def scale_input(graph: onnx.GraphProto, mean: float, divisor: float) -> None:
-    """Put (x - mean) / divisor before the first node; folding it into weights is the engine's job."""
+    """Put (x - mean) / divisor before the first node; engines fold it into the weights."""
     name = graph.input[0].name
     for node in graph.node:
         for i, used in enumerate(node.input):

@@ -2,8 +2,8 @@
 
 It carries OpenCV Zoo's files with the weights stored as int8 blocks.
 
-- SFace: the blocks stay (10.7 MB instead of 38.7), written as Cast, Sub, Mul and Reshape, which every
-  engine folds when it loads the graph. The batch becomes dynamic.
+- SFace: the blocks stay (10.7 MB instead of 38.7), written as Cast, Sub, Mul and Reshape, which
+  every engine folds when it loads the graph. The batch becomes dynamic.
 - YuNet: float32 weights, dynamic batch, height and width; the first convolution's channels are
   swapped so that the input is RGB like everywhere else; the twelve outputs become one.
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
+
 from onnx_edit import (
     constants,
     drop_dropout,

@@ -58,7 +58,9 @@ def fetch(package: Package) -> Path:
         subprocess.run(command, cwd=BUILD_DIR, check=True)
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     if digest != package.sha256:
-        sys.exit(f"{archive}: expected SHA-256 {package.sha256}, got {digest}; delete it, try again")
+        sys.exit(
+            f"{archive}: expected SHA-256 {package.sha256}, got {digest}; delete it, try again"
+        )
     folder = BUILD_DIR / f"{package.name}-{package.version}"
     if not folder.exists():
         if archive.suffix == ".whl":

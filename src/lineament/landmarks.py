@@ -88,9 +88,8 @@ def landmarks68(model: Model, image: Image, faces: Sequence[Face]) -> FloatArray
     for i, face in enumerate(faces):
         if face.landmarks_xy is not None:
             five[i] = face.landmarks_xy
-    return _look(model, image, similarity_transforms(five, _aligned_template_xy())).astype(
-        np.float32
-    )
+    transforms = similarity_transforms(five, _aligned_template_xy())
+    return _look(model, image, transforms).astype(np.float32)
 
 
 def five_of_68(points_xy: npt.NDArray[np.floating]) -> FloatArray:

@@ -29,6 +29,10 @@ ColorOrder = Literal["rgb", "bgr"]
 LANDMARK_NAMES = ("left eye", "right eye", "nose tip", "left mouth corner", "right mouth corner")
 
 
+LIKELY_SHARE = 0.75
+"""Of the best face's score; real faces of LFW and of the WIDER sample of some size reach it."""
+
+
 def _frozen(values: Any, shape: tuple[int, ...], what: str) -> FloatArray:
     with np.errstate(over="ignore"):  # what overflows is refused below, as infinite
         array = np.array(values, dtype=np.float32)
@@ -187,8 +191,16 @@ class Analysis:
     error: LineamentError | None = None
 
     def largest(self) -> int | None:
-        """Number of the face with the largest box: whom the photograph is of; None without one."""
-        areas = [width * height for width, height in (face.size_wh for face in self.faces)]
+        """Number of the face with the largest box: whom the photograph is of; None without one.
+
+        Only faces with at least ``LIKELY_SHARE`` of the best score count: a shadow on the wall that
+        looks a little like a large face is not whom the photograph is of.
+        """
+        best = max((face.score for face in self.faces), default=0.0)
+        areas = [
+            face.size_wh[0] * face.size_wh[1] if face.score >= LIKELY_SHARE * best else 0.0
+            for face in self.faces
+        ]
         return None if not areas else int(np.argmax(areas))
 
     def most_central(self) -> int | None:

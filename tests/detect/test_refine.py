@@ -154,7 +154,7 @@ def test_landmarks_come_from_the_onet_where_it_is_sure(astronaut: Image) -> None
     rough = load_detector("yunet", turning=False).detect(astronaut, OPTIONS)
     (face,) = load_detector("yunet+onet", turning=False).detect(astronaut, OPTIONS)
     np.testing.assert_array_equal(face.box_xyxy, rough[0].box_xyxy)
-    assert face.score == rough[0].score
+    assert face.score == pytest.approx(rough[0].score, abs=1e-3)  # the O-Net agrees
     assert face.landmarks_xy is not None
     assert rough[0].landmarks_xy is not None
     # What facenet-pytorch's cascade finds, which has the same O-Net (see test_mtcnn).

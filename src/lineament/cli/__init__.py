@@ -60,6 +60,7 @@ class _Group(TyperGroup):
             if hasattr(stream, "reconfigure"):  # names of files may hold what a terminal cannot
                 stream.reconfigure(errors="backslashreplace")
         extra["standalone_mode"] = False
+        code: Any = None
         try:
             code = super().main(arguments, *rest, **extra)
             sys.stdout.flush()
@@ -69,6 +70,10 @@ class _Group(TyperGroup):
             code = EXIT_INTERRUPTED
         except BrokenPipeError:
             code = _broken_pipe()
+        except OSError as error:  # a full disk behind stdout, said already if a command ran
+            if not isinstance(code, int) or code != EXIT_ERROR:
+                print_error(f"the output cannot be written: {_one_line(error)}")
+            code = EXIT_ERROR
         sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, ctx: Any) -> Any:
@@ -83,6 +88,8 @@ class _Group(TyperGroup):
             raise typer.Exit(_broken_pipe()) from error
         except (typer.Exit, typer.Abort, _ClickException):
             raise
+        except OSError as error:  # those of files are translated where they arise
+            _fail(f"the output cannot be written: {_one_line(error)}", error, self._arguments)
         except Exception as error:
             _fail(
                 f"this is a bug in lineament: {type(error).__name__}: {_one_line(error)} "
@@ -182,5 +189,18 @@ app.add_typer(_benchmarks, name="eval")
 
 
 def main() -> None:
-    """Run ``lineament``; what the script of that name calls."""
-    app(prog_name="lineament")
+    """Run ``lineament``; what the script of that name calls. Ends the process."""
+    # OpenVINO imports its model converter, with telemetry and an HTTP client, which takes longer
+    # than the rest of it. It does without, and this process belongs to us alone.
+    sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
+    try:
+        app(prog_name="lineament")
+    except SystemExit as end:
+        if end.code is not None and not isinstance(end.code, int):
+            raise
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        # Everything is written and no thread is at work. Taking the engine apart, object by
+        # object, would cost a tenth of a second or more before the shell has its prompt back.
+        os._exit(0 if end.code is None else end.code)

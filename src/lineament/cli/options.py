@@ -26,7 +26,7 @@ SHOWN_DEFAULTS = {
     "detector": "yunet+onet",
     "metric": "cosine",
     "fmr": "0.0001",
-    "min_face": "10",
+    "min_face": "10, or 1/150 of the longer side",
     "choose": "largest",
     "alignment": "five-points",
     "flip": "no-flip",

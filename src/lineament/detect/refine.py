@@ -31,8 +31,17 @@ DISAGREEMENT = 4.0
 upright faces of LFW differ by 0.03 (median) to 0.06 (98 %) of it, upside-down ones by 0.13."""
 
 
+SECOND_OPINION = 0.1
+LEAST_OPINION = 1e-3
+DEFAULT_SCORE = 0.45
+"""A face's score is the detector's times the O-Net's probability (at least 0.001) to the power 0.1:
+on the WIDER sample that adds 0.2 to 0.5 points of average precision, powers of 0.3 and more lose
+some. What the detector is sure of stays above the default; a face of 0.75 that the O-Net takes for
+none does not."""
+
+
 class Refined:
-    """A detector whose landmarks are replaced by the O-Net's, from a crop about each box."""
+    """A detector with the O-Net's landmarks, and its second opinion on each face's score."""
 
     def __init__(self, detector: Detector, onet: Model) -> None:
         """``detector``: finds the boxes; ``onet``: the weights ``mtcnn-o``."""
@@ -40,7 +49,7 @@ class Refined:
         self._onet = onet
 
     def detect(self, image: Image, options: DetectOptions) -> list[Face]:
-        """The faces of the detector in its order, with finer landmarks."""
+        """The faces of the detector with finer landmarks, the most certain first."""
         return self.read(image, options)[0]
 
     def read(self, image: Image, options: DetectOptions) -> tuple[list[Face], FloatArray]:
@@ -48,22 +57,28 @@ class Refined:
 
         It is the O-Net's probability, lowered where its landmarks and the detector's disagree.
         """
-        faces = self._detector.detect(image, options)
+        least = DEFAULT_SCORE if options.score_threshold is None else options.score_threshold
+        faces = self._detector.detect(image, replace(options, max_faces=None))
         if not faces:
             return [], np.zeros(0, np.float32)
         boxes = np.stack([face.box_xyxy for face in faces])
         points, _, certainty = onet_landmarks(self._onet, image, _shrunk(boxes, CROP_SHARE))
-        refined = [
-            replace(face, landmarks_xy=points[i])
-            if certainty[i] >= TRUSTED or face.landmarks_xy is None
-            else face
-            for i, face in enumerate(faces)
-        ]
-        for i, face in enumerate(faces):
+        opinions = np.maximum(certainty, LEAST_OPINION) ** SECOND_OPINION
+        scores = np.array([face.score for face in faces]) * opinions
+        order = np.argsort(-scores, kind="stable")
+        order = order[scores[order] >= least][: options.max_faces]
+        refined = []
+        for i in order:
+            face = replace(faces[i], score=float(scores[i]))
             if face.landmarks_xy is not None:
                 apart = np.linalg.norm(face.landmarks_xy - points[i], axis=1).mean()
+                readable = certainty[i] >= TRUSTED
                 certainty[i] *= max(0.0, 1 - DISAGREEMENT * apart / max(face.size_wh))
-        return refined, certainty
+                if not readable:
+                    refined.append(face)
+                    continue
+            refined.append(replace(face, landmarks_xy=points[i]))
+        return refined, certainty[order]
 
 
 class Turning:

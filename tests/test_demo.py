@@ -1,0 +1,64 @@
+"""The demo photographs: there, small, known, and what the demo says of them is right."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as PILImage
+
+import lineament
+
+ROOT = Path(__file__).resolve().parent.parent
+PHOTOS = Path(lineament.__file__).parent / "data" / "demo"
+NAMES = {"astronaut.jpg", "biden.jpg", "group.jpg", "obama.jpg", "obama2.jpg"}
+
+
+def test_photographs_are_small_and_described() -> None:
+    files = sorted(PHOTOS.glob("*.jpg"))
+    assert {file.name for file in files} == NAMES
+    assert sum(file.stat().st_size for file in files) < 1_000_000
+    described = set(re.findall(r"^\| `([^`]+)` ", (PHOTOS / "PROVENANCE.md").read_text(), re.M))
+    assert described == NAMES
+    assert len({hashlib.sha256(file.read_bytes()).digest() for file in files}) == len(NAMES)
+
+
+def test_the_white_house_keeps_its_credit() -> None:
+    for name in ("obama.jpg", "obama2.jpg", "biden.jpg"):
+        with PILImage.open(PHOTOS / name) as photo:
+            assert photo.getexif()[0x013B] == "Pete Souza"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "same"),
+    [
+        ("obama.jpg", "obama2.jpg", True),
+        ("obama.jpg", "biden.jpg", False),
+        ("obama2.jpg", "biden.jpg", False),
+        ("obama2.jpg", "astronaut.jpg", False),
+    ],
+)
+def test_who_is_who(a: str, b: str, same: bool) -> None:
+    assert lineament.verify(PHOTOS / a, PHOTOS / b).same is same
+
+
+def test_the_collage_has_eight_faces() -> None:
+    assert len(lineament.Recognizer().detect(PHOTOS / "group.jpg").faces) == 8
+
+
+def test_the_demo_runs_and_writes_pictures(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "demo.py"), "--out", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("obama2.jpg") == 3  # two pairs, and the list of faces
+    assert {file.name for file in tmp_path.iterdir()} == {"detect.png", "verify.png"}
+    group = np.asarray(PILImage.open(PHOTOS / "group.jpg").convert("RGB"))
+    drawn = np.asarray(PILImage.open(tmp_path / "detect.png").convert("RGB"))
+    assert drawn.shape == group.shape
+    changed = (drawn != group).any(axis=2).mean()
+    assert 0.005 < changed < 0.2  # boxes and landmarks, not the photograph
