@@ -124,7 +124,8 @@ class YuNet:
         # Multiples of 32 for the network; few different sizes, since each new one costs a set-up.
         wide, high = (-(-n // 32) * 32 for n in (width, height))
         batch = np.zeros((1, 3, high, wide), np.float32)
-        batch[0, :, :height, :width] = image.transpose(2, 0, 1)
+        for channel, plane in enumerate(cv2.split(image)):  # several times as fast as transpose
+            batch[0, channel, :height, :width] = plane
         cells = self._model(batch)[0][0]  # (cells, 16)
         scores = np.sqrt(np.clip(cells[:, 0], 0, 1) * np.clip(cells[:, 1], 0, 1))
         likely = np.flatnonzero(scores >= least)
