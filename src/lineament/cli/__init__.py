@@ -126,12 +126,14 @@ def _fail(message: str, error: Exception, arguments: Sequence[str]) -> NoReturn:
 def _wrong_usage(error: Any, arguments: Sequence[str]) -> int:
     """Print the usage and the message; returns the exit code."""
     message = error.format_message()
-    if not message:  # no command: the help was printed
+    context = getattr(error, "ctx", None)
+    no_command = type(error).__name__ == "NoArgsIsHelpError"  # its message is the help, if any
+    if no_command:
+        print(message if message or context is None else context.get_help(), file=sys.stderr)
         message = "expected a command"
     if "--json" in arguments:
         print_json({"error": message})
-    context = getattr(error, "ctx", None)
-    if context is not None:
+    if context is not None and not no_command:
         print(context.get_usage(), file=sys.stderr)
         print(f"Try '{context.command_path} --help' for help.", file=sys.stderr)
     print_error(message)

@@ -96,7 +96,7 @@ def command(
         summary |= {"faces": rows} if target is None else {"faces": n_faces, "out": str(target)}
         print_json(summary | {"errors": errors})
     elif target is not None and (rows or not errors):
-        print_note(f"wrote {n_faces} faces of {len(sources)} photographs to {target}")
+        print_note(f"wrote {n_faces} face(s) of {len(sources)} photograph(s) to {target}")
     raise typer.Exit(exit_code(errors, n_faces > 0))
 
 
