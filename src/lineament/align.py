@@ -16,10 +16,9 @@ Three methods, so that what alignment is worth can be measured:
 - ``crop``: the same square without the turn. Only faces that the detector found in a turned
   photograph are turned back, by their ``turned_deg``.
 
-What they are worth, in % correct on LFW View 1 (MobileFaceNet without flips, boxes of YuNet,
-landmarks of MTCNN's O-Net): five-points 99.4, eyes 86.6, crop 85.7. Most of that is place, and not
-turn: the middle of a box lies below the middle of the template's crop, by 0.09 of the longer side,
-and with the squares that much higher, eyes has 96.9 and crop 96.2.
+What they are worth measures ``benchmarks/ablation.py``. Most of what "eyes" and "crop" lose is
+place, and not turn: the middle of a box lies below the middle of the template's crop, by 0.09 of
+the longer side. They stay as they are because that is what pipelines without a template do.
 
 All matrices map the photograph's pixels to the crop's, both with the top left pixel's centre at
 (0, 0), as everywhere in lineament: the side of a crop of n pixels reaches from -0.5 to n - 0.5.

@@ -14,8 +14,8 @@ from lineament.types import Face, FloatArray, Image
 
 CROP_SHARE = 0.85
 """Side of the O-Net's crop as a share of the box's longer side. On LFW View 1 with YuNet's boxes
-SFace's TAR at FMR 1e-4 is 98.9 % for 0.8 to 0.95, 98.6 % for 1.0 and 97.8 % for 1.25; a second pass
-and averaging over mirrored and moved crops stay within 0.1 of that (``benchmarks/ablation.py``)."""
+SFace's TAR at FMR 1e-4 was flat from 0.8 to 0.95, 0.3 points lower at 1.0 and 1 point at 1.25; a
+second pass, and averages over mirrored and moved crops, brought nothing."""
 
 TRUSTED = 0.5
 """Below this probability of the O-Net the detector's own landmarks stay: faces it cannot read."""
