@@ -34,7 +34,7 @@ MetricName = Literal["cosine", "euclidean", "euclidean_l2", "angular", "chi_squa
 DEFAULT_METRIC: MetricName = "cosine"
 
 DEFAULT_FMR = 1e-4
-"""One impostor in ten thousand is let in: what FIDO and the border guards of Europe ask of 1:1."""
+"""One impostor in ten thousand is let in: what FIDO's biometric certification asks of 1:1."""
 
 BLOCK_BYTES = 64 << 20
 """How large an intermediate result of a score matrix may be."""
