@@ -468,7 +468,7 @@ class Recognizer:
                 row.append(numbers[key])
             pairs.append(row)
         photos = list(self.stream_chosen(unique, color_order=color_order))
-        results = [_decide(photos[i], photos[j], threshold) for i, j in pairs]
+        results = [decide_chosen(photos[i], photos[j], threshold) for i, j in pairs]
         if many:
             return results
         if isinstance(results[0], LineamentError):
@@ -485,7 +485,8 @@ class Recognizer:
         )
 
 
-def _decide(a: Chosen, b: Chosen, threshold: Threshold) -> Decision | LineamentError:
+def decide_chosen(a: Chosen, b: Chosen, threshold: Threshold) -> Decision | LineamentError:
+    """Compare the faces that two photographs are of, or say why one of them has none."""
     for photo in (a, b):
         if photo.error is not None:
             return photo.error

@@ -242,12 +242,17 @@ class Threshold:
     data: str
     impostor_pairs: int | None
 
+    @property
+    def origin(self) -> str:
+        """Where it comes from, in words."""
+        if self.fmr is None:
+            return self.data
+        pairs = "" if self.impostor_pairs is None else f", {self.impostor_pairs:,} impostor pairs"
+        return f"false match rate {self.fmr:g} on {self.data}{pairs}"
+
     def __str__(self) -> str:
         """In words, for people."""
-        if self.fmr is None:
-            return f"{self.value:.3f} ({self.data})"
-        pairs = "" if self.impostor_pairs is None else f", {self.impostor_pairs:,} impostor pairs"
-        return f"{self.value:.3f} (false match rate {self.fmr:g} on {self.data}{pairs})"
+        return f"{self.value:.3f} ({self.origin})"
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -193,15 +193,11 @@ def recognizer_from(values: Mapping[str, Any], *, crop_px: int | None = None) ->
         LineamentError: an option has a value that makes no sense, or the policy refuses something.
     """
     from lineament.align import alignment_name
-    from lineament.detect import DETECTORS, DetectOptions
+    from lineament.detect import DetectOptions
     from lineament.pipeline import Recognizer
 
     given = {name: value for name, value in values.items() if value is not None}
-    if "detector" in given and given["detector"] not in DETECTORS:
-        raise OptionError(
-            f"detector: expected one of {', '.join(DETECTORS)}, got {given['detector']!r}"
-        )
-    if "alignment" in given:  # later, it would be an error of every photograph
+    if "alignment" in given:  # the library's message calls it a method
         try:
             alignment_name(given["alignment"])
         except OptionError as error:

@@ -10,7 +10,7 @@ import typer
 from lineament.cli import options
 from lineament.cli.output import print_json, print_note, print_pairs, refuse_inputs
 from lineament.cli.sources import STDIN, load_again, one_source
-from lineament.errors import OptionError
+from lineament.errors import LineamentError, OptionError
 
 if TYPE_CHECKING:
     from lineament.pipeline import Chosen, Recognizer
@@ -69,6 +69,8 @@ def command(
         raise OptionError('expected "-" once: standard input is one photograph')
     if save is not None:
         _check_save(save, a, b)
+    from lineament.pipeline import decide_chosen
+
     parts = options.recognizer_from(ctx.params)
     wanted = _threshold(parts, metric, fmr, threshold)
     same_path = a == b
@@ -77,7 +79,9 @@ def command(
         sources.append(one_source(b, again=save is not None))
     photos = list(parts.stream_chosen(sources))
     first, second = photos[0], photos[-1]
-    decision = _decide(first, second, wanted)
+    decision = decide_chosen(first, second, wanted)
+    if isinstance(decision, LineamentError):
+        raise decision
     if save is not None:
         _draw(save, (sources[0], sources[-1]), (first, second), decision)
     if json:
@@ -113,27 +117,6 @@ def _threshold(
         raise OptionError(f"{error} (--fmr RATE or --threshold NUMBER)") from error
 
 
-def _decide(first: Chosen, second: Chosen, threshold: Threshold) -> Decision:
-    from lineament.compare import decide
-
-    for photo in (first, second):
-        if photo.error is not None:
-            raise photo.error
-    a, b = first.embedding, second.embedding
-    assert a is not None
-    assert b is not None
-    assert first.index is not None
-    assert second.index is not None
-    return decide(
-        a,
-        b,
-        threshold,
-        sources=(first.analysis.source, second.analysis.source),
-        faces=(first.analysis.faces[first.index], second.analysis.faces[second.index]),
-        others=(len(first.analysis.faces) - 1, len(second.analysis.faces) - 1),
-    )
-
-
 def _draw(
     path: Path, sources: tuple[Any, Any], photos: tuple[Chosen, Chosen], decision: Decision
 ) -> None:
@@ -156,18 +139,12 @@ def _draw(
 
 def _print(decision: Decision) -> None:
     threshold = decision.threshold
-    if threshold.fmr is None:
-        origin = threshold.data
-    else:
-        pairs = threshold.impostor_pairs
-        counted = "" if pairs is None else f", {pairs:,} impostor pairs"
-        origin = f"false match rate {threshold.fmr:g} on {threshold.data}{counted}"
     print("the same person" if decision.same else "different people")
     print_pairs(
         [
             ("score", f"{decision.score:.3f} {decision.metric}"),
             ("threshold", f"{threshold.value:.3f}"),
-            ("  for", origin),
+            ("  for", threshold.origin),
             ("margin", f"{decision.margin:+.3f}"),
             ("recognizer", decision.contract.weights),
             *_face_rows("face A", decision.source_a, decision.face_a, decision.others_a),

@@ -10,11 +10,17 @@ import numpy.typing as npt
 from lineament.types import FloatArray
 
 
-def intersection_over_union(a_xyxy: FloatArray, b_xyxy: FloatArray) -> FloatArray:
-    """Overlap of every box of ``a`` (N, 4) with every box of ``b`` (M, 4): (N, M), 0 to 1."""
+def intersections(a_xyxy: FloatArray, b_xyxy: FloatArray) -> FloatArray:
+    """Common area of every box of ``a`` (N, 4) with every box of ``b`` (M, 4): (N, M)."""
     corner = np.maximum(a_xyxy[:, None, :2], b_xyxy[None, :, :2])
     opposite = np.minimum(a_xyxy[:, None, 2:], b_xyxy[None, :, 2:])
-    common = np.maximum(opposite - corner, 0).prod(axis=2)  # (N, M)
+    common: FloatArray = np.maximum(opposite - corner, 0).prod(axis=2)
+    return common
+
+
+def intersection_over_union(a_xyxy: FloatArray, b_xyxy: FloatArray) -> FloatArray:
+    """Overlap of every box of ``a`` (N, 4) with every box of ``b`` (M, 4): (N, M), 0 to 1."""
+    common = intersections(a_xyxy, b_xyxy)
     area_a = (a_xyxy[:, 2:] - a_xyxy[:, :2]).prod(axis=1)
     area_b = (b_xyxy[:, 2:] - b_xyxy[:, :2]).prod(axis=1)
     union = area_a[:, None] + area_b[None] - common

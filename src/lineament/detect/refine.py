@@ -69,15 +69,12 @@ class Refined:
         order = order[scores[order] >= least][: options.max_faces]
         refined = []
         for i in order:
-            face = replace(faces[i], score=float(scores[i]))
-            if face.landmarks_xy is not None:
-                apart = np.linalg.norm(face.landmarks_xy - points[i], axis=1).mean()
-                readable = certainty[i] >= TRUSTED
-                certainty[i] *= max(0.0, 1 - DISAGREEMENT * apart / max(face.size_wh))
-                if not readable:
-                    refined.append(face)
-                    continue
-            refined.append(replace(face, landmarks_xy=points[i]))
+            own = faces[i].landmarks_xy
+            best = points[i] if own is None or certainty[i] >= TRUSTED else own
+            refined.append(replace(faces[i], score=float(scores[i]), landmarks_xy=best))
+            if own is not None:
+                apart = np.linalg.norm(own - points[i], axis=1).mean()
+                certainty[i] *= max(0.0, 1 - DISAGREEMENT * apart / max(faces[i].size_wh))
         return refined, certainty[order]
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from lineament.detect.boxes import intersection_over_union, nms
+from lineament.detect.boxes import intersection_over_union, intersections, nms
 from lineament.detect.options import DetectOptions
 from lineament.runtime import Model
 from lineament.types import Face, FloatArray, Image
@@ -180,9 +180,7 @@ def _without_parts(rows: FloatArray, least: float) -> FloatArray:
     whole, parts = rows[~cut & (rows[:, 0] >= least)], rows[cut]
     if len(whole) == 0 or len(parts) == 0:
         return rows
-    corner = np.maximum(parts[:, None, 1:3], whole[None, :, 1:3])
-    opposite = np.minimum(parts[:, None, 3:5], whole[None, :, 3:5])
-    common = np.maximum(opposite - corner, 0).prod(axis=2)  # (parts, whole)
+    common = intersections(parts[:, 1:5], whole[:, 1:5])  # (parts, whole)
     area = (parts[:, 3:5] - parts[:, 1:3]).prod(axis=1)
     stays = (common < VOTE * area[:, None]).all(axis=1)
     return np.concatenate([rows[~cut], parts[stays]])
