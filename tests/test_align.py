@@ -336,11 +336,12 @@ def test_matrices_are_checked() -> None:
 )
 def test_names(method: str, size_px: int, name: str) -> None:
     assert alignment_name(method, size_px) == name
-    assert parse_alignment_name(name) == (method, size_px)
+    assert parse_alignment_name(name) == (method, size_px, "arcface")
 
 
 @pytest.mark.parametrize(
-    "name", ["", "arcface", "arcface-", "arcface-0112", "dlib-150", "arcface-7", "arcface-112 "]
+    "name",
+    ["", "arcface", "arcface-", "arcface-0112", "vgg-150", "dlib-7", "arcface-7", "arcface-112 "],
 )
 def test_names_that_are_none(name: str) -> None:
     with pytest.raises(OptionError, match="expected"):

@@ -5,14 +5,14 @@ each recognizer, with and without flip, and for each metric, the threshold at wh
 of impostor pairs is let in. View 2 plays no part. Rates below 1e-5 are not fitted: fewer than 30
 false matches would stand behind them (the rule of 30, Doddington et al. 2000).
 
-Run:  python tools/fit_thresholds.py ../shared/lfw
+Run:  python tools/fit_thresholds.py ../shared/lfw [RECOGNIZER ...]      (all, if none is named)
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +21,9 @@ from rich.progress import track
 from lineament import weights
 from lineament.compare import METRICS, Metric
 from lineament.embed import load_embedder
-from lineament.evaluate.lfw import images_of, read_lfw
+from lineament.evaluate.lfw import LFW, images_of, read_lfw
 from lineament.pipeline import Recognizer
+from lineament.types import Image
 
 MANIFEST = Path(__file__).resolve().parent.parent / "src" / "lineament" / "data" / "manifest.json"
 RATES = (1e-2, 1e-3, 1e-4, 1e-5)
@@ -51,29 +52,44 @@ def threshold(scores: np.ndarray, rate: float, metric: Metric) -> float:
     return strict / scale
 
 
-def main() -> None:
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    lfw = read_lfw(sys.argv[1])
-    numbers = images_of(lfw, ("1",))
-    person = lfw.person[numbers]
-    recognizer = Recognizer(choose="central")
+def cut(lfw: LFW, numbers: np.ndarray, name: str) -> Image:
+    """The faces as a recognizer wants them: (N, S, S, 3) uint8."""
     crops = []
-    chosen = recognizer.stream_chosen(lfw.path(int(i)) for i in numbers)
-    for item in track(chosen, "detect and align", total=len(numbers)):
+    chosen = Recognizer(name, choose="central").stream_chosen(lfw.path(int(i)) for i in numbers)
+    for item in track(chosen, f"{name}: detect and align", total=len(numbers)):
         if item.error is not None:
             raise item.error
         crops.append(item.crop)
+    return np.stack(crops)
+
+
+def main() -> None:
     manifest = json.loads(MANIFEST.read_text())
-    for entry in manifest["weights"]:
-        if entry["task"] != "recognizer":
+    known = [entry["name"] for entry in manifest["weights"] if entry["task"] == "recognizer"]
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("lfw", type=Path, help="the folder of Labeled Faces in the Wild")
+    parser.add_argument("recognizers", nargs="*", metavar="RECOGNIZER", help=", ".join(known))
+    options = parser.parse_args()
+    for name in options.recognizers:
+        if name not in known:
+            parser.error(f"expected {', '.join(known)}, got {name}")
+    names = options.recognizers if options.recognizers else known
+    lfw = read_lfw(options.lfw)
+    numbers = images_of(lfw, ("1",))
+    person = lfw.person[numbers]
+    cut_as, crops = None, np.zeros((0, 0, 0, 3), np.uint8)
+    # One alignment after the other: the crops of one fill a third of a gigabyte.
+    for entry in sorted(manifest["weights"], key=lambda entry: str(entry["alignment"])):
+        if entry["name"] not in names:
             continue
+        if entry["alignment"] != cut_as:
+            crops, cut_as = cut(lfw, numbers, entry["name"]), entry["alignment"]
         entry["thresholds"] = []
-        for flip in (False, True):
+        for flip in (True,) if entry.get("members") else (False, True):
             embedder = load_embedder(weights.get(entry["name"]), flip=flip)
             blocks = range(0, len(crops), 256)
             parts = [
-                embedder.embed(np.stack(crops[start : start + 256]))
+                embedder.embed(crops[start : start + 256])
                 for start in track(blocks, f"{entry['name']} flip={flip}")
             ]
             unit = np.concatenate([vectors for vectors, _ in parts])

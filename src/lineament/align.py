@@ -8,8 +8,9 @@
 
 Three methods, so that what alignment is worth can be measured:
 
-- ``five-points``: the similarity (turn, scale, shift) that brings the five landmarks nearest to the
-  ArcFace template. What recognizers are trained on; use the others for comparisons only.
+- ``five-points``: the similarity (turn, scale, shift) that brings the five landmarks nearest to a
+  template: ArcFace's, or that of dlib's network, whichever the recognizer was trained on. Use the
+  other methods for comparisons only.
 - ``eyes``: a square about the middle of the box, turned so that the line through the eyes is level:
   the angle is ``atan2(y_right - y_left, x_right - x_left)``. Its side is the box's longer side
   times ``BOX_SIDE``. Scale and place come from the box alone.
@@ -40,6 +41,9 @@ from lineament.types import Face, Image
 
 AlignMethod = Literal["five-points", "eyes", "crop"]
 
+Template = Literal["arcface", "dlib"]
+"""Where "five-points" puts the landmarks; the names that contracts begin with."""
+
 Float64Array = npt.NDArray[np.float64]
 
 ALIGNMENT_NAMES: dict[AlignMethod, str] = {
@@ -47,7 +51,8 @@ ALIGNMENT_NAMES: dict[AlignMethod, str] = {
     "eyes": "eyes",
     "crop": "crop",
 }
-"""What the methods are called in a contract: ``alignment_name`` appends the size."""
+"""What the methods are called in a contract: ``alignment_name`` appends the size. "five-points" is
+called by its template's name, of which ArcFace's is the usual one."""
 
 NATIVE_PX = 112
 
@@ -64,6 +69,29 @@ ARCFACE_TEMPLATE_XY = np.array(
 ``LANDMARK_NAMES``. From InsightFace (``arcface_dst``), the code of Deng et al., "ArcFace: Additive
 Angular Margin Loss for Deep Face Recognition", CVPR 2019, arXiv:1801.07698."""
 ARCFACE_TEMPLATE_XY.flags.writeable = False
+
+DLIB_NATIVE_PX = 150
+
+DLIB_TEMPLATE_XY = np.array(
+    [
+        [46.368, 44.3541],
+        [101.0506, 44.2093],
+        [73.3826, 76.646],
+        [49.4598, 104.3195],
+        [97.9081, 104.5498],
+    ]
+)
+"""(5, 2) float64: the same in the chips of 150 pixels that dlib's network was trained on, with the
+padding of 0.25. dlib cuts them by five other landmarks, the eyes' corners and the base of the nose;
+here is where ours lie in its chips of LFW View 1, scaled so that chips cut by either set have the
+same size on average (``tools/fit_dlib_template.py``)."""
+DLIB_TEMPLATE_XY.flags.writeable = False
+
+_TEMPLATES: dict[Template, tuple[Float64Array, int]] = {
+    "arcface": (ARCFACE_TEMPLATE_XY, NATIVE_PX),
+    "dlib": (DLIB_TEMPLATE_XY, DLIB_NATIVE_PX),
+}
+"""Landmarks, and the side of the crop that they are given for."""
 
 MIN_SIZE_PX, MAX_SIZE_PX = 8, 4096
 
@@ -85,46 +113,69 @@ _MOST_SHRINK = 1024
 _TINY = 1e-12  # of squared lengths: a millionth of the length
 
 
-def alignment_name(method: AlignMethod = "five-points", size_px: int = NATIVE_PX) -> str:
-    """Return the alignment's name in a contract: "arcface-112", "eyes-112", "crop-160", ...
+def alignment_name(
+    method: AlignMethod = "five-points",
+    size_px: int = NATIVE_PX,
+    template: Template = "arcface",
+) -> str:
+    """Return the alignment's name in a contract: "arcface-112", "dlib-150", "eyes-112", ...
+
+    Args:
+        method: see the module's docstring.
+        size_px: side of the crop.
+        template: of "five-points"; the other methods have none.
 
     Raises:
-        OptionError: no such method, or a size outside of 8 to 4096 pixels.
+        OptionError: no such method or template, or a size outside of 8 to 4096 pixels.
     """
-    _check(method, size_px)
-    return f"{ALIGNMENT_NAMES[method]}-{size_px}"
+    _check(method, size_px, template)
+    return f"{template if method == 'five-points' else ALIGNMENT_NAMES[method]}-{size_px}"
 
 
-def parse_alignment_name(name: str) -> tuple[AlignMethod, int]:
-    """Return method and size of a contract's alignment; the inverse of ``alignment_name``.
+def parse_alignment_name(name: str) -> tuple[AlignMethod, int, Template]:
+    """Return a contract's alignment as ``alignment_name`` takes it; the inverse of it.
+
+    Methods without a template have "arcface" there.
 
     Raises:
         OptionError: it is not the name of an alignment.
     """
     match = re.fullmatch(r"([a-z]+)-([1-9][0-9]{0,3})", name)
-    if match is not None:
-        for method, prefix in ALIGNMENT_NAMES.items():
-            if prefix == match[1]:
-                size_px = int(match[2])
-                _check(method, size_px)
-                return method, size_px
-    wanted = ", ".join(f"{prefix}-{NATIVE_PX}" for prefix in ALIGNMENT_NAMES.values())
+    names: dict[str, tuple[AlignMethod, Template]] = {
+        prefix: (method, "arcface") for method, prefix in ALIGNMENT_NAMES.items()
+    } | {template: ("five-points", template) for template in _TEMPLATES}
+    if match is not None and match[1] in names:
+        method, template = names[match[1]]
+        size_px = int(match[2])
+        _check(method, size_px, template)
+        return method, size_px, template
+    wanted = ", ".join(f"{prefix}-{NATIVE_PX}" for prefix in names)
     raise OptionError(f"alignment: expected a name such as {wanted}, got {name!r}")
 
 
-def template_xy(size_px: int = NATIVE_PX) -> Float64Array:
-    """Return the ArcFace template for a crop of ``size_px``: (5, 2) float64, pixels.
+def template_of(alignment: str | None) -> Template:
+    """Return the template that a weights entry's alignment asks for.
 
-    The template is scaled about the pixels' edges, ``(xy + 0.5) * size_px / 112 - 0.5``: a crop of
-    any size then shows exactly what the crop of 112 pixels shows, as if that one had been resized.
-    (InsightFace multiplies the coordinates themselves, which scales about the centre of the top
-    left pixel: at 224 pixels its crop lies half a pixel off.)
+    Entries are free in what they call their alignment: "arcface" unless it is another template's.
+    """
+    prefix = "" if alignment is None else alignment.rpartition("-")[0]
+    return next((name for name in _TEMPLATES if name == prefix), "arcface")
+
+
+def template_xy(size_px: int = NATIVE_PX, template: Template = "arcface") -> Float64Array:
+    """Return a template for a crop of ``size_px``: (5, 2) float64, pixels.
+
+    Templates are scaled about the pixels' edges, ``(xy + 0.5) * size_px / 112 - 0.5`` for ArcFace's
+    of 112 pixels: a crop of any size then shows exactly what the crop of 112 pixels shows, as if
+    that one had been resized. (InsightFace multiplies the coordinates themselves, which scales
+    about the centre of the top left pixel: at 224 pixels its crop lies half a pixel off.)
 
     Raises:
-        OptionError: a size outside of 8 to 4096 pixels.
+        OptionError: no such template, or a size outside of 8 to 4096 pixels.
     """
-    _check("five-points", size_px)
-    return (ARCFACE_TEMPLATE_XY + 0.5) * (size_px / NATIVE_PX) - 0.5
+    _check("five-points", size_px, template)
+    xy, native_px = _TEMPLATES[template]
+    return (xy + 0.5) * (size_px / native_px) - 0.5
 
 
 def similarity_transforms(
@@ -180,7 +231,11 @@ def similarity_transforms(
 
 
 def face_transforms(
-    faces: Sequence[Face], *, method: AlignMethod = "five-points", size_px: int = NATIVE_PX
+    faces: Sequence[Face],
+    *,
+    method: AlignMethod = "five-points",
+    size_px: int = NATIVE_PX,
+    template: Template = "arcface",
 ) -> Float64Array:
     """Return for each face the matrix from the photograph to its crop: (N, 2, 3) float64.
 
@@ -188,16 +243,17 @@ def face_transforms(
         faces: as a detector returns them. "five-points" and "eyes" need their landmarks.
         method: see the module's docstring.
         size_px: side of the crop.
+        template: of "five-points".
 
     Raises:
-        OptionError: no such method, a size outside of 8 to 4096 pixels, a face without the
-            landmarks that the method needs, or landmarks that coincide.
+        OptionError: no such method or template, a size outside of 8 to 4096 pixels, a face without
+            the landmarks that the method needs, or landmarks that coincide.
     """
-    _check(method, size_px)
+    _check(method, size_px, template)
     if not faces:
         return np.zeros((0, 2, 3))
     if method == "five-points":
-        return similarity_transforms(_landmarks(faces, method), template_xy(size_px))
+        return similarity_transforms(_landmarks(faces, method), template_xy(size_px, template))
     boxes = np.array([face.box_xyxy for face in faces], dtype=np.float64)  # (N, 4)
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
     side = (boxes[:, 2:] - boxes[:, :2]).max(axis=1) * BOX_SIDE
@@ -220,6 +276,7 @@ def align_faces(
     *,
     method: AlignMethod = "five-points",
     size_px: int = NATIVE_PX,
+    template: Template = "arcface",
 ) -> Image:
     """Cut the faces out of a photograph, each upright and in the same place.
 
@@ -227,7 +284,8 @@ def align_faces(
         image: (H, W, 3) uint8.
         faces: as a detector returns them. "five-points" and "eyes" need their landmarks.
         method: "five-points", "eyes" or "crop"; see the module's docstring.
-        size_px: side of the crops; 112 is what the ArcFace template was made for.
+        size_px: side of the crops; 112 is what the ArcFace template was made for, 150 dlib's.
+        template: of "five-points"; each recognizer wants its own (``template_of``).
 
     Returns:
         (N, size_px, size_px, 3) uint8, the channels in the photograph's order. What lies outside
@@ -236,7 +294,8 @@ def align_faces(
     Raises:
         OptionError: as ``face_transforms``, or an image of another shape or type.
     """
-    return warp(image, face_transforms(faces, method=method, size_px=size_px), size_px)
+    transforms = face_transforms(faces, method=method, size_px=size_px, template=template)
+    return warp(image, transforms, size_px)
 
 
 def warp(image: Image, transforms: Float64Array, size_px: int = NATIVE_PX) -> Image:
@@ -301,7 +360,9 @@ def to_photo_xy(
     return back
 
 
-def _check(method: str, size_px: int) -> None:
+def _check(method: str, size_px: int, template: str = "arcface") -> None:
+    if template not in _TEMPLATES:
+        raise OptionError(f"template: expected one of {', '.join(_TEMPLATES)}, got {template!r}")
     if method not in ALIGNMENT_NAMES:
         raise OptionError(f"method: expected one of {', '.join(ALIGNMENT_NAMES)}, got {method!r}")
     if not MIN_SIZE_PX <= size_px <= MAX_SIZE_PX or size_px != int(size_px):
