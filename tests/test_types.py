@@ -195,12 +195,15 @@ def test_decision_in_words_and_as_json() -> None:
         "fmr": None,
         "data": "set by hand",
         "impostor_pairs": None,
+        "low": None,
+        "high": None,
     }
     assert written["a"] == {
         "source": "a.jpg",
         "face": make_face().to_dict(),
         "other_faces": 1,
         "embedding_norm": 7.5,
+        "quality": None,
     }
     assert written["b"]["face"] is None
     assert written["contract"] == dataclasses.asdict(a.contract)

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import OptionError
-from lineament.types import Decision, Embedding, Face, FloatArray, Threshold
+from lineament.types import Decision, Embedding, Face, FloatArray, Quality, Threshold
 from lineament.weights import Weights
 
 MetricName = Literal["cosine", "euclidean", "euclidean_l2", "angular", "chi_square"]
@@ -233,8 +233,9 @@ def decide(
     sources: tuple[str, str] = ("a", "b"),
     faces: tuple[Face | None, Face | None] = (None, None),
     others: tuple[int, int] = (0, 0),
+    qualities: tuple[Quality | None, Quality | None] = (None, None),
 ) -> Decision:
-    """Compare two embeddings and decide.
+    """Compare two embeddings and decide; ``lineament.judge`` adds how sure that is.
 
     A score exactly on the threshold is "same".
 
@@ -265,4 +266,6 @@ def decide(
         norm_a=a.norm,
         norm_b=b.norm,
         contract=a.contract,
+        quality_a=qualities[0],
+        quality_b=qualities[1],
     )

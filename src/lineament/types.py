@@ -12,6 +12,7 @@ Conventions that hold everywhere:
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -225,6 +226,48 @@ class Analysis:
 
 
 @dataclass(frozen=True, slots=True)
+class Quality:
+    """How good one photograph of a face is for recognition.
+
+    Attributes:
+        size_px: distance of the eyes in pixels of the photograph, had the face been frontal: the
+            scale of the 3D face that fits the landmarks, so that a turned head is not called small.
+            Without landmarks a third of the box's longer side.
+        sharpness: detail of 1 to 2 pixels of the aligned crop of 112, in the direction that has
+            least of it (motion blurs one direction only), over the crop's standard deviation; 0
+            upwards, 0.14 on most photographs. Changes with neither brightness nor contrast, and
+            noise is not told from detail. None for a crop of one colour.
+        yaw_deg: how far the face is turned to the side, -90 to 90; positive towards the viewer's
+            right. None without landmarks.
+        pitch_deg: how far up, -90 to 90; positive up. None without landmarks. Coarse: a long nose
+            and a bowed head look the same in five points.
+        brightness: mean grey level of the face, 0 to 1.
+        contrast: standard deviation of the grey levels, 0 to 0.5.
+        norm: length of the embedding before it was scaled to 1; None when not embedded.
+            Comparable within a contract only.
+    """
+
+    size_px: float
+    sharpness: float | None
+    yaw_deg: float | None
+    pitch_deg: float | None
+    brightness: float
+    contrast: float
+    norm: float | None
+
+    @property
+    def turn_deg(self) -> float | None:
+        """How far the face is turned to either side: ``abs(yaw_deg)``."""
+        return None if self.yaw_deg is None else abs(self.yaw_deg)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, ready for JSON."""
+        return {
+            key: None if value is None else round(value, 4) for key, value in asdict(self).items()
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Threshold:
     """From which score on two faces count as one person, and where that comes from.
 
@@ -234,6 +277,8 @@ class Threshold:
         fmr: the false match rate it is meant for, 0 to 1; None when a person set it by hand.
         data: what it was fitted on, in words.
         impostor_pairs: how many pairs of two people it was fitted on; None when set by hand.
+        low, high: 95 % interval of ``value``: how far it moves when the people that it was fitted
+            on are drawn anew; None where that is not known.
     """
 
     value: float
@@ -241,6 +286,8 @@ class Threshold:
     fmr: float | None
     data: str
     impostor_pairs: int | None
+    low: float | None = None
+    high: float | None = None
 
     @property
     def origin(self) -> str:
@@ -255,12 +302,67 @@ class Threshold:
         return f"{self.value:.3f} ({self.origin})"
 
 
+@dataclass(frozen=True, slots=True)
+class Certainty:
+    """How probable it is that two photographs show one person, and what that rests on.
+
+    Attributes:
+        probability: 0 to 1.
+        low, high: its 95 % interval: how far it moves when the people of the data are drawn anew.
+            It does not cover that your photographs may differ from those of the data.
+        llr: natural logarithm of the likelihood ratio: how much more likely the score is for one
+            person than for two.
+        prior: the share of genuine pairs that was taken for granted, 0 to 1.
+        data: what the calibration was fitted on, in words.
+        people, genuine_pairs, impostor_pairs: how much that is.
+    """
+
+    probability: float
+    low: float
+    high: float
+    llr: float
+    prior: float
+    data: str
+    people: int
+    genuine_pairs: int
+    impostor_pairs: int
+
+    @property
+    def in_words(self) -> str:
+        """The probability and its interval, in per cent, never rounded up to certainty."""
+        value, low, high = (_per_cent(p) for p in (self.probability, self.low, self.high))
+        return f"{value} % ({low} to {high} %)"
+
+    @property
+    def origin(self) -> str:
+        """What it rests on, in words."""
+        return (
+            f"{self.data}: {self.people:,} people, {self.genuine_pairs:,} genuine and "
+            f"{self.impostor_pairs:,} impostor pairs; prior {self.prior:g}"
+        )
+
+
+def _per_cent(share: float) -> str:
+    """As many digits as it takes to tell 99.9998 from 100."""
+    distance = min(share, 1 - share)
+    digits = 1
+    while digits < 7 and 0 < distance < 10.0 ** -(digits + 2):
+        digits += 1
+    scale = 10.0**digits
+    shown = (
+        math.floor(100 * share * scale) / scale
+        if share > 0.5
+        else (math.ceil(100 * share * scale) / scale)
+    )
+    return f"{shown:.{digits}f}"
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Decision:
     """Whether two faces are of the same person, and what that rests on.
 
     Attributes:
-        same: the answer.
+        same: whether the score reaches the threshold. ``verdict`` may leave the answer open.
         score: of the two embeddings, in the unit of ``metric``.
         metric: name of the comparison, for example "cosine".
         similarity: cosine of the two embeddings, -1 to 1; higher is more alike.
@@ -272,6 +374,9 @@ class Decision:
         others_a, others_b: how many more faces each photograph has.
         norm_a, norm_b: lengths of the embeddings before scaling (see ``Embedding``).
         contract: how both embeddings were made.
+        certainty: the probability, with its interval; None without a calibration.
+        quality_a, quality_b: of the faces; None when only embeddings were given.
+        reasons: why the answer is open, each with what to do; () when it is not.
     """
 
     same: bool
@@ -289,41 +394,75 @@ class Decision:
     norm_a: float
     norm_b: float
     contract: Contract
+    certainty: Certainty | None = None
+    quality_a: Quality | None = None
+    quality_b: Quality | None = None
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Literal["same", "different", "undecided"]:
+        """The answer; "undecided" when there are ``reasons`` not to rely on it."""
+        if self.reasons:
+            return "undecided"
+        return "same" if self.same else "different"
+
+    @property
+    def probability(self) -> float | None:
+        """That both show one person, 0 to 1; None without a calibration."""
+        return None if self.certainty is None else self.certainty.probability
+
+    @property
+    def verdict_in_words(self) -> str:
+        """The answer for people."""
+        words = {"same": "the same person", "different": "different people"}
+        if self.verdict != "undecided":
+            return words[self.verdict]
+        return "undecided, rather " + words["same" if self.same else "different"]
 
     def __str__(self) -> str:
         """The decision in words."""
-        verdict = "the same person" if self.same else "different people"
         side = "past" if self.same else "short of"
         lines = [
-            f"{verdict}: {self.metric} {self.score:.3f} is {abs(self.margin):.3f} {side} the "
-            f"threshold {self.threshold}"
+            f"{self.verdict_in_words}: {self.metric} {self.score:.3f} is {abs(self.margin):.3f} "
+            f"{side} the threshold {self.threshold}"
         ]
         for source, others in ((self.source_a, self.others_a), (self.source_b, self.others_b)):
             if others:
                 faces = "1 other face" if others == 1 else f"{others} other faces"
                 lines.append(f"{source} has {faces}; one was compared")
+        if self.certainty is not None:
+            certainty = self.certainty
+            lines.append(f"one person is {certainty.in_words} probable ({certainty.origin})")
+        lines += [f"undecided because {reason}" for reason in self.reasons]
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         return {
             "same": self.same,
+            "verdict": self.verdict,
+            "reasons": list(self.reasons),
+            "probability": self.probability,
+            "certainty": None if self.certainty is None else asdict(self.certainty),
             "score": round(self.score, 6),
             "metric": self.metric,
             "similarity": round(self.similarity, 6),
             "threshold": asdict(self.threshold),
             "margin": round(self.margin, 6),
-            "a": _side(self.source_a, self.face_a, self.others_a, self.norm_a),
-            "b": _side(self.source_b, self.face_b, self.others_b, self.norm_b),
+            "a": _side(self.source_a, self.face_a, self.others_a, self.norm_a, self.quality_a),
+            "b": _side(self.source_b, self.face_b, self.others_b, self.norm_b, self.quality_b),
             "contract": asdict(self.contract),
             "explanation": str(self),
         }
 
 
-def _side(source: str, face: Face | None, others: int, norm: float) -> dict[str, Any]:
+def _side(
+    source: str, face: Face | None, others: int, norm: float, quality: Quality | None
+) -> dict[str, Any]:
     return {
         "source": source,
         "face": None if face is None else face.to_dict(),
         "other_faces": others,
         "embedding_norm": round(norm, 4),
+        "quality": None if quality is None else quality.to_dict(),
     }
