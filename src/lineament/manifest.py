@@ -21,6 +21,8 @@ from lineament.weights import (
     CommercialUse,
     InputSpec,
     Measurement,
+    Member,
+    NormTerm,
     Source,
     Task,
     Threshold,
@@ -44,6 +46,7 @@ ENTRY_NEEDS = (
 )
 ENTRY_TAKES = (
     *("file", "url", "licence_file", "source", "paper", "measured", "thresholds", "notes"),
+    *("members", "norm_term"),
 )
 INPUT_NEEDS = ("size_wh", "color_order", "mean", "scale")
 FILE_TAKES = (
@@ -129,7 +132,7 @@ def _parse_manifest(path: Path, mtime_ns: int, size: int) -> tuple[Weights, ...]
         name = value.get("name") if isinstance(value, dict) else None
         label = f"weights {show(name)}" if isinstance(name, str) else f"weights[{i}]"
         entry = _entry(value, f"{path}: {label}", path.parent)
-        if entry.file is None and entry.url is None:
+        if entry.file is None and entry.url is None and not entry.members:
             raise WeightsError(f'{path}: {label}: expected a path at "file" or an address at "url"')
         if entry.name in found:
             raise WeightsError(f"{path}: {label}: the name occurs twice")
@@ -170,8 +173,16 @@ def _entry(raw: object, where: str, folder: Path) -> Weights:
         measured=_measured(table),
         thresholds=tuple(_thresholds(table)),
         notes=table.maybe("notes", table.text),
+        members=tuple(_members(table)),
+        norm_term=None if table.get("norm_term") is None else _norm_term(table),
         folder=folder,
     )
+    if entry.members and (entry.task != "recognizer" or entry.file is not None):
+        raise table.wrong("members", "null for anything but a recognizer without a file")
+    if entry.members and entry.dimension is None:
+        raise table.wrong("dimension", "the sum of the members' dimensions")
+    if entry.norm_term is not None and not entry.members:
+        raise table.wrong("norm_term", "null, since the entry has no members")
     if (entry.alignment is None) == (entry.task == "recognizer"):
         raise table.wrong("alignment", "a text for recognizers and null for the other tasks")
     if entry.dimension is not None and entry.task != "recognizer":
@@ -238,6 +249,31 @@ def _thresholds(parent: Table) -> list[Threshold]:
             )
         )
     return found
+
+
+def _members(parent: Table) -> list[Member]:
+    if parent.get("members") is None:
+        return []
+    found = []
+    for i, value in enumerate(parent.items("members")):
+        table = Table(f"{parent.where}: members[{i}]", value, ("name", "share"))
+        share = table.number("share")
+        if not 0 < share <= 1:
+            raise table.wrong("share", "a share above 0 and up to 1")
+        found.append(Member(table.name("name"), share))
+    if abs(sum(member.share for member in found) - 1) > 1e-6:
+        raise parent.wrong("members", "shares that sum to 1")
+    return found
+
+
+def _norm_term(parent: Table) -> NormTerm:
+    keys = ("mean", "sd", "offset", "slope", "least", "most")
+    table = Table(f"{parent.where}: norm_term", parent.get("norm_term"), keys)
+    if table.number("sd") <= 0:
+        raise table.wrong("sd", "a number above 0")
+    if table.number("least") >= table.number("most"):
+        raise table.wrong("least", 'a number below that of "most"')
+    return NormTerm(*(table.number(key) for key in keys))
 
 
 class Table:

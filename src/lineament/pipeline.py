@@ -1,7 +1,7 @@
 """The pipeline, wired: read this file first.
 
     source --load_image--> photograph --Detector.detect--> faces --align_faces--> crops
-           --Embedder.embed--> unit embeddings --decide--> Decision
+           --Embedder.embed--> unit embeddings --decide--> Decision --Judge.assess--> Decision
 
 ``Recognizer`` holds the loaded networks and runs these stages over one photograph or many. Every
 stage is a plain function or a one-method object that can be used without it; what is here is only
@@ -24,7 +24,15 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from lineament import weights as weights_module
-from lineament.align import NATIVE_PX, AlignMethod, align_faces, alignment_name
+from lineament.align import (
+    NATIVE_PX,
+    AlignMethod,
+    Template,
+    align_faces,
+    alignment_name,
+    template_of,
+)
+from lineament.calibration import DEFAULT_PRIOR, Calibration, bundled
 from lineament.compare import DEFAULT_FMR, DEFAULT_METRIC, decide, find_threshold, own_threshold
 from lineament.detect import (
     DEFAULT_DETECTOR,
@@ -33,18 +41,37 @@ from lineament.detect import (
     check_detector,
     load_detector,
 )
-from lineament.embed import BATCH, Embedder, load_embedder
+from lineament.embed import BATCH, Embedder, load_embedder, wrap
 from lineament.errors import LineamentError, NoFaceError, OptionError
 from lineament.images import DEFAULT_LIMITS, ImageLimits, ImageSource, describe_source, load_image
+from lineament.judge import CALIBRATED_METRIC, Judge
+from lineament.quality import limits_of, measure
 from lineament.runtime import Runtime
-from lineament.types import Analysis, ColorOrder, Decision, Embedding, Image, Threshold
+from lineament.types import Analysis, ColorOrder, Decision, Embedding, Image, Quality, Threshold
 from lineament.weights import LicencePolicy, Weights
 
 Choose = Literal["largest", "central"]
 """Whom a photograph with several faces is of: the largest face, or the one nearest its centre."""
 
-DEFAULT_RECOGNIZER = "sface"
-DEFAULT_FLIP = False
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A recognizer with its options, by what they are good for."""
+
+    recognizer: str
+    flip: bool
+
+
+PRESETS = {
+    "fast": Preset("mobilefacenet", flip=False),
+    "balanced": Preset("sface", flip=False),
+    "accurate": Preset("sface-mobilefacenet", flip=True),
+}
+"""What each takes and is worth: ``benchmarks/presets.py``."""
+
+DEFAULT_PRESET = "balanced"
+DEFAULT_RECOGNIZER = PRESETS[DEFAULT_PRESET].recognizer
+DEFAULT_FLIP = PRESETS[DEFAULT_PRESET].flip
 """Averaging over the mirror image takes twice the recognizer's time and gains 1 to 4 of the 3,192
 genuine pairs of LFW View 1 at every rate from 1e-3 to 1e-5: too few to be sure of, so speed wins
 (``benchmarks/ablation.py``)."""
@@ -89,14 +116,16 @@ class Recognizer:
 
     def __init__(
         self,
-        recognizer: str | Weights = DEFAULT_RECOGNIZER,
+        recognizer: str | Weights = DEFAULT_PRESET,
         *,
         detector: str | Detector = DEFAULT_DETECTOR,
         options: DetectOptions | None = None,
         alignment: AlignMethod = "five-points",
-        flip: bool = DEFAULT_FLIP,
+        flip: bool | None = None,
         turning: bool = True,
         choose: Choose = "largest",
+        calibration: Calibration | None = None,
+        prior: float = DEFAULT_PRIOR,
         limits: ImageLimits = DEFAULT_LIMITS,
         runtime: Runtime | None = None,
         policy: LicencePolicy | None = None,
@@ -104,14 +133,19 @@ class Recognizer:
         """Choose the parts.
 
         Args:
-            recognizer: name of a weights entry, or an entry (``lineament.weights.from_file`` makes
-                one of an ONNX file).
+            recognizer: one of ``PRESETS``, the name of a weights entry, or an entry
+                (``lineament.weights.from_file`` makes one of an ONNX file).
             detector: one of ``lineament.detect.DETECTORS``, or your own object with that method.
             options: least face size, least score, most faces.
             alignment: "five-points"; the others exist for comparison.
-            flip: average embeddings over the crop and its mirror image.
+            flip: average embeddings over the crop and its mirror image; None: as the preset says,
+                ``DEFAULT_FLIP`` without one.
             turning: look for faces in photographs that lie on a side.
             choose: which face a photograph with several is of.
+            calibration: what scores mean, and thresholds: yours from ``lineament tune``; None takes
+                the package's own where it has one for these parts.
+            prior: how many of the pairs that you verify show one person, 0 to 1, before you look:
+                probabilities rest on it, thresholds do not.
             limits: largest photograph that is read.
             runtime: engine, device and threads; None asks the environment.
             policy: which licences may be used; None asks the environment.
@@ -121,20 +155,32 @@ class Recognizer:
         """
         if choose not in ("largest", "central"):
             raise OptionError(f'choose: expected "largest" or "central", got {choose!r}')
-        self.weights = weights_module.get(recognizer) if isinstance(recognizer, str) else recognizer
+        preset = PRESETS.get(recognizer) if isinstance(recognizer, str) else None
+        name = recognizer if preset is None else preset.recognizer
+        self.weights = weights_module.get(name) if isinstance(name, str) else name
+        joined = bool(self.weights.members)  # fitted with the mirror image
+        default_flip = joined or (DEFAULT_FLIP if preset is None else preset.flip)
+        flip = default_flip if flip is None else flip
+        if joined and not flip:
+            raise OptionError(
+                f"flip: {self.weights.name} was fitted with the mirror image: leave the option out"
+            )
         self.detector_name = detector if isinstance(detector, str) else type(detector).__name__
         self.options = DetectOptions() if options is None else options
         self.alignment: AlignMethod = alignment
         self.flip = flip
         self.choose: Choose = choose
         self.limits = limits
+        self.prior = Judge(prior=prior).prior
+        self._given_calibration = calibration
+        self._judge: Judge | None = None
         self._policy = LicencePolicy.active() if policy is None else policy
         self._policy.check(self.weights)
-        alignment_name(alignment, self._size_px)
+        _ = self.alignment_name
         if isinstance(detector, str):
             check_detector(detector, self._policy)
-        self._runtime = Runtime.from_environment() if runtime is None else runtime
-        self._turning = turning
+        self.runtime = Runtime.from_environment() if runtime is None else runtime
+        self.turning = turning
         self._given_detector = detector
         self._detector: Detector | None = None
         self._embedder: Embedder | None = None
@@ -145,6 +191,16 @@ class Recognizer:
         size_wh = self.weights.input.size_wh
         return NATIVE_PX if size_wh is None else size_wh[0]
 
+    @property
+    def _template(self) -> Template:
+        """Where "five-points" puts the landmarks for this recognizer."""
+        return template_of(self.weights.alignment)
+
+    @property
+    def alignment_name(self) -> str:
+        """How the crops are made, as contracts name it: "arcface-112", "dlib-150", ..."""
+        return alignment_name(self.alignment, self._size_px, self._template)
+
     # --- the parts --------------------------------------------------------------------------------
 
     @property
@@ -154,8 +210,8 @@ class Recognizer:
             if isinstance(self._given_detector, str):
                 self._detector = load_detector(
                     self._given_detector,
-                    turning=self._turning,
-                    runtime=self._runtime,
+                    turning=self.turning,
+                    runtime=self.runtime,
                     policy=self._policy,
                 )
             else:
@@ -169,11 +225,33 @@ class Recognizer:
             self._embedder = load_embedder(
                 self.weights,
                 flip=self.flip,
-                alignment=alignment_name(self.alignment, self._size_px),
-                runtime=self._runtime,
+                alignment=self.alignment_name,
+                runtime=self.runtime,
                 policy=self._policy,
             )
         return self._embedder
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What scores mean: the one given, else the package's own, else None.
+
+        Raises:
+            ContractError: the one given was fitted for other embeddings.
+        """
+        return self.judge.calibration
+
+    @property
+    def judge(self) -> Judge:
+        """Stage 5's second half: how sure a decision is. Raises as ``calibration``."""
+        if self._judge is None:
+            contract = self.embedder.contract
+            chosen = self._given_calibration
+            if chosen is None:
+                chosen = bundled(contract, CALIBRATED_METRIC)
+            else:
+                chosen.check(contract, CALIBRATED_METRIC)
+            self._judge = Judge(chosen, self.prior, limits_of(self.weights.name))
+        return self._judge
 
     def load(self) -> None:
         """Load all networks now, at once; otherwise they are when they are first needed."""
@@ -193,25 +271,39 @@ class Recognizer:
     ) -> Threshold:
         """The threshold for a wanted false match rate, or one set by hand.
 
+        A calibration that was given comes first, then what stands in the weights' entry, then the
+        package's own calibration, which knows rates in between and the threshold's interval.
+
         Args:
             metric: name of the comparison.
-            fmr: the false match rate wanted, 0 to 1; None means ``DEFAULT_FMR``.
+            fmr: the false match rate wanted, 0 to 1; None means ``DEFAULT_FMR``, or with a
+                calibration that was given the rate nearest to it that its data support.
             value: the threshold itself, in the metric's unit; then ``fmr`` must be None.
 
         Raises:
-            OptionError: both are given, or none was fitted for that rate.
+            OptionError: both are given, or no data support that rate.
         """
         if value is not None:
             if fmr is not None:
                 raise OptionError("expected a false match rate or a threshold, got both")
             return own_threshold(value, metric)
-        return find_threshold(
-            self.weights,
-            metric,
-            flip=self.flip,
-            alignment=alignment_name(self.alignment, self._size_px),
-            fmr=DEFAULT_FMR if fmr is None else fmr,
-        )
+        if self._given_calibration is not None:
+            own = self._given_calibration
+            own.check(self.embedder.contract, metric)
+            return own.threshold(own.rate_nearest(DEFAULT_FMR) if fmr is None else fmr).plain
+        wanted = DEFAULT_FMR if fmr is None else fmr
+        try:
+            found = find_threshold(
+                self.weights, metric, flip=self.flip, alignment=self.alignment_name, fmr=wanted
+            )
+        except OptionError:
+            if metric != CALIBRATED_METRIC or self.calibration is None:
+                raise
+            return self.calibration.threshold(wanted).plain
+        if metric != CALIBRATED_METRIC or self.calibration is None:
+            return found
+        fitted = self.calibration.threshold(wanted)
+        return replace(found, low=min(fitted.low, found.value), high=max(fitted.high, found.value))
 
     # --- many photographs -------------------------------------------------------------------------
 
@@ -264,7 +356,7 @@ class Recognizer:
             self.load()
         detector = self.detector
         embedder = self.embedder if embed else None
-        workers = self._runtime.threads or os.cpu_count() or 1
+        workers = self.runtime.threads or os.cpu_count() or 1
         ahead = 2 * (BATCH + workers)
         iterator = iter(sources)
 
@@ -309,7 +401,11 @@ class Recognizer:
             analysis = Analysis(name, (image.shape[1], image.shape[0]), faces)
             numbers = self._wanted(analysis, wanted)
             crops = align_faces(
-                image, [faces[i] for i in numbers], method=self.alignment, size_px=self._size_px
+                image,
+                [faces[i] for i in numbers],
+                method=self.alignment,
+                size_px=self._size_px,
+                template=self._template,
             )
             return _Prepared(analysis, numbers, crops)
         except LineamentError as error:
@@ -468,7 +564,8 @@ class Recognizer:
                 row.append(numbers[key])
             pairs.append(row)
         photos = list(self.stream_chosen(unique, color_order=color_order))
-        results = [decide_chosen(photos[i], photos[j], threshold) for i, j in pairs]
+        judge = self.judge
+        results = [decide_chosen(photos[i], photos[j], threshold, judge) for i, j in pairs]
         if many:
             return results
         if isinstance(results[0], LineamentError):
@@ -485,8 +582,16 @@ class Recognizer:
         )
 
 
-def decide_chosen(a: Chosen, b: Chosen, threshold: Threshold) -> Decision | LineamentError:
-    """Compare the faces that two photographs are of, or say why one of them has none."""
+def decide_chosen(
+    a: Chosen, b: Chosen, threshold: Threshold, judge: Judge | None = None
+) -> Decision | LineamentError:
+    """Compare the faces that two photographs are of, or say why one of them has none.
+
+    Args:
+        a, b: from ``Recognizer.stream_chosen``.
+        threshold: from ``Recognizer.threshold``.
+        judge: ``Recognizer.judge``; None: no probability, and nothing is left undecided.
+    """
     for photo in (a, b):
         if photo.error is not None:
             return photo.error
@@ -494,14 +599,26 @@ def decide_chosen(a: Chosen, b: Chosen, threshold: Threshold) -> Decision | Line
     assert b.embedding is not None
     assert a.index is not None
     assert b.index is not None
-    return decide(
+    decision = decide(
         a.embedding,
         b.embedding,
         threshold,
         sources=(a.analysis.source, b.analysis.source),
         faces=(a.analysis.faces[a.index], b.analysis.faces[b.index]),
         others=(len(a.analysis.faces) - 1, len(b.analysis.faces) - 1),
+        qualities=(_quality(a), _quality(b)),
     )
+    return decision if judge is None else judge.assess(decision)
+
+
+def _quality(photo: Chosen) -> Quality | None:
+    """Measured on the crop of "five-points" to ArcFace's template, as its limits were."""
+    assert photo.embedding is not None
+    assert photo.index is not None
+    assert photo.crop is not None
+    if not photo.embedding.contract.alignment.startswith("arcface-"):
+        return None
+    return measure(photo.analysis.faces[photo.index], photo.crop, photo.embedding.norm)
 
 
 def _embedded(
@@ -516,7 +633,7 @@ def _embedded(
     first = 0
     for item in ready:
         rows = slice(first, first + len(item.crops))
-        yield item, embedder.wrap(vectors[rows], norms[rows])
+        yield item, wrap(vectors[rows], norms[rows], embedder.contract)
         first += len(item.crops)
 
 

@@ -103,6 +103,36 @@ class Threshold:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """One network of a recognizer that is made of several.
+
+    Attributes:
+        name: of its entry; it takes the same crops as the others.
+        share: of its cosine in the whole's, above 0; the shares sum to 1.
+    """
+
+    name: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class NormTerm:
+    """One more coordinate of the vector, from the norm of the first member's embedding.
+
+    Impostor scores hardly depend on how long the embeddings are, genuine ones do: those of a poor
+    photograph are lower. The coordinate ``offset - slope * clip((norm - mean) / sd, least, most)``
+    raises the score of two poor photographs a little and lowers that of two good ones.
+    """
+
+    mean: float
+    sd: float
+    offset: float
+    slope: float
+    least: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
 class Weights:
     """One weights file: what it is, what it wants, and what may be done with it.
 
@@ -128,6 +158,10 @@ class Weights:
         measured: scores by name.
         thresholds: they hold for these weights and the data they name, and for nothing else.
         notes: what else one should know.
+        members: for a recognizer that joins others and has no file: its vector holds theirs one
+            after the other, so that its cosine is the weighted mean of their cosines. Always with
+            the mirror image.
+        norm_term: of such a recognizer, if it has one.
         folder: where the manifest (or the file of ``from_file``) lies on this machine. It is no
             part of the description: entries are equal without it.
     """
@@ -151,6 +185,8 @@ class Weights:
     measured: Mapping[str, Measurement] = field(default_factory=dict, hash=False)
     thresholds: tuple[Threshold, ...] = ()
     notes: str | None = None
+    members: tuple[Member, ...] = ()
+    norm_term: NormTerm | None = None
     folder: Path = field(default=Path(), compare=False, repr=False)
 
     @property
@@ -162,6 +198,8 @@ class Weights:
         """The entry as a manifest has it, ready for JSON."""
         values = asdict(self)
         del values["folder"]
+        if not self.members:  # said only of recognizers that join others
+            del values["members"], values["norm_term"]
         return values
 
 
@@ -256,7 +294,12 @@ def licence_text(weights: Weights) -> str | None:
 
 
 def is_present(weights: Weights) -> bool:
-    """Whether the file is on this machine, so that it can be read without a download."""
+    """Whether the file is on this machine, so that it can be read without a download.
+
+    Of a recognizer that joins others: whether theirs are.
+    """
+    if weights.members:
+        return all(is_present(get(member.name)) for member in weights.members)
     if weights.path is not None and weights.path.is_file():
         return True
     return weights.url is not None and _has_size(cached_path(weights), weights.bytes)
@@ -312,6 +355,11 @@ def locate(
     """
     active = LicencePolicy.active() if policy is None else policy
     active.check(weights)
+    if weights.members:
+        names = ", ".join(member.name for member in weights.members)
+        raise WeightsError(
+            f'weights "{weights.name}": it has no file of its own, it joins {names}: read those'
+        )
     if weights.path is not None and weights.path.is_file():
         return weights.path
     if weights.url is None:

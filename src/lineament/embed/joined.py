@@ -1,0 +1,108 @@
+"""Several networks as one recognizer.
+
+With unit vectors u_i of the members and shares w_i that sum to 1, the vector
+
+    v = [sqrt(w_1) u_1, sqrt(w_2) u_2, ...]
+
+has length 1, and the cosine of two such vectors is the mean of the members' cosines, weighted by
+their shares: averaging scores, the oldest fusion there is (Kittler et al., "On Combining
+Classifiers", PAMI 1998, the sum rule), becomes an ordinary embedding. Thresholds, calibrations,
+galleries and indexes need to know nothing of it. ``weights.NormTerm`` adds one coordinate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lineament.embed.network import NetworkEmbedder, load_network
+from lineament.errors import OptionError, WeightsError
+from lineament.runtime import Runtime
+from lineament.types import Contract, FloatArray, Image
+from lineament.weights import LicencePolicy, NormTerm, Weights, get
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedEmbedder:
+    """An ``Embedder`` of several networks. Calls from several threads are safe."""
+
+    contract: Contract
+    size_px: int
+    _members: tuple[tuple[NetworkEmbedder, float], ...]
+    _norm_term: NormTerm | None
+
+    def embed(self, crops: Image) -> tuple[FloatArray, FloatArray]:
+        """Embed aligned faces, as ``Embedder.embed``; the norms are the first member's."""
+        parts: list[FloatArray] = []
+        norms: FloatArray | None = None
+        for member, share in self._members:
+            vectors, lengths = member.embed(crops)
+            parts.append(vectors * np.float32(np.sqrt(share)))
+            norms = lengths if norms is None else norms
+        assert norms is not None
+        if self._norm_term is not None:
+            parts.append(_coordinate(norms, self._norm_term)[:, None])
+        joined = np.concatenate(parts, axis=1)
+        joined /= np.linalg.norm(joined, axis=1, keepdims=True)
+        return joined, norms
+
+
+def load_joined(
+    weights: Weights,
+    *,
+    flip: bool,
+    alignment: str | None = None,
+    runtime: Runtime | None = None,
+    policy: LicencePolicy | None = None,
+) -> JoinedEmbedder:
+    """Load the members of an entry. Args and Raises as ``load_embedder``.
+
+    Raises:
+        OptionError: ``flip`` is False: shares and norms were fitted with the mirror image.
+        WeightsError: the members do not take the same crops, or do not add up to the entry.
+    """
+    if not flip:
+        raise OptionError(
+            f"flip: {weights.name} was fitted with the mirror image: leave the option out"
+        )
+    loaded = [
+        load_network(
+            get(member.name), flip=True, alignment=alignment, runtime=runtime, policy=policy
+        )
+        for member in weights.members
+    ]
+    first = loaded[0]
+    if any(
+        (other.size_px, other.contract.alignment) != (first.size_px, first.contract.alignment)
+        for other in loaded
+    ):
+        names = ", ".join(member.name for member in weights.members)
+        raise WeightsError(
+            f"{weights.name}: expected members that take the same crops, got {names}"
+        )
+    dimension = sum(other.contract.dimension for other in loaded)
+    dimension += weights.norm_term is not None
+    if dimension != weights.dimension:
+        raise WeightsError(
+            f"{weights.name}: expected {weights.dimension} coordinates, and its members make "
+            f"{dimension}: correct its entry"
+        )
+    contract = Contract(
+        weights=weights.name,
+        weights_sha256=weights.sha256,
+        alignment=first.contract.alignment,
+        color_order=weights.input.color_order,
+        flip=True,
+        dimension=dimension,
+    )
+    shares = [member.share for member in weights.members]
+    return JoinedEmbedder(
+        contract, first.size_px, tuple(zip(loaded, shares, strict=True)), weights.norm_term
+    )
+
+
+def _coordinate(norms: FloatArray, term: NormTerm) -> FloatArray:
+    deviation = np.clip((norms - term.mean) / term.sd, term.least, term.most)
+    values: FloatArray = (term.offset - term.slope * deviation).astype(np.float32)
+    return values

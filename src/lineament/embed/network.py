@@ -1,0 +1,148 @@
+"""One network: crops in, unit vectors out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lineament.errors import OptionError, WeightsError
+from lineament.runtime import Model, Runtime, check_model, load_model
+from lineament.types import Contract, FloatArray, Image
+from lineament.weights import LicencePolicy, Weights
+
+BATCH = 8
+"""Crops in one call of the network: fewer or more cost a crop up to a tenth more time on a CPU."""
+
+# ITU-R BT.601, what cv2.COLOR_RGB2GRAY and Pillow's "L" compute too.
+_GREY = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkEmbedder:
+    """An ``Embedder`` of one network. Calls from several threads are safe.
+
+    Attributes:
+        weights: its entry.
+        contract: what its embeddings carry.
+        size_px: side of the crops it takes.
+        batch: crops in one call of the network; 1 where its batch size is fixed.
+    """
+
+    weights: Weights
+    contract: Contract
+    size_px: int
+    _model: Model
+    batch: int = BATCH
+
+    def embed(self, crops: Image) -> tuple[FloatArray, FloatArray]:
+        """Embed aligned faces.
+
+        Args:
+            crops: (N, S, S, 3) uint8, RGB, S being ``size_px``; N may be 0.
+
+        Returns:
+            Unit vectors (N, D) float32, and their lengths (N,) float32 before they were scaled.
+            With flip the network's outputs for the crop and its mirror image are averaged first.
+
+        Raises:
+            OptionError: the crops have another shape or type.
+            WeightsError: the network returned something that is no vector.
+        """
+        expected = (self.size_px, self.size_px, 3)
+        if crops.ndim != 4 or crops.shape[1:] != expected or crops.dtype != np.uint8:
+            raise OptionError(
+                f"crops: expected uint8 of shape (N, {', '.join(map(str, expected))}), got "
+                f"{crops.dtype} of shape {crops.shape}: make them with align_faces"
+            )
+        outputs = np.zeros((len(crops), self.contract.dimension), np.float32)
+        for start in range(0, len(crops), self.batch):
+            batch = self._prepare(crops[start : start + self.batch])
+            outputs[start : start + self.batch] = self._run(batch)
+            if self.contract.flip:
+                mirrored = np.ascontiguousarray(batch[..., ::-1])
+                outputs[start : start + self.batch] += self._run(mirrored)
+        if self.contract.flip:
+            outputs /= 2
+        norms = np.linalg.norm(outputs, axis=1)
+        if not (np.isfinite(norms).all() and (norms > 0).all()):
+            raise WeightsError(
+                f"{self.weights.name}: the network returned vectors of no length: check its input "
+                "specification (size, colour order, scaling)"
+            )
+        return outputs / norms[:, None], norms
+
+    def _run(self, batch: FloatArray) -> FloatArray:
+        first = self._model(batch)[0]
+        expected = (len(batch), self.contract.dimension)
+        if first.shape != expected:
+            raise WeightsError(
+                f"{self.weights.name}: expected a first output of shape {expected}, got "
+                f"{first.shape}: correct its entry"
+            )
+        return first
+
+    def _prepare(self, crops: Image) -> FloatArray:
+        """(n, S, S, 3) uint8 RGB -> (n, C, S, S) float32 as the entry says."""
+        spec = self.weights.input
+        values = crops.astype(np.float32)
+        if spec.color_order == "gray":
+            values = (values @ _GREY)[..., None]
+        elif spec.color_order == "bgr":
+            values = values[..., ::-1]
+        if spec.mean != 0 or spec.scale != 1:
+            values = (values - np.float32(spec.mean)) * np.float32(spec.scale)
+        return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
+
+
+def load_network(
+    weights: Weights,
+    *,
+    flip: bool,
+    alignment: str | None = None,
+    runtime: Runtime | None = None,
+    policy: LicencePolicy | None = None,
+) -> NetworkEmbedder:
+    """Load a recognizer of one network.
+
+    Args:
+        weights: an entry whose task is "recognizer".
+        flip: average over the crop and its mirror image; twice the time.
+        alignment: how crops will be made; None takes what the entry asks for.
+        runtime: engine, device and threads.
+        policy: which licences may be used.
+
+    Raises:
+        OptionError: the entry is no recognizer.
+        WeightsError: the file is missing, damaged, refused, or takes another input than it says.
+    """
+    if weights.task != "recognizer":
+        raise OptionError(f"{weights.name}: expected a recognizer, got a {weights.task} network")
+    size_wh = weights.input.size_wh
+    size_wh = (112, 112) if size_wh is None else size_wh
+    if size_wh[0] != size_wh[1]:
+        raise WeightsError(f"{weights.name}: expected a square input, got {size_wh}")
+    model = load_model(weights, runtime=runtime, policy=policy)
+    dimension, batch = weights.dimension, BATCH
+    if dimension is None or weights.source is None:  # not one of ours: see what it does
+        shape = (1 if weights.input.color_order == "gray" else 3, size_wh[1], size_wh[0])
+        found = check_model(model, (1, *shape))
+        try:
+            check_model(model, (2, *shape))
+        except WeightsError:  # as exported for one crop at a time
+            batch = 1
+        if dimension is not None and found != dimension:
+            raise WeightsError(
+                f"{weights.name}: expected embeddings of length {dimension}, got {found}"
+            )
+        dimension = found
+    used = weights.alignment if alignment is None else alignment
+    contract = Contract(
+        weights=weights.name,
+        weights_sha256=weights.sha256,
+        alignment="arcface-112" if used is None else used,
+        color_order=weights.input.color_order,
+        flip=flip,
+        dimension=dimension,
+    )
+    return NetworkEmbedder(weights, contract, size_wh[0], model, batch)
