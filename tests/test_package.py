@@ -23,10 +23,14 @@ ORDER = (
     ("images",),
     ("detect",),
     ("align",),
-    ("landmarks",),
+    ("landmarks", "quality"),
     ("embed",),
     ("compare",),
+    ("calibration",),
+    ("judge",),
     ("pipeline",),
+    ("index",),
+    ("gallery",),
     ("evaluate", "draw"),
     ("cli",),
     ("__main__",),
@@ -35,7 +39,11 @@ ORDER = (
 
 LEVEL = {name: level for level, row in enumerate(ORDER) for name in row}
 ENGINES = {"openvino", "onnxruntime"}
-THIRD_PARTY = {"numpy", "cv2", "PIL", "typer", "rich", "pyarrow", "pillow_heif", *ENGINES}
+THIRD_PARTY = {
+    *("numpy", "cv2", "PIL", "typer", "rich", "pyarrow", "pillow_heif"),
+    *("matplotlib", "lightgbm", "turbovec"),
+    *ENGINES,
+}
 
 
 def module_of(path: Path) -> tuple[str, ...]:
