@@ -139,7 +139,12 @@ class TestVerify:
             (("--licence-policy", "deny:sface"), 'refuses the weights "sface"'),
             (("--licence-policy", "deny:yunet"), 'refuses the weights "yunet"'),
             (("--mean", "3"), "--mean: expected together with --model"),
-            (("--model", "no.onnx", "--recognizer", "sface"), "got both"),
+            (("--model", "no.onnx", "--recognizer", "sface"), "got two"),
+            (("--preset", "fast", "--recognizer", "sface"), "got both"),
+            (("--preset", "best"), "--preset: expected one of fast, balanced, accurate"),
+            (("--preset", "accurate", "--no-flip"), "fitted with the mirror image"),
+            (("--prior", "1"), "prior: expected a share between 0 and 1"),
+            (("--calibration", "no.json"), "no.json"),
             (("--model", "no.onnx"), "no.onnx"),
             (("--save", "x.jpg"), ".png"),
             (("--save", "no/such/x.png", "--threshold", "0.4"), "there is no folder"),
@@ -462,7 +467,8 @@ class TestEverything:
 
         shown = options.SHOWN_DEFAULTS
         recognizer = pipeline.Recognizer()
-        assert shown["recognizer"] == pipeline.DEFAULT_RECOGNIZER
+        assert shown["preset"] == pipeline.DEFAULT_PRESET
+        assert float(shown["prior"]) == recognizer.prior
         assert shown["flip"] == ("flip" if pipeline.DEFAULT_FLIP else "no-flip")
         assert shown["detector"] == detect.DEFAULT_DETECTOR
         assert shown["metric"] == compare.DEFAULT_METRIC

@@ -43,7 +43,7 @@ def test_nothing_is_known_at_first(cache: EmbeddingCache, photos: list[Path]) ->
 
 def test_what_was_saved_comes_back_in_any_order(cache: EmbeddingCache, photos: list[Path]) -> None:
     vectors = unit(3)
-    cache.save(photos, vectors, [True, False, True])
+    cache.save(photos, vectors, [2.5, 0, 1])
     kept = cache.load(photos[::-1])
     assert kept.known.tolist() == [True, True, True]
     assert kept.found.tolist() == [True, False, True]
@@ -54,15 +54,15 @@ def test_what_was_saved_comes_back_in_any_order(cache: EmbeddingCache, photos: l
 
 def test_a_second_save_adds_and_replaces(cache: EmbeddingCache, photos: list[Path]) -> None:
     first, second = unit(2), unit(2, seed=1)
-    cache.save(photos[:2], first, [True, True])
-    cache.save(photos[1:], second, [True, True])
+    cache.save(photos[:2], first, [1, 2])
+    cache.save(photos[1:], second, [1, 2])
     kept = cache.load(photos)
     assert kept.known.all()
     assert np.array_equal(kept.vectors, np.concatenate([first[:1], second]))
 
 
 def test_a_changed_photograph_is_not_known(cache: EmbeddingCache, photos: list[Path]) -> None:
-    cache.save(photos, unit(3), [True] * 3)
+    cache.save(photos, unit(3), [1.5] * 3)
     photos[0].write_bytes(b"other, and longer")
     status = photos[1].stat()
     os.utime(photos[1], ns=(status.st_atime_ns, status.st_mtime_ns + 1_000_000_000))
@@ -93,7 +93,7 @@ def test_a_broken_file_is_ignored_and_written_anew(
     cache: EmbeddingCache, photos: list[Path], damage: str
 ) -> None:
     vectors = unit(3)
-    cache.save(photos, vectors, [True] * 3)
+    cache.save(photos, vectors, [1.5] * 3)
     data = cache.path.read_bytes()
     if damage == "other arrays":
         np.savez(cache.path, a=np.zeros(3))
@@ -107,7 +107,7 @@ def test_a_broken_file_is_ignored_and_written_anew(
         broken = {"cut": data[:middle], "text": b"hello", "empty": b""}
         cache.path.write_bytes(broken.get(damage, flipped + data[middle + 80 :]))
     assert not cache.load(photos).known.any()
-    cache.save(photos, vectors, [True] * 3)
+    cache.save(photos, vectors, [1.5] * 3)
     assert cache.load(photos).known.all()
 
 
@@ -117,7 +117,7 @@ def test_the_files_used_last_are_kept(tmp_path: Path, photos: list[Path]) -> Non
     for i, one in enumerate(caches):
         if i == MOST_FILES:
             assert caches[0].load(photos).known.all()  # it was used: number 1 is the oldest now
-        one.save(photos, unit(3), [True] * 3)
+        one.save(photos, unit(3), [1.5] * 3)
         os.utime(one.path, (1000 + i, 1000 + i))
     assert len(list(folder.iterdir())) == MOST_FILES
     left = [one.path.exists() for one in caches]
@@ -133,7 +133,7 @@ def test_the_default_folder_is_the_users_cache(
 
 def test_refusals(cache: EmbeddingCache, photos: list[Path], tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"expected 3 vectors of length 4"):
-        cache.save(photos, unit(2), [True] * 3)
+        cache.save(photos, unit(2), [1.5] * 3)
     (tmp_path / "file").write_text("")
     with pytest.raises(OptionError, match="LINEAMENT_CACHE"):
-        EmbeddingCache(WAY, 4, folder=tmp_path / "file" / "x").save(photos, unit(3), [True] * 3)
+        EmbeddingCache(WAY, 4, folder=tmp_path / "file" / "x").save(photos, unit(3), [1.5] * 3)

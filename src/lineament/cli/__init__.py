@@ -20,7 +20,7 @@ import typer
 from typer.core import TyperGroup
 
 from lineament import __version__
-from lineament.cli import align, detect, embed, evaluate, models, verify
+from lineament.cli import align, detect, embed, evaluation, models, verify
 from lineament.cli.output import print_error, print_json
 from lineament.errors import LineamentError, OptionError
 
@@ -183,11 +183,7 @@ app.command("detect")(detect.command)
 app.command("align")(align.command)
 app.command("embed")(embed.command)
 app.command("models")(models.command)
-_benchmarks = typer.Typer(
-    help="Measure on a standard benchmark.", no_args_is_help=True, rich_markup_mode=None
-)
-_benchmarks.command("lfw")(evaluate.lfw_command)
-app.add_typer(_benchmarks, name="eval")
+app.add_typer(evaluation.app, name="eval")
 
 
 def main() -> None:

@@ -29,6 +29,7 @@ SIZES_PX = (112, 150, 160, 224)
 """What recognizers in use take: ArcFace and SFace 112, dlib 150, FaceNet 160, VGGFace 224."""
 
 
+@options.with_recognizer(without=options.OF_THE_RECOGNIZER)
 def command(
     ctx: typer.Context,
     images: Images,
@@ -49,15 +50,6 @@ def command(
     cut_out: Annotated[
         bool, typer.Option("--cut-out", help="Black outside of the face's hull (68 points).")
     ] = False,
-    detector: options.Detector = None,
-    min_face: options.MinFace = None,
-    min_score: options.MinScore = None,
-    max_faces: options.MaxFaces = None,
-    no_turning: options.NoTurning = False,
-    engine: options.Engine = None,
-    device: options.Device = None,
-    threads: options.Threads = None,
-    licence_policy: options.Policy = None,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:

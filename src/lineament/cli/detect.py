@@ -33,18 +33,10 @@ Images = Annotated[
 ]
 
 
+@options.with_recognizer(without=options.OF_THE_RECOGNIZER)
 def command(
     ctx: typer.Context,
     images: Images,
-    detector: options.Detector = None,
-    min_face: options.MinFace = None,
-    min_score: options.MinScore = None,
-    max_faces: options.MaxFaces = None,
-    no_turning: options.NoTurning = False,
-    engine: options.Engine = None,
-    device: options.Device = None,
-    threads: options.Threads = None,
-    licence_policy: options.Policy = None,
     save: Annotated[
         Path | None,
         typer.Option(

@@ -27,6 +27,7 @@ FORMAT = 1
 """Version of what stands in the files; a reader refuses what it does not know."""
 
 
+@options.with_recognizer()
 def command(
     ctx: typer.Context,
     images: Images,
@@ -41,24 +42,6 @@ def command(
     all_faces: Annotated[
         bool, typer.Option("--all-faces/--one-face", help="All, or the one of --choose.")
     ] = True,
-    recognizer: options.Recognizer_ = None,
-    model: options.Model = None,
-    input_size: options.InputSize = None,
-    color_order: options.ColorOrder = None,
-    mean: options.Mean = None,
-    scale: options.Scale = None,
-    detector: options.Detector = None,
-    alignment: options.Alignment = None,
-    flip: options.Flip = None,
-    choose: options.Choose = None,
-    min_face: options.MinFace = None,
-    min_score: options.MinScore = None,
-    max_faces: options.MaxFaces = None,
-    no_turning: options.NoTurning = False,
-    engine: options.Engine = None,
-    device: options.Device = None,
-    threads: options.Threads = None,
-    licence_policy: options.Policy = None,
     json: options.Json = False,
 ) -> None:
     """Represent faces by vectors.

@@ -7,7 +7,8 @@ compares the two.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from lineament.weights import LicencePolicy, Weights
 
 SHOWN_DEFAULTS = {
-    "recognizer": "sface",
+    "preset": "balanced",
     "detector": "yunet+onet",
     "metric": "cosine",
     "fmr": "0.0001",
@@ -30,6 +31,7 @@ SHOWN_DEFAULTS = {
     "choose": "largest",
     "alignment": "five-points",
     "flip": "no-flip",
+    "prior": "0.5",
 }
 
 PARTS, NETWORKS, SPEED = "Parts", "Own network", "Engine"
@@ -53,13 +55,22 @@ def _metrics() -> list[str]:
     return list(METRICS)
 
 
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        metavar="fast|balanced|accurate",
+        help="Recognizer and its options, by what they are good for.",
+        show_default=SHOWN_DEFAULTS["preset"],
+    ),
+]
 Recognizer_ = Annotated[
     str | None,
     typer.Option(
         "--recognizer",
         metavar="NAME",
         help="Recognizer; see `lineament models`.",
-        show_default=SHOWN_DEFAULTS["recognizer"],
+        show_default="the preset's",
         autocompletion=_recognizers,
     ),
 ]
@@ -171,6 +182,15 @@ Metric = Annotated[
         autocompletion=_metrics,
     ),
 ]
+Calibration_ = Annotated[
+    Path | None,
+    typer.Option(
+        "--calibration",
+        metavar="FILE.json",
+        help="Thresholds and probabilities of your own, from `lineament tune`.",
+        show_default="the package's, from LFW View 1",
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 
 
@@ -192,9 +212,10 @@ def recognizer_from(values: Mapping[str, Any], *, crop_px: int | None = None) ->
     Raises:
         LineamentError: an option has a value that makes no sense, or the policy refuses something.
     """
+    from lineament import weights as weights_module
     from lineament.align import alignment_name
     from lineament.detect import DetectOptions
-    from lineament.pipeline import Recognizer
+    from lineament.pipeline import PRESETS, Recognizer
 
     given = {name: value for name, value in values.items() if value is not None}
     if "alignment" in given:  # the library's message calls it a method
@@ -206,14 +227,23 @@ def recognizer_from(values: Mapping[str, Any], *, crop_px: int | None = None) ->
             ) from error
     names = {"min_face": "min_face_px", "min_score": "score_threshold", "max_faces": "max_faces"}
     options = DetectOptions(**{names[k]: v for k, v in given.items() if k in names})
-    parts = {k: given[k] for k in ("detector", "alignment", "flip", "choose") if k in given}
+    parts: dict[str, Any] = {
+        k: given[k] for k in ("detector", "alignment", "flip", "choose", "prior") if k in given
+    }
+    if "calibration" in given:
+        from lineament.calibration import Calibration
+
+        parts["calibration"] = Calibration.load(given["calibration"])
     weights = _weights_from(given)
-    if weights.task != "recognizer":
+    if isinstance(weights, str) and crop_px is not None:
+        weights = weights_module.get(PRESETS[weights].recognizer)
+    if not isinstance(weights, str) and weights.task != "recognizer":
         raise OptionError(
             f"--recognizer: expected a recognizer, got {weights.name}, a {weights.task} network; "
             "`lineament models` lists what there is"
         )
     if crop_px is not None:
+        assert not isinstance(weights, str)
         weights = replace(weights, input=replace(weights.input, size_wh=(crop_px, crop_px)))
     return Recognizer(
         weights,
@@ -225,18 +255,26 @@ def recognizer_from(values: Mapping[str, Any], *, crop_px: int | None = None) ->
     )
 
 
-def _weights_from(given: Mapping[str, Any]) -> Weights:
+def _weights_from(given: Mapping[str, Any]) -> Weights | str:
+    """An entry, or the name of a preset."""
     from lineament import weights
-    from lineament.pipeline import DEFAULT_RECOGNIZER
+    from lineament.pipeline import DEFAULT_PRESET, PRESETS
 
     described = [n for n in ("input_size", "color_order", "mean", "scale") if n in given]
     if "model" not in given:
         if described:
             options = ", ".join("--" + name.replace("_", "-") for name in described)
             raise OptionError(f"{options}: expected together with --model only")
-        return weights.get(given.get("recognizer", DEFAULT_RECOGNIZER))
-    if "recognizer" in given:
-        raise OptionError("expected --recognizer or --model, got both")
+        if "recognizer" in given and "preset" in given:
+            raise OptionError("expected --preset or --recognizer, got both")
+        if "recognizer" in given:
+            return weights.get(given["recognizer"])
+        preset = given.get("preset", DEFAULT_PRESET)
+        if preset not in PRESETS:
+            raise OptionError(f"--preset: expected one of {', '.join(PRESETS)}, got {preset!r}")
+        return str(preset)
+    if "recognizer" in given or "preset" in given:
+        raise OptionError("expected one of --preset, --recognizer and --model, got two")
     spec = {name: given[name] for name in described if name != "input_size"}
     if "input_size" in given:
         sides = given["input_size"].lower().split("x")
@@ -255,3 +293,73 @@ def runtime_from(given: Mapping[str, Any]) -> Runtime:
     names = ("engine", "device", "threads")
     chosen = {name: given[name] for name in names if given.get(name) is not None}
     return replace(Runtime.from_environment(), **chosen)
+
+
+# --- the options of the recognizer, for every command that has one -----------------------------
+
+_RECOGNIZER_OPTIONS: dict[str, tuple[Any, Any]] = {
+    "preset": (Preset, None),
+    "recognizer": (Recognizer_, None),
+    "model": (Model, None),
+    "input_size": (InputSize, None),
+    "color_order": (ColorOrder, None),
+    "mean": (Mean, None),
+    "scale": (Scale, None),
+    "detector": (Detector, None),
+    "alignment": (Alignment, None),
+    "flip": (Flip, None),
+    "choose": (Choose, None),
+    "min_face": (MinFace, None),
+    "min_score": (MinScore, None),
+    "max_faces": (MaxFaces, None),
+    "no_turning": (NoTurning, False),
+    "engine": (Engine, None),
+    "device": (Device, None),
+    "threads": (Threads, None),
+    "licence_policy": (Policy, None),
+}
+
+OF_THE_RECOGNIZER = (
+    *("preset", "recognizer", "model", "input_size", "color_order", "mean", "scale"),
+    *("alignment", "flip", "choose"),
+)
+"""Left out by commands that only look for faces."""
+
+Command = Callable[..., None]
+
+
+def with_recognizer(*, without: Collection[str] = ()) -> Callable[[Command], Command]:
+    """Give a command the options that describe a ``Recognizer``, after its own.
+
+    The command takes ``ctx: typer.Context`` and finds their values in ``ctx.params``, which
+    ``recognizer_from`` understands.
+
+    Args:
+        without: names of options that make no sense for the command.
+    """
+    unknown = set(without) - _RECOGNIZER_OPTIONS.keys()
+    assert not unknown, unknown
+
+    def decorate(function: Command) -> Command:
+        own = list(inspect.signature(function, eval_str=True).parameters.values())
+        names = [parameter.name for parameter in own]
+        shared = [
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+            )
+            for name, (annotation, default) in _RECOGNIZER_OPTIONS.items()
+            if name not in without
+        ]
+
+        def command(**values: Any) -> None:
+            function(**{name: values[name] for name in names})
+
+        # Typer reads the signature and the annotations, so both tell of all options.
+        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + shared
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {p.name: p.annotation for p in parameters}
+        command.__name__, command.__doc__ = function.__name__, function.__doc__
+        command.__module__ = function.__module__
+        return command
+
+    return decorate

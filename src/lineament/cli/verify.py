@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lineament.types import Decision, Threshold
 
 
+@options.with_recognizer()
 def command(
     ctx: typer.Context,
     a: Annotated[str, typer.Argument(metavar="A", help="Photograph: a file, a URL, or - (stdin).")],
@@ -35,24 +36,16 @@ def command(
         float | None,
         typer.Option("--threshold", help="The threshold itself, in the metric's unit."),
     ] = None,
-    recognizer: options.Recognizer_ = None,
-    model: options.Model = None,
-    input_size: options.InputSize = None,
-    color_order: options.ColorOrder = None,
-    mean: options.Mean = None,
-    scale: options.Scale = None,
-    detector: options.Detector = None,
-    alignment: options.Alignment = None,
-    flip: options.Flip = None,
-    choose: options.Choose = None,
-    min_face: options.MinFace = None,
-    min_score: options.MinScore = None,
-    max_faces: options.MaxFaces = None,
-    no_turning: options.NoTurning = False,
-    engine: options.Engine = None,
-    device: options.Device = None,
-    threads: options.Threads = None,
-    licence_policy: options.Policy = None,
+    calibration: options.Calibration_ = None,
+    prior: Annotated[
+        float | None,
+        typer.Option(
+            "--prior",
+            metavar="0..1",
+            help="Share of pairs of one person among those you compare; for the probability.",
+            show_default=options.SHOWN_DEFAULTS["prior"],
+        ),
+    ] = None,
     save: Annotated[
         Path | None,
         typer.Option(
@@ -63,7 +56,7 @@ def command(
 ) -> None:
     """Are two photographs of the same person?
 
-    Exit code 0: the same, 1: different, 2: error.
+    Exit code 0: the same, 1: different or undecided, 2: error.
     """
     if a == b == STDIN:
         raise OptionError('expected "-" once: standard input is one photograph')
@@ -79,7 +72,7 @@ def command(
         sources.append(one_source(b, again=save is not None))
     photos = list(parts.stream_chosen(sources))
     first, second = photos[0], photos[-1]
-    decision = decide_chosen(first, second, wanted)
+    decision = decide_chosen(first, second, wanted, parts.judge)
     if isinstance(decision, LineamentError):
         raise decision
     if save is not None:
@@ -90,7 +83,7 @@ def command(
         _print(decision)
         if save is not None:
             print_note(f"wrote {save}")
-    raise typer.Exit(0 if decision.same else 1)
+    raise typer.Exit(0 if decision.verdict == "same" else 1)
 
 
 def _check_save(save: Path, a: str, b: str) -> None:
@@ -138,19 +131,27 @@ def _draw(
 
 
 def _print(decision: Decision) -> None:
-    threshold = decision.threshold
-    print("the same person" if decision.same else "different people")
-    print_pairs(
-        [
-            ("score", f"{decision.score:.3f} {decision.metric}"),
-            ("threshold", f"{threshold.value:.3f}"),
-            ("  for", threshold.origin),
-            ("margin", f"{decision.margin:+.3f}"),
-            ("recognizer", decision.contract.weights),
-            *_face_rows("face A", decision.source_a, decision.face_a, decision.others_a),
-            *_face_rows("face B", decision.source_b, decision.face_b, decision.others_b),
-        ]
-    )
+    threshold, certainty = decision.threshold, decision.certainty
+    print(decision.verdict_in_words)
+    rows = [("because" if i == 0 else "", reason) for i, reason in enumerate(decision.reasons)]
+    if certainty is not None:
+        rows += [("probability", certainty.in_words), ("  from", certainty.origin)]
+    rows += [
+        ("score", f"{decision.score:.3f} {decision.metric}"),
+        ("threshold", f"{threshold.value:.3f}{_interval(threshold)}"),
+        ("  for", threshold.origin),
+        ("margin", f"{decision.margin:+.3f}"),
+        ("recognizer", decision.contract.weights),
+        *_face_rows("face A", decision.source_a, decision.face_a, decision.others_a),
+        *_face_rows("face B", decision.source_b, decision.face_b, decision.others_b),
+    ]
+    print_pairs(rows)
+
+
+def _interval(threshold: Threshold) -> str:
+    if threshold.low is None or threshold.high is None:
+        return ""
+    return f" ({threshold.low:.3f} to {threshold.high:.3f})"
 
 
 def _face_rows(name: str, source: str, face: Any, others: int) -> list[tuple[str, str]]:

@@ -31,7 +31,7 @@ from lineament.weights import cache_folder
 
 MOST_FILES = 8
 
-_STAGES = ("images", "detect", "align.py", "embed.py", "pipeline.py", "runtime.py", "types.py")
+_STAGES = ("images", "detect", "align.py", "embed", "pipeline.py", "runtime.py", "types.py")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -40,11 +40,13 @@ class Kept:
 
     Attributes:
         vectors: (N, D) float32, of length 1; zeros where there is no face or nothing is known.
+        norms: (N,) float32: lengths before scaling; zeros likewise.
         found: (N,) bool: a face was found.
         known: (N,) bool: the photograph is in the cache, with or without a face.
     """
 
     vectors: FloatArray
+    norms: FloatArray
     found: npt.NDArray[np.bool_]
     known: npt.NDArray[np.bool_]
 
@@ -68,45 +70,57 @@ class EmbeddingCache:
         root = cache_folder() / "embeddings" if folder is None else folder
         self.path = root / f"{name}.npz"
 
-    def load(self, paths: Sequence[str | os.PathLike[str]]) -> Kept:
-        """What is known of these photographs, in their order. Never fails."""
+    def load(
+        self, paths: Sequence[str | os.PathLike[str]], *, marks: Sequence[str] | None = None
+    ) -> Kept:
+        """What is known of these photographs, in their order. Never fails.
+
+        Args:
+            paths: N photographs.
+            marks: N texts that tell several faces of one photograph apart, such as their boxes.
+        """
         n = len(paths)
-        vectors = np.zeros((n, self.dimension), np.float32)
+        vectors, norms = np.zeros((n, self.dimension), np.float32), np.zeros(n, np.float32)
         found, known = np.zeros(n, bool), np.zeros(n, bool)
         rows = self._read()
         for i, path in enumerate(paths):
-            row = rows.get(str(Path(path).absolute()))
+            row = rows.get(_key(path, None if marks is None else marks[i]))
             if row is not None and row[0] == _state(path):
-                vectors[i], found[i], known[i] = row[1], row[2], True
-        return Kept(vectors, found, known)
+                vectors[i], norms[i], found[i], known[i] = row[1], row[2], row[2] > 0, True
+        return Kept(vectors, norms, found, known)
 
     def save(
         self,
         paths: Sequence[str | os.PathLike[str]],
         vectors: npt.ArrayLike,
-        found: npt.ArrayLike,
+        norms: npt.ArrayLike,
+        *,
+        marks: Sequence[str] | None = None,
     ) -> None:
         """Add photographs, replacing what was known of them; others in the file stay.
 
         Args:
             paths: N photographs.
-            vectors: (N, D); rows without a face may hold anything.
-            found: (N,) bool.
+            vectors: (N, D) of length 1; rows without a face may hold anything.
+            norms: (N,): lengths before scaling; 0 where no face was found.
+            marks: as for ``load``.
 
         Raises:
             OptionError: other shapes, or the cache folder cannot be written to.
         """
-        new, seen = np.asarray(vectors, np.float32), np.asarray(found, bool)
-        if new.shape != (len(paths), self.dimension) or seen.shape != (len(paths),):
+        new, lengths = np.asarray(vectors, np.float32), np.asarray(norms, np.float32)
+        if new.shape != (len(paths), self.dimension) or lengths.shape != (len(paths),):
             raise OptionError(
-                f"expected {len(paths)} vectors of length {self.dimension} and as many flags, got "
-                f"{new.shape} and {seen.shape}"
+                f"expected {len(paths)} vectors of length {self.dimension} and as many norms, got "
+                f"{new.shape} and {lengths.shape}"
             )
         rows = self._read()
-        for path, vector, has_face in zip(paths, new, seen, strict=True):
+        for i, path in enumerate(paths):
             state = _state(path)
-            if state is not None:  # it was removed meanwhile
-                rows[str(Path(path).absolute())] = (state, vector * has_face, bool(has_face))
+            if state is not None:  # else it was removed meanwhile
+                norm = float(lengths[i])
+                key = _key(path, None if marks is None else marks[i])
+                rows[key] = (state, new[i] * np.float32(norm > 0), norm)
         file = io.BytesIO()
         np.savez(
             file,
@@ -115,7 +129,7 @@ class EmbeddingCache:
             vectors=np.array([row[1] for row in rows.values()], np.float32).reshape(
                 -1, self.dimension
             ),
-            found=np.array([row[2] for row in rows.values()], bool),
+            norms=np.array([row[2] for row in rows.values()], np.float32),
         )
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -127,19 +141,20 @@ class EmbeddingCache:
         write_atomically(self.path, file.getvalue())
         self._remove_oldest()
 
-    def _read(self) -> dict[str, tuple[tuple[int, int], FloatArray, bool]]:
+    def _read(self) -> dict[str, tuple[tuple[int, int], FloatArray, float]]:
         try:
             # Opened here, since np.load leaves a broken file open.
             with self.path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 paths: list[str] = json.loads(str(file["paths"]))
-                states, vectors, found = file["states"], file["vectors"], file["found"]
+                states, vectors, norms = file["states"], file["vectors"], file["norms"]
             n = len(paths)
             fits = (
                 states.shape == (n, 2)
                 and vectors.shape == (n, self.dimension)
                 and vectors.dtype == np.float32
-                and found.shape == (n,)
-                and bool((np.abs(np.linalg.norm(vectors, axis=1) - found) < 1e-3).all())
+                and norms.shape == (n,)
+                and bool((norms >= 0).all())
+                and bool((np.abs(np.linalg.norm(vectors, axis=1) - (norms > 0)) < 1e-3).all())
             )
             os.utime(self.path)  # it was used: it is not the oldest any more
         except Exception:  # a broken archive raises a dozen kinds, and none matters here
@@ -147,8 +162,8 @@ class EmbeddingCache:
         if not fits:
             return {}
         return {
-            path: ((int(state[0]), int(state[1])), vector, bool(has_face))
-            for path, state, vector, has_face in zip(paths, states, vectors, found, strict=True)
+            path: ((int(state[0]), int(state[1])), vector, float(norm))
+            for path, state, vector, norm in zip(paths, states, vectors, norms, strict=True)
         }
 
     def _remove_oldest(self) -> None:
@@ -169,6 +184,11 @@ def source_fingerprint() -> str:
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             digest.update(file.read_bytes() if file.is_file() else b"")
     return digest.hexdigest()
+
+
+def _key(path: str | os.PathLike[str], mark: str | None) -> str:
+    absolute = str(Path(path).absolute())
+    return absolute if mark is None else f"{absolute}\0{mark}"
 
 
 def _state(path: str | os.PathLike[str]) -> tuple[int, int] | None:

@@ -34,6 +34,7 @@ from lineament.evaluate.metrics import (
     BoolArray,
     Float64Array,
     IntArray,
+    PairCounts,
     Progress,
     accuracy,
     all_pairs,
@@ -44,6 +45,7 @@ from lineament.evaluate.metrics import (
     kfold_accuracy,
     tar_at_fmr,
 )
+from lineament.evaluate.result import by_text
 
 View = Literal["1", "2", "all-pairs"]
 
@@ -209,7 +211,7 @@ class View2Report:
         return vars(self) | {
             "accuracies": self.accuracies.tolist(),
             "thresholds": self.thresholds.tolist(),
-            "tar_at_fmr": _by_text(self.tar_at_fmr),
+            "tar_at_fmr": by_text(self.tar_at_fmr),
         }
 
 
@@ -234,8 +236,8 @@ class AllPairsReport:
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, ready for JSON; the keys of the maps are like "1e-3"."""
         return vars(self) | {
-            "tar_at_fmr": _by_text(self.tar_at_fmr),
-            "threshold_at_fmr": _by_text(self.threshold_at_fmr),
+            "tar_at_fmr": by_text(self.tar_at_fmr),
+            "threshold_at_fmr": by_text(self.threshold_at_fmr),
         }
 
 
@@ -249,6 +251,7 @@ class LFWReport:
         view1: None unless asked for.
         view2: None unless asked for.
         all_pairs: None unless asked for.
+        counts: what ``all_pairs`` was computed from; no part of ``to_dict``.
     """
 
     images: int
@@ -256,6 +259,7 @@ class LFWReport:
     view1: View1Report | None
     view2: View2Report | None
     all_pairs: AllPairsReport | None
+    counts: PairCounts | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain numbers, ready for JSON, without the views that were not asked for."""
@@ -293,14 +297,18 @@ def lfw_report(
     """
     rows = images_of(lfw, views)
     vectors, seen = _checked(lfw, embeddings, found, rows)
+    counts = (
+        all_pairs(vectors, lfw.person, found=seen, progress=progress)
+        if "all-pairs" in views
+        else None
+    )
     return LFWReport(
         images=len(rows),
         faces_found=int(seen[rows].sum()),
         view1=_report_view1(lfw, vectors, seen) if "1" in views else None,
         view2=_report_view2(lfw, vectors, seen, tuple(view2_fmrs)) if "2" in views else None,
-        all_pairs=_report_all_pairs(lfw, vectors, seen, tuple(all_pairs_fmrs), progress)
-        if "all-pairs" in views
-        else None,
+        all_pairs=None if counts is None else _report_all_pairs(counts, tuple(all_pairs_fmrs)),
+        counts=counts,
     )
 
 
@@ -358,7 +366,7 @@ def fit_threshold_view1(
     vectors, seen = _checked(lfw, embeddings, found, rows)
     counts = all_pairs(vectors[rows], lfw.person[rows], found=seen[rows], progress=progress)
     pairs = lfw.view1_pairs
-    scores = _pair_scores(pairs, vectors, seen)
+    scores = pair_scores(pairs, vectors, seen)
     threshold = best_threshold(scores, pairs.same)
     wanted = tuple(fmrs)
     return View1Fit(
@@ -389,7 +397,7 @@ def images_of(lfw: LFW, views: Collection[View]) -> IntArray:
 
 def _report_view1(lfw: LFW, vectors: npt.NDArray[np.float32], seen: BoolArray) -> View1Report:
     train, test = lfw.view1_train, lfw.view1_test
-    train_scores, test_scores = (_pair_scores(p, vectors, seen) for p in (train, test))
+    train_scores, test_scores = (pair_scores(p, vectors, seen) for p in (train, test))
     threshold = best_threshold(train_scores, train.same)
     return View1Report(
         threshold=threshold,
@@ -405,7 +413,7 @@ def _report_view2(
     lfw: LFW, vectors: npt.NDArray[np.float32], seen: BoolArray, fmrs: tuple[float, ...]
 ) -> View2Report:
     folds = lfw.view2_folds
-    scores = _pair_scores(folds, vectors, seen)  # (K, M)
+    scores = pair_scores(folds, vectors, seen)  # (K, M)
     result = kfold_accuracy(scores, folds.same)
     flat, same = scores.ravel(), folds.same.ravel()
     return View2Report(
@@ -421,14 +429,7 @@ def _report_view2(
     )
 
 
-def _report_all_pairs(
-    lfw: LFW,
-    vectors: npt.NDArray[np.float32],
-    seen: BoolArray,
-    fmrs: tuple[float, ...],
-    progress: Progress | None,
-) -> AllPairsReport:
-    counts = all_pairs(vectors, lfw.person, found=seen, progress=progress)
+def _report_all_pairs(counts: PairCounts, fmrs: tuple[float, ...]) -> AllPairsReport:
     return AllPairsReport(
         tar_at_fmr={fmr: counts.tar_at_fmr(fmr) for fmr in fmrs},
         threshold_at_fmr={fmr: counts.threshold_at_fmr(fmr) for fmr in fmrs},
@@ -457,9 +458,10 @@ def _checked(
     return vectors, seen
 
 
-def _pair_scores(
+def pair_scores(
     pairs: Pairs, vectors: npt.NDArray[np.float32], seen: BoolArray
 ) -> npt.NDArray[np.float32]:
+    """The cosine of each pair, in the shape of ``pairs.same``; -1 where a face is missing."""
     left, right = pairs.indices[..., 0], pairs.indices[..., 1]
     ok = seen[left] & seen[right]
     scores = np.full(pairs.same.shape, NO_FACE_SCORE, np.float32)
@@ -469,16 +471,6 @@ def _pair_scores(
 
 def _without_face(pairs: Pairs, seen: BoolArray) -> int:
     return int((~seen[pairs.indices].all(axis=-1)).sum())
-
-
-def _by_text(rates: Mapping[float, float]) -> dict[str, float]:
-    return {_rate_text(rate): value for rate, value in rates.items()}
-
-
-def _rate_text(rate: float) -> str:
-    """0.001 as "1e-3", 0.0025 as "2.5e-3"."""
-    digits, _, power = f"{rate:.6e}".partition("e")
-    return f"{digits.rstrip('0').rstrip('.')}e{int(power)}"
 
 
 Key = tuple[str, int]

@@ -1,0 +1,52 @@
+"""``lineament eval cfp DIR``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lineament.cli import options
+from lineament.cli.evaluation import common
+from lineament.errors import OptionError
+
+if TYPE_CHECKING:
+    from lineament.evaluate.protocols.cfp import Protocol
+
+PROTOCOLS: dict[str, tuple[Protocol, ...]] = {
+    "ff": ("ff",),
+    "fp": ("fp",),
+    "both": ("ff", "fp"),
+}
+
+
+@options.with_recognizer(without=("choose",))
+def command(
+    ctx: typer.Context,
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder that holds Data and Protocol.")
+    ],
+    protocol: Annotated[
+        str,
+        typer.Option(
+            "--protocol", metavar="|".join(PROTOCOLS), help="Frontal-frontal, frontal-profile."
+        ),
+    ] = "both",
+    no_cache: common.NoCache = False,
+    report: common.Report = None,
+    json: options.Json = False,
+) -> None:
+    """Celebrities in Frontal-Profile: accuracy in ten folds of 350 + 350 pairs each.
+
+    A photograph without a face stays in: its pairs are called different.
+    """
+    if protocol not in PROTOCOLS:
+        raise OptionError(f"--protocol: expected ff, fp or both, got {protocol!r}")
+    common.check_report(report)
+    from lineament.evaluate.protocols.cfp import run_cfp
+
+    source = common.source_from(ctx.params, choose="central")
+    result, embedded = run_cfp(folder, source, protocols=PROTOCOLS[protocol])
+    common.report_unreadable(embedded)
+    common.finish(result, source, ctx)

@@ -1,0 +1,39 @@
+"""``lineament eval ytf DIR``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lineament.cli import options
+from lineament.cli.evaluation import common
+
+
+@options.with_recognizer(without=("choose",))
+def command(
+    ctx: typer.Context,
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder with splits.txt and the frames.")
+    ],
+    frames: Annotated[
+        int, typer.Option("--frames", metavar="N", help="Evenly spaced frames a video.")
+    ] = 20,
+    no_cache: common.NoCache = False,
+    report: common.Report = None,
+    json: options.Json = False,
+) -> None:
+    """YouTube Faces: pairs of videos in ten splits, compared in three ways.
+
+    By the mean of the frames' embeddings, by the mean weighted by quality, and by the best pair of
+    frames. A frame without a face counts for nothing.
+    """
+    common.check_report(report)
+    from lineament.evaluate.protocols.ytf import read_ytf, run_ytf
+
+    videos = read_ytf(folder, frames=frames)
+    source = common.source_from(ctx.params, choose="central")
+    result, embedded = run_ytf(videos, source)
+    common.report_unreadable(embedded)
+    common.finish(result, source, ctx)
