@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from lineament import weights
 from lineament.detect import DetectOptions
+from lineament.errors import ImageFormatError
+from lineament.evaluate.embedding import Embedded
 from lineament.types import Contract, Embedding, Face, Image
 from lineament.weights import Weights
 
@@ -117,3 +120,45 @@ def tiny_recognizer(
         "scale": 1.0,
     }
     return weights.from_file(path, **values | spec)
+
+
+class TableSource:
+    """A ``FaceSource`` that looks embeddings up, and remembers what it was asked for.
+
+    ``table``: path -> vector of any length above 0, or None when the photograph shows no face;
+    an encoded crop is looked up by its bytes. The norm is the vector's length. What is not in the
+    table cannot be read.
+    """
+
+    def __init__(self, table: Mapping[Any, Any], dimension: int | None = None) -> None:
+        self.table = {self._key(k): None if v is None else np.asarray(v) for k, v in table.items()}
+        known = [len(v) for v in self.table.values() if v is not None]
+        self.dimension = known[0] if dimension is None else dimension
+        self.asked: list[Any] = []
+        self.boxes_xyxy: Any = None
+
+    def photos(self, paths: Sequence[Path], *, boxes_xyxy: Any = None) -> Embedded:
+        self.boxes_xyxy = boxes_xyxy
+        return self._looked_up(paths)
+
+    def crops(self, images: Sequence[bytes]) -> Embedded:
+        return self._looked_up(images)
+
+    @staticmethod
+    def _key(key: Any) -> Any:
+        return key if isinstance(key, bytes) else str(key)
+
+    def _looked_up(self, keys: Sequence[Any]) -> Embedded:
+        self.asked += list(keys)
+        vectors = np.zeros((len(keys), self.dimension), np.float32)
+        norms = np.zeros(len(keys), np.float32)
+        unreadable: dict[int, Any] = {}
+        for i, key in enumerate(keys):
+            if self._key(key) not in self.table:
+                unreadable[i] = ImageFormatError(f"{key}: not in the table")
+                continue
+            vector = self.table[self._key(key)]
+            if vector is not None:
+                norms[i] = np.linalg.norm(vector)
+                vectors[i] = vector / norms[i]
+        return Embedded(vectors, norms, norms > 0, unreadable)

@@ -539,7 +539,7 @@ def _error_curve(
         axes.set_ylabel("true accept rate (TAR)")
     else:
         axes.set_yscale("log")
-        axes.set_ylim(bottom, 1)
+        axes.set_ylim(min(bottom, 0.5), 1)  # without errors the curve lies on the frame
         _log_ticks(axes, "y", percent)
         axes.set_ylabel("false non-match rate (FNMR)")
     return _finished(figure)

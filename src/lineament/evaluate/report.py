@@ -53,6 +53,7 @@ MAIN_MEASURES = (
 """The figure that the summary tells: the first of these that the run has."""
 
 CURVES = {
+    "references_rank1": ("rank 1 against references", "references a person", "identified"),
     "references": ("accuracy against references a person", "references a person", "share right"),
     "rank": ("identified at rank", "rank", "share identified"),
     "cmc": ("identified at rank", "rank", "share identified"),
@@ -290,7 +291,63 @@ def _pictures(part: Part) -> list[Picture]:
                 "a logarithmic axis.",
             )
         )
+    if "groups" in part.measures:
+        return pictures + _of_groups(part)
     return pictures + _further(part)
+
+
+def _of_groups(part: Part) -> list[Picture]:
+    """The rates of each pair of groups, and of each group by itself (``protocols.groups``)."""
+    groups = [str(name) for name in part.measures["groups"]]
+    title = _capital(part.title)
+    pictures: list[Picture] = []
+    own: dict[str, list[float]] = {}
+    intervals: dict[str, list[tuple[float, float]]] = {}
+    few_own = [False] * len(groups)
+    for key in ("fmr", "fnmr"):
+        rates = _between(part.curves.get(key, {}), groups)
+        few = [
+            [value > 0 for value in row]
+            for row in _between(part.curves.get(f"{key}_too_few", {}), groups)
+        ]
+        low, high = (
+            _between(part.curves.get(f"{key}_{end}", {}), groups) for end in ("low", "high")
+        )
+        places = range(len(groups))
+        own[key.upper()] = [math.nan if few[i][i] else rates[i][i] for i in places]
+        intervals[key.upper()] = [(low[i][i], high[i][i]) for i in places]
+        few_own = [few_own[i] or few[i][i] for i in places]
+        if key == "fmr":
+            pictures.append(
+                picture_of(
+                    figures.group_matrix(groups, rates, too_few=few, title=f"{title}: FMR"),
+                    alt=f"False match rate of each pair of groups, {part.title}.",
+                    caption="False match rate of each pair of groups; hatched: too few pairs.",
+                )
+            )
+    if any(math.isfinite(value) for values in own.values() for value in values):
+        figure = figures.group_rates(
+            groups, own, intervals=intervals, too_few=few_own, title=f"{title}: rates"
+        )
+        pictures.append(
+            picture_of(
+                figure,
+                alt=f"False match rate and false non-match rate of each group, {part.title}.",
+                caption="Each group by itself, with 95 % intervals.",
+            )
+        )
+    return pictures
+
+
+def _between(curve: Mapping[str, float], groups: Sequence[str]) -> list[list[float]]:
+    """{"A x B": value}, the upper triangle, as a full matrix; nan where there is nothing."""
+    matrix = [[math.nan] * len(groups) for _ in groups]
+    for i, a in enumerate(groups):
+        for j, b in enumerate(groups):
+            for key in (f"{a} x {b}", f"{b} x {a}"):
+                if key in curve:
+                    matrix[i][j] = float(curve[key])
+    return matrix
 
 
 def _further(part: Part) -> list[Picture]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lineament.cli import options
-from lineament.cli.evaluation import common
+from lineament.cli.evaluation import measuring
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ def command(
             "--protocol", metavar="|".join(PROTOCOLS), help="Frontal-frontal, frontal-profile."
         ),
     ] = "both",
-    no_cache: common.NoCache = False,
-    report: common.Report = None,
+    no_cache: measuring.NoCache = False,
+    report: measuring.Report = None,
     json: options.Json = False,
 ) -> None:
     """Celebrities in Frontal-Profile: accuracy in ten folds of 350 + 350 pairs each.
@@ -43,10 +43,10 @@ def command(
     """
     if protocol not in PROTOCOLS:
         raise OptionError(f"--protocol: expected ff, fp or both, got {protocol!r}")
-    common.check_report(report)
+    measuring.check_report(report)
     from lineament.evaluate.protocols.cfp import run_cfp
 
-    source = common.source_from(ctx.params, choose="central")
+    source = measuring.source_from(ctx.params, choose="central")
     result, embedded = run_cfp(folder, source, protocols=PROTOCOLS[protocol])
-    common.report_unreadable(embedded)
-    common.finish(result, source, ctx)
+    measuring.report_unreadable(embedded)
+    measuring.finish(result, source, ctx)

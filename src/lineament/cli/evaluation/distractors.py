@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lineament.cli import options
-from lineament.cli.evaluation import common
+from lineament.cli.evaluation import measuring
 from lineament.cli.evaluation.folder import Folder, Seed
 from lineament.errors import OptionError
 
@@ -33,15 +33,15 @@ def command(
         ),
     ] = None,
     seed: Seed = 0,
-    no_cache: common.NoCache = False,
-    report: common.Report = None,
+    no_cache: measuring.NoCache = False,
+    report: measuring.Report = None,
     json: options.Json = False,
 ) -> None:
     """Identification among growing numbers of distractors, in the manner of MegaFace.
 
     Distractors that repeat a photograph of the probe set are left out and counted.
     """
-    common.check_report(report)
+    measuring.check_report(report)
     wanted = None if sizes is None else _sizes(sizes)
     from lineament.evaluate.folders import read_people
     from lineament.evaluate.protocols.distractors import choose_distractors, run_distractors
@@ -49,12 +49,12 @@ def command(
 
     people = read_people(folder, min_people=1)
     chosen = choose_distractors(people, find_images([distractors]))
-    source = common.source_from(ctx.params)
+    source = measuring.source_from(ctx.params)
     result, embedded = run_distractors(
-        people, chosen, source, sizes=wanted, seed=seed, progress=common.comparing()
+        people, chosen, source, sizes=wanted, seed=seed, progress=measuring.comparing()
     )
-    common.report_unreadable(embedded)
-    common.finish(result, source, ctx)
+    measuring.report_unreadable(embedded)
+    measuring.finish(result, source, ctx)
 
 
 def _sizes(text: str) -> list[int]:

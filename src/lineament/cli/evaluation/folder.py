@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lineament.cli import options
-from lineament.cli.evaluation import common
+from lineament.cli.evaluation import measuring
 
 Folder = Annotated[
     Path, typer.Argument(metavar="DIR", help="Folder with a folder of photographs a person.")
@@ -21,8 +21,8 @@ def command(
     ctx: typer.Context,
     folder: Folder,
     seed: Seed = 0,
-    no_cache: common.NoCache = False,
-    report: common.Report = None,
+    no_cache: measuring.NoCache = False,
+    report: measuring.Report = None,
     json: options.Json = False,
 ) -> None:
     """Any folder with a folder a person: all pairs, references a person, suspected mislabels.
@@ -30,12 +30,12 @@ def command(
     A rate is given only where the number of pairs supports it. A photograph without a face stays
     in: its pairs are called different.
     """
-    common.check_report(report)
+    measuring.check_report(report)
     from lineament.evaluate.folders import read_people
     from lineament.evaluate.protocols.folder import run_folder
 
     people = read_people(folder)
-    source = common.source_from(ctx.params)
-    result, embedded = run_folder(people, source, seed=seed, progress=common.comparing())
-    common.report_unreadable(embedded)
-    common.finish(result, source, ctx)
+    source = measuring.source_from(ctx.params)
+    result, embedded = run_folder(people, source, seed=seed, progress=measuring.comparing())
+    measuring.report_unreadable(embedded)
+    measuring.finish(result, source, ctx)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lineament.cli import options
-from lineament.cli.evaluation import common
+from lineament.cli.evaluation import measuring
 from lineament.cli.evaluation.folder import Seed
 from lineament.cli.output import print_table
 
@@ -51,15 +51,15 @@ def command(
         float | None, typer.Option("--threshold", help="The threshold itself, a cosine.")
     ] = None,
     seed: Seed = 0,
-    no_cache: common.NoCache = False,
-    report: common.Report = None,
+    no_cache: measuring.NoCache = False,
+    report: measuring.Report = None,
     json: options.Json = False,
 ) -> None:
     """Errors by groups of people: rates within and across groups, and the ratio worst to best.
 
     A group that is too small for a figure is said to be so.
     """
-    common.check_report(report)
+    measuring.check_report(report)
     from lineament.evaluate.protocols.groups import (
         GROUP_COLUMNS,
         group_rows,
@@ -67,14 +67,14 @@ def command(
         run_groups,
     )
 
-    source = common.source_from(ctx.params)
+    source = measuring.source_from(ctx.params)
     used = source.recognizer.threshold(fmr=fmr, value=threshold)
     table = read_attributes(attributes)
     result, embedded = run_groups(
         compared, table, source, threshold=used.value, fmr=used.fmr, by=by or (), seed=seed
     )
-    common.report_unreadable(embedded)
-    common.finish(result, source, ctx)
+    measuring.report_unreadable(embedded)
+    measuring.finish(result, source, ctx)
     if not json:
         for part in result.parts:
             print(f"\n{part.title}")

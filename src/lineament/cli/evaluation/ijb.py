@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from lineament.cli import options
-from lineament.cli.evaluation import common
+from lineament.cli.evaluation import measuring
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ def command(
     protocol: Annotated[
         str, typer.Option("--protocol", metavar="1:1|1:N", help="Verification or identification.")
     ] = "1:1",
-    no_cache: common.NoCache = False,
-    report: common.Report = None,
+    no_cache: measuring.NoCache = False,
+    report: measuring.Report = None,
     json: options.Json = False,
 ) -> None:
     """IJB-B and IJB-C: templates of photographs and video frames, by NIST's or InsightFace's files.
@@ -46,11 +46,11 @@ def command(
         raise OptionError(f"--set: expected b or c, got {which!r}")
     if what not in ("1:1", "1:N"):
         raise OptionError(f"--protocol: expected 1:1 or 1:N, got {protocol!r}")
-    common.check_report(report)
+    measuring.check_report(report)
     from lineament.evaluate.protocols.ijb import read_ijb, run_ijb
 
     data = read_ijb(folder, cast("Set", kind), cast("Protocol", what))
-    source = common.source_from(ctx.params, choose=CHOOSE)
+    source = measuring.source_from(ctx.params, choose=CHOOSE)
     result, embedded = run_ijb(data, source, cast("Set", kind))
-    common.report_unreadable(embedded)
-    common.finish(result, source, ctx)
+    measuring.report_unreadable(embedded)
+    measuring.finish(result, source, ctx)

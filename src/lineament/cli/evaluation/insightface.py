@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lineament.cli import options
-from lineament.cli.evaluation import common
+from lineament.cli.evaluation import measuring
 
 DETECTION = (
     "choose",
@@ -28,8 +28,8 @@ def command(
     file: Annotated[
         Path, typer.Argument(metavar="FILE.bin", help="lfw.bin, cfp_fp.bin, agedb_30.bin, ...")
     ],
-    no_cache: common.NoCache = False,
-    report: common.Report = None,
+    no_cache: measuring.NoCache = False,
+    report: measuring.Report = None,
     json: options.Json = False,
 ) -> None:
     """InsightFace's verification sets: pairs of aligned faces in one file.
@@ -37,10 +37,10 @@ def command(
     The file is a pickle. It is read without carrying out anything that it says; a file that asks
     for more than lists of photographs and answers is refused.
     """
-    common.check_report(report)
+    measuring.check_report(report)
     from lineament.evaluate.protocols.insightface import read_bin, run_bin
 
     data = read_bin(file)
-    source = common.source_from(ctx.params)
+    source = measuring.source_from(ctx.params)
     result, _ = run_bin(data, source)
-    common.finish(result, source, ctx)
+    measuring.finish(result, source, ctx)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from lineament.cli import options
-from lineament.cli.evaluation import common
+from lineament.cli.evaluation import measuring
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def command(
             "--view", metavar="|".join(VIEWS), help="May be repeated.", show_default="all three"
         ),
     ] = None,
-    no_cache: common.NoCache = False,
-    report: common.Report = None,
+    no_cache: measuring.NoCache = False,
+    report: measuring.Report = None,
     json: options.Json = False,
 ) -> None:
     """Labeled Faces in the Wild: accuracy and error rates by its protocols.
@@ -41,21 +41,21 @@ def command(
     called different. Embeddings are kept in the cache folder.
     """
     views = _views(view)
-    common.check_report(report)
+    measuring.check_report(report)
     from lineament.evaluate.lfw import read_lfw
     from lineament.evaluate.protocols.lfw import run_lfw
 
-    source = common.source_from(ctx.params, choose=CHOOSE)
+    source = measuring.source_from(ctx.params, choose=CHOOSE)
     lfw = read_lfw(folder)
     result, embedded = run_lfw(
         lfw,
         source,
         views=views,
         calibration=source.recognizer.calibration,
-        progress=common.comparing(),
+        progress=measuring.comparing(),
     )
-    common.report_unreadable(embedded)
-    common.finish(result, source, ctx)
+    measuring.report_unreadable(embedded)
+    measuring.finish(result, source, ctx)
 
 
 def _views(given: list[str] | None) -> tuple[View, ...]:

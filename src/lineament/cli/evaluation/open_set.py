@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lineament.cli import options
-from lineament.cli.evaluation import common
+from lineament.cli.evaluation import measuring
 from lineament.cli.evaluation.folder import Folder, Seed
 
 
@@ -26,8 +26,8 @@ def command(
         ),
     ] = None,
     seed: Seed = 0,
-    no_cache: common.NoCache = False,
-    report: common.Report = None,
+    no_cache: measuring.NoCache = False,
+    report: measuring.Report = None,
     json: options.Json = False,
 ) -> None:
     """Open-set identification in the manner of BLUFR, on a folder with a folder a person.
@@ -35,14 +35,14 @@ def command(
     In each trial people are enrolled with one photograph; searched for are their other photographs
     and those of people who are not enrolled.
     """
-    common.check_report(report)
+    measuring.check_report(report)
     from lineament.evaluate.folders import read_people
     from lineament.evaluate.protocols.open_set import run_open_set
 
     people = read_people(folder)
-    source = common.source_from(ctx.params)
+    source = measuring.source_from(ctx.params)
     result, embedded = run_open_set(
-        people, source, trials=trials, gallery=gallery, seed=seed, progress=common.comparing()
+        people, source, trials=trials, gallery=gallery, seed=seed, progress=measuring.comparing()
     )
-    common.report_unreadable(embedded)
-    common.finish(result, source, ctx)
+    measuring.report_unreadable(embedded)
+    measuring.finish(result, source, ctx)

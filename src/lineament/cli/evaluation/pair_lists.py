@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lineament.cli import options
-from lineament.cli.evaluation import common
+from lineament.cli.evaluation import measuring
 
 if TYPE_CHECKING:
     from lineament.evaluate.protocols.verification import PairList
@@ -22,15 +22,15 @@ Folder = Annotated[
 def agedb(
     ctx: typer.Context,
     folder: Folder,
-    no_cache: common.NoCache = False,
-    report: common.Report = None,
+    no_cache: measuring.NoCache = False,
+    report: measuring.Report = None,
     json: options.Json = False,
 ) -> None:
     """AgeDB-30: pairs with 30 years between their photographs, in ten folds.
 
     A photograph without a face stays in: its pairs are called different.
     """
-    common.check_report(report)
+    measuring.check_report(report)
     from lineament.evaluate.protocols.agedb import read_agedb
 
     _measure(ctx, "agedb", "AgeDB-30", folder, read_agedb(folder))
@@ -40,15 +40,15 @@ def agedb(
 def calfw(
     ctx: typer.Context,
     folder: Folder,
-    no_cache: common.NoCache = False,
-    report: common.Report = None,
+    no_cache: measuring.NoCache = False,
+    report: measuring.Report = None,
     json: options.Json = False,
 ) -> None:
     """Cross-Age LFW: pairs of different ages, in ten folds.
 
     A photograph without a face stays in: its pairs are called different.
     """
-    common.check_report(report)
+    measuring.check_report(report)
     from lineament.evaluate.protocols.pair_lists import TITLES, read_two_line_pairs
 
     _measure(ctx, "calfw", TITLES["calfw"], folder, read_two_line_pairs(folder, "calfw"))
@@ -58,15 +58,15 @@ def calfw(
 def cplfw(
     ctx: typer.Context,
     folder: Folder,
-    no_cache: common.NoCache = False,
-    report: common.Report = None,
+    no_cache: measuring.NoCache = False,
+    report: measuring.Report = None,
     json: options.Json = False,
 ) -> None:
     """Cross-Pose LFW: pairs of different poses, in ten folds.
 
     A photograph without a face stays in: its pairs are called different.
     """
-    common.check_report(report)
+    measuring.check_report(report)
     from lineament.evaluate.protocols.pair_lists import TITLES, read_two_line_pairs
 
     _measure(ctx, "cplfw", TITLES["cplfw"], folder, read_two_line_pairs(folder, "cplfw"))
@@ -75,9 +75,9 @@ def cplfw(
 def _measure(ctx: typer.Context, protocol: str, title: str, folder: Path, pairs: PairList) -> None:
     from lineament.evaluate.protocols.pair_lists import run_pair_list
 
-    source = common.source_from(ctx.params, choose="central")
+    source = measuring.source_from(ctx.params, choose="central")
     result, embedded = run_pair_list(
         pairs, source, protocol=protocol, title=title, data=str(folder)
     )
-    common.report_unreadable(embedded)
-    common.finish(result, source, ctx)
+    measuring.report_unreadable(embedded)
+    measuring.finish(result, source, ctx)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lineament.cli import options
-from lineament.cli.evaluation import common
+from lineament.cli.evaluation import measuring
 from lineament.cli.output import print_note
 from lineament.errors import OptionError
 
@@ -25,8 +25,8 @@ def command(
             "--root", metavar="DIR", help="Where the paths start.", show_default="FILE's folder"
         ),
     ] = None,
-    no_cache: common.NoCache = False,
-    report: common.Report = None,
+    no_cache: measuring.NoCache = False,
+    report: measuring.Report = None,
     json: options.Json = False,
 ) -> None:
     """Pairs of your own: accuracy, error rates, and what the default threshold decides.
@@ -34,16 +34,16 @@ def command(
     The column same holds 1 or 0, true or false, or same or different. Two more columns, person_a
     and person_b, say who is shown, so that no threshold is chosen on the people it is judged on.
     """
-    common.check_report(report)
+    measuring.check_report(report)
     from lineament.evaluate.protocols.pairs_csv import read_pairs, run_pairs
 
     data = read_pairs(file, root=root)
-    source = common.source_from(ctx.params)
+    source = measuring.source_from(ctx.params)
     try:
         threshold = source.recognizer.threshold()
     except OptionError as error:  # the other figures do not need one
         threshold = None
         print_note(f"nothing is decided: {error}")
     result, embedded = run_pairs(data, source, threshold=threshold)
-    common.report_unreadable(embedded)
-    common.finish(result, source, ctx)
+    measuring.report_unreadable(embedded)
+    measuring.finish(result, source, ctx)

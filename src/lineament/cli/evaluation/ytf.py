@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lineament.cli import options
-from lineament.cli.evaluation import common
+from lineament.cli.evaluation import measuring
 
 
 @options.with_recognizer(without=("choose",))
@@ -20,8 +20,8 @@ def command(
     frames: Annotated[
         int, typer.Option("--frames", metavar="N", help="Evenly spaced frames a video.")
     ] = 20,
-    no_cache: common.NoCache = False,
-    report: common.Report = None,
+    no_cache: measuring.NoCache = False,
+    report: measuring.Report = None,
     json: options.Json = False,
 ) -> None:
     """YouTube Faces: pairs of videos in ten splits, compared in three ways.
@@ -29,11 +29,11 @@ def command(
     By the mean of the frames' embeddings, by the mean weighted by quality, and by the best pair of
     frames. A frame without a face counts for nothing.
     """
-    common.check_report(report)
+    measuring.check_report(report)
     from lineament.evaluate.protocols.ytf import read_ytf, run_ytf
 
     videos = read_ytf(folder, frames=frames)
-    source = common.source_from(ctx.params, choose="central")
+    source = measuring.source_from(ctx.params, choose="central")
     result, embedded = run_ytf(videos, source)
-    common.report_unreadable(embedded)
-    common.finish(result, source, ctx)
+    measuring.report_unreadable(embedded)
+    measuring.finish(result, source, ctx)

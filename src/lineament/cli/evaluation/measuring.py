@@ -83,7 +83,10 @@ def finish(result: Result, source: RecognizerSource | None, ctx: typer.Context) 
             "images_per_second": source.images_per_second,
             "contract": asdict(source.recognizer.embedder.contract),
             "detector": source.recognizer.detector_name,
+            "command": ["lineament", *sys.argv[1:]],
         }
+        if values.get("preset") is not None:
+            run["preset"] = values["preset"]
         result = replace(result, run={**result.run, **run})
     report: Path | None = values.get("report")
     if report is not None:

@@ -1,0 +1,173 @@
+"""InsightFace's verification sets: lfw.bin, cfp_fp.bin, agedb_30.bin, calfw.bin, cplfw.bin, ...
+
+A file is a pickle of two lists, as ``lfw2pack.py`` and ``agedb2pack.py`` of
+github.com/deepinsight/insightface write it: 2 P photographs, aligned to 112x112 pixels and encoded
+(bytes, or arrays of uint8 from ``cv2.imencode``), pair after pair; and P answers, whether both of a
+pair show one person. Accuracy is that of its ``verification.py``: ten folds in the order of the
+pairs, each judged with the threshold of the others.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lineament.errors import DataError, LineamentError
+from lineament.evaluate.embedding import Embedded, FaceSource
+from lineament.evaluate.metrics import BoolArray, IntArray
+from lineament.evaluate.protocols.restricted_pickle import PlainArray, read_plain_pickle
+from lineament.evaluate.protocols.verification import (
+    FOLDS,
+    folds_in_order,
+    pair_cosines,
+    read_bytes,
+    verification_part,
+)
+from lineament.evaluate.result import PairShown, Result
+from lineament.images import load_image
+
+
+@dataclass(frozen=True, eq=False)
+class BinSet:
+    """A verification set.
+
+    Attributes:
+        file: where it was read from.
+        photos: N encoded photographs, each once.
+        pairs: (P, 2) int64: places in ``photos``.
+        same: (P,) bool.
+        numbers: (P, 2) int64: places in the file's own list, for messages.
+    """
+
+    file: Path
+    photos: tuple[bytes, ...]
+    pairs: IntArray
+    same: BoolArray
+    numbers: IntArray
+
+
+def read_bin(file: str | os.PathLike[str]) -> BinSet:
+    """Read the file, executing nothing of it (see ``restricted_pickle``).
+
+    Raises:
+        DataError: it is no such file, cut short, or asks for something to be carried out.
+    """
+    path = Path(file)
+    found = read_plain_pickle(read_bytes(path), str(path))
+    if type(found) not in (tuple, list) or len(found) != 2:
+        raise DataError(f"{path}: expected two lists, photographs and answers, got {_kind(found)}")
+    photos = _photos(path, found[0])
+    same = _answers(path, found[1])
+    if len(photos) != 2 * len(same):
+        raise DataError(
+            f"{path}: expected two photographs for each of {len(same):,} answers, got "
+            f"{len(photos):,}; download the file again"
+        )
+    if len(same) < 2:
+        raise DataError(f"{path}: expected at least 2 pairs, got {len(same)}")
+    places: dict[bytes, int] = {}
+    rows = [places.setdefault(photo, len(places)) for photo in photos]
+    return BinSet(
+        path,
+        tuple(places),
+        np.array(rows, np.int64).reshape(-1, 2),
+        np.array(same, bool),
+        np.arange(len(rows), dtype=np.int64).reshape(-1, 2),
+    )
+
+
+def run_bin(data: BinSet, source: FaceSource) -> tuple[Result, Embedded]:
+    """Embed the photographs, and measure.
+
+    Raises:
+        DataError: a photograph cannot be decoded or is not 112x112 pixels large.
+        OptionError: the recognizer takes faces that are aligned in another way.
+    """
+    try:
+        embedded = source.crops(data.photos)
+    except DataError as error:
+        raise _first_wrong(data) or error from error
+
+    def show(place: int, same: bool, score: float) -> PairShown:
+        a, b = data.numbers[place]
+        pictures = [data.photos[i] for i in data.pairs[place]]
+        return PairShown(f"photograph {a}", f"photograph {b}", same, score, *pictures)
+
+    missing = ~embedded.found[data.pairs].all(axis=1)
+    part = verification_part(
+        "pairs",
+        data.file.stem,
+        pair_cosines(embedded, data.pairs),
+        data.same,
+        folds_in_order(len(data.same), min(FOLDS, len(data.same))),
+        without_face=int(missing.sum()),
+        show=show,
+    )
+    result = Result(
+        protocol="bin",
+        title=f"{data.file.name} (InsightFace's verification sets)",
+        data=str(data.file),
+        images=len(data.photos),
+        faces_found=int(embedded.found.sum()),
+        errors=0,
+        parts=(part,),
+        notes=("the faces were aligned by those who made the file: no detector was used",),
+    )
+    return result, embedded
+
+
+def _photos(path: Path, found: Any) -> list[bytes]:
+    if type(found) is not list:
+        raise DataError(f"{path}: expected a list of photographs, got {_kind(found)}")
+    photos = []
+    for number, photo in enumerate(found):
+        if type(photo) is PlainArray:
+            # One column or row of bytes, as cv2.imencode returns them.
+            if photo.kind != "u1" or max(photo.shape, default=0) != len(photo.data):
+                raise DataError(
+                    f"{path}: expected photograph {number} encoded (JPEG or PNG) in one row of "
+                    f"uint8, got an array {photo.shape} of {photo.kind or 'nothing'}"
+                )
+            photo = photo.data
+        if type(photo) is not bytes:
+            raise DataError(f"{path}: expected photograph {number} as bytes, got {_kind(photo)}")
+        photos.append(photo)
+    return photos
+
+
+def _answers(path: Path, found: Any) -> list[bool]:
+    if type(found) is PlainArray and found.kind == "b1" and len(found.shape) == 1:
+        return [bool(value) for value in found.data]
+    if type(found) is not list:
+        raise DataError(f"{path}: expected a list of answers, got {_kind(found)}")
+    for number, answer in enumerate(found):
+        if type(answer) not in (bool, int) or answer not in (0, 1):
+            raise DataError(
+                f"{path}: expected answer {number} to be True or False, got {_kind(answer)}"
+            )
+    return [bool(answer) for answer in found]
+
+
+def _first_wrong(data: BinSet) -> DataError | None:
+    """The first photograph that is none, by its number in the file."""
+    for place, photo in enumerate(data.photos):
+        try:
+            shape = load_image(photo).shape
+        except LineamentError as error:
+            what = f"an encoded photograph ({error})"
+        else:
+            if shape == (112, 112, 3):
+                continue
+            what = f"112x112 pixels, got {shape[1]}x{shape[0]}"
+        number = int(data.numbers.ravel()[np.argmax(data.pairs.ravel() == place)])
+        return DataError(f"{data.file}: photograph {number}: expected {what}")
+    return None
+
+
+def _kind(value: Any) -> str:
+    length = f" of {len(value):,}" if isinstance(value, (list, tuple, bytes, str)) else ""
+    return f"{type(value).__name__}{length}"

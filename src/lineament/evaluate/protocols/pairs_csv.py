@@ -1,0 +1,317 @@
+"""Any pairs of photographs, listed in a CSV: "file_a,file_b,same".
+
+The columns may stand in any order, with others beside them. Two columns ``person_a`` and
+``person_b`` say who is shown; without them the names of the folders are taken for the people's,
+when every pair agrees with that.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from lineament.errors import DataError
+from lineament.evaluate.embedding import Embedded, FaceSource
+from lineament.evaluate.metrics import BoolArray, IntArray, interval_of_rate
+from lineament.evaluate.protocols.verification import (
+    FMRS,
+    FOLDS,
+    PairList,
+    curve_measures,
+    existing,
+    fold_accuracy,
+    fold_measures,
+    folds_by_kind,
+    pair_cosines,
+    pair_list,
+    photo_pair,
+    read_bytes,
+    worst_of,
+)
+from lineament.evaluate.result import Part, Result, Scores
+from lineament.types import FloatArray, Threshold
+
+COLUMNS: Final = ("file_a", "file_b", "same")
+PEOPLE: Final = ("person_a", "person_b")
+ANSWERS: Final = {
+    "1": True,
+    "true": True,
+    "same": True,
+    "yes": True,
+    "0": False,
+    "false": False,
+    "different": False,
+    "no": False,
+}
+RARE_FMRS: Final = (1e-5, 1e-6)
+"""Asked for only where the impostor pairs are enough for them."""
+
+ENOUGH: Final = 10
+"""So many pairs of each kind are needed to choose a threshold with: one a fold."""
+
+
+@dataclass(frozen=True, eq=False)
+class PairsFile:
+    """The pairs of a CSV.
+
+    Attributes:
+        file: where they were read from.
+        pairs: in the order of the lines.
+        people: (P, 2) int64: who is shown, by number; None when nothing tells.
+    """
+
+    file: Path
+    pairs: PairList
+    people: IntArray | None
+
+
+def read_pairs(
+    file: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None
+) -> PairsFile:
+    """Read the list; opens no photograph.
+
+    Args:
+        file: the CSV, in UTF-8.
+        root: the folder that the paths start from; None: the CSV's own.
+
+    Raises:
+        DataError: a column, an answer or a photograph is missing or wrong; the message names the
+            line.
+    """
+    path = Path(file)
+    base = path.parent if root is None else Path(root)
+    try:
+        text = read_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: expected text in UTF-8, got other bytes; save it so") from error
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
+    rows: list[tuple[Path, Path, bool]] = []
+    named: list[tuple[str, str]] = []
+    try:
+        header = [name.strip().lower() for name in reader.fieldnames or ()]
+        missing = [name for name in COLUMNS if name not in header]
+        if missing:
+            raise DataError(
+                f"{path}, line 1: expected the columns {', '.join(COLUMNS)}, found no "
+                f"{', '.join(missing)} in {', '.join(header)[:120]!r}"
+            )
+        reader.fieldnames = header
+        people = all(name in header for name in PEOPLE)
+        for row in reader:
+            where = f"{path}, line {reader.line_num}"
+            values = {key: (value if isinstance(value, str) else "") for key, value in row.items()}
+            rows.append(_row(values, base, where))
+            if people:
+                named.append(_named(values, rows[-1][2], where))
+    except csv.Error as error:
+        # The last line that was read well is counted.
+        where = f"{path}, line {reader.line_num + 1}"
+        raise DataError(f"{where}: expected a CSV, got: {error}") from error
+    if not rows:
+        raise DataError(f"{path}: expected pairs under the line of headings, found none")
+    same = np.array([answer for _, _, answer in rows], bool)
+    pairs = pair_list((a, b, answer, 0) for a, b, answer in rows)
+    if not people:
+        named = [(str(a.parent), str(b.parent)) for a, b, _ in rows]
+        if not same.any() or any((a == b) != t for (a, b), t in zip(named, same, strict=True)):
+            return PairsFile(path, pairs, None)
+    numbers = np.unique(np.array(named), return_inverse=True)[1].reshape(-1, 2)
+    return PairsFile(path, pairs, numbers.astype(np.int64))
+
+
+def run_pairs(
+    data: PairsFile, source: FaceSource, *, threshold: Threshold | None = None
+) -> tuple[Result, Embedded]:
+    """Embed the photographs, and measure.
+
+    Args:
+        data: from ``read_pairs``.
+        source: what embeds.
+        threshold: of the recognizer, in cosine: there is a second part, "at_threshold", with what
+            it decides. None: nothing is decided.
+    """
+    pairs = data.pairs
+    embedded = source.photos(pairs.photos)
+    scores = pair_cosines(embedded, pairs.pairs)
+    missing = int((~embedded.found[pairs.pairs].all(axis=1)).sum())
+    n_impostor = int((~pairs.same).sum())
+    rates = FMRS + tuple(rate for rate in RARE_FMRS if n_impostor * rate >= 1)
+    measures, middle, note = _by_folds(scores, data)
+    notes = [note]
+    measures |= curve_measures(scores, pairs.same, rates) | {"pairs_without_face": missing}
+    if threshold is not None and middle is None:
+        middle = threshold.value
+    parts = [
+        Part(
+            "pairs",
+            "pairs",
+            measures,
+            scores=Scores.of(scores, pairs.same),
+            threshold=middle,
+            worst=() if middle is None else worst_of(scores, pairs.same, middle, photo_pair(pairs)),
+        )
+    ]
+    if threshold is not None:
+        decided, said = _decided(scores, pairs, threshold)
+        parts.append(decided)
+        notes.append(said)
+    unmeasurable = [rate for rate, tar in measures["tar_at_fmr"].items() if tar is None]
+    if unmeasurable:
+        notes.append(
+            f"{n_impostor:,} impostor pairs cannot tell a false match rate of "
+            f"{', '.join(unmeasurable)} from 0: it needs at least 1 / rate of them"
+        )
+    result = Result(
+        protocol="pairs",
+        title="Pairs of your own",
+        data=str(data.file),
+        images=len(pairs.photos),
+        faces_found=int(embedded.found.sum()),
+        errors=len(embedded.unreadable),
+        parts=tuple(parts),
+        notes=tuple(notes),
+    )
+    return result, embedded
+
+
+def _by_folds(scores: FloatArray, data: PairsFile) -> tuple[dict[str, Any], float | None, str]:
+    """Accuracy by folds, the mean threshold, and how the folds were made."""
+    same = data.pairs.same
+    if min(int(same.sum()), int((~same).sum())) < ENOUGH:
+        return (
+            {},
+            None,
+            f"no accuracy by folds: it needs at least {ENOUGH} pairs of each kind, got "
+            f"{int(same.sum())} of one person and {int((~same).sum())} of two",
+        )
+    why = "nothing tells who is shown"
+    if data.people is not None:
+        folds, usable = person_folds(data.people)
+        kinds = [(usable[k] & (same == kind)).sum() for k in range(len(usable)) for kind in (0, 1)]
+        if len(usable) >= 2 and min(kinds) >= ENOUGH:
+            found = fold_accuracy(scores, same, folds, usable=usable)
+            note = (
+                f"{len(usable)} folds: each is judged with the threshold of pairs that share no "
+                "person with it"
+            )
+            return fold_measures(found), float(found.thresholds.mean()), note
+        why = "the pairs share too many people"
+    found = fold_accuracy(scores, same, folds_by_kind(same, FOLDS))
+    note = f"{FOLDS} folds by pairs: one person may be in several folds, since {why}"
+    return fold_measures(found), float(found.thresholds.mean()), note
+
+
+def person_folds(people: IntArray, folds: int = FOLDS) -> tuple[IntArray, BoolArray]:
+    """Folds by person: every pair goes to the fold of its first person.
+
+    Args:
+        people: (P, 2) int: who is in each pair.
+        folds: at most so many.
+
+    Returns:
+        (P,) int64 the fold of each pair, and (K, P) bool: the pairs that share no person with the
+        k-th fold, so that they may choose its threshold.
+    """
+    counts = Counter(people[:, 0].tolist())
+    loads = [0] * min(folds, len(counts))
+    fold_of: dict[int, int] = {}
+    for person, pairs in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        lightest = int(np.argmin(loads))
+        fold_of[person] = lightest
+        loads[lightest] += pairs
+    numbers = np.array([fold_of[int(person)] for person in people[:, 0]], np.int64)
+    usable = np.stack(
+        [~np.isin(people, people[numbers == fold]).any(axis=1) for fold in range(len(loads))]
+    )
+    return numbers, usable
+
+
+def _decided(scores: FloatArray, pairs: PairList, threshold: Threshold) -> tuple[Part, str]:
+    said, same = scores >= threshold.value, pairs.same
+    hits, misses = int((said & same).sum()), int((~said & same).sum())
+    false, rejected = int((said & ~same).sum()), int((~said & ~same).sum())
+    right, total = hits + rejected, len(same)
+    measures: dict[str, Any] = {
+        "accuracy": right / total,
+        "precision": hits / (hits + false) if hits + false else None,
+        "recall": hits / (hits + misses) if hits + misses else None,
+        "f1": 2 * hits / (2 * hits + false + misses) if 2 * hits + false + misses else None,
+        "fmr": false / (false + rejected) if false + rejected else None,
+        "fnmr": misses / (hits + misses) if hits + misses else None,
+        "threshold": threshold.value,
+        "threshold_origin": threshold.origin,
+        "confusion": {
+            "same_called_same": hits,
+            "same_called_different": misses,
+            "different_called_same": false,
+            "different_called_different": rejected,
+        },
+        "intervals": {
+            "accuracy": _interval(right, total),
+            "fmr": _interval(false, false + rejected),
+            "fnmr": _interval(misses, hits + misses),
+        },
+    }
+    part = Part(
+        "at_threshold",
+        "at the threshold",
+        measures,
+        scores=Scores.of(scores, same),
+        threshold=threshold.value,
+    )
+    words = [
+        f"{count:,} of {of:,} pairs of {kind} called {called} ({_range(count, of)})"
+        for count, of, kind, called in (
+            (misses, hits + misses, "one person", "different"),
+            (false, false + rejected, "two people", "the same"),
+        )
+        if of
+    ]
+    return part, f"at the threshold {threshold}: {'; '.join(words)}"
+
+
+def _interval(count: int, of: int) -> list[float] | None:
+    """95 %, Wilson; None of nothing."""
+    return list(interval_of_rate(count, of)) if of else None
+
+
+def _range(count: int, of: int) -> str:
+    low, high = interval_of_rate(count, of)
+    return f"{low:.2%} to {high:.2%} with 95 % confidence, if pairs were independent"
+
+
+def _row(values: dict[str, str], base: Path, where: str) -> tuple[Path, Path, bool]:
+    answer = ANSWERS.get(values["same"].strip().lower())
+    if answer is None:
+        raise DataError(
+            f"{where}: expected same to be 1 or 0, true or false, same or different, got "
+            f"{values['same'][:40]!r}"
+        )
+    files = []
+    for column in COLUMNS[:2]:
+        name = values[column].strip()
+        if not name:
+            raise DataError(f"{where}: expected a path in {column}, got nothing")
+        files.append(existing(base / name, where))
+    if files[0] == files[1]:
+        raise DataError(f"{where}: expected two photographs, got {files[0]} twice")
+    return files[0], files[1], answer
+
+
+def _named(values: dict[str, str], same: bool, where: str) -> tuple[str, str]:
+    a, b = (values[column].strip() for column in PEOPLE)
+    if not a or not b:
+        raise DataError(f"{where}: expected who is shown in {' and '.join(PEOPLE)}, got nothing")
+    if (a == b) != same:
+        raise DataError(
+            f"{where}: expected same to agree with person_a and person_b, got {a[:40]!r}, "
+            f"{b[:40]!r} and {'same' if same else 'different'}"
+        )
+    return a, b
