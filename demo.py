@@ -34,21 +34,25 @@ def verify(recognizer: Recognizer, console: Console) -> bool:
     decisions = recognizer.verify(
         [PHOTOS / a for a, _, _ in PAIRS], [PHOTOS / b for _, b, _ in PAIRS]
     )
-    table = Table(title="Are they the same person?", title_justify="left")
-    for column in ("photograph", "photograph", "answer", "cosine", "threshold", "truth"):
-        table.add_column(column, justify="right" if column in ("cosine", "threshold") else "left")
+    threshold = recognizer.threshold()
+    title = f"Are they the same person? (from a cosine of {threshold.value:.3f} on)"
+    table = Table(title=title, title_justify="left")
+    numbers = ("probability", "cosine")
+    for column in ("photograph", "photograph", "answer", *numbers, "truth"):
+        table.add_column(column, justify="right" if column in numbers else "left")
     right = True
     for (a, b, truth), decision in zip(PAIRS, decisions, strict=True):
         if isinstance(decision, lineament.LineamentError):
             raise decision
         right &= decision.same == truth
-        answer = "[green]same[/]" if decision.same else "[yellow]different[/]"
+        colour = {"same": "green", "different": "yellow", "undecided": "white"}[decision.verdict]
+        answer = f"[{colour}]{decision.verdict}[/]"
         table.add_row(
             a,
             b,
             answer,
+            "" if decision.certainty is None else decision.certainty.in_words.partition(" (")[0],
             f"{decision.similarity:.3f}",
-            f"{decision.threshold.value:.3f}",
             "same" if truth else "different",
         )
     console.print(table)

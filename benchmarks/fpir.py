@@ -1,6 +1,6 @@
 """Galleries of many sizes: is the wanted share of false alarms what one gets?
 
-    python benchmarks/fpir.py DIR [--recognizer NAME] [--flip] [--fpir 0.01] [--json]
+    python benchmarks/fpir.py DIR [--preset NAME] [--flip] [--fpir 0.01] [--json]
 
 Thresholds come from a calibration fitted on LFW View 1 (the package's own, or one that is fitted
 here first when it has none). Then random galleries of people are enrolled, one photograph each, and
@@ -42,7 +42,7 @@ from lineament.compare import DEFAULT_METRIC
 from lineament.evaluate.calibrate import fit
 from lineament.evaluate.embedding import RecognizerSource
 from lineament.evaluate.lfw import LFW, images_of, read_lfw
-from lineament.pipeline import DEFAULT_FLIP, DEFAULT_RECOGNIZER, Chosen
+from lineament.pipeline import DEFAULT_PRESET, PRESETS, Chosen
 
 SIZES = (10, 100, 1000, 4000)
 WITH_REFERENCES = ((100, 3),)
@@ -164,14 +164,16 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path, metavar="DIR", help="LFW: pairs.txt and images/")
-    parser.add_argument("--recognizer", default=DEFAULT_RECOGNIZER, metavar="NAME")
-    parser.add_argument("--flip", action="store_true", default=DEFAULT_FLIP)
+    parser.add_argument(
+        "--preset", default=DEFAULT_PRESET, metavar="NAME", help=f"{', '.join(PRESETS)}, or weights"
+    )
+    parser.add_argument("--flip", action="store_true", default=None)
     parser.add_argument("--fpir", type=float, default=0.01, help="the share wanted (0.01)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     try:
         lfw = read_lfw(options.folder)
-        recognizer = Recognizer(options.recognizer, flip=options.flip, choose="central")
+        recognizer = Recognizer(options.preset, flip=options.flip, choose="central")
         vectors, found = embed(recognizer, lfw, options.json)
         contract = recognizer.embedder.contract
         calibration = bundled(contract, DEFAULT_METRIC)
@@ -194,8 +196,8 @@ def main() -> None:
         raise SystemExit(str(error)) from error
     if options.json:
         figures = {
-            "recognizer": options.recognizer,
-            "flip": options.flip,
+            "preset": options.preset,
+            "flip": recognizer.flip,
             "data": calibration.data,
             "wanted": options.fpir,
             "obtained": {

@@ -380,7 +380,7 @@ def _facts(face: Face | None, others: int) -> list[str]:
 
 
 def _colour(decision: Decision) -> Colour:
-    return BLUE if decision.same else VERMILLION
+    return {"same": BLUE, "different": VERMILLION, "undecided": GREY}[decision.verdict]
 
 
 def _verdict(decision: Decision, width: int) -> PILImage.Image:
@@ -391,11 +391,18 @@ def _verdict(decision: Decision, width: int) -> PILImage.Image:
         f"threshold {threshold}"
     )
     head_font, font = _font(34), _font(17)
-    lines = _wrapped(text, font, width, most=5)
+    lines: list[str] = []
+    if decision.certainty is not None:
+        certainty = decision.certainty
+        told = f"One person: {certainty.in_words} probable, by {certainty.origin}"
+        lines += _wrapped(told, font, width, most=4)
+    lines += _wrapped(text, font, width, most=5)
+    for reason in decision.reasons:
+        lines += _wrapped(f"Undecided because {reason}", font, width, most=4)
     height = 14 + 44 + 24 * len(lines) + 14
     band = PILImage.new("RGB", (width, height), _colour(decision))
     draw = ImageDraw.Draw(band)
-    draw.text((0, 10), "the same person" if decision.same else "different people", PAPER, head_font)
+    draw.text((0, 10), decision.verdict_in_words, PAPER, head_font)
     for i, line in enumerate(lines):
         draw.text((0, 58 + 24 * i), line, PAPER, font)
     return band
