@@ -13,6 +13,16 @@
     │   └── LicenceError              the licence policy refuses these weights
     ├── ContractError                 embeddings of two different contracts were mixed
     ├── MissingExtraError             an optional dependency is not installed
+    ├── IndexFileError                the files of a search index are missing or damaged: rebuild
+    ├── GalleryError                  a gallery cannot be used as asked
+    │   ├── GalleryNotFoundError      there is no gallery in that folder
+    │   ├── GalleryExistsError        there is one already
+    │   ├── GalleryDamagedError       its database is damaged, or no gallery's
+    │   ├── GalleryVersionError       it was written by a newer version
+    │   ├── GalleryLockedError        another process is writing to it
+    │   ├── GalleryReadOnlyError      it was opened for reading, or is closed
+    │   ├── UnknownPersonError        nobody, or no sample, of that name or number is in it
+    │   └── PersonExistsError         somebody of that name is in it already
     ├── DataError                     a data set is not laid out as its protocol says
     └── OptionError                   an option has a value that makes no sense
 
@@ -85,9 +95,56 @@ class MissingExtraError(LineamentError, ImportError):
         self.extra = extra
 
 
+class IndexFileError(LineamentError):
+    """The files of a search index are missing, damaged, or of another version or contract.
+
+    Nothing is lost: an index is derived, and can be rebuilt.
+    """
+
+
 class DataError(LineamentError, ValueError):
     """A folder or a protocol file is not laid out as its protocol says."""
 
 
 class OptionError(LineamentError, ValueError):
     """An option has a value that makes no sense."""
+
+
+class GalleryError(LineamentError):
+    """A gallery cannot be used as asked."""
+
+
+class GalleryNotFoundError(GalleryError):
+    """There is no gallery in that folder."""
+
+
+class GalleryExistsError(GalleryError):
+    """There is a gallery in that folder already."""
+
+
+class GalleryDamagedError(GalleryError):
+    """The gallery's database is damaged, or it is the database of something else."""
+
+
+class GalleryVersionError(GalleryError):
+    """The gallery was written by a newer version of lineament."""
+
+
+class GalleryLockedError(GalleryError):
+    """Another process is writing to the gallery."""
+
+
+class GalleryReadOnlyError(GalleryError):
+    """The gallery was opened for reading only, or is closed."""
+
+
+class UnknownPersonError(GalleryError, KeyError):
+    """Nobody of that name, or no sample of that number, is in the gallery."""
+
+    def __str__(self) -> str:
+        """The message itself: KeyError would show its repr."""
+        return str(self.args[0]) if self.args else ""
+
+
+class PersonExistsError(GalleryError, ValueError):
+    """Somebody of that name is in the gallery already."""

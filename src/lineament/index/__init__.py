@@ -1,0 +1,42 @@
+"""Stage 6: vectors by id -> the nearest ids.
+
+``open_index`` makes one of ``KINDS``; each is an ``Index``. The default, "auto", is exact while it
+is small and puts turbovec's compressed scan in front when it grows, if turbovec is installed; the
+scores are exact cosines either way. The two kinds read each other's files.
+"""
+
+from __future__ import annotations
+
+from lineament.errors import MissingExtraError, OptionError
+from lineament.index.exact import ExactIndex
+from lineament.index.seam import Index
+from lineament.index.turbo import TurboIndex
+
+__all__ = ["KINDS", "Index", "open_index"]
+
+KINDS = ("auto", "exact", "turbo")
+
+
+def open_index(kind: str = "auto", *, dimension: int, contract: str = "") -> Index:
+    """Make an empty index; ``load`` fills it.
+
+    Args:
+        kind: "exact" for the plain computation, "turbo" for the one with the compressed scan,
+            "auto" for the second where turbovec is installed and for the first elsewhere.
+        dimension: length of the vectors.
+        contract: the id of the embeddings' contract; files of another are refused.
+
+    Raises:
+        OptionError: no such kind, or a dimension below 1.
+        MissingExtraError: "turbo" was asked for, and turbovec is not installed.
+    """
+    if kind not in KINDS:
+        raise OptionError(f"index: expected one of {', '.join(KINDS)}, got {kind!r}")
+    if kind == "exact":
+        return ExactIndex(dimension, contract=contract)
+    try:
+        return TurboIndex(dimension, contract=contract)
+    except MissingExtraError:
+        if kind == "turbo":
+            raise
+        return ExactIndex(dimension, contract=contract)
