@@ -166,6 +166,16 @@ def test_the_nearest_rate_has_a_threshold() -> None:
         calibration(points=()).rate_nearest(1e-4)
 
 
+def test_the_rate_it_was_tuned_for_comes_first(tmp_path: Path) -> None:
+    made = calibration(wanted_fmr=1e-2)
+    assert (made.default_rate(1e-4), calibration().default_rate(1e-4)) == (1e-2, 1e-4)
+    made.save(tmp_path / "c.json")
+    assert Calibration.load(tmp_path / "c.json").wanted_fmr == 1e-2
+    assert "wanted_fmr" not in calibration().to_dict()
+    with pytest.raises(DataError, match="one of the rates of the points, got 0.5"):
+        calibration(wanted_fmr=0.5)
+
+
 def test_galleries_between_the_sizes_of_the_table() -> None:
     made = calibration()
     at = made.identification_threshold(100)

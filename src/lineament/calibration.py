@@ -216,6 +216,7 @@ class Calibration:
         identification: thresholds for galleries; None when the data are too few.
         quality: limits of what was seen to be reliable, by name.
         created_by: program and version.
+        wanted_fmr: the false match rate that it was tuned for; None: no particular one.
     """
 
     contract: Contract
@@ -237,6 +238,7 @@ class Calibration:
     identification: Identification | None = None
     quality: Mapping[str, float] = field(default_factory=dict)
     created_by: str = "lineament"
+    wanted_fmr: float | None = None
 
     def __post_init__(self) -> None:
         """Make the arrays read-only; DataError says what is wrong."""
@@ -266,6 +268,10 @@ class Calibration:
         values = [self._sign * point.value for point in self.points]
         if sorted(set(rates), reverse=True) != rates or sorted(values) != values:
             raise DataError("points: expected falling rates and thresholds that get stricter")
+        if self.wanted_fmr is not None and self.wanted_fmr not in rates:
+            raise DataError(
+                f"wanted_fmr: expected one of the rates of the points, got {self.wanted_fmr:g}"
+            )
 
     @property
     def _sign(self) -> int:
@@ -358,6 +364,14 @@ class Calibration:
     def least_fmr(self) -> float:
         """The smallest false match rate with 30 false matches behind it."""
         return RULE_OF_30 / self.n_impostor_pairs
+
+    def default_rate(self, otherwise: float) -> float:
+        """The rate it was tuned for, else the fitted one nearest to ``otherwise``.
+
+        Raises:
+            OptionError: none was fitted: the data support no threshold.
+        """
+        return self.rate_nearest(otherwise) if self.wanted_fmr is None else self.wanted_fmr
 
     def rate_nearest(self, fmr: float) -> float:
         """``fmr`` itself where ``threshold`` has an answer for it, else the nearest that has one.
@@ -489,6 +503,8 @@ class Calibration:
         values: dict[str, Any] = {"format": FORMAT}
         for item in fields(self):
             values[item.name] = _plain(getattr(self, item.name))
+        if self.wanted_fmr is None:
+            del values["wanted_fmr"]
         return values
 
     @classmethod
@@ -703,6 +719,10 @@ def _read(values: Any) -> Calibration:
     table = values.get("identification") if isinstance(values, dict) else None
     if table is None and isinstance(values, dict) and "identification" in values:
         values = {**values, "identification": {}}
+    if isinstance(values, dict) and values.get("wanted_fmr") is not None:
+        kinds["wanted_fmr"] = "float"
+    elif isinstance(values, dict):
+        values = {key: value for key, value in values.items() if key != "wanted_fmr"}
     taken = dict(_take(values, kinds, "calibration"))
     del taken["format"], taken["identification"]
     get_metric(taken["metric"])

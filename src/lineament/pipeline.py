@@ -277,7 +277,7 @@ class Recognizer:
         Args:
             metric: name of the comparison.
             fmr: the false match rate wanted, 0 to 1; None means ``DEFAULT_FMR``, or with a
-                calibration that was given the rate nearest to it that its data support.
+                calibration that was given the rate it was tuned for.
             value: the threshold itself, in the metric's unit; then ``fmr`` must be None.
 
         Raises:
@@ -290,7 +290,7 @@ class Recognizer:
         if self._given_calibration is not None:
             own = self._given_calibration
             own.check(self.embedder.contract, metric)
-            return own.threshold(own.rate_nearest(DEFAULT_FMR) if fmr is None else fmr).plain
+            return own.threshold(own.default_rate(DEFAULT_FMR) if fmr is None else fmr).plain
         wanted = DEFAULT_FMR if fmr is None else fmr
         try:
             found = find_threshold(

@@ -20,7 +20,7 @@ import typer
 from typer.core import TyperGroup
 
 from lineament import __version__
-from lineament.cli import align, detect, embed, evaluation, models, verify
+from lineament.cli import align, detect, embed, evaluation, models, tune, verify
 from lineament.cli.output import print_error, print_json
 from lineament.errors import LineamentError, OptionError
 
@@ -183,6 +183,7 @@ app.command("detect")(detect.command)
 app.command("align")(align.command)
 app.command("embed")(embed.command)
 app.command("models")(models.command)
+app.command("tune")(tune.command)
 app.add_typer(evaluation.app, name="eval")
 
 

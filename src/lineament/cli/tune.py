@@ -1,0 +1,197 @@
+"""``lineament tune FOLDER``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lineament.cli import options
+from lineament.cli.evaluation import measuring
+from lineament.cli.output import (
+    print_json,
+    print_note,
+    print_table,
+    refuse_existing,
+    with_progress,
+)
+from lineament.errors import OptionError
+
+if TYPE_CHECKING:
+    from lineament.evaluate.tune import Tuned
+
+SUFFIX = ".calibration.json"
+
+
+@options.with_recognizer()
+def command(
+    ctx: typer.Context,
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER", help="Folder with a folder of photographs a person."),
+    ],
+    fmr: Annotated[
+        float | None,
+        typer.Option(
+            "--fmr",
+            metavar="RATE",
+            help="False match rate wanted; refused if the photographs cannot support it.",
+            show_default=f"{options.SHOWN_DEFAULTS['fmr']}, or the least they support",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE.json",
+            help="Where the calibration is written.",
+            show_default=f"FOLDER{SUFFIX} here",
+        ),
+    ] = None,
+    report: measuring.Report = None,
+    keep_suspects: Annotated[
+        bool,
+        typer.Option("--keep-suspects", help="Fit on photographs with a doubtful name, too."),
+    ] = False,
+    near_duplicate: Annotated[
+        float | None,
+        typer.Option(
+            "--near-duplicate",
+            metavar="COSINE",
+            help="Above it two photographs of a person count as one.",
+            show_default="0.95",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn by chance.")] = 0,
+    overwrite: options.Overwrite = False,
+    no_cache: measuring.NoCache = False,
+    json: options.Json = False,
+) -> None:
+    """Fit thresholds and probabilities to your own photographs, for `--calibration`.
+
+    Duplicates, photographs without a face and probable mislabels are listed and left out; nothing
+    is deleted.
+    """
+    if fmr is not None and not 0 < fmr < 1:
+        raise OptionError(f"--fmr: expected a rate between 0 and 1, got {fmr:g}")
+    if near_duplicate is not None and not 0 < near_duplicate <= 1:
+        raise OptionError(
+            f"--near-duplicate: expected a cosine above 0 up to 1, got {near_duplicate:g}"
+        )
+    measuring.check_report(report)
+    target = Path(folder.absolute().name + SUFFIX) if out is None else out
+    if not overwrite and target.exists():
+        raise OptionError(
+            f"--out: {target} exists already; name another file, or add --overwrite to replace it"
+        )
+    if not target.parent.is_dir():
+        raise OptionError(f"--out: there is no folder {target.parent}; make it first")
+
+    from lineament.evaluate.cleaning import DUPLICATE_COSINE
+    from lineament.evaluate.examine import examine
+    from lineament.evaluate.folders import read_people
+    from lineament.evaluate.tune import tune
+    from lineament.quality import limits_of
+
+    people = read_people(folder)
+    recognizer = options.recognizer_from(ctx.params)
+    examined, source = examine(
+        recognizer,
+        people.paths,
+        use_cache=not no_cache,
+        progress=with_progress,
+        on_note=print_note,
+    )
+    measuring.report_unreadable(examined.embedded)
+    tuned = tune(
+        people,
+        examined,
+        contract=recognizer.embedder.contract,
+        fmr=fmr,
+        keep_suspects=keep_suspects,
+        duplicate=DUPLICATE_COSINE if near_duplicate is None else near_duplicate,
+        limits=limits_of(recognizer.weights.name),
+        seed=seed,
+        progress=_show if sys.stderr.isatty() else None,
+    )
+    refuse_existing(target, overwrite)  # it may have come meanwhile
+    tuned.calibration.save(target)
+    if report is not None:
+        from lineament.evaluate.tune_report import write_tune_report
+
+        run = {
+            "images_embedded": source.images_embedded,
+            "images_per_second": source.images_per_second,
+            "contract": asdict(recognizer.embedder.contract),
+            "detector": recognizer.detector_name,
+            "seed": seed,
+            "command": shlex.join(["lineament", *sys.argv[1:]])
+            if sys.argv[1:2] == ["tune"]
+            else ["lineament", "tune", str(folder)],
+        }
+        write_tune_report(tuned, report, run=run, calibration_file=shlex.quote(str(target)))
+    if json:
+        print_json({**tuned.to_dict(), "out": str(target)})
+        return
+    _print(tuned, target)
+    if report is not None:
+        print_note(f"wrote {report}")
+
+
+def _print(tuned: Tuned, target: Path) -> None:
+    from lineament.evaluate.tune_report import (
+        rate_in_words,
+        suspects_in_words,
+    )
+
+    made, cleaning = tuned.calibration, tuned.cleaning
+    suspected = sum(len(suspect.photographs) for suspect in cleaning.suspects)
+    fitted = tuned.threshold
+    rows = [
+        ("photographs", f"{len(tuned.people.paths):,} of {len(tuned.people.names):,} people"),
+        ("could not be read", f"{len(tuned.examined.embedded.unreadable):,}"),
+        ("no face", f"{len(tuned.without_face):,}"),
+        ("several faces", f"{len(tuned.several_faces):,} (one was taken of each)"),
+        ("duplicates", f"{len(cleaning.duplicates):,}"),
+        ("probably a wrong name", f"{suspected:,}"),
+        ("low quality", f"{tuned.low_quality.get('any', 0):,} (counted all the same)"),
+        ("fitted on", f"{made.n_photographs:,} of {made.n_people:,} people"),
+        ("genuine pairs", f"{made.n_genuine_pairs:,}"),
+        ("impostor pairs", f"{made.n_impostor_pairs:,}"),
+        ("false match rate", f"{tuned.fmr:g}; the least supported is {made.least_fmr:.2g}"),
+        ("threshold", f"{fitted.plain.value:.3f} ({fitted.low:.3f} to {fitted.high:.3f})"),
+        ("  FNMR here", rate_in_words(tuned.own.fnmr)),
+    ]
+    if tuned.bundled is not None:
+        rows += [
+            ("package's threshold", f"{tuned.bundled.value:.3f}, {tuned.bundled_data}"),
+            ("  FMR here", rate_in_words(tuned.bundled.fmr)),
+            ("  FNMR here", rate_in_words(tuned.bundled.fnmr)),
+        ]
+    rows.append(("Cllr, ECE", f"{made.cllr:.4f} bits, {made.ece:.2%} (cross-validated)"))
+    print_table(("measure", "value"), rows)
+    for suspect in cleaning.suspects:
+        names = ", ".join(tuned.name(i) for i in suspect.photographs)
+        person = tuned.people.names[suspect.person]
+        other = None if suspect.other is None else tuned.people.names[suspect.other]
+        if suspect.kind == "two people":
+            print_note(f"suspected: {names}: another person than the rest of {person}")
+        elif suspect.kind == "one person":
+            print_note(f"suspected: {names}: {person} and {other} seem to be one person")
+        elif suspect.kind == "two names":
+            print_note(f"suspected: {names}: also in the folder of {other}")
+        else:
+            print_note(f"suspected: {names}: seems to be {other}")
+    for note in (tuned.comparison, suspects_in_words(tuned), *tuned.notes):
+        if note:
+            print_note(f"note: {note}")
+    print_note(f"wrote {target}: lineament verify A B --calibration {shlex.quote(str(target))}")
+
+
+def _show(what: str, done: int, total: int) -> None:
+    end = "\n" if done >= total else ""
+    print(f"\r{what} {done / max(total, 1):4.0%}\x1b[K", end=end, file=sys.stderr, flush=True)
