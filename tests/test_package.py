@@ -26,12 +26,14 @@ ORDER = (
     ("landmarks", "quality"),
     ("embed",),
     ("compare",),
-    ("calibration",),
+    ("calibration", "fusion"),
     ("judge",),
     ("pipeline",),
+    ("ensemble", "bulk"),
     ("index",),
-    ("gallery",),
+    ("gallery", "grouping"),
     ("evaluate", "draw"),
+    ("plot",),
     ("cli",),
     ("__main__",),
 )
@@ -41,7 +43,7 @@ LEVEL = {name: level for level, row in enumerate(ORDER) for name in row}
 ENGINES = {"openvino", "onnxruntime"}
 THIRD_PARTY = {
     *("numpy", "cv2", "PIL", "typer", "rich", "pyarrow", "pillow_heif"),
-    *("matplotlib", "lightgbm", "turbovec"),
+    *("matplotlib", "lightgbm", "turbovec", "pymilvus", "ray", "openTSNE", "umap"),
     *ENGINES,
 }
 
@@ -201,6 +203,7 @@ def test_only_our_own_errors_are_raised() -> None:
         if isinstance(node, ast.Raise)
         and isinstance(node.exc, ast.Call)
         and isinstance(node.exc.func, ast.Name)
+        and not node.exc.func.id.lstrip("_").islower()  # a function that makes the error
     }
     assert len(raised) > 20
     assert {(name, file) for name, file in raised if name not in allowed} == set()

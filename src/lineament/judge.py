@@ -55,14 +55,17 @@ class Judge:
             return self.limits
         return replace(self.limits, **self.calibration.quality)
 
-    def assess(self, decision: Decision) -> Decision:
+    def assess(self, decision: Decision, certainty: Certainty | None = None) -> Decision:
         """The same decision with its certainty, and the reasons why it is open, if any.
+
+        Args:
+            decision: from ``lineament.compare.decide``.
+            certainty: where it is known from elsewhere; None asks the calibration.
 
         Raises:
             ContractError: the calibration is for embeddings that were made in another way.
         """
-        certainty = None
-        if self.calibration is not None:
+        if certainty is None and self.calibration is not None:
             certainty = self.certainty(decision)
         reasons: list[str] = []
         limits = self.all_limits

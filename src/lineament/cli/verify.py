@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from lineament.cli.sources import STDIN, load_again, one_source
 from lineament.errors import LineamentError, OptionError
 
 if TYPE_CHECKING:
+    from lineament.ensemble import Ensemble
     from lineament.pipeline import Chosen, Recognizer
     from lineament.types import Decision, Threshold
 
@@ -23,6 +25,14 @@ def command(
     a: Annotated[str, typer.Argument(metavar="A", help="Photograph: a file, a URL, or - (stdin).")],
     b: Annotated[str, typer.Argument(metavar="B", help="The other one.")],
     metric: options.Metric = None,
+    fusion: Annotated[
+        str | None,
+        typer.Option(
+            "--fusion",
+            metavar="boosted|logistic|mean",
+            help="Several recognizers and metrics at once: slower, surer.",
+        ),
+    ] = None,
     fmr: Annotated[
         float | None,
         typer.Option(
@@ -65,14 +75,21 @@ def command(
     from lineament.pipeline import decide_chosen
 
     parts = options.recognizer_from(ctx.params)
-    wanted = _threshold(parts, metric, fmr, threshold)
+    ensemble = None if fusion is None else _ensemble(fusion, parts, ctx.params)
+    wanted = _threshold(parts if ensemble is None else ensemble, metric, fmr, threshold)
     same_path = a == b
     sources = [one_source(a, again=save is not None)]
     if not same_path:
         sources.append(one_source(b, again=save is not None))
-    photos = list(parts.stream_chosen(sources))
+    decision: Decision | LineamentError
+    if ensemble is None:
+        photos = list(parts.stream_chosen(sources))
+        decision = decide_chosen(photos[0], photos[-1], wanted, parts.judge)
+    else:
+        seen = [ensemble.look(source) for source in sources]
+        photos = [one.photo for one in seen]
+        decision = ensemble.decide(seen[0], seen[-1], wanted)
     first, second = photos[0], photos[-1]
-    decision = decide_chosen(first, second, wanted, parts.judge)
     if isinstance(decision, LineamentError):
         raise decision
     if save is not None:
@@ -92,10 +109,27 @@ def _check_save(save: Path, a: str, b: str) -> None:
     refuse_inputs(save, (a, b), "--save")
 
 
+_NOT_WITH_FUSION = (
+    *("preset", "recognizer", "model", "input_size", "color_order", "mean", "scale"),
+    *("alignment", "flip", "metric", "calibration"),
+)
+
+
+def _ensemble(kind: str, parts: Recognizer, given: Mapping[str, Any]) -> Ensemble:
+    from lineament.ensemble import Ensemble
+
+    refused = [name for name in _NOT_WITH_FUSION if given.get(name) is not None]
+    if refused:
+        names = ", ".join("--" + name.replace("_", "-") for name in refused)
+        raise OptionError(f"{names}: expected without --fusion, which brings its own")
+    return Ensemble.load(kind, like=parts, policy=options.policy_from(given["licence_policy"]))
+
+
 def _threshold(
-    recognizer: Recognizer, metric: str | None, fmr: float | None, value: float | None
+    parts: Recognizer | Ensemble, metric: str | None, fmr: float | None, value: float | None
 ) -> Threshold:
     from lineament.compare import DEFAULT_METRIC, get_metric
+    from lineament.pipeline import Recognizer
 
     name = get_metric(DEFAULT_METRIC if metric is None else metric).name
     if fmr is not None and value is not None:
@@ -103,7 +137,9 @@ def _threshold(
     if fmr is not None and not 0 < fmr < 1:
         raise OptionError(f"--fmr: expected a rate between 0 and 1, got {fmr:g}")
     try:
-        return recognizer.threshold(name, fmr=fmr, value=value)
+        if isinstance(parts, Recognizer):
+            return parts.threshold(name, fmr=fmr, value=value)
+        return parts.threshold(fmr=fmr, value=value)
     except OptionError as error:
         if value is not None:
             raise

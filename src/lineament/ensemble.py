@@ -1,0 +1,494 @@
+"""Several recognizers, each compared in several ways, as one verdict: slower, and surer.
+
+    Ensemble.load("boosted").verify("a.jpg", "b.jpg")
+
+A photograph is read and its face detected once; each member aligns, embeds (with the mirror image)
+and is compared in its own way; a ``lineament.fusion`` makes one score of all that. Thresholds and
+probabilities are the ensemble's own. They were fitted on the same photographs as the fusion, so on
+scores "out of fold": each pair was scored by a fusion that had seen neither of its two people.
+
+An ensemble only verifies: its score needs both photographs, so there is no vector to put into an
+index. For galleries there is the preset "accurate", whose fusion is a vector.
+
+Files (``data/ensemble``): ``KIND.json``, ``{"format": 1, ...}``, and for the boosted one
+``boosted.txt``, LightGBM's text format, whose SHA-256 stands in the JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from lineament import weights as weights_module
+from lineament.align import align_faces, template_of
+from lineament.calibration import OperatingPoint
+from lineament.compare import DEFAULT_FMR, decide, own_threshold
+from lineament.embed import Embedder, load_embedder, wrap
+from lineament.errors import DataError, NoFaceError, OptionError, WeightsError, WeightsHashError
+from lineament.fusion import (
+    BoostedFusion,
+    Float64Array,
+    Fusion,
+    LogisticFusion,
+    MeanFusion,
+    Side,
+    feature_names,
+    pair_features,
+)
+from lineament.images import ImageSource, describe_source, load_image
+from lineament.judge import Judge
+from lineament.pipeline import Chosen, Recognizer
+from lineament.quality import limits_of, measure
+from lineament.types import (
+    Analysis,
+    Certainty,
+    ColorOrder,
+    Contract,
+    Decision,
+    Embedding,
+    Face,
+    Image,
+    Threshold,
+)
+from lineament.weights import LicencePolicy
+
+Kind = Literal["boosted", "logistic", "mean"]
+DEFAULT_KIND: Kind = "boosted"
+
+FORMAT = 1
+FOLDER = Path(__file__).parent / "data" / "ensemble"
+MOST_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One recognizer: its entry, and what it was when the ensemble was fitted."""
+
+    name: str
+    weights_sha256: str
+    alignment: str
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Spec:
+    """An ensemble as its file has it.
+
+    Attributes:
+        kind: "boosted", "logistic" or "mean".
+        members: in the order of the features.
+        fusion: what makes one score of a pair's features.
+        score, llr, llr_low, llr_high: (L,) knots of the score's log-likelihood ratio and of its
+            95 % band, bootstrap over people; straight lines between them, constant outside.
+        points: thresholds, the largest false match rate first.
+        data: what it was fitted on, in words.
+        n_people, n_genuine_pairs, n_impostor_pairs: how much that is.
+        cllr: in bits, of the log-likelihood ratios out of fold.
+        sha256: of the file, of what belongs to it, and so of the members.
+    """
+
+    kind: Kind
+    members: tuple[Member, ...]
+    fusion: Fusion
+    score: Float64Array
+    llr: Float64Array
+    llr_low: Float64Array
+    llr_high: Float64Array
+    points: tuple[OperatingPoint, ...]
+    data: str
+    n_people: int
+    n_genuine_pairs: int
+    n_impostor_pairs: int
+    cllr: float
+    sha256: str
+
+    def __post_init__(self) -> None:
+        """DataError unless the numbers fit together."""
+        bands = (self.llr_low, self.llr, self.llr_high)
+        if {array.shape for array in bands} != {self.score.shape} or len(self.score) < 2:
+            raise DataError("expected score, llr, llr_low and llr_high of one length, 2 or more")
+        if not all(np.isfinite(array).all() for array in (self.score, *bands)):
+            raise DataError("expected finite scores and log-likelihood ratios")
+        if (np.diff(self.score) <= 0).any() or any((np.diff(a) < 0).any() for a in bands):
+            raise DataError("expected rising scores, and log-likelihood ratios that never fall")
+        if not self.members or not self.points:
+            raise DataError("expected members and points, got none")
+
+
+def read_spec(kind: str, folder: Path = FOLDER) -> Spec:
+    """Read an ensemble's file, and check it.
+
+    Raises:
+        OptionError: there is no such kind.
+        WeightsHashError: the trees are not those that the file promises.
+        MissingExtraError: LightGBM is needed, and not installed.
+        DataError: the file is missing, broken, or of another version.
+    """
+    if kind not in get_args(Kind):
+        raise OptionError(f"ensemble: expected one of {', '.join(get_args(Kind))}, got {kind!r}")
+    path = folder / f"{kind}.json"
+    data = _bytes_of(path)
+    try:
+        values = json.loads(data)
+        if values["format"] != FORMAT or values["kind"] != kind:
+            raise DataError(
+                f"expected format {FORMAT} and kind {kind}, got {values['format']!r:.20} and "
+                f"{values['kind']!r:.20}"
+            )
+        members = tuple(Member(**member) for member in values["members"])
+        names = feature_names([member.name for member in members])
+        if tuple(values["features"]) != names:
+            raise DataError(f"expected the features {', '.join(names)}")
+        return Spec(
+            kind=values["kind"],
+            members=members,
+            fusion=_fusion(values["kind"], values["fusion"], len(names), folder),
+            score=np.array(values["score"], np.float64),
+            llr=np.array(values["llr"], np.float64),
+            llr_low=np.array(values["llr_low"], np.float64),
+            llr_high=np.array(values["llr_high"], np.float64),
+            points=tuple(OperatingPoint(**point) for point in values["points"]),
+            data=str(values["data"]),
+            n_people=int(values["n_people"]),
+            n_genuine_pairs=int(values["n_genuine_pairs"]),
+            n_impostor_pairs=int(values["n_impostor_pairs"]),
+            cllr=float(values["cllr"]),
+            sha256=hashlib.sha256(data).hexdigest(),
+        )
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        if isinstance(error, WeightsHashError):
+            raise
+        raise DataError(f"{path}: {error!s:.300}: install lineament again") from error
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise DataError(
+            f"{path}: expected a file of an ensemble, got: {error.strerror}: install lineament "
+            "again"
+        ) from error
+    if len(data) > MOST_BYTES:
+        raise DataError(f"{path}: expected at most {MOST_BYTES >> 20} MiB")
+    return data
+
+
+def _fusion(kind: Kind, values: dict[str, Any], n_features: int, folder: Path) -> Fusion:
+    if kind == "boosted":
+        path = folder / "boosted.txt"
+        trees = _bytes_of(path)
+        digest = hashlib.sha256(trees).hexdigest()
+        if digest != values["sha256"]:
+            raise WeightsHashError(
+                f"{path}: expected the trees with SHA-256 {values['sha256']!s:.64}, got {digest}: "
+                "install lineament again"
+            )
+        return BoostedFusion(trees.decode("ascii"), n_features)
+    made = MeanFusion if kind == "mean" else LogisticFusion
+    mean, sd, weights = (np.array(values[key], np.float64) for key in ("mean", "sd", "weights"))
+    if mean.shape != (n_features,):
+        raise DataError(f"fusion: expected {n_features} weights, got {mean.shape}")
+    return made(mean, sd, weights, float(values["bias"]))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Seen:
+    """One photograph, its face chosen and embedded by every member.
+
+    Attributes:
+        photo: as ``Recognizer.stream_chosen`` has it: embedding and crop are the first member's.
+        embeddings: one a member.
+    """
+
+    photo: Chosen
+    embeddings: tuple[Embedding, ...]
+
+
+class Ensemble:
+    """Verifies with several recognizers at once. One object may be used from several threads."""
+
+    def __init__(
+        self,
+        spec: Spec,
+        *,
+        like: Recognizer | None = None,
+        policy: LicencePolicy | None = None,
+    ) -> None:
+        """Choose the parts; networks are loaded when they are first needed.
+
+        Args:
+            spec: from ``read_spec``.
+            like: whose detector, options, choice of face, limits, engine and prior are used; its
+                recognizer and calibration are not. None: a ``Recognizer`` of defaults.
+            policy: which licences may be used; None asks the environment.
+
+        Raises:
+            WeightsError: a member is not what the ensemble was fitted with, or is refused.
+        """
+        self.spec = spec
+        self.parts = Recognizer(policy=policy) if like is None else like
+        self._policy = LicencePolicy.active() if policy is None else policy
+        self._embedders: tuple[Embedder, ...] | None = None
+        for member in spec.members:
+            entry = weights_module.get(member.name)
+            self._policy.check(entry)
+            if (entry.sha256, entry.alignment) != (member.weights_sha256, member.alignment):
+                raise WeightsError(
+                    f"{self.name} was fitted with {member.name} {member.weights_sha256[:12]} "
+                    f"({member.alignment}), got {entry.sha256[:12]} ({entry.alignment}): fit it "
+                    "again (tools/fit_ensemble.py)"
+                )
+        if self.parts.alignment != "five-points":
+            raise OptionError(
+                f"alignment: {self.name} was fitted with five-points, got {self.parts.alignment}"
+            )
+
+    @classmethod
+    def load(
+        cls,
+        kind: str = DEFAULT_KIND,
+        *,
+        like: Recognizer | None = None,
+        policy: LicencePolicy | None = None,
+        folder: Path = FOLDER,
+    ) -> Ensemble:
+        """The package's ensemble of that kind. Args and Raises as __init__ and ``read_spec``."""
+        return cls(read_spec(kind, folder), like=like, policy=policy)
+
+    @property
+    def name(self) -> str:
+        """Of its score, and of its contract: "ensemble-boosted"."""
+        return f"ensemble-{self.spec.kind}"
+
+    @property
+    def embedders(self) -> tuple[Embedder, ...]:
+        """The members, loaded."""
+        if self._embedders is None:
+            entries = [weights_module.get(member.name) for member in self.spec.members]
+            with ThreadPoolExecutor(len(entries)) as pool:
+                loaded = [
+                    pool.submit(
+                        load_embedder,
+                        entry,
+                        flip=True,
+                        runtime=self.parts.runtime,
+                        policy=self._policy,
+                    )
+                    for entry in entries
+                ]
+                self._embedders = tuple(future.result() for future in loaded)
+        return self._embedders
+
+    @property
+    def contract(self) -> Contract:
+        """What its decisions carry; its dimension is that of all members' vectors together."""
+        alignments = dict.fromkeys(member.alignment for member in self.spec.members)
+        return Contract(
+            weights=self.name,
+            weights_sha256=self.spec.sha256,
+            alignment="+".join(alignments),
+            color_order="rgb",
+            flip=True,
+            dimension=sum(embedder.contract.dimension for embedder in self.embedders),
+        )
+
+    def threshold(self, *, fmr: float | None = None, value: float | None = None) -> Threshold:
+        """The threshold for a wanted false match rate, or one set by hand.
+
+        Args:
+            fmr: the false match rate wanted, 0 to 1; None means ``DEFAULT_FMR``.
+            value: the threshold itself, in the ensemble's own unit; then ``fmr`` must be None.
+
+        Raises:
+            OptionError: both are given, or none was fitted for that rate.
+        """
+        if value is not None:
+            if fmr is not None:
+                raise OptionError("expected a false match rate or a threshold, got both")
+            return replace(own_threshold(value, "cosine"), metric=self.name)
+        wanted = DEFAULT_FMR if fmr is None else fmr
+        for point in self.spec.points:
+            if abs(point.fmr - wanted) <= 1e-6 * wanted:
+                return Threshold(
+                    point.value,
+                    self.name,
+                    point.fmr,
+                    f"{self.spec.data}, out of fold",
+                    self.spec.n_impostor_pairs,
+                    point.low,
+                    point.high,
+                )
+        rates = ", ".join(f"{point.fmr:g}" for point in self.spec.points)
+        raise OptionError(
+            f"no threshold of {self.name} was fitted for a false match rate of {wanted:g}; there "
+            f"are some for {rates}: choose one of them, or state the threshold itself"
+        )
+
+    def look(self, source: ImageSource, *, color_order: ColorOrder | None = None) -> Seen:
+        """Read a photograph, choose its face, and embed it with every member.
+
+        Raises:
+            NoFaceError: no face was found.
+            ImageError: the photograph could not be read.
+        """
+        parts, name = self.parts, describe_source(source)
+        image = load_image(source, color_order=color_order, limits=parts.limits)
+        faces = tuple(parts.detector.detect(image, parts.options))
+        analysis = Analysis(name, (image.shape[1], image.shape[0]), faces)
+        index = analysis.largest() if parts.choose == "largest" else analysis.most_central()
+        if index is None:
+            raise NoFaceError(
+                f"{name}: no face was found with the detector {parts.detector_name}: try a "
+                "photograph in which the face is larger or better lit"
+            )
+        embeddings, crops = embed_face(image, faces[index], self.embedders)
+        return Seen(Chosen(analysis, index, embeddings[0], crops[0]), embeddings)
+
+    def score(self, a: Seen, b: Seen) -> float:
+        """How alike both are, in the ensemble's own unit; higher is more alike."""
+        features = pair_features(
+            *([_side(embedding) for embedding in seen.embeddings] for seen in (a, b))
+        )
+        return float(self.spec.fusion.fuse(features)[0])
+
+    def certainty(self, score: float) -> Certainty:
+        """What such a score means: from the fit's own pairs, out of fold."""
+        spec, prior = self.spec, self.parts.prior
+        llr, low, high = (
+            float(np.interp(score, spec.score, knots))
+            for knots in (spec.llr, spec.llr_low, spec.llr_high)
+        )
+        odds = float(np.log(prior) - np.log1p(-prior))
+        value, least, most = (float(np.exp(-np.logaddexp(0, -x - odds))) for x in (llr, low, high))
+        return Certainty(
+            probability=value,
+            low=least,
+            high=most,
+            llr=llr,
+            prior=prior,
+            data=f"{spec.data}, out of fold",
+            people=spec.n_people,
+            genuine_pairs=spec.n_genuine_pairs,
+            impostor_pairs=spec.n_impostor_pairs,
+        )
+
+    def decide(self, a: Seen, b: Seen, threshold: Threshold | None = None) -> Decision:
+        """Compare two photographs that ``look`` has seen.
+
+        ``Decision.score`` is the ensemble's, in the unit of its threshold; ``similarity`` and the
+        norms are the first member's, cosine and lengths.
+
+        Args:
+            a, b: from ``look``.
+            threshold: from ``threshold()``; None is ``threshold()`` without arguments.
+
+        Raises:
+            OptionError: the threshold is for another comparison.
+        """
+        limit = self.threshold() if threshold is None else threshold
+        if limit.metric != self.name:
+            raise OptionError(
+                f"threshold: expected one for {self.name}, got one for {limit.metric}: "
+                "Ensemble.threshold makes it"
+            )
+        photos = [seen.photo for seen in (a, b)]
+        faces = [photo.analysis.faces[photo.index or 0] for photo in photos]
+        crops = [photo.crop for photo in photos]
+        first = decide(
+            a.embeddings[0],
+            b.embeddings[0],
+            own_threshold(0.0, "cosine"),
+            sources=(photos[0].analysis.source, photos[1].analysis.source),
+            faces=(faces[0], faces[1]),
+            others=(len(photos[0].analysis.faces) - 1, len(photos[1].analysis.faces) - 1),
+            qualities=(
+                _quality(faces[0], crops[0], a.embeddings[0]),
+                _quality(faces[1], crops[1], b.embeddings[0]),
+            ),
+        )
+        score = self.score(a, b)
+        decision = replace(
+            first,
+            same=score >= limit.value,
+            score=score,
+            metric=self.name,
+            threshold=limit,
+            margin=score - limit.value,
+            contract=self.contract,
+        )
+        judge = Judge(None, self.parts.prior, limits_of(self.spec.members[0].name))
+        return judge.assess(decision, self.certainty(score))
+
+    def verify(
+        self,
+        a: ImageSource,
+        b: ImageSource,
+        *,
+        threshold: Threshold | None = None,
+        fmr: float | None = None,
+        color_order: ColorOrder | None = None,
+    ) -> Decision:
+        """Are two photographs of the same person?
+
+        Args:
+            a, b: the photographs.
+            threshold: from ``threshold()``; or
+            fmr: the false match rate wanted; None of both: ``DEFAULT_FMR``.
+            color_order: of NumPy arrays.
+
+        Raises:
+            NoFaceError: no face was found in one of them.
+            ImageError: one of them could not be read.
+            OptionError: both a threshold and a rate, or one that was not fitted.
+        """
+        if threshold is not None and fmr is not None:
+            raise OptionError("expected a false match rate or a threshold, got both")
+        if threshold is None:
+            threshold = self.threshold(fmr=fmr)
+        one, other = (self.look(source, color_order=color_order) for source in (a, b))
+        return self.decide(one, other, threshold)
+
+
+def embed_face(
+    image: Image, face: Face, embedders: Sequence[Embedder]
+) -> tuple[tuple[Embedding, ...], tuple[Image, ...]]:
+    """One detected face by several recognizers, each with the crop it takes.
+
+    Args:
+        image: (H, W, 3) uint8.
+        face: found in it, with landmarks.
+        embedders: the recognizers; crops that several take are cut once.
+
+    Returns:
+        One embedding, and one (S, S, 3) crop, a recognizer.
+    """
+    cut: dict[tuple[str, int], Image] = {}
+    embeddings, crops = [], []
+    for embedder in embedders:
+        contract, size_px = embedder.contract, embedder.size_px
+        key = contract.alignment, size_px
+        if key not in cut:
+            template = template_of(contract.alignment)
+            cut[key] = align_faces(image, [face], size_px=size_px, template=template)
+        (embedding,) = wrap(*embedder.embed(cut[key]), contract)
+        embeddings.append(embedding)
+        crops.append(cut[key][0])
+    return tuple(embeddings), tuple(crops)
+
+
+def _side(embedding: Embedding) -> Side:
+    return Side(embedding.vector[None], np.array([embedding.norm], np.float32))
+
+
+def _quality(face: Face, crop: Image | None, embedding: Embedding) -> Any:
+    if crop is None or not embedding.contract.alignment.startswith("arcface-"):
+        return None
+    return measure(face, crop, embedding.norm)
