@@ -1,0 +1,137 @@
+"""SQLite: its errors as ours, a new database, and an open one that is a gallery's."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from lineament.errors import (
+    GalleryDamagedError,
+    GalleryError,
+    GalleryLockedError,
+    GalleryReadOnlyError,
+    GalleryVersionError,
+)
+from lineament.gallery import schema
+from lineament.gallery.schema import contract_number, get, put
+from lineament.gallery.settings import Settings
+from lineament.types import Contract
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """SQLite's errors as ours."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise GalleryLockedError(
+                f"{path}: another process is writing to the gallery: wait until it is done, or "
+                "wait longer (wait_s)"
+            ) from error
+        if code == sqlite3.SQLITE_NOTADB:
+            raise GalleryDamagedError(
+                f"{path}: expected a gallery's database, got something else, or a damaged one: "
+                "restore a backup, or create another gallery and import an export into it"
+            ) from error
+        if code == sqlite3.SQLITE_CORRUPT:
+            raise GalleryDamagedError(
+                f"{path}: the database is damaged ({error}): restore a backup, or create another "
+                "gallery and import an export into it"
+            ) from error
+        if code == sqlite3.SQLITE_READONLY:
+            raise GalleryReadOnlyError(
+                f"{path}: the gallery cannot be written to: it was opened for reading, or its "
+                "files may not be written"
+            ) from error
+        raise GalleryError(
+            f"{path}: the database cannot be used ({error}): check the disk's room and the "
+            "folder's rights"
+        ) from error
+
+
+def fill(path: Path, contract: Contract, settings: Settings) -> None:
+    """Make a database with the tables, the settings and the contract."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+        connection.execute("PRAGMA synchronous = FULL")
+        secret = secrets.token_bytes(32)
+        connection.create_function("photo_key", 1, schema.photo_key(secret), deterministic=True)
+        connection.execute("BEGIN")
+        schema.upgrade(connection, 0)
+        put(connection, "gallery", secrets.token_hex(16))
+        put(connection, "secret", secret.hex())
+        put(connection, "settings", json.dumps(settings.to_dict()))
+        put(connection, "contract", str(contract_number(connection, contract)))
+        connection.execute("COMMIT")
+        connection.execute("PRAGMA journal_mode = WAL")
+    finally:
+        connection.close()
+
+
+def connect(path: Path, *, read_only: bool, wait_s: float) -> sqlite3.Connection:
+    """Open a database that exists."""
+    address = f"file:{quote(str(path.absolute()))}"
+    if read_only:
+        address += "?mode=ro"
+        log = path.with_name(path.name + "-wal")
+        if not os.access(path.parent, os.W_OK) and not log.exists():
+            address += "&immutable=1"  # a medium that nobody writes to
+    else:
+        address += "?mode=rw"
+    connection = sqlite3.connect(
+        address,
+        uri=True,
+        timeout=wait_s,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+    if not read_only:
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")
+    return connection
+
+
+def check(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
+    """That it is a gallery's database, and of this version; older ones are brought up to date."""
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    if application != schema.APPLICATION_ID:
+        raise GalleryDamagedError(
+            f"{path}: expected a gallery's database, got another program's or an empty one: check "
+            "the path; nothing was changed"
+        )
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > schema.VERSION:
+        raise GalleryVersionError(
+            f"{path}: expected a gallery of version {schema.VERSION} or older, got {version}, "
+            "written by a newer lineament: update this one"
+        )
+    if version == schema.VERSION:
+        return
+    if read_only:
+        raise GalleryVersionError(
+            f"{path}: a gallery of version {version} has to become one of {schema.VERSION} first: "
+            "open it for writing once"
+        )
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        secret = get(connection, "secret")
+        if secret is None:
+            raise GalleryDamagedError(f"{path}: the settings are damaged: restore a backup")
+        key = schema.photo_key(bytes.fromhex(secret))
+        connection.create_function("photo_key", 1, key, deterministic=True)
+        schema.upgrade(connection, version)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise

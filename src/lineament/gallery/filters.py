@@ -1,0 +1,110 @@
+"""Metadata filters: which people a search is among.
+
+A filter is a mapping; all of its entries have to hold:
+
+    {"building": "B"}                     equal; None: the key is absent, or null
+    {"building": ["B", "C"]}              one of these
+    {"age": {">=": 18, "<": 65}}          comparisons: = != < <= > >=; none holds for an absent key
+    {"groups": {"has": "night shift"}}    the value is a list that holds this
+
+Values are text, numbers, true and false. Text equals text only, never a number.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from lineament.errors import OptionError
+
+COMPARISONS = ("=", "!=", "<", "<=", ">", ">=")
+
+
+def condition(where: Mapping[str, Any], column: str) -> tuple[str, list[Any]]:
+    """A filter as SQL.
+
+    Args:
+        where: the filter.
+        column: that holds the metadata as JSON.
+
+    Returns:
+        A condition, and the values of its parameters.
+
+    Raises:
+        OptionError: it is no such mapping.
+    """
+    if not isinstance(where, Mapping):
+        raise OptionError(f"where: expected a mapping of names to values, got {where!r:.80}")
+    parts: list[str] = ["1"]
+    values: list[Any] = []
+    for name, wanted in where.items():
+        if not isinstance(name, str) or not name:
+            raise OptionError(f"where: expected names of metadata, got {name!r}")
+        # By the key itself: SQLite's JSON paths have no way to quote every name.
+        found = f"(SELECT {{}} FROM json_each({column}) e WHERE e.key = ?)"
+        if isinstance(wanted, Mapping):
+            if not wanted:
+                raise OptionError(f"where: {name}: expected a comparison, got none")
+            for sign, value in wanted.items():
+                if sign in COMPARISONS:
+                    parts.append(found.format(f"e.value {sign} ? AND {_type('e')} = ?"))
+                    values += [*_typed(value, name), name]
+                elif sign == "has":
+                    inner = (
+                        "EXISTS (SELECT 1 FROM json_each(e.value) h WHERE h.value = ? AND "
+                        f"{_type('h')} = ?)"
+                    )
+                    parts.append(found.format(f"e.type = 'array' AND {inner}"))
+                    values += [*_typed(value, name), name]
+                else:
+                    raise OptionError(
+                        f"where: {name}: expected one of {', '.join(COMPARISONS)} or has, got "
+                        f"{sign!r}"
+                    )
+        elif isinstance(wanted, (list, tuple, set, frozenset)):
+            choices = list(wanted)
+            each = " OR ".join([f"(e.value = ? AND {_type('e')} = ?)"] * len(choices))
+            parts.append(found.format(each) if choices else "0")
+            for value in choices:
+                values += _typed(value, name)
+            values += [name] if choices else []
+        elif wanted is None:
+            absent = (
+                f"EXISTS (SELECT 1 FROM json_each({column}) e WHERE e.key = ? AND e.type <> 'null')"
+            )
+            parts.append(f"NOT {absent}")
+            values.append(name)
+        else:
+            parts.append(found.format(f"e.value = ? AND {_type('e')} = ?"))
+            values += [*_typed(wanted, name), name]
+    return " AND ".join(parts), values
+
+
+def key(where: Mapping[str, Any]) -> str:
+    """The same text for the same filter."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {str(k): plain(v) for k, v in value.items()}
+        return sorted(map(repr, value)) if isinstance(value, (set, frozenset)) else value
+
+    return json.dumps(plain(where), sort_keys=True, default=repr)
+
+
+def _type(alias: str) -> str:
+    """Numbers are one type, true and false another, text a third."""
+    return (
+        f"CASE {alias}.type WHEN 'integer' THEN 'number' WHEN 'real' THEN 'number' "
+        f"WHEN 'true' THEN 'truth' WHEN 'false' THEN 'truth' ELSE {alias}.type END"
+    )
+
+
+def _typed(value: Any, name: str) -> list[Any]:
+    if isinstance(value, bool):
+        return [int(value), "truth"]
+    if isinstance(value, (int, float)):
+        return [value, "number"]
+    if isinstance(value, str):
+        return [value, "text"]
+    raise OptionError(f"where: {name}: expected text, a number, true or false, got {value!r:.60}")

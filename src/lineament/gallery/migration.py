@@ -1,0 +1,247 @@
+"""Embedding everything anew with another recognizer.
+
+New samples stand beside the old ones, unseen by searches, until all that can be made are there;
+then the gallery's contract changes and the old ones are overwritten, in one transaction. What was
+interrupted is taken up again: a sample keeps its id that is unique over all galleries.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from lineament.detect.boxes import intersection_over_union
+from lineament.gallery import changes, records
+from lineament.gallery.derived import Searcher
+from lineament.gallery.schema import ask_erasing, contract_number, log_change, put
+from lineament.gallery.store import Store
+from lineament.gallery.types import MigrationReport, NewSample
+from lineament.pipeline import Recognizer
+from lineament.quality import measure
+from lineament.types import Contract, Embedding, Face, Image, Quality
+
+BATCH = 64
+LEAST_OVERLAP = 0.4
+"""Intersection over union of the face as it was enrolled and as it is found now."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Old:
+    """A sample as it stands in the database."""
+
+    id: int
+    uid: bytes
+    person: int
+    added: float
+    source: str
+    sha256: bytes | None
+    face: Face | None
+    quality: Quality | None
+    metadata: dict[str, Any]
+    png: bytes | None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Made:
+    embedding: Embedding
+    face: Face | None
+    quality: Quality | None
+    png: bytes | None
+    from_crop: bool
+
+
+def migrate(store: Store, index: Searcher, recognizer: Recognizer) -> MigrationReport:
+    """As ``Gallery.migrate``."""
+    new = recognizer.embedder.contract
+    with index.mutex:
+        index.sync()
+        old = store.contract
+        with store.writing() as connection:
+            number = contract_number(connection, new)
+        if number == store.contract_id:
+            return MigrationReport(old.id, new.id, 0, 0)
+        crops = photographs = 0
+        failed: list[tuple[int, str]] = []
+        for batch in _batches(store, number):
+            made = _embed(batch, old, recognizer)
+            with store.writing() as connection:
+                for sample, result in zip(batch, made, strict=True):
+                    if isinstance(result, str):
+                        failed.append((sample.id, result))
+                        continue
+                    crops += result.from_crop
+                    photographs += not result.from_crop
+                    changes.add_sample(
+                        store,
+                        connection,
+                        sample.person,
+                        number,
+                        NewSample(
+                            result.embedding,
+                            sample.source,
+                            sample.sha256,
+                            result.face,
+                            result.quality,
+                            metadata=sample.metadata,
+                        ),
+                        uid=sample.uid,
+                        added=sample.added,
+                        png=result.png,
+                    )
+        _switch(store, number, new)
+        index.rebuild()
+        index.finish_erasing()
+        index.save()
+        infos = {info.id: info for info in records.samples_of(store, [i for i, _ in failed])}
+    return MigrationReport(
+        old.id,
+        new.id,
+        crops,
+        photographs,
+        tuple((infos[number], reason) for number, reason in failed),
+    )
+
+
+def _batches(store: Store, number: int) -> Iterator[list[_Old]]:
+    """Samples that are not embedded anew yet, of the gallery's contract or left by another."""
+    after = 0
+    while True:
+        with store.reading() as connection:
+            rows = connection.execute(
+                "SELECT s.id, s.uid, o.person, s.added, s.source, s.sha256, s.face, s.metadata, "
+                "c.png FROM samples s JOIN owners o ON o.sample = s.id LEFT JOIN crops c ON "
+                "c.sample = s.id WHERE s.id > ? AND s.contract <> ? AND NOT EXISTS (SELECT 1 FROM "
+                "uids u WHERE u.uid = s.uid AND u.contract = ?) ORDER BY s.id LIMIT ?",
+                (after, number, number, BATCH),
+            ).fetchall()
+        if not rows:
+            return
+        after = rows[-1][0]
+        batch = []
+        for row in rows:
+            quality = json.loads(row[6]).get("quality")
+            batch.append(
+                _Old(
+                    id=row[0],
+                    uid=row[1],
+                    person=row[2],
+                    added=row[3],
+                    source=row[4],
+                    sha256=row[5],
+                    face=records.face_of(row[6]),
+                    quality=None if quality is None else Quality(**quality),
+                    metadata=json.loads(row[7]),
+                    png=row[8],
+                )
+            )
+        yield batch
+
+
+def _embed(batch: Sequence[_Old], old: Contract, recognizer: Recognizer) -> list[_Made | str]:
+    """For each sample what was made of it, or why nothing was."""
+    result: list[_Made | str] = ["no crop is kept"] * len(batch)
+    embedder = recognizer.embedder
+    if embedder.contract.alignment == old.alignment:
+        found = [(i, _decoded(s.png)) for i, s in enumerate(batch) if s.png is not None]
+        there = [
+            (i, image)
+            for i, image in found
+            if image is not None and image.shape[0] == embedder.size_px
+        ]
+        if there:
+            vectors, norms = embedder.embed(np.stack([image for _, image in there]))
+            made = [
+                Embedding(vector, float(norm), embedder.contract)
+                for vector, norm in zip(vectors, norms, strict=True)
+            ]
+            for (i, _), embedding in zip(there, made, strict=True):
+                sample = batch[i]
+                quality = sample.quality
+                if quality is not None:
+                    quality = replace(quality, norm=embedding.norm)
+                result[i] = _Made(embedding, sample.face, quality, sample.png, True)
+    else:
+        result = ["the crop that is kept was aligned in another way"] * len(batch)
+    left = [i for i, made_ in enumerate(result) if isinstance(made_, str)]
+    data = [_photograph(batch[i]) for i in left]
+    readable = [(i, one) for i, one in zip(left, data, strict=True) if isinstance(one, bytes)]
+    for i, one in zip(left, data, strict=True):
+        if isinstance(one, str):
+            result[i] = f"{result[i]}, and {one}"
+    stream = recognizer.stream([one for _, one in readable], keep_crops=True)
+    for (i, _), analysis in zip(readable, stream, strict=True):
+        sample = batch[i]
+        if analysis.error is not None:
+            result[i] = f"{result[i]}, and the photograph cannot be read any more"
+            continue
+        at = _same_face(sample.face, analysis.faces)
+        if at is None:
+            result[i] = f"{result[i]}, and the face was not found again in the photograph"
+            continue
+        assert analysis.crops is not None
+        face, crop, embedding = analysis.faces[at], analysis.crops[at], analysis.embeddings[at]
+        quality = None
+        if embedding.contract.alignment.startswith("arcface-"):
+            quality = measure(face, crop, embedding.norm)
+        png = None if sample.png is None else changes.encoded(crop)
+        result[i] = _Made(embedding, face, quality, png, False)
+    return result
+
+
+def _decoded(png: bytes | None) -> Image | None:
+    if png is None:
+        return None
+    image = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    return None if image is None else np.ascontiguousarray(image[..., ::-1]).astype(np.uint8)
+
+
+def _photograph(sample: _Old) -> bytes | str:
+    """Its bytes, if they are still those that were enrolled; else what is wrong."""
+    if sample.sha256 is None or not sample.source:
+        return "it has no photograph"
+    try:
+        data = Path(sample.source).read_bytes()
+    except (OSError, ValueError):
+        return "the photograph is not there any more"
+    if hashlib.sha256(data).digest() != sample.sha256:
+        return "the photograph was changed"
+    return data
+
+
+def _same_face(face: Face | None, faces: Sequence[Face]) -> int | None:
+    """Number of the face that is where the enrolled one was."""
+    if face is None:
+        return 0 if len(faces) == 1 else None
+    if not faces:
+        return None
+    boxes = np.stack([other.box_xyxy for other in faces])
+    shares = intersection_over_union(face.box_xyxy[None], boxes)[0]
+    at = int(np.argmax(shares))
+    return at if shares[at] >= LEAST_OVERLAP else None
+
+
+def _switch(store: Store, number: int, contract: Contract) -> None:
+    """From the old samples to the new ones, at once."""
+    with store.writing() as connection:
+        replaced = connection.execute(
+            "SELECT s.id FROM samples s JOIN owners o ON o.sample = s.id WHERE s.contract <> ? AND "
+            "EXISTS (SELECT 1 FROM uids u WHERE u.uid = s.uid AND u.contract = ?)",
+            (number, number),
+        ).fetchall()
+        changes.drop_samples(store, connection, [int(row[0]) for row in replaced])
+        put(connection, "contract", str(number))
+        connection.execute(
+            "UPDATE totals SET value = (SELECT count(*) FROM owners WHERE contract = ?) WHERE "
+            "name = 'samples'",
+            (number,),
+        )
+        log_change(connection, "contract", number, number)
+        ask_erasing(connection)
+    store.refresh()

@@ -1,0 +1,322 @@
+"""Faces -> the people they may show, in order -> names.
+
+A person's score is a rule over the similarities of the person's samples (``Settings``). The people
+among whom it is computed are those with the most alike samples, so no more than a few hundred
+vectors of millions are looked at in full.
+
+The probability that a face shows person i of N is, by Bayes' rule with the prior share ``p`` of
+faces of enrolled people spread evenly over them,
+
+    LR_i / (sum of LR_j over the candidates j + (N - candidates) + N (1 - p) / p)
+
+where LR is the calibration's likelihood ratio of a score. Those who are no candidates count as 1
+each, which is what a stranger's ratio is on average; theirs is less, so this errs to the low side.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from lineament.calibration import DEFAULT_FPIR, Calibration
+from lineament.compare import own_threshold
+from lineament.errors import OptionError
+from lineament.gallery import records
+from lineament.gallery.assignment import assign
+from lineament.gallery.derived import Ids, Searcher
+from lineament.gallery.settings import Settings
+from lineament.gallery.store import Store
+from lineament.gallery.thresholds import search_threshold
+from lineament.gallery.types import Candidate, Identification, IdentifiedPhoto
+from lineament.judge import CALIBRATED_METRIC
+from lineament.pipeline import Recognizer
+from lineament.quality import measure
+from lineament.types import Analysis, Embedding, Face, FloatArray, Quality, Threshold
+
+MOST_TOP = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is asked; see ``Gallery.identify``."""
+
+    top: int = 5
+    fpir: float = DEFAULT_FPIR
+    threshold: float | None = None
+    where: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        """Validate; OptionError says what is wrong."""
+        if not 1 <= self.top <= MOST_TOP:
+            raise OptionError(f"top: expected 1 to {MOST_TOP}, got {self.top}")
+        if self.threshold is not None and not -1 <= self.threshold <= 1:
+            raise OptionError(f"threshold: expected a cosine of -1 to 1, got {self.threshold}")
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A person's score for one face, and the sample of theirs that is most alike."""
+
+    person: int
+    score: float
+    sample: int
+
+
+def rank_people(
+    store: Store,
+    index: Searcher,
+    queries: FloatArray,
+    n: int,
+    *,
+    settings: Settings,
+    allowed: Ids | None = None,
+) -> list[list[Scored]]:
+    """The ``n`` most alike people to each query (Q, D), or as many as there are."""
+    rule = settings.person_score
+    # A mean over samples may put a person first whose best sample is not.
+    wanted = n if rule == "best" else 4 * n + 16
+    most = len(index) if allowed is None else len(allowed)
+    found: list[list[Scored]] = [[] for _ in queries]
+    open_ = np.arange(len(queries))
+    k = max(16, 3 * wanted)
+    while len(open_) and most:
+        k = min(k, most)
+        ids, scores = index.search(queries[open_], k, allowed)
+        owners = records.owners_of(store, np.unique(ids[ids >= 0]).tolist())
+        left = []
+        for at, row_ids, row_scores in zip(open_, ids.tolist(), scores.tolist(), strict=True):
+            people: dict[int, Scored] = {}
+            for identifier, score in zip(row_ids, row_scores, strict=True):
+                number = owners.get(identifier)  # None: removed a moment ago, or past the end
+                if number is not None and number not in people:
+                    people[number] = Scored(number, score, identifier)
+            if len(people) < wanted and k < most:
+                left.append(at)
+            found[at] = list(people.values())[:wanted]
+        open_ = np.array(left, np.int64)
+        k *= 4
+    if rule != "best":
+        everybody = sorted({one.person for people_ in found for one in people_})
+        vectors = records.vectors_of(store, everybody)
+        found = [
+            _scored(query, people_, vectors, settings)
+            for query, people_ in zip(queries, found, strict=True)
+        ]
+    return [people_[:n] for people_ in found]
+
+
+def _scored(
+    query: FloatArray,
+    people: Sequence[Scored],
+    vectors: Mapping[int, tuple[Ids, FloatArray]],
+    settings: Settings,
+) -> list[Scored]:
+    """The same people by "mean" or "centroid"."""
+    result = []
+    for one in people:
+        if one.person not in vectors:
+            continue
+        _, rows = vectors[one.person]
+        scores = np.sort(rows.astype(np.float64) @ query.astype(np.float64))[::-1]
+        if settings.person_score == "mean":
+            score = float(scores[: settings.mean_of].mean())
+        else:
+            length = float(np.linalg.norm(rows.astype(np.float64).sum(axis=0)))
+            score = float(scores.sum()) / length if length > 0 else 0.0
+        result.append(replace(one, score=min(1.0, max(-1.0, score))))
+    return sorted(result, key=lambda one: (-one.score, one.person))
+
+
+def identify_faces(
+    store: Store,
+    index: Searcher,
+    calibration: Calibration | None,
+    embeddings: Sequence[Embedding],
+    search: Search,
+    *,
+    together: bool,
+    faces: Sequence[Face | None] | None = None,
+    qualities: Sequence[Quality | None] | None = None,
+) -> list[Identification]:
+    """As ``Gallery.identify_embeddings``, with what is known of the faces."""
+    index.sync()
+    for embedding in embeddings:
+        store.contract.check(embedding.contract)
+    if not embeddings:
+        return []
+    settings = store.settings
+    allowed: Ids | None = None
+    n_people, n_samples = records.totals(store)
+    if search.where is not None:
+        allowed, n_people = index.allowed(search.where)
+        n_samples = len(allowed)
+    threshold = _threshold(store, calibration, search, n_people, n_samples)
+    n = max(search.top, 2)
+    if together:
+        n = max(n, len(embeddings) + 1)  # so that each face has somebody left
+    queries = np.stack([embedding.vector for embedding in embeddings])
+    ranked = rank_people(store, index, queries, n, settings=settings, allowed=allowed)
+    candidates = _candidates(store, calibration, ranked, n_people)
+    if together:
+        chosen = _assigned(candidates, threshold.value)
+    else:
+        chosen = [0 if row and row[0].similarity >= threshold.value else None for row in candidates]
+    results = []
+    for i, (row, at) in enumerate(zip(candidates, chosen, strict=True)):
+        notes = []
+        if row and row[0].similarity >= threshold.value and at != 0:
+            notes.append(
+                f"{row[0].name} (similarity {row[0].similarity:.3f}) is another face of this "
+                "photograph"
+            )
+        match = None if at is None else row[at]
+        shown = row[: search.top]
+        if match is not None and match not in shown:
+            shown = [*shown[:-1], match]
+        results.append(
+            Identification(
+                name=None if match is None else match.name,
+                match=match,
+                candidates=tuple(shown),
+                threshold=threshold,
+                margin=row[0].similarity - row[1].similarity if len(row) > 1 else None,
+                n_people=n_people,
+                face=None if faces is None else faces[i],
+                quality=None if qualities is None else qualities[i],
+                notes=tuple(notes),
+            )
+        )
+    return results
+
+
+def identify_photo(
+    store: Store,
+    index: Searcher,
+    calibration: Calibration | None,
+    recognizer: Recognizer,
+    analysis: Analysis,
+    search: Search,
+) -> IdentifiedPhoto:
+    """One photograph with embeddings and crops, as ``Recognizer.stream`` yields it."""
+    if analysis.error is not None or not analysis.faces:
+        return IdentifiedPhoto(analysis.source, analysis.size_wh, (), analysis.error)
+    qualities: list[Quality | None] = [None] * len(analysis.faces)
+    if analysis.crops is not None and store.contract.alignment.startswith("arcface-"):
+        rows = zip(analysis.faces, analysis.crops, analysis.embeddings, strict=True)
+        qualities = [measure(face, crop, made.norm) for face, crop, made in rows]
+    found = identify_faces(
+        store,
+        index,
+        calibration,
+        analysis.embeddings,
+        search,
+        together=True,
+        faces=analysis.faces,
+        qualities=qualities,
+    )
+    limits = recognizer.judge.all_limits
+    noted = [
+        replace(one, notes=(*one.notes, *limits.problems(quality))) if quality is not None else one
+        for one, quality in zip(found, qualities, strict=True)
+    ]
+    return IdentifiedPhoto(analysis.source, analysis.size_wh, tuple(noted))
+
+
+def _threshold(
+    store: Store, calibration: Calibration | None, search: Search, n_people: int, n_samples: int
+) -> Threshold:
+    if search.threshold is not None:
+        return own_threshold(search.threshold, CALIBRATED_METRIC)
+    people = max(1, n_people)
+    return search_threshold(
+        calibration,
+        store.contract,
+        store.settings,
+        n_people=people,
+        references=max(1.0, n_samples / people),
+        fpir=search.fpir,
+    )
+
+
+def _assigned(candidates: Sequence[Sequence[Candidate]], threshold: float) -> list[int | None]:
+    """For each face the number of its candidate, so that no person is taken twice.
+
+    The sum of what the similarities lie above the threshold is greatest.
+    """
+    people = sorted({one.person_id for row in candidates for one in row})
+    column = {number: i for i, number in enumerate(people)}
+    gains = np.full((len(candidates), len(people)), -np.inf)
+    for i, row in enumerate(candidates):
+        for one in row:
+            if one.similarity >= threshold:
+                # On the threshold counts, so it must be worth something.
+                gains[i, column[one.person_id]] = one.similarity - threshold + 1e-9
+    chosen: list[int | None] = []
+    for row, at in zip(candidates, assign(gains).tolist(), strict=True):
+        places = [i for i, one in enumerate(row) if at >= 0 and one.person_id == people[at]]
+        chosen.append(places[0] if places else None)
+    return chosen
+
+
+def _candidates(
+    store: Store,
+    calibration: Calibration | None,
+    ranked: Sequence[Sequence[Scored]],
+    n_people: int,
+) -> list[list[Candidate]]:
+    """People with names and probabilities."""
+    with store.reading():
+        numbers = sorted({one.person for row in ranked for one in row})
+        people = {found.id: found for found in records.people_of(store, numbers)}
+        samples = sorted({one.sample for row in ranked for one in row})
+        sources = records.sources_of(store, samples)
+    result = []
+    for row in ranked:
+        there = [one for one in row if one.person in people]  # else removed a moment ago
+        sure = _probabilities(store, calibration, [one.score for one in there], n_people)
+        result.append(
+            [
+                Candidate(
+                    rank=i + 1,
+                    person_id=one.person,
+                    name=people[one.person].name,
+                    similarity=one.score,
+                    probability=p[0],
+                    low=p[1],
+                    high=p[2],
+                    sample=one.sample,
+                    sample_source=sources.get(one.sample, ""),
+                    n_samples=people[one.person].n_samples,
+                    metadata=people[one.person].metadata,
+                )
+                for i, (one, p) in enumerate(zip(there, sure, strict=True))
+            ]
+        )
+    return result
+
+
+def _probabilities(
+    store: Store, calibration: Calibration | None, scores: Sequence[float], n_people: int
+) -> list[tuple[float | None, float | None, float | None]]:
+    """For each candidate: the probability, and its interval from that of the likelihood ratio."""
+    if calibration is None or not scores:
+        return [(None, None, None)] * len(scores)
+    prior = store.settings.prior
+    ratios = np.exp(calibration.llr_of(np.array(scores)))
+    people = max(n_people, len(scores))
+    rest = people - len(scores) + people * (1 - prior) / prior
+    result: list[tuple[float | None, float | None, float | None]] = []
+    for score, ratio in zip(scores, ratios.tolist(), strict=True):
+        others = float(ratios.sum()) - ratio + rest
+        pair = calibration.probability(score, 0.5)
+        low, high = (p / (1 - p) if p < 1 else math.inf for p in (pair.low, pair.high))
+        result.append((ratio / (ratio + others), low / (low + others), _share(high, others)))
+    return result
+
+
+def _share(ratio: float, others: float) -> float:
+    return 1.0 if math.isinf(ratio) else ratio / (ratio + others)

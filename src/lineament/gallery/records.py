@@ -1,0 +1,276 @@
+"""People and samples in SQL, read. ``changes`` is the other half."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lineament.errors import OptionError, UnknownPersonError
+from lineament.gallery import filters
+from lineament.gallery.naming import checked_name
+from lineament.gallery.schema import read_contract
+from lineament.gallery.store import Store
+from lineament.gallery.types import PersonInfo, SampleInfo
+from lineament.types import Contract, Embedding, Face, FloatArray
+
+_CHUNK = 16384
+_PERSON = "p.id, l.name, l.metadata, p.created"
+_SAMPLE = (
+    "s.id, l.name, s.source, s.sha256, s.face, s.contract, s.added, s.metadata, "
+    "EXISTS (SELECT 1 FROM crops c WHERE c.sample = s.id)"
+)
+_JOINED = (
+    "samples s JOIN owners o ON o.sample = s.id JOIN people p ON p.id = o.person "
+    "JOIN labels l ON l.id = p.label"
+)
+
+
+def totals(store: Store) -> tuple[int, int]:
+    """How many people, and how many samples of the gallery's contract."""
+    with store.reading() as connection:
+        found = dict(connection.execute("SELECT name, value FROM totals"))
+    return int(found["people"]), int(found["samples"])
+
+
+def find_person(store: Store, name: str) -> int | None:
+    """The id of the person of that name."""
+    try:
+        wanted = checked_name(name)
+    except OptionError:
+        return None
+    with store.reading() as connection:
+        row = connection.execute(
+            "SELECT id FROM people WHERE name_key = ?", (store.key(wanted.encode()),)
+        ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def required_person(store: Store, name: str) -> int:
+    """The same; UnknownPersonError when there is none."""
+    found = find_person(store, name)
+    if found is None:
+        raise UnknownPersonError(
+            f"{name!r}: nobody of that name is in the gallery: see people() for the names"
+        )
+    return found
+
+
+def people(
+    store: Store, *, where: Mapping[str, Any] | None, after: str | None, limit: int | None
+) -> list[PersonInfo]:
+    """As ``Gallery.people``."""
+    condition, values = filters.condition({} if where is None else where, "l.metadata")
+    if after is not None:
+        condition, values = f"{condition} AND l.name > ?", [*values, after]
+    if limit is not None and limit < 1:
+        raise OptionError(f"limit: expected 1 or more, got {limit}")
+    with store.reading() as connection:
+        rows = connection.execute(
+            f"SELECT {_PERSON}, (SELECT count(*) FROM owners o WHERE o.person = p.id AND "
+            f"o.contract = ?) FROM people p JOIN labels l ON l.id = p.label WHERE {condition} "
+            "ORDER BY l.name LIMIT ?",
+            (store.contract_id, *values, -1 if limit is None else limit),
+        )
+        return [PersonInfo(i, name, json.loads(m), at, n) for i, name, m, at, n in rows]
+
+
+def person(store: Store, name: str) -> PersonInfo:
+    """As ``Gallery.person``."""
+    with store.reading() as connection:
+        number = required_person(store, name)
+        (found,) = people_of(store, [number])
+        rows = connection.execute(
+            f"SELECT {_SAMPLE} FROM {_JOINED} WHERE o.person = ? ORDER BY s.id", (number,)
+        )
+        contracts = contract_names(connection)
+        samples = tuple(_sample_info(contracts, row) for row in rows.fetchall())
+    return PersonInfo(found.id, found.name, found.metadata, found.created, found.n_samples, samples)
+
+
+def people_of(store: Store, numbers: Sequence[int]) -> list[PersonInfo]:
+    """People by id, without samples, in no order."""
+    with store.reading() as connection:
+        rows = connection.execute(
+            f"SELECT {_PERSON}, (SELECT count(*) FROM owners o WHERE o.person = p.id AND "
+            "o.contract = ?) FROM people p JOIN labels l ON l.id = p.label WHERE p.id IN "
+            "(SELECT value FROM json_each(?))",
+            (store.contract_id, json.dumps(list(numbers))),
+        )
+        return [PersonInfo(i, name, json.loads(m), at, n) for i, name, m, at, n in rows]
+
+
+def sample(store: Store, number: int) -> SampleInfo:
+    """As ``Gallery.sample``."""
+    found = samples_of(store, [number])
+    if not found:
+        raise UnknownPersonError(unknown_sample(number))
+    return found[0]
+
+
+def unknown_sample(number: int) -> str:
+    """What to say of a sample that is not there."""
+    return (
+        f"sample {number}: there is none of that number in the gallery: see person() for the "
+        "numbers"
+    )
+
+
+def samples_of(store: Store, numbers: Sequence[int]) -> list[SampleInfo]:
+    """Samples by id, ascending; those that are not there are passed over."""
+    with store.reading() as connection:
+        rows = connection.execute(
+            f"SELECT {_SAMPLE} FROM {_JOINED} WHERE s.id IN (SELECT value FROM json_each(?)) "
+            "ORDER BY s.id",
+            (json.dumps([int(n) for n in numbers]),),
+        ).fetchall()
+        contracts = contract_names(connection)
+        return [_sample_info(contracts, row) for row in rows]
+
+
+def _sample_info(contracts: Mapping[int, str], row: tuple[Any, ...]) -> SampleInfo:
+    number, name, source, sha256, face, contract, added, metadata, has_crop = row
+    seen = json.loads(face)
+    box = seen.get("box_xyxy")
+    return SampleInfo(
+        id=number,
+        person=name,
+        source=source,
+        sha256=None if sha256 is None else sha256.hex(),
+        box_xyxy=None if box is None else (box[0], box[1], box[2], box[3]),
+        detector_score=seen.get("score"),
+        quality=seen.get("quality"),
+        norm=seen["norm"],
+        contract=contracts[contract],
+        added=added,
+        has_crop=bool(has_crop),
+        metadata=json.loads(metadata),
+    )
+
+
+def contract_names(connection: sqlite3.Connection) -> dict[int, str]:
+    """Number of its row -> id of a contract; there are few."""
+    rows = connection.execute("SELECT id FROM contracts").fetchall()
+    return {number: contract_of(connection, number).id for (number,) in rows}
+
+
+def contract_of(connection: sqlite3.Connection, number: int) -> Contract:
+    """A contract by the number of its row."""
+    row = connection.execute(
+        "SELECT weights, weights_sha256, alignment, color_order, flip, dimension FROM contracts "
+        "WHERE id = ?",
+        (number,),
+    ).fetchone()
+    return read_contract(row)
+
+
+def face_of(text: str) -> Face | None:
+    """The face of a sample's row."""
+    seen = json.loads(text)
+    if seen.get("box_xyxy") is None:
+        return None
+    return Face(seen["box_xyxy"], seen["score"], seen["landmarks_xy"], seen["turned_deg"])
+
+
+def crop(store: Store, number: int) -> bytes | None:
+    """As ``Gallery.crop``."""
+    with store.reading() as connection:
+        row = connection.execute(
+            "SELECT png FROM crops JOIN owners USING (sample) WHERE sample = ?", (int(number),)
+        ).fetchone()
+    return None if row is None else bytes(row[0])
+
+
+def embedding(store: Store, number: int) -> Embedding:
+    """As ``Gallery.embedding``."""
+    with store.reading() as connection:
+        row = connection.execute(
+            "SELECT v.vector, s.face, s.contract FROM vectors v JOIN samples s ON s.id = v.sample "
+            "JOIN owners o ON o.sample = s.id WHERE s.id = ?",
+            (int(number),),
+        ).fetchone()
+        if row is None:
+            raise UnknownPersonError(unknown_sample(number))
+        contract = contract_of(connection, row[2])
+    return Embedding(np.frombuffer(row[0], "<f4"), json.loads(row[1])["norm"], contract)
+
+
+def owners_of(store: Store, numbers: Iterable[int]) -> dict[int, int]:
+    """Sample -> person, for those samples that are there."""
+    with store.reading() as connection:
+        return dict(
+            connection.execute(
+                "SELECT sample, person FROM owners WHERE sample IN "
+                "(SELECT value FROM json_each(?))",
+                (json.dumps([int(n) for n in numbers]),),
+            ).fetchall()
+        )
+
+
+def sources_of(store: Store, numbers: Sequence[int]) -> dict[int, str]:
+    """Sample -> name of its photograph, for those samples that are there."""
+    with store.reading() as connection:
+        return dict(
+            connection.execute(
+                "SELECT s.id, s.source FROM samples s JOIN owners o ON o.sample = s.id WHERE s.id "
+                "IN (SELECT value FROM json_each(?))",
+                (json.dumps([int(n) for n in numbers]),),
+            ).fetchall()
+        )
+
+
+def vectors_of(
+    store: Store, persons: Sequence[int]
+) -> dict[int, tuple[npt.NDArray[np.int64], FloatArray]]:
+    """Person -> ids (N,) and vectors (N, D) of the samples of the gallery's contract."""
+    with store.reading() as connection:
+        rows = connection.execute(
+            "SELECT o.person, o.sample, v.vector FROM owners o JOIN vectors v USING (sample) WHERE "
+            "o.person IN (SELECT value FROM json_each(?)) AND o.contract = ? ORDER BY o.sample",
+            (json.dumps([int(p) for p in persons]), store.contract_id),
+        ).fetchall()
+    found: dict[int, tuple[list[int], list[bytes]]] = {}
+    for number, identifier, vector in rows:
+        ids, vectors = found.setdefault(number, ([], []))
+        ids.append(identifier)
+        vectors.append(vector)
+    dimension = store.contract.dimension
+    return {
+        number: (
+            np.array(ids, np.int64),
+            np.frombuffer(b"".join(vectors), "<f4").reshape(-1, dimension).astype(np.float32),
+        )
+        for number, (ids, vectors) in found.items()
+    }
+
+
+def all_vectors(
+    store: Store, *, after: int = 0, last: int | None = None
+) -> Iterator[tuple[npt.NDArray[np.int64], FloatArray]]:
+    """Ids and vectors of the gallery's contract, ascending, in blocks; inside ``reading``."""
+    cursor = store.connection.execute(
+        "SELECT v.sample, v.vector FROM vectors v JOIN owners o ON o.sample = v.sample WHERE "
+        "v.sample > ? AND v.sample <= ? AND o.contract = ? ORDER BY v.sample",
+        (after, (1 << 62) if last is None else last, store.contract_id),
+    )
+    dimension = store.contract.dimension
+    while rows := cursor.fetchmany(_CHUNK):
+        vectors = np.frombuffer(b"".join([row[1] for row in rows]), "<f4").astype(np.float32)
+        yield np.array([row[0] for row in rows], np.int64), vectors.reshape(-1, dimension)
+
+
+def samples_where(store: Store, where: Mapping[str, Any]) -> tuple[npt.NDArray[np.int64], int]:
+    """Ids of the samples of people with such metadata, ascending, and how many people that is."""
+    condition, values = filters.condition(where, "l.metadata")
+    with store.reading() as connection:
+        rows = connection.execute(
+            "SELECT o.sample, o.person FROM people p JOIN labels l ON l.id = p.label JOIN owners o "
+            f"ON o.person = p.id WHERE o.contract = ? AND {condition}",
+            (store.contract_id, *values),
+        ).fetchall()
+    found = np.array(rows, np.int64).reshape(-1, 2)
+    return np.sort(found[:, 0]), len(np.unique(found[:, 1]))

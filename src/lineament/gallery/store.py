@@ -1,0 +1,279 @@
+"""The SQLite file of a gallery: made, opened, changed in transactions, and erased for good.
+
+Write-ahead log, ``synchronous=FULL``: what a transaction changed is on the disk when it ends.
+``gallery.lock`` is locked by the process that writes, for as long as it has the gallery open: the
+index files have one writer, and the system unlocks it however the process ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from lineament.errors import (
+    GalleryDamagedError,
+    GalleryError,
+    GalleryExistsError,
+    GalleryNotFoundError,
+    GalleryReadOnlyError,
+    OptionError,
+)
+from lineament.gallery import schema
+from lineament.gallery.connection import check, connect, fill, translated
+from lineament.gallery.lock import locked
+from lineament.gallery.schema import put, read_contract
+from lineament.gallery.settings import Settings
+from lineament.types import Contract
+
+DATABASE, INDEX, LOCK = "gallery.sqlite", "index", "gallery.lock"
+
+_STEP_S = 0.02
+
+
+class Store:
+    """An open database. All access goes through ``reading`` and ``writing``."""
+
+    def __init__(
+        self, folder: Path, connection: sqlite3.Connection, lock: IO[bytes] | None, wait_s: float
+    ) -> None:
+        """For ``open``."""
+        self.folder = folder
+        self.path = folder / DATABASE
+        self.read_only = lock is None
+        self.wait_s = wait_s
+        self._connection: sqlite3.Connection | None = connection
+        self._lock_file = lock
+        self._mutex = threading.RLock()
+        self._depth = 0
+        self._read_state()
+
+    # --- making and opening -----------------------------------------------------------------------
+
+    @classmethod
+    def create(cls, folder: Path, contract: Contract, settings: Settings) -> None:
+        """Make the database, as a whole or not at all; raises as ``Gallery.create``."""
+        target = folder / DATABASE
+        beside = folder / f".{DATABASE}-{secrets.token_hex(6)}.tmp"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                with translated(target):
+                    fill(beside, contract, settings)
+                made = _put_in_place(beside, target)
+            finally:
+                beside.unlink(missing_ok=True)
+            _sync_folder(folder)
+        except OSError as error:
+            raise GalleryError(
+                f"{folder}: a gallery cannot be made there ({error.strerror}): choose a folder "
+                "that you may write to"
+            ) from error
+        if not made:
+            raise GalleryExistsError(
+                f"{folder}: there is a gallery already: open it, or choose another folder"
+            )
+
+    @classmethod
+    def open(cls, folder: Path, *, read_only: bool, wait_s: float) -> Store:
+        """Open the database; raises as ``Gallery.open``."""
+        path = folder / DATABASE
+        if not path.is_file():
+            raise GalleryNotFoundError(
+                f"{folder}: there is no gallery: check the path, or create one"
+            )
+        lock = None if read_only else locked(folder / LOCK, wait_s)
+        connection = None
+        try:
+            with translated(path):
+                connection = connect(path, read_only=read_only, wait_s=wait_s)
+                check(connection, path, read_only=read_only)
+                return cls(folder, connection, lock, wait_s)
+        except BaseException:
+            if connection is not None:
+                connection.close()
+            if lock is not None:
+                lock.close()
+            raise
+
+    def close(self) -> None:
+        """Close; twice does nothing."""
+        with self._mutex:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.close()
+            if self._lock_file is not None:
+                self._lock_file.close()
+                self._lock_file = None
+
+    def closed(self) -> GalleryReadOnlyError:
+        """The error for who uses it afterwards."""
+        return GalleryReadOnlyError(f"{self.folder}: the gallery is closed: open it again")
+
+    # --- transactions -----------------------------------------------------------------------------
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """One state of the database for all that is read inside."""
+        with self._transaction("BEGIN") as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """All that is changed inside, on the disk when it ends without an error, or nothing."""
+        if self.read_only:
+            raise GalleryReadOnlyError(
+                f"{self.folder}: the gallery was opened for reading only: open it for writing"
+            )
+        with self._transaction("BEGIN IMMEDIATE") as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
+        with self._mutex, translated(self.path):
+            connection = self.connection
+            if self._depth == 0:
+                connection.execute(begin)
+            self._depth += 1
+            try:
+                yield connection
+            except BaseException:
+                if self._depth == 1 and connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+            else:
+                if self._depth == 1:
+                    try:
+                        connection.execute("COMMIT")
+                    except BaseException:
+                        if connection.in_transaction:
+                            connection.execute("ROLLBACK")
+                        raise
+            finally:
+                self._depth -= 1
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """For what is no transaction; hold ``mutex``."""
+        if self._connection is None:
+            raise self.closed()
+        return self._connection
+
+    @property
+    def mutex(self) -> threading.RLock:
+        """Held by whoever uses the connection."""
+        return self._mutex
+
+    def data_version(self) -> int:
+        """A number that is another one after another process changed something; microseconds."""
+        with self._mutex, translated(self.path):
+            return int(self.connection.execute("PRAGMA data_version").fetchone()[0])
+
+    # --- settings and contract --------------------------------------------------------------------
+
+    def _read_state(self) -> None:
+        with self.reading() as connection:
+            found = dict(connection.execute("SELECT name, value FROM settings"))
+            try:
+                self.uid = str(found["gallery"])
+                self.contract_id = int(found["contract"])
+                self.settings = Settings(**json.loads(found["settings"]))
+                secret = bytes.fromhex(found["secret"])
+                columns = "weights, weights_sha256, alignment, color_order, flip, dimension"
+                row = connection.execute(
+                    f"SELECT {columns} FROM contracts WHERE id = ?", (self.contract_id,)
+                ).fetchone()
+                self.contract = read_contract(row)
+            except (KeyError, ValueError, TypeError, OptionError) as error:
+                raise GalleryDamagedError(
+                    f"{self.path}: the settings are damaged ({error}): restore a backup"
+                ) from error
+        self.key = schema.keyed(secret)
+        self.photo_key = schema.photo_key(secret)
+
+    def refresh(self) -> None:
+        """Read settings and contract again, after another process changed something."""
+        self._read_state()
+
+    def save_settings(self, settings: Settings) -> None:
+        """Put other settings in place."""
+        with self.writing() as connection:
+            put(connection, "settings", json.dumps(settings.to_dict()))
+        self.settings = settings
+
+    # --- erasing ----------------------------------------------------------------------------------
+
+    def empty_log(self) -> bool:
+        """Move all of the write-ahead log into the database, and cut it to nothing.
+
+        False when that cannot be done now, since another process reads an older state.
+        """
+        with self._mutex, translated(self.path):
+            deadline = time.monotonic() + self.wait_s
+            while True:
+                busy = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                if not busy:
+                    return True
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(_STEP_S)
+
+    def vacuum(self) -> None:
+        """Delete what was overwritten and write the file anew."""
+        with self._mutex, translated(self.path):
+            with self.writing() as connection:
+                put(connection, "erasing", "vacuum")
+                for table, column in (
+                    ("vectors", "sample"),
+                    ("crops", "sample"),
+                    ("samples", "id"),
+                ):
+                    connection.execute(
+                        f"DELETE FROM {table} WHERE {column} NOT IN (SELECT sample FROM owners)"
+                    )
+                connection.execute("DELETE FROM labels WHERE id NOT IN (SELECT label FROM people)")
+                connection.execute("UPDATE totals SET value = 0 WHERE name = 'dead'")
+            # Deleting rows moves others, which leaves copies behind: only now they are gone.
+            self.connection.execute("VACUUM")
+
+    def verify(self) -> list[str]:
+        """What is wrong with the database, in words."""
+        found: list[str] = []
+        with self._mutex, translated(self.path):
+            for (text,) in self.connection.execute("PRAGMA integrity_check(20)"):
+                if text != "ok":
+                    found.append(f"{self.path}: {text}")
+            for row in self.connection.execute("PRAGMA foreign_key_check"):
+                found.append(f"{self.path}: {row[0]} {row[1]} refers to a missing {row[2]}")
+        return found
+
+
+def _put_in_place(beside: Path, target: Path) -> bool:
+    """Give a file its name, unless another one has it."""
+    try:
+        os.link(beside, target)  # unlike a rename, it fails if another process was quicker
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without links
+        if target.exists():
+            return False
+        beside.rename(target)
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows opens no folders
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,108 @@
+"""From which similarity on a face gets a name: by calibration, following the gallery's size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from lineament.calibration import Calibration
+from lineament.compare import DEFAULT_FMR, own_threshold
+from lineament.errors import OptionError, WeightsError
+from lineament.gallery.settings import Settings, checked_share
+from lineament.judge import CALIBRATED_METRIC
+from lineament.types import Contract, Threshold
+from lineament.weights import get
+
+
+def search_threshold(
+    calibration: Calibration | None,
+    contract: Contract,
+    settings: Settings,
+    *,
+    n_people: int,
+    references: float,
+    fpir: float,
+) -> Threshold:
+    """The threshold of a search among ``n_people``.
+
+    One set by hand comes first, then the calibration's for galleries of that size, then the one for
+    a false match rate of ``fpir / n_people``: N people raise about N times the false alarms of one.
+
+    Args:
+        calibration: for the contract; None when there is none.
+        contract: of the embeddings.
+        settings: of the gallery.
+        n_people: 1 or more.
+        references: samples a person, on average, 1 or more.
+        fpir: the share of faces of people not enrolled that may get a name, 0 to 1.
+
+    Raises:
+        OptionError: the data support no such rate, or there are none.
+    """
+    checked_share(fpir, "FPIR")
+    if settings.threshold is not None:
+        return own_threshold(settings.threshold, CALIBRATED_METRIC)
+    if calibration is not None and calibration.identification is not None:
+        # The calibration's is for the best of several; a mean or a centroid is one value.
+        many = references if settings.person_score == "best" else 1.0
+        found = calibration.identification_threshold(n_people, max(1.0, many), fpir)
+        return replace(found.plain, low=found.low, high=found.high)
+    return _by_rate(calibration, contract, fpir / n_people, n_people)
+
+
+def same_threshold(calibration: Calibration | None, contract: Contract) -> Threshold | None:
+    """The one for 1:1 comparisons at the default false match rate; None where there are no data."""
+    try:
+        return _by_rate(calibration, contract, DEFAULT_FMR, 1)
+    except OptionError:
+        return None
+
+
+def _by_rate(
+    calibration: Calibration | None, contract: Contract, fmr: float, n_people: int
+) -> Threshold:
+    points, data, pairs = _points(calibration, contract)
+    if len(points) < 2:
+        raise OptionError(
+            f"no thresholds are known for {contract.id}: set one (threshold), or fit a calibration "
+            "(lineament tune)"
+        )
+    rates = np.log([rate for rate, _ in points])  # ascending
+    values = np.array([value for _, value in points])
+    wanted = math.log(fmr)
+    value = float(np.interp(wanted, rates, values))
+    beyond = wanted < rates[0] - 1e-9
+    if beyond:
+        slope = (values[1] - values[0]) / (rates[1] - rates[0])
+        value = min(1.0, float(values[0] + slope * (wanted - rates[0])))
+    if n_people == 1:
+        return Threshold(value, CALIBRATED_METRIC, fmr, data, pairs)
+    text = (
+        f"false match rate {fmr:.2g}, the wanted rate of false alarms over {n_people:,} people, on "
+        f"{data}{', extrapolated beyond the data' if beyond else ''}; no calibration for galleries"
+    )
+    return Threshold(value, CALIBRATED_METRIC, None, text, None)
+
+
+def _points(
+    calibration: Calibration | None, contract: Contract
+) -> tuple[Sequence[tuple[float, float]], str, int | None]:
+    """False match rates and thresholds, ascending by rate; what they rest on."""
+    if calibration is not None:
+        points = sorted((point.fmr, point.value) for point in calibration.points)
+        return points, calibration.data, calibration.n_impostor_pairs
+    try:
+        weights = get(contract.weights)
+    except WeightsError:
+        return [], "", None
+    if weights.sha256 != contract.weights_sha256 or weights.alignment != contract.alignment:
+        return [], "", None
+    known = [
+        t for t in weights.thresholds if (t.metric, t.flip) == (CALIBRATED_METRIC, contract.flip)
+    ]
+    if not known:
+        return [], "", None
+    return sorted((t.fmr, t.threshold) for t in known), known[0].data, known[0].n_impostor_pairs

@@ -1,0 +1,360 @@
+"""What goes into a gallery and what comes out: frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from lineament.errors import LineamentError, OptionError
+from lineament.types import Embedding, Face, Image, Quality, Threshold
+
+Metadata = Mapping[str, Any]
+"""Plain values for JSON, by name."""
+
+OnLowQuality = Literal["refuse", "accept"]
+RefusalReason = Literal[
+    "unreadable", "no face", "several faces", "low quality", "duplicate", "someone else"
+]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class NewSample:
+    """One face that may be enrolled.
+
+    Attributes:
+        embedding: of it.
+        source: name of the photograph; its path, where it has one.
+        sha256: of the photograph's bytes, 32 bytes; None when there is no photograph.
+        face: where it is in the photograph.
+        quality: how good it is.
+        crop: (S, S, 3) uint8, the aligned face; kept where the settings say so.
+        metadata: of this sample, not of the person.
+    """
+
+    embedding: Embedding
+    source: str = ""
+    sha256: bytes | None = None
+    face: Face | None = None
+    quality: Quality | None = None
+    crop: Image | None = None
+    metadata: Metadata = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Validate; OptionError says what is wrong."""
+        if self.sha256 is not None and len(self.sha256) != 32:
+            raise OptionError(f"sha256: expected 32 bytes, got {len(self.sha256)}")
+
+
+@dataclass(frozen=True, slots=True)
+class SampleInfo:
+    """One sample as it stands in the gallery.
+
+    Attributes:
+        id: its number; never given to another.
+        person: the name of whom it shows.
+        source: name of the photograph.
+        sha256: of its bytes in hexadecimal; None when there was no photograph.
+        box_xyxy: left, top, right, bottom in pixels; None when only an embedding was enrolled.
+        detector_score: 0 to 1, or None.
+        quality: as ``Quality.to_dict``, or None.
+        norm: length of the embedding before scaling.
+        contract: id of the embedding's contract.
+        added: seconds since 1970, UTC.
+        has_crop: whether the aligned face is kept.
+        metadata: of this sample.
+    """
+
+    id: int
+    person: str
+    source: str
+    sha256: str | None
+    box_xyxy: tuple[float, float, float, float] | None
+    detector_score: float | None
+    quality: dict[str, float | None] | None
+    norm: float
+    contract: str
+    added: float
+    has_crop: bool
+    metadata: Metadata
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {**asdict(self), "metadata": dict(self.metadata)}
+
+
+@dataclass(frozen=True, slots=True)
+class PersonInfo:
+    """One person as it stands in the gallery.
+
+    Attributes:
+        id: its number; never given to another.
+        name: unique, in Unicode's normal form NFC.
+        metadata: plain values by name.
+        created: seconds since 1970, UTC.
+        n_samples: how many samples of the gallery's contract there are.
+        samples: all of them; () in lists of people.
+    """
+
+    id: int
+    name: str
+    metadata: Metadata
+    created: float
+    n_samples: int
+    samples: tuple[SampleInfo, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "metadata": dict(self.metadata),
+            "created": self.created,
+            "n_samples": self.n_samples,
+            "samples": [sample.to_dict() for sample in self.samples],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A photograph or embedding that was not enrolled, and why.
+
+    Attributes:
+        source: name of the photograph.
+        reason: one of ``RefusalReason``, for programs.
+        message: why, and what to do, for people.
+        person: whom it was meant for; None before that is known.
+        other: whom it looks like, for "someone else".
+        similarity: to what it is a duplicate of or looks like.
+    """
+
+    source: str
+    reason: RefusalReason
+    message: str
+    person: str | None = None
+    other: str | None = None
+    similarity: float | None = None
+
+    def __str__(self) -> str:
+        """For people."""
+        return f"{self.source}: {self.message}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolReport:
+    """What became of photographs of one person.
+
+    Attributes:
+        person: as it stands in the gallery now; None when nothing was enrolled and there was no
+            such person before.
+        created: whether the person is new.
+        enrolled: the new samples.
+        refused: what was not enrolled.
+        notes: what could not be checked, in words.
+    """
+
+    person: PersonInfo | None
+    created: bool
+    enrolled: tuple[SampleInfo, ...]
+    refused: tuple[Refusal, ...]
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "person": None if self.person is None else self.person.to_dict(),
+            "created": self.created,
+            "enrolled": [sample.to_dict() for sample in self.enrolled],
+            "refused": [refusal.to_dict() for refusal in self.refused],
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One person whom a face may show.
+
+    Attributes:
+        rank: 1 for the most alike.
+        person_id, name: who.
+        similarity: the person's score, a cosine, -1 to 1.
+        probability: that it is this person, 0 to 1, among all people searched and the possibility
+            that it is none of them; None without a calibration.
+        low, high: its 95 % interval, from the calibration's.
+        sample: id of the person's sample that is most alike.
+        sample_source: name of that sample's photograph.
+        n_samples: how many the person has.
+        metadata: the person's.
+    """
+
+    rank: int
+    person_id: int
+    name: str
+    similarity: float
+    probability: float | None
+    low: float | None
+    high: float | None
+    sample: int
+    sample_source: str
+    n_samples: int
+    metadata: Metadata
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            **asdict(self),
+            "similarity": round(self.similarity, 6),
+            "metadata": dict(self.metadata),
+        }
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Identification:
+    """Who one face is.
+
+    Attributes:
+        name: who, or None: "unknown".
+        match: the candidate of that name, or None.
+        candidates: the most alike people, named or not, the most alike first.
+        threshold: from which similarity on a face gets a name, and where that comes from.
+        margin: by how much the most alike person is more alike than the runner-up, a difference of
+            cosines; None with fewer than two people.
+        n_people: among how many people was searched.
+        face: where it is; None when only an embedding was given.
+        quality: of the face, or None.
+        notes: what should be known about this answer, in words.
+    """
+
+    name: str | None
+    match: Candidate | None
+    candidates: tuple[Candidate, ...]
+    threshold: Threshold
+    margin: float | None
+    n_people: int
+    face: Face | None = None
+    quality: Quality | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def known(self) -> bool:
+        """Whether the face got a name."""
+        return self.name is not None
+
+    def __str__(self) -> str:
+        """In words, for people."""
+        if self.match is not None:
+            sure = (
+                "" if self.match.probability is None else f", {100 * self.match.probability:.1f} %"
+            )
+            text = f"{self.match.name} (similarity {self.match.similarity:.3f}{sure})"
+        elif self.candidates:
+            best = self.candidates[0]
+            text = f"unknown (most alike: {best.name}, similarity {best.similarity:.3f})"
+        else:
+            text = "unknown (nobody to compare with)"
+        return "; ".join((text, f"threshold {self.threshold}", *self.notes))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "name": self.name,
+            "match": None if self.match is None else self.match.to_dict(),
+            "candidates": [candidate.to_dict() for candidate in self.candidates],
+            "threshold": asdict(self.threshold),
+            "margin": None if self.margin is None else round(self.margin, 6),
+            "n_people": self.n_people,
+            "face": None if self.face is None else self.face.to_dict(),
+            "quality": None if self.quality is None else self.quality.to_dict(),
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class IdentifiedPhoto:
+    """Who is in one photograph.
+
+    Attributes:
+        source: name of the photograph.
+        size_wh: its size in pixels; None when it could not be read.
+        faces: one for each face, the detector's most certain first; no two have the same name.
+        error: why there is nothing, or None.
+    """
+
+    source: str
+    size_wh: tuple[int, int] | None
+    faces: tuple[Identification, ...] = ()
+    error: LineamentError | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "source": self.source,
+            "size_wh": None if self.size_wh is None else list(self.size_wh),
+            "faces": [face.to_dict() for face in self.faces],
+            "error": None if self.error is None else str(self.error),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalReport:
+    """What was removed.
+
+    Attributes:
+        people: names of people who are no longer there.
+        samples: ids of samples that are no longer there.
+        erased: whether no byte of them stands in the gallery's files any more. False while another
+            process reads an older state; the next change, or opening for writing, finishes it.
+    """
+
+    people: tuple[str, ...]
+    samples: tuple[int, ...]
+    erased: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What ``Gallery.import_`` did: numbers of people and samples."""
+
+    new_people: int
+    new_samples: int
+    known_samples: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationReport:
+    """What ``Gallery.migrate`` did.
+
+    Attributes:
+        old_contract, new_contract: their ids.
+        from_crops, from_photographs: samples embedded anew.
+        failed: samples that could not be, each with the reason; they stay in the database with
+            their old embedding, and are not searched.
+    """
+
+    old_contract: str
+    new_contract: str
+    from_crops: int
+    from_photographs: int
+    failed: tuple[tuple[SampleInfo, str], ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "old_contract": self.old_contract,
+            "new_contract": self.new_contract,
+            "from_crops": self.from_crops,
+            "from_photographs": self.from_photographs,
+            "failed": [{"sample": s.to_dict(), "reason": reason} for s, reason in self.failed],
+        }

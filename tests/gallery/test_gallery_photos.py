@@ -1,0 +1,189 @@
+"""Photographs: enrolled, refused, identified, and embedded anew with another recognizer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as PILImage
+
+import lineament
+from lineament import Recognizer
+from lineament.errors import ContractError, ImageNotFoundError
+from lineament.gallery import Gallery, Settings
+
+DEMO = Path(lineament.__file__).parent / "data" / "demo"
+
+
+@pytest.fixture(scope="module")
+def recognizer() -> Recognizer:
+    return Recognizer()
+
+
+def saved(path: Path, image: PILImage.Image) -> Path:
+    image.save(path)
+    return path
+
+
+def test_enrolled_refused_identified(tmp_path: Path, recognizer: Recognizer) -> None:
+    photo = PILImage.open(DEMO / "biden.jpg").convert("RGB")
+    grey = saved(tmp_path / "grey.png", PILImage.new("RGB", (300, 300), (128, 128, 128)))
+    blurred = saved(tmp_path / "small.png", photo.resize((photo.width // 12, photo.height // 12)))
+    resaved = saved(tmp_path / "again.jpg", photo)
+    settings = Settings(keep_crops=True)
+    with Gallery.create(tmp_path / "g", recognizer=recognizer, settings=settings) as gallery:
+        report = gallery.enroll(
+            "Joe Biden",
+            [
+                DEMO / "biden.jpg",
+                DEMO / "biden.jpg",
+                resaved,
+                grey,
+                blurred,
+                DEMO / "group.jpg",
+                tmp_path / "nothing.jpg",
+            ],
+            metadata={"office": 46},
+        )
+        (sample,) = report.enrolled
+        assert sample.source == str(DEMO / "biden.jpg")
+        assert sample.has_crop
+        assert sample.quality is not None
+        assert sample.box_xyxy is not None
+        png = gallery.crop(sample.id)
+        assert png is not None
+        assert png.startswith(b"\x89PNG")
+        assert report.person is not None
+        assert report.person.metadata == {"office": 46}
+        reasons = [(Path(r.source).name, r.reason) for r in report.refused]
+        assert reasons == [
+            ("biden.jpg", "duplicate"),
+            ("again.jpg", "duplicate"),
+            ("grey.png", "no face"),
+            ("small.png", "low quality"),
+            ("group.jpg", "several faces"),
+            ("nothing.jpg", "unreadable"),
+        ]
+        assert all(r.person == "Joe Biden" and r.message for r in report.refused)
+
+        (refusal,) = gallery.enroll("Nobody", str(resaved)).refused
+        assert (refusal.reason, refusal.other) == ("someone else", "Joe Biden")
+        assert "Nobody" not in gallery
+        assert gallery.enroll("Barack Obama", DEMO / "obama.jpg").created
+
+        found = gallery.identify(DEMO / "obama2.jpg")
+        (face,) = found.faces
+        assert face.name == "Barack Obama"
+        assert face.match is not None
+        assert face.match.probability is not None
+        assert face.match.probability > 0.9
+        assert face.margin is not None
+        assert face.margin > 0.2
+        assert face.face is not None
+        many = gallery.identify([DEMO / "astronaut.jpg", grey, tmp_path / "nothing.jpg"])
+        assert [len(photo.faces) for photo in many] == [1, 0, 0]
+        assert many[0].faces[0].name is None
+        assert "unknown" in str(many[0].faces[0])
+        assert isinstance(many[2].error, ImageNotFoundError)
+        with pytest.raises(ImageNotFoundError):
+            gallery.identify(tmp_path / "nothing.jpg")
+
+        # Two photographs of one man side by side: one of the two faces gets the name.
+        obama = PILImage.open(DEMO / "obama.jpg").convert("RGB")
+        twice = PILImage.new("RGB", (2 * obama.width, obama.height))
+        twice.paste(obama, (0, 0))
+        twice.paste(obama, (obama.width, 0))
+        names = [face.name for face in gallery.identify(twice).faces]
+        assert sorted(map(str, names)) == ["Barack Obama", "None"]
+        assert gallery.verify() == []
+
+
+def test_faces_may_be_chosen_and_bad_ones_accepted(tmp_path: Path, recognizer: Recognizer) -> None:
+    photo = PILImage.open(DEMO / "biden.jpg").convert("RGB")
+    small = photo.resize((photo.width // 12, photo.height // 12))
+    with Gallery.create(tmp_path / "g", recognizer=recognizer) as gallery:
+        assert len(gallery.enroll("Joe", small, on_low_quality="accept").enrolled) == 1
+        report = gallery.enroll("Somebody", DEMO / "group.jpg", choose=True)
+        (sample,) = report.enrolled
+        (analysis,) = recognizer.detect([DEMO / "group.jpg"])
+        at = analysis.largest()
+        assert at is not None
+        assert sample.box_xyxy == pytest.approx(tuple(analysis.faces[at].box_xyxy.tolist()))
+        assert not sample.has_crop
+
+
+def test_another_recognizer_embeds_everything_anew(tmp_path: Path, recognizer: Recognizer) -> None:
+    folder, other = tmp_path / "g", Recognizer(flip=True)
+    originals = {}
+    for name in ("biden", "obama", "obama2", "astronaut"):
+        originals[name] = tmp_path / f"{name}.jpg"
+        originals[name].write_bytes((DEMO / f"{name}.jpg").read_bytes())
+    with Gallery.create(folder, recognizer=recognizer, settings=Settings(keep_crops=True)) as g:
+        g.enroll("Joe", originals["biden"], metadata={"a": 1})
+        g.configure(keep_crops=False)
+        g.enroll("Barack", [originals["obama"], originals["obama2"]])
+        g.enroll("Eileen", originals["astronaut"])
+        originals["biden"].unlink()  # its crop is kept
+        originals["obama2"].write_bytes(b"another file")
+        old = g.contract.id
+        before = {s.source: s.added for p in g.people() for s in g.person(p.name).samples}
+    with Gallery.open(folder, recognizer=other) as gallery:
+        with pytest.raises(ContractError, match="migrate"):
+            gallery.identify(DEMO / "biden.jpg")
+        report = gallery.migrate(other)
+        assert (report.from_crops, report.from_photographs) == (1, 2)
+        assert (report.old_contract, report.new_contract) == (old, other.embedder.contract.id)
+        ((failed, reason),) = report.failed
+        assert failed.source == str(originals["obama2"])
+        assert "the photograph was changed" in reason
+        assert (gallery.n_people, gallery.n_samples) == (3, 3)
+        assert gallery.verify() == []
+        for name, photo in (("Joe", "biden"), ("Barack", "obama"), ("Eileen", "astronaut")):
+            (wanted,) = other.embed([DEMO / f"{photo}.jpg"])
+            (made,) = [s for s in gallery.person(name).samples if s.contract != old]
+            kept = gallery.embedding(made.id)
+            assert isinstance(wanted, lineament.Embedding)
+            assert float(kept.vector @ wanted.vector) == pytest.approx(1, abs=1e-3)
+            assert made.added == before[made.source]
+            assert gallery.identify(DEMO / f"{photo}.jpg").faces[0].name == name
+        assert gallery.person("Joe").metadata == {"a": 1}
+        again = gallery.migrate(other)
+        assert (again.from_crops, again.from_photographs) == (0, 0)
+    with Gallery.open(folder, read_only=True) as gallery:
+        assert gallery.contract == other.embedder.contract
+        assert gallery.n_samples == 3
+
+
+def test_a_migration_that_was_interrupted_is_taken_up_again(
+    tmp_path: Path, recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lineament.gallery import migration
+
+    folder, other = tmp_path / "g", Recognizer(flip=True)
+    monkeypatch.setattr(migration, "BATCH", 1)
+    with Gallery.create(folder, recognizer=recognizer) as gallery:
+        gallery.enroll("Joe", DEMO / "biden.jpg")
+        gallery.enroll("Barack", DEMO / "obama.jpg")
+        real, calls = migration._embed, []
+
+        def stops(*arguments: object) -> object:
+            calls.append(arguments)
+            if len(calls) == 2:
+                raise KeyboardInterrupt
+            return real(*arguments)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(migration, "_embed", stops)
+        with pytest.raises(KeyboardInterrupt):
+            gallery.migrate(other)
+        monkeypatch.setattr(migration, "_embed", real)
+        assert gallery.identify(DEMO / "obama.jpg").faces[0].name == "Barack"  # as before
+        assert gallery.n_samples == 2
+        gallery.remove("Joe")  # both of his samples
+    with Gallery.open(folder) as gallery:
+        report = gallery.migrate(other)
+        assert (report.from_photographs, report.failed) == (1, ())
+        assert (gallery.n_people, gallery.n_samples) == (1, 1)
+        (sample,) = gallery.person("Barack").samples
+        assert np.isclose(np.linalg.norm(gallery.embedding(sample.id).vector), 1, atol=1e-5)
+        assert gallery.verify() == []
