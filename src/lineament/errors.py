@@ -14,6 +14,8 @@
     ├── ContractError                 embeddings of two different contracts were mixed
     ├── MissingExtraError             an optional dependency is not installed
     ├── IndexFileError                the files of a search index are missing or damaged: rebuild
+    │   └── IndexContractError        they hold embeddings of another contract (a ContractError too)
+    ├── IndexServerError              the server of a search index cannot be reached, or refused
     ├── GalleryError                  a gallery cannot be used as asked
     │   ├── GalleryNotFoundError      there is no gallery in that folder
     │   ├── GalleryExistsError        there is one already
@@ -100,6 +102,14 @@ class IndexFileError(LineamentError):
 
     Nothing is lost: an index is derived, and can be rebuilt.
     """
+
+
+class IndexContractError(IndexFileError, ContractError):
+    """An index holds embeddings of another contract than the ones it was opened for."""
+
+
+class IndexServerError(LineamentError):
+    """The server of a search index cannot be reached, took too long, or refused."""
 
 
 class DataError(LineamentError, ValueError):

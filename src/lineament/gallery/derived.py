@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lineament.errors import GalleryError, IndexFileError, OptionError
+from lineament.errors import IndexFileError, LineamentError, OptionError
 from lineament.gallery import filters, records
 from lineament.gallery.schema import get, put
 from lineament.gallery.store import INDEX, Store
@@ -56,7 +56,10 @@ class Searcher:
     def _empty(self) -> Index:
         store = self._store
         return open_index(
-            store.settings.index, dimension=store.contract.dimension, contract=store.contract.id
+            store.settings.index,
+            dimension=store.contract.dimension,
+            contract=store.contract.id,
+            name=f"gallery_{store.uid}",
         )
 
     @property
@@ -131,7 +134,7 @@ class Searcher:
         """The files save time, and the database has it all: a full disk is no error here."""
         try:
             self.save()
-        except (OptionError, IndexFileError, GalleryError, OSError):
+        except (LineamentError, OSError):
             self._forget_files()
 
     def close(self) -> None:
@@ -190,6 +193,8 @@ class Searcher:
             self._save_if_due()
 
     def _follow(self, rows: Sequence[tuple[int, str, int, int]]) -> None:
+        if getattr(self._index, "follows_writer", False):
+            return  # a server's: it has what the writer did
         removed = [row[2] for row in rows if row[1] == "removed"]
         if removed:
             self._index.remove(np.array(removed, np.int64))
@@ -270,7 +275,18 @@ class Searcher:
                 return False
             with store.writing() as connection:
                 connection.execute("DELETE FROM settings WHERE name = 'erasing'")
+            return self._compacted()
+
+    def _compacted(self) -> bool:
+        """Ask an index that lies on a server to rewrite its files; False, since it takes its time.
+
+        An index in files of ours has wiped them already.
+        """
+        compact = getattr(self._index, "compact", None)
+        if compact is None:
             return True
+        compact()
+        return False
 
     def _wipe_files(self) -> None:
         """What stands in the index's files and was removed, for whoever removed it."""

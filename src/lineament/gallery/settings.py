@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from lineament.errors import OptionError
-from lineament.index import KINDS
+from lineament.index import check_kind
 
 PersonScore = Literal["best", "mean", "centroid"]
 
@@ -47,8 +47,7 @@ class Settings:
             )
         if type(self.mean_of) is not int or self.mean_of < 1:
             raise OptionError(f"mean_of: expected 1 or more, got {self.mean_of!r}")
-        if self.index not in KINDS:
-            raise OptionError(f"index: expected one of {', '.join(KINDS)}, got {self.index!r}")
+        check_kind(self.index)
         if self.threshold is not None and not -1 <= self.threshold <= 1:
             raise OptionError(f"threshold: expected a cosine of -1 to 1, got {self.threshold}")
         if not 0 < self.prior < 1:

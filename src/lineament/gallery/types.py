@@ -307,7 +307,8 @@ class RemovalReport:
         people: names of people who are no longer there.
         samples: ids of samples that are no longer there.
         erased: whether no byte of them stands in the gallery's files any more. False while another
-            process reads an older state; the next change, or opening for writing, finishes it.
+            process reads an older state; the next change, or opening for writing, finishes it. With
+            an index on a server too: it rewrites its files in its own time.
     """
 
     people: tuple[str, ...]

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from lineament.errors import MissingExtraError, OptionError
 from lineament.index.exact import ExactIndex
+from lineament.index.milvus import PREFIX, open_milvus
+from lineament.index.milvus_server import checked_uri
 from lineament.index.seam import Index
 from lineament.index.turbo import TurboIndex
 
@@ -17,7 +19,17 @@ __all__ = ["KINDS", "Index", "open_index"]
 KINDS = ("auto", "exact", "turbo")
 
 
-def open_index(kind: str = "auto", *, dimension: int, contract: str = "") -> Index:
+def check_kind(kind: str) -> None:
+    """OptionError unless it is one of ``KINDS``, or "milvus:URI"."""
+    if kind.startswith(PREFIX):
+        checked_uri(kind.removeprefix(PREFIX))
+    elif kind not in KINDS:
+        raise OptionError(f"index: expected one of {', '.join(KINDS)}, {PREFIX}URI, got {kind!r}")
+
+
+def open_index(
+    kind: str = "auto", *, dimension: int, contract: str = "", name: str = "lineament"
+) -> Index:
     """Make an empty index; ``load`` fills it.
 
     Args:
@@ -30,8 +42,9 @@ def open_index(kind: str = "auto", *, dimension: int, contract: str = "") -> Ind
         OptionError: no such kind, or a dimension below 1.
         MissingExtraError: "turbo" was asked for, and turbovec is not installed.
     """
-    if kind not in KINDS:
-        raise OptionError(f"index: expected one of {', '.join(KINDS)}, got {kind!r}")
+    check_kind(kind)
+    if kind.startswith(PREFIX):
+        return open_milvus(kind, dimension=dimension, contract=contract, name=name)
     if kind == "exact":
         return ExactIndex(dimension, contract=contract)
     try:
