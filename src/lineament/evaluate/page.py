@@ -88,7 +88,7 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of a page, in this order: paragraphs, tables, pictures, tiles.
+    """A part of a page, in this order: paragraphs, tables, pictures, tiles, faces.
 
     Attributes:
         title: empty for none.
@@ -98,6 +98,8 @@ class Section:
         tiles: in rows.
         code: commands, shown as they are.
         level: of the heading: 2, or 3 for a part of the section before.
+        faces: small pictures of one size in rows, each with a word beneath, last of all.
+        folded: shows the title only until it is clicked; needs a title.
     """
 
     title: str
@@ -107,6 +109,8 @@ class Section:
     tiles: tuple[Tile, ...] = ()
     code: tuple[str, ...] = ()
     level: Literal[2, 3] = 2
+    faces: tuple[Tile, ...] = ()
+    folded: bool = False
 
 
 def page(title: str, sections: Sequence[Section]) -> bytes:
@@ -145,9 +149,11 @@ def thumbnail(
 
 
 def _section(section: Section) -> str:
-    lines = ["<section>"]
+    begin, end = ("<details>", "</details>") if section.folded else ("<section>", "</section>")
+    lines = [begin]
     if section.title:
-        lines.append(f"<h{section.level}>{_text(section.title)}</h{section.level}>")
+        heading = f"<h{section.level}>{_text(section.title)}</h{section.level}>"
+        lines.append(f"<summary>{heading}</summary>" if section.folded else heading)
     lines += [f"<p>{_text(paragraph)}</p>" for paragraph in section.paragraphs]
     lines += [f"<pre>{_text(code)}</pre>" for code in section.code]
     tables = list(map(_table, section.tables))
@@ -160,7 +166,9 @@ def _section(section: Section) -> str:
         lines += ['<div class="pictures">', *pictures, "</div>"]
     if section.tiles:
         lines += ['<div class="tiles">', *map(_tile, section.tiles), "</div>"]
-    return "\n".join([*lines, "</section>"])
+    if section.faces:
+        lines += ['<div class="faces">', *map(_tile, section.faces), "</div>"]
+    return "\n".join([*lines, end])
 
 
 def _table(table: Table) -> str:
@@ -255,6 +263,13 @@ figcaption { color: var(--grey); font-size: .9rem; line-height: 1.4; margin-top:
 .missing { display: flex; align-items: center; justify-content: center; padding: .5rem;
   background: #e6e6e4; color: #4a4a4e; font-size: .78rem; line-height: 1.3; text-align: center;
   overflow: hidden; }
+.faces { display: grid; grid-template-columns: repeat(auto-fill, minmax(6rem, 1fr));
+  gap: .7rem .6rem; margin: .6rem 0; }
+.faces .tile { width: auto; }
+.faces .name, .faces figcaption { font-size: .74rem; line-height: 1.3; margin-top: .15rem; }
+details { margin-top: 2.25rem; padding-top: .8rem; border-top: 1px solid var(--line); }
+summary { cursor: pointer; margin-bottom: .6rem; }
+summary > * { display: inline; border: 0; }
 .name { display: block; font-size: .82rem; line-height: 1.3; margin-top: .25rem; }
 @media print {
   html { font-size: 9.5pt; }
