@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import io
 import json as json_module
-from collections.abc import Iterator
+import sys
+import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from lineament.cli import options
 from lineament.cli.detect import Images, exit_code
 from lineament.cli.output import print_error, print_json, print_note, with_progress
-from lineament.cli.sources import many_sources
-from lineament.errors import LineamentError, MissingExtraError, NoFaceError, OptionError
+from lineament.cli.sources import STDIN, is_url, many_sources
+from lineament.errors import LineamentError, OptionError
 
 if TYPE_CHECKING:
+    from lineament.bulk import BulkProgress
     from lineament.pipeline import Recognizer
-    from lineament.types import Contract, Embedding, Face
+    from lineament.types import Contract
 
-SUFFIXES = (".npz", ".parquet", ".jsonl")
 STDOUT = "-"
-FORMAT = 1
-"""Version of what stands in the files; a reader refuses what it does not know."""
+SUFFIXES = (".npz", ".parquet", ".jsonl")
+
+TELL_EVERY_S = 30.0
+"""How often progress is told where no terminal is: into the log of a long job."""
 
 
 @options.with_recognizer()
@@ -35,13 +38,47 @@ def command(
         Path | None,
         typer.Option(
             "--out",
-            metavar="FILE",
-            help=f"{', '.join(SUFFIXES)}; replaces FILE. Left out or -: JSON lines on stdout.",
+            metavar="FILE|FOLDER",
+            help=f"{', '.join(SUFFIXES)}; replaces FILE. A FOLDER gets many files, and an "
+            "interrupted run goes on where it ended. Left out or -: JSON lines on stdout.",
         ),
     ] = None,
     all_faces: Annotated[
         bool, typer.Option("--all-faces/--one-face", help="All, or the one of --choose.")
     ] = True,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            metavar="N",
+            help="With a FOLDER: N processes of one thread each instead of threads; with --ray "
+            "N actors.",
+        ),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="ADDRESS",
+            help="With a FOLDER: embed on a Ray cluster: auto, HOST:PORT.",
+        ),
+    ] = None,
+    shard_size: Annotated[
+        int | None,
+        typer.Option(
+            "--shard-size",
+            metavar="N",
+            help="Photographs in a file of FOLDER.",
+            show_default="1000",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume/--restart", help="Go on in FOLDER, or remove what is there first."),
+    ] = True,
+    retry_errors: Annotated[
+        bool, typer.Option("--retry-errors", help="Read again what could not be read into FOLDER.")
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Represent faces by vectors.
@@ -50,18 +87,32 @@ def command(
     are some, 1: no face was found, 2: error.
     """
     target = None if out is None or str(out) == STDOUT else out
+    bulk = {"workers": workers, "ray": ray, "shard_size": shard_size, "resume": resume}
+    bulk |= {"retry_errors": retry_errors, "one_face": not all_faces}
+    if target is not None and _is_folder(target):
+        bulk = {name: value for name, value in bulk.items() if value is not None}
+        _into_folder(options.recognizer_from(ctx.params), images, target, bulk, json)
+    if {workers, ray, shard_size} != {None} or not resume or retry_errors:
+        raise OptionError(
+            "--workers, --ray, --shard-size, --restart, --retry-errors: expected together with "
+            "--out FOLDER"
+        )
     if target is not None:
         _check_out(target)
+    from lineament.bulk.processes import stream_results
+    from lineament.bulk.tables import header, rows_of
+
     parts = options.recognizer_from(ctx.params)
     contract = parts.embedder.contract
     sources = many_sources(images)
     streamed = target is None and not json
     if streamed:
-        print(json_module.dumps(_header(contract)))
+        print(json_module.dumps(header(contract)))
     rows: list[dict[str, Any]] = []
     n_faces = errors = 0
-    results = _rows(parts, sources, all_faces)
-    for found in with_progress(results, len(sources), "embedding"):
+    photos = stream_results(sources, parts, one_face=not all_faces)
+    for photo in with_progress(photos, len(sources), "embedding"):
+        found = rows_of(photo)
         if isinstance(found, LineamentError):
             errors += 1
             print_error(found)
@@ -83,111 +134,94 @@ def command(
     raise typer.Exit(exit_code(errors, n_faces > 0))
 
 
+def _is_folder(path: Path) -> bool:
+    return path.suffix.lower() not in SUFFIXES and (not path.suffix or path.is_dir())
+
+
 def _check_out(path: Path) -> None:
+    from lineament.bulk.tables import check_suffix
+
     if path.suffix.lower() not in SUFFIXES:
         raise OptionError(f"--out: expected a name that ends in {', '.join(SUFFIXES)}, got {path}")
     if not path.parent.is_dir():  # known now, not after an hour of work
         raise OptionError(f"--out: there is no folder {path.parent}; make it, or name another one")
-    if path.suffix.lower() == ".parquet":
-        _pyarrow()
-
-
-def _rows(
-    recognizer: Recognizer, sources: list[Any], all_faces: bool
-) -> Iterator[list[dict[str, Any]] | LineamentError]:
-    """One item a photograph: its rows, or its error."""
-    if all_faces:
-        for photo in recognizer.stream(sources):
-            if photo.error is not None:
-                yield photo.error
-                continue
-            numbered = enumerate(zip(photo.faces, photo.embeddings, strict=True))
-            yield [_row(photo.source, i, face, e) for i, (face, e) in numbered]
-        return
-    for chosen in recognizer.stream_chosen(sources):
-        if chosen.embedding is not None and chosen.index is not None:
-            face = chosen.analysis.faces[chosen.index]
-            yield [_row(chosen.analysis.source, chosen.index, face, chosen.embedding)]
-        elif chosen.error is None or isinstance(chosen.error, NoFaceError):
-            yield []
-        else:
-            yield chosen.error
-
-
-def _row(source: str, index: int, face: Face, embedding: Embedding) -> dict[str, Any]:
-    return {
-        "source": source,
-        "face": index,
-        "box_xyxy": [round(float(v), 2) for v in face.box_xyxy],
-        "score": round(face.score, 6),
-        "norm": round(embedding.norm, 6),
-        # Nine digits hold a float32 exactly.
-        "vector": [float(f"{v:.9g}") for v in embedding.vector.tolist()],
-    }
-
-
-def _header(contract: Contract) -> dict[str, Any]:
-    return {"lineament": "embeddings", "format": FORMAT, "contract": asdict(contract)}
+    check_suffix(path.suffix.lower())
 
 
 def _write(path: Path, rows: list[dict[str, Any]], contract: Contract) -> None:
     from lineament.atomic import write_atomically
+    from lineament.bulk.tables import encode
 
-    make = {".npz": _npz, ".parquet": _parquet, ".jsonl": _json_lines}[path.suffix.lower()]
-    write_atomically(path, make(rows, contract))
-
-
-def _json_lines(rows: list[dict[str, Any]], contract: Contract) -> bytes:
-    """The header on the first line, then a row a line."""
-    lines = [json_module.dumps(line) for line in (_header(contract), *rows)]
-    return ("\n".join(lines) + "\n").encode()
+    write_atomically(path, encode(path.suffix.lower(), rows, contract))
 
 
-def _npz(rows: list[dict[str, Any]], contract: Contract) -> bytes:
-    """Arrays by the names of the rows' keys in the plural, and "header": JSON text."""
-    import numpy as np
+def _into_folder(
+    recognizer: Recognizer, images: Sequence[str], target: Path, bulk: dict[str, Any], json: bool
+) -> NoReturn:
+    from lineament.bulk import embed_many
 
-    n = len(rows)
-    file = io.BytesIO()
-    np.savez(
-        file,
-        header=np.array(json_module.dumps(_header(contract))),
-        sources=np.array([row["source"] for row in rows], dtype=str),
-        faces=np.array([row["face"] for row in rows], np.int64),
-        boxes_xyxy=np.array([row["box_xyxy"] for row in rows], np.float32).reshape(n, 4),
-        scores=np.array([row["score"] for row in rows], np.float32),
-        norms=np.array([row["norm"] for row in rows], np.float32),
-        vectors=np.array([row["vector"] for row in rows], np.float32).reshape(
-            n, contract.dimension
-        ),
-    )
-    return file.getvalue()
-
-
-def _parquet(rows: list[dict[str, Any]], contract: Contract) -> bytes:
-    """Columns by the names of the rows' keys; the header is the schema's metadata "lineament"."""
-    pa = _pyarrow()
-    import pyarrow.parquet as parquet
-
-    schema = pa.schema(
-        [
-            ("source", pa.string()),
-            ("face", pa.int64()),
-            ("box_xyxy", pa.list_(pa.float32(), 4)),
-            ("score", pa.float32()),
-            ("norm", pa.float32()),
-            ("vector", pa.list_(pa.float32(), contract.dimension)),
-        ],
-        metadata={"lineament": json_module.dumps(_header(contract))},
-    )
-    file = io.BytesIO()
-    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), file)
-    return file.getvalue()
-
-
-def _pyarrow() -> Any:
+    odd = [image for image in images if image == STDIN or is_url(image)]
+    if odd:
+        raise OptionError(f"--out {target}: expected files and folders, got {odd[0]}")
+    line = _ProgressLine()
     try:
-        import pyarrow
-    except ImportError as error:
-        raise MissingExtraError("Writing Parquet files", "parquet") from error
-    return pyarrow
+        report = embed_many(
+            images, target, recognizer, on_progress=line.tell, on_note=print_note, **bulk
+        )
+    finally:
+        line.end()
+    if json:
+        contract = asdict(recognizer.embedder.contract)
+        print_json({"contract": contract, "out": str(target)} | report.to_dict())
+    else:
+        rate = report.images_per_second
+        speed = "" if rate is None else f", {rate:,.1f} a second"
+        print_note(
+            f"{target}: {report.faces:,} face(s) of {report.images:,} photograph(s) in "
+            f"{report.parts:,} file(s); {report.embedded:,} embedded now{speed}, "
+            f"{report.earlier:,} before"
+        )
+    if report.gone:
+        print_note(f"{report.gone:,} photograph(s) are gone since; --restart drops their faces")
+    if report.errors:
+        print_error(
+            f"{report.errors:,} photograph(s) could not be read: {target / 'errors.jsonl'} says "
+            "why; --retry-errors tries them again"
+        )
+    raise typer.Exit(exit_code(report.errors, report.faces > 0))
+
+
+class _ProgressLine:
+    """One line that is overwritten on a terminal; into a log, a line now and then."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._next_s = time.monotonic() + (0.0 if self._terminal else TELL_EVERY_S)
+        self._open = False
+
+    def tell(self, progress: BulkProgress) -> None:
+        """Show how far it is, unless that was shown just now."""
+        now = time.monotonic()
+        if now < self._next_s:
+            return
+        self._next_s = now + (0.2 if self._terminal else TELL_EVERY_S)
+        left = progress.seconds_left
+        words = (
+            f"{progress.done:,} of {progress.total:,}, {progress.images_per_second:,.1f} a second"
+        )
+        if left is not None:
+            minutes, seconds = divmod(round(left), 60)
+            hours, minutes = divmod(minutes, 60)
+            words += f", {hours}:{minutes:02}:{seconds:02} left"
+        self._open = self._terminal
+        print(
+            f"\r{words}\x1b[K" if self._terminal else words,
+            end="" if self._terminal else "\n",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def end(self) -> None:
+        """Leave the line."""
+        if self._open:
+            print(file=sys.stderr)

@@ -1,0 +1,222 @@
+"""``Recognizer.stream`` on a cluster, by Ray Data.
+
+The cluster's machines must have lineament installed, the same version, and see the photographs
+under the same paths. What a machine makes is sent back to the caller, who writes all files; Ray
+does again what was lost with a machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import pickle
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from lineament.bulk.processes import TASK, Want, embed_task, one_thread
+from lineament.bulk.spec import (
+    Spec,
+    Told,
+    check_worker,
+    fingerprint,
+    retold,
+    spec_of,
+    told,
+    unpack,
+)
+from lineament.bulk.tables import Result
+from lineament.errors import LineamentError, MissingExtraError, OptionError
+from lineament.pipeline import Recognizer
+
+CONNECT_S = 5.0
+"""How long a cluster may take to accept a connection. Ray itself waits for over a minute, and ends
+the process then (2.60)."""
+
+BLOCK = 4 * TASK
+"""Photographs that Ray hands out as one piece, and does again when their actor is lost."""
+
+PIECES = 4
+"""For each actor at the least, so that a small folder keeps all of them busy to the end."""
+
+
+def stream_on_ray(
+    paths: Sequence[str],
+    recognizer: Recognizer,
+    address: str,
+    *,
+    one_face: bool = False,
+    workers: int | None = None,
+) -> Iterator[tuple[int, Result, str]]:
+    """Embed photographs on a Ray cluster; results in any order, each once.
+
+    Args:
+        paths: as the cluster's machines see them.
+        recognizer: what embeds; each actor makes an equal one, with one thread and one CPU.
+        address: "auto" (the cluster that runs here), "HOST:PORT", or "ray://HOST:PORT". A
+            connection that the caller has opened is used as it is.
+        one_face: the face that each photograph is of instead of all.
+        workers: actors; None takes as many as the cluster has CPUs.
+
+    Yields:
+        The place in ``paths``, the result, and the id of the machine that made it.
+
+    Raises:
+        MissingExtraError: Ray is not installed.
+        OptionError: no cluster answers at the address, or fewer than one worker.
+        ContractError: a machine would embed in another way.
+        LineamentError: the cluster failed.
+    """
+    if workers is not None and workers < 1:
+        raise OptionError(f"workers: expected 1 or more, got {workers}")
+    ray = _ray()
+    spec, wanted = spec_of(recognizer), fingerprint(recognizer)
+    return _run(ray, list(paths), spec, wanted, address, "chosen" if one_face else "all", workers)
+
+
+def check_ray(address: str) -> None:
+    """Raise what ``stream_on_ray`` would raise for a missing Ray or a wrong address."""
+    ray = _ray()
+    if not ray.is_initialized():
+        _check_address(address)
+
+
+def _ray() -> Any:
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise MissingExtraError("Embedding on a cluster", "ray") from error
+    return ray
+
+
+def _run(
+    ray: Any,
+    paths: list[str],
+    spec: Spec,
+    wanted: Mapping[str, Any],
+    address: str,
+    want: Want,
+    workers: int | None,
+) -> Iterator[tuple[int, Result, str]]:
+    connected = not ray.is_initialized()
+    if connected:
+        _connect(ray, address)
+        logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of each execution
+    rows: Any = None
+    try:
+        size = max(1, int(ray.cluster_resources().get("CPU", 1))) if workers is None else workers
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        context.print_on_execution_start = False
+        pieces = max(-(-len(paths) // BLOCK), min(len(paths), PIECES * size))
+        items = [{"number": number, "path": path} for number, path in enumerate(paths)]
+        photos = ray.data.from_items(items, override_num_blocks=pieces)
+        results = photos.map_batches(
+            Actor,
+            fn_constructor_kwargs={"spec": spec, "wanted": dict(wanted), "want": want},
+            compute=ray.data.ActorPoolStrategy(size=min(size, pieces)),
+            batch_size=min(TASK, max(1, len(paths) // pieces)),  # Ray joins smaller pieces
+            num_cpus=1,
+        )
+        seen: set[int] = set()
+        rows = iter(results.iter_rows())
+        for row in rows:
+            if row["number"] < 0:
+                failure: Told = pickle.loads(row["result"])
+                error = retold(failure)
+                assert error is not None
+                raise error
+            if row["number"] not in seen:
+                seen.add(row["number"])
+                yield row["number"], unpack(pickle.loads(row["result"])), row["machine"]
+    except ray.exceptions.RayError as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise LineamentError(
+            f"the Ray cluster failed ({lines[-1] if lines else type(error).__name__}): what is "
+            "finished is kept; start again to go on"
+        ) from error
+    finally:
+        if rows is not None and hasattr(rows, "close"):
+            rows.close()  # before the connection, which Ray's executor still needs to end
+        if connected:
+            ray.shutdown()
+
+
+def _connect(ray: Any, address: str) -> None:
+    _check_address(address)
+    settings = {k: v for k, v in os.environ.items() if k.startswith("LINEAMENT_")}
+    try:
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level="ERROR",
+            runtime_env={"env_vars": settings} if settings else None,
+        )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise _unreachable(address, error) from error
+
+
+def _check_address(address: str) -> None:
+    if address in ("auto", "local"):
+        return
+    parts = urlsplit(address if "://" in address else f"//{address}")
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host or port is None or parts.scheme not in ("", "ray"):
+        raise OptionError(f'ray: expected "auto", HOST:PORT or ray://HOST:PORT, got {address!r}')
+    try:
+        with contextlib.closing(socket.create_connection((host, port), CONNECT_S)):
+            pass
+    except OSError as error:
+        raise _unreachable(address, error) from error
+
+
+def _unreachable(address: str, error: Exception) -> OptionError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return OptionError(
+        f"ray: no Ray cluster answers at {address!r} ({reason}): start one with  ray start --head, "
+        "or check the address"
+    )
+
+
+class Actor:
+    """What runs on the cluster: one recognizer, one CPU."""
+
+    def __init__(self, spec: dict[str, Any], wanted: dict[str, Any], want: Want) -> None:
+        """Load the networks; what goes wrong is told with the first batch."""
+        import ray
+
+        one_thread()
+        self.want = want
+        self.machine = str(ray.get_runtime_context().get_node_id())
+        self.failure: Told | None = None
+        try:
+            self.recognizer = Recognizer(**spec)
+            self.recognizer.load()
+            check_worker(wanted, fingerprint(self.recognizer), f"the machine {self.machine}")
+        except LineamentError as error:
+            self.failure = told(error)
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Paths in; numbers, results and the machine's id out."""
+        if self.failure is not None:
+            numbers, packed = [-1], [pickle.dumps(self.failure)]
+        else:
+            numbers = [int(number) for number in batch["number"]]
+            paths = [str(path) for path in batch["path"]]
+            packed = [pickle.dumps(result) for result in self._results(paths)]
+        return {
+            "number": np.array(numbers, np.int64),
+            "result": np.array(packed, dtype=object),
+            "machine": np.array([self.machine] * len(packed)),
+        }
+
+    def _results(self, paths: list[str]) -> list[Any]:
+        return list(embed_task(self.recognizer, list(paths), self.want))

@@ -1,0 +1,414 @@
+"""The folder that bulk embedding writes: parts, a manifest, a list of what could not be read.
+
+    part-000000.parquet     rows, and in the note "images" what became of each photograph
+    manifest.json           contract, options, finished parts
+    errors.jsonl            photographs that could not be read, and why
+
+The parts are the truth: each is written beside, synchronised, and renamed, and says itself which
+photographs it stands for, those without a face and those with an error too. Manifest and list are
+derived from them, so it is no matter if they lag behind when the power fails.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import file_digest
+from pathlib import Path
+from typing import IO, Any
+
+from lineament.atomic import write_atomically
+from lineament.bulk.tables import Row, check_suffix, encode, read_note, read_rows
+from lineament.errors import ContractError, DataError, OptionError
+from lineament.types import Contract
+
+MANIFEST, ERRORS, LOCK = "manifest.json", "errors.jsonl", ".lock"
+KIND = "bulk embeddings"
+FORMAT = 1
+NOTE = "images"
+
+SAVE_EVERY_S = 10.0
+"""The manifest grows with the parts; writing it with each would take longer and longer."""
+
+_PART = re.compile(r"part-(\d{6,})\.(npz|parquet)")
+_BESIDE = re.compile(r"\.lineament-.*\.tmp")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What became of one photograph.
+
+    Attributes:
+        name: path below the root, with "/".
+        size: of the file in bytes; -1 when it could not be asked for.
+        mtime_ns: when it was changed, nanoseconds; -1 likewise.
+        sha256: of its bytes, or None when that was not wanted.
+        faces: how many rows it has.
+        error: why it could not be read, or None.
+    """
+
+    name: str
+    size: int
+    mtime_ns: int
+    sha256: str | None
+    faces: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A finished part, in numbers, and its records with errors."""
+
+    images: int
+    faces: int
+    errors: tuple[Record, ...]
+
+
+class Parts:
+    """The folder, open for writing; a context manager that holds its lock."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        contract: Contract,
+        made_by: dict[str, Any],
+        root: Path,
+        suffix: str | None,
+        restart: bool,
+        on_note: Callable[[str], None],
+    ) -> None:
+        """Name what is to be written; nothing happens before ``__enter__``.
+
+        Args:
+            folder: it is made, unless it exists; its parent must exist.
+            contract: of all vectors.
+            made_by: what the rows depend on; a folder that was made otherwise is refused.
+            root: the folder that names are relative to.
+            suffix: of the parts; None takes what is there, else parquet, else npz.
+            restart: remove what is there first.
+            on_note: told what the user should know.
+        """
+        self.folder = folder
+        self.contract = contract
+        self.made_by = made_by
+        self.root = root
+        self.done: dict[str, tuple[int, Record]] = {}
+        self.found = 0
+        self.complete = False
+        self._suffix = suffix
+        self._restart = restart
+        self._note = on_note
+        self._parts: dict[int, _Part] = {}
+        self._twice: dict[int, set[str]] = {}
+        self._saved_s = 0.0
+        self._lock: IO[bytes] | None = None
+
+    def __enter__(self) -> Parts:
+        """Lock the folder and read what is finished.
+
+        Raises:
+            OptionError: another process is writing to it, it holds something else, another root's
+                or other faces' rows, or it cannot be written to.
+            ContractError: it holds embeddings that were made in another way.
+        """
+        try:
+            self.folder.mkdir(exist_ok=True)
+            self._lock = _locked(self.folder)
+        except OSError as error:
+            reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
+            raise OptionError(
+                f"{self.folder}: cannot be made or written to ({reason}); name another folder"
+            ) from error
+        try:
+            self._open()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Release the lock."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    @property
+    def suffix(self) -> str:
+        """Of the parts: ".parquet" or ".npz"."""
+        assert self._suffix is not None
+        return self._suffix
+
+    @property
+    def faces(self) -> int:
+        """Rows in all parts."""
+        return sum(part.faces for part in self._parts.values())
+
+    @property
+    def errors(self) -> list[tuple[str, Record]]:
+        """Photographs that could not be read, and the part that says so."""
+        return [
+            (self._path(number).name, record)
+            for number, part in sorted(self._parts.items())
+            for record in part.errors
+        ]
+
+    def __len__(self) -> int:
+        """Number of parts."""
+        return len(self._parts)
+
+    def free_numbers(self) -> Iterator[int]:
+        """Numbers without a part, from 0 on: a shard that was lost gets its old number again."""
+        number = 0
+        while True:
+            if number not in self._parts:
+                yield number
+            number += 1
+
+    def write(self, number: int, records: Sequence[Record], rows: Sequence[Row]) -> None:
+        """Put a part in place, on the disk when this returns; one of that number is replaced."""
+        note = json.dumps([list(asdict(record).values()) for record in records])
+        path = self._path(number)
+        _write_durably(path, encode(self.suffix, rows, self.contract, {NOTE: note}))
+        self._learn(number, records)
+        if time.monotonic() - self._saved_s > SAVE_EVERY_S:
+            self.save()
+
+    def forget(self, stale: dict[int, set[str]]) -> None:
+        """Take photographs out of parts, so that they can be embedded again.
+
+        Args:
+            stale: names by the number of the part that has them.
+        """
+        for number, names in stale.items():
+            path = self._path(number)
+            records = [record for record in self._read(path) if record.name not in names]
+            rows = [row for row in read_rows(path) if row["source"] not in names]
+            for name in names:
+                if self.done.get(name, (None,))[0] == number:
+                    del self.done[name]
+            if records:
+                self.write(number, records, rows)
+            else:
+                path.unlink()
+                del self._parts[number]
+
+    def save(self) -> None:
+        """Write the manifest and the list of errors."""
+        parts = [
+            {
+                "file": self._path(number).name,
+                "images": part.images,
+                "faces": part.faces,
+                "errors": len(part.errors),
+            }
+            for number, part in sorted(self._parts.items())
+        ]
+        manifest = {
+            "lineament": KIND,
+            "format": FORMAT,
+            "contract": asdict(self.contract),
+            "made_by": self.made_by,
+            "root": str(self.root),
+            "suffix": self.suffix,
+            "images": self.found,
+            "complete": self.complete,
+            "parts": parts,
+        }
+        lines = [
+            json.dumps({"source": record.name, "reason": record.error, "part": part}) + "\n"
+            for part, record in self.errors
+        ]
+        write_atomically(self.folder / ERRORS, "".join(lines).encode())
+        write_atomically(self.folder / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+        self._saved_s = time.monotonic()
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"part-{number:06d}{self.suffix}"
+
+    def _open(self) -> None:
+        manifest = self._manifest()
+        if manifest is None:
+            strangers = [path.name for path in self.folder.iterdir() if not _is_beside(path)]
+            if strangers:
+                raise OptionError(
+                    f"{self.folder}: expected an empty folder or one of bulk embeddings, it holds "
+                    f"{sorted(strangers)[0]}; name another folder"
+                )
+        elif self._restart:
+            self._empty()
+            manifest = None
+        for path in self.folder.iterdir():  # nobody else writes here: what is left is of the dead
+            if _BESIDE.fullmatch(path.name):
+                path.unlink()
+        if manifest is not None:
+            self._check(manifest)
+            self._suffix = str(manifest["suffix"])
+        elif self._suffix is None:
+            self._suffix = ".parquet" if _has_pyarrow() else ".npz"
+        check_suffix(self.suffix)
+        if manifest is None:
+            self.save()  # first of all, so that the parts are never without one
+            return
+        for path in sorted(self.folder.iterdir()):
+            match = _PART.fullmatch(path.name)
+            if match is None:
+                continue
+            try:
+                records = self._read(path)
+            except DataError as error:
+                self._note(f"{error}: its photographs are embedded again")
+                path.unlink()
+                continue
+            self._learn(int(match[1]), records)
+        self.forget(self._twice)
+        self._twice = {}
+
+    def _learn(self, number: int, records: Sequence[Record]) -> None:
+        for record in records:
+            if self.done.setdefault(record.name, (number, record))[0] != number:
+                self._twice.setdefault(number, set()).add(record.name)
+        self._parts[number] = _Part(
+            len(records),
+            sum(record.faces for record in records),
+            tuple(record for record in records if record.error is not None),
+        )
+
+    def _read(self, path: Path) -> list[Record]:
+        text = read_note(path, NOTE)
+        try:
+            return [Record(*values) for values in json.loads(text)]
+        except (ValueError, TypeError) as error:
+            raise DataError(f"{path}: expected a list of photographs, it is damaged") from error
+
+    def _manifest(self) -> dict[str, Any] | None:
+        path = self.folder / MANIFEST
+        try:
+            manifest = json.loads(path.read_bytes())
+            known = manifest["lineament"] == KIND and manifest["format"] == FORMAT
+            known = known and manifest["suffix"] in (".npz", ".parquet")
+            Contract(**manifest["contract"])
+            _ = str(manifest["root"]), dict(manifest["made_by"])
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{path}: expected the manifest of bulk embeddings, it is damaged or something "
+                "else; name another folder"
+            ) from error
+        if not known:
+            raise DataError(
+                f"{path}: written by another version of lineament, or something else; name another "
+                "folder"
+            )
+        return dict(manifest)
+
+    def _check(self, manifest: dict[str, Any]) -> None:
+        remedy = "name another folder, or start anew (restart)"
+        try:
+            Contract(**manifest["contract"]).check(self.contract)
+        except ContractError as error:
+            raise ContractError(
+                f"{self.folder}: holds embeddings that were made in another way ({error}): {remedy}"
+            ) from error
+        theirs, mine = manifest["made_by"], json.loads(json.dumps(self.made_by))
+        differing = sorted(
+            key for key in {*theirs, *mine} - {"contract"} if theirs.get(key) != mine.get(key)
+        )
+        if differing:
+            raise OptionError(
+                f"{self.folder}: was made with other options ({', '.join(differing)}): {remedy}"
+            )
+        root = Path(manifest["root"])
+        # A folder that was moved has another name and the same photographs.
+        if root != self.root and root.is_dir() and not root.samefile(self.root):
+            raise OptionError(f"{self.folder}: holds the photographs of {root}: {remedy}")
+        self.complete = bool(manifest.get("complete", False))
+
+    def _empty(self) -> None:
+        """Remove what is ours; the manifest last, since without it the parts are strangers."""
+        for path in self.folder.iterdir():
+            if _PART.fullmatch(path.name) or path.name == ERRORS:
+                path.unlink()
+        (self.folder / MANIFEST).unlink()
+
+
+def sha256_of(path: str) -> str | None:
+    """Of a file's bytes; None when it cannot be read."""
+    try:
+        with Path(path).open("rb") as file:
+            return file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError):
+        return None
+
+
+def _is_beside(path: Path) -> bool:
+    return path.name == LOCK or _BESIDE.fullmatch(path.name) is not None
+
+
+def _has_pyarrow() -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec("pyarrow") is not None
+
+
+def _locked(folder: Path) -> IO[bytes]:
+    """Hold the folder's lock until the file is closed, or this process ends, however it does."""
+    file = (folder / LOCK).open("ab")
+    try:
+        import fcntl
+    except ImportError:  # Windows: one writer is the user's care
+        return file
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise OptionError(
+            f"{folder}: another process is writing to it; wait for it, or name another folder"
+        ) from error
+    except OSError:  # some network file systems have no locks
+        pass
+    return file
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    beside = path.parent / f".lineament-{path.name}.tmp"
+    try:
+        try:
+            with beside.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise OptionError(
+            f"{path}: cannot be written ({error.strerror}); make room, or check the folder's "
+            "rights, and start again to go on"
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # Windows opens no folders; some file systems cannot
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def names_of(values: Collection[tuple[int, str]]) -> dict[int, set[str]]:
+    """Names by the number of their part."""
+    found: dict[int, set[str]] = {}
+    for number, name in values:
+        found.setdefault(number, set()).add(name)
+    return found

@@ -1,0 +1,197 @@
+"""Embeddings as rows, and the files that hold them: .npz, .parquet, .jsonl.
+
+One row a face: "source", "face" (its number in the photograph), "box_xyxy", "score", "norm" and
+"vector". A file has a header with the contract that says how the vectors were made.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lineament.errors import DataError, LineamentError, MissingExtraError, NoFaceError
+from lineament.pipeline import Chosen
+from lineament.types import Analysis, Contract, Embedding, Face
+
+Row = dict[str, Any]
+Result = Analysis | Chosen
+
+SUFFIXES = (".npz", ".parquet", ".jsonl")
+FORMAT = 1
+"""Version of what stands in the files; a reader refuses what it does not know."""
+
+
+def rows_of(photo: Result, source: str | None = None) -> list[Row] | LineamentError:
+    """The rows of a photograph, [] where there is no face, or why it could not be read.
+
+    Args:
+        photo: from ``Recognizer.stream`` (all its faces) or ``stream_chosen`` (the one it is of).
+        source: its name in the rows; None takes the photograph's own.
+    """
+    if isinstance(photo, Analysis):
+        if photo.error is not None:
+            return photo.error
+        name = photo.source if source is None else source
+        numbered = enumerate(zip(photo.faces, photo.embeddings, strict=True))
+        return [_row(name, i, face, embedding) for i, (face, embedding) in numbered]
+    if photo.embedding is not None and photo.index is not None:
+        name = photo.analysis.source if source is None else source
+        return [_row(name, photo.index, photo.analysis.faces[photo.index], photo.embedding)]
+    if photo.error is None or isinstance(photo.error, NoFaceError):
+        return []
+    return photo.error
+
+
+def _row(source: str, index: int, face: Face, embedding: Embedding) -> Row:
+    return {
+        "source": source,
+        "face": index,
+        "box_xyxy": [round(float(v), 2) for v in face.box_xyxy],
+        "score": round(face.score, 6),
+        "norm": round(embedding.norm, 6),
+        # Nine digits hold a float32 exactly.
+        "vector": [float(f"{v:.9g}") for v in embedding.vector.tolist()],
+    }
+
+
+def header(contract: Contract) -> dict[str, Any]:
+    """What stands at the head of a file: what it is, its version, the contract."""
+    return {"lineament": "embeddings", "format": FORMAT, "contract": asdict(contract)}
+
+
+def check_suffix(suffix: str) -> None:
+    """Raise MissingExtraError when files of that suffix cannot be written here."""
+    if suffix == ".parquet":
+        _pyarrow()
+
+
+def encode(
+    suffix: str, rows: Sequence[Row], contract: Contract, notes: Mapping[str, str] | None = None
+) -> bytes:
+    """The bytes of a file.
+
+    Args:
+        suffix: one of ``SUFFIXES``.
+        rows: from ``rows_of``.
+        contract: of all their vectors.
+        notes: more texts to keep, by name (.npz and .parquet only).
+
+    Raises:
+        MissingExtraError: parquet without pyarrow.
+    """
+    notes = {} if notes is None else notes
+    if suffix == ".npz":
+        return _npz(rows, contract, notes)
+    if suffix == ".parquet":
+        return _parquet(rows, contract, notes)
+    assert suffix == ".jsonl"
+    assert not notes
+    lines = [json.dumps(line) for line in (header(contract), *rows)]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _npz(rows: Sequence[Row], contract: Contract, notes: Mapping[str, str]) -> bytes:
+    """Arrays by the names of the rows' keys in the plural, "header" (JSON text), and the notes."""
+    n = len(rows)
+    file = io.BytesIO()
+    arrays = {
+        "header": np.array(json.dumps(header(contract))),
+        "sources": np.array([row["source"] for row in rows], dtype=str),
+        "faces": np.array([row["face"] for row in rows], np.int64),
+        "boxes_xyxy": np.array([row["box_xyxy"] for row in rows], np.float32).reshape(n, 4),
+        "scores": np.array([row["score"] for row in rows], np.float32),
+        "norms": np.array([row["norm"] for row in rows], np.float32),
+        "vectors": np.array([row["vector"] for row in rows], np.float32).reshape(
+            n, contract.dimension
+        ),
+    }
+    np.savez(file, **arrays, **{name: np.array(text) for name, text in notes.items()})  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+def _parquet(rows: Sequence[Row], contract: Contract, notes: Mapping[str, str]) -> bytes:
+    """Columns by the names of the rows' keys; the header is the schema's metadata "lineament"."""
+    pa = _pyarrow()
+    import pyarrow.parquet as parquet
+
+    schema = pa.schema(
+        [
+            ("source", pa.string()),
+            ("face", pa.int64()),
+            ("box_xyxy", pa.list_(pa.float32(), 4)),
+            ("score", pa.float32()),
+            ("norm", pa.float32()),
+            ("vector", pa.list_(pa.float32(), contract.dimension)),
+        ],
+        metadata={
+            "lineament": json.dumps(header(contract)),
+            **{f"lineament.{name}": text for name, text in notes.items()},
+        },
+    )
+    file = io.BytesIO()
+    parquet.write_table(pa.Table.from_pylist(list(rows), schema=schema), file)
+    return file.getvalue()
+
+
+def read_note(path: Path, name: str) -> str:
+    """One of the notes that were given to ``encode``; the vectors are not read.
+
+    Raises:
+        DataError: the file is damaged, or has no such note.
+        MissingExtraError: parquet without pyarrow.
+    """
+    if path.suffix == ".parquet":
+        _pyarrow()
+        import pyarrow.parquet as parquet
+    try:
+        if path.suffix == ".parquet":
+            with path.open("rb") as file:
+                metadata = parquet.read_schema(file).metadata
+            return str(metadata[f"lineament.{name}".encode()].decode())
+        with np.load(path, allow_pickle=False) as arrays:
+            return str(arrays[name])
+    except Exception as error:  # whatever damaged bytes make of a parser
+        raise _damaged(path, error) from error
+
+
+def read_rows(path: Path) -> list[Row]:
+    """All rows of an .npz or .parquet file.
+
+    Raises:
+        DataError: the file is damaged.
+        MissingExtraError: parquet without pyarrow.
+    """
+    if path.suffix == ".parquet":
+        _pyarrow()
+        import pyarrow.parquet as parquet
+    try:
+        if path.suffix == ".parquet":
+            with path.open("rb") as file:
+                rows: list[Row] = parquet.ParquetFile(file).read().to_pylist()
+            return rows
+        names = ("sources", "faces", "boxes_xyxy", "scores", "norms", "vectors")
+        keys = ("source", "face", "box_xyxy", "score", "norm", "vector")
+        with np.load(path, allow_pickle=False) as arrays:
+            columns = [arrays[name].tolist() for name in names]
+        return [dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
+    except Exception as error:  # whatever damaged bytes make of a parser
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    reason = " ".join(str(error).split())
+    return DataError(f"{path}: expected a file of embeddings, it is damaged ({reason}): remove it")
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise MissingExtraError("Writing Parquet files", "parquet") from error
+    return pyarrow
