@@ -20,7 +20,7 @@ import typer
 from typer.core import TyperGroup
 
 from lineament import __version__
-from lineament.cli import align, detect, embed, evaluation, models, tune, verify
+from lineament.cli import align, detect, embed, evaluation, gallery, group, models, tune, verify
 from lineament.cli.output import print_error, print_json
 from lineament.errors import LineamentError, OptionError
 
@@ -37,11 +37,14 @@ _OPTION_NAMES = {
     "max_faces": "--max-faces",
     "licence policy": "--licence-policy",
     "views": "--view",
+    "shard_size": "--shard-size",
+    "FPIR": "--fpir",
+    "where": "--where",
 } | {
     name: f"--{name}"
     for name in (
-        *("metric", "threshold", "detector", "alignment", "choose"),
-        *("engine", "device", "threads"),
+        *("metric", "threshold", "detector", "alignment", "choose", "top"),
+        *("engine", "device", "threads", "prior", "workers", "ray"),
     )
 }
 """How messages of the library name its options, and what they are called here."""
@@ -184,6 +187,9 @@ app.command("align")(align.command)
 app.command("embed")(embed.command)
 app.command("models")(models.command)
 app.command("tune")(tune.command)
+gallery.add_to(app)
+app.command("group")(group.command)
+app.command("name-group")(group.name_command)
 app.add_typer(evaluation.app, name="eval")
 
 
