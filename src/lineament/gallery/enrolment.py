@@ -24,9 +24,8 @@ from lineament.gallery.thresholds import same_threshold, search_threshold
 from lineament.gallery.types import EnrolReport, NewSample, OnLowQuality, Refusal, SampleInfo
 from lineament.images import ImageSource, describe_source
 from lineament.images.sources import read_bytes
-from lineament.pipeline import Recognizer
+from lineament.pipeline import Chosen, Recognizer
 from lineament.quality import measure
-from lineament.types import Analysis
 
 DUPLICATE = 0.98
 """Cosine from which on two embeddings are of one photograph: the same one, stored again, cut or
@@ -61,9 +60,10 @@ def examine(
     sources: Iterable[ImageSource] = hashed()
     if isinstance(photos, (list, tuple)) and len(photos) <= 2:
         sources = list(sources)  # the recognizer needs no threads for so few
-    for analysis in recognizer.stream(sources, keep_crops=True):
+    # Of the faces of a photograph at most one is enrolled: only that one is embedded.
+    for chosen in recognizer.stream_chosen(sources):
         name, digest = known.popleft()
-        yield _judged(recognizer, analysis, name, digest, choose, on_low_quality, metadata)
+        yield _judged(recognizer, chosen, name, digest, choose, on_low_quality, metadata)
 
 
 def read(photo: ImageSource, recognizer: Recognizer) -> tuple[ImageSource, bytes | None]:
@@ -94,13 +94,14 @@ def source_name(photo: ImageSource) -> str:
 
 def _judged(
     recognizer: Recognizer,
-    analysis: Analysis,
+    chosen: Chosen,
     name: str,
     digest: bytes | None,
     choose: bool,
     on_low_quality: OnLowQuality,
     metadata: Mapping[str, Any],
 ) -> Examined:
+    analysis = chosen.analysis
     if analysis.error is not None:
         reason = str(analysis.error).removeprefix(f"{analysis.source}: ")
         return Refusal(name, "unreadable", reason)
@@ -117,10 +118,10 @@ def _judged(
             f"expected one face, found {len(analysis.faces)}: cut the photograph, or let the "
             "largest or most central face be chosen",
         )
-    at = analysis.largest() if recognizer.choose == "largest" else analysis.most_central()
-    assert at is not None
-    assert analysis.crops is not None
-    face, crop, embedding = analysis.faces[at], analysis.crops[at], analysis.embeddings[at]
+    assert chosen.index is not None
+    assert chosen.crop is not None
+    assert chosen.embedding is not None
+    face, crop, embedding = analysis.faces[chosen.index], chosen.crop, chosen.embedding
     quality = None
     if embedding.contract.alignment.startswith("arcface-"):  # as the limits were fitted
         quality = measure(face, crop, embedding.norm)

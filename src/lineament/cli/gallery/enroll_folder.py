@@ -1,0 +1,272 @@
+"""``lineament enroll-folder DIR``."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lineament.cli import options
+from lineament.cli.gallery import opening, values
+from lineament.cli.gallery.enroll import (
+    AcceptLowQuality,
+    Choose,
+    Force,
+    check_choose,
+    low_quality,
+    refusal_in_words,
+)
+from lineament.cli.gallery.folders import Listing, list_folder
+from lineament.cli.gallery.people import about_gallery
+from lineament.cli.output import print_json, print_note, print_pairs, with_progress
+from lineament.errors import OptionError
+
+if TYPE_CHECKING:
+    from lineament.gallery import Gallery, NewSample, Refusal
+
+BATCH, BATCH_S = 256, 5.0
+"""A transaction has so many photographs, or what came in so many seconds: that much is done again
+after a crash. Measured with ``benchmarks/enroll.py``."""
+
+MOST_LISTED = 20
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of the photographs so far."""
+
+    photographs: int = 0
+    already: int = 0
+    enrolled: int = 0
+    people: set[str] = field(default_factory=set)
+    refused: list[Refusal] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def by_reason(self) -> dict[str, int]:
+        """How many were refused for which reason, the most frequent first."""
+        return dict(Counter(refusal.reason for refusal in self.refused).most_common())
+
+    @property
+    def images_per_second(self) -> float | None:
+        """Photographs that were looked at, enrolled or not; None when there were none."""
+        looked_at = self.photographs - self.already
+        return round(looked_at / self.seconds, 2) if looked_at and self.seconds else None
+
+
+@options.with_recognizer(without=("choose",))
+def command(
+    ctx: typer.Context,
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR", help="Folder with a folder a person, or with files like NAME_0001.jpg."
+        ),
+    ],
+    layout: Annotated[
+        str, typer.Option("--layout", metavar="auto|folders|flat", help="Where the names stand.")
+    ] = "auto",
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Metadata of everybody; may be repeated."),
+    ] = None,
+    choose: Choose = None,
+    accept_low_quality: AcceptLowQuality = False,
+    force: Force = False,
+    keep_crops: opening.KeepCrops = None,
+    calibration: options.Calibration_ = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            metavar="FILE.html",
+            help="Write what was refused, with pictures, into one page; replaces FILE.",
+        ),
+    ] = None,
+    gallery: opening.GalleryFolder = None,
+    json: options.Json = False,
+) -> None:
+    """Enrol the photographs of many people; makes the gallery if there is none.
+
+    Whatever ends it, what was enrolled stays: the same command goes on where it ended, and passes
+    over the photographs that are enrolled. Exit code 0: all are enrolled, 1: some were refused,
+    2: error.
+    """
+    said = values.metadata_from(metadata)
+    check_choose(choose)
+    _check_report(report)
+    listing = list_folder(folder, layout)
+    with opening.opened_or_made(ctx.params) as opened:
+        before = opened.n_people
+        outcome = enroll_listing(
+            opened,
+            listing,
+            metadata=said,
+            choose=choose is not None,
+            accept_low_quality=accept_low_quality,
+            force=force,
+        )
+        about = about_gallery(opened)
+        unchecked = not force and opened.calibration is None and opened.settings.threshold is None
+        if report is not None:
+            from lineament.cli.gallery.refusals import write_report
+
+            write_report(report, opened, folder, outcome, listing)
+    new_people = about["n_people"] - before
+    if json:
+        print_json(
+            about
+            | {
+                "folder": str(folder),
+                "layout": listing.layout,
+                "people": len(listing.names),
+                "new_people": new_people,
+                "photographs": outcome.photographs,
+                "enrolled": outcome.enrolled,
+                "enrolled_already": outcome.already,
+                "refused": [refusal.to_dict() for refusal in outcome.refused],
+                "refused_by_reason": outcome.by_reason,
+                "passed_over": list(listing.passed_over),
+                "seconds": round(outcome.seconds, 2),
+                "images_per_second": outcome.images_per_second,
+                "report": None if report is None else str(report),
+            }
+        )
+    else:
+        _print(outcome, listing, new_people, folder)
+        if unchecked:
+            print_note(
+                "note: not checked whether faces look like somebody else: there is no calibration "
+                "for these embeddings"
+            )
+        if report is not None:
+            print_note(f"wrote {report}")
+    raise typer.Exit(1 if outcome.refused else 0)
+
+
+def enroll_listing(
+    gallery: Gallery,
+    listing: Listing,
+    *,
+    metadata: Mapping[str, Any] | None = None,
+    choose: bool = False,
+    accept_low_quality: bool = False,
+    force: bool = False,
+) -> Outcome:
+    """Enrol what a folder holds, batch by batch; each batch is on the disk when it is done.
+
+    Interrupted by Ctrl-C, what was looked at so far is enrolled before that is passed on.
+    """
+    from lineament.gallery import Refusal
+
+    outcome = Outcome(photographs=len(listing.photographs))
+    started = time.perf_counter()
+    wanted = list(_not_enrolled(gallery, listing.photographs))
+    outcome.already = outcome.photographs - len(wanted)
+    names = deque(name for name, _ in wanted)
+    batch: list[tuple[str, NewSample]] = []
+    last = time.perf_counter()
+
+    def commit() -> None:
+        said = {} if not metadata else {name: metadata for name, _ in batch}
+        made = gallery.enroll_samples(batch, metadata=said, force=force)
+        for (name, _), one in zip(batch, made, strict=True):
+            if isinstance(one, Refusal):
+                outcome.refused.append(one)
+            else:
+                outcome.enrolled += 1
+                outcome.people.add(name)
+        batch.clear()
+
+    examined = gallery.examine(
+        (path for _, path in wanted),
+        choose=choose,
+        on_low_quality=low_quality(accept_low_quality),
+    )
+    try:
+        for one in with_progress(examined, len(wanted), "enrolling"):
+            name = names.popleft()
+            if isinstance(one, Refusal):
+                outcome.refused.append(replace(one, person=name))
+            else:
+                batch.append((name, one))
+            if len(batch) >= BATCH or (batch and time.perf_counter() - last > BATCH_S):
+                commit()
+                last = time.perf_counter()
+    except KeyboardInterrupt:
+        commit()
+        print_note(
+            f"interrupted: {outcome.enrolled:,} of {len(wanted):,} photographs are enrolled and "
+            "stay; the same command goes on from there"
+        )
+        raise
+    commit()
+    outcome.seconds = time.perf_counter() - started
+    return outcome
+
+
+def _not_enrolled(
+    gallery: Gallery, photographs: Sequence[tuple[str, Path]]
+) -> Iterator[tuple[str, Path]]:
+    """Those that are not enrolled under that name yet, by their bytes."""
+    known: dict[str, set[str]] = {}
+    empty = gallery.n_samples == 0
+    for name, path in photographs:
+        if not empty and name not in known:
+            there = gallery.person(name).samples if name in gallery else ()
+            known[name] = {one.sha256 for one in there if one.sha256 is not None}
+        if known.get(name) and _sha256(path) in known[name]:
+            continue
+        yield name, path
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:  # told by whoever reads it
+        return None
+
+
+def _check_report(path: Path | None) -> None:
+    if path is None:
+        return
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise OptionError(f"--report: expected a file whose name ends in .html, got {path}")
+    if not path.parent.is_dir():
+        raise OptionError(f"--report: there is no folder {path.parent}; make it first")
+
+
+def _print(outcome: Outcome, listing: Listing, new_people: int, folder: Path) -> None:
+    above = str(folder.absolute() / "_")[:-1]
+    for refusal in outcome.refused[:MOST_LISTED]:
+        print_note(f"refused: {refusal_in_words(refusal).removeprefix(above)}")
+    if len(outcome.refused) > MOST_LISTED:
+        print_note(
+            f"... and {len(outcome.refused) - MOST_LISTED:,} more refused: --report FILE.html "
+            "shows all"
+        )
+    for words in listing.passed_over[:MOST_LISTED]:
+        print_note(f"passed over: {words}")
+    if len(listing.passed_over) > MOST_LISTED:
+        print_note(f"... and {len(listing.passed_over) - MOST_LISTED:,} more passed over")
+    speed = outcome.images_per_second
+    rows = [
+        ("photographs", f"{outcome.photographs:,} of {len(listing.names):,} people"),
+        ("enrolled", f"{outcome.enrolled:,} of {len(outcome.people):,} people, {new_people:,} new"),
+    ]
+    if outcome.already:
+        rows.append(("enrolled already", f"{outcome.already:,}"))
+    if outcome.refused:
+        rows.append(("refused", f"{len(outcome.refused):,}"))
+        rows += [(f"  {reason}", f"{number:,}") for reason, number in outcome.by_reason.items()]
+    rows.append(
+        ("time", f"{outcome.seconds:.1f} s" + ("" if speed is None else f", {speed:.1f} a second"))
+    )
+    print_pairs(rows)

@@ -1,0 +1,221 @@
+"""``lineament identify PHOTO...``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lineament.cli import options
+from lineament.cli.detect import exit_code
+from lineament.cli.gallery import opening, values
+from lineament.cli.gallery.people import about_gallery, count
+from lineament.cli.output import (
+    print_error,
+    print_json,
+    print_note,
+    print_table,
+    refuse_inputs,
+    with_progress,
+)
+from lineament.cli.sources import load_again, many_sources, readable_twice
+from lineament.errors import OptionError
+
+if TYPE_CHECKING:
+    from lineament.gallery import Candidate, Gallery, Identification, IdentifiedPhoto
+    from lineament.types import Image, Threshold
+
+SHOWN_TOP, SHOWN_FPIR = 5, 0.01
+"""As ``Gallery.identify`` has them; a test compares."""
+
+
+@options.with_recognizer(without=("choose",))
+def command(
+    ctx: typer.Context,
+    photos: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PHOTO...", help="Files, folders, glob patterns, URLs, or - (stdin)."
+        ),
+    ],
+    top: Annotated[int, typer.Option("--top", metavar="K", help="Candidates a face.")] = SHOWN_TOP,
+    fpir: Annotated[
+        float | None,
+        typer.Option(
+            "--fpir",
+            metavar="RATE",
+            help="Share of strangers' faces that may get a name.",
+            show_default=str(SHOWN_FPIR),
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option("--threshold", metavar="COSINE", help="From which on a face gets a name."),
+    ] = None,
+    where: values.Where = None,
+    calibration: options.Calibration_ = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            "--save",
+            metavar="FILE.png",
+            help="Draw one photograph with names and best matches; replaces FILE.",
+        ),
+    ] = None,
+    gallery: opening.GalleryFolder = None,
+    json: options.Json = False,
+) -> None:
+    """Who is in a photograph? Every face in it.
+
+    A face gets a name when the most alike person reaches the threshold, which follows the number of
+    people searched; otherwise it is unknown. Exit code 0: somebody was identified, 1: nobody was,
+    2: error.
+    """
+    if fpir is not None and threshold is not None:
+        raise OptionError("expected --fpir or --threshold, got both")
+    wanted = values.filter_from(where)
+    sources = many_sources(photos)
+    if save is not None:
+        _check_save(save, sources)
+        sources = [readable_twice(source) for source in sources]
+    found: list[IdentifiedPhoto] = []
+    errors = 0
+    with opening.opened_with_recognizer(ctx.params, read_only=True) as opened:
+        stream = opened.identify_stream(
+            sources,
+            top=top,
+            fpir=SHOWN_FPIR if fpir is None else fpir,
+            threshold=threshold,
+            where=wanted,
+        )
+        for photo in with_progress(stream, len(sources), "identifying"):
+            found.append(photo)
+            if photo.error is not None:
+                errors += 1
+                print_error(photo.error)
+        about = about_gallery(opened)
+        if save is not None and found[0].error is None:
+            _draw(opened, sources[0], found[0], save)
+    if json:
+        print_json(about | {"photographs": [one.to_dict() for one in found], "errors": errors})
+    else:
+        _print(found, about)
+        if save is not None and not errors:
+            print_note(f"wrote {save}")
+    raise typer.Exit(exit_code(errors, any(face.known for one in found for face in one.faces)))
+
+
+def _check_save(save: Path, sources: Sequence[Any]) -> None:
+    if save.suffix.lower() != ".png":
+        raise OptionError(f"--save: expected a file whose name ends in .png, got {save}")
+    if len(sources) != 1:
+        raise OptionError(f"--save: expected one photograph, got {len(sources)}")
+    refuse_inputs(save, sources, "--save")
+
+
+def _print(found: Sequence[IdentifiedPhoto], about: dict[str, Any]) -> None:
+    said: list[str] = []
+    first = True
+    for photo in found:
+        if photo.error is not None:
+            continue
+        if not photo.faces:
+            print(f"{photo.source}: no face was found")
+            continue
+        for number, face in enumerate(photo.faces, 1):
+            if not first:
+                print()
+            first = False
+            _print_face(photo, number, face)
+            text = _threshold_in_words(face.threshold)
+            if text not in said:
+                said.append(text)
+    if said:
+        print()
+    for text in said:
+        print(f"threshold {text}")
+    if not about["n_people"]:
+        print_note(f"{about['gallery']}: nobody is enrolled")
+
+
+def _print_face(photo: IdentifiedPhoto, number: int, face: Identification) -> None:
+    which = f", face {number} of {len(photo.faces)}" if len(photo.faces) > 1 else ""
+    place = ""
+    if face.face is not None and which:
+        left, top, _, _ = face.face.box_xyxy
+        place = f" at {left:.0f},{top:.0f}"
+    print(f"{photo.source}{which}{place}: {'unknown' if face.name is None else face.name}")
+    if face.candidates:
+        rows = [
+            (
+                f"  {one.rank}",
+                one.name,
+                f"{one.similarity:.3f}",
+                probability_in_words(one),
+                Path(one.sample_source).name,
+            )
+            for one in face.candidates
+        ]
+        columns = ("  rank", "person", "similarity", "probability", "photograph")
+        print_table(columns, rows, right=columns[2:4], fold=("person", "photograph"))
+    for words in facts(face):
+        print(f"  {words}")
+
+
+def _threshold_in_words(threshold: Threshold) -> str:
+    """The calibration's words begin with the value already."""
+    words = threshold.origin
+    return words if words.startswith(f"{threshold.value:.3f} ") else str(threshold)
+
+
+def facts(face: Identification) -> list[str]:
+    """The margin and the notes, a line each."""
+    lines = []
+    if face.margin is not None:
+        lines.append(
+            f"margin {face.margin:.3f} to the runner-up, among "
+            f"{count(face.n_people, 'person', 'people')}"
+        )
+    return [*lines, *face.notes]
+
+
+def probability_in_words(candidate: Candidate) -> str:
+    """In per cent, never rounded to certainty; "-" without a calibration."""
+    if candidate.probability is None:
+        return "-"
+    if candidate.probability < 0.0005:
+        return "< 0.1 %"
+    if candidate.probability > 0.9995:
+        return "> 99.9 %"
+    return f"{100 * candidate.probability:.1f} %"
+
+
+def _draw(gallery: Gallery, source: Any, photo: IdentifiedPhoto, path: Path) -> None:
+    from lineament.cli.gallery.pictures import CARD_PX, identified_picture, sample_picture
+    from lineament.draw import save_png
+
+    best: list[Image | None] = []
+    words: list[list[str]] = []
+    for number, face in enumerate(photo.faces, 1):
+        match = face.match if face.match is not None else next(iter(face.candidates), None)
+        if match is None:
+            best.append(None)
+            words.append([f"{number}  unknown", "nobody to compare with"])
+            continue
+        best.append(sample_picture(gallery, gallery.sample(match.sample), CARD_PX))
+        sure = "" if match.probability is None else f", {probability_in_words(match)}"
+        margin = "" if face.margin is None else f"margin {face.margin:.3f}"
+        words.append(
+            [
+                f"{number}  {'unknown' if face.name is None else face.name}",
+                f"most alike: {match.name}"
+                if face.name is None
+                else Path(match.sample_source).name,
+                f"similarity {match.similarity:.3f}{sure}",
+                f"threshold {face.threshold.value:.3f}",
+                margin,
+            ]
+        )
+    save_png(identified_picture(load_again(source), photo, best, words), path)

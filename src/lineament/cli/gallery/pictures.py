@@ -1,0 +1,120 @@
+"""Pictures for people: an enrolled face, and a photograph with the names of those in it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image as PILImage
+from PIL import ImageDraw, ImageFont
+
+from lineament.draw import GREY, INK, ORANGE, PAPER, annotate
+from lineament.errors import LineamentError
+from lineament.images import load_image
+from lineament.types import Image
+
+if TYPE_CHECKING:
+    from lineament.gallery import Gallery, Identification, IdentifiedPhoto, SampleInfo
+
+MARGIN = 0.2
+"""Of a box's longer side: how far around it a face is cut out."""
+
+CARD_PX = 112
+CARD_WIDTH_PX = 560
+LEAST_WIDTH_PX = 640
+
+
+def sample_picture(gallery: Gallery, sample: SampleInfo, size_px: int) -> Image | None:
+    """An enrolled face, (S, S, 3): its crop, else cut out of its photograph; None without both."""
+    png = gallery.crop(sample.id)
+    if png is not None:
+        return _resized(np.asarray(PILImage.open(io.BytesIO(png)).convert("RGB")), size_px)
+    if sample.box_xyxy is None or not sample.source:
+        return None
+    try:
+        image = load_image(Path(sample.source))
+    except (LineamentError, OSError, ValueError):
+        return None
+    return cut_out(image, sample.box_xyxy, size_px)
+
+
+def cut_out(image: Image, box_xyxy: Sequence[float], size_px: int) -> Image:
+    """The square around a box, (S, S, 3); grey where it reaches out of the photograph."""
+    left, top, right, bottom = (float(v) for v in box_xyxy)
+    side = max(1, round(max(right - left, bottom - top) * (1 + 2 * MARGIN)))
+    x, y = round((left + right - side) / 2), round((top + bottom - side) / 2)
+    part = PILImage.fromarray(image).crop((x, y, x + side, y + side))
+    return _resized(np.asarray(part), size_px)
+
+
+def _resized(image: Image, size_px: int) -> Image:
+    picture = PILImage.fromarray(image)
+    return np.asarray(
+        picture.resize((size_px, size_px), PILImage.Resampling.LANCZOS), np.uint8
+    ).copy()
+
+
+def identified_picture(
+    image: Image, photo: IdentifiedPhoto, best: Sequence[Image | None], words: Sequence[list[str]]
+) -> Image:
+    """The photograph with names at the faces; beneath, each face beside its best match.
+
+    Args:
+        image: (H, W, 3) uint8, the photograph.
+        photo: who is in it.
+        best: for each face the enrolled face of its best candidate, or None.
+        words: for each face what is said beside the two: the first line stands out.
+
+    Returns:
+        (H', W', 3) uint8.
+    """
+    faces = [one.face for one in photo.faces if one.face is not None]
+    labels = [_label(i, one) for i, one in enumerate(photo.faces, 1) if one.face is not None]
+    marked = PILImage.fromarray(annotate(image, faces, labels=labels))
+    gap = 12
+    width = max(marked.width, LEAST_WIDTH_PX)
+    columns = max(1, (width - gap) // (CARD_WIDTH_PX + gap))
+    rows = -(-len(photo.faces) // columns)
+    height = marked.height + rows * (CARD_PX + gap) + (gap if rows else 0)
+    canvas = PILImage.new("RGB", (width, height), PAPER)
+    canvas.paste(marked, ((width - marked.width) // 2, 0))
+    for i, (one, match, lines) in enumerate(zip(photo.faces, best, words, strict=True)):
+        left = gap + i % columns * (CARD_WIDTH_PX + gap)
+        top = marked.height + gap + i // columns * (CARD_PX + gap)
+        card = _card(image, one, match, lines)
+        canvas.paste(card, (left, top))
+    return np.asarray(canvas, np.uint8)
+
+
+def _label(number: int, one: Identification) -> str:
+    return f"{number}  {'unknown' if one.name is None else one.name}"
+
+
+def _card(
+    image: Image, one: Identification, match: Image | None, lines: Sequence[str]
+) -> PILImage.Image:
+    """The face, the best match, and the words."""
+    card = PILImage.new("RGB", (CARD_WIDTH_PX, CARD_PX), PAPER)
+    draw = ImageDraw.Draw(card)
+    if one.face is not None:
+        card.paste(PILImage.fromarray(cut_out(image, one.face.box_xyxy.tolist(), CARD_PX)), (0, 0))
+    left = CARD_PX + 6
+    if match is None:
+        draw.rectangle((left, 0, left + CARD_PX - 1, CARD_PX - 1), outline=GREY)
+        draw.text((left + CARD_PX / 2, CARD_PX / 2), "no picture", GREY, _font(13), anchor="mm")
+    else:
+        card.paste(PILImage.fromarray(match), (left, 0))
+    if one.name is not None:
+        draw.rectangle((0, 0, left + CARD_PX - 1, CARD_PX - 1), outline=ORANGE, width=2)
+    left += CARD_PX + 12
+    for i, line in enumerate(lines):
+        font = _font(18 if i == 0 else 14)
+        draw.text((left, 2 + (0 if i == 0 else 6 + 20 * i)), line, INK if i == 0 else GREY, font)
+    return card
+
+
+def _font(size_px: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size=size_px)

@@ -1,0 +1,110 @@
+"""The page of what was refused: pictures, and beside them those of whom they look like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lineament.atomic import write_atomically
+from lineament.evaluate.page import Picture, Section, Table, Tile, page, thumbnail
+
+if TYPE_CHECKING:
+    from lineament.cli.gallery.enroll_folder import Outcome
+    from lineament.cli.gallery.folders import Listing
+    from lineament.gallery import Gallery, Refusal, SampleInfo
+
+MOST_PICTURES = 200
+"""Of one reason: a page of thousands opens in no browser. The others are listed."""
+
+WHAT_TO_DO = {
+    "unreadable": "Not a photograph, or a damaged one: replace the file.",
+    "no face": "No face was found: use a photograph in which it is larger or better lit.",
+    "several faces": "Cut the photograph, or let one of the faces be chosen: --choose largest or "
+    "--choose central.",
+    "low quality": "Too small, too blurred, turned too far or too dark for reliable recognition: "
+    "use a better photograph, or --accept-low-quality.",
+    "duplicate": "The same photograph of the same person is enrolled already: nothing is missing.",
+    "someone else": "Looks like somebody else who is enrolled (on the right). Is it the same "
+    "person: unite the two by `lineament merge`, or move the photograph into the right folder. Are "
+    "they two people who look alike: enrol it by --force.",
+}
+
+
+def write_report(
+    path: Path, gallery: Gallery, folder: Path, outcome: Outcome, listing: Listing
+) -> None:
+    """Write the page; a file that exists is replaced."""
+    rows = [
+        ("photographs", f"{outcome.photographs:,}"),
+        ("people", f"{len(listing.names):,}"),
+        ("enrolled now", f"{outcome.enrolled:,}"),
+        ("enrolled already", f"{outcome.already:,}"),
+        ("refused", f"{len(outcome.refused):,}"),
+        *((f"— {reason}", f"{number:,}") for reason, number in outcome.by_reason.items()),
+    ]
+    sections = [
+        Section(
+            "",
+            (f"Enrolled from {folder} into {gallery.folder}.",),
+            (Table(("", ""), rows, numbers=(1,)),),
+        )
+    ]
+    for reason, number in outcome.by_reason.items():
+        some = [one for one in outcome.refused if one.reason == reason]
+        left = some[MOST_PICTURES:]
+        tables: tuple[Table, ...] = ()
+        if left:
+            tables = (
+                Table(
+                    ("photograph", "person", "why"),
+                    [(one.source, _person(one), one.message) for one in left],
+                    caption=f"{len(left):,} more",
+                ),
+            )
+        tiles = tuple(_tile(gallery, one) for one in some[:MOST_PICTURES])
+        title = f"{reason.capitalize()}: {number:,}"
+        sections.append(Section(title, (WHAT_TO_DO[reason],), tables, tiles=tiles))
+    if listing.passed_over:
+        rows_over = [(words,) for words in listing.passed_over]
+        sections.append(Section("Passed over", (), (Table(("",), rows_over),)))
+    write_atomically(path, page("What was not enrolled", sections))
+
+
+def _person(refusal: Refusal) -> str:
+    return "" if refusal.person is None else refusal.person
+
+
+def _tile(gallery: Gallery, refusal: Refusal) -> Tile:
+    pictures = [thumbnail(refusal.source, alt=f"refused photograph of {_person(refusal)}")]
+    names = [f"{_person(refusal)}: {Path(refusal.source).name}"]
+    whose = refusal.other if refusal.reason == "someone else" else None
+    if refusal.reason == "duplicate":
+        whose = refusal.person
+    if whose is not None:
+        found = _enrolled(gallery, whose, refusal)
+        pictures.append(
+            Picture(b"", "image/jpeg", "cannot be shown")
+            if found is None
+            else _picture(gallery, found)
+        )
+        names.append(whose if found is None else f"{whose}: {Path(found.source).name}")
+    return Tile(tuple(pictures), tuple(names), refusal.message)
+
+
+def _enrolled(gallery: Gallery, name: str, refusal: Refusal) -> SampleInfo | None:
+    """The person's enrolled photograph; the very same file where there is one."""
+    if name not in gallery:
+        return None
+    samples = gallery.person(name).samples
+    same = [one for one in samples if one.source == refusal.source]
+    return next(iter([*same, *samples]), None)
+
+
+def _picture(gallery: Gallery, sample: SampleInfo) -> Picture:
+    alt = f"enrolled photograph of {sample.person}"
+    if sample.source and Path(sample.source).is_file():
+        return thumbnail(sample.source, alt=alt)
+    crop = gallery.crop(sample.id)
+    if crop is None:
+        return Picture(b"", "image/jpeg", "the photograph is not there any more")
+    return Picture(crop, "image/png", alt)

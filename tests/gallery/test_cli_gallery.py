@@ -1,0 +1,385 @@
+"""The gallery's commands on the demonstration photographs, as a user calls them."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import shutil
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image as PILImage
+from typer.testing import CliRunner, Result
+
+import lineament
+from lineament.cli import app
+from lineament.cli.gallery import changes, identify
+from lineament.gallery import Gallery
+
+DEMO = Path(lineament.__file__).parent / "data" / "demo"
+OBAMA, BIDEN, COLLINS = "Barack Obama", "Joe Biden", "아일린 콜린스"
+
+Run = Callable[..., Result]
+
+
+def call(*arguments: object, text: str | None = None) -> Result:
+    result = CliRunner().invoke(app, [*map(str, arguments)], input=text)
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result
+
+
+def values_of(result: Result) -> dict[str, Any]:
+    found = json.loads(result.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three people, enrolled by the command; with crops."""
+    folder = tmp_path_factory.mktemp("made") / "gallery"
+    for name, photo, building in (
+        (OBAMA, "obama.jpg", "B"),
+        (BIDEN, "biden.jpg", "A"),
+        (COLLINS, "astronaut.jpg", "B"),
+    ):
+        done = call(
+            *("enroll", name, DEMO / photo, "--gallery", folder, "--keep-crops"),
+            *("--set", f"building={building}", "--set", "floors=[1, 2]", "--json"),
+        )
+        assert done.exit_code == 0, done.output
+        values = values_of(done)
+        assert values["person"]["name"] == name
+        assert values["created"] is True
+        assert [Path(one["source"]).name for one in values["enrolled"]] == [photo]
+    return folder
+
+
+@pytest.fixture
+def gallery(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, in ./gallery."""
+    shutil.copytree(made, tmp_path / "gallery")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "gallery"
+
+
+def names(folder: Path) -> dict[str, int]:
+    with Gallery.open(folder, read_only=True) as opened:
+        return {one.name: one.n_samples for one in opened.people()}
+
+
+# --- who it is ------------------------------------------------------------------------------------
+
+
+def test_another_photograph_of_somebody_is_identified(gallery: Path) -> None:
+    done = call("identify", DEMO / "obama2.jpg", "--json")
+    assert done.exit_code == 0
+    values = values_of(done)
+    (photo,) = values["photographs"]
+    (face,) = photo["faces"]
+    assert face["name"] == OBAMA
+    with Gallery.open(gallery, read_only=True) as opened:
+        (again,) = opened.identify(DEMO / "obama2.jpg").faces
+    assert [one["name"] for one in face["candidates"]] == [one.name for one in again.candidates]
+    first, second = face["candidates"][:2]
+    assert face["margin"] == pytest.approx(first["similarity"] - second["similarity"], abs=2e-6)
+    assert first["similarity"] >= face["threshold"]["value"] > second["similarity"]
+    assert second["probability"] < 0.5 < first["probability"]
+    assert values["n_people"] == 3
+    assert values["errors"] == 0
+
+    told = call("identify", DEMO / "obama2.jpg", "--top", 1)
+    assert told.exit_code == 0
+    assert f"obama2.jpg: {OBAMA}" in told.stdout
+    assert BIDEN not in told.stdout
+    assert "margin" in told.stdout
+    assert "0.01 false alarms" in told.stdout
+
+
+def test_a_filter_and_a_threshold_make_somebody_unknown(gallery: Path) -> None:
+    photo = DEMO / "obama2.jpg"
+    among = call("identify", photo, "--where", "building=B", "--where", "floors~2", "--json")
+    assert among.exit_code == 0
+    face = values_of(among)["photographs"][0]["faces"][0]
+    assert {one["name"] for one in face["candidates"]} == {OBAMA, COLLINS}
+    assert face["n_people"] == 2
+    elsewhere = call("identify", photo, "--where", "building!=B")
+    assert elsewhere.exit_code == 1
+    assert "obama2.jpg: unknown" in elsewhere.stdout
+    strict = call("identify", photo, "--threshold", "0.99")
+    assert strict.exit_code == 1
+    nobody = call("identify", photo, "--where", "building=C", "--json")
+    assert nobody.exit_code == 1
+    assert values_of(nobody)["photographs"][0]["faces"][0]["candidates"] == []
+
+
+def side_by_side(path: Path, *photographs: str) -> Path:
+    opened = [PILImage.open(DEMO / name).convert("RGB").resize((400, 500)) for name in photographs]
+    picture = PILImage.new("RGB", (400 * len(opened), 500))
+    for i, one in enumerate(opened):
+        picture.paste(one, (400 * i, 0))
+    picture.save(path)
+    return path
+
+
+def test_two_faces_in_one_photograph_are_two_people(gallery: Path, tmp_path: Path) -> None:
+    two = side_by_side(tmp_path / "two.png", "obama2.jpg", "biden.jpg")
+    done = call("identify", two, "--save", "out.png", "--json")
+    assert done.exit_code == 0
+    faces = values_of(done)["photographs"][0]["faces"]
+    by_place = sorted(faces, key=lambda face: face["face"]["box_xyxy"][0])
+    assert [face["name"] for face in by_place] == [OBAMA, BIDEN]
+    with PILImage.open(tmp_path / "out.png") as picture:
+        assert picture.height > 500  # the matches stand beneath
+
+    twice = side_by_side(tmp_path / "twice.png", "obama.jpg", "obama2.jpg")
+    done = call("identify", twice)
+    assert done.exit_code == 0
+    assert done.stdout.count(f": {OBAMA}") == 1
+    assert "is another face of this photograph" in done.stdout
+
+
+def test_a_photograph_without_a_face_and_one_that_is_none(gallery: Path, tmp_path: Path) -> None:
+    PILImage.new("RGB", (200, 200), "grey").save(tmp_path / "wall.png")
+    done = call("identify", "wall.png")
+    assert done.exit_code == 1
+    assert "no face" in done.stdout
+    (tmp_path / "broken.jpg").write_bytes(b"none")
+    done = call("identify", "broken.jpg", DEMO / "obama2.jpg", "--json")
+    assert done.exit_code == 2
+    values = values_of(done)
+    assert values["errors"] == 1
+    assert values["photographs"][0]["error"]
+    assert values["photographs"][1]["faces"][0]["name"] == OBAMA
+
+
+def test_what_the_help_shows_is_the_library_s_default() -> None:
+    parameters = inspect.signature(Gallery.identify).parameters
+    assert parameters["top"].default == identify.SHOWN_TOP
+    assert parameters["fpir"].default == identify.SHOWN_FPIR
+
+
+# --- who is let in --------------------------------------------------------------------------------
+
+
+def test_refusals_say_why(gallery: Path, tmp_path: Path) -> None:
+    PILImage.new("RGB", (200, 200), "grey").save(tmp_path / "wall.png")
+    done = call(
+        *("enroll", "Somebody", "wall.png", DEMO / "group.jpg", DEMO / "obama2.jpg", "--json")
+    )
+    assert done.exit_code == 1
+    values = values_of(done)
+    assert [one["reason"] for one in values["refused"]] == [
+        "no face",
+        "several faces",
+        "someone else",
+    ]
+    assert values["refused"][2]["other"] == OBAMA
+    assert values["person"] is None
+    told = call("enroll", OBAMA, DEMO / "obama.jpg", DEMO / "obama2.jpg")
+    assert told.exit_code == 1
+    assert "enrolled already" in told.stderr
+    assert f"enrolled {OBAMA}: 1 photograph, 2 in all" in told.stdout
+    forced = call("enroll", "Somebody", DEMO / "obama2.jpg", "--force")
+    assert forced.exit_code == 0
+    assert names(gallery) == {OBAMA: 2, BIDEN: 1, COLLINS: 1, "Somebody": 1}
+
+
+def test_one_of_several_faces_can_be_chosen(gallery: Path, tmp_path: Path) -> None:
+    two = side_by_side(tmp_path / "two.png", "obama2.jpg", "biden.jpg")
+    assert call("enroll", "A", two).exit_code == 1
+    done = call("enroll", "A", two, "--choose", "largest", "--force", "--json")
+    assert done.exit_code == 0
+    assert len(values_of(done)["enrolled"]) == 1
+
+
+def test_a_wrong_path_makes_no_gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = call("enroll", "Ada", DEMO / "obama.jpg", "nothing.jpg")
+    assert done.exit_code == 2
+    assert "nothing.jpg" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_gallery_says_which_recognizer(gallery: Path) -> None:
+    wrong = call("identify", DEMO / "obama2.jpg", "--preset", "fast")
+    assert wrong.exit_code == 2
+    assert "sface" in wrong.stderr
+    assert "mobilefacenet" in wrong.stderr
+    assert call("enroll", "X", DEMO / "obama2.jpg", "--flip").exit_code == 2
+    assert names(gallery) == {OBAMA: 1, BIDEN: 1, COLLINS: 1}
+    assert call("identify", DEMO / "obama2.jpg", "--recognizer", "sface").exit_code == 0
+
+
+def test_migrate_to_another_recognizer_and_use_it(gallery: Path) -> None:
+    assert call("migrate").exit_code == 2
+    done = call("migrate", "--preset", "fast", "--json")
+    assert done.exit_code == 0
+    values = values_of(done)
+    assert (values["from_crops"], values["from_photographs"], values["failed"]) == (3, 0, [])
+    assert values["contract"]["weights"] == "mobilefacenet"
+    assert call("identify", DEMO / "obama2.jpg").exit_code == 0  # knows by itself
+    again = call("migrate", "--preset", "fast")
+    assert again.exit_code == 0
+    assert "already" in again.stderr
+
+
+# --- people ---------------------------------------------------------------------------------------
+
+
+def test_people_and_filters(gallery: Path) -> None:
+    done = call("people")
+    assert done.exit_code == 0
+    assert all(name in done.stdout for name in (OBAMA, BIDEN, COLLINS))
+    assert "3 people, 3 photographs" in done.stderr
+    values = values_of(call("people", "--where", 'building=["A", "C"]', "--json"))
+    assert [(one["name"], one["metadata"]) for one in values["people"]] == [
+        (BIDEN, {"building": "A", "floors": [1, 2]})
+    ]
+    page = values_of(call("people", "--after", OBAMA, "--limit", 1, "--json"))
+    assert [one["name"] for one in page["people"]] == [BIDEN]
+    assert call("people", "--where", "building=Z").exit_code == 1
+
+
+def test_show_with_a_sheet(gallery: Path, tmp_path: Path) -> None:
+    done = call("show", COLLINS, "--save", "sheet.png")
+    assert done.exit_code == 0
+    assert str(DEMO / "astronaut.jpg") in done.stdout
+    with PILImage.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size == (120, 120)
+    values = values_of(call("show", COLLINS, "--json"))
+    assert values["person"]["samples"][0]["has_crop"] is True
+    unknown = call("show", "nobody", "--json")
+    assert unknown.exit_code == 2
+    assert "`lineament people`" in values_of(unknown)["error"]
+
+
+def test_remove_asks_first(gallery: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = call("remove", BIDEN)
+    assert refused.exit_code == 2
+    assert "--yes" in refused.stderr
+    monkeypatch.setattr(changes, "somebody_there", lambda: True)
+    assert call("remove", BIDEN, text="n\n").exit_code == 1
+    assert BIDEN in names(gallery)
+    done = call("remove", BIDEN, text="y\n")
+    assert done.exit_code == 0
+    assert f"removed {BIDEN} with 1 photograph" in done.stdout
+    assert names(gallery) == {OBAMA: 1, COLLINS: 1}
+    left = b"".join(path.read_bytes() for path in gallery.rglob("*") if path.is_file())
+    assert BIDEN.encode() not in left
+    assert OBAMA.encode() in left
+
+
+def test_remove_a_sample(gallery: Path) -> None:
+    number = values_of(call("show", OBAMA, "--json"))["person"]["samples"][0]["id"]
+    done = call("remove", "--sample", number, "--yes", "--json")
+    assert done.exit_code == 0
+    assert values_of(done)["removed"]["samples"] == [number]
+    assert names(gallery)[OBAMA] == 0
+    assert call("remove", "--sample", number, "--yes").exit_code == 2
+
+
+def test_rename_merge_annotate(gallery: Path) -> None:
+    spelt = unicodedata.normalize("NFD", "José Ñandú")
+    assert call("rename", BIDEN, spelt).exit_code == 0
+    assert unicodedata.normalize("NFC", spelt) in names(gallery)
+    taken = call("rename", spelt, OBAMA)
+    assert taken.exit_code == 2
+    assert "merge" in taken.stderr
+    assert call("merge", OBAMA, spelt, COLLINS).exit_code == 0
+    assert names(gallery) == {OBAMA: 3}
+    done = call("annotate", OBAMA, "building=C", "badge=007", "floors=null", "--json")
+    assert values_of(done)["person"]["metadata"] == {"building": "C", "badge": "007"}
+    assert call("annotate", OBAMA, "--replace", "vip=true").exit_code == 0
+    assert values_of(call("people", "--where", "vip=true", "--json"))["people"][0]["metadata"] == {
+        "vip": True
+    }
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_export_and_import_into_a_new_gallery(gallery: Path, tmp_path: Path, suffix: str) -> None:
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow")
+    file = tmp_path / f"all.{suffix}"
+    assert call("export", file).exit_code == 0
+    assert call("export", file).exit_code == 2  # it is there
+    done = call("import", file, "--gallery", "second", "--json")
+    assert done.exit_code == 0
+    assert values_of(done)["imported"] == {"new_people": 3, "new_samples": 3, "known_samples": 0}
+    assert names(tmp_path / "second") == names(gallery)
+    again = values_of(call("import", file, "--gallery", "second", "--json"))
+    assert again["imported"]["known_samples"] == 3
+    file.write_bytes(b"something else\n")
+    broken = call("import", file, "--gallery", "third")
+    assert broken.exit_code == 2
+    assert "export" in broken.stderr
+    assert not (tmp_path / "third").exists()
+
+
+def test_reindex(gallery: Path) -> None:
+    shutil.rmtree(gallery / "index", ignore_errors=True)
+    done = call("reindex", "--check", "--json")
+    assert done.exit_code == 0
+    assert values_of(done)["indexed"] == 3
+    assert values_of(done)["problems"] == []
+
+
+# --- which gallery, and what makes no sense -------------------------------------------------------
+
+
+def test_the_environment_names_the_gallery(
+    gallery: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    nothing = call("people")
+    assert nothing.exit_code == 2
+    assert "--gallery" in nothing.stderr
+    monkeypatch.setenv("LINEAMENT_GALLERY", str(gallery))
+    assert call("people").exit_code == 0
+    assert call("people", "--gallery", "elsewhere").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("enroll", "", "OBAMA"), "at least one character"),
+        (("enroll", "a\nb", "OBAMA"), "control"),
+        (("enroll", "A", "OBAMA", "--set", "building"), "KEY=VALUE"),
+        (("enroll", "A", "OBAMA", "--set", "a=1", "--set", "a=2"), "once"),
+        (("enroll", "A", "OBAMA", "--choose", "any"), "--choose"),
+        (("identify", "OBAMA", "--fpir", "2"), "--fpir"),
+        (("identify", "OBAMA", "--fpir", "0.01", "--threshold", "0.5"), "got both"),
+        (("identify", "OBAMA", "--top", "0"), "--top"),
+        (("identify", "OBAMA", "--threshold", "3"), "--threshold"),
+        (("identify", "OBAMA", "--where", "building"), "--where"),
+        (("identify", "OBAMA", "--where", "a=1", "--where", "a=[1]"), "--where"),
+        (("identify", "OBAMA", "--where", "a={}"), "--where"),
+        (("identify", "OBAMA", "OBAMA2", "--save", "a.png"), "one photograph"),
+        (("identify", "OBAMA", "--save", "a.jpg"), ".png"),
+        (("show", "A", "--save", "a.jpg"), ".png"),
+        (("remove", "--yes"), "neither"),
+        (("remove", "A", "--sample", "1", "--yes"), "both"),
+        (("export", "a.csv"), ".jsonl"),
+        (("import", "nothing.jsonl"), "nothing.jsonl"),
+        (("merge", OBAMA, OBAMA), "other people"),
+        (("annotate", OBAMA), "KEY=VALUE"),
+        (("enroll-folder", "nothing"), "nothing"),
+        (("enroll-folder", ".", "--layout", "tree"), "--layout"),
+        (("enroll-folder", ".", "--report", "a.txt"), ".html"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_what_makes_no_sense_is_one_clear_line(
+    gallery: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    photos = {"OBAMA": str(DEMO / "obama.jpg"), "OBAMA2": str(DEMO / "obama2.jpg")}
+    before = names(gallery)
+    done = call(*(photos.get(one, one) for one in arguments))
+    assert done.exit_code == 2
+    assert words in done.stderr.splitlines()[-1]
+    assert "bug" not in done.stderr
+    assert names(gallery) == before

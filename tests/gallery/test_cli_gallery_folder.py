@@ -1,0 +1,204 @@
+"""`lineament enroll-folder`: layouts, refusals, and going on where it ended."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image as PILImage
+from typer.testing import CliRunner
+
+import lineament
+from lineament.cli import app
+from lineament.cli.gallery import enroll_folder
+from lineament.cli.gallery.folders import list_folder, name_of
+from lineament.errors import OptionError
+from lineament.gallery import Gallery
+
+DEMO = Path(lineament.__file__).parent / "data" / "demo"
+
+
+def run(*arguments: object) -> tuple[int, dict[str, Any], str]:
+    done = CliRunner().invoke(app, [*map(str, arguments), "--json"])
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+    found = json.loads(done.stdout) if done.stdout else {}
+    assert isinstance(found, dict)
+    return done.exit_code, found, done.stderr
+
+
+@pytest.fixture
+def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder a person, names in several scripts, and a photograph of each fault."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "people"
+    for name, photos in {
+        "Обама": ("obama.jpg", "obama2.jpg"),
+        unicodedata.normalize("NFD", "José"): ("biden.jpg",),
+        "콜린스": ("astronaut.jpg", "group.jpg"),
+    }.items():
+        (folder / name).mkdir(parents=True)
+        for photo in photos:
+            shutil.copy(DEMO / photo, folder / name)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [
+        ("Ada_Lovelace_0001", "Ada Lovelace"),
+        ("김구-2", "김구"),
+        ("Ada (3)", "Ada"),
+        ("Ada", "Ada"),
+        ("R2_D2_0001", "R2 D2"),
+        ("0001", ""),
+        ("Ada_Lovelace", "Ada Lovelace"),
+    ],
+)
+def test_names_in_names_of_files(stem: str, name: str) -> None:
+    assert name_of(stem) == name
+
+
+def test_both_layouts_are_known(tmp_path: Path) -> None:
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for name in ("Ada_B_0002.jpg", "Ada_B_0001.png", "17.jpg", "notes.txt", ".hidden_1.jpg"):
+        (flat / name).touch()
+    found = list_folder(flat)
+    assert found.layout == "flat"
+    assert [(name, path.name) for name, path in found.photographs] == [
+        ("Ada B", "Ada_B_0001.png"),
+        ("Ada B", "Ada_B_0002.jpg"),
+    ]
+    assert [words.split(":")[0] for words in found.passed_over] == ["17.jpg"]
+
+    (flat / "Eva" / "inner").mkdir(parents=True)
+    (flat / "Eva" / "inner" / "1.jpg").touch()
+    (flat / "Nobody").mkdir()
+    found = list_folder(flat)
+    assert found.layout == "folders"
+    assert [(name, path.name) for name, path in found.photographs] == [("Eva", "1.jpg")]
+    assert any(words.startswith("Nobody/") for words in found.passed_over)
+    assert list_folder(flat, "flat").names == ["Ada B"]
+    with pytest.raises(OptionError, match="no photograph"):
+        list_folder(flat / "Nobody")
+
+
+def test_a_folder_and_its_report(people: Path, tmp_path: Path) -> None:
+    (people / "Я").mkdir()
+    shutil.copy(people / "Обама" / "obama.jpg", people / "Я" / "same.jpg")
+    (people / "Обама" / "broken.jpg").write_bytes(b"none")
+    PILImage.new("RGB", (150, 150), "grey").save(people / "Обама" / "wall.png")
+    code, found, _ = run("enroll-folder", people, "--report", "refused.html", "--set", "site=1")
+    assert code == 1
+    assert (found["photographs"], found["enrolled"], found["new_people"]) == (8, 4, 3)
+    assert found["refused_by_reason"] == {
+        "someone else": 1,
+        "several faces": 1,
+        "unreadable": 1,
+        "no face": 1,
+    }
+    someone = next(one for one in found["refused"] if one["reason"] == "someone else")
+    assert (someone["person"], someone["other"]) == ("Я", "Обама")
+    with Gallery.open("gallery", read_only=True) as opened:
+        enrolled = {one.name: (one.n_samples, one.metadata) for one in opened.people()}
+    site = {"site": 1}
+    assert enrolled == {"Обама": (2, site), "José": (1, site), "콜린스": (1, site)}
+    page = (tmp_path / "refused.html").read_text("utf-8")
+    assert page.count("data:image/jpeg") == 4  # no face, several, and someone else with whom
+    for words in ("Someone else: 1", "broken.jpg", "wall.png", "Я"):
+        assert words in page
+    assert "<script" not in page
+
+
+def test_a_second_run_has_nothing_to_do(people: Path) -> None:
+    shutil.rmtree(people / "콜린스")
+    code, found, _ = run("enroll-folder", people)
+    assert (code, found["enrolled"], found["enrolled_already"]) == (0, 3, 0)
+    code, found, _ = run("enroll-folder", people)
+    assert (code, found["enrolled"], found["enrolled_already"]) == (0, 0, 3)
+    assert found["images_per_second"] is None
+    shutil.copy(DEMO / "astronaut.jpg", people / "Обама" / "another.jpg")  # wrong, but new
+    code, found, _ = run("enroll-folder", people)
+    assert (code, found["enrolled"], found["enrolled_already"]) == (0, 1, 3)
+
+
+KILLED = """
+import os, signal, sys
+from lineament.cli import app
+from lineament.cli.gallery import enroll_folder
+from lineament.gallery import Gallery
+
+enroll_folder.BATCH = 1
+enroll, done = Gallery.enroll_samples, []
+
+def enroll_samples(self, samples, **options):
+    result = enroll(self, samples, **options)
+    done.append(samples)
+    if len(done) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return result
+
+Gallery.enroll_samples = enroll_samples
+app(["enroll-folder", sys.argv[1]])
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
+def test_killed_in_the_middle_it_goes_on(people: Path) -> None:
+    (people / "콜린스" / "group.jpg").unlink()
+    command = [sys.executable, "-c", KILLED, str(people)]
+    done = subprocess.run(command, capture_output=True, timeout=120, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    with Gallery.open("gallery", read_only=True) as opened:
+        assert opened.n_samples == 2
+    code, found, _ = run("enroll-folder", people)
+    assert code == 0
+    assert (found["enrolled_already"], found["enrolled"], found["n_samples"]) == (2, 2, 4)
+    with Gallery.open("gallery", read_only=True) as opened:
+        assert opened.verify() == []
+        sources = [s.source for one in opened.people() for s in opened.person(one.name).samples]
+    assert sorted(sources) == sorted(str(path) for path in people.glob("*/*.jpg"))
+
+
+def test_ctrl_c_keeps_what_was_looked_at(people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    examine = Gallery.examine
+
+    def interrupted(self: Gallery, *arguments: Any, **options: Any) -> Iterator[Any]:
+        for number, one in enumerate(examine(self, *arguments, **options)):
+            if number == 2:
+                raise KeyboardInterrupt
+            yield one
+
+    monkeypatch.setattr(Gallery, "examine", interrupted)
+    code, found, words = run("enroll-folder", people)
+    assert code == 130
+    assert found == {}
+    assert "2 of 5 photographs are enrolled" in words
+    monkeypatch.setattr(Gallery, "examine", examine)
+    code, found, _ = run("enroll-folder", people)
+    assert (code, found["enrolled_already"], found["enrolled"]) == (1, 2, 2)
+
+
+def test_batches_are_what_is_durable(people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+    enroll = Gallery.enroll_samples
+
+    def counted(self: Gallery, samples: Any, **options: Any) -> Any:
+        sizes.append(len(samples))
+        return enroll(self, samples, **options)
+
+    monkeypatch.setattr(Gallery, "enroll_samples", counted)
+    monkeypatch.setattr(enroll_folder, "BATCH", 3)
+    code, found, _ = run("enroll-folder", people)
+    assert code == 1
+    assert found["enrolled"] == 4
+    assert sum(sizes) == 4
+    assert max(sizes) <= 3
