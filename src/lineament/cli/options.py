@@ -182,6 +182,15 @@ Metric = Annotated[
         autocompletion=_metrics,
     ),
 ]
+Fmr = Annotated[
+    float | None,
+    typer.Option(
+        "--fmr",
+        metavar="RATE",
+        help="False match rate that the threshold is for.",
+        show_default=SHOWN_DEFAULTS["fmr"],
+    ),
+]
 Calibration_ = Annotated[
     Path | None,
     typer.Option(

@@ -33,15 +33,7 @@ def command(
             help="Several recognizers and metrics at once: slower, surer.",
         ),
     ] = None,
-    fmr: Annotated[
-        float | None,
-        typer.Option(
-            "--fmr",
-            metavar="RATE",
-            help="False match rate that the threshold is for.",
-            show_default=options.SHOWN_DEFAULTS["fmr"],
-        ),
-    ] = None,
+    fmr: options.Fmr = None,
     threshold: Annotated[
         float | None,
         typer.Option("--threshold", help="The threshold itself, in the metric's unit."),

@@ -103,19 +103,7 @@ def load_network(
     runtime: Runtime | None = None,
     policy: LicencePolicy | None = None,
 ) -> NetworkEmbedder:
-    """Load a recognizer of one network.
-
-    Args:
-        weights: an entry whose task is "recognizer".
-        flip: average over the crop and its mirror image; twice the time.
-        alignment: how crops will be made; None takes what the entry asks for.
-        runtime: engine, device and threads.
-        policy: which licences may be used.
-
-    Raises:
-        OptionError: the entry is no recognizer.
-        WeightsError: the file is missing, damaged, refused, or takes another input than it says.
-    """
+    """Load a recognizer of one network; Args and Raises as ``load_embedder``."""
     if weights.task != "recognizer":
         raise OptionError(f"{weights.name}: expected a recognizer, got a {weights.task} network")
     size_wh = weights.input.size_wh

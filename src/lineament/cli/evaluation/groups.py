@@ -38,15 +38,7 @@ def command(
             show_default="each attribute",
         ),
     ] = None,
-    fmr: Annotated[
-        float | None,
-        typer.Option(
-            "--fmr",
-            metavar="RATE",
-            help="False match rate that the threshold is for.",
-            show_default=options.SHOWN_DEFAULTS["fmr"],
-        ),
-    ] = None,
+    fmr: options.Fmr = None,
     threshold: Annotated[
         float | None, typer.Option("--threshold", help="The threshold itself, a cosine.")
     ] = None,
