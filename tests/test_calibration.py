@@ -172,7 +172,7 @@ def test_the_rate_it_was_tuned_for_comes_first(tmp_path: Path) -> None:
     made.save(tmp_path / "c.json")
     assert Calibration.load(tmp_path / "c.json").wanted_fmr == 1e-2
     assert "wanted_fmr" not in calibration().to_dict()
-    with pytest.raises(DataError, match="one of the rates of the points, got 0.5"):
+    with pytest.raises(DataError, match=r"one of the rates of the points, got 0\.5"):
         calibration(wanted_fmr=0.5)
 
 

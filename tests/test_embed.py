@@ -325,9 +325,7 @@ class TestJoined:
 
     def test_members_must_add_up(self) -> None:
         entry = replace(weights.get("sface-mobilefacenet"), dimension=640)
-        with pytest.raises(
-            WeightsError, match="expected 640 coordinates, .* make 641"
-        ):
+        with pytest.raises(WeightsError, match=r"expected 640 coordinates, .* make 641"):
             load_embedder(entry, flip=True)
 
     def test_members_must_take_the_same_crops(self) -> None:

@@ -43,7 +43,7 @@ LEVEL = {name: level for level, row in enumerate(ORDER) for name in row}
 ENGINES = {"openvino", "onnxruntime"}
 THIRD_PARTY = {
     *("numpy", "cv2", "PIL", "typer", "rich", "pyarrow", "pillow_heif"),
-    *("matplotlib", "lightgbm", "turbovec", "pymilvus", "ray", "openTSNE", "umap"),
+    *("matplotlib", "lightgbm", "turbovec", "pymilvus", "ray", "openTSNE", "umap", "scipy"),
     *ENGINES,
 }
 

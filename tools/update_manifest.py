@@ -40,7 +40,7 @@ def updated(text: str, folder: Path) -> tuple[str, list[str]]:
     problems: list[str] = []
     for entry in manifest["weights"]:
         if entry.get("file") is None:
-            continue  # it joins others, see below, or its hash is that of a file elsewhere, which is not ours to compute
+            continue  # it joins others (see below), or its file lies elsewhere
         file = folder / entry["file"]
         if not file.is_file():
             problems.append(f"{entry['name']}: no file {file}")

@@ -14,6 +14,7 @@ with warnings.catch_warnings():
     pytest.importorskip("milvus_lite")
 
 from gallery_builders import embed, make_gallery, turned, vectors
+
 from lineament.gallery import Gallery
 
 pytestmark = pytest.mark.filterwarnings("ignore")
