@@ -28,7 +28,7 @@ from lineament.types import FloatArray
 from lineament.weights import LicencePolicy, Weights
 
 ENGINES = ("openvino", "onnxruntime")
-BUNDLED = [entry.name for entry in weights.entries()]
+BUNDLED = [entry.name for entry in weights.entries() if not entry.members]
 SPEC: dict[str, Any] = {"size_wh": [8, 8], "color_order": "rgb", "mean": 0.0, "scale": 1.0}
 
 

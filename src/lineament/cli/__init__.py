@@ -20,7 +20,18 @@ import typer
 from typer.core import TyperGroup
 
 from lineament import __version__
-from lineament.cli import align, detect, embed, evaluation, gallery, group, models, tune, verify
+from lineament.cli import (
+    align,
+    detect,
+    embed,
+    evaluation,
+    gallery,
+    group,
+    models,
+    plot,
+    tune,
+    verify,
+)
 from lineament.cli.output import print_error, print_json
 from lineament.errors import LineamentError, OptionError
 
@@ -191,6 +202,7 @@ gallery.add_to(app)
 app.command("group")(group.command)
 app.command("name-group")(group.name_command)
 app.add_typer(evaluation.app, name="eval")
+app.add_typer(plot.app, name="plot")
 
 
 def main() -> None:

@@ -1,0 +1,34 @@
+"""``lineament plot alignment PHOTO``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lineament.cli import options
+from lineament.cli.plot import drawing
+from lineament.cli.sources import one_source
+
+
+@options.with_recognizer()
+def command(
+    ctx: typer.Context,
+    photograph: Annotated[
+        str, typer.Argument(metavar="PHOTO", help="A file, a URL, or - (stdin).")
+    ],
+    title: drawing.Title = "",
+    out: drawing.Out = None,
+    json: options.Json = False,
+) -> None:
+    """How a face is aligned, stage by stage."""
+    target = drawing.check_out(out, "alignment", json, inputs=[photograph])
+    from lineament.plot.alignment import alignment
+
+    plot = alignment(
+        options.recognizer_from(ctx.params),
+        one_source(photograph),
+        model=drawing.landmarks_model(ctx.params),
+        title=title,
+    )
+    drawing.finish(plot, target, json)

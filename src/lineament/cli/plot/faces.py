@@ -1,0 +1,104 @@
+"""What the pictures of many faces share: their options, and the faces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lineament.cli.output import print_note, with_progress
+from lineament.errors import OptionError
+
+if TYPE_CHECKING:
+    from lineament.evaluate.embedding import RecognizerSource
+    from lineament.plot.people import Faces
+    from lineament.types import Threshold
+
+Photographs = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="DIR",
+        help="Folder with a folder of photographs a person; or a folder of photographs, or some.",
+    ),
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn by chance.")]
+Threshold_ = Annotated[
+    float | None, typer.Option("--threshold", help="The threshold itself, a cosine similarity.")
+]
+
+LADDER = (1e-2, 1e-3, 1e-4, 1e-5)
+"""False match rates of which it is told which a pair still passes."""
+
+
+def threshold_of(values: Mapping[str, Any], source: RecognizerSource) -> Threshold | None:
+    """The threshold that the options ask for; None when the recognizer has none and none is asked.
+
+    Raises:
+        OptionError: --fmr and --threshold together, or a rate for which there is no threshold.
+    """
+    fmr, value = values.get("fmr"), values.get("threshold")
+    if fmr is not None and value is not None:
+        raise OptionError("expected --fmr or --threshold, got both")
+    if fmr is not None and not 0 < fmr < 1:
+        raise OptionError(f"--fmr: expected a rate between 0 and 1, got {fmr:g}")
+    try:
+        return source.recognizer.threshold(fmr=fmr, value=value)
+    except OptionError as error:
+        if fmr is not None or value is not None:
+            raise
+        print_note(f"note: no threshold is drawn: {error}")
+        return None
+
+
+def ladder_of(source: RecognizerSource) -> list[Threshold]:
+    """The thresholds for the rates of ``LADDER``, as far as there are any."""
+    found: list[Threshold] = []
+    for fmr in LADDER:
+        try:
+            found.append(source.recognizer.threshold(fmr=fmr))
+        except OptionError:
+            continue
+    return found
+
+
+def load(
+    photographs: list[Path],
+    source: RecognizerSource,
+    *,
+    crops_up_to: int,
+    most: int | None = None,
+    seed: int = 0,
+) -> Faces:
+    """Read the faces; what is left out is said on stderr.
+
+    Args:
+        photographs: the argument.
+        source: embeds.
+        crops_up_to: with more photographs the embeddings come from the cache, without crops.
+        most: more are sampled.
+        seed: of the sample.
+    """
+    from lineament.plot.people import load_people, photographs_in
+
+    number = len(photographs_in(photographs))
+    shown = number if most is None else min(number, most)
+    faces = load_people(
+        photographs,
+        source,
+        keep_crops=shown <= crops_up_to,
+        most=most,
+        seed=seed,
+        progress=with_progress,
+    )
+    for path, why in faces.left_out:
+        print_note(f"left out: {path}: {why}" if str(path) not in why else f"left out: {why}")
+    return faces
+
+
+def inputs_of(photographs: Iterable[Path]) -> list[Path]:
+    """All photographs that the argument stands for."""
+    from lineament.plot.people import photographs_in
+
+    return photographs_in(list(photographs))

@@ -1,0 +1,70 @@
+"""``lineament plot pose PHOTOS``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lineament.cli import options
+from lineament.cli.output import print_note, with_progress
+from lineament.cli.plot import drawing
+from lineament.cli.sources import many_sources
+
+
+@options.with_recognizer()
+def command(
+    ctx: typer.Context,
+    photographs: Annotated[
+        list[str],
+        typer.Argument(metavar="PHOTOS...", help="A person's photographs: a folder, or files."),
+    ],
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            "--reference",
+            metavar="PHOTO",
+            help="What they are held against.",
+            show_default="the least turned of them",
+        ),
+    ] = None,
+    most: Annotated[
+        int, typer.Option("--most", min=2, metavar="N", help="Faces to show; others are sampled.")
+    ] = 24,
+    title: drawing.Title = "",
+    fmr: options.Fmr = None,
+    threshold: drawing.Threshold_ = None,
+    calibration: options.Calibration_ = None,
+    out: drawing.Out = None,
+    json: options.Json = False,
+) -> None:
+    """A person's photographs by the turn of the head: where recognition starts to fail."""
+    sources = many_sources(photographs)
+    target = drawing.check_out(out, "pose", json, inputs=[*sources, reference])
+    from lineament.plot.pose import pose
+
+    recognizer = options.recognizer_from(ctx.params)
+    photos = list(
+        with_progress(recognizer.stream_chosen(sources), len(sources), "looking at faces")
+    )
+    for photo in photos:
+        if photo.error is not None:
+            print_note(f"note: {photo.error}")
+    against = None
+    if reference is not None:
+        (against,) = recognizer.stream_chosen([reference])
+    folder = Path(photographs[0])
+    if not title and len(photographs) == 1 and folder.is_dir():
+        title = folder.absolute().name.replace("_", " ")
+    plot = pose(
+        photos,
+        drawing.threshold_of(ctx.params, recognizer),
+        recognizer.judge,
+        reference=against,
+        title=title,
+        most=most,
+    )
+    if not json:
+        print(plot.numbers["summary"])
+    drawing.finish(plot, target, json)
