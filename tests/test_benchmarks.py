@@ -55,7 +55,18 @@ def test_engines_agree() -> None:
     assert 0 <= row["max_abs_difference"] < 1e-3 * max(1, row["max_abs_output"])
 
 
-@pytest.mark.parametrize("script", ["detect.py", "lfw.py", "ablation.py", "presets.py"])
+@pytest.mark.parametrize(
+    "script",
+    [
+        "detect.py",
+        "lfw.py",
+        "ablation.py",
+        "presets.py",
+        "variants.py",
+        "grouping_algorithms.py",
+        "bulk.py",
+    ],
+)
 def test_a_missing_folder_is_one_clear_line(script: str, tmp_path: Path) -> None:
     done = run(script, str(tmp_path / "nothing"), "--json")
     assert done.returncode == 1
