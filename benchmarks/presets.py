@@ -64,7 +64,9 @@ def embed(recognizer: Recognizer, lfw: LFW, rows: npt.NDArray[np.int64], quiet: 
     console = Console(stderr=True)
 
     def bar(photos: Iterable[Any], total: int, what: str) -> Iterable[Any]:
-        return track(photos, f"{recognizer.weights.name} {what}", total, console=console, disable=quiet)
+        return track(
+            photos, f"{recognizer.weights.name} {what}", total, console=console, disable=quiet
+        )
 
     source = RecognizerSource(recognizer, progress=bar)
     made = source.photos([lfw.path(int(i)) for i in rows])
