@@ -18,6 +18,7 @@ most of memory that the system cannot take back (mapped pages of a file it can; 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import shutil
 import sys
@@ -284,6 +285,12 @@ def main() -> None:
     engines = options.engines.split(",")
     if unknown := set(engines) - set(ENGINES):
         parser.error(f"engines: expected some of {', '.join(ENGINES)}, got {', '.join(unknown)}")
+    for name, module in (("turbo", "turbovec"), ("faiss", "faiss")):
+        if name in engines and importlib.util.find_spec(module) is None:
+            print(f"{module} is not installed (requirements/test.txt): left out", file=sys.stderr)
+            engines.remove(name)
+    if not engines:
+        parser.error("engines: expected one that is installed")
     if options.n < 100 or options.queries < 2:
         parser.error("expected --n of 100 or more and --queries of 2 or more")
     if not sys.platform.startswith("linux"):
