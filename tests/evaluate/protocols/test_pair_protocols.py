@@ -724,7 +724,7 @@ def test_ytf(tmp_path: Path, aligned: bool) -> None:
             sides = []
             for name in (a, b):
                 vectors = np.stack([source.vector(p) for p in frames[name]]).astype(np.float64)
-                weights = [float(norm[p]) if kind == "weighted" else 1.0 for p in frames[name]]
+                weights = [float(norm[p]) ** 4 if kind == "weighted" else 1.0 for p in frames[name]]
                 mean = sum(w * v for w, v in zip(weights, vectors, strict=True))
                 sides.append((vectors, mean / np.linalg.norm(mean)))
             if kind == "best_pair":

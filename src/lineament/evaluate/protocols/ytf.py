@@ -36,6 +36,7 @@ from lineament.evaluate.protocols.verification import (
 )
 from lineament.evaluate.result import PairShown, Published, Result
 from lineament.evaluate.templates import pair_best, pair_cosine, pool_mean
+from lineament.quality import POOLING_POWER
 from lineament.types import FloatArray
 
 PAIRS: Final = 5000
@@ -95,8 +96,11 @@ class Videos:
 
 
 def by_norm(embedded: Embedded) -> FloatArray:
-    """The embedding's length before scaling: poor frames tend to have short ones."""
-    return embedded.norms
+    """A power of the embedding's length before scaling: poor frames tend to have short ones.
+
+    See ``lineament.quality.pooling_weights``, which says why that power.
+    """
+    return embedded.norms**POOLING_POWER
 
 
 def read_ytf(folder: str | os.PathLike[str], *, frames: int = FRAMES) -> Videos:
