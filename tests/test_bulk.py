@@ -37,8 +37,11 @@ from lineament.errors import (
     OptionError,
     UnknownWeightsError,
 )
+from lineament.gallery import Gallery
 from lineament.pipeline import Recognizer
 from lineament.runtime import Runtime
+
+PHOTOS = Path(lineament.__file__).parent / "data" / "demo"
 
 SOURCE = Path(lineament.__file__).parent
 NAMES = [f"{folder}/{i:02}.jpg" for folder in ("ada", "bo") for i in range(12)]
@@ -490,3 +493,23 @@ class TestRay:
         assert not (tmp_path / "out").exists()
         with pytest.raises(OptionError):
             check_ray(address)
+
+    def test_a_gallery_is_filled_by_it(self, tmp_path: Path, cluster: str) -> None:
+        names = {"obama": "Obama", "obama2": "Obama", "biden": "Biden"}
+        for photo, name in names.items():
+            (tmp_path / "people" / name).mkdir(parents=True, exist_ok=True)
+            shutil.copy(PHOTOS / f"{photo}.jpg", tmp_path / "people" / name)
+        command = ["enroll-folder", str(tmp_path / "people"), "--gallery", str(tmp_path / "g")]
+        result = CliRunner().invoke(app, [*command, "--ray", cluster, "--json"])
+        assert result.exit_code == 0, result.stderr
+        assert json.loads(result.stdout)["enrolled"] == 3
+        with Gallery.open(tmp_path / "g", read_only=True) as gallery:
+            far = {
+                Path(str(sample.source)).stem: gallery.embedding(sample.id).vector
+                for name in ("Obama", "Biden")
+                for sample in gallery.person(name).samples
+            }
+        here = Recognizer()
+        assert far.keys() == names.keys()
+        for photo, vector in far.items():
+            assert np.allclose(vector, here.embed(PHOTOS / f"{photo}.jpg").vector, atol=1e-5)

@@ -12,8 +12,8 @@ import logging
 import os
 import pickle
 import socket
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -31,7 +31,7 @@ from lineament.bulk.spec import (
 )
 from lineament.bulk.tables import Result
 from lineament.errors import LineamentError, MissingExtraError, OptionError
-from lineament.pipeline import Recognizer
+from lineament.pipeline import Chosen, Recognizer
 
 CONNECT_S = 5.0
 """How long a cluster may take to accept a connection. Ray itself waits for over a minute, and ends
@@ -42,6 +42,25 @@ BLOCK = 4 * TASK
 
 PIECES = 4
 """For each actor at the least, so that a small folder keeps all of them busy to the end."""
+
+
+def stream_chosen_on_ray(
+    paths: Iterable[Any], recognizer: Recognizer, address: str, *, workers: int | None = None
+) -> Iterator[Chosen]:
+    """``Recognizer.stream_chosen`` on a Ray cluster: results in the order of the paths.
+
+    Args and Raises as ``stream_on_ray``; the paths are listed before it starts.
+    """
+    listed = [os.fspath(path) for path in paths]
+    waiting: dict[int, Result] = {}
+    following = 0
+    for place, result, _ in stream_on_ray(
+        listed, recognizer, address, one_face=True, workers=workers
+    ):
+        waiting[place] = result
+        while following in waiting:
+            yield cast("Chosen", waiting.pop(following))
+            following += 1
 
 
 def stream_on_ray(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -33,6 +33,9 @@ scaled. Two photographs of a person taken one after the other seldom reach it.""
 
 Examined = NewSample | Refusal
 
+Stream = Callable[[Iterable[ImageSource]], Iterator[Chosen]]
+"""``Recognizer.stream_chosen``, or what does the same elsewhere: results in the sources' order."""
+
 
 # --- photographs ----------------------------------------------------------------------------------
 
@@ -44,6 +47,8 @@ def examine(
     choose: bool,
     on_low_quality: OnLowQuality,
     metadata: Mapping[str, Any],
+    stream: Stream | None = None,
+    by_path: bool = False,
 ) -> Iterator[Examined]:
     """As ``Gallery.examine``."""
     if on_low_quality not in get_args(OnLowQuality):
@@ -55,13 +60,13 @@ def examine(
         for photo in photos:
             source, digest = read(photo, recognizer)
             known.append((source_name(photo), digest))
-            yield source
+            yield photo if by_path else source
 
     sources: Iterable[ImageSource] = hashed()
     if isinstance(photos, (list, tuple)) and len(photos) <= 2:
         sources = list(sources)  # the recognizer needs no threads for so few
     # Of the faces of a photograph at most one is enrolled: only that one is embedded.
-    for chosen in recognizer.stream_chosen(sources):
+    for chosen in (recognizer.stream_chosen if stream is None else stream)(sources):
         name, digest = known.popleft()
         yield _judged(recognizer, chosen, name, digest, choose, on_low_quality, metadata)
 

@@ -114,11 +114,19 @@ class Gallery(OpenGallery):
         choose: bool = False,
         on_low_quality: OnLowQuality = "refuse",
         metadata: Mapping[str, Any] | None = None,
+        stream: enrolment.Stream | None = None,
+        by_path: bool = False,
     ) -> Iterator[NewSample | Refusal]:
         """The first half of ``enroll``, photograph by photograph as they come, in their order.
 
         Checks each photograph by itself: readable, one face, good enough. Changes nothing, so that
         many people's photographs can go through it in one stream; ``enroll_samples`` is the rest.
+
+        Args:
+            photos, choose, on_low_quality, metadata: as for ``enroll``.
+            stream: what embeds instead of this gallery's recognizer in this process, such as
+                ``lineament.bulk.stream_chosen_in_processes``; the recognizer must be an equal one.
+            by_path: hand it the photographs as they are given instead of their bytes.
         """
         return enrolment.examine(
             self.recognizer,
@@ -126,6 +134,8 @@ class Gallery(OpenGallery):
             choose=choose,
             on_low_quality=on_low_quality,
             metadata={} if metadata is None else metadata,
+            stream=stream,
+            by_path=by_path,
         )
 
     def enroll_samples(

@@ -7,6 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +30,7 @@ from lineament.errors import OptionError
 
 if TYPE_CHECKING:
     from lineament.gallery import Gallery, NewSample, Refusal
+    from lineament.gallery.enrolment import Stream
 
 BATCH, BATCH_S = 256, 5.0
 """A transaction has so many photographs, or what came in so many seconds: that much is done again
@@ -81,6 +83,18 @@ def command(
     force: Force = False,
     keep_crops: opening.KeepCrops = None,
     calibration: options.Calibration_ = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            metavar="N",
+            help="N processes of one thread each instead of threads; with --ray N actors.",
+        ),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option("--ray", metavar="ADDRESS", help="Embed on a Ray cluster: auto, HOST:PORT."),
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option(
@@ -111,6 +125,8 @@ def command(
             choose=choose is not None,
             accept_low_quality=accept_low_quality,
             force=force,
+            workers=workers,
+            ray=ray,
         )
         about = about_gallery(opened)
         unchecked = not force and opened.calibration is None and opened.settings.threshold is None
@@ -158,6 +174,8 @@ def enroll_listing(
     choose: bool = False,
     accept_low_quality: bool = False,
     force: bool = False,
+    workers: int | None = None,
+    ray: str | None = None,
 ) -> Outcome:
     """Enrol what a folder holds, batch by batch; each batch is on the disk when it is done.
 
@@ -188,6 +206,8 @@ def enroll_listing(
         (path for _, path in wanted),
         choose=choose,
         on_low_quality=low_quality(accept_low_quality),
+        stream=_stream(gallery, workers, ray),
+        by_path=ray is not None,
     )
     try:
         for one in with_progress(examined, len(wanted), "enrolling"):
@@ -209,6 +229,24 @@ def enroll_listing(
     commit()
     outcome.seconds = time.perf_counter() - started
     return outcome
+
+
+def _stream(gallery: Gallery, workers: int | None, ray: str | None) -> Stream | None:
+    """Where photographs are embedded: None is this process, with its threads."""
+    if workers is not None and workers < 1:
+        raise OptionError(f"--workers: expected 1 or more, got {workers}")
+    if ray is not None:
+        from lineament.bulk.cluster import check_ray, stream_chosen_on_ray
+
+        check_ray(ray)
+        return partial(
+            stream_chosen_on_ray, recognizer=gallery.recognizer, address=ray, workers=workers
+        )
+    if workers is not None:
+        from lineament.bulk import stream_chosen_in_processes
+
+        return partial(stream_chosen_in_processes, recognizer=gallery.recognizer, workers=workers)
+    return None
 
 
 def _not_enrolled(
