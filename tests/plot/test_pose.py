@@ -117,3 +117,18 @@ def test_too_little_is_refused() -> None:
 def test_degrees_have_a_real_sign() -> None:
     assert [degrees(v) for v in (4.4, -12.0, -0.2)] == ["+4°", "−12°", "0°"]
     assert yaw_and_pitch(PHOTOS[-1]) is None
+
+
+def test_by_what_is_seen_of_the_face() -> None:
+    """The longest embedding first, whatever the turn."""
+    threshold = own_threshold(0.55, "cosine")
+    numbers = pose(PHOTOS, threshold, Judge(), by="norm").numbers
+    rows = [(row["photograph"], row["norm"]) for row in numbers["photographs"]]
+    assert rows == [("far right.jpg", 10), ("left.jpg", 10), ("covered front.jpg", 4)]
+    assert numbers["by"] == "norm"
+    assert numbers["summary"] == (
+        "2 of 3 photographs fall short of the threshold 0.550, embeddings of length 10.0 down to "
+        "4.0; the longest of them 10.0."
+    )
+    with pytest.raises(OptionError, match='by: expected "yaw" or "norm"'):
+        pose(PHOTOS, threshold, Judge(), by="age")  # type: ignore[arg-type]

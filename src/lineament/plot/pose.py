@@ -1,8 +1,12 @@
-"""A person's photographs by how far the head is turned: where recognition starts to fail.
+"""A person's photographs by the turn of the head or what is seen of the face: where it fails.
 
-Each is held against one reference, by default of those turned least the
-one with the longest embedding. Above stand faces, sampled over
-the whole range, and below all photographs: similarity against yaw, with the threshold.
+Nothing in a photograph says how much of a face is covered. What tells of it is the length of its
+embedding before scaling: the recognizer sees less of a face behind glasses, hands or hair, and in
+the dark (``docs/quality.md``: of all measures it predicts misses best).
+
+Each is held against one reference, by default of those turned least the one with the longest
+embedding. Above stand faces, sampled over the whole range, and below all photographs: similarity
+against yaw or that length, with the threshold.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -33,6 +37,9 @@ from lineament.plot.sheet import (
 from lineament.quality import head_pose
 from lineament.types import Decision, Threshold
 
+By = Literal["yaw", "norm"]
+"""What the photographs are ordered by."""
+
 MOST_FACES = 24
 """Faces shown; more are sampled, evenly over their order."""
 
@@ -51,14 +58,23 @@ class Turned:
 
     Attributes:
         index: its place among those given.
-        yaw_deg, pitch_deg: as in ``Quality``.
+        yaw_deg, pitch_deg, norm: as in ``Quality``.
         decision: reference against this photograph.
     """
 
     index: int
     yaw_deg: float
     pitch_deg: float
+    norm: float
     decision: Decision
+
+    def value(self, by: By) -> float:
+        """What it is ordered by."""
+        return self.yaw_deg if by == "yaw" else self.norm
+
+    def in_words(self, by: By) -> str:
+        """The same, under its face."""
+        return f"yaw {degrees(self.yaw_deg)}" if by == "yaw" else f"norm {self.norm:.1f}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -66,6 +82,7 @@ class Turned:
             "photograph": self.decision.source_b,
             "yaw_deg": round(self.yaw_deg, 2),
             "pitch_deg": round(self.pitch_deg, 2),
+            "norm": round(self.norm, 4),
             "similarity": round(self.decision.similarity, 6),
             "probability": self.decision.probability,
             "same": self.decision.same,
@@ -78,17 +95,19 @@ def pose(
     threshold: Threshold,
     judge: Judge,
     *,
+    by: By = "yaw",
     reference: Chosen | None = None,
     title: str = "",
     most: int = MOST_FACES,
 ) -> Plot:
-    """Draw a person's photographs ordered by yaw, each compared with a reference.
+    """Draw a person's photographs in order, each compared with a reference.
 
     Args:
         photos: of one person, from ``Recognizer.stream_chosen``. Those without a face, or whose
             face has no landmarks, are counted and named in the numbers.
         threshold: from ``Recognizer.threshold``, of the metric "cosine".
         judge: ``Recognizer.judge``.
+        by: "yaw", or "norm": from the most to the least that the recognizer sees of the face.
         reference: what the others are held against; None: of those turned least, the one
             with the longest embedding.
         title: of the picture, usually the person's name.
@@ -101,6 +120,8 @@ def pose(
     """
     if threshold.metric != "cosine":
         raise OptionError(f"threshold: expected one for cosine, got one for {threshold.metric}")
+    if by not in get_args(By):
+        raise OptionError(f'by: expected "yaw" or "norm", got {by!r}')
     if most < 2:
         raise OptionError(f"most: expected 2 faces or more, got {most}")
     poses = {i: yaw_and_pitch(photo) for i, photo in enumerate(photos) if photo.error is None}
@@ -137,17 +158,19 @@ def pose(
     for i in others:
         decision = decide_chosen(reference, photos[i], threshold, judge)
         assert not isinstance(decision, LineamentError)
-        turned.append(Turned(i, *seen[i], decision))
-    turned.sort(key=lambda each: (each.yaw_deg, each.index))
+        turned.append(Turned(i, *seen[i], decision.norm_b, decision))
+    sign = 1 if by == "yaw" else -1  # the longest embedding first
+    turned.sort(key=lambda each: (sign * each.value(by), each.index))
     shown = _sampled(turned, most)
-    words = _in_words(turned, threshold)
-    figure = _draw(photos, reference, pose_of_reference, turned, shown, threshold, title, words)
+    words = _in_words(turned, threshold) if by == "yaw" else _by_norm(turned, threshold)
+    figure = _draw(photos, reference, pose_of_reference, turned, shown, threshold, title, words, by)
     numbers = {
         "reference": {
             "photograph": reference.analysis.source,
             "yaw_deg": round(pose_of_reference[0], 2),
             "pitch_deg": round(pose_of_reference[1], 2),
         },
+        "by": by,
         "threshold": threshold.value,
         "fmr": threshold.fmr,
         "photographs": [each.to_dict() for each in turned],
@@ -222,6 +245,21 @@ def _in_words(turned: list[Turned], threshold: Threshold) -> str:
     )
 
 
+def _by_norm(turned: list[Turned], threshold: Threshold) -> str:
+    missed = [each for each in turned if not each.decision.same]
+    n, most, least = len(turned), turned[0].norm, turned[-1].norm
+    spread = f"embeddings of length {most:.1f} down to {least:.1f}"
+    if not missed:
+        return (
+            f"{n:,} of {n:,} photographs reach the threshold {threshold.value:.3f}, {spread}: "
+            "none fails here."
+        )
+    return (
+        f"{len(missed):,} of {n:,} photographs {'falls' if len(missed) == 1 else 'fall'} short of "
+        f"the threshold {threshold.value:.3f}, {spread}; the longest of them {missed[0].norm:.1f}."
+    )
+
+
 def _draw(
     photos: Sequence[Chosen],
     reference: Chosen,
@@ -231,11 +269,13 @@ def _draw(
     threshold: Threshold,
     title: str,
     words: str,
+    by: By,
 ) -> Any:
     sampled = (
         f" {len(shown)} of {len(turned):,} faces are shown." if len(shown) < len(turned) else ""
     )
-    head = "Similarity against the turn of the head"
+    what = "the turn of the head" if by == "yaw" else "how much is seen of the face"
+    head = f"Similarity against {what}"
     sheet = Sheet(f"{title}: {head[0].lower()}{head[1:]}" if title else head, WIDTH_IN,
                   subtitle=words + sampled)  # fmt: skip
     name = os.path.basename(reference.analysis.source)  # noqa: PTH119 - may be an address
@@ -259,7 +299,7 @@ def _draw(
             sheet.picture(photos[each.index].crop, left, sheet.down, FACE_IN,
                           frame=BLUE if good else VERMILLION, dashed=not good)  # fmt: skip
             probability = each.decision.probability
-            lines = [f"yaw {degrees(each.yaw_deg)}", f"sim. {each.decision.similarity:.3f}"]
+            lines = [each.in_words(by), f"sim. {each.decision.similarity:.3f}"]
             if probability is not None:
                 lines.append(f"prob. {_short(probability)}")
             if not good:
@@ -277,21 +317,31 @@ def _draw(
         some = [each for each in turned if each.decision.same == good]
         if some:
             axes.plot(
-                [each.yaw_deg for each in some], [each.decision.similarity for each in some],
+                [each.value(by) for each in some], [each.decision.similarity for each in some],
                 linestyle="none", marker=marker, color=colour, markersize=5.5 if len(turned) < 80
                 else 3.5, alpha=0.8, markeredgewidth=0, label=label,
             )  # fmt: skip
     axes.axhline(threshold.value, color=INK, linewidth=1.4, linestyle=(0, (5, 2)),
                  label=f"threshold {threshold.value:.3f}")  # fmt: skip
-    axes.axvline(pose_of_reference[0], color=GREY, linewidth=1, linestyle=":",
-                 label="the reference's yaw")  # fmt: skip
-    yaws = [each.yaw_deg for each in turned] + [pose_of_reference[0]]
-    reach = max(15.0, 1.08 * max(map(abs, yaws)))
-    axes.set_xlim(-reach, reach)
+    assert reference.embedding is not None
+    own = pose_of_reference[0] if by == "yaw" else reference.embedding.norm
+    axes.axvline(own, color=GREY, linewidth=1, linestyle=":",
+                 label="the reference's yaw" if by == "yaw" else "the reference")  # fmt: skip
+    values = [each.value(by) for each in turned] + [own]
+    if by == "yaw":
+        reach = max(15.0, 1.08 * max(map(abs, values)))
+        axes.set_xlim(-reach, reach)
+    else:
+        beyond = max(0.5, 0.05 * (max(values) - min(values)))
+        axes.set_xlim(max(values) + beyond, min(values) - beyond)
     similarities = [each.decision.similarity for each in turned]
     low = min(0.0, *similarities, threshold.value)
     axes.set_ylim(low - (0.04 if low < 0 else 0), 1.02)
-    axes.set_xlabel("yaw in degrees; positive: turned to the viewer's right")
+    axes.set_xlabel(
+        "yaw in degrees; positive: turned to the viewer's right"
+        if by == "yaw"
+        else "length of the embedding; short: covered, turned, dark, blurred"
+    )
     axes.set_ylabel("similarity (cosine)")
     sheet.down += 2.4 + 0.55
     axes.legend(loc="upper left", bbox_to_anchor=(0, -0.2), ncols=4, fontsize=SMALL_PT,

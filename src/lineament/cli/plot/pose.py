@@ -11,6 +11,7 @@ from lineament.cli import options
 from lineament.cli.output import print_note, with_progress
 from lineament.cli.plot import drawing
 from lineament.cli.sources import many_sources
+from lineament.errors import OptionError
 
 
 @options.with_recognizer()
@@ -20,6 +21,14 @@ def command(
         list[str],
         typer.Argument(metavar="PHOTOS...", help="A person's photographs: a folder, or files."),
     ],
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by",
+            metavar="yaw|norm",
+            help="Order: the turn of the head, or how much is seen of the face (covered or not).",
+        ),
+    ] = "yaw",
     reference: Annotated[
         str | None,
         typer.Option(
@@ -39,7 +48,9 @@ def command(
     out: drawing.Out = None,
     json: options.Json = False,
 ) -> None:
-    """A person's photographs by the turn of the head: where recognition starts to fail."""
+    """A person's photographs by the turn of the head, or by how much is seen of the face."""
+    if by not in ("yaw", "norm"):
+        raise OptionError(f"--by: expected yaw or norm, got {by!r}")
     sources = many_sources(photographs)
     target = drawing.check_out(out, "pose", json, inputs=[*sources, reference])
     from lineament.plot.pose import pose
@@ -61,6 +72,7 @@ def command(
         photos,
         drawing.threshold_of(ctx.params, recognizer),
         recognizer.judge,
+        by="yaw" if by == "yaw" else "norm",
         reference=against,
         title=title,
         most=most,
