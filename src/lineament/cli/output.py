@@ -118,6 +118,16 @@ def refuse_inputs(path: Path, inputs: Iterable[object], option: str) -> None:
             raise OptionError(f"{option}: {path} is one of the photographs; name another file")
 
 
+def check_page(path: Path | None) -> None:
+    """Refuse a --report that could not be written, before the long work starts."""
+    if path is None:
+        return
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise OptionError(f"--report: expected a file whose name ends in .html, got {path}")
+    if not path.parent.is_dir():
+        raise OptionError(f"--report: there is no folder {path.parent}; make it first")
+
+
 def make_folder(path: Path, option: str) -> None:
     """Make a folder unless it exists.
 

@@ -12,13 +12,13 @@ import typer
 
 from lineament.cli import options
 from lineament.cli.output import (
+    check_page,
     print_error,
     print_json,
     print_note,
     print_table,
     with_progress,
 )
-from lineament.errors import OptionError
 
 if TYPE_CHECKING:
     from lineament.evaluate.embedding import Embedded, RecognizerSource
@@ -62,13 +62,10 @@ def report_unreadable(embedded: Embedded) -> None:
 
 
 def check_report(path: Path | None) -> None:
-    """Refuse a report that could not be written, before the long work starts."""
+    """Refuse a report that could not be written or drawn, before the long work starts."""
+    check_page(path)
     if path is None:
         return
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise OptionError(f"--report: expected a file whose name ends in .html, got {path}")
-    if not path.parent.is_dir():
-        raise OptionError(f"--report: there is no folder {path.parent}; make it first")
     from lineament.evaluate.report import check_extra
 
     check_extra()

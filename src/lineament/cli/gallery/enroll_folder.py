@@ -25,7 +25,7 @@ from lineament.cli.gallery.enroll import (
 )
 from lineament.cli.gallery.folders import Listing, list_folder
 from lineament.cli.gallery.people import about_gallery
-from lineament.cli.output import print_json, print_note, print_pairs, with_progress
+from lineament.cli.output import check_page, print_json, print_note, print_pairs, with_progress
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def command(
     """
     said = values.metadata_from(metadata)
     check_choose(choose)
-    _check_report(report)
+    check_page(report)
     listing = list_folder(folder, layout)
     with opening.opened_or_made(ctx.params) as opened:
         before = opened.n_people
@@ -270,15 +270,6 @@ def _sha256(path: Path) -> str | None:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:  # told by whoever reads it
         return None
-
-
-def _check_report(path: Path | None) -> None:
-    if path is None:
-        return
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise OptionError(f"--report: expected a file whose name ends in .html, got {path}")
-    if not path.parent.is_dir():
-        raise OptionError(f"--report: there is no folder {path.parent}; make it first")
 
 
 def _print(outcome: Outcome, listing: Listing, new_people: int, folder: Path) -> None:

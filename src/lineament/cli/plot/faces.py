@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lineament.cli.output import print_note, with_progress
+from lineament.cli.plot import drawing
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
@@ -38,15 +39,10 @@ def threshold_of(values: Mapping[str, Any], source: RecognizerSource) -> Thresho
     Raises:
         OptionError: --fmr and --threshold together, or a rate for which there is no threshold.
     """
-    fmr, value = values.get("fmr"), values.get("threshold")
-    if fmr is not None and value is not None:
-        raise OptionError("expected --fmr or --threshold, got both")
-    if fmr is not None and not 0 < fmr < 1:
-        raise OptionError(f"--fmr: expected a rate between 0 and 1, got {fmr:g}")
     try:
-        return source.recognizer.threshold(fmr=fmr, value=value)
+        return drawing.threshold_of(values, source.recognizer)
     except OptionError as error:
-        if fmr is not None or value is not None:
+        if values.get("fmr") is not None or values.get("threshold") is not None:
             raise
         print_note(f"note: no threshold is drawn: {error}")
         return None
