@@ -244,6 +244,7 @@ class Recognizer:
     def judge(self) -> Judge:
         """Stage 5's second half: how sure a decision is. Raises as ``calibration``."""
         if self._judge is None:
+            self.load()  # both at once; asking for the embedder alone would load them in turn
             contract = self.embedder.contract
             chosen = self._given_calibration
             if chosen is None:
