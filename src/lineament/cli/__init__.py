@@ -4,8 +4,9 @@ Exit codes are grep's: 0 for yes (the same person, a face was found), 1 for no, 
 after Ctrl-C. Results go to stdout, messages and progress bars to stderr. With ``--json`` stdout is
 exactly one JSON object, also when something fails: ``{"error": "..."}``.
 
-Each command has its file here. What it needs of the pipeline it imports when it runs, so that
-``lineament --help`` and the shell's completion answer at once.
+Each command has its file here, and is built when it is asked for: all of them would take as long as
+numpy. What it needs of the pipeline it imports when it runs, so that ``lineament --help`` and the
+shell's completion answer at once.
 """
 
 from __future__ import annotations
@@ -14,24 +15,14 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
+from typer.main import get_command
 
 from lineament import __version__
-from lineament.cli import (
-    align,
-    detect,
-    embed,
-    evaluation,
-    gallery,
-    group,
-    models,
-    plot,
-    tune,
-    verify,
-)
 from lineament.cli.output import print_error, print_json
 from lineament.errors import LineamentError, OptionError
 
@@ -61,10 +52,77 @@ _OPTION_NAMES = {
 """How messages of the library name its options, and what they are called here."""
 
 
+COMMANDS = {
+    "verify": "verify:command",
+    "detect": "detect:command",
+    "align": "align:command",
+    "embed": "embed:command",
+    "models": "models:command",
+    "tune": "tune:command",
+    "enroll": "gallery.enroll:command",
+    "enroll-folder": "gallery.enroll_folder:command",
+    "identify": "gallery.identify:command",
+    "people": "gallery.people:list_command",
+    "show": "gallery.people:show_command",
+    "remove": "gallery.changes:remove_command",
+    "rename": "gallery.changes:rename_command",
+    "merge": "gallery.changes:merge_command",
+    "annotate": "gallery.changes:annotate_command",
+    "export": "gallery.exchange:export_command",
+    "import": "gallery.exchange:import_command",
+    "reindex": "gallery.upkeep:reindex_command",
+    "migrate": "gallery.upkeep:migrate_command",
+    "group": "group:command",
+    "name-group": "group:name_command",
+    "eval": "evaluation:app",
+    "plot": "plot:app",
+}
+"""In the help's order: the name, and where in this package its function or its own group stands."""
+
+
+class _Commands(dict[str, Any]):
+    """``COMMANDS``, each imported and built when it is looked up."""
+
+    def __getitem__(self, name: str) -> Any:
+        found = super().__getitem__(name)
+        if isinstance(found, str):
+            found = self[name] = _built(name, found)
+        return found
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self[name] if name in self else default  # noqa: SIM401 - it would ask itself
+
+    def items(self) -> Any:
+        return [(name, self[name]) for name in self]
+
+    def values(self) -> Any:
+        return [self[name] for name in self]
+
+
+def _built(name: str, place: str) -> Any:
+    module, _, attribute = place.partition(":")
+    found = getattr(import_module(f"lineament.cli.{module}"), attribute)
+    if isinstance(found, typer.Typer):
+        group = get_command(found)
+        group.name = name
+        return group
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+    alone.command(name)(found)
+    return get_command(alone)
+
+
 class _Group(TyperGroup):
-    """Turns whatever is raised into one line and an exit code."""
+    """Builds commands late, and turns whatever is raised into one line and an exit code."""
 
     _arguments: tuple[str, ...] = ()
+
+    def __init__(self, *rest: Any, **extra: Any) -> None:
+        super().__init__(*rest, **extra)
+        self.commands = _Commands(COMMANDS)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, none of them built."""
+        return list(self.commands)
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
         """Run, and leave by SystemExit."""
@@ -190,19 +248,6 @@ def _global(
     ] = False,
 ) -> None:
     """Face recognition that says how sure it is."""
-
-
-app.command("verify")(verify.command)
-app.command("detect")(detect.command)
-app.command("align")(align.command)
-app.command("embed")(embed.command)
-app.command("models")(models.command)
-app.command("tune")(tune.command)
-gallery.add_to(app)
-app.command("group")(group.command)
-app.command("name-group")(group.name_command)
-app.add_typer(evaluation.app, name="eval")
-app.add_typer(plot.app, name="plot")
 
 
 def main() -> None:

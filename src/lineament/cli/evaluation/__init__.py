@@ -22,6 +22,7 @@ app = typer.Typer(
     help="Measure on a standard benchmark, or on photographs of your own.",
     no_args_is_help=True,
     rich_markup_mode=None,
+    add_completion=False,
 )
 app.command("agedb")(pair_lists.agedb)
 app.command("bin")(insightface.command)

@@ -21,6 +21,7 @@ app = typer.Typer(
     help="Pictures of what the recognizer sees, and why it decides as it does.",
     no_args_is_help=True,
     rich_markup_mode=None,
+    add_completion=False,
 )
 app.command("alignment")(alignment.command)
 app.command("barcode")(barcode.command)
