@@ -1,4 +1,4 @@
-"""One function: bytes into a file, at once or not at all."""
+"""Bytes into a file, at once or not at all; and what makes new names durable."""
 
 from __future__ import annotations
 
@@ -36,6 +36,20 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
             f"{target}: cannot be written ({_reason(target, error)}); name a file in a folder that "
             "exists and that you may write to"
         ) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the folder's list of names on the disk; where that cannot be done, it need not."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows opens no folders
+        return
+    try:
+        os.fsync(handle)
+    except OSError:  # nor do some network file systems know how
+        pass
+    finally:
+        os.close(handle)
 
 
 def _reason(target: Path, error: Exception) -> str:

@@ -53,6 +53,15 @@ _TAIL = 10
 """The threshold's slope beyond the largest gallery is that of the last tenth of the sizes."""
 
 
+def supported(rate: float, trials: float) -> bool:
+    """Whether ``RULE_OF_30`` errors are expected at that rate, so that it can be measured.
+
+    Doddington et al., "The NIST speaker recognition evaluation", Speech Communication 2000: with 30
+    errors the true rate is within 30 % of the one observed, with 90 % confidence.
+    """
+    return rate * trials >= RULE_OF_30 * (1 - 1e-9)
+
+
 class Probability(NamedTuple):
     """That two photographs show one person; shares from 0 to 1.
 

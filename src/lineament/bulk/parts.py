@@ -11,7 +11,6 @@ derived from them, so it is no matter if they lag behind when the power fails.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -22,7 +21,7 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import IO, Any
 
-from lineament.atomic import write_atomically
+from lineament.atomic import sync_folder, write_atomically
 from lineament.bulk.tables import Row, check_suffix, encode, read_note, read_rows
 from lineament.errors import ContractError, DataError, OptionError
 from lineament.types import Contract
@@ -389,21 +388,12 @@ def _write_durably(path: Path, data: bytes) -> None:
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise OptionError(
             f"{path}: cannot be written ({error.strerror}); make room, or check the folder's "
             "rights, and start again to go on"
         ) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # Windows opens no folders; some file systems cannot
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def names_of(values: Collection[tuple[int, str]]) -> dict[int, set[str]]:

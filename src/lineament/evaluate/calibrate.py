@@ -36,11 +36,11 @@ import numpy.typing as npt
 import lineament
 from lineament.calibration import (
     RULE_OF_3,
-    RULE_OF_30,
     Calibration,
     Identification,
     Method,
     OperatingPoint,
+    supported,
 )
 from lineament.compare import DEFAULT_METRIC, get_metric, score_matrix
 from lineament.errors import OptionError
@@ -474,7 +474,7 @@ def fit(
     genuine_bins = np.bincount(order, minlength=BINS).astype(np.float64)
     impostor_bins = counts.impostor.sum((0, 1))
     curve = _thinned(_curve(method, counts.alike, genuine_bins, impostor_bins, unseen))
-    usable = [f for f in wanted if f * counts.n_impostor >= RULE_OF_30 * (1 - 1e-9)]
+    usable = [f for f in wanted if supported(f, counts.n_impostor)]
     value = [_threshold(counts.top_score, f, counts.n_impostor) for f in usable]
     replicas_llr, replicas_at = _bootstrap(
         counts, n_people, method, unseen, curve, usable, n_bootstrap, random, tell
@@ -706,7 +706,7 @@ def _identification(
 ) -> Identification | None:
     """Thresholds by gallery size; None when there are too few people."""
     n_people = len(data.sizes)
-    fpirs = sorted(f for f in fpirs if f * n_people >= RULE_OF_30 * (1 - 1e-9))
+    fpirs = sorted(f for f in fpirs if supported(f, n_people))
     if n_people <= _LEAST_GALLERY_PEOPLE or not fpirs:
         return None
     pool = n_people - 1

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lineament.calibration import RULE_OF_3, RULE_OF_30, OperatingPoint
+from lineament.calibration import RULE_OF_3, OperatingPoint, supported
 from lineament.errors import OptionError
 from lineament.evaluate.calibrate import Curve, fit_isotonic, fit_logistic
 from lineament.evaluate.metrics import BoolArray, Float64Array, IntArray, all_pairs
@@ -438,7 +438,7 @@ def meaning_of(
     knots = chosen.alike[keep]
 
     n_impostor = float(pairs.weight[~same].sum())
-    usable = [f for f in sorted(fmrs, reverse=True) if f * n_impostor >= RULE_OF_30 * (1 - 1e-9)]
+    usable = [f for f in sorted(fmrs, reverse=True) if supported(f, n_impostor)]
     order = np.argsort(-scores[~same], kind="stable")
     descending = scores[~same][order]
     random = np.random.default_rng(seed)

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lineament.calibration import RULE_OF_30
+from lineament.calibration import RULE_OF_30, supported
 from lineament.errors import OptionError
 from lineament.evaluate.metrics import (
     NO_FACE_SCORE,
@@ -193,7 +193,7 @@ def rates_of_all_pairs(
         value = None
         if wanted is not None and mine.sum() >= 2:
             counts = all_pairs(rows[mine], who[mine], found=seen[mine])
-            if _supported(wanted, counts.n_impostor) and (sizes[:, g] > 0).sum() >= LEAST_PEOPLE:
+            if supported(wanted, counts.n_impostor) and (sizes[:, g] > 0).sum() >= LEAST_PEOPLE:
                 value = counts.threshold_at_fmr(wanted)
         own.append(value)
     return _rates(tables, sizes, groups, threshold, wanted, own, without, draws, seed)
@@ -260,7 +260,7 @@ def rates_of_pairs(
     own: list[float | None] = []
     for g in range(k):
         impostors = values[~truth & (cells == g * k + g)]
-        enough = wanted is not None and _supported(wanted, len(impostors))
+        enough = wanted is not None and supported(wanted, len(impostors))
         enough = enough and (sizes[:, g] > 0).sum() >= LEAST_PEOPLE
         own.append(threshold_at_fmr(impostors, wanted) if enough and wanted is not None else None)
     without = int((values == NO_FACE_SCORE).sum())
@@ -390,7 +390,7 @@ def _rates(
                     high = max(high, float(np.quantile(mine, 0.975)))
                 few = int(min(people[i], people[j]))
                 enough = few >= LEAST_PEOPLE and (
-                    e >= RULE_OF_30 or (level is not None and _supported(level, t))
+                    e >= RULE_OF_30 or (level is not None and supported(level, t))
                 )
                 found[i, j] = Rate(e, t, few, low, high, enough)
         results[genuine] = found
@@ -407,10 +407,6 @@ def _rates(
         overall_fnmr=overall[True],
         pairs_without_face=without,
     )
-
-
-def _supported(rate: float, trials: int) -> bool:
-    return rate * trials >= RULE_OF_30 * (1 - 1e-9)
 
 
 def _members(group: npt.ArrayLike, groups: Sequence[str], n: int) -> IntArray:

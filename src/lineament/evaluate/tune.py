@@ -16,7 +16,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lineament.calibration import RULE_OF_30, Calibration, FittedThreshold, bundled
+from lineament.calibration import (
+    RULE_OF_30,
+    Calibration,
+    FittedThreshold,
+    bundled,
+    supported,
+)
 from lineament.compare import DEFAULT_FMR, DEFAULT_METRIC
 from lineament.errors import DataError, OptionError
 from lineament.evaluate.calibrate import FMRS, FOLDS, N_BOOTSTRAP, Fitted, fit
@@ -398,7 +404,7 @@ def _check_enough(sizes: IntArray, n_photographs: int, n_used: int) -> None:
 
 def _rate_to_fit(fmr: float | None, sizes: IntArray, n_impostor: int, least: float) -> float:
     wanted = DEFAULT_FMR if fmr is None else fmr
-    if wanted * n_impostor >= RULE_OF_30 * (1 - 1e-9):
+    if supported(wanted, n_impostor):
         return wanted
     if fmr is None:
         return least
@@ -460,7 +466,7 @@ def _threshold_of(
     vectors: npt.NDArray[np.float32], who: npt.NDArray[Any], fmr: float
 ) -> float | None:
     sizes = np.unique(who, return_counts=True)[1].astype(np.int64)
-    if _impostor_pairs(sizes) * fmr < RULE_OF_30 * (1 - 1e-9):
+    if not supported(fmr, _impostor_pairs(sizes)):
         return None
     return all_pairs(vectors, who).threshold_at_fmr(fmr)
 

@@ -27,6 +27,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from lineament.atomic import sync_folder
 from lineament.errors import IndexFileError
 
 HEADER = "index.json"
@@ -120,20 +121,6 @@ def write_header(folder: Path, header: Header) -> None:
     finally:
         beside.unlink(missing_ok=True)
     sync_folder(folder)
-
-
-def sync_folder(folder: Path) -> None:
-    """Put the folder's list of names on the disk; where that cannot be done, it need not."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:  # Windows opens no folders
-        return
-    try:
-        os.fsync(handle)
-    except OSError:  # nor do some network file systems know how
-        pass
-    finally:
-        os.close(handle)
 
 
 def new_name(role: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lineament.calibration import RULE_OF_30
+from lineament.calibration import RULE_OF_30, supported
 from lineament.errors import DataError
 from lineament.evaluate.embedding import Embedded, FaceSource
 from lineament.evaluate.folders import People
@@ -49,15 +49,6 @@ _BLOCK = 512
 
 Extreme = tuple[float, int, int]
 """Score, row, row."""
-
-
-def supported(rate: float, trials: int) -> bool:
-    """Whether ``RULE_OF_30`` errors are expected at that rate, so that it can be measured.
-
-    Doddington et al., "The NIST speaker recognition evaluation", Speech Communication 2000: with 30
-    errors the true rate is within 30 % of the one observed, with 90 % confidence.
-    """
-    return rate * trials >= RULE_OF_30 * (1 - 1e-9)
 
 
 def rates_at(counts: PairCounts, fmrs: Iterable[float] = FMRS) -> dict[str, Any]:

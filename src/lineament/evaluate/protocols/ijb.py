@@ -35,11 +35,11 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from lineament.calibration import supported
 from lineament.errors import DataError, OptionError
 from lineament.evaluate.embedding import Embedded, FaceSource
 from lineament.evaluate.identification import Searches, search
 from lineament.evaluate.metrics import BoolArray, IntArray, tar_at_fmr, threshold_at_fmr
-from lineament.evaluate.protocols.folder import supported
 from lineament.evaluate.result import Part, Result, Scores, by_text, rate_text
 from lineament.evaluate.templates import media_weights, pair_cosine, pool_mean, present
 from lineament.images import describe_source

@@ -18,13 +18,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lineament.calibration import RULE_OF_30
+from lineament.calibration import RULE_OF_30, supported
 from lineament.errors import DataError, OptionError
 from lineament.evaluate.embedding import Embedded, FaceSource
 from lineament.evaluate.folders import People
 from lineament.evaluate.identification import Searches, search
 from lineament.evaluate.metrics import IntArray, Progress, all_pairs
-from lineament.evaluate.protocols.folder import supported
 from lineament.evaluate.result import Part, Result, Scores, rate_text
 
 TEST_SHARE = 4249 / 5749
