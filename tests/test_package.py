@@ -34,6 +34,7 @@ ORDER = (
     ("gallery", "grouping"),
     ("evaluate", "draw"),
     ("plot",),
+    ("train",),
     ("cli",),
     ("__main__",),
 )
@@ -44,6 +45,7 @@ ENGINES = {"openvino", "onnxruntime"}
 THIRD_PARTY = {
     *("numpy", "cv2", "PIL", "typer", "rich", "pyarrow", "pillow_heif"),
     *("matplotlib", "lightgbm", "turbovec", "pymilvus", "ray", "openTSNE", "umap", "scipy"),
+    *("torch", "kornia", "webdataset", "tensorboard", "onnx", "onnxscript", "nncf"),
     *ENGINES,
 }
 

@@ -25,6 +25,10 @@
     │   ├── GalleryReadOnlyError      it was opened for reading, or is closed
     │   ├── UnknownPersonError        nobody, or no sample, of that name or number is in it
     │   └── PersonExistsError         somebody of that name is in it already
+    ├── TrainError                    a model cannot be trained or written as asked
+    │   ├── CheckpointError           a run's files are missing, damaged, or of another set-up
+    │   ├── DivergedError             the loss is not a number any more; names the batch
+    │   └── ExportError               the written model would not do what the trained one does
     ├── DataError                     a data set is not laid out as its protocol says
     └── OptionError                   an option has a value that makes no sense
 
@@ -158,3 +162,19 @@ class UnknownPersonError(GalleryError, KeyError):
 
 class PersonExistsError(GalleryError, ValueError):
     """Somebody of that name is in the gallery already."""
+
+
+class TrainError(LineamentError):
+    """A model cannot be trained, or written, as asked."""
+
+
+class CheckpointError(TrainError):
+    """The files of a training run are missing, damaged, or belong to another set-up."""
+
+
+class DivergedError(TrainError):
+    """The loss, or a gradient, is no finite number any more."""
+
+
+class ExportError(TrainError):
+    """The model that would be written does not do what the trained one does, or not well enough."""

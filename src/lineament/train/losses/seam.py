@@ -1,0 +1,65 @@
+"""What every loss is to the training loop: embeddings and labels in, one number and figures out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, slots=True)
+class LossValue:
+    """What a loss says about one batch.
+
+    Attributes:
+        loss: scalar with a gradient, the mean over what the loss counts (photographs, pairs or
+            triplets); 0, still connected to the embeddings, where a batch has nothing to count.
+        figures: more to log, detached: numbers of triplets, the mean angle to the own centre, ...
+    """
+
+    loss: Tensor
+    figures: Mapping[str, Tensor | float] = field(default_factory=dict)
+
+
+class Loss(nn.Module, ABC):
+    """A training loss; it may hold parameters (class centres) and state (annealing).
+
+    The loop calls, in each step: ``advance``, ``forward``, backward, the optimizer, ``update``.
+    With several processes each of them gets the embeddings and labels of the whole, global batch,
+    computes the same loss, and leaves the gradient of that whole loss in the embeddings.
+
+    Attributes:
+        wants: "photos" where any batch will do, "people" where it needs several photographs of
+            each of several people.
+        sharded: whether each process holds other parameters than the rest (class shards).
+        dimension: D, length of the embeddings.
+        classes: C, number of people in the training set.
+    """
+
+    wants: ClassVar[Literal["photos", "people"]] = "photos"
+    sharded: bool = False
+
+    def __init__(self, dimension: int, classes: int) -> None:
+        super().__init__()
+        self.dimension = dimension
+        self.classes = classes
+
+    @abstractmethod
+    def forward(self, embeddings: Tensor, labels: Tensor) -> LossValue:
+        """The loss of a batch.
+
+        Args:
+            embeddings: (N, D) float, as the backbone returns them: not of unit length. Losses that
+                are defined on unit vectors normalize by themselves. Half precision is computed with
+                in float32.
+            labels: (N,) int64, 0 to C - 1.
+        """
+
+    def advance(self, step: int, steps: int) -> None:
+        """Be told, before a step, how many were done of how many in all. Most need not know."""
+
+    def update(self, learning_rate: float, *, grad_scale: float = 1.0) -> None:
+        """Move parameters that the optimizer does not know, after its step. Most have none."""
