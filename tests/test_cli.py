@@ -304,6 +304,108 @@ class TestAlign:
         assert run("align", photos / "a.png").exit_code == 2
 
 
+class TestAlignPeople:
+    @pytest.fixture
+    def people(self, photos: Path, tmp_path: Path) -> Path:
+        """Ada: two photographs, one of them deeper; Bo: one without a face; Cy: one."""
+        folder = tmp_path / "people"
+        for name, source in (
+            ("Ada L/1.png", "a.png"),
+            ("Ada L/letters/1.png", "b.png"),
+            ("Bo/noise.png", "noise.png"),
+            ("Cy/1.png", "b.png"),
+        ):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((photos / source).read_bytes())
+        return folder
+
+    def files(self, folder: Path) -> list[str]:
+        return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+    def test_one_crop_a_photograph_in_a_folder_a_person(
+        self, run: Run, people: Path, tmp_path: Path
+    ) -> None:
+        out = tmp_path / "out"
+        result = run("align", people, "--people", "--out", out, "--json")
+        assert result.exit_code == 0
+        found = one_object(result)
+        counts = ("photographs", "people", "written", "kept", "n_without_face", "n_failed")
+        assert [found[key] for key in counts] == [4, 2, 3, 0, 1, 0]
+        assert found["without_face"] == [str(people / "Bo" / "noise.png")]
+        assert "noise.png: no face was found" in result.stderr
+        assert self.files(out) == ["Ada L/1.png", "Ada L/letters/1.png", "Cy/1.png"]
+        image = lineament.load_image(people / "Ada L" / "letters" / "1.png")
+        faces = lineament.Recognizer().detect(image).faces
+        wanted = lineament.align_faces(image, list(faces))[0]
+        assert np.array_equal(lineament.load_image(out / "Ada L" / "letters" / "1.png"), wanted)
+
+    def test_the_face_that_is_chosen(self, run: Run, tmp_path: Path) -> None:
+        (tmp_path / "people" / "x").mkdir(parents=True)
+        group = tmp_path / "people" / "x" / "group.jpg"
+        group.write_bytes((DEMO / "group.jpg").read_bytes())
+        photo = lineament.Recognizer().detect(group)
+        assert photo.largest() != photo.most_central()
+        for choose, number in (("largest", photo.largest()), ("central", photo.most_central())):
+            assert number is not None
+            out = tmp_path / choose
+            more = ("--people", "--choose", choose, "--size", 160)
+            assert run("align", tmp_path / "people", "--out", out, *more).exit_code == 0
+            wanted = lineament.align_faces(
+                lineament.load_image(group), [photo.faces[number]], size_px=160
+            )[0]
+            assert np.array_equal(lineament.load_image(out / "x" / "group.png"), wanted)
+
+    def test_existing_crops(self, run: Run, people: Path, tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        assert run("align", people, "--people", "--out", out).exit_code == 0
+        (out / "Ada L" / "1.png").write_text("mine")
+        (out / "Cy" / "1.png").unlink()
+        refused = run("align", people, "--people", "--out", out)
+        assert refused.exit_code == 2
+        assert "1.png: exists already, as do 1 more" in refused.stderr
+        assert self.files(out) == ["Ada L/1.png", "Ada L/letters/1.png"]
+        resumed = one_object(run("align", people, "--people", "--out", out, "--resume", "--json"))
+        assert (resumed["written"], resumed["kept"], resumed["people"]) == (1, 2, 2)
+        assert (out / "Ada L" / "1.png").read_text() == "mine"
+        again = run("align", people, "--people", "--out", out, "--overwrite")
+        assert again.exit_code == 0
+        assert "crops written       3" in again.stdout
+        assert (out / "Ada L" / "1.png").stat().st_size > 1000
+
+    def test_unreadable_photographs_are_counted(
+        self, run: Run, people: Path, tmp_path: Path
+    ) -> None:
+        (people / "Bo" / "text.jpg").write_text("no photograph")
+        result = run("align", people, "--people", "--out", tmp_path / "out", "--json")
+        assert result.exit_code == 2
+        found = one_object(result)
+        assert (found["errors"], found["written"]) == (1, 3)
+        assert found["failed"][0]["source"] == str(people / "Bo" / "text.jpg")
+        assert "text.jpg: expected a photograph" in result.stderr
+
+    def test_exit_codes(self, run: Run, people: Path, photos: Path, tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        nobody = tmp_path / "nobody"
+        (nobody / "Bo").mkdir(parents=True)
+        (nobody / "Bo" / "1.png").write_bytes((photos / "noise.png").read_bytes())
+        assert run("align", nobody, "--people", "--out", out).exit_code == 1
+        for arguments, message in (
+            ((people, people, "--people"), "expected one folder"),
+            ((people, "--people", "--cut-out"), "--people or --cut-out"),
+            ((people, "--resume"), "--resume: expected together with --people only"),
+            ((people, "--choose", "central"), "--choose: expected together with --people"),
+            ((people, "--people", "--resume", "--overwrite"), "--resume or --overwrite"),
+            ((photos, "--people"), "no folders"),
+            ((tmp_path / "none", "--people"), "found nothing of that name"),
+        ):
+            result = run("align", *arguments, "--out", out)
+            assert result.exit_code == 2
+            assert message in result.stderr
+        inside = run("align", people, "--people", "--out", people / "crops")
+        assert inside.exit_code == 2
+        assert "outside of the photographs' own" in inside.stderr
+
+
 class TestEmbed:
     def rows(self, text: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in text.splitlines()]

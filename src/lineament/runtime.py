@@ -233,6 +233,36 @@ def _onnxruntime_model(graph: bytes, runtime: Runtime) -> Model:
     return run
 
 
+def folded(graph: bytes) -> bytes:
+    """An ONNX graph with what is constant in it computed, and batch normalization in the layers.
+
+    Needs ONNX Runtime, whatever runs the network later: it writes ONNX again, OpenVINO does not.
+
+    Raises:
+        MissingExtraError: ONNX Runtime is not installed.
+        ValueError: it does not understand the graph.
+    """
+    import tempfile
+    from pathlib import Path
+
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtraError("Simplifying a network", "onnxruntime") from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    # The level above would write nodes that are ONNX Runtime's own.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    with tempfile.TemporaryDirectory(prefix="lineament-folded-") as folder:
+        target = Path(folder) / "folded.onnx"
+        options.optimized_model_filepath = str(target)
+        try:
+            onnxruntime.InferenceSession(graph, options, providers=[_PROVIDERS["cpu"]])
+            return target.read_bytes()
+        except Exception as error:  # its exceptions share no base but this one
+            raise ValueError(str(error)) from error
+
+
 def check_model(model: Callable[[FloatArray], tuple[FloatArray, ...]], shape: Sequence[int]) -> int:
     """Run a network once on zeros of ``shape``; returns the length of its first output's rows.
 

@@ -1,10 +1,10 @@
-"""``lineament align IMAGE... --out DIR``."""
+"""``lineament align IMAGE... --out DIR``, and ``--people`` for training sets."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -15,6 +15,7 @@ from lineament.cli.output import (
     print_error,
     print_json,
     print_note,
+    print_pairs,
     print_table,
     refuse_existing,
     with_progress,
@@ -23,10 +24,17 @@ from lineament.cli.sources import FileNames, load_again, many_sources, readable_
 from lineament.errors import LineamentError, OptionError
 
 if TYPE_CHECKING:
+    from lineament.pipeline import Recognizer
+    from lineament.train.data.aligning import Existing
     from lineament.types import Analysis
 
-SIZES_PX = (112, 150, 160, 224)
-"""What recognizers in use take: ArcFace and SFace 112, dlib 150, FaceNet 160, VGGFace 224."""
+SIZES_PX = (112, 150, 152, 160, 224)
+"""What recognizers in use take: ArcFace and SFace 112, dlib 150, DeepFace 152, FaceNet 160, VGGFace
+224."""
+
+FRONTAL = "frontal"
+"""The method of ``lineament.frontal``. No recognizer here takes such crops, so only this command
+has it."""
 
 
 @options.with_recognizer(without=options.OF_THE_RECOGNIZER)
@@ -35,35 +43,68 @@ def command(
     images: Images,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the crops (PNG).")],
     size: Annotated[
-        int, typer.Option("--size", metavar="|".join(map(str, SIZES_PX)), help="Side in pixels.")
-    ] = SIZES_PX[0],
+        int | None,
+        typer.Option(
+            "--size",
+            metavar="|".join(map(str, SIZES_PX)),
+            help="Side in pixels.",
+            show_default=f"{SIZES_PX[0]}; 152 for frontal",
+        ),
+    ] = None,
     alignment: Annotated[
         str | None,
         typer.Option(
             "--method",
             "--alignment",
-            metavar="five-points|eyes|crop",
-            help="How faces are aligned.",
+            metavar="five-points|eyes|crop|frontal",
+            help="How faces are aligned; frontal: turned to the front by 68 points.",
             show_default=options.SHOWN_DEFAULTS["alignment"],
         ),
     ] = None,
     cut_out: Annotated[
         bool, typer.Option("--cut-out", help="Black outside of the face's hull (68 points).")
     ] = False,
+    people: Annotated[
+        bool,
+        typer.Option(
+            "--people",
+            help="IMAGE is a folder with a folder a person: DIR/PERSON/PHOTO.png, one a photo.",
+        ),
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="With --people: keep crops that exist, make the rest.")
+    ] = False,
+    choose: options.Choose = None,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
     """Cut faces out, upright and in place.
 
-    The crops are DIR/NAME_1.png, DIR/NAME_2.png, ... Exit code 0: there are some,
-    1: there are none, 2: error.
+    The crops are DIR/NAME_1.png, DIR/NAME_2.png, ...; with --people DIR/PERSON/PHOTO.png, for
+    training. Exit code 0: there are some, 1: there are none, 2: error.
     """
+    frontal = alignment == FRONTAL
+    if size is None:
+        size = 152 if frontal else SIZES_PX[0]
     if size not in SIZES_PX:
         raise OptionError(f"--size: expected one of {', '.join(map(str, SIZES_PX))}, got {size}")
-    parts = options.recognizer_from(ctx.params, crop_px=size)
-    landmarks = _landmarks_model(ctx.params) if cut_out else None
+    for option, given in (("--resume", resume), ("--choose", choose is not None)):
+        if given and not people:
+            raise OptionError(f"{option}: expected together with --people only")
+    if frontal and (people or cut_out):
+        raise OptionError(
+            f"--method frontal: expected without {'--people' if people else '--cut-out'}, got both"
+        )
+    # The frontal crops are cut here; "crop" asks least of the detector.
+    values = {**ctx.params, "alignment": "crop"} if frontal else ctx.params
+    parts = options.recognizer_from(values, crop_px=size)
+    if people:
+        if cut_out:
+            raise OptionError("expected --people or --cut-out, got both")
+        _align_people(images, out, parts, _existing(resume, overwrite), json)
+    landmarks = _landmarks_model(ctx.params) if cut_out or frontal else None
     sources = many_sources(images)
-    if cut_out:
+    if landmarks is not None:
         sources = [readable_twice(source) for source in sources]
     make_folder(out, "--out")
     found: list[dict[str, Any]] = []
@@ -82,7 +123,11 @@ def command(
         try:
             crops: Sequence[Any] = list(photo.crops)
             if landmarks is not None and len(crops):
-                crops = _cut_out(landmarks, source, photo, parts.alignment, size)
+                crops = (
+                    _frontal(landmarks, source, photo, size)
+                    if frontal
+                    else _cut_out(landmarks, source, photo, parts.alignment, size)
+                )
             for number, crop in enumerate(crops, 1):
                 item["crops"].append(str(_write(crop, out / f"{stem}_{number}.png", overwrite)))
         except LineamentError as error:
@@ -98,6 +143,41 @@ def command(
         if not written and not errors:
             print_note("no face was found")
     raise typer.Exit(exit_code(errors, bool(written)))
+
+
+def _existing(resume: bool, overwrite: bool) -> Existing:
+    if resume and overwrite:
+        raise OptionError("expected --resume or --overwrite, got both")
+    return "resume" if resume else "overwrite" if overwrite else "refuse"
+
+
+def _align_people(
+    images: Sequence[str], out: Path, parts: Recognizer, existing: Existing, json: bool
+) -> NoReturn:
+    from lineament.train.data.aligning import align_people
+
+    if len(images) != 1:
+        raise OptionError(
+            f"--people: expected one folder with a folder a person, got {len(images)} arguments"
+        )
+    made = align_people(images[0], out, parts, existing=existing, progress=with_progress)
+    for source in made.without_face:
+        print_note(f"{source}: no face was found")
+    for _, reason in made.failed:
+        print_error(reason)
+    if json:
+        print_json({**made.to_dict(), "out": str(out), "errors": len(made.failed)})
+    else:
+        rows = [
+            ("photographs", made.photographs),
+            ("crops written", made.written),
+            ("crops kept", made.kept),
+            ("without a face", len(made.without_face)),
+            ("not read", len(made.failed)),
+            ("people with a crop", made.people),
+        ]
+        print_pairs((name, f"{count:,}") for name, count in rows)
+    raise typer.Exit(exit_code(len(made.failed), made.written + made.kept > 0))
 
 
 def _write(crop: Any, path: Path, overwrite: bool) -> Path:
@@ -128,3 +208,12 @@ def _cut_out(model: Any, source: Any, photo: Analysis, method: Any, size_px: int
     points = to_crop_xy(landmarks68(model, image, photo.faces), transforms)
     crops = warp(image, transforms, size_px)
     return [cut_out(crop, face) for crop, face in zip(crops, points, strict=True)]
+
+
+def _frontal(model: Any, source: Any, photo: Analysis, size_px: int) -> list[Any]:
+    from lineament.frontal import frontalize
+    from lineament.landmarks import landmarks68
+
+    image = load_again(source)
+    points = landmarks68(model, image, photo.faces)
+    return [frontalize(image, face, size_px=size_px) for face in points]

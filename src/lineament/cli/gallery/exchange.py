@@ -1,4 +1,4 @@
-"""``lineament export FILE`` and ``lineament import FILE``."""
+"""A gallery into a file (part of ``lineament export``), and ``lineament import FILE``."""
 
 from __future__ import annotations
 
@@ -20,18 +20,10 @@ if TYPE_CHECKING:
 SUFFIXES = (".jsonl", ".parquet")
 
 
-def export_command(
-    ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help=f"A {' or '.join(SUFFIXES)} file.")],
-    crops: Annotated[
-        bool, typer.Option("--crops/--no-crops", help="With the aligned faces that are kept.")
-    ] = True,
-    overwrite: options.Overwrite = False,
-    gallery: opening.GalleryFolder = None,
-    json: options.Json = False,
+def export_gallery(
+    ctx: typer.Context, file: Path, *, crops: bool, overwrite: bool, json: bool
 ) -> None:
     """Write people and embeddings into one file. Removing somebody does not reach into it."""
-    _check(file)
     if not overwrite and file.exists():
         raise OptionError(f"{file}: exists already; name another file, or add --overwrite")
     with opening.opened(ctx.params, read_only=True) as opened:

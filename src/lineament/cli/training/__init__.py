@@ -1,0 +1,3 @@
+"""``lineament train`` and what goes with it: one command a file."""
+
+from __future__ import annotations

@@ -1,0 +1,78 @@
+"""Backbones by name: crops in, embeddings out. One file an architecture; see docs/backbones.md.
+
+Importing this loads no PyTorch; ``make_backbone`` does. Every backbone takes RGB of 0 to 255 and
+scales it by itself (``seam.Backbone``).
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from lineament.errors import MissingExtraError, OptionError
+
+if TYPE_CHECKING:
+    from lineament.train.backbones.seam import Backbone
+
+BACKBONES: dict[str, str] = {
+    "tiny": "lineament.train.backbones.tiny:tiny",
+    "mobilefacenet": "lineament.train.backbones.mobilefacenet:mobilefacenet",
+    "edgeface-xs": "lineament.train.backbones.edgeface:edgeface_xs",
+    "edgeface-s": "lineament.train.backbones.edgeface:edgeface_s",
+    "iresnet18": "lineament.train.backbones.iresnet:iresnet18",
+    "iresnet34": "lineament.train.backbones.iresnet:iresnet34",
+    "iresnet50": "lineament.train.backbones.iresnet:iresnet50",
+    "iresnet100": "lineament.train.backbones.iresnet:iresnet100",
+    "ir50": "lineament.train.backbones.ir:ir50",
+    "ir-se50": "lineament.train.backbones.ir:ir_se50",
+    "spherenet20": "lineament.train.backbones.spherenet:spherenet20",
+    "inception-resnet-v1": "lineament.train.backbones.inception_resnet:inception_resnet_v1",
+    "deepface": "lineament.train.backbones.deepface:deepface",
+}
+"""Name -> "module:function". The function takes ``dimension``, ``size_px`` and the options of its
+architecture by keyword, each with its default."""
+
+
+def make_backbone(
+    name: str, *, dimension: int | None = None, size_px: int | None = None, **options: Any
+) -> Backbone:
+    """Build a backbone with fresh weights, drawn from PyTorch's global generator.
+
+    Args:
+        name: one of ``BACKBONES``.
+        dimension: D, length of the embedding; None is the architecture's own.
+        size_px: side of the square crops; None is the architecture's own.
+        options: of the architecture, see its function.
+
+    Raises:
+        OptionError: no such backbone or option, or a value that it cannot have.
+        MissingExtraError: PyTorch is not installed.
+    """
+    target = BACKBONES.get(name)
+    if target is None:
+        raise OptionError(f"backbone: expected one of {', '.join(BACKBONES)}, got {name!r}")
+    module_name, _, function_name = target.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "lineament":
+            raise
+        raise MissingExtraError("training", "train") from error
+    function = cast("Callable[..., Backbone]", getattr(module, function_name))
+    known = [key for key in inspect.signature(function).parameters if key not in _COMMON]
+    unknown = [key for key in options if key not in known]
+    if unknown:
+        raise OptionError(
+            f"backbone {name}: expected options among {', '.join(known) or 'none'}, "
+            f"got {', '.join(unknown)}"
+        )
+    if dimension is not None:
+        options["dimension"] = dimension
+    if size_px is not None:
+        options["size_px"] = size_px
+    return function(**options)
+
+
+_COMMON = ("dimension", "size_px")

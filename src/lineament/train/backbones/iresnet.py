@@ -1,0 +1,133 @@
+"""iResNet: the residual networks of ArcFace, R18, R34, R50 and R100.
+
+The unit, BN - 3x3 - BN - PReLU - 3x3 (stride) - BN, without an activation after the sum, and the
+output, BN - dropout - flatten - linear - BN, are those of Deng et al., "ArcFace", CVPR 2019,
+arXiv:1801.07698, section 3.1 (settings E and "improved residual unit"), after Han et al. 2017. The
+name and the idea of a residual stream that no activation interrupts: Duta et al., "Improved
+Residual Networks for Image and Video Recognition", ICPR 2020, arXiv:2004.04989. InsightFace's
+networks of this name have the same layers.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from lineament.align import alignment_name
+from lineament.train.backbones.options import check_dimension, check_fraction, check_size
+from lineament.train.backbones.scaling import Scaling
+from lineament.train.backbones.seam import Backbone
+
+_CHANNELS = (64, 128, 256, 512)
+
+
+def iresnet18(*, dimension: int = 512, size_px: int = 112, dropout: float = 0.0) -> IResNet:
+    """Build R18: 2, 2, 2 and 2 units, 24.0 M parameters. Arguments as ``iresnet100``."""
+    return _build("iresnet18", (2, 2, 2, 2), dimension, size_px, dropout)
+
+
+def iresnet34(*, dimension: int = 512, size_px: int = 112, dropout: float = 0.0) -> IResNet:
+    """Build R34: 3, 4, 6 and 3 units, 34.1 M parameters. Arguments as ``iresnet100``."""
+    return _build("iresnet34", (3, 4, 6, 3), dimension, size_px, dropout)
+
+
+def iresnet50(*, dimension: int = 512, size_px: int = 112, dropout: float = 0.0) -> IResNet:
+    """Build R50: 3, 4, 14 and 3 units, 43.6 M parameters. Arguments as ``iresnet100``."""
+    return _build("iresnet50", (3, 4, 14, 3), dimension, size_px, dropout)
+
+
+def iresnet100(*, dimension: int = 512, size_px: int = 112, dropout: float = 0.0) -> IResNet:
+    """Build R100: 3, 13, 30 and 3 units, 65.2 M parameters.
+
+    Args:
+        dimension: D, 512 in the paper.
+        size_px: a multiple of 16, 112 in the paper.
+        dropout: share of the last grid that is left out in training, 0.4 in the paper; InsightFace
+            trains without on its large sets.
+
+    Raises:
+        OptionError: a value that it cannot have.
+    """
+    return _build("iresnet100", (3, 13, 30, 3), dimension, size_px, dropout)
+
+
+def _build(
+    name: str, units: tuple[int, int, int, int], dimension: int, size_px: int, dropout: float
+) -> IResNet:
+    check_dimension(name, dimension)
+    check_size(name, size_px, least=16, multiple_of=16)
+    check_fraction(f"backbone {name}, dropout", dropout)
+    return IResNet(units, dimension, size_px, dropout)
+
+
+class IResNet(Backbone):
+    """See ``iresnet100``."""
+
+    def __init__(
+        self, units: tuple[int, int, int, int], dimension: int, size_px: int, dropout: float
+    ) -> None:
+        """Take the checked options of ``iresnet100``, and the units of each stage."""
+        super().__init__()
+        self.dimension, self.size_px = dimension, size_px
+        self.alignment = alignment_name(size_px=size_px)
+        self.scaling = Scaling(size_px)
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.PReLU(64)
+        )
+        ins = 64
+        for number, (channels, count) in enumerate(zip(_CHANNELS, units, strict=True), start=1):
+            parts = []
+            for i in range(count):
+                parts.append(_Unit(ins, channels, 2 if i == 0 else 1))
+                ins = channels
+            self.add_module(f"stage{number}", nn.Sequential(*parts))
+        last = nn.BatchNorm1d(dimension)
+        # The embedding is compared by its angle: a factor for each component would only stretch
+        # the axes. InsightFace fixes it to one, too.
+        last.weight.requires_grad_(False)
+        self.output = nn.Sequential(
+            nn.BatchNorm2d(ins),
+            nn.Dropout(dropout),
+            nn.Flatten(),
+            nn.Linear(ins * (size_px // 16) ** 2, dimension),
+            last,
+        )
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.normal_(module.weight, 0.0, 0.1)  # as InsightFace
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """(N, 3, S, S) float, RGB, 0 to 255 -> (N, D), not of unit length."""
+        x = self.scaling(crops)
+        for _, (part,) in self.stages():
+            x = part(x)  # (N, 64, S, S), (N, 64, S/2), (N, 128, S/4), ..., (N, 512, S/16), (N, D)
+        embeddings: Tensor = x
+        return embeddings
+
+    def stages(self) -> list[tuple[str, list[nn.Module]]]:
+        """The parts from the input on: "stem", "stage1" to "stage4", "output"."""
+        return [(name, [part]) for name, part in self.named_children() if name != "scaling"]
+
+
+class _Unit(nn.Module):
+    """The improved residual unit; the shortcut has a 1x1 convolution where the shape changes."""
+
+    def __init__(self, ins: int, outs: int, stride: int) -> None:
+        super().__init__()
+        self.path = nn.Sequential(
+            nn.BatchNorm2d(ins),
+            nn.Conv2d(ins, outs, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(outs),
+            nn.PReLU(outs),
+            nn.Conv2d(outs, outs, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(outs),
+        )
+        self.shortcut: nn.Module = nn.Identity()
+        if stride > 1 or ins != outs:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(ins, outs, 1, stride, bias=False), nn.BatchNorm2d(outs)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, ins, H, W) -> (N, outs, H / stride, W / stride)."""
+        y: Tensor = self.path(x) + self.shortcut(x)
+        return y

@@ -1,0 +1,99 @@
+"""SphereNet-20: the network of SphereFace, twenty layers without any normalization.
+
+Liu et al., "SphereFace: Deep Hypersphere Embedding for Face Recognition", CVPR 2017,
+arXiv:1704.08063, table 2, "20-layer CNN". Initial values as in the authors' Caffe files.
+"""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor, nn
+
+from lineament.align import alignment_name
+from lineament.train.backbones.options import check_dimension, check_size
+from lineament.train.backbones.scaling import Scaling
+from lineament.train.backbones.seam import Backbone
+
+_STAGES = ((64, 1), (128, 2), (256, 4), (512, 1))
+"""Channels and residual units, table 2: one convolution of stride 2 before each."""
+
+
+def spherenet20(*, dimension: int = 512, size_px: int = 112) -> SphereNet:
+    """Build SphereNet-20: 24.5 M parameters with the default options.
+
+    The paper's crops are 112 pixels high and 96 wide: its last grid is 7x6, and its last layer has
+    11.0 M weights. lineament's crops are squares; at 112 pixels the grid is 7x7 and the layer has
+    12.8 M weights. All else is as there.
+
+    Args:
+        dimension: D.
+        size_px: a multiple of 16.
+
+    Raises:
+        OptionError: a value that it cannot have.
+    """
+    check_dimension("spherenet20", dimension)
+    check_size("spherenet20", size_px, least=16, multiple_of=16)
+    return SphereNet(dimension, size_px)
+
+
+class SphereNet(Backbone):
+    """See ``spherenet20``."""
+
+    def __init__(self, dimension: int, size_px: int) -> None:
+        """Take the checked options of ``spherenet20``."""
+        super().__init__()
+        self.dimension, self.size_px = dimension, size_px
+        self.alignment = alignment_name(size_px=size_px)
+        self.scaling = Scaling(size_px, unit=128.0)
+        ins = 3
+        for number, (channels, units) in enumerate(_STAGES, start=1):
+            down = nn.Conv2d(ins, channels, 3, 2, 1)
+            _caffe_xavier(down)
+            self.add_module(
+                f"stage{number}",
+                nn.Sequential(down, nn.PReLU(channels), *(_Unit(channels) for _ in range(units))),
+            )
+            ins = channels
+        last = nn.Linear(ins * (size_px // 16) ** 2, dimension)
+        _caffe_xavier(last)
+        self.output = nn.Sequential(nn.Flatten(), last)
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """(N, 3, S, S) float, RGB, 0 to 255 -> (N, D), not of unit length."""
+        x = self.scaling(crops)
+        for _, (part,) in self.stages():
+            x = part(x)  # (N, 64, S/2, S/2), (N, 128, S/4), (N, 256, S/8), (N, 512, S/16), (N, D)
+        embeddings: Tensor = x
+        return embeddings
+
+    def stages(self) -> list[tuple[str, list[nn.Module]]]:
+        """The parts from the input on: "stage1" to "stage4", "output"."""
+        return [(name, [part]) for name, part in self.named_children() if name != "scaling"]
+
+
+class _Unit(nn.Module):
+    """x + PReLU(3x3(PReLU(3x3(x)))), nearly the identity at first: weights of deviation 0.01."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for _ in range(2):
+            convolution = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+            nn.init.normal_(convolution.weight, 0.0, 0.01)
+            layers += [convolution, nn.PReLU(channels)]
+        self.path = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> the same shape."""
+        y: Tensor = x + self.path(x)
+        return y
+
+
+def _caffe_xavier(layer: nn.Conv2d | nn.Linear) -> None:
+    # Caffe's "xavier" counts the inputs only: uniform within sqrt(3 / fan-in).
+    bound = math.sqrt(3 / layer.weight[0].numel())
+    nn.init.uniform_(layer.weight, -bound, bound)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)

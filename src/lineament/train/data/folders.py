@@ -1,0 +1,57 @@
+"""Photographs that lie in the file system: the path of each, and whom it shows.
+
+``read_people_folder`` takes a folder a person, as ``lineament.evaluate.folders`` describes it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from lineament.evaluate.folders import read_people
+from lineament.images import describe_source
+from lineament.train.data.seam import IntArray, read_photograph
+from lineament.types import Image
+
+
+@dataclass(frozen=True, eq=False)
+class Photographs:
+    """A ``FaceSet`` of files.
+
+    Attributes:
+        people: P names.
+        labels: (N,) int64, 0 to P - 1.
+        paths: N photographs.
+        notes: what is worth telling about the set.
+    """
+
+    people: tuple[str, ...]
+    labels: IntArray
+    paths: tuple[Path, ...]
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """The number of photographs."""
+        return len(self.paths)
+
+    def name(self, index: int) -> str:
+        """The path."""
+        return describe_source(self.paths[index])
+
+    def read(self, index: int) -> Image:
+        """The pixels, upright."""
+        return read_photograph(self.paths[index], self.name(index))
+
+
+def read_people_folder(folder: str | os.PathLike[str]) -> Photographs:
+    """List a folder with a folder a person; opens no photograph.
+
+    People are sorted by name, photographs by path. Hidden files, and files that are no photographs
+    by their suffix, are passed over.
+
+    Raises:
+        DataError: no such folder, nobody in it, an empty person's folder, photographs outside.
+    """
+    people = read_people(folder, min_people=1)
+    return Photographs(people.names, people.person, people.paths)

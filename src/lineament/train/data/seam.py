@@ -1,0 +1,142 @@
+"""What every source of training photographs is: people, labels, and pixels by number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from lineament.errors import DataError, ImageError, OptionError
+from lineament.images import DEFAULT_LIMITS, load_image
+from lineament.images.decode import decode_bytes
+from lineament.types import Image
+
+IntArray = npt.NDArray[np.int64]
+
+
+class FaceSet(Protocol):
+    """Photographs of people, each with the number of its person. Needs no PyTorch.
+
+    Any number of threads and processes may read at once, and the object can be pickled.
+
+    The package's own sets have ``notes`` too, a tuple of sentences on what was left out
+    (``notes_of`` asks any set).
+    """
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """P names, in the order of the labels."""
+
+    @property
+    def labels(self) -> IntArray:
+        """(N,) int64, 0 to P - 1: whom each photograph shows. Everybody has one at least."""
+
+    def __len__(self) -> int:
+        """N, the number of photographs."""
+
+    def name(self, index: int, /) -> str:
+        """What the photograph is called in messages: its path, or its place in an archive."""
+
+    def read(self, index: int, /) -> Image:
+        """Its pixels: (H, W, 3) uint8 RGB.
+
+        Raises:
+            DataError: it cannot be read; the message names it.
+        """
+
+
+class Selection:
+    """Some photographs of a set, in any order, with the labels of the people that are left."""
+
+    def __init__(self, faces: FaceSet, indices: Sequence[int] | IntArray) -> None:
+        """Choose photographs.
+
+        Args:
+            faces: the set.
+            indices: (M,) numbers of photographs in it.
+
+        Raises:
+            DataError: none is chosen.
+            OptionError: a number of no photograph.
+        """
+        chosen = np.asarray(indices, np.int64).reshape(-1)
+        if not len(chosen):
+            raise DataError("expected at least one photograph to be chosen, got none")
+        if chosen.min() < 0 or chosen.max() >= len(faces):
+            raise OptionError(
+                f"indices: expected numbers from 0 to {len(faces) - 1}, got {chosen.min()} to "
+                f"{chosen.max()}"
+            )
+        kept, labels = np.unique(faces.labels[chosen], return_inverse=True)
+        self.faces = faces
+        self.indices = chosen
+        self.people = tuple(faces.people[i] for i in kept)
+        self.labels: IntArray = labels.astype(np.int64)
+        self.notes = notes_of(faces)
+
+    def __len__(self) -> int:
+        """The number of photographs that are chosen."""
+        return len(self.indices)
+
+    def name(self, index: int) -> str:
+        """As the whole set calls it."""
+        return self.faces.name(int(self.indices[index]))
+
+    def read(self, index: int) -> Image:
+        """The pixels."""
+        return self.faces.read(int(self.indices[index]))
+
+
+def notes_of(faces: FaceSet) -> tuple[str, ...]:
+    """What is worth telling about a set: sentences, () when there is nothing."""
+    return tuple(getattr(faces, "notes", ()))
+
+
+def with_least_photos(faces: FaceSet, least_photos: int) -> FaceSet:
+    """The same set without people of fewer photographs; ``notes`` says how many went.
+
+    Args:
+        faces: the set.
+        least_photos: 1 keeps everybody. A loss that compares photographs of one person needs 2.
+
+    Raises:
+        OptionError: ``least_photos`` is less than 1.
+        DataError: nobody is left.
+    """
+    if isinstance(least_photos, bool) or not isinstance(least_photos, int) or least_photos < 1:
+        raise OptionError(
+            f"least_photos: expected a whole number of 1 or more, got {least_photos!r}"
+        )
+    counts = np.bincount(faces.labels, minlength=len(faces.people))
+    enough = counts >= least_photos
+    if enough.all():
+        return faces
+    if not enough.any():
+        raise DataError(
+            f"expected people with at least {least_photos} photographs, found {len(counts):,} "
+            f"people with at most {counts.max()}; add photographs or ask for fewer (least_photos)"
+        )
+    chosen = Selection(faces, np.flatnonzero(enough[faces.labels]))
+    dropped = int((~enough).sum())
+    chosen.notes = (
+        *chosen.notes,
+        f"{dropped:,} of {len(counts):,} people have fewer than {least_photos} photographs and "
+        f"were left out, with {len(faces) - len(chosen):,} of {len(faces):,} photographs",
+    )
+    return chosen
+
+
+def read_photograph(source: Any, name: str) -> Image:
+    """Decode a path or the bytes of a file.
+
+    Raises:
+        DataError: they cannot be read; the message names them.
+    """
+    try:
+        if isinstance(source, bytes):
+            return decode_bytes(source, name, DEFAULT_LIMITS)
+        return load_image(source)
+    except ImageError as error:
+        raise DataError(f"{error} (or take the photograph out of the training set)") from error

@@ -1,0 +1,362 @@
+"""A trained backbone -> an ONNX file that the pipeline takes by name.
+
+    export_onnx()   writes FILE.onnx, its entry in manifest.json beside it, and FILE.toml
+
+Nothing is written unless the network, as the pipeline itself will run it, makes the same embeddings
+as PyTorch does. With ``LINEAMENT_MANIFEST=.../manifest.json`` the new name is known everywhere:
+``Recognizer(name)``, ``lineament verify --recognizer NAME``; the TOML file serves ``--model FILE``.
+
+PyTorch's older exporter is used, the one by tracing: the newer one needs another package and fixes
+the batch size of some networks. Its notices are for us and not for users, so they are held back.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import io
+import json
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from lineament.atomic import write_atomically
+from lineament.errors import (
+    ExportError,
+    MissingExtraError,
+    OptionError,
+    WeightsError,
+)
+from lineament.manifest import NAME_CHARACTERS, SCHEMA, read_manifest
+from lineament.runtime import Engine, Runtime, load_model
+from lineament.train.backbones.seam import Backbone
+from lineament.train.toml_text import to_text
+from lineament.types import FloatArray, Image
+from lineament.weights import (
+    PACKAGE_MANIFEST,
+    CommercialUse,
+    InputSpec,
+    LicencePolicy,
+    Measurement,
+    Threshold,
+    Weights,
+)
+
+PARITY = 1e-4
+"""The most by which a coordinate of a unit embedding may differ from PyTorch's."""
+
+OPSET = 17  # what every ONNX Runtime since 1.13 (2022) and OpenVINO since 2023.0 read
+
+BATCHES = (1, 3)
+"""Numbers of crops in one call for which the embeddings are compared."""
+
+_ENGINES: tuple[Engine, ...] = ("openvino", "onnxruntime")
+
+
+def export_onnx(
+    backbone: Backbone,
+    path: str | Path,
+    *,
+    name: str,
+    training_data: str = "unknown",
+    licence_code: str = "unknown",
+    licence_weights: str = "unknown",
+    commercial_use: CommercialUse = "unknown",
+    paper: str | None = None,
+    notes: str | None = None,
+    measured: Mapping[str, Measurement] | None = None,
+    thresholds: Sequence[Threshold] = (),
+    crops: Image | None = None,
+    overwrite: bool = False,
+) -> Weights:
+    """Write a backbone so that the pipeline can use it; it is not changed.
+
+    Float32, any batch size, RGB from 0 to 255 (the scaling is in the graph), no flip.
+
+    Args:
+        backbone: on any device, in any mode; it is written as it computes in evaluation mode.
+        path: of the new file, which ends with ".onnx", in a folder that exists. ``manifest.json``
+            in that folder gets an entry, or is made; other entries in it stay as they are.
+        name: how it will be asked for: up to 64 lower-case letters, digits, ".", "_" and "-".
+        training_data: what it was trained on, in words.
+        licence_code, licence_weights: SPDX identifiers, or "unknown". What is fine-tuned or
+            distilled from other weights is derived from them: name theirs.
+        commercial_use: whether ``licence_weights`` grants it; the policy "commercial" refuses
+            "unknown".
+        paper, notes: one line each.
+        measured: scores by name.
+        thresholds: measured for these weights.
+        crops: (N, S, S, 3) uint8, RGB, N at least 3: what embeddings are compared on; None makes
+            some patterns up.
+        overwrite: replace the file, and the entry of that name, if they exist.
+
+    Returns:
+        The entry, as ``lineament.weights`` will return it.
+
+    Raises:
+        OptionError: the name, the path or the crops will not do, or exist already.
+        ExportError: PyTorch cannot write this network, or its embeddings differ by more than
+            ``PARITY`` between PyTorch and an engine. Nothing is written.
+        WeightsError: manifest.json is there and is none, or the entry is not valid in one.
+    """
+    target = Path(path).absolute()
+    manifest = target.with_name("manifest.json")
+    beside = target.with_suffix(".toml")
+    _check_name(name)
+    others = _check_target(target, manifest, beside, name, overwrite)
+    examples = _examples(backbone.size_px) if crops is None else _checked(crops, backbone.size_px)
+    wanted = _embed(backbone, examples)
+    data = _graph(backbone, name)
+    entry = Weights(
+        name=name,
+        task="recognizer",
+        sha256=hashlib.sha256(data).hexdigest(),
+        bytes=len(data),
+        input=InputSpec((backbone.size_px, backbone.size_px), "rgb", 0.0, 1.0),
+        dimension=backbone.dimension,
+        alignment=backbone.alignment,
+        licence_code=licence_code,
+        licence_weights=licence_weights,
+        commercial_use=commercial_use,
+        training_data=training_data,
+        file=target.name,
+        paper=paper,
+        measured={} if measured is None else dict(measured),
+        thresholds=tuple(thresholds),
+        notes=notes,
+    )
+    listed = {"schema": SCHEMA, "weights": [*others, entry.to_dict()]}
+    text = json.dumps(listed, indent=2, ensure_ascii=False) + "\n"
+    with tempfile.TemporaryDirectory(prefix="lineament-export-") as folder:
+        (Path(folder) / target.name).write_bytes(data)
+        tried = Path(folder) / manifest.name
+        tried.write_text(text, encoding="utf-8")
+        read = {weights.name: weights for weights in read_manifest(tried)}[name]
+        _check_parity(read, examples, wanted)
+    write_atomically(target, data)
+    write_atomically(beside, _toml(entry).encode())
+    write_atomically(manifest, text.encode())
+    return replace(read, folder=target.parent)
+
+
+def _check_name(name: str) -> None:
+    good = isinstance(name, str) and 0 < len(name) <= 64 and NAME_CHARACTERS.issuperset(name)
+    if not good or name[0] in "._-":
+        raise OptionError(
+            f'name: expected up to 64 of a-z, 0-9, ".", "_", "-", the first a letter or a digit, '
+            f"got {name!r}"
+        )
+    if name in {weights.name for weights in read_manifest(PACKAGE_MANIFEST)}:
+        raise OptionError(f"name: {name!r} is one of the bundled networks: choose another")
+
+
+def _check_target(
+    target: Path, manifest: Path, beside: Path, name: str, overwrite: bool
+) -> list[dict[str, Any]]:
+    """The entries of the manifest that stay, as they stand there."""
+    if target.suffix != ".onnx":
+        raise OptionError(f"{target}: expected a name that ends with .onnx")
+    if not target.parent.is_dir():
+        raise OptionError(f"{target}: there is no folder {target.parent}: make it first")
+    if not overwrite:
+        for file in (target, beside):
+            if file.exists():
+                raise OptionError(f"{file}: it exists already: choose another name, or overwrite")
+    if not manifest.exists():
+        return []
+    known = read_manifest(manifest)  # it is checked as a whole before anything is added
+    for weights in known:
+        if weights.name == name and not overwrite:
+            raise OptionError(
+                f"name: {manifest} has {name!r} already: choose another, or overwrite"
+            )
+        if weights.name != name and weights.file == target.name:
+            raise OptionError(f"{target}: it belongs to {weights.name!r} of {manifest.name}")
+    raw = json.loads(manifest.read_text(encoding="utf-8-sig"))["weights"]
+    return [entry for entry in raw if entry["name"] != name]
+
+
+def _examples(size_px: int) -> Image:
+    """(3, S, S, 3): blotches of colour with a little noise, the same each time."""
+    random = np.random.default_rng(0)
+    crops = np.empty((max(BATCHES), size_px, size_px, 3), np.uint8)
+    for crop in crops:
+        coarse = random.integers(0, 256, (8, 8, 3)).astype(np.float32)
+        smooth = cv2.resize(coarse, (size_px, size_px), interpolation=cv2.INTER_CUBIC)
+        crop[:] = np.clip(smooth + random.normal(0, 8, smooth.shape), 0, 255)
+    return crops
+
+
+def _checked(crops: Image, size_px: int) -> Image:
+    given = np.asarray(crops)
+    good = given.ndim == 4 and given.shape[1:] == (size_px, size_px, 3)
+    if not good or given.dtype != np.uint8 or len(given) < max(BATCHES):
+        raise OptionError(
+            f"crops: expected uint8 of shape (N, {size_px}, {size_px}, 3) with N at least "
+            f"{max(BATCHES)}, got {given.dtype} of shape {given.shape}"
+        )
+    return given
+
+
+def _still(backbone: Backbone) -> Backbone:
+    """A copy on the CPU, in float32 and in evaluation mode."""
+    return copy.deepcopy(backbone).cpu().float().eval()
+
+
+def _batch(crops: Image) -> FloatArray:
+    return np.ascontiguousarray(crops.transpose(0, 3, 1, 2), dtype=np.float32)  # (n, 3, S, S)
+
+
+def _unit(outputs: FloatArray, who: str) -> FloatArray:
+    norms = np.linalg.norm(outputs.astype(np.float64), axis=1)
+    if not (np.isfinite(norms).all() and (norms > 0).all()):
+        raise ExportError(
+            f"{who} makes embeddings of no length, or that are no numbers: train it before it is "
+            "written, and with a lower learning rate if it was"
+        )
+    unit: FloatArray = (outputs / norms[:, None]).astype(np.float32)
+    return unit
+
+
+def _embed(backbone: Backbone, crops: Image) -> FloatArray:
+    """(N, D) unit vectors, by PyTorch, one crop at a time."""
+    still = _still(backbone)
+    with torch.inference_mode():
+        rows = [still(torch.from_numpy(_batch(crops[i : i + 1]))) for i in range(len(crops))]
+    outputs = torch.cat(rows).numpy()
+    if outputs.shape != (len(crops), backbone.dimension):
+        raise ExportError(
+            f"expected embeddings of shape ({len(crops)}, {backbone.dimension}), since the "
+            f"backbone says so, got {outputs.shape}"
+        )
+    return _unit(outputs, "The backbone")
+
+
+def _graph(backbone: Backbone, name: str) -> bytes:
+    """The ONNX file."""
+    try:
+        import onnx
+    except ImportError as error:
+        raise MissingExtraError("Writing an ONNX file", "train") from error
+    still = _still(backbone)
+    example = torch.from_numpy(_batch(_examples(backbone.size_px)[:2]))
+    file = io.BytesIO()
+    try:
+        with _silence(), torch.no_grad():
+            torch.onnx.export(
+                still,
+                (example,),
+                file,  # type: ignore[arg-type,unused-ignore]
+                input_names=["crops"],
+                output_names=["embeddings"],
+                dynamic_axes={"crops": {0: "N"}, "embeddings": {0: "N"}},
+                opset_version=OPSET,
+                dynamo=False,
+            )
+        model = onnx.load_model_from_string(file.getvalue())
+        for node in model.graph.node:
+            node.ClearField("doc_string")  # lines of the source, with this machine's folders
+        model.graph.name = name
+        model.producer_name = "lineament"
+        model.producer_version = ""
+        onnx.checker.check_model(model)
+    except Exception as error:  # the exporter's errors share no base but this one
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ExportError(
+            f"PyTorch cannot write this network as ONNX ({reason}): use layers that ONNX has"
+        ) from error
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep the exporter's notices, and the graph of what it cannot write, from the user.
+
+    The graph is printed by C++, and the switch for it is broken (PyTorch 2.13 turns it on again),
+    so the function is exchanged.
+    """
+    printing = getattr(torch._C, "_jit_onnx_log", None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if printing is None:
+            yield
+            return
+        torch._C._jit_onnx_log = lambda *_: None
+        try:
+            yield
+        finally:
+            torch._C._jit_onnx_log = printing
+
+
+def _check_parity(weights: Weights, crops: Image, wanted: FloatArray) -> None:
+    """Compare what the pipeline's engines make of the file with what PyTorch made."""
+    tried = 0
+    for engine in _ENGINES:
+        runtime = Runtime(engine=engine, device="cpu")
+        try:
+            runtime.resolved()
+        except MissingExtraError:
+            continue
+        tried += 1
+        try:
+            model = load_model(weights, runtime=runtime, policy=LicencePolicy())
+        except WeightsError as error:
+            raise ExportError(f"{engine} does not understand the file: {error}") from error
+        for batch in BATCHES:
+            for start in range(0, len(crops) - batch + 1, batch):
+                part = slice(start, start + batch)
+                try:
+                    made = model(_batch(crops[part]))[0]
+                except Exception as error:
+                    raise ExportError(
+                        f"{engine} cannot run the file on {batch} crops at once: its layers "
+                        "depend on the number of crops"
+                    ) from error
+                if made.shape != wanted[part].shape:
+                    raise ExportError(
+                        f"{engine}, {batch} crops at once: expected embeddings of shape "
+                        f"{wanted[part].shape}, got {made.shape}: its layers depend on the number "
+                        "of crops"
+                    )
+                unit = _unit(made, f"The file, run by {engine},")
+                difference = float(np.abs(unit - wanted[part]).max())
+                if not difference <= PARITY:
+                    raise ExportError(
+                        f"{engine}, {batch} crops at once: expected the embeddings of PyTorch to "
+                        f"{PARITY:g}, got a difference of {difference:.2g}; nothing was written. "
+                        "Does the network do something at random, or depend on the batch?"
+                    )
+    if not tried:
+        raise MissingExtraError("Checking the written file", "", package="openvino")
+
+
+def _toml(entry: Weights) -> str:
+    """What ``weights.from_file`` reads beside the file."""
+    spec = entry.input
+    assert spec.size_wh is not None
+    values: dict[str, Any] = {
+        "name": entry.name,
+        "size_wh": list(spec.size_wh),
+        "color_order": spec.color_order,
+        "mean": spec.mean,
+        "scale": spec.scale,
+        "dimension": entry.dimension,
+        "alignment": entry.alignment,
+        "licence_code": entry.licence_code,
+        "licence_weights": entry.licence_weights,
+        "commercial_use": entry.commercial_use,
+        "training_data": entry.training_data,
+        "paper": entry.paper,
+        "notes": entry.notes,
+    }
+    lines = [f"{key} = {to_text(value)}" for key, value in values.items() if value is not None]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,77 @@
+"""Losses by name: embeddings and labels in, one number out. One file a loss; see ``seam.Loss``.
+
+Importing this loads no PyTorch; ``make_loss`` does.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from lineament.errors import MissingExtraError, OptionError
+
+if TYPE_CHECKING:
+    from lineament.train.losses.seam import Loss
+
+LOSSES: dict[str, str] = {
+    "softmax": "lineament.train.losses.softmax:Softmax",
+    "normalized-softmax": "lineament.train.losses.normalized_softmax:NormalizedSoftmax",
+    "contrastive": "lineament.train.losses.contrastive:Contrastive",
+    "triplet": "lineament.train.losses.triplet:Triplet",
+    "siamese": "lineament.train.losses.siamese:Siamese",
+    "centre": "lineament.train.losses.centre:Centre",
+    "a-softmax": "lineament.train.losses.a_softmax:ASoftmax",
+    "cosface": "lineament.train.losses.cosface:CosFace",
+    "arcface": "lineament.train.losses.arcface:ArcFace",
+    "combined": "lineament.train.losses.combined:Combined",
+    "curricularface": "lineament.train.losses.curricularface:CurricularFace",
+    "magface": "lineament.train.losses.magface:MagFace",
+    "adaface": "lineament.train.losses.adaface:AdaFace",
+    "subcenter-arcface": "lineament.train.losses.subcenter_arcface:SubcenterArcFace",
+    "partial-fc": "lineament.train.losses.partial_fc:PartialFC",
+}
+"""Name -> "module:Class". The class takes ``dimension`` and ``classes``, and its options by
+keyword, each with its default."""
+
+_COMMON = ("self", "dimension", "classes")
+
+
+def make_loss(name: str, dimension: int, classes: int, **options: Any) -> Loss:
+    """Build a loss; its parameters are drawn from PyTorch's global generator.
+
+    Args:
+        name: one of ``LOSSES``.
+        dimension: D, length of the embeddings, at least 1.
+        classes: C, number of people in the training set, at least 1.
+        options: of the loss, see its class.
+
+    Raises:
+        OptionError: no such loss or option, or a value that it cannot have.
+        MissingExtraError: PyTorch is not installed.
+    """
+    target = LOSSES.get(name) if isinstance(name, str) else None
+    if target is None:
+        raise OptionError(f"loss: expected one of {', '.join(LOSSES)}, got {name!r}")
+    for what, value in (("dimension", dimension), ("classes", classes)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise OptionError(
+                f"loss {name}, {what}: expected a whole number, at least 1, got {value!r}"
+            )
+    module_name, _, class_name = target.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "lineament":
+            raise
+        raise MissingExtraError("training", "train") from error
+    kind = cast("Callable[..., Loss]", getattr(module, class_name))
+    known = [key for key in inspect.signature(kind).parameters if key not in _COMMON]
+    unknown = [key for key in options if key not in known]
+    if unknown:
+        raise OptionError(
+            f"loss {name}: expected options among {', '.join(known) or 'none'}, "
+            f"got {', '.join(unknown)}"
+        )
+    return kind(dimension, classes, **options)

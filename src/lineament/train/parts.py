@@ -1,0 +1,176 @@
+"""What a run is made of, built as a configuration says: network, loss, optimizer, batches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from torch import nn
+
+from lineament.errors import OptionError
+from lineament.train.averaging import Average
+from lineament.train.backbones.seam import Backbone
+from lineament.train.config import TrainConfig
+from lineament.train.data import Crops, FaceSet, PeopleBatches, RandomBatches
+from lineament.train.data.crops import Loader
+from lineament.train.data.samplers import Sampler
+from lineament.train.distributed import World, data_parallel, share_batch_norm
+from lineament.train.losses import make_loss
+from lineament.train.losses.seam import Loss
+from lineament.train.precision import Precision
+from lineament.train.starting import Mode, Origin, built, parameter_groups, starting_backbone
+from lineament.train.teacher import Distillation, Remembered, Teacher, load_teacher
+
+TEACHER_CACHE = "teacher.f32"
+
+
+class Parts:
+    """The parts of a run.
+
+    Attributes:
+        backbone: the network; ``origin`` says what builds it again.
+        net: what crops go through: the backbone, or with many processes its data parallel wrapper.
+        mode: which of its parts are trained.
+        loss: of the labels, or None.
+        teacher, distillation: the other model and its term, or None.
+        optimizer: of everything that is trained.
+        average: the running mean of the weights, or None.
+        precision: fp32, bf16 or fp16.
+        sharded: whether each process has its own part of the loss.
+        sampler, loader, crops: the batches.
+        labels: (N,) int64 of the training set.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        world: World,
+        faces: FaceSet,
+        note: Callable[[str], None],
+        origin: Origin | None = None,
+    ) -> None:
+        """Build everything; raises what the parts raise, OptionError and DataError among it.
+
+        Args:
+            config: says what.
+            world: the processes.
+            faces: the training set, as it is trained with.
+            note: is told what is worth telling.
+            origin: of the backbone of a run that goes on: what it started from is not needed again.
+        """
+        self.config, self.world, self.faces = config, world, faces
+        self._build(origin)
+        self._plan(note)
+
+    def _build(self, origin: Origin | None) -> None:
+        config, world = self.config, self.world
+        device = world.device
+        backbone: nn.Module
+        if origin is None:
+            backbone, self.origin = starting_backbone(config)
+        else:
+            backbone, self.origin = built(origin), origin
+        if world.many:
+            backbone = share_batch_norm(backbone, world)
+        self.backbone = cast("Backbone", backbone.to(device))
+        self.mode = Mode(self.backbone, config.backbone)
+        self.loss: Loss | None = None
+        if config.loss.weight > 0:
+            self.loss = make_loss(
+                config.loss.name,
+                self.backbone.dimension,
+                len(self.faces.people),
+                **config.loss.options,
+            ).to(device)
+        self.teacher: Teacher | Remembered | None = None
+        self.distillation: Distillation | None = None
+        if config.teacher.name != "":
+            teacher = load_teacher(config.teacher.name, device, config.run.threads)
+            self.distillation = Distillation(self.backbone.dimension, teacher.dimension).to(device)
+            self.teacher = teacher
+        learned = [part for part in (self.loss, self.distillation) if part is not None]
+        self.groups = parameter_groups(self.backbone, learned, config.optimizer)
+        if not self.groups:
+            raise OptionError("backbone.frozen: everything is frozen, nothing is left to train")
+        options = config.optimizer
+        for group in self.groups:
+            group["lr"] = options.lr * group["factor"]
+        self.optimizer: torch.optim.Optimizer
+        if options.name == "sgd":
+            self.optimizer = torch.optim.SGD(self.groups, momentum=options.momentum)
+        else:
+            self.optimizer = torch.optim.AdamW(self.groups)
+        self.net: nn.Module = self.backbone
+        if world.many and any(p.requires_grad for p in self.backbone.parameters()):
+            self.net = data_parallel(self.backbone, device)
+        self.sharded = self.loss is not None and self.loss.sharded and world.many
+        self.average = None
+        if config.ema.decay > 0:
+            self.average = Average(self.backbone, config.ema.decay)
+        self.precision = Precision(config.run.precision, device)
+
+    def _plan(self, note: Callable[[str], None]) -> None:
+        """The batches, and how many steps they make."""
+        config = self.config
+        labels = np.asarray(self.faces.labels)
+        kind = config.sampler.kind
+        if kind == "auto":
+            kind = "random" if self.loss is None or self.loss.wants == "photos" else "people"
+        self.sampler: Sampler
+        if kind == "people":
+            people = PeopleBatches(
+                labels, config.sampler.people, config.sampler.photos, config.run.seed
+            )
+            for text in people.notes:
+                note(text)
+            self.sampler = people
+        else:
+            # A small set fills its one batch up.
+            drop = config.sampler.batch <= len(labels)
+            self.sampler = RandomBatches(labels, config.sampler.batch, config.run.seed, drop)
+        if self.sampler.batch < 2 * self.world.size:
+            raise OptionError(
+                "sampler.batch: expected at least 2 photographs for each of the "
+                f"{self.world.size} processes, got {self.sampler.batch}"
+            )
+        crops = Crops(self.faces, self.backbone.size_px, config.augment, config.run.seed)
+        self.crops = crops
+        self.loader = Loader(
+            crops,
+            self.sampler,
+            workers=config.data.workers,
+            rank=self.world.rank,
+            world=self.world.size,
+        )
+        self.labels = torch.from_numpy(labels.astype(np.int64))
+        self.batches_per_epoch = len(self.sampler)
+        self.steps_per_epoch = math.ceil(self.batches_per_epoch / config.optimizer.accumulate)
+        self.steps = config.run.steps
+        if self.steps == 0:
+            self.steps = config.run.epochs * self.steps_per_epoch
+        self.epochs = math.ceil(self.steps / self.steps_per_epoch)
+
+    def remember_teacher(self, folder: Path, *, resumed: bool) -> None:
+        """Where the teacher sees every photograph the same way each time, ask it once."""
+        if self.teacher is None or self.config.teacher.sees != "plain":
+            return
+        assert not isinstance(self.teacher, Remembered)
+        suffix = f".rank{self.world.rank}" if self.world.rank else ""
+        self.teacher = Remembered(
+            self.teacher,
+            len(self.faces),
+            folder / f"{TEACHER_CACHE}{suffix}",
+            resumed=resumed,
+        )
+
+    def parameters(self) -> list[nn.Parameter]:
+        """All that are trained."""
+        return [p for group in self.optimizer.param_groups for p in group["params"]]
+
+    def trained_network(self) -> Backbone:
+        """What is verified and kept: with EMA the mean of the weights."""
+        return self.backbone if self.average is None else self.average.module

@@ -1,0 +1,859 @@
+"""A recognizer -> the same in int8, for processors: smaller, faster, nearly as good.
+
+    crops_of()      a folder of photographs -> aligned crops, and whom they show
+    quantize()      a recognizer and crops -> NAME.onnx and its entry in manifest.json
+
+Post-training static quantization with 8-bit weights (symmetric, a scale for each output channel)
+and 8-bit activations (a scale for each tensor, its range taken from the crops), as in B. Jacob et
+al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
+CVPR 2018, arXiv:1712.05877; then the bias of each layer is corrected by the mean error that it made
+(M. Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV
+2019, arXiv:1906.04721). NNCF does it and writes standard QuantizeLinear and DequantizeLinear nodes,
+which OpenVINO and ONNX Runtime run with 8-bit arithmetic.
+
+Nothing is written unless the new network, run as the pipeline runs it, loses no more than a stated
+accuracy on crops that the calibration did not see, and is faster by a stated factor.
+
+An int8 recognizer is another recognizer: its embeddings are close to those it was made from, and
+carry another contract, so that comparing the two is an error. Thresholds are not taken over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lineament import weights as weights_module
+from lineament.atomic import write_atomically
+from lineament.embed.network import BATCH, NetworkEmbedder, load_network
+from lineament.errors import (
+    DataError,
+    ExportError,
+    LineamentError,
+    MissingExtraError,
+    OptionError,
+    WeightsError,
+)
+from lineament.evaluate.folders import read_people
+from lineament.evaluate.metrics import auc, tar_at_fmr
+from lineament.images import IMAGE_SUFFIXES, describe_source, load_image
+from lineament.manifest import NAME_CHARACTERS, SCHEMA, read_manifest
+from lineament.pipeline import Recognizer
+from lineament.runtime import Runtime, folded
+from lineament.types import FloatArray, Image
+from lineament.weights import LicencePolicy, Measurement, Weights
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is in all."""
+
+LEAST_CROPS = 10
+"""Fewer are refused. A few hundred, of many people, are what one should have."""
+
+SUBSET = 300
+"""Crops to calibrate on: NNCF's own default; from there on the ranges hardly move."""
+
+MOST_PHOTOGRAPHS = 2000
+"""So many photographs of a folder are read: enough to calibrate on and to check with."""
+
+LEAST_SPEEDUP = 1.1
+MOST_LOSS = 0.005
+LEAST_COSINE = 0.99
+"""The mean one that is accepted. On LFW View 1 MobileFaceNet lost 0.2 points of TAR at FMR 1e-4
+with 0.995, 1.7 points with 0.95 and 3.7 points with 0.93."""
+
+LEAST_SAME, LEAST_DIFFERENT = 200, 1000
+"""Pairs needed to judge by verification: 200, so that one pair is no more than ``MOST_LOSS``."""
+
+FMRS = (1e-4, 1e-3, 1e-2)
+"""The lowest of them is taken at which at least ten of the pairs of two people match."""
+
+_EXTRA = "quantize"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Crops:
+    """Aligned faces.
+
+    Attributes:
+        images: (N, S, S, 3) uint8, RGB.
+        people: N names; None where nobody said who is who.
+        photographs: how many were read.
+        skipped: how many of them cannot be read, or show no face.
+    """
+
+    images: Image
+    people: tuple[str, ...] | None
+    photographs: int
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What both networks make of the same pairs; rates are shares, 0 to 1.
+
+    Attributes:
+        fmr: the false match rate at which ``tar_...`` holds, each network with its own threshold.
+        same_pairs, different_pairs: pairs of one person, and of two.
+        tar_before, tar_after: true accept rate.
+        auc_before, auc_after: area under the ROC curve.
+    """
+
+    fmr: float
+    same_pairs: int
+    different_pairs: int
+    tar_before: float
+    tar_after: float
+    auc_before: float
+    auc_after: float
+
+    @property
+    def loss(self) -> float:
+        """TAR lost; below 0 where the int8 network does better."""
+        return self.tar_before - self.tar_after
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How much the int8 embeddings differ from those of the network it was made from.
+
+    Attributes:
+        crops: how many were compared, none of which was calibrated on.
+        mean_cosine, least_cosine: between the two embeddings of a crop.
+        verification: None without names, or with too few pairs.
+    """
+
+    crops: int
+    mean_cosine: float
+    least_cosine: float
+    verification: Verification | None
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """From crops to embeddings, both networks in turn, call by call.
+
+    Attributes:
+        batch: crops in one call.
+        before_ms, after_ms: milliseconds a crop, medians.
+        speedup: the ratio of the medians.
+        low, high: the 10th and 90th percentile of the ratios of neighbouring calls.
+    """
+
+    batch: int
+    before_ms: float
+    after_ms: float
+    speedup: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Quantized:
+    """What ``quantize`` wrote.
+
+    Attributes:
+        weights: the entry, ready for ``Recognizer(weights)``.
+        manifest: the file it stands in; with ``LINEAMENT_MANIFEST`` its name is known everywhere.
+        made_from: name of the network it was made from.
+        calibrated_on: number of crops.
+        bytes_before: size of the file it was made from; ``weights.bytes`` is the new one's.
+        speedup: the lesser one of ``speeds``.
+        speeds: for one crop and for a full batch.
+        agreement: how close the embeddings are.
+    """
+
+    weights: Weights
+    manifest: Path
+    made_from: str
+    calibrated_on: int
+    bytes_before: int
+    speedup: float
+    speeds: tuple[Speed, ...]
+    agreement: Agreement
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        verification = self.agreement.verification
+        agreement = asdict(self.agreement)
+        if verification is not None:
+            agreement["verification"] |= {"loss": verification.loss}
+        return {
+            "name": self.weights.name,
+            "file": str(self.weights.path),
+            "manifest": str(self.manifest),
+            "sha256": self.weights.sha256,
+            "made_from": self.made_from,
+            "calibrated_on": self.calibrated_on,
+            "bytes_before": self.bytes_before,
+            "bytes": self.weights.bytes,
+            "speedup": self.speedup,
+            "speeds": [asdict(speed) for speed in self.speeds],
+            "agreement": agreement,
+        }
+
+
+# --- photographs ----------------------------------------------------------------------------------
+
+
+def crops_of(
+    folder: str | os.PathLike[str],
+    weights: Weights,
+    *,
+    aligned: bool = False,
+    most: int = MOST_PHOTOGRAPHS,
+    seed: int = 0,
+    runtime: Runtime | None = None,
+    policy: LicencePolicy | None = None,
+    progress: Progress | None = None,
+) -> Crops:
+    """Cut the faces out of a folder's photographs, as the recognizer wants them.
+
+    A folder with a folder a person says who is who; any other folder of photographs will do too.
+    Of a photograph with several faces the largest is taken. What cannot be read, or shows no face,
+    is passed over and counted.
+
+    Args:
+        folder: of photographs, folders within folders included.
+        weights: the recognizer: its entry tells the size and the alignment.
+        aligned: the photographs are crops already, of the size that the recognizer takes.
+        most: of more photographs so many are drawn, all those of a person together.
+        seed: of that draw.
+        runtime: engine, device and threads of the detector.
+        policy: which licences may be used.
+        progress: told of each photograph.
+
+    Raises:
+        OptionError: ``most`` is too small, or the entry is no recognizer of one network.
+        DataError: no such folder, no photographs, no faces, or crops of another size.
+    """
+    _check_weights(weights)
+    if most < LEAST_CROPS:
+        raise OptionError(f"most: expected at least {LEAST_CROPS} photographs, got {most}")
+    paths, people = _photographs(Path(folder), most, seed)
+    images: list[Image] = []
+    kept: list[str] = []
+    photos = (
+        _aligned(paths, weights) if aligned else _detected(paths, weights, runtime, policy)
+    )  # one item, or None, for each path
+    for done, crop in enumerate(photos, 1):
+        if crop is not None:
+            images.append(crop)
+            kept.append("" if people is None else people[done - 1])
+        if progress is not None:
+            progress("finding faces", done, len(paths))
+    if not images:
+        raise DataError(
+            f"{describe_source(Path(folder))}: expected photographs of faces, found no face in "
+            f"{len(paths):,} photographs"
+        )
+    return Crops(
+        np.stack(images),
+        None if people is None else tuple(kept),
+        photographs=len(paths),
+        skipped=len(paths) - len(images),
+    )
+
+
+def _photographs(folder: Path, most: int, seed: int) -> tuple[list[Path], list[str] | None]:
+    """At most so many paths, and whom each shows, if there is a folder a person."""
+    people: list[str] | None = None
+    try:
+        found = read_people(folder)
+        paths = list(found.paths)
+        people = [found.names[i] for i in found.person]
+    except DataError:  # not a folder a person: any photographs will do
+        paths = _all_below(folder)
+    if len(paths) <= most:
+        return paths, people
+    random = np.random.default_rng(seed)
+    if people is None:
+        drawn = random.choice(len(paths), most, replace=False)
+    else:
+        _, person = np.unique(people, return_inverse=True)
+        rank = random.permutation(int(person.max()) + 1)[person]
+        drawn = np.argsort(rank, kind="stable")[:most]
+    chosen = sorted(int(i) for i in drawn)
+    return [paths[i] for i in chosen], None if people is None else [people[i] for i in chosen]
+
+
+def _all_below(folder: Path) -> list[Path]:
+    shown = describe_source(folder)
+    if not folder.is_dir():
+        what = "a file" if folder.exists() else "nothing"
+        raise DataError(f"{shown}: expected a folder of photographs, found {what} of that name")
+    found: list[Path] = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            path = Path(place) / name
+            if not name.startswith(".") and path.suffix.lower() in IMAGE_SUFFIXES:
+                found.append(path)
+    if not found:
+        raise DataError(
+            f"{shown}: expected photographs ({', '.join(sorted(IMAGE_SUFFIXES))}), found none"
+        )
+    return found
+
+
+def _aligned(paths: Sequence[Path], weights: Weights) -> Iterator[Image | None]:
+    side = _side_px(weights)
+    for path in paths:
+        try:
+            image = load_image(path)
+        except LineamentError:
+            yield None
+            continue
+        if image.shape != (side, side, 3):
+            raise DataError(
+                f"{describe_source(path)}: expected a crop of {side}x{side} pixels, got "
+                f"{image.shape[1]}x{image.shape[0]}: leave the faces to the detector"
+            )
+        yield image
+
+
+def _detected(
+    paths: Sequence[Path],
+    weights: Weights,
+    runtime: Runtime | None,
+    policy: LicencePolicy | None,
+) -> Iterator[Image | None]:
+    recognizer = Recognizer(weights, flip=False, runtime=runtime, policy=policy)
+    for photo in recognizer.stream(iter(paths), embed=False, keep_crops=True):
+        index = photo.largest() if photo.error is None else None
+        yield None if index is None or photo.crops is None else photo.crops[index]
+
+
+# --- quantizing -----------------------------------------------------------------------------------
+
+
+def quantize(
+    weights: str | Weights,
+    crops: Image,
+    *,
+    out: str | os.PathLike[str],
+    people: Sequence[Hashable] | None = None,
+    name: str | None = None,
+    check: tuple[Image, Sequence[Hashable] | None] | None = None,
+    least_speedup: float = LEAST_SPEEDUP,
+    most_loss: float = MOST_LOSS,
+    least_cosine: float = LEAST_COSINE,
+    subset: int = SUBSET,
+    seed: int = 0,
+    overwrite: bool = False,
+    runtime: Runtime | None = None,
+    policy: LicencePolicy | None = None,
+    progress: Progress | None = None,
+) -> Quantized:
+    """Write an int8 version of a recognizer, calibrated on your own crops.
+
+    Args:
+        weights: a recognizer of one network, or its name.
+        crops: (N, S, S, 3) uint8, RGB, aligned as the recognizer wants them, N at least
+            ``LEAST_CROPS``; ``crops_of`` makes them.
+        out: folder for NAME.onnx, the licence's text as NAME.licence.txt where it is known, and
+            manifest.json, which is made or gets one more entry. The folder is made if need be.
+        people: N names or numbers: whom each crop shows. With enough pairs
+            (``LEAST_SAME``, ``LEAST_DIFFERENT``) accuracy means verification, else agreement.
+        name: of the new entry; None: the recognizer's with "-int8".
+        check: crops to measure the accuracy on, and whom they show; None keeps back at least half
+            of ``crops`` for it.
+        least_speedup: how many times as fast it must be, for one crop and for a full batch.
+        most_loss: how much TAR it may lose, a share from 0 to 1 (0.005 is half a point), at the
+            lowest of ``FMRS`` that the pairs can measure. Only where there are enough pairs.
+        least_cosine: the least mean cosine between its embeddings and the original's. Only where
+            there are not.
+        subset: most crops to calibrate on.
+        seed: which crops those are.
+        overwrite: replace files and an entry of that name.
+        runtime: engine and threads; the device must be the CPU.
+        policy: which licences may be used.
+        progress: told how far it is.
+
+    Raises:
+        OptionError: an option makes no sense, the crops have another shape or are too few, the
+            weights are no recognizer of one network, or the files exist or cannot be written.
+        ExportError: the network cannot be quantized, loses too much, or is not faster. Nothing is
+            written.
+        MissingExtraError: NNCF, ONNX or ONNX Runtime is not installed.
+    """
+    source = weights_module.get(weights) if isinstance(weights, str) else weights
+    check_options(
+        source,
+        out=out,
+        name=name,
+        least_speedup=least_speedup,
+        most_loss=most_loss,
+        least_cosine=least_cosine,
+        subset=subset,
+        overwrite=overwrite,
+    )
+    folder = Path(out).absolute()
+    name = _name(source, name)
+    given = _check_crops(crops, people, source, "crops", LEAST_CROPS)
+    if check is not None:
+        _check_crops(check[0], check[1], source, "check", 2)
+    runtime = Runtime.from_environment() if runtime is None else runtime
+    runtime = runtime.resolved()
+    if runtime.device != "cpu":
+        raise OptionError(f'device: expected "cpu", which int8 is for, got {runtime.device!r}')
+
+    order = np.random.default_rng(seed).permutation(len(given))
+    used = len(given) if check is not None else len(given) // 2
+    used = min(subset, used)
+    if check is None:
+        rest = np.sort(order[used:])
+        seen = given[rest]
+        whom: Sequence[Hashable] | None = None if people is None else [people[i] for i in rest]
+    else:
+        seen, whom = np.asarray(check[0]), check[1]
+
+    before = load_network(source, flip=False, runtime=runtime, policy=policy)
+    graph = _plain_graph(source, policy)
+    data = _int8(graph, before, given[np.sort(order[:used])], source.name, progress)
+    with tempfile.TemporaryDirectory(prefix="lineament-quantize-") as place:
+        tried = replace(
+            source,
+            name=name,
+            sha256=hashlib.sha256(data).hexdigest(),
+            bytes=len(data),
+            dimension=before.contract.dimension,
+            file=f"{name}.onnx",
+            url=None,
+            licence_file=None,
+            source=None,
+            measured={},
+            thresholds=(),
+            folder=Path(place),
+        )
+        (Path(place) / f"{name}.onnx").write_bytes(data)
+        # Its licence is that of the recognizer, which the policy has accepted by name.
+        try:
+            after = load_network(tried, flip=False, runtime=runtime, policy=LicencePolicy())
+        except WeightsError as error:
+            raise ExportError(f"{source.name}: the int8 network does not run: {error}") from error
+    agreement = _agreement(before, after, seen, whom, progress)
+    _refuse_loss(source.name, agreement, most_loss, least_cosine)
+    speeds = tuple(_speed(before, after, seen, batch, progress) for batch in (1, BATCH))
+    slowest = min(speeds, key=lambda speed: speed.speedup)
+    if not slowest.speedup >= least_speedup:
+        raise ExportError(
+            f"{source.name}: expected int8 to be at least {least_speedup:g} times as fast, got "
+            f"{slowest.speedup:.2f} times ({slowest.before_ms:.2f} ms a crop before, "
+            f"{slowest.after_ms:.2f} ms after, {slowest.batch} at once); nothing was written. "
+            "Does this processor have 8-bit arithmetic, and is it busy with something else?"
+        )
+    entry = replace(
+        tried,
+        folder=folder,
+        licence_file=None if source.licence_file is None else f"{name}.licence.txt",
+        measured=_measured(agreement, slowest),
+        notes=_notes(source, used),
+    )
+    others = _check_target(folder, name, source, overwrite)  # as it is now
+    manifest = _write(folder, entry, data, others, weights_module.licence_text(source))
+    return Quantized(
+        weights=entry,
+        manifest=manifest,
+        made_from=source.name,
+        calibrated_on=used,
+        bytes_before=source.bytes,
+        speedup=slowest.speedup,
+        speeds=speeds,
+        agreement=agreement,
+    )
+
+
+def _side_px(weights: Weights) -> int:
+    return 112 if weights.input.size_wh is None else weights.input.size_wh[0]
+
+
+def _check_weights(weights: Weights) -> None:
+    if weights.task != "recognizer":
+        raise OptionError(f"{weights.name}: expected a recognizer, got a {weights.task} network")
+    if weights.members:
+        names = " and ".join(member.name for member in weights.members)
+        raise OptionError(
+            f"{weights.name}: expected a recognizer of one network, got one that joins {names}: "
+            "quantize one of those"
+        )
+
+
+def check_options(
+    weights: Weights,
+    *,
+    out: str | os.PathLike[str],
+    name: str | None = None,
+    least_speedup: float = LEAST_SPEEDUP,
+    most_loss: float = MOST_LOSS,
+    least_cosine: float = LEAST_COSINE,
+    subset: int = SUBSET,
+    overwrite: bool = False,
+) -> None:
+    """Refuse at once what ``quantize`` would refuse, before photographs are read for it.
+
+    Raises:
+        OptionError, MissingExtraError: as ``quantize``.
+    """
+    _check_weights(weights)
+    _check_target(Path(out).absolute(), _name(weights, name), weights, overwrite)
+    if not 0 <= least_speedup < float("inf"):
+        raise OptionError(f"least_speedup: expected a factor such as 1.1, got {least_speedup}")
+    if not 0 <= most_loss <= 1:
+        raise OptionError(f"most_loss: expected a share from 0 to 1, got {most_loss}")
+    if not -1 <= least_cosine <= 1:
+        raise OptionError(f"least_cosine: expected a cosine up to 1, got {least_cosine}")
+    if subset < 1:
+        raise OptionError(f"subset: expected 1 crop or more, got {subset}")
+    _check_installed()
+
+
+def _name(weights: Weights, name: str | None) -> str:
+    return f"{weights.name[:59]}-int8" if name is None else name
+
+
+def _check_crops(
+    crops: Image, people: Sequence[Hashable] | None, weights: Weights, what: str, least: int
+) -> Image:
+    given = np.asarray(crops)
+    side = _side_px(weights)
+    if given.ndim != 4 or given.shape[1:] != (side, side, 3) or given.dtype != np.uint8:
+        raise OptionError(
+            f"{what}: expected uint8 of shape (N, {side}, {side}, 3), got {given.dtype} of shape "
+            f"{given.shape}"
+        )
+    if len(given) < least:
+        raise OptionError(
+            f"{what}: expected at least {least} faces, better {SUBSET} of many people, got "
+            f"{len(given)}"
+        )
+    if people is not None and len(people) != len(given):
+        raise OptionError(f"people: expected {len(given)}, one for each crop, got {len(people)}")
+    return given
+
+
+def _check_target(
+    folder: Path, name: str, source: Weights, overwrite: bool
+) -> list[dict[str, Any]]:
+    """The entries of the manifest that stay, as they stand there; nothing is made yet."""
+    good = isinstance(name, str) and 0 < len(name) <= 64 and NAME_CHARACTERS.issuperset(name)
+    if not good or name[0] in "._-":
+        raise OptionError(
+            'name: expected up to 64 of a-z, 0-9, ".", "_", "-", the first a letter or a digit, '
+            f"got {name!r}"
+        )
+    for known in weights_module.entries():
+        if known.name == name and not (overwrite and known.folder == folder):
+            raise OptionError(f"name: there are weights called {name!r} already: choose another")
+    there = folder
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        why = "may not be written to" if there.is_dir() else "is a file"
+        raise OptionError(f"out: {folder} cannot be used, since {there} {why}; name another folder")
+    target, manifest = folder / f"{name}.onnx", folder / "manifest.json"
+    if source.path is not None and target.exists() and target.samefile(source.path):
+        raise OptionError(f"{target}: it is the network that is read: choose another name")
+    if target.exists() and not (overwrite and target.is_file()):
+        raise OptionError(f"{target}: it exists already: choose another name, or overwrite")
+    if not manifest.exists():
+        return []
+    for known in read_manifest(manifest):  # checked as a whole before anything is added
+        if known.name == name and not overwrite:
+            raise OptionError(
+                f"name: {manifest} has {name!r} already: choose another, or overwrite"
+            )
+        if known.name != name and known.file == target.name:
+            raise OptionError(f"{target}: it belongs to {known.name!r} of {manifest.name}")
+    raw = json.loads(manifest.read_text(encoding="utf-8-sig"))["weights"]
+    return [entry for entry in raw if entry["name"] != name]
+
+
+def _check_installed() -> None:
+    from importlib.util import find_spec
+
+    for package in ("nncf", "onnx", "onnxruntime"):
+        try:
+            there = find_spec(package) is not None
+        except ValueError:  # imported in a way that leaves no trace
+            there = sys.modules.get(package) is not None
+        if not there:
+            raise MissingExtraError("Quantizing a recognizer", _EXTRA)
+
+
+def _plain_graph(source: Weights, policy: LicencePolicy | None) -> bytes:
+    try:
+        return folded(weights_module.read(source, policy=policy))
+    except ValueError as error:
+        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+        raise ExportError(
+            f"{source.name}: ONNX Runtime cannot read this network ({reason})"
+        ) from error
+
+
+def _int8(
+    graph: bytes,
+    embedder: NetworkEmbedder,
+    crops: Image,
+    name: str,
+    progress: Progress | None,
+) -> bytes:
+    """The ONNX file with quantizers in it."""
+    done = 0
+
+    def feed(crop: Image) -> dict[str, FloatArray]:
+        nonlocal done
+        done += 1
+        if progress is not None:  # NNCF comes back for some crops when it corrects the biases
+            progress("calibrating", min(done, len(crops)), len(crops))
+        # As the pipeline feeds it: one home for the colour order and the scaling.
+        return {inputs[0]: embedder._prepare(crop[None])}
+
+    try:
+        with _silence():
+            import nncf
+            import onnx
+
+            nncf.set_log_level(logging.CRITICAL)
+            model = onnx.load_model_from_string(graph)
+            constants = {tensor.name for tensor in model.graph.initializer}
+            inputs = [i.name for i in model.graph.input if i.name not in constants]
+            if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
+                raise OptionError(f"{name}: it is an int8 network already")
+            made = nncf.quantize(
+                model,
+                nncf.Dataset(list(crops), feed),
+                preset=nncf.QuantizationPreset.MIXED,
+                subset_size=len(crops),
+                target_device=nncf.TargetDevice.CPU,
+            )
+            if not any(node.op_type == "QuantizeLinear" for node in made.graph.node):
+                raise ExportError(f"{name}: there is nothing in this network to be quantized")
+            for node in made.graph.node:
+                node.ClearField("doc_string")
+            made.producer_name, made.producer_version = "lineament", ""
+            data: bytes = made.SerializeToString(deterministic=True)
+            return data
+    except ImportError as error:
+        raise MissingExtraError("Quantizing a recognizer", _EXTRA) from error
+    except LineamentError:
+        raise
+    except Exception as error:  # NNCF's errors share no base but this one
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ExportError(f"{name}: NNCF cannot quantize this network ({reason})") from error
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Keep NNCF's notices and bars from the terminal, and what it does from the network.
+
+    It prints to stdout, changes the class of all later loggers, and reports its use to its makers
+    where the package for that is installed: lineament tells nobody anything.
+    """
+    loggers = logging.getLoggerClass()
+    telemetry = "openvino_telemetry"
+    kept = sys.modules.get(telemetry)
+    if "nncf" not in sys.modules:
+        sys.modules[telemetry] = None  # type: ignore[assignment]
+    try:
+        with (
+            warnings.catch_warnings(),
+            Path(os.devnull).open("w", encoding="utf-8") as nowhere,
+            contextlib.redirect_stdout(nowhere),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.setLoggerClass(loggers)
+        if kept is not None:
+            sys.modules[telemetry] = kept
+        elif telemetry in sys.modules and sys.modules[telemetry] is None:
+            del sys.modules[telemetry]
+
+
+# --- judging --------------------------------------------------------------------------------------
+
+
+def _agreement(
+    before: NetworkEmbedder,
+    after: NetworkEmbedder,
+    crops: Image,
+    people: Sequence[Hashable] | None,
+    progress: Progress | None,
+) -> Agreement:
+    dimension = before.contract.dimension
+    vectors = np.zeros((2, len(crops), dimension), np.float32)
+    for start in range(0, len(crops), BATCH):
+        rows = slice(start, start + BATCH)
+        for which, embedder in enumerate((before, after)):
+            try:
+                vectors[which, rows] = embedder.embed(crops[rows])[0]
+            except WeightsError as error:
+                raise ExportError(
+                    f"{before.weights.name}: embeddings in int8 are of no use ({error}); "
+                    "nothing was written"
+                ) from error
+        if progress is not None:
+            progress("checking", min(start + BATCH, len(crops)), len(crops))
+    cosines = np.einsum("nd,nd->n", vectors[0], vectors[1], dtype=np.float64)
+    return Agreement(
+        crops=len(crops),
+        mean_cosine=float(cosines.mean()),
+        least_cosine=float(cosines.min()),
+        verification=None if people is None else _verification(vectors, people),
+    )
+
+
+def _verification(vectors: FloatArray, people: Sequence[Hashable]) -> Verification | None:
+    """Of all pairs; ``vectors`` (2, N, D): before and after. None where they are too few."""
+    numbers = {whom: number for number, whom in enumerate(dict.fromkeys(people))}
+    person = np.array([numbers[whom] for whom in people])
+    a, b = np.triu_indices(len(person), 1)
+    same: npt.NDArray[np.bool_] = person[a] == person[b]
+    genuine = int(same.sum())
+    impostor = len(same) - genuine
+    if genuine < LEAST_SAME or impostor < LEAST_DIFFERENT:
+        return None
+    fmr = next(fmr for fmr in FMRS if fmr * impostor >= 10)
+    scores = [(rows @ rows.T)[a, b] for rows in vectors]  # (N, D) @ (D, N) -> pairs
+    tars = [float(tar_at_fmr(row[same], row[~same], (fmr,))[0]) for row in scores]
+    areas = [auc(row, same) for row in scores]
+    return Verification(fmr, genuine, impostor, *tars, *areas)
+
+
+def _refuse_loss(name: str, agreement: Agreement, most_loss: float, least_cosine: float) -> None:
+    verification = agreement.verification
+    remedy = "nothing was written. Calibrate on more photographs, of the kind that it will see"
+    if verification is not None:
+        if verification.loss > most_loss:
+            raise ExportError(
+                f"{name}: expected int8 to lose at most {100 * most_loss:g} points of TAR at FMR "
+                f"{verification.fmr:g}, got {100 * verification.loss:.2f} "
+                f"({100 * verification.tar_before:.2f} % before, "
+                f"{100 * verification.tar_after:.2f} % after, {verification.same_pairs:,} pairs of "
+                f"one person); {remedy}"
+            )
+    elif not agreement.mean_cosine >= least_cosine:
+        raise ExportError(
+            f"{name}: expected int8 embeddings with a mean cosine of at least {least_cosine:g} to "
+            f"the original's, got {agreement.mean_cosine:.4f} on {agreement.crops:,} crops; "
+            f"{remedy}"
+        )
+
+
+def _speed(
+    before: NetworkEmbedder,
+    after: NetworkEmbedder,
+    crops: Image,
+    batch: int,
+    progress: Progress | None,
+    *,
+    rounds: int = 60,
+    seconds: float = 4.0,
+) -> Speed:
+    """Time both in turn, so that whatever else the machine does slows both."""
+    some = crops[np.arange(batch) % len(crops)]
+    for embedder in (before, after):
+        for _ in range(3):
+            embedder.embed(some)
+    taken: list[tuple[float, float]] = []
+    started = time.perf_counter()
+    while len(taken) < rounds and (len(taken) < 5 or time.perf_counter() - started < seconds):
+        first = time.perf_counter()
+        before.embed(some)
+        middle = time.perf_counter()
+        after.embed(some)
+        taken.append((middle - first, time.perf_counter() - middle))
+        if progress is not None:
+            progress(f"timing, {batch} at once", len(taken), rounds)
+    times = np.array(taken)  # (rounds, 2) seconds
+    medians = np.median(times, axis=0)
+    low, high = np.quantile(times[:, 0] / times[:, 1], [0.1, 0.9])
+    return Speed(
+        batch=batch,
+        before_ms=float(1000 * medians[0] / batch),
+        after_ms=float(1000 * medians[1] / batch),
+        speedup=float(medians[0] / medians[1]),
+        low=float(low),
+        high=float(high),
+    )
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+def _measured(agreement: Agreement, speed: Speed) -> dict[str, Measurement]:
+    on = f"on {agreement.crops} crops that it was not calibrated on"
+    measured = {
+        "cosine_to_original": Measurement(
+            round(agreement.mean_cosine, 5),
+            f"mean cosine to the embeddings of the network it was made from, {on}",
+        ),
+        "speedup": Measurement(
+            round(speed.speedup, 2),
+            f"times as fast as the network it was made from, {speed.batch} crops at once, in one "
+            "run on the machine that made it",
+        ),
+    }
+    verification = agreement.verification
+    if verification is not None:
+        measured["tar_change"] = Measurement(
+            round(-100 * verification.loss, 3),
+            f"points of TAR at FMR {verification.fmr:g} against the network it was made from, {on}",
+        )
+    return measured
+
+
+def _notes(source: Weights, used: int) -> str:
+    made = (
+        f"int8 weights and activations, made from {source.name} (SHA-256 {source.sha256}), "
+        f"calibrated on {used} crops. Not to be compared with embeddings of {source.name}."
+    )
+    return made if source.notes is None else f"{made} {source.notes}"
+
+
+def _write(
+    folder: Path, entry: Weights, data: bytes, others: list[dict[str, Any]], licence: str | None
+) -> Path:
+    """All files or none; returns the manifest's path."""
+    listed = {"schema": SCHEMA, "weights": [*others, entry.to_dict()]}
+    text = json.dumps(listed, indent=2, ensure_ascii=False) + "\n"
+    manifest = folder / "manifest.json"
+    files = [(folder / f"{entry.name}.onnx", data)]
+    if entry.licence_file is not None and licence is not None:
+        files.append((folder / entry.licence_file, licence.encode()))
+    files.append((manifest, text.encode()))  # last: it names the others
+    made = not folder.exists()
+    written: list[Path] = []
+    try:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OptionError(f"out: {folder} cannot be made ({error.strerror})") from error
+        for path, content in files:
+            new = not path.exists()
+            write_atomically(path, content)
+            if new:
+                written.append(path)
+        read_manifest(manifest)
+    except BaseException:
+        for path in written:
+            path.unlink(missing_ok=True)
+        if made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+    return manifest

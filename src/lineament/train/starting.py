@@ -1,0 +1,163 @@
+"""What a run begins with: the network and its weights, what of it is trained, and how fast."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from lineament.errors import OptionError
+from lineament.train.backbones import make_backbone
+from lineament.train.backbones.seam import Backbone
+from lineament.train.config import BackboneOptions, OptimizerOptions, TrainConfig
+
+DEFAULT_BACKBONE = "mobilefacenet"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What builds a network again, before its weights are filled in.
+
+    Attributes:
+        kind: "backbone", an architecture by name, or "bundled", a recognizer that comes along.
+        name: of either.
+        dimension: D.
+        size_px: side of its crops.
+        options: of the architecture.
+    """
+
+    kind: str
+    name: str
+    dimension: int
+    size_px: int
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        """For messages."""
+        options = "".join(f", {key} {value}" for key, value in self.options.items())
+        return f"{self.name} ({self.dimension} dimensions, {self.size_px} px{options})"
+
+
+def built(origin: Origin) -> Backbone:
+    """The network, with weights that mean nothing yet (or the bundled ones)."""
+    if origin.kind == "bundled":
+        from lineament.train.backbones.bundled import load_bundled
+
+        return load_bundled(origin.name)
+    return make_backbone(
+        origin.name, dimension=origin.dimension, size_px=origin.size_px, **origin.options
+    )
+
+
+def starting_backbone(config: TrainConfig) -> tuple[Backbone, Origin]:
+    """The network that ``config.backbone`` asks for, and what builds it again.
+
+    Raises:
+        OptionError: no such architecture or start, or the start is of another one.
+        CheckpointError: the start's file is damaged.
+    """
+    options, size_px = config.backbone, config.data.size_px
+    if options.start == "":
+        name = DEFAULT_BACKBONE if options.name == "" else options.name
+        backbone = make_backbone(
+            name,
+            dimension=None if options.dimension == 0 else options.dimension,
+            size_px=None if size_px == 0 else size_px,
+            **options.options,
+        )
+        kind = "backbone"
+        return backbone, Origin(
+            kind, name, backbone.dimension, backbone.size_px, dict(options.options)
+        )
+    backbone, origin = _started(options.start)
+    wanted = {
+        "name": (options.name, origin.name),
+        "dimension": (options.dimension, backbone.dimension),
+    }
+    for key, (asked, found) in wanted.items():
+        if asked not in ("", 0, found):
+            raise OptionError(
+                f"backbone.{key}: expected {found}, as backbone.start {options.start} has it, got "
+                f"{asked}; leave it out"
+            )
+    if options.options and options.options != origin.options:
+        raise OptionError(
+            f"backbone.options: expected {origin.options}, as backbone.start has them; leave "
+            "them out"
+        )
+    if size_px not in (0, backbone.size_px):
+        raise OptionError(
+            f"data.size_px: expected {backbone.size_px}, as backbone.start, got {size_px}"
+        )
+    return backbone, origin
+
+
+def _started(start: str) -> tuple[Backbone, Origin]:
+    from lineament.train.checkpoint import load_model
+
+    if Path(start).exists():
+        return load_model(start)
+    from lineament.train.backbones.bundled import BUNDLED, load_bundled
+
+    if start not in BUNDLED:
+        raise OptionError(
+            f"backbone.start: expected {', '.join(BUNDLED)}, the folder of a run, or a checkpoint, "
+            f"got {start!r}"
+        )
+    backbone = load_bundled(start)
+    return backbone, Origin("bundled", start, backbone.dimension, backbone.size_px)
+
+
+class Mode:
+    """Which parts of a backbone are trained; sets them so again after every verification."""
+
+    def __init__(self, backbone: Backbone, options: BackboneOptions) -> None:
+        """Freeze what ``options.frozen`` names; OptionError for stages that there are not."""
+        stages = dict(backbone.stages())
+        unknown = [name for name in options.frozen if name not in stages]
+        if unknown:
+            raise OptionError(
+                f"backbone.frozen: expected some of {', '.join(stages)}, got {', '.join(unknown)}"
+            )
+        self.backbone = backbone
+        self.still = [module for name in options.frozen for module in stages[name]]
+        for module in self.still:
+            module.requires_grad_(False)
+        self.fixed_norm = options.fixed_batch_norm
+
+    def train(self) -> None:
+        """Training mode, but for what is frozen or fixed."""
+        self.backbone.train()
+        for module in self.still:
+            module.eval()
+        if self.fixed_norm:
+            for module in self.backbone.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+
+
+def parameter_groups(
+    backbone: nn.Module, others: Iterable[nn.Module], options: OptimizerOptions
+) -> list[dict[str, Any]]:
+    """Parameters for the optimizer, each group with its ``factor`` of the learning rate.
+
+    Vectors and scalars (norms, biases, slopes of PReLU) have no weight decay: pulling them to 0
+    means something else than for a weight (He et al. 2019, "Bag of tricks", section 3.1).
+    """
+    groups: list[dict[str, Any]] = []
+    for module, factor in [(backbone, 1.0), *((one, options.head_lr_factor) for one in others)]:
+        trained = [p for p in module.parameters() if p.requires_grad]
+        for decay, chosen in (
+            (options.weight_decay, [p for p in trained if p.ndim > 1]),
+            (0.0, [p for p in trained if p.ndim <= 1]),
+        ):
+            if chosen:
+                groups.append({"params": chosen, "weight_decay": decay, "factor": factor})
+    return groups

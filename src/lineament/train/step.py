@@ -1,0 +1,240 @@
+"""One step of a run: batches in, one move of the weights out, and figures to log."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
+
+from lineament.errors import DivergedError
+from lineament.train.checkpoint import LAST
+from lineament.train.config import TrainConfig
+from lineament.train.data.crops import Batch
+from lineament.train.data.seam import IntArray
+from lineament.train.distributed import World
+from lineament.train.parts import Parts
+from lineament.train.schedules import factor_at
+from lineament.train.teacher import Remembered
+
+NAN_BATCH = "nan-batch.txt"
+NAMED = 8
+"""Photographs of a batch that a message names."""
+
+MOST_SKIPPED = 20
+"""Steps in a row that half precision may skip while its scale is being found: 2^20 in all."""
+
+
+class Stepper:
+    """Moves the weights.
+
+    Attributes:
+        skipped: steps in a row that half precision has skipped.
+    """
+
+    def __init__(self, config: TrainConfig, world: World, parts: Parts) -> None:
+        """Take the parts of a run."""
+        self.config, self.world, self.parts = config, world, parts
+        self.folder = Path(config.run.out)
+        self.skipped = 0
+
+    def take(
+        self, group: Sequence[tuple[Batch, IntArray]], step: int, epoch: int
+    ) -> dict[str, float]:
+        """Take one step of the optimizer over one batch or several.
+
+        Args:
+            group: for each batch this process's part, and the numbers of all its photographs.
+            step: how many were done before.
+            epoch: how many were done before; for messages.
+
+        Returns:
+            Figures to log, "loss" and "lr" among them.
+
+        Raises:
+            DivergedError: the loss or the gradient is no finite number.
+        """
+        config = self.config
+        if self.parts.loss is not None:
+            self.parts.loss.advance(step, self.parts.steps)
+        rate = factor_at(config.schedule, step, self.parts.steps, self.parts.steps_per_epoch)
+        for param_group in self.parts.optimizer.param_groups:
+            param_group["lr"] = config.optimizer.lr * param_group["factor"] * rate
+        self.parts.optimizer.zero_grad(set_to_none=True)
+        sums: dict[str, float] = {}
+        for number, (batch, indices) in enumerate(group):
+            last = number == len(group) - 1
+            net, precision = self.parts.net, self.parts.precision
+            # Gradients are sent once, with the last batch.
+            waits: AbstractContextManager[None] = nullcontext()
+            if isinstance(net, DistributedDataParallel) and not last:
+                waits = net.no_sync()
+            with waits:
+                total, figures = self._forward(batch, indices, step)
+                precision.scaled(total / len(group)).backward()  # type: ignore[no-untyped-call]
+            for name, value in figures.items():
+                sums[name] = sums.get(name, 0.0) + float(value) / len(group)
+        norm = self._gradient_norm() / self.parts.precision.scale
+        learning_rate = config.optimizer.lr * rate
+        finite = math.isfinite(sums["loss"]) and math.isfinite(norm)
+        if not finite:
+            indices = np.concatenate([numbers for _, numbers in group])
+            self._not_finite(sums["loss"], norm, indices, step, epoch)
+            if self.parts.loss is not None and self._waiting_norm() is not None:
+                self.parts.loss.update(0.0, grad_scale=0.0)  # what waits is thrown away
+        else:
+            self.skipped = 0
+            clip = config.optimizer.clip_norm
+            shorter = min(1.0, clip / (norm + 1e-6)) if clip > 0 else 1.0
+            scale = shorter / self.parts.precision.scale
+            if scale != 1:
+                for parameter in self.parts.parameters():
+                    if parameter.grad is not None:
+                        parameter.grad.mul_(scale)
+            self.parts.optimizer.step()
+            if self.parts.loss is not None:
+                self.parts.loss.update(
+                    learning_rate * config.optimizer.head_lr_factor, grad_scale=scale
+                )
+            if self.parts.average is not None:
+                self.parts.average.update(self.parts.backbone)
+        self.parts.precision.learn(finite)
+        more = {"lr": learning_rate, "grad_norm": norm}
+        if self.parts.precision.scale != 1:
+            more["loss_scale"] = self.parts.precision.scale
+        return sums | more
+
+    def _forward(
+        self, batch: Batch, indices: IntArray, step: int
+    ) -> tuple[Tensor, dict[str, float | Tensor]]:
+        """The whole loss of one global batch, of which ``batch`` is this process's part."""
+        config, world, device = self.config, self.world, self.world.device
+        seen = batch.augmented.to(device, non_blocking=True)  # (n, 3, S, S)
+        plain = batch.plain
+        clean = self._clean(len(batch.labels))  # (n,) bool
+        if clean is not None:
+            seen = torch.cat([seen, plain[clean].to(device)])  # (n + k, 3, S, S)
+        with self.parts.precision.autocast():
+            embedded = self.parts.net(seen.float())  # (n + k, D)
+        own = embedded.float()
+        count = len(batch.labels)
+        everybody = world.gather(own[:count])  # (N, D)
+        labels = self.parts.labels[torch.from_numpy(indices)].to(device)  # (N,)
+        figures: dict[str, float | Tensor] = {}
+        total = everybody.new_zeros(())
+        if self.parts.loss is not None:
+            with self._loss_random(step):
+                value = self.parts.loss(everybody, labels)
+            total = total + config.loss.weight * value.loss
+            figures |= value.figures
+            if self.parts.distillation is not None:
+                figures["label_loss"] = value.loss.detach()
+        if self.parts.distillation is not None:
+            wanted = self._wanted(batch, seen[:count], clean)  # (n + k, T)
+            rows = [everybody] if clean is None else [everybody, world.gather(own[count:])]
+            targets = [world.gather(wanted[:count])]
+            if clean is not None:
+                targets.append(world.gather(wanted[count:]))
+            term = self.parts.distillation(torch.cat(rows), torch.cat(targets))
+            total = total + config.teacher.weight * term
+            figures["teacher_loss"] = term.detach()
+        figures["loss"] = total.detach()
+        return total, figures
+
+    def _clean(self, count: int) -> Tensor | None:
+        """Which photographs the student also sees as they are; spread evenly over the batch."""
+        share = self.config.teacher.clean
+        if self.parts.distillation is None or share == 0:
+            return None
+        # By the place in the global batch, so that the number of processes changes nothing.
+        place = torch.arange(count, dtype=torch.float64) + self.world.rank * count
+        chosen = ((place + 1) * share).floor() > (place * share).floor()
+        # Every process needs as many: what it gathers has one shape. With shares such as 0.25 or
+        # 0.5, and batches that they divide, this changes nothing.
+        each = int(count * share)
+        chosen &= chosen.cumsum(0) <= each
+        return chosen if each else None
+
+    @torch.no_grad()
+    def _wanted(self, batch: Batch, seen: Tensor, clean: Tensor | None) -> Tensor:
+        """The teacher's embeddings: of the photographs, then of those that are seen clean."""
+        assert self.parts.teacher is not None
+        remembered = isinstance(self.parts.teacher, Remembered)
+        if self.config.teacher.sees == "plain":
+            if isinstance(self.parts.teacher, Remembered):
+                wanted = self.parts.teacher.embed(batch.plain, batch.indices)
+            else:
+                wanted = self.parts.teacher.embed(batch.plain.to(self.world.device))
+            wanted = wanted.to(self.world.device)
+            return wanted if clean is None else torch.cat([wanted, wanted[clean.to(wanted.device)]])
+        assert not remembered
+        assert not isinstance(self.parts.teacher, Remembered)
+        crops = seen if clean is None else torch.cat([seen, batch.plain[clean].to(seen.device)])
+        return self.parts.teacher.embed(crops)
+
+    @contextmanager
+    def _loss_random(self, step: int) -> Iterator[None]:
+        """The same random numbers for the loss in every process, whatever the backbones drew."""
+        device = self.world.device
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed((self.config.run.seed << 31) + step)
+            yield
+
+    def _gradient_norm(self) -> float:
+        """The length of the whole gradient, all processes' shards of the loss in it."""
+        shard: set[int] = set()
+        if self.parts.sharded and self.parts.loss is not None:
+            shard = {id(parameter) for parameter in self.parts.loss.parameters()}
+        mine = torch.zeros((), device=self.world.device)
+        shared = torch.zeros((), device=self.world.device)
+        for parameter in self.parts.parameters():
+            if parameter.grad is None:
+                continue
+            square = torch.linalg.vector_norm(parameter.grad.detach(), dtype=torch.float32).square()
+            if id(parameter) in shard:
+                mine = mine + square
+            else:
+                shared = shared + square
+        if self.parts.sharded:
+            mine = self.world.sum(mine)
+        waiting = self._waiting_norm()
+        if waiting is not None:  # summed over processes already
+            shared = shared + waiting().square()
+        return float((mine + shared).sqrt())
+
+    def _waiting_norm(self) -> Callable[[], Tensor] | None:
+        """What measures gradients that wait for ``Loss.update``, of a loss that keeps some."""
+        found: Callable[[], Tensor] | None = getattr(self.parts.loss, "gradient_norm", None)
+        return found
+
+    def _not_finite(
+        self, loss: float, norm: float, indices: IntArray, step: int, epoch: int
+    ) -> None:
+        """Skip a step in half precision, whose scale is too large; or say which batch it was."""
+        self.skipped += 1
+        if self.config.run.precision == "fp16" and self.skipped <= MOST_SKIPPED:
+            return
+        what = "gradient" if math.isfinite(loss) else "loss"
+        value = norm if math.isfinite(loss) else loss
+        names = list(dict.fromkeys(self.parts.faces.name(int(i)) for i in indices))
+        where = ""
+        if self.world.first:
+            path = self.folder / NAN_BATCH
+            try:
+                path.write_text("".join(f"{name}\n" for name in names), "utf-8")
+                where = f" (all: {path})"
+            except OSError:
+                where = ""
+        few = ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
+        last = self.folder / LAST
+        kept = f"; {last} is from before" if last.exists() else ""
+        raise DivergedError(
+            f"the {what} is {value} in epoch {epoch + 1}, step {step + 1}, with the "
+            f"photographs {few}{where}{kept}; lower optimizer.lr, lengthen the warm-up, or set "
+            "optimizer.clip_norm"
+        )
