@@ -55,11 +55,11 @@ Rows = npt.NDArray[np.int64]
 SETTINGS: dict[str, dict[str, Any]] = {
     "run": {"precision": "bf16", "seed": 0, "steps": 600},
     "augment": {
-        **{"flip": 0.5, "low_resolution": 1.0, "shrinking": "area"},
+        **{"flip": 0.0, "low_resolution": 1.0, "shrinking": "area"},
         **{"least_px": 18, "most_px": 32},
     },
-    "sampler": {"kind": "random", "batch": 32},
-    "backbone": {"start": BUNDLED, "fixed_batch_norm": True, "frozen": ["stage1"]},
+    "sampler": {"kind": "random", "batch": 16},
+    "backbone": {"start": BUNDLED, "fixed_batch_norm": True, "frozen": ["stage1", "stage2"]},
     "loss": {"weight": 0.0},
     "teacher": {"name": BUNDLED, "sees": "plain", "clean": 0.25},
     "optimizer": {"name": "adamw", "lr": 1e-4, "weight_decay": 0.0, "clip_norm": 1.0},

@@ -36,7 +36,7 @@ from lineament.weights import Weights
 
 FMRS = (1e-3, 1e-4, 1e-5)
 FROM_VIEW_1 = 2000
-"""Crops that ``quantize`` gets: it calibrates on 300 and checks on the others."""
+"""Crops that ``quantize`` gets at most: it calibrates on 300 and checks on the others."""
 
 Rows = npt.NDArray[np.int64]
 Found = tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]
@@ -78,12 +78,19 @@ def embedded(entry: Weights, crops: npt.NDArray[np.uint8], rows: Rows, quiet: bo
     return vectors
 
 
+def several(person: Rows, rows: Rows, most: int) -> Rows:
+    """Rows of people who have several among ``rows``, whole people in an order drawn by chance."""
+    count = np.bincount(person[rows], minlength=int(person.max()) + 1)
+    rows = rows[count[person[rows]] > 1]
+    rank = np.random.default_rng(0).permutation(len(count))[person[rows]]
+    return np.sort(rows[np.argsort(rank, kind="stable")[:most]])
+
+
 def compare(options: argparse.Namespace, out: Path) -> dict[str, Any]:
     lfw = read_lfw(options.lfw)
     entry = weights.get(options.recognizer)
     view1, view2 = images_of(lfw, ("1",)), images_of(lfw, ("2",))
-    random = np.random.default_rng(0)
-    mine = np.sort(random.choice(view1, FROM_VIEW_1, replace=False))
+    mine = several(lfw.person, view1, FROM_VIEW_1)
     wanted = np.unique(np.concatenate([view2, view1 if options.view1 else mine]))
     crops, found = faces_of(entry, lfw, wanted, options.crops, options.json)
     mine = mine[found[mine]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image as PILImage
@@ -125,6 +126,19 @@ class TestOperations:
         same = only(low_resolution=1.0, least_px=112, most_px=200)
         assert np.array_equal(augment(face, same, 0), face)
 
+    def test_reduced_by_means_of_areas(self, face: Image) -> None:
+        small = face.reshape(28, 4, 28, 4, 3).mean((1, 3)).round().astype(np.uint8)  # 4x4 pixels
+        ways = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
+        wanted = [cv2.resize(small, (112, 112), interpolation=way).astype(int) for way in ways]
+        options = only(low_resolution=1.0, least_px=28, most_px=28, shrinking="area")
+        found = set()
+        for seed in range(12):
+            changed = augment(face, options, seed)
+            off = [int(np.abs(changed - one).max()) for one in wanted]
+            assert min(off) <= 2  # means that end in .5 are rounded up or down
+            found.add(off.index(min(off)))
+        assert found == {0, 1, 2}
+
     def test_jpeg_is_what_another_encoder_makes(self, face: Image) -> None:
         options = only(jpeg=1.0, jpeg_least=20, jpeg_most=20)
         changed = augment(face, options, 0)
@@ -198,8 +212,10 @@ class TestOptions:
             ({"grey": True}, "grey: expected"),
             ({"brightness": 2.0}, "brightness: expected"),
             ({"erasing": "often"}, "erasing: expected"),
+            ({"shrinking": "linaer"}, "shrinking: expected any, nearest, linear, area, cubic"),
             ({"least_px": 0}, "least_px: expected a whole number"),
             ({"most_px": 20.5}, "most_px: expected a whole number"),
+            ({"shrinking": "sharp"}, "shrinking: expected any, nearest, .*got 'sharp'"),
             ({"least_px": 65}, "least_px not above most_px, got 65 and 64"),
             ({"jpeg_least": 96}, "jpeg_least not above jpeg_most"),
             ({"jpeg_most": 101}, "jpeg_most: expected"),
@@ -218,7 +234,9 @@ class TestOptions:
                 augment(bad, STRONG, 0)
 
     def test_everything_on_any_size(self) -> None:
-        options = Augment(1, 1, 1, 1, 1, 1, 5, 1, 1, 3, 1, 1, 100, 1)
+        names = "flip grey blur low_resolution jpeg erasing brightness contrast saturation"
+        often = dict.fromkeys(names.split(), 1.0)
+        options = Augment(**often, blur_most_px=5, least_px=1, most_px=3, jpeg_least=1)  # type: ignore[arg-type]
         for size_hw in ((1, 1), (1, 9), (7, 5), (224, 160)):
             image = np.random.default_rng(0).integers(0, 256, (*size_hw, 3), np.uint8)
             changed = augment(image, options, 4)

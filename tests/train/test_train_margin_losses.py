@@ -136,7 +136,7 @@ def adaface_loop(x: list[Row], loss: Loss, labels: list[int]) -> float:
     norms = [min(max(math.sqrt(dot(row, row)), 0.001), 100.0) for row in x]
     mean = math.fsum(norms) / len(norms)
     deviation = math.sqrt(math.fsum((n - mean) ** 2 for n in norms) / (len(norms) - 1))
-    mu, sigma = 0.99 * mean + 0.01 * 20, 0.99 * deviation + 0.01 * 100
+    mu, sigma = 0.3 * mean + 0.7 * 20, 0.3 * deviation + 0.7 * 100
 
     def own(c: float, norm: float) -> float:
         q = (min(max(norm, 0.001), 100.0) - mu) / (sigma + 0.001) * 0.333
@@ -174,7 +174,7 @@ LOOPS: list[tuple[str, dict[str, Any], Callable[[list[Row], Loss, list[int]], fl
     ("combined", {"m1": 4.0, "m2": 0.0, "m3": 0.0}, of(sphere(4, 0))),
     ("curricularface", {"momentum": 0.9}, curricular_loop),
     ("magface", {}, magface_loop),
-    ("adaface", {}, adaface_loop),
+    ("adaface", {"momentum": 0.7}, adaface_loop),
     ("subcenter-arcface", {"centres": 3}, of(arc(0.5), centres=3)),
 ]
 IDS = [f"{name}-{i}" for i, (name, _, _) in enumerate(LOOPS)]
@@ -228,6 +228,8 @@ def test_gradient(name: str, options: dict[str, Any], expected: object) -> None:
     x = (x * 0.3 if name == "softmax" else x).requires_grad_()
 
     def run(x: Tensor, weight: Tensor) -> Tensor:
+        if name == "adaface":  # No gradient goes through its norms, by design: hold them.
+            x = x / x.norm(dim=1, keepdim=True) * torch.tensor(NORMS)[:, None]
         value: Tensor = torch.func.functional_call(loss, {"weight": weight}, (x, labels)).loss
         return value
 
@@ -263,6 +265,7 @@ def rival(name: str) -> tuple[Any, dict[str, Any]]:
     return build(), options
 
 
+@pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")  # in its SphereFace
 @pytest.mark.parametrize(
     "name", ["arcface", "cosface", "a-softmax", "normalized-softmax", "subcenter-arcface"]
 )
@@ -388,7 +391,7 @@ def test_half_precision_is_computed_in_float32(name: str, half: torch.dtype) -> 
     weight_grad, loss.weight.grad = loss.weight.grad.clone(), None
     with torch.autocast("cpu", dtype=torch.bfloat16):
         value = loss(low, labels).loss
-        value.backward()
+    value.backward()
     assert value.dtype == torch.float32
     assert value.item() == wanted.item()
     assert low.grad.dtype == half

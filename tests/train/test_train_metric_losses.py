@@ -230,9 +230,10 @@ def test_triplets_at_the_limits_count_as_the_equation_says() -> None:
     # margin. Squares of halves and quarters are exact, so nothing hangs on rounding.
     rows = torch.tensor([[1.0, 0, 0, 0], [0, 1.0, 0, 0], [0, 0, 1.0, 0], [-1.0, 0, 0, 0]])
     labels = torch.tensor([0, 0, 1, 2])
-    figures = Triplet(4, 3, margin=2.0, mining="batch-all")(rows.double(), labels).figures
+    value = Triplet(4, 3, margin=2.0, mining="batch-all")(rows.double(), labels)
     # d(0,1) = d(0,2) = 2: hard. d(0,3) = 4 = 2 + margin: easy. From 1 all are 2 away: both hard.
-    assert {k: int(v) for k, v in figures.items()} == {
+    assert value.loss.item() == pytest.approx(2, rel=1e-12)
+    assert {k: int(v) for k, v in value.figures.items()} == {
         "triplets": 4, "triplets_easy": 1, "triplets_semi_hard": 0, "triplets_hard": 3,
         "triplets_active": 3,
     }  # fmt: skip

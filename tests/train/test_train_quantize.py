@@ -306,33 +306,32 @@ def test_verification_goes_before_the_cosine() -> None:
 
 def test_verification_pair_by_pair() -> None:
     random = np.random.default_rng(3)
-    people = [f"p{i // 6}" for i in range(90)]
-    centres = random.standard_normal((15, 12))
+    person = np.arange(195) // 13
+    people = [f"p{i}" for i in person]
+    centres = random.standard_normal((15, 12))[person]
     vectors = np.stack(
-        [
-            centres[np.arange(90) // 6] + spread * random.standard_normal((90, 12))
-            for spread in (1, 2)
-        ]
-    )
+        [centres + spread * random.standard_normal((195, 12)) for spread in (1, 2)]
+    ).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
-    found = module._verification(vectors.astype(np.float32), people)
+    found = module._verification(vectors, people)
     assert found is not None
-    assert (found.same_pairs, found.different_pairs) == (15 * 15, 90 * 89 // 2 - 15 * 15)
-    assert found.fmr == 0.01  # 3,780 pairs: 37 may match; at 1e-3 it would be 3
+    assert (found.same_pairs, found.different_pairs) == (1170, 17745)
+    assert found.fmr == 0.01  # 177 may match; at 1e-3 it would be 17, too few
     expected = []
-    for rows in vectors.astype(np.float32):
+    for rows in vectors:
         same, different = [], []
-        for i in range(90):
+        for i in range(195):
             for j in range(i):
                 (same if people[i] == people[j] else different).append(float(rows[i] @ rows[j]))
-        threshold = sorted(different, reverse=True)[37]  # the 38th: 37 lie above it
+        threshold = sorted(different, reverse=True)[177]  # the 178th: 177 lie above it
         above = sum(score > threshold for score in same) / len(same)
-        area = np.mean([[(s > d) + 0.5 * (s == d) for d in different] for s in same])
-        expected.append((above, float(area)))
+        wins = np.array(same)[:, None] > np.array(different)[None]
+        expected.append((above, float(wins.mean())))
     assert (found.tar_before, found.auc_before) == pytest.approx(expected[0], abs=1e-6)
     assert (found.tar_after, found.auc_after) == pytest.approx(expected[1], abs=1e-6)
     assert found.loss > 0.05
-    assert module._verification(vectors[:, :30].astype(np.float32), people[:30]) is None
+    few = vectors[:, person < 5]  # 390 pairs of one person
+    assert module._verification(few, people[: few.shape[1]]) is None
 
 
 def test_bad_input(source: Weights, tmp_path: Path) -> None:

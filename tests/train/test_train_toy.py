@@ -81,6 +81,7 @@ def test_measured_by_hand() -> None:
     weights = np.array([at(5), at(95, 4), at(300)])
     found = measured("x", {}, points, labels, 3, weights)
     assert found.within_deg == pytest.approx((10 + 2 + 10) / 3)
+    assert found.median_deg == pytest.approx(10)
     assert found.least_between_deg == pytest.approx(60)
     assert found.weights_off_deg == pytest.approx((5 + 5 + 0) / 3)
     assert found.accuracy == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -138,7 +139,7 @@ def command(
     )
 
 
-def _refuse(given: dict[str, object], because: str, belongs: str) -> None:
+def _refuse(given: Mapping[str, object], because: str, belongs: str) -> None:
     wrong = [name for name, value in given.items() if value is not None]
     if wrong:
         raise OptionError(f"{', '.join(wrong)}: {because}; expected only with {belongs}")

@@ -204,6 +204,7 @@ class LogOptions:
     """What is written of the run while it goes."""
 
     csv: bool = _option(True, "log.csv")
+    curves: bool = _option(True, "curves.png, drawn now and then and at the end")
     tensorboard: bool = _option(False, "events in tensorboard/")
     every: int = _option(20, "steps in one row", least=1)
 
@@ -347,19 +348,24 @@ _ABOUT_AUGMENT = {
     "brightness": _STRENGTH,
     "contrast": _STRENGTH,
     "saturation": _STRENGTH,
+    "rotation_deg": "greatest angle to either side",
+    "scaling": "0 to 0.5: sizes from 1 - it to 1 + it",
+    "shift": "greatest way, as a share of the side",
     "blur_most_px": "greatest standard deviation",
     "least_px": "shorter side of the reduced picture, at least",
     "most_px": "and at most",
+    "shrinking": "any, nearest, linear, area, cubic, lanczos: how it is reduced",
     "jpeg_least": "quality",
     "erasing_least": "share of the area",
 }
 
 
-def override(values: dict[str, Any], override: str) -> None:
-    place, equals, text = override.partition("=")
+def override(values: dict[str, Any], change: str) -> None:
+    """Set "table.key=value" in the tables that ``from_dict`` takes; OptionError if it is not that."""
+    place, equals, text = change.partition("=")
     parts = [part.strip() for part in place.split(".")]
     if equals == "" or len(parts) < 2 or "" in parts:
-        raise OptionError(f"expected table.key=value, got {override!r}")
+        raise OptionError(f"expected table.key=value, got {change!r}")
     table: Any = values
     for part in parts[:-1]:
         table = table.setdefault(part, {})

@@ -261,8 +261,7 @@ class _Training:
                 stopped = self._epoch(asked, progress)
         if stopped:
             self.note(f"stopped after step {at.step} of {parts.steps}; --resume goes on from there")
-        if self.log is not None:
-            draw_figures(self.folder, self.log.rows, self._title())
+        self._draw()
         parts.backbone.eval()
         return Run(
             folder=self.folder,
@@ -343,8 +342,7 @@ class _Training:
             if self.log is not None:
                 self.log.add({"epoch": epoch, "step": at.step, **row})
                 if time.monotonic() - self.drawn > DRAW_EVERY_S:
-                    draw_figures(self.folder, self.log.rows, self._title())
-                    self.drawn = time.monotonic()
+                    self._draw()
         if self._due(config.checkpoint.every, config.checkpoint.unit, ends_epoch) or ends or stop:
             save_state(self.folder, at, parts, self.world)
         if progress is not None:
@@ -402,6 +400,11 @@ class _Training:
                     "people": list(self.faces.people),
                 },
             )
+
+    def _draw(self) -> None:
+        if self.log is not None and self.config.log.curves:
+            draw_figures(self.folder, self.log.rows, self._title())
+        self.drawn = time.monotonic()
 
     def _title(self) -> str:
         labels = self.parts.loss is not None

@@ -16,7 +16,7 @@ from lineament.errors import OptionError
 from lineament.train.config import TrainConfig, from_dict, override
 
 LOW_RESOLUTION_SPREAD = 1.5
-"""Fine-tuning for faces of S pixels shows faces of S / this to S * this, so that it holds around S."""
+"""Fine-tuning for faces of S pixels shows faces of S / this to S * this: it holds around S."""
 
 
 def finetune_config(

@@ -244,16 +244,16 @@ def hold_out(faces: FaceSet, share: float, seed: int) -> tuple[FaceSet, Watch]:
         seed: chooses them, and the impostor pairs.
 
     Raises:
-        DataError: fewer than two people can be held out, or nobody is left.
+        DataError: fewer than two people can be held out, or are left.
     """
     random = np.random.default_rng([7, seed])
     counts = np.bincount(faces.labels, minlength=len(faces.people))
     able = np.flatnonzero(counts >= 2)
     wanted = max(2, round(share * len(faces.people)))
-    if len(able) < wanted or len(faces.people) - wanted < 1:
+    if len(able) < wanted or len(faces.people) - wanted < 2:
         raise DataError(
             f"verify.people: expected {wanted} people with two photographs or more to hold out, "
-            f"and others to train with, found {len(able)} of {len(faces.people)}"
+            f"and two others to train with, found {len(able)} of {len(faces.people)}"
         )
     held = np.sort(random.permutation(able)[:wanted])
     out = np.isin(faces.labels, held)

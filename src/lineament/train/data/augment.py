@@ -8,6 +8,8 @@ the others as they were.
 The operations, in their order:
 
     flip              mirrored left to right
+    rotation, scaling, shift
+                      as if the alignment had missed a little; edges are repeated
     brightness, contrast, saturation
                       y = b x,  then y = m + c (y - m) with m the mean grey,  then
                       y = g + s (y - g) with g the pixel's grey; rounded once, at the end.
@@ -57,7 +59,9 @@ ERASED_ASPECT = 0.3
 
 _PROBABILITIES = ("flip", "grey", "blur", "low_resolution", "jpeg", "erasing")
 _STRENGTHS = ("brightness", "contrast", "saturation")
-_DRAWS = 20
+_PLACES = {"rotation_deg": 180.0, "scaling": 0.5, "shift": 0.5}
+"""Strengths of what moves a face, and their limits."""
+_DRAWS = 24
 
 
 def _check(name: str, value: object, least: float, most: float, *, whole: bool = False) -> None:
@@ -77,6 +81,9 @@ class Augment:
 
     Attributes:
         flip, grey, blur, low_resolution, jpeg, erasing: probabilities, 0 to 1.
+        rotation_deg: greatest angle, to either side, in degrees.
+        scaling: strength, 0 (off) to 0.5: sizes are drawn from 1 - strength to 1 + strength.
+        shift: greatest way to each side, up and down, as a share of the side.
         brightness, contrast, saturation: strengths, 0 (off) to 1: factors are drawn from
             1 - strength to 1 + strength.
         blur_most_px: greatest standard deviation of the blur, in pixels of the crop; the least is
@@ -91,6 +98,9 @@ class Augment:
     """
 
     flip: float = 0.5
+    rotation_deg: float = 0.0
+    scaling: float = 0.0
+    shift: float = 0.0
     brightness: float = 0.0
     contrast: float = 0.0
     saturation: float = 0.0
@@ -112,6 +122,8 @@ class Augment:
         """Raise OptionError on values that make no sense."""
         for name in (*_PROBABILITIES, *_STRENGTHS):
             _check(name, getattr(self, name), 0, 1)
+        for name, limit in _PLACES.items():
+            _check(name, getattr(self, name), 0, limit)
         _check("blur_most_px", self.blur_most_px, 0.1, 100)
         for name, least, most in (
             ("least_px", 1, 4096),
@@ -141,7 +153,7 @@ class Augment:
     @property
     def changes_nothing(self) -> bool:
         """Whether photographs stay as they are."""
-        return not any(getattr(self, name) for name in (*_PROBABILITIES, *_STRENGTHS))
+        return not any(getattr(self, name) for name in (*_PROBABILITIES, *_STRENGTHS, *_PLACES))
 
 
 NOTHING = Augment(flip=0.0)
@@ -182,9 +194,16 @@ def augment(image: Image, options: Augment, seed: int | Sequence[int]) -> Image:
         return image
     random = np.random.default_rng(seed)
     draw = random.random(_DRAWS).tolist()
-    # 0 to 5: does it happen? 6 to 8: colour. 9 and later: how much.
+    # 0 to 5: does it happen? 6 to 8: colour. 9 and later: how much. 18 to 21: place.
     if draw[0] < options.flip:
         image = np.asarray(cv2.flip(image, 1), np.uint8)
+    if options.rotation_deg or options.scaling or options.shift:
+        image = _moved(
+            image,
+            options.rotation_deg * (2 * draw[18] - 1),
+            1 + options.scaling * (2 * draw[19] - 1),
+            (options.shift * (2 * draw[20] - 1), options.shift * (2 * draw[21] - 1)),
+        )
     if options.brightness or options.contrast or options.saturation:
         image = _coloured(
             image,
@@ -268,6 +287,15 @@ def _coloured(image: Image, brightness: float, contrast: float, saturation: floa
     matrix[:, :3] = brightness * contrast * mixing
     matrix[:, 3] = (1 - contrast) * mean_grey
     return np.asarray(cv2.transform(image, matrix), np.uint8)
+
+
+def _moved(image: Image, angle_deg: float, scale: float, shift_xy: tuple[float, float]) -> Image:
+    height, width = image.shape[:2]
+    middle = (width - 1) / 2, (height - 1) / 2
+    matrix = cv2.getRotationMatrix2D(middle, angle_deg, scale)  # (2, 3)
+    matrix[:, 2] += shift_xy[0] * width, shift_xy[1] * height
+    moved = cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(moved, np.uint8)
 
 
 def _grey(image: Image) -> Image:

@@ -69,7 +69,7 @@ class ASoftmax(MarginLoss):
         z_iy  = |x_i| (lambda cos theta + psi) / (1 + lambda),   z_ij = |x_i| cos(x_i, w_j)
         loss  = mean over i of  -log( exp z_iy / sum over j of exp z_ij )
 
-    W. Liu et al., "SphereFace", CVPR 2017, equations 6 and 7; lambda is of its authors' code: large
+    W. Liu et al., "SphereFace", CVPR 2017, section 3; lambda is of its authors' code: large
     at first, where the loss is the modified softmax, and
 
         lambda = max(least, start (1 + decay step)^-power)

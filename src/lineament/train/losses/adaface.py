@@ -49,8 +49,8 @@ class AdaFaceMargin(Margin):
         if len(norm) < 2:  # One photograph has no deviation.
             return
         norm = norm.clamp(_LEAST_NORM, _MOST_NORM)
-        self.mean.lerp_(norm.mean().to(self.mean.dtype), self.momentum)
-        self.deviation.lerp_(norm.std().to(self.mean.dtype), self.momentum)
+        self.mean.lerp_(norm.mean().to(self.mean.dtype), 1 - self.momentum)
+        self.deviation.lerp_(norm.std().to(self.mean.dtype), 1 - self.momentum)
 
     def forward(self, cosine: Tensor, norm: Tensor) -> Tensor:
         """See ``Margin.forward``."""
@@ -72,20 +72,21 @@ class AdaFace(MarginLoss):
         z_iy = s (cos(theta + g_angle) - g_add),   g_angle = -m q_i,   g_add = m q_i + m
         z_ij = s cos(x_i, w_j)
         loss = mean over i of  -log( exp z_iy / sum over j of exp z_ij )
-        mu, sigma <- momentum (mean, deviation of the batch's norms) + (1 - momentum) (mu, sigma)
+        mu, sigma <- (1 - momentum) (mean, deviation of the batch's norms) + momentum (mu, sigma)
 
-    M. Kim et al., "AdaFace", CVPR 2022, equations 13 to 17; the defaults are the paper's. A bad
+    M. Kim et al., "AdaFace", CVPR 2022, section 3; the defaults are its authors'. A bad
     photograph (q = -1) gets ArcFace's margin, a middling one CosFace's, a good one a negative angle
     and twice the cosine margin. theta + g_angle is held between 0 and pi. No gradient goes through
-    q. mu and sigma move in training only, count the new batch almost wholly, as in the paper, are
-    kept as they were by a batch of one, and are saved in ``state_dict``.
+    q. mu and sigma start at 20 and 100, move in training only, before each batch's use, are kept as
+    they were by a batch of one, and are saved in ``state_dict``. A new batch counts for 0.01 of
+    them, as in the authors' training scripts.
 
     Args:
         dimension: D.
         classes: C.
         margin: m, 0 to pi / 2.
         concentration: h, more than 0.
-        momentum: 0 to 1, the share of the new batch.
+        momentum: 0 to 1.
         scale: s, more than 0.
     """
 

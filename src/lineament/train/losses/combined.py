@@ -46,7 +46,7 @@ class Combined(MarginLoss):
     That rises again past phi = pi. Here it is continued as SphereFace continues its cosine (see
     ``a_softmax``), which is smooth, and falls for all m1 and m2. So m1 = 1, m3 = 0 is ``arcface``
     up to theta = pi - m2, and continues otherwise past it; m2 = 0 and m1 = 1 is ``cosface``. The
-    defaults are what the paper calls CM2 (1, 0.3, 0.2); CM1 is (0.9, 0.4, 0.15).
+    defaults (1, 0.3, 0.2) are of the paper; it also tries (0.9, 0.4, 0.15).
 
     Args:
         dimension: D.

@@ -44,7 +44,7 @@ class CurricularFace(MarginLoss):
         t   <- (1 - momentum) mean over i of cos(x_i, w_y) + momentum t,   before each batch's use
         loss = mean over i of  -log( exp z_iy / sum over j of exp z_ij )
 
-    Y. Huang et al., "CurricularFace", CVPR 2020, equations 5 to 7 and 10. t starts at 0, where
+    Y. Huang et al., "CurricularFace", CVPR 2020, section 3. t starts at 0, where
     hard negatives weigh less than they would, and grows as the photographs find their centres. Its
     gradient is not taken. t moves in training only, is saved in ``state_dict``, and a new batch
     counts for 0.01 of it, as in the authors' code. Needs the (N, C) cosines twice in memory.

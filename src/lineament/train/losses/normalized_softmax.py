@@ -18,9 +18,9 @@ class NoMargin(Margin):
 class NormalizedSoftmax(MarginLoss):
     """Cross-entropy of scaled cosines, without a margin.
 
-        z_ij = s cos(x_i, w_j)          F. Wang et al., "NormFace", ACM MM 2017, equation 6
+        z_ij = s cos(x_i, w_j)          F. Wang et al., "NormFace", ACM MM 2017
         z_ij = |x_i| cos(x_i, w_j)      scale = None: "modified softmax" of W. Liu et al.,
-                                        "SphereFace", CVPR 2017, equation 3
+                                        "SphereFace", CVPR 2017
         loss = mean over i of  -log( exp z_iy / sum over j of exp z_ij )
 
     Args:

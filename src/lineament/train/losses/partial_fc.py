@@ -47,8 +47,8 @@ class PartialFC(Loss):
         loss = mean over i of  -log( exp z_iy / sum over j in S of exp z_ij )
 
     with z_ij of the margin loss named by ``margin``. X. An et al., "Partial FC", ICCVW 2021
-    (arXiv:2010.05222), and "Killing Two Birds with One Stone", CVPR 2022 (arXiv:2203.15565),
-    equations 6 to 8. At rate 1 it is the whole loss.
+    (arXiv:2010.05222), and "Killing Two Birds with One Stone", CVPR 2022 (arXiv:2203.15565).
+    At rate 1 it is the whole loss.
 
     Where ``torch.distributed`` runs, process r of W holds the classes from ``first`` on, about
     C / W of them, and draws among these; the sums over classes run over all processes. Every
@@ -128,6 +128,7 @@ class PartialFC(Loss):
         velocity = torch.zeros_like(self.centres) if momentum else None
         self.register_buffer("velocity", velocity)
         self._pending: list[tuple[Tensor | None, Tensor]] = []
+        self._spare: Tensor | None = None
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> LossValue:
         """See ``Loss.forward``."""
@@ -141,7 +142,7 @@ class PartialFC(Loss):
         if index is None:
             rows = self.centres.detach()  # (C_r, D), the same memory
         else:
-            rows = self.centres[index]  # (S, D), a copy
+            rows = self._copied(index)  # (S, D)
             # ``index`` is sorted and holds every class of the batch: the place of each in it.
             local = torch.where(inside, torch.searchsorted(index, local), -1)
         if learns:
@@ -205,6 +206,7 @@ class PartialFC(Loss):
             rows.add_(gradient, alpha=-learning_rate)
             if index is not None:
                 self.centres.index_copy_(0, index, rows)
+                self._spare = rows
 
     def get_extra_state(self) -> dict[str, int]:
         """What the draws depend on, and which part of the classes this is."""
@@ -244,14 +246,28 @@ class PartialFC(Loss):
         generator.manual_seed(mixed)
         taken = torch.zeros(count, dtype=torch.bool)
         taken[own.cpu()] = True
-        missing = wanted - int(taken.sum())
+        missing = wanted - int(taken.count_nonzero())
         while missing > 0:
             # Of numbers drawn with repetition, the first new ones: every set is as likely as
             # another, and it costs a fifth of a permutation of all classes.
             drawn = torch.randint(count, (missing,), generator=generator)
             taken[drawn] = True
-            missing = wanted - int(taken.sum())
+            missing = wanted - int(taken.count_nonzero())
         return taken.nonzero()[:, 0].to(self.centres.device)
+
+    def _copied(self, index: Tensor) -> Tensor:
+        """The centres of that index, in the memory of the last step's copy where it fits.
+
+        New memory would cost as much as the copying. A second backward through the last step is
+        noticed by autograd, since its rows have changed.
+        """
+        spare, self._spare = self._spare, None
+        wanted = (len(index), self.dimension)
+        if spare is None or spare.shape != wanted or spare.dtype != self.centres.dtype:
+            return self.centres.index_select(0, index)
+        if spare.device != self.centres.device:
+            return self.centres.index_select(0, index)
+        return torch.index_select(self.centres, 0, index, out=spare)
 
     def _add_up(self) -> None:
         """Make one pending part of several: the sum of their gradients, each row once."""

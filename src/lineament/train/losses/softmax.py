@@ -16,7 +16,7 @@ class Softmax(Loss):
         z_ij = w_j . x_i + b_j
         loss = mean over i of  -log( exp z_iy / sum over j of exp z_ij )
 
-    Y. Taigman et al., "DeepFace", CVPR 2014, section 3.2, trains with it; so does Y. Wen et al.,
+    Y. Taigman et al., "DeepFace", CVPR 2014, trains with it; so does Y. Wen et al.,
     ECCV 2016 (equation 1), who show in two dimensions why margins are wanted.
 
     Args:

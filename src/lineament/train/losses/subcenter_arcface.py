@@ -14,7 +14,7 @@ class SubcenterArcFace(MarginLoss):
         z_ij   = s cos_ij
         loss   = mean over i of  -log( exp z_iy / sum over j of exp z_ij )
 
-    J. Deng et al., "Sub-center ArcFace", ECCV 2020, equations 2 and 3, K = 3. Rows K j to
+    J. Deng et al., "Sub-center ArcFace", ECCV 2020, K = 3. Rows K j to
     K j + K - 1 of ``weight`` are the centres of class j.
 
     Args:

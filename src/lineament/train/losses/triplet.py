@@ -70,9 +70,8 @@ class Triplet(Loss):
         what = "loss triplet, margin (squared distances of unit vectors are at most 4)"
         check_number(what, margin, 0, 4, open_least=True, open_most=True)
         if mining not in get_args(Mining):
-            raise OptionError(
-                f"loss triplet, mining: expected one of {', '.join(get_args(Mining))}, got {mining!r}"
-            )
+            known = ", ".join(get_args(Mining))
+            raise OptionError(f"loss triplet, mining: expected one of {known}, got {mining!r}")
         self.margin = float(margin)
         self.mining: Mining = mining
 
