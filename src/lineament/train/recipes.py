@@ -53,8 +53,9 @@ def finetune_config(
     Raises:
         OptionError: a value that cannot be, or neither ``labels`` nor ``keep``.
     """
-    if labels == 0 and keep == 0:
-        raise OptionError("keep: expected above 0 where labels are not used, got 0")
+    if keep < 0 or (labels == 0 and keep == 0):
+        least = "above 0 where labels are not used" if labels == 0 else "at least 0"
+        raise OptionError(f"keep: expected {least}, got {keep:g}")
     values: dict[str, Any] = {
         "run": {"out": out, "epochs": epochs},
         "data": {"path": photos},

@@ -263,8 +263,8 @@ class ToyResult:
         people = f"{len(self.people)} people in two dimensions"
         if within.get("arcface", math.inf) < within.get("softmax", -math.inf):
             return (
-                f"{people}: softmax spreads a person over {within['softmax']:.1f}° to either "
-                f"side, ArcFace over {within['arcface']:.1f}°"
+                f"{people}: a photograph lies {within['softmax']:.1f}° from its person's centre "
+                f"with softmax, {within['arcface']:.1f}° with ArcFace"
             )
         return f"{people}, photographs of training"
 

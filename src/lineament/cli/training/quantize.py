@@ -55,7 +55,7 @@ def command(
             "--max-loss",
             metavar="0..1",
             help="Most true accept rate it may lose; where the photographs can measure it.",
-            show_default="0.005",
+            show_default="0.01",
         ),
     ] = None,
     min_cosine: Annotated[

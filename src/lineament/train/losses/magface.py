@@ -68,8 +68,9 @@ class MagFace(MarginLoss):
         g_i  = 1 / a_i + a_i / u_a^2
         loss = mean over i of  -log( exp z_iy / sum over j of exp z_ij ) + lambda_g g_i
 
-    Q. Meng et al., "MagFace", CVPR 2021, section 3; the defaults are its authors'. The gradient goes through m_i and g_i into the length of the embedding, none outside
-    l_a to u_a: a backbone whose embeddings are not of such lengths needs other limits.
+    Q. Meng et al., "MagFace", CVPR 2021, section 3; the defaults are its authors'. The
+    gradient goes through m_i and g_i into the length of the embedding, but not outside l_a to u_a:
+    a backbone whose embeddings are not of such lengths needs other limits.
 
     Args:
         dimension: D.
