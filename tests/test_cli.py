@@ -339,6 +339,18 @@ class TestAlignPeople:
         wanted = lineament.align_faces(image, list(faces))[0]
         assert np.array_equal(lineament.load_image(out / "Ada L" / "letters" / "1.png"), wanted)
 
+    def test_turned_to_the_front(self, run: Run, people: Path, tmp_path: Path) -> None:
+        """The crop is the one that the command cuts out of the same photograph alone."""
+        out, alone = tmp_path / "out", tmp_path / "alone"
+        done = run("align", people, "--people", "--method", "frontal", "--out", out)
+        assert done.exit_code == 0
+        assert self.files(out) == ["Ada L/1.png", "Ada L/letters/1.png", "Cy/1.png"]
+        photo = people / "Cy" / "1.png"
+        assert run("align", photo, "--method", "frontal", "--out", alone).exit_code == 0
+        crop = lineament.load_image(out / "Cy" / "1.png")
+        assert crop.shape == (152, 152, 3)
+        assert np.array_equal(crop, lineament.load_image(alone / "1_1.png"))
+
     def test_the_face_that_is_chosen(self, run: Run, tmp_path: Path) -> None:
         (tmp_path / "people" / "x").mkdir(parents=True)
         group = tmp_path / "people" / "x" / "group.jpg"

@@ -25,7 +25,7 @@ FACES = MadeFaces()
 EVERY_STEP = ("checkpoint.every=1", "checkpoint.unit=steps")
 
 
-class Crash(Exception):
+class CrashError(Exception):
     """Stands for whatever ends a process."""
 
 
@@ -42,9 +42,9 @@ def crashing(config: TrainConfig, step: int) -> None:
 
     def progress(now: Progress) -> None:
         if now.step == step:
-            raise Crash
+            raise CrashError
 
-    with pytest.raises(Crash):
+    with pytest.raises(CrashError):
         fit(config, faces=FACES, progress=progress)
 
 

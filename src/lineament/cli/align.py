@@ -25,8 +25,8 @@ from lineament.errors import LineamentError, OptionError
 
 if TYPE_CHECKING:
     from lineament.pipeline import Recognizer
-    from lineament.train.data.aligning import Existing
-    from lineament.types import Analysis
+    from lineament.train.data.aligning import Cut, Existing
+    from lineament.types import Analysis, Face
 
 SIZES_PX = (112, 150, 152, 160, 224)
 """What recognizers in use take: ArcFace and SFace 112, dlib 150, DeepFace 152, FaceNet 160, VGGFace
@@ -91,17 +91,16 @@ def command(
     for option, given in (("--resume", resume), ("--choose", choose is not None)):
         if given and not people:
             raise OptionError(f"{option}: expected together with --people only")
-    if frontal and (people or cut_out):
-        raise OptionError(
-            f"--method frontal: expected without {'--people' if people else '--cut-out'}, got both"
-        )
+    if frontal and cut_out:
+        raise OptionError("--method frontal: expected without --cut-out, got both")
     # The frontal crops are cut here; "crop" asks least of the detector.
     values = {**ctx.params, "alignment": "crop"} if frontal else ctx.params
     parts = options.recognizer_from(values, crop_px=size)
     if people:
         if cut_out:
             raise OptionError("expected --people or --cut-out, got both")
-        _align_people(images, out, parts, _existing(resume, overwrite), json)
+        cut = _frontal_cut(_landmarks_model(ctx.params), size) if frontal else None
+        _align_people(images, out, parts, _existing(resume, overwrite), cut, json)
     landmarks = _landmarks_model(ctx.params) if cut_out or frontal else None
     sources = many_sources(images)
     if landmarks is not None:
@@ -152,7 +151,7 @@ def _existing(resume: bool, overwrite: bool) -> Existing:
 
 
 def _align_people(
-    images: Sequence[str], out: Path, parts: Recognizer, existing: Existing, json: bool
+    images: Sequence[str], out: Path, parts: Recognizer, existing: Existing, cut: Cut | None, json: bool
 ) -> NoReturn:
     from lineament.train.data.aligning import align_people
 
@@ -160,7 +159,9 @@ def _align_people(
         raise OptionError(
             f"--people: expected one folder with a folder a person, got {len(images)} arguments"
         )
-    made = align_people(images[0], out, parts, existing=existing, progress=with_progress)
+    made = align_people(
+        images[0], out, parts, existing=existing, progress=with_progress, cut=cut
+    )
     for source in made.without_face:
         print_note(f"{source}: no face was found")
     for _, reason in made.failed:
@@ -208,6 +209,18 @@ def _cut_out(model: Any, source: Any, photo: Analysis, method: Any, size_px: int
     points = to_crop_xy(landmarks68(model, image, photo.faces), transforms)
     crops = warp(image, transforms, size_px)
     return [cut_out(crop, face) for crop, face in zip(crops, points, strict=True)]
+
+
+def _frontal_cut(model: Any, size_px: int) -> Cut:
+    from lineament.frontal import frontalize
+    from lineament.images import load_image
+    from lineament.landmarks import landmarks68
+
+    def cut(path: Path, face: Face) -> Any:
+        image = load_image(path)
+        return frontalize(image, landmarks68(model, image, [face])[0], size_px=size_px)
+
+    return cut
 
 
 def _frontal(model: Any, source: Any, photo: Analysis, size_px: int) -> list[Any]:

@@ -361,7 +361,7 @@ _ABOUT_AUGMENT = {
 
 
 def override(values: dict[str, Any], change: str) -> None:
-    """Set "table.key=value" in the tables that ``from_dict`` takes; OptionError if it is not that."""
+    """Set "table.key=value" in the tables that ``from_dict`` takes; OptionError if it is none."""
     place, equals, text = change.partition("=")
     parts = [part.strip() for part in place.split(".")]
     if equals == "" or len(parts) < 2 or "" in parts:

@@ -20,12 +20,14 @@ from lineament.errors import OptionError
 from lineament.evaluate.folders import People, read_people
 from lineament.images import describe_source
 from lineament.pipeline import Recognizer
-from lineament.types import Analysis, Image
+from lineament.types import Analysis, Face, Image
 
 Existing = Literal["refuse", "resume", "overwrite"]
 
 Progress = Callable[[Iterable[Analysis], int, str], Iterable[Analysis]]
 """Called with (photographs as they come, how many, what is done); passes them on."""
+
+Cut = Callable[[Path, Face], Image]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ def align_people(
     *,
     existing: Existing = "refuse",
     progress: Progress | None = None,
+    cut: Cut | None = None,
 ) -> Aligned:
     """Cut the faces out of the photographs of people.
 
@@ -85,6 +88,8 @@ def align_people(
         existing: what happens where there is a crop already: "refuse" writes nothing at all,
             "resume" keeps it, "overwrite" makes it anew.
         progress: what the photographs pass through, to show how far it is.
+        cut: (photograph's path, chosen face) -> crop (S, S, 3) uint8 RGB, in another way than the
+            recognizer's, for example by ``lineament.frontal``.
 
     Raises:
         DataError: ``source`` is not laid out like that.
@@ -121,12 +126,15 @@ def align_people(
     if progress is not None:
         photos = progress(photos, len(todo), "aligning")
     for i, photo in zip(todo, photos, strict=True):
-        crop = _chosen(photo, recognizer)
+        index = _chosen(photo, recognizer)
         if photo.error is not None:
             failed.append((photo.source, str(photo.error)))
-        elif crop is None:
+        elif index is None or photo.crops is None:
             without_face.append(photo.source)
         else:
+            crop: Image = photo.crops[index]
+            if cut is not None:
+                crop = cut(people.paths[i], photo.faces[index])
             _make_folder(crops[i].parent)
             save_png(crop, crops[i])
             with_crop.add(int(people.person[i]))
@@ -156,12 +164,10 @@ def crop_names(people: People) -> list[str]:
     ]
 
 
-def _chosen(photo: Analysis, recognizer: Recognizer) -> Image | None:
-    if photo.crops is None or not photo.faces:
+def _chosen(photo: Analysis, recognizer: Recognizer) -> int | None:
+    if not photo.faces:
         return None
-    index = photo.largest() if recognizer.choose == "largest" else photo.most_central()
-    crop: Image | None = None if index is None else photo.crops[index]
-    return crop
+    return photo.largest() if recognizer.choose == "largest" else photo.most_central()
 
 
 def _make_folder(folder: Path) -> None:
