@@ -10,6 +10,7 @@
     weights       what networks there are, their licences and where they come from
     runtime       the engines that run them
     evaluate      metrics and the standard benchmarks
+    train         models of your own, from photographs to a name the pipeline takes
     errors, types what is raised and what is returned
 
 >>> import lineament

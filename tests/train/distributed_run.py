@@ -22,7 +22,7 @@ def rank() -> int:
 
 
 class Faces(MadeFaces):
-    """In mode "kill" the second process dies at its 61st photograph."""
+    """In mode "kill" the second process dies at its 31st photograph."""
 
     def __init__(self, mode: str) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Faces(MadeFaces):
 
     def read(self, index: int) -> Image:
         self.read_before += 1
-        if rank() == 1 and self.mode == "kill" and self.read_before > 60:
+        if rank() == 1 and self.mode == "kill" and self.read_before > 30:
             os.kill(os.getpid(), signal.SIGKILL)
         return super().read(index)
 

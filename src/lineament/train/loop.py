@@ -143,10 +143,11 @@ def fit(
     if faces is None and config.data.path == "":
         raise OptionError("data.path: expected the training photographs; set it")
     config = absolute_paths(config)
-    threads = torch.get_num_threads()
+    threads, exact = torch.get_num_threads(), torch.backends.cudnn.deterministic
     try:
         if config.run.threads:
             torch.set_num_threads(config.run.threads)
+        torch.backends.cudnn.deterministic = True  # or a resumed run would not be the same
         with world_of(config.run.device) as world, worker_errors():
             tell = note if note is not None and world.first else _nothing
             training = _Training(config, world, faces, tell, resume)
@@ -156,6 +157,7 @@ def fit(
                 training.close()
     finally:
         torch.set_num_threads(threads)
+        torch.backends.cudnn.deterministic = exact
 
 
 def resume(
@@ -291,6 +293,11 @@ class _Training:
         """Steps to the end of an epoch or of the run; True when it was asked to stop."""
         at, parts = self.at, self.parts
         epoch, known = at.epoch, len(parts.crops.notes)
+        if at.done_batches == 0 and not parts.sharded:
+            # Computed alike by all; but GPUs may add in another order, and would drift apart.
+            for part in (parts.loss, parts.distillation):
+                if part is not None:
+                    self.world.equalize([*part.parameters(), *part.buffers()])
         plan = parts.sampler.batches(epoch)
         batches = _apart(parts.loader.epoch(epoch, skip=at.done_batches))
         try:
