@@ -81,6 +81,7 @@ class Faces:
     """Some of the people, in memory; a ``lineament.train.data.FaceSet``."""
 
     def __init__(self, crops: np.ndarray, labels: np.ndarray, people: Sequence[int]) -> None:
+        """Keep the photographs of ``people``, who get the labels 0, 1, ..."""
         chosen = np.flatnonzero(np.isin(labels, list(people)))
         self.crops = crops[chosen]
         self.people = tuple(f"s{person + 1}" for person in people)
@@ -88,12 +89,15 @@ class Faces:
         self.labels = np.array([place[int(label)] for label in labels[chosen]], np.int64)
 
     def __len__(self) -> int:
+        """The number of photographs."""
         return len(self.crops)
 
     def name(self, index: int) -> str:
+        """For messages."""
         return f"{self.people[int(self.labels[index])]}, photograph {index % PHOTOS + 1}"
 
     def read(self, index: int) -> np.ndarray:
+        """(S, S, 3) uint8 RGB."""
         return self.crops[index]
 
 

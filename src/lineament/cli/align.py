@@ -151,7 +151,12 @@ def _existing(resume: bool, overwrite: bool) -> Existing:
 
 
 def _align_people(
-    images: Sequence[str], out: Path, parts: Recognizer, existing: Existing, cut: Cut | None, json: bool
+    images: Sequence[str],
+    out: Path,
+    parts: Recognizer,
+    existing: Existing,
+    cut: Cut | None,
+    json: bool,
 ) -> NoReturn:
     from lineament.train.data.aligning import align_people
 
@@ -159,9 +164,7 @@ def _align_people(
         raise OptionError(
             f"--people: expected one folder with a folder a person, got {len(images)} arguments"
         )
-    made = align_people(
-        images[0], out, parts, existing=existing, progress=with_progress, cut=cut
-    )
+    made = align_people(images[0], out, parts, existing=existing, progress=with_progress, cut=cut)
     for source in made.without_face:
         print_note(f"{source}: no face was found")
     for _, reason in made.failed:

@@ -119,8 +119,8 @@ def command(
         return
     if not what.exists():
         raise OptionError(
-            f"{what}: expected the folder of a training run, or for a gallery a new file whose name "
-            f"ends in {' or '.join(exchange.SUFFIXES)}"
+            f"{what}: expected the folder of a training run, or for a gallery a new file whose "
+            f"name ends in {' or '.join(exchange.SUFFIXES)}"
         )
     of_gallery = {"--crops": crops, "--gallery": gallery}
     _refuse(of_gallery, f"{what} says that a training run is exported", "a gallery")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
@@ -85,8 +85,8 @@ class Stepper:
         if not finite:
             indices = np.concatenate([numbers for _, numbers in group])
             self._not_finite(sums["loss"], norm, indices, step, epoch)
-            if self.parts.loss is not None and self._waiting_norm() is not None:
-                self.parts.loss.update(0.0, grad_scale=0.0)  # what waits is thrown away
+            if self.parts.loss is not None:
+                self.parts.loss.update(0.0, grad_scale=0.0)
         else:
             self.skipped = 0
             clip = config.optimizer.clip_norm
@@ -202,15 +202,10 @@ class Stepper:
                 shared = shared + square
         if self.parts.sharded:
             mine = self.world.sum(mine)
-        waiting = self._waiting_norm()
+        waiting = None if self.parts.loss is None else self.parts.loss.gradient_norm()
         if waiting is not None:  # summed over processes already
-            shared = shared + waiting().square()
+            shared = shared + waiting.square()
         return float((mine + shared).sqrt())
-
-    def _waiting_norm(self) -> Callable[[], Tensor] | None:
-        """What measures gradients that wait for ``Loss.update``, of a loss that keeps some."""
-        found: Callable[[], Tensor] | None = getattr(self.parts.loss, "gradient_norm", None)
-        return found
 
     def _not_finite(
         self, loss: float, norm: float, indices: IntArray, step: int, epoch: int

@@ -82,13 +82,14 @@ class Centre(Loss):
     def advance(self, step: int, steps: int) -> None:
         """Forget the photographs of a step that was given up."""
         if self._pending:
-            self._sums.zero_()
-            self._counts.zero_()
-            self._pending = False
+            self._forget()
 
     def update(self, learning_rate: float, *, grad_scale: float = 1.0) -> None:
-        """Move the centres of the people seen since the last time; both arguments do not matter."""
+        """Move the centres of the people seen since the last time; the rate does not matter."""
         if not self._pending:
+            return
+        if grad_scale == 0:
+            self._forget()
             return
         seen = self._counts.nonzero().squeeze(1)  # (U,)
         counts = self._counts[seen, None]  # (U, 1)
@@ -96,6 +97,11 @@ class Centre(Loss):
         self.centres[seen] += self.alpha * towards / (1 + counts)
         self._sums[seen] = 0
         self._counts[seen] = 0
+        self._pending = False
+
+    def _forget(self) -> None:
+        self._sums.zero_()
+        self._counts.zero_()
         self._pending = False
 
     @torch.no_grad()

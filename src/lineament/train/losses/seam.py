@@ -43,6 +43,7 @@ class Loss(nn.Module, ABC):
     sharded: bool = False
 
     def __init__(self, dimension: int, classes: int) -> None:
+        """Remember D and C."""
         super().__init__()
         self.dimension = dimension
         self.classes = classes
@@ -61,5 +62,18 @@ class Loss(nn.Module, ABC):
     def advance(self, step: int, steps: int) -> None:
         """Be told, before a step, how many were done of how many in all. Most need not know."""
 
+    def gradient_norm(self) -> Tensor | None:
+        """(): length of the gradient that waits for ``update``; None where there is none.
+
+        It counts for the clipping. With several processes all of them must call it.
+        """
+        return None
+
     def update(self, learning_rate: float, *, grad_scale: float = 1.0) -> None:
-        """Move parameters that the optimizer does not know, after its step. Most have none."""
+        """Move parameters that the optimizer does not know, after its step. Most have none.
+
+        Args:
+            learning_rate: of this step.
+            grad_scale: what gradients are to be multiplied by: that of clipping, over that of half
+                precision. 0 where the step was given up: nothing moves, what waits is forgotten.
+        """
