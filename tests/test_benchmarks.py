@@ -65,10 +65,14 @@ def test_engines_agree() -> None:
         "variants.py",
         "grouping_algorithms.py",
         "bulk.py",
+        "frontal.py",
+        "train.py --att",
+        "finetune.py --lfw",
+        "quantize.py --lfw",
     ],
 )
 def test_a_missing_folder_is_one_clear_line(script: str, tmp_path: Path) -> None:
-    done = run(script, str(tmp_path / "nothing"), "--json")
+    done = run(*script.split(), str(tmp_path / "nothing"), "--json")
     assert done.returncode == 1
     assert "expected" in done.stderr
     assert "Traceback" not in done.stderr

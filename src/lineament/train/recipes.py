@@ -28,7 +28,7 @@ def finetune_config(
     keep: float = 1.0,
     low_resolution_px: int | None = None,
     epochs: int = 2,
-    lr: float = 2e-4,
+    lr: float = 1e-4,
     hold_out: float = 0.0,
     overrides: Sequence[str] = (),
 ) -> TrainConfig:
@@ -60,15 +60,21 @@ def finetune_config(
         "run": {"out": out, "epochs": epochs},
         "data": {"path": photos},
         "sampler": {"batch": 32},
-        "backbone": {"start": recognizer},
-        # In this proportion the two terms pull about equally when a run begins.
+        # A few thousand photographs are too few to estimate the statistics anew.
+        "backbone": {"start": recognizer, "fixed_batch_norm": True},
         "loss": {"name": "arcface", "weight": labels, "options": {"scale": 32.0, "margin": 0.3}},
-        "optimizer": {"name": "adamw", "lr": lr, "head_lr_factor": 10.0, "weight_decay": 0.01},
+        "optimizer": {
+            "name": "adamw",
+            "lr": lr,
+            "head_lr_factor": 10.0,
+            "weight_decay": 0.0,
+            "clip_norm": 1.0,
+        },
         "schedule": {"kind": "cosine", "warmup_steps": 20},
         "verify": {"people": hold_out},
     }
     if keep > 0:
-        values["teacher"] = {"name": recognizer, "weight": keep, "sees": "plain", "clean": 0.5}
+        values["teacher"] = {"name": recognizer, "weight": keep, "sees": "plain", "clean": 0.25}
     if low_resolution_px is not None:
         if low_resolution_px < 4:
             raise OptionError(f"low_resolution_px: expected at least 4, got {low_resolution_px}")
