@@ -591,3 +591,10 @@ def test_the_triplet_loss_gets_people_and_its_picture(tmp_path: Path) -> None:
     assert {"triplets_hard", "triplets_semi_hard"} <= set(run.history[0])
     assert (run.folder / "triplets.png").exists()
     assert Crops(FACES, 32)[0].augmented.shape == (3, 32, 32)
+
+
+def test_a_run_that_cannot_begin_leaves_no_folder(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(OptionError, match="expected one of softmax"):
+        fit(made_config(out, "loss.name=arcfac", "loss.options={}"), faces=MadeFaces())
+    assert not out.exists()

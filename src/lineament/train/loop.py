@@ -13,6 +13,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -150,7 +151,12 @@ def fit(
         torch.backends.cudnn.deterministic = True  # or a resumed run would not be the same
         with world_of(config.run.device) as world, worker_errors():
             tell = note if note is not None and world.first else _nothing
-            training = _Training(config, world, faces, tell, resume)
+            try:
+                training = _Training(config, world, faces, tell, resume)
+            except BaseException:
+                with suppress(OSError):  # a run that never began leaves no empty folder behind
+                    Path(config.run.out).rmdir()
+                raise
             try:
                 return training.run(progress if world.first else None)
             finally:
