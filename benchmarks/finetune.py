@@ -58,8 +58,11 @@ Rows = npt.NDArray[np.int64]
 SETTINGS: dict[str, dict[str, Any]] = {
     "run": {"precision": "bf16", "seed": 0, "steps": 1000},
     "augment": {
-        "flip": 0.0, "low_resolution": 1.0, "shrinking": "area",
-        "least_px": 18, "most_px": 32,
+        "flip": 0.0,
+        "low_resolution": 1.0,
+        "shrinking": "area",
+        "least_px": 18,
+        "most_px": 32,
     },
     "sampler": {"kind": "random", "batch": 16},
     "backbone": {"start": BUNDLED, "fixed_batch_norm": True, "frozen": ["stage1", "stage2"]},
@@ -228,6 +231,7 @@ def fine_tuned(
         overwrite=True,
     )
     said = {"steps": run.step, "seconds": round(run.seconds, 1), "photographs": len(rows)}
+    del settings["run"]["out"]
     return entry, said | {"people": len(people), "settings": settings}
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lineament.train.backbones.seam import Backbone
 
 BACKBONES: dict[str, str] = {
+    "shallow": "lineament.train.backbones.shallow:shallow",
     "tiny": "lineament.train.backbones.tiny:tiny",
     "mobilefacenet": "lineament.train.backbones.mobilefacenet:mobilefacenet",
     "edgeface-xs": "lineament.train.backbones.edgeface:edgeface_xs",
