@@ -45,7 +45,10 @@ Found = tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]
 def faces_of(entry: Weights, lfw: LFW, rows: Rows, given: Path | None, quiet: bool) -> Found:
     """(13233, S, S, 3) crops, of which only ``rows`` are filled, and (13233,) which have a face."""
     if given is not None:
-        crops = np.load(given, mmap_mode="r")
+        try:
+            crops = np.load(given, mmap_mode="r")
+        except (OSError, ValueError) as error:
+            raise SystemExit(f"{given}: expected crops in a .npy file: {error}") from error
         if crops.shape != (len(lfw.images), 112, 112, 3) or crops.dtype != np.uint8:
             raise SystemExit(
                 f"{given}: expected uint8 of shape ({len(lfw.images)}, 112, 112, 3), got "
