@@ -115,11 +115,11 @@ class Faces:
         return self.crops[index]
 
 
-def aligned(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+def aligned(folder: Path, frontal: bool) -> tuple[np.ndarray, np.ndarray]:
     """All 400 faces, (400, S, S, 3) uint8 RGB, with the person's number, 0 to 39."""
     import cv2
 
-    from lineament import Recognizer, load_image, weights
+    from lineament import Recognizer, align_faces, load_image, weights
     from lineament.frontal import frontalize
     from lineament.landmarks import landmarks68
     from lineament.runtime import load_model
@@ -141,7 +141,10 @@ def aligned(folder: Path) -> tuple[np.ndarray, np.ndarray]:
             raise DataError(f"{path}: no face was found")
         face = max(photo.faces, key=lambda face: face.score)
         image = load_image(path)
-        crop = frontalize(image, landmarks68(points, image, [face])[0], size_px=NATIVE_PX)
+        if frontal:
+            crop = frontalize(image, landmarks68(points, image, [face])[0], size_px=NATIVE_PX)
+        else:
+            crop = align_faces(image, [face], size_px=NATIVE_PX)[0]
         close = crop[y : NATIVE_PX - y // 2, x : NATIVE_PX - x]
         crops.append(cv2.resize(close, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA))
     return np.stack(crops), np.repeat(np.arange(PEOPLE), PHOTOS)
@@ -222,11 +225,12 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at once")
     parser.add_argument("--set", nargs="+", default=[], metavar="TABLE.KEY=VALUE")
+    parser.add_argument("--crops", choices=("frontal", "five-points"), default="frontal")
     parser.add_argument("--choose", action="store_true", help="hold out ten of s1 to s30 instead")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     try:
-        crops, labels = aligned(options.att)
+        crops, labels = aligned(options.att, options.crops == "frontal")
         tasks = []
         for loss in options.losses:
             for seed in range(options.seeds):
