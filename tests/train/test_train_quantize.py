@@ -40,13 +40,14 @@ from lineament.errors import (  # noqa: E402
 from lineament.manifest import read_manifest  # noqa: E402
 from lineament.runtime import Runtime, folded  # noqa: E402
 from lineament.train import quantize as module  # noqa: E402
-from lineament.train.quantize import (  # noqa: E402
+from lineament.train.int8.judging import (  # noqa: E402
     Agreement,
     Verification,
-    check_options,
-    crops_of,
-    quantize,
+    refuse_loss,
+    verification_of,
 )
+from lineament.train.int8.photographs import crops_of  # noqa: E402
+from lineament.train.quantize import check_options, quantize  # noqa: E402
 from lineament.weights import LicencePolicy, Weights  # noqa: E402
 
 SIDE = 32
@@ -298,9 +299,9 @@ def judged(tar_after: float) -> Agreement:
 
 
 def test_verification_goes_before_the_cosine() -> None:
-    module._refuse_loss("net", judged(0.946), 0.005, 0.99)
+    refuse_loss("net", judged(0.946), 0.005, 0.99)
     with pytest.raises(ExportError, match=r"at most 0.5 points of TAR at FMR 0.01, got 0.60"):
-        module._refuse_loss("net", judged(0.944), 0.005, 0.99)
+        refuse_loss("net", judged(0.944), 0.005, 0.99)
     assert judged(0.944).verification.loss == pytest.approx(0.006)  # type: ignore[union-attr]
 
 
@@ -313,7 +314,7 @@ def test_verification_pair_by_pair() -> None:
         [centres + spread * random.standard_normal((195, 12)) for spread in (1, 2)]
     ).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
-    found = module._verification(vectors, people)
+    found = verification_of(vectors, people)
     assert found is not None
     assert (found.same_pairs, found.different_pairs) == (1170, 17745)
     assert found.fmr == 0.01  # 177 may match; at 1e-3 it would be 17, too few
@@ -331,7 +332,7 @@ def test_verification_pair_by_pair() -> None:
     assert (found.tar_after, found.auc_after) == pytest.approx(expected[1], abs=1e-6)
     assert found.loss > 0.05
     few = vectors[:, person < 5]  # 390 pairs of one person
-    assert module._verification(few, people[: few.shape[1]]) is None
+    assert verification_of(few, people[: few.shape[1]]) is None
 
 
 def test_bad_input(source: Weights, tmp_path: Path) -> None:

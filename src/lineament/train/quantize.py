@@ -1,7 +1,8 @@
 """A recognizer -> the same in int8, for processors: smaller, faster, nearly as good.
 
-    crops_of()      a folder of photographs -> aligned crops, and whom they show
-    quantize()      a recognizer and crops -> NAME.onnx and its entry in manifest.json
+    int8.photographs.crops_of()   a folder of photographs -> aligned crops, and whom they show
+    quantize()                    a recognizer and crops -> NAME.onnx and its entry in manifest.json
+    int8.judging                  what it costs and gains: agreement, verification, speed
 
 Post-training static quantization with 8-bit weights (symmetric, a scale for each output channel)
 and 8-bit activations (a scale for each tensor, its range taken from the crops), as in B. Jacob et
@@ -27,47 +28,44 @@ import logging
 import os
 import sys
 import tempfile
-import time
 import warnings
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from lineament import weights as weights_module
 from lineament.atomic import write_atomically
 from lineament.embed.network import BATCH, NetworkEmbedder, load_network
 from lineament.errors import (
-    DataError,
     ExportError,
     LineamentError,
     MissingExtraError,
     OptionError,
     WeightsError,
 )
-from lineament.evaluate.folders import read_people
-from lineament.evaluate.metrics import auc, tar_at_fmr
-from lineament.images import IMAGE_SUFFIXES, describe_source, load_image
 from lineament.manifest import NAME_CHARACTERS, SCHEMA, read_manifest
-from lineament.pipeline import Recognizer
 from lineament.runtime import Runtime, folded
+from lineament.train.int8.judging import (
+    Agreement,
+    Speed,
+    agreement_of,
+    refuse_loss,
+    speed_of,
+)
+from lineament.train.int8.photographs import (
+    LEAST_CROPS,
+    Progress,
+    check_weights,
+    side_px,
+)
 from lineament.types import FloatArray, Image
 from lineament.weights import LicencePolicy, Measurement, Weights
 
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is in all."""
-
-LEAST_CROPS = 10
-"""Fewer are refused. A few hundred, of many people, are what one should have."""
-
 SUBSET = 300
 """Crops to calibrate on: NNCF's own default; from there on the ranges hardly move."""
-
-MOST_PHOTOGRAPHS = 2000
-"""So many photographs of a folder are read: enough to calibrate on and to check with."""
 
 LEAST_SPEEDUP = 1.1
 MOST_LOSS = 0.01
@@ -75,90 +73,7 @@ LEAST_COSINE = 0.99
 """The mean one that is accepted. On LFW View 1 MobileFaceNet lost 0.2 points of TAR at FMR 1e-4
 with 0.995, 1.7 points with 0.95 and 3.7 points with 0.93."""
 
-LEAST_SAME, LEAST_DIFFERENT = 1000, 3000
-"""Pairs needed to judge by verification: ``MOST_LOSS`` of 1,000 is ten pairs, not one or two."""
-
-FMRS = (1e-4, 1e-3, 1e-2)
-"""The lowest of them is taken at which at least thirty of the pairs of two people match."""
-
 _EXTRA = "quantize"
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Crops:
-    """Aligned faces.
-
-    Attributes:
-        images: (N, S, S, 3) uint8, RGB.
-        people: N names; None where nobody said who is who.
-        photographs: how many were read.
-        skipped: how many of them cannot be read, or show no face.
-    """
-
-    images: Image
-    people: tuple[str, ...] | None
-    photographs: int
-    skipped: int
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """What both networks make of the same pairs; rates are shares, 0 to 1.
-
-    Attributes:
-        fmr: the false match rate at which ``tar_...`` holds, each network with its own threshold.
-        same_pairs, different_pairs: pairs of one person, and of two.
-        tar_before, tar_after: true accept rate.
-        auc_before, auc_after: area under the ROC curve.
-    """
-
-    fmr: float
-    same_pairs: int
-    different_pairs: int
-    tar_before: float
-    tar_after: float
-    auc_before: float
-    auc_after: float
-
-    @property
-    def loss(self) -> float:
-        """TAR lost; below 0 where the int8 network does better."""
-        return self.tar_before - self.tar_after
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """How much the int8 embeddings differ from those of the network it was made from.
-
-    Attributes:
-        crops: how many were compared, none of which was calibrated on.
-        mean_cosine, least_cosine: between the two embeddings of a crop.
-        verification: None without names, or with too few pairs.
-    """
-
-    crops: int
-    mean_cosine: float
-    least_cosine: float
-    verification: Verification | None
-
-
-@dataclass(frozen=True, slots=True)
-class Speed:
-    """From crops to embeddings, both networks in turn, call by call.
-
-    Attributes:
-        batch: crops in one call.
-        before_ms, after_ms: milliseconds a crop, medians.
-        speedup: the ratio of the medians.
-        low, high: the 10th and 90th percentile of the ratios of neighbouring calls.
-    """
-
-    batch: int
-    before_ms: float
-    after_ms: float
-    speedup: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,137 +121,6 @@ class Quantized:
         }
 
 
-# --- photographs ----------------------------------------------------------------------------------
-
-
-def crops_of(
-    folder: str | os.PathLike[str],
-    weights: Weights,
-    *,
-    aligned: bool = False,
-    most: int = MOST_PHOTOGRAPHS,
-    seed: int = 0,
-    runtime: Runtime | None = None,
-    policy: LicencePolicy | None = None,
-    progress: Progress | None = None,
-) -> Crops:
-    """Cut the faces out of a folder's photographs, as the recognizer wants them.
-
-    A folder with a folder a person says who is who; any other folder of photographs will do too.
-    Of a photograph with several faces the largest is taken. What cannot be read, or shows no face,
-    is passed over and counted.
-
-    Args:
-        folder: of photographs, folders within folders included.
-        weights: the recognizer: its entry tells the size and the alignment.
-        aligned: the photographs are crops already, of the size that the recognizer takes.
-        most: of more photographs so many are drawn, all those of a person together.
-        seed: of that draw.
-        runtime: engine, device and threads of the detector.
-        policy: which licences may be used.
-        progress: told of each photograph.
-
-    Raises:
-        OptionError: ``most`` is too small, or the entry is no recognizer of one network.
-        DataError: no such folder, no photographs, no faces, or crops of another size.
-    """
-    _check_weights(weights)
-    if most < LEAST_CROPS:
-        raise OptionError(f"most: expected at least {LEAST_CROPS} photographs, got {most}")
-    paths, people = _photographs(Path(folder), most, seed)
-    images: list[Image] = []
-    kept: list[str] = []
-    photos = (
-        _aligned(paths, weights) if aligned else _detected(paths, weights, runtime, policy)
-    )  # one item, or None, for each path
-    for done, crop in enumerate(photos, 1):
-        if crop is not None:
-            images.append(crop)
-            kept.append("" if people is None else people[done - 1])
-        if progress is not None:
-            progress("finding faces", done, len(paths))
-    if not images:
-        raise DataError(
-            f"{describe_source(Path(folder))}: expected photographs of faces, found no face in "
-            f"{len(paths):,} photographs"
-        )
-    return Crops(
-        np.stack(images),
-        None if people is None else tuple(kept),
-        photographs=len(paths),
-        skipped=len(paths) - len(images),
-    )
-
-
-def _photographs(folder: Path, most: int, seed: int) -> tuple[list[Path], list[str] | None]:
-    """At most so many paths, and whom each shows, if there is a folder a person."""
-    people: list[str] | None = None
-    try:
-        found = read_people(folder)
-        paths = list(found.paths)
-        people = [found.names[i] for i in found.person]
-    except DataError:  # not a folder a person: any photographs will do
-        paths = _all_below(folder)
-    if len(paths) <= most:
-        return paths, people
-    random = np.random.default_rng(seed)
-    if people is None:
-        drawn = random.choice(len(paths), most, replace=False)
-    else:
-        _, person = np.unique(people, return_inverse=True)
-        rank = random.permutation(int(person.max()) + 1)[person]
-        drawn = np.argsort(rank, kind="stable")[:most]
-    chosen = sorted(int(i) for i in drawn)
-    return [paths[i] for i in chosen], None if people is None else [people[i] for i in chosen]
-
-
-def _all_below(folder: Path) -> list[Path]:
-    shown = describe_source(folder)
-    if not folder.is_dir():
-        what = "a file" if folder.exists() else "nothing"
-        raise DataError(f"{shown}: expected a folder of photographs, found {what} of that name")
-    found: list[Path] = []
-    for place, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            path = Path(place) / name
-            if not name.startswith(".") and path.suffix.lower() in IMAGE_SUFFIXES:
-                found.append(path)
-    if not found:
-        raise DataError(
-            f"{shown}: expected photographs ({', '.join(sorted(IMAGE_SUFFIXES))}), found none"
-        )
-    return found
-
-
-def _aligned(paths: Sequence[Path], weights: Weights) -> Iterator[Image | None]:
-    side = _side_px(weights)
-    for path in paths:
-        try:
-            image = load_image(path)
-        except LineamentError:
-            yield None
-            continue
-        if image.shape != (side, side, 3):
-            raise DataError(
-                f"{describe_source(path)}: expected a crop of {side}x{side} pixels, got "
-                f"{image.shape[1]}x{image.shape[0]}: leave the faces to the detector"
-            )
-        yield image
-
-
-def _detected(
-    paths: Sequence[Path],
-    weights: Weights,
-    runtime: Runtime | None,
-    policy: LicencePolicy | None,
-) -> Iterator[Image | None]:
-    recognizer = Recognizer(weights, flip=False, runtime=runtime, policy=policy)
-    for photo in recognizer.stream(iter(paths), embed=False, keep_crops=True):
-        index = photo.largest() if photo.error is None else None
-        yield None if index is None or photo.crops is None else photo.crops[index]
-
-
 # --- quantizing -----------------------------------------------------------------------------------
 
 
@@ -363,7 +147,7 @@ def quantize(
     Args:
         weights: a recognizer of one network, or its name.
         crops: (N, S, S, 3) uint8, RGB, aligned as the recognizer wants them, N at least
-            ``LEAST_CROPS``; ``crops_of`` makes them.
+            ``LEAST_CROPS``; ``int8.photographs.crops_of`` makes them.
         out: folder for NAME.onnx, the licence's text as NAME.licence.txt where it is known, and
             manifest.json, which is made or gets one more entry. The folder is made if need be.
         people: N names or numbers: whom each crop shows. With enough pairs
@@ -445,9 +229,9 @@ def quantize(
             after = load_network(tried, flip=False, runtime=runtime, policy=LicencePolicy())
         except WeightsError as error:
             raise ExportError(f"{source.name}: the int8 network does not run: {error}") from error
-    agreement = _agreement(before, after, seen, whom, progress)
-    _refuse_loss(source.name, agreement, most_loss, least_cosine)
-    speeds = tuple(_speed(before, after, seen, batch, progress) for batch in (1, BATCH))
+    agreement = agreement_of(before, after, seen, whom, progress)
+    refuse_loss(source.name, agreement, most_loss, least_cosine)
+    speeds = tuple(speed_of(before, after, seen, batch, progress) for batch in (1, BATCH))
     slowest = min(speeds, key=lambda speed: speed.speedup)
     if not slowest.speedup >= least_speedup:
         raise ExportError(
@@ -477,21 +261,6 @@ def quantize(
     )
 
 
-def _side_px(weights: Weights) -> int:
-    return 112 if weights.input.size_wh is None else weights.input.size_wh[0]
-
-
-def _check_weights(weights: Weights) -> None:
-    if weights.task != "recognizer":
-        raise OptionError(f"{weights.name}: expected a recognizer, got a {weights.task} network")
-    if weights.members:
-        names = " and ".join(member.name for member in weights.members)
-        raise OptionError(
-            f"{weights.name}: expected a recognizer of one network, got one that joins {names}: "
-            "quantize one of those"
-        )
-
-
 def check_options(
     weights: Weights,
     *,
@@ -508,7 +277,7 @@ def check_options(
     Raises:
         OptionError, MissingExtraError: as ``quantize``.
     """
-    _check_weights(weights)
+    check_weights(weights)
     _check_target(Path(out).absolute(), _name(weights, name), weights, overwrite)
     if not 0 <= least_speedup < float("inf"):
         raise OptionError(f"least_speedup: expected a factor such as 1.1, got {least_speedup}")
@@ -529,7 +298,7 @@ def _check_crops(
     crops: Image, people: Sequence[Hashable] | None, weights: Weights, what: str, least: int
 ) -> Image:
     given = np.asarray(crops)
-    side = _side_px(weights)
+    side = side_px(weights)
     if given.ndim != 4 or given.shape[1:] != (side, side, 3) or given.dtype != np.uint8:
         raise OptionError(
             f"{what}: expected uint8 of shape (N, {side}, {side}, 3), got {given.dtype} of shape "
@@ -682,114 +451,6 @@ def _silence() -> Iterator[None]:
             sys.modules[telemetry] = kept
         elif telemetry in sys.modules and sys.modules[telemetry] is None:
             del sys.modules[telemetry]
-
-
-# --- judging --------------------------------------------------------------------------------------
-
-
-def _agreement(
-    before: NetworkEmbedder,
-    after: NetworkEmbedder,
-    crops: Image,
-    people: Sequence[Hashable] | None,
-    progress: Progress | None,
-) -> Agreement:
-    dimension = before.contract.dimension
-    vectors = np.zeros((2, len(crops), dimension), np.float32)
-    for start in range(0, len(crops), BATCH):
-        rows = slice(start, start + BATCH)
-        for which, embedder in enumerate((before, after)):
-            try:
-                vectors[which, rows] = embedder.embed(crops[rows])[0]
-            except WeightsError as error:
-                raise ExportError(
-                    f"{before.weights.name}: embeddings in int8 are of no use ({error}); "
-                    "nothing was written"
-                ) from error
-        if progress is not None:
-            progress("checking", min(start + BATCH, len(crops)), len(crops))
-    cosines = np.einsum("nd,nd->n", vectors[0], vectors[1], dtype=np.float64)
-    return Agreement(
-        crops=len(crops),
-        mean_cosine=float(cosines.mean()),
-        least_cosine=float(cosines.min()),
-        verification=None if people is None else _verification(vectors, people),
-    )
-
-
-def _verification(vectors: FloatArray, people: Sequence[Hashable]) -> Verification | None:
-    """Of all pairs; ``vectors`` (2, N, D): before and after. None where they are too few."""
-    numbers = {whom: number for number, whom in enumerate(dict.fromkeys(people))}
-    person = np.array([numbers[whom] for whom in people])
-    a, b = np.triu_indices(len(person), 1)
-    same: npt.NDArray[np.bool_] = person[a] == person[b]
-    genuine = int(same.sum())
-    impostor = len(same) - genuine
-    if genuine < LEAST_SAME or impostor < LEAST_DIFFERENT:
-        return None
-    fmr = next(fmr for fmr in FMRS if fmr * impostor >= 30)
-    scores = [(rows @ rows.T)[a, b] for rows in vectors]  # (N, D) @ (D, N) -> pairs
-    tars = [float(tar_at_fmr(row[same], row[~same], (fmr,))[0]) for row in scores]
-    areas = [auc(row, same) for row in scores]
-    return Verification(fmr, genuine, impostor, *tars, *areas)
-
-
-def _refuse_loss(name: str, agreement: Agreement, most_loss: float, least_cosine: float) -> None:
-    verification = agreement.verification
-    remedy = "nothing was written. Calibrate on more photographs, of the kind that it will see"
-    if verification is not None:
-        if verification.loss > most_loss:
-            raise ExportError(
-                f"{name}: expected int8 to lose at most {100 * most_loss:g} points of TAR at FMR "
-                f"{verification.fmr:g}, got {100 * verification.loss:.2f} "
-                f"({100 * verification.tar_before:.2f} % before, "
-                f"{100 * verification.tar_after:.2f} % after, {verification.same_pairs:,} pairs of "
-                f"one person); {remedy}"
-            )
-    elif not agreement.mean_cosine >= least_cosine:
-        raise ExportError(
-            f"{name}: expected int8 embeddings with a mean cosine of at least {least_cosine:g} to "
-            f"the original's, got {agreement.mean_cosine:.4f} on {agreement.crops:,} crops; "
-            f"{remedy}"
-        )
-
-
-def _speed(
-    before: NetworkEmbedder,
-    after: NetworkEmbedder,
-    crops: Image,
-    batch: int,
-    progress: Progress | None,
-    *,
-    rounds: int = 60,
-    seconds: float = 4.0,
-) -> Speed:
-    """Time both in turn, so that whatever else the machine does slows both."""
-    some = crops[np.arange(batch) % len(crops)]
-    for embedder in (before, after):
-        for _ in range(3):
-            embedder.embed(some)
-    taken: list[tuple[float, float]] = []
-    started = time.perf_counter()
-    while len(taken) < rounds and (len(taken) < 5 or time.perf_counter() - started < seconds):
-        first = time.perf_counter()
-        before.embed(some)
-        middle = time.perf_counter()
-        after.embed(some)
-        taken.append((middle - first, time.perf_counter() - middle))
-        if progress is not None:
-            progress(f"timing, {batch} at once", len(taken), rounds)
-    times = np.array(taken)  # (rounds, 2) seconds
-    medians = np.median(times, axis=0)
-    low, high = np.quantile(times[:, 0] / times[:, 1], [0.1, 0.9])
-    return Speed(
-        batch=batch,
-        before_ms=float(1000 * medians[0] / batch),
-        after_ms=float(1000 * medians[1] / batch),
-        speedup=float(medians[0] / medians[1]),
-        low=float(low),
-        high=float(high),
-    )
 
 
 # --- writing --------------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ from lineament.cli import options
 from lineament.cli.output import print_json, print_note, print_pairs
 
 if TYPE_CHECKING:
-    from lineament.train.quantize import Progress, Quantized
+    from lineament.train.int8.photographs import Progress
+    from lineament.train.quantize import Quantized
     from lineament.weights import Weights
 
 
@@ -95,6 +96,7 @@ def command(
     """
     from lineament.errors import OptionError
     from lineament.train import quantize as work
+    from lineament.train.int8.photographs import crops_of
 
     weights = _weights(recognizer)
     runtime = options.runtime_from({"engine": engine, "threads": threads})
@@ -112,7 +114,7 @@ def command(
     try:
         work.check_options(weights, out=out, name=name, overwrite=overwrite, **given)
         with _bar() as progress:
-            crops = work.crops_of(
+            crops = crops_of(
                 photos,
                 weights,
                 aligned=aligned,
