@@ -359,9 +359,8 @@ def test_the_command_writes_the_librarys_crop(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load_image(path), frontalize(image, points))
 
 
-@pytest.mark.parametrize("option", ["--cut-out", "--people"])
-def test_the_command_refuses_what_does_not_go_together(option: str, tmp_path: Path) -> None:
-    arguments = ["align", "a.jpg", "--out", str(tmp_path), "--method", "frontal", option]
+def test_the_command_refuses_what_does_not_go_together(tmp_path: Path) -> None:
+    arguments = ["align", "a.jpg", "--out", str(tmp_path), "--method", "frontal", "--cut-out"]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 2
-    assert f"expected without {option}" in done.stderr
+    assert "expected without --cut-out" in done.stderr

@@ -197,7 +197,8 @@ def test_recognizer_by_name(manifest: Path) -> None:
 # --- beside others --------------------------------------------------------------------------------
 
 
-def test_other_entries_stay_as_they_are(tmp_path: Path) -> None:
+def test_other_entries_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "_added", [])
     folder = tmp_path / "models"
     folder.mkdir()
     first = export_onnx(Small(), folder / "a.onnx", name="a")
