@@ -47,8 +47,13 @@ def with_kornia() -> Callable[[Image, int], Image]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its own imports
-        import kornia.augmentation as kornia
-        from kornia.geometry import resize
+        try:
+            import kornia.augmentation as kornia
+            from kornia.geometry import resize
+        except ImportError as error:
+            raise SystemExit(
+                "the comparison needs Kornia: run  pip install -r requirements/bench.txt"
+            ) from error
     torch.set_num_threads(1)
     first = kornia.AugmentationSequential(
         kornia.RandomHorizontalFlip(p=1.0),
