@@ -21,21 +21,35 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
             path is a folder.
     """
     target = Path(path)
-    # Beside the target, since a rename is atomic within one file system only. "xb" honours the
-    # umask, as files made by tempfile do not.
-    beside = target.parent / f".lineament-{os.getpid()}-{secrets.token_hex(4)}.tmp"
     try:
-        try:
-            with beside.open("xb") as file:
-                file.write(data)
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
+        replace_file(target, data)
     except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
         raise OptionError(
             f"{target}: cannot be written ({_reason(target, error)}); name a file in a folder that "
             "exists and that you may write to"
         ) from error
+
+
+def replace_file(target: Path, data: bytes | memoryview, *, durable: bool = False) -> None:
+    """The same with the errors of the operating system; ``durable``: on the disk on return.
+
+    Raises:
+        OSError, ValueError: whatever went wrong; a file that was there is whole.
+    """
+    # Beside the target, since a rename is atomic within one file system only. "xb" honours the
+    # umask, as files made by tempfile do not.
+    beside = target.parent / f".lineament-{os.getpid()}-{secrets.token_hex(4)}.tmp"
+    try:
+        with beside.open("xb") as file:
+            file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
+    if durable:
+        sync_folder(target.parent)
 
 
 def sync_folder(folder: Path) -> None:

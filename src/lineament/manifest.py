@@ -37,6 +37,7 @@ LARGEST_TEXT_FILE = 4 << 20  # a manifest beyond 4 MiB is a mistake or an attack
 LARGEST_WEIGHTS = 1 << 36  # 64 GiB
 
 NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
+NAME_RULE = 'up to 64 of a-z, 0-9, ".", "_", "-", the first a letter or a digit'
 # SPDX specification, annex "SPDX license expressions": idstring = 1*(ALPHA / DIGIT / "-" / ".").
 SPDX_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-")
 
@@ -108,6 +109,16 @@ def describe_file(values: dict[str, Any], path: Path, sha256: str, size: int) ->
     described = {"sha256": sha256, "bytes": size, "input": network}
     entry = _entry(defaults | given | described, where, path.parent)
     return replace(entry, file=path.name)
+
+
+def is_name(value: object) -> bool:
+    """Whether an entry may be called that: ``NAME_RULE``."""
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= 64
+        and NAME_CHARACTERS.issuperset(value)
+        and value[0] not in "._-"
+    )
 
 
 @lru_cache(maxsize=32)
@@ -365,11 +376,8 @@ class Table:
     def name(self, key: str) -> str:
         """A name that is also part of a file's name."""
         value = self.get(key)
-        good = isinstance(value, str) and 0 < len(value) <= 64 and NAME_CHARACTERS.issuperset(value)
-        if not good or value[0] in "._-":
-            raise self.wrong(
-                key, 'up to 64 of a-z, 0-9, ".", "_", "-", the first a letter or a digit'
-            )
+        if not is_name(value):
+            raise self.wrong(key, NAME_RULE)
         return str(value)
 
     def spdx(self, key: str) -> str:

@@ -123,7 +123,7 @@ def command(
             crops: Sequence[Any] = list(photo.crops)
             if landmarks is not None and len(crops):
                 crops = (
-                    _frontal(landmarks, source, photo, size)
+                    _frontal(landmarks, source, photo.faces, size)
                     if frontal
                     else _cut_out(landmarks, source, photo, parts.alignment, size)
                 )
@@ -215,21 +215,16 @@ def _cut_out(model: Any, source: Any, photo: Analysis, method: Any, size_px: int
 
 
 def _frontal_cut(model: Any, size_px: int) -> Cut:
-    from lineament.frontal import frontalize
-    from lineament.images import load_image
-    from lineament.landmarks import landmarks68
-
     def cut(path: Path, face: Face) -> Any:
-        image = load_image(path)
-        return frontalize(image, landmarks68(model, image, [face])[0], size_px=size_px)
+        return _frontal(model, path, [face], size_px)[0]
 
     return cut
 
 
-def _frontal(model: Any, source: Any, photo: Analysis, size_px: int) -> list[Any]:
+def _frontal(model: Any, source: Any, faces: Sequence[Face], size_px: int) -> list[Any]:
     from lineament.frontal import frontalize
     from lineament.landmarks import landmarks68
 
     image = load_again(source)
-    points = landmarks68(model, image, photo.faces)
+    points = landmarks68(model, image, faces)
     return [frontalize(image, face, size_px=size_px) for face in points]

@@ -11,14 +11,13 @@ import io
 import os
 import pickle
 import random
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lineament.atomic import sync_folder
+from lineament.atomic import replace_file
 from lineament.errors import CheckpointError, MissingExtraError, OptionError
 
 try:
@@ -42,16 +41,8 @@ def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
     """
     buffer = io.BytesIO()
     torch.save({"lineament": VERSION, **state}, buffer)
-    beside = path.parent / f".lineament-{os.getpid()}-{secrets.token_hex(4)}.tmp"
     try:
-        try:
-            with beside.open("xb") as file:
-                file.write(buffer.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+        replace_file(path, buffer.getbuffer(), durable=True)
     except OSError as error:
         reason = error.strerror or str(error)
         remedy = "make room" if error.errno == errno.ENOSPC else "see that it can be written to"
@@ -60,7 +51,6 @@ def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
             f"{path}: the checkpoint of {len(buffer.getbuffer()) / 1e6:.1f} MB cannot be written "
             f"({reason}){kept if path.exists() else f': {remedy}'}"
         ) from error
-    sync_folder(path.parent)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -35,9 +35,10 @@ from lineament.errors import (
     OptionError,
     WeightsError,
 )
-from lineament.manifest import NAME_CHARACTERS, SCHEMA, read_manifest
+from lineament.manifest import SCHEMA, read_manifest
 from lineament.runtime import Engine, Runtime, load_model
 from lineament.train.backbones.seam import Backbone
+from lineament.train.entries import check_name, staying_entries
 from lineament.train.toml_text import to_text
 from lineament.types import FloatArray, Image
 from lineament.weights import (
@@ -148,12 +149,7 @@ def export_onnx(
 
 
 def _check_name(name: str) -> None:
-    good = isinstance(name, str) and 0 < len(name) <= 64 and NAME_CHARACTERS.issuperset(name)
-    if not good or name[0] in "._-":
-        raise OptionError(
-            f'name: expected up to 64 of a-z, 0-9, ".", "_", "-", the first a letter or a digit, '
-            f"got {name!r}"
-        )
+    check_name(name)
     if name in {weights.name for weights in read_manifest(PACKAGE_MANIFEST)}:
         raise OptionError(f"name: {name!r} is one of the bundled networks: choose another")
 
@@ -170,18 +166,7 @@ def _check_target(
         for file in (target, beside):
             if file.exists():
                 raise OptionError(f"{file}: it exists already: choose another name, or overwrite")
-    if not manifest.exists():
-        return []
-    known = read_manifest(manifest)  # it is checked as a whole before anything is added
-    for weights in known:
-        if weights.name == name and not overwrite:
-            raise OptionError(
-                f"name: {manifest} has {name!r} already: choose another, or overwrite"
-            )
-        if weights.name != name and weights.file == target.name:
-            raise OptionError(f"{target}: it belongs to {weights.name!r} of {manifest.name}")
-    raw = json.loads(manifest.read_text(encoding="utf-8-sig"))["weights"]
-    return [entry for entry in raw if entry["name"] != name]
+    return staying_entries(manifest, name, target, overwrite=overwrite)
 
 
 def _examples(size_px: int) -> Image:

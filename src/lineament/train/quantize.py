@@ -46,8 +46,9 @@ from lineament.errors import (
     OptionError,
     WeightsError,
 )
-from lineament.manifest import NAME_CHARACTERS, SCHEMA, read_manifest
+from lineament.manifest import SCHEMA, read_manifest
 from lineament.runtime import Runtime, folded
+from lineament.train.entries import check_name, staying_entries
 from lineament.train.int8.judging import (
     Agreement,
     Speed,
@@ -318,12 +319,7 @@ def _check_target(
     folder: Path, name: str, source: Weights, overwrite: bool
 ) -> list[dict[str, Any]]:
     """The entries of the manifest that stay, as they stand there; nothing is made yet."""
-    good = isinstance(name, str) and 0 < len(name) <= 64 and NAME_CHARACTERS.issuperset(name)
-    if not good or name[0] in "._-":
-        raise OptionError(
-            'name: expected up to 64 of a-z, 0-9, ".", "_", "-", the first a letter or a digit, '
-            f"got {name!r}"
-        )
+    check_name(name)
     for known in weights_module.entries():
         if known.name == name and not (overwrite and known.folder == folder):
             raise OptionError(f"name: there are weights called {name!r} already: choose another")
@@ -338,17 +334,7 @@ def _check_target(
         raise OptionError(f"{target}: it is the network that is read: choose another name")
     if target.exists() and not (overwrite and target.is_file()):
         raise OptionError(f"{target}: it exists already: choose another name, or overwrite")
-    if not manifest.exists():
-        return []
-    for known in read_manifest(manifest):  # checked as a whole before anything is added
-        if known.name == name and not overwrite:
-            raise OptionError(
-                f"name: {manifest} has {name!r} already: choose another, or overwrite"
-            )
-        if known.name != name and known.file == target.name:
-            raise OptionError(f"{target}: it belongs to {known.name!r} of {manifest.name}")
-    raw = json.loads(manifest.read_text(encoding="utf-8-sig"))["weights"]
-    return [entry for entry in raw if entry["name"] != name]
+    return staying_entries(manifest, name, target, overwrite=overwrite)
 
 
 def _check_installed() -> None:

@@ -6,12 +6,9 @@ scales it by itself (``seam.Backbone``).
 
 from __future__ import annotations
 
-import importlib
-import inspect
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from lineament.errors import MissingExtraError, OptionError
+from lineament.train.registry import looked_up
 
 if TYPE_CHECKING:
     from lineament.train.backbones.seam import Backbone
@@ -51,29 +48,13 @@ def make_backbone(
         OptionError: no such backbone or option, or a value that it cannot have.
         MissingExtraError: PyTorch is not installed.
     """
-    target = BACKBONES.get(name)
-    if target is None:
-        raise OptionError(f"backbone: expected one of {', '.join(BACKBONES)}, got {name!r}")
-    module_name, _, function_name = target.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] == "lineament":
-            raise
-        raise MissingExtraError("training", "train") from error
-    function = cast("Callable[..., Backbone]", getattr(module, function_name))
-    known = [key for key in inspect.signature(function).parameters if key not in _COMMON]
-    unknown = [key for key in options if key not in known]
-    if unknown:
-        raise OptionError(
-            f"backbone {name}: expected options among {', '.join(known) or 'none'}, "
-            f"got {', '.join(unknown)}"
-        )
+    function = looked_up("backbone", BACKBONES, name, options, _COMMON)
     if dimension is not None:
         options["dimension"] = dimension
     if size_px is not None:
         options["size_px"] = size_px
-    return function(**options)
+    backbone: Backbone = function(**options)
+    return backbone
 
 
 _COMMON = ("dimension", "size_px")

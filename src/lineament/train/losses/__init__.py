@@ -5,12 +5,10 @@ Importing this loads no PyTorch; ``make_loss`` does.
 
 from __future__ import annotations
 
-import importlib
-import inspect
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from lineament.errors import MissingExtraError, OptionError
+from lineament.errors import OptionError
+from lineament.train.registry import looked_up
 
 if TYPE_CHECKING:
     from lineament.train.losses.seam import Loss
@@ -51,27 +49,11 @@ def make_loss(name: str, dimension: int, classes: int, **options: Any) -> Loss:
         OptionError: no such loss or option, or a value that it cannot have.
         MissingExtraError: PyTorch is not installed.
     """
-    target = LOSSES.get(name) if isinstance(name, str) else None
-    if target is None:
-        raise OptionError(f"loss: expected one of {', '.join(LOSSES)}, got {name!r}")
+    kind = looked_up("loss", LOSSES, name, options, _COMMON)
     for what, value in (("dimension", dimension), ("classes", classes)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise OptionError(
                 f"loss {name}, {what}: expected a whole number, at least 1, got {value!r}"
             )
-    module_name, _, class_name = target.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] == "lineament":
-            raise
-        raise MissingExtraError("training", "train") from error
-    kind = cast("Callable[..., Loss]", getattr(module, class_name))
-    known = [key for key in inspect.signature(kind).parameters if key not in _COMMON]
-    unknown = [key for key in options if key not in known]
-    if unknown:
-        raise OptionError(
-            f"loss {name}: expected options among {', '.join(known) or 'none'}, "
-            f"got {', '.join(unknown)}"
-        )
-    return kind(dimension, classes, **options)
+    loss: Loss = kind(dimension, classes, **options)
+    return loss
