@@ -436,15 +436,35 @@ class TestCommand:
 def cluster() -> Iterator[str]:
     """The address of a Ray cluster of two machines, both of them processes here."""
     pytest.importorskip("ray")
-    from ray.cluster_utils import Cluster
-
-    machine = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
-    made = Cluster(initialize_head=True, head_node_args=machine)
+    made = start_cluster()
     try:
-        made.add_node(num_cpus=1, object_store_memory=80 * 2**20)
         yield made.address
     finally:
         made.shutdown()
+
+
+def start_cluster(attempts: int = 3) -> Any:
+    """A Ray cluster with a head and one more node, of a processor each.
+
+    Now and then a raylet dies before its first line of log: Ray waits for it for 30 seconds, then
+    raises a bare ``Exception``. What it has logged is printed, and a new cluster started.
+    """
+    from ray.cluster_utils import Cluster
+
+    machine = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+    made = Cluster()
+    try:
+        made.add_node(**machine, include_dashboard=False)
+        made.add_node(**machine)
+    except Exception as error:
+        made.shutdown()
+        print(f"Ray did not start, {attempts - 1} more attempts: {error}")
+        for path in sorted(Path("/tmp/ray/session_latest/logs").glob("*.*")):
+            print(f"== {path.name}\n{path.read_text(errors='replace')[-1000:]}")
+        if attempts == 1:
+            raise
+        return start_cluster(attempts - 1)
+    return made
 
 
 @pytest.mark.ray
