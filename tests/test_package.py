@@ -17,7 +17,7 @@ SOURCE = Path(lineament.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 
 ORDER = (
-    ("errors", "types", "atomic"),
+    ("errors", "types", "atomic", "checksum"),
     ("weights", "manifest", "download"),
     ("runtime",),
     ("images",),
@@ -32,7 +32,7 @@ ORDER = (
     ("ensemble", "bulk"),
     ("index",),
     ("gallery", "grouping"),
-    ("evaluate", "draw"),
+    ("charts", "evaluate", "draw"),
     ("plot",),
     ("train",),
     ("cli",),

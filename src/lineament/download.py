@@ -9,7 +9,6 @@ HTTP: ranges and If-Range as in RFC 9110, sections 13.1.5 and 14.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import secrets
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import IO
 from urllib.error import HTTPError
 
+from lineament.checksum import sha256_of_file
 from lineament.errors import WeightsDownloadError, WeightsHashError
 
 CHUNK = 1 << 18
@@ -120,7 +120,7 @@ def _download(job: _Job, part: Path) -> None:
         except _TemporaryError as error:
             reason = str(error)
             continue
-        digest = _sha256(part)
+        digest = sha256_of_file(part).hex()
         if digest == job.sha256:
             _install(part, job.target)
             return
@@ -266,14 +266,9 @@ def _report(job: _Job, done: int) -> None:
         job.progress(done, job.size)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _is_complete(job: _Job, path: Path) -> bool:
     try:
-        return path.stat().st_size == job.size and _sha256(path) == job.sha256
+        return path.stat().st_size == job.size and sha256_of_file(path).hex() == job.sha256
     except OSError:
         return False
 

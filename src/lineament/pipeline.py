@@ -174,11 +174,11 @@ class Recognizer:
         self.prior = Judge(prior=prior).prior
         self._given_calibration = calibration
         self._judge: Judge | None = None
-        self._policy = LicencePolicy.active() if policy is None else policy
-        self._policy.check(self.weights)
+        self.policy = LicencePolicy.active() if policy is None else policy
+        self.policy.check(self.weights)
         _ = self.alignment_name
         if isinstance(detector, str):
-            check_detector(detector, self._policy)
+            check_detector(detector, self.policy)
         self.runtime = Runtime.from_environment() if runtime is None else runtime
         self.turning = turning
         self._given_detector = detector
@@ -212,7 +212,7 @@ class Recognizer:
                     self._given_detector,
                     turning=self.turning,
                     runtime=self.runtime,
-                    policy=self._policy,
+                    policy=self.policy,
                 )
             else:
                 self._detector = self._given_detector
@@ -227,7 +227,7 @@ class Recognizer:
                 flip=self.flip,
                 alignment=self.alignment_name,
                 runtime=self.runtime,
-                policy=self._policy,
+                policy=self.policy,
             )
         return self._embedder
 

@@ -452,8 +452,7 @@ def from_file(path: str | Path, **spec: Any) -> Weights:
     Raises:
         WeightsError: the file cannot be read, a key is unknown, missing or of the wrong type.
     """
-    import hashlib
-
+    from lineament.checksum import sha256_of_file
     from lineament.manifest import describe_file, read_toml
 
     path = Path(path).absolute()
@@ -461,9 +460,7 @@ def from_file(path: str | Path, **spec: Any) -> Weights:
     values = read_toml(beside) if beside.is_file() else {}
     values |= {key: value for key, value in spec.items() if value is not None}
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            size = file.tell()
+        digest, size = sha256_of_file(path).hex(), path.stat().st_size
     except OSError as error:
         raise WeightsError(f"weights file: {error}") from error
     return describe_file(values, path, digest, size)

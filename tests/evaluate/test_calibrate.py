@@ -12,14 +12,9 @@ import pytest
 from lineament.calibration import RULE_OF_30, Calibration
 from lineament.compare import METRICS, score_matrix
 from lineament.errors import OptionError
-from lineament.evaluate.calibrate import (
-    Curve,
-    Fitted,
-    fit,
-    fit_isotonic,
-    fit_logistic,
-    reference_exponent,
-)
+from lineament.evaluate.calibrate import Fitted, fit
+from lineament.evaluate.calibrate.galleries import reference_exponent
+from lineament.evaluate.calibrate.likelihood import Curve, fit_isotonic, fit_logistic
 from lineament.evaluate.metrics import all_pairs
 from lineament.types import Contract
 

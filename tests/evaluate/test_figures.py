@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image as PILImage
 
+from lineament import charts
+from lineament.charts import files
 from lineament.errors import MissingExtraError, OptionError
 from lineament.evaluate import curves, figures
 from lineament.evaluate.curves import (
@@ -348,7 +350,7 @@ def labels_out_of_range(figure: Figure) -> set[object]:
 def test_pictures_are_not_blank_and_nothing_is_cut_off(name: str) -> None:
     figure = DRAWN[name]()
     assert in_the_picture(figure) == []
-    picture = np.asarray(PILImage.open(io.BytesIO(figures.to_bytes(figure, "png"))).convert("RGB"))
+    picture = np.asarray(PILImage.open(io.BytesIO(files.to_bytes(figure, "png"))).convert("RGB"))
     assert picture.shape[1] >= 800
     ink = (picture.astype(int) < 200).any(2)
     assert 0.004 < ink.mean() < 0.9
@@ -486,23 +488,23 @@ def test_letters_without_a_font_are_boxes_and_no_warning() -> None:
 def test_save(tmp_path: Path, ending: str, begins: bytes) -> None:
     target = tmp_path / f"picture.{ending}"
     target.write_bytes(b"old")
-    figures.save(DRAWN["references"](), target)
+    files.save(DRAWN["references"](), target)
     assert target.read_bytes().startswith(begins)
     assert list(tmp_path.iterdir()) == [target]
 
 
 def test_save_refuses_other_endings_and_folders_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"\.png, \.svg or \.pdf"):
-        figures.save(DRAWN["references"](), tmp_path / "picture.gif")
+        files.save(DRAWN["references"](), tmp_path / "picture.gif")
     with pytest.raises(OptionError, match="no folder"):
-        figures.save(DRAWN["references"](), tmp_path / "nowhere" / "picture.png")
+        files.save(DRAWN["references"](), tmp_path / "nowhere" / "picture.png")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("matplotlib", "matplotlib.figure"):
         monkeypatch.setitem(sys.modules, name, None)
-    for draw in (figures.check_extra, DRAWN["roc"], DRAWN["scores"], DRAWN["matrix"]):
+    for draw in (charts.check_extra, DRAWN["roc"], DRAWN["scores"], DRAWN["matrix"]):
         with pytest.raises(MissingExtraError, match=r'pip install "lineament\[plot\]"'):
             draw()
 
@@ -510,11 +512,12 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
 def test_matplotlib_is_loaded_late_and_left_as_it_was() -> None:
     code = """
 import sys
+from lineament.charts import files
 from lineament.evaluate import figures, report
 print("matplotlib" in sys.modules)
 import matplotlib
 before = matplotlib.rcParams.copy()  # dict() would look for a screen, with pyplot
-figures.to_bytes(figures.lines({"a": {"1": 0.5, "2": 0.6}}))
+files.to_bytes(figures.lines({"a": {"1": 0.5, "2": 0.6}}))
 print(matplotlib.rcParams.copy() == before, "matplotlib.pyplot" in sys.modules)
 """
     done = subprocess.run(

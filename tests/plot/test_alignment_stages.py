@@ -16,7 +16,7 @@ from lineament.types import Face, Image
 
 pytest.importorskip("matplotlib", reason='pictures need the extra "plot"')
 
-from lineament.evaluate.figures import to_bytes
+from lineament.charts.files import to_bytes
 from lineament.plot.alignment import alignment, window
 
 

@@ -14,7 +14,7 @@ from lineament.types import Image
 
 pytest.importorskip("matplotlib", reason='pictures need the extra "plot"')
 
-from lineament.evaluate.figures import to_bytes
+from lineament.charts.files import to_bytes
 from lineament.plot.explain import (
     STEPS,
     OcclusionMap,

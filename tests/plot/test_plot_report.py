@@ -24,7 +24,8 @@ pytest.importorskip("scipy", reason="the order of people needs it")
 pytest.importorskip("openTSNE", reason="t-SNE needs it")
 
 from lineament.plot.occlusion import subject_of, worse
-from lineament.plot.report import Report, compare_all, report
+from lineament.plot.report import Report, report
+from lineament.plot.report.comparing import compare_all
 
 HOSTILE = "Zoë <script>alert(1)<|script> & 山田"
 

@@ -18,7 +18,7 @@ from lineament.types import Analysis, Contract, Embedding, Face
 
 pytest.importorskip("matplotlib", reason='pictures need the extra "plot"')
 
-from lineament.evaluate.figures import to_bytes
+from lineament.charts.files import to_bytes
 from lineament.plot.pose import degrees, pose, yaw_and_pitch
 
 CONTRACT = Contract("w", "0" * 64, "arcface-112", "rgb", False, 4)

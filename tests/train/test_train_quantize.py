@@ -39,15 +39,16 @@ from lineament.errors import (  # noqa: E402
 )
 from lineament.manifest import read_manifest  # noqa: E402
 from lineament.runtime import Runtime, folded  # noqa: E402
-from lineament.train import quantize as module  # noqa: E402
+from lineament.train.int8 import writing  # noqa: E402
 from lineament.train.int8.judging import (  # noqa: E402
     Agreement,
     Verification,
     refuse_loss,
     verification_of,
 )
+from lineament.train.int8.networks import quiet_nncf  # noqa: E402
 from lineament.train.int8.photographs import crops_of  # noqa: E402
-from lineament.train.quantize import check_options, quantize  # noqa: E402
+from lineament.train.quantize import Quantized, check_options, quantize  # noqa: E402
 from lineament.weights import LicencePolicy, Weights  # noqa: E402
 
 SIDE = 32
@@ -107,7 +108,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Weights:
 
 
 @pytest.fixture(scope="module")
-def made(source: Weights, tmp_path_factory: pytest.TempPathFactory) -> module.Quantized:
+def made(source: Weights, tmp_path_factory: pytest.TempPathFactory) -> Quantized:
     out = tmp_path_factory.mktemp("made") / "new" / "folder"
     return quantize(source, patterns(40), out=out, least_speedup=0)
 
@@ -115,7 +116,7 @@ def made(source: Weights, tmp_path_factory: pytest.TempPathFactory) -> module.Qu
 # --- what is written ------------------------------------------------------------------------------
 
 
-def test_the_file_holds_8_bit_weights_and_quantizers(made: module.Quantized) -> None:
+def test_the_file_holds_8_bit_weights_and_quantizers(made: Quantized) -> None:
     assert made.weights.path is not None
     model = onnx.load(str(made.weights.path))
     onnx.checker.check_model(model)
@@ -126,7 +127,7 @@ def test_the_file_holds_8_bit_weights_and_quantizers(made: module.Quantized) -> 
     assert not [v.shape for v in held.values() if v.dtype == np.float32 and v.size > 100]
 
 
-def test_the_pipelines_engine_runs_it_with_8_bit_kernels(made: module.Quantized) -> None:
+def test_the_pipelines_engine_runs_it_with_8_bit_kernels(made: Quantized) -> None:
     openvino = pytest.importorskip("openvino")
     assert made.weights.path is not None
     core = openvino.Core()
@@ -143,7 +144,7 @@ def test_the_pipelines_engine_runs_it_with_8_bit_kernels(made: module.Quantized)
     assert set(layers) <= {"i8", "u8"}
 
 
-def test_both_engines_make_the_same_of_it(made: module.Quantized, source: Weights) -> None:
+def test_both_engines_make_the_same_of_it(made: Quantized, source: Weights) -> None:
     crops = patterns(24, seed=5)
     rows = {}
     for engine in ("openvino", "onnxruntime"):
@@ -157,9 +158,7 @@ def test_both_engines_make_the_same_of_it(made: module.Quantized, source: Weight
     assert 0.99 < cosines.mean() < 0.99999  # close, and not the same network
 
 
-def test_the_figures_are_those_of_the_crops_kept_back(
-    made: module.Quantized, source: Weights
-) -> None:
+def test_the_figures_are_those_of_the_crops_kept_back(made: Quantized, source: Weights) -> None:
     crops = patterns(40)
     both = [load_embedder(w, flip=False).embed(crops)[0] for w in (source, made.weights)]
     cosines = (both[0] * both[1]).sum(axis=1)
@@ -174,7 +173,7 @@ def test_the_figures_are_those_of_the_crops_kept_back(
     assert slow.speedup == pytest.approx(slow.before_ms / slow.after_ms)
 
 
-def test_the_entry_tells_what_it_is(made: module.Quantized, source: Weights) -> None:
+def test_the_entry_tells_what_it_is(made: Quantized, source: Weights) -> None:
     (entry,) = read_manifest(made.manifest)
     assert entry == made.weights
     assert entry.name == "small-int8"
@@ -199,7 +198,7 @@ def test_nncf_is_kept_quiet_and_off_the_network(
     before = logging.getLoggerClass()
     monkeypatch.delitem(sys.modules, "nncf", raising=False)
     monkeypatch.delitem(sys.modules, "openvino_telemetry", raising=False)
-    with module._silence():
+    with quiet_nncf():
         print("a notice")
         warnings.warn("another", stacklevel=1)
         logging.setLoggerClass(Noisy)
@@ -386,7 +385,7 @@ def test_a_full_disk_leaves_nothing(
     source: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[str] = []
-    real = module.write_atomically
+    real = writing.write_atomically
 
     def until_it_is_full(path: Path, data: bytes) -> None:
         if written:
@@ -394,7 +393,7 @@ def test_a_full_disk_leaves_nothing(
         written.append(path.name)
         real(path, data)
 
-    monkeypatch.setattr(module, "write_atomically", until_it_is_full)
+    monkeypatch.setattr(writing, "write_atomically", until_it_is_full)
     out = tmp_path / "new"
     with pytest.raises(OptionError, match="No space"):
         quantize(source, patterns(12), out=out, least_speedup=0, least_cosine=0)
@@ -538,7 +537,7 @@ def test_the_commands_errors_are_one_line(
     assert not out.exists()
 
 
-def test_the_commands_words(made: module.Quantized) -> None:
+def test_the_commands_words(made: Quantized) -> None:
     from lineament.cli.training.quantize import _rows
 
     found = Verification(0.001, 300, 20000, 0.95, 0.94, 0.99, 0.98)

@@ -17,11 +17,12 @@ pytest.importorskip("matplotlib")
 
 from builders import FakeDetector, make_face  # noqa: E402
 from lineament import Recognizer  # noqa: E402
+from lineament.charts.files import to_bytes  # noqa: E402
 from lineament.errors import DataError, DivergedError, OptionError  # noqa: E402
-from lineament.evaluate.figures import to_bytes  # noqa: E402
 from lineament.train import figures  # noqa: E402
-from lineament.train import toy as toy_module  # noqa: E402
-from lineament.train.toy import ToyResult, measured, toy  # noqa: E402
+from lineament.train.toy import MOST_PEOPLE, toy, training  # noqa: E402
+from lineament.train.toy.measures import measured  # noqa: E402
+from lineament.train.toy.result import ToyResult  # noqa: E402
 
 LOSSES = ("softmax", "arcface", "triplet", "centre")
 PEOPLE = {"Ada": 9, "Bo": 6, "Cy_Li": 7, "Dot": 3}
@@ -162,7 +163,7 @@ def test_no_such_folder(tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_no_number_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(toy_module, "LEARNING_RATE", math.inf)
+    monkeypatch.setattr(training, "LEARNING_RATE", math.inf)
     with pytest.raises(DivergedError, match=r"softmax: the loss is nan in step 2"):
         toy(folder, people=3, losses=("softmax",), epochs=3)
 
@@ -252,7 +253,7 @@ def test_nothing_to_draw() -> None:
 
 
 def test_everybody_has_a_look_of_their_own() -> None:
-    looks = {figures._person_style(k) for k in range(toy_module.MOST_PEOPLE)}
-    assert len(looks) == toy_module.MOST_PEOPLE
-    assert len({colour for colour, _ in map(figures._person_style, range(8))}) == 8
-    assert len({marker for _, marker in map(figures._person_style, range(8))}) == 8
+    looks = {figures.person_style(k) for k in range(MOST_PEOPLE)}
+    assert len(looks) == MOST_PEOPLE
+    assert len({colour for colour, _ in map(figures.person_style, range(8))}) == 8
+    assert len({marker for _, marker in map(figures.person_style, range(8))}) == 8

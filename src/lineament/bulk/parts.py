@@ -17,12 +17,12 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from hashlib import file_digest
 from pathlib import Path
 from typing import IO, Any
 
 from lineament.atomic import sync_folder, write_atomically
 from lineament.bulk.tables import Row, check_suffix, encode, read_note, read_rows
+from lineament.checksum import sha256_of_file
 from lineament.errors import ContractError, DataError, OptionError
 from lineament.types import Contract
 
@@ -342,8 +342,7 @@ class Parts:
 def sha256_of(path: str) -> str | None:
     """Of a file's bytes; None when it cannot be read."""
     try:
-        with Path(path).open("rb") as file:
-            return file_digest(file, "sha256").hexdigest()
+        return sha256_of_file(path).hex()
     except (OSError, ValueError):
         return None
 

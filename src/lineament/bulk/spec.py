@@ -44,7 +44,7 @@ def spec_of(recognizer: Recognizer) -> dict[str, Any]:
         "choose": recognizer.choose,
         "limits": recognizer.limits,
         "runtime": replace(recognizer.runtime, threads=1 if threads is None else threads),
-        "policy": recognizer._policy,
+        "policy": recognizer.policy,
     }
 
 

@@ -448,13 +448,12 @@ def _gallery(folder: Path, grouping: Grouping) -> Gallery:
 
 
 def _sample(face: GroupFace) -> NewSample:
-    import hashlib
-
+    from lineament.checksum import sha256_of_file
     from lineament.gallery.types import NewSample
     from lineament.quality import measure
 
     try:
-        digest = hashlib.sha256(Path(face.source).read_bytes()).digest()
+        digest = sha256_of_file(face.source)
     except OSError:
         digest = None
     crop = None if digest is None else _crop_again(face)

@@ -57,7 +57,7 @@ class NetworkEmbedder:
             )
         outputs = np.zeros((len(crops), self.contract.dimension), np.float32)
         for start in range(0, len(crops), self.batch):
-            batch = self._prepare(crops[start : start + self.batch])
+            batch = self.prepare(crops[start : start + self.batch])
             outputs[start : start + self.batch] = self._run(batch)
             if self.contract.flip:
                 mirrored = np.ascontiguousarray(batch[..., ::-1])
@@ -82,8 +82,8 @@ class NetworkEmbedder:
             )
         return first
 
-    def _prepare(self, crops: Image) -> FloatArray:
-        """(n, S, S, 3) uint8 RGB -> (n, C, S, S) float32 as the entry says."""
+    def prepare(self, crops: Image) -> FloatArray:
+        """Crops (n, S, S, 3) uint8 RGB -> what the network sees: (n, C, S, S) float32."""
         spec = self.weights.input
         values = crops.astype(np.float32)
         if spec.color_order == "gray":

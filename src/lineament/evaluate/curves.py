@@ -25,6 +25,9 @@ from lineament.evaluate.metrics import (
 )
 from lineament.evaluate.result import Scores
 
+Data = Scores | PairCounts
+"""The scores of pairs, or the counts of all pairs."""
+
 FMRS_MARKED = (1e-2, 1e-3, 1e-4, 1e-5)
 """Operating points that pictures mark, as far as there are impostor pairs enough to measure one."""
 
@@ -48,7 +51,7 @@ class DetPoints(NamedTuple):
     thresholds: Float64Array
 
 
-def det_points(scores: Scores | PairCounts, *, most: int | None = MOST_POINTS) -> DetPoints:
+def det_points(scores: Data, *, most: int | None = MOST_POINTS) -> DetPoints:
     """Return FMR and FNMR, shares 0 to 1, as the threshold falls.
 
     The first threshold is infinity (FMR 0, FNMR 1); the last one accepts every genuine pair. Every
@@ -135,9 +138,7 @@ class OperatingPoint:
     fnmr: float
 
 
-def operating_points(
-    scores: Scores | PairCounts, fmrs: Iterable[float] = FMRS_MARKED
-) -> list[OperatingPoint]:
+def operating_points(scores: Data, fmrs: Iterable[float] = FMRS_MARKED) -> list[OperatingPoint]:
     """Return what is obtained at wanted false match rates.
 
     Rates below one in the number of impostor pairs cannot be measured and are left out.
@@ -155,7 +156,7 @@ def operating_points(
     return points
 
 
-def rates_at(scores: Scores | PairCounts, threshold: float) -> tuple[float, float]:
+def rates_at(scores: Data, threshold: float) -> tuple[float, float]:
     """Return (FMR, FNMR) at a threshold; OptionError without pairs of either kind."""
     if isinstance(scores, PairCounts):
         return scores.fmr_at(threshold), scores.fnmr_at(threshold)
@@ -165,7 +166,7 @@ def rates_at(scores: Scores | PairCounts, threshold: float) -> tuple[float, floa
     return float(fmr), float((scores.genuine.astype(np.float64) < threshold).mean())
 
 
-def sizes(scores: Scores | PairCounts) -> tuple[int, int]:
+def sizes(scores: Data) -> tuple[int, int]:
     """Return how many (genuine, impostor) pairs there are."""
     if isinstance(scores, PairCounts):
         return scores.n_genuine, scores.n_impostor
@@ -189,7 +190,7 @@ class Histogram:
     without_face: int
 
 
-def score_histogram(scores: Scores | PairCounts, bins: int = BINS) -> Histogram:
+def score_histogram(scores: Data, bins: int = BINS) -> Histogram:
     """Count the scores in some ``bins`` bins between the lowest and the highest.
 
     A bin holds its start and not its end, the last one both. Of ``PairCounts`` the edges are those

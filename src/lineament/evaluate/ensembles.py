@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from lineament.calibration import RULE_OF_3, OperatingPoint, supported
 from lineament.errors import OptionError
-from lineament.evaluate.calibrate import Curve, fit_isotonic, fit_logistic
+from lineament.evaluate.calibrate.likelihood import Curve, fit_isotonic, fit_logistic
 from lineament.evaluate.metrics import BoolArray, Float64Array, IntArray, all_pairs
 from lineament.evaluate.scoring import cllr
 from lineament.fusion import (

@@ -7,7 +7,6 @@ What detection says is kept on the disk as embeddings are.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lineament.checksum import sha256_of_file
 from lineament.detect import DETECTORS
 from lineament.errors import NoFaceError, OptionError
 from lineament.evaluate.cache import EmbeddingCache
@@ -166,7 +166,6 @@ def _quality(row: npt.NDArray[np.float64]) -> Quality | None:
 
 def _digest(path: Path) -> bytes | None:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
+        return sha256_of_file(path)
     except OSError:
         return None

@@ -263,14 +263,31 @@ def interval_of_rate(errors: int, trials: int, confidence: float = 0.95) -> tupl
         )
     if not 0 < confidence < 1:
         raise OptionError(f"confidence: expected a share between 0 and 1, got {confidence}")
+    low, high = wilson_intervals(np.array([errors / trials]), np.array([float(trials)]), confidence)
+    return float(low[0]), float(high[0])
+
+
+def wilson_intervals(
+    rates: Float64Array, trials: Float64Array, confidence: float
+) -> tuple[Float64Array, Float64Array]:
+    """The same for many rates at once, whose numbers of trials weights may have made fractional.
+
+    With n trials, a rate p and z the normal deviate of the confidence, the ends are
+    (p + z^2 / 2n -+ z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n).
+
+    Args:
+        rates: (M,) shares from 0 to 1.
+        trials: (M,) numbers above 0.
+        confidence: 0 to 1, both excluded.
+
+    Returns:
+        (low, high), each (M,), shares from 0 to 1.
+    """
     z2 = NormalDist().inv_cdf((1 + confidence) / 2) ** 2
-    rate = errors / trials
-    middle = (rate + z2 / (2 * trials)) / (1 + z2 / trials)
-    half = math.sqrt(z2 * (rate * (1 - rate) / trials + z2 / (4 * trials**2))) / (1 + z2 / trials)
+    middle = (rates + z2 / (2 * trials)) / (1 + z2 / trials)
+    half = np.sqrt(z2 * (rates * (1 - rates) / trials + z2 / (4 * trials**2))) / (1 + z2 / trials)
     # Exact at the ends, where rounding would leave 1e-18 or 0.999...
-    low = 0.0 if errors == 0 else middle - half
-    high = 1.0 if errors == trials else middle + half
-    return low, high
+    return np.where(rates == 0, 0.0, middle - half), np.where(rates == 1, 1.0, middle + half)
 
 
 @dataclass(frozen=True, eq=False)

@@ -121,7 +121,7 @@ def page(title: str, sections: Sequence[Section]) -> bytes:
         sections: from the top.
     """
     body = "\n".join(_section(section) for section in sections)
-    text = _PAGE.format(title=_text(title), style=_STYLE, body=body)
+    text = _PAGE.format(title=escaped(title), style=_STYLE, body=body)
     # Names of files that are not UTF-8 come with lone surrogates, which cannot be encoded.
     return text.encode("utf-8", "replace")
 
@@ -152,10 +152,10 @@ def _section(section: Section) -> str:
     begin, end = ("<details>", "</details>") if section.folded else ("<section>", "</section>")
     lines = [begin]
     if section.title:
-        heading = f"<h{section.level}>{_text(section.title)}</h{section.level}>"
+        heading = f"<h{section.level}>{escaped(section.title)}</h{section.level}>"
         lines.append(f"<summary>{heading}</summary>" if section.folded else heading)
-    lines += [f"<p>{_text(paragraph)}</p>" for paragraph in section.paragraphs]
-    lines += [f"<pre>{_text(code)}</pre>" for code in section.code]
+    lines += [f"<p>{escaped(paragraph)}</p>" for paragraph in section.paragraphs]
+    lines += [f"<pre>{escaped(code)}</pre>" for code in section.code]
     tables = list(map(_table, section.tables))
     pictures = list(map(_figure, section.pictures))
     if len(tables) == 1 and pictures and len(section.tables[0].rows) <= ROWS_BESIDE:
@@ -175,12 +175,12 @@ def _table(table: Table) -> str:
     def cell(kind: str, place: int, text: str) -> str:
         number = ' class="number"' if place in table.numbers else ""
         scope = ' scope="col"' if kind == "th" else ""
-        return f"<{kind}{scope}{number}>{_text(text)}</{kind}>"
+        return f"<{kind}{scope}{number}>{escaped(text)}</{kind}>"
 
     def row(kind: str, cells: Sequence[str]) -> str:
         return "".join(cell(kind, place, text) for place, text in enumerate(cells))
 
-    caption = f"<caption>{_text(table.caption)}</caption>" if table.caption else ""
+    caption = f"<caption>{escaped(table.caption)}</caption>" if table.caption else ""
     begin = ("<tr>", '<tr class="marked">')
     rows = "\n".join(
         f"{begin[place in table.marked]}{row('td', cells)}</tr>"
@@ -191,7 +191,7 @@ def _table(table: Table) -> str:
 
 
 def _figure(picture: Picture) -> str:
-    caption = f"<figcaption>{_text(picture.caption)}</figcaption>" if picture.caption else ""
+    caption = f"<figcaption>{escaped(picture.caption)}</figcaption>" if picture.caption else ""
     return f"<figure>{_picture(picture)}{caption}</figure>"
 
 
@@ -200,24 +200,24 @@ def _tile(tile: Tile) -> str:
     for place, picture in enumerate(tile.pictures):
         name = tile.names[place] if place < len(tile.names) else ""
         # Names of files hold no spaces: they may be broken after a mark.
-        broken = "<wbr>".join(re.split(r"(?<=[_/\\-])", _text(name)))
+        broken = "<wbr>".join(re.split(r"(?<=[_/\\-])", escaped(name)))
         words = f'<span class="name">{broken}</span>' if name else ""
         halves.append(f'<div class="half">{_picture(picture)}{words}</div>')
-    text = f"<figcaption>{_text(tile.text)}</figcaption>" if tile.text else ""
+    text = f"<figcaption>{escaped(tile.text)}</figcaption>" if tile.text else ""
     return f'<figure class="tile"><div class="halves">{"".join(halves)}</div>{text}</figure>'
 
 
 def _picture(picture: Picture) -> str:
     if not picture.data:
-        return f'<div class="missing">{_text(picture.alt)}</div>'
+        return f'<div class="missing">{escaped(picture.alt)}</div>'
     data = base64.b64encode(picture.data).decode("ascii")
-    return f'<img alt="{_text(picture.alt)}" src="data:{picture.media_type};base64,{data}">'
+    return f'<img alt="{escaped(picture.alt)}" src="data:{picture.media_type};base64,{data}">'
 
 
 _CONTROL = frozenset([*range(9), 11, *range(12, 32), *range(127, 160)])
 
 
-def _text(text: str) -> str:
+def escaped(text: str) -> str:
     """Escaped; control characters, which no page may hold, replaced."""
     plain = "".join("\ufffd" if ord(c) in _CONTROL else c for c in text)
     return html.escape(plain)

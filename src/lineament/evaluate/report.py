@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import lineament
 from lineament.atomic import write_atomically
+from lineament.charts import check_extra
+from lineament.charts.files import to_bytes
+from lineament.charts.text import percent
 from lineament.errors import OptionError
 from lineament.evaluate import figures
 from lineament.evaluate.curves import (
@@ -28,15 +31,12 @@ from lineament.evaluate.curves import (
     reliability_bins,
     sizes,
 )
-from lineament.evaluate.figures import check_extra
 from lineament.evaluate.metrics import NO_FACE_SCORE
 from lineament.evaluate.page import Picture, Section, Table, Tile, page, thumbnail
 from lineament.evaluate.result import MEASURES, PairShown, Part, Result, in_words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-__all__ = ["check_extra", "picture_of", "report_sections", "tile_of", "write_report"]
 
 MAIN_MEASURES = (
     "accuracy_mean",
@@ -104,7 +104,7 @@ def report_sections(result: Result) -> list[Section]:
 
 def picture_of(figure: Figure, *, alt: str, caption: str = "") -> Picture:
     """Return a figure as a picture for a page; ``alt`` tells those who cannot see it."""
-    return Picture(figures.to_bytes(figure, "svg"), "image/svg+xml", alt, caption)
+    return Picture(to_bytes(figure, "svg"), "image/svg+xml", alt, caption)
 
 
 def tile_of(pair: PairShown, *, threshold: float | None = None, text: str | None = None) -> Tile:
@@ -223,9 +223,9 @@ def _support(part: Part) -> str:
             f"than {LEAST_ERRORS} errors."
         )
     return words + (
-        f"False match rates below {figures.percent(rate, 2)} rest on fewer than {LEAST_ERRORS} "
+        f"False match rates below {percent(rate, 2)} rest on fewer than {LEAST_ERRORS} "
         f"errors and are uncertain (rule of {LEAST_ERRORS}); where none is seen, the rate may "
-        f"still be {figures.percent(3 / impostor, 2)} (rule of 3)."
+        f"still be {percent(3 / impostor, 2)} (rule of 3)."
     )
 
 
@@ -258,18 +258,12 @@ def _pictures(part: Part) -> list[Picture]:
     title = _capital(part.title)
     if scores is not None and all(sizes(scores)):
         points = operating_points(scores)
-        told = "; ".join(
-            f"TAR {figures.percent(1 - p.fnmr, 4)} at FMR {figures.percent(p.wanted)}"
-            for p in points
-        )
-        equal = figures.percent(eer_point(det_points(scores, most=None)), 3)
+        told = "; ".join(f"TAR {percent(1 - p.fnmr, 4)} at FMR {percent(p.wanted)}" for p in points)
+        equal = percent(eer_point(det_points(scores, most=None)), 3)
         used = ""
         if at is not None:
             fmr, fnmr = rates_at(scores, at)
-            used = (
-                f" At the threshold {at:.4g}: FMR {figures.percent(fmr, 3)}, "
-                f"FNMR {figures.percent(fnmr, 3)}."
-            )
+            used = f" At the threshold {at:.4g}: FMR {percent(fmr, 3)}, FNMR {percent(fnmr, 3)}."
         pictures += [
             picture_of(
                 figures.roc(scores, title=f"{title}: ROC", threshold=at),

@@ -12,14 +12,13 @@ Conventions, beside those of ``lineament.evaluate.metrics``:
 from __future__ import annotations
 
 import math
-from statistics import NormalDist
 from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import OptionError
-from lineament.evaluate.metrics import Float64Array, IntArray
+from lineament.evaluate.metrics import Float64Array, IntArray, wilson_intervals
 
 RELIABILITY_BINS = 15
 """As Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, use them."""
@@ -269,7 +268,7 @@ def reliability(
     used = weight > 0
     observed = (total(mass * truth)[used] / weight[used]).clip(0, 1)
     effective = weight[used] ** 2 / total(each**2 * number)[used]
-    low, high = _wilson(observed, effective, confidence)
+    low, high = wilson_intervals(observed, effective, confidence)
     least, greatest = np.full(bins, np.inf), np.full(bins, -np.inf)
     np.minimum.at(least, place[mass > 0], claimed[mass > 0])
     np.maximum.at(greatest, place[mass > 0], claimed[mass > 0])
@@ -294,16 +293,6 @@ def ece(
 ) -> float:
     """Return the expected calibration error, a share: see ``reliability``, whose Args these are."""
     return reliability(probabilities, same, bins=bins, equal=equal).ece
-
-
-def _wilson(
-    rate: Float64Array, trials: Float64Array, confidence: float
-) -> tuple[Float64Array, Float64Array]:
-    # As metrics.interval_of_rate, for numbers of trials that weights have made fractional.
-    z2 = NormalDist().inv_cdf((1 + confidence) / 2) ** 2
-    middle = (rate + z2 / (2 * trials)) / (1 + z2 / trials)
-    half = np.sqrt(z2 * (rate * (1 - rate) / trials + z2 / (4 * trials**2))) / (1 + z2 / trials)
-    return np.where(rate == 0, 0, middle - half), np.where(rate == 1, 1, middle + half)
 
 
 # --- identification -------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from lineament.calibration import (
 from lineament.compare import DEFAULT_FMR, DEFAULT_METRIC
 from lineament.errors import DataError, OptionError
 from lineament.evaluate.calibrate import FMRS, FOLDS, N_BOOTSTRAP, Fitted, fit
-from lineament.evaluate.calibrate import Progress as FitProgress
+from lineament.evaluate.calibrate.pairs import Progress as FitProgress
 from lineament.evaluate.cleaning import DUPLICATE_COSINE, Cleaning, Suspect, clean
 from lineament.evaluate.examine import Examined
 from lineament.evaluate.fairness import LEAST_PEOPLE, Rate, rates_of_all_pairs

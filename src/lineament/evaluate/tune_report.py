@@ -10,8 +10,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lineament.charts.text import percent
 from lineament.evaluate.fairness import Rate
-from lineament.evaluate.figures import percent
 from lineament.evaluate.page import Section, Table, Tile
 from lineament.evaluate.protocols.folder import worst_pairs
 from lineament.evaluate.report import tile_of, write_report

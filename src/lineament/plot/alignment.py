@@ -23,12 +23,13 @@ from lineament.align import (
     to_crop_xy,
     warp,
 )
+from lineament.charts.colours import GREY, INK, ORANGE, SKY, VERMILLION
 from lineament.errors import NoFaceError, OptionError
 from lineament.images import ImageSource, describe_source, load_image
 from lineament.landmarks import cut_out, face_hull_mask, landmarks68
 from lineament.pipeline import Recognizer
 from lineament.plot.seam import Plot
-from lineament.plot.sheet import EDGE, GREY, INK, ORANGE, SKY, SMALL_PT, VERMILLION, Sheet
+from lineament.plot.sheet import EDGE, SMALL_PT, Sheet
 from lineament.runtime import Model, load_model
 from lineament.types import Face, Image
 from lineament.weights import LicencePolicy

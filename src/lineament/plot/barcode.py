@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lineament.charts.colours import BLUE, GREY, INK, VERMILLION
 from lineament.errors import OptionError
 from lineament.evaluate.metrics import Float64Array
 from lineament.plot.order import threshold_numbers, threshold_words, value_of
 from lineament.plot.people import Faces
 from lineament.plot.seam import Plot
-from lineament.plot.sheet import BLUE, EDGE, GREY, INK, SMALL_PT, TEXT_PT, VERMILLION, Sheet
+from lineament.plot.sheet import EDGE, SMALL_PT, TEXT_PT, Sheet
 from lineament.plot.words import sentence
 from lineament.types import Threshold
 

@@ -7,22 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from lineament.charts.colours import GREY, INK, LIGHT
 from lineament.errors import OptionError
 from lineament.evaluate.metrics import Float64Array, IntArray
 from lineament.plot.grid import LOWEST, colours_around, draw_bar, short
 from lineament.plot.order import leaf_order, threshold_numbers, threshold_words, value_of
 from lineament.plot.people import Faces, typical
 from lineament.plot.seam import Plot
-from lineament.plot.sheet import (
-    EDGE,
-    GREY,
-    INK,
-    LIGHT,
-    SMALL_PT,
-    TEXT_PT,
-    Sheet,
-    wrapped,
-)
+from lineament.plot.sheet import EDGE, SMALL_PT, TEXT_PT, Sheet, wrapped
 from lineament.plot.words import counted, put, sentence
 from lineament.types import Image, Threshold
 

@@ -18,11 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.align import face_transforms, template_of, to_crop_xy
+from lineament.charts.colours import BLUE, GREY, VERMILLION
 from lineament.errors import LineamentError, OptionError
 from lineament.images import ImageSource
 from lineament.pipeline import Chosen, Recognizer, decide_chosen
 from lineament.plot.seam import Plot
-from lineament.plot.sheet import BLUE, EDGE, GREY, SMALL_PT, TEXT_PT, VERMILLION, Sheet
+from lineament.plot.sheet import EDGE, SMALL_PT, TEXT_PT, Sheet
 from lineament.types import Decision, FloatArray, Image, Quality, Threshold
 
 Float64Array = npt.NDArray[np.float64]

@@ -7,25 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lineament.charts.colours import BLUE, GREY, INK, LIGHT, SKY, VERMILLION
 from lineament.errors import OptionError
 from lineament.evaluate.metrics import Float64Array, IntArray
 from lineament.plot.order import in_blocks, leaf_order, threshold_numbers, threshold_words, value_of
 from lineament.plot.people import Faces
 from lineament.plot.seam import Plot
-from lineament.plot.sheet import (
-    BLUE,
-    EDGE,
-    GREY,
-    INK,
-    LIGHT,
-    SKY,
-    SMALL_PT,
-    TEXT_PT,
-    VERMILLION,
-    Sheet,
-    height_of,
-    wrapped,
-)
+from lineament.plot.sheet import EDGE, SMALL_PT, TEXT_PT, Sheet, height_of, wrapped
 from lineament.plot.words import put, sentence
 from lineament.types import Image, Threshold
 

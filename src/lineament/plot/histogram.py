@@ -8,24 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lineament.charts.colours import BLUE, GREY, INK, VERMILLION
+from lineament.charts.text import percent
 from lineament.errors import OptionError
-from lineament.evaluate.figures import percent
 from lineament.evaluate.metrics import Float64Array, IntArray
 from lineament.plot.order import threshold_numbers, threshold_words, value_of
 from lineament.plot.people import Faces, typical
 from lineament.plot.seam import Plot
-from lineament.plot.sheet import (
-    BLUE,
-    EDGE,
-    GREY,
-    INK,
-    SMALL_PT,
-    TEXT_PT,
-    VERMILLION,
-    Sheet,
-    height_of,
-    wrapped,
-)
+from lineament.plot.sheet import EDGE, SMALL_PT, TEXT_PT, Sheet, height_of, wrapped
 from lineament.plot.words import counted, sentence
 from lineament.types import Image, Threshold
 

@@ -22,7 +22,7 @@ from PIL import Image as PILImage
 from PIL import ImageOps
 
 from lineament.evaluate.metrics import Float64Array
-from lineament.evaluate.page import _text
+from lineament.evaluate.page import escaped
 from lineament.plot.people import Faces
 from lineament.types import Image
 
@@ -128,7 +128,7 @@ def hover_page(
         words += " Pointing shows the middle of the photograph."
     # Escaped so that no name ends the script, whatever it is.
     script = json.dumps(data, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
-    page = Template(_PAGE).substitute(title=_text(title), words=_text(words), data=script)
+    page = Template(_PAGE).substitute(title=escaped(title), words=escaped(words), data=script)
     return page.encode("utf-8", "replace")
 
 

@@ -16,24 +16,15 @@ import numpy as np
 
 from lineament import weights
 from lineament.align import Float64Array
+from lineament.charts.colours import BLUE, GREY, INK, VERMILLION
+from lineament.charts.text import percent
 from lineament.compare import decide
 from lineament.errors import NoFaceError, OptionError
-from lineament.evaluate.figures import percent
 from lineament.images import ImageSource, describe_source, load_image
 from lineament.landmarks import CHIN, JAW, five_of_68, landmarks68
 from lineament.pipeline import Recognizer
 from lineament.plot.seam import Plot
-from lineament.plot.sheet import (
-    BLUE,
-    EDGE,
-    GREY,
-    INK,
-    SMALL_PT,
-    TEXT_PT,
-    VERMILLION,
-    Sheet,
-    height_of,
-)
+from lineament.plot.sheet import EDGE, SMALL_PT, TEXT_PT, Sheet, height_of
 from lineament.runtime import Model, load_model
 from lineament.types import Analysis, Embedding, Face, Image, Threshold
 from lineament.weights import LicencePolicy

@@ -141,17 +141,23 @@ def typical(faces: Faces, person: int) -> int:
     return int(own[np.argmax(vectors @ vectors.sum(axis=0))])
 
 
-def with_crops(faces: Faces, source: CropSource) -> Faces:
+def with_crops(faces: Faces, recognizer: Any, *, leave_out: bool = False) -> Faces:
     """The same faces with their crops, found again; for the few that are shown of a large set.
+
+    Args:
+        faces: without crops.
+        recognizer: has ``stream_chosen``, as ``pipeline.Recognizer`` has.
+        leave_out: go on without those whose face is not found any more, as long as one is.
 
     Raises:
         NoFaceError: a photograph has changed, and its face is not found any more.
     """
-    _, _, crops, missing = _with_crops(source, list(faces.paths), None)
-    for i, why in missing.items():
+    _, _, crops, missing = _with_crops(recognizer, list(faces.paths), None)
+    if missing and not (leave_out and crops):
+        i, why = next(iter(missing.items()))
         raise NoFaceError(f"{faces.relative[i]}: {why}; the photograph was changed, try again")
-    assert crops is not None
-    return replace(faces, crops=np.stack([crops[i] for i in range(len(faces))]))
+    some = faces.select(list(crops)) if missing else faces
+    return replace(some, crops=np.stack(list(crops.values())))
 
 
 def portraits(faces: Faces, people: Iterable[int], source: CropSource) -> dict[str, Image]:
@@ -159,7 +165,7 @@ def portraits(faces: Faces, people: Iterable[int], source: CropSource) -> dict[s
     rows = [typical(faces, person) for person in dict.fromkeys(people)]
     some = faces.select(rows)
     if some.crops is None:
-        some = with_crops(some, source)
+        some = with_crops(some, source.recognizer)
     assert some.crops is not None
     return {some.name(row): some.crops[row] for row in range(len(some))}
 
@@ -243,7 +249,9 @@ def load_people(
         person = person[rows]
         notes = (_sampled(len(rows), total, len(np.unique(person)), people, seed),)
     vectors, norms, crops, missing = (
-        _with_crops(source, paths, progress) if keep_crops else _without_crops(source, paths)
+        _with_crops(source.recognizer, paths, progress)
+        if keep_crops
+        else _without_crops(source, paths)
     )
     found = np.array([i for i in range(len(paths)) if i not in missing], np.int64)
     if len(found) < least:
@@ -263,7 +271,7 @@ def load_people(
         person=of_found.astype(np.int64).reshape(-1),
         vectors=vectors[found],
         norms=norms[found],
-        crops=None if crops is None else np.stack([crops[i] for i in found]),
+        crops=np.stack([crops[i] for i in found]) if keep_crops else None,
         left_out=left_out,
         notes=notes,
         named=named,
@@ -363,7 +371,8 @@ def _left_out_note(reasons: list[str]) -> str:
 
 # --- embedding ------------------------------------------------------------------------------------
 
-_Found = tuple[FloatArray, FloatArray, dict[int, Image] | None, dict[int, str]]
+_Found = tuple[FloatArray, FloatArray, dict[int, Image], dict[int, str]]
+"""(N, D) vectors, (N,) norms, crops and reasons by their rows; no crops where none were wanted."""
 
 
 def _without_crops(source: CropSource, paths: list[Path]) -> _Found:
@@ -372,11 +381,11 @@ def _without_crops(source: CropSource, paths: list[Path]) -> _Found:
         i: str(some.unreadable[i]) if i in some.unreadable else NO_FACE
         for i in np.flatnonzero(~some.found).tolist()
     }
-    return some.vectors, some.norms, None, missing
+    return some.vectors, some.norms, {}, missing
 
 
-def _with_crops(source: CropSource, paths: list[Path], progress: Any) -> _Found:
-    photos = source.recognizer.stream_chosen(list(paths))
+def _with_crops(recognizer: Any, paths: list[Path], progress: Any) -> _Found:
+    photos = recognizer.stream_chosen(list(paths))
     if progress is not None:
         photos = progress(photos, len(paths), "looking for faces")
     vectors: list[FloatArray | None] = []

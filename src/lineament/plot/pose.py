@@ -18,22 +18,13 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from lineament.charts.colours import BLUE, GREY, INK, VERMILLION
+from lineament.charts.text import percent
 from lineament.errors import LineamentError, NoFaceError, OptionError
-from lineament.evaluate.figures import percent
 from lineament.judge import Judge
 from lineament.pipeline import Chosen, decide_chosen
 from lineament.plot.seam import Plot
-from lineament.plot.sheet import (
-    BLUE,
-    EDGE,
-    GREY,
-    INK,
-    SMALL_PT,
-    VERMILLION,
-    Sheet,
-    height_of,
-    wrapped,
-)
+from lineament.plot.sheet import EDGE, SMALL_PT, Sheet, height_of, wrapped
 from lineament.quality import head_pose
 from lineament.types import Decision, Threshold
 

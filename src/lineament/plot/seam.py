@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lineament.atomic import write_atomically
+from lineament.charts import files
 from lineament.errors import OptionError
-from lineament.evaluate import figures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FORMATS = (*figures.FORMATS, "html")
+FORMATS = (*files.FORMATS, "html")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -50,7 +50,7 @@ def check_path(path: str | os.PathLike[str], *, html: bool = True) -> str:
     """
     file = Path(path)
     kind = file.suffix.lower().removeprefix(".")
-    known = FORMATS if html else figures.FORMATS
+    known = FORMATS if html else files.FORMATS
     if kind not in known:
         wanted = ", ".join(f".{each}" for each in known)
         raise OptionError(f"--out: expected a file whose name ends in {wanted}, got {file}")
@@ -71,4 +71,4 @@ def save(plot: Plot, path: str | os.PathLike[str]) -> None:
         assert plot.html is not None
         write_atomically(path, plot.html)
     else:
-        figures.save(plot.figure, path)
+        files.save(plot.figure, path)

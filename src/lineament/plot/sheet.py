@@ -16,28 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lineament.evaluate.figures import (
-    _BLUE,
-    _GREEN,
-    _GREY,
-    _INK,
-    _LIGHT,
-    _ORANGE,
-    _PURPLE,
-    _SHADE,
-    _SKY,
-    _VERMILLION,
-    _drawable,
-    check_extra,
-)
+from lineament.charts import check_extra
+from lineament.charts.colours import GREY, INK, LIGHT, SHADE
+from lineament.charts.text import drawable
 from lineament.types import Image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-BLUE, SKY, ORANGE, VERMILLION, GREEN, PURPLE = _BLUE, _SKY, _ORANGE, _VERMILLION, _GREEN, _PURPLE
-INK, GREY, LIGHT, SHADE = _INK, _GREY, _LIGHT, _SHADE
 
 EDGE = 0.22
 """Inches that stay clear all round."""
@@ -85,7 +71,7 @@ class Sheet:
         lines = wrapped(words, width, size_pt, bold=bold, most=most)
         # Line by line: each may need other fonts, and the distance is ours.
         for number, line in enumerate(lines):
-            shown, families = _drawable(line)
+            shown, families = drawable(line)
             place = left + width / 2 if centred else left
             artist = self.figure.text(
                 0, 0, shown, fontsize=size_pt, color=colour, ha="center" if centred else "left",
@@ -134,9 +120,9 @@ class Sheet:
             axes.set_facecolor(SHADE)
             lines = wrapped(missing, width * 0.9, SMALL_PT, most=5)
             axes.text(
-                0.5, 0.5, _drawable("\n".join(lines))[0], ha="center", va="center", color=GREY,
+                0.5, 0.5, drawable("\n".join(lines))[0], ha="center", va="center", color=GREY,
                 fontsize=SMALL_PT, transform=axes.transAxes, parse_math=False,
-                fontfamily=list(_drawable("\n".join(lines))[1]),
+                fontfamily=list(drawable("\n".join(lines))[1]),
             )  # fmt: skip
         else:
             axes.imshow(np.asarray(image), interpolation="bilinear", aspect="equal")
@@ -174,10 +160,10 @@ def wrapped(
         line = ""
         for word in paragraph.split(" "):
             longer = f"{line} {word}" if line else word
-            if line and _width_in(longer, size_pt, bold=bold) > width_in:
+            if line and text_width_in(longer, size_pt, bold=bold) > width_in:
                 lines.append(line)
                 longer = word
-            while _width_in(longer, size_pt, bold=bold) > width_in and len(longer) > 1:
+            while text_width_in(longer, size_pt, bold=bold) > width_in and len(longer) > 1:
                 fits = _how_many(longer, width_in, size_pt, bold=bold)
                 lines.append(longer[:fits])
                 longer = longer[fits:]
@@ -186,7 +172,7 @@ def wrapped(
     if most is not None and len(lines) > most:
         lines = lines[:most]
         last = lines[-1]
-        while last and _width_in(last + "…", size_pt, bold=bold) > width_in:
+        while last and text_width_in(last + "…", size_pt, bold=bold) > width_in:
             last = last[:-1]
         lines[-1] = last + "…"
     return lines
@@ -195,7 +181,7 @@ def wrapped(
 def _how_many(text: str, width_in: float, size_pt: float, *, bold: bool) -> int:
     """How many letters fit, at least one; after a mark if there is one not far back."""
     fits = 1
-    while fits < len(text) and _width_in(text[: fits + 1], size_pt, bold=bold) <= width_in:
+    while fits < len(text) and text_width_in(text[: fits + 1], size_pt, bold=bold) <= width_in:
         fits += 1
     for place in range(fits, max(1, fits // 2), -1):
         if text[place - 1] in "_/\\-.":
@@ -203,7 +189,8 @@ def _how_many(text: str, width_in: float, size_pt: float, *, bold: bool) -> int:
     return fits
 
 
-def _width_in(text: str, size_pt: float, *, bold: bool) -> float:
+def text_width_in(text: str, size_pt: float, *, bold: bool = False) -> float:
+    """How wide a line of text is, in inches."""
     return sum(_advance(letter, bold) for letter in text) * size_pt / 72
 
 

@@ -17,28 +17,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
+from lineament.charts.colours import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILLION
 from lineament.errors import MissingExtraError, OptionError
 from lineament.evaluate.metrics import Float64Array, IntArray
 from lineament.plot.hover import Thumbnails, hover_page
 from lineament.plot.people import Faces
 from lineament.plot.places import apart, beside
 from lineament.plot.seam import Plot
-from lineament.plot.sheet import (
-    BLUE,
-    EDGE,
-    GREEN,
-    GREY,
-    INK,
-    ORANGE,
-    PURPLE,
-    SKY,
-    SMALL_PT,
-    TEXT_PT,
-    VERMILLION,
-    Sheet,
-    height_of,
-    wrapped,
-)
+from lineament.plot.sheet import EDGE, SMALL_PT, TEXT_PT, Sheet, height_of, text_width_in, wrapped
 from lineament.plot.words import put, sentence, what
 
 if TYPE_CHECKING:
@@ -371,18 +357,12 @@ def _labels(
     sizes: list[tuple[float, float]] = []
     for person in np.argsort(-faces.counts, kind="stable").tolist():
         lines = wrapped(faces.names[person], 1.25, SMALL_PT, bold=True, most=2)
-        width = max(_width(line) for line in lines) + 0.06
+        width = max(text_width_in(line, SMALL_PT, bold=True) for line in lines) + 0.06
         labels.append((person, lines))
         sizes.append((width, height_of(lines, SMALL_PT) + 0.03))
     own = [shown[faces.of(person)] for person, _ in labels]
     places = beside(own, sizes, shown, side * 1.06, size)
     return labels, places
-
-
-def _width(line: str) -> float:
-    from lineament.plot.sheet import _width_in
-
-    return _width_in(line, SMALL_PT, bold=True)
 
 
 # --- points ---------------------------------------------------------------------------------------

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lineament.evaluate.figures import _drawable
+from lineament.charts.colours import INK
+from lineament.charts.text import drawable
 from lineament.plot.people import Faces
-from lineament.plot.sheet import INK, SMALL_PT
+from lineament.plot.sheet import SMALL_PT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +25,7 @@ def put(
     **look: Any,
 ) -> Any:
     """Set words at a place of the chart's own axes; what no font has is shown as a square."""
-    shown, families = _drawable(words)
+    shown, families = drawable(words)
     return axes.text(
         x, y, shown, fontsize=size_pt, fontweight="bold" if bold else "normal", color=colour,
         fontfamily=list(families), parse_math=False, **look,

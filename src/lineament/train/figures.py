@@ -5,7 +5,7 @@
     circles()   two-dimensional embeddings of a few people, a panel for each loss
 
 The first two take the rows of a run's ``log.csv``. Each returns a ``matplotlib.figure.Figure`` that
-belongs to the caller, in the look of ``lineament.evaluate.figures``, whose ``save`` writes it.
+belongs to the caller, in the look of ``lineament.charts``, whose ``files.save`` writes it.
 Nothing is said by colour alone.
 """
 
@@ -19,24 +19,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from lineament.errors import MissingExtraError, OptionError
-from lineament.evaluate.figures import (
-    _BLUE,
-    _GREEN,
-    _GREY,
-    _INK,
-    _LIGHT,
-    _ORANGE,
-    _PURPLE,
-    _SKY,
-    _VERMILLION,
-    _count_text,
-    _finished,
-    _log_ticks,
-    _new,
-    _share_ticks,
-    _wrapped,
+from lineament import charts
+from lineament.charts.colours import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    LIGHT,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    YELLOW,
 )
+from lineament.charts.panels import finished, log_ticks, new_figure, share_ticks
+from lineament.charts.text import count_text, wrapped
+from lineament.errors import OptionError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,17 +42,15 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, object]
 
-_YELLOW = "#f0e442"
-
 PEOPLE_STYLES = (
-    (_BLUE, "o"),
-    (_VERMILLION, "s"),
-    (_GREEN, "^"),
-    (_ORANGE, "D"),
-    (_PURPLE, "v"),
-    (_SKY, "P"),
-    (_YELLOW, "*"),
-    (_INK, "X"),
+    (BLUE, "o"),
+    (VERMILLION, "s"),
+    (GREEN, "^"),
+    (ORANGE, "D"),
+    (PURPLE, "v"),
+    (SKY, "P"),
+    (YELLOW, "*"),
+    (INK, "X"),
 )
 """Colour and marker of each person; after eight, colours come again with other markers."""
 
@@ -65,10 +61,7 @@ SMOOTHED_SHARE = 0.05
 
 def check_extra() -> None:
     """Raise MissingExtraError unless matplotlib is there."""
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError("drawing pictures of training", "train") from error
+    charts.check_extra("drawing pictures of training", "train")
 
 
 # --- over training --------------------------------------------------------------------------------
@@ -101,25 +94,25 @@ def curves(rows: Sequence[Row], *, title: str = "") -> Figure:
     checks = {name: (x, y) for name, (x, y) in checks.items() if len(x)}
     rate_step, rate = _series(rows, "lr")
     heights = [2.2] + [1.6] * bool(checks) + [1.0] * bool(len(rate))
-    figure, _ = _new(
+    figure, _ = new_figure(
         title or "Training", size_in=(6.4, 1.5 + 0.95 * sum(heights)), rows=heights
     )  # fmt: skip
     panels = iter(figure.axes)
     axes = next(panels)
     smooth = _running_mean(loss)
-    axes.plot(step, loss, color=_SKY, linewidth=0.8, marker=_dot(step), label="loss of a step")
-    axes.plot(step, smooth, color=_BLUE, linewidth=2, label="loss, running mean")
+    axes.plot(step, loss, color=SKY, linewidth=0.8, marker=_dot(step), label="loss of a step")
+    axes.plot(step, smooth, color=BLUE, linewidth=2, label="loss, running mean")
     positive = loss[loss > 0]
     if len(positive) == len(loss) and loss.max() / loss.min() > 20:
         axes.set_yscale("log")
         axes.set_ylim(loss.min() / 1.15, loss.max() * 1.15)
-        _log_ticks(axes, "y", lambda value: f"{value:g}", most=5)
+        log_ticks(axes, "y", lambda value: f"{value:g}", most=5)
     elif loss.min() >= 0:
         axes.set_ylim(0, loss.max() * 1.06 if loss.max() > 0 else 1)
     axes.set_ylabel("loss")
     if checks:
         axes = next(panels)
-        looks = ((_VERMILLION, "-", "o"), (_GREEN, "--", "s"))
+        looks = ((VERMILLION, "-", "o"), (GREEN, "--", "s"))
         for (name, (x, y)), (colour, dash, marker) in zip(checks.items(), looks, strict=False):
             axes.plot(
                 x, y, color=colour, linestyle=dash, linewidth=1.8, markersize=5,
@@ -127,11 +120,11 @@ def curves(rows: Sequence[Row], *, title: str = "") -> Figure:
             )  # fmt: skip
         low = min(float(y.min()) for _, y in checks.values())
         axes.set_ylim(low - 0.08 * (1 - low) - 0.001, 1.0 + 0.03 * (1 - low) + 0.0005)
-        _share_ticks(axes, "y")
+        share_ticks(axes, "y")
         axes.set_ylabel("verification")
     if len(rate):
         axes = next(panels)
-        axes.plot(rate_step, rate, color=_INK, linewidth=1.5)
+        axes.plot(rate_step, rate, color=INK, linewidth=1.5)
         axes.set_ylim(0, float(rate.max()) * 1.12 if rate.max() > 0 else 1)
         axes.set_ylabel("learning rate")
     return _over_steps(figure, step)
@@ -157,11 +150,11 @@ def triplets(rows: Sequence[Row], *, title: str = "") -> Figure:
             f"rows: expected at least one with {', '.join(keys)}, got none; the triplet loss logs "
             "them"
         )
-    figure, axes = _new(title or "Triplets of a batch over training", size_in=(6.4, 4.4))
+    figure, axes = new_figure(title or "Triplets of a batch over training", size_in=(6.4, 4.4))
     looks = (
-        ("easy: the negative is far enough", _GREEN, "-"),
-        ("semi-hard: within the margin", _ORANGE, "--"),
-        ("hard: the negative is the nearer one", _VERMILLION, "-."),
+        ("easy: the negative is far enough", GREEN, "-"),
+        ("semi-hard: within the margin", ORANGE, "--"),
+        ("hard: the negative is the nearer one", VERMILLION, "-."),
     )
     step, _ = _series(whole, "step")
     highest = 0.0
@@ -176,7 +169,7 @@ def triplets(rows: Sequence[Row], *, title: str = "") -> Figure:
     top = max(10.0, 10 ** math.ceil(math.log10(max(highest, 1) * 1.05)))
     axes.set_ylim(-0.08, top)
     marks = [0.0] + [10.0**k for k in range(round(math.log10(top)) + 1)]
-    axes.set_yticks(marks, [_count_text(mark) for mark in marks])
+    axes.set_yticks(marks, [count_text(mark) for mark in marks])
     axes.minorticks_off()
     axes.set_ylabel("triplets in a batch")
     return _over_steps(figure, step)
@@ -195,7 +188,7 @@ def _over_steps(figure: Figure, step: npt.NDArray[np.float64]) -> Figure:
             axes.tick_params(axis="x", labelbottom=False)
     figure.axes[-1].set_xlabel("step")
     figure.align_ylabels()
-    return _finished(figure)
+    return finished(figure)
 
 
 def _series(
@@ -282,7 +275,7 @@ def circles(panels: Sequence[Circle], people: Sequence[str], *, title: str = "")
             )
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
-    figure, _ = _new(
+    figure, _ = new_figure(
         title or "Two-dimensional embeddings",
         size_in=(max(6.4, 3.9 * columns), 1.5 + 4.25 * rows),
         rows=[1] * rows,
@@ -308,15 +301,15 @@ def _circle(axes: Axes, panel: Circle, people: Sequence[str]) -> None:
         points = points * spread[:, None]
         reach, ray = 1.16, 0.86
         turn = np.linspace(0, 2 * np.pi, 361)
-        axes.plot(np.cos(turn), np.sin(turn), color=_GREY, linewidth=0.9, zorder=1)
+        axes.plot(np.cos(turn), np.sin(turn), color=GREY, linewidth=0.9, zorder=1)
     else:
         longest = float(np.linalg.norm(points, axis=1).max()) if len(points) else 1.0
         reach = 1.12 * max(longest, 1e-12)
         ray = reach
     for k in range(len(people)):
-        colour, marker = _person_style(k)
+        colour, marker = person_style(k)
         end = centres[k] * ray
-        axes.plot([0, end[0]], [0, end[1]], color=_INK, linewidth=2.6, zorder=2, alpha=0.85)
+        axes.plot([0, end[0]], [0, end[1]], color=INK, linewidth=2.6, zorder=2, alpha=0.85)
         axes.plot([0, end[0]], [0, end[1]], color=colour, linewidth=1.5, zorder=2.1)
         own = points[np.asarray(panel.labels) == k]
         axes.plot(
@@ -324,7 +317,7 @@ def _circle(axes: Axes, panel: Circle, people: Sequence[str]) -> None:
             markersize=6.2 if marker == "*" else 4.2, markeredgecolor="#3a3a3c",
             markeredgewidth=0.35, alpha=0.8, zorder=3,
         )  # fmt: skip
-    axes.plot(0, 0, marker="o", markersize=3.5, color=_INK, zorder=4)
+    axes.plot(0, 0, marker="o", markersize=3.5, color=INK, zorder=4)
     axes.set_xlim(-reach, reach)
     axes.set_ylim(-reach, reach)
     axes.set_aspect("equal")
@@ -334,16 +327,17 @@ def _circle(axes: Axes, panel: Circle, people: Sequence[str]) -> None:
         axes.set_xticks([])
         axes.set_yticks([])
     for spine in axes.spines.values():
-        spine.set(visible=not panel.on_circle, color=_LIGHT)
-    head = _wrapped(panel.name, 34)
-    axes.set_title(head, fontsize=11.5, fontweight="bold", color=_INK, loc="left", pad=34)
+        spine.set(visible=not panel.on_circle, color=LIGHT)
+    head = wrapped(panel.name, 34)
+    axes.set_title(head, fontsize=11.5, fontweight="bold", color=INK, loc="left", pad=34)
     axes.text(
-        0, 1.015, panel.note, transform=axes.transAxes, fontsize=9, color=_INK, va="bottom",
+        0, 1.015, panel.note, transform=axes.transAxes, fontsize=9, color=INK, va="bottom",
         linespacing=1.35,
     )  # fmt: skip
 
 
-def _person_style(k: int) -> tuple[str, str]:
+def person_style(k: int) -> tuple[str, str]:
+    """Colour and marker of the ``k``-th person."""
     colour, marker = PEOPLE_STYLES[k % len(PEOPLE_STYLES)]
     if k >= len(PEOPLE_STYLES):
         marker = _MORE_MARKERS[(k // len(PEOPLE_STYLES) - 1) % len(_MORE_MARKERS)]
@@ -356,17 +350,17 @@ def _with_people(figure: Figure, people: Sequence[str]) -> Figure:
 
     handles, names = [], []
     for k, name in enumerate(people):
-        colour, marker = _person_style(k)
+        colour, marker = person_style(k)
         handles.append(
             Line2D(
                 [], [], linestyle="none", color=colour, marker=marker, markersize=8,
                 markeredgecolor="#3a3a3c", markeredgewidth=0.4,
             )
         )  # fmt: skip
-        names.append(_wrapped(name, 24).replace("\n", " "))
-    _finished(figure)
+        names.append(wrapped(name, 24).replace("\n", " "))
+    finished(figure)
     legend = figure.legend(
-        handles, names, loc="outside lower left", frameon=False, labelcolor=_INK, fontsize=10,
+        handles, names, loc="outside lower left", frameon=False, labelcolor=INK, fontsize=10,
         ncols=max(1, min(len(people), int(figure.get_figwidth() // 2.6))), handletextpad=0.2,
     )  # fmt: skip
     for text in legend.get_texts():

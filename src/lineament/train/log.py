@@ -160,8 +160,8 @@ def draw_figures(folder: Path, rows: list[Row], title: str) -> list[Path]:
 
     Nothing is drawn, and that is no error, without matplotlib or without rows.
     """
+    from lineament.charts.files import save
     from lineament.errors import OptionError
-    from lineament.evaluate.figures import save
     from lineament.train.figures import curves, triplets
 
     written = []

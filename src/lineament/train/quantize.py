@@ -2,7 +2,9 @@
 
     int8.photographs.crops_of()   a folder of photographs -> aligned crops, and whom they show
     quantize()                    a recognizer and crops -> NAME.onnx and its entry in manifest.json
+    int8.networks                 its network -> the same in int8
     int8.judging                  what it costs and gains: agreement, verification, speed
+    int8.writing                  the files
 
 Post-training static quantization with 8-bit weights (symmetric, a scale for each output channel)
 and 8-bit activations (a scale for each tensor, its range taken from the crops), as in B. Jacob et
@@ -21,15 +23,10 @@ carry another contract, so that comparing the two is an error. Thresholds are no
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import json
-import logging
 import os
-import sys
 import tempfile
-import warnings
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,17 +34,9 @@ from typing import Any
 import numpy as np
 
 from lineament import weights as weights_module
-from lineament.atomic import write_atomically
-from lineament.embed.network import BATCH, NetworkEmbedder, load_network
-from lineament.errors import (
-    ExportError,
-    LineamentError,
-    MissingExtraError,
-    OptionError,
-    WeightsError,
-)
-from lineament.manifest import SCHEMA, read_manifest
-from lineament.runtime import Runtime, folded
+from lineament.embed.network import BATCH, load_network
+from lineament.errors import ExportError, OptionError, WeightsError
+from lineament.runtime import Runtime
 from lineament.train.entries import check_name, staying_entries
 from lineament.train.int8.judging import (
     Agreement,
@@ -56,14 +45,16 @@ from lineament.train.int8.judging import (
     refuse_loss,
     speed_of,
 )
+from lineament.train.int8.networks import check_installed, int8_graph, plain_graph
 from lineament.train.int8.photographs import (
     LEAST_CROPS,
     Progress,
     check_weights,
     side_px,
 )
-from lineament.types import FloatArray, Image
-from lineament.weights import LicencePolicy, Measurement, Weights
+from lineament.train.int8.writing import measured, notes, write_all
+from lineament.types import Image
+from lineament.weights import LicencePolicy, Weights
 
 SUBSET = 300
 """Crops to calibrate on: NNCF's own default; from there on the ranges hardly move."""
@@ -73,8 +64,6 @@ MOST_LOSS = 0.01
 LEAST_COSINE = 0.99
 """The mean one that is accepted. On LFW View 1 MobileFaceNet lost 0.2 points of TAR at FMR 1e-4
 with 0.995, 1.7 points with 0.95 and 3.7 points with 0.93."""
-
-_EXTRA = "quantize"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +109,6 @@ class Quantized:
             "speeds": [asdict(speed) for speed in self.speeds],
             "agreement": agreement,
         }
-
-
-# --- quantizing -----------------------------------------------------------------------------------
 
 
 def quantize(
@@ -207,8 +193,8 @@ def quantize(
         seen, whom = np.asarray(check[0]), check[1]
 
     before = load_network(source, flip=False, runtime=runtime, policy=policy)
-    graph = _plain_graph(source, policy)
-    data = _int8(graph, before, given[np.sort(order[:used])], source.name, progress)
+    graph = plain_graph(source, policy)
+    data = int8_graph(graph, before, given[np.sort(order[:used])], source.name, progress)
     with tempfile.TemporaryDirectory(prefix="lineament-quantize-") as place:
         tried = replace(
             source,
@@ -245,11 +231,11 @@ def quantize(
         tried,
         folder=folder,
         licence_file=None if source.licence_file is None else f"{name}.licence.txt",
-        measured=_measured(agreement, slowest),
-        notes=_notes(source, used),
+        measured=measured(agreement, slowest),
+        notes=notes(source, used),
     )
     others = _check_target(folder, name, source, overwrite)  # as it is now
-    manifest = _write(folder, entry, data, others, weights_module.licence_text(source))
+    manifest = write_all(folder, entry, data, others, weights_module.licence_text(source))
     return Quantized(
         weights=entry,
         manifest=manifest,
@@ -288,7 +274,7 @@ def check_options(
         raise OptionError(f"least_cosine: expected a cosine up to 1, got {least_cosine}")
     if subset < 1:
         raise OptionError(f"subset: expected 1 crop or more, got {subset}")
-    _check_installed()
+    check_installed()
 
 
 def _name(weights: Weights, name: str | None) -> str:
@@ -335,172 +321,3 @@ def _check_target(
     if target.exists() and not (overwrite and target.is_file()):
         raise OptionError(f"{target}: it exists already: choose another name, or overwrite")
     return staying_entries(manifest, name, target, overwrite=overwrite)
-
-
-def _check_installed() -> None:
-    from importlib.util import find_spec
-
-    for package in ("nncf", "onnx", "onnxruntime"):
-        try:
-            there = find_spec(package) is not None
-        except ValueError:  # imported in a way that leaves no trace
-            there = sys.modules.get(package) is not None
-        if not there:
-            raise MissingExtraError("Quantizing a recognizer", _EXTRA)
-
-
-def _plain_graph(source: Weights, policy: LicencePolicy | None) -> bytes:
-    try:
-        return folded(weights_module.read(source, policy=policy))
-    except ValueError as error:
-        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
-        raise ExportError(
-            f"{source.name}: ONNX Runtime cannot read this network ({reason})"
-        ) from error
-
-
-def _int8(
-    graph: bytes,
-    embedder: NetworkEmbedder,
-    crops: Image,
-    name: str,
-    progress: Progress | None,
-) -> bytes:
-    """The ONNX file with quantizers in it."""
-    done = 0
-
-    def feed(crop: Image) -> dict[str, FloatArray]:
-        nonlocal done
-        done += 1
-        if progress is not None:  # NNCF comes back for some crops when it corrects the biases
-            progress("calibrating", min(done, len(crops)), len(crops))
-        # As the pipeline feeds it: one home for the colour order and the scaling.
-        return {inputs[0]: embedder._prepare(crop[None])}
-
-    try:
-        with _silence():
-            import nncf
-            import onnx
-
-            nncf.set_log_level(logging.CRITICAL)
-            model = onnx.load_model_from_string(graph)
-            constants = {tensor.name for tensor in model.graph.initializer}
-            inputs = [i.name for i in model.graph.input if i.name not in constants]
-            if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
-                raise OptionError(f"{name}: it is an int8 network already")
-            made = nncf.quantize(
-                model,
-                nncf.Dataset(list(crops), feed),
-                preset=nncf.QuantizationPreset.MIXED,
-                subset_size=len(crops),
-                target_device=nncf.TargetDevice.CPU,
-            )
-            if not any(node.op_type == "QuantizeLinear" for node in made.graph.node):
-                raise ExportError(f"{name}: there is nothing in this network to be quantized")
-            for node in made.graph.node:
-                node.ClearField("doc_string")
-            made.producer_name, made.producer_version = "lineament", ""
-            data: bytes = made.SerializeToString(deterministic=True)
-            return data
-    except ImportError as error:
-        raise MissingExtraError("Quantizing a recognizer", _EXTRA) from error
-    except LineamentError:
-        raise
-    except Exception as error:  # NNCF's errors share no base but this one
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ExportError(f"{name}: NNCF cannot quantize this network ({reason})") from error
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Keep NNCF's notices and bars from the terminal, and what it does from the network.
-
-    It prints to stdout, changes the class of all later loggers, and reports its use to its makers
-    where the package for that is installed: lineament tells nobody anything.
-    """
-    loggers = logging.getLoggerClass()
-    telemetry = "openvino_telemetry"
-    kept = sys.modules.get(telemetry)
-    if "nncf" not in sys.modules:
-        sys.modules[telemetry] = None  # type: ignore[assignment]
-    try:
-        with (
-            warnings.catch_warnings(),
-            Path(os.devnull).open("w", encoding="utf-8") as nowhere,
-            contextlib.redirect_stdout(nowhere),
-        ):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.setLoggerClass(loggers)
-        if kept is not None:
-            sys.modules[telemetry] = kept
-        elif telemetry in sys.modules and sys.modules[telemetry] is None:
-            del sys.modules[telemetry]
-
-
-# --- writing --------------------------------------------------------------------------------------
-
-
-def _measured(agreement: Agreement, speed: Speed) -> dict[str, Measurement]:
-    on = f"on {agreement.crops} crops that it was not calibrated on"
-    measured = {
-        "cosine_to_original": Measurement(
-            round(agreement.mean_cosine, 5),
-            f"mean cosine to the embeddings of the network it was made from, {on}",
-        ),
-        "speedup": Measurement(
-            round(speed.speedup, 2),
-            f"times as fast as the network it was made from, in batches of {speed.batch}, in one "
-            "run on the machine that made it",
-        ),
-    }
-    verification = agreement.verification
-    if verification is not None:
-        measured["tar_change"] = Measurement(
-            round(-100 * verification.loss, 3),
-            f"points of TAR at FMR {verification.fmr:g} against the network it was made from, {on}",
-        )
-    return measured
-
-
-def _notes(source: Weights, used: int) -> str:
-    made = (
-        f"int8 weights and activations, made from {source.name} (SHA-256 {source.sha256}), "
-        f"calibrated on {used} crops. Not to be compared with embeddings of {source.name}."
-    )
-    return made if source.notes is None else f"{made} {source.notes}"
-
-
-def _write(
-    folder: Path, entry: Weights, data: bytes, others: list[dict[str, Any]], licence: str | None
-) -> Path:
-    """All files or none; returns the manifest's path."""
-    listed = {"schema": SCHEMA, "weights": [*others, entry.to_dict()]}
-    text = json.dumps(listed, indent=2, ensure_ascii=False) + "\n"
-    manifest = folder / "manifest.json"
-    files = [(folder / f"{entry.name}.onnx", data)]
-    if entry.licence_file is not None and licence is not None:
-        files.append((folder / entry.licence_file, licence.encode()))
-    files.append((manifest, text.encode()))  # last: it names the others
-    made = not folder.exists()
-    written: list[Path] = []
-    try:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OptionError(f"out: {folder} cannot be made ({error.strerror})") from error
-        for path, content in files:
-            new = not path.exists()
-            write_atomically(path, content)
-            if new:
-                written.append(path)
-        read_manifest(manifest)
-    except BaseException:
-        for path in written:
-            path.unlink(missing_ok=True)
-        if made:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-        raise
-    return manifest

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lineament.checksum import sha256_of_file
 from lineament.cli import options
 from lineament.cli.gallery import opening, values
 from lineament.cli.gallery.enroll import (
@@ -266,8 +266,7 @@ def _not_enrolled(
 
 def _sha256(path: Path) -> str | None:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of_file(path).hex()
     except OSError:  # told by whoever reads it
         return None
 

@@ -46,7 +46,7 @@ def command(
     if one_folder:
         picked = pick_pairs(known)
         rows = list(dict.fromkeys(row for pair in picked for row in pair))
-        known = with_crops(known.select(rows), source)
+        known = with_crops(known.select(rows), source.recognizer)
         pairs = [(rows.index(a), rows.index(b)) for a, b in picked]
     elif known.left_out:
         raise OptionError("expected a face in each photograph; see above which has none")

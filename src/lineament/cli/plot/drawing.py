@@ -76,7 +76,7 @@ def check_out(
         OptionError: another ending, no such folder, or one of the photographs.
         MissingExtraError: matplotlib is missing.
     """
-    from lineament.evaluate.figures import check_extra
+    from lineament.charts import check_extra
     from lineament.plot.seam import check_path
 
     check_extra()

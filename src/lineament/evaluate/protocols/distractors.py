@@ -14,7 +14,6 @@ those that repeat another distractor.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lineament.checksum import sha256_of_file
 from lineament.errors import DataError, OptionError
 from lineament.evaluate.embedding import Embedded, FaceSource
 from lineament.evaluate.folders import People
@@ -283,8 +283,7 @@ def _size(path: Path) -> int:
 
 def _hash(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
+        return sha256_of_file(path)
     except OSError as error:
         raise DataError(_unreadable(path, error)) from error
 

@@ -1,1 +1,1 @@
-"""The parts of ``train.quantize``: which crops it takes, and how it judges what it made."""
+"""The parts of ``train.quantize``: its crops, the network itself, how it is judged, its files."""

@@ -23,187 +23,62 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from lineament.atomic import write_atomically
+from lineament.calibration.format import FORMAT, compact, plain, read_values
+from lineament.calibration.thresholds import (
+    RULE_OF_3,
+    RULE_OF_30,
+    FittedThreshold,
+    Float64Array,
+    Identification,
+    IdentificationThreshold,
+    OperatingPoint,
+    Probability,
+    freeze,
+    supported,
+)
 from lineament.compare import get_metric
 from lineament.errors import ContractError, DataError, OptionError
 from lineament.types import Contract, Threshold
 
-Float64Array = npt.NDArray[np.float64]
+__all__ = [
+    "DEFAULT_FPIR",
+    "DEFAULT_PRIOR",
+    "FOLDER",
+    "FORMAT",
+    "RULE_OF_3",
+    "RULE_OF_30",
+    "Calibration",
+    "FittedThreshold",
+    "Identification",
+    "IdentificationThreshold",
+    "Method",
+    "OperatingPoint",
+    "Probability",
+    "bundled",
+    "bundled_name",
+    "supported",
+]
+
 Method = Literal["logistic", "isotonic"]
 
-FORMAT = 1
-FOLDER = Path(__file__).parent / "data" / "calibration"
+FOLDER = Path(__file__).parents[1] / "data" / "calibration"
 """The package's own calibrations."""
 
 DEFAULT_PRIOR = 0.5
 DEFAULT_FPIR = 0.01
-RULE_OF_30 = 30
-RULE_OF_3 = 3
 MOST_BYTES = 4 << 20
 """Of a file; the bundled ones have less than 40 kB."""
 
 _TAIL = 10
 """The threshold's slope beyond the largest gallery is that of the last tenth of the sizes."""
-
-
-def supported(rate: float, trials: float) -> bool:
-    """Whether ``RULE_OF_30`` errors are expected at that rate, so that it can be measured.
-
-    Doddington et al., "The NIST speaker recognition evaluation", Speech Communication 2000: with 30
-    errors the true rate is within 30 % of the one observed, with 90 % confidence.
-    """
-    return rate * trials >= RULE_OF_30 * (1 - 1e-9)
-
-
-class Probability(NamedTuple):
-    """That two photographs show one person; shares from 0 to 1.
-
-    ``low`` and ``high`` are its interval: how far it moves when the people that the calibration was
-    fitted on are drawn anew. They do not cover that your photographs may differ from those.
-    """
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class OperatingPoint:
-    """A threshold as it was fitted.
-
-    Attributes:
-        fmr: the false match rate it is meant for, 0 to 1.
-        value: in the metric's unit.
-        low, high: its 95 % interval, bootstrap over people; low <= value <= high.
-        false_matches: how many impostor pairs of the data it lets in.
-    """
-
-    fmr: float
-    value: float
-    low: float
-    high: float
-    false_matches: int
-
-    def __post_init__(self) -> None:
-        """DataError unless the numbers fit together."""
-        if not 0 < self.fmr < 1 or not _ordered(self.low, self.value, self.high):
-            raise DataError(f"expected 0 < fmr < 1 and low <= value <= high, got {self}")
-        if self.false_matches < 0:
-            raise DataError(f"false_matches: expected 0 or more, got {self.false_matches}")
-
-
-@dataclass(frozen=True, slots=True)
-class FittedThreshold:
-    """A threshold for a wanted false match rate, with its interval.
-
-    Attributes:
-        plain: for ``lineament.compare.decide``.
-        low, high: 95 % interval of ``plain.value``, bootstrap over people.
-        false_matches: how many impostor pairs of the data it lets in.
-        interpolated: the rate lies between two that were fitted.
-    """
-
-    plain: Threshold
-    low: float
-    high: float
-    false_matches: int
-    interpolated: bool
-
-    def __str__(self) -> str:
-        """In words, for people."""
-        return (
-            f"{self.plain.value:.3f} (95 % interval {self.low:.3f} to {self.high:.3f}; "
-            f"{self.plain.origin}, {self.false_matches:,} false matches)"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class IdentificationThreshold:
-    """A threshold for searches in a gallery.
-
-    Attributes:
-        value: in the unit of ``metric``.
-        low, high: 95 % interval, bootstrap over people; beyond the data also the extrapolated part.
-        metric: name of the comparison.
-        n_people: enrolled.
-        references: photographs a person; a person's score is the best of them.
-        fpir: wanted: the share of searches for people not enrolled that find somebody.
-        extrapolated: the gallery is larger than the data could show.
-        data: what it was fitted on, in words.
-    """
-
-    value: float
-    low: float
-    high: float
-    metric: str
-    n_people: int
-    references: float
-    fpir: float
-    extrapolated: bool
-    data: str
-
-    @property
-    def plain(self) -> Threshold:
-        """As ``lineament.compare.decide`` takes it."""
-        return Threshold(self.value, self.metric, None, str(self), None)
-
-    def __str__(self) -> str:
-        """In words, for people."""
-        beyond = ", extrapolated beyond the data" if self.extrapolated else ""
-        return (
-            f"{self.value:.3f} for {self.fpir:.3g} false alarms a search among {self.n_people:,} "
-            f"people (95 % interval {self.low:.3f} to {self.high:.3f}{beyond}; {self.data})"
-        )
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Identification:
-    """Thresholds by gallery size and wanted FPIR.
-
-    Attributes:
-        n_people: (G,) int64, ascending: sizes of galleries with one photograph a person.
-        fpir: (F,) ascending, 0 to 1.
-        threshold: (G, F) in the metric's unit; stricter to the right size and the smaller rate.
-        low, high: (G, F) 95 % interval, bootstrap over people.
-        n_probe_people: whose photographs were searched for, each person counting once.
-        reference_exponent: g, 0 to 1: N people with k photographs each raise as many false alarms
-            as N k^g with one each. 1 would be if a person's photographs resembled strangers
-            independently, 0 if they were equal.
-    """
-
-    n_people: npt.NDArray[np.int64]
-    fpir: Float64Array
-    threshold: Float64Array
-    low: Float64Array
-    high: Float64Array
-    n_probe_people: int
-    reference_exponent: float
-
-    def __post_init__(self) -> None:
-        """Make the arrays read-only; DataError says what is wrong."""
-        for name in ("fpir", "threshold", "low", "high"):
-            _freeze(self, name, np.float64)
-        _freeze(self, "n_people", np.int64)
-        shape = len(self.n_people), len(self.fpir)
-        if self.n_people.ndim != 1 or self.fpir.ndim != 1 or min(shape) < 1:
-            raise DataError("identification: expected at least one size and one rate")
-        if {a.shape for a in (self.threshold, self.low, self.high)} != {shape}:
-            raise DataError(f"identification: expected tables of shape {shape}")
-        if self.n_people[0] < 1 or (np.diff(self.n_people) <= 0).any():
-            raise DataError("identification: expected sizes that rise from 1")
-        if not (self.fpir > 0).all() or self.fpir[-1] >= 1 or (np.diff(self.fpir) <= 0).any():
-            raise DataError("identification: expected rates that rise between 0 and 1")
-        if not ((self.low <= self.threshold) & (self.threshold <= self.high)).all():
-            raise DataError("identification: expected low <= threshold <= high")
-        if self.n_probe_people < 1 or not 0 <= self.reference_exponent <= 1:
-            raise DataError("identification: expected probe people, and an exponent from 0 to 1")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -252,7 +127,7 @@ class Calibration:
     def __post_init__(self) -> None:
         """Make the arrays read-only; DataError says what is wrong."""
         for name in ("score", "llr", "llr_low", "llr_high"):
-            _freeze(self, name, np.float64)
+            freeze(self, name, np.float64)
         if self.score.ndim != 1 or len(self.score) < 2:
             raise DataError(f"score: expected at least two knots, got shape {self.score.shape}")
         if not self.score.shape == self.llr.shape == self.llr_low.shape == self.llr_high.shape:
@@ -511,7 +386,7 @@ class Calibration:
         """Plain values, ready for JSON; ``from_dict`` reads them."""
         values: dict[str, Any] = {"format": FORMAT}
         for item in fields(self):
-            values[item.name] = _plain(getattr(self, item.name))
+            values[item.name] = plain(getattr(self, item.name))
         if self.wanted_fmr is None:
             del values["wanted_fmr"]
         return values
@@ -529,7 +404,7 @@ class Calibration:
                 is newer than this version.
         """
         try:
-            return _read(values)
+            return cls(**read_values(values))
         except (DataError, OptionError) as error:
             raise DataError(
                 f"{where}: {error}; it is no calibration of this version: fit it again"
@@ -538,7 +413,7 @@ class Calibration:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the file, at once or not at all. OptionError: it cannot be written."""
         text = json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, indent=1)
-        write_atomically(path, (_compact(text) + "\n").encode())
+        write_atomically(path, (compact(text) + "\n").encode())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Calibration:
@@ -585,9 +460,6 @@ def bundled_name(contract: Contract, metric: str) -> str:
     return "-".join((*parts, str(contract.dimension), metric)) + ".json"
 
 
-# --- details --------------------------------------------------------------------------------------
-
-
 def _log_odds(share: float, what: str) -> float:
     if not 0 < share < 1:
         raise OptionError(f"{what}: expected a share between 0 and 1, got {share}")
@@ -604,169 +476,3 @@ def _tail_slope(sizes: Float64Array, values: Float64Array) -> float:
     tail = sizes >= sizes[-1] - math.log(_TAIL)
     x, y = sizes[tail] - sizes[tail].mean(), values[tail]
     return 0.0 if len(x) < 2 else float((x * y).sum() / (x * x).sum())
-
-
-def _ordered(*values: float) -> bool:
-    return all(math.isfinite(v) for v in values) and list(values) == sorted(values)
-
-
-def _freeze(owner: Any, name: str, kind: type) -> None:
-    try:
-        array: npt.NDArray[Any] = np.array(getattr(owner, name), dtype=kind)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise DataError(f"{name}: expected numbers, got: {error}") from error
-    if array.size == 0 or not np.isfinite(array).all():
-        raise DataError(f"{name}: expected finite numbers, got none or others")
-    array.flags.writeable = False
-    object.__setattr__(owner, name, array)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, Contract):
-        return asdict(value)
-    if isinstance(value, Identification):
-        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
-    if isinstance(value, OperatingPoint):
-        return asdict(value)
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return dict(value) if isinstance(value, Mapping) else value
-
-
-def _compact(text: str) -> str:
-    """JSON of one level a line: lists of numbers on one line each."""
-    lines: list[str] = []
-    for line in text.split("\n"):
-        deep = len(line) - len(line.lstrip(" ")) > 1
-        if lines and (deep or (line.strip(" ,") in ("]", "}") and line.startswith(" "))):
-            lines[-1] += line.strip() if lines[-1].endswith(("[", "{")) else " " + line.strip()
-        else:
-            lines.append(line)
-    return "\n".join(lines)
-
-
-_HUGE = 10**15
-_KINDS: dict[str, tuple[type, ...]] = {
-    "str": (str,),
-    "int": (int,),
-    "float": (float, int),
-    "list": (list,),
-    "dict": (dict,),
-}
-
-
-def _take(values: Any, kinds: Mapping[str, str], what: str) -> dict[str, Any]:
-    """The values of exactly these keys, each of its kind."""
-    if not isinstance(values, dict):
-        raise DataError(f"{what}: expected an object, got {type(values).__name__}")
-    missing, unknown = kinds.keys() - values.keys(), values.keys() - kinds.keys()
-    if missing or unknown:
-        raise DataError(
-            f"{what}: expected the keys {', '.join(kinds)}; "
-            f"missing: {', '.join(sorted(missing)) or 'none'}, "
-            f"unknown: {', '.join(sorted(map(str, unknown)))[:200] or 'none'}"
-        )
-    for key, kind in kinds.items():
-        value = values[key]
-        if kind == "bool":
-            good = isinstance(value, bool)
-        else:
-            good = isinstance(value, _KINDS[kind]) and not isinstance(value, bool)
-        if good and kind in ("int", "float"):
-            good = abs(value) < _HUGE  # nan is not, either
-        if not good:
-            raise DataError(f"{what}: {key}: expected {kind}, got {value!r:.60}")
-    return values
-
-
-def _row(values: Any, what: str, kinds: tuple[type, ...] = (int, float)) -> list[Any]:
-    """A list of numbers; NumPy would take text and booleans for numbers, too."""
-    if not isinstance(values, list) or not all(type(v) in kinds for v in values):
-        raise DataError(f"{what}: expected a list of numbers")
-    if not all(abs(v) < _HUGE for v in values):  # nan is not, either
-        raise DataError(f"{what}: expected finite numbers")
-    return values
-
-
-def _table(values: Any, what: str) -> list[list[Any]]:
-    rows = [_row(row, what) for row in values]
-    if len({len(row) for row in rows}) > 1:
-        raise DataError(f"{what}: expected rows of one length")
-    return rows
-
-
-def _read(values: Any) -> Calibration:
-    if isinstance(values, dict) and isinstance(values.get("format"), int):
-        found = values["format"]
-        if found > FORMAT:
-            raise DataError(
-                f"expected format {FORMAT}, got {found}, written by a newer version "
-                f"({values.get('created_by', 'unknown')!r:.60}): update lineament"
-            )
-        if found != FORMAT:
-            raise DataError(f"expected format {FORMAT}, got {found}")
-    knots = ("score", "llr", "llr_low", "llr_high")
-    kinds = {
-        "format": "int",
-        "contract": "dict",
-        "metric": "str",
-        "method": "str",
-        **dict.fromkeys(knots, "list"),
-        "data": "str",
-        **dict.fromkeys(
-            ("n_people", "n_photographs", "n_genuine_pairs", "n_impostor_pairs"), "int"
-        ),
-        **dict.fromkeys(("cllr", "min_cllr", "ece"), "float"),
-        "points": "list",
-        "identification": "dict",
-        "quality": "dict",
-        "created_by": "str",
-    }
-    # A calibration of few people has no table, but has the key.
-    table = values.get("identification") if isinstance(values, dict) else None
-    if table is None and isinstance(values, dict) and "identification" in values:
-        values = {**values, "identification": {}}
-    if isinstance(values, dict) and values.get("wanted_fmr") is not None:
-        kinds["wanted_fmr"] = "float"
-    elif isinstance(values, dict):
-        values = {key: value for key, value in values.items() if key != "wanted_fmr"}
-    taken = dict(_take(values, kinds, "calibration"))
-    del taken["format"], taken["identification"]
-    get_metric(taken["metric"])
-    contract_kinds = {
-        "weights": "str",
-        "weights_sha256": "str",
-        "alignment": "str",
-        "color_order": "str",
-        "flip": "bool",
-        "dimension": "int",
-    }
-    taken["contract"] = Contract(**_take(taken["contract"], contract_kinds, "contract"))
-    for name in knots:
-        taken[name] = _row(taken[name], name)
-    point_kinds = dict.fromkeys(("fmr", "value", "low", "high"), "float") | {"false_matches": "int"}
-    taken["points"] = tuple(
-        OperatingPoint(**_take(point, point_kinds, "points")) for point in taken["points"]
-    )
-    limits = taken["quality"]
-    taken["quality"] = dict(_take(limits, dict.fromkeys(limits, "float"), "quality"))
-    if table is not None:
-        taken["identification"] = _read_identification(table)
-    return Calibration(**taken)
-
-
-def _read_identification(table: Any) -> Identification:
-    arrays = ("n_people", "fpir", "threshold", "low", "high")
-    kinds = {
-        **dict.fromkeys(arrays, "list"),
-        "n_probe_people": "int",
-        "reference_exponent": "float",
-    }
-    values = dict(_take(table, kinds, "identification"))
-    for name in arrays[2:]:
-        values[name] = _table(values[name], f"identification: {name}")
-    values["fpir"] = _row(values["fpir"], "identification: fpir")
-    values["n_people"] = _row(values["n_people"], "identification: n_people", (int,))
-    return Identification(**values)
