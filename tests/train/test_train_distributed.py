@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 import torch
+from distributed_run import smooth
 from made_faces import MadeFaces, made_config
 from torch import nn
 
 from lineament.errors import OptionError
 from lineament.train.checkpoint import read_checkpoint
 from lineament.train.distributed import World, world_of
-from lineament.train.loop import fit
+from lineament.train.loop import Run, fit
+from lineament.train.teacher import clean_places
 
 HERE = Path(__file__).parent
 PROGRAM = str(HERE / "distributed_run.py")
@@ -44,6 +46,11 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def alone(out: Path, *options: str) -> Run:
+    with smooth():
+        return fit(made_config(out, *options), faces=MadeFaces())
+
+
 def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
     """A shard of the classes in each, batch norm over both, gradients summed: all in one run."""
     options = (
@@ -54,16 +61,14 @@ def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
         "optimizer.clip_norm=3",
     )
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    done = python(*torchrun, PROGRAM, str(tmp_path / "two"), "run", *options)
+    done = python(*torchrun, PROGRAM, str(tmp_path / "two"), "smooth", *options)
     assert done.returncode == 0, done.stderr[-2000:]
     two: dict[str, Any] = json.loads((tmp_path / "two.json").read_text())
-    before = torch.get_num_threads()
-    one = fit(made_config(tmp_path / "one", *options), faces=MadeFaces())
-    torch.set_num_threads(before)
+    one = alone(tmp_path / "one", *options)
     losses = [row["loss"] for row in one.history]
     assert len(losses) == STEPS
     assert losses[-1] < 0.2 * losses[0]
-    assert two["losses"] == pytest.approx(losses, abs=1e-4)
+    assert [row["loss"] for row in two["history"]] == pytest.approx(losses, abs=1e-4)
     assert [step for step, _ in two["verified"]] == [step for step, _ in one.verified]
     assert two["verified"][-1][1]["auc"] == pytest.approx(one.verified[-1][1]["auc"], abs=1e-3)
     states = [read_checkpoint(tmp_path / name / "last.pt") for name in ("one", "two")]
@@ -74,25 +79,53 @@ def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
     torch.testing.assert_close(halves, states[0]["loss"]["centres"], rtol=1e-3, atol=1e-5)
 
 
+def test_triplets_and_a_teacher_are_those_of_one_process_too(tmp_path: Path) -> None:
+    """Of 24 photographs seven are seen clean too: the processes have three and four of them."""
+    teacher = alone(tmp_path / "teacher", "run.steps=2").folder
+    options = (
+        *COMMON,
+        "verify.every=0",
+        "loss.name=triplet",
+        'loss.options={ margin = 1.0, mining = "batch-hard" }',
+        f'teacher.name="{teacher}"',
+        "teacher.sees=augmented",
+        "teacher.clean=0.3",
+    )
+    run = (2, str(tmp_path / "two"), "smooth", *options)
+    done = python(PROGRAM, "phases", json.dumps([run]))
+    assert done.returncode == 0, done.stderr[-2000:]
+    two = json.loads((tmp_path / "two.json").read_text())["history"]
+    one = alone(tmp_path / "one", *options).history
+    assert len(one) == STEPS
+    assert one[-1]["loss"] < 0.7 * one[0]["loss"]
+    assert sum(row["triplets_active"] > 0 for row in one) > STEPS / 2
+    for name in ("loss", "label_loss", "teacher_loss"):
+        assert [row[name] for row in two] == pytest.approx([row[name] for row in one], abs=1e-4)
+
+
 def test_a_dead_process_ends_the_other_which_says_so_and_the_run_goes_on(tmp_path: Path) -> None:
     options = ("checkpoint.every=1", "checkpoint.unit=steps", "loss.name=partial-fc")
     options = (*options, "loss.options={ rate = 0.5 }", "run.steps=5")
     run, other = str(tmp_path / "run"), str(tmp_path / "other")
     # Of the second run one process is told to stop: both do, and go on.
-    done = python(
-        PROGRAM,
-        "phases",
-        f"{run},{run},{other},{other}",
-        "kill,resume,stop,resume",
-        *options,
-    )
+    phases = ((run, "kill"), (run, "resume"), (other, "stop"), (other, "resume"))
+    done = python(PROGRAM, "phases", json.dumps([(2, *phase, *options) for phase in phases]))
     assert done.returncode == 0, done.stderr[-2000:]
     assert json.loads(done.stdout.splitlines()[-1]) == [[2, -9], [0, 0], [0, 0], [0, 0]]
     assert "kill, rank 0: TrainError: process 0 of 2 lost the others" in done.stderr
-    losses = [json.loads(Path(f"{name}.json").read_text())["losses"] for name in (run, other)]
+    rows = [json.loads(Path(f"{name}.json").read_text())["history"] for name in (run, other)]
+    losses = [[row["loss"] for row in them] for them in rows]
     assert len(losses[0]) == 5
     assert losses[0] == losses[1]
     assert [path.name for path in Path(run).glob("last.rank1*")] == ["last.rank1.step5.pt"]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.25, 0.3, 0.9, 1.0])
+def test_clean_photographs_are_spread_over_the_global_batch(share: float) -> None:
+    places = clean_places(24, share).nonzero()[:, 0]
+    assert len(places) == int(24 * share)
+    gaps = set(places.diff().tolist())
+    assert gaps <= {int(1 / max(share, 0.01)), int(1 / max(share, 0.01)) + 1}
 
 
 def test_alone_nothing_is_sent() -> None:

@@ -11,6 +11,9 @@ one process and on many, triplets across processes included. With W processes::
     data parallel     mean over processes of the backbone's gradients: the W cancels
 
 Parameters of the loss see the whole batch everywhere: equal gradients, no communication.
+
+What differs is rounding. It grows where it turns the sign of a number before a ReLU or PReLU, as a
+change of the weights in their last bits does on one process.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from __future__ import annotations
 import datetime
 import inspect
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -58,11 +61,18 @@ class World:
         """Whether there are others."""
         return self.size > 1
 
-    def gather(self, rows: Tensor) -> Tensor:
-        """(n, ...) of each process -> (size n, ...), in rank order, with gradients."""
+    def gather(self, rows: Tensor, counts: Sequence[int] | None = None) -> Tensor:
+        """(n, ...) of each process -> (sum of all n, ...), in rank order, with gradients.
+
+        Args:
+            rows: this process's.
+            counts: n of each process; None where all have as many.
+        """
         if not self.many:
             return rows
-        gathered: Tensor = _Gather.apply(rows.contiguous(), self.rank, self.size)  # type: ignore[no-untyped-call]
+        if counts is None:
+            counts = [len(rows)] * self.size
+        gathered: Tensor = _Gather.apply(rows.contiguous(), self.rank, tuple(counts))  # type: ignore[no-untyped-call]
         return gathered
 
     def sum(self, value: Tensor) -> Tensor:
@@ -189,16 +199,19 @@ class _Gather(torch.autograd.Function):
     """See the module: the gradient of the whole loss, scaled for the mean over processes."""
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, rank: int, size: int) -> Tensor:
-        ctx.rank, ctx.size, ctx.rows = rank, size, len(rows)
-        parts = [torch.empty_like(rows) for _ in range(size)]
-        distributed.all_gather(parts, rows)
-        return torch.cat(parts)
+    def forward(ctx: Any, rows: Tensor, rank: int, counts: tuple[int, ...]) -> Tensor:
+        ctx.start, ctx.rows, ctx.size = sum(counts[:rank]), len(rows), len(counts)
+        sent = rows  # gloo sends tensors of one shape only: fewer rows are filled up
+        if min(counts) < max(counts):
+            sent = rows.new_zeros((max(counts), *rows.shape[1:]))
+            sent[: len(rows)] = rows
+        parts = [torch.empty_like(sent) for _ in counts]
+        distributed.all_gather(parts, sent)
+        return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        start = ctx.rank * ctx.rows
-        return gradient[start : start + ctx.rows] * ctx.size, None, None
+        return gradient[ctx.start : ctx.start + ctx.rows] * ctx.size, None, None
 
 
 class _Sum(torch.autograd.Function):
@@ -224,6 +237,7 @@ class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
     Ioffe, Szegedy, "Batch Normalization", ICML 2015, over the photographs of all processes. PyTorch
     has this for GPUs alone (``SyncBatchNorm``). The mean comes first and the variance from
     differences to it, so that nothing is lost to cancellation. It takes two rounds of messages.
+    Processes may have different numbers of photographs.
     """
 
     group: _Group
@@ -239,8 +253,10 @@ class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
         x = input.float()
         axes = [0, *range(2, x.dim())]
         shape = [1, -1] + [1] * (x.dim() - 2)
-        count = float(x.numel() // x.shape[1]) * self.group.size
-        mean = self._sum(x.sum(axes)) / count  # (C,)
+        own = x.new_full((1,), x.numel() // x.shape[1])
+        sums = self._sum(torch.cat([x.sum(axes), own]))  # (C + 1,)
+        count = sums[-1].detach()
+        mean = sums[:-1] / count  # (C,)
         centred = x - mean.view(shape)
         variance = self._sum(centred.square().sum(axes)) / count  # (C,)
         if self.track_running_stats and self.running_mean is not None:
@@ -250,7 +266,7 @@ class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
             momentum = self.momentum
             if momentum is None:
                 momentum = 1 / float(self.num_batches_tracked)
-            unbiased = variance.detach() * (count / max(count - 1, 1))
+            unbiased = variance.detach() * (count / (count - 1).clamp_min(1))
             self.running_mean.lerp_(mean.detach(), momentum)
             self.running_var.lerp_(unbiased, momentum)
         y = centred * (variance + self.eps).rsqrt().view(shape)

@@ -20,7 +20,7 @@ from lineament.train.data.seam import IntArray
 from lineament.train.distributed import World
 from lineament.train.parts import Parts
 from lineament.train.schedules import factor_at
-from lineament.train.teacher import Remembered
+from lineament.train.teacher import Remembered, clean_places
 
 NAN_BATCH = "nan-batch.txt"
 NAMED = 8
@@ -115,14 +115,13 @@ class Stepper:
         """The whole loss of one global batch, of which ``batch`` is this process's part."""
         config, world, device = self.config, self.world, self.world.device
         seen = batch.augmented.to(device, non_blocking=True)  # (n, 3, S, S)
-        plain = batch.plain
-        clean = self._clean(len(batch.labels))  # (n,) bool
-        if clean is not None:
-            seen = torch.cat([seen, plain[clean].to(device)])  # (n + k, 3, S, S)
+        count = len(batch.labels)
+        clean, clean_counts = self._clean(count)  # (n,) bool
+        if clean_counts:
+            seen = torch.cat([seen, batch.plain[clean].to(device)])  # (n + k, 3, S, S)
         with self.parts.precision.autocast():
             embedded = self.parts.net(seen.float())  # (n + k, D)
         own = embedded.float()
-        count = len(batch.labels)
         everybody = world.gather(own[:count])  # (N, D)
         labels = self.parts.labels[torch.from_numpy(indices)].to(device)  # (N,)
         figures: dict[str, float | Tensor] = {}
@@ -135,47 +134,46 @@ class Stepper:
             if self.parts.distillation is not None:
                 figures["label_loss"] = value.loss.detach()
         if self.parts.distillation is not None:
-            wanted = self._wanted(batch, seen[:count], clean)  # (n + k, T)
-            rows = [everybody] if clean is None else [everybody, world.gather(own[count:])]
-            targets = [world.gather(wanted[:count])]
-            if clean is not None:
-                targets.append(world.gather(wanted[count:]))
+            wanted = self._wanted(batch, seen, clean)  # (n + k, T)
+            rows, targets = [everybody], [world.gather(wanted[:count])]
+            if clean_counts:
+                rows.append(world.gather(own[count:], clean_counts))
+                targets.append(world.gather(wanted[count:], clean_counts))
             term = self.parts.distillation(torch.cat(rows), torch.cat(targets))
             total = total + config.teacher.weight * term
             figures["teacher_loss"] = term.detach()
         figures["loss"] = total.detach()
         return total, figures
 
-    def _clean(self, count: int) -> Tensor | None:
-        """Which photographs the student also sees as they are; spread evenly over the batch."""
-        share = self.config.teacher.clean
-        if self.parts.distillation is None or share == 0:
-            return None
-        # By the place in the global batch, so that the number of processes changes nothing.
-        place = torch.arange(count, dtype=torch.float64) + self.world.rank * count
-        chosen = ((place + 1) * share).floor() > (place * share).floor()
-        # Every process needs as many: what it gathers has one shape. With shares such as 0.25 or
-        # 0.5, and batches that they divide, this changes nothing.
-        each = int(count * share)
-        chosen &= chosen.cumsum(0) <= each
-        return chosen if each else None
+    def _clean(self, count: int) -> tuple[Tensor, list[int]]:
+        """Which of ``count`` photographs the student also sees as they are.
+
+        Returns:
+            (count,) bool; and how many each process has, nothing where nobody has any.
+        """
+        share = 0.0 if self.parts.distillation is None else self.config.teacher.clean
+        chosen = clean_places(count * self.world.size, share).view(self.world.size, count)
+        return chosen[self.world.rank], chosen.sum(1).tolist() if chosen.any() else []
 
     @torch.no_grad()
-    def _wanted(self, batch: Batch, seen: Tensor, clean: Tensor | None) -> Tensor:
-        """The teacher's embeddings: of the photographs, then of those that are seen clean."""
+    def _wanted(self, batch: Batch, seen: Tensor, clean: Tensor) -> Tensor:
+        """The teacher's embeddings: of the photographs, then of those that are seen clean.
+
+        Args:
+            batch: this process's part.
+            seen: (n + k, 3, S, S) what the student sees.
+            clean: (n,) bool, which k of the photographs are in it as they are too.
+        """
         assert self.parts.teacher is not None
-        remembered = isinstance(self.parts.teacher, Remembered)
-        if self.config.teacher.sees == "plain":
-            if isinstance(self.parts.teacher, Remembered):
-                wanted = self.parts.teacher.embed(batch.plain, batch.indices)
-            else:
-                wanted = self.parts.teacher.embed(batch.plain.to(self.world.device))
-            wanted = wanted.to(self.world.device)
-            return wanted if clean is None else torch.cat([wanted, wanted[clean.to(wanted.device)]])
-        assert not remembered
-        assert not isinstance(self.parts.teacher, Remembered)
-        crops = seen if clean is None else torch.cat([seen, batch.plain[clean].to(seen.device)])
-        return self.parts.teacher.embed(crops)
+        if self.config.teacher.sees == "augmented":
+            assert not isinstance(self.parts.teacher, Remembered)
+            return self.parts.teacher.embed(seen)
+        if isinstance(self.parts.teacher, Remembered):
+            wanted = self.parts.teacher.embed(batch.plain, batch.indices)
+        else:
+            wanted = self.parts.teacher.embed(batch.plain.to(self.world.device))
+        wanted = wanted.to(self.world.device)
+        return torch.cat([wanted, wanted[clean.to(wanted.device)]])
 
     @contextmanager
     def _loss_random(self, step: int) -> Iterator[None]:

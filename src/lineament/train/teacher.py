@@ -52,9 +52,13 @@ class BundledTeacher:
 class NetworkTeacher:
     """The network of a run, in PyTorch."""
 
-    def __init__(self, backbone: Backbone, device: torch.device) -> None:
-        """Take a network; it is put into evaluation mode, and on the device."""
+    def __init__(self, backbone: Backbone, device: torch.device, *, flip: bool = False) -> None:
+        """Take a network; it is put into evaluation mode, and on the device.
+
+        With ``flip`` its outputs for the crop and its mirror image are averaged.
+        """
         self._backbone = backbone.to(device).eval().requires_grad_(False)
+        self._flip = flip
         self.dimension = backbone.dimension
 
     @torch.no_grad()
@@ -67,16 +71,20 @@ class NetworkTeacher:
             x = functional.interpolate(
                 x, (size, size), mode="bilinear", antialias=shrinks, align_corners=False
             )
-        return functional.normalize(self._backbone(x).float())
+        made = self._backbone(x)  # (N, D)
+        if self._flip:
+            made = made + self._backbone(x.flip(3))
+        return functional.normalize(made.float())
 
 
-def load_teacher(name: str, device: torch.device, threads: int) -> Teacher:
+def load_teacher(name: str, device: torch.device, threads: int, *, flip: bool = False) -> Teacher:
     """Load a teacher.
 
     Args:
         name: a recognizer that ``lineament.weights`` knows, or the folder of a run.
         device: where crops will be.
         threads: of the engine on the CPU; 0 is its own choice.
+        flip: average over the crop and its mirror image; twice the time.
 
     Raises:
         OptionError: neither.
@@ -85,7 +93,7 @@ def load_teacher(name: str, device: torch.device, threads: int) -> Teacher:
     if Path(name).exists():
         from lineament.train.checkpoint import load_run
 
-        return NetworkTeacher(load_run(name), device)
+        return NetworkTeacher(load_run(name), device, flip=flip)
     try:
         entry = weights.get(name)
     except UnknownWeightsError as error:
@@ -94,10 +102,10 @@ def load_teacher(name: str, device: torch.device, threads: int) -> Teacher:
         from lineament.train.backbones.bundled import BUNDLED, load_bundled
 
         if name in BUNDLED:
-            return NetworkTeacher(load_bundled(name), device)
+            return NetworkTeacher(load_bundled(name), device, flip=flip)
     runtime = Runtime(threads=threads) if threads else None
     # A recognizer that joins others is defined with the mirror image.
-    return BundledTeacher(load_embedder(entry, flip=bool(entry.members), runtime=runtime))
+    return BundledTeacher(load_embedder(entry, flip=flip or bool(entry.members), runtime=runtime))
 
 
 class Remembered:
@@ -153,6 +161,23 @@ class Remembered:
                     file.write(self._table[row].tobytes())
         except OSError:  # a full disk: the checkpoint will say so
             return
+
+
+def clean_places(batch: int, share: float) -> Tensor:
+    """Which photographs of a batch the student also sees as they are; spread evenly over it.
+
+    By the place in the global batch, so that the number of processes changes nothing. Some of them
+    may have more such photographs than others.
+
+    Args:
+        batch: N, photographs in a global batch.
+        share: 0 to 1; so many of them, rounded down.
+
+    Returns:
+        (N,) bool.
+    """
+    whole = (torch.arange(batch + 1, dtype=torch.float64) * share).floor()  # (N + 1,)
+    return whole[1:] > whole[:-1]
 
 
 class Distillation(nn.Module):
