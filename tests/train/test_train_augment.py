@@ -139,6 +139,23 @@ class TestOperations:
             found.add(off.index(min(off)))
         assert found == {0, 1, 2}
 
+    @pytest.mark.parametrize(
+        ("name", "way"),
+        [
+            ("linear", cv2.INTER_LINEAR),
+            ("cubic", cv2.INTER_CUBIC),
+            ("lanczos", cv2.INTER_LANCZOS4),
+        ],
+    )
+    def test_enlarged_always_in_one_way(self, face: Image, name: str, way: int) -> None:
+        small = face.reshape(28, 4, 28, 4, 3).mean((1, 3)).round().astype(np.uint8)
+        wanted = cv2.resize(small, (112, 112), interpolation=way).astype(int)
+        options = only(
+            low_resolution=1.0, least_px=28, most_px=28, shrinking="area", enlarging=name
+        )
+        off = [int(np.abs(augment(face, options, seed) - wanted).max()) for seed in range(6)]
+        assert max(off) <= 2
+
     def test_jpeg_is_what_another_encoder_makes(self, face: Image) -> None:
         options = only(jpeg=1.0, jpeg_least=20, jpeg_most=20)
         changed = augment(face, options, 0)
@@ -216,6 +233,7 @@ class TestOptions:
             ({"least_px": 0}, "least_px: expected a whole number"),
             ({"most_px": 20.5}, "most_px: expected a whole number"),
             ({"shrinking": "sharp"}, "shrinking: expected any, nearest, .*got 'sharp'"),
+            ({"enlarging": "area"}, "enlarging: expected any, linear, cubic, lanczos, got 'area'"),
             ({"least_px": 65}, "least_px not above most_px, got 65 and 64"),
             ({"jpeg_least": 96}, "jpeg_least not above jpeg_most"),
             ({"jpeg_most": 101}, "jpeg_most: expected"),

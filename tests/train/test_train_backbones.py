@@ -24,6 +24,7 @@ from lineament.train.backbones.seam import Backbone  # noqa: E402
 
 SMALL: dict[str, dict[str, Any]] = {
     "shallow": {"size_px": 16},
+    "oriented": {"size_px": 24},
     "tiny": {"size_px": 16},
     "mobilefacenet": {"size_px": 32},
     "edgeface-xs": {"size_px": 64},
@@ -35,9 +36,10 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 """One of each kind, with crops so small that a step takes a moment."""
 
-SIZES_PX = {"shallow": 48, "inception-resnet-v1": 160, "deepface": 152}
+SIZES_PX = {"shallow": 48, "oriented": 48, "inception-resnet-v1": 160, "deepface": 152}
 DIMENSIONS = {
     **dict.fromkeys(("shallow", "tiny", "mobilefacenet", "inception-resnet-v1"), 128),
+    "oriented": 200,
     "deepface": 4096,
 }
 
@@ -102,6 +104,7 @@ def warmed(name: str) -> Backbone:
         ("deepface", {}, 102_412_864, "102.4"),
         ("tiny", {}, 296_432, "0.3"),
         ("shallow", {}, 601_888, "0.60"),
+        ("oriented", {}, 3 * 8 * 11 * 11 + 8 * 18 * 18 + 8 * 8 * 8 * 200 + 200, "0.11"),
     ],
 )
 def test_number_of_parameters(
@@ -265,7 +268,7 @@ def test_the_table_in_the_documentation() -> None:
 
 @pytest.mark.parametrize("name", SMALL)
 def test_dimension_and_size_are_options(name: str) -> None:
-    size_px = {"deepface": 73, "inception-resnet-v1": 99}.get(name, 128)
+    size_px = {"deepface": 73, "inception-resnet-v1": 99, "oriented": 126}.get(name, 128)
     backbone = on_meta(name, dimension=3, size_px=size_px).eval()
     assert backbone.alignment == f"arcface-{size_px}"
     assert backbone(torch.zeros(2, 3, size_px, size_px, device="meta")).shape == (2, 3)
@@ -298,7 +301,7 @@ def test_every_parameter_gets_a_gradient(name: str) -> None:
     assert torch.isfinite(embeddings).all()
     (embeddings * torch.randn_like(embeddings)).sum().backward()
     learning = [(key, p) for key, p in backbone.named_parameters() if p.requires_grad]
-    assert len(learning) > 10
+    assert len(learning) > (3 if name == "oriented" else 10)
     for key, parameter in learning:
         assert parameter.grad is not None, key
         assert torch.isfinite(parameter.grad).all(), key
@@ -461,7 +464,11 @@ def test_places_are_told_by_sines_and_cosines() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("resnet", {}, "expected one of shallow, tiny, mobilefacenet, .*deepface, got 'resnet'"),
+        (
+            "resnet",
+            {},
+            "expected one of shallow, oriented, tiny, mobilefacenet, .*deepface, got 'resnet'",
+        ),
         ("tiny", {"depth": 3}, "expected options among width, norm, pool, got depth"),
         ("tiny", {"pool": "max"}, "pool: expected one of depthwise, average, got 'max'"),
         ("mobilefacenet", {"width": 1}, "expected options among none, got width"),
@@ -490,7 +497,13 @@ def test_bad_options(name: str, options: dict[str, Any], message: str) -> None:
 
 
 def test_the_smallest_crops_that_are_allowed_work() -> None:
-    least = {"mobilefacenet": 32, "edgeface-xs": 32, "deepface": 72, "inception-resnet-v1": 80}
+    least = {
+        "oriented": 18,
+        "mobilefacenet": 32,
+        "edgeface-xs": 32,
+        "deepface": 72,
+        "inception-resnet-v1": 80,
+    }
     for name in SMALL:
         size_px = least.get(name, 16)
         backbone = on_meta(name, size_px=size_px).eval()

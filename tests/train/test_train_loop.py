@@ -17,6 +17,7 @@ from lineament.errors import CheckpointError, DataError, DivergedError, OptionEr
 from lineament.evaluate import metrics
 from lineament.train.averaging import Average
 from lineament.train.backbones import make_backbone
+from lineament.train.backbones.bundled import load_bundled
 from lineament.train.checkpoint import load_model, load_run, read_checkpoint
 from lineament.train.config import LeakageOptions, OptimizerOptions, VerifyOptions, load_config
 from lineament.train.data import Crops, RandomBatches
@@ -24,7 +25,7 @@ from lineament.train.loop import Run, fit
 from lineament.train.losses import make_loss
 from lineament.train.precision import Precision
 from lineament.train.starting import parameter_groups
-from lineament.train.teacher import Distillation, Remembered
+from lineament.train.teacher import Distillation, Remembered, load_teacher
 from lineament.train.watch import (
     accuracy_by_folds,
     open_watch,
@@ -315,6 +316,37 @@ def test_the_bundled_recognizer_teaches(tmp_path: Path) -> None:
     rows = fit(config, faces=FACES).history
     assert all(0 < row["teacher_loss"] < 2 for row in rows)
     assert rows[0]["loss"] == pytest.approx(rows[0]["label_loss"] + rows[0]["teacher_loss"])
+
+
+def test_a_teacher_with_the_mirror_image(tmp_path: Path) -> None:
+    teacher = fit(made_config(tmp_path / "teacher", "run.epochs=1"), faces=FACES)
+    config = made_config(
+        tmp_path / "student",
+        f'teacher.name="{teacher.folder}"',
+        "teacher.flip=true",
+        "loss.weight=0",
+        "run.epochs=1",
+        "sampler.batch=8",
+    )
+    fit(config, faces=FACES)
+    table = np.fromfile(tmp_path / "student" / "teacher.f32", np.float32).reshape(len(FACES), 16)
+    network, crops = load_run(teacher.folder), pixels(FACES, range(len(FACES)))
+    with torch.no_grad():
+        wanted = nn.functional.normalize(network(crops) + network(crops.flip(3)))
+        alone = nn.functional.normalize(network(crops))
+    shown = np.any(table != 0, axis=1)
+    assert shown.any()
+    np.testing.assert_allclose(table[shown], wanted.numpy()[shown], atol=1e-5)
+    assert np.abs(table[shown] - alone.numpy()[shown]).max() > 1e-3
+
+
+def test_the_bundled_teacher_with_the_mirror_image() -> None:
+    crops = torch.randint(0, 256, (2, 3, 112, 112), dtype=torch.uint8)
+    found = load_teacher("sface", torch.device("cpu"), 1, flip=True).embed(crops)
+    network = load_bundled("sface")
+    with torch.no_grad():
+        wanted = network(crops.float()) + network(crops.float().flip(3))
+    np.testing.assert_allclose(found, nn.functional.normalize(wanted), atol=1e-4)
 
 
 def test_plain_crops_are_shown_to_the_teacher_once(tmp_path: Path) -> None:

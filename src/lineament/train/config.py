@@ -100,6 +100,9 @@ class BackboneOptions:
     start: str = _option("", "weights to begin with: a bundled recognizer, a run, or a checkpoint")
     frozen: tuple[str, ...] = _option((), "stages that stay as they are, by name")
     fixed_batch_norm: bool = _option(False, "keep the statistics of all batch norms as they are")
+    whitened: int = _option(
+        0, "times that each photograph is seen to set the last layer before step 1; 0: off", least=0
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +130,7 @@ class TeacherOptions:
     clean: float = _option(
         0.0, "share of the batch that the student also sees as it is", least=0, most=1
     )
+    flip: bool = _option(False, "its embedding is the mean over the crop and its mirror image")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -355,6 +359,7 @@ _ABOUT_AUGMENT = {
     "least_px": "shorter side of the reduced picture, at least",
     "most_px": "and at most",
     "shrinking": "any, nearest, linear, area, cubic, lanczos: how it is reduced",
+    "enlarging": "any, linear, cubic, lanczos: how it is enlarged again",
     "jpeg_least": "quality",
     "erasing_least": "share of the area",
 }

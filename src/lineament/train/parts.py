@@ -24,6 +24,7 @@ from lineament.train.losses.seam import Loss
 from lineament.train.precision import Precision
 from lineament.train.starting import Mode, Origin, built, parameter_groups, starting_backbone
 from lineament.train.teacher import Distillation, Remembered, Teacher, load_teacher
+from lineament.train.whitening import whiten
 
 TEACHER_CACHE = "teacher.f32"
 
@@ -63,10 +64,10 @@ class Parts:
             origin: of the backbone of a run that goes on: what it started from is not needed again.
         """
         self.config, self.world, self.faces = config, world, faces
-        self._build(origin)
+        self._build(origin, note)
         self._plan(note)
 
-    def _build(self, origin: Origin | None) -> None:
+    def _build(self, origin: Origin | None, note: Callable[[str], None]) -> None:
         config, world = self.config, self.world
         device = world.device
         backbone: nn.Module
@@ -78,6 +79,11 @@ class Parts:
             backbone = share_batch_norm(backbone, world)
         self.backbone = cast("Backbone", backbone.to(device))
         self.mode = Mode(self.backbone, config.backbone)
+        self.crops = Crops(self.faces, self.backbone.size_px, config.augment, config.run.seed)
+        if origin is None and config.backbone.whitened:
+            note(f"the last layer is set from {len(self.crops)} photographs")
+            whiten(self.backbone, self.crops, config.backbone.whitened)
+            world.equalize(self.backbone.parameters())
         self.loss: Loss | None = None
         if config.loss.weight > 0:
             self.loss = make_loss(
@@ -89,7 +95,9 @@ class Parts:
         self.teacher: Teacher | Remembered | None = None
         self.distillation: Distillation | None = None
         if config.teacher.name != "":
-            teacher = load_teacher(config.teacher.name, device, config.run.threads)
+            teacher = load_teacher(
+                config.teacher.name, device, config.run.threads, flip=config.teacher.flip
+            )
             self.distillation = Distillation(self.backbone.dimension, teacher.dimension).to(device)
             self.teacher = teacher
         learned = [part for part in (self.loss, self.distillation) if part is not None]
@@ -137,10 +145,8 @@ class Parts:
                 "sampler.batch: expected at least 2 photographs for each of the "
                 f"{self.world.size} processes, got {self.sampler.batch}"
             )
-        crops = Crops(self.faces, self.backbone.size_px, config.augment, config.run.seed)
-        self.crops = crops
         self.loader = Loader(
-            crops,
+            self.crops,
             self.sampler,
             workers=config.data.workers,
             rank=self.world.rank,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 BACKBONES: dict[str, str] = {
     "shallow": "lineament.train.backbones.shallow:shallow",
+    "oriented": "lineament.train.backbones.oriented:oriented",
     "tiny": "lineament.train.backbones.tiny:tiny",
     "mobilefacenet": "lineament.train.backbones.mobilefacenet:mobilefacenet",
     "edgeface-xs": "lineament.train.backbones.edgeface:edgeface_xs",

@@ -32,3 +32,15 @@ class Scaling(nn.Module):
     def extra_repr(self) -> str:
         """The numbers, for ``print(backbone)``."""
         return f"size_px={self.size_px}, middle={self.middle:g}, unit={self.unit:g}"
+
+
+DARKEST = 1e-2
+"""Least deviation that a crop is divided by, on the scale of -1 to 1: one without any contrast
+stays one."""
+
+
+def standardized(scaled: Tensor) -> Tensor:
+    """(N, 3, S, S) of -1 to 1 -> the same shape, each crop with mean 0 and deviation 1."""
+    x = scaled - scaled.mean((1, 2, 3), keepdim=True)
+    deviation = x.square().mean((1, 2, 3), keepdim=True).clamp_min(DARKEST**2).sqrt()
+    return x / deviation

@@ -27,3 +27,10 @@ class Backbone(nn.Module, ABC):
     def stages(self) -> list[tuple[str, list[nn.Module]]]:
         """The parts from the input on, by name: what ``frozen`` in a run's configuration names."""
         return [(name, [module]) for name, module in self.named_children()]
+
+    def last_layer(self) -> nn.Linear | None:
+        """The linear layer whose outputs are the embeddings; None where there is no such layer.
+
+        ``backbone.whitened`` sets its weights from the training photographs.
+        """
+        return None

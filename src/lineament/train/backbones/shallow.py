@@ -13,12 +13,8 @@ from torch import Tensor, nn
 
 from lineament.align import alignment_name
 from lineament.train.backbones.options import check_dimension, check_size, check_whole
-from lineament.train.backbones.scaling import Scaling
+from lineament.train.backbones.scaling import Scaling, standardized
 from lineament.train.backbones.seam import Backbone
-
-DARKEST = 1e-2
-"""Least deviation that a crop is divided by, on the scale of -1 to 1: one without any contrast
-stays one."""
 
 
 def shallow(*, dimension: int = 128, size_px: int = 48, width: int = 32) -> Shallow:
@@ -61,10 +57,8 @@ class Shallow(Backbone):
 
     def forward(self, crops: Tensor) -> Tensor:
         """(N, 3, S, S) float, RGB, 0 to 255 -> (N, D), not of unit length."""
-        x = self.scaling(crops)
-        x = x - x.mean((1, 2, 3), keepdim=True)
-        deviation = x.square().mean((1, 2, 3), keepdim=True).clamp_min(DARKEST**2).sqrt()
-        x = self.stage2(self.stage1(x / deviation))  # (N, width, S/4, S/4)
+        x = standardized(self.scaling(crops))
+        x = self.stage2(self.stage1(x))  # (N, width, S/4, S/4)
         embeddings: Tensor = self.output(x)  # (N, D)
         return embeddings
 

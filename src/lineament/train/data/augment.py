@@ -18,7 +18,7 @@ The operations, in their order:
     blur              Gaussian
     low resolution    made as small as ``least_px`` to ``most_px`` and enlarged again, each with an
                       interpolation drawn anew, as AdaFace does (Kim, Jain, Liu, CVPR 2022), or
-                      made small always in the way that ``shrinking`` names
+                      always in the ways that ``shrinking`` and ``enlarging`` name
     jpeg              compressed and decoded
     erasing           a rectangle filled with noise (Zhong et al., "Random Erasing Data
                       Augmentation", AAAI 2020)
@@ -53,6 +53,8 @@ SHRINKING = (
 SHRINKING_NAMES = ("nearest", "linear", "area", "cubic", "lanczos")
 """Of ``SHRINKING``, in its order."""
 ENLARGING = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
+ENLARGING_NAMES = ("linear", "cubic", "lanczos")
+"""Of ``ENLARGING``, in its order."""
 
 ERASED_ASPECT = 0.3
 """Height by width of an erased rectangle is 0.3 to 1 / 0.3 (Zhong et al.)."""
@@ -93,6 +95,8 @@ class Augment:
         shrinking: how it is reduced: "any", drawn anew each time, or one of ``SHRINKING_NAMES``.
             Only "area" is what a camera does with a face that is far away; the others leave pixels
             out, as careless software does.
+        enlarging: how it is enlarged again: "any", or one of ``ENLARGING_NAMES``. The pipeline
+            enlarges small faces in the way of "cubic".
         jpeg_least, jpeg_most: quality, 1 to 100, drawn uniformly.
         erasing_least, erasing_most: share of the area that is covered, more than 0 and less than 1.
     """
@@ -111,6 +115,7 @@ class Augment:
     least_px: int = 16
     most_px: int = 64
     shrinking: str = "any"
+    enlarging: str = "any"
     jpeg: float = 0.0
     jpeg_least: int = 30
     jpeg_most: int = 95
@@ -134,11 +139,12 @@ class Augment:
             _check(name, getattr(self, name), least, most, whole=True)
         for name in ("erasing_least", "erasing_most"):
             _check(name, getattr(self, name), 1e-4, 0.99)
-        if self.shrinking not in ("any", *SHRINKING_NAMES):
-            raise OptionError(
-                f"augment, shrinking: expected any, {', '.join(SHRINKING_NAMES)}, got "
-                f"{self.shrinking!r}"
-            )
+        for name, known in (("shrinking", SHRINKING_NAMES), ("enlarging", ENLARGING_NAMES)):
+            if getattr(self, name) not in ("any", *known):
+                raise OptionError(
+                    f"augment, {name}: expected any, {', '.join(known)}, got "
+                    f"{getattr(self, name)!r}"
+                )
         for low, high in (
             ("least_px", "most_px"),
             ("jpeg_least", "jpeg_most"),
@@ -217,11 +223,12 @@ def augment(image: Image, options: Augment, seed: int | Sequence[int]) -> Image:
         image = _blurred(image, options.blur_most_px * (0.1 + 0.9 * draw[9]))
     if draw[3] < options.low_resolution:
         side_px = _whole(draw[10], options.least_px, options.most_px)
-        way = int(draw[11] * len(SHRINKING))
+        way, back = int(draw[11] * len(SHRINKING)), int(draw[12] * len(ENLARGING))
         if options.shrinking != "any":
             way = SHRINKING_NAMES.index(options.shrinking)
-        shrinking = SHRINKING[way]
-        image = _reduced(image, side_px, shrinking, ENLARGING[int(draw[12] * len(ENLARGING))])
+        if options.enlarging != "any":
+            back = ENLARGING_NAMES.index(options.enlarging)
+        image = _reduced(image, side_px, SHRINKING[way], ENLARGING[back])
     if draw[4] < options.jpeg:
         image = _compressed(image, _whole(draw[13], options.jpeg_least, options.jpeg_most))
     if draw[5] < options.erasing:
