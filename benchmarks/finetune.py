@@ -54,8 +54,8 @@ Rows = npt.NDArray[np.int64]
 # Chosen on the people of fold 9, with nobody of fold 10 trained with: the learning rate, a plain
 # cosine to the teacher rather than one against all other photographs too, exactly 24 pixels rather
 # than 18 to 32, and a teacher that averages over the mirror image, so that mirrored photographs can
-# be trained with. Steps: as many as take a quarter of an hour on two
-# quiet cores.
+# be trained with. Steps: as many as take a quarter of an hour on
+# two quiet cores.
 SETTINGS: dict[str, dict[str, Any]] = {
     "run": {"precision": "bf16", "seed": 0, "steps": 1500},
     "augment": {

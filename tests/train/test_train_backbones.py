@@ -68,6 +68,10 @@ def crops(count: int, size_px: int, seed: int = 0) -> torch.Tensor:
     return torch.from_numpy(values).float()
 
 
+def seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(3)
+
+
 def warmed(name: str) -> Backbone:
     """A small backbone, in eval mode, whose running figures are not those of the beginning."""
     backbone = make_backbone(name, **SMALL[name])
@@ -308,6 +312,23 @@ def test_every_parameter_gets_a_gradient(name: str) -> None:
         assert parameter.grad.abs().max() > 0, key
     fixed = [key for key, p in backbone.named_parameters() if not p.requires_grad]
     assert fixed == (["output.4.weight"] if name.startswith("iresnet") else [])
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_order_of_memory_changes_nothing_but_rounding(name: str) -> None:
+    found = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        torch.manual_seed(0)
+        backbone = warmed(name).double().to(memory_format=layout)
+        # Not flat anywhere, or rounding decides on which side of a kink an edge of 0 lies.
+        photos = crops(3, backbone.size_px, seed=1).double()
+        photos += torch.rand(photos.shape, dtype=torch.float64, generator=seeded()) * 20
+        embeddings = backbone(photos.contiguous(memory_format=layout))
+        embeddings.square().mean().backward()
+        found.append((embeddings, *(p.grad for p in backbone.parameters() if p.requires_grad)))
+    for usual, last in zip(*found, strict=True):
+        scale = float(usual.detach().abs().max())
+        torch.testing.assert_close(last, usual, rtol=1e-8, atol=1e-10 * scale)
 
 
 @pytest.mark.parametrize("name", SMALL)

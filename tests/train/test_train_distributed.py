@@ -59,6 +59,7 @@ def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
         "loss.options={ rate = 1.0, margin_options = { scale = 16 } }",
         "ema.decay=0.9",
         "optimizer.clip_norm=3",
+        "run.channels_last=true",
     )
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
     done = python(*torchrun, PROGRAM, str(tmp_path / "two"), "smooth", *options)

@@ -630,3 +630,21 @@ def test_a_run_that_cannot_begin_leaves_no_folder(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="expected one of softmax"):
         fit(made_config(out, "loss.name=arcfac", "loss.options={}"), faces=MadeFaces())
     assert not out.exists()
+
+
+def test_channels_last_is_the_order_of_all_of_it(tmp_path: Path) -> None:
+    seen = []
+    for wanted in (False, True):
+        config = made_config(
+            tmp_path / str(wanted), f"run.channels_last={str(wanted).lower()}", "run.steps=2"
+        )
+        run = fit(config.changed(ema={"decay": 0.5}), faces=FACES)
+        weights = [p for p in run.backbone.parameters() if p.ndim == 4 and min(p.shape[1:]) > 1]
+        assert weights
+        assert all(p.is_contiguous(memory_format=torch.channels_last) == wanted for p in weights)
+        seen.append((run, load_run(run.folder, which="last")))
+    (usual, _), (last, loaded) = seen
+    for row, other in zip(usual.history, last.history, strict=True):
+        assert other["loss"] == pytest.approx(row["loss"], rel=1e-3)
+    for key, value in loaded.state_dict().items():
+        assert torch.equal(value, last.backbone.state_dict()[key]), key

@@ -95,6 +95,7 @@ def without_speed(run: Run) -> list[dict[str, float]]:
         (("loss.name=partial-fc", "loss.options={ rate = 0.5 }"), 3),
         (("loss.name=centre", "loss.options={}", "data.workers=1", "run.precision=bf16"), 2),
         (("teacher.name=mobilefacenet", "teacher.clean=0.25", "run.epochs=1"), 2),
+        (("run.channels_last=true", "run.precision=bf16", "ema.decay=0.9"), 3),
     ],
 )
 def test_resumed_is_unbroken_to_the_bit(

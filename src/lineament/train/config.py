@@ -65,6 +65,9 @@ class RunOptions:
     precision: str = _option(
         "fp32", "of the backbone's arithmetic", choices=("fp32", "bf16", "fp16")
     )
+    channels_last: bool = _option(
+        False, "numbers of a pixel side by side: faster convolutions, other rounding"
+    )
     threads: int = _option(0, "of PyTorch on the CPU; 0 leaves its own choice", least=0, most=1024)
     epochs: int = _option(20, "times that every photograph is seen", least=1)
     steps: int = _option(0, "optimizer steps in place of epochs; 0: by epochs", least=0)

@@ -77,6 +77,8 @@ class Parts:
             backbone, self.origin = built(origin), origin
         if world.many:
             backbone = share_batch_norm(backbone, world)
+        if config.run.channels_last:
+            backbone = backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.backbone = cast("Backbone", backbone.to(device))
         self.mode = Mode(self.backbone, config.backbone)
         self.crops = Crops(self.faces, self.backbone.size_px, config.augment, config.run.seed)

@@ -57,7 +57,7 @@ def finetune_config(
         least = "above 0 where labels are not used" if labels == 0 else "at least 0"
         raise OptionError(f"keep: expected {least}, got {keep:g}")
     values: dict[str, Any] = {
-        "run": {"out": out, "epochs": epochs},
+        "run": {"out": out, "epochs": epochs, "channels_last": True},
         "data": {"path": photos},
         "sampler": {"batch": 32},
         # A few thousand photographs are too few to estimate the statistics anew.

@@ -119,8 +119,9 @@ class Stepper:
         clean, clean_counts = self._clean(count)  # (n,) bool
         if clean_counts:
             seen = torch.cat([seen, batch.plain[clean].to(device)])  # (n + k, 3, S, S)
+        layout = torch.channels_last if config.run.channels_last else torch.contiguous_format
         with self.parts.precision.autocast():
-            embedded = self.parts.net(seen.float())  # (n + k, D)
+            embedded = self.parts.net(seen.float().contiguous(memory_format=layout))  # (n + k, D)
         own = embedded.float()
         everybody = world.gather(own[:count])  # (N, D)
         labels = self.parts.labels[torch.from_numpy(indices)].to(device)  # (N,)

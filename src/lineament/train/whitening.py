@@ -65,7 +65,7 @@ class Scatter:
         if dimension > min(features, n - 1):
             raise OptionError(
                 f"backbone.whitened: expected at most {min(features, n - 1)} dimensions with "
-                f"{features} features of {n} photographs, got {dimension}; set backbone.dimension"
+                f"{features} features of {n} pictures, got {dimension}; set backbone.dimension"
             )
         mean = self.sums.sum(0) / n
         total = self.products / n - np.outer(mean, mean)
