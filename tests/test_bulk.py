@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -446,8 +447,9 @@ def cluster() -> Iterator[str]:
 def start_cluster(attempts: int = 3) -> Any:
     """A Ray cluster with a head and one more node, of a processor each.
 
-    Now and then a raylet dies before its first line of log: Ray waits for it for 30 seconds, then
-    raises a bare ``Exception``. What it has logged is printed, and a new cluster started.
+    Now and then a raylet dies before its first line of log, why is not known. Ray waits for it for
+    30 seconds, then raises a bare ``Exception``. What it has logged is printed, and a new cluster
+    started.
     """
     from ray.cluster_utils import Cluster
 
@@ -493,6 +495,11 @@ class TestRay:
         with pytest.raises(KeyboardInterrupt):
             embed_many(originals, again, recognizer, ray=cluster, shard_size=4, on_progress=stop)
         assert len(records_of(again)) == 9
+        import ray
+
+        # Or its threads, still reading ahead, would connect it to the cluster again.
+        assert not ray.is_initialized()
+        assert "iter_threaded" not in {thread.name for thread in threading.enumerate()}
         report = embed_many(originals, again, recognizer, ray=cluster, shard_size=4)
         assert (report.earlier, report.embedded) == (9, 17)
         each_once(again)

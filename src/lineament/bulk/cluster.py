@@ -12,6 +12,7 @@ import logging
 import os
 import pickle
 import socket
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -39,6 +40,9 @@ the process then (2.60)."""
 
 BLOCK = 4 * TASK
 """Photographs that Ray hands out as one piece, and does again when their actor is lost."""
+
+READING_AHEAD, READING_AHEAD_S = "iter_threaded", 30.0
+"""What Ray Data calls its thread that fetches results, and how long that may take to end."""
 
 PIECES = 4
 """For each actor at the least, so that a small folder keeps all of them busy to the end."""
@@ -163,7 +167,19 @@ def _run(
         if rows is not None and hasattr(rows, "close"):
             rows.close()  # before the connection, which Ray's executor still needs to end
         if connected:
+            _end_reading_ahead()
             ray.shutdown()
+
+
+def _end_reading_ahead() -> None:
+    """Wait for Ray Data's thread, which outlives its iterator a little.
+
+    Ray connects to a cluster by itself when it is asked for something without a connection: this
+    thread would open the one that has just been closed again.
+    """
+    for thread in threading.enumerate():
+        if thread.name == READING_AHEAD:
+            thread.join(READING_AHEAD_S)
 
 
 def _connect(ray: Any, address: str) -> None:
