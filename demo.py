@@ -17,7 +17,7 @@ from rich.table import Table
 
 import lineament
 from lineament import Recognizer
-from lineament.draw import annotate, save_png, verdict_picture
+from lineament.pictures.photos import annotate, save_png, verdict_picture
 
 PHOTOS = Path(lineament.__file__).parent / "data" / "demo"
 PAIRS = (

@@ -27,11 +27,12 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from lineament import LineamentError, Recognizer, load_detector, load_embedder, load_image, weights
-from lineament.align import NATIVE_PX, AlignMethod
+from lineament import LineamentError, Recognizer, load_detector, load_embedder, load_image
+from lineament.align.alignment import NATIVE_PX, AlignMethod
+from lineament.datasets.lfw import LFW, Pairs, read_lfw
 from lineament.detect import DEFAULT_DETECTOR, DETECTORS, DetectOptions
-from lineament.evaluate.lfw import LFW, Pairs, read_lfw
 from lineament.evaluate.metrics import accuracy, all_pairs, best_threshold
+from lineament.models import cards as weights
 from lineament.pipeline import DEFAULT_RECOGNIZER
 
 Vectors = npt.NDArray[np.float32]

@@ -23,6 +23,7 @@ from rich.progress import track
 from rich.table import Table
 
 from lineament import DetectOptions, LineamentError, Recognizer, load_detector, load_image
+from lineament.datasets.lfw import read_lfw
 from lineament.detect import DEFAULT_DETECTOR, DETECTORS
 from lineament.evaluate.detection import (
     SUBSETS,
@@ -31,7 +32,6 @@ from lineament.evaluate.detection import (
     boxes_and_scores,
     read_wider_csv,
 )
-from lineament.evaluate.lfw import read_lfw
 
 LEAST_SCORE = 0.02
 

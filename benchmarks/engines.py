@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from lineament import weights
-from lineament.runtime import Runtime, load_model
+from lineament.models import cards as weights
+from lineament.models.runtime import Runtime, load_model
 
 ENGINES = ("openvino", "onnxruntime")
 FREE_SIZE_WH = {"mtcnn-p": (160, 120), "yunet": (320, 320)}

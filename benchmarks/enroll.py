@@ -30,7 +30,7 @@ from rich.table import Table
 from lineament import LineamentError, Recognizer
 from lineament.cli.gallery.enroll_folder import enroll_listing
 from lineament.cli.gallery.folders import Listing
-from lineament.evaluate.lfw import read_lfw
+from lineament.datasets.lfw import read_lfw
 from lineament.gallery import Gallery
 
 Photographs = list[tuple[str, Path]]

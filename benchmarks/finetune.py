@@ -35,12 +35,14 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from lineament import LineamentError, Recognizer, weights
+from lineament import LineamentError, Recognizer
+from lineament.datasets.lfw import LFW, read_lfw
 from lineament.embed import Embedder, load_embedder
 from lineament.errors import DataError
-from lineament.evaluate.lfw import LFW, images_of, lfw_report, read_lfw
+from lineament.evaluate.lfw import images_of, lfw_report
 from lineament.evaluate.metrics import all_pairs
-from lineament.runtime import Runtime
+from lineament.models import cards as weights
+from lineament.models.runtime import Runtime
 from lineament.types import Image
 
 BUNDLED = "sface"

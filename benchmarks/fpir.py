@@ -37,11 +37,12 @@ from rich.progress import track
 from rich.table import Table
 
 from lineament import LineamentError, Recognizer
-from lineament.calibration import Calibration, bundled
-from lineament.compare import DEFAULT_METRIC
-from lineament.evaluate.calibrate import fit
-from lineament.evaluate.embedding import RecognizerSource
-from lineament.evaluate.lfw import LFW, images_of, read_lfw
+from lineament.datasets.lfw import LFW, read_lfw
+from lineament.datasets.source import RecognizerSource
+from lineament.decide.calibration import Calibration, bundled
+from lineament.decide.metrics import DEFAULT_METRIC
+from lineament.evaluate.lfw import images_of
+from lineament.fit.calibrate import fit
 from lineament.pipeline import DEFAULT_PRESET, PRESETS, Chosen
 
 SIZES = (10, 100, 1000, 4000)

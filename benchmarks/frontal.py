@@ -6,7 +6,7 @@ On the photographs of LFW View 1's pairsDevTest, each face is cut out at 112 pix
 
 - ``five-points``: as the pipeline does, by the detector's five landmarks.
 - ``five-of-68``: the same by five of the 68 points, which all the frontal crops are made from.
-- ``frontal``: ``lineament.frontal``, what is hidden filled from the other half; and without that.
+- ``frontal``: ``lineament.align.frontal``, what is hidden filled from the other half; and without.
 
 Printed are TAR at FMR 1e-2, 1e-3 and 1e-4 over all pairs of these photographs, and over those of
 them in which a face is turned by more than 20 degrees (``quality.head_pose``).
@@ -23,16 +23,17 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from lineament import LineamentError, Recognizer, weights
-from lineament.align import align_faces, similarity_transforms, template_xy, warp
+from lineament import LineamentError, Recognizer
+from lineament.align.alignment import align_faces, similarity_transforms, template_xy, warp
+from lineament.align.frontal import frontalize
+from lineament.align.landmarks68 import five_of_68, landmarks68
+from lineament.datasets.lfw import read_lfw
 from lineament.embed import load_embedder
-from lineament.evaluate.lfw import read_lfw
 from lineament.evaluate.metrics import tar_at_fmr
-from lineament.frontal import frontalize
 from lineament.images import load_image
-from lineament.landmarks import five_of_68, landmarks68
+from lineament.models import cards as weights
+from lineament.models.runtime import load_model
 from lineament.quality import head_pose
-from lineament.runtime import load_model
 
 RECOGNIZERS = ("sface", "mobilefacenet")
 WAYS = ("five-points", "five-of-68", "frontal", "frontal, nothing filled")

@@ -22,11 +22,11 @@ from rich.console import Console
 from rich.table import Table
 
 from lineament import LineamentError, Recognizer
+from lineament.datasets.lfw import read_lfw
+from lineament.datasets.source import RecognizerSource
 from lineament.errors import OptionError
 from lineament.evaluate.clustering import clustering_report
-from lineament.evaluate.embedding import RecognizerSource
-from lineament.evaluate.lfw import read_lfw
-from lineament.grouping import grouping_threshold, link
+from lineament.gallery.grouping import grouping_threshold, link
 from lineament.pipeline import DEFAULT_PRESET, PRESETS
 
 

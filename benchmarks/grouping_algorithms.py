@@ -39,12 +39,13 @@ from sklearn.cluster import DBSCAN, HDBSCAN
 from sklearn.neighbors import sort_graph_by_row_values
 
 from lineament import LineamentError, Recognizer
-from lineament.calibration import Calibration
+from lineament.datasets.lfw import LFW, read_lfw
+from lineament.datasets.source import RecognizerSource
+from lineament.decide.calibration import Calibration
 from lineament.errors import OptionError
 from lineament.evaluate.clustering import clustering_report
-from lineament.evaluate.embedding import RecognizerSource
-from lineament.evaluate.lfw import LFW, images_of, read_lfw
-from lineament.grouping import grouping_threshold, link
+from lineament.evaluate.lfw import images_of
+from lineament.gallery.grouping import grouping_threshold, link
 from lineament.pipeline import DEFAULT_RECOGNIZER
 
 LEAST = 0.4

@@ -20,8 +20,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from lineament import LineamentError, Recognizer, weights
-from lineament.evaluate.lfw import LFW, lfw_report, read_lfw
+from lineament import LineamentError, Recognizer
+from lineament.datasets.lfw import LFW, read_lfw
+from lineament.evaluate.lfw import lfw_report
+from lineament.models import cards as weights
 from lineament.pipeline import DEFAULT_FLIP, DEFAULT_RECOGNIZER
 
 

@@ -29,10 +29,11 @@ from rich.progress import track
 from rich.table import Table
 
 from lineament import LineamentError, Recognizer
-from lineament.calibration import Calibration
-from lineament.evaluate.embedding import Embedded, RecognizerSource
+from lineament.datasets.lfw import LFW, read_lfw
+from lineament.datasets.source import Embedded, RecognizerSource
+from lineament.decide.calibration import Calibration
 from lineament.evaluate.identification import Searches, search, searches_of
-from lineament.evaluate.lfw import LFW, images_of, read_lfw
+from lineament.evaluate.lfw import images_of
 from lineament.pipeline import DEFAULT_PRESET, PRESETS, Chosen
 from lineament.quality import pooling_weights
 

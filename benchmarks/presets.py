@@ -37,14 +37,16 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from lineament import LineamentError, Recognizer, weights
+from lineament import LineamentError, Recognizer
+from lineament.datasets.lfw import LFW, Pairs, read_lfw
+from lineament.datasets.source import Embedded, RecognizerSource
+from lineament.decide.fusion import Side, features_of
 from lineament.ensemble import Ensemble
-from lineament.evaluate.embedding import Embedded, RecognizerSource
-from lineament.evaluate.ensembles import judge, pair_set
-from lineament.evaluate.lfw import LFW, Pairs, images_of, pair_scores, read_lfw
+from lineament.evaluate.lfw import images_of, pair_scores
 from lineament.evaluate.metrics import all_pairs, kfold_accuracy, tar_at_fmr
 from lineament.evaluate.templates import pool_mean
-from lineament.fusion import Side, features_of
+from lineament.fit.ensembles import judge, pair_set
+from lineament.models import cards as weights
 from lineament.pipeline import PRESETS
 from lineament.quality import POOLING_POWER
 

@@ -28,7 +28,8 @@ from rich.progress import track
 from rich.table import Table
 
 from lineament import LineamentError, Recognizer, load_image
-from lineament.evaluate.lfw import images_of, read_lfw
+from lineament.datasets.lfw import read_lfw
+from lineament.evaluate.lfw import images_of
 from lineament.evaluate.metrics import auc, threshold_at_fmr
 from lineament.pipeline import DEFAULT_RECOGNIZER
 from lineament.quality import (

@@ -9,7 +9,7 @@ is the accuracy on View 2 in points, int8 minus float32, so that below 0 is wors
 1e-4 and 1e-5 of both.
 
 Without ``--crops`` (uint8 of shape (13233, 112, 112, 3), RGB, in the order of
-``lineament.evaluate.lfw.read_lfw(DIR).images``) the faces are found first, which takes most of the
+``lineament.datasets.lfw.read_lfw(DIR).images``) the faces are found first, which takes most of the
 time. A photograph without a face scores -1 in all its pairs.
 """
 
@@ -27,12 +27,14 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from lineament import LineamentError, Recognizer, weights
+from lineament import LineamentError, Recognizer
+from lineament.datasets.lfw import LFW, read_lfw
 from lineament.embed import BATCH, load_embedder
-from lineament.evaluate.lfw import LFW, images_of, lfw_report, read_lfw
+from lineament.evaluate.lfw import images_of, lfw_report
 from lineament.evaluate.metrics import all_pairs
-from lineament.train.quantize import quantize
-from lineament.weights import Weights
+from lineament.models import cards as weights
+from lineament.models.cards import Weights
+from lineament.quantize import quantize
 
 FMRS = (1e-3, 1e-4, 1e-5)
 FROM_VIEW_1 = 2000

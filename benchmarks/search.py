@@ -33,7 +33,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
-from lineament.index import open_index
+from lineament.search import open_index
 
 Vectors = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]

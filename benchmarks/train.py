@@ -5,8 +5,8 @@
 
 400 photographs are all there is: whatever the network knows, it learned from 300 of them (s1 to
 s30). The other ten people (s31 to s40) are only measured: 450 pairs of one person, 4,500 of two.
-Faces are found by the package's detector, turned to the front (``lineament.frontal``), and cut
-closely, since with 30 people hair and background are remembered in place of faces.
+Faces are found by the package's detector, turned to the front (``lineament.align.frontal``), and
+cut closely, since with 30 people hair and background are remembered in place of faces.
 
 ``att`` is every loss from a random start. ``whitened`` begins with a last layer in closed form
 (``backbone.whitened``) on top of oriented edges: "none" is that alone, without a step of training,
@@ -144,10 +144,11 @@ def aligned(folder: Path, frontal: bool) -> tuple[np.ndarray, np.ndarray]:
     """All 400 faces, (400, S, S, 3) uint8 RGB, with the person's number, 0 to 39."""
     import cv2
 
-    from lineament import Recognizer, align_faces, load_image, weights
-    from lineament.frontal import frontalize
-    from lineament.landmarks import landmarks68
-    from lineament.runtime import load_model
+    from lineament import Recognizer, align_faces, load_image
+    from lineament.align.frontal import frontalize
+    from lineament.align.landmarks68 import landmarks68
+    from lineament.models import cards as weights
+    from lineament.models.runtime import load_model
 
     paths = [
         folder / f"s{person}" / f"{photo}.pgm"

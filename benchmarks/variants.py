@@ -30,13 +30,15 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from lineament import LineamentError, Recognizer, weights
+from lineament import LineamentError, Recognizer
+from lineament.datasets.lfw import read_lfw
+from lineament.datasets.people_folder import read_people
+from lineament.datasets.source import Embedded, RecognizerSource
 from lineament.errors import OptionError
-from lineament.evaluate.embedding import Embedded, RecognizerSource
-from lineament.evaluate.folders import read_people
-from lineament.evaluate.lfw import images_of, read_lfw
+from lineament.evaluate.lfw import images_of
 from lineament.evaluate.metrics import tar_at_fmr
-from lineament.weights import NormTerm
+from lineament.models import cards as weights
+from lineament.models.cards import NormTerm
 
 # LFW's list of people has two spellings of some. They are joined, so that their photographs do not
 # count as false matches.

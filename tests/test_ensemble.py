@@ -19,7 +19,17 @@ from typer.testing import CliRunner
 import lineament
 from lineament import Recognizer
 from lineament.cli import app
-from lineament.compare import METRICS
+from lineament.decide.fusion import (
+    BoostedFusion,
+    LogisticFusion,
+    MeanFusion,
+    Side,
+    feature_names,
+    features_of,
+    pair_features,
+    rises,
+)
+from lineament.decide.metrics import METRICS
 from lineament.ensemble import FOLDER, Ensemble, Kind, embed_face, read_spec
 from lineament.errors import (
     DataError,
@@ -30,19 +40,9 @@ from lineament.errors import (
     WeightsError,
     WeightsHashError,
 )
-from lineament.evaluate import ensembles
-from lineament.evaluate.ensembles import PairSet, folds_of, judge, meaning_of, out_of_fold, pair_set
-from lineament.fusion import (
-    BoostedFusion,
-    LogisticFusion,
-    MeanFusion,
-    Side,
-    feature_names,
-    features_of,
-    pair_features,
-    rises,
-)
-from lineament.weights import LicencePolicy
+from lineament.fit import ensembles
+from lineament.fit.ensembles import PairSet, folds_of, judge, meaning_of, out_of_fold, pair_set
+from lineament.models.cards import LicencePolicy
 
 DEMO = Path(lineament.__file__).parent / "data" / "demo"
 KINDS: tuple[Kind, ...] = ("boosted", "logistic", "mean")

@@ -17,24 +17,20 @@ SOURCE = Path(lineament.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 
 ORDER = (
-    ("errors", "types", "atomic", "checksum"),
-    ("weights", "manifest", "download"),
-    ("runtime",),
+    ("errors", "files", "types"),
+    ("models",),
     ("images",),
     ("detect",),
     ("align",),
-    ("landmarks", "frontal", "quality"),
+    ("quality",),
     ("embed",),
-    ("compare",),
-    ("calibration", "fusion"),
-    ("judge",),
+    ("decide",),
     ("pipeline",),
     ("ensemble", "bulk"),
-    ("index",),
-    ("gallery", "grouping"),
-    ("charts", "evaluate", "draw"),
-    ("plot",),
-    ("train",),
+    ("search",),
+    ("gallery",),
+    ("evaluate", "datasets", "fit", "pictures"),
+    ("quantize", "train"),
     ("cli",),
     ("__main__",),
 )
@@ -88,7 +84,7 @@ def in_a_fresh_process(code: str, *flags: str) -> str:
 
 
 def test_there_is_something_to_check() -> None:
-    assert {module_of(path)[:1] for path in FILES} >= {("runtime",), ("detect",), ("pipeline",), ()}
+    assert {module_of(path)[:1] for path in FILES} >= {("models",), ("detect",), ("pipeline",), ()}
 
 
 def test_import_is_cheap_and_silent(tmp_path: Path) -> None:
@@ -106,7 +102,7 @@ print(sorted(m for m in sys.modules if m.startswith("lineament")))
     assert list(tmp_path.rglob("*")) == []
 
 
-@pytest.mark.parametrize("name", ["errors", "weights", "manifest", "download"])
+@pytest.mark.parametrize("name", ["errors", "models.cards", "models.manifest", "models.download"])
 def test_what_needs_no_arrays_loads_none(name: str) -> None:
     loaded = f"import sys, lineament.{name}; print(sorted(sys.modules.keys() & {THIRD_PARTY!r}))"
     assert in_a_fresh_process(loaded) == "[]"
@@ -180,9 +176,9 @@ def test_third_parties_where_they_belong(path: Path) -> None:
     roots = {name.split(".")[0] for name in imports(path)} - {"lineament"}
     outside = {root for root in roots if root not in sys.stdlib_module_names}
     assert outside <= THIRD_PARTY
-    if module != ("runtime",):
+    if module != ("models", "runtime"):
         assert not outside & ENGINES
-    if module[:1] not in (("cli",), ("draw",)):
+    if module[:1] != ("cli",) and module != ("pictures", "photos"):
         assert not outside & {"typer", "rich"}
     assert path.stem not in ("utils", "util", "base", "helpers", "common", "misc")
 

@@ -17,9 +17,8 @@ from PIL import Image as PILImage
 
 import lineament
 from builders import FakeDetector, make_face, tiny_recognizer
-from lineament import weights
-from lineament.align import align_faces
-from lineament.compare import own_threshold
+from lineament.align.alignment import align_faces
+from lineament.decide.metrics import own_threshold
 from lineament.detect import DetectOptions
 from lineament.embed import BATCH
 from lineament.errors import (
@@ -30,10 +29,11 @@ from lineament.errors import (
     OptionError,
 )
 from lineament.images import ImageLimits
+from lineament.models import cards as weights
+from lineament.models.cards import LicencePolicy
+from lineament.models.runtime import Runtime
 from lineament.pipeline import Recognizer
-from lineament.runtime import Runtime
 from lineament.types import Analysis, Embedding, Face, Image
-from lineament.weights import LicencePolicy
 
 LIGHT = "mobilefacenet"
 HALF = own_threshold(0.5, "cosine")

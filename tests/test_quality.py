@@ -14,7 +14,7 @@ import pytest
 import lineament
 from builders import make_face
 from lineament import Recognizer
-from lineament.align import ARCFACE_TEMPLATE_XY, align_faces
+from lineament.align.alignment import ARCFACE_TEMPLATE_XY, align_faces
 from lineament.errors import OptionError
 from lineament.quality import (
     DEFAULT_LIMITS,

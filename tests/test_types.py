@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from builders import LANDMARKS_XY, make_contract, make_embedding, make_face
-from lineament.compare import decide, own_threshold
+from lineament.decide.metrics import compare, own_threshold
 from lineament.errors import ContractError, ImageNotFoundError, OptionError
 from lineament.types import Analysis, Contract, Embedding, Face, Threshold
 
@@ -172,7 +172,7 @@ def test_threshold_in_words() -> None:
 
 def test_decision_in_words_and_as_json() -> None:
     a, b = make_embedding([1, 0, 0, 0], 7.5), make_embedding([0.6, 0.8, 0, 0], 9)
-    decision = decide(
+    decision = compare(
         a,
         b,
         own_threshold(0.5, "cosine"),
@@ -212,7 +212,7 @@ def test_decision_in_words_and_as_json() -> None:
 
 def test_a_refusal_in_words() -> None:
     a, b = make_embedding([1, 0, 0, 0]), make_embedding([0, 1, 0, 0])
-    words = str(decide(a, b, own_threshold(1.0, "euclidean_l2")))
+    words = str(compare(a, b, own_threshold(1.0, "euclidean_l2")))
     assert words == (
         "different people: euclidean_l2 1.414 is 0.414 short of the threshold 1.000 (set by hand)"
     )

@@ -13,12 +13,13 @@ import sys
 import numpy as np
 from rich.progress import track
 
-from lineament import weights
-from lineament.calibration import FOLDER, bundled_name
-from lineament.compare import DEFAULT_METRIC
+from lineament.datasets.lfw import read_lfw
+from lineament.decide.calibration import FOLDER, bundled_name
+from lineament.decide.metrics import DEFAULT_METRIC
 from lineament.embed import load_embedder
-from lineament.evaluate.calibrate import fit
-from lineament.evaluate.lfw import images_of, read_lfw
+from lineament.evaluate.lfw import images_of
+from lineament.fit.calibrate import fit
+from lineament.models import cards as weights
 from lineament.pipeline import Recognizer
 
 DATA = "LFW View 1"

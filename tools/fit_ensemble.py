@@ -21,11 +21,14 @@ from rich.console import Console
 from rich.progress import track
 
 import lineament
-from lineament import Recognizer, weights
+from lineament import Recognizer
+from lineament.datasets.lfw import read_lfw
+from lineament.datasets.source import RecognizerSource
+from lineament.decide.fusion import Side, feature_names
 from lineament.ensemble import FOLDER, FORMAT
-from lineament.evaluate import ensembles
-from lineament.evaluate.embedding import RecognizerSource
-from lineament.evaluate.ensembles import (
+from lineament.evaluate.lfw import images_of
+from lineament.fit import ensembles
+from lineament.fit.ensembles import (
     DEPTHS,
     ROUNDS,
     SHARES,
@@ -41,8 +44,7 @@ from lineament.evaluate.ensembles import (
     pair_set,
     staged,
 )
-from lineament.evaluate.lfw import images_of, read_lfw
-from lineament.fusion import Side, feature_names
+from lineament.models import cards as weights
 
 MEMBERS = ("sface", "mobilefacenet", "dlib-resnet")
 DATA = "LFW View 1"

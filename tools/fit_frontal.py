@@ -1,4 +1,4 @@
-"""Find the generic face of lineament.frontal in the photographs of LFW View 1, and write it.
+"""Find the generic face of lineament.align.frontal in the photographs of LFW View 1, and write it.
 
 The central face of each photograph is found with the default detector, and its 68 points by
 "landmarks68". Each face is used twice, as it is and mirrored, so that what is found is symmetric.
@@ -35,13 +35,14 @@ import numpy as np
 from rich.progress import track
 from scipy.spatial import Delaunay
 
-from lineament import weights
-from lineament.evaluate.lfw import images_of, read_lfw
-from lineament.frontal import FILE, MIRRORED, mesh
+from lineament.align.frontal import FILE, MIRRORED, mesh
+from lineament.align.landmarks68 import BROWS, LEFT_EYE, NOSE_TIP, RIGHT_EYE, landmarks68
+from lineament.datasets.lfw import read_lfw
+from lineament.evaluate.lfw import images_of
 from lineament.images import load_image
-from lineament.landmarks import BROWS, LEFT_EYE, NOSE_TIP, RIGHT_EYE, landmarks68
+from lineament.models import cards as weights
+from lineament.models.runtime import load_model
 from lineament.pipeline import Recognizer
-from lineament.runtime import load_model
 
 ROUNDS = 60
 HIDES_JAW_DEG = 12.0
@@ -123,7 +124,7 @@ def rotations_of(camera: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def upright(shape: np.ndarray, camera: np.ndarray) -> np.ndarray:
-    """The shape with the axes and the unit of lineament.frontal."""
+    """The shape with the axes and the unit of lineament.align.frontal."""
     rotation, _ = rotations_of(camera)
     z = np.median(rotation[:, 2] * np.sign(rotation[:, 2] @ rotation[0, 2])[:, None], axis=0)
     z[0] = 0.0  # symmetry

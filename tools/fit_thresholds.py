@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
-from lineament import weights
-from lineament.compare import METRICS, Metric
+from lineament.datasets.lfw import LFW, read_lfw
+from lineament.decide.metrics import METRICS, Metric
 from lineament.embed import load_embedder
-from lineament.evaluate.lfw import LFW, images_of, read_lfw
+from lineament.evaluate.lfw import images_of
+from lineament.models import cards as weights
 from lineament.pipeline import Recognizer
 from lineament.types import Image
 

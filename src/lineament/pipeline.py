@@ -1,7 +1,7 @@
 """The pipeline, wired: read this file first.
 
     source --load_image--> photograph --Detector.detect--> faces --align_faces--> crops
-           --Embedder.embed--> unit embeddings --decide--> Decision --Judge.assess--> Decision
+           --Embedder.embed--> unit embeddings --compare--> Decision --Judge.assess--> Decision
 
 ``Recognizer`` holds the loaded networks and runs these stages over one photograph or many. Every
 stage is a plain function or a one-method object that can be used without it; what is here is only
@@ -23,8 +23,7 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from lineament import weights as weights_module
-from lineament.align import (
+from lineament.align.alignment import (
     NATIVE_PX,
     AlignMethod,
     Template,
@@ -32,8 +31,15 @@ from lineament.align import (
     alignment_name,
     template_of,
 )
-from lineament.calibration import DEFAULT_PRIOR, Calibration, bundled
-from lineament.compare import DEFAULT_FMR, DEFAULT_METRIC, decide, find_threshold, own_threshold
+from lineament.decide.calibration import DEFAULT_PRIOR, Calibration, bundled
+from lineament.decide.judge import CALIBRATED_METRIC, Judge
+from lineament.decide.metrics import (
+    DEFAULT_FMR,
+    DEFAULT_METRIC,
+    compare,
+    find_threshold,
+    own_threshold,
+)
 from lineament.detect import (
     DEFAULT_DETECTOR,
     DetectOptions,
@@ -44,11 +50,11 @@ from lineament.detect import (
 from lineament.embed import BATCH, Embedder, load_embedder, wrap
 from lineament.errors import LineamentError, NoFaceError, OptionError
 from lineament.images import DEFAULT_LIMITS, ImageLimits, ImageSource, describe_source, load_image
-from lineament.judge import CALIBRATED_METRIC, Judge
+from lineament.models import cards as weights_module
+from lineament.models.cards import LicencePolicy, Weights
+from lineament.models.runtime import Runtime
 from lineament.quality import limits_of, measure
-from lineament.runtime import Runtime
 from lineament.types import Analysis, ColorOrder, Decision, Embedding, Image, Quality, Threshold
-from lineament.weights import LicencePolicy, Weights
 
 Choose = Literal["largest", "central"]
 """Whom a photograph with several faces is of: the largest face, or the one nearest its centre."""
@@ -134,7 +140,7 @@ class Recognizer:
 
         Args:
             recognizer: one of ``PRESETS``, the name of a weights entry, or an entry
-                (``lineament.weights.from_file`` makes one of an ONNX file).
+                (``lineament.models.cards.from_file`` makes one of an ONNX file).
             detector: one of ``lineament.detect.DETECTORS``, or your own object with that method.
             options: least face size, least score, most faces.
             alignment: "five-points"; the others exist for comparison.
@@ -600,7 +606,7 @@ def decide_chosen(
     assert b.embedding is not None
     assert a.index is not None
     assert b.index is not None
-    decision = decide(
+    decision = compare(
         a.embedding,
         b.embedding,
         threshold,

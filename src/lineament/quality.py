@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lineament.align import NATIVE_PX
+from lineament.align.alignment import NATIVE_PX
 from lineament.errors import OptionError
 from lineament.types import Face, Image, Quality
 

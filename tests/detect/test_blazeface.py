@@ -10,10 +10,10 @@ import pytest
 from PIL import Image as PILImage
 
 import lineament
-from lineament import weights
 from lineament.detect.blazeface import KEYPOINT_NAMES, BlazeFace
 from lineament.detect.options import DetectOptions
-from lineament.runtime import Model, load_model
+from lineament.models import cards as weights
+from lineament.models.runtime import Model, load_model
 from lineament.types import FloatArray, Image
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "blazeface.npz"  # build_blazeface.py --golden

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lineament import weights
 from lineament.detect import (
     DEFAULT_DETECTOR,
     DETECTORS,
@@ -17,9 +16,10 @@ from lineament.detect import (
     load_detector,
 )
 from lineament.errors import LicenceError, OptionError
-from lineament.runtime import Runtime
+from lineament.models import cards as weights
+from lineament.models.cards import LicencePolicy
+from lineament.models.runtime import Runtime
 from lineament.types import Image
-from lineament.weights import LicencePolicy
 
 NAMES = list(DETECTORS)
 BOX = np.array([179, 63, 268, 174])

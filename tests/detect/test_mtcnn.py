@@ -10,13 +10,13 @@ import pytest
 from PIL import Image as PILImage
 
 import lineament
-from lineament import weights
 from lineament.detect import mtcnn
 from lineament.detect.boxes import nms
 from lineament.detect.mtcnn import MTCNN, onet_landmarks
 from lineament.detect.options import DetectOptions
 from lineament.errors import OptionError
-from lineament.runtime import Model, load_model
+from lineament.models import cards as weights
+from lineament.models.runtime import Model, load_model
 from lineament.types import FloatArray, Image
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "mtcnn.npz"  # tools/build_mtcnn.py --golden

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from builders import FakeDetector, make_face
-from lineament import weights
 from lineament.detect import DetectOptions, load_detector
 from lineament.detect.refine import (
     CERTAIN_READING,
@@ -20,7 +19,8 @@ from lineament.detect.refine import (
     _points_back,
     _shrunk,
 )
-from lineament.runtime import load_model
+from lineament.models import cards as weights
+from lineament.models.runtime import load_model
 from lineament.types import Face, FloatArray, Image
 
 OPTIONS = DetectOptions()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lineament import weights
 from lineament.detect.options import DetectOptions
 from lineament.detect.ultralight import UltraLight
-from lineament.runtime import load_model
+from lineament.models import cards as weights
+from lineament.models.runtime import load_model
 from lineament.types import FloatArray, Image
 
 

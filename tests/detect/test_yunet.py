@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from lineament import weights
 from lineament.detect import yunet
 from lineament.detect.options import DetectOptions
 from lineament.detect.yunet import TILE_PX, YuNet
-from lineament.runtime import load_model
+from lineament.models import cards as weights
+from lineament.models.runtime import load_model
 from lineament.types import Face, FloatArray, Image
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "yunet.npz"

@@ -11,14 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lineament.datasets.lfw import LFW, read_lfw
 from lineament.errors import DataError, OptionError
-from lineament.evaluate.lfw import (
-    LFW,
-    fit_threshold_view1,
-    images_of,
-    lfw_report,
-    read_lfw,
-)
+from lineament.evaluate.lfw import fit_threshold_view1, images_of, lfw_report
 
 PEOPLE = {"Ann_Lee": 3, "Bob_Ray": 3, "Cid_\u014ce": 2, "De la Cruz": 2, "Eve": 1}
 

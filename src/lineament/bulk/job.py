@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from lineament.bulk.cluster import check_ray, stream_on_ray
+from lineament.bulk.on_ray import check_ray, stream_on_ray
 from lineament.bulk.parts import Parts, Record, names_of, sha256_of
 from lineament.bulk.processes import stream_results
 from lineament.bulk.spec import made_by

@@ -20,10 +20,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from lineament.atomic import sync_folder, write_atomically
 from lineament.bulk.tables import Row, check_suffix, encode, read_note, read_rows
-from lineament.checksum import sha256_of_file
 from lineament.errors import ContractError, DataError, OptionError
+from lineament.files import sha256_of_file, sync_folder, write_atomically
 from lineament.types import Contract
 
 MANIFEST, ERRORS, LOCK = "manifest.json", "errors.jsonl", ".lock"

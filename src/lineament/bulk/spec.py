@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from lineament import __version__, weights
+from lineament import __version__
 from lineament.bulk.tables import Result
 from lineament.detect import DETECTORS
 from lineament.errors import ContractError, LineamentError, OptionError
+from lineament.models import cards as weights
 from lineament.pipeline import Recognizer
 from lineament.types import Analysis
 

@@ -33,8 +33,8 @@ SIZES_PX = (112, 150, 152, 160, 224)
 224."""
 
 FRONTAL = "frontal"
-"""The method of ``lineament.frontal``. No recognizer here takes such crops, so only this command
-has it."""
+"""The method of ``lineament.align.frontal``. No recognizer here takes such crops, so only this
+command has it."""
 
 
 @options.with_recognizer(without=options.OF_THE_RECOGNIZER)
@@ -185,7 +185,7 @@ def _align_people(
 
 
 def _write(crop: Any, path: Path, overwrite: bool) -> Path:
-    from lineament.draw import save_png
+    from lineament.pictures.photos import save_png
 
     refuse_existing(path, overwrite)
     save_png(crop, path)
@@ -193,8 +193,8 @@ def _write(crop: Any, path: Path, overwrite: bool) -> Path:
 
 
 def _landmarks_model(values: dict[str, Any]) -> Any:
-    from lineament import weights
-    from lineament.runtime import load_model
+    from lineament.models import cards as weights
+    from lineament.models.runtime import load_model
 
     return load_model(
         weights.get("landmarks68"),
@@ -204,8 +204,8 @@ def _landmarks_model(values: dict[str, Any]) -> Any:
 
 
 def _cut_out(model: Any, source: Any, photo: Analysis, method: Any, size_px: int) -> list[Any]:
-    from lineament.align import face_transforms, to_crop_xy, warp
-    from lineament.landmarks import cut_out, landmarks68
+    from lineament.align.alignment import face_transforms, to_crop_xy, warp
+    from lineament.align.landmarks68 import cut_out, landmarks68
 
     image = load_again(source)
     transforms = face_transforms(photo.faces, method=method, size_px=size_px)
@@ -222,8 +222,8 @@ def _frontal_cut(model: Any, size_px: int) -> Cut:
 
 
 def _frontal(model: Any, source: Any, faces: Sequence[Face], size_px: int) -> list[Any]:
-    from lineament.frontal import frontalize
-    from lineament.landmarks import landmarks68
+    from lineament.align.frontal import frontalize
+    from lineament.align.landmarks68 import landmarks68
 
     image = load_again(source)
     points = landmarks68(model, image, faces)

@@ -116,7 +116,7 @@ def _is_file(save: Path, sources: list[Any]) -> bool:
 
 
 def _draw(source: Any, photo: Analysis, target: Path, overwrite: bool) -> int:
-    from lineament.draw import annotate, save_png
+    from lineament.pictures.photos import annotate, save_png
 
     try:
         refuse_existing(target, overwrite)

@@ -149,8 +149,8 @@ def _check_out(path: Path) -> None:
 
 
 def _write(path: Path, rows: list[dict[str, Any]], contract: Contract) -> None:
-    from lineament.atomic import write_atomically
     from lineament.bulk.tables import encode
+    from lineament.files import write_atomically
 
     write_atomically(path, encode(path.suffix.lower(), rows, contract))
 

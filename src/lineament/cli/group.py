@@ -25,10 +25,10 @@ from lineament.cli.output import (
 from lineament.errors import GalleryNotFoundError, LineamentError, OptionError
 
 if TYPE_CHECKING:
-    from lineament.align import AlignMethod
+    from lineament.align.alignment import AlignMethod
     from lineament.gallery import Gallery
+    from lineament.gallery.grouping import Group, GroupFace, Grouping
     from lineament.gallery.types import NewSample
-    from lineament.grouping import Group, GroupFace, Grouping
     from lineament.pipeline import Recognizer
     from lineament.types import Analysis, Image, Threshold
 
@@ -91,7 +91,7 @@ def command(
     Two faces of one photograph are never in one group. Photographs are only read: nothing is moved
     or deleted. Exit code 0: there are groups, 1: there are none, 2: error.
     """
-    from lineament.grouping import Grouping, assign_new
+    from lineament.gallery.grouping import Grouping, assign_new
     from lineament.images import find_images
 
     if min_size < 1:
@@ -150,7 +150,7 @@ def command(
 
 def _look(parts: Recognizer, paths: Sequence[Path], *, keep: bool) -> tuple[Any, Any, Pictures]:
     """The faces of photographs, what became of each photograph, and pictures of the faces."""
-    from lineament.grouping import GroupPhoto
+    from lineament.gallery.grouping import GroupPhoto
 
     faces: list[GroupFace] = []
     looked_at: list[GroupPhoto] = []
@@ -171,7 +171,7 @@ def _look(parts: Recognizer, paths: Sequence[Path], *, keep: bool) -> tuple[Any,
 
 
 def _faces_of(parts: Recognizer, source: str, photo: Analysis) -> list[GroupFace]:
-    from lineament.grouping import GroupFace
+    from lineament.gallery.grouping import GroupFace
     from lineament.quality import measure
 
     assert photo.crops is not None
@@ -188,7 +188,7 @@ def _faces_of(parts: Recognizer, source: str, photo: Analysis) -> list[GroupFace
 def _threshold(
     parts: Recognizer, n_faces: int, value: float | None, fmr: float | None
 ) -> Threshold:
-    from lineament.grouping import grouping_threshold
+    from lineament.gallery.grouping import grouping_threshold
 
     if value is not None or fmr is not None:
         return parts.threshold(value=value, fmr=fmr)
@@ -206,7 +206,7 @@ def _jpeg(crop: Image) -> bytes:
 
 def _crop_again(face: GroupFace) -> Image | None:
     """The aligned face, from the photograph; None when that is gone or was changed."""
-    from lineament.align import align_faces
+    from lineament.align.alignment import align_faces
     from lineament.images import load_image
 
     try:
@@ -245,8 +245,8 @@ def _check_target(target: Path, photos: Sequence[str], option: str) -> None:
 def _write_report(
     path: Path, grouping: Grouping, parts: Recognizer, pictures: Pictures, min_size: int
 ) -> None:
-    from lineament.atomic import write_atomically
-    from lineament.evaluate.contact_sheet import contact_sheet
+    from lineament.files import write_atomically
+    from lineament.pictures.pages.groups import contact_sheet
 
     def crop_of(place: int) -> bytes | None:
         face = grouping.faces[place]
@@ -406,8 +406,8 @@ def name_command(
 
     Exit code 0: it has the name, and a face was enrolled, 1: none was, 2: error.
     """
-    from lineament.calibration import bundled
-    from lineament.grouping import Grouping
+    from lineament.decide.calibration import bundled
+    from lineament.gallery.grouping import Grouping
 
     named = Grouping.load(groups).named(group, name)
     calibration = bundled(named.contract, "cosine")
@@ -448,7 +448,7 @@ def _gallery(folder: Path, grouping: Grouping) -> Gallery:
 
 
 def _sample(face: GroupFace) -> NewSample:
-    from lineament.checksum import sha256_of_file
+    from lineament.files import sha256_of_file
     from lineament.gallery.types import NewSample
     from lineament.quality import measure
 

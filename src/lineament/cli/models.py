@@ -21,7 +21,7 @@ def command(
 
     With a licence policy the table says which of them it refuses.
     """
-    from lineament import weights
+    from lineament.models import cards as weights
 
     policy = options.policy_from(licence_policy)
     known = weights.entries()
@@ -75,7 +75,7 @@ def _score(entry: Any) -> str:
 
 
 def _print_licences(known: list[Any]) -> None:
-    from lineament import weights
+    from lineament.models import cards as weights
 
     names: dict[str | None, list[str]] = {}
     for entry in known:

@@ -18,9 +18,9 @@ import typer
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
+    from lineament.models.cards import LicencePolicy, Weights
+    from lineament.models.runtime import Runtime
     from lineament.pipeline import Recognizer
-    from lineament.runtime import Runtime
-    from lineament.weights import LicencePolicy, Weights
 
 SHOWN_DEFAULTS = {
     "preset": "balanced",
@@ -38,7 +38,7 @@ PARTS, NETWORKS, SPEED = "Parts", "Own network", "Engine"
 
 
 def _recognizers() -> list[str]:
-    from lineament import weights
+    from lineament.models import cards as weights
 
     return [entry.name for entry in weights.entries("recognizer")]
 
@@ -50,7 +50,7 @@ def _detectors() -> list[str]:
 
 
 def _metrics() -> list[str]:
-    from lineament.compare import METRICS
+    from lineament.decide.metrics import METRICS
 
     return list(METRICS)
 
@@ -205,7 +205,7 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that
 
 def policy_from(text: str | None) -> LicencePolicy:
     """The licence policy that an option, or else the environment, asks for."""
-    from lineament.weights import LicencePolicy
+    from lineament.models.cards import LicencePolicy
 
     return LicencePolicy.active() if text is None else LicencePolicy.parse(text)
 
@@ -221,9 +221,9 @@ def recognizer_from(values: Mapping[str, Any], *, crop_px: int | None = None) ->
     Raises:
         LineamentError: an option has a value that makes no sense, or the policy refuses something.
     """
-    from lineament import weights as weights_module
-    from lineament.align import alignment_name
+    from lineament.align.alignment import alignment_name
     from lineament.detect import DetectOptions
+    from lineament.models import cards as weights_module
     from lineament.pipeline import PRESETS, Recognizer
 
     given = {name: value for name, value in values.items() if value is not None}
@@ -240,7 +240,7 @@ def recognizer_from(values: Mapping[str, Any], *, crop_px: int | None = None) ->
         k: given[k] for k in ("detector", "alignment", "flip", "choose", "prior") if k in given
     }
     if "calibration" in given:
-        from lineament.calibration import Calibration
+        from lineament.decide.calibration import Calibration
 
         parts["calibration"] = Calibration.load(given["calibration"])
     weights = _weights_from(given)
@@ -266,7 +266,7 @@ def recognizer_from(values: Mapping[str, Any], *, crop_px: int | None = None) ->
 
 def _weights_from(given: Mapping[str, Any]) -> Weights | str:
     """An entry, or the name of a preset."""
-    from lineament import weights
+    from lineament.models import cards as weights
     from lineament.pipeline import DEFAULT_PRESET, PRESETS
 
     described = [n for n in ("input_size", "color_order", "mean", "scale") if n in given]
@@ -297,7 +297,7 @@ def _weights_from(given: Mapping[str, Any]) -> Weights | str:
 
 def runtime_from(given: Mapping[str, Any]) -> Runtime:
     """Engine, device and threads as the options say, or else the environment."""
-    from lineament.runtime import Runtime
+    from lineament.models.runtime import Runtime
 
     names = ("engine", "device", "threads")
     chosen = {name: given[name] for name in names if given.get(name) is not None}

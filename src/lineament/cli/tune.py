@@ -22,7 +22,7 @@ from lineament.cli.output import (
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
-    from lineament.evaluate.tune import Tuned
+    from lineament.fit.tune import Tuned
 
 SUFFIX = ".calibration.json"
 
@@ -91,10 +91,10 @@ def command(
     if not target.parent.is_dir():
         raise OptionError(f"--out: there is no folder {target.parent}; make it first")
 
-    from lineament.evaluate.cleaning import DUPLICATE_COSINE
-    from lineament.evaluate.examine import examine
-    from lineament.evaluate.folders import read_people
-    from lineament.evaluate.tune import tune
+    from lineament.datasets.people_folder import read_people
+    from lineament.fit.clean import DUPLICATE_COSINE
+    from lineament.fit.examine import examine
+    from lineament.fit.tune import tune
     from lineament.quality import limits_of
 
     people = read_people(folder)
@@ -121,7 +121,7 @@ def command(
     refuse_existing(target, overwrite)  # it may have come meanwhile
     tuned.calibration.save(target)
     if report is not None:
-        from lineament.evaluate.tune_report import write_tune_report
+        from lineament.pictures.pages.tune import write_tune_report
 
         run = {
             "images_embedded": source.images_embedded,
@@ -143,7 +143,7 @@ def command(
 
 
 def _print(tuned: Tuned, target: Path) -> None:
-    from lineament.evaluate.tune_report import (
+    from lineament.pictures.pages.tune import (
         rate_in_words,
         suspects_in_words,
     )

@@ -120,7 +120,7 @@ def _ensemble(kind: str, parts: Recognizer, given: Mapping[str, Any]) -> Ensembl
 def _threshold(
     parts: Recognizer | Ensemble, metric: str | None, fmr: float | None, value: float | None
 ) -> Threshold:
-    from lineament.compare import DEFAULT_METRIC, get_metric
+    from lineament.decide.metrics import DEFAULT_METRIC, get_metric
     from lineament.pipeline import Recognizer
 
     name = get_metric(DEFAULT_METRIC if metric is None else metric).name
@@ -141,7 +141,7 @@ def _threshold(
 def _draw(
     path: Path, sources: tuple[Any, Any], photos: tuple[Chosen, Chosen], decision: Decision
 ) -> None:
-    from lineament.draw import save_png, verdict_picture
+    from lineament.pictures.photos import save_png, verdict_picture
 
     crops = [photo.crop for photo in photos]
     assert crops[0] is not None

@@ -7,12 +7,12 @@ photographs that lie on a side; ``docs/detectors.md`` has the table that chose i
 
 from __future__ import annotations
 
-from lineament import weights
+from lineament.detect.detector import Detector
 from lineament.detect.options import DetectOptions
-from lineament.detect.seam import Detector
 from lineament.errors import OptionError
-from lineament.runtime import Model, Runtime, load_model
-from lineament.weights import LicencePolicy
+from lineament.models import cards as weights
+from lineament.models.cards import LicencePolicy
+from lineament.models.runtime import Model, Runtime, load_model
 
 __all__ = [
     "DEFAULT_DETECTOR",

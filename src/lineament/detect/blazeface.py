@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from lineament.detect.boxes import nms
 from lineament.detect.options import DetectOptions
-from lineament.runtime import Model
+from lineament.models.runtime import Model
 from lineament.types import Face, FloatArray, Image
 
 DEFAULT_SCORE = 0.5

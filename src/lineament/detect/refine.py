@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from lineament.detect.detector import Detector
 from lineament.detect.mtcnn import onet_landmarks
 from lineament.detect.options import DetectOptions
-from lineament.detect.seam import Detector
-from lineament.runtime import Model
+from lineament.models.runtime import Model
 from lineament.types import Face, FloatArray, Image
 
 CROP_SHARE = 0.85

@@ -11,7 +11,7 @@ import numpy as np
 
 from lineament.detect.boxes import nms
 from lineament.detect.options import DetectOptions
-from lineament.runtime import Model
+from lineament.models.runtime import Model
 from lineament.types import Face, Image
 
 DEFAULT_SCORE = 0.7

@@ -11,11 +11,11 @@ description. What it wants (size, colour order, scaling) stands in the entry, so
 
 from __future__ import annotations
 
+from lineament.embed.embedder import Embedder, wrap
 from lineament.embed.joined import load_joined
 from lineament.embed.network import BATCH, load_network
-from lineament.embed.seam import Embedder, wrap
-from lineament.runtime import Runtime
-from lineament.weights import LicencePolicy, Weights
+from lineament.models.cards import LicencePolicy, Weights
+from lineament.models.runtime import Runtime
 
 __all__ = ["BATCH", "Embedder", "load_embedder", "wrap"]
 

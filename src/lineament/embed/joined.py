@@ -18,9 +18,9 @@ import numpy as np
 
 from lineament.embed.network import NetworkEmbedder, load_network
 from lineament.errors import OptionError, WeightsError
-from lineament.runtime import Runtime
+from lineament.models.cards import LicencePolicy, NormTerm, Weights, get
+from lineament.models.runtime import Runtime
 from lineament.types import Contract, FloatArray, Image
-from lineament.weights import LicencePolicy, NormTerm, Weights, get
 
 
 @dataclass(frozen=True, slots=True)

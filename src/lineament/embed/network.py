@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from lineament.errors import OptionError, WeightsError
-from lineament.runtime import Model, Runtime, check_model, load_model
+from lineament.models.cards import LicencePolicy, Weights
+from lineament.models.runtime import Model, Runtime, check_model, load_model
 from lineament.types import Contract, FloatArray, Image
-from lineament.weights import LicencePolicy, Weights
 
 BATCH = 8
 """Crops in one call of the network: fewer or more cost a crop up to a tenth more time on a CPU."""

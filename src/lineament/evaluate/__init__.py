@@ -13,7 +13,7 @@ What feeds them, and what is made of them:
 
 - ``embedding``: photographs -> embeddings, with ``cache``; the one source of every protocol;
 - ``protocols/``: one file a family: a folder and a source -> a ``result.Result``;
-- ``calibrate``: known people -> a ``lineament.calibration.Calibration``;
+- ``calibrate``: known people -> a ``lineament.decide.calibration.Calibration``;
 - ``tune``: the same for a folder of your own, which it cleans first;
 - ``curves``, ``figures``, ``page``, ``report``: the numbers behind the pictures, the pictures, the
   page's blocks, and the page of a run.

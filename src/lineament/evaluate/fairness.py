@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lineament.calibration import RULE_OF_30, supported
+from lineament.decide.calibration import RULE_OF_30, supported
 from lineament.errors import OptionError
 from lineament.evaluate.metrics import (
     NO_FACE_SCORE,

@@ -15,8 +15,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
-from lineament.calibration import DEFAULT_FPIR
-from lineament.gallery import changes, enrolment, exchange, migration, naming, ranking, records
+from lineament.decide.calibration import DEFAULT_FPIR
+from lineament.gallery import changes, exchange, migration, naming, ranking, records
+from lineament.gallery import enroll as enrolment
 from lineament.gallery.opened import OpenGallery
 from lineament.gallery.types import (
     EnrolReport,

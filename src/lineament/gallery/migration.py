@@ -19,7 +19,7 @@ import numpy as np
 
 from lineament.detect.boxes import intersection_over_union
 from lineament.gallery import changes, records
-from lineament.gallery.derived import Searcher
+from lineament.gallery.index_sync import Searcher
 from lineament.gallery.schema import ask_erasing, contract_number, log_change, put
 from lineament.gallery.store import Store
 from lineament.gallery.types import MigrationReport, NewSample

@@ -8,13 +8,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from lineament.calibration import Calibration, bundled
+from lineament.decide.calibration import Calibration, bundled
+from lineament.decide.judge import CALIBRATED_METRIC
 from lineament.errors import ContractError, GalleryDamagedError, GalleryError, OptionError
 from lineament.gallery import records
-from lineament.gallery.derived import Searcher
+from lineament.gallery.index_sync import Searcher
 from lineament.gallery.settings import Settings
 from lineament.gallery.store import Store
-from lineament.judge import CALIBRATED_METRIC
 from lineament.pipeline import DEFAULT_RECOGNIZER, Recognizer
 from lineament.types import Contract
 

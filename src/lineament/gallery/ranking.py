@@ -22,17 +22,17 @@ from typing import Any
 
 import numpy as np
 
-from lineament.calibration import DEFAULT_FPIR, Calibration
-from lineament.compare import own_threshold
+from lineament.decide.calibration import DEFAULT_FPIR, Calibration
+from lineament.decide.judge import CALIBRATED_METRIC
+from lineament.decide.metrics import own_threshold
 from lineament.errors import OptionError
 from lineament.gallery import records
 from lineament.gallery.assignment import assign
-from lineament.gallery.derived import Ids, Searcher
+from lineament.gallery.index_sync import Ids, Searcher
 from lineament.gallery.settings import Settings
 from lineament.gallery.store import Store
 from lineament.gallery.thresholds import search_threshold
 from lineament.gallery.types import Candidate, Identification, IdentifiedPhoto
-from lineament.judge import CALIBRATED_METRIC
 from lineament.pipeline import Recognizer
 from lineament.quality import measure
 from lineament.types import Analysis, Embedding, Face, FloatArray, Quality, Threshold

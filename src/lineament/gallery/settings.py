@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from lineament.errors import OptionError
-from lineament.index import check_kind
+from lineament.search import check_kind
 
 PersonScore = Literal["best", "mean", "centroid"]
 
@@ -22,7 +22,7 @@ class Settings:
         person_score: how the similarities of a person's samples make one: "best" of them, "mean" of
             the best ``mean_of``, or the similarity of the "centroid", their mean direction.
         mean_of: for "mean", 1 or more.
-        index: one of ``lineament.index.KINDS``.
+        index: one of ``lineament.search.KINDS``.
         threshold: cosine from which on a face gets a name, -1 to 1; None: by calibration, following
             the size of the gallery.
         prior: share of the faces searched for that are of enrolled people, 0 to 1: probabilities

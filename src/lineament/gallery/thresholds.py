@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from lineament.calibration import Calibration
-from lineament.compare import DEFAULT_FMR, own_threshold
+from lineament.decide.calibration import Calibration
+from lineament.decide.judge import CALIBRATED_METRIC
+from lineament.decide.metrics import DEFAULT_FMR, own_threshold
 from lineament.errors import OptionError, WeightsError
 from lineament.gallery.settings import Settings, checked_share
-from lineament.judge import CALIBRATED_METRIC
+from lineament.models.cards import get
 from lineament.types import Contract, Threshold
-from lineament.weights import get
 
 
 def search_threshold(

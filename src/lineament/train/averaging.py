@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from lineament.train.backbones.seam import Backbone
+from lineament.train.backbones.backbone import Backbone
 
 
 class Average:

@@ -17,15 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from lineament.atomic import replace_file
 from lineament.errors import CheckpointError, MissingExtraError, OptionError
+from lineament.files import replace_file
 
 try:
     import torch
 except ImportError as error:
     raise MissingExtraError("training", "train") from error
 
-from lineament.train.backbones.seam import Backbone
+from lineament.train.backbones.backbone import Backbone
 from lineament.train.config import TrainConfig, load_config
 from lineament.train.starting import Origin, built
 

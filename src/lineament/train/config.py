@@ -25,8 +25,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from lineament.atomic import write_atomically
 from lineament.errors import OptionError
+from lineament.files import write_atomically
 from lineament.train.data.augment import Augment
 from lineament.train.toml_text import from_text, key_text, to_text
 

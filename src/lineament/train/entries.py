@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lineament.errors import OptionError
-from lineament.manifest import NAME_RULE, is_name, read_manifest
+from lineament.models.manifest import NAME_RULE, is_name, read_manifest
 
 
 def check_name(name: object) -> None:

@@ -28,20 +28,14 @@ import cv2
 import numpy as np
 import torch
 
-from lineament.atomic import write_atomically
 from lineament.errors import (
     ExportError,
     MissingExtraError,
     OptionError,
     WeightsError,
 )
-from lineament.manifest import SCHEMA, read_manifest
-from lineament.runtime import Engine, Runtime, load_model
-from lineament.train.backbones.seam import Backbone
-from lineament.train.entries import check_name, staying_entries
-from lineament.train.toml_text import to_text
-from lineament.types import FloatArray, Image
-from lineament.weights import (
+from lineament.files import write_atomically
+from lineament.models.cards import (
     PACKAGE_MANIFEST,
     CommercialUse,
     InputSpec,
@@ -50,6 +44,12 @@ from lineament.weights import (
     Threshold,
     Weights,
 )
+from lineament.models.manifest import SCHEMA, read_manifest
+from lineament.models.runtime import Engine, Runtime, load_model
+from lineament.train.backbones.backbone import Backbone
+from lineament.train.entries import check_name, staying_entries
+from lineament.train.toml_text import to_text
+from lineament.types import FloatArray, Image
 
 PARITY = 1e-4
 """The most by which a coordinate of a unit embedding may differ from PyTorch's."""
@@ -100,7 +100,7 @@ def export_onnx(
         overwrite: replace the file, and the entry of that name, if they exist.
 
     Returns:
-        The entry, as ``lineament.weights`` will return it.
+        The entry, as ``lineament.models.cards`` will return it.
 
     Raises:
         OptionError: the name, the path or the crops will not do, or exist already.

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lineament.atomic import write_atomically
 from lineament.errors import CheckpointError, LineamentError, MissingExtraError
+from lineament.files import write_atomically
 
 CSV, TENSORBOARD = "log.csv", "tensorboard"
 
@@ -160,9 +160,9 @@ def draw_figures(folder: Path, rows: list[Row], title: str) -> list[Path]:
 
     Nothing is drawn, and that is no error, without matplotlib or without rows.
     """
-    from lineament.charts.files import save
     from lineament.errors import OptionError
-    from lineament.train.figures import curves, triplets
+    from lineament.pictures.charts.files import save
+    from lineament.pictures.charts.training import curves, triplets
 
     written = []
     for name, draw in (("curves.png", curves), ("triplets.png", triplets)):

@@ -27,7 +27,7 @@ try:
 except ImportError as error:
     raise MissingExtraError("training", "train") from error
 
-from lineament.train.backbones.seam import Backbone
+from lineament.train.backbones.backbone import Backbone
 from lineament.train.checkpoint import (
     BEST,
     CONFIG,
@@ -39,10 +39,10 @@ from lineament.train.checkpoint import (
 from lineament.train.config import TrainConfig, absolute_paths, save_config
 from lineament.train.data import FaceSet, open_faces
 from lineament.train.data.crops import Batch, worker_errors
-from lineament.train.data.seam import notes_of
+from lineament.train.data.face_set import notes_of
 from lineament.train.distributed import World, world_of
 from lineament.train.log import Log, Row, Window, draw_figures
-from lineament.train.losses.seam import Loss
+from lineament.train.losses.loss import Loss
 from lineament.train.parts import Parts
 from lineament.train.starting import Origin
 from lineament.train.state import Best, Standing, check_state, restore_state, save_state

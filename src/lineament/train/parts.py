@@ -13,14 +13,14 @@ from torch import nn
 
 from lineament.errors import OptionError
 from lineament.train.averaging import Average
-from lineament.train.backbones.seam import Backbone
+from lineament.train.backbones.backbone import Backbone
 from lineament.train.config import TrainConfig
 from lineament.train.data import Crops, FaceSet, PeopleBatches, RandomBatches
 from lineament.train.data.crops import Loader
 from lineament.train.data.samplers import Sampler
 from lineament.train.distributed import World, data_parallel, share_batch_norm
 from lineament.train.losses import make_loss
-from lineament.train.losses.seam import Loss
+from lineament.train.losses.loss import Loss
 from lineament.train.precision import Precision
 from lineament.train.starting import Mode, Origin, built, parameter_groups, starting_backbone
 from lineament.train.teacher import Distillation, Remembered, Teacher, load_teacher

@@ -11,7 +11,7 @@ from torch import nn
 
 from lineament.errors import OptionError
 from lineament.train.backbones import make_backbone
-from lineament.train.backbones.seam import Backbone
+from lineament.train.backbones.backbone import Backbone
 from lineament.train.config import BackboneOptions, OptimizerOptions, TrainConfig
 
 DEFAULT_BACKBONE = "mobilefacenet"

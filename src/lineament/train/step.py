@@ -16,7 +16,7 @@ from lineament.errors import DivergedError
 from lineament.train.checkpoint import LAST
 from lineament.train.config import TrainConfig
 from lineament.train.data.crops import Batch
-from lineament.train.data.seam import IntArray
+from lineament.train.data.face_set import IntArray
 from lineament.train.distributed import World
 from lineament.train.parts import Parts
 from lineament.train.schedules import factor_at

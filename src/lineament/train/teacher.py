@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lineament import weights
 from lineament.embed import Embedder, load_embedder
 from lineament.errors import OptionError, UnknownWeightsError
-from lineament.runtime import Runtime
-from lineament.train.backbones.seam import Backbone
+from lineament.models import cards as weights
+from lineament.models.runtime import Runtime
+from lineament.train.backbones.backbone import Backbone
 
 CACHE_BYTES = 4 << 30
 """Embeddings of plain crops are kept in memory up to this: 2 million photographs in 512-D."""
@@ -81,7 +81,7 @@ def load_teacher(name: str, device: torch.device, threads: int, *, flip: bool = 
     """Load a teacher.
 
     Args:
-        name: a recognizer that ``lineament.weights`` knows, or the folder of a run.
+        name: a recognizer that ``lineament.models.cards`` knows, or the folder of a run.
         device: where crops will be.
         threads: of the engine on the CPU; 0 is its own choice.
         flip: average over the crop and its mirror image; twice the time.

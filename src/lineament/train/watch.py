@@ -30,11 +30,11 @@ from lineament.evaluate.metrics import (
 )
 from lineament.train.data import Crops, FaceSet, Selection, open_faces
 from lineament.train.data.augment import NOTHING
+from lineament.train.data.face_set import IntArray
 from lineament.train.data.leakage import leakage
-from lineament.train.data.seam import IntArray
 
 if TYPE_CHECKING:
-    from lineament.train.backbones.seam import Backbone
+    from lineament.train.backbones.backbone import Backbone
     from lineament.train.config import LeakageOptions, VerifyOptions
 
 FOLDS = 10

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from lineament.errors import DataError, OptionError
-from lineament.train.backbones.seam import Backbone
+from lineament.train.backbones.backbone import Backbone
 from lineament.train.data import Crops
 
 Matrix = npt.NDArray[np.float64]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from builders import TableSource
+from lineament.datasets.people_folder import People, read_people
 from lineament.errors import DataError, OptionError
-from lineament.evaluate.folders import People, read_people
 from lineament.evaluate.metrics import all_pairs, auc, eer
 from lineament.evaluate.protocols.distractors import (
     choose_distractors,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from builders import TableSource
+from lineament.datasets.people_folder import read_people
 from lineament.errors import DataError, OptionError
-from lineament.evaluate.folders import read_people
 from lineament.evaluate.protocols.groups import group_rows, read_attributes, run_groups
 
 T = 0.5

@@ -17,8 +17,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image as PILImage
 
+from lineament.datasets.source import Embedded
 from lineament.errors import DataError, OptionError
-from lineament.evaluate.embedding import Embedded
 from lineament.evaluate.metrics import best_threshold
 from lineament.evaluate.protocols.agedb import read_agedb
 from lineament.evaluate.protocols.cfp import read_cfp, run_cfp

@@ -43,7 +43,7 @@ def command(
     """
     measuring.check_report(report)
     wanted = None if sizes is None else _sizes(sizes)
-    from lineament.evaluate.folders import read_people
+    from lineament.datasets.people_folder import read_people
     from lineament.evaluate.protocols.distractors import choose_distractors, run_distractors
     from lineament.images import find_images
 

@@ -31,7 +31,7 @@ def command(
     in: its pairs are called different.
     """
     measuring.check_report(report)
-    from lineament.evaluate.folders import read_people
+    from lineament.datasets.people_folder import read_people
     from lineament.evaluate.protocols.folder import run_folder
 
     people = read_people(folder)

@@ -42,7 +42,7 @@ def command(
     """
     views = _views(view)
     measuring.check_report(report)
-    from lineament.evaluate.lfw import read_lfw
+    from lineament.datasets.lfw import read_lfw
     from lineament.evaluate.protocols.lfw import run_lfw
 
     source = measuring.source_from(ctx.params, choose=CHOOSE)

@@ -21,7 +21,7 @@ from lineament.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from lineament.evaluate.embedding import Embedded, RecognizerSource
+    from lineament.datasets.source import Embedded, RecognizerSource
     from lineament.evaluate.result import Result
 
 NoCache = Annotated[
@@ -44,7 +44,7 @@ def source_from(values: Mapping[str, Any], **fixed: Any) -> RecognizerSource:
         values: the command's parameters (``ctx.params``).
         fixed: what the protocol decides itself, such as ``choose="central"``.
     """
-    from lineament.evaluate.embedding import RecognizerSource
+    from lineament.datasets.source import RecognizerSource
 
     recognizer = options.recognizer_from({**values, **fixed})
     return RecognizerSource(
@@ -66,7 +66,7 @@ def check_report(path: Path | None) -> None:
     check_page(path)
     if path is None:
         return
-    from lineament.charts import check_extra
+    from lineament.pictures.charts import check_extra
 
     check_extra()
 
@@ -87,7 +87,7 @@ def finish(result: Result, source: RecognizerSource | None, ctx: typer.Context) 
         result = replace(result, run={**result.run, **run})
     report: Path | None = values.get("report")
     if report is not None:
-        from lineament.evaluate.report import write_report
+        from lineament.pictures.pages.result import write_report
 
         write_report(result, report)
     if values.get("json", False):

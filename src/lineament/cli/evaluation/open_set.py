@@ -36,7 +36,7 @@ def command(
     and those of people who are not enrolled.
     """
     measuring.check_report(report)
-    from lineament.evaluate.folders import read_people
+    from lineament.datasets.people_folder import read_people
     from lineament.evaluate.protocols.open_set import run_open_set
 
     people = read_people(folder)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lineament.checksum import sha256_of_file
 from lineament.cli import options
 from lineament.cli.gallery import opening, values
 from lineament.cli.gallery.enroll import (
@@ -27,10 +26,11 @@ from lineament.cli.gallery.folders import Listing, list_folder
 from lineament.cli.gallery.people import about_gallery
 from lineament.cli.output import check_page, print_json, print_note, print_pairs, with_progress
 from lineament.errors import OptionError
+from lineament.files import sha256_of_file
 
 if TYPE_CHECKING:
     from lineament.gallery import Gallery, NewSample, Refusal
-    from lineament.gallery.enrolment import Stream
+    from lineament.gallery.enroll import Stream
 
 BATCH, BATCH_S = 256, 5.0
 """A transaction has so many photographs, or what came in so many seconds: that much is done again
@@ -236,7 +236,7 @@ def _stream(gallery: Gallery, workers: int | None, ray: str | None) -> Stream | 
     if workers is not None and workers < 1:
         raise OptionError(f"--workers: expected 1 or more, got {workers}")
     if ray is not None:
-        from lineament.bulk.cluster import check_ray, stream_chosen_on_ray
+        from lineament.bulk.on_ray import check_ray, stream_chosen_on_ray
 
         check_ray(ray)
         return partial(

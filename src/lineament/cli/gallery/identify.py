@@ -194,7 +194,7 @@ def probability_in_words(candidate: Candidate) -> str:
 
 def _draw(gallery: Gallery, source: Any, photo: IdentifiedPhoto, path: Path) -> None:
     from lineament.cli.gallery.pictures import CARD_PX, identified_picture, sample_picture
-    from lineament.draw import save_png
+    from lineament.pictures.photos import save_png
 
     best: list[Image | None] = []
     words: list[list[str]] = []

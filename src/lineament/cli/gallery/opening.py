@@ -130,7 +130,7 @@ def recognizer_of(folder: Path, values: Mapping[str, Any]) -> Recognizer:
         ContractError: the options describe a recognizer that makes other embeddings.
         OptionError: the gallery was made with a network of somebody's own, which is not named.
     """
-    from lineament.align import parse_alignment_name
+    from lineament.align.alignment import parse_alignment_name
 
     contract = contract_of(folder)
     given = dict(values)

@@ -158,7 +158,7 @@ def _draw(gallery: Gallery, person: PersonInfo, path: Path) -> list[int]:
     import numpy as np
 
     from lineament.cli.gallery.pictures import sample_picture
-    from lineament.draw import contact_sheet, save_png
+    from lineament.pictures.photos import contact_sheet, save_png
 
     pictures = {one.id: sample_picture(gallery, one, SHEET_PX) for one in person.samples}
     shown = [picture for picture in pictures.values() if picture is not None]

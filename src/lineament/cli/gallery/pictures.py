@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image as PILImage
 from PIL import ImageDraw, ImageFont
 
-from lineament.draw import GREY, INK, ORANGE, PAPER, annotate
 from lineament.errors import LineamentError
 from lineament.images import load_image
+from lineament.pictures.photos import GREY, INK, ORANGE, PAPER, annotate
 from lineament.types import Image
 
 if TYPE_CHECKING:

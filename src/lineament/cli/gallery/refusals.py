@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lineament.atomic import write_atomically
-from lineament.evaluate.page import Picture, Section, Table, Tile, page, thumbnail
+from lineament.files import write_atomically
+from lineament.pictures.pages.page import Picture, Section, Table, Tile, page, thumbnail
 
 if TYPE_CHECKING:
     from lineament.cli.gallery.enroll_folder import Outcome

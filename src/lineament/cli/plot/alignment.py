@@ -23,7 +23,7 @@ def command(
 ) -> None:
     """How a face is aligned, stage by stage."""
     target = drawing.check_out(out, "alignment", json, inputs=[photograph])
-    from lineament.plot.alignment import alignment
+    from lineament.pictures.plots.alignment import alignment
 
     plot = alignment(
         options.recognizer_from(ctx.params),

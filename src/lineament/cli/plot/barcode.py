@@ -34,8 +34,8 @@ def command(
 ) -> None:
     """Embeddings as barcodes, and the squared difference of two: a true pair and a false one."""
     target = drawing.check_out(out, "barcode", json, inputs=faces.inputs_of(photographs))
-    from lineament.plot.barcode import barcode, pick_pairs
-    from lineament.plot.people import with_crops
+    from lineament.pictures.plots.barcode import barcode, pick_pairs
+    from lineament.pictures.plots.faces import with_crops
 
     one_folder = len(photographs) == 1
     if not one_folder and len(photographs) > 3:

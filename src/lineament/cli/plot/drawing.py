@@ -13,8 +13,8 @@ from lineament.cli.output import print_json, print_note, refuse_inputs
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
+    from lineament.pictures.plots.plot import Plot
     from lineament.pipeline import Recognizer
-    from lineament.plot.seam import Plot
     from lineament.types import Threshold
 
 Out = Annotated[
@@ -48,8 +48,8 @@ def threshold_of(values: Mapping[str, Any], recognizer: Recognizer) -> Threshold
 
 def landmarks_model(values: Mapping[str, Any]) -> Any:
     """The network that finds 68 points, loaded as the options say."""
-    from lineament import weights
-    from lineament.runtime import load_model
+    from lineament.models import cards as weights
+    from lineament.models.runtime import load_model
 
     return load_model(
         weights.get("landmarks68"),
@@ -76,8 +76,8 @@ def check_out(
         OptionError: another ending, no such folder, or one of the photographs.
         MissingExtraError: matplotlib is missing.
     """
-    from lineament.charts import check_extra
-    from lineament.plot.seam import check_path
+    from lineament.pictures.charts import check_extra
+    from lineament.pictures.plots.plot import check_path
 
     check_extra()
     if out is None:
@@ -91,7 +91,7 @@ def check_out(
 
 def finish(plot: Plot, out: Path | None, json: bool) -> None:
     """Write the picture and print the numbers, as far as they are wanted."""
-    from lineament.plot.seam import save
+    from lineament.pictures.plots.plot import save
 
     if out is not None:
         save(plot, out)

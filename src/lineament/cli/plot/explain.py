@@ -34,7 +34,7 @@ def command(
     if fill not in ("blur", "grey"):
         raise OptionError(f"--fill: expected blur or grey, got {fill!r}")
     target = drawing.check_out(out, "explain", json, inputs=[a, b])
-    from lineament.plot.explain import explain
+    from lineament.pictures.plots.explain import explain
 
     recognizer = options.recognizer_from(ctx.params)
     plot = explain(

@@ -13,8 +13,8 @@ from lineament.cli.plot import drawing
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
-    from lineament.evaluate.embedding import RecognizerSource
-    from lineament.plot.people import Faces
+    from lineament.datasets.source import RecognizerSource
+    from lineament.pictures.plots.faces import Faces
     from lineament.types import Threshold
 
 Photographs = Annotated[
@@ -76,7 +76,7 @@ def load(
         most: more are sampled.
         seed: of the sample.
     """
-    from lineament.plot.people import load_people, photographs_in
+    from lineament.pictures.plots.faces import load_people, photographs_in
 
     number = len(photographs_in(photographs))
     shown = number if most is None else min(number, most)
@@ -95,6 +95,6 @@ def load(
 
 def inputs_of(photographs: Iterable[Path]) -> list[Path]:
     """All photographs that the argument stands for."""
-    from lineament.plot.people import photographs_in
+    from lineament.pictures.plots.faces import photographs_in
 
     return photographs_in(list(photographs))

@@ -28,7 +28,7 @@ def command(
 ) -> None:
     """Similarity of every pair of photographs, with the faces along both sides."""
     target = drawing.check_out(out, "grid", json, inputs=faces.inputs_of(photographs))
-    from lineament.plot.grid import grid
+    from lineament.pictures.plots.grid import grid
 
     source = source_from(ctx.params)
     limit = faces.threshold_of(ctx.params, source)

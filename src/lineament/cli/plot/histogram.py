@@ -34,8 +34,8 @@ def command(
 ) -> None:
     """How far everybody lies from one person's mean, with the rates at the threshold."""
     target = drawing.check_out(out, "histogram", json, inputs=faces.inputs_of(photographs))
-    from lineament.plot.histogram import chosen_people, histogram
-    from lineament.plot.people import portraits
+    from lineament.pictures.plots.faces import portraits
+    from lineament.pictures.plots.histogram import chosen_people, histogram
 
     source = source_from(ctx.params)
     limit = faces.threshold_of(ctx.params, source)

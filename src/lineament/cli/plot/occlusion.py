@@ -44,7 +44,7 @@ def command(
 ) -> None:
     """A photograph made worse in steps: how much of each recognition bears."""
     target = drawing.check_out(out, "occlusion", json, inputs=[photograph, reference])
-    from lineament.plot.occlusion import KINDS, occlusion
+    from lineament.pictures.plots.occlusion import KINDS, occlusion
 
     recognizer = options.recognizer_from(ctx.params)
     source = one_source(photograph)

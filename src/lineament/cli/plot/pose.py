@@ -53,7 +53,7 @@ def command(
         raise OptionError(f"--by: expected yaw or norm, got {by!r}")
     sources = many_sources(photographs)
     target = drawing.check_out(out, "pose", json, inputs=[*sources, reference])
-    from lineament.plot.pose import pose
+    from lineament.pictures.plots.pose import pose
 
     recognizer = options.recognizer_from(ctx.params)
     photos = list(

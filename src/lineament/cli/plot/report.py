@@ -37,7 +37,7 @@ def command(
     json: options.Json = False,
 ) -> None:
     """All pictures of a folder a person as one page, which starts with a summary in words."""
-    from lineament.charts import check_extra
+    from lineament.pictures.charts import check_extra
 
     check_extra()
     if out is None and not json:
@@ -47,7 +47,7 @@ def command(
             raise OptionError(f"--out: expected a file whose name ends in .html, got {out}")
         if not out.parent.is_dir():
             raise OptionError(f"--out: there is no folder {out.parent}; make it first")
-    from lineament.plot.report import report
+    from lineament.pictures.pages.folder import report
 
     recognizer = options.recognizer_from(ctx.params)
     made = report(

@@ -31,8 +31,8 @@ def command(
     target = drawing.check_out(out, "tsne", json, html=True, inputs=inputs)
     if method not in ("tsne", "pca", "umap"):
         raise OptionError(f"--method: expected tsne, pca or umap, got {method!r}")
-    from lineament.plot.tsne import MOST_FACES, MOST_POINTS, tsne
-    from lineament.plot.tsne import Method as Way
+    from lineament.pictures.plots.tsne import MOST_FACES, MOST_POINTS, tsne
+    from lineament.pictures.plots.tsne import Method as Way
 
     source = source_from(ctx.params)
     known = faces.load(photographs, source, crops_up_to=MOST_FACES, most=MOST_POINTS, seed=seed)

@@ -11,8 +11,8 @@ from lineament.cli.output import print_json, print_note, print_pairs
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
+    from lineament.models.cards import CommercialUse, Weights
     from lineament.train.config import TrainConfig
-    from lineament.weights import CommercialUse, Weights
 
 
 def export_run(
@@ -91,7 +91,7 @@ def name_from(folder: Path) -> str:
 
 def _parents(config: TrainConfig, bundled: str) -> list[Weights]:
     """The recognizers that the model has its weights or its lessons from."""
-    from lineament import weights
+    from lineament.models import cards as weights
 
     entries = {entry.name: entry for entry in weights.entries("recognizer")}
     names = dict.fromkeys((bundled, config.backbone.start, config.teacher.name))

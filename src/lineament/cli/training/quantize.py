@@ -14,9 +14,9 @@ from lineament.cli import options
 from lineament.cli.output import print_json, print_note, print_pairs
 
 if TYPE_CHECKING:
-    from lineament.train.int8.photographs import Progress
-    from lineament.train.quantize import Quantized
-    from lineament.weights import Weights
+    from lineament.models.cards import Weights
+    from lineament.quantize import Quantized
+    from lineament.quantize.crops import Progress
 
 
 def command(
@@ -94,9 +94,9 @@ def command(
     It is written only if it is faster and loses little on photographs that it was not calibrated
     on. Half of the photographs, at most --subset, are for the calibration.
     """
+    from lineament import quantize as work
     from lineament.errors import OptionError
-    from lineament.train import quantize as work
-    from lineament.train.int8.photographs import crops_of
+    from lineament.quantize.crops import crops_of
 
     weights = _weights(recognizer)
     runtime = options.runtime_from({"engine": engine, "threads": threads})
@@ -156,7 +156,7 @@ def command(
 
 
 def _weights(recognizer: str) -> Weights:
-    from lineament import weights
+    from lineament.models import cards as weights
 
     if recognizer.lower().endswith(".onnx"):
         return weights.from_file(recognizer)

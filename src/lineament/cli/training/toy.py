@@ -35,7 +35,7 @@ def run_toy(
     from lineament.cli.training.train import check_torch
 
     check_torch()
-    from lineament.train.figures import check_extra
+    from lineament.pictures.charts.training import check_extra
     from lineament.train.toy import toy
 
     check_extra()

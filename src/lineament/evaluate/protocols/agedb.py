@@ -23,8 +23,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from lineament.datasets.matlab import read_mat
 from lineament.errors import DataError
-from lineament.evaluate.protocols.matlab import read_mat
 from lineament.evaluate.protocols.pair_lists import aligned_list, read_aligned_pairs
 from lineament.evaluate.protocols.verification import (
     PairList,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lineament.calibration import DEFAULT_PRIOR, Calibration
+from lineament.decide.calibration import DEFAULT_PRIOR, Calibration
 from lineament.errors import OptionError
 from lineament.evaluate.result import Part, Scores
 from lineament.evaluate.scoring import cllr, min_cllr, reliability

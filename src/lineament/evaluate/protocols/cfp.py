@@ -19,8 +19,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final, Literal
 
+from lineament.datasets.source import Embedded, FaceSource
 from lineament.errors import DataError, OptionError
-from lineament.evaluate.embedding import Embedded, FaceSource
 from lineament.evaluate.protocols.verification import (
     PairList,
     Row,

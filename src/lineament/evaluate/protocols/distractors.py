@@ -21,13 +21,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lineament.checksum import sha256_of_file
+from lineament.datasets.people_folder import People
+from lineament.datasets.source import Embedded, FaceSource
 from lineament.errors import DataError, OptionError
-from lineament.evaluate.embedding import Embedded, FaceSource
-from lineament.evaluate.folders import People
 from lineament.evaluate.metrics import HISTOGRAM_BINS, NO_FACE_SCORE, PairCounts, Progress
 from lineament.evaluate.protocols.folder import rates_at, too_few_note
 from lineament.evaluate.result import PairShown, Part, Result
+from lineament.files import sha256_of_file
 from lineament.images import describe_source
 from lineament.types import FloatArray
 

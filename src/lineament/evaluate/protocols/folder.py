@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lineament.calibration import RULE_OF_30, supported
+from lineament.datasets.people_folder import People
+from lineament.datasets.source import Embedded, FaceSource
+from lineament.decide.calibration import RULE_OF_30, supported
 from lineament.errors import DataError
-from lineament.evaluate.embedding import Embedded, FaceSource
-from lineament.evaluate.folders import People
 from lineament.evaluate.identification import search
 from lineament.evaluate.metrics import (
     NO_FACE_SCORE,

@@ -20,15 +20,15 @@ from typing import Any
 
 import numpy as np
 
+from lineament.datasets.people_folder import People, plain, read_people
+from lineament.datasets.source import Embedded, FaceSource
 from lineament.errors import DataError, OptionError
-from lineament.evaluate.embedding import Embedded, FaceSource
 from lineament.evaluate.fairness import (
     LEAST_PEOPLE,
     GroupRates,
     rates_of_all_pairs,
     rates_of_pairs,
 )
-from lineament.evaluate.folders import People, plain, read_people
 from lineament.evaluate.metrics import IntArray
 from lineament.evaluate.protocols.pairs_csv import PairsFile, read_pairs
 from lineament.evaluate.protocols.verification import PairList, pair_cosines

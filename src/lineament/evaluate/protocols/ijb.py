@@ -35,9 +35,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from lineament.calibration import supported
+from lineament.datasets.source import Embedded, FaceSource
+from lineament.decide.calibration import supported
 from lineament.errors import DataError, OptionError
-from lineament.evaluate.embedding import Embedded, FaceSource
 from lineament.evaluate.identification import Searches, search
 from lineament.evaluate.metrics import BoolArray, IntArray, tar_at_fmr, threshold_at_fmr
 from lineament.evaluate.result import Part, Result, Scores, by_text, rate_text

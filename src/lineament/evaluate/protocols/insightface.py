@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from lineament.datasets.safe_pickle import PlainArray, read_plain_pickle
+from lineament.datasets.source import Embedded, FaceSource
 from lineament.errors import DataError, LineamentError
-from lineament.evaluate.embedding import Embedded, FaceSource
 from lineament.evaluate.metrics import BoolArray, IntArray
-from lineament.evaluate.protocols.restricted_pickle import PlainArray, read_plain_pickle
 from lineament.evaluate.protocols.verification import (
     FOLDS,
     folds_in_order,

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from lineament.calibration import Calibration
-from lineament.evaluate.embedding import Embedded, FaceSource
-from lineament.evaluate.lfw import LFW, Pairs, View, images_of, lfw_report, pair_scores
+from lineament.datasets.lfw import LFW, Pairs
+from lineament.datasets.source import Embedded, FaceSource
+from lineament.decide.calibration import Calibration
+from lineament.evaluate.lfw import View, images_of, lfw_report, pair_scores
 from lineament.evaluate.metrics import PairCounts, Progress
 from lineament.evaluate.protocols.calibrated import calibration_part
 from lineament.evaluate.result import PairShown, Part, Published, Result, Scores

@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lineament.calibration import RULE_OF_30, supported
+from lineament.datasets.people_folder import People
+from lineament.datasets.source import Embedded, FaceSource
+from lineament.decide.calibration import RULE_OF_30, supported
 from lineament.errors import DataError, OptionError
-from lineament.evaluate.embedding import Embedded, FaceSource
-from lineament.evaluate.folders import People
 from lineament.evaluate.identification import Searches, search
 from lineament.evaluate.metrics import IntArray, Progress, all_pairs
 from lineament.evaluate.result import Part, Result, Scores, rate_text

@@ -19,8 +19,8 @@ from typing import Final
 
 import numpy as np
 
+from lineament.datasets.source import Embedded, FaceSource
 from lineament.errors import DataError
-from lineament.evaluate.embedding import Embedded, FaceSource
 from lineament.evaluate.metrics import IntArray
 from lineament.evaluate.protocols.verification import (
     FOLDS,

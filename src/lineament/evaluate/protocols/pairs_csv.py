@@ -17,8 +17,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from lineament.datasets.source import Embedded, FaceSource
 from lineament.errors import DataError
-from lineament.evaluate.embedding import Embedded, FaceSource
 from lineament.evaluate.metrics import BoolArray, IntArray, interval_of_rate
 from lineament.evaluate.protocols.verification import (
     FMRS,

@@ -14,8 +14,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from lineament.datasets.source import Embedded, FaceSource
 from lineament.errors import DataError
-from lineament.evaluate.embedding import Embedded, FaceSource
 from lineament.evaluate.metrics import (
     NO_FACE_SCORE,
     BoolArray,

@@ -25,8 +25,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from lineament.datasets.source import Embedded, FaceSource
 from lineament.errors import DataError, OptionError
-from lineament.evaluate.embedding import Embedded, FaceSource
 from lineament.evaluate.metrics import BoolArray, IntArray
 from lineament.evaluate.protocols.verification import (
     folder_of,

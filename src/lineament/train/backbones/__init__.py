@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lineament.train.registry import looked_up
 
 if TYPE_CHECKING:
-    from lineament.train.backbones.seam import Backbone
+    from lineament.train.backbones.backbone import Backbone
 
 BACKBONES: dict[str, str] = {
     "shallow": "lineament.train.backbones.shallow:shallow",

@@ -27,10 +27,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from lineament import weights as weights_module
 from lineament.errors import MissingExtraError, OptionError, WeightsError
-from lineament.train.backbones.seam import Backbone
-from lineament.weights import LicencePolicy
+from lineament.models import cards as weights_module
+from lineament.models.cards import LicencePolicy
+from lineament.train.backbones.backbone import Backbone
 
 if TYPE_CHECKING:
     import onnx
@@ -132,7 +132,7 @@ class GraphBackbone(Backbone):
 
 
 def load_bundled(name: str, *, policy: LicencePolicy | None = None) -> GraphBackbone:
-    """A recognizer of ``lineament.weights`` as a module in evaluation mode, ready to be trained.
+    """A recognizer of ``lineament.models.cards`` as a module in evaluation mode, to be trained.
 
     Args:
         name: "sface" or "mobilefacenet"; an entry of your own will do if its graph is made of the

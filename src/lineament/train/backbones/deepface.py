@@ -29,7 +29,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lineament.align import alignment_name
+from lineament.align.alignment import alignment_name
+from lineament.train.backbones.backbone import Backbone
 from lineament.train.backbones.options import (
     check_choice,
     check_dimension,
@@ -37,7 +38,6 @@ from lineament.train.backbones.options import (
     check_size,
 )
 from lineament.train.backbones.scaling import Scaling
-from lineament.train.backbones.seam import Backbone
 
 Initial = Literal["paper", "he"]
 

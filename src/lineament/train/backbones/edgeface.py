@@ -19,11 +19,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lineament.align import alignment_name
+from lineament.align.alignment import alignment_name
 from lineament.errors import OptionError
+from lineament.train.backbones.backbone import Backbone
 from lineament.train.backbones.options import check_dimension, check_size
 from lineament.train.backbones.scaling import Scaling
-from lineament.train.backbones.seam import Backbone
 
 _EPS = 1e-6  # of the layer norms, and the first value of the layer scales
 

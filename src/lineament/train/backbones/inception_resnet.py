@@ -13,10 +13,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lineament.align import alignment_name
+from lineament.align.alignment import alignment_name
+from lineament.train.backbones.backbone import Backbone
 from lineament.train.backbones.options import check_dimension, check_fraction, check_size
 from lineament.train.backbones.scaling import Scaling
-from lineament.train.backbones.seam import Backbone
 
 
 def inception_resnet_v1(

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from lineament.align import alignment_name
+from lineament.align.alignment import alignment_name
+from lineament.train.backbones.backbone import Backbone
 from lineament.train.backbones.options import check_dimension, check_fraction, check_size
 from lineament.train.backbones.scaling import Scaling
-from lineament.train.backbones.seam import Backbone
 
 _STAGES = ((64, 3), (128, 4), (256, 14), (512, 3))
 """Channels and units."""

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from lineament.align import alignment_name
+from lineament.align.alignment import alignment_name
+from lineament.train.backbones.backbone import Backbone
 from lineament.train.backbones.options import check_dimension, check_size, check_whole
 from lineament.train.backbones.scaling import Scaling, standardized
-from lineament.train.backbones.seam import Backbone
 
 
 def shallow(*, dimension: int = 128, size_px: int = 48, width: int = 32) -> Shallow:

@@ -12,7 +12,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from lineament.align import alignment_name
+from lineament.align.alignment import alignment_name
+from lineament.train.backbones.backbone import Backbone
 from lineament.train.backbones.options import (
     check_choice,
     check_dimension,
@@ -20,7 +21,6 @@ from lineament.train.backbones.options import (
     check_whole,
 )
 from lineament.train.backbones.scaling import Scaling
-from lineament.train.backbones.seam import Backbone
 
 Norm = Literal["batch", "group"]
 Pool = Literal["depthwise", "average"]

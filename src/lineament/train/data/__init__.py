@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 from lineament.errors import DataError
 from lineament.train.data.augment import Augment, augmented_sheet
+from lineament.train.data.face_set import FaceSet, Selection, notes_of, with_least_photos
 from lineament.train.data.samplers import PeopleBatches, RandomBatches
-from lineament.train.data.seam import FaceSet, Selection, notes_of, with_least_photos
 
 if TYPE_CHECKING:
     from lineament.train.data.checking import check_faces

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from lineament.draw import save_png
+from lineament.datasets.people_folder import People, read_people
 from lineament.errors import OptionError
-from lineament.evaluate.folders import People, read_people
 from lineament.images import describe_source
+from lineament.pictures.photos import save_png
 from lineament.pipeline import Recognizer
 from lineament.types import Analysis, Face, Image
 
@@ -89,7 +89,7 @@ def align_people(
             "resume" keeps it, "overwrite" makes it anew.
         progress: what the photographs pass through, to show how far it is.
         cut: (photograph's path, chosen face) -> crop (S, S, 3) uint8 RGB, in another way than the
-            recognizer's, for example by ``lineament.frontal``.
+            recognizer's, for example by ``lineament.align.frontal``.
 
     Raises:
         DataError: ``source`` is not laid out like that.

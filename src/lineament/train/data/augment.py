@@ -37,7 +37,7 @@ import cv2
 import numpy as np
 
 from lineament.errors import OptionError
-from lineament.train.data.seam import FaceSet
+from lineament.train.data.face_set import FaceSet
 from lineament.types import Image
 
 LUMA = (0.299, 0.587, 0.114)
@@ -248,7 +248,7 @@ def augmented_sheet(
 ) -> Image:
     """Lay out what the options do, for eyes: a row a photograph, as it is and in versions.
 
-    ``lineament.draw.save_png`` writes it.
+    ``lineament.pictures.photos.save_png`` writes it.
 
     Args:
         faces: photographs are taken at even distances from it.
@@ -262,7 +262,7 @@ def augmented_sheet(
         OptionError: less than one row or version.
         DataError: a photograph cannot be read.
     """
-    from lineament.draw import contact_sheet
+    from lineament.pictures.photos import contact_sheet
 
     _check("people", people, 1, 1000, whole=True)
     _check("versions", versions, 1, 100, whole=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from lineament.errors import LineamentError
-from lineament.train.data.seam import FaceSet, Selection, notes_of
+from lineament.train.data.face_set import FaceSet, Selection, notes_of
 
 Progress = Callable[[int, int], None]
 """Called with (photographs done, all photographs)."""

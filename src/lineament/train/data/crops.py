@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from lineament.errors import DataError, LineamentError, MissingExtraError, OptionError, TrainError
 from lineament.train.data.augment import Augment, augment, resized
+from lineament.train.data.face_set import FaceSet, IntArray, notes_of
 from lineament.train.data.samplers import Sampler, share
-from lineament.train.data.seam import FaceSet, IntArray, notes_of
 
 try:
     import torch

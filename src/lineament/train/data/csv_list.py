@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from lineament.datasets.people_folder import plain
 from lineament.errors import DataError
-from lineament.evaluate.folders import plain
 from lineament.images import describe_source
 from lineament.train.data.folders import Photographs
 

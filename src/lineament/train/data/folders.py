@@ -1,6 +1,6 @@
 """Photographs that lie in the file system: the path of each, and whom it shows.
 
-``read_people_folder`` takes a folder a person, as ``lineament.evaluate.folders`` describes it.
+``read_people_folder`` takes one folder per person, as ``lineament.datasets.people_folder`` says.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from lineament.evaluate.folders import read_people
+from lineament.datasets.people_folder import read_people
 from lineament.images import describe_source
-from lineament.train.data.seam import IntArray, read_photograph
+from lineament.train.data.face_set import IntArray, read_photograph
 from lineament.types import Image
 
 

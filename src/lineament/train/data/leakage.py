@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lineament.datasets.people_folder import plain, read_people
 from lineament.errors import DataError, OptionError
-from lineament.evaluate.folders import plain, read_people
 from lineament.images import describe_source
 
 _LETTERS = str.maketrans(

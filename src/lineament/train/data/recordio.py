@@ -37,12 +37,12 @@ from pathlib import Path
 
 import numpy as np
 
-from lineament.atomic import write_atomically
+from lineament.datasets.people_folder import plain
 from lineament.errors import DataError, OptionError
-from lineament.evaluate.folders import plain
+from lineament.files import write_atomically
 from lineament.images import describe_source
+from lineament.train.data.face_set import FaceSet, IntArray, read_photograph
 from lineament.train.data.random_access import RandomFile
-from lineament.train.data.seam import FaceSet, IntArray, read_photograph
 from lineament.train.data.shards import encoded
 from lineament.types import Image
 

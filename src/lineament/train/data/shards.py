@@ -26,11 +26,11 @@ from typing import Any
 
 import numpy as np
 
+from lineament.datasets.people_folder import plain
 from lineament.errors import DataError, MissingExtraError, OptionError
-from lineament.evaluate.folders import plain
 from lineament.images import IMAGE_SUFFIXES, describe_source
+from lineament.train.data.face_set import FaceSet, IntArray, read_photograph
 from lineament.train.data.random_access import RandomFile
-from lineament.train.data.seam import FaceSet, IntArray, read_photograph
 from lineament.types import Image
 
 MOST_SHARDS = 100_000

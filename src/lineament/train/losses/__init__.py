@@ -11,7 +11,7 @@ from lineament.errors import OptionError
 from lineament.train.registry import looked_up
 
 if TYPE_CHECKING:
-    from lineament.train.losses.seam import Loss
+    from lineament.train.losses.loss import Loss
 
 LOSSES: dict[str, str] = {
     "softmax": "lineament.train.losses.softmax:Softmax",
@@ -19,7 +19,7 @@ LOSSES: dict[str, str] = {
     "contrastive": "lineament.train.losses.contrastive:Contrastive",
     "triplet": "lineament.train.losses.triplet:Triplet",
     "siamese": "lineament.train.losses.siamese:Siamese",
-    "centre": "lineament.train.losses.centre:Centre",
+    "centre": "lineament.train.losses.center:Centre",
     "a-softmax": "lineament.train.losses.a_softmax:ASoftmax",
     "cosface": "lineament.train.losses.cosface:CosFace",
     "arcface": "lineament.train.losses.arcface:ArcFace",

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lineament.train.losses.distances import euclidean, same_person, unit_rows
 from lineament.train.losses.head import check_batch, check_number, check_switch, full_precision
-from lineament.train.losses.seam import Loss, LossValue
+from lineament.train.losses.loss import Loss, LossValue
 
 
 class Contrastive(Loss):

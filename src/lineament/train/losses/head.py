@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from lineament.errors import OptionError
-from lineament.train.losses.seam import Loss, LossValue
+from lineament.train.losses.loss import Loss, LossValue
 
 SHORTEST = 1e-12
 """A vector shorter than this has no direction: its cosines are 0, and it gets no gradient from

@@ -19,7 +19,7 @@ from lineament.train.losses.head import (
     full_precision,
     margin_loss,
 )
-from lineament.train.losses.seam import Loss, LossValue
+from lineament.train.losses.loss import Loss, LossValue
 
 MARGINS: dict[str, str] = {
     "normalized-softmax": "lineament.train.losses.normalized_softmax:NoMargin",

@@ -11,7 +11,7 @@ from torch.nn import functional
 from lineament.errors import OptionError
 from lineament.train.losses.distances import same_person, unit_rows
 from lineament.train.losses.head import check_batch, check_whole, full_precision
-from lineament.train.losses.seam import Loss, LossValue
+from lineament.train.losses.loss import Loss, LossValue
 
 Form = Literal["absolute", "chi-square"]
 Features = Literal["raw", "unit", "sigmoid", "non-negative"]

@@ -7,7 +7,7 @@ import torch.nn.functional as F  # noqa: N812 (PyTorch's own way to write it)
 from torch import Tensor, nn
 
 from lineament.train.losses.head import check_batch, check_switch, full_precision
-from lineament.train.losses.seam import Loss, LossValue
+from lineament.train.losses.loss import Loss, LossValue
 
 
 class Softmax(Loss):

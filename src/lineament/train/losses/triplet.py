@@ -11,7 +11,7 @@ from torch import Tensor
 from lineament.errors import OptionError
 from lineament.train.losses.distances import euclidean, same_person, unit_rows
 from lineament.train.losses.head import check_batch, check_number, full_precision
-from lineament.train.losses.seam import Loss, LossValue
+from lineament.train.losses.loss import Loss, LossValue
 
 Mining = Literal["batch-all", "batch-hard", "semi-hard"]
 

@@ -129,7 +129,7 @@ class ToyResult:
         Raises:
             MissingExtraError: matplotlib is missing.
         """
-        from lineament.train import figures
+        from lineament.pictures.charts import training as figures
 
         panels = []
         for each in self.losses:
@@ -177,8 +177,8 @@ class ToyResult:
         import json
         from pathlib import Path
 
-        from lineament.atomic import write_atomically
-        from lineament.charts.files import save
+        from lineament.files import write_atomically
+        from lineament.pictures.charts.files import save
 
         save(self.figure(), path)
         text = json.dumps(self.to_dict(), ensure_ascii=False) + "\n"

@@ -17,7 +17,7 @@ from lineament.train.toy.photographs import Progress
 from lineament.train.toy.result import ToyLoss
 
 if TYPE_CHECKING:
-    from lineament.train.losses.seam import Loss
+    from lineament.train.losses.loss import Loss
 
 WIDTH = 16
 BATCH = 64

@@ -1,0 +1,1 @@
+"""Every reader of labeled photos, and the cache of their embeddings."""

@@ -1,0 +1,200 @@
+"""Embeddings of a data set, kept on the disk: a second evaluation takes seconds.
+
+A file holds the vectors of many photographs that were made in one way; its name is a hash of that
+way: contract, detector, options, engine, and the source code of the stages, since a change there
+changes vectors too. A photograph counts as known while its size and its time of change are what
+they were.
+
+The files lie in ``embeddings`` in the cache folder (``LINEAMENT_CACHE``). A photograph takes 4 D
+bytes and its path: SFace's vectors of all of LFW are 8 MB. ``MOST_FILES`` are kept, the ones that
+were used last; thus some 100 MB. A file that cannot be read is no error: it is written anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lineament.errors import OptionError
+from lineament.files import DATA, write_atomically
+from lineament.models.cards import cache_folder
+from lineament.types import FloatArray
+
+MOST_FILES = 8
+
+_STAGES = ("images", "detect", "align", "embed", "pipeline.py", "models/runtime.py", "types.py")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Kept:
+    """What is known of N photographs.
+
+    Attributes:
+        vectors: (N, D) float32, of length 1; zeros where there is no face or nothing is known.
+        norms: (N,) float32: lengths before scaling; zeros likewise.
+        found: (N,) bool: a face was found.
+        known: (N,) bool: the photograph is in the cache, with or without a face.
+    """
+
+    vectors: FloatArray
+    norms: FloatArray
+    found: npt.NDArray[np.bool_]
+    known: npt.NDArray[np.bool_]
+
+
+class EmbeddingCache:
+    """The vectors that were made in one way."""
+
+    def __init__(
+        self, way: Mapping[str, Any], dimension: int, *, folder: Path | None = None
+    ) -> None:
+        """Name the file; nothing is read yet.
+
+        Args:
+            way: all that the vectors depend on, as plain values for JSON.
+            dimension: of the vectors.
+            folder: where files are kept; None takes the user's cache folder.
+        """
+        self.dimension = dimension
+        text = json.dumps([way, dimension, source_fingerprint()], sort_keys=True)
+        name = hashlib.sha256(text.encode()).hexdigest()[:32]
+        root = cache_folder() / "embeddings" if folder is None else folder
+        self.path = root / f"{name}.npz"
+
+    def load(
+        self, paths: Sequence[str | os.PathLike[str]], *, marks: Sequence[str] | None = None
+    ) -> Kept:
+        """What is known of these photographs, in their order. Never fails.
+
+        Args:
+            paths: N photographs.
+            marks: N texts that tell several faces of one photograph apart, such as their boxes.
+        """
+        n = len(paths)
+        vectors, norms = np.zeros((n, self.dimension), np.float32), np.zeros(n, np.float32)
+        found, known = np.zeros(n, bool), np.zeros(n, bool)
+        rows = self._read()
+        for i, path in enumerate(paths):
+            row = rows.get(_key(path, None if marks is None else marks[i]))
+            if row is not None and row[0] == _state(path):
+                vectors[i], norms[i], found[i], known[i] = row[1], row[2], row[2] > 0, True
+        return Kept(vectors, norms, found, known)
+
+    def save(
+        self,
+        paths: Sequence[str | os.PathLike[str]],
+        vectors: npt.ArrayLike,
+        norms: npt.ArrayLike,
+        *,
+        marks: Sequence[str] | None = None,
+    ) -> None:
+        """Add photographs, replacing what was known of them; others in the file stay.
+
+        Args:
+            paths: N photographs.
+            vectors: (N, D) of length 1; rows without a face may hold anything.
+            norms: (N,): lengths before scaling; 0 where no face was found.
+            marks: as for ``load``.
+
+        Raises:
+            OptionError: other shapes, or the cache folder cannot be written to.
+        """
+        new, lengths = np.asarray(vectors, np.float32), np.asarray(norms, np.float32)
+        if new.shape != (len(paths), self.dimension) or lengths.shape != (len(paths),):
+            raise OptionError(
+                f"expected {len(paths)} vectors of length {self.dimension} and as many norms, got "
+                f"{new.shape} and {lengths.shape}"
+            )
+        rows = self._read()
+        for i, path in enumerate(paths):
+            state = _state(path)
+            if state is not None:  # else it was removed meanwhile
+                norm = float(lengths[i])
+                key = _key(path, None if marks is None else marks[i])
+                rows[key] = (state, new[i] * np.float32(norm > 0), norm)
+        file = io.BytesIO()
+        np.savez(
+            file,
+            paths=np.array(json.dumps(list(rows))),
+            states=np.array([row[0] for row in rows.values()], np.int64).reshape(-1, 2),
+            vectors=np.array([row[1] for row in rows.values()], np.float32).reshape(
+                -1, self.dimension
+            ),
+            norms=np.array([row[2] for row in rows.values()], np.float32),
+        )
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OptionError(
+                f"the cache folder {self.path.parent} cannot be made ({error.strerror}): set "
+                "LINEAMENT_CACHE to another folder"
+            ) from error
+        write_atomically(self.path, file.getvalue())
+        self._remove_oldest()
+
+    def _read(self) -> dict[str, tuple[tuple[int, int], FloatArray, float]]:
+        try:
+            # Opened here, since np.load leaves a broken file open.
+            with self.path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+                paths: list[str] = json.loads(str(file["paths"]))
+                states, vectors, norms = file["states"], file["vectors"], file["norms"]
+            n = len(paths)
+            fits = (
+                states.shape == (n, 2)
+                and vectors.shape == (n, self.dimension)
+                and vectors.dtype == np.float32
+                and norms.shape == (n,)
+                and bool((norms >= 0).all())
+                and bool((np.abs(np.linalg.norm(vectors, axis=1) - (norms > 0)) < 1e-3).all())
+            )
+            os.utime(self.path)  # it was used: it is not the oldest any more
+        except Exception:  # a broken archive raises a dozen kinds, and none matters here
+            return {}
+        if not fits:
+            return {}
+        return {
+            path: ((int(state[0]), int(state[1])), vector, float(norm))
+            for path, state, vector, norm in zip(paths, states, vectors, norms, strict=True)
+        }
+
+    def _remove_oldest(self) -> None:
+        try:
+            files = sorted(self.path.parent.glob("*.npz"), key=lambda file: file.stat().st_mtime)
+            for file in files[:-MOST_FILES]:
+                file.unlink(missing_ok=True)
+        except OSError:  # another process is at it
+            return
+
+
+def source_fingerprint() -> str:
+    """SHA-256 of the source code that vectors depend on."""
+    package = DATA.parent
+    digest = hashlib.sha256()
+    for stage in _STAGES:
+        path = package / stage
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            digest.update(file.read_bytes() if file.is_file() else b"")
+    return digest.hexdigest()
+
+
+def _key(path: str | os.PathLike[str], mark: str | None) -> str:
+    absolute = str(Path(path).absolute())
+    return absolute if mark is None else f"{absolute}\0{mark}"
+
+
+def _state(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """Size and time of change, or None when there is no such file."""
+    try:
+        status = os.stat(path)  # noqa: PTH116  (thousands of files: faster than by way of a Path)
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns

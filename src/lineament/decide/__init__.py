@@ -1,0 +1,8 @@
+"""Stage 5: two embeddings -> a Decision.
+
+metrics             how alike two embeddings are
+calibration         what a score means: probabilities, thresholds with their interval
+operating_points    thresholds of a calibration
+judge               how sure a decision is, or "undecided" and why
+fusion              the scores of several embedders as one
+"""

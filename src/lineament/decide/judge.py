@@ -1,0 +1,128 @@
+"""Stage 5, its second half: a decision -> how sure it is, or "undecided" with the reason in words.
+
+A score past the threshold says "same". That is all a threshold can say, so a ``Judge`` adds:
+
+- the probability that both photographs show one person, with its interval, from a ``Calibration``;
+- "undecided" where the answer should not be relied upon: a photograph is beyond what was seen to
+  be reliable (``lineament.quality``); the score lies within the threshold's own interval, so that
+  fitting it on other people could have turned the answer; or the threshold and the probability
+  disagree, as they do where a low false match rate is wanted and the score is fairly high.
+
+``Decision.same`` stays what the threshold says; ``Decision.verdict`` is what should be told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from lineament.decide.calibration import DEFAULT_PRIOR, Calibration
+from lineament.errors import OptionError
+from lineament.quality import DEFAULT_LIMITS, QualityLimits
+from lineament.types import Certainty, Decision, Threshold
+
+CALIBRATED_METRIC = "cosine"
+"""Every decision has its cosine beside the score, so one calibration serves all metrics."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Says how sure decisions are.
+
+    Attributes:
+        calibration: for the contract of the embeddings; None: no probabilities.
+        prior: share of genuine pairs among those that are compared, 0 to 1, exclusive.
+        limits: of quality; the calibration's own, such as the least norm, go before them.
+    """
+
+    calibration: Calibration | None = None
+    prior: float = DEFAULT_PRIOR
+    limits: QualityLimits = DEFAULT_LIMITS
+
+    def __post_init__(self) -> None:
+        """Validate; OptionError says what is wrong."""
+        if not 0 < self.prior < 1:
+            raise OptionError(f"prior: expected a share between 0 and 1, got {self.prior}")
+        if self.calibration is not None and self.calibration.metric != CALIBRATED_METRIC:
+            raise OptionError(
+                f"the calibration is for the metric {self.calibration.metric}; decisions need one "
+                f"for {CALIBRATED_METRIC}: fit it again (lineament tune)"
+            )
+
+    @property
+    def all_limits(self) -> QualityLimits:
+        """The limits, those of the calibration among them."""
+        if self.calibration is None or not self.calibration.quality:
+            return self.limits
+        return replace(self.limits, **self.calibration.quality)
+
+    def assess(self, decision: Decision, certainty: Certainty | None = None) -> Decision:
+        """The same decision with its certainty, and the reasons why it is open, if any.
+
+        Args:
+            decision: from ``lineament.decide.metrics.compare``.
+            certainty: where it is known from elsewhere; None asks the calibration.
+
+        Raises:
+            ContractError: the calibration is for embeddings that were made in another way.
+        """
+        if certainty is None and self.calibration is not None:
+            certainty = self.certainty(decision)
+        reasons: list[str] = []
+        limits = self.all_limits
+        for source, quality in (
+            (decision.source_a, decision.quality_a),
+            (decision.source_b, decision.quality_b),
+        ):
+            if quality is not None:
+                reasons += [f"{source}: {problem}" for problem in limits.problems(quality)]
+        reasons += _doubts(decision, certainty)
+        return replace(decision, certainty=certainty, reasons=tuple(reasons))
+
+    def certainty(self, decision: Decision) -> Certainty:
+        """What the calibration says of the decision's cosine; raises as ``assess``."""
+        assert self.calibration is not None
+        self.calibration.check(decision.contract, CALIBRATED_METRIC)
+        score = decision.similarity
+        value, low, high = self.calibration.probability(score, self.prior)
+        return Certainty(
+            probability=value,
+            low=low,
+            high=high,
+            llr=float(self.calibration.llr_of(score)),
+            prior=self.prior,
+            data=self.calibration.data,
+            people=self.calibration.n_people,
+            genuine_pairs=self.calibration.n_genuine_pairs,
+            impostor_pairs=self.calibration.n_impostor_pairs,
+        )
+
+
+def _doubts(decision: Decision, certainty: Certainty | None) -> list[str]:
+    threshold = decision.threshold
+    if threshold.low is not None and threshold.high is not None:
+        least, most = sorted((threshold.low, threshold.high))
+        if least <= decision.score < most:
+            return [
+                f"the score {decision.score:.3f} lies within the threshold's own 95 % interval, "
+                f"{least:.3f} to {most:.3f}: another photograph of either person may tell"
+            ]
+    if certainty is None or decision.same == (certainty.probability >= 0.5):
+        return []
+    share = f"{certainty.probability:.1%} probable at a prior of {certainty.prior:g}"
+    if decision.same:
+        return [
+            f"the score passes the threshold {_aim(threshold)}, yet one person is only {share}: "
+            "ask for a lower false match rate, or compare another photograph"
+        ]
+    return [
+        f"the score falls short of the threshold {_aim(threshold)}, yet one person is {share}: "
+        "compare another photograph"
+    ]
+
+
+def _aim(threshold: Threshold) -> str:
+    return (
+        f"{threshold.value:.3f}"
+        if threshold.fmr is None
+        else f"for a false match rate of {threshold.fmr:g}"
+    )

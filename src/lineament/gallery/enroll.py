@@ -1,0 +1,368 @@
+"""What is let into a gallery, and what is refused, and why."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+from PIL import Image as PILImage
+
+from lineament.decide.calibration import DEFAULT_FPIR, Calibration
+from lineament.errors import LineamentError, OptionError
+from lineament.gallery import changes, naming, records
+from lineament.gallery.index_sync import Searcher
+from lineament.gallery.ranking import rank_people
+from lineament.gallery.schema import log_change
+from lineament.gallery.settings import Settings
+from lineament.gallery.store import Store
+from lineament.gallery.thresholds import same_threshold, search_threshold
+from lineament.gallery.types import EnrolReport, NewSample, OnLowQuality, Refusal, SampleInfo
+from lineament.images import ImageSource, describe_source
+from lineament.images.sources import read_bytes
+from lineament.pipeline import Chosen, Recognizer
+from lineament.quality import measure
+
+DUPLICATE = 0.98
+"""Cosine from which on two embeddings are of one photograph: the same one, stored again, cut or
+scaled. Two photographs of a person taken one after the other seldom reach it."""
+
+Examined = NewSample | Refusal
+
+Stream = Callable[[Iterable[ImageSource]], Iterator[Chosen]]
+"""``Recognizer.stream_chosen``, or what does the same elsewhere: results in the sources' order."""
+
+
+# --- photographs ----------------------------------------------------------------------------------
+
+
+def examine(
+    recognizer: Recognizer,
+    photos: Iterable[ImageSource],
+    *,
+    choose: bool,
+    on_low_quality: OnLowQuality,
+    metadata: Mapping[str, Any],
+    stream: Stream | None = None,
+    by_path: bool = False,
+) -> Iterator[Examined]:
+    """As ``Gallery.examine``."""
+    if on_low_quality not in get_args(OnLowQuality):
+        raise OptionError(f'on_low_quality: expected "refuse" or "accept", got {on_low_quality!r}')
+    naming.checked_metadata(metadata)
+    known: deque[tuple[str, bytes | None]] = deque()
+
+    def hashed() -> Iterator[ImageSource]:
+        for photo in photos:
+            source, digest = read(photo, recognizer)
+            known.append((source_name(photo), digest))
+            yield photo if by_path else source
+
+    sources: Iterable[ImageSource] = hashed()
+    if isinstance(photos, (list, tuple)) and len(photos) <= 2:
+        sources = list(sources)  # the recognizer needs no threads for so few
+    # Of the faces of a photograph at most one is enrolled: only that one is embedded.
+    for chosen in (recognizer.stream_chosen if stream is None else stream)(sources):
+        name, digest = known.popleft()
+        yield _judged(recognizer, chosen, name, digest, choose, on_low_quality, metadata)
+
+
+def read(photo: ImageSource, recognizer: Recognizer) -> tuple[ImageSource, bytes | None]:
+    """What to analyse, and the SHA-256 of it: of the file's bytes where there are any.
+
+    What cannot be read comes back as it is, for the recognizer to say so.
+    """
+    if isinstance(photo, (np.ndarray, PILImage.Image)):
+        pixels = np.ascontiguousarray(photo)
+        digest = hashlib.sha256(f"{pixels.shape} {pixels.dtype}".encode())
+        digest.update(pixels.tobytes())
+        return photo, digest.digest()
+    try:
+        data = read_bytes(photo, describe_source(photo), recognizer.limits)
+    except LineamentError:
+        return photo, None
+    return data, hashlib.sha256(data).digest()
+
+
+def source_name(photo: ImageSource) -> str:
+    """The absolute path where there is one, so that ``migrate`` finds it; else a short name."""
+    if isinstance(photo, os.PathLike) or (
+        isinstance(photo, str) and "://" not in photo and photo[:5].lower() != "data:"
+    ):
+        return str(Path(os.fsdecode(photo)).absolute())
+    return describe_source(photo)
+
+
+def _judged(
+    recognizer: Recognizer,
+    chosen: Chosen,
+    name: str,
+    digest: bytes | None,
+    choose: bool,
+    on_low_quality: OnLowQuality,
+    metadata: Mapping[str, Any],
+) -> Examined:
+    analysis = chosen.analysis
+    if analysis.error is not None:
+        reason = str(analysis.error).removeprefix(f"{analysis.source}: ")
+        return Refusal(name, "unreadable", reason)
+    if not analysis.faces:
+        return Refusal(
+            name,
+            "no face",
+            "no face was found: use a photograph in which the face is larger or better lit",
+        )
+    if len(analysis.faces) > 1 and not choose:
+        return Refusal(
+            name,
+            "several faces",
+            f"expected one face, found {len(analysis.faces)}: cut the photograph, or let the "
+            "largest or most central face be chosen",
+        )
+    assert chosen.index is not None
+    assert chosen.crop is not None
+    assert chosen.embedding is not None
+    face, crop, embedding = analysis.faces[chosen.index], chosen.crop, chosen.embedding
+    quality = None
+    if embedding.contract.alignment.startswith("arcface-"):  # as the limits were fitted
+        quality = measure(face, crop, embedding.norm)
+        problems = recognizer.judge.all_limits.problems(quality)
+        if problems and on_low_quality == "refuse":
+            return Refusal(name, "low quality", "; ".join(problems))
+    return NewSample(embedding, name, digest, face, quality, crop, metadata)
+
+
+# --- samples --------------------------------------------------------------------------------------
+
+
+def enroll_examined(
+    store: Store,
+    index: Searcher,
+    calibration: Calibration | None,
+    name: str,
+    examined: Sequence[Examined],
+    metadata: Mapping[str, Any] | None,
+    *,
+    force: bool,
+) -> EnrolReport:
+    """What ``examine`` let pass, for one person; as ``Gallery.enroll``."""
+    wanted = naming.checked_name(name)
+    new = [(wanted, one) for one in examined if isinstance(one, NewSample)]
+    before = records.find_person(store, wanted)
+    outcome, notes = admit(
+        store,
+        index,
+        calibration,
+        new,
+        {} if metadata is None else {wanted: metadata},
+        force=force,
+    )
+    rest = iter(outcome)
+    all_ = [next(rest) if isinstance(one, NewSample) else _meant(one, wanted) for one in examined]
+    there = records.find_person(store, wanted)
+    return EnrolReport(
+        person=None if there is None else records.people_of(store, [there])[0],
+        created=before is None and there is not None,
+        enrolled=tuple(one for one in all_ if isinstance(one, SampleInfo)),
+        refused=tuple(one for one in all_ if isinstance(one, Refusal)),
+        notes=tuple(notes),
+    )
+
+
+def _meant(refusal: Refusal, name: str) -> Refusal:
+    return Refusal(refusal.source, refusal.reason, refusal.message, name)
+
+
+def admit(
+    store: Store,
+    index: Searcher,
+    calibration: Calibration | None,
+    samples: Sequence[tuple[str, NewSample]],
+    metadata: Mapping[str, Mapping[str, Any]],
+    *,
+    force: bool,
+) -> tuple[list[SampleInfo | Refusal], list[str]]:
+    """Add samples of people, by name, in one transaction; as ``Gallery.enroll_samples``.
+
+    Returns:
+        What became of each sample, and what could not be checked, in words.
+    """
+    named = [(naming.checked_name(name), sample) for name, sample in samples]
+    given = {naming.checked_name(name): dict(values) for name, values in metadata.items()}
+    for values in given.values():
+        naming.checked_metadata(values)
+    for _, sample in named:
+        if sample.embedding.contract != store.contract:  # 40 us quicker than to ask what differs
+            store.contract.check(sample.embedding.contract)
+        naming.checked_metadata(sample.metadata)
+    if not named:
+        return [], []
+    with index.mutex:
+        index.sync()
+        refusals: list[Refusal | None] = [None] * len(named)
+        notes: list[str] = []
+        if not force:
+            refusals, notes = _refusals(store, index, calibration, named)
+        kept = [i for i, refusal in enumerate(refusals) if refusal is None]
+        ids = _add(store, index, [named[i] for i in kept], given) if kept else []
+        if kept and given:
+            index.finish_erasing()
+        infos = dict(zip(kept, records.samples_of(store, ids), strict=True))
+    outcome = [infos[i] if one is None else one for i, one in enumerate(refusals)]
+    return outcome, notes
+
+
+def _add(
+    store: Store,
+    index: Searcher,
+    samples: Sequence[tuple[str, NewSample]],
+    metadata: Mapping[str, Mapping[str, Any]],
+) -> list[int]:
+    index.expect()
+    with store.writing() as connection:
+        people: dict[str, int] = {}
+        ids = []
+        for name, sample in samples:
+            if name not in people:
+                found = records.find_person(store, name)
+                if found is None:
+                    text = naming.checked_metadata(
+                        {k: v for k, v in metadata.get(name, {}).items() if v is not None}
+                    )
+                    found = changes.add_person(store, connection, name, text)
+                elif metadata.get(name):
+                    changes.annotate(store, name, metadata[name])
+                people[name] = found
+            ids.append(
+                changes.add_sample(store, connection, people[name], store.contract_id, sample)
+            )
+        change = log_change(connection, "added", ids[0], ids[-1])
+    # Durable from here on.
+    index.added(change, ids, np.stack([sample.embedding.vector for _, sample in samples]))
+    return ids
+
+
+def _refusals(
+    store: Store,
+    index: Searcher,
+    calibration: Calibration | None,
+    named: Sequence[tuple[str, NewSample]],
+) -> tuple[list[Refusal | None], list[str]]:
+    """For each sample why it is refused, or None. Accepted ones before it count as enrolled."""
+    notes: list[str] = []
+    threshold = _threshold(store, calibration, named)
+    if threshold is None:
+        notes.append(
+            "not checked whether the faces look like somebody else who is enrolled: there is no "
+            "calibration for these embeddings; set the gallery's threshold"
+        )
+    vectors = np.stack([sample.embedding.vector for _, sample in named])
+    people = {name: records.find_person(store, name) for name in {name for name, _ in named}}
+    own = records.vectors_of(store, [number for number in people.values() if number is not None])
+    ranked = rank_people(store, index, vectors, 2, settings=Settings())
+    found = {one.person for row in ranked for one in row}
+    names = {one.id: one.name for one in records.people_of(store, sorted(found))}
+    seen = _photographs(store, named, people)
+    refusals: list[Refusal | None] = []
+    accepted = np.zeros(len(named), np.bool_)
+    numbers = {name: i for i, name in enumerate(people)}
+    whose = np.array([numbers[name] for name, _ in named])
+    for i, (name, sample) in enumerate(named):
+        same = accepted[:i] & (whose[:i] == whose[i])
+        others = accepted[:i] & (whose[:i] != whose[i])
+        scores = vectors[:i] @ vectors[i]
+        number = people[name]
+        nearest = float(scores[same].max()) if same.any() else -1.0
+        if number is not None and number in own:
+            nearest = max(nearest, float((own[number][1] @ vectors[i]).max()))
+        strangers = [(one.score, names[one.person]) for one in ranked[i] if one.person != number]
+        if others.any():
+            at = int(np.argmax(np.where(others, scores, -2)))
+            strangers.append((float(scores[at]), named[at][0]))
+        other = max(strangers, default=None)
+        refusal = None
+        if sample.sha256 is not None and (name, sample.sha256) in seen:
+            refusal = Refusal(
+                sample.source,
+                "duplicate",
+                f"this photograph of {name} is enrolled already: use another one",
+                name,
+                similarity=nearest if nearest >= DUPLICATE else None,
+            )
+        elif nearest >= DUPLICATE:
+            refusal = Refusal(
+                sample.source,
+                "duplicate",
+                f"nearly the same photograph of {name} is enrolled already (similarity "
+                f"{nearest:.3f}): use another one",
+                name,
+                similarity=nearest,
+            )
+        elif other is not None and threshold is not None and other[0] >= threshold:
+            refusal = Refusal(
+                sample.source,
+                "someone else",
+                f"looks like {other[1]}, who is enrolled already (similarity {other[0]:.3f}, "
+                f"threshold {threshold:.3f}): is it the same person, enrol it under that name; if "
+                "it is not, enrol it by force",
+                name,
+                other[1],
+                other[0],
+            )
+        if refusal is None:
+            accepted[i] = True
+            if sample.sha256 is not None:
+                seen.add((name, sample.sha256))
+        refusals.append(refusal)
+    return refusals, notes
+
+
+def _photographs(
+    store: Store,
+    named: Sequence[tuple[str, NewSample]],
+    people: Mapping[str, int | None],
+) -> set[tuple[str, bytes]]:
+    """Which of these photographs are enrolled for these people already."""
+    found = set()
+    with store.reading() as connection:
+        for name, sample in named:
+            if sample.sha256 is None or people[name] is None:
+                continue
+            row = connection.execute(
+                "SELECT 1 FROM photographs WHERE photo_key = ? AND person = ?",
+                (store.photo_key(sample.sha256), people[name]),
+            ).fetchone()
+            if row is not None:
+                found.add((name, sample.sha256))
+    return found
+
+
+def _threshold(
+    store: Store, calibration: Calibration | None, named: Sequence[tuple[str, NewSample]]
+) -> float | None:
+    """From which similarity on a face looks like somebody else; None when that cannot be told.
+
+    The stricter one of the verification threshold and that of a search in this gallery: with the
+    first alone, one in ten new people would look like somebody among a thousand.
+    """
+    n_people, n_samples = records.totals(store)
+    people = n_people + len({name for name, _ in named})
+    if store.settings.threshold is not None:
+        return store.settings.threshold
+    same = same_threshold(calibration, store.contract)
+    try:
+        many = search_threshold(
+            calibration,
+            store.contract,
+            store.settings,
+            n_people=people,
+            references=max(1.0, n_samples / people),
+            fpir=DEFAULT_FPIR,
+        ).value
+    except OptionError:
+        return None if same is None else same.value
+    return many if same is None else max(many, same.value)

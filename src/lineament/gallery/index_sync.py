@@ -1,0 +1,360 @@
+"""The index beside the database: loaded, kept in step by the change log, saved, wiped.
+
+The index on the disk says up to which change it knows the database, and that change's mark, a
+random number: an index of another gallery, or of another history of this one (a backup that was
+restored), has other marks and is built anew. In the memory it follows its own process's changes
+directly, and those of others by ``PRAGMA data_version`` and the change log, before each search.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lineament.errors import IndexFileError, LineamentError, OptionError
+from lineament.gallery import filters, records
+from lineament.gallery.schema import get, put
+from lineament.gallery.store import INDEX, Store
+from lineament.search import Index, open_index
+from lineament.types import FloatArray
+
+Ids = npt.NDArray[np.int64]
+
+SAVE_EVERY = 20_000
+"""So many changes may have to be taken over when a gallery is opened; then the index is saved."""
+
+DEAD_SHARE, LEAST_DEAD = 0.25, 1000
+"""When overwritten samples are deleted: that share of all, and at least so many."""
+
+_TRIES = 3
+
+
+class Searcher:
+    """The index of one open gallery. Calls from several threads are safe."""
+
+    def __init__(self, store: Store) -> None:
+        """Nothing is read yet: ``open`` does."""
+        self._store = store
+        self._folder = store.folder / INDEX
+        self._mutex = threading.RLock()
+        self._change = 0
+        self._version = -1
+        self._behind = False  # an error kept the index from following a change
+        self._expecting = False  # this process is changing something
+        self._saved_change = -1  # of the files; -1 when there are none of ours
+        self._saved_samples = -1  # the largest sample id that may stand in the files
+        self._filters: dict[str, tuple[int, Ids, int]] = {}
+        self._index: Index = self._empty()
+
+    def _empty(self) -> Index:
+        store = self._store
+        return open_index(
+            store.settings.index,
+            dimension=store.contract.dimension,
+            contract=store.contract.id,
+            name=f"gallery_{store.uid}",
+        )
+
+    @property
+    def mutex(self) -> threading.RLock:
+        """Held over what has to see one state of index and database; taken before the store's."""
+        return self._mutex
+
+    # --- opening and saving -----------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Load the files and take over what changed since; build anew where that cannot be done."""
+        with self._mutex:
+            for _ in range(_TRIES):  # the writer may replace the files while they are read
+                if self._load():
+                    self.sync(force=True)
+                    return
+                if not self._folder.exists():
+                    break
+            self.rebuild()
+            if not self._store.read_only and len(self._index) >= SAVE_EVERY:
+                self._try_to_save()
+
+    def _load(self) -> bool:
+        index = self._empty()
+        try:
+            state = json.loads(index.load(self._folder, writer=not self._store.read_only))
+            gallery, change, mark = state["gallery"], int(state["change"]), state["mark"]
+        except (IndexFileError, OptionError, OSError, ValueError, KeyError, TypeError):
+            return False
+        with self._store.reading() as connection:
+            if gallery != self._store.uid or mark != _mark(connection, change):
+                return False
+            largest = connection.execute("SELECT max(id) FROM samples").fetchone()[0]
+        self._index, self._change, self._version = index, change, -1
+        self._saved_change = change
+        # More than stand in the files, perhaps: then they are saved once for nothing.
+        self._saved_samples = 0 if largest is None else int(largest)
+        return True
+
+    def rebuild(self) -> None:
+        """Build the index anew from the database, in memory."""
+        with self._mutex, self._store.reading() as connection:
+            self._store.refresh()
+            index = self._empty()
+            version = self._store.data_version()
+            change = _last_change(connection)
+            for ids, vectors in records.all_vectors(self._store):
+                index.add(ids, vectors)
+            self._index, self._change, self._version = index, change, version
+            self._behind = False
+            self._saved_change = -1
+
+    def save(self) -> int:
+        """Bring the files up to date; how many vectors there are."""
+        with self._mutex:
+            if self._store.read_only:
+                return len(self._index)
+            with self._store.reading() as connection:
+                mark = _mark(connection, self._change)
+                largest = connection.execute("SELECT max(id) FROM samples").fetchone()[0]
+            state = {"gallery": self._store.uid, "change": self._change, "mark": mark}
+            try:
+                self._index.save(self._folder, json.dumps(state))
+            except (OptionError, IndexFileError):
+                self._forget_files()
+                raise
+            self._saved_change = self._change
+            self._saved_samples = 0 if largest is None else int(largest)
+            return len(self._index)
+
+    def _try_to_save(self) -> None:
+        """The files save time, and the database has it all: a full disk is no error here."""
+        try:
+            self.save()
+        except (LineamentError, OSError):
+            self._forget_files()
+
+    def close(self) -> None:
+        """Save what is not saved yet."""
+        with self._mutex:
+            if not (self._store.read_only or self._behind or self._saved_change == self._change):
+                self._try_to_save()
+
+    def _forget_files(self) -> None:
+        """Remove the index's files; the database has it all."""
+        if not self._store.read_only:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._saved_change = self._saved_samples = -1
+
+    def verify(self) -> list[str]:
+        """What is wrong with the index, in words."""
+        self.sync()
+        try:
+            self._index.verify()
+        except IndexFileError as error:
+            return [str(error)]
+        _, samples = records.totals(self._store)
+        if samples != len(self._index):
+            return [
+                f"{self._folder}: expected {samples:,} vectors, got {len(self._index):,}: run "
+                "reindex()"
+            ]
+        return []
+
+    # --- keeping up -------------------------------------------------------------------------------
+
+    def sync(self, *, force: bool = False) -> None:
+        """Take over what changed in the database; next to nothing when nothing did."""
+        with self._mutex:
+            version = self._store.data_version()
+            known = version == self._version and not self._expecting and not self._behind
+            if known and not force:
+                return
+            with self._store.reading() as connection:
+                self._store.refresh()  # settings may be others now
+                last, self._version = _last_change(connection), self._store.data_version()
+                self._expecting = False
+                if last == self._change and not self._behind:
+                    return
+                rows = connection.execute(
+                    "SELECT number, kind, first, last FROM changes WHERE number > ? "
+                    "ORDER BY number",
+                    (self._change,),
+                ).fetchall()
+                unknown = len(rows) != last - self._change
+                if unknown or self._behind or any(row[1] == "contract" for row in rows):
+                    self.rebuild()
+                    return
+                self._follow(rows)
+                self._change = last
+            self._save_if_due()
+
+    def _follow(self, rows: Sequence[tuple[int, str, int, int]]) -> None:
+        if getattr(self._index, "follows_writer", False):
+            return  # a server's: it has what the writer did
+        removed = [row[2] for row in rows if row[1] == "removed"]
+        if removed:
+            self._index.remove(np.array(removed, np.int64))
+        ranges = [[row[2], row[3]] for row in rows if row[1] == "added"]
+        joined: list[list[int]] = []
+        for first, last in ranges:
+            if joined and first == joined[-1][1] + 1:
+                joined[-1][1] = last
+            else:
+                joined.append([first, last])
+        for first, last in joined:
+            for ids, vectors in records.all_vectors(self._store, after=first - 1, last=last):
+                self._index.add(ids, vectors)
+
+    def expect(self) -> None:
+        """Say before a change by this process, which ``PRAGMA data_version`` does not tell of.
+
+        Whatever interrupts the change between its being durable and its being in the index, the
+        next search looks into the log.
+        """
+        self._expecting = True
+
+    def added(self, change: int, ids: Sequence[int], vectors: FloatArray) -> None:
+        """Take over what this process just added: change number ``change``."""
+        with self._mutex:
+            if change != self._change + 1:
+                self.sync(force=True)
+                return
+            try:
+                self._index.add(np.array(ids, np.int64), vectors)
+            except BaseException:
+                self._behind = True  # it is in the database: the next search reads it there
+                raise
+            self._change = change
+            self._expecting = False
+            self._save_if_due()
+
+    def removed(self, ids: Sequence[int]) -> None:
+        """Take over what this process just removed."""
+        with self._mutex:
+            self.sync(force=True)
+            if ids and self._saved_change >= 0 and min(ids) <= self._saved_samples:
+                self._try_to_save()
+
+    def _save_if_due(self) -> None:
+        if self._change - max(self._saved_change, 0) < 1 or self._store.read_only:
+            return
+        with self._store.reading() as connection:
+            largest = connection.execute("SELECT max(id) FROM samples").fetchone()[0]
+        new = (0 if largest is None else int(largest)) - max(self._saved_samples, 0)
+        if new >= SAVE_EVERY or self._change - self._saved_change >= SAVE_EVERY // 4:
+            self._try_to_save()
+
+    # --- erasing ----------------------------------------------------------------------------------
+
+    def finish_erasing(self) -> bool:
+        """See that what was removed is gone from all files; False if another process is in the way.
+
+        The database remembers that this is to be done, so that a crash in between changes nothing.
+        """
+        store = self._store
+        with self._mutex:
+            self.sync(force=True)
+            with store.reading() as connection:
+                pending = get(connection, "erasing")
+                (dead,) = connection.execute(
+                    "SELECT value FROM totals WHERE name = 'dead'"
+                ).fetchone()
+                samples = records.totals(store)[1]
+            if pending is None:
+                return True
+            self._wipe_files()
+            if pending == "vacuum" or (
+                dead >= LEAST_DEAD and dead >= DEAD_SHARE * (samples + dead)
+            ):
+                store.vacuum()
+            if not store.empty_log():
+                return False
+            with store.writing() as connection:
+                connection.execute("DELETE FROM settings WHERE name = 'erasing'")
+            return self._compacted()
+
+    def _compacted(self) -> bool:
+        """Ask an index that lies on a server to rewrite its files; False, since it takes its time.
+
+        An index in files of ours has wiped them already.
+        """
+        compact = getattr(self._index, "compact", None)
+        if compact is None:
+            return True
+        compact()
+        return False
+
+    def _wipe_files(self) -> None:
+        """What stands in the index's files and was removed, for whoever removed it."""
+        if self._saved_change == self._change:
+            return
+        with self._store.reading() as connection:
+            removed = connection.execute(
+                "SELECT count(*) FROM changes WHERE number > ? AND kind IN ('removed', 'contract')",
+                (self._saved_change,),
+            ).fetchone()[0]
+        if self._saved_change < 0:
+            self._forget_files()
+        elif removed:
+            self._try_to_save()
+
+    def compact(self) -> None:
+        """Delete what was overwritten, and write the database's file anew."""
+        with self._mutex:
+            with self._store.writing() as connection:
+                put(connection, "erasing", "vacuum")
+            self.finish_erasing()
+
+    # --- searching --------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        """How many vectors there are."""
+        return len(self._index)
+
+    def search(
+        self, queries: FloatArray, k: int, allowed: Ids | None = None
+    ) -> tuple[Ids, FloatArray]:
+        """As ``Index.search``; damaged files are replaced by an index built anew."""
+        try:
+            return self._index.search(queries, k, allowed=allowed)
+        except IndexFileError:
+            with self._mutex:
+                if not self._load():
+                    self.rebuild()
+                self.sync(force=True)
+            try:
+                return self._index.search(queries, k, allowed=allowed)
+            except IndexFileError:
+                self.rebuild()
+                return self._index.search(queries, k, allowed=allowed)
+
+    def allowed(self, where: Mapping[str, Any]) -> tuple[Ids, int]:
+        """Ids of the samples of people with such metadata, and how many people that is."""
+        key = filters.key(where)
+        with self._mutex:
+            kept = self._filters.get(key)
+            if kept is not None and kept[0] == self._change:
+                return kept[1], kept[2]
+            change = self._change
+            ids, n_people = records.samples_where(self._store, where)
+            if len(self._filters) >= 16:
+                self._filters.clear()
+            self._filters[key] = (change, ids, n_people)
+            return ids, n_people
+
+
+def _last_change(connection: sqlite3.Connection) -> int:
+    found = connection.execute("SELECT max(number) FROM changes").fetchone()[0]
+    return 0 if found is None else int(found)
+
+
+def _mark(connection: sqlite3.Connection, change: int) -> int | None:
+    """The mark of a change; None when it is not in the log. Change 0 is the empty gallery: 0."""
+    if change == 0:
+        return 0
+    row = connection.execute("SELECT mark FROM changes WHERE number = ?", (change,)).fetchone()
+    return None if row is None else int(row[0])

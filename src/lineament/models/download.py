@@ -1,0 +1,320 @@
+"""Fetch one file by HTTP: resumable, checked, atomic, safe when two processes want it at once.
+
+The bytes go to ``NAME.part`` beside the target, with a note of the server's validator in
+``NAME.part.json``; the target's name exists only once the size and the SHA-256 are right. A lock
+(released by the system when its holder dies) keeps two processes from writing one ``.part``.
+
+HTTP: ranges and If-Range as in RFC 9110, sections 13.1.5 and 14.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from typing import IO
+from urllib.error import HTTPError
+
+from lineament.errors import WeightsDownloadError, WeightsHashError
+from lineament.files import sha256_of_file
+
+CHUNK = 1 << 18
+ATTEMPTS = 6
+BACKOFF_S = 0.5  # before the second attempt, doubled before each further one: 15.5 s in all
+TIMEOUT_S = 30.0  # without a single byte
+LOCK_WAIT_S = 600.0  # then a holder that hangs is not waited for any longer
+
+TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+Progress = Callable[[int, int], None]
+
+
+class _TemporaryError(Exception):
+    """This attempt failed; another one may not."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    url: str
+    target: Path
+    sha256: str
+    size: int
+    what: str
+    progress: Progress | None
+
+    def failed(self, reason: str) -> WeightsDownloadError:
+        return WeightsDownloadError(
+            f"{self.what}: download from {self.url} failed: {reason}. {self._by_hand()}"
+        )
+
+    def _by_hand(self) -> str:
+        return (
+            f"To do it by hand, put the file at {self.target} "
+            f"({self.size} bytes, SHA-256 {self.sha256})."
+        )
+
+
+def fetch(
+    url: str,
+    target: Path,
+    *,
+    sha256: str,
+    size: int,
+    what: str,
+    progress: Progress | None = None,
+) -> None:
+    """Put the file behind ``url`` at ``target``.
+
+    An interrupted download goes on where it stopped, if the server can; what is there of it stays
+    when this fails.
+
+    Args:
+        url: an http or https address.
+        target: where the file goes; its folder is made.
+        sha256: what the file must hash to, lower-case hexadecimal.
+        size: what the file must measure, in bytes. Not one byte more is stored.
+        what: the file in words, for messages.
+        progress: called with the bytes that are there and ``size``, at first with those of an
+            earlier attempt.
+
+    Raises:
+        WeightsDownloadError: it could not be fetched, or ``LINEAMENT_OFFLINE`` forbids it.
+        WeightsHashError: the server sends another file.
+    """
+    job = _Job(url, target, sha256, size, what, progress)
+    if os.environ.get("LINEAMENT_OFFLINE", "").strip().lower() not in ("", "0", "false", "no"):
+        raise job.failed("LINEAMENT_OFFLINE forbids downloads; unset it to allow this one")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _lock(target.with_name(f".{target.name}.lock")) as locked:
+            if _is_complete(job, target):  # another process was faster
+                return
+            if locked:
+                _download(job, target.with_name(f"{target.name}.part"))
+                return
+            # No lock to be had: a name of its own costs the resuming, and harms nobody.
+            part = target.with_name(f"{target.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+            try:
+                _download(job, part)
+            finally:
+                _drop(part)
+    except OSError as error:
+        raise job.failed(f"{error}; LINEAMENT_CACHE chooses another folder") from error
+
+
+def _download(job: _Job, part: Path) -> None:
+    reason = ""
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            time.sleep(BACKOFF_S * 2 ** (attempt - 1))
+        try:
+            resumed = _transfer(job, part)
+        except _TemporaryError as error:
+            reason = str(error)
+            continue
+        digest = sha256_of_file(part).hex()
+        if digest == job.sha256:
+            _install(part, job.target)
+            return
+        _drop(part)
+        if not resumed:
+            raise WeightsHashError(
+                f"{job.what}: {job.url} is not the promised file: expected SHA-256 {job.sha256}, "
+                f"got {digest}. Nothing was installed. {job._by_hand()}"
+            )
+        reason = "the two parts of a resumed download did not fit together"
+    raise job.failed(f"{reason} ({ATTEMPTS} attempts; what has arrived is kept for the next time)")
+
+
+def _transfer(job: _Job, part: Path) -> bool:
+    """Bring ``part`` to its full size; returns whether it began with bytes of an earlier attempt.
+
+    Raises:
+        _TemporaryError: worth another attempt.
+        WeightsDownloadError: not worth one.
+    """
+    start, validator = _begun(job, part)
+    if start == job.size:
+        return True
+    headers = {"User-Agent": "lineament", "Accept-Encoding": "identity"}
+    if start:
+        headers["Range"] = f"bytes={start}-"
+        if validator is not None:
+            headers["If-Range"] = validator
+    with _open(job, part, headers) as response:
+        start = _agreed_start(job, part, response, start)
+        if not start:
+            _write_note(job, part, response)
+        _report(job, start)
+        with part.open("r+b" if start else "wb") as file:
+            file.seek(start)
+            done = start
+            while block := _receive(response, min(CHUNK, job.size + 1 - done)):
+                done += len(block)
+                if done > job.size:
+                    break
+                file.write(block)
+                file.flush()  # what has arrived survives a kill
+                _report(job, done)
+    if done > job.size:
+        _drop(part)
+        raise job.failed(f"the server sends more than the promised {job.size} bytes")
+    if done < job.size:
+        raise _TemporaryError(f"the connection ended after {done} of {job.size} bytes")
+    return start > 0
+
+
+@contextmanager
+def _open(job: _Job, part: Path, headers: dict[str, str]) -> Iterator[HTTPResponse]:
+    try:
+        response = urllib.request.urlopen(
+            urllib.request.Request(job.url, headers=headers), timeout=TIMEOUT_S
+        )
+    except HTTPError as error:
+        with error:
+            if error.code == 416 and "Range" in headers:  # the file there is shorter than ours
+                _drop(part)
+                raise _TemporaryError("the server refused to resume") from error
+            if error.code in TEMPORARY:
+                raise _TemporaryError(f"HTTP {error.code} {error.reason}") from error
+            raise job.failed(f"HTTP {error.code} {error.reason}") from error
+    except (OSError, HTTPException) as error:  # URLError and time-outs are OSErrors
+        raise _TemporaryError(str(getattr(error, "reason", error))) from error
+    except ValueError as error:  # a host name that cannot be encoded, a broken redirect
+        raise job.failed(str(error)) from error
+    with response:
+        yield response
+
+
+def _receive(response: HTTPResponse, most: int) -> bytes:
+    try:
+        return response.read1(most)
+    except (OSError, HTTPException) as error:
+        raise _TemporaryError(f"the connection broke: {error}") from error
+
+
+def _agreed_start(job: _Job, part: Path, response: HTTPResponse, asked: int) -> int:
+    """At which byte the answer begins: ``asked``, or 0 when the server sends the whole file."""
+    total: str | None
+    if response.status == 206:
+        unit, _, rest = response.headers.get("Content-Range", "").partition(" ")
+        span, _, total = rest.partition("/")
+        if unit != "bytes" or span.partition("-")[0] != str(asked):
+            _drop(part)
+            raise _TemporaryError(
+                f"asked for bytes from {asked}, the server sends {rest or 'none'}"
+            )
+    elif response.status == 200:
+        asked = 0
+        total = response.headers.get("Content-Length")
+    else:
+        raise job.failed(f"expected HTTP 200 or 206, got {response.status}")
+    if total is not None and total.isdecimal() and int(total) != job.size:
+        raise job.failed(
+            f"expected a file of {job.size} bytes, the server announces {total}: "
+            "it is another file, or an error page"
+        )
+    return asked
+
+
+def _begun(job: _Job, part: Path) -> tuple[int, str | None]:
+    """How many bytes are there from earlier, and the validator the server gave with them."""
+    try:
+        note = json.loads(_note(part).read_text(encoding="utf-8"))
+        start = part.stat().st_size
+        validator = note["validator"]
+        usable = note["url"] == job.url and note["sha256"] == job.sha256 and start <= job.size
+        usable = usable and (validator is None or isinstance(validator, str))
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        usable = False  # nobody but us should write here, but a cache is not to be trusted
+    if not usable:
+        _drop(part)
+        return 0, None
+    return start, validator
+
+
+def _write_note(job: _Job, part: Path, response: HTTPResponse) -> None:
+    # If-Range takes a strong validator only (RFC 9110, 13.1.5); W/ marks a weak one. Without one
+    # the range is asked for all the same: the SHA-256 tells whether the parts fit together.
+    etag = response.headers.get("ETag")
+    strong = etag is not None and etag.startswith('"')
+    validator = etag if strong else response.headers.get("Last-Modified")
+    note = {"url": job.url, "sha256": job.sha256, "validator": validator}
+    part.unlink(missing_ok=True)  # the note must never stand beside bytes that it does not describe
+    _note(part).write_text(json.dumps(note), encoding="utf-8")
+
+
+def _note(part: Path) -> Path:
+    return part.with_name(f"{part.name}.json")
+
+
+def _drop(part: Path) -> None:
+    part.unlink(missing_ok=True)
+    _note(part).unlink(missing_ok=True)
+
+
+def _report(job: _Job, done: int) -> None:
+    if job.progress is not None:
+        job.progress(done, job.size)
+
+
+def _is_complete(job: _Job, path: Path) -> bool:
+    try:
+        return path.stat().st_size == job.size and sha256_of_file(path).hex() == job.sha256
+    except OSError:
+        return False
+
+
+def _install(part: Path, target: Path) -> None:
+    with part.open("rb+") as file:
+        os.fsync(file.fileno())
+    part.replace(target)
+    _note(part).unlink(missing_ok=True)
+    if sys.platform != "win32":  # make the new name durable too; Windows cannot open folders
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[bool]:
+    """Hold the lock file; yields False where it cannot be had in time or locks do not work."""
+    deadline = time.monotonic() + LOCK_WAIT_S
+    with path.open("ab") as file:
+        held = _try_lock(file)
+        while held is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+            held = _try_lock(file)
+        yield held is True  # closing the file releases the lock
+
+
+def _try_lock(file: IO[bytes]) -> bool | None:
+    """True: locked. None: another holds it. False: this file system has no locks."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            file.seek(0)
+            try:
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            except PermissionError:  # how Windows says that another holds it
+                return None
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,51 @@
+"""A figure -> a file: undated, so that the same figure is the same file."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lineament.errors import OptionError
+from lineament.files import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FORMATS = ("png", "svg", "pdf")
+DPI = 160
+
+
+def to_bytes(figure: Figure, kind: str = "svg") -> bytes:
+    """Return the figure as a file of that kind: "png", "svg" or "pdf".
+
+    Raises:
+        OptionError: another kind.
+    """
+    if kind not in FORMATS:
+        raise OptionError(f"kind: expected one of {', '.join(FORMATS)}, got {kind!r}")
+    undated: dict[str, dict[str, Any]] = {
+        "svg": {"Date": None, "Creator": "lineament"},
+        "pdf": {"CreationDate": None, "Creator": "lineament"},
+        "png": {"Software": "lineament"},
+    }
+    file = io.BytesIO()
+    figure.savefig(file, format=kind, dpi=DPI, facecolor="white", metadata=undated[kind])
+    return file.getvalue()
+
+
+def save(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Write a figure at once or not at all; a file that exists is replaced.
+
+    Args:
+        figure: any of matplotlib's.
+        path: ends in .png, .svg or .pdf; its folder must exist.
+
+    Raises:
+        OptionError: another ending, or the file cannot be written.
+    """
+    kind = Path(path).suffix.lower().removeprefix(".")
+    if kind not in FORMATS:
+        raise OptionError(f"expected a name that ends in .png, .svg or .pdf, got {path}")
+    write_atomically(path, to_bytes(figure, kind))

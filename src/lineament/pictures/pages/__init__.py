@@ -1,0 +1,1 @@
+"""Pages to look at in a browser: one file, no script, no request."""

@@ -1,0 +1,200 @@
+"""All pictures of a folder a person as one HTML page that begins with what they come to, in words.
+
+How many people and photographs there are; who is confusable with whom; which photographs are
+probably mislabelled or too poor, or show no face. The page refers to nothing outside itself.
+
+    comparing  every photograph against every other
+    known      all that is known of the folder
+    facts      that in words
+    pictures   that as pictures
+"""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lineament.datasets.people_folder import read_people
+from lineament.datasets.source import Progress
+from lineament.errors import OptionError
+from lineament.files import write_atomically
+from lineament.fit.clean import clean
+from lineament.fit.examine import examine
+from lineament.pictures.charts import check_extra
+from lineament.pictures.pages.folder.comparing import compare_all
+from lineament.pictures.pages.folder.facts import sections_of, summary, suspect_in_words
+from lineament.pictures.pages.folder.known import Known
+from lineament.pictures.pages.folder.pictures import PLANE, pictures_of
+from lineament.pictures.pages.page import Section, page
+from lineament.pipeline import Recognizer
+from lineament.types import Threshold
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Report:
+    """The page, and the numbers behind it.
+
+    Attributes:
+        html: the page, encoded.
+        numbers: plain values ready for JSON; those of each picture under "pictures".
+    """
+
+    html: bytes
+    numbers: dict[str, Any]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the page at once or not at all; a file that exists is replaced."""
+        write_atomically(path, self.html)
+
+
+def report(
+    folder: str | os.PathLike[str],
+    recognizer: Recognizer,
+    *,
+    threshold: Threshold | None = None,
+    seed: int = 0,
+    use_cache: bool = True,
+    progress: Progress[Any] | None = None,
+    on_note: Callable[[str], None] | None = None,
+) -> Report:
+    """Look at a folder a person and make the page.
+
+    Args:
+        folder: its folders are the people; one person is enough, then with fewer pictures.
+        recognizer: what embeds and compares.
+        threshold: from ``Recognizer.threshold``, of the metric "cosine"; None: the default one.
+        seed: of all samples, and of t-SNE.
+        use_cache: keep embeddings on the disk, and use those that are there.
+        progress: shows how far it is.
+        on_note: told what the user should know although the result does not depend on it.
+
+    Raises:
+        DataError: the folder is not laid out so.
+        OptionError: a threshold of another metric.
+        MissingExtraError: matplotlib, or what another picture needs, is missing.
+    """
+    check_extra()
+    if threshold is None:
+        threshold = recognizer.threshold()
+    if threshold.metric != "cosine":
+        raise OptionError(f"threshold: expected one for cosine, got one for {threshold.metric}")
+    people = read_people(folder, min_people=1)
+    examined, _ = examine(
+        recognizer, people.paths, use_cache=use_cache, progress=progress, on_note=on_note
+    )
+    embedded = examined.embedded
+    cleaning = clean(embedded.vectors, people.person, embedded.found, digests=examined.digests)
+    known = Known(recognizer, people, examined, cleaning, threshold, seed)
+    limits = recognizer.judge.all_limits
+    for i, quality in enumerate(examined.quality):
+        problems = () if quality is None else limits.problems(quality)
+        if problems:
+            known.problems[i] = problems
+    known.confusable, known.hardest = compare_all(
+        embedded.vectors, people.person, np.flatnonzero(cleaning.trusted), threshold.value
+    )
+    drawn, plane = pictures_of(known, progress)
+    words = summary(known)
+    title = f"{folder_name(folder)}: what the recognizer sees"
+    sections = [Section("In short", tuple(words)), *sections_of(known), *drawn]
+    data = page(title, sections).replace(b"</style>", _STYLE.encode() + b"</style>", 1)
+    if plane is not None:
+        data = _with_plane(data, plane)
+    return Report(data, _numbers(known, words))
+
+
+def folder_name(folder: str | os.PathLike[str]) -> str:
+    """What the folder is called, whatever way it was named."""
+    return Path(folder).absolute().name
+
+
+# --- the page -------------------------------------------------------------------------------------
+
+_STYLE = """
+.pictures > * { flex: 1 1 100%; max-width: 100%; }
+.pictures img { width: auto; max-width: 100%; margin: 0 auto; }
+iframe.plane { display: block; width: 100%; height: 44rem; margin-top: 1.25rem;
+  border: 1px solid var(--line); border-radius: 6px; background: #fff; }
+@media print {
+  .pictures > * { flex: 0 1 100%; }
+  .pictures img { max-height: 22cm; }
+  h2 { break-after: avoid; }
+  iframe.plane { display: none; }
+}
+"""
+
+_STRICT = b"default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def _with_plane(data: bytes, plane: bytes) -> bytes:
+    """Put the page with the moving plane into a frame; it is part of the page, too.
+
+    Its scripts stand within the page and may load nothing, as before; the frame can reach nothing
+    of the page around it.
+    """
+    text = html.escape(plane.decode("utf-8"), quote=True).encode("utf-8")
+    frame = (
+        b'<iframe class="plane" title="Faces on a plane, to be pointed at" '
+        b'sandbox="allow-scripts" srcdoc="' + text + b'"></iframe>'
+    )
+    assert data.count(_STRICT) == 1
+    data = data.replace(_STRICT, _STRICT + b"; script-src 'unsafe-inline'", 1)
+    return data.replace(f"<p>{PLANE}</p>".encode(), frame, 1)
+
+
+def _numbers(known: Known, words: list[str]) -> dict[str, Any]:
+    names = known.people.names
+    return {
+        "summary": words,
+        "photographs": len(known.people.paths),
+        "people": len(names),
+        "faces": int(known.found.sum()),
+        "threshold": known.threshold.value,
+        "fmr": known.threshold.fmr,
+        "confusable": [
+            {
+                "a": names[pair.a],
+                "b": names[pair.b],
+                "matches": pair.matches,
+                "pairs": pair.pairs,
+                "share": pair.matches / pair.pairs,
+                "similarity": round(pair.similarity, 6),
+                "photographs": [known.name(i) for i in pair.photographs],
+            }
+            for pair in known.confusable
+        ],
+        "hardest": {
+            kind: None
+            if pair is None
+            else {"photographs": [known.name(i) for i in pair[:2]], "similarity": round(pair[2], 6)}
+            for kind, pair in (
+                ("genuine", known.hardest.genuine),
+                ("impostor", known.hardest.impostor),
+            )
+        },
+        "mislabelled": [
+            {
+                "kind": suspect.kind,
+                "photographs": [known.name(i) for i in suspect.photographs],
+                "words": suspect_in_words(suspect, names),
+            }
+            for suspect in known.cleaning.suspects
+        ],
+        "duplicates": [
+            [known.name(each.photograph), known.name(each.of)] for each in known.cleaning.duplicates
+        ],
+        "too_poor": {known.name(i): list(problems) for i, problems in known.problems.items()},
+        "without_face": [known.name(i) for i in known.without],
+        "unreadable": {
+            known.name(i): str(error) for i, error in known.examined.embedded.unreadable.items()
+        },
+        "sampled": known.sampled,
+        "seed": known.seed,
+        "pictures": known.pictures,
+    }

@@ -1,0 +1,226 @@
+"""What is known of a folder in words: the summary, and a section for each kind of finding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lineament.fit.clean import Suspect
+from lineament.pictures.pages.folder.known import Known
+from lineament.pictures.pages.page import Picture, Section, Table, Tile, thumbnail
+from lineament.pictures.pages.result import tile_of
+from lineament.pictures.plots.captions import counted
+
+MOST_LISTED = 24
+"""Photographs or pairs shown of each kind; the page says how many there are."""
+
+MOST_IN_SUMMARY = 5
+
+
+def summary(known: Known) -> list[str]:
+    """What all of it comes to, in sentences."""
+    people, examined, cleaning = known.people, known.examined, known.cleaning
+    n, faces = len(people.paths), int(known.found.sum())
+    several = int((examined.faces > 1).sum())
+    least, most = int(people.counts.min()), int(people.counts.max())
+    each = f"{least:,}" if least == most else f"{least:,} to {most:,}"
+    words = [
+        f"{counted(n, 'photograph', 'photographs')} of "
+        f"{counted(len(people.names), 'person', 'people')}, {each} each. A face was found in "
+        f"{faces:,}; {counted(several, 'photograph', 'photographs')} "
+        f"{'shows' if several == 1 else 'show'} several faces, of which one was taken."
+    ]
+    if len(people.names) == 1:
+        words.append("There is one person only: nobody to be confused with.")
+    elif not known.confusable:
+        words.append(
+            f"Nobody is confusable: no pair of photographs of two people reaches the threshold "
+            f"{known.threshold.value:.3f}."
+        )
+    else:
+        first = [
+            f"{people.names[pair.a]} and {people.names[pair.b]} ({pair.matches:,} of "
+            f"{counted(pair.pairs, 'pair', 'pairs')})"
+            for pair in known.confusable[:MOST_IN_SUMMARY]
+        ]
+        words.append(
+            f"{counted(len(known.confusable), 'pair', 'pairs')} of people "
+            f"{'is' if len(known.confusable) == 1 else 'are'} confusable, which means that "
+            f"photographs of both reach the threshold {known.threshold.value:.3f}: "
+            f"{_listed(first, len(known.confusable))}."
+        )
+    suspected = sum(len(suspect.photographs) for suspect in cleaning.suspects)
+    if suspected:
+        names = [known.name(i) for suspect in cleaning.suspects for i in suspect.photographs]
+        words.append(
+            f"Probably mislabelled: {_listed(names[:MOST_IN_SUMMARY], suspected)}. They are left "
+            "out where people are compared."
+        )
+    else:
+        words.append("No photograph seems to be mislabelled.")
+    if cleaning.duplicates:
+        words.append(
+            f"{counted(len(cleaning.duplicates), 'photograph', 'photographs')} nearly equal to "
+            "another one of the same person; one of each counts where people are compared."
+        )
+    if known.problems:
+        names = [known.name(i) for i in list(known.problems)[:MOST_IN_SUMMARY]]
+        words.append(
+            f"Too poor to rely on: {counted(len(known.problems), 'photograph', 'photographs')}, "
+            f"{_listed(names, len(known.problems))}."
+        )
+    else:
+        words.append("No face is too small, blurred, turned, dark or bright to rely on.")
+    if known.without:
+        names = [known.name(i) for i in known.without[:MOST_IN_SUMMARY]]
+        words.append(f"No face was found in {_listed(names, len(known.without))}.")
+    unreadable = examined.embedded.unreadable
+    if unreadable:
+        names = [known.name(i) for i in list(unreadable)[:MOST_IN_SUMMARY]]
+        words.append(f"Could not be read: {_listed(names, len(unreadable))}.")
+    if cleaning.not_examined:
+        names = [people.names[k] for k in cleaning.not_examined]
+        words.append(
+            f"Too many photographs to look for wrong names among them: {'; '.join(names)}."
+        )
+    if known.sampled:
+        words.append(f"Sampled (seed {known.seed}): {'; '.join(known.sampled)}.")
+    words.append(
+        f"Recognizer {known.recognizer.weights.name}, threshold {known.threshold}. Photographs "
+        "stay as they are: nothing was changed on the disk."
+    )
+    return words
+
+
+def _listed(names: Sequence[str], total: int) -> str:
+    more = total - len(names)
+    return "; ".join(names) + (f" and {more:,} more" if more > 0 else "")
+
+
+def sections_of(known: Known) -> list[Section]:
+    """The sections of facts, in their order; what there is nothing of has none."""
+    return [*_confusable(known), *_suspects(known), *_poor(known), *_faceless(known)]
+
+
+# --- sections -------------------------------------------------------------------------------------
+
+
+def _shown_of(total: int, kind: str) -> tuple[str, ...]:
+    return (f"The first {MOST_LISTED} of {total:,} {kind} are shown.",) * (total > MOST_LISTED)
+
+
+def _confusable(known: Known) -> list[Section]:
+    if not known.confusable:
+        return []
+    names = known.people.names
+    tiles = tuple(
+        tile_of(
+            known.pair(*pair.photographs),
+            text=f"{names[pair.a]} and {names[pair.b]}: similarity {pair.similarity:.3f} at most, "
+            f"{pair.matches:,} of {counted(pair.pairs, 'pair', 'pairs')} match",
+        )
+        for pair in known.confusable[:MOST_LISTED]
+    )
+    words = (
+        "The most alike pair of each two people. Whoever unlocks a device with one of these faces "
+        "could do so with the other; the first are those most of whose pairs match.",
+    )
+    return [
+        Section(
+            "Who is confusable with whom",
+            (*words, *_shown_of(len(known.confusable), "pairs of people")),
+            tiles=tiles,
+        )
+    ]
+
+
+def suspect_in_words(suspect: Suspect, names: Sequence[str]) -> str:
+    """Why a name is probably wrong."""
+    person = names[suspect.person]
+    other = None if suspect.other is None else names[suspect.other]
+    said = {
+        "mislabelled": f"seems to be {other}, not {person}",
+        "two people": f"another person than the rest of {person}",
+        "one person": f"{person} and {other} seem to be one person",
+        "two names": f"stands under {person} and under {other}",
+    }[suspect.kind]
+    likeness = []
+    if suspect.own is not None:
+        likeness.append(f"{suspect.own:.2f} to the rest of {person}")
+    if suspect.towards is not None and other is not None:
+        likeness.append(f"{suspect.towards:.2f} to {other}")
+    return f"{said} ({', '.join(likeness)})" if likeness else said
+
+
+def _suspects(known: Known) -> list[Section]:
+    suspects = known.cleaning.suspects
+    if not suspects:
+        return []
+    tiles = []
+    for suspect in suspects[:MOST_LISTED]:
+        text = suspect_in_words(suspect, known.people.names)
+        if len(suspect.photographs) > 1:
+            text = f"{len(suspect.photographs)} photographs: {text}"
+        own, theirs = suspect.beside
+        beside = theirs if theirs >= 0 else own
+        if beside >= 0:
+            tiles.append(tile_of(known.pair(suspect.photographs[0], beside), text=text))
+        else:
+            tiles.append(Tile((_thumb(known, suspect.photographs[0]),), (), text))
+    words = "On the left the photograph in question, on the right one that it is held against."
+    return [
+        Section(
+            "Probably mislabelled", (words, *_shown_of(len(suspects), "cases")), tiles=tuple(tiles)
+        )
+    ]
+
+
+def _thumb(known: Known, photograph: int) -> Picture:
+    return thumbnail(
+        known.people.paths[photograph], alt=f"photograph {known.name(photograph)}", size_px=96
+    )
+
+
+def _poor(known: Known) -> list[Section]:
+    if not known.problems:
+        return []
+    rows = [(known.name(i), "; ".join(problems)) for i, problems in known.problems.items()]
+    table = Table(("photograph", "what is wrong, and what would help"), rows[:MOST_LISTED])
+    tiles = tuple(
+        Tile((_thumb(known, i),), (known.name(i),)) for i in list(known.problems)[:MOST_LISTED]
+    )
+    return [
+        Section(
+            "Too poor to rely on",
+            ("Decisions about these photographs are called undecided.",
+             *_shown_of(len(rows), "photographs")),
+            (table,),
+            faces=tiles,
+        )
+    ]  # fmt: skip
+
+
+def _faceless(known: Known) -> list[Section]:
+    unreadable = known.examined.embedded.unreadable
+    sections = []
+    if known.without:
+        tiles = tuple(
+            Tile((_thumb(known, i),), (known.name(i),)) for i in known.without[:MOST_LISTED]
+        )
+        words = "They take no part in what follows."
+        sections.append(
+            Section(
+                "No face was found",
+                (words, *_shown_of(len(known.without), "photographs")),
+                faces=tiles,
+            )
+        )
+    if unreadable:
+        rows = [(known.name(i), str(error)) for i, error in unreadable.items()]
+        sections.append(
+            Section(
+                "Could not be read",
+                _shown_of(len(rows), "photographs"),
+                (Table(("photograph", "why"), rows[:MOST_LISTED]),),
+            )
+        )
+    return sections

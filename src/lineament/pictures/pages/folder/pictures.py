@@ -1,0 +1,166 @@
+"""All pictures of a folder, each in a section of the page."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image as PILImage
+
+from lineament.datasets.people_folder import People
+from lineament.datasets.source import Progress
+from lineament.errors import LineamentError
+from lineament.fit.examine import Examined
+from lineament.pictures.charts.files import to_bytes
+from lineament.pictures.pages.folder.known import Known
+from lineament.pictures.pages.page import Picture, Section
+from lineament.pictures.plots.alignment import alignment
+from lineament.pictures.plots.barcode import barcode
+from lineament.pictures.plots.captions import counted
+from lineament.pictures.plots.correlation import correlation
+from lineament.pictures.plots.explain import explain
+from lineament.pictures.plots.faces import Faces, with_crops
+from lineament.pictures.plots.grid import grid
+from lineament.pictures.plots.histogram import histogram
+from lineament.pictures.plots.occlusion import occlusion
+from lineament.pictures.plots.plot import Plot
+from lineament.pictures.plots.pose import pose
+from lineament.pictures.plots.tsne import tsne
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+GRID_FACES = 40
+PLANE_FACES = 60
+PLANE_POINTS = 2000
+POSE_PHOTOS = 200
+"""More photographs than these are sampled for a picture, and the page says so."""
+
+JPEG_QUALITY = 88
+PLANE = "the plane stands here: 9d1b7c"
+"""A paragraph of the page that the plane takes the place of."""
+
+
+def faces_of(people: People, examined: Examined) -> Faces:
+    """The photographs with a face, without crops."""
+    rows = np.flatnonzero(examined.embedded.found)
+    kept, person = np.unique(people.person[rows], return_inverse=True)
+    return Faces(
+        paths=tuple(people.paths[i] for i in rows),
+        names=tuple(people.names[k] for k in kept),
+        person=person.astype(np.int64).reshape(-1),
+        vectors=examined.embedded.vectors[rows],
+        norms=examined.embedded.norms[rows],
+        relative=tuple(people.relative(int(i)) for i in rows),
+    )
+
+
+def pictures_of(known: Known, progress: Progress[Any] | None) -> tuple[list[Section], bytes | None]:
+    """All pictures as sections, and the page of the plane; what cannot be drawn says why."""
+    faces = faces_of(known.people, known.examined)
+    if len(faces) < 2:
+        found = counted(len(faces), "photograph", "photographs")
+        words = f"{found} with a face: at least two are needed."
+        return [Section("No pictures", (words,))], None
+    threshold, seed = known.threshold, known.seed
+    several = len(faces.names) > 1
+    sample = with_crops(faces.sample(GRID_FACES, seed=seed), known.recognizer, leave_out=True)
+    if len(sample) < len(faces):
+        known.sampled.append(f"{len(sample)} faces of {len(faces):,} in the grid and the barcodes")
+    page_of_plane: list[bytes] = []
+
+    def draw_plane() -> Plot:
+        some = faces.sample(PLANE_POINTS, seed=seed)
+        if len(some) < len(faces):
+            known.sampled.append(f"{len(some):,} faces on the plane")
+        if len(some) <= PLANE_FACES:
+            some = with_crops(some, known.recognizer, leave_out=True)
+        plot = tsne(some, seed=seed)
+        if plot.html is not None:
+            page_of_plane.append(plot.html)
+        return plot
+
+    wanted: list[tuple[str, str, str, Callable[[], Plot | None]]] = [
+        ("grid", "Every photograph against every other", "Similarities of sampled photographs.",
+         lambda: grid(sample, threshold=threshold, seed=seed)),
+        ("tsne", "Who lies near whom", "Faces on a plane; those that are alike are near.",
+         draw_plane),
+        ("correlation", "People against people", "Similarity of the people's mean embeddings.",
+         lambda: correlation(faces, threshold=threshold) if several else None),
+        ("histogram", "Distances to a person's mean", "Own photographs and everybody else's.",
+         lambda: histogram(faces, threshold=threshold) if several else None),
+        ("pose", "How far a head may turn", "The person with most photographs.",
+         lambda: _pose(known)),
+        ("explain_true", "The hardest pair of one person", "Which regions carry the decision.",
+         lambda: _explained(known, known.hardest.genuine)),
+        ("explain_false", "The hardest pair of two people", "Which regions carry the decision.",
+         lambda: _explained(known, known.hardest.impostor)),
+        ("barcode", "Embeddings as barcodes", "Two pairs and what differs in them.",
+         lambda: barcode(sample, threshold=threshold)),
+        ("occlusion", "A photograph made worse", "What recognition bears.",
+         lambda: occlusion(known.recognizer, _example(known), threshold=threshold)),
+        ("alignment", "How a face is aligned", "From the photograph to the crop.",
+         lambda: alignment(known.recognizer, _example(known))),
+    ]  # fmt: skip
+    sections: list[Section] = []
+    items: Iterable[Any] = wanted if progress is None else progress(wanted, len(wanted), "drawing")
+    for key, title, alt, make in items:
+        try:
+            plot = make()
+        except LineamentError as error:
+            sections.append(Section(title, (f"Not drawn: {error}",)))
+            continue
+        if plot is None:
+            continue
+        known.pictures[key] = dict(plot.numbers)
+        vector = key in ("correlation", "histogram")
+        sections.append(Section(title, pictures=(encoded(plot.figure, alt, vector),)))
+        if key == "tsne" and page_of_plane:
+            sections.append(Section("", (PLANE,)))
+    return sections, page_of_plane[0] if page_of_plane else None
+
+
+def encoded(figure: Figure, alt: str, vector: bool) -> Picture:
+    """As a drawing, or as a JPEG where it is mostly faces: a tenth of the size of a PNG."""
+    if vector:
+        return Picture(to_bytes(figure, "svg"), "image/svg+xml", alt)
+    with PILImage.open(io.BytesIO(to_bytes(figure, "png"))) as picture:
+        file = io.BytesIO()
+        picture.convert("RGB").save(file, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    return Picture(file.getvalue(), "image/jpeg", alt)
+
+
+def _example(known: Known) -> Path:
+    """A photograph to show things on: the longest embedding among the trusted ones."""
+    norms = np.where(known.cleaning.trusted, known.examined.embedded.norms, 0)
+    if not norms.any():
+        norms = known.examined.embedded.norms
+    return known.people.paths[int(np.argmax(norms))]
+
+
+def _pose(known: Known) -> Plot | None:
+    person = known.people.person
+    counts = np.bincount(person[known.found], minlength=len(known.people.names))
+    most = int(np.argmax(counts))
+    rows = np.flatnonzero((person == most) & known.found)
+    if len(rows) < 2:
+        return None
+    if len(rows) > POSE_PHOTOS:
+        some = np.random.default_rng(known.seed).choice(rows, POSE_PHOTOS, replace=False)
+        known.sampled.append(
+            f"{POSE_PHOTOS} of {len(rows):,} photographs of {known.people.names[most]}"
+        )
+        rows = np.sort(some)
+    photos = list(known.recognizer.stream_chosen([known.people.paths[i] for i in rows]))
+    name = known.people.names[most].replace("_", " ")
+    return pose(photos, known.threshold, known.recognizer.judge, title=name)
+
+
+def _explained(known: Known, pair: tuple[int, int, float] | None) -> Plot | None:
+    if pair is None:
+        return None
+    a, b = (known.people.paths[i] for i in pair[:2])
+    return explain(known.recognizer, a, b, threshold=known.threshold)

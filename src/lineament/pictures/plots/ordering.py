@@ -1,0 +1,86 @@
+"""In which order things stand, so that what is alike stands together; and the thresholds in words.
+
+The order is that of the leaves of a tree of average linkage, turned at its nodes so that neighbours
+are as alike as can be (Bar-Joseph et al., "Fast optimal leaf ordering for hierarchical clustering",
+Bioinformatics 17, 2001), as SciPy computes it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lineament.errors import MissingExtraError, OptionError
+from lineament.evaluate.metrics import IntArray
+from lineament.pictures.plots.faces import Faces
+from lineament.types import Threshold
+
+MOST_OPTIMAL = 400
+"""Of more, neighbours are not optimised: the time rises with the third power."""
+
+
+def leaf_order(similarity: npt.ArrayLike) -> IntArray:
+    """(N,) int64: an order of N things whose similarities are given, (N, N), symmetric.
+
+    The end with the lower number comes first, so that the order does not depend on rounding.
+
+    Raises:
+        OptionError: another shape.
+        MissingExtraError: SciPy is missing.
+    """
+    table = np.asarray(similarity, np.float64)
+    n = len(table)
+    if table.shape != (n, n):
+        raise OptionError(f"similarity: expected (N, N), got {table.shape}")
+    if n < 3:
+        return np.arange(n, dtype=np.int64)
+    try:
+        from scipy.cluster.hierarchy import leaves_list, linkage
+    except ImportError as error:
+        raise MissingExtraError("ordering by similarity", "plot") from error
+    rows, columns = np.triu_indices(n, 1)
+    distances = np.maximum(0, 1 - (table[rows, columns] + table[columns, rows]) / 2)
+    tree = linkage(distances, "average", optimal_ordering=n <= MOST_OPTIMAL)
+    order: IntArray = leaves_list(tree).astype(np.int64)
+    return order if order[0] < order[-1] else order[::-1].copy()
+
+
+def in_blocks(faces: Faces) -> IntArray:
+    """(N,) int64: rows of the faces, people as ``leaf_order`` puts them, each's photographs too."""
+    means = faces.means().astype(np.float64)
+    rows: list[int] = []
+    for person in leaf_order(means @ means.T):
+        own = faces.of(int(person))
+        vectors = faces.vectors[own].astype(np.float64)
+        rows += own[leaf_order(vectors @ vectors.T)].tolist()
+    return np.array(rows, np.int64)
+
+
+def value_of(threshold: Threshold | float | None) -> float | None:
+    """The number; OptionError when it is a threshold for something else than cosines."""
+    if isinstance(threshold, Threshold):
+        if threshold.metric != "cosine":
+            raise OptionError(
+                f"threshold: expected one for the metric cosine, got one for {threshold.metric}"
+            )
+        return threshold.value
+    return None if threshold is None else float(threshold)
+
+
+def threshold_words(threshold: Threshold | float) -> str:
+    """ "threshold 0.412 (false match rate 0.0001)"."""
+    value = value_of(threshold)
+    if isinstance(threshold, Threshold) and threshold.fmr is not None:
+        return f"threshold {value:.3f} (false match rate {threshold.fmr:g})"
+    return f"threshold {value:.3f}"
+
+
+def threshold_numbers(threshold: Threshold | float | None) -> dict[str, Any] | None:
+    """The threshold for JSON."""
+    if threshold is None:
+        return None
+    if isinstance(threshold, Threshold):
+        return {"value": threshold.value, "fmr": threshold.fmr, "data": threshold.data}
+    return {"value": float(threshold), "fmr": None, "data": None}

@@ -1,0 +1,189 @@
+"""A folder of photographs -> aligned crops, to calibrate an int8 recognizer on and to judge it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lineament.datasets.people_folder import read_people
+from lineament.errors import DataError, LineamentError, OptionError
+from lineament.images import IMAGE_SUFFIXES, describe_source, load_image
+from lineament.models.cards import LicencePolicy, Weights
+from lineament.models.runtime import Runtime
+from lineament.pipeline import Recognizer
+from lineament.types import Image
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is in all."""
+
+LEAST_CROPS = 10
+"""Fewer are refused. A few hundred, of many people, are what one should have."""
+
+MOST_PHOTOGRAPHS = 2000
+"""So many photographs of a folder are read: enough to calibrate on and to check with."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Crops:
+    """Aligned faces.
+
+    Attributes:
+        images: (N, S, S, 3) uint8, RGB.
+        people: N names; None where nobody said who is who.
+        photographs: how many were read.
+        skipped: how many of them cannot be read, or show no face.
+    """
+
+    images: Image
+    people: tuple[str, ...] | None
+    photographs: int
+    skipped: int
+
+
+def crops_of(
+    folder: str | os.PathLike[str],
+    weights: Weights,
+    *,
+    aligned: bool = False,
+    most: int = MOST_PHOTOGRAPHS,
+    seed: int = 0,
+    runtime: Runtime | None = None,
+    policy: LicencePolicy | None = None,
+    progress: Progress | None = None,
+) -> Crops:
+    """Cut the faces out of a folder's photographs, as the recognizer wants them.
+
+    A folder with a folder a person says who is who; any other folder of photographs will do too.
+    Of a photograph with several faces the largest is taken. What cannot be read, or shows no face,
+    is passed over and counted.
+
+    Args:
+        folder: of photographs, folders within folders included.
+        weights: the recognizer: its entry tells the size and the alignment.
+        aligned: the photographs are crops already, of the size that the recognizer takes.
+        most: of more photographs so many are drawn, all those of a person together.
+        seed: of that draw.
+        runtime: engine, device and threads of the detector.
+        policy: which licences may be used.
+        progress: told of each photograph.
+
+    Raises:
+        OptionError: ``most`` is too small, or the entry is no recognizer of one network.
+        DataError: no such folder, no photographs, no faces, or crops of another size.
+    """
+    check_weights(weights)
+    if most < LEAST_CROPS:
+        raise OptionError(f"most: expected at least {LEAST_CROPS} photographs, got {most}")
+    paths, people = _photographs(Path(folder), most, seed)
+    images: list[Image] = []
+    kept: list[str] = []
+    photos = (
+        _aligned(paths, weights) if aligned else _detected(paths, weights, runtime, policy)
+    )  # one item, or None, for each path
+    for done, crop in enumerate(photos, 1):
+        if crop is not None:
+            images.append(crop)
+            kept.append("" if people is None else people[done - 1])
+        if progress is not None:
+            progress("finding faces", done, len(paths))
+    if not images:
+        raise DataError(
+            f"{describe_source(Path(folder))}: expected photographs of faces, found no face in "
+            f"{len(paths):,} photographs"
+        )
+    return Crops(
+        np.stack(images),
+        None if people is None else tuple(kept),
+        photographs=len(paths),
+        skipped=len(paths) - len(images),
+    )
+
+
+def _photographs(folder: Path, most: int, seed: int) -> tuple[list[Path], list[str] | None]:
+    """At most so many paths, and whom each shows, if there is a folder a person."""
+    people: list[str] | None = None
+    try:
+        found = read_people(folder)
+        paths = list(found.paths)
+        people = [found.names[i] for i in found.person]
+    except DataError:  # not a folder a person: any photographs will do
+        paths = _all_below(folder)
+    if len(paths) <= most:
+        return paths, people
+    random = np.random.default_rng(seed)
+    if people is None:
+        drawn = random.choice(len(paths), most, replace=False)
+    else:
+        _, person = np.unique(people, return_inverse=True)
+        rank = random.permutation(int(person.max()) + 1)[person]
+        drawn = np.argsort(rank, kind="stable")[:most]
+    chosen = sorted(int(i) for i in drawn)
+    return [paths[i] for i in chosen], None if people is None else [people[i] for i in chosen]
+
+
+def _all_below(folder: Path) -> list[Path]:
+    shown = describe_source(folder)
+    if not folder.is_dir():
+        what = "a file" if folder.exists() else "nothing"
+        raise DataError(f"{shown}: expected a folder of photographs, found {what} of that name")
+    found: list[Path] = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            path = Path(place) / name
+            if not name.startswith(".") and path.suffix.lower() in IMAGE_SUFFIXES:
+                found.append(path)
+    if not found:
+        raise DataError(
+            f"{shown}: expected photographs ({', '.join(sorted(IMAGE_SUFFIXES))}), found none"
+        )
+    return found
+
+
+def _aligned(paths: Sequence[Path], weights: Weights) -> Iterator[Image | None]:
+    side = side_px(weights)
+    for path in paths:
+        try:
+            image = load_image(path)
+        except LineamentError:
+            yield None
+            continue
+        if image.shape != (side, side, 3):
+            raise DataError(
+                f"{describe_source(path)}: expected a crop of {side}x{side} pixels, got "
+                f"{image.shape[1]}x{image.shape[0]}: leave the faces to the detector"
+            )
+        yield image
+
+
+def _detected(
+    paths: Sequence[Path],
+    weights: Weights,
+    runtime: Runtime | None,
+    policy: LicencePolicy | None,
+) -> Iterator[Image | None]:
+    recognizer = Recognizer(weights, flip=False, runtime=runtime, policy=policy)
+    for photo in recognizer.stream(iter(paths), embed=False, keep_crops=True):
+        index = photo.largest() if photo.error is None else None
+        yield None if index is None or photo.crops is None else photo.crops[index]
+
+
+def side_px(weights: Weights) -> int:
+    """Side of the crops that a recognizer takes."""
+    return 112 if weights.input.size_wh is None else weights.input.size_wh[0]
+
+
+def check_weights(weights: Weights) -> None:
+    """Raise OptionError unless it is a recognizer of one network."""
+    if weights.task != "recognizer":
+        raise OptionError(f"{weights.name}: expected a recognizer, got a {weights.task} network")
+    if weights.members:
+        names = " and ".join(member.name for member in weights.members)
+        raise OptionError(
+            f"{weights.name}: expected a recognizer of one network, got one that joins {names}: "
+            "quantize one of those"
+        )

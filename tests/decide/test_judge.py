@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from builders import make_contract, make_embedding
+from lineament.decide.calibration import Calibration
+from lineament.decide.judge import Judge
+from lineament.decide.metrics import compare, own_threshold
+from lineament.errors import ContractError, OptionError
+from lineament.quality import QualityLimits
+from lineament.types import Decision, Quality, Threshold
+
+GOOD = Quality(60, 0.14, 3, -4, 0.45, 0.2, 12)
+
+
+def calibration(**changes: Any) -> Calibration:
+    """LLR = 10 * (cosine - 0.3) between -0.7 and 0.7."""
+    score = np.array([-0.4, 1.0])
+    values: dict[str, Any] = {
+        "contract": make_contract(dimension=2),
+        "metric": "cosine",
+        "method": "logistic",
+        "score": score,
+        "llr": 10 * (score - 0.3),
+        "llr_low": 10 * (score - 0.3) - 0.5,
+        "llr_high": 10 * (score - 0.3) + 0.5,
+        "data": "made up",
+        "n_people": 10,
+        "n_photographs": 30,
+        "n_genuine_pairs": 30,
+        "n_impostor_pairs": 405,
+        "cllr": 0.1,
+        "min_cllr": 0.1,
+        "ece": 0.01,
+    }
+    return Calibration(**values | changes)
+
+
+def decision(cosine: float, threshold: float = 0.4, **changes: Any) -> Decision:
+    made = compare(
+        make_embedding([1, 0]),
+        make_embedding([cosine, np.sqrt(1 - cosine**2)]),
+        Threshold(threshold, "cosine", 1e-4, "made up", 405),
+        sources=("a.jpg", "b.jpg"),
+        qualities=(GOOD, GOOD),
+    )
+    return replace(made, **changes)
+
+
+def test_the_probability_is_that_of_the_calibration() -> None:
+    judged = Judge(calibration()).assess(decision(0.5))
+    assert judged.certainty is not None
+    odds = np.exp(10 * (0.5 - 0.3) + np.array([0, -0.5, 0.5]))
+    expected = odds / (1 + odds)
+    found = (judged.certainty.probability, judged.certainty.low, judged.certainty.high)
+    assert found == pytest.approx(tuple(expected), rel=1e-6)
+    assert judged.probability == judged.certainty.probability
+    assert judged.certainty.llr == pytest.approx(2, rel=1e-6)
+    assert judged.verdict == "same"
+    assert judged.reasons == ()
+
+
+def test_the_prior_moves_the_probability_and_not_the_answer() -> None:
+    half, rare = (Judge(calibration(), prior).assess(decision(0.9)) for prior in (0.5, 0.01))
+    assert half.probability is not None
+    assert rare.probability is not None
+    odds = half.probability / (1 - half.probability)
+    assert rare.probability / (1 - rare.probability) == pytest.approx(odds / 99, rel=1e-6)
+    assert half.same == rare.same
+
+
+@pytest.mark.parametrize(
+    ("cosine", "threshold", "verdict", "reason"),
+    [
+        (0.5, 0.4, "same", ""),
+        (0.1, 0.4, "different", ""),
+        (0.35, 0.4, "undecided", "falls short of the threshold for a false match rate of 0.0001"),
+        (0.25, 0.2, "undecided", "passes the threshold for a false match rate of 0.0001, yet"),
+    ],
+)
+def test_threshold_and_probability_must_agree(
+    cosine: float, threshold: float, verdict: str, reason: str
+) -> None:
+    judged = Judge(calibration()).assess(decision(cosine, threshold))
+    assert judged.verdict == verdict
+    assert reason in " ".join(judged.reasons)
+    assert judged.same == (cosine >= threshold)
+
+
+def test_a_score_within_the_thresholds_interval_is_open() -> None:
+    threshold = Threshold(0.4, "cosine", 1e-4, "made up", 405, low=0.38, high=0.43)
+    for cosine, verdict in ((0.37, "undecided"), (0.39, "undecided"), (0.42, "undecided")):
+        judged = Judge(calibration()).assess(decision(cosine, threshold=0.4))
+        judged = Judge(calibration()).assess(replace(judged, threshold=threshold))
+        assert judged.verdict == verdict
+    judged = Judge().assess(replace(decision(0.42), threshold=threshold))
+    assert "0.380 to 0.430" in judged.reasons[0]
+    assert Judge().assess(replace(decision(0.44), threshold=threshold)).verdict == "same"
+    assert Judge().assess(replace(decision(0.37), threshold=threshold)).verdict == "different"
+
+
+def test_a_poor_photograph_leaves_the_answer_open() -> None:
+    poor = replace(GOOD, size_px=5.0)
+    judged = Judge(calibration()).assess(decision(0.9, quality_b=poor))
+    assert judged.verdict == "undecided"
+    assert judged.verdict_in_words == "undecided, rather the same person"
+    assert judged.reasons[0].startswith("b.jpg: the face is 5")
+    assert "undecided because b.jpg" in str(judged)
+    assert judged.to_dict()["verdict"] == "undecided"
+
+
+def test_the_calibrations_limits_go_before_the_others() -> None:
+    judge = Judge(calibration(quality={"least_norm": 20.0}), limits=QualityLimits(least_size_px=10))
+    assert judge.all_limits == QualityLimits(least_size_px=10, least_norm=20)
+    judged = judge.assess(decision(0.9))
+    assert [reason.split(":")[0] for reason in judged.reasons] == ["a.jpg", "b.jpg"]
+    assert "norm" in judged.reasons[0]
+
+
+def test_without_a_calibration_there_is_no_probability() -> None:
+    judged = Judge().assess(decision(0.9))
+    assert judged.certainty is None
+    assert judged.probability is None
+    assert judged.verdict == "same"
+
+
+def test_a_calibration_of_other_embeddings_is_refused() -> None:
+    other = calibration(contract=make_contract(dimension=2, weights_sha256="cd" * 32))
+    with pytest.raises(ContractError, match="fitted on made up"):
+        Judge(other).assess(decision(0.9))
+
+
+def test_bad_priors_and_metrics_are_refused() -> None:
+    for prior in (0, 1, -1, float("nan")):
+        with pytest.raises(OptionError, match="prior: expected a share between 0 and 1"):
+            Judge(prior=prior)
+    score = np.array([2.0, 0.0])
+    with pytest.raises(OptionError, match="decisions need one for cosine"):
+        Judge(calibration(metric="euclidean_l2", score=score))
+
+
+def test_certainty_in_words_never_rounds_up_to_certainty() -> None:
+    judged = Judge(calibration(llr=[-7, 13.0], llr_low=[-7, 12], llr_high=[-7, 14])).assess(
+        decision(0.999999)
+    )
+    assert judged.certainty is not None
+    assert judged.certainty.in_words.startswith("99.9997 %")
+    assert "100" not in judged.certainty.in_words
+
+
+def test_a_decision_at_another_metric_has_the_cosines_probability() -> None:
+    a, b = make_embedding([1, 0]), make_embedding([0.6, 0.8])
+    judged = Judge(calibration()).assess(compare(a, b, own_threshold(1.2, "euclidean_l2")))
+    by_cosine = Judge(calibration()).assess(compare(a, b, own_threshold(0.4, "cosine")))
+    assert judged.probability == by_cosine.probability
