@@ -12,7 +12,7 @@ CODE := src tests tools benchmarks demo.py
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 16
 
-demo: $(VENV)/.stamp-demo  ## verify and detect on the photographs of the package, write pictures
+demo: $(VENV)/.stamp-demo  ## verify and detect on the photos of the package, write pictures
 	$(BIN)/python demo.py
 
 test: $(VENV)/.stamp-test  ## all checks: ruff, mypy, pytest

@@ -1,4 +1,4 @@
-"""Verify and detect on the photographs that the package carries; ``make demo`` runs this.
+"""Verify and detect on the photos that the package carries; ``make demo`` runs this.
 
     python demo.py [--out FOLDER]
 
@@ -26,7 +26,7 @@ PAIRS = (
     ("obama2.jpg", "biden.jpg", False),
     ("obama.jpg", "astronaut.jpg", False),
 )
-"""Two photographs, and whether they show one person."""
+"""Two photos, and whether they show one person."""
 
 
 def verify(recognizer: Recognizer, console: Console) -> bool:
@@ -45,8 +45,8 @@ def verify(recognizer: Recognizer, console: Console) -> bool:
         if isinstance(decision, lineament.LineamentError):
             raise decision
         right &= decision.same == truth
-        colour = {"same": "green", "different": "yellow", "undecided": "white"}[decision.verdict]
-        answer = f"[{colour}]{decision.verdict}[/]"
+        color = {"same": "green", "different": "yellow", "undecided": "white"}[decision.verdict]
+        answer = f"[{color}]{decision.verdict}[/]"
         table.add_row(
             a,
             b,
@@ -60,7 +60,7 @@ def verify(recognizer: Recognizer, console: Console) -> bool:
 
 
 def detect(recognizer: Recognizer, console: Console) -> None:
-    """Print how many faces each photograph has, and how large they are."""
+    """Print how many faces each photo has, and how large they are."""
     names = [path.name for path in sorted(PHOTOS.glob("*.jpg"))]
     table = Table(title="Where are faces?", title_justify="left")
     table.add_column("photograph")

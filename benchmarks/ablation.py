@@ -3,10 +3,10 @@
     python benchmarks/ablation.py DIR [--fast] [--json]
 
 Every row changes one thing against the first, which is the default: the alignment (eye rotation,
-plain crop, or no detection at all: the whole photograph resized), the detector, averaging over the
-mirror image, the colour order (wrong on purpose), the recognizer. ``accuracy`` is that of the pairs
+plain crop, or no detection at all: the whole photo resized), the detector, averaging over the
+mirror image, the color order (wrong on purpose), the recognizer. ``accuracy`` is that of the pairs
 of ``pairsDevTest.txt`` with the threshold fitted on ``pairsDevTrain.txt``; ``tar`` is over all
-pairs of the photographs that View 1 names. ``seconds`` is the time for all of them; rows that reuse
+pairs of the photos that View 1 names. ``seconds`` is the time for all of them; rows that reuse
 the default's crops count the recognizer alone, and have a * in the table.
 """
 
@@ -42,7 +42,7 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass
 class Bench:
-    """The photographs of View 1, and how to judge embeddings of them."""
+    """The photos of View 1, and how to judge embeddings of them."""
 
     lfw: LFW
     every: int
@@ -50,7 +50,7 @@ class Bench:
     rows: npt.NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Choose the photographs."""
+        """Choose the photos."""
         self.train = self._thin(self.lfw.view1_train)
         self.test = self._thin(self.lfw.view1_test)
         both = np.concatenate([self.train.indices.ravel(), self.test.indices.ravel()])
@@ -109,7 +109,7 @@ def embed(name: str, crops: Crops, found: Flags, *, flip: bool = False) -> Vecto
 
 
 def whole(bench: Bench) -> tuple[Vectors, Flags]:
-    """No detection: each photograph as it is, resized to the recognizer's input."""
+    """No detection: each photo as it is, resized to the recognizer's input."""
     crops = np.zeros((len(bench.paths), NATIVE_PX, NATIVE_PX, 3), np.uint8)
     for i, path in enumerate(bench.track(bench.paths, "no detection")):
         crops[i] = cv2.resize(
@@ -152,7 +152,7 @@ def measure(bench: Bench) -> list[dict[str, Any]]:
     crops, found = kept[0]
     add("alignment: eye rotation", lambda: aligned("eyes", DEFAULT_DETECTOR, "eyes"))
     add("alignment: none (crop)", lambda: aligned("crop", DEFAULT_DETECTOR, "crop"))
-    add("detection: none (whole photograph)", lambda: whole(bench))
+    add("detection: none (whole photo)", lambda: whole(bench))
     for name in DETECTORS:
         if name != DEFAULT_DETECTOR:
             method = alignment_of(name, bench.paths[0])
@@ -160,7 +160,7 @@ def measure(bench: Bench) -> list[dict[str, Any]]:
             add(f"detector: {name}{note}", lambda n=name, m=method: aligned(n, n, m))
     add("flip", lambda: (embed(DEFAULT_RECOGNIZER, crops, found, flip=True), found), True)
     wrong = crops[..., ::-1]
-    add("colour order: wrong", lambda: (embed(DEFAULT_RECOGNIZER, wrong, found), found), True)
+    add("color order: wrong", lambda: (embed(DEFAULT_RECOGNIZER, wrong, found), found), True)
     for entry in weights.entries("recognizer"):
         if entry.file is not None and entry.name != DEFAULT_RECOGNIZER:
             for flip in (False, True):
@@ -192,7 +192,7 @@ def main() -> None:
         pairs = [len(bench.train), len(bench.test)]
         print(json.dumps({"images": len(bench.rows), "pairs": pairs, "rows": results}))
         return
-    title = f"LFW View 1: {len(bench.rows):,} photographs, {len(bench.test):,} test pairs"
+    title = f"LFW View 1: {len(bench.rows):,} photos, {len(bench.test):,} test pairs"
     table = Table(title=title, title_justify="left")
     table.add_column("change")
     for column in ("accuracy %", "TAR 1e-3 %", "TAR 1e-4 %", "found", "seconds"):

@@ -1,10 +1,10 @@
-"""What augmenting one photograph costs: with OpenCV, as lineament does, and with Kornia.
+"""What augmenting one photo costs: with OpenCV, as lineament does, and with Kornia.
 
     python benchmarks/augmentation.py [--repeats 200] [--json]
 
 A crop of 112 x 112 pixels, one thread, every operation happening every time: mirroring, brightness,
-contrast, saturation, grey, blur, low resolution, JPEG, erasing. Kornia's operations work on batches
-of tensors; they are called photograph by photograph, as workers of a loader do, with the conversion
+contrast, saturation, gray, blur, low resolution, JPEG, erasing. Kornia's operations work on batches
+of tensors; they are called photo by photo, as workers of a loader do, with the conversion
 there and back. ``strong_ms`` is ``STRONG``, where most operations happen now and then. Medians.
 """
 
@@ -33,7 +33,7 @@ ALL = Augment(
     brightness=0.3,
     contrast=0.3,
     saturation=0.3,
-    grey=1.0,
+    gray=1.0,
     blur=1.0,
     low_resolution=1.0,
     jpeg=1.0,
@@ -113,7 +113,7 @@ def main() -> None:
     if options.json:
         print(json.dumps(figures))
         return
-    table = Table("one photograph", "ms (median)")
+    table = Table("one photo", "ms (median)")
     table.add_row("all operations, OpenCV", f"{figures['lineament_ms']:.2f}")
     table.add_row("all operations, Kornia", f"{figures['kornia_ms']:.2f}")
     table.add_row("STRONG, OpenCV", f"{figures['strong_ms']:.2f}")

@@ -1,10 +1,10 @@
-"""How processes compare with threads when many photographs are embedded: two ratios.
+"""How processes compare with threads when many photos are embedded: two ratios.
 
     python benchmarks/bulk.py DIR [--images 1200] [--workers 2] [--rounds 3] [--json]
 
-DIR is a folder of photographs; the first ``--images`` by name are taken. Threads are
+DIR is a folder of photos; the first ``--images`` by name are taken. Threads are
 ``Recognizer.stream``, processes ``stream_in_processes`` with ``--workers``; both take turns, each
-in a fresh interpreter. "steady" is photographs a second after the first ``WARM``, "start_to_end"
+in a fresh interpreter. "steady" is photos a second after the first ``WARM``, "start_to_end"
 the same for the whole run of the interpreter, imports and networks included. A ratio is processes
 over threads, the median of the rounds' ("ratios", which tell how far to trust it): above 1,
 processes are faster.
@@ -31,21 +31,21 @@ from lineament.errors import DataError, OptionError
 from lineament.images import find_images
 
 WARM = 64
-"""Photographs until all threads and processes are at work."""
+"""Photos until all threads and processes are at work."""
 WAYS = ("threads", "processes")
 
 
 def chosen(folder: Path, count: int) -> list[Path]:
     if not folder.is_dir():
-        raise DataError(f"{folder}: expected a folder of photographs, found none of that name")
+        raise DataError(f"{folder}: expected a folder of photos, found none of that name")
     paths = find_images([folder])[:count]
     if len(paths) <= WARM:
-        raise DataError(f"{folder}: expected more than {WARM} photographs, found {len(paths)}")
+        raise DataError(f"{folder}: expected more than {WARM} photos, found {len(paths)}")
     return paths
 
 
 def steady(paths: list[Path], workers: int) -> float:
-    """Photographs a second after the first ``WARM``; 0 workers are threads."""
+    """Photos a second after the first ``WARM``; 0 workers are threads."""
     recognizer = Recognizer()
     if workers:
         photos = stream_in_processes(paths, recognizer, workers)
@@ -96,7 +96,7 @@ def run(folder: Path, images: int, workers: int, rounds: int, quiet: bool) -> di
 
 def show(figures: dict[str, Any]) -> None:
     title = (
-        f"{figures['images']:,} photographs, {figures['workers']} processes over threads, "
+        f"{figures['images']:,} photos, {figures['workers']} processes over threads, "
         f"{figures['rounds']} rounds"
     )
     table = Table("", "ratio", "of each round", title=title)

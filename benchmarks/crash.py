@@ -1,8 +1,8 @@
-"""A process that enrols and removes is killed at random moments: is all there that it acknowledged?
+"""A process that enrolls and removes is killed at random: is all there that it acknowledged?
 
     python benchmarks/crash.py [--kills 200] [--json]
 
-A child opens the gallery and enrols, removes, renames and merges people, with embeddings drawn at
+A child opens the gallery and enrolls, removes, renames and merges people, with embeddings drawn at
 random. It says over a pipe what it is about to do and what is done. After a random time it is
 killed with SIGKILL. Then the gallery is opened, compared with what was said, and searched for every
 person; the next child goes on with it. ``lost`` counts acknowledged changes that are not there (or

@@ -3,9 +3,9 @@
     python benchmarks/detect.py DIR [--only NAME]... [--lfw DIR] [--json]
 
 DIR holds ``annotations.csv`` and ``images/`` as ``lineament.evaluate.detection.read_wider_csv``
-describes. For the average precision detectors report down to a score of 0.02 and photographs are
-not turned; ``ms`` is the median time a photograph of the detector as users have it (its own least
-score, turning on), decoding not included. ``--lfw`` adds in how many photographs of LFW a detector
+describes. For the average precision detectors report down to a score of 0.02 and photos are
+not turned; ``ms`` is the median time a photo of the detector as users have it (its own least
+score, turning on), decoding not included. ``--lfw`` adds in how many photos of LFW a detector
 finds a face.
 """
 
@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("--only", action="append", metavar="NAME", help="a detector; repeatable")
     parser.add_argument("--lfw", type=Path, metavar="DIR", help="count faces found on LFW too")
     parser.add_argument("--lfw-every", type=int, default=1, metavar="N", help="every N-th of LFW")
-    parser.add_argument("--images", type=int, metavar="N", help="only the first N photographs")
+    parser.add_argument("--images", type=int, metavar="N", help="only the first N photos")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     for name in options.only or ():

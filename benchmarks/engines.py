@@ -2,7 +2,7 @@
 
     python benchmarks/engines.py [--repeats 30] [--json]
 
-One photograph a call; the engines take turns, in blocks. Both must be installed.
+One photo a call; the engines take turns, in blocks. Both must be installed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lineament.models.runtime import Runtime, load_model
 
 ENGINES = ("openvino", "onnxruntime")
 FREE_SIZE_WH = {"mtcnn-p": (160, 120), "yunet": (320, 320)}
-"""For networks that take photographs of any size; others of that kind get 320 x 320."""
+"""For networks that take photos of any size; others of that kind get 320 x 320."""
 
 ROUNDS = 3
 REST_S = 0.1

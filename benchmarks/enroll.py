@@ -1,11 +1,11 @@
-"""Enrolling a folder, against embedding its photographs alone.
+"""Enrolling a folder, against embedding its photos alone.
 
     python benchmarks/enroll.py DIR [--images 2000] [--blocks 8] [--json]
 
-The same photographs of LFW, spread over it, are embedded (decoded, detected, aligned, embedded, the
+The same photos of LFW, spread over it, are embedded (decoded, detected, aligned, embedded, the
 one face that each is of) and enrolled by what ``lineament enroll-folder --choose central`` calls,
 into a new gallery each time: beside the same, quality is measured, duplicates and people who look
-like somebody else are looked for, and each batch is written to the disk. Blocks of photographs
+like somebody else are looked for, and each batch is written to the disk. Blocks of photos
 alternate between the two, in changing order, so that whatever else the computer does meanwhile hits
 both alike; ``ratio_to_embedding`` is the median of the blocks' ratios, ``ratio_of_processor_time``
 that of the sums of the time that processors worked for this process: on a busy computer it is the
@@ -33,7 +33,7 @@ from lineament.cli.gallery.folders import Listing
 from lineament.datasets.lfw import read_lfw
 from lineament.gallery import Gallery
 
-Photographs = list[tuple[str, Path]]
+Photos = list[tuple[str, Path]]
 Times = npt.NDArray[np.float64]
 """(2,) seconds: by the clock, and of all processors together."""
 
@@ -42,28 +42,28 @@ def now() -> Times:
     return np.array([time.perf_counter(), time.process_time()])
 
 
-def embed(recognizer: Recognizer, photographs: Photographs) -> Times:
+def embed(recognizer: Recognizer, photos: Photos) -> Times:
     started = now()
     found = sum(
         chosen.embedding is not None
-        for chosen in recognizer.stream_chosen(path for _, path in photographs)
+        for chosen in recognizer.stream_chosen(path for _, path in photos)
     )
     assert found
     return now() - started
 
 
-def enroll(gallery: Gallery, photographs: Photographs, reasons: Counter[str]) -> tuple[Times, int]:
+def enroll(gallery: Gallery, photos: Photos, reasons: Counter[str]) -> tuple[Times, int]:
     started = now()
-    outcome = enroll_listing(gallery, Listing("folders", tuple(photographs)), choose=True)
+    outcome = enroll_listing(gallery, Listing("folders", tuple(photos)), choose=True)
     elapsed = now() - started
     reasons.update(outcome.by_reason)
     return elapsed, outcome.enrolled
 
 
-def measure(recognizer: Recognizer, photographs: Photographs, blocks: int) -> dict[str, Any]:
+def measure(recognizer: Recognizer, photos: Photos, blocks: int) -> dict[str, Any]:
     """Both, block by block."""
-    size = -(-len(photographs) // blocks)
-    parts = [photographs[i : i + size] for i in range(0, len(photographs), size)]
+    size = -(-len(photos) // blocks)
+    parts = [photos[i : i + size] for i in range(0, len(photos), size)]
     embedding = enrolling = np.zeros(2)
     enrolled = 0
     reasons: Counter[str] = Counter()
@@ -84,9 +84,9 @@ def measure(recognizer: Recognizer, photographs: Photographs, blocks: int) -> di
             ratios.append(round(float((alone / took)[0]), 4))
         people = gallery.n_people
     return {
-        "images": len(photographs),
-        "images_per_second": round(len(photographs) / float(enrolling[0]), 2),
-        "embedding_images_per_second": round(len(photographs) / float(embedding[0]), 2),
+        "images": len(photos),
+        "images_per_second": round(len(photos) / float(enrolling[0]), 2),
+        "embedding_images_per_second": round(len(photos) / float(embedding[0]), 2),
         "ratio_to_embedding": round(float(np.median(ratios)), 4),
         "ratio_of_processor_time": round(float((embedding / enrolling)[1]), 4),
         "ratios": ratios,
@@ -111,8 +111,8 @@ def main() -> None:
         lfw = read_lfw(options.folder)
         count = min(options.images, len(lfw.images))
         numbers = [i * len(lfw.images) // count for i in range(count)]
-        photographs = [(lfw.people[int(lfw.person[i])], lfw.path(i)) for i in numbers]
-        figures = measure(Recognizer(choose="central"), photographs, options.blocks)
+        photos = [(lfw.people[int(lfw.person[i])], lfw.path(i)) for i in numbers]
+        figures = measure(Recognizer(choose="central"), photos, options.blocks)
     except LineamentError as error:
         raise SystemExit(str(error)) from error
     if options.json:

@@ -4,15 +4,15 @@
 
 The domain: crops of LFW reduced to 24x24 pixels (mean of areas) and enlarged to 112x112 again
 (cubic, as the pipeline enlarges a small face). Everybody who is in fold 10 of View 2 is held out:
-none of their photographs is trained with. ``tar`` is the TAR at FMR 1e-2 over all pairs of the held
-out people's photographs: ``clean`` as they are, ``before`` and ``after`` all of them reduced, with
+none of their photos is trained with. ``tar`` is the TAR at FMR 1e-2 over all pairs of the held
+out people's photos: ``clean`` as they are, ``before`` and ``after`` all of them reduced, with
 the bundled recognizer and the fine-tuned one. ``share_won_back`` is (after - before) / (clean -
-before). ``clean_view2_change`` is the change of the accuracy on LFW View 2, in points, photographs
+before). ``clean_view2_change`` is the change of the accuracy on LFW View 2, in points, photos
 as they are, both recognizers by the protocol of ``lineament eval lfw`` without the mirror image.
 The people of the other nine folds were trained with, so ``clean_fold10_change`` says it for fold 10
 alone: 600 pairs, 0.17 points each.
 
-One of the held out people has 530 photographs, and with them 95 % of all pairs of one person;
+One of the held out people has 530 photos, and with them 95 % of all pairs of one person;
 ``tar_by_person`` weighs everybody alike.
 
 The fine-tuned network is written by ``lineament.train.export`` and run as the pipeline runs it.
@@ -54,8 +54,8 @@ Vectors = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 
 # Chosen on the people of fold 9, with nobody of fold 10 trained with: the learning rate, a plain
-# cosine to the teacher rather than one against all other photographs too, exactly 24 pixels rather
-# than 18 to 32, and a teacher that averages over the mirror image, so that mirrored photographs can
+# cosine to the teacher rather than one against all other photos too, exactly 24 pixels rather
+# than 18 to 32, and a teacher that averages over the mirror image, so that mirrored photos can
 # be trained with. Steps: as many as take a quarter of an hour on
 # two quiet cores.
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -89,11 +89,11 @@ class CropSet:
     rows: Rows
 
     def __len__(self) -> int:
-        """How many photographs."""
+        """How many photos."""
         return len(self.rows)
 
     def name(self, index: int, /) -> str:
-        """What a photograph is called."""
+        """What a photo is called."""
         return self.names[index]
 
     def read(self, index: int, /) -> Image:
@@ -109,7 +109,7 @@ def reduced(crop: Image) -> Image:
 
 
 def aligned(lfw: LFW, file: Path | None, threads: int, quiet: bool) -> tuple[Image, Any]:
-    """(N, 112, 112, 3) crops of all photographs, and for which of them a face was found."""
+    """(N, 112, 112, 3) crops of all photos, and for which of them a face was found."""
     shape = (len(lfw.images), 112, 112, 3)
     if file is not None and file.is_file():
         try:
@@ -158,12 +158,12 @@ def tar(vectors: Vectors, person: Rows) -> dict[str, float]:
 
 
 def mixed_tar(clean: Vectors, small: Vectors, person: Rows, fmr: float) -> float:
-    """One photograph of each pair as it is, the other one reduced."""
+    """One photo of each pair as it is, the other one reduced."""
     scores = clean @ small.T  # (N, N), both orders
     same = person[:, None] == person[None, :]
     impostors = np.sort(scores[~same])[::-1]
     threshold = impostors[int(fmr * len(impostors))]
-    np.fill_diagonal(same, False)  # the same photograph twice is no pair
+    np.fill_diagonal(same, False)  # the same photo twice is no pair
     return float(np.mean(scores[same] > threshold))
 
 
@@ -219,7 +219,7 @@ def fine_tuned(
         if progress.step % 20 == 0 or progress.step == progress.steps:
             console.print(
                 f"step {progress.step} of {progress.steps}: loss {progress.loss:.4f}, "
-                f"{progress.photos_per_s:.1f} photographs/s"
+                f"{progress.photos_per_s:.1f} photos/s"
             )
 
     run = fit(from_dict(settings), faces=faces, progress=show, note=console.print)
@@ -229,8 +229,8 @@ def fine_tuned(
         folder / "sface-small.onnx",
         name="sface-small",
         training_data=f"{bundled.training_data}; then LFW without fold 10, reduced",
-        licence_code=bundled.licence_code,
-        licence_weights=bundled.licence_weights,
+        license_code=bundled.license_code,
+        license_weights=bundled.license_weights,
         commercial_use=bundled.commercial_use,
         overwrite=True,
     )

@@ -3,22 +3,22 @@
     python benchmarks/fpir.py DIR [--preset NAME] [--flip] [--fpir 0.01] [--json]
 
 Thresholds come from a calibration fitted on LFW View 1 (the package's own, or one that is fitted
-here first when it has none). Then random galleries of people are enrolled, one photograph each, and
+here first when it has none). Then random galleries of people are enrolled, one photo each, and
 everybody who is not enrolled is searched for. ``obtained`` is the share of those searches that find
 somebody, each person counting once; ``tpir`` the share of searches for enrolled people, by another
-photograph of theirs, whose best match is the right person at or above the threshold.
+photo of theirs, whose best match is the right person at or above the threshold.
 
-No pair of photographs that is compared here was seen by the fit:
+No pair of photos that is compared here was seen by the fit:
 
-- every photograph that is searched for is outside View 1;
-- so are enrolled ones, except for people all of whose photographs are in View 1: galleries of more
+- every photo that is searched for is outside View 1;
+- so are enrolled ones, except for people all of whose photos are in View 1: galleries of more
   people than there are outside need them. The output counts them (``enrolled_from_view1``).
 
-People do appear on both sides: 740 have photographs in View 1 and outside. ``obtained_new_people``
+People do appear on both sides: 740 have photos in View 1 and outside. ``obtained_new_people``
 counts only searches for people of whom View 1 shows nothing.
 
 The interval is a bootstrap over the people that are searched for; it holds the galleries' chance
-too. A few people of LFW have two folders, and a few photographs lie in the wrong one: they raise
+too. A few people of LFW have two folders, and a few photos lie in the wrong one: they raise
 alarms that are none, and are left in.
 """
 
@@ -47,7 +47,7 @@ from lineament.pipeline import DEFAULT_PRESET, PRESETS, Chosen
 
 SIZES = (10, 100, 1000, 4000)
 WITH_REFERENCES = ((100, 3),)
-"""(people, photographs a person): does the threshold follow the references, too?"""
+"""(people, photos a person): does the threshold follow the references, too?"""
 
 SEARCHES = 300_000
 """About so many searches a size; at least ``LEAST_GALLERIES`` galleries."""
@@ -93,7 +93,7 @@ def measure(
     fpir: float,
     random: np.random.Generator,
 ) -> dict[str, Any]:
-    """Enrol and search, again and again."""
+    """Enroll and search, again and again."""
     threshold = calibration.identification_threshold(size, references, fpir)
     person, n_people = lfw.person, len(lfw.people)
     fitted = np.zeros(len(person), bool)
@@ -101,29 +101,29 @@ def measure(
     outside = np.flatnonzero(~fitted & found)
     n_outside = np.bincount(person[outside], minlength=n_people)
     in_view1 = np.bincount(person[fitted], minlength=n_people) > 0
-    can_enrol = np.flatnonzero(n_outside >= references)
-    needs_view1 = len(can_enrol) < size
+    can_enroll = np.flatnonzero(n_outside >= references)
+    needs_view1 = len(can_enroll) < size
     if needs_view1:
         every = np.bincount(person[found], minlength=n_people)
-        can_enrol = np.flatnonzero(every >= references)
-        if len(can_enrol) < size:
+        can_enroll = np.flatnonzero(every >= references)
+        if len(can_enroll) < size:
             raise LineamentError(
-                f"a gallery of {size:,} people with {references} photographs each needs more "
-                f"than LFW's {len(can_enrol):,}"
+                f"a gallery of {size:,} people with {references} photos each needs more "
+                f"than LFW's {len(can_enroll):,}"
             )
     wrong, searched = np.zeros(n_people), np.zeros(n_people)
     named = mated = from_view1 = galleries = 0
     while galleries < LEAST_GALLERIES or (searched.sum() < SEARCHES and galleries < MOST_GALLERIES):
         enrolled = np.zeros(n_people, bool)
-        enrolled[random.choice(can_enrol, size, replace=False)] = True
-        # Photographs outside View 1 first, in random order
+        enrolled[random.choice(can_enroll, size, replace=False)] = True
+        # Photos outside View 1 first, in random order
         pool = np.flatnonzero(enrolled[person] & found & (~fitted | needs_view1))
         order = pool[np.argsort(fitted[pool] + random.random(len(pool)))]
         rows, whose = pick(order, person, references)
         from_view1 += int(fitted[rows].sum())
         probes = outside[~enrolled[person[outside]]]
         best = (vectors[probes] @ vectors[rows].T).max(axis=1)
-        # Each person counts once, whatever the number of photographs
+        # Each person counts once, whatever the number of photos
         share = 1 / n_outside[person[probes]]
         searched += np.bincount(person[probes], weights=share, minlength=n_people)
         wrong += np.bincount(
@@ -211,7 +211,7 @@ def main() -> None:
     table = Table(title=f"wanted: {options.fpir:.2%} (fitted on {calibration.data})")
     for column in (
         "people",
-        "photographs each",
+        "photos each",
         "threshold",
         "obtained, %",
         "95 % interval",

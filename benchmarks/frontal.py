@@ -2,13 +2,13 @@
 
     python benchmarks/frontal.py DIR [--json]
 
-On the photographs of LFW View 1's pairsDevTest, each face is cut out at 112 pixels in four ways:
+On the photos of LFW View 1's pairsDevTest, each face is cut out at 112 pixels in four ways:
 
 - ``five-points``: as the pipeline does, by the detector's five landmarks.
 - ``five-of-68``: the same by five of the 68 points, which all the frontal crops are made from.
 - ``frontal``: ``lineament.align.frontal``, what is hidden filled from the other half; and without.
 
-Printed are TAR at FMR 1e-2, 1e-3 and 1e-4 over all pairs of these photographs, and over those of
+Printed are TAR at FMR 1e-2, 1e-3 and 1e-4 over all pairs of these photos, and over those of
 them in which a face is turned by more than 20 degrees (``quality.head_pose``).
 """
 
@@ -105,7 +105,7 @@ def main() -> None:
         numbers = [f"{row[s][f]:.2%}" for s in sets for f in fmrs]
         table.add_row(row["recognizer"], row["crops"], *numbers)
     Console().print(table)
-    print(f"{result['photographs']:,} photographs; genuine pairs: {result['genuine_pairs']}")
+    print(f"{result['photos']:,} photos; genuine pairs: {result['genuine_pairs']}")
 
 
 if __name__ == "__main__":

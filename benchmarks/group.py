@@ -1,11 +1,11 @@
-"""How well faces are grouped by person without names: LFW, people with 5 photographs and more.
+"""How well faces are grouped by person without names: LFW, people with 5 photos and more.
 
     python benchmarks/group.py DIR [--preset NAME] [--min-photos 5] [--json]
 
-The groups are those of ``lineament group``, of one face a photograph: the central one, which is
-whom LFW's photographs are of. The threshold comes from the calibration, which was fitted on LFW
+The groups are those of ``lineament group``, of one face a photo: the central one, which is
+whom LFW's photos are of. The threshold comes from the calibration, which was fitted on LFW
 View 1; the constants of the grouping were chosen there, too. ``--min-photos 1`` takes all of LFW. A
-photograph without a face is a group by itself. ``seconds`` is the grouping alone; embeddings are
+photo without a face is a group by itself. ``seconds`` is the grouping alone; embeddings are
 kept from run to run.
 """
 
@@ -76,7 +76,7 @@ def main() -> None:
         print(json.dumps(figures))
         return
     title = (
-        f"{figures['photos']:,} photographs of {figures['people']:,} people: "
+        f"{figures['photos']:,} photos of {figures['people']:,} people: "
         f"{figures['groups']:,} groups in {figures['seconds']} s"
     )
     table = Table("", "precision", "recall", "F1", title=title)

@@ -3,11 +3,11 @@
     python benchmarks/grouping_algorithms.py DIR [--json]
 
 "algorithms": the parameter of each is chosen on View 1 by the sum of pairwise and BCubed F1, from
-the values in the code, and then taken to the people with 5 photographs and more and to all of LFW.
-Default recognizer, the central face of each photograph; photographs without a face are left out.
+the values in the code, and then taken to the people with 5 photos and more and to all of LFW.
+Default recognizer, the central face of each photo; photos without a face are left out.
 DBSCAN and HDBSCAN are scikit-learn's, complete linkage is SciPy's (not for all of LFW: it compares
 every pair of groups). Chinese whispers (Biemann 2006) and connected components are below; these two
-and DBSCAN see every pair above the threshold. DBSCAN with fewer neighbours than 2 besides the face
+and DBSCAN see every pair above the threshold. DBSCAN with fewer neighbors than 2 besides the face
 itself is connected components.
 
 "edges": the graph's edges a face, with the threshold that ``lineament group`` takes.
@@ -109,7 +109,7 @@ def components(faces: Faces, threshold: float) -> Ints:
 
 
 def whispers(faces: Faces, threshold: float) -> Ints:
-    """Each face takes the label that its neighbours together favour, in random order, in turns."""
+    """Each face takes the label that its neighbors together favor, in random order, in turns."""
     graph = faces.above(threshold)
     labels = list(range(len(faces.vectors)))
     random = np.random.default_rng(0)
@@ -191,7 +191,7 @@ def algorithms(sets: dict[str, Faces], quiet: bool) -> dict[str, dict[str, Any]]
         ),
         "Chinese whispers": (whispers, grid(0.46, 0.58)),
         "connected components": (components, grid(0.46, 0.6)),
-        "DBSCAN, 2 neighbours": (dbscan, grid(0.44, 0.58)),
+        "DBSCAN, 2 neighbors": (dbscan, grid(0.44, 0.58)),
         "complete linkage": (complete, grid(0.4, 0.52)),
         "HDBSCAN, least group 2": (hdbscan, [(n, m) for n in (1, 2) for m in ("eom", "leaf")]),
     }
@@ -224,7 +224,7 @@ def edges(sets: dict[str, Faces], calibration: Calibration) -> dict[str, dict[st
         places = np.arange(len(faces.vectors))
         rows[where] = {
             str(count): f1(
-                faces.person, link(faces.vectors, places, threshold, neighbours=count).first
+                faces.person, link(faces.vectors, places, threshold, neighbors=count).first
             )
             for count in EDGES
         }

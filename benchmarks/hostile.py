@@ -2,12 +2,12 @@
 
     python benchmarks/hostile.py [FOLDER] [--cases 2500] [--full] [--json]
 
-Each case is a photograph that was damaged on purpose (byte flips, truncations, wrong headers, huge
-dimensions, spliced formats, hostile EXIF) or no photograph at all, and is a function of the seed
+Each case is a photo that was damaged on purpose (byte flips, truncations, wrong headers, huge
+dimensions, spliced formats, hostile EXIF) or no photo at all, and is a function of the seed
 and its number. It runs in a worker process with a time limit: a worker that dies is a crash, one
 that does not answer is a hang, and the rest goes on. An exception outside the LineamentError tree,
 or a result that is no RGB uint8 image, is a crash too. ``--full`` sends the bytes through the whole
-pipeline. The seeds are drawn here, or are the photographs of FOLDER.
+pipeline. The seeds are drawn here, or are the photos of FOLDER.
 
 Memory: each worker notes its resident set after a third of its cases and at its end, both times
 after giving free memory back to the system.
@@ -75,7 +75,7 @@ def draw_seeds(rng: Rng) -> Seeds:
     second = rgb.rotate(20)
     cut_out = rgb.copy()
     cut_out.putalpha(Image.radial_gradient("L").resize(rgb.size))
-    grey16 = Image.fromarray(np.asarray(rgb.convert("L")).astype(np.uint16) * 257)
+    gray16 = Image.fromarray(np.asarray(rgb.convert("L")).astype(np.uint16) * 257)
     palette = rgb.quantize(64)
     exif = Image.Exif()
     exif.update({0x0112: 6, 0x010F: "camera", 0x011A: 72.0, 0x0128: 2})
@@ -89,7 +89,7 @@ def draw_seeds(rng: Rng) -> Seeds:
         "mpo": encode(rgb, "MPO", **frames),
         "png": encode(rgb, "PNG", exif=exif),
         "png palette": encode(palette, "PNG", transparency=3),
-        "png 16": encode(grey16, "PNG"),
+        "png 16": encode(gray16, "PNG"),
         "png alpha": encode(cut_out, "PNG"),
         "apng": encode(rgb, "PNG", **frames),
         "webp": encode(rgb, "WEBP", exif=exif),
@@ -100,7 +100,7 @@ def draw_seeds(rng: Rng) -> Seeds:
         "bmp": encode(rgb, "BMP"),
         "bmp palette": encode(palette, "BMP"),
         "tiff": encode(rgb, "TIFF"),
-        "tiff 16": encode(grey16, "TIFF"),
+        "tiff 16": encode(gray16, "TIFF"),
         **{
             f"tiff {method}": encode(rgb, "TIFF", compression=method)
             for method in ("tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits")
@@ -219,11 +219,11 @@ def flip_png_and_mend(data: bytes, seeds: Seeds, rng: Rng) -> bytes:
     return mend_png(flip_header(pngs[int(rng.integers(len(pngs)))], seeds, rng))
 
 
-def png_of(width: int, height: int, depth: int = 8, colour: int = 2, body: bytes = b"") -> bytes:
+def png_of(width: int, height: int, depth: int = 8, color: int = 2, body: bytes = b"") -> bytes:
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + bytes(4)
 
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0))
     idat = chunk(b"IDAT", zlib.compress(bytes(1000)))
     return mend_png(b"\x89PNG\r\n\x1a\n" + header + body + idat + chunk(b"IEND", b""))
 
@@ -261,8 +261,8 @@ def huge_dimensions(data: bytes, seeds: Seeds, rng: Rng) -> bytes:
     elif data.startswith(b"P"):
         return data[:2] + b"\n%d %d\n255\n" % (width, height) + data[15:]
     else:
-        depth, colour = ((8, 2), (16, 0), (1, 3), (16, 6))[int(rng.integers(4))]
-        return png_of(width, height, depth, colour)
+        depth, color = ((8, 2), (16, 0), (1, 3), (16, 6))[int(rng.integers(4))]
+        return png_of(width, height, depth, color)
     return bytes(mutable)
 
 
@@ -292,7 +292,7 @@ def hostile_exif(data: bytes, seeds: Seeds, rng: Rng) -> bytes:
     return mend_png(plain[:33] + chunk + plain[33:])
 
 
-def no_photograph(data: bytes, seeds: Seeds, rng: Rng) -> bytes:
+def no_photo(data: bytes, seeds: Seeds, rng: Rng) -> bytes:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("face.jpg", data[:1000])
@@ -304,7 +304,7 @@ def no_photograph(data: bytes, seeds: Seeds, rng: Rng) -> bytes:
         lambda: b"\0",
         lambda: bytes(5000),
         lambda: rng.bytes(3000),
-        lambda: b"This is not a photograph.\n" * 100,
+        lambda: b"This is not a photo.\n" * 100,
         lambda: "Ünïcödé".encode() * 50,
         lambda: b"<!DOCTYPE html><html><body>404</body></html>",
         lambda: b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>",
@@ -342,7 +342,7 @@ DAMAGE: tuple[Callable[[bytes, Seeds, Rng], bytes], ...] = (
     flip_png_and_mend,
     huge_dimensions,
     hostile_exif,
-    no_photograph,
+    no_photo,
 )
 
 
@@ -565,7 +565,7 @@ def run(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", nargs="?", type=Path, help="photographs to damage")
+    parser.add_argument("folder", nargs="?", type=Path, help="photos to damage")
     parser.add_argument("--cases", type=int, default=2500)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--full", action="store_true", help="through the whole pipeline")

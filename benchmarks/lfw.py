@@ -1,9 +1,9 @@
-"""How many photographs of LFW a second, and over all of them how right: nothing is cached.
+"""How many photos of LFW a second, and over all of them how right: nothing is cached.
 
     python benchmarks/lfw.py DIR [--images 2000 | --all] [--json]
 
 Decode, detect, align, embed, with each recognizer, without and with averaging over the mirror
-image. ``--all`` takes the 13,233 photographs and adds the accuracy of View 2 and TAR over all
+image. ``--all`` takes the 13,233 photos and adds the accuracy of View 2 and TAR over all
 pairs, as ``lineament eval lfw`` prints them.
 """
 

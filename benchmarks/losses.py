@@ -4,7 +4,7 @@
 
 ``arcface_speedup_over_pml``: an ArcFace step of pytorch-metric-learning over ours, at 100,000
 classes, 512 dimensions, a batch of 128. A step is the forward pass, and the backward pass to the
-embeddings and to the centres. ``arcface_speedup_with_update`` adds the update of the centres by
+embeddings and to the centers. ``arcface_speedup_with_update`` adds the update of the centers by
 SGD. Steps of both alternate in one process; the figures are ratios of medians.
 
 ``partial_fc_speedup``: a step, with its update, of ArcFace over all of 1,000,000 classes over one
@@ -13,9 +13,9 @@ one after the other and twice in turns; the figure is the ratio of medians over 
 
 ``partial_fc_memory_ratio``: what PartialFC's steps take over what the full head's take. What is
 counted is the peak of the resident memory during the steps, less the resident memory before the
-first one, when PyTorch is loaded and the class centres (2.05 GB, the same for both) are there. So
+first one, when PyTorch is loaded and the class centers (2.05 GB, the same for both) are there. So
 it is gradients, logits, and copies of rows. ``partial_fc_memory_ratio_with_centres`` counts the
-centres on both sides: the peak less what the process held before it made them. Linux only.
+centers on both sides: the peak less what the process held before it made them. Linux only.
 
 The ``..._processor_time`` keys are the same ratios of processor time: what others do on the machine
 disturbs them less.
@@ -164,7 +164,7 @@ def one_head(kind: str, classes: int, repeats: int) -> dict[str, Any]:
     small = make_loss("partial-fc", DIMENSION, 1000, rate=RATE)
     small(torch.randn(BATCH, DIMENSION, requires_grad=True), torch.arange(BATCH)).loss.backward()
     small.update(0.1)
-    before_centres = _memory_bytes("VmRSS")
+    before_centers = _memory_bytes("VmRSS")
     if kind == "full":
         head = make_loss("arcface", DIMENSION, classes, margin=MARGIN, scale=SCALE)
         optimizer = torch.optim.SGD(head.parameters(), lr=0.1)
@@ -201,7 +201,7 @@ def one_head(kind: str, classes: int, repeats: int) -> dict[str, Any]:
         "steps_s": times[1:],
         "processor_s": cpu[1:],
         "step_bytes": peak - before_steps,
-        "with_centres_bytes": peak - before_centres,
+        "with_centres_bytes": peak - before_centers,
     }
 
 

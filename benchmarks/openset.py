@@ -2,16 +2,16 @@
 
     python benchmarks/openset.py DIR [--preset NAME] [--draws 10] [--rules] [--json]
 
-Enrolled is one photograph, drawn at random, of everybody in LFW with two or more. Searched for are
-all their other photographs, and as strangers everybody with a single photograph. ``rank1`` is the
+Enrolled is one photo, drawn at random, of everybody in LFW with two or more. Searched for are
+all their other photos, and as strangers everybody with a single photo. ``rank1`` is the
 share of the former whose best match is right; ``dir_at_fpir_1pct`` the share whose best match is
 right at a threshold that 1 % of the strangers reach. ``own_threshold`` is what a gallery of that
 size takes by itself, from the calibration fitted on LFW View 1, and what it obtains here. All are
-means over the draws. A photograph without a face finds nobody, and nobody finds it.
+means over the draws. A photo without a face finds nobody, and nobody finds it.
 
-``--rules`` compares, on View 1 alone, ways to make one score of a person's k enrolled photographs:
+``--rules`` compares, on View 1 alone, ways to make one score of a person's k enrolled photos:
 ``lineament.gallery`` takes the one that ``docs/gallery.md`` chooses by it. Enrolled is everybody
-with more than k photographs in View 1, searched for are the others of theirs, and everybody else.
+with more than k photos in View 1, searched for are the others of theirs, and everybody else.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from lineament.quality import pooling_weights
 FPIR = 0.01
 OWN = ("own_fpir", "own_dir")
 ENROLLED = (2, 3, 5)
-"""Photographs a person for ``--rules``."""
+"""Photos a person for ``--rules``."""
 
 Scores = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
@@ -61,7 +61,7 @@ def embed(recognizer: Recognizer, lfw: LFW, quiet: bool) -> Embedded:
 
 
 def drawn(person: Rows, rows: Rows, k: int, random: np.random.Generator) -> Rows:
-    """(P, k) photographs, drawn among ``rows``, of everybody who has more than k there."""
+    """(P, k) photos, drawn among ``rows``, of everybody who has more than k there."""
     order = random.permutation(rows)
     order = order[np.argsort(person[order], kind="stable")]
     whose, first, count = np.unique(person[order], return_index=True, return_counts=True)
@@ -129,7 +129,7 @@ def rates(found: Searches) -> dict[str, float]:
     return {"dir": found.tpir_at(threshold), "rank1": found.rank_k(1), "threshold": threshold}
 
 
-# --- several photographs of a person --------------------------------------------------------------
+# --- several photos of a person --------------------------------------------------------------
 
 
 def best_of(n: int) -> Callable[[Scores, Embedded, Rows, Rows], Scores]:
@@ -142,7 +142,7 @@ def best_of(n: int) -> Callable[[Scores, Embedded, Rows, Rows], Scores]:
 
 
 def centroid(power: float) -> Callable[[Scores, Embedded, Rows, Rows], Scores]:
-    """The similarity to the mean direction, photographs weighted by their norms to that power."""
+    """The similarity to the mean direction, photos weighted by their norms to that power."""
 
     def score(each: Scores, made: Embedded, probes: Rows, enrolled: Rows) -> Scores:
         means = np.stack(
@@ -256,7 +256,7 @@ def main() -> None:
 
 def show(results: dict[str, dict[str, Any]], rules: dict[str, Any]) -> None:
     """As tables."""
-    table = Table(title="one photograph of each person enrolled")
+    table = Table(title="one photo of each person enrolled")
     for column in (
         "preset",
         "rank 1, %",
@@ -284,7 +284,7 @@ def show(results: dict[str, dict[str, Any]], rules: dict[str, Any]) -> None:
         )
     Console().print(table)
     for preset, rows in rules.items():
-        table = Table(title=f"several photographs of each person, View 1, {preset}")
+        table = Table(title=f"several photos of each person, View 1, {preset}")
         columns = ("enrolled", "rule", "rank 1, %", "DIR at FPIR 1 %, %", "above best")
         for column in (*columns, "own threshold: FPIR, %", "DIR, %", "people"):
             table.add_column(column, justify="left" if column == "rule" else "right")

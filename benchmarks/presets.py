@@ -8,16 +8,16 @@ million pairs. For ensembles, features of so many would take an hour: all genuin
 all impostor pairs that one of the members ranks among its 0.3 % most alike, and a random sample of
 the others, each counting as often as it stands for. "fmr_error" is the standard error that the
 sample leaves in each rate, as a share of it. All pairs hold the ones that fusions were fitted on, a
-seventh; "tar_unseen" leaves out pairs of which View 1 has both photographs. "fmr_obtained" is what
+seventh; "tar_unseen" leaves out pairs of which View 1 has both photos. "fmr_obtained" is what
 an ensemble's own thresholds, from View 1, give on all pairs.
 
 Times are medians of rounds in which all take turns, in one run, so that ratios hold on a busy
-machine: "ms_per_face" is the recognizers alone, on crops; "ms_end_to_end" is one photograph at a
+machine: "ms_per_face" is the recognizers alone, on crops; "ms_end_to_end" is one photo at a
 time from the file to the embedding. An ensemble also takes "ms_per_pair" for each comparison, a
 cosine 0.001 or so. Ratios are to the preset "balanced".
 
-"templates": people with six photographs or more are enrolled with 1, 2, 3 or 5 of them, their unit
-vectors averaged, plainly and by norm^4; all photographs that are not enrolled are searched for.
+"templates": people with six photos or more are enrolled with 1, 2, 3 or 5 of them, their unit
+vectors averaged, plainly and by norm^4; all photos that are not enrolled are searched for.
 
 ``--quick`` takes the first two folds of View 2 only, no TAR, no templates, and few rounds.
 """
@@ -155,7 +155,7 @@ def ensembles(
 
 
 def templates(made: Embedded, lfw: LFW) -> dict[str, dict[str, Any]]:
-    """TAR by the number of photographs a person; means over ``DRAWS`` choices of them."""
+    """TAR by the number of photos a person; means over ``DRAWS`` choices of them."""
     sizes = np.bincount(lfw.person[made.found], minlength=len(lfw.people))
     people = np.flatnonzero(sizes > ENROLLED)
     rows_of: dict[str, dict[str, Any]] = {}
@@ -184,7 +184,7 @@ def templates(made: Embedded, lfw: LFW) -> dict[str, dict[str, Any]]:
 def timed(
     ways: list[Way], paths: list[Path], rounds: int
 ) -> tuple[dict[Way, float], dict[Way, float], dict[str, float], float]:
-    """Medians in ms: a face by way, a photograph by way, a pair by ensemble; an ensemble's look."""
+    """Medians in ms: a face by way, a photo by way, a pair by ensemble; an ensemble's look."""
     parts = {way: Recognizer(way[0], flip=way[1], choose="central") for way in ways}
     crops = {}
     for way, recognizer in parts.items():
@@ -281,7 +281,7 @@ def _times(ms: float, end_to_end: float, base_ms: float, base_whole: float) -> d
 
 
 def show(figures: dict[str, Any]) -> None:
-    table = Table(title=f"{figures['images']:,} photographs; View 2: {figures['pairs']:,} pairs")
+    table = Table(title=f"{figures['images']:,} photos; View 2: {figures['pairs']:,} pairs")
     table.add_column("")
     columns = ("accuracy", "precision", "recall", "F1", "TAR at 1e-3", "1e-4", "1e-5")
     for column in (*columns, "ms a face", "ratio", "end to end", "ratio"):

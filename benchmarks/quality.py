@@ -1,11 +1,11 @@
-"""From what quality on a face can be recognised, on LFW's View 1, made worse in steps.
+"""From what quality on a face can be recognized, on LFW's View 1, made worse in steps.
 
     python benchmarks/quality.py DIR [--people 150] [--recognizer NAME] [--json]
 
-One row a step: the photographs' median of what ``lineament.quality`` measures, and how often the
-default threshold errs: FNMR and FMR of a worse photograph against others as they are (``one``), and
-of two that are equally bad (``both``). "small" makes the photograph smaller and goes through the
-whole pipeline; the others change the aligned crop. Then the photographs as they are: how many fall
+One row a step: the photos' median of what ``lineament.quality`` measures, and how often the
+default threshold errs: FNMR and FMR of a worse photo against others as they are (``one``), and
+of two that are equally bad (``both``). "small" makes the photo smaller and goes through the
+whole pipeline; the others change the aligned crop. Then the photos as they are: how many fall
 under the default limits, and how much more often the pairs with one of them are missed; what the
 norm of the embedding tells, and which measure tells most (area under the curve of the misses).
 """
@@ -48,7 +48,7 @@ Vectors = npt.NDArray[np.float32]
 MEASURES = ("size_px", "sharpness", "brightness", "contrast", "norm")
 TURNS_DEG = (0, 10, 20, 25, 30, 35, 40, 90)
 BELOW = (0.5, 1, 2, 5, 10)
-NOISE = 3  # standard deviation of the grey levels, of a dark photograph: what a sensor leaves
+NOISE = 3  # standard deviation of the gray levels, of a dark photo: what a sensor leaves
 
 
 def blur(sigma_px: float) -> Change:
@@ -70,7 +70,7 @@ def motion(length_px: int) -> Change:
 
 
 def levels(gain: float, noise: float = 0.0, about: float = 0.0) -> Change:
-    """Grey levels times ``gain`` about one of them, and noise."""
+    """Gray levels times ``gain`` about one of them, and noise."""
 
     def apply(crop: Image, rng: np.random.Generator) -> Image:
         values = (crop.astype(np.float32) - about) * gain + about
@@ -104,8 +104,8 @@ SMALL_PX = (16, 12, 10, 8, 6, 5)
 
 
 @dataclass(frozen=True, eq=False)
-class Photographs:
-    """What is known of V photographs: ``vectors`` (V, D) of length 1."""
+class Photos:
+    """What is known of V photos: ``vectors`` (V, D) of length 1."""
 
     person: npt.NDArray[np.int64]
     faces: list[Face]
@@ -130,9 +130,9 @@ class Photographs:
 
 
 def rates(
-    vectors: Vectors, rows: npt.NDArray[np.int64], all_: Photographs, threshold: float
+    vectors: Vectors, rows: npt.NDArray[np.int64], all_: Photos, threshold: float
 ) -> dict[str, float | None]:
-    """FNMR and FMR of ``vectors``, worse versions of the photographs ``rows``."""
+    """FNMR and FMR of ``vectors``, worse versions of the photos ``rows``."""
     person = all_.person[rows]
     result: dict[str, float | None] = {}
     for label, others, whose, own in (
@@ -149,13 +149,13 @@ def rates(
 
 
 def steps(
-    all_: Photographs,
+    all_: Photos,
     rows: npt.NDArray[np.int64],
     recognizer: Recognizer,
     smaller: Callable[[int, float], tuple[Face, Image] | None],
     quiet: bool,
 ) -> list[dict[str, Any]]:
-    """Make the photographs ``rows`` worse, a step at a time."""
+    """Make the photos ``rows`` worse, a step at a time."""
     threshold = recognizer.threshold().value
     found = []
     names = [*CHANGES, *(f"small {px} px" for px in SMALL_PX)]
@@ -177,7 +177,7 @@ def steps(
             continue
         kept_rows = np.array(kept)
         vectors, norms = recognizer.embedder.embed(np.stack(crops))
-        worse = Photographs(all_.person[kept_rows], faces, np.stack(crops), vectors, norms)
+        worse = Photos(all_.person[kept_rows], faces, np.stack(crops), vectors, norms)
         found.append(
             {
                 "step": name,
@@ -189,8 +189,8 @@ def steps(
     return found
 
 
-def as_they_are(all_: Photographs, threshold: float, limits: QualityLimits) -> dict[str, Any]:
-    """What the measures tell of photographs that nothing was done to."""
+def as_they_are(all_: Photos, threshold: float, limits: QualityLimits) -> dict[str, Any]:
+    """What the measures tell of photos that nothing was done to."""
     first, second = all_.pairs()
     scores = np.einsum("nd,nd->n", all_.vectors[first], all_.vectors[second])
     missed = scores < threshold
@@ -231,11 +231,11 @@ def as_they_are(all_: Photographs, threshold: float, limits: QualityLimits) -> d
     return result
 
 
-def pooling(all_: Photographs, recognizer: Recognizer) -> list[dict[str, Any]]:
-    """Templates of two and three photographs, the first of them spoiled, against single ones.
+def pooling(all_: Photos, recognizer: Recognizer) -> list[dict[str, Any]]:
+    """Templates of two and three photos, the first of them spoiled, against single ones.
 
-    Of people with four photographs or more. ``fnmr`` at a false match rate of 1e-4 over the
-    templates and all photographs; ``margin`` is what the worst twentieth of the genuine scores lies
+    Of people with four photos or more. ``fnmr`` at a false match rate of 1e-4 over the
+    templates and all photos; ``margin`` is what the worst twentieth of the genuine scores lies
     above that threshold.
     """
     names, counts = np.unique(all_.person, return_counts=True)
@@ -277,7 +277,7 @@ def pooling(all_: Photographs, recognizer: Recognizer) -> list[dict[str, Any]]:
 
 
 def chosen_rows(person: npt.NDArray[np.int64], people: int) -> npt.NDArray[np.int64]:
-    """Two photographs each of so many people, by chance."""
+    """Two photos each of so many people, by chance."""
     rng = np.random.default_rng(1)
     names, counts = np.unique(person, return_counts=True)
     some = rng.permutation(names[counts >= 2])[:people]
@@ -312,7 +312,7 @@ def report(printed: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, metavar="DIR")
-    parser.add_argument("--people", type=int, default=150, metavar="N", help="two photographs each")
+    parser.add_argument("--people", type=int, default=150, metavar="N", help="two photos each")
     parser.add_argument("--recognizer", default=DEFAULT_RECOGNIZER, metavar="NAME")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
@@ -328,7 +328,7 @@ def main() -> None:
         seen = list(track(stream, "View 1", len(wanted), console=console, disable=options.json))
         found = [(i, c) for i, c in zip(wanted, seen, strict=True) if c.embedding is not None]
         images = [int(i) for i, _ in found]
-        all_ = Photographs(
+        all_ = Photos(
             lfw.person[np.array(images)],
             [c.analysis.faces[c.index] for _, c in found],  # type: ignore[index]
             np.stack([c.crop for _, c in found]),  # type: ignore[misc]

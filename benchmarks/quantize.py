@@ -10,7 +10,7 @@ is the accuracy on View 2 in points, int8 minus float32, so that below 0 is wors
 
 Without ``--crops`` (uint8 of shape (13233, 112, 112, 3), RGB, in the order of
 ``lineament.datasets.lfw.read_lfw(DIR).images``) the faces are found first, which takes most of the
-time. A photograph without a face scores -1 in all its pairs.
+time. A photo without a face scores -1 in all its pairs.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@
 
 The arithmetic, for N vectors:
 
-- embedding takes N times the processor time of one photograph, which is cores / (photographs a
-  second); it divides by machines without loss, since photographs do not depend on each other;
+- embedding takes N times the processor time of one photo, which is cores / (photos a
+  second); it divides by machines without loss, since photos do not depend on each other;
 - a search scans all codes, so it takes N / n times as long as the one measured among n, on as many
   cores; shards divide that, and each shard answers at once;
 - memory and disk are those measured, times N / n.

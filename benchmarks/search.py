@@ -5,7 +5,7 @@
 
 Invented people, drawn in blocks, whose cosines are those measured on LFW: between strangers
 0.01 +- 0.10 with 512 numbers (MobileFaceNet) and 0.11 +- 0.087 with 128 (SFace), 0.71 between two
-photographs of one person. One person in ten has a near-duplicate among the others, with 0.6; half
+photos of one person. One person in ten has a near-duplicate among the others, with 0.6; half
 of the queries ask for such people.
 
 ``hit_at_1`` is the share of queries whose best is the exact best, ``hit_at_10`` the share of the
@@ -77,8 +77,8 @@ class People:
         turn, _ = np.linalg.qr(rng.standard_normal((dimension, dimension)))
         scale = np.sqrt(spectrum(dimension, mean, deviation))
         self._axes = (scale[:, None] * turn).astype(np.float32)
-        centre = rng.standard_normal(dimension)
-        self._centre = (centre / np.linalg.norm(centre) * mean**0.5).astype(np.float32)
+        center = rng.standard_normal(dimension)
+        self._center = (center / np.linalg.norm(center) * mean**0.5).astype(np.float32)
         self._twins = int(min(BLOCK, n) * TWIN_SHARE / 2)  # pairs a block
         first = next(self.blocks())[1]
         twins = rng.integers(0, max(1, self._twins), queries // 2)
@@ -88,7 +88,7 @@ class People:
 
     def _draw(self, count: int, rng: np.random.Generator) -> Vectors:
         vectors = rng.standard_normal((count, self.dimension), np.float32) @ self._axes
-        vectors += self._centre
+        vectors += self._center
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return vectors
 

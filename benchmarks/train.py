@@ -3,7 +3,7 @@
     python benchmarks/train.py --att DIR [--json] [--losses arcface triplet] [--seeds 3] [--choose]
                                [--starts random whitened]
 
-400 photographs are all there is: whatever the network knows, it learned from 300 of them (s1 to
+400 photos are all there is: whatever the network knows, it learned from 300 of them (s1 to
 s30). The other ten people (s31 to s40) are only measured: 450 pairs of one person, 4,500 of two.
 Faces are found by the package's detector, turned to the front (``lineament.align.frontal``), and
 cut closely, since with 30 people hair and background are remembered in place of faces.
@@ -91,7 +91,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         }
     },
     "adaface": {"loss": {"options": {"scale": 10.0, "margin": 0.2, "momentum": 0.9}}},
-    "subcenter-arcface": {"loss": {"options": {"scale": 10.0, "margin": 0.2, "centres": 2}}},
+    "subcenter-arcface": {"loss": {"options": {"scale": 10.0, "margin": 0.2, "centers": 2}}},
     "partial-fc": {
         "loss": {"options": {"rate": 0.5, "margin_options": {"scale": 10.0, "margin": 0.2}}}
     },
@@ -113,14 +113,14 @@ WHITENED: dict[str, dict[str, Any]] = {
 WHITENED_EPOCHS = 20
 NO_LOSS = "none"
 AFTER_WHITENING = (NO_LOSS, "arcface", "triplet")
-"""Losses that go on from there: one with class centres, one with pairs."""
+"""Losses that go on from there: one with class centers, one with pairs."""
 
 
 class Faces:
     """Some of the people, in memory; a ``lineament.train.data.FaceSet``."""
 
     def __init__(self, crops: np.ndarray, labels: np.ndarray, people: Sequence[int]) -> None:
-        """Keep the photographs of ``people``, who get the labels 0, 1, ..."""
+        """Keep the photos of ``people``, who get the labels 0, 1, ..."""
         chosen = np.flatnonzero(np.isin(labels, list(people)))
         self.crops = crops[chosen]
         self.people = tuple(f"s{person + 1}" for person in people)
@@ -128,12 +128,12 @@ class Faces:
         self.labels = np.array([place[int(label)] for label in labels[chosen]], np.int64)
 
     def __len__(self) -> int:
-        """The number of photographs."""
+        """The number of photos."""
         return len(self.crops)
 
     def name(self, index: int) -> str:
         """For messages."""
-        return f"{self.people[int(self.labels[index])]}, photograph {index % PHOTOS + 1}"
+        return f"{self.people[int(self.labels[index])]}, photo {index % PHOTOS + 1}"
 
     def read(self, index: int) -> np.ndarray:
         """(S, S, 3) uint8 RGB."""

@@ -2,7 +2,7 @@
 
     python benchmarks/variants.py DIR [--att DIR] [--json]
 
-DIR is LFW's folder. Everything is measured on all pairs of View 1's photographs, which are those
+DIR is LFW's folder. Everything is measured on all pairs of View 1's photos, which are those
 for choosing; embeddings are kept from run to run. "mean" is the mean TAR at 13 rates from 1e-6 to
 1e-3. "gain" is how much higher it is than that of the row in "over", with the standard error of the
 difference from a bootstrap over people.
@@ -40,7 +40,7 @@ from lineament.evaluate.metrics import tar_at_fmr
 from lineament.models import cards as weights
 from lineament.models.cards import NormTerm
 
-# LFW's list of people has two spellings of some. They are joined, so that their photographs do not
+# LFW's list of people has two spellings of some. They are joined, so that their photos do not
 # count as false matches.
 ALIASES = {
     "Sepp_Blatter": "Joseph_Blatter",
@@ -48,7 +48,7 @@ ALIASES = {
     "Hassan_Wirajuda": "Hasan_Wirayuda",
     "Wang_Nan": "Nan_Wang",
 }
-# These photographs show somebody else than their name says.
+# These photos show somebody else than their name says.
 MISLABELLED = (
     "Recep_Tayyip_Erdogan_0004",
     "Andrew_Caldecott_0001",
@@ -82,7 +82,7 @@ class Truth:
 
     @classmethod
     def of(cls, person: npt.NDArray[np.int64]) -> Truth:
-        """All pairs of N photographs, and bootstraps over people."""
+        """All pairs of N photos, and bootstraps over people."""
         same = person[:, None] == person[None]
         left, right = np.nonzero(np.triu(same, 1))
         n, sizes = len(person), np.bincount(person)
@@ -124,7 +124,7 @@ def with_norm(vectors: Floats, norms: Floats, term: NormTerm) -> Floats:
     return unit(np.hstack([vectors, (term.offset - term.slope * deviation)[:, None]]))
 
 
-def centred(vectors: Floats) -> Floats:
+def centered(vectors: Floats) -> Floats:
     return unit(vectors - vectors.mean(axis=0))
 
 
@@ -179,7 +179,7 @@ def by_norm(made: Embedded, truth: Truth) -> list[dict[str, float]]:
 
 
 def abroad(folder: Path, vectors: Floats, rows: dict[str, Row], quiet: bool) -> dict[str, Any]:
-    """SFace on other photographs, at View 1's threshold for 1e-4."""
+    """SFace on other photos, at View 1's threshold for 1e-4."""
     people = read_people(folder)
     made = embed("sface", False, list(people.paths), quiet)
     theirs, person = made.vectors[made.found], people.person[made.found]
@@ -193,7 +193,7 @@ def abroad(folder: Path, vectors: Floats, rows: dict[str, Row], quiet: bool) -> 
 
     mean = vectors.mean(axis=0)
     figures: dict[str, Any] = {"photos": len(person), "people": len(people.names)}
-    ways = (("plain", "SFace", theirs), ("centred", "SFace, mean-centred", unit(theirs - mean)))
+    ways = (("plain", "SFace", theirs), ("centred", "SFace, mean-centered", unit(theirs - mean)))
     for name, row, moved in ways:
         _, impostor = pairs(moved, person, upper)
         figures[f"fmr_{name}"] = float((impostor > rows[row].threshold).mean())
@@ -203,7 +203,7 @@ def abroad(folder: Path, vectors: Floats, rows: dict[str, Row], quiet: bool) -> 
         fitted = np.isin(person, order[: len(order) // 2])
         own, others = theirs[~fitted], person[~fitted]
         if not fitted.any() or len(own) < 2:
-            raise OptionError(f"--att: expected photographs of more people in {folder}")
+            raise OptionError(f"--att: expected photos of more people in {folder}")
         half = np.triu_indices(len(own), 1)
         moved = unit(own - theirs[fitted].mean(axis=0))
         for name, of in (("plain", own), ("own_mean", moved)):
@@ -259,7 +259,7 @@ def run(folder: Path, att: Path | None, quiet: bool) -> dict[str, Any]:
     vectors = {
         "SFace": plain.vectors,
         "SFace, norm coordinate": with_norm(plain.vectors, plain.norms, own(plain.norms)),
-        "SFace, mean-centred": centred(plain.vectors),
+        "SFace, mean-centered": centered(plain.vectors),
         "SFace flip": flip.vectors,
         "SFace flip, norm coordinate": with_norm(flip.vectors, flip.norms, own(flip.norms)),
         "0.8 SFace flip + 0.2 MobileFaceNet flip": both,
@@ -275,7 +275,7 @@ def run(folder: Path, att: Path | None, quiet: bool) -> dict[str, Any]:
         vectors[f"accurate, MobileFaceNet's share {share}"] = with_norm(mixed, flip.norms, term)
     over = {
         "SFace, norm coordinate": "SFace",
-        "SFace, mean-centred": "SFace",
+        "SFace, mean-centered": "SFace",
         "SFace flip": "SFace",
         "SFace flip, norm coordinate": "SFace flip",
         "0.8 SFace flip + 0.2 MobileFaceNet flip": "SFace flip",
@@ -312,7 +312,7 @@ def run(folder: Path, att: Path | None, quiet: bool) -> dict[str, Any]:
 def show(figures: dict[str, Any]) -> None:
     console = Console(width=None if Console().is_terminal else 150)
     title = (
-        f"{figures['photos']:,} photographs of {figures['people']:,} people; "
+        f"{figures['photos']:,} photos of {figures['people']:,} people; "
         f"{figures['genuine_pairs']:,} genuine pairs"
     )
     table = Table("", "TAR at 1e-3", "1e-4", "1e-5", "mean", "gain", "over", title=title)
@@ -330,8 +330,8 @@ def show(figures: dict[str, Any]) -> None:
     att = figures["att"]
     if att is not None:
         console.print(
-            f"AT&T, {att['photos']} photographs, SFace. FMR at View 1's threshold for 1e-4: "
-            f"{att['fmr_plain']:.1e}, less LFW's mean {att['fmr_centred']:.1e}. TAR at 1e-4 of "
+            f"AT&T, {att['photos']} photos, SFace. FMR at View 1's threshold for 1e-4: "
+            f"{att['fmr_plain']:.1e}, less LFW's mean {att['fmr_centered']:.1e}. TAR at 1e-4 of "
             f"half the people: {100 * att['tar_half_plain']:.2f}, less the other half's mean "
             f"{100 * att['tar_half_own_mean']:.2f}"
         )

@@ -1,4 +1,4 @@
-"""One 640x480 photograph with one face, end to end: lineament against face_recognition with dlib.
+"""One 640x480 photo with one face, end to end: lineament against face_recognition with dlib.
 
     python benchmarks/verify.py [--repeats 15] [--json]
 
@@ -38,7 +38,7 @@ HOW = (
 )
 
 
-def photograph() -> bytes:
+def photo() -> bytes:
     """A portrait at its full height, padded to 640x480."""
     with Image.open(PHOTO) as portrait:
         picture = ImageOps.pad(portrait.convert("RGB"), SIZE_WH, color=(120, 120, 120))
@@ -64,7 +64,7 @@ def milliseconds(step: Callable[[], object]) -> float:
 
 def measure(repeats: int) -> dict[str, Any]:
     face_recognition = peer()
-    data = photograph()
+    data = photo()
     recognizer = lineament.Recognizer()
 
     def ours() -> int:
@@ -77,7 +77,7 @@ def measure(repeats: int) -> dict[str, Any]:
 
     found = {"lineament": ours(), "face_recognition": theirs()}  # warms both up
     if set(found.values()) != {1}:
-        raise SystemExit(f"expected one face in the photograph, found {found}")
+        raise SystemExit(f"expected one face in the photo, found {found}")
     times: dict[str, list[float]] = {"lineament": [], "face_recognition": []}
     for _ in range(repeats):
         times["lineament"].append(milliseconds(ours))
@@ -103,7 +103,7 @@ def main() -> None:
     if options.json:
         print(json.dumps(figures))
         return
-    table = Table("", "ms a photograph (median)")
+    table = Table("", "ms a photo (median)")
     table.add_row("lineament", f"{figures['lineament_ms']:.1f}")
     table.add_row("face_recognition", f"{figures['face_recognition_ms']:.1f}")
     table.add_row("times as fast", f"{figures['speedup']:.1f}")

@@ -1,4 +1,4 @@
-"""What several tests need: the demonstration photograph, and a clean environment."""
+"""What several tests need: the demonstration photo, and a clean environment."""
 
 from __future__ import annotations
 

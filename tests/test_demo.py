@@ -1,4 +1,4 @@
-"""The demo photographs: there, small, known, and what the demo says of them is right."""
+"""The demo photos: there, small, known, and what the demo says of them is right."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PHOTOS = Path(lineament.__file__).parent / "data" / "demo"
 NAMES = {"astronaut.jpg", "biden.jpg", "group.jpg", "obama.jpg", "obama2.jpg"}
 
 
-def test_photographs_are_small_and_described() -> None:
+def test_photos_are_small_and_described() -> None:
     files = sorted(PHOTOS.glob("*.jpg"))
     assert {file.name for file in files} == NAMES
     assert sum(file.stat().st_size for file in files) < 1_000_000
@@ -61,4 +61,4 @@ def test_the_demo_runs_and_writes_pictures(tmp_path: Path) -> None:
     drawn = np.asarray(PILImage.open(tmp_path / "detect.png").convert("RGB"))
     assert drawn.shape == group.shape
     changed = (drawn != group).any(axis=2).mean()
-    assert 0.005 < changed < 0.2  # boxes and landmarks, not the photograph
+    assert 0.005 < changed < 0.2  # boxes and landmarks, not the photo

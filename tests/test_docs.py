@@ -1,4 +1,4 @@
-"""The README's Python examples run as they stand, on the demo photographs."""
+"""The README's Python examples run as they stand, on the demo photos."""
 
 from __future__ import annotations
 

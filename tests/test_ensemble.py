@@ -33,7 +33,7 @@ from lineament.decide.metrics import METRICS
 from lineament.ensemble import FOLDER, Ensemble, Kind, embed_face, read_spec
 from lineament.errors import (
     DataError,
-    LicenceError,
+    LicenseError,
     MissingExtraError,
     NoFaceError,
     OptionError,
@@ -42,7 +42,7 @@ from lineament.errors import (
 )
 from lineament.fit import ensembles
 from lineament.fit.ensembles import PairSet, folds_of, judge, meaning_of, out_of_fold, pair_set
-from lineament.models.cards import LicencePolicy
+from lineament.models.cards import LicensePolicy
 
 DEMO = Path(lineament.__file__).parent / "data" / "demo"
 KINDS: tuple[Kind, ...] = ("boosted", "logistic", "mean")
@@ -60,7 +60,7 @@ def sides(n: int, *dimensions: int, seed: int = 0) -> list[Side]:
 
 
 def people_pairs(n_people: int = 60, each: int = 4, *, seed: int = 0) -> PairSet:
-    """All pairs of photographs of people who resemble themselves, by two recognizers."""
+    """All pairs of photos of people who resemble themselves, by two recognizers."""
     random = np.random.default_rng(seed)
     person = np.repeat(np.arange(n_people), each)
     made = []
@@ -114,7 +114,7 @@ def test_features_against_plain_loops() -> None:
         np.testing.assert_allclose(features[row], wanted, atol=2e-5)
 
 
-def test_features_do_not_depend_on_which_photograph_is_first() -> None:
+def test_features_do_not_depend_on_which_photo_is_first() -> None:
     a, b = sides(4, 5, 9), sides(4, 5, 9, seed=1)
     np.testing.assert_array_equal(pair_features(a, b), pair_features(b, a))
 
@@ -385,8 +385,8 @@ def test_members_must_be_those_of_the_fit() -> None:
     other = dataclasses.replace(spec.members[0], weights_sha256="0" * 64)
     with pytest.raises(WeightsError, match="was fitted with sface"):
         Ensemble(dataclasses.replace(spec, members=(other, *spec.members[1:])))
-    with pytest.raises(LicenceError, match="mobilefacenet"):
-        Ensemble(spec, policy=LicencePolicy.parse("any;deny:mobilefacenet"))
+    with pytest.raises(LicenseError, match="mobilefacenet"):
+        Ensemble(spec, policy=LicensePolicy.parse("any;deny:mobilefacenet"))
     with pytest.raises(OptionError, match="five-points"):
         Ensemble(spec, like=Recognizer(alignment="eyes"))
     with pytest.raises(OptionError, match="boosted, logistic, mean"):

@@ -1,4 +1,4 @@
-"""The pipeline as its users call it: one photograph, lists, endless streams, failures."""
+"""The pipeline as its users call it: one photo, lists, endless streams, failures."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from lineament.embed import BATCH
 from lineament.errors import (
     ImageFormatError,
     ImageNotFoundError,
-    LicenceError,
+    LicenseError,
     NoFaceError,
     OptionError,
 )
 from lineament.images import ImageLimits
 from lineament.models import cards as weights
-from lineament.models.cards import LicencePolicy
+from lineament.models.cards import LicensePolicy
 from lineament.models.runtime import Runtime
 from lineament.pipeline import Recognizer
 from lineament.types import Analysis, Embedding, Face, Image
@@ -55,7 +55,7 @@ def fake(*faces: Face, **options: Any) -> tuple[Recognizer, FakeDetector]:
 
 
 def pictures(n: int) -> list[Image]:
-    """Photographs of 100 by 90 pixels that all differ."""
+    """Photos of 100 by 90 pixels that all differ."""
     rng = np.random.default_rng(0)
     return [
         np.repeat(rng.integers(0, 256, (9, 10, 3), np.uint8), 10, 0).repeat(10, 1) for _ in range(n)
@@ -77,7 +77,7 @@ def test_one_person_twice_and_a_mirror(recognizer: Recognizer, astronaut_path: P
     assert decision.source_a.endswith("astronaut.jpg")
     assert (decision.others_a, decision.others_b) == (0, 0)
     assert decision.face_a is not None
-    np.testing.assert_allclose(decision.face_a.centre_xy, (223, 119), atol=4)
+    np.testing.assert_allclose(decision.face_a.center_xy, (223, 119), atol=4)
     assert recognizer.verify(astronaut_path, astronaut_path, threshold=HALF).score > 0.9999
 
 
@@ -183,11 +183,11 @@ def test_detect_embeds_nothing_and_analyze_keeps_crops_on_demand() -> None:
     np.testing.assert_array_equal(only_crops.crops, crops)
 
 
-def test_one_bad_photograph_does_not_lose_the_rest(
+def test_one_bad_photo_does_not_lose_the_rest(
     recognizer: Recognizer, astronaut_path: Path, blank: Image, tmp_path: Path
 ) -> None:
     text = tmp_path / "text.jpg"
-    text.write_text("not a photograph")
+    text.write_text("not a photo")
     sources = [astronaut_path, tmp_path / "missing.jpg", blank, text, b"", astronaut_path]
     photos = recognizer.analyze(sources)
     assert [type(photo.error) for photo in photos] == [
@@ -247,7 +247,7 @@ def test_no_face_says_what_to_do(recognizer: Recognizer, blank: Image, tmp_path:
         own.embed(path)
 
 
-def test_a_detector_that_returns_nonsense_spoils_one_photograph() -> None:
+def test_a_detector_that_returns_nonsense_spoils_one_photo() -> None:
     class Broken(FakeDetector):
         def detect(self, image: Image, options: DetectOptions, /) -> list[Face]:
             if len(self.seen) == 1:
@@ -380,7 +380,7 @@ def test_largest_or_central(two_faces: list[Face]) -> None:
         fake(choose="best")
 
 
-def test_chosen_of_a_photograph_without_a_face(blank: Image, tmp_path: Path) -> None:
+def test_chosen_of_a_photo_without_a_face(blank: Image, tmp_path: Path) -> None:
     one, _ = fake()
     nobody, unreadable = one.stream_chosen([blank, tmp_path / "missing.jpg"])
     assert (nobody.index, nobody.embedding, nobody.crop) == (None, None, None)
@@ -423,7 +423,7 @@ def test_lists_that_do_not_pair_up() -> None:
     with pytest.raises(OptionError, match="lists of equal length, got 2 and 1"):
         one.verify([image, image], [image], threshold=HALF)
     for pair in (([image], image), (image, (image,))):
-        with pytest.raises(OptionError, match="two photographs or two lists, got one of each"):
+        with pytest.raises(OptionError, match="two photos or two lists, got one of each"):
             one.verify(*pair, threshold=HALF)
     assert detector.seen == []
 
@@ -489,13 +489,13 @@ def test_a_network_of_your_own(tmp_path: Path, astronaut: Image) -> None:
 
 def test_the_policy_refuses_at_once(tmp_path: Path) -> None:
     entry = tiny_recognizer(tmp_path / "mine.onnx")
-    with pytest.raises(LicenceError, match='refuses the weights "mine"'):
-        Recognizer(entry, policy=LicencePolicy.parse("commercial"))
-    with pytest.raises(LicenceError, match='refuses the weights "yunet"'):
-        Recognizer(policy=LicencePolicy.parse("any;deny:yunet"))
-    with pytest.raises(LicenceError, match='refuses the weights "mtcnn-o"'):
-        Recognizer(policy=LicencePolicy.parse("any;deny:mtcnn-o"))
-    Recognizer(detector="yunet", policy=LicencePolicy.parse("any;deny:mtcnn-o"))
+    with pytest.raises(LicenseError, match='refuses the weights "mine"'):
+        Recognizer(entry, policy=LicensePolicy.parse("commercial"))
+    with pytest.raises(LicenseError, match='refuses the weights "yunet"'):
+        Recognizer(policy=LicensePolicy.parse("any;deny:yunet"))
+    with pytest.raises(LicenseError, match='refuses the weights "mtcnn-o"'):
+        Recognizer(policy=LicensePolicy.parse("any;deny:mtcnn-o"))
+    Recognizer(detector="yunet", policy=LicensePolicy.parse("any;deny:mtcnn-o"))
 
 
 def test_parts_that_do_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:

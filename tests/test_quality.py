@@ -35,7 +35,7 @@ Seen = tuple[Image, Face, Image, float]
 
 @pytest.fixture(scope="module")
 def seen() -> dict[str, Seen]:
-    """For each demonstration photograph: itself, its largest face, the crop, the norm."""
+    """For each demonstration photo: itself, its largest face, the crop, the norm."""
     recognizer = Recognizer()
     found = {}
     for name in PHOTOS:
@@ -50,7 +50,7 @@ def seen() -> dict[str, Seen]:
 
 
 def rotation(yaw_deg: float, pitch_deg: float, roll_deg: float) -> np.ndarray:
-    """By Euler's angles about the axes of the photograph: nod, turn, tilt."""
+    """By Euler's angles about the axes of the photo: nod, turn, tilt."""
 
     def about(axis: list[float], degrees: float) -> np.ndarray:
         return cv2.Rodrigues(np.radians(degrees) * np.array(axis, dtype=float))[0]
@@ -116,11 +116,11 @@ def test_landmarks_that_are_none_are_refused(points: np.ndarray) -> None:
         head_pose(points)
 
 
-# --- measures, on photographs ---------------------------------------------------------------------
+# --- measures, on photos ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", PHOTOS)
-def test_good_photographs_have_no_problems(name: str, seen: dict[str, Seen]) -> None:
+def test_good_photos_have_no_problems(name: str, seen: dict[str, Seen]) -> None:
     _, face, crop, norm = seen[name]
     quality = measure(face, crop, norm)
     assert DEFAULT_LIMITS.problems(quality) == ()
@@ -199,7 +199,7 @@ def test_sharpness_is_not_brightness(name: str, seen: dict[str, Seen]) -> None:
     assert measure(face, halved).sharpness == pytest.approx(sharpness, rel=0.03)
 
 
-def test_a_smaller_photograph_has_a_smaller_face(seen: dict[str, Seen]) -> None:
+def test_a_smaller_photo_has_a_smaller_face(seen: dict[str, Seen]) -> None:
     recognizer = Recognizer()
     image, face, crop, _ = seen["astronaut.jpg"]
     whole = measure(face, crop)
@@ -228,7 +228,7 @@ def test_without_landmarks_there_is_no_turn() -> None:
     assert QualityLimits(greatest_turn_deg=1, least_norm=100).problems(quality) == ()
 
 
-def test_a_crop_of_one_colour() -> None:
+def test_a_crop_of_one_color() -> None:
     quality = measure(make_face(), np.full((112, 112, 3), 51, np.uint8))
     assert quality.sharpness is None
     assert quality.brightness == pytest.approx(0.2)
@@ -236,7 +236,7 @@ def test_a_crop_of_one_colour() -> None:
     assert "blurred: sharpness 0," in QualityLimits(least_sharpness=0.01).problems(quality)[0]
 
 
-def test_brightness_and_contrast_are_those_of_the_grey_levels() -> None:
+def test_brightness_and_contrast_are_those_of_the_gray_levels() -> None:
     crop = noise_crop()
     inner = crop[28:104, 20:92].astype(float) @ [0.299, 0.587, 0.114] / 255
     quality = measure(make_face(), crop)
@@ -246,13 +246,13 @@ def test_brightness_and_contrast_are_those_of_the_grey_levels() -> None:
 
 def test_sharpness_recomputed_in_another_way() -> None:
     crop = noise_crop(3)
-    grey = cv2.cvtColor(crop[28:104, 20:92], cv2.COLOR_RGB2GRAY).astype(float)
-    band = cv2.GaussianBlur(grey, (0, 0), 1) - cv2.GaussianBlur(grey, (0, 0), 2)
+    gray = cv2.cvtColor(crop[28:104, 20:92], cv2.COLOR_RGB2GRAY).astype(float)
+    band = cv2.GaussianBlur(gray, (0, 0), 1) - cv2.GaussianBlur(gray, (0, 0), 2)
     slopes = np.stack(
         [(band[1:-1, 2:] - band[1:-1, :-2]).ravel(), (band[2:, 1:-1] - band[:-2, 1:-1]).ravel()]
     )
     least = np.linalg.eigvalsh(slopes @ slopes.T / slopes.shape[1])[0]
-    expected = np.sqrt(least) / grey.std()
+    expected = np.sqrt(least) / gray.std()
     assert measure(make_face(), crop).sharpness == pytest.approx(expected, rel=1e-4)
 
 
@@ -282,7 +282,7 @@ def test_crops_of_another_size_measure_alike(side: int) -> None:
 @pytest.mark.parametrize(
     "crop",
     [np.zeros((112, 112), np.uint8), np.zeros((112, 112, 3), np.float32)],
-    ids=["grey", "float"],
+    ids=["gray", "float"],
 )
 def test_another_crop_is_refused(crop: Any) -> None:
     with pytest.raises(OptionError, match="expected RGB, uint8"):
@@ -373,7 +373,7 @@ def test_the_limit_is_where_isotonic_regression_crosses_the_level(seed: int, lev
     assert norms[above].max() < limit < norms[fit.predict(norms) < level - 1e-9].min()
 
 
-def test_the_order_of_pairs_and_of_photographs_does_not_matter() -> None:
+def test_the_order_of_pairs_and_of_photos_does_not_matter() -> None:
     a, b, scores = fitting_set(3000, 9)
     limit = least_norm(a, b, scores, 0.5)
     shuffled = np.random.default_rng(0).permutation(len(a))

@@ -61,7 +61,7 @@ def test_face_keeps_its_own_read_only_arrays() -> None:
 def test_face_measures_and_writes_itself() -> None:
     face = Face([1.234, 2, 4.5, 8], np.float32(0.123456), LANDMARKS_XY, 90)
     assert face.size_wh == (pytest.approx(3.266, abs=1e-5), 6.0)
-    assert face.centre_xy == (pytest.approx(2.867, abs=1e-5), 5.0)
+    assert face.center_xy == (pytest.approx(2.867, abs=1e-5), 5.0)
     assert json.loads(json.dumps(face.to_dict())) == {
         "box_xyxy": [1.23, 2.0, 4.5, 8.0],
         "score": 0.1235,
@@ -83,7 +83,7 @@ def test_contracts_that_differ_are_named() -> None:
     assert "flip False and True" in message
     assert "dimension 4 and 8" in message
     assert "color_order" not in message
-    assert "embed both photographs again" in message
+    assert "embed both photos again" in message
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_largest_face() -> None:
 def test_most_central_face_is_measured_in_its_own_widths() -> None:
     assert photo().most_central() is None
     assert photo((0, 0, 5, 5), size_wh=None).most_central() is None
-    # The centre is (49.5, 24.5). The small face's is 10 pixels away, two of its widths; the large
+    # The center is (49.5, 24.5). The small face's is 10 pixels away, two of its widths; the large
     # one's 20 pixels, half of its width.
     small, large = (57, 22, 62, 27), (9.5, 4.5, 49.5, 44.5)
     assert photo(small, large).most_central() == 1

@@ -15,8 +15,8 @@ Differences in form, not in result:
 - the weights stay float16, as they are in the .tflite, and are cast to float32 in the graph.
 
 Outputs: ``regressors`` (N, 2304, 16), ``logits`` (N, 2304). Row 48 i + j belongs to the anchor at
-((j + .5) 4, (i + .5) 4) pixels; its 16 numbers are centre x, y, width, height and six points x, y
-(right eye, left eye, nose tip, mouth centre, right ear, left ear, as the person sees them), in
+((j + .5) 4, (i + .5) 4) pixels; its 16 numbers are center x, y, width, height and six points x, y
+(right eye, left eye, nose tip, mouth center, right ear, left ear, as the person sees them), in
 pixels of the input, the positions relative to the anchor. The sigmoid of the logit is the score.
 """
 
@@ -184,7 +184,7 @@ class Translator:
         elif kind == "RESIZE_BILINEAR":
             options = table(operator, tflite.ResizeBilinearOptions)
             if options.AlignCorners() or not options.HalfPixelCenters():
-                raise NotImplementedError("a resize that is not by half-pixel centres")
+                raise NotImplementedError("a resize that is not by half-pixel centers")
             factor = self.side(target) / self.side(first)
             scales = self.constant(f"{output}.scales", np.array([1, 1, factor, factor], "<f4"))
             self.node(
@@ -213,8 +213,8 @@ def build(data: bytes) -> onnx.ModelProto:
     walk = Translator(data)
     mean = walk.constant("mean", np.array(MEAN, "<f4"))
     scale = walk.constant("scale", np.array(SCALE, "<f4"))
-    centred = walk.node("Sub", ["image", mean], "centred")
-    walk.names[int(walk.graph.Inputs(0))] = walk.node("Div", [centred, scale], "scaled")
+    centered = walk.node("Sub", ["image", mean], "centered")
+    walk.names[int(walk.graph.Inputs(0))] = walk.node("Div", [centered, scale], "scaled")
     for i in range(walk.graph.OperatorsLength()):
         walk.translate(walk.graph.Operators(i))
 

@@ -1,11 +1,11 @@
-"""Rebuild the demo photographs in ``src/lineament/data/demo`` from the packages that carry them.
+"""Rebuild the demo photos in ``src/lineament/data/demo`` from the packages that carry them.
 
     python tools/build_demo_photos.py [--out FOLDER]
 
 Fetches scikit-image 0.26.0 and the source package of face-recognition 1.3.0 with pip, checks their
-SHA-256 and that of each photograph, scales it down as a whole (nothing is cut off or retouched)
-and writes it as JPEG. ``group.jpg`` is a collage of these photographs and says so in the picture.
-``PROVENANCE.md`` beside the photographs says where they come from and on what terms.
+SHA-256 and that of each photo, scales it down as a whole (nothing is cut off or retouched)
+and writes it as JPEG. ``group.jpg`` is a collage of these photos and says so in the picture.
+``PROVENANCE.md`` beside the photos says where they come from and on what terms.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ FACE_RECOGNITION = (
 _TESTS = "face_recognition-1.3.0/tests/test_images/"
 
 KEPT_TAGS = (0x010E, 0x013B, 0x8298)
-"""EXIF's ImageDescription, Artist and Copyright stay with the photograph."""
+"""EXIF's ImageDescription, Artist and Copyright stay with the photo."""
 
 PLACES = (
     ("obama.jpg", 20, 20, 330),
@@ -51,12 +51,12 @@ PLACES = (
     ("obama2.jpg", 490, 460, 100),
     ("obama.jpg", 620, 460, 120),
 )
-"""Of the collage: photograph, left, top and width in pixels."""
+"""Of the collage: photo, left, top and width in pixels."""
 
 
 @dataclass(frozen=True)
 class Photo:
-    """One photograph: where it lies in which package, and how large it becomes."""
+    """One photo: where it lies in which package, and how large it becomes."""
 
     name: str
     package: tuple[str, str, str]
@@ -162,7 +162,7 @@ def collage(folder: Path) -> bytes:
             small = photo.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
         sheet.paste(small, (left, top))
     pen = ImageDraw.Draw(sheet)
-    text = "Collage of the demo photographs, not a group photograph (see PROVENANCE.md)"
+    text = "Collage of the demo photos, not a group photo (see PROVENANCE.md)"
     pen.text((20, 684), text, fill=(40, 40, 40), font=ImageFont.load_default(22))
     out = io.BytesIO()
     sheet.save(out, "JPEG", quality=88)

@@ -176,7 +176,7 @@ def read_layer(reader: Reader) -> Layer:
 
 
 def read_network(data: bytes) -> tuple[np.ndarray, list[Layer]]:
-    """Return the mean colour, (3,) float64, and the layers from the input to the output."""
+    """Return the mean color, (3,) float64, and the layers from the input to the output."""
     reader = Reader(data)
     reader.expect((reader.whole(), reader.text()), (1, "loss_metric_2"))
     for _ in range(2):

@@ -4,8 +4,8 @@ The package faceplugin-face-recognition-js carries them with a batch of one; her
 dynamic, and the input scaling moves into the graph, so that each takes pixels from 0 to 255.
 
 - MobileFaceNet: (x - 127.5) / 128, RGB.
-- 68 landmarks: x / 256, grey; the output is x0, y0, x1, ... as shares of the crop's side.
-- UltraLight RFB-320: (x - 127) / 128, RGB; boxes as shares of the photograph's sides.
+- 68 landmarks: x / 256, gray; the output is x0, y0, x1, ... as shares of the crop's side.
+- UltraLight RFB-320: (x - 127) / 128, RGB; boxes as shares of the photo's sides.
 
 Run:  python tools/build_faceplugin.py
 """
@@ -32,8 +32,8 @@ def scale_input(graph: onnx.GraphProto, mean: float, divisor: float) -> None:
     graph.initializer.append(numpy_helper.from_array(np.float32(mean), "input_mean"))
     graph.initializer.append(numpy_helper.from_array(np.float32(1 / divisor), "input_scale"))
     nodes = [
-        helper.make_node("Sub", [name, "input_mean"], ["centred"]),
-        helper.make_node("Mul", ["centred", "input_scale"], ["scaled"]),
+        helper.make_node("Sub", [name, "input_mean"], ["centered"]),
+        helper.make_node("Mul", ["centered", "input_scale"], ["scaled"]),
         *graph.node,
     ]
     del graph.node[:]

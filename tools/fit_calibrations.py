@@ -1,6 +1,6 @@
 """Fit the package's own calibrations on LFW View 1 and write them beside the manifest.
 
-For each bundled recognizer, with and without the mirror image: all pairs of the 4,992 photographs
+For each bundled recognizer, with and without the mirror image: all pairs of the 4,992 photos
 that View 1 names. View 2 plays no part. Equal input gives equal files.
 
 Run:  python tools/fit_calibrations.py ../shared/lfw [NAME ...]

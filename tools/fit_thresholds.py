@@ -1,6 +1,6 @@
 """Fit the thresholds of the bundled recognizers on LFW View 1 and write them into the manifest.
 
-All pairs of the 4,992 photographs that View 1 names (12.5 million pairs of two people) give, for
+All pairs of the 4,992 photos that View 1 names (12.5 million pairs of two people) give, for
 each recognizer, with and without flip, and for each metric, the threshold at which the wanted share
 of impostor pairs is let in. View 2 plays no part. Rates below 1e-5 are not fitted: fewer than 30
 false matches would stand behind them (the rule of 30, Doddington et al. 2000).
@@ -104,7 +104,7 @@ def main() -> None:
                             "threshold": threshold(scores, rate, metric),
                             "fmr": rate,
                             "flip": flip,
-                            "data": f"LFW View 1, all pairs of {len(unit):,} photographs",
+                            "data": f"LFW View 1, all pairs of {len(unit):,} photos",
                             "n_impostor_pairs": len(scores),
                         }
                     )

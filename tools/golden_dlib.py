@@ -1,6 +1,6 @@
-"""Write tests/golden/dlib.npz: the demonstration photographs' faces, cut and embedded by dlib.
+"""Write tests/golden/dlib.npz: the demonstration photos' faces, cut and embedded by dlib.
 
-For the largest face that dlib finds in each photograph: ``photo``, its name; ``box_xyxy`` (5, 4);
+For the largest face that dlib finds in each photo: ``photo``, its name; ``box_xyxy`` (5, 4);
 ``chip`` (5, 150, 150, 3) uint8 by ``get_face_chip``; ``vector`` (5, 128) float32, what dlib's own
 network makes of the chip.
 

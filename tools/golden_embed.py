@@ -1,6 +1,6 @@
 """Write tests/golden/embed.npz: what the packages' own, unchanged recognizers make of one crop.
 
-The crop is the demonstration photograph's face, aligned by MTCNN's landmarks. ONNX Runtime runs the
+The crop is the demonstration photo's face, aligned by MTCNN's landmarks. ONNX Runtime runs the
 files as they lie in the packages: SFace with int8 blocks that DequantizeLinear expands and RGB from
 0 to 255 (OpenCV's FaceRecognizerSF swaps its BGR), MobileFaceNet with (x - 127.5) / 128.
 

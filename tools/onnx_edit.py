@@ -73,8 +73,8 @@ def fold_dequantize(graph: onnx.GraphProto) -> None:
         if node.op_type == "DequantizeLinear":
             weights, scales, zeros = _blocks(node, values)
             shape = values[node.input[0]].shape
-            centred = weights.astype(np.float32) - zeros.astype(np.float32)
-            values[node.output[0]] = (centred * scales).reshape(shape)
+            centered = weights.astype(np.float32) - zeros.astype(np.float32)
+            values[node.output[0]] = (centered * scales).reshape(shape)
         elif node.op_type == "Reshape" and node.input[0] in values:
             values[node.output[0]] = values[node.input[0]].reshape(values[node.input[1]])
         else:
@@ -101,15 +101,15 @@ def spell_out_dequantize(graph: onnx.GraphProto) -> None:
         values[f"{name}/q"], values[f"{name}/s"] = weights, scales
         values[f"{name}/shape"] = np.array(values[node.input[0]].shape, dtype=np.int64)
         nodes.append(helper.make_node("Cast", [f"{name}/q"], [f"{name}/f"], to=TensorProto.FLOAT))
-        centred = f"{name}/f"
+        centered = f"{name}/f"
         if zeros.any():
             values[f"{name}/z"] = zeros
             nodes.append(
                 helper.make_node("Cast", [f"{name}/z"], [f"{name}/zf"], to=TensorProto.FLOAT)
             )
-            nodes.append(helper.make_node("Sub", [centred, f"{name}/zf"], [f"{name}/c"]))
-            centred = f"{name}/c"
-        nodes.append(helper.make_node("Mul", [centred, f"{name}/s"], [f"{name}/m"]))
+            nodes.append(helper.make_node("Sub", [centered, f"{name}/zf"], [f"{name}/c"]))
+            centered = f"{name}/c"
+        nodes.append(helper.make_node("Mul", [centered, f"{name}/s"], [f"{name}/m"]))
         nodes.append(helper.make_node("Reshape", [f"{name}/m", f"{name}/shape"], [name]))
     del graph.node[:]
     graph.node.extend(nodes)

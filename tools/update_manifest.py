@@ -20,7 +20,7 @@ MANIFEST = Path(__file__).resolve().parent.parent / "src" / "lineament" / "data"
 TASKS = ("recognizer", "detector", "landmarks")
 KEYS = (
     *("name", "task", "file", "url", "sha256", "bytes", "input", "dimension", "alignment"),
-    *("licence_code", "licence_weights", "commercial_use", "licence_file"),
+    *("license_code", "license_weights", "commercial_use", "license_file"),
     *(
         "training_data",
         "source",

@@ -1,16 +1,16 @@
 """Face recognition that says how sure it is.
 
-    1 images      load_image: a photograph in any shape -> RGB uint8 (H, W, 3)
-    2 detect      load_detector: a photograph -> faces
-    3 align       align_faces: a photograph and its faces -> crops
+    1 images      load_image: a photo in any shape -> RGB uint8 (H, W, 3)
+    2 detect      load_detector: a photo -> faces
+    3 align       align_faces: a photo and its faces -> crops
     4 embed       load_embedder: crops -> unit embeddings
     5 compare     compare: two embeddings -> a Decision
-      pipeline    Recognizer: all of it, on one photograph or many; verify: in one line
+      pipeline    Recognizer: all of it, on one photo or many; verify: in one line
 
-    weights       what networks there are, their licences and where they come from
+    weights       what networks there are, their licenses and where they come from
     runtime       the engines that run them
     evaluate      metrics and the standard benchmarks
-    train         models of your own, from photographs to a name the pipeline takes
+    train         models of your own, from photos to a name the pipeline takes
     errors, types what is raised and what is returned
 
 >>> import lineament
@@ -82,7 +82,7 @@ _default: Any = None
 
 
 def verify(a: Any, b: Any, **options: Any) -> Decision:
-    """Are two photographs of the same person? With the default recognizer, kept for the next call.
+    """Are two photos of the same person? With the default recognizer, kept for the next call.
 
     Args:
         a, b: whatever ``lineament.images.load_image`` reads.
@@ -92,7 +92,7 @@ def verify(a: Any, b: Any, **options: Any) -> Decision:
         A ``Decision``; ``print`` it to see it in words.
 
     Raises:
-        LineamentError: a photograph could not be read, or has no face.
+        LineamentError: a photo could not be read, or has no face.
     """
     global _default  # noqa: PLW0603
     if _default is None:

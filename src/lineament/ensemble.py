@@ -2,12 +2,12 @@
 
     Ensemble.load("boosted").verify("a.jpg", "b.jpg")
 
-A photograph is read and its face detected once; each member aligns, embeds (with the mirror image)
+A photo is read and its face detected once; each member aligns, embeds (with the mirror image)
 and is compared in its own way; a ``decide.fusion`` makes one score of all that. Thresholds and
-probabilities are the ensemble's own. They were fitted on the same photographs as the fusion, so on
+probabilities are the ensemble's own. They were fitted on the same photos as the fusion, so on
 scores "out of fold": each pair was scored by a fusion that had seen neither of its two people.
 
-An ensemble only verifies: its score needs both photographs, so there is no vector to put into an
+An ensemble only verifies: its score needs both photos, so there is no vector to put into an
 index. For galleries there is the preset "accurate", whose fusion is a vector.
 
 Files (``data/ensemble``): ``KIND.json``, ``{"format": 1, ...}``, and for the boosted one
@@ -45,7 +45,7 @@ from lineament.errors import DataError, NoFaceError, OptionError, WeightsError, 
 from lineament.files import DATA
 from lineament.images import ImageSource, describe_source, load_image
 from lineament.models import cards as weights_module
-from lineament.models.cards import LicencePolicy
+from lineament.models.cards import LicensePolicy
 from lineament.pipeline import Chosen, Recognizer
 from lineament.quality import limits_of, measure
 from lineament.types import (
@@ -202,7 +202,7 @@ def _fusion(kind: Kind, values: dict[str, Any], n_features: int, folder: Path) -
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Seen:
-    """One photograph, its face chosen and embedded by every member.
+    """One photo, its face chosen and embedded by every member.
 
     Attributes:
         photo: as ``Recognizer.stream_chosen`` has it: embedding and crop are the first member's.
@@ -221,7 +221,7 @@ class Ensemble:
         spec: Spec,
         *,
         like: Recognizer | None = None,
-        policy: LicencePolicy | None = None,
+        policy: LicensePolicy | None = None,
     ) -> None:
         """Choose the parts; networks are loaded when they are first needed.
 
@@ -229,14 +229,14 @@ class Ensemble:
             spec: from ``read_spec``.
             like: whose detector, options, choice of face, limits, engine and prior are used; its
                 recognizer and calibration are not. None: a ``Recognizer`` of defaults.
-            policy: which licences may be used; None asks the environment.
+            policy: which licenses may be used; None asks the environment.
 
         Raises:
             WeightsError: a member is not what the ensemble was fitted with, or is refused.
         """
         self.spec = spec
         self.parts = Recognizer(policy=policy) if like is None else like
-        self._policy = LicencePolicy.active() if policy is None else policy
+        self._policy = LicensePolicy.active() if policy is None else policy
         self._embedders: tuple[Embedder, ...] | None = None
         for member in spec.members:
             entry = weights_module.get(member.name)
@@ -258,7 +258,7 @@ class Ensemble:
         kind: str = DEFAULT_KIND,
         *,
         like: Recognizer | None = None,
-        policy: LicencePolicy | None = None,
+        policy: LicensePolicy | None = None,
         folder: Path = FOLDER,
     ) -> Ensemble:
         """The package's ensemble of that kind. Args and Raises as __init__ and ``read_spec``."""
@@ -334,11 +334,11 @@ class Ensemble:
         )
 
     def look(self, source: ImageSource, *, color_order: ColorOrder | None = None) -> Seen:
-        """Read a photograph, choose its face, and embed it with every member.
+        """Read a photo, choose its face, and embed it with every member.
 
         Raises:
             NoFaceError: no face was found.
-            ImageError: the photograph could not be read.
+            ImageError: the photo could not be read.
         """
         parts, name = self.parts, describe_source(source)
         image = load_image(source, color_order=color_order, limits=parts.limits)
@@ -348,7 +348,7 @@ class Ensemble:
         if index is None:
             raise NoFaceError(
                 f"{name}: no face was found with the detector {parts.detector_name}: try a "
-                "photograph in which the face is larger or better lit"
+                "photo in which the face is larger or better lit"
             )
         embeddings, crops = embed_face(image, faces[index], self.embedders)
         return Seen(Chosen(analysis, index, embeddings[0], crops[0]), embeddings)
@@ -382,7 +382,7 @@ class Ensemble:
         )
 
     def decide(self, a: Seen, b: Seen, threshold: Threshold | None = None) -> Decision:
-        """Compare two photographs that ``look`` has seen.
+        """Compare two photos that ``look`` has seen.
 
         ``Decision.score`` is the ensemble's, in the unit of its threshold; ``similarity`` and the
         norms are the first member's, cosine and lengths.
@@ -437,10 +437,10 @@ class Ensemble:
         fmr: float | None = None,
         color_order: ColorOrder | None = None,
     ) -> Decision:
-        """Are two photographs of the same person?
+        """Are two photos of the same person?
 
         Args:
-            a, b: the photographs.
+            a, b: the photos.
             threshold: from ``threshold()``; or
             fmr: the false match rate wanted; None of both: ``DEFAULT_FMR``.
             color_order: of NumPy arrays.

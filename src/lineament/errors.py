@@ -1,7 +1,7 @@
 """Every error that lineament raises on purpose.
 
     LineamentError
-    ├── ImageError                    a photograph could not be read
+    ├── ImageError                    a photo could not be read
     │   ├── ImageNotFoundError        no such file, or the address answers "not found"
     │   ├── ImageFormatError          it is not an image, or it is broken or cut short
     │   └── ImageTooLargeError        more bytes or pixels than the limits allow
@@ -10,7 +10,7 @@
     │   ├── UnknownWeightsError       no entry of that name
     │   ├── WeightsHashError          the file's bytes are not the ones that were promised
     │   ├── WeightsDownloadError      the weights could not be fetched
-    │   └── LicenceError              the licence policy refuses these weights
+    │   └── LicenseError              the license policy refuses these weights
     ├── ContractError                 embeddings of two different contracts were mixed
     ├── MissingExtraError             an optional dependency is not installed
     ├── IndexFileError                the files of a search index are missing or damaged: rebuild
@@ -44,11 +44,11 @@ class LineamentError(Exception):
 
 
 class ImageError(LineamentError, ValueError):
-    """A photograph could not be read."""
+    """A photo could not be read."""
 
 
 class ImageNotFoundError(ImageError):
-    """The photograph does not exist."""
+    """The photo does not exist."""
 
 
 class ImageFormatError(ImageError):
@@ -60,7 +60,7 @@ class ImageTooLargeError(ImageError):
 
 
 class NoFaceError(LineamentError, ValueError):
-    """A step that needs a face was given a photograph in which none was found."""
+    """A step that needs a face was given a photo in which none was found."""
 
 
 class WeightsError(LineamentError):
@@ -83,8 +83,8 @@ class WeightsDownloadError(WeightsError):
     """The weights could not be fetched from their URL."""
 
 
-class LicenceError(WeightsError):
-    """The licence policy in force refuses these weights."""
+class LicenseError(WeightsError):
+    """The license policy in force refuses these weights."""
 
 
 class ContractError(LineamentError, ValueError):

@@ -40,7 +40,7 @@ def replace_file(target: Path, data: bytes | memoryview, *, durable: bool = Fals
     Raises:
         OSError, ValueError: whatever went wrong; a file that was there is whole.
     """
-    # Beside the target, since a rename is atomic within one file system only. "xb" honours the
+    # Beside the target, since a rename is atomic within one file system only. "xb" honors the
     # umask, as files made by tempfile do not.
     beside = target.parent / f".lineament-{os.getpid()}-{secrets.token_hex(4)}.tmp"
     try:

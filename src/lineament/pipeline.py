@@ -1,11 +1,11 @@
 """The pipeline, wired: read this file first.
 
-    source --load_image--> photograph --Detector.detect--> faces --align_faces--> crops
+    source --load_image--> photo --Detector.detect--> faces --align_faces--> crops
            --Embedder.embed--> unit embeddings --compare--> Decision --Judge.assess--> Decision
 
-``Recognizer`` holds the loaded networks and runs these stages over one photograph or many. Every
+``Recognizer`` holds the loaded networks and runs these stages over one photo or many. Every
 stage is a plain function or a one-method object that can be used without it; what is here is only
-the order of the calls, the batches, the threads, and what happens to a photograph that fails.
+the order of the calls, the batches, the threads, and what happens to a photo that fails.
 
 Given one source, methods return one result and raise its error. Given a list, they return a list
 of the same length in the same order, and an error takes the place of the result it spoiled.
@@ -51,13 +51,13 @@ from lineament.embed import BATCH, Embedder, load_embedder, wrap
 from lineament.errors import LineamentError, NoFaceError, OptionError
 from lineament.images import DEFAULT_LIMITS, ImageLimits, ImageSource, describe_source, load_image
 from lineament.models import cards as weights_module
-from lineament.models.cards import LicencePolicy, Weights
+from lineament.models.cards import LicensePolicy, Weights
 from lineament.models.runtime import Runtime
 from lineament.quality import limits_of, measure
 from lineament.types import Analysis, ColorOrder, Decision, Embedding, Image, Quality, Threshold
 
 Choose = Literal["largest", "central"]
-"""Whom a photograph with several faces is of: the largest face, or the one nearest its centre."""
+"""Whom a photo with several faces is of: the largest face, or the one nearest its center."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +83,19 @@ genuine pairs of LFW View 1 at every rate from 1e-3 to 1e-5: too few to be sure 
 (``benchmarks/ablation.py``)."""
 
 FEW = 2
-"""So few photographs are worked off in the caller's thread."""
+"""So few photos are worked off in the caller's thread."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Chosen:
-    """The one face that a photograph is of, embedded; what ``Recognizer.stream_chosen`` yields.
+    """The one face that a photo is of, embedded; what ``Recognizer.stream_chosen`` yields.
 
     Attributes:
-        analysis: the photograph with all its faces, none of them embedded.
+        analysis: the photo with all its faces, none of them embedded.
         index: number of the face in ``analysis.faces``; None when there is none.
         embedding: of that face.
         crop: (S, S, 3) uint8, the aligned face.
-        error: why there is no embedding: the photograph's error, or NoFaceError.
+        error: why there is no embedding: the photo's error, or NoFaceError.
     """
 
     analysis: Analysis
@@ -107,7 +107,7 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A photograph after detection, with the crops of the faces that are to be embedded."""
+    """A photo after detection, with the crops of the faces that are to be embedded."""
 
     analysis: Analysis
     wanted: tuple[int, ...]
@@ -134,7 +134,7 @@ class Recognizer:
         prior: float = DEFAULT_PRIOR,
         limits: ImageLimits = DEFAULT_LIMITS,
         runtime: Runtime | None = None,
-        policy: LicencePolicy | None = None,
+        policy: LicensePolicy | None = None,
     ) -> None:
         """Choose the parts.
 
@@ -146,15 +146,15 @@ class Recognizer:
             alignment: "five-points"; the others exist for comparison.
             flip: average embeddings over the crop and its mirror image; None: as the preset says,
                 ``DEFAULT_FLIP`` without one.
-            turning: look for faces in photographs that lie on a side.
-            choose: which face a photograph with several is of.
+            turning: look for faces in photos that lie on a side.
+            choose: which face a photo with several is of.
             calibration: what scores mean, and thresholds: yours from ``lineament tune``; None takes
                 the package's own where it has one for these parts.
             prior: how many of the pairs that you verify show one person, 0 to 1, before you look:
                 probabilities rest on it, thresholds do not.
-            limits: largest photograph that is read.
+            limits: largest photo that is read.
             runtime: engine, device and threads; None asks the environment.
-            policy: which licences may be used; None asks the environment.
+            policy: which licenses may be used; None asks the environment.
 
         Raises:
             OptionError, WeightsError: a part does not exist, or the policy refuses it.
@@ -180,7 +180,7 @@ class Recognizer:
         self.prior = Judge(prior=prior).prior
         self._given_calibration = calibration
         self._judge: Judge | None = None
-        self.policy = LicencePolicy.active() if policy is None else policy
+        self.policy = LicensePolicy.active() if policy is None else policy
         self.policy.check(self.weights)
         _ = self.alignment_name
         if isinstance(detector, str):
@@ -312,7 +312,7 @@ class Recognizer:
         fitted = self.calibration.threshold(wanted)
         return replace(found, low=min(fitted.low, found.value), high=max(fitted.high, found.value))
 
-    # --- many photographs -------------------------------------------------------------------------
+    # --- many photos -------------------------------------------------------------------------
 
     def stream(
         self,
@@ -322,10 +322,10 @@ class Recognizer:
         keep_crops: bool = False,
         color_order: ColorOrder | None = None,
     ) -> Iterator[Analysis]:
-        """Analyse photographs as they come; results in the order of the sources.
+        """Analyze photos as they come; results in the order of the sources.
 
         Reading, detection and alignment run in as many threads as there are cores, the recognizer
-        on batches of faces across photographs. A bounded number of photographs is under way at any
+        on batches of faces across photos. A bounded number of photos is under way at any
         time, so endless iterators and folders of millions are fine.
 
         Args:
@@ -342,7 +342,7 @@ class Recognizer:
     def stream_chosen(
         self, sources: Iterable[ImageSource], *, color_order: ColorOrder | None = None
     ) -> Iterator[Chosen]:
-        """The same for the one face that each photograph is of; others are not embedded."""
+        """The same for the one face that each photo is of; others are not embedded."""
         for item, embeddings in self._run(sources, "chosen", True, color_order):
             if embeddings:
                 (index,) = item.wanted
@@ -400,7 +400,7 @@ class Recognizer:
         wanted: Literal["all", "chosen", "none"],
         color_order: ColorOrder | None,
     ) -> _Prepared:
-        """Stages 1 to 3 of one photograph; its error, if any, goes into the result."""
+        """Stages 1 to 3 of one photo; its error, if any, goes into the result."""
         name = describe_source(source)
         try:
             image = load_image(source, color_order=color_order, limits=self.limits)
@@ -428,7 +428,7 @@ class Recognizer:
         index = photo.largest() if self.choose == "largest" else photo.most_central()
         return () if index is None else (index,)
 
-    # --- one photograph or a list -----------------------------------------------------------------
+    # --- one photo or a list -----------------------------------------------------------------
 
     @overload
     def detect(
@@ -442,7 +442,7 @@ class Recognizer:
         *,
         color_order: ColorOrder | None = None,
     ) -> Analysis | list[Analysis]:
-        """Find the faces. A photograph without faces has ``faces == ()``; that is no error."""
+        """Find the faces. A photo without faces has ``faces == ()``; that is no error."""
         if isinstance(source, (list, tuple)):
             return list(self.stream(source, embed=False, color_order=color_order))
         (result,) = self.stream([source], embed=False, color_order=color_order)
@@ -489,10 +489,10 @@ class Recognizer:
         *,
         color_order: ColorOrder | None = None,
     ) -> Embedding | list[Embedding | LineamentError]:
-        """Embed the one face that each photograph is of (see ``choose``).
+        """Embed the one face that each photo is of (see ``choose``).
 
         Raises:
-            NoFaceError: a photograph has none; in a list, it takes the place of the embedding.
+            NoFaceError: a photo has none; in a list, it takes the place of the embedding.
         """
         many = isinstance(source, (list, tuple))
         sources = source if isinstance(source, (list, tuple)) else [source]
@@ -534,11 +534,11 @@ class Recognizer:
         threshold: Threshold | None = None,
         color_order: ColorOrder | None = None,
     ) -> Decision | list[Decision | LineamentError]:
-        """Are two photographs of the same person? For lists: a[0] against b[0], and so on.
+        """Are two photos of the same person? For lists: a[0] against b[0], and so on.
 
         Args:
-            a, b: two photographs, or two lists of equal length. A path that stands in them several
-                times is analysed once.
+            a, b: two photos, or two lists of equal length. A path that stands in them several
+                times is analyzed once.
             threshold: what ``threshold()`` returns; None is ``threshold()`` without arguments.
             color_order: of NumPy arrays.
 
@@ -549,7 +549,7 @@ class Recognizer:
         """
         many = isinstance(a, (list, tuple))
         if many != isinstance(b, (list, tuple)):
-            raise OptionError("expected two photographs or two lists, got one of each")
+            raise OptionError("expected two photos or two lists, got one of each")
         firsts: list[Any] = list(a) if isinstance(a, (list, tuple)) else [a]
         seconds: list[Any] = list(b) if isinstance(b, (list, tuple)) else [b]
         if len(firsts) != len(seconds):
@@ -584,7 +584,7 @@ class Recognizer:
     def _no_face(self, photo: Analysis) -> NoFaceError:
         return NoFaceError(
             f"{photo.source}: no face was found with the detector {self.detector_name}: try a "
-            "photograph in which the face is larger or better lit, a lower least score, or a "
+            "photo in which the face is larger or better lit, a lower least score, or a "
             "smaller least face size"
         )
 
@@ -592,7 +592,7 @@ class Recognizer:
 def decide_chosen(
     a: Chosen, b: Chosen, threshold: Threshold, judge: Judge | None = None
 ) -> Decision | LineamentError:
-    """Compare the faces that two photographs are of, or say why one of them has none.
+    """Compare the faces that two photos are of, or say why one of them has none.
 
     Args:
         a, b: from ``Recognizer.stream_chosen``.
@@ -631,7 +631,7 @@ def _quality(photo: Chosen) -> Quality | None:
 def _embedded(
     ready: list[_Prepared], embedder: Embedder | None
 ) -> Iterator[tuple[_Prepared, tuple[Embedding, ...]]]:
-    """Stage 4 over the faces of several photographs at once."""
+    """Stage 4 over the faces of several photos at once."""
     crops = [item.crops for item in ready if len(item.crops)]
     if embedder is None or not crops:
         yield from ((item, ()) for item in ready)

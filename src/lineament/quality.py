@@ -4,7 +4,7 @@
     head_pose()        five landmarks -> eye distance, yaw, pitch
     QualityLimits      beyond which a decision is called "undecided", with the reasons in words
     least_norm()       the norm's limit, from the genuine pairs of a fitting set
-    pooling_weights()  what each counts when several photographs of a person are averaged
+    pooling_weights()  what each counts when several photos of a person are averaged
 
 The limits come from LFW View 1, degraded in steps: ``benchmarks/quality.py`` prints the
 measurements, ``docs/quality.md`` holds them.
@@ -35,7 +35,7 @@ FACE_XYZ = np.array(
     ]
 )
 """(5, 3) float64: an average face in the order of ``LANDMARK_NAMES``; x to the viewer's right, y
-down, z towards the viewer, in distances between the eyes' centres. From MediaPipe's canonical face
+down, z towards the viewer, in distances between the eyes' centers. From MediaPipe's canonical face
 (``canonical_face_model.obj``, Apache-2.0): eyes halfway between vertices 33 and 133 (362 and 263),
 nose tip halfway between 4 and 1 (where it lies between eyes and mouth as in the ArcFace template),
 mouth corners 61 and 291."""
@@ -50,7 +50,7 @@ says where the 3.0 comes from."""
 
 _INNER = (slice(28, 104), slice(20, 92))
 # Rows and columns of the 112 crop from the brows to the lower lip: background, hair and the black
-# outside of the photograph would be measured instead of the face.
+# outside of the photo would be measured instead of the face.
 
 _FINE_PX, _COARSE_PX = 1.0, 2.0
 # The band of detail: finer than this and it is noise and JPEG blocks, coarser and it is the face's
@@ -72,7 +72,7 @@ def head_pose(landmarks_xy: npt.NDArray[np.floating]) -> tuple[float, float, flo
 
     Returns:
         The distance of the eyes in pixels, had the face been frontal; yaw and pitch as in
-        ``Quality``. The roll in the plane of the photograph changes none of them.
+        ``Quality``. The roll in the plane of the photo changes none of them.
 
     Raises:
         OptionError: another shape, a number that is not finite, or points that coincide.
@@ -125,11 +125,11 @@ def measure(face: Face, crop: Image, norm: float | None = None) -> Quality:
         smaller = max(crop.shape[:2]) > NATIVE_PX
         how = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
         crop = cv2.resize(crop, (NATIVE_PX, NATIVE_PX), interpolation=how)  # type: ignore[assignment]
-    grey = cv2.cvtColor(crop[_INNER], cv2.COLOR_RGB2GRAY).astype(np.float32)
-    mean, deviation = (float(value[0, 0]) for value in cv2.meanStdDev(grey))
+    gray = cv2.cvtColor(crop[_INNER], cv2.COLOR_RGB2GRAY).astype(np.float32)
+    mean, deviation = (float(value[0, 0]) for value in cv2.meanStdDev(gray))
     return Quality(
         size_px=size,
-        sharpness=_least_detail(grey) / deviation if deviation > 0 else None,
+        sharpness=_least_detail(gray) / deviation if deviation > 0 else None,
         yaw_deg=yaw,
         pitch_deg=pitch,
         brightness=mean / 255,
@@ -140,7 +140,7 @@ def measure(face: Face, crop: Image, norm: float | None = None) -> Quality:
 
 @dataclass(frozen=True, slots=True)
 class QualityLimits:
-    """Within which a photograph has to be for decisions about it to be reliable; None: no limit.
+    """Within which a photo has to be for decisions about it to be reliable; None: no limit.
 
     Attributes:
         least_size_px, least_sharpness, greatest_turn_deg, least_brightness, greatest_brightness,
@@ -168,7 +168,7 @@ class QualityLimits:
     def problems(self, quality: Quality) -> tuple[str, ...]:
         """Say in words what lies beyond a limit: the number, the limit, and what to do.
 
-        What was not measured is no problem, with one exception: a crop of one colour has no
+        What was not measured is no problem, with one exception: a crop of one color has no
         sharpness and falls under every limit for it.
         """
         q = quality
@@ -177,12 +177,12 @@ class QualityLimits:
         if self.least_size_px is not None and q.size_px < self.least_size_px:
             found.append(
                 f"the face is {_number(q.size_px, self.least_size_px)} px between the eyes, below "
-                f"{self.least_size_px:g} px: use a larger photograph"
+                f"{self.least_size_px:g} px: use a larger photo"
             )
         if self.least_sharpness is not None and sharpness < self.least_sharpness:
             found.append(
                 f"the face is blurred: sharpness {_number(sharpness, self.least_sharpness)}, below "
-                f"{self.least_sharpness:g}: use a photograph in focus and without motion"
+                f"{self.least_sharpness:g}: use a photo in focus and without motion"
             )
         if (
             self.greatest_turn_deg is not None
@@ -191,29 +191,29 @@ class QualityLimits:
         ):
             found.append(
                 f"the face is turned by {_number(q.turn_deg, self.greatest_turn_deg)} degrees, "
-                f"above {self.greatest_turn_deg:g}: use a photograph from the front"
+                f"above {self.greatest_turn_deg:g}: use a photo from the front"
             )
         if self.least_brightness is not None and q.brightness < self.least_brightness:
             found.append(
                 f"the face is dark: brightness {_number(q.brightness, self.least_brightness)}, "
-                f"below {self.least_brightness:g}: use a photograph with more light on the face"
+                f"below {self.least_brightness:g}: use a photo with more light on the face"
             )
         if self.greatest_brightness is not None and q.brightness > self.greatest_brightness:
             found.append(
                 "the face is overexposed: brightness "
                 f"{_number(q.brightness, self.greatest_brightness)}, above "
-                f"{self.greatest_brightness:g}: use a photograph with less light on the face"
+                f"{self.greatest_brightness:g}: use a photo with less light on the face"
             )
         if self.least_contrast is not None and q.contrast < self.least_contrast:
             found.append(
                 f"the face is flat: contrast {_number(q.contrast, self.least_contrast)}, below "
-                f"{self.least_contrast:g}: use a photograph without haze, and not nearly black or "
+                f"{self.least_contrast:g}: use a photo without haze, and not nearly black or "
                 "white"
             )
         if self.least_norm is not None and q.norm is not None and q.norm < self.least_norm:
             found.append(
                 f"the recognizer sees little of a face: embedding norm "
-                f"{_number(q.norm, self.least_norm)}, below {self.least_norm:g}: use a photograph "
+                f"{_number(q.norm, self.least_norm)}, below {self.least_norm:g}: use a photo "
                 "that is sharper, larger, from the front, or shows more of the face"
             )
         return tuple(found)
@@ -245,13 +245,13 @@ FITTED_LIMITS = {
 }
 FITTED_LIMITS["sface-mobilefacenet"] = FITTED_LIMITS["sface"]  # its first member's share is 0.8
 """By weights; without the norm's, which belongs to a contract. From LFW View 1 at the default
-threshold: where one bad photograph is missed in more than ``MISSED_LEVEL`` of its genuine pairs, or
+threshold: where one bad photo is missed in more than ``MISSED_LEVEL`` of its genuine pairs, or
 two equally bad ones match five times as often as wanted. The turn is the exception: up to 45
 degrees View 1 shows too small a rise to place a limit, and beyond it has too few pairs to show any.
 ``docs/quality.md`` has the figures."""
 
 MISSED_LEVEL = 0.1
-"""FNMR from which on a decision is not relied upon; eight times that of ordinary photographs."""
+"""FNMR from which on a decision is not relied upon; eight times that of ordinary photos."""
 
 MOST_SHARE = 0.02
 """Of genuine pairs that ``least_norm`` may call undecided: more would help nobody."""
@@ -283,7 +283,7 @@ def least_norm(
     ``level``: every pair below has an estimated FNMR above it.
 
     Args:
-        norms_a, norms_b: (N,) of the two photographs of N genuine pairs.
+        norms_a, norms_b: (N,) of the two photos of N genuine pairs.
         scores: (N,) of these pairs; higher is more alike.
         threshold: below it a pair is missed.
         level: the FNMR, between 0 and 1.
@@ -332,12 +332,12 @@ POOLING_POWER = 4.0
 
 
 def pooling_weights(norms: npt.ArrayLike, *, power: float = POOLING_POWER) -> Float64Array:
-    """What each of several photographs of one person counts when their unit vectors are averaged.
+    """What each of several photos of one person counts when their unit vectors are averaged.
 
     ``norm ** power``, scaled to sum 1. A power of 0 is the plain mean; 1 is the mean of the
     network's outputs as they were before scaling. On templates of LFW View 1 in which one of two or
-    three photographs is spoiled, powers of 2 to 4 gain much where it is very bad, and change
-    nothing that can be told where it is not; beyond, the best photograph stands nearly alone, and
+    three photos is spoiled, powers of 2 to 4 gain much where it is very bad, and change
+    nothing that can be told where it is not; beyond, the best photo stands nearly alone, and
     errors rise again (``docs/quality.md``).
 
     Args:
@@ -362,13 +362,13 @@ def pooling_weights(norms: npt.ArrayLike, *, power: float = POOLING_POWER) -> Fl
     return result
 
 
-def _least_detail(grey: npt.NDArray[np.float32]) -> float:
+def _least_detail(gray: npt.NDArray[np.float32]) -> float:
     """Root mean square slope of the band between the two Gaussians, where it is flattest.
 
     The lesser eigenvalue of the structure tensor (Förstner and Gülch, 1987), averaged over the
     face: the mean squared slope in the direction that has least.
     """
-    fine, coarse = (cv2.GaussianBlur(grey, (0, 0), sigma) for sigma in (_FINE_PX, _COARSE_PX))
+    fine, coarse = (cv2.GaussianBlur(gray, (0, 0), sigma) for sigma in (_FINE_PX, _COARSE_PX))
     band = cv2.subtract(fine, coarse)
     across = cv2.subtract(band[1:-1, 2:], band[1:-1, :-2]).ravel()
     down = cv2.subtract(band[2:, 1:-1], band[:-2, 1:-1]).ravel()

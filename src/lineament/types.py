@@ -3,7 +3,7 @@
 Conventions that hold everywhere:
 
 - images are RGB, uint8, shape (H, W, 3);
-- coordinates are pixels of the photograph, x to the right, y down, the top left pixel's centre at
+- coordinates are pixels of the photo, x to the right, y down, the top left pixel's center at
   (0, 0), as floats;
 - "left" and "right" of landmarks are as the viewer sees them: the left eye is the one with the
   smaller x on an upright frontal face;
@@ -23,7 +23,7 @@ from lineament.errors import ContractError, LineamentError, OptionError
 
 FloatArray = npt.NDArray[np.float32]
 Image = npt.NDArray[np.uint8]
-"""A photograph: RGB, uint8, (H, W, 3)."""
+"""A photo: RGB, uint8, (H, W, 3)."""
 
 ColorOrder = Literal["rgb", "bgr"]
 
@@ -47,16 +47,16 @@ def _frozen(values: Any, shape: tuple[int, ...], what: str) -> FloatArray:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Face:
-    """One face in one photograph.
+    """One face in one photo.
 
     Attributes:
-        box_xyxy: (4,) float32, pixels: left, top, right, bottom. May reach past the photograph.
+        box_xyxy: (4,) float32, pixels: left, top, right, bottom. May reach past the photo.
         score: the detector's confidence, 0 to 1. Scores of two detectors are not comparable.
         landmarks_xy: (5, 2) float32, pixels, in the order of ``LANDMARK_NAMES``, or None when the
             detector has none.
-        turned_deg: 0, 90, 180 or 270: by how much the photograph had to be turned
+        turned_deg: 0, 90, 180 or 270: by how much the photo had to be turned
             counter-clockwise for the detector to find the face. The coordinates are those of the
-            photograph as it was given.
+            photo as it was given.
     """
 
     box_xyxy: FloatArray
@@ -88,8 +88,8 @@ class Face:
         return right - left, bottom - top
 
     @property
-    def centre_xy(self) -> tuple[float, float]:
-        """Centre of the box in pixels."""
+    def center_xy(self) -> tuple[float, float]:
+        """Center of the box in pixels."""
         left, top, right, bottom = (float(v) for v in self.box_xyxy)
         return (left + right) / 2, (top + bottom) / 2
 
@@ -140,7 +140,7 @@ class Contract:
             what = ", ".join(f"{key} {mine[key]} and {theirs[key]}" for key in differing)
             raise ContractError(
                 f"expected two embeddings made in the same way, got {self.weights} and "
-                f"{other.weights} with different {what}: embed both photographs again with the "
+                f"{other.weights} with different {what}: embed both photos again with the "
                 "same recognizer and options"
             )
 
@@ -151,7 +151,7 @@ class Embedding:
 
     Attributes:
         vector: (D,) float32 of length 1.
-        norm: length of the network's output before it was scaled to 1. Poor photographs (small,
+        norm: length of the network's output before it was scaled to 1. Poor photos (small,
             blurred, turned, covered) tend to have short ones; comparable within a contract only.
         contract: how it was made.
     """
@@ -173,15 +173,15 @@ class Embedding:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Analysis:
-    """What was found in one photograph, or why it could not be read.
+    """What was found in one photo, or why it could not be read.
 
     Attributes:
-        source: name of the photograph, for messages and results.
+        source: name of the photo, for messages and results.
         size_wh: its size in pixels; None when it could not be read.
         faces: the most certain first.
         embeddings: one for each face, in the same order; () when only detection was asked for.
         crops: (N, S, S, 3) uint8, the aligned faces, when they were asked for.
-        error: why there is nothing, or None. A photograph without faces is no error here.
+        error: why there is nothing, or None. A photo without faces is no error here.
     """
 
     source: str
@@ -192,10 +192,10 @@ class Analysis:
     error: LineamentError | None = None
 
     def largest(self) -> int | None:
-        """Number of the face with the largest box: whom the photograph is of; None without one.
+        """Number of the face with the largest box: whom the photo is of; None without one.
 
         Only faces with at least ``LIKELY_SHARE`` of the best score count: a shadow on the wall that
-        looks a little like a large face is not whom the photograph is of.
+        looks a little like a large face is not whom the photo is of.
         """
         best = max((face.score for face in self.faces), default=0.0)
         areas = [
@@ -205,12 +205,12 @@ class Analysis:
         return None if not areas else int(np.argmax(areas))
 
     def most_central(self) -> int | None:
-        """Number of the face nearest to the photograph's centre, measured in its own widths."""
+        """Number of the face nearest to the photo's center, measured in its own widths."""
         if self.size_wh is None or not self.faces:
             return None
-        centre = (np.array(self.size_wh, dtype=float) - 1) / 2
+        center = (np.array(self.size_wh, dtype=float) - 1) / 2
         apart = [
-            float(np.linalg.norm(np.array(face.centre_xy) - centre)) / max(face.size_wh)
+            float(np.linalg.norm(np.array(face.center_xy) - center)) / max(face.size_wh)
             for face in self.faces
         ]
         return int(np.argmin(apart))
@@ -227,22 +227,22 @@ class Analysis:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """How good one photograph of a face is for recognition.
+    """How good one photo of a face is for recognition.
 
     Attributes:
-        size_px: distance of the eyes in pixels of the photograph, had the face been frontal: the
+        size_px: distance of the eyes in pixels of the photo, had the face been frontal: the
             scale of the 3D face that fits the landmarks, so that a turned head is not called small.
             Without landmarks a third of the box's longer side.
         sharpness: detail of 1 to 2 pixels of the aligned crop of 112, in the direction that has
             least of it (motion blurs one direction only), over the crop's standard deviation; 0
-            upwards, 0.14 on most photographs. Changes with neither brightness nor contrast, and
-            noise is not told from detail. None for a crop of one colour.
+            upwards, 0.14 on most photos. Changes with neither brightness nor contrast, and
+            noise is not told from detail. None for a crop of one color.
         yaw_deg: how far the face is turned to the side, -90 to 90; positive towards the viewer's
             right. None without landmarks.
         pitch_deg: how far up, -90 to 90; positive up. None without landmarks. Coarse: a long nose
             and a bowed head look the same in five points.
-        brightness: mean grey level of the face, 0 to 1.
-        contrast: standard deviation of the grey levels, 0 to 0.5.
+        brightness: mean gray level of the face, 0 to 1.
+        contrast: standard deviation of the gray levels, 0 to 0.5.
         norm: length of the embedding before it was scaled to 1; None when not embedded.
             Comparable within a contract only.
     """
@@ -304,12 +304,12 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Certainty:
-    """How probable it is that two photographs show one person, and what that rests on.
+    """How probable it is that two photos show one person, and what that rests on.
 
     Attributes:
         probability: 0 to 1.
         low, high: its 95 % interval: how far it moves when the people of the data are drawn anew.
-            It does not cover that your photographs may differ from those of the data.
+            It does not cover that your photos may differ from those of the data.
         llr: natural logarithm of the likelihood ratio: how much more likely the score is for one
             person than for two.
         prior: the share of genuine pairs that was taken for granted, 0 to 1.
@@ -369,9 +369,9 @@ class Decision:
         threshold: what the score was held against.
         margin: how far the score lies from the threshold, in the metric's unit; positive on the
             side of "same", whatever the metric's direction.
-        source_a, source_b: names of the photographs.
+        source_a, source_b: names of the photos.
         face_a, face_b: the faces that were compared; None when only embeddings were given.
-        others_a, others_b: how many more faces each photograph has.
+        others_a, others_b: how many more faces each photo has.
         norm_a, norm_b: lengths of the embeddings before scaling (see ``Embedding``).
         contract: how both embeddings were made.
         certainty: the probability, with its interval; None without a calibration.

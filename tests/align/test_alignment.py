@@ -29,7 +29,7 @@ def noise(height: int = 250, width: int = 250, seed: int = 0) -> Image:
 
 
 def smooth(height: int = 300, width: int = 300) -> Image:
-    """A photograph without fine detail, so that interpolation hardly matters."""
+    """A photo without fine detail, so that interpolation hardly matters."""
     blurred = cv2.GaussianBlur(noise(height, width, 3), (0, 0), 6)
     return cv2.normalize(blurred, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
 
@@ -39,7 +39,7 @@ def face(landmarks: object = None, box: object = (60, 60, 180, 190), turned_deg:
 
 
 def template_at(x: float, y: float) -> Float64Array:
-    """Landmarks for which the crop of 112 pixels is the photograph's part at (x, y)."""
+    """Landmarks for which the crop of 112 pixels is the photo's part at (x, y)."""
     return ARCFACE_TEMPLATE_XY + np.array([x, y])
 
 
@@ -136,7 +136,7 @@ def test_sizes_show_the_same(method: str) -> None:
     small = align_faces(photo, [face(turned)], method=method, size_px=112)[0]
     large = align_faces(photo, [face(turned)], method=method, size_px=224)[0]
     halved = large.reshape(112, 2, 112, 2, 3).astype(float).mean(axis=(1, 3))
-    # For comparison, a crop that lies half of its pixels off, as if centres had been scaled.
+    # For comparison, a crop that lies half of its pixels off, as if centers had been scaled.
     off = (large[1:, 1:].astype(float) + large[:-1, :-1])[1::2, 1::2] / 2
     assert np.abs(halved - small).mean() < 0.8
     assert np.abs(off - small[1:, 1:]).mean() > 1.6
@@ -180,7 +180,7 @@ def test_outside_is_black() -> None:
 
 
 @pytest.mark.parametrize("scale", [2.3, 3.0, 4.7, 9.0])
-def test_fine_patterns_become_grey(scale: float) -> None:
+def test_fine_patterns_become_gray(scale: float) -> None:
     side = int(112 * scale) + 40
     y, x = np.mgrid[:side, :side]
     photo = np.repeat((((x + y) % 2) * 255).astype(np.uint8)[:, :, None], 3, axis=2)
@@ -197,7 +197,7 @@ def test_fine_patterns_become_grey(scale: float) -> None:
 @pytest.mark.parametrize("scale", [1.9, 2.0, 2.1, 3.0, 5.6, 9.9])
 @pytest.mark.parametrize("at", [(13.0, 7.0), (-40.0, 21.0), (50.3, 33.7)])
 def test_shrinking_moves_nothing(scale: float, at: tuple[float, float]) -> None:
-    """A ramp shows in every crop pixel where in the photograph it came from."""
+    """A ramp shows in every crop pixel where in the photo it came from."""
     height, width = 240, 250
     y, x = np.mgrid[:height, :width]
     # Rounded at random: rounding half up would look like a shift.
@@ -221,7 +221,7 @@ def test_shrinking_moves_nothing(scale: float, at: tuple[float, float]) -> None:
     assert not crop[outside].any()
 
 
-def test_photographs_longer_than_opencv_warps() -> None:
+def test_photos_longer_than_opencv_warps() -> None:
     photo = np.zeros((150, 40_000, 3), np.uint8)
     photo[20:132, 35_000:35_112] = noise(112, 112)
     crop = align_faces(photo, [face(template_at(35_000, 20))])[0]

@@ -52,7 +52,7 @@ def seen_at(camera: np.ndarray) -> np.ndarray:
 def rendered(camera: np.ndarray) -> np.ndarray:
     """The generic face in 320 x 320, by ray casting: each pixel is solved for its place on it.
 
-    Colours are smooth waves over the face's own x and y, mirrored as faces are; grey around it.
+    Colors are smooth waves over the face's own x and y, mirrored as faces are; gray around it.
     """
     face = generic_face()
     inner = face.triangles[(face.triangles < 78).all(axis=1)]
@@ -233,7 +233,7 @@ def test_the_hidden_half_is_filled_from_the_other(front: np.ndarray) -> None:
     assert filled < 0.6 * stretched
 
 
-def test_mirrored_photograph_gives_the_mirrored_crop() -> None:
+def test_mirrored_photo_gives_the_mirrored_crop() -> None:
     camera = camera_of(20, 5, 10)
     photo, points = rendered(camera), seen_at(camera)
     mirrored = points[MIRRORED] * [-1, 1] + [photo.shape[1] - 1, 0]
@@ -267,7 +267,7 @@ def test_a_turn_in_the_plane_changes_nothing() -> None:
     assert np.abs(one - other).mean() < 1.5
 
 
-def test_outside_of_the_photograph_is_black(front: np.ndarray) -> None:
+def test_outside_of_the_photo_is_black(front: np.ndarray) -> None:
     crop = frontalize(front[:, 150:], seen_at(camera_of(0)) - [150, 0])
     assert (crop[:, :50] == 0).all()
     assert (crop[20:130, 90:130] > 0).any(axis=2).all()
@@ -284,7 +284,7 @@ def test_the_name() -> None:
 def bad(change: str) -> tuple[np.ndarray, np.ndarray, dict[str, object]]:
     image, points = np.zeros((320, 320, 3), np.uint8), seen_at(camera_of(0))
     options: dict[str, object] = {}
-    if change == "grey":
+    if change == "gray":
         image = image[..., 0]
     elif change == "float":
         image = image.astype(np.float32)
@@ -308,7 +308,7 @@ def bad(change: str) -> tuple[np.ndarray, np.ndarray, dict[str, object]]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("grey", "image: expected RGB"),
+        ("gray", "image: expected RGB"),
         ("float", "image: expected RGB"),
         ("67", r"shape \(68, 2\)"),
         ("nan", "NaN"),

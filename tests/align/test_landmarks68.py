@@ -1,4 +1,4 @@
-"""68 points: on the demo photograph against MTCNN, turned or not; the hull against geometry."""
+"""68 points: on the demo photo against MTCNN, turned or not; the hull against geometry."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from lineament.types import Face, FloatArray, Image
 
 DEMO = Path(lineament.__file__).parent / "data" / "demo" / "astronaut.jpg"
 
-# What facenet-pytorch 2.6.0's MTCNN finds in the photograph.
+# What facenet-pytorch 2.6.0's MTCNN finds in the photo.
 BOX = np.array([180.04, 59.68, 268.83, 173.30])
 FIVE = np.array(
     [[205.09, 101.09], [248.03, 103.45], [224.94, 129.21], [202.13, 139.82], [245.92, 142.45]]
@@ -89,7 +89,7 @@ def test_points_are_those_of_the_scheme(model: Model, astronaut: Image) -> None:
     assert x[54] == x[48:60].max()
 
 
-def test_mirrored_photograph_gives_mirrored_points(model: Model, astronaut: Image) -> None:
+def test_mirrored_photo_gives_mirrored_points(model: Model, astronaut: Image) -> None:
     width = astronaut.shape[1]
     points = landmarks68(model, astronaut, [Face(BOX, 0.9, FIVE)])
     order = [1, 0, 2, 4, 3]
@@ -106,7 +106,7 @@ def test_mirrored_photograph_gives_mirrored_points(model: Model, astronaut: Imag
 
 @pytest.mark.parametrize("has_five", [True, False], ids=["landmarks", "box only"])
 @pytest.mark.parametrize("turns", [1, 2, 3])
-def test_turned_photographs(model: Model, astronaut: Image, turns: int, has_five: bool) -> None:
+def test_turned_photos(model: Model, astronaut: Image, turns: int, has_five: bool) -> None:
     upright = Face(BOX, 0.9, FIVE if has_five else None)
     wanted = landmarks68(model, astronaut, [upright])[0]
     photo, corners, five = astronaut, BOX.reshape(2, 2), FIVE
@@ -130,7 +130,7 @@ def test_mixed_faces_keep_their_order(model: Model, astronaut: Image) -> None:
     assert np.abs(together[2] - together[0]).mean() > 3
 
 
-def test_size_of_the_photograph_does_not_matter(model: Model, astronaut: Image) -> None:
+def test_size_of_the_photo_does_not_matter(model: Model, astronaut: Image) -> None:
     """Twice as large by repeated pixels: the crop is averaged down to the same input."""
     double = astronaut.repeat(2, axis=0).repeat(2, axis=1)
     small = landmarks68(model, astronaut, [Face(BOX, 0.9, FIVE)])[0]

@@ -125,7 +125,7 @@ def tiny_recognizer(
 class TableSource:
     """A ``FaceSource`` that looks embeddings up, and remembers what it was asked for.
 
-    ``table``: path -> vector of any length above 0, or None when the photograph shows no face;
+    ``table``: path -> vector of any length above 0, or None when the photo shows no face;
     an encoded crop is looked up by its bytes. The norm is the vector's length. What is not in the
     table cannot be read.
     """

@@ -47,7 +47,7 @@ def smooth() -> Iterator[None]:
 
 
 class Faces(MadeFaces):
-    """In mode "kill" the second process dies at its 31st photograph."""
+    """In mode "kill" the second process dies at its 31st photo."""
 
     def __init__(self, mode: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Made-up people for runs of seconds: each a coarse pattern of colours, each photograph noisy."""
+"""Made-up people for runs of seconds: each a coarse pattern of colors, each photo noisy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIZE_PX = 32
 
 
 class MadeFaces:
-    """A set of photographs in memory, P people with K photographs each."""
+    """A set of photos in memory, P people with K photos each."""
 
     def __init__(self, people: int = 12, photos: int = 8, seed: int = 0) -> None:
         random = np.random.default_rng(seed)

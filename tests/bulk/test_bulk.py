@@ -1,4 +1,4 @@
-"""Bulk embedding: each photograph exactly once, whatever kills the work in between."""
+"""Bulk embedding: each photo exactly once, whatever kills the work in between."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ BROKEN, FACELESS = "ada/broken.jpg", "bo/noise.png"
 
 @pytest.fixture(scope="session")
 def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """24 small photographs with a face, one without, and one that is cut short."""
+    """24 small photos with a face, one without, and one that is cut short."""
     folder = tmp_path_factory.mktemp("many")
     for name in ("ada", "bo"):
         (folder / name).mkdir()
@@ -93,7 +93,7 @@ def rows_in(folder: Path) -> list[dict[str, Any]]:
 
 
 def each_once(folder: Path) -> None:
-    """All photographs are there once, those with a face with their row; the broken one is told."""
+    """All photos are there once, those with a face with their row; the broken one is told."""
     assert sorted(record[0] for record in records_of(folder)) == sorted([*NAMES, BROKEN, FACELESS])
     assert Counter(row["source"] for row in rows_in(folder)) == Counter(NAMES)
     lines = [json.loads(line) for line in (folder / "errors.jsonl").read_text().splitlines()]
@@ -219,7 +219,7 @@ class TestFolder:
             )
         with pytest.raises(OptionError, match="turning"):
             embed_many(photos / "ada", out, Recognizer("fast", detector="yunet"))
-        with pytest.raises(OptionError, match="holds the photographs of"):
+        with pytest.raises(OptionError, match="holds the photos of"):
             embed_many(photos / "bo", out, recognizer)
         moved = (photos / "ada").rename(tmp_path / "moved")
         assert embed_many(moved, out, recognizer).embedded == 0
@@ -333,7 +333,7 @@ class TestProcesses:
     def test_the_same_results_in_the_same_order(
         self, originals: Path, recognizer: Recognizer
     ) -> None:
-        """And a photograph that ends its process is the only one that is lost."""
+        """And a photo that ends its process is the only one that is lost."""
         paths: list[Any] = sorted(str(path) for path in originals.rglob("*.*"))
         paths.insert(5, Poison())
         results = list(stream_in_processes(iter(paths), recognizer, 2, keep_crops=True))
@@ -416,8 +416,8 @@ class TestCommand:
     def test_a_folder_is_told_from_a_file(self, originals: Path, tmp_path: Path) -> None:
         result = self.run(originals, "--out", tmp_path / "out")
         assert result.exit_code == 2
-        assert "24 face(s) of 26 photograph(s) in 13 file(s); 26 embedded now" in result.stderr
-        assert "1 photograph(s) could not be read" in result.stderr
+        assert "24 face(s) of 26 photo(s) in 13 file(s); 26 embedded now" in result.stderr
+        assert "1 photo(s) could not be read" in result.stderr
         each_once(tmp_path / "out")
         assert self.run(originals, "--out", tmp_path / "e.npz").exit_code == 2
         assert not (tmp_path / "e.npz").exists()
@@ -486,7 +486,7 @@ class TestRay:
 
         from ray.data import DataContext
 
-        # So few photographs would be done before the second actor has started.
+        # So few photos would be done before the second actor has started.
         monkeypatch.setattr(DataContext.get_current(), "wait_for_min_actors_s", 60)
         out, again = tmp_path / "out", tmp_path / "again"
         report = embed_many(originals, out, recognizer, ray=cluster, shard_size=4)

@@ -36,7 +36,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ImageOps.mirror(small).save(folder / "b.png")
     noise = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
     PILImage.fromarray(noise).save(folder / "noise.png")
-    (folder / "notes.txt").write_text("no photograph")
+    (folder / "notes.txt").write_text("no photo")
     return folder
 
 
@@ -98,7 +98,7 @@ class TestVerify:
         result = run("verify", photos / "a.png", photos / "a.png", "--json", "--threshold", 0.4)
         assert one_object(result)["score"] == pytest.approx(1, abs=1e-5)
 
-    def test_a_photograph_from_stdin(self, run: Run, photos: Path) -> None:
+    def test_a_photo_from_stdin(self, run: Run, photos: Path) -> None:
         arguments = ("verify", "-", photos / "b.png", "--json", "--threshold", 0.4)
         result = run(*arguments, stdin=(photos / "a.png").read_bytes())
         assert result.exit_code == 0
@@ -135,9 +135,9 @@ class TestVerify:
             (("--min-face", "1"), "--min-face: expected"),
             (("--min-score", "7"), "--min-score: expected 0 to 1"),
             (("--max-faces", "0"), "--max-faces: expected 1 or more"),
-            (("--licence-policy", "free"), "licence-policy: expected clauses"),
-            (("--licence-policy", "deny:sface"), 'refuses the weights "sface"'),
-            (("--licence-policy", "deny:yunet"), 'refuses the weights "yunet"'),
+            (("--license-policy", "free"), "license-policy: expected clauses"),
+            (("--license-policy", "deny:sface"), 'refuses the weights "sface"'),
+            (("--license-policy", "deny:yunet"), 'refuses the weights "yunet"'),
             (("--mean", "3"), "--mean: expected together with --model"),
             (("--model", "no.onnx", "--recognizer", "sface"), "got two"),
             (("--preset", "fast", "--recognizer", "sface"), "got both"),
@@ -160,12 +160,12 @@ class TestVerify:
         assert message in one_object(result)["error"]
         assert "error: " in result.stderr
 
-    def test_the_photograph_is_not_overwritten(self, run: Run, photos: Path) -> None:
+    def test_the_photo_is_not_overwritten(self, run: Run, photos: Path) -> None:
         path = photos / "a.png"
         before = path.read_bytes()
         result = run("verify", path, photos / "b.png", "--save", path)
         assert result.exit_code == 2
-        assert "is one of the photographs" in result.stderr
+        assert "is one of the photos" in result.stderr
         assert path.read_bytes() == before
 
     @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ class TestVerify:
             ("noise.png", "no face was found"),
         ],
     )
-    def test_bad_photographs(self, run: Run, photos: Path, name: str, message: str) -> None:
+    def test_bad_photos(self, run: Run, photos: Path, name: str, message: str) -> None:
         result = run("verify", photos / "a.png", photos / name, "--threshold", 0.4)
         assert result.exit_code == 2
         assert result.stdout == ""
@@ -307,7 +307,7 @@ class TestAlign:
 class TestAlignPeople:
     @pytest.fixture
     def people(self, photos: Path, tmp_path: Path) -> Path:
-        """Ada: two photographs, one of them deeper; Bo: one without a face; Cy: one."""
+        """Ada: two photos, one of them deeper; Bo: one without a face; Cy: one."""
         folder = tmp_path / "people"
         for name, source in (
             ("Ada L/1.png", "a.png"),
@@ -322,7 +322,7 @@ class TestAlignPeople:
     def files(self, folder: Path) -> list[str]:
         return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
 
-    def test_one_crop_a_photograph_in_a_folder_a_person(
+    def test_one_crop_a_photo_in_a_folder_a_person(
         self, run: Run, people: Path, tmp_path: Path
     ) -> None:
         out = tmp_path / "out"
@@ -340,7 +340,7 @@ class TestAlignPeople:
         assert np.array_equal(lineament.load_image(out / "Ada L" / "letters" / "1.png"), wanted)
 
     def test_turned_to_the_front(self, run: Run, people: Path, tmp_path: Path) -> None:
-        """The crop is the one that the command cuts out of the same photograph alone."""
+        """The crop is the one that the command cuts out of the same photo alone."""
         out, alone = tmp_path / "out", tmp_path / "alone"
         done = run("align", people, "--people", "--method", "frontal", "--out", out)
         assert done.exit_code == 0
@@ -384,16 +384,14 @@ class TestAlignPeople:
         assert "crops written       3" in again.stdout
         assert (out / "Ada L" / "1.png").stat().st_size > 1000
 
-    def test_unreadable_photographs_are_counted(
-        self, run: Run, people: Path, tmp_path: Path
-    ) -> None:
-        (people / "Bo" / "text.jpg").write_text("no photograph")
+    def test_unreadable_photos_are_counted(self, run: Run, people: Path, tmp_path: Path) -> None:
+        (people / "Bo" / "text.jpg").write_text("no photo")
         result = run("align", people, "--people", "--out", tmp_path / "out", "--json")
         assert result.exit_code == 2
         found = one_object(result)
         assert (found["errors"], found["written"]) == (1, 3)
         assert found["failed"][0]["source"] == str(people / "Bo" / "text.jpg")
-        assert "text.jpg: expected a photograph" in result.stderr
+        assert "text.jpg: expected a photo" in result.stderr
 
     def test_exit_codes(self, run: Run, people: Path, photos: Path, tmp_path: Path) -> None:
         out = tmp_path / "out"
@@ -415,7 +413,7 @@ class TestAlignPeople:
             assert message in result.stderr
         inside = run("align", people, "--people", "--out", people / "crops")
         assert inside.exit_code == 2
-        assert "outside of the photographs' own" in inside.stderr
+        assert "outside of the photos' own" in inside.stderr
 
 
 class TestEmbed:
@@ -485,7 +483,7 @@ class TestModels:
         assert set(names) >= {"sface", "mobilefacenet", "yunet", "landmarks68"}
 
     def test_json_is_complete(self, run: Run) -> None:
-        found = one_object(run("models", "--json", "--licence-policy", "spdx:MIT"))
+        found = one_object(run("models", "--json", "--license-policy", "spdx:MIT"))
         sface = next(entry for entry in found["weights"] if entry["name"] == "sface")
         assert sface["sha256"] == lineament.models.cards.get("sface").sha256
         assert sface["present"] is True
@@ -493,10 +491,10 @@ class TestModels:
         assert found["policy"] == "any;spdx:MIT"
 
     def test_refusals_and_texts(self, run: Run) -> None:
-        result = run("models", "--licence-policy", "deny:sface")
+        result = run("models", "--license-policy", "deny:sface")
         assert result.stdout.count("refused") == 1
         assert "sface: the policy denies it by name" in result.stderr
-        texts = run("models", "--licences").stdout
+        texts = run("models", "--licenses").stdout
         assert "Apache License" in texts
         assert "sface (Apache-2.0)" in texts
 
@@ -656,7 +654,7 @@ class TestProcess:
 
     def test_a_closed_pipe_is_quiet(self) -> None:
         process = subprocess.Popen(
-            [sys.executable, "-m", "lineament", "models", "--licences"],
+            [sys.executable, "-m", "lineament", "models", "--licenses"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )

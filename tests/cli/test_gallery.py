@@ -1,4 +1,4 @@
-"""The gallery's commands on the demonstration photographs, as a user calls them."""
+"""The gallery's commands on the demonstration photos, as a user calls them."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def names(folder: Path) -> dict[str, int]:
 # --- who it is ------------------------------------------------------------------------------------
 
 
-def test_another_photograph_of_somebody_is_identified(gallery: Path) -> None:
+def test_another_photo_of_somebody_is_identified(gallery: Path) -> None:
     done = call("identify", DEMO / "obama2.jpg", "--json")
     assert done.exit_code == 0
     values = values_of(done)
@@ -116,8 +116,8 @@ def test_a_filter_and_a_threshold_make_somebody_unknown(gallery: Path) -> None:
     assert values_of(nobody)["photographs"][0]["faces"][0]["candidates"] == []
 
 
-def side_by_side(path: Path, *photographs: str) -> Path:
-    opened = [PILImage.open(DEMO / name).convert("RGB").resize((400, 500)) for name in photographs]
+def side_by_side(path: Path, *photos: str) -> Path:
+    opened = [PILImage.open(DEMO / name).convert("RGB").resize((400, 500)) for name in photos]
     picture = PILImage.new("RGB", (400 * len(opened), 500))
     for i, one in enumerate(opened):
         picture.paste(one, (400 * i, 0))
@@ -125,7 +125,7 @@ def side_by_side(path: Path, *photographs: str) -> Path:
     return path
 
 
-def test_two_faces_in_one_photograph_are_two_people(gallery: Path, tmp_path: Path) -> None:
+def test_two_faces_in_one_photo_are_two_people(gallery: Path, tmp_path: Path) -> None:
     two = side_by_side(tmp_path / "two.png", "obama2.jpg", "biden.jpg")
     done = call("identify", two, "--save", "out.png", "--json")
     assert done.exit_code == 0
@@ -139,11 +139,11 @@ def test_two_faces_in_one_photograph_are_two_people(gallery: Path, tmp_path: Pat
     done = call("identify", twice)
     assert done.exit_code == 0
     assert done.stdout.count(f": {OBAMA}") == 1
-    assert "is another face of this photograph" in done.stdout
+    assert "is another face of this photo" in done.stdout
 
 
-def test_a_photograph_without_a_face_and_one_that_is_none(gallery: Path, tmp_path: Path) -> None:
-    PILImage.new("RGB", (200, 200), "grey").save(tmp_path / "wall.png")
+def test_a_photo_without_a_face_and_one_that_is_none(gallery: Path, tmp_path: Path) -> None:
+    PILImage.new("RGB", (200, 200), "gray").save(tmp_path / "wall.png")
     done = call("identify", "wall.png")
     assert done.exit_code == 1
     assert "no face" in done.stdout
@@ -166,7 +166,7 @@ def test_what_the_help_shows_is_the_library_s_default() -> None:
 
 
 def test_refusals_say_why(gallery: Path, tmp_path: Path) -> None:
-    PILImage.new("RGB", (200, 200), "grey").save(tmp_path / "wall.png")
+    PILImage.new("RGB", (200, 200), "gray").save(tmp_path / "wall.png")
     done = call(
         *("enroll", "Somebody", "wall.png", DEMO / "group.jpg", DEMO / "obama2.jpg", "--json")
     )
@@ -182,7 +182,7 @@ def test_refusals_say_why(gallery: Path, tmp_path: Path) -> None:
     told = call("enroll", OBAMA, DEMO / "obama.jpg", DEMO / "obama2.jpg")
     assert told.exit_code == 1
     assert "enrolled already" in told.stderr
-    assert f"enrolled {OBAMA}: 1 photograph, 2 in all" in told.stdout
+    assert f"enrolled {OBAMA}: 1 photo, 2 in all" in told.stdout
     forced = call("enroll", "Somebody", DEMO / "obama2.jpg", "--force")
     assert forced.exit_code == 0
     assert names(gallery) == {OBAMA: 2, BIDEN: 1, COLLINS: 1, "Somebody": 1}
@@ -234,7 +234,7 @@ def test_people_and_filters(gallery: Path) -> None:
     done = call("people")
     assert done.exit_code == 0
     assert all(name in done.stdout for name in (OBAMA, BIDEN, COLLINS))
-    assert "3 people, 3 photographs" in done.stderr
+    assert "3 people, 3 photos" in done.stderr
     values = values_of(call("people", "--where", 'building=["A", "C"]', "--json"))
     assert [(one["name"], one["metadata"]) for one in values["people"]] == [
         (BIDEN, {"building": "A", "floors": [1, 2]})
@@ -266,7 +266,7 @@ def test_remove_asks_first(gallery: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert BIDEN in names(gallery)
     done = call("remove", BIDEN, text="y\n")
     assert done.exit_code == 0
-    assert f"removed {BIDEN} with 1 photograph" in done.stdout
+    assert f"removed {BIDEN} with 1 photo" in done.stdout
     assert names(gallery) == {OBAMA: 1, COLLINS: 1}
     left = b"".join(path.read_bytes() for path in gallery.rglob("*") if path.is_file())
     assert BIDEN.encode() not in left
@@ -358,7 +358,7 @@ def test_the_environment_names_the_gallery(
         (("identify", "OBAMA", "--where", "building"), "--where"),
         (("identify", "OBAMA", "--where", "a=1", "--where", "a=[1]"), "--where"),
         (("identify", "OBAMA", "--where", "a={}"), "--where"),
-        (("identify", "OBAMA", "OBAMA2", "--save", "a.png"), "one photograph"),
+        (("identify", "OBAMA", "OBAMA2", "--save", "a.png"), "one photo"),
         (("identify", "OBAMA", "--save", "a.jpg"), ".png"),
         (("show", "A", "--save", "a.jpg"), ".png"),
         (("remove", "--yes"), "neither"),

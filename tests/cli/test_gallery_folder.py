@@ -36,7 +36,7 @@ def run(*arguments: object) -> tuple[int, dict[str, Any], str]:
 
 @pytest.fixture
 def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder a person, names in several scripts, and a photograph of each fault."""
+    """A folder a person, names in several scripts, and a photo of each fault."""
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "people"
     for name, photos in {
@@ -73,7 +73,7 @@ def test_both_layouts_are_known(tmp_path: Path) -> None:
         (flat / name).touch()
     found = list_folder(flat)
     assert found.layout == "flat"
-    assert [(name, path.name) for name, path in found.photographs] == [
+    assert [(name, path.name) for name, path in found.photos] == [
         ("Ada B", "Ada_B_0001.png"),
         ("Ada B", "Ada_B_0002.jpg"),
     ]
@@ -84,10 +84,10 @@ def test_both_layouts_are_known(tmp_path: Path) -> None:
     (flat / "Nobody").mkdir()
     found = list_folder(flat)
     assert found.layout == "folders"
-    assert [(name, path.name) for name, path in found.photographs] == [("Eva", "1.jpg")]
+    assert [(name, path.name) for name, path in found.photos] == [("Eva", "1.jpg")]
     assert any(words.startswith("Nobody/") for words in found.passed_over)
     assert list_folder(flat, "flat").names == ["Ada B"]
-    with pytest.raises(OptionError, match="no photograph"):
+    with pytest.raises(OptionError, match="no photo"):
         list_folder(flat / "Nobody")
 
 
@@ -95,7 +95,7 @@ def test_a_folder_and_its_report(people: Path, tmp_path: Path) -> None:
     (people / "Я").mkdir()
     shutil.copy(people / "Обама" / "obama.jpg", people / "Я" / "same.jpg")
     (people / "Обама" / "broken.jpg").write_bytes(b"none")
-    PILImage.new("RGB", (150, 150), "grey").save(people / "Обама" / "wall.png")
+    PILImage.new("RGB", (150, 150), "gray").save(people / "Обама" / "wall.png")
     code, found, _ = run("enroll-folder", people, "--report", "refused.html", "--set", "site=1")
     assert code == 1
     assert (found["photographs"], found["enrolled"], found["new_people"]) == (8, 4, 3)
@@ -181,7 +181,7 @@ def test_ctrl_c_keeps_what_was_looked_at(people: Path, monkeypatch: pytest.Monke
     code, found, words = run("enroll-folder", people)
     assert code == 130
     assert found == {}
-    assert "2 of 5 photographs are enrolled" in words
+    assert "2 of 5 photos are enrolled" in words
     monkeypatch.setattr(Gallery, "examine", examine)
     code, found, _ = run("enroll-folder", people)
     assert (code, found["enrolled_already"], found["enrolled"]) == (1, 2, 2)
@@ -204,7 +204,7 @@ def test_batches_are_what_is_durable(people: Path, monkeypatch: pytest.MonkeyPat
     assert max(sizes) <= 3
 
 
-def test_processes_enrol_what_threads_do(people: Path) -> None:
+def test_processes_enroll_what_threads_do(people: Path) -> None:
     told = {}
     for how in ((), ("--workers", "1")):
         code, found, _ = run("enroll-folder", people, "--gallery", f"g{len(how)}", *how)

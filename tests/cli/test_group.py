@@ -1,4 +1,4 @@
-"""``lineament group`` and ``lineament name-group`` on the demonstration photographs."""
+"""``lineament group`` and ``lineament name-group`` on the demonstration photos."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with PILImage.open(DEMO / "obama.jpg") as image:
         image.rotate(3).resize((image.width // 2, image.height // 2)).save(folder / "small.png")
     (folder / "broken.jpg").write_bytes(b"nothing")
-    PILImage.fromarray(np.full((90, 120, 3), 128, np.uint8)).save(folder / "grey.png")
+    PILImage.fromarray(np.full((90, 120, 3), 128, np.uint8)).save(folder / "gray.png")
     return folder
 
 
@@ -60,14 +60,14 @@ def files_below(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def test_photographs_become_people(run: Run, photos: Path, tmp_path: Path) -> None:
+def test_photos_become_people(run: Run, photos: Path, tmp_path: Path) -> None:
     before = files_below(photos)
     out, page, copies = tmp_path / "g.json", tmp_path / "g.html", tmp_path / "copies"
     result = run(
         *("group", photos, "--out", out, "--report", page, "--copy-to", copies, "--json"),
         *("--threshold", 0.4),
     )
-    assert result.exit_code == 2  # one photograph is broken
+    assert result.exit_code == 2  # one photo is broken
     assert "broken.jpg" in result.stderr
     printed = one_object(result)
     (group,) = printed["groups"]
@@ -95,7 +95,7 @@ def test_photographs_become_people(run: Run, photos: Path, tmp_path: Path) -> No
     assert Grouping.load(out).group.tolist().count(1) == 3
 
 
-def test_more_photographs_and_a_name(run: Run, photos: Path, tmp_path: Path) -> None:
+def test_more_photos_and_a_name(run: Run, photos: Path, tmp_path: Path) -> None:
     out, gallery = tmp_path / "g.json", tmp_path / "gallery"
     first = run("group", photos / "obama.jpg", photos / "biden.jpg", "--out", out)
     assert first.exit_code == 1  # nobody twice
@@ -129,13 +129,13 @@ def test_more_photographs_and_a_name(run: Run, photos: Path, tmp_path: Path) -> 
 def test_links_and_nobody(run: Run, photos: Path, tmp_path: Path) -> None:
     links = tmp_path / "links"
     result = run(
-        *("group", photos / "biden.jpg", photos / "grey.png", "--min-size", 1),
+        *("group", photos / "biden.jpg", photos / "gray.png", "--min-size", 1),
         *("--link-to", links, "--fmr", 0.001),
     )
     assert result.exit_code == 0
     (link,) = [path for path in links.rglob("*") if path.is_symlink()]
     assert link.resolve() == (photos / "biden.jpg").resolve()
-    nobody = run("group", photos / "grey.png", "--json")
+    nobody = run("group", photos / "gray.png", "--json")
     assert nobody.exit_code == 1
     assert one_object(nobody)["groups"] == []
 
@@ -164,7 +164,7 @@ def test_wrong_options_are_refused_before_the_work(
         ("--copy-to", tmp_path / "full"): "expected a new or an empty folder",
         ("--out", tmp_path / "none" / "g.json"): "there is no folder",
         ("--report", tmp_path): "is a folder",
-        ("--out", photos / "biden.jpg"): "is one of the photographs",
+        ("--out", photos / "biden.jpg"): "is one of the photos",
         ("--groups", photos / "biden.jpg"): "expected a file of groups",
     }
     for arguments, message in cases.items():

@@ -19,7 +19,7 @@ pytest.importorskip("matplotlib")
 
 @pytest.fixture(scope="module")
 def people(astronaut_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two names for one person, three photographs of the one and two of the other."""
+    """Two names for one person, three photos of the one and two of the other."""
     folder = tmp_path_factory.mktemp("people")
     picture = PILImage.open(astronaut_path).convert("RGB")
     looks = {
@@ -71,11 +71,11 @@ def test_each_writes_a_picture(
     [
         (("grid", "{}", "--out", "a.gif"), "expected a file whose name ends in"),
         (("grid", "{}", "--out", "a.html"), "expected a file whose name ends in"),
-        (("grid", "{}/Ada", "--out", "{}/Ada/1.png"), "is one of the photographs"),
-        (("tsne", "{}/Ada/1.png"), "at least 2 photographs, found 1"),
+        (("grid", "{}/Ada", "--out", "{}/Ada/1.png"), "is one of the photos"),
+        (("tsne", "{}/Ada/1.png"), "at least 2 photos, found 1"),
         (("tsne", "{}", "--method", "lda"), "expected tsne, pca or umap"),
         (("histogram", "{}", "--person", "Nobody"), "nobody is called"),
-        (("barcode", *["{}/Ada/1.png"] * 4), "2 or 3 photographs, got 4"),
+        (("barcode", *["{}/Ada/1.png"] * 4), "2 or 3 photos, got 4"),
         (("correlation", "nowhere"), "found nothing of that name"),
     ],
 )

@@ -39,11 +39,11 @@ def test_json_alone_writes_no_picture(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["explain", "PHOTO", "PHOTO", "--fill", "red"], "--fill: expected blur or grey"),
+        (["explain", "PHOTO", "PHOTO", "--fill", "red"], "--fill: expected blur or gray"),
         (["occlusion", "PHOTO", "--kind", "hat", "--json"], "kinds: expected some of mask"),
         (["alignment", "PHOTO", "--out", "x.html"], "ends in .png, .svg, .pdf"),
         (["alignment", "PHOTO", "--out", "nowhere/x.png"], "there is no folder nowhere"),
-        (["pose", "PHOTO", "--json"], "two photographs or more"),
+        (["pose", "PHOTO", "--json"], "two photos or more"),
         (["report", "nowhere", "--json"], "nowhere"),
         (["report", "nowhere", "--out", "x.png"], "ends in .html"),
     ],
@@ -57,10 +57,10 @@ def test_mistakes_are_said_and_end_with_2(
     assert said in done.output
 
 
-def test_a_photograph_is_never_replaced(astronaut_path: Path, tmp_path: Path) -> None:
+def test_a_photo_is_never_replaced(astronaut_path: Path, tmp_path: Path) -> None:
     photo = tmp_path / "a.png"
     photo.write_bytes(astronaut_path.read_bytes())
     done = RUN.invoke(app, ["plot", "alignment", str(photo), "--out", str(photo)])
     assert done.exit_code == 2
-    assert "is one of the photographs" in done.output
+    assert "is one of the photos" in done.output
     assert photo.read_bytes() == astronaut_path.read_bytes()

@@ -1,4 +1,4 @@
-"""folder, open-set, distractors, groups and ijb by the command line, on the demo photographs."""
+"""folder, open-set, distractors, groups and ijb by the command line, on the demo photos."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def one_object(result: Result) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three people with 2, 2 and 3 photographs, one of which shows no face."""
+    """Three people with 2, 2 and 3 photos, one of which shows no face."""
     root = tmp_path_factory.mktemp("photos")
     for person, files in {
         "Ann": ["astronaut"],
@@ -72,7 +72,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cosines(photos: Path) -> dict[frozenset[str], float]:
-    """The library's own comparison of each pair of photographs with a face."""
+    """The library's own comparison of each pair of photos with a face."""
     recognizer = lineament.Recognizer()
     embeddings = {}
     for path in sorted(photos.glob("*/*.png")):
@@ -90,7 +90,7 @@ def test_folder(run: Run, photos: Path, cosines: dict[frozenset[str], float]) ->
     found = one_object(run("folder", photos, "--json"))
     assert (found["protocol"], found["images"], found["faces_found"]) == ("folder", 6, 5)
     pairs = found["all_pairs"]
-    # Ann and Obama have a pair each with faces, Biden's second photograph has none.
+    # Ann and Obama have a pair each with faces, Biden's second photo has none.
     genuine = [cosines[frozenset(("astronaut.png", "astronaut 2.png"))]]
     genuine += [cosines[frozenset(("obama.png", "obama2.png"))], -1.0]
     impostor = [v for k, v in cosines.items() if v not in genuine] + [-1.0] * 4

@@ -1,4 +1,4 @@
-"""`lineament eval` of the pair protocols: the real pipeline once each, on a few photographs."""
+"""`lineament eval` of the pair protocols: the real pipeline once each, on a few photos."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture(scope="module")
 def pictures() -> dict[tuple[str, int], bytes]:
-    """Three people, four photographs each: plain, mirrored, darker, smaller."""
+    """Three people, four photos each: plain, mirrored, darker, smaller."""
     made = {}
     for person in PEOPLE:
         with PILImage.open(DEMO / f"{person}.jpg") as image:
@@ -59,7 +59,7 @@ def recognizer() -> Recognizer:
 def similarity(
     pictures: dict[tuple[str, int], bytes], recognizer: Recognizer
 ) -> Callable[[tuple[str, int], tuple[str, int]], float]:
-    """Cosines by a way of their own: one photograph at a time."""
+    """Cosines by a way of their own: one photo at a time."""
     vectors = {}
     for key, data in pictures.items():
         analysis = recognizer.analyze(data)
@@ -225,7 +225,7 @@ def test_cfp(
     pictures: dict[tuple[str, int], bytes],
     similarity: Callable[..., float],
 ) -> None:
-    """Photographs 0 and 1 stand for frontal ones, 2 and 3 for profiles."""
+    """Photos 0 and 1 stand for frontal ones, 2 and 3 for profiles."""
     protocol = tmp_path / "Protocol"
     protocol.mkdir()
     lists: dict[str, list[tuple[str, int]]] = {"F": [], "P": []}

@@ -70,10 +70,10 @@ def test_export_is_taken_by_name(
     distilled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "small.onnx"
-    values = values_of(call("export", distilled, "--out", target, "--licence", "MIT", "--json"))
+    values = values_of(call("export", distilled, "--out", target, "--license", "MIT", "--json"))
     entry = values["weights"]
     assert entry["name"] == "small-one"
-    assert entry["licence_weights"] == "MIT"
+    assert entry["license_weights"] == "MIT"
     assert "mobilefacenet" in entry["notes"]
     assert entry["dimension"] == 16
     assert entry["thresholds"] == []

@@ -41,7 +41,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def faces(att_faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """14 people with every second photograph, and a fault of each kind."""
+    """14 people with every second photo, and a fault of each kind."""
     folder = tmp_path_factory.mktemp("data") / "faces"
     for person in range(1, PEOPLE + 1):
         (folder / f"s{person:02}").mkdir(parents=True)
@@ -49,7 +49,7 @@ def faces(att_faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copy(att_faces / f"s{person}" / f"{k}.pgm", folder / f"s{person:02}")
     shutil.copy(folder / "s01" / "1.pgm", folder / "s01" / "copy.pgm")
     (folder / "s02" / "broken.jpg").write_bytes(b"none")
-    PILImage.new("RGB", (80, 80), "grey").save(folder / "s03" / "wall.png")
+    PILImage.new("RGB", (80, 80), "gray").save(folder / "s03" / "wall.png")
     (folder / "s04" / "3.pgm").rename(folder / "s05" / "wrong.pgm")
     return folder
 
@@ -67,7 +67,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cache: Path) -> Run:
     return call
 
 
-def test_from_photographs_to_a_verdict(run: Run, faces: Path, tmp_path: Path) -> None:
+def test_from_photos_to_a_verdict(run: Run, faces: Path, tmp_path: Path) -> None:
     done = run("tune", faces, "--fmr", "0.02", "--json")
     assert done.exit_code == 0
     values = json.loads(done.stdout)
@@ -77,7 +77,7 @@ def test_from_photographs_to_a_verdict(run: Run, faces: Path, tmp_path: Path) ->
     exact = [row for row in cleaning["duplicates"] if row["exact"]]
     assert [(row["photograph"], row["of"]) for row in exact] == [("s01/copy.pgm", "s01/1.pgm")]
     assert [(row["kind"], row["photographs"], row["other"]) for row in cleaning["suspects"]] == [
-        ("mislabelled", ["s05/wrong.pgm"], "s04")
+        ("mislabeled", ["s05/wrong.pgm"], "s04")
     ]
     assert sorted(path.name for path in (faces / "s05").iterdir())[-1] == "wrong.pgm"
     at = values["threshold"]["value"]

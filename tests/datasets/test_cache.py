@@ -1,4 +1,4 @@
-"""The embedding cache: what comes back, what counts as another photograph, broken files, bounds."""
+"""The embedding cache: what comes back, what counts as another photo, broken files, bounds."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_second_save_adds_and_replaces(cache: EmbeddingCache, photos: list[Pat
     assert np.array_equal(kept.vectors, np.concatenate([first[:1], second]))
 
 
-def test_a_changed_photograph_is_not_known(cache: EmbeddingCache, photos: list[Path]) -> None:
+def test_a_changed_photo_is_not_known(cache: EmbeddingCache, photos: list[Path]) -> None:
     cache.save(photos, unit(3), [1.5] * 3)
     photos[0].write_bytes(b"other, and longer")
     status = photos[1].stat()

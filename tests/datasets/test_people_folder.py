@@ -20,7 +20,7 @@ def plant(root: Path, files: Iterable[str]) -> Path:
     return root
 
 
-def test_people_photographs_and_their_order(tmp_path: Path) -> None:
+def test_people_photos_and_their_order(tmp_path: Path) -> None:
     decomposed = unicodedata.normalize("NFD", "Zoë")
     root = plant(
         tmp_path,
@@ -63,10 +63,10 @@ def test_links_within_a_person_are_not_followed(tmp_path: Path) -> None:
     ("files", "message"),
     [
         ((), "found nothing and no folders"),
-        (("1.jpg", "2.jpg"), "found 2 photographs and no folders"),
+        (("1.jpg", "2.jpg"), "found 2 photos and no folders"),
         (("A/1.jpg",), r"at least 2 people .* found 1 \(A\)"),
         (("A/1.jpg", "B/1.jpg", "stray.jpg"), "found 1 outside, such as stray.jpg"),
-        (("A/1.jpg", "B/notes.txt"), r"B: expected photographs .* found none"),
+        (("A/1.jpg", "B/notes.txt"), r"B: expected photos .* found none"),
         (("train/A/1.jpg", "test/A/2.jpg"), r"test: .* found only folders, such as .*A"),
         (("Zo\u00eb/1.jpg", "Zoe\u0308/1.jpg"), "two of the name Zo\u00eb"),
     ],

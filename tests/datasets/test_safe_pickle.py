@@ -134,7 +134,7 @@ def hostile(canary: Path) -> dict[str, tuple[bytes, str]]:
             b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\n" + call + b"U\x01b\x87R.",
             "GLOBAL",
         ),
-        "after the photographs": (b"\x80\x02](C\x01ae](\x88e" + call + b"0\x86.", "GLOBAL"),
+        "after the photos": (b"\x80\x02](C\x01ae](\x88e" + call + b"0\x86.", "GLOBAL"),
         "BUILD with __setstate__": (
             b"\x80\x02ccopy_reg\n_reconstructor\n(cos\n_wrap_close\nc__builtin__\nobject\nNtR"
             b"}U\x0c__setstate__cos\nsystem\nsbS'" + command + b"'\nb.",

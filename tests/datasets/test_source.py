@@ -31,7 +31,7 @@ def test_the_same_as_the_pipelines_own(recognizer: Recognizer, cached: Path) -> 
     noise = cached / "noise.png"
     cv2.imwrite(str(noise), np.full((80, 80, 3), 127, np.uint8))
     broken = cached / "broken.jpg"
-    broken.write_bytes(b"no photograph")
+    broken.write_bytes(b"no photo")
     source = RecognizerSource(recognizer)
     found = source.photos([OBAMA, noise, broken, BIDEN, OBAMA])
     assert found.found.tolist() == [True, False, False, True, True]
@@ -65,7 +65,7 @@ def test_a_box_says_which_face(recognizer: Recognizer, cached: Path) -> None:
 
 
 @pytest.mark.parametrize("box", [(1e9, 1e9, 2e9, 2e9), (-50, -50, -10, -10), (-1e9, 0, 1e9, 1e9)])
-def test_a_box_outside_of_the_photograph(
+def test_a_box_outside_of_the_photo(
     recognizer: Recognizer, cached: Path, box: tuple[float, ...]
 ) -> None:
     found = RecognizerSource(recognizer).photos([OBAMA], boxes_xyxy=[box])
@@ -89,7 +89,7 @@ def test_aligned_faces_are_embedded_as_they_are(recognizer: Recognizer, cached: 
     small = cv2.imencode(".png", crop[:50, :50])[1].tobytes()
     with pytest.raises(DataError, match="face 1: expected 112x112 pixels, got 50x50"):
         RecognizerSource(recognizer).crops([encoded, small])
-    with pytest.raises(DataError, match="face 0: expected an encoded photograph"):
+    with pytest.raises(DataError, match="face 0: expected an encoded photo"):
         RecognizerSource(recognizer).crops([b"nothing"])
     with pytest.raises(OptionError, match="takes faces aligned as dlib-150"):
         RecognizerSource(Recognizer("dlib-resnet")).crops([encoded])

@@ -103,7 +103,7 @@ def test_a_score_within_the_thresholds_interval_is_open() -> None:
     assert Judge().assess(replace(decision(0.37), threshold=threshold)).verdict == "different"
 
 
-def test_a_poor_photograph_leaves_the_answer_open() -> None:
+def test_a_poor_photo_leaves_the_answer_open() -> None:
     poor = replace(GOOD, size_px=5.0)
     judged = Judge(calibration()).assess(decision(0.9, quality_b=poor))
     assert judged.verdict == "undecided"

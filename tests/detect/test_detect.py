@@ -15,9 +15,9 @@ from lineament.detect import (
     check_detector,
     load_detector,
 )
-from lineament.errors import LicenceError, OptionError
+from lineament.errors import LicenseError, OptionError
 from lineament.models import cards as weights
-from lineament.models.cards import LicencePolicy
+from lineament.models.cards import LicensePolicy
 from lineament.models.runtime import Runtime
 from lineament.types import Image
 
@@ -38,7 +38,7 @@ def test_names() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_each_finds_the_astronaut(astronaut: Image, name: str, turning: bool) -> None:
     (face,) = load_detector(name, turning=turning).detect(astronaut, DetectOptions())
-    np.testing.assert_allclose(face.centre_xy, (BOX[:2] + BOX[2:]) / 2, atol=8)
+    np.testing.assert_allclose(face.center_xy, (BOX[:2] + BOX[2:]) / 2, atol=8)
     np.testing.assert_allclose(face.size_wh, BOX[2:] - BOX[:2], rtol=0.25)
     assert 0.8 < face.score <= 1
     assert face.turned_deg == 0
@@ -80,7 +80,7 @@ def test_options_hold_for_each(astronaut: Image, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_photographs_are_not_written_to(astronaut: Image, name: str) -> None:
+def test_photos_are_not_written_to(astronaut: Image, name: str) -> None:
     assert not astronaut.flags.writeable
     copy = astronaut.copy()
     load_detector(name).detect(copy, DetectOptions())
@@ -101,10 +101,10 @@ def test_four_threads(astronaut: Image) -> None:
 def test_unknown_and_refused() -> None:
     with pytest.raises(OptionError, match=r"expected one of yunet\+onet, .* got 'yunet\+mtcnn'"):
         load_detector("yunet+mtcnn")
-    policy = LicencePolicy.parse("any;deny:mtcnn-o")
+    policy = LicensePolicy.parse("any;deny:mtcnn-o")
     check_detector("yunet", policy)
     for call in (lambda: load_detector(policy=policy), lambda: check_detector("mtcnn", policy)):
-        with pytest.raises(LicenceError, match="mtcnn-o"):
+        with pytest.raises(LicenseError, match="mtcnn-o"):
             call()
 
 

@@ -22,7 +22,7 @@ from lineament.types import FloatArray, Image
 GOLDEN = Path(__file__).parent.parent / "golden" / "mtcnn.npz"  # tools/build_mtcnn.py --golden
 DEMO = Path(lineament.__file__).parent / "data" / "demo" / "astronaut.jpg"
 
-# What facenet-pytorch 2.6.0's own MTCNN(min_face_size=20) finds in the photograph.
+# What facenet-pytorch 2.6.0's own MTCNN(min_face_size=20) finds in the photo.
 REFERENCE_BOX = [180.04, 59.68, 268.83, 173.30]
 REFERENCE_POINTS = [
     [205.09, 101.09],
@@ -80,7 +80,7 @@ def test_finds_what_the_reference_finds(detector: MTCNN, astronaut: Image) -> No
     np.testing.assert_allclose(face.box_xyxy, REFERENCE_BOX, atol=4)
 
 
-def test_a_mirrored_photograph_has_mirrored_faces(detector: MTCNN, astronaut: Image) -> None:
+def test_a_mirrored_photo_has_mirrored_faces(detector: MTCNN, astronaut: Image) -> None:
     options = DetectOptions(min_face_px=20)
     (face,) = detector.detect(astronaut, options)
     (mirrored,) = detector.detect(np.ascontiguousarray(astronaut[:, ::-1]), options)
@@ -106,7 +106,7 @@ def test_faces_come_sorted_and_no_more_than_asked(detector: MTCNN, astronaut: Im
     assert len(faces) == 3
     scores = [face.score for face in faces]
     assert scores == sorted(scores, reverse=True)
-    assert sorted(round(face.centre_xy[0] / 64) for face in faces) == [1, 4, 7]
+    assert sorted(round(face.center_xy[0] / 64) for face in faces) == [1, 4, 7]
     first_two = detector.detect(picture, DetectOptions(max_faces=2))
     assert [face.to_dict() for face in first_two] == [face.to_dict() for face in faces[:2]]
 
@@ -171,7 +171,7 @@ def test_landmarks_near_the_reference_from_a_rough_box(
     assert scores[0] > 0.99
 
 
-def test_landmarks_follow_the_photograph(models: dict[str, Model], astronaut: Image) -> None:
+def test_landmarks_follow_the_photo(models: dict[str, Model], astronaut: Image) -> None:
     box = np.array([[176, 66, 276, 170]], np.float32)
     shifted = black(600, 700)
     shifted[50:562, 90:602] = astronaut
@@ -182,7 +182,7 @@ def test_landmarks_follow_the_photograph(models: dict[str, Model], astronaut: Im
     np.testing.assert_allclose(got[2], expected[2], atol=1e-6)
 
 
-def test_black_margin_is_what_lies_past_the_photograph(
+def test_black_margin_is_what_lies_past_the_photo(
     models: dict[str, Model], astronaut: Image
 ) -> None:
     corner = np.ascontiguousarray(astronaut[90:, 190:])
@@ -195,9 +195,7 @@ def test_black_margin_is_what_lies_past_the_photograph(
     np.testing.assert_allclose(got[2], expected[2], atol=1e-6)
 
 
-def test_a_box_outside_the_photograph_is_no_face(
-    models: dict[str, Model], astronaut: Image
-) -> None:
+def test_a_box_outside_the_photo_is_no_face(models: dict[str, Model], astronaut: Image) -> None:
     outside = np.array([[-300, -300, -200, -200], [700, 10, 800, 110]], np.float32)
     assert (onet_landmarks(models["o"], astronaut, outside)[2] < 0.5).all()
 
@@ -211,7 +209,7 @@ def test_a_box_outside_the_photograph_is_no_face(
         (np.array([[0, 0, 1e9, 9]], np.float32), "512x512"),
     ],
 )
-def test_boxes_that_cannot_be_of_this_photograph(
+def test_boxes_that_cannot_be_of_this_photo(
     models: dict[str, Model], astronaut: Image, boxes: FloatArray, message: str
 ) -> None:
     with pytest.raises(OptionError, match=message):
@@ -234,7 +232,7 @@ def test_many_boxes_go_in_several_batches() -> None:
     count = 600
     picture = black(20, count)
     picture[:] = (np.arange(count) % 251)[None, :, None]
-    # Pixel n alone, whose centre is n and whose edges are n - .5 and n + .5.
+    # Pixel n alone, whose center is n and whose edges are n - .5 and n + .5.
     left = np.arange(count, dtype=np.float32) - 0.5
     zero = np.zeros_like(left)
     boxes = np.stack([left, zero - 0.5, left + 1, zero + 0.5], axis=1)
@@ -284,7 +282,7 @@ def test_nms_against_the_definition(overlap: str, count: int) -> None:
     assert got.tolist() == expected
 
 
-def test_points_count_from_the_centre_of_the_first_pixel() -> None:
+def test_points_count_from_the_center_of_the_first_pixel() -> None:
     # Landmarks in the middle and at the lower right end of the window [96, 192) x [48, 144).
     relative = np.array([[0.5, 1, 0, 0, 0, 0.5, 1, 0, 0, 0]], np.float32)
 
@@ -303,7 +301,7 @@ def test_nms_of_equal_and_empty_boxes() -> None:
     assert nms(boxes, scores, 0.5).tolist() == [2, 3, 0]
 
 
-def test_the_pyramid_reaches_from_the_least_face_to_the_photograph() -> None:
+def test_the_pyramid_reaches_from_the_least_face_to_the_photo() -> None:
     levels = mtcnn._pyramid(480, 640, 24)
     assert levels[0] == (240, 320)
     assert min(levels[-1]) >= 12

@@ -1,4 +1,4 @@
-"""Landmarks from the O-Net, and photographs that lie on a side."""
+"""Landmarks from the O-Net, and photos that lie on a side."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_points_go_back_to_where_the_pixels_came_from(turns: int) -> None:
         *(("mtcnn", turns) for turns in (1, 2)),
     ],
 )
-def test_a_turned_photograph(astronaut: Image, name: str, turns: int) -> None:
+def test_a_turned_photo(astronaut: Image, name: str, turns: int) -> None:
     photo = astronaut[:400]  # no square, or width and height could be taken for one another
     detector = load_detector(name)
     (upright,) = detector.detect(photo, OPTIONS)
@@ -59,7 +59,7 @@ def test_a_turned_photograph(astronaut: Image, name: str, turns: int) -> None:
     assert face.score == pytest.approx(upright.score, abs=1e-4)
     assert face.landmarks_xy is not None
     assert upright.landmarks_xy is not None
-    # The photograph that was given is np.rot90(photo, turns): back to the upright one.
+    # The photo that was given is np.rot90(photo, turns): back to the upright one.
     points = _points_back(face.landmarks_xy, turns, photo.shape[1], photo.shape[0])
     np.testing.assert_allclose(points, upright.landmarks_xy, atol=1)
     corners = _points_back(face.box_xyxy.reshape(2, 2), turns, photo.shape[1], photo.shape[0])
@@ -75,7 +75,7 @@ def test_without_turning(astronaut: Image) -> None:
 
 
 class ByWidth:
-    """Finds what it is told for each size of the photograph: tells turned from upright ones."""
+    """Finds what it is told for each size of the photo: tells turned from upright ones."""
 
     def __init__(self, **scores: list[float]) -> None:
         self.scores = scores
@@ -197,7 +197,7 @@ def test_disagreement_lowers_the_certainty() -> None:
     assert certainty[0] < CERTAIN_READING
 
 
-def test_boxes_shrink_about_their_centres() -> None:
+def test_boxes_shrink_about_their_centers() -> None:
     boxes = np.array([[0, 10, 20, 50]], np.float32)
     np.testing.assert_allclose(_shrunk(boxes, 0.5), [[5, 20, 15, 40]])
     np.testing.assert_allclose(_shrunk(boxes, 1), boxes)

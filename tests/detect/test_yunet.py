@@ -62,14 +62,14 @@ def slow_decode(cells: np.ndarray, height: int, width: int) -> list[list[float]]
             for x in range(width // stride):
                 c = [float(v) for v in cells[number]]
                 number += 1
-                centre = (x + c[2]) * stride, (y + c[3]) * stride
+                center = (x + c[2]) * stride, (y + c[3]) * stride
                 half = math.exp(c[4]) * stride / 2, math.exp(c[5]) * stride / 2
                 points = [(c[6 + i] + (x, y)[i % 2]) * stride for i in range(10)]
                 rows.append(
                     [
                         math.sqrt(c[0] * c[1]),
-                        *(centre[0] - half[0], centre[1] - half[1]),
-                        *(centre[0] + half[0], centre[1] + half[1]),
+                        *(center[0] - half[0], center[1] - half[1]),
+                        *(center[0] + half[0], center[1] + half[1]),
                         *points,
                     ]
                 )
@@ -107,7 +107,7 @@ def test_decoding(height: int, width: int) -> None:
     ("scale", "size_wh"), [(0.5, (128, 64)), (1, (256, 128)), (1.5, (384, 192))]
 )
 def test_pixels_of_a_scaled_look(scale: float, size_wh: tuple[int, int]) -> None:
-    """A pixel's edges scale, its centre does not: x -> (x + 0.5) / scale - 0.5."""
+    """A pixel's edges scale, its center does not: x -> (x + 0.5) / scale - 0.5."""
 
     def fake(batch: FloatArray, /) -> tuple[FloatArray, ...]:
         high, wide = batch.shape[2:]
@@ -145,7 +145,7 @@ def test_a_face_that_fills_the_frame(detector: YuNet, astronaut: Image) -> None:
         filled = resized(astronaut[top:bottom, left:right], scale)
         (found,) = detector.detect(filled, DetectOptions())
         height, width = filled.shape[:2]
-        np.testing.assert_allclose(found.centre_xy, (width / 2, height / 2), atol=0.1 * height)
+        np.testing.assert_allclose(found.center_xy, (width / 2, height / 2), atol=0.1 * height)
         assert 0.8 * height < side(found) < 1.2 * height
 
 
@@ -158,33 +158,33 @@ def test_small_and_huge(detector: YuNet, astronaut: Image, scale: float) -> None
 
 
 def mosaic(astronaut: Image, columns: int, rows: int, step: int) -> tuple[Image, np.ndarray]:
-    """Faces of 28 to 90 pixels on grey, and their centres (N, 2)."""
-    cut = astronaut[20:240, 110:330]  # 220 pixels, the face's centre at (113, 99)
+    """Faces of 28 to 90 pixels on gray, and their centers (N, 2)."""
+    cut = astronaut[20:240, 110:330]  # 220 pixels, the face's center at (113, 99)
     picture = np.full((rows * step, columns * step, 3), 128, np.uint8)
-    centres = []
+    centers = []
     for i in range(columns * rows):
         size = 56 + (i * 37) % (step - 60)
         x, y = (i % columns) * step, (i // columns) * step
         small = cv2.resize(cut, (size, size), interpolation=cv2.INTER_AREA)
         picture[y : y + size, x : x + size] = small
-        centres.append((x + 113 * size / 220, y + 99 * size / 220))
-    return picture, np.array(centres)
+        centers.append((x + 113 * size / 220, y + 99 * size / 220))
+    return picture, np.array(centers)
 
 
-def matches(faces: list[Face], centres: np.ndarray) -> list[int]:
-    """How many faces lie about each of the centres."""
-    found = np.array([face.centre_xy for face in faces])
-    apart = np.linalg.norm(found[None] - centres[:, None], axis=2)
+def matches(faces: list[Face], centers: np.ndarray) -> list[int]:
+    """How many faces lie about each of the centers."""
+    found = np.array([face.center_xy for face in faces])
+    apart = np.linalg.norm(found[None] - centers[:, None], axis=2)
     return (apart < 15).sum(axis=1).tolist()
 
 
 def test_thirty_faces_over_several_tiles(detector: YuNet, astronaut: Image) -> None:
-    picture, centres = mosaic(astronaut, 10, 3, 220)  # 2200 by 660
+    picture, centers = mosaic(astronaut, 10, 3, 220)  # 2200 by 660
     assert picture.shape[1] > TILE_PX
     faces = detector.detect(picture, DetectOptions())
-    assert matches(faces, centres) == [1] * 30
+    assert matches(faces, centers) == [1] * 30
     assert len(faces) == 30
-    assert max(face.centre_xy[0] for face in faces) > TILE_PX
+    assert max(face.center_xy[0] for face in faces) > TILE_PX
 
 
 @pytest.mark.parametrize("border", [680, 1920])  # where one tile begins and the other ends
@@ -199,7 +199,7 @@ def test_a_face_on_the_border_of_a_tile_is_one_face(
     x = border - round((223 - 95) * scale)  # its nose is on the border
     picture[10 : 10 + len(cut), x : x + cut.shape[1]] = cut
     (face,) = detector.detect(picture, DetectOptions(min_face_px=15))
-    assert face.centre_xy[0] == pytest.approx(border, abs=0.1 * height)
+    assert face.center_xy[0] == pytest.approx(border, abs=0.1 * height)
     assert side(face) == pytest.approx(height, rel=0.1)
 
 
@@ -275,11 +275,11 @@ def test_a_face_in_a_strip(detector: YuNet, astronaut: Image) -> None:
     strip = np.zeros((260, 5000, 3), np.uint8)
     strip[:256, 4600:4856] = astronaut[:256, 100:356]
     (face,) = detector.detect(strip, DetectOptions())
-    np.testing.assert_allclose(face.centre_xy, (4723, 119), atol=5)
+    np.testing.assert_allclose(face.center_xy, (4723, 119), atol=5)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_noise_and_plain_colours(detector: YuNet, seed: int) -> None:
+def test_noise_and_plain_colors(detector: YuNet, seed: int) -> None:
     rng = np.random.default_rng(seed)
     noise = rng.integers(0, 256, (200, 300, 3), dtype=np.uint8)
     assert detector.detect(noise, DetectOptions()) == []

@@ -33,7 +33,7 @@ from lineament.types import FloatArray, Image
 NAME = "dlib-resnet"
 DEMO = DATA / "demo"
 GOLDEN = Path(__file__).parent.parent / "golden" / "dlib.npz"
-"""By tools/golden_dlib.py: the demonstration photographs' faces, cut and embedded by dlib."""
+"""By tools/golden_dlib.py: the demonstration photos' faces, cut and embedded by dlib."""
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_dlib_itself(golden: dict[str, np.ndarray]) -> None:
 
 
 def test_the_distance_that_it_was_trained_for(golden: dict[str, np.ndarray]) -> None:
-    """Of two photographs of one person dlib's vectors are less than 0.6 apart, else more."""
+    """Of two photos of one person dlib's vectors are less than 0.6 apart, else more."""
     found = raw_outputs(golden["chip"])
     gaps = np.linalg.norm(found[:, None] - found, axis=2)
     # The face in front in group.jpg is Obama's.

@@ -14,9 +14,9 @@ from onnx import helper, numpy_helper
 
 from builders import save_flatten, tiny_recognizer
 from lineament.embed import BATCH, Embedder, load_embedder, wrap
-from lineament.errors import LicenceError, OptionError, WeightsError
+from lineament.errors import LicenseError, OptionError, WeightsError
 from lineament.models import cards as weights
-from lineament.models.cards import LicencePolicy
+from lineament.models.cards import LicensePolicy
 from lineament.models.runtime import Runtime, load_model
 from lineament.types import Image
 
@@ -29,7 +29,7 @@ RECOGNIZERS = ("sface", "mobilefacenet")
 
 @pytest.fixture(scope="module")
 def crops() -> Image:
-    """Noise of 19 colours and textures, (19, 112, 112, 3): more than a batch."""
+    """Noise of 19 colors and textures, (19, 112, 112, 3): more than a batch."""
     rng = np.random.default_rng(0)
     small = rng.integers(0, 256, (BATCH + 3, 14, 14, 3), dtype=np.uint8)
     return np.stack([cv2.resize(crop, (112, 112)) for crop in small]).astype(np.uint8)
@@ -145,7 +145,7 @@ def crop() -> Image:
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(("order", "planes"), [("rgb", [0, 1, 2]), ("bgr", [2, 1, 0])])
-def test_colour_order(
+def test_color_order(
     tmp_path: Path, crop: Image, order: str, planes: list[int], engine: Any
 ) -> None:
     entry = tiny_recognizer(tmp_path / "net.onnx", color_order=order)
@@ -155,12 +155,12 @@ def test_colour_order(
     np.testing.assert_allclose(fed(embedder, crop), expected, rtol=1e-5, atol=1e-3)
 
 
-def test_grey(tmp_path: Path, crop: Image) -> None:
+def test_gray(tmp_path: Path, crop: Image) -> None:
     entry = tiny_recognizer(tmp_path / "net.onnx", channels=1, color_order="gray")
     embedder = load_embedder(entry, flip=False)
     assert embedder.contract.dimension == 64
-    grey = fed(embedder, crop)[0]
-    np.testing.assert_allclose(grey, cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), atol=0.51)
+    gray = fed(embedder, crop)[0]
+    np.testing.assert_allclose(gray, cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), atol=0.51)
 
 
 def test_scaling(tmp_path: Path, crop: Image) -> None:
@@ -250,8 +250,8 @@ def test_a_detector_is_no_recognizer() -> None:
 
 def test_the_policy_is_asked(tmp_path: Path) -> None:
     entry = tiny_recognizer(tmp_path / "net.onnx")
-    with pytest.raises(LicenceError, match="unknown"):
-        load_embedder(entry, flip=False, policy=LicencePolicy.parse("commercial"))
+    with pytest.raises(LicenseError, match="unknown"):
+        load_embedder(entry, flip=False, policy=LicensePolicy.parse("commercial"))
 
 
 def test_wrong_descriptions(tmp_path: Path) -> None:
@@ -264,9 +264,9 @@ def test_wrong_descriptions(tmp_path: Path) -> None:
     large = tiny_recognizer(tmp_path / "large.onnx", size_wh=[12, 12])
     with pytest.raises(WeightsError, match=r"does not take an input of shape \(1, 3, 12, 12\)"):
         load_embedder(large, flip=False)
-    grey = tiny_recognizer(tmp_path / "grey.onnx", channels=3, color_order="gray")
+    gray = tiny_recognizer(tmp_path / "gray.onnx", channels=3, color_order="gray")
     with pytest.raises(WeightsError, match=r"does not take an input of shape \(1, 1, 8, 8\)"):
-        load_embedder(grey, flip=False)
+        load_embedder(gray, flip=False)
 
 
 def test_a_network_that_returns_nothing_of_use(tmp_path: Path) -> None:

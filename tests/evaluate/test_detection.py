@@ -78,7 +78,7 @@ def test_corners_are_pixels_inside_the_box() -> None:
     assert average_precision([face], [less])["easy"].recall == 0.0
 
 
-def test_photographs_without_a_face_are_left_out() -> None:
+def test_photos_without_a_face_are_left_out() -> None:
     base = average_precision([THREE], [[(*A, 0.9)]])["hard"]
     more = average_precision([image(), THREE], [[(*NOWHERE, 0.95), (*B, 0.2)], [(*A, 0.9)]])["hard"]
     assert (more.exact, more.detections) == (base.exact, base.detections) == (1 / 3, 1)
@@ -164,7 +164,7 @@ def test_agrees_with_the_published_rules() -> None:
 @pytest.mark.parametrize(
     ("images", "detections", "message"),
     [
-        ([THREE], [], "each of 1 photographs, got 0"),
+        ([THREE], [], "each of 1 photos, got 0"),
         ([THREE], [[(1, 2, 3, 4)]], r"expected \(D, 5\)"),
         ([THREE], [[(1, 2, 3, 4, float("nan"))]], "finite"),
         ([THREE], [[(5, 2, 3, 4, 0.5)]], "left <= right"),

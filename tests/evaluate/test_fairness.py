@@ -20,9 +20,9 @@ def people(seed: int = 0, noise: float = 0.55) -> tuple[np.ndarray, np.ndarray, 
     """Vectors of 75 people, 4 each; the second group's are alike; some have no group."""
     rng = np.random.default_rng(seed)
     group = np.repeat([0, 1, 2, -1], [30, 30, 5, 10])
-    centres = rng.normal(size=(75, 12))
-    centres[group == 1] += 1.2 * rng.normal(size=12)
-    rows = np.repeat(centres, 4, axis=0) + noise * rng.normal(size=(300, 12))
+    centers = rng.normal(size=(75, 12))
+    centers[group == 1] += 1.2 * rng.normal(size=12)
+    rows = np.repeat(centers, 4, axis=0) + noise * rng.normal(size=(300, 12))
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     return rows.astype(np.float32), np.repeat(np.arange(75), 4), np.repeat(group, 4)
 
@@ -54,7 +54,7 @@ def flat(rates: GroupRates) -> dict[tuple[str, int, int], tuple[int, int]]:
 @pytest.mark.parametrize("split_people", [False, True])
 def test_all_pairs_against_a_count(split_people: bool) -> None:
     vectors, person, group = people()
-    if split_people:  # an attribute of photographs, such as age: people are in two groups
+    if split_people:  # an attribute of photos, such as age: people are in two groups
         group = np.where(np.arange(300) % 4 == 3, (group + 1) % 3, group)
     found = np.random.default_rng(1).random(300) > 0.05
     scores = vectors.astype(float) @ vectors.T.astype(float)
@@ -72,7 +72,7 @@ def test_all_pairs_against_a_count(split_people: bool) -> None:
     assert flat(rates) == expected
     assert (("fnmr", 0, 1) in expected) == split_people
     known = group >= 0
-    assert rates.photographs.tolist() == [(group == g).sum() for g in range(3)]
+    assert rates.photos.tolist() == [(group == g).sum() for g in range(3)]
     assert rates.people.tolist() == [len(set(person[group == g])) for g in range(3)]
     i, j = np.triu_indices(int(known.sum()), 1)
     assert rates.pairs_without_face == (~(found[known][i] & found[known][j])).sum()

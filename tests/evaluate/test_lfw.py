@@ -88,7 +88,7 @@ def test_reads_the_published_form(tmp_path: Path, at: str) -> None:
     assert (len(lfw.view1_pairs), len(lfw.view2_folds)) == (6, 6)
 
 
-def test_photographs_may_lie_right_in_the_folder(tmp_path: Path) -> None:
+def test_photos_may_lie_right_in_the_folder(tmp_path: Path) -> None:
     lfw = read_lfw(tree(tmp_path, at="."))
     assert lfw.images[0] == "Ann_Lee/Ann_Lee_0001.jpg"
     assert len(lfw.images) == 11
@@ -147,7 +147,7 @@ def change(name: str, text: str | bytes) -> Callable[[Path], None]:
     [
         (without("pairs.txt"), r"expected LFW's pairs\.txt in this folder, found none; put"),
         (without("pairsDevTest.txt"), r"expected LFW's pairsDevTest\.txt"),
-        (without("images/Eve/Eve_0001.jpg"), r"line 4: expected the photograph Eve/Eve_0001\.jpg"),
+        (without("images/Eve/Eve_0001.jpg"), r"line 4: expected the photo Eve/Eve_0001\.jpg"),
         (
             lambda root: (root / "images").rename(root / "pictures"),
             "found none; unpack the archive",
@@ -295,7 +295,7 @@ def test_a_missing_face_makes_its_pairs_different(tmp_path: Path) -> None:
     assert report.view1.pairs_without_face == 2
     assert report.view2.pairs_without_face == 2
     assert report.all_pairs.pairs_without_face == 10 + 9
-    # Nothing is dropped: Cid's two photographs are a genuine pair that is missed.
+    # Nothing is dropped: Cid's two photos are a genuine pair that is missed.
     assert report.all_pairs.genuine_pairs == 8
     assert report.view2.tar_at_fmr[1e-3] == pytest.approx(1 / 3)
 

@@ -146,7 +146,7 @@ def test_best_threshold_by_hand(scores: list[float], same: list[bool], expected:
     assert best_threshold(scores, same) == expected
 
 
-def test_best_threshold_between_neighbouring_floats() -> None:
+def test_best_threshold_between_neighboring_floats() -> None:
     low = np.float32(0.5)
     scores = np.array([low, np.nextafter(low, np.float32(1))])
     threshold = best_threshold(scores, [False, True])
@@ -227,7 +227,7 @@ GOOD: tuple[Any, Any] = ([0.1, 0.9], [False, True])
         (lambda: all_pairs(np.eye(2), [1, 2], found=[1, 1]), "bool"),
         (lambda: all_pairs(np.eye(2), [1, 1]).threshold_at_fmr(0.1), "two people"),
         (lambda: all_pairs(np.eye(2), [1, 1]).fmr_at(0.1), "two people"),
-        (lambda: all_pairs(np.eye(2), [1, 2]).tar_at_fmr(0.1), "two photographs"),
+        (lambda: all_pairs(np.eye(2), [1, 2]).tar_at_fmr(0.1), "two photos"),
     ],
 )
 def test_what_makes_no_sense_is_refused(call: Any, message: str) -> None:
@@ -240,7 +240,7 @@ def tied_embeddings(seed: int) -> tuple[Any, Any]:
     rng = np.random.default_rng(seed)
     vectors = rng.choice([-0.25, 0.25], size=(300, 16)).astype(np.float32)
     labels = rng.integers(0, 40, 300)
-    # Pull each person's photographs together, so that the curve is of some interest.
+    # Pull each person's photos together, so that the curve is of some interest.
     vectors[:, :6] = rng.choice([-0.25, 0.25], size=(40, 6)).astype(np.float32)[labels]
     return vectors, labels
 

@@ -86,8 +86,8 @@ def test_pav_is_isotonic_regression(seed: int) -> None:
     np.testing.assert_allclose(mine, theirs, atol=1e-9)
     assert (np.diff(share) > 0).all()
     inside = [(x >= a) & (x <= b) for a, b in zip(blocks.least, blocks.greatest, strict=True)]
-    centres = [np.average(x[i], weights=w[i]) for i in inside]
-    np.testing.assert_allclose(blocks.centre, centres, atol=1e-9)
+    centers = [np.average(x[i], weights=w[i]) for i in inside]
+    np.testing.assert_allclose(blocks.center, centers, atol=1e-9)
     assert sum(int(i.sum()) for i in inside) == len(x)
 
 

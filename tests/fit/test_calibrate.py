@@ -24,13 +24,13 @@ CONTRACT = Contract("test", "0" * 64, "arcface-112", "rgb", False, 16)
 
 
 def people(
-    count: int, photographs: int = 2, spread: float = 0.7, seed: int = 0
+    count: int, photos: int = 2, spread: float = 0.7, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Unit vectors about a centre for each person, and who is who."""
+    """Unit vectors about a center for each person, and who is who."""
     random = np.random.default_rng(seed)
-    centres = random.normal(size=(count, 16))
-    who = np.repeat(np.arange(count), photographs)
-    vectors = centres[who] + spread * random.normal(size=(len(who), 16))
+    centers = random.normal(size=(count, 16))
+    who = np.repeat(np.arange(count), photos)
+    vectors = centers[who] + spread * random.normal(size=(len(who), 16))
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), who
 
 
@@ -106,7 +106,7 @@ def test_counts_and_thresholds_are_those_of_all_pairs(
     calibration = made.calibration
     assert calibration.n_impostor_pairs == counts.n_impostor == 300 * 299 // 2 * 4
     assert calibration.n_genuine_pairs == counts.n_genuine == 300
-    assert (calibration.n_people, calibration.n_photographs) == (300, 600)
+    assert (calibration.n_people, calibration.n_photos) == (300, 600)
     # 179,400 impostor pairs: 30 false matches at 1.7e-4, so 3e-4 is the last
     assert [point.fmr for point in calibration.points] == [3e-2, 1e-2, 3e-3, 1e-3, 3e-4]
     for point in calibration.points:
@@ -174,7 +174,7 @@ def test_intervals_are_those_of_people_not_of_pairs(
     crowd: tuple[np.ndarray, np.ndarray],
 ) -> None:
     vectors, who = crowd
-    # The same people, each photograph three times: no new evidence, so no narrower interval
+    # The same people, each photo three times: no new evidence, so no narrower interval
     three = np.repeat(np.arange(len(who)), 3)
     one, more = (
         fitted(v, w, fmrs=(1e-2,), fpirs=(), n_bootstrap=100).calibration.points[0]
@@ -215,7 +215,7 @@ def test_scores_that_say_nothing() -> None:
     assert calibration.cllr == pytest.approx(1, abs=1e-6)
 
 
-def test_photographs_without_a_face_are_left_out() -> None:
+def test_photos_without_a_face_are_left_out() -> None:
     vectors, who = people(30)
     found = np.arange(60) != 7
     spoilt = vectors.copy()

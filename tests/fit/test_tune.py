@@ -24,12 +24,12 @@ D = 64
 
 
 def faces(people: int = 20, each: int = 6, noise: float = 0.7, seed: int = 0) -> tuple[Any, Any]:
-    """(N, D) unit vectors about a centre a person, in the order of the people; who is who."""
+    """(N, D) unit vectors about a center a person, in the order of the people; who is who."""
     rng = np.random.default_rng(seed)
-    centres = rng.normal(size=(people, D))
-    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+    centers = rng.normal(size=(people, D))
+    centers /= np.linalg.norm(centers, axis=1, keepdims=True)
     who = np.repeat(np.arange(people), each)
-    vectors = centres[who] + noise * rng.normal(size=(len(who), D)) / np.sqrt(D)
+    vectors = centers[who] + noise * rng.normal(size=(len(who), D)) / np.sqrt(D)
     return unit(vectors), who
 
 
@@ -85,7 +85,7 @@ def test_duplicates_of_one_person_count_once() -> None:
     digests = [bytes([k % 250, k // 250]) for k in range(len(who))]
     digests[3] = digests[1]
     found = clean(vectors, who, all_found(who), digests=digests)
-    assert [(d.photograph, d.of, d.exact) for d in found.duplicates] == [
+    assert [(d.photo, d.of, d.exact) for d in found.duplicates] == [
         (3, 1, True),
         (10, 8, False),
     ]
@@ -106,15 +106,15 @@ def test_of_a_chain_of_duplicates_no_two_that_count_are_near() -> None:
     assert scores.max() <= 0.95
 
 
-def test_mislabelled_photographs_are_found_with_their_person() -> None:
+def test_mislabeled_photos_are_found_with_their_person() -> None:
     vectors, who = faces()
     who = who.copy()
     who[12] = 7  # of person 2, under 7
     who[[30, 31]] = 9  # two of person 5, under 9
     found = clean(vectors, who, all_found(who))
-    assert [(s.kind, s.photographs, s.person, s.other) for s in found.suspects] == [
-        ("mislabelled", (12,), 7, 2),
-        ("mislabelled", (30, 31), 9, 5),
+    assert [(s.kind, s.photos, s.person, s.other) for s in found.suspects] == [
+        ("mislabeled", (12,), 7, 2),
+        ("mislabeled", (30, 31), 9, 5),
     ]
     first = found.suspects[0]
     own = [i for i in np.flatnonzero(who == 7) if i != 12]
@@ -127,12 +127,12 @@ def test_mislabelled_photographs_are_found_with_their_person() -> None:
     assert found.distinct.all()
 
 
-def test_two_photographs_that_changed_places_are_both_found() -> None:
+def test_two_photos_that_changed_places_are_both_found() -> None:
     vectors, who = faces()
     who = who.copy()
     who[[0, 6]] = who[[6, 0]]
     found = clean(vectors, who, all_found(who))
-    assert [(s.photographs, s.person, s.other) for s in found.suspects] == [
+    assert [(s.photos, s.person, s.other) for s in found.suspects] == [
         ((0,), 1, 0),
         ((6,), 0, 1),
     ]
@@ -144,7 +144,7 @@ def test_a_folder_of_two_people_is_found() -> None:
     who[124:] = 19  # two of person 20 under 19; the other four nowhere
     keep = np.r_[0:120, 124:126]
     found = clean(vectors[keep], who[keep], all_found(keep))
-    assert [(s.kind, s.photographs, s.person, s.other) for s in found.suspects] == [
+    assert [(s.kind, s.photos, s.person, s.other) for s in found.suspects] == [
         ("two people", (120, 121), 19, None)
     ]
 
@@ -154,22 +154,22 @@ def test_two_folders_of_one_person_are_found() -> None:
     who = who.copy()
     who[[0, 1]] = 20
     found = clean(vectors, who, all_found(who))
-    assert [(s.kind, s.photographs, s.person, s.other) for s in found.suspects] == [
+    assert [(s.kind, s.photos, s.person, s.other) for s in found.suspects] == [
         ("one person", (0, 1), 20, 0)
     ]
 
 
-def test_one_photograph_under_two_names_counts_for_neither() -> None:
+def test_one_photo_under_two_names_counts_for_neither() -> None:
     vectors, who = faces(each=1)
     vectors[4] = vectors[2]
     found = clean(vectors, who, all_found(who))
-    assert [(s.kind, s.photographs, s.person, s.other) for s in found.suspects] == [
+    assert [(s.kind, s.photos, s.person, s.other) for s in found.suspects] == [
         ("two names", (2,), 2, 4),
         ("two names", (4,), 4, 2),
     ]
 
 
-def test_photographs_without_a_face_play_no_part() -> None:
+def test_photos_without_a_face_play_no_part() -> None:
     vectors, who = faces()
     seen = all_found(who)
     seen[[0, 50]] = False
@@ -267,7 +267,7 @@ def test_a_rate_beyond_the_data_is_refused_with_what_it_takes() -> None:
     with pytest.raises(OptionError, match="300,000 pairs") as error:
         tuned(vectors, who, fmr=1e-4)
     assert "rule of 30" in str(error.value)
-    # 120 photographs have 20 * 19 / 2 * 36 = 6,840 pairs, which support 30 / 6,840 = 0.00439
+    # 120 photos have 20 * 19 / 2 * 36 = 6,840 pairs, which support 30 / 6,840 = 0.00439
     assert "6,840, which support 0.0044" in str(error.value)
     # 6^2 P (P - 1) / 2 >= 300,000 from P = 130 on
     assert "130 people with 6 each" in str(error.value)
@@ -283,10 +283,10 @@ def test_too_few_are_refused(people: int, each: int, words: str) -> None:
         tuned(*faces(people, each))
 
 
-def test_copies_are_no_second_photograph() -> None:
+def test_copies_are_no_second_photo() -> None:
     vectors, who = faces(each=2)
     vectors[1::2] = vectors[::2]
-    with pytest.raises(DataError, match="20 of 40 photographs count"):
+    with pytest.raises(DataError, match="20 of 40 photos count"):
         tuned(vectors, who)
 
 
@@ -355,13 +355,13 @@ def test_what_cannot_be_used_is_listed(tmp_path: Path) -> None:
         {"photograph": "person 01/7.jpg", "faces": 3, "taken_box_xyxy": [10, 10, 50, 60]}
     ]
     assert made.low_quality["any"] == made.low_quality["least_brightness"] == 1
-    assert made.calibration.n_photographs == 118
+    assert made.calibration.n_photos == 118
     path = tmp_path / "own.json"
     made.calibration.save(path)
     assert Calibration.load(path).to_dict() == made.calibration.to_dict()
 
 
-def test_the_least_norm_is_found_where_weak_photographs_are_missed() -> None:
+def test_the_least_norm_is_found_where_weak_photos_are_missed() -> None:
     vectors, who = faces(people=60, each=8, noise=0.8)
     rng = np.random.default_rng(1)
     weak = np.arange(len(who)) % 80 == 3
@@ -370,7 +370,7 @@ def test_the_least_norm_is_found_where_weak_photographs_are_missed() -> None:
     norms = np.where(weak, 3, 10 + rng.random(len(who))).astype(np.float32)
     examined = replace(examined, embedded=replace(examined.embedded, norms=norms))
     made = tune(people, examined, contract=make_contract(dimension=D), n_bootstrap=20, fmr=1e-3)
-    # 6 photographs with 7 genuine pairs each are missed: 42 of 1,680 pairs are more than 2 %
+    # 6 photos with 7 genuine pairs each are missed: 42 of 1,680 pairs are more than 2 %
     assert made.calibration.quality == {}
     vectors, who = faces(people=80, each=8, noise=0.8)
     vectors[[3, 83, 163, 243, 323]] = unit(rng.normal(size=(5, D)))

@@ -1,4 +1,4 @@
-"""Grouping: planted people, average linkage against SciPy, photographs, and what comes later."""
+"""Grouping: planted people, average linkage against SciPy, photos, and what comes later."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def planted(
 ) -> tuple[Vectors, npt.NDArray[np.int64]]:
     """So many faces about as many directions: cosines of about 0.8 within a person."""
     random = np.random.default_rng(seed)
-    centres = random.normal(size=(len(sizes), dimension))
-    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+    centers = random.normal(size=(len(sizes), dimension))
+    centers /= np.linalg.norm(centers, axis=1, keepdims=True)
     people = np.repeat(np.arange(len(sizes)), sizes)
-    rows = centres[people] + spread * random.normal(size=(len(people), dimension))
+    rows = centers[people] + spread * random.normal(size=(len(people), dimension))
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     return rows.astype(np.float32), people
 
@@ -96,19 +96,19 @@ def test_it_is_average_linkage(threshold: float) -> None:
     assert 1 < len(partition(expected)) < len(people)
     photos = np.arange(len(vectors))
     assert partition(link(vectors, photos, threshold).first) == partition(expected)
-    few = link(vectors, photos, threshold, neighbours=3)
+    few = link(vectors, photos, threshold, neighbors=3)
     assert clustering_report(expected, few.first).pairwise_f1 > 0.9
 
 
-def test_an_index_finds_the_same_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_finds_the_same_neighbors(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, _ = planted([40, 40, 3, 1, 1], spread=0.17, seed=5)
     photos = np.arange(len(vectors))
-    found = link(vectors, photos, 0.4, neighbours=6).first
-    assert np.array_equal(link(vectors, photos, 0.4, neighbours=6, index="exact").first, found)
+    found = link(vectors, photos, 0.4, neighbors=6).first
+    assert np.array_equal(link(vectors, photos, 0.4, neighbors=6, index="exact").first, found)
     monkeypatch.setattr(linking, "BLOCK_SCORES", 100)  # a query at a time
-    assert np.array_equal(link(vectors, photos, 0.4, neighbours=6).first, found)
+    assert np.array_equal(link(vectors, photos, 0.4, neighbors=6).first, found)
     monkeypatch.setattr(linking, "COMPARED_UP_TO", 10)
-    assert partition(link(vectors, photos, 0.4, neighbours=6).first) == partition(found)
+    assert partition(link(vectors, photos, 0.4, neighbors=6).first) == partition(found)
     with pytest.raises(OptionError, match="index: expected one of"):
         link(vectors, photos, 0.4, index="tree")
 
@@ -121,12 +121,12 @@ def test_more_faces_than_edges_are_still_one_person() -> None:
     across = both[:60] @ both[60:].T
     assert across.min() > 0.5
     assert across.max() < min((both[:60] @ both[:60].T).min(), (both[60:] @ both[60:].T).min())
-    assert len(partition(link(both, np.arange(120), 0.5, neighbours=8).first)) == 1
+    assert len(partition(link(both, np.arange(120), 0.5, neighbors=8).first)) == 1
 
 
-def test_faces_of_one_photograph_stay_apart() -> None:
+def test_faces_of_one_photo_stay_apart() -> None:
     vectors, people = planted([10, 10], seed=4)
-    photos = np.tile(np.arange(10), 2)  # both people in each photograph
+    photos = np.tile(np.arange(10), 2)  # both people in each photo
     assert partition(link(vectors, photos, -1.0).first) == partition(people)
     same = np.repeat(vectors[:1], 6, axis=0)
     photos = np.array([0, 0, 1, 1, 2, 2])  # a mirror: twice the same face in each
@@ -137,11 +137,11 @@ def test_faces_of_one_photograph_stay_apart() -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_no_photograph_is_twice_in_a_group_however_alike(seed: int) -> None:
+def test_no_photo_is_twice_in_a_group_however_alike(seed: int) -> None:
     random = np.random.default_rng(seed)
     vectors, _ = planted([30, 30, 30], spread=0.2, seed=seed)
     photos = random.integers(0, 25, len(vectors))
-    first = link(vectors, photos, 0.1, neighbours=5).first
+    first = link(vectors, photos, 0.1, neighbors=5).first
     pairs = {(int(a), int(b)) for a, b in zip(first, photos, strict=True)}
     assert len(pairs) == len(vectors)
     assert len(partition(first)) < 60
@@ -206,8 +206,8 @@ def test_groups_that_stay() -> None:
     [
         ({"threshold": 1.5}, "threshold: expected"),
         ({"threshold": float("nan")}, "threshold: expected"),
-        ({"neighbours": 0}, "neighbours: expected 1 or more"),
-        ({"photos": [0]}, "a photograph for each"),
+        ({"neighbors": 0}, "neighbors: expected 1 or more"),
+        ({"photos": [0]}, "a photo for each"),
         ({"vectors": np.ones((2, 2), np.float32)}, "length"),
         ({"start": [1, 0]}, "start: expected"),
         ({"kept": [True]}, "start, kept and weak of shape"),
@@ -237,7 +237,7 @@ def calibration(dimension: int = DIMENSION) -> Calibration:
         llr_high=llr,
         data="a straight line",
         n_people=100,
-        n_photographs=300,
+        n_photos=300,
         n_genuine_pairs=300,
         n_impostor_pairs=40_000,
         cllr=0.1,
@@ -334,7 +334,7 @@ def test_blurred_faces_join_others_but_are_no_group() -> None:
     assert len(set(later.group.tolist())) == 1
 
 
-def test_later_photographs_join_and_groups_keep_their_numbers() -> None:
+def test_later_photos_join_and_groups_keep_their_numbers() -> None:
     vectors, people = planted([6, 4, 1, 1, 5], seed=9)
     late = np.array([5, 9, 11])  # one of the first two people each, and a stranger
     late = np.concatenate([late, np.flatnonzero(people == 4)])
@@ -382,7 +382,7 @@ def test_a_named_group_of_one_keeps_its_number() -> None:
         after.named(2, " ")
 
 
-def test_photographs_in_common_keep_apart_later_too() -> None:
+def test_photos_in_common_keep_apart_later_too() -> None:
     contract = make_contract(dimension=2)
     before = group_faces([face("a.jpg", at(1)[0])], contract, THRESHOLD)
     new = [face("b.jpg", at(1)[0], 0), face("b.jpg", at(0.999)[0], 1)]

@@ -1,4 +1,4 @@
-"""Whose face is it: candidates, thresholds, filters, and two faces of one photograph."""
+"""Whose face is it: candidates, thresholds, filters, and two faces of one photo."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def test_rules_of_a_persons_score(tmp_path: Path, rule: str) -> None:
     rng = np.random.default_rng(4)
     with make_gallery(tmp_path / "g", person_score=rule, mean_of=2) as gallery:
         samples = {}
-        for i, centre in enumerate(vectors(12)):
+        for i, center in enumerate(vectors(12)):
             made = [
-                embed(turned(centre, 0.7, seed=100 * i + j)) for j in range(int(rng.integers(1, 6)))
+                embed(turned(center, 0.7, seed=100 * i + j)) for j in range(int(rng.integers(1, 6)))
             ]
             samples[f"person {i}"] = np.stack([one.vector for one in made])
             gallery.enroll_samples([(f"person {i}", NewSample(one)) for one in made], force=True)
@@ -56,8 +56,8 @@ def test_rules_of_a_persons_score(tmp_path: Path, rule: str) -> None:
         elif rule == "mean":
             wanted[name] = scores[:2].mean()
         else:
-            centre = rows.mean(axis=0) / np.linalg.norm(rows.mean(axis=0))
-            wanted[name] = centre @ query.vector
+            center = rows.mean(axis=0) / np.linalg.norm(rows.mean(axis=0))
+            wanted[name] = center @ query.vector
     found = {c.name: c.similarity for c in answer.candidates}
     assert found == pytest.approx(wanted, abs=1e-5)
     assert answer.candidates[0].name == max(wanted, key=lambda name: wanted[name])
@@ -73,7 +73,7 @@ def test_people_with_many_samples_do_not_hide_others(tmp_path: Path) -> None:
     assert answer.candidates[0].n_samples == 200
 
 
-def test_two_faces_of_a_photograph_are_two_people(tmp_path: Path) -> None:
+def test_two_faces_of_a_photo_are_two_people(tmp_path: Path) -> None:
     # Both faces are most like Ada; the second is hardly like anybody else, the first is like Bob.
     ada, bob = vectors(2)
     bob = bob - (bob @ ada) * ada
@@ -92,7 +92,7 @@ def test_two_faces_of_a_photograph_are_two_people(tmp_path: Path) -> None:
     assert [a.name for a in joint] == ["Bob", "Ada"]
     assert joint[0].match is not None
     assert joint[0].match.rank == 2
-    assert "another face of this photograph" in joint[0].notes[0]
+    assert "another face of this photo" in joint[0].notes[0]
     assert sorted(str(a.name) for a in thrice) == ["Ada", "None", "None"]
 
 

@@ -176,7 +176,7 @@ def test_settings_last(tmp_path: Path) -> None:
     with make_gallery(tmp_path / "g") as gallery:
         gallery.configure(person_score="centroid", keep_crops=True)
         with pytest.raises(OptionError, match="settings: expected"):
-            gallery.configure(colour="red")
+            gallery.configure(color="red")
         with pytest.raises(OptionError, match="person_score: expected"):
             gallery.configure(person_score="worst")
     with Gallery.open(tmp_path / "g") as gallery:

@@ -1,4 +1,4 @@
-"""Photographs: enrolled, refused, identified, and embedded anew with another recognizer."""
+"""Photos: enrolled, refused, identified, and embedded anew with another recognizer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def saved(path: Path, image: PILImage.Image) -> Path:
 
 def test_enrolled_refused_identified(tmp_path: Path, recognizer: Recognizer) -> None:
     photo = PILImage.open(DEMO / "biden.jpg").convert("RGB")
-    grey = saved(tmp_path / "grey.png", PILImage.new("RGB", (300, 300), (128, 128, 128)))
+    gray = saved(tmp_path / "gray.png", PILImage.new("RGB", (300, 300), (128, 128, 128)))
     blurred = saved(tmp_path / "small.png", photo.resize((photo.width // 12, photo.height // 12)))
     resaved = saved(tmp_path / "again.jpg", photo)
     settings = Settings(keep_crops=True)
@@ -39,7 +39,7 @@ def test_enrolled_refused_identified(tmp_path: Path, recognizer: Recognizer) -> 
                 DEMO / "biden.jpg",
                 DEMO / "biden.jpg",
                 resaved,
-                grey,
+                gray,
                 blurred,
                 DEMO / "group.jpg",
                 tmp_path / "nothing.jpg",
@@ -60,7 +60,7 @@ def test_enrolled_refused_identified(tmp_path: Path, recognizer: Recognizer) -> 
         assert reasons == [
             ("biden.jpg", "duplicate"),
             ("again.jpg", "duplicate"),
-            ("grey.png", "no face"),
+            ("gray.png", "no face"),
             ("small.png", "low quality"),
             ("group.jpg", "several faces"),
             ("nothing.jpg", "unreadable"),
@@ -81,7 +81,7 @@ def test_enrolled_refused_identified(tmp_path: Path, recognizer: Recognizer) -> 
         assert face.margin is not None
         assert face.margin > 0.2
         assert face.face is not None
-        many = gallery.identify([DEMO / "astronaut.jpg", grey, tmp_path / "nothing.jpg"])
+        many = gallery.identify([DEMO / "astronaut.jpg", gray, tmp_path / "nothing.jpg"])
         assert [len(photo.faces) for photo in many] == [1, 0, 0]
         assert many[0].faces[0].name is None
         assert "unknown" in str(many[0].faces[0])
@@ -89,7 +89,7 @@ def test_enrolled_refused_identified(tmp_path: Path, recognizer: Recognizer) -> 
         with pytest.raises(ImageNotFoundError):
             gallery.identify(tmp_path / "nothing.jpg")
 
-        # Two photographs of one man side by side: one of the two faces gets the name.
+        # Two photos of one man side by side: one of the two faces gets the name.
         obama = PILImage.open(DEMO / "obama.jpg").convert("RGB")
         twice = PILImage.new("RGB", (2 * obama.width, obama.height))
         twice.paste(obama, (0, 0))
@@ -132,11 +132,11 @@ def test_another_recognizer_embeds_everything_anew(tmp_path: Path, recognizer: R
         with pytest.raises(ContractError, match="migrate"):
             gallery.identify(DEMO / "biden.jpg")
         report = gallery.migrate(other)
-        assert (report.from_crops, report.from_photographs) == (1, 2)
+        assert (report.from_crops, report.from_photos) == (1, 2)
         assert (report.old_contract, report.new_contract) == (old, other.embedder.contract.id)
         ((failed, reason),) = report.failed
         assert failed.source == str(originals["obama2"])
-        assert "the photograph was changed" in reason
+        assert "the photo was changed" in reason
         assert (gallery.n_people, gallery.n_samples) == (3, 3)
         assert gallery.verify() == []
         for name, photo in (("Joe", "biden"), ("Barack", "obama"), ("Eileen", "astronaut")):
@@ -149,7 +149,7 @@ def test_another_recognizer_embeds_everything_anew(tmp_path: Path, recognizer: R
             assert gallery.identify(DEMO / f"{photo}.jpg").faces[0].name == name
         assert gallery.person("Joe").metadata == {"a": 1}
         again = gallery.migrate(other)
-        assert (again.from_crops, again.from_photographs) == (0, 0)
+        assert (again.from_crops, again.from_photos) == (0, 0)
     with Gallery.open(folder, read_only=True) as gallery:
         assert gallery.contract == other.embedder.contract
         assert gallery.n_samples == 3
@@ -182,7 +182,7 @@ def test_a_migration_that_was_interrupted_is_taken_up_again(
         gallery.remove("Joe")  # both of his samples
     with Gallery.open(folder) as gallery:
         report = gallery.migrate(other)
-        assert (report.from_photographs, report.failed) == (1, ())
+        assert (report.from_photos, report.failed) == (1, ())
         assert (gallery.n_people, gallery.n_samples) == (1, 1)
         (sample,) = gallery.person("Barack").samples
         assert np.isclose(np.linalg.norm(gallery.embedding(sample.id).vector), 1, atol=1e-5)

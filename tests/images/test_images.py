@@ -55,7 +55,7 @@ PIXELS = np.stack([_columns * 5, _rows * 8, (_rows * 3 + _columns * 2) % 256], a
     np.uint8
 )  # smooth, and different under every turn and mirroring
 ALPHA = np.clip(_columns * 6, 0, 255).astype(np.uint8)  # from clear to opaque
-GREY16 = (_rows * 2000 + _columns * 70).astype(np.uint16)
+GRAY16 = (_rows * 2000 + _columns * 70).astype(np.uint16)
 
 
 def encode(picture: PILImage.Image | np.ndarray, kind: str, **options: Any) -> bytes:
@@ -78,14 +78,14 @@ def data_uri(data: bytes, media: str = "image/png") -> str:
     return f"data:{media};base64,{base64.b64encode(data).decode()}"
 
 
-def png(width: int, height: int, depth: int, colour: int, raw: bytes) -> bytes:
+def png(width: int, height: int, depth: int, color: int, raw: bytes) -> bytes:
     """A PNG made by hand: Pillow cannot write 16-bit RGB, nor lie about the size."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         body = kind + content
         return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
 
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         (chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(raw)), chunk(b"IEND", b""))
     )
@@ -107,7 +107,7 @@ def over_white(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 PNG = encode(PIXELS, "PNG")
 
 
-# ---- the same photograph from every kind of source -----------------------------------------------
+# ---- the same photo from every kind of source -----------------------------------------------
 
 
 def _as_path(folder: Path) -> Path:
@@ -183,7 +183,7 @@ def test_a_pipe_is_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(image, PIXELS)
 
 
-def test_a_large_photograph_has_all_its_strips() -> None:
+def test_a_large_photo_has_all_its_strips() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (700, 401, 3), np.uint8)
     np.testing.assert_array_equal(load_image(encode(pixels, "BMP")), pixels)
 
@@ -238,25 +238,25 @@ _palette_rgb = np.asarray(_palette.getpalette(), np.uint8).reshape(-1, 3)[np.asa
 _clear = np.asarray(_palette) == 5
 _cmyk = np.dstack([PIXELS, np.full((HEIGHT, WIDTH), 40, np.uint8)])
 _ink_free = 255.0 - _cmyk
-_grey = PIXELS[..., 0]
-_grey3 = np.repeat(_grey[..., None], 3, axis=2)
+_gray = PIXELS[..., 0]
+_gray3 = np.repeat(_gray[..., None], 3, axis=2)
 _key = tuple(int(v) for v in PIXELS[10, 10])
 _16bit_rgb = PIXELS.astype(np.uint16) * 257 + np.array([0, 100, -100], np.int64)
 _16bit_rgb = np.clip(_16bit_rgb, 0, 65535).astype(">u2")
 _rgb16_png = png(WIDTH, HEIGHT, 16, 2, b"".join(b"\0" + row.tobytes() for row in _16bit_rgb))
-_grey16_3 = np.repeat(np.rint(GREY16 / 257)[..., None], 3, axis=2)
+_gray16_3 = np.repeat(np.rint(GRAY16 / 257)[..., None], 3, axis=2)
 
 MODES: dict[str, tuple[bytes, np.ndarray, float]] = {
     # the file, the pixels expected (computed without Pillow), the largest difference allowed
-    "grey PNG": (encode(_grey, "PNG"), _grey3, 0),
-    "grey JPEG": (encode(_grey, "JPEG", quality=100), _grey3, 3),
-    "PGM": (encode(_grey, "PPM"), _grey3, 0),
+    "gray PNG": (encode(_gray, "PNG"), _gray3, 0),
+    "gray JPEG": (encode(_gray, "JPEG", quality=100), _gray3, 3),
+    "PGM": (encode(_gray, "PPM"), _gray3, 0),
     "black and white": (
-        encode(_grey > 100, "PNG"),
-        np.repeat(((_grey > 100) * 255)[..., None], 3, axis=2),
+        encode(_gray > 100, "PNG"),
+        np.repeat(((_gray > 100) * 255)[..., None], 3, axis=2),
         0,
     ),
-    "grey with alpha": (encode(np.dstack([_grey, ALPHA]), "PNG"), over_white(_grey3, ALPHA), 1),
+    "gray with alpha": (encode(np.dstack([_gray, ALPHA]), "PNG"), over_white(_gray3, ALPHA), 1),
     "RGBA": (encode(np.dstack([PIXELS, ALPHA]), "PNG"), over_white(PIXELS, ALPHA), 1),
     "RGBA, opaque": (
         encode(np.dstack([PIXELS, np.full_like(ALPHA, 255)]), "PNG"),
@@ -290,31 +290,31 @@ MODES: dict[str, tuple[bytes, np.ndarray, float]] = {
         np.where(_clear[..., None], 255, _palette_rgb),
         0,
     ),
-    "RGB with a clear colour": (
+    "RGB with a clear color": (
         encode(PIXELS, "PNG", transparency=_key),
         np.where((_key == PIXELS).all(axis=2)[..., None], 255, PIXELS),
         0,
     ),
-    "16-bit grey PNG": (encode(GREY16, "PNG"), _grey16_3, 0),
-    "16-bit grey TIFF": (encode(GREY16, "TIFF"), _grey16_3, 0),
-    "16-bit grey TIFF, big-endian": (
+    "16-bit gray PNG": (encode(GRAY16, "PNG"), _gray16_3, 0),
+    "16-bit gray TIFF": (encode(GRAY16, "TIFF"), _gray16_3, 0),
+    "16-bit gray TIFF, big-endian": (
         encode(
-            PILImage.frombytes("I;16B", (WIDTH, HEIGHT), GREY16.astype(">u2").tobytes()), "TIFF"
+            PILImage.frombytes("I;16B", (WIDTH, HEIGHT), GRAY16.astype(">u2").tobytes()), "TIFF"
         ),
-        _grey16_3,
+        _gray16_3,
         0,
     ),
     "16-bit PGM": (
-        b"P5 %d %d 65535\n" % (WIDTH, HEIGHT) + GREY16.astype(">u2").tobytes(),
-        _grey16_3,
+        b"P5 %d %d 65535\n" % (WIDTH, HEIGHT) + GRAY16.astype(">u2").tobytes(),
+        _gray16_3,
         0,
     ),
-    # Pillow keeps the high byte of 16-bit colours: up to one less than rounding gives
+    # Pillow keeps the high byte of 16-bit colors: up to one less than rounding gives
     "16-bit RGB PNG": (_rgb16_png, np.rint(_16bit_rgb / 257), 1),
-    "32-bit integer TIFF": (encode(GREY16.astype(np.int32), "TIFF"), _grey16_3, 0),
+    "32-bit integer TIFF": (encode(GRAY16.astype(np.int32), "TIFF"), _gray16_3, 0),
     "float TIFF": (
-        encode((_grey / 255).astype(np.float32), "TIFF"),
-        _grey3,
+        encode((_gray / 255).astype(np.float32), "TIFF"),
+        _gray3,
         0,
     ),
     # Pillow writes CMYK JPEG as Adobe does: inverted, with an Adobe marker
@@ -371,7 +371,7 @@ def test_the_first_of_several_pictures(kind: str, options: dict[str, Any]) -> No
 def test_other_formats_of_pillow_stay_shut(kind: str) -> None:
     picture = PILImage.fromarray(PIXELS)
     data = encode(picture.convert("1") if kind == "XBM" else picture, kind)
-    with pytest.raises(ImageFormatError, match="expected a photograph"):
+    with pytest.raises(ImageFormatError, match="expected a photo"):
         load_image(data)
 
 
@@ -462,9 +462,9 @@ ARRAYS: dict[str, tuple[np.ndarray, Any, np.ndarray, float]] = {
     "RGB, stated": (PIXELS, "rgb", PIXELS, 0),
     "BGR": (PIXELS, "bgr", PIXELS[..., ::-1], 0),
     "not contiguous": (PIXELS[::2, ::-1], None, PIXELS[::2, ::-1], 0),
-    "grey": (_grey, None, _grey3, 0),
-    "grey, stated BGR": (_grey, "bgr", _grey3, 0),
-    "grey (H, W, 1)": (_grey[..., None], None, _grey3, 0),
+    "gray": (_gray, None, _gray3, 0),
+    "gray, stated BGR": (_gray, "bgr", _gray3, 0),
+    "gray (H, W, 1)": (_gray[..., None], None, _gray3, 0),
     "RGBA": (RGBA, None, over_white(PIXELS, ALPHA), 1),
     "BGRA": (RGBA, "bgr", over_white(PIXELS[..., ::-1], ALPHA), 1),
     "uint16": (PIXELS.astype(np.uint16) * 257, None, PIXELS, 0),
@@ -535,7 +535,7 @@ def test_unknown_color_order() -> None:
         load_image(PIXELS, color_order="RGB")  # type: ignore[arg-type]
 
 
-# ---- what is no photograph -----------------------------------------------------------------------
+# ---- what is no photo -----------------------------------------------------------------------
 
 NOT_IMAGES = {
     "text": (b"hello, this is a text file\n" * 9, "got text"),
@@ -551,13 +551,13 @@ NOT_IMAGES = {
 
 
 @pytest.mark.parametrize("name", NOT_IMAGES)
-def test_not_a_photograph(name: str, tmp_path: Path) -> None:
+def test_not_a_photo(name: str, tmp_path: Path) -> None:
     data, message = NOT_IMAGES[name]
     path = tmp_path / "face.jpg"
     path.write_bytes(data)
     with pytest.raises(ImageFormatError, match=message) as caught:
         load_image(path)
-    assert str(caught.value).startswith(f"{path}: expected a photograph (JPEG, ")
+    assert str(caught.value).startswith(f"{path}: expected a photo (JPEG, ")
     with pytest.raises(ImageFormatError, match=message) as caught:
         load_image(data)
     assert str(caught.value).startswith(f"{len(data):,} bytes: ")
@@ -658,7 +658,7 @@ def _single_files() -> dict[str, Callable[[], bytes]]:
     files |= {f"lossy {name}": make for name, make in LOSSY.items()}
     files["GIF"] = lambda: MODES["GIF"][0]
     files["CMYK JPEG"] = lambda: MODES["CMYK JPEG"][0]
-    files["16-bit PNG"] = lambda: MODES["16-bit grey PNG"][0]
+    files["16-bit PNG"] = lambda: MODES["16-bit gray PNG"][0]
     return files
 
 
@@ -691,7 +691,7 @@ def test_cut_short(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["JPEG", "JPEG progressive", "PNG"])
 def test_padded_with_zeros(name: str) -> None:
-    """What partial downloads leave: Pillow alone loads some of them, with grey or noise below."""
+    """What partial downloads leave: Pillow alone loads some of them, with gray or noise below."""
     data = PNG if name == "PNG" else LOSSY[name]()
     assert load_image(data + bytes(2000)).shape == PIXELS.shape  # behind the end they are harmless
     for cut in range(len(data) // 3, len(data) - 12, max(1, len(data) // 25)):

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from lineament.errors import (
-    LicenceError,
+    LicenseError,
     OptionError,
     UnknownWeightsError,
     WeightsDownloadError,
@@ -26,7 +26,7 @@ from lineament.errors import (
 )
 from lineament.files import DATA
 from lineament.models import cards as module
-from lineament.models.cards import InputSpec, LicencePolicy, Weights
+from lineament.models.cards import InputSpec, LicensePolicy, Weights
 
 ALL: list[dict[str, Any]] = json.loads((DATA / "manifest.json").read_text("utf-8"))["weights"]
 JOINED = [raw for raw in ALL if "members" in raw]
@@ -42,7 +42,7 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 @pytest.fixture(autouse=True)
 def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("MANIFEST", "LICENCE_POLICY", "OFFLINE"):
+    for name in ("MANIFEST", "LICENSE_POLICY", "OFFLINE"):
         monkeypatch.delenv(f"LINEAMENT_{name}", raising=False)
     monkeypatch.setenv("LINEAMENT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(module, "_added", [])
@@ -59,8 +59,8 @@ def entry(**changes: Any) -> dict[str, Any]:
         "input": {"size_wh": [112, 112], "color_order": "rgb", "mean": 0, "scale": 1},
         "dimension": 128,
         "alignment": "arcface-112",
-        "licence_code": "MIT",
-        "licence_weights": "MIT",
+        "license_code": "MIT",
+        "license_weights": "MIT",
         "commercial_use": "yes",
         "training_data": "unknown",
     } | changes
@@ -109,14 +109,14 @@ def test_a_bundled_entry_says_everything(raw: dict[str, Any]) -> None:
         "Apache-2.0": ("Apache License", "WITHOUT WARRANT"),
         "MIT": ("MIT License", "WITHOUT WARRANT"),
         "CC0-1.0": ("CC0 1.0 Universal", "NO REPRESENTATIONS OR WARRANTIES"),
-    }[weights.licence_weights]
-    text = module.licence_text(weights)
+    }[weights.license_weights]
+    text = module.license_text(weights)
     assert text is not None
     assert title in text
     assert disclaimer in " ".join(text.upper().split())
     # All of them grant commercial use; a policy of those must accept what is bundled.
     assert weights.commercial_use == "yes"
-    LicencePolicy.parse("commercial;spdx:MIT,Apache-2.0,CC0-1.0").check(weights)
+    LicensePolicy.parse("commercial;spdx:MIT,Apache-2.0,CC0-1.0").check(weights)
 
 
 @pytest.mark.parametrize("raw", RAW, ids=lambda raw: raw["name"])
@@ -268,13 +268,13 @@ def test_a_manifest_cannot_replace_a_bundled_entry(
         module.get("sface")
 
 
-def test_the_licence_text(tmp_path: Path) -> None:
-    (with_text,) = module.add_manifest(write_manifest(tmp_path, entry(licence_file="l.txt")))
-    with pytest.raises(WeightsError, match="licence text"):
-        module.licence_text(with_text)
+def test_the_license_text(tmp_path: Path) -> None:
+    (with_text,) = module.add_manifest(write_manifest(tmp_path, entry(license_file="l.txt")))
+    with pytest.raises(WeightsError, match="license text"):
+        module.license_text(with_text)
     (tmp_path / "l.txt").write_text("Do as you like.")
-    assert module.licence_text(with_text) == "Do as you like."
-    assert module.licence_text(replace(with_text, licence_file=None)) is None
+    assert module.license_text(with_text) == "Do as you like."
+    assert module.license_text(replace(with_text, license_file=None)) is None
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -306,16 +306,16 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
 def test_the_policy_is_asked_before_anything_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    research = entry(licence_weights="LicenseRef-research", commercial_use="no")
+    research = entry(license_weights="LicenseRef-research", commercial_use="no")
     (weights,) = module.add_manifest(write_manifest(tmp_path, research))
     (tmp_path / "mine.onnx").write_bytes(CONTENT)
     assert module.read(weights) == CONTENT
-    monkeypatch.setenv("LINEAMENT_LICENCE_POLICY", "commercial")
+    monkeypatch.setenv("LINEAMENT_LICENSE_POLICY", "commercial")
     for use in (module.read, module.locate):
-        with pytest.raises(LicenceError, match=r'"mine".*LicenseRef-research'):
+        with pytest.raises(LicenseError, match=r'"mine".*LicenseRef-research'):
             use(weights)
-    assert module.read(weights, policy=LicencePolicy()) == CONTENT
-    monkeypatch.setenv("LINEAMENT_LICENCE_POLICY", "commercial;allow:mine")
+    assert module.read(weights, policy=LicensePolicy()) == CONTENT
+    monkeypatch.setenv("LINEAMENT_LICENSE_POLICY", "commercial;allow:mine")
     assert module.read(weights) == CONTENT
 
 
@@ -404,8 +404,8 @@ def test_a_file_put_into_the_cache_by_hand_is_taken(
 
 
 def test_the_policy_is_asked_before_a_download(web: Web, remote: Weights) -> None:
-    with pytest.raises(LicenceError):
-        module.read(remote, policy=LicencePolicy.parse("deny:mine"))
+    with pytest.raises(LicenseError):
+        module.read(remote, policy=LicensePolicy.parse("deny:mine"))
     assert web.asked == 0
 
 
@@ -465,7 +465,7 @@ def test_a_file_with_its_spec_in_the_arguments(model: Path) -> None:
         "arcface-112",
         None,
     )
-    assert (weights.licence_weights, weights.commercial_use) == ("unknown", "unknown")
+    assert (weights.license_weights, weights.commercial_use) == ("unknown", "unknown")
     assert weights.name == "my-model--v2"
     assert weights.path == model
     assert module.read(weights) == CONTENT
@@ -480,7 +480,7 @@ def test_a_file_with_its_spec_in_a_toml_beside_it(model: Path) -> None:
         mean = 0
         scale = 1
         dimension = 256
-        licence_weights = "MIT"
+        license_weights = "MIT"
         commercial_use = "yes"
         """
     )
@@ -488,7 +488,7 @@ def test_a_file_with_its_spec_in_a_toml_beside_it(model: Path) -> None:
     assert weights.name == "named"
     assert weights.input == InputSpec(None, "rgb", 0.0, 1.0)
     assert weights.dimension == 256
-    LicencePolicy.parse("commercial").check(weights)
+    LicensePolicy.parse("commercial").check(weights)
     # An argument goes before the TOML, unless it is None, which is what an option not given is.
     changed = module.from_file(model, size_wh=(96, 112), mean=0.0, color_order=None, dimension=None)
     assert changed.input == InputSpec((96, 112), "rgb", 0.0, 1.0)
@@ -514,7 +514,7 @@ def test_a_detector_of_the_users_own(model: Path) -> None:
         ({"mean": None}, ["missing mean"]),
         ({"size_wh": None, "scale": None}, ["missing size_wh, scale"]),
         ({"task": "detector", "dimension": 5}, ['"dimension"']),
-        ({"licence_weights": "CC-BY-NC-4.0", "commercial_use": "yes"}, ['"commercial_use"']),
+        ({"license_weights": "CC-BY-NC-4.0", "commercial_use": "yes"}, ['"commercial_use"']),
     ],
 )
 def test_a_bad_spec_names_the_key(model: Path, changes: dict[str, Any], named: list[str]) -> None:
@@ -525,7 +525,7 @@ def test_a_bad_spec_names_the_key(model: Path, changes: dict[str, Any], named: l
 
 
 @pytest.mark.parametrize(
-    "text", ["size_wh = [", "colour_order = 'rgb'", "\x00", "a = " + "[" * 50_000]
+    "text", ["size_wh = [", "color_order = 'rgb'", "\x00", "a = " + "[" * 50_000]
 )
 def test_a_bad_toml_is_a_clear_error(model: Path, text: str) -> None:
     model.with_suffix(".toml").write_text(text)
@@ -546,13 +546,13 @@ def test_a_file_that_changed_after_it_was_described_is_not_read(model: Path) -> 
         module.read(weights)
 
 
-# --- licence policy -------------------------------------------------------------------------------
+# --- license policy -------------------------------------------------------------------------------
 
-FREE = {"name": "free", "licence_weights": "MIT", "commercial_use": "yes"}
-RESEARCH = {"name": "research", "licence_weights": "CC-BY-NC-4.0", "commercial_use": "no"}
-UNKNOWN = {"name": "unclear", "licence_weights": "unknown", "commercial_use": "unknown"}
-# A name that is also a licence's: whoever writes the manifest chooses the names.
-SLY = {"name": "mit", "licence_weights": "CC-BY-NC-4.0", "commercial_use": "no"}
+FREE = {"name": "free", "license_weights": "MIT", "commercial_use": "yes"}
+RESEARCH = {"name": "research", "license_weights": "CC-BY-NC-4.0", "commercial_use": "no"}
+UNKNOWN = {"name": "unclear", "license_weights": "unknown", "commercial_use": "unknown"}
+# A name that is also a license's: whoever writes the manifest chooses the names.
+SLY = {"name": "mit", "license_weights": "CC-BY-NC-4.0", "commercial_use": "no"}
 ALL = (FREE, RESEARCH, UNKNOWN, SLY)
 
 
@@ -579,20 +579,20 @@ ALL = (FREE, RESEARCH, UNKNOWN, SLY)
     ],
 )
 def test_policies(policy: str, accepted: list[str]) -> None:
-    parsed = LicencePolicy.parse(policy)
+    parsed = LicensePolicy.parse(policy)
     candidates = [weights_with(**changes) for changes in ALL]
     assert [w.name for w in candidates if parsed.refusal(w) is None] == accepted
     for weights in candidates:
         if weights.name in accepted:
             parsed.check(weights)
             continue
-        with pytest.raises(LicenceError) as caught:
+        with pytest.raises(LicenseError) as caught:
             parsed.check(weights)
         message = str(caught.value)
         assert f'"{weights.name}"' in message
-        assert weights.licence_weights in message
+        assert weights.license_weights in message
         # The policy that the message proposes is one, and accepts these weights.
-        LicencePolicy.parse(message.split('the policy "')[-1].removesuffix('".')).check(weights)
+        LicensePolicy.parse(message.split('the policy "')[-1].removesuffix('".')).check(weights)
 
 
 @pytest.mark.parametrize(
@@ -600,36 +600,36 @@ def test_policies(policy: str, accepted: list[str]) -> None:
     ["any", "commercial", "none;allow:a,b", "any;spdx:Apache-2.0,MIT;allow:x;deny:y;deny-spdx:Z"],
 )
 def test_a_policy_is_written_as_it_is_read(policy: str) -> None:
-    assert str(LicencePolicy.parse(policy)) == policy
+    assert str(LicensePolicy.parse(policy)) == policy
 
 
 @pytest.mark.parametrize(
     "text",
     [
         *("", ";", "free", "any;", "any;commercial", "spdx:", "spdx:MIT,", "spdx", "allow:", "MIT"),
-        *("spdx:MIT;spdx:Apache-2.0", "any:", "commercial:yes", "allow:x", "deny:", "licence:MIT"),
+        *("spdx:MIT;spdx:Apache-2.0", "any:", "commercial:yes", "allow:x", "deny:", "license:MIT"),
     ],
 )
 def test_what_is_no_policy_is_refused(text: str) -> None:
-    with pytest.raises(OptionError, match="licence policy"):
-        LicencePolicy.parse(text)
+    with pytest.raises(OptionError, match="license policy"):
+        LicensePolicy.parse(text)
 
 
 def test_the_policy_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert LicencePolicy.active() == LicencePolicy(base="any")
-    monkeypatch.setenv("LINEAMENT_LICENCE_POLICY", "  ")
-    assert LicencePolicy.active() == LicencePolicy(base="any")
-    monkeypatch.setenv("LINEAMENT_LICENCE_POLICY", "spdx:MIT")
-    assert LicencePolicy.active() == LicencePolicy(licences=frozenset({"MIT"}))
-    monkeypatch.setenv("LINEAMENT_LICENCE_POLICY", "comercial")  # a typo must not open the door
+    assert LicensePolicy.active() == LicensePolicy(base="any")
+    monkeypatch.setenv("LINEAMENT_LICENSE_POLICY", "  ")
+    assert LicensePolicy.active() == LicensePolicy(base="any")
+    monkeypatch.setenv("LINEAMENT_LICENSE_POLICY", "spdx:MIT")
+    assert LicensePolicy.active() == LicensePolicy(licenses=frozenset({"MIT"}))
+    monkeypatch.setenv("LINEAMENT_LICENSE_POLICY", "comercial")  # a typo must not open the door
     with pytest.raises(OptionError):
         module.read(module.get("yunet"))
 
 
-def test_a_file_of_unknown_licence_is_refused_for_commerce(model: Path) -> None:
+def test_a_file_of_unknown_license_is_refused_for_commerce(model: Path) -> None:
     weights = module.from_file(model, **SPEC)
-    with pytest.raises(LicenceError, match="unknown"):
-        module.read(weights, policy=LicencePolicy.parse("commercial"))
+    with pytest.raises(LicenseError, match="unknown"):
+        module.read(weights, policy=LicensePolicy.parse("commercial"))
 
 
 # --- tools/update_manifest.py ---------------------------------------------------------------------

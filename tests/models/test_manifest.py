@@ -31,10 +31,10 @@ ENTRY: dict[str, Any] = {
     },
     "dimension": 256,
     "alignment": "arcface-112",
-    "licence_code": "MIT",
-    "licence_weights": "CC-BY-NC-4.0",
+    "license_code": "MIT",
+    "license_weights": "CC-BY-NC-4.0",
     "commercial_use": "no",
-    "licence_file": "sub/licence.txt",
+    "license_file": "sub/license.txt",
     "training_data": "unknown",
     "source": {"package": "pypi:some", "version": "1.0", "path": "a/b.onnx"},
     "paper": "arXiv:0000.00000",
@@ -71,10 +71,10 @@ def test_every_key_arrives(tmp_path: Path) -> None:
         input=InputSpec((96, 112), "bgr", 127.5, 0.0078125, "nchw"),
         dimension=256,
         alignment="arcface-112",
-        licence_code="MIT",
-        licence_weights="CC-BY-NC-4.0",
+        license_code="MIT",
+        license_weights="CC-BY-NC-4.0",
         commercial_use="no",
-        licence_file="sub/licence.txt",
+        license_file="sub/license.txt",
         training_data="unknown",
         source=Source("pypi:some", "1.0", "a/b.onnx"),
         paper="arXiv:0000.00000",
@@ -96,7 +96,7 @@ def test_an_empty_manifest_has_no_entries(tmp_path: Path) -> None:
 
 
 def test_optional_keys_may_be_missing_or_null(tmp_path: Path) -> None:
-    optional = ("url", "licence_file", "source", "paper", "measured", "thresholds", "notes")
+    optional = ("url", "license_file", "source", "paper", "measured", "thresholds", "notes")
     short = {key: value for key, value in ENTRY.items() if key not in optional}
     null = ENTRY | dict.fromkeys(optional)
     (from_short,) = manifest.read_manifest(write(tmp_path, short))
@@ -155,7 +155,7 @@ BAD_TEXTS = ["", "  ", "two\nlines", "\x1b[31mred", "\u202egnp", "\ud800", 5, ["
 CASES: list[tuple[str, Callable[[dict[str, Any]], None]]] = [
     *(('"name"', change("name", value)) for value in BAD_NAMES),
     *(('"file"', change("file", value)) for value in BAD_PATHS),
-    *(('"licence_file"', change("licence_file", value)) for value in BAD_PATHS),
+    *(('"license_file"', change("license_file", value)) for value in BAD_PATHS),
     *(('"url"', change("url", value)) for value in BAD_URLS),
     *(('"sha256"', change("sha256", value)) for value in BAD_HASHES),
     *(('"bytes"', change("bytes", value)) for value in BAD_SIZES),
@@ -164,10 +164,10 @@ CASES: list[tuple[str, Callable[[dict[str, Any]], None]]] = [
     *(('"size_wh"', change("input.size_wh", value)) for value in BAD_SIDES),
     *(('"notes"', change("notes", value)) for value in BAD_TEXTS),
     *(('"training_data"', change("training_data", value)) for value in [*BAD_TEXTS, None]),
-    *(('"licence_weights"', change("licence_weights", value)) for value in ["", "M I T", None, 1]),
-    *(('"licence_code"', change("licence_code", value)) for value in ["a\x00", "MIT OR GPL"]),
+    *(('"license_weights"', change("license_weights", value)) for value in ["", "M I T", None, 1]),
+    *(('"license_code"', change("license_code", value)) for value in ["a\x00", "MIT OR GPL"]),
     *(('"commercial_use"', change("commercial_use", value)) for value in [True, "maybe", None]),
-    ('"commercial_use"', change("commercial_use", "yes")),  # its licence is CC-BY-NC
+    ('"commercial_use"', change("commercial_use", "yes")),  # its license is CC-BY-NC
     *(('"task"', change("task", value)) for value in ["liveness", None, ["recognizer"], {}]),
     *(('"dimension"', change("dimension", value)) for value in [0, -1, 1.5, "512", True]),
     ('"dimension"', lambda e: e.update(task="detector", alignment=None)),

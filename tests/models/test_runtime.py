@@ -16,7 +16,7 @@ from onnx import helper
 
 from builders import save_flatten, save_network, tiny_recognizer
 from lineament.errors import (
-    LicenceError,
+    LicenseError,
     MissingExtraError,
     OptionError,
     WeightsError,
@@ -24,7 +24,7 @@ from lineament.errors import (
 )
 from lineament.models import cards as weights
 from lineament.models import runtime
-from lineament.models.cards import LicencePolicy, Weights
+from lineament.models.cards import LicensePolicy, Weights
 from lineament.models.runtime import Runtime, check_model, load_model, unload_models
 from lineament.types import FloatArray
 
@@ -157,13 +157,13 @@ def test_threads_that_load_at_once_get_one_network(tmp_path: Path) -> None:
 def test_a_loaded_network_is_still_refused_by_the_policy(tmp_path: Path) -> None:
     entry = tiny_recognizer(tmp_path / "net.onnx")
     load_model(entry)
-    with pytest.raises(LicenceError, match="unknown"):
-        load_model(entry, policy=LicencePolicy.parse("commercial"))
+    with pytest.raises(LicenseError, match="unknown"):
+        load_model(entry, policy=LicensePolicy.parse("commercial"))
 
 
 def test_the_policy_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LINEAMENT_LICENCE_POLICY", "commercial")
-    with pytest.raises(LicenceError, match="unknown"):
+    monkeypatch.setenv("LINEAMENT_LICENSE_POLICY", "commercial")
+    with pytest.raises(LicenseError, match="unknown"):
         load_model(tiny_recognizer(tmp_path / "net.onnx"))
 
 

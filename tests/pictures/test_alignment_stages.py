@@ -59,7 +59,7 @@ def test_six_stages_none_of_them_blank(recognizer: Recognizer, astronaut: Image)
         assert np.asarray(picture.convert("L")).std() > 30
 
 
-def test_a_small_face_in_a_large_photograph_is_shown_large() -> None:
+def test_a_small_face_in_a_large_photo_is_shown_large() -> None:
     image = np.zeros((3000, 4000, 3), np.uint8)
     left, top, right, bottom = window(
         image, Face(np.array([3900, 100, 3990, 200], np.float32), 0.9)

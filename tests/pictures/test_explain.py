@@ -45,12 +45,12 @@ def plot(recognizer: Recognizer, astronaut: Image, darker: Image) -> Plot:
 
 def test_a_patch_covers_its_place_and_nothing_else(astronaut: Image) -> None:
     crop = np.ascontiguousarray(astronaut[60:172, 160:272])
-    covered, centres, patch = covered_crops(crop, "grey")
+    covered, centers, patch = covered_crops(crop, "gray")
     assert covered.shape == (STEPS**2, 112, 112, 3)
     mean = np.rint(crop.reshape(-1, 3).mean(axis=0))
     row, column = 3, 8
     one = covered[row * STEPS + column].astype(int)
-    y, x = round(centres[row]), round(centres[column])
+    y, x = round(centers[row]), round(centers[column])
     assert np.abs(one[y - 5 : y + 6, x - 5 : x + 6] - mean).max() <= 1
     far = np.ones((112, 112), bool)
     reach = patch // 2 + 4
@@ -74,18 +74,18 @@ def test_the_map_is_what_single_crops_give(recognizer: Recognizer, astronaut: Im
 
 
 def test_smoothing_keeps_what_is_even_and_its_place() -> None:
-    centres = (np.arange(STEPS) + 0.5) * 112 / STEPS - 0.5
-    even = OcclusionMap(np.full((STEPS, STEPS), -0.3), centres, 25)
+    centers = (np.arange(STEPS) + 0.5) * 112 / STEPS - 0.5
+    even = OcclusionMap(np.full((STEPS, STEPS), -0.3), centers, 25)
     np.testing.assert_allclose(even.smooth(112), -0.3)
     peak = np.zeros((STEPS, STEPS))
     peak[2, 9] = 1
-    smooth = OcclusionMap(peak, centres, 25).smooth(112)
+    smooth = OcclusionMap(peak, centers, 25).smooth(112)
     y, x = np.unravel_index(smooth.argmax(), smooth.shape)
-    assert abs(y - centres[2]) <= 1
-    assert abs(x - centres[9]) <= 1
+    assert abs(y - centers[2]) <= 1
+    assert abs(x - centers[9]) <= 1
 
 
-def test_colours_are_grey_for_nothing_and_two_for_the_ends(astronaut: Image) -> None:
+def test_colors_are_gray_for_nothing_and_two_for_the_ends(astronaut: Image) -> None:
     crop = np.ascontiguousarray(astronaut[60:172, 160:272])
     none = overlay(crop, np.zeros((112, 112)), 0.1).astype(int)
     assert (none.max(axis=2) - none.min(axis=2)).max() <= 3

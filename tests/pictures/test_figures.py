@@ -46,7 +46,7 @@ def scores_of(n_genuine: int = 900, n_impostor: int = 6000, *, digits: int = 3) 
     )
 
 
-def labelled(scores: Scores) -> tuple[np.ndarray, np.ndarray]:
+def labeled(scores: Scores) -> tuple[np.ndarray, np.ndarray]:
     values = np.concatenate([scores.genuine, scores.impostor])
     return values, np.arange(len(values)) < len(scores.genuine)
 
@@ -73,7 +73,7 @@ def counted(**options: float) -> tuple[PairCounts, np.ndarray, np.ndarray]:
 def test_the_full_curve_is_scikit_learns() -> None:
     metrics = pytest.importorskip("sklearn.metrics")
     scores = scores_of()
-    values, same = labelled(scores)
+    values, same = labeled(scores)
     fmr, tar, thresholds = metrics.roc_curve(same, values, drop_intermediate=False)
     points = det_points(scores, most=None)
     np.testing.assert_allclose(points.fmr, fmr, rtol=0, atol=1e-12)
@@ -182,7 +182,7 @@ def test_few_points_stay_as_they_are() -> None:
 def test_eer_is_that_of_the_metrics() -> None:
     scores = scores_of()
     assert eer_point(det_points(scores, most=None)) == pytest.approx(
-        eer(*labelled(scores)), abs=1e-12
+        eer(*labeled(scores)), abs=1e-12
     )
     apart = Scores(np.array([0.9, 0.8], np.float32), np.array([0.1, 0.2], np.float32))
     assert eer_point(det_points(apart, most=None)) == 0
@@ -387,7 +387,7 @@ def test_the_roc_shows_the_points() -> None:
     assert legend(figure) == [
         f"FMR 1%: TAR {tar[0] * 100:.4g}%",
         f"FMR 0.1%: TAR {tar[1] * 100:.4g}%",
-        f"EER {eer(*labelled(scores)) * 100:.3g}%",
+        f"EER {eer(*labeled(scores)) * 100:.3g}%",
         f"threshold 0.4: FMR {fmr * 100:.2g}%",
         "fewer than 30 errors seen: uncertain",
     ]

@@ -51,7 +51,7 @@ def test_all_pairs_as_two_loops_give() -> None:
     counts = np.bincount(person[rows])
     for pair in found:
         best = max(matches[pair.a, pair.b])
-        assert pair.photographs == best[1:]
+        assert pair.photos == best[1:]
         assert pair.similarity == pytest.approx(best[0], abs=1e-6)
         assert pair.pairs == counts[pair.a] * counts[pair.b]
     assert hardest.genuine is not None
@@ -76,7 +76,7 @@ def recognizer() -> Recognizer:
 def folder(
     recognizer: Recognizer, astronaut: Image, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """Two people who are one, a photograph without a face, and one that is none."""
+    """Two people who are one, a photo without a face, and one that is none."""
     root = tmp_path_factory.mktemp("people")
     model = load_model(weights.get("landmarks68"))
     subject = subject_of(astronaut, recognizer.detect(astronaut).faces[0], model)
@@ -88,7 +88,7 @@ def folder(
         for k, version in enumerate(versions):
             PILImage.fromarray(version).save(root / name / f"{k}.png")
     PILImage.new("RGB", (120, 120), (90, 130, 70)).save(root / "Ann" / "wall.png")
-    (root / "Ann" / "broken.jpg").write_bytes(b"no photograph")
+    (root / "Ann" / "broken.jpg").write_bytes(b"no photo")
     return root
 
 
@@ -115,7 +115,7 @@ def test_the_summary_says_what_is_in_the_folder(
     made: Report, folder: Path, recognizer: Recognizer
 ) -> None:
     words = " ".join(made.numbers["summary"])
-    assert words.startswith("6 photographs of 2 people, 2 to 4 each. A face was found in 4;")
+    assert words.startswith("6 photos of 2 people, 2 to 4 each. A face was found in 4;")
     assert "No face was found in Ann/wall.png." in words
     assert "Could not be read: Ann/broken.jpg." in words
     assert made.numbers["without_face"] == ["Ann/wall.png"]
@@ -172,7 +172,7 @@ def test_one_person_only(folder: Path, recognizer: Recognizer, tmp_path: Path) -
     assert not {"explain_false", "correlation", "histogram"} & made.numbers["pictures"].keys()
 
 
-def test_one_photograph_only(astronaut: Image, recognizer: Recognizer, tmp_path: Path) -> None:
+def test_one_photo_only(astronaut: Image, recognizer: Recognizer, tmp_path: Path) -> None:
     (tmp_path / "all" / "Ann").mkdir(parents=True)
     PILImage.fromarray(astronaut).save(tmp_path / "all" / "Ann" / "1.png")
     made = report(tmp_path / "all", recognizer, use_cache=False)

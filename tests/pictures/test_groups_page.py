@@ -50,7 +50,7 @@ def test_everybody_is_shown_once_and_escaped() -> None:
     assert "&lt;1&gt;" in html
     assert re.findall("<h2>(.*?)</h2>", html) == ["Person 1", "Person 2", "2 faces alone"]
     assert html.count("<details>") == 1
-    assert "7 photographs, 7 faces: 5 faces in 2 groups, 2 in no group." in html
+    assert "7 photos, 7 faces: 5 faces in 2 groups, 2 in no group." in html
     assert "are shown" not in html
 
 
@@ -90,10 +90,10 @@ def test_names_pairs_and_what_was_not_read() -> None:
         ),
     )
     html, _ = page_of(value)
-    titles = ["Person 1", "Ada &amp; Co (group 2)", "Grace (group 3)", "Not read: 1 photograph"]
+    titles = ["Person 1", "Ada &amp; Co (group 2)", "Grace (group 3)", "Not read: 1 photo"]
     assert re.findall("<h2>(.*?)</h2>", html) == titles
     assert "<td>person 1</td><td>Ada &amp; Co</td>" in html
-    assert "1 photograph without a face" in html
+    assert "1 photo without a face" in html
     assert "no &lt;image&gt;" in html
 
 
@@ -101,4 +101,4 @@ def test_nobody() -> None:
     value = Grouping(CONTRACT, grouping([1]).threshold, (), (), np.zeros(0, np.int64), 1)
     html, asked = page_of(value)
     assert asked == []
-    assert "0 photographs, 0 faces" in html
+    assert "0 photos, 0 faces" in html

@@ -1,4 +1,4 @@
-"""A photograph made worse: what is drawn, and the numbers against the pipeline itself."""
+"""A photo made worse: what is drawn, and the numbers against the pipeline itself."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def subject(recognizer: Recognizer, model: Model, astronaut: Image) -> Subject:
 
 def test_the_window_has_the_face_in_its_middle(subject: Subject, recognizer: Recognizer) -> None:
     (face,) = recognizer.detect(subject.image).faces
-    np.testing.assert_allclose(face.centre_xy, (len(subject.image) - 1) / 2, atol=4)
+    np.testing.assert_allclose(face.center_xy, (len(subject.image) - 1) / 2, atol=4)
     points = np.asarray(face.landmarks_xy, float)
     apart = float(np.hypot(*(points[1] - points[0])))
     assert subject.eyes_px == pytest.approx(apart, rel=0.1)

@@ -37,8 +37,8 @@ def face(left: float, top: float, side: float, *, landmarks: bool = True) -> Fac
     return Face(np.array([left, top, left + side, top + side]), 0.9, points)
 
 
-def is_colour(picture: Image, colour: tuple[int, int, int]) -> np.ndarray:
-    return (picture == np.array(colour, np.uint8)).all(axis=2)
+def is_color(picture: Image, color: tuple[int, int, int]) -> np.ndarray:
+    return (picture == np.array(color, np.uint8)).all(axis=2)
 
 
 def decision(same: bool, **changes: object) -> Decision:
@@ -65,7 +65,7 @@ def decision(same: bool, **changes: object) -> Decision:
 
 
 class TestAnnotate:
-    def test_without_faces_the_photograph_is_unchanged(self) -> None:
+    def test_without_faces_the_photo_is_unchanged(self) -> None:
         image = np.random.default_rng(0).integers(0, 256, (400, 500, 3), np.uint8)
         assert np.array_equal(annotate(image, []), image)
 
@@ -76,7 +76,7 @@ class TestAnnotate:
 
     def test_the_box_surrounds_the_face_and_leaves_it_visible(self) -> None:
         picture = annotate(plain(500, 400), [face(100, 120, 80, landmarks=False)])
-        rows, columns = np.nonzero(is_colour(picture, ORANGE))
+        rows, columns = np.nonzero(is_color(picture, ORANGE))
         assert abs(columns.min() - 100) <= 3
         assert abs(columns.max() - 180) <= 3
         assert abs(rows.min() - 120) <= 3
@@ -112,7 +112,7 @@ class TestAnnotate:
         assert picture.shape[0] > 410
         assert np.array_equal(picture[:400], annotate(image, faces))
 
-    def test_labels_of_neighbours_do_not_overlap(self) -> None:
+    def test_labels_of_neighbors_do_not_overlap(self) -> None:
         faces = [face(100 + 40 * i, 150, 36, landmarks=False) for i in range(6)]
         both = annotate(plain(500, 400), faces, labels=["00000"] * 6)
         ink = sum(
@@ -124,22 +124,22 @@ class TestAnnotate:
         assert alone < together <= ink
 
     @pytest.mark.parametrize("size", [(60, 54), (1, 1), (319, 10)])
-    def test_a_tiny_photograph_is_enlarged_by_a_whole_number(self, size: tuple[int, int]) -> None:
+    def test_a_tiny_photo_is_enlarged_by_a_whole_number(self, size: tuple[int, int]) -> None:
         picture = annotate(plain(*size), [])
         times = picture.shape[1] // size[0]
         assert picture.shape == (size[1] * times, size[0] * times, 3)
         assert max(picture.shape) >= 320
 
-    def test_lines_grow_with_the_photograph(self) -> None:
+    def test_lines_grow_with_the_photo(self) -> None:
         def thickness(side: int) -> int:
             picture = annotate(plain(side, side), [face(side / 4, side / 4, side / 2)])
-            return int(is_colour(picture, ORANGE)[side // 2 + side // 32, : side // 2].sum())
+            return int(is_color(picture, ORANGE)[side // 2 + side // 32, : side // 2].sum())
 
         assert thickness(400) < thickness(1600) < thickness(4000)
 
     def test_a_box_past_the_edge_is_fine(self) -> None:
         picture = annotate(plain(400, 400), [face(-50, -60, 200)], labels=["x"])
-        assert is_colour(picture, ORANGE).any()
+        assert is_color(picture, ORANGE).any()
 
     def test_refusals(self) -> None:
         with pytest.raises(OptionError, match=r"expected one for each of 1 faces, got 2"):
@@ -151,11 +151,11 @@ class TestAnnotate:
 
 
 class TestVerdictPicture:
-    @pytest.mark.parametrize(("same", "colour"), [(True, BLUE), (False, VERMILLION)])
-    def test_the_band_says_which(self, same: bool, colour: tuple[int, int, int]) -> None:
+    @pytest.mark.parametrize(("same", "color"), [(True, BLUE), (False, VERMILLION)])
+    def test_the_band_says_which(self, same: bool, color: tuple[int, int, int]) -> None:
         crop = plain(112, 112)
         picture = verdict_picture(plain(400, 300), plain(200, 100), decision(same), crop, crop)
-        band = is_colour(picture, colour)
+        band = is_color(picture, color)
         assert band[-5].all()
         assert not band[: PANEL_PX + 100].all(axis=1).any()
         assert band[-120:].mean() > 0.5
@@ -164,16 +164,16 @@ class TestVerdictPicture:
         red, green = plain(112, 112), plain(112, 112)
         red[:], green[:] = (255, 0, 0), (0, 255, 0)
         picture = verdict_picture(plain(400, 300), plain(200, 100), decision(True), red, green)
-        left, right = is_colour(picture, (255, 0, 0)), is_colour(picture, (0, 255, 0))
+        left, right = is_color(picture, (255, 0, 0)), is_color(picture, (0, 255, 0))
         assert left.sum() == right.sum() > 100**2
         assert np.nonzero(left)[1].max() < np.nonzero(right)[1].min()
         assert np.nonzero(left)[0].min() == np.nonzero(right)[0].min()
-        orange = np.nonzero(is_colour(picture[:PANEL_PX], ORANGE))[1]
+        orange = np.nonzero(is_color(picture[:PANEL_PX], ORANGE))[1]
         middle = picture.shape[1] // 2
         assert (orange < middle).any()
         assert (orange > middle).any()
 
-    def test_other_faces_are_thin_and_of_another_colour(self) -> None:
+    def test_other_faces_are_thin_and_of_another_color(self) -> None:
         crop, what = plain(112, 112), decision(True)
         assert what.face_a is not None
         faces = [what.face_a, face(250, 100, 90)]
@@ -182,7 +182,7 @@ class TestVerdictPicture:
         changed = (alone != more).any(axis=2)
         scale = PANEL_PX / 300
         assert changed[:, 16 + int(240 * scale) : 16 + int(350 * scale)].sum() > 300
-        assert is_colour(more, ORANGE).sum() == is_colour(alone, ORANGE).sum()
+        assert is_color(more, ORANGE).sum() == is_color(alone, ORANGE).sum()
 
     @pytest.mark.parametrize(
         ("a", "b"),
@@ -203,7 +203,7 @@ class TestVerdictPicture:
         picture = verdict_picture(
             image, plain(300, 300), decision(True, face_a=face(2800, 100, 90)), crop, crop
         )
-        assert is_colour(picture, (10, 200, 10)).sum() > 50_000
+        assert is_color(picture, (10, 200, 10)).sum() > 50_000
 
     def test_long_names_in_any_script(self) -> None:
         crop = plain(112, 112)

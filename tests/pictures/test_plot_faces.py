@@ -24,12 +24,12 @@ from lineament.datasets.source import Embedded
 from lineament.errors import DataError, NoFaceError, OptionError
 from lineament.pictures import plots as plot
 from lineament.pictures.plots.correlation import closest
-from lineament.pictures.plots.faces import Faces, draw, load_people, photographs_in
+from lineament.pictures.plots.faces import Faces, draw, load_people, photos_in
 from lineament.pictures.plots.histogram import distances_to
 from lineament.pictures.plots.label_places import apart, beside
 from lineament.pictures.plots.ordering import leaf_order
 from lineament.pictures.plots.plot import Plot, save
-from lineament.pictures.plots.tsne import neighbours, on_plane
+from lineament.pictures.plots.tsne import neighbors, on_plane
 from lineament.types import Threshold
 
 pytest.importorskip("matplotlib")
@@ -43,9 +43,9 @@ def make_faces(
 ) -> Faces:
     """People about random directions; crops of one hue a person."""
     rng = np.random.default_rng(7)
-    centres = rng.normal(size=(people, 32))
+    centers = rng.normal(size=(people, 32))
     person = np.repeat(np.arange(people), each)
-    vectors = centres[person] + noise * rng.normal(size=(len(person), 32))
+    vectors = centers[person] + noise * rng.normal(size=(len(person), 32))
     vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     hues = rng.integers(40, 220, (people, 3))
     pictures = np.broadcast_to(
@@ -79,30 +79,30 @@ def looks_right(image: np.ndarray) -> bool:
 
 
 class FakeSource:
-    """Finds a face in each photograph that is not black; its vector is its mean colour."""
+    """Finds a face in each photo that is not black; its vector is its mean color."""
 
     recognizer: Any = None
 
     def photos(self, paths: Any) -> Embedded:
-        colours = np.array(
+        colors = np.array(
             [np.asarray(PILImage.open(path).convert("RGB")).mean(axis=(0, 1)) for path in paths]
         ).reshape(-1, 3)
-        found = colours.sum(axis=1) > 0
-        lengths = np.linalg.norm(colours, axis=1)
-        vectors = colours / np.maximum(lengths, 1e-9)[:, None]
+        found = colors.sum(axis=1) > 0
+        lengths = np.linalg.norm(colors, axis=1)
+        vectors = colors / np.maximum(lengths, 1e-9)[:, None]
         return Embedded(vectors.astype(np.float32), lengths.astype(np.float32), found)
 
 
-def photograph(path: Path, colour: tuple[int, int, int]) -> Path:
+def photo(path: Path, color: tuple[int, int, int]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    PILImage.new("RGB", (8, 8), colour).save(path)
+    PILImage.new("RGB", (8, 8), color).save(path)
     return path
 
 
 def test_folder_a_person(tmp_path: Path) -> None:
-    photograph(tmp_path / "Ada" / "1.png", (200, 10, 10))
-    photograph(tmp_path / "Ada" / "2.png", (0, 0, 0))
-    photograph(tmp_path / "김구" / "1.png", (10, 200, 10))
+    photo(tmp_path / "Ada" / "1.png", (200, 10, 10))
+    photo(tmp_path / "Ada" / "2.png", (0, 0, 0))
+    photo(tmp_path / "김구" / "1.png", (10, 200, 10))
     faces = load_people(tmp_path, FakeSource(), keep_crops=False)
     assert faces.names == ("Ada", "김구")
     assert faces.named
@@ -112,11 +112,11 @@ def test_folder_a_person(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.linalg.norm(faces.vectors, axis=1), 1, atol=1e-6)
 
 
-def test_plain_photographs_have_a_name_each(tmp_path: Path) -> None:
+def test_plain_photos_have_a_name_each(tmp_path: Path) -> None:
     paths = [
-        photograph(tmp_path / "a" / "1.png", (9, 1, 1)),
-        photograph(tmp_path / "b" / "1.png", (1, 9, 1)),
-        photograph(tmp_path / "b" / "2.png", (1, 1, 9)),
+        photo(tmp_path / "a" / "1.png", (9, 1, 1)),
+        photo(tmp_path / "b" / "1.png", (1, 9, 1)),
+        photo(tmp_path / "b" / "2.png", (1, 1, 9)),
     ]
     faces = load_people(paths, FakeSource(), keep_crops=False)
     assert not faces.named
@@ -124,26 +124,26 @@ def test_plain_photographs_have_a_name_each(tmp_path: Path) -> None:
     assert [faces.name(row) for row in range(3)] == ["a/1.png", "b/1.png", "2"]
     flat = load_people(tmp_path / "b", FakeSource(), keep_crops=False)
     assert [flat.name(row) for row in range(2)] == ["1", "2"]
-    assert photographs_in(tmp_path / "b") == paths[1:]
+    assert photos_in(tmp_path / "b") == paths[1:]
 
 
 @pytest.mark.parametrize(
-    ("colours", "error", "words"),
+    ("colors", "error", "words"),
     [
         ([], DataError, "expected"),
-        ([(9, 9, 9)], DataError, "at least 2 photographs, found 1"),
-        ([(0, 0, 0), (0, 0, 0)], NoFaceError, "found 0 in 2 photographs"),
-        ([(9, 9, 9), (0, 0, 0)], NoFaceError, "found 1 in 2 photographs"),
+        ([(9, 9, 9)], DataError, "at least 2 photos, found 1"),
+        ([(0, 0, 0), (0, 0, 0)], NoFaceError, "found 0 in 2 photos"),
+        ([(9, 9, 9), (0, 0, 0)], NoFaceError, "found 1 in 2 photos"),
     ],
 )
-def test_too_few(tmp_path: Path, colours: list[Any], error: type[Exception], words: str) -> None:
-    for i, colour in enumerate(colours):
-        photograph(tmp_path / f"{i}.png", colour)
+def test_too_few(tmp_path: Path, colors: list[Any], error: type[Exception], words: str) -> None:
+    for i, color in enumerate(colors):
+        photo(tmp_path / f"{i}.png", color)
     with pytest.raises(error, match=words):
         load_people(tmp_path, FakeSource(), keep_crops=False)
 
 
-def test_a_sample_keeps_people_with_several_photographs() -> None:
+def test_a_sample_keeps_people_with_several_photos() -> None:
     person = np.array([0] * 30 + [1] * 3 + list(range(2, 60)))
     rows = draw(person, 20, seed=3)
     assert len(rows) == len(np.unique(rows)) == 20
@@ -154,7 +154,7 @@ def test_a_sample_keeps_people_with_several_photographs() -> None:
     assert len(np.unique(few)) == 20  # one person only: the room is filled
     sampled = make_faces(10, 4).sample(12, seed=1)
     assert len(sampled) == 12
-    assert sampled.notes == ("12 of 40 photographs of 6 of 10 people, drawn at random (seed 1)",)
+    assert sampled.notes == ("12 of 40 photos of 6 of 10 people, drawn at random (seed 1)",)
 
 
 def test_order_is_that_of_the_tree() -> None:
@@ -198,7 +198,7 @@ def test_grid_without_names_or_threshold(tmp_path: Path) -> None:
 def test_grid_of_many_is_sampled_and_unnumbered(tmp_path: Path) -> None:
     made = plot.grid(make_faces(40, 4, crops=False), most=70, seed=5)
     assert len(made.numbers["photographs"]) == 70
-    assert "70 of 160 photographs" in made.numbers["notes"][0]
+    assert "70 of 160 photos" in made.numbers["notes"][0]
     assert "no numbers" in made.numbers["notes"][1]
     assert looks_right(pixels(made, tmp_path))
     with pytest.raises(OptionError, match="at least 2"):
@@ -230,9 +230,9 @@ def test_pca_is_that_of_scikit_learn() -> None:
         assert abs(np.corrcoef(mine[:, axis], theirs[:, axis])[0, 1]) > 1 - 1e-6
 
 
-def test_neighbours_are_exact() -> None:
+def test_neighbors_are_exact() -> None:
     vectors = make_faces(300, 4).vectors
-    mine = neighbours(vectors, 5)
+    mine = neighbors(vectors, 5)
     finder = NearestNeighbors(n_neighbors=6, metric="cosine", algorithm="brute").fit(vectors)
     distances, places = finder.kneighbors(vectors)
     np.testing.assert_array_equal(mine.places, places[:, 1:])
@@ -269,7 +269,7 @@ def test_labels_touch_no_square() -> None:
         assert clear.all()
 
 
-def test_few_and_identical_photographs_have_a_plane(tmp_path: Path) -> None:
+def test_few_and_identical_photos_have_a_plane(tmp_path: Path) -> None:
     two = plot.tsne(make_faces(1, 2))
     assert two.numbers["method"] == "pca"
     assert "PCA" in two.numbers["notes"][0]
@@ -381,7 +381,7 @@ def test_histogram(tmp_path: Path) -> None:
     assert looks_right(pixels(made, tmp_path))
     whole = plot.histogram(faces)
     assert [each["name"] for each in whole.numbers["people"]] == [f"Person {k}" for k in range(6)]
-    assert whole.numbers["notes"] == ["the 6 people with most photographs of 9"]
+    assert whole.numbers["notes"] == ["the 6 people with most photos of 9"]
 
 
 def test_histogram_of_one_person_only(tmp_path: Path) -> None:
@@ -395,7 +395,7 @@ def test_histogram_of_one_person_only(tmp_path: Path) -> None:
     [
         (make_faces(5, 1), None, "found nobody"),
         (make_faces(), ["Nobody"], "nobody is called 'Nobody'"),
-        (make_faces(5, 1), ["Person 1"], "one photograph"),
+        (make_faces(5, 1), ["Person 1"], "one photo"),
     ],
 )
 def test_histogram_says_what_is_missing(faces: Faces, people: list[str] | None, words: str) -> None:

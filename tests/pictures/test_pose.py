@@ -1,4 +1,4 @@
-"""A person's photographs by yaw: numbers by hand, order, sampling, and what is said of failures."""
+"""A person's photos by yaw: numbers by hand, order, sampling, and what is said of failures."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_numbers_are_those_that_were_put_in() -> None:
     np.testing.assert_allclose([row["similarity"] for row in rows], [0.5, 0.9, 0.2], atol=1e-5)
     assert [row["same"] for row in rows] == [True, True, False]
     assert [row["photograph"] for row in plot.numbers["without_face"]] == ["nobody.jpg"]
-    assert "1 of 3 photographs falls short of the threshold 0.400" in plot.numbers["summary"]
+    assert "1 of 3 photos falls short of the threshold 0.400" in plot.numbers["summary"]
     assert "+60°" in plot.numbers["summary"]
 
 
@@ -94,12 +94,12 @@ def test_a_reference_of_ones_own() -> None:
     )
     assert plot.numbers["reference"]["photograph"] == "other.jpg"
     assert plot.numbers["photographs"][0]["similarity"] == pytest.approx(1.0, abs=1e-5)
-    assert plot.numbers["summary"].startswith("The only photograph reaches")
+    assert plot.numbers["summary"].startswith("The only photo reaches")
 
 
 def test_too_little_is_refused() -> None:
     judge, threshold = Judge(), own_threshold(0.4, "cosine")
-    with pytest.raises(NoFaceError, match="two photographs or more"):
+    with pytest.raises(NoFaceError, match="two photos or more"):
         pose(PHOTOS[-2:], threshold, judge)
     with pytest.raises(NoFaceError, match="beside the reference"):
         pose(PHOTOS[-1:], threshold, judge, reference=PHOTOS[0])
@@ -127,7 +127,7 @@ def test_by_what_is_seen_of_the_face() -> None:
     assert rows == [("far right.jpg", 10), ("left.jpg", 10), ("covered front.jpg", 4)]
     assert numbers["by"] == "norm"
     assert numbers["summary"] == (
-        "2 of 3 photographs fall short of the threshold 0.550, embeddings of length 10.0 down to "
+        "2 of 3 photos fall short of the threshold 0.550, embeddings of length 10.0 down to "
         "4.0; the longest of them 10.0."
     )
     with pytest.raises(OptionError, match='by: expected "yaw" or "norm"'):

@@ -190,14 +190,14 @@ def test_every_picture_says_what_it_shows(parsed: Page) -> None:
     assert "mean: 1: 0.9, 2: 0.95; best: 1: 0.9, 2: 0.93" in told
 
 
-def test_photographs_are_shown_small_and_what_cannot_be_read_is_said(
+def test_photos_are_shown_small_and_what_cannot_be_read_is_said(
     parsed: Page, result: Result
 ) -> None:
-    photographs = [data for kind, data in pictures(parsed) if kind == "image/jpeg"]
-    sizes = [PILImage.open(io.BytesIO(data)).size for data in photographs]
+    photos = [data for kind, data in pictures(parsed) if kind == "image/jpeg"]
+    sizes = [PILImage.open(io.BytesIO(data)).size for data in photos]
     assert sizes == [(40, 60), (40, 60), (40, 60), (50, 50)]
-    grey = [attrs for attrs in parsed.all("div") if attrs.get("class") == "missing"]
-    assert len(grey) == 2
+    gray = [attrs for attrs in parsed.all("div") if attrs.get("class") == "missing"]
+    assert len(gray) == 2
     assert parsed.text.count("cannot be shown: ") == 2
     assert "similarity 0.012, threshold 0.350" in parsed.text
     assert "no face was found in one of them" in parsed.text
@@ -207,11 +207,11 @@ def test_photographs_are_shown_small_and_what_cannot_be_read_is_said(
 def test_the_summary_says_what_matters(parsed: Page) -> None:
     short = parsed.text[: parsed.text.index("measure\n")]
     for words in (
-        "read from /data/with spaces & <marks>: 1,234 photographs, a face was found in 1,230",
+        "read from /data/with spaces & <marks>: 1,234 photos, a face was found in 1,230",
         "Recognizer: sface, faces from the detector yunet+onet.",
         "View 2: accuracy 99.52% ± 0.12% (standard error).",
-        "In 3 photographs no face was found.",
-        "1 photograph could not be read.",
+        "In 3 photos no face was found.",
+        "1 photo could not be read.",
         "1,000 genuine and 3,000 impostor pairs. False match rates below 1% rest on fewer than 30",
         "the rate may still be 0.1% (rule of 3)",
         "That is not enough to judge by",
@@ -297,9 +297,9 @@ def test_blocks_stand_in_order_and_empty_ones_are_left_out() -> None:
 
 
 def test_a_tile_may_have_words_of_its_own() -> None:
-    tile = tile_of(PairShown("/x/Ann/1.jpg", "Ann/Ann_2.jpg", True, 0.5), text="mislabelled?")
+    tile = tile_of(PairShown("/x/Ann/1.jpg", "Ann/Ann_2.jpg", True, 0.5), text="mislabeled?")
     assert tile.names == ("Ann/1.jpg", "Ann_2.jpg")
-    assert tile.text == "mislabelled?"
+    assert tile.text == "mislabeled?"
     assert [picture.data for picture in tile.pictures] == [b"", b""]
 
 

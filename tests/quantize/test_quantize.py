@@ -38,7 +38,7 @@ from lineament.errors import (  # noqa: E402
     OptionError,
 )
 from lineament.models import cards as weights  # noqa: E402
-from lineament.models.cards import LicencePolicy, Weights  # noqa: E402
+from lineament.models.cards import LicensePolicy, Weights  # noqa: E402
 from lineament.models.manifest import read_manifest  # noqa: E402
 from lineament.models.runtime import Runtime, folded  # noqa: E402
 from lineament.quantize import (  # noqa: E402
@@ -75,8 +75,8 @@ def save_convolutions(path: Path, side: int = SIDE) -> Path:
         "w3": values(16, flat),
     }
     nodes = [
-        helper.make_node("Sub", ["x", "mean"], ["centred"]),
-        helper.make_node("Mul", ["centred", "scale"], ["scaled"]),
+        helper.make_node("Sub", ["x", "mean"], ["centered"]),
+        helper.make_node("Mul", ["centered", "scale"], ["scaled"]),
         helper.make_node("Conv", ["scaled", "w1"], ["c1"], strides=[2, 2], pads=[1, 1, 1, 1]),
         helper.make_node("PRelu", ["c1", "a1"], ["p1"]),
         helper.make_node("Conv", ["p1", "w2"], ["c2"], strides=[2, 2], pads=[1, 1, 1, 1]),
@@ -90,7 +90,7 @@ def save_convolutions(path: Path, side: int = SIDE) -> Path:
 
 
 def patterns(count: int, side: int = SIDE, seed: int = 0) -> np.ndarray:
-    """(N, S, S, 3) uint8: blotches of colour."""
+    """(N, S, S, 3) uint8: blotches of color."""
     random = np.random.default_rng(seed)
     coarse = random.integers(0, 256, (count, side // 8, side // 8, 3))
     smooth = coarse.repeat(8, axis=1).repeat(8, axis=2)
@@ -104,7 +104,7 @@ SPEC: dict[str, Any] = {"size_wh": [SIDE, SIDE], "color_order": "rgb", "mean": 0
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Weights:
     path = save_convolutions(tmp_path_factory.mktemp("source") / "small.onnx")
-    return weights.from_file(path, **SPEC, licence_weights="MIT", commercial_use="yes")
+    return weights.from_file(path, **SPEC, license_weights="MIT", commercial_use="yes")
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +177,7 @@ def test_the_entry_tells_what_it_is(made: Quantized, source: Weights) -> None:
     (entry,) = read_manifest(made.manifest)
     assert entry == made.weights
     assert entry.name == "small-int8"
-    assert (entry.licence_weights, entry.commercial_use) == ("MIT", "yes")
+    assert (entry.license_weights, entry.commercial_use) == ("MIT", "yes")
     assert (entry.dimension, entry.alignment) == (16, source.alignment)
     assert entry.sha256 != source.sha256
     assert entry.thresholds == ()
@@ -231,7 +231,7 @@ def test_a_bundled_recognizer_by_name(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (made.calibrated_on, made.agreement.crops) == (len(crops) // 2, -(-len(crops) // 2))
     assert made.weights.bytes < made.bytes_before / 2
     bundled = weights.get("mobilefacenet")
-    assert (tmp_path / "mine.licence.txt").read_text() == weights.licence_text(bundled)
+    assert (tmp_path / "mine.license.txt").read_text() == weights.license_text(bundled)
     monkeypatch.setenv("LINEAMENT_MANIFEST", str(made.manifest))
     int8 = Recognizer("mine", flip=False)
     limit = int8.threshold(value=0.4)
@@ -308,9 +308,9 @@ def test_verification_pair_by_pair() -> None:
     random = np.random.default_rng(3)
     person = np.arange(195) // 13
     people = [f"p{i}" for i in person]
-    centres = random.standard_normal((15, 12))[person]
+    centers = random.standard_normal((15, 12))[person]
     vectors = np.stack(
-        [centres + spread * random.standard_normal((195, 12)) for spread in (1, 2)]
+        [centers + spread * random.standard_normal((195, 12)) for spread in (1, 2)]
     ).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
     found = verification_of(vectors, people)
@@ -401,13 +401,13 @@ def test_a_full_disk_leaves_nothing(
     assert not out.exists()
 
 
-def test_the_licence_policy_counts(source: Weights, tmp_path: Path) -> None:
-    with pytest.raises(LineamentError, match="licence"):
-        quantize(source, patterns(12), out=tmp_path, policy=LicencePolicy(base="none"))
+def test_the_license_policy_counts(source: Weights, tmp_path: Path) -> None:
+    with pytest.raises(LineamentError, match="license"):
+        quantize(source, patterns(12), out=tmp_path, policy=LicensePolicy(base="none"))
     assert list(tmp_path.iterdir()) == []
 
 
-# --- folding, photographs, the command line -------------------------------------------------------
+# --- folding, photos, the command line -------------------------------------------------------
 
 
 def test_folding_changes_no_number(source: Weights) -> None:
@@ -438,15 +438,15 @@ def save_photos(folder: Path, people: dict[str, int], side: int = SIDE) -> None:
 
 def test_crops_of_people(source: Weights, tmp_path: Path) -> None:
     save_photos(tmp_path, {"ada": 5, "bob": 4, "eve": 6})
-    (tmp_path / "ada" / "broken.jpg").write_bytes(b"no photograph")
+    (tmp_path / "ada" / "broken.jpg").write_bytes(b"no photo")
     crops = crops_of(tmp_path, source, aligned=True)
     assert crops.people == ("ada",) * 5 + ("bob",) * 4 + ("eve",) * 6
-    assert (crops.photographs, crops.skipped) == (16, 1)
+    assert (crops.photos, crops.skipped) == (16, 1)
     np.testing.assert_array_equal(crops.images[5:9], patterns(4, seed=1))
     some = crops_of(tmp_path, source, aligned=True, most=10)
     assert some.people is not None
     assert len(some.images) + some.skipped == 10
-    assert len(set(some.people)) == 2  # of 6, 4 and 6 photographs: two people whole or in part
+    assert len(set(some.people)) == 2  # of 6, 4 and 6 photos: two people whole or in part
     (tmp_path / "loose.png").write_bytes((tmp_path / "bob" / "0.png").read_bytes())
     assert crops_of(tmp_path, source, aligned=True).people is None
     save_photos(tmp_path, {"wrong": 1}, side=48)
@@ -454,13 +454,13 @@ def test_crops_of_people(source: Weights, tmp_path: Path) -> None:
         crops_of(tmp_path, source, aligned=True)
 
 
-def test_crops_of_photographs(tmp_path: Path) -> None:
+def test_crops_of_photos(tmp_path: Path) -> None:
     for name in ("obama.jpg", "biden.jpg"):
         (tmp_path / name).write_bytes((DEMO / name).read_bytes())
     PILImage.new("RGB", (64, 64)).save(tmp_path / "nobody.png")
     entry = weights.get("mobilefacenet")
     crops = crops_of(tmp_path, entry)
-    assert (crops.people, crops.photographs, crops.skipped) == (None, 3, 1)
+    assert (crops.people, crops.photos, crops.skipped) == (None, 3, 1)
     photo = Recognizer(entry).analyze(tmp_path / "biden.jpg", keep_crops=True)
     index = photo.largest()
     assert photo.crops is not None

@@ -59,7 +59,7 @@ class TestOperations:
         assert 0.6 <= min(factors) < 0.7
         assert 1.3 < max(factors) <= 1.4
 
-    def test_contrast_leaves_the_mean_grey(self, face: Image) -> None:
+    def test_contrast_leaves_the_mean_gray(self, face: Image) -> None:
         image = (face // 2 + 60).astype(np.uint8)  # so that nothing is cut off
         spreads = []
         for seed in range(20):
@@ -71,15 +71,15 @@ class TestOperations:
 
     def test_saturation_leaves_the_luma(self, face: Image) -> None:
         image = (face // 2 + 60).astype(np.uint8)
-        colours = []
+        colors = []
         for seed in range(20):
             changed = augment(image, only(saturation=0.5), seed)
             assert np.abs(luma(changed) - luma(image)).max() < 1.5
-            colours.append(np.ptp(changed, axis=2).mean() / np.ptp(image, axis=2).mean())
-        assert 0.49 < min(colours) < 0.7
-        assert 1.3 < max(colours) < 1.52
+            colors.append(np.ptp(changed, axis=2).mean() / np.ptp(image, axis=2).mean())
+        assert 0.49 < min(colors) < 0.7
+        assert 1.3 < max(colors) < 1.52
 
-    def test_colours_together_are_the_written_equations(self, face: Image) -> None:
+    def test_colors_together_are_the_written_equations(self, face: Image) -> None:
         options = only(brightness=0.2, contrast=0.2, saturation=0.2)
         image = (face // 3 + 80).astype(np.uint8)
         b, c, s = 1 + 0.2 * (2 * np.random.default_rng(9).random(20)[6:9] - 1)
@@ -88,8 +88,8 @@ class TestOperations:
         y = luma(y)[..., None] + s * (y - luma(y)[..., None])
         assert np.abs(augment(image, options, 9) - y).max() < 0.75  # OpenCV's fixed point
 
-    def test_grey_has_no_colour(self, face: Image) -> None:
-        changed = augment(face, only(grey=1.0), 0)
+    def test_gray_has_no_color(self, face: Image) -> None:
+        changed = augment(face, only(gray=1.0), 0)
         assert (np.ptp(changed, axis=2) == 0).all()
         assert np.abs(changed[..., 0] - luma(face)).max() < 1
 
@@ -113,9 +113,9 @@ class TestOperations:
             # A picture of `side` pixels has at most side / 2 periods; enlarging it with a kernel
             # of finite length leaves a little beyond that.
             assert high(changed, side) < 0.03 * high(image, side)
-            centred = luma(changed) - luma(changed).mean()
+            centered = luma(changed) - luma(changed).mean()
             # Rows and columns are mixtures of `side` ones; rounding adds a norm of about 5.
-            assert np.linalg.matrix_rank(centred, tol=7) <= side
+            assert np.linalg.matrix_rank(centered, tol=7) <= side
             assert np.linalg.matrix_rank(luma(image) - luma(image).mean(), tol=7) > 100
 
     def test_low_resolution_draws_all_sides(self, face: Image) -> None:
@@ -215,8 +215,8 @@ class TestSeeds:
     def test_one_operation_more_leaves_the_others(self, face: Image) -> None:
         for seed in range(5):
             plain = augment(face, only(flip=0.5, brightness=0.3), seed)
-            grey = augment(face, only(flip=0.5, brightness=0.3, grey=1.0), seed)
-            assert np.abs(luma(plain) - grey[..., 0]).max() < 1
+            gray = augment(face, only(flip=0.5, brightness=0.3, gray=1.0), seed)
+            assert np.abs(luma(plain) - gray[..., 0]).max() < 1
 
 
 class TestOptions:
@@ -226,7 +226,7 @@ class TestOptions:
             ({"flip": 1.1}, "flip: expected a number from 0 to 1, got 1.1"),
             ({"jpeg": -0.1}, "jpeg: expected"),
             ({"blur": float("nan")}, "blur: expected"),
-            ({"grey": True}, "grey: expected"),
+            ({"gray": True}, "gray: expected"),
             ({"brightness": 2.0}, "brightness: expected"),
             ({"erasing": "often"}, "erasing: expected"),
             ({"shrinking": "linaer"}, "shrinking: expected any, nearest, linear, area, cubic"),
@@ -252,7 +252,7 @@ class TestOptions:
                 augment(bad, STRONG, 0)
 
     def test_everything_on_any_size(self) -> None:
-        names = "flip grey blur low_resolution jpeg erasing brightness contrast saturation"
+        names = "flip gray blur low_resolution jpeg erasing brightness contrast saturation"
         often = dict.fromkeys(names.split(), 1.0)
         options = Augment(**often, blur_most_px=5, least_px=1, most_px=3, jpeg_least=1)  # type: ignore[arg-type]
         for size_hw in ((1, 1), (1, 9), (7, 5), (224, 160)):
@@ -277,7 +277,7 @@ class _Two:
 
     def read(self, index: int) -> Image:
         if index > 1:
-            raise DataError("no such photograph")
+            raise DataError("no such photo")
         return self.face if index else self.face[::2, ::2]
 
 

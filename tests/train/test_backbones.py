@@ -61,7 +61,7 @@ def parameters(module: nn.Module) -> int:
 
 
 def crops(count: int, size_px: int, seed: int = 0) -> torch.Tensor:
-    """Squares of random colours: large ones, as finer noise looks everywhere the same."""
+    """Squares of random colors: large ones, as finer noise looks everywhere the same."""
     few = -(size_px // -8)
     values = np.random.default_rng(seed).integers(0, 256, (count, 3, few, few))
     values = values.repeat(8, axis=2).repeat(8, axis=3)[:, :, :size_px, :size_px]

@@ -21,10 +21,10 @@ from builders import save_network
 from lineament import Recognizer
 from lineament.align.alignment import align_faces
 from lineament.embed import load_embedder
-from lineament.errors import LicenceError, OptionError, UnknownWeightsError, WeightsError
+from lineament.errors import LicenseError, OptionError, UnknownWeightsError, WeightsError
 from lineament.images import load_image
 from lineament.models import cards as weights
-from lineament.models.cards import LicencePolicy
+from lineament.models.cards import LicensePolicy
 from lineament.train.backbones.bundled import BUNDLED, GraphBackbone, load_bundled
 from lineament.types import FloatArray, Image
 
@@ -159,9 +159,9 @@ def test_what_cannot_be_trained(name: str, error: type[WeightsError], words: str
         load_bundled(name)
 
 
-def test_the_licence_policy_holds() -> None:
-    with pytest.raises(LicenceError, match="sface"):
-        load_bundled("sface", policy=LicencePolicy.parse("any;deny:sface"))
+def test_the_license_policy_holds() -> None:
+    with pytest.raises(LicenseError, match="sface"):
+        load_bundled("sface", policy=LicensePolicy.parse("any;deny:sface"))
 
 
 # --- other people's graphs ------------------------------------------------------------------------

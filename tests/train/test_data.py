@@ -1,4 +1,4 @@
-"""Sets of photographs in all forms, their loader, what is checked about them, and crops of them."""
+"""Sets of photos in all forms, their loader, what is checked about them, and crops of them."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def same_sets(a: FaceSet, b: FaceSet) -> bool:
 
 
 class TestFolders:
-    def test_people_and_photographs_are_sorted(self, folder: Path, faces: FaceSet) -> None:
+    def test_people_and_photos_are_sorted(self, folder: Path, faces: FaceSet) -> None:
         assert faces.people == ("Zoë Saldaña", "ada", "bo_bo", "김구")
         assert faces.labels.tolist() == [0, 0, 0, 1, 1, 1, 1, 2, 2, 3]
         assert faces.labels.dtype == np.int64
@@ -106,10 +106,9 @@ class TestFolders:
         assert found.labels.tolist() == [0] * 3 + [1] * 4
         assert np.array_equal(found.read(5), picture(5))
         assert notes_of(found) == (
-            "2 of 4 people have fewer than 3 photographs and were left out, with 3 of 10 "
-            "photographs",
+            "2 of 4 people have fewer than 3 photos and were left out, with 3 of 10 photographs",
         )
-        with pytest.raises(DataError, match=r"at least 5 photographs, found 4 people with at mo"):
+        with pytest.raises(DataError, match=r"at least 5 photos, found 4 people with at mo"):
             open_faces(folder, least_photos=5)
         with pytest.raises(OptionError, match="least_photos"):
             open_faces(folder, least_photos=0)
@@ -122,14 +121,14 @@ class TestFolders:
         (tmp_path / "a.jpg").write_text("")
         with pytest.raises(DataError, match="found a file of another kind"):
             open_faces(tmp_path / "a.jpg")
-        with pytest.raises(DataError, match="1 photographs and no folders"):
+        with pytest.raises(DataError, match="1 photos and no folders"):
             open_faces(tmp_path)
         (tmp_path / "empty").mkdir()
         (tmp_path / "a.jpg").unlink()
         with pytest.raises(DataError, match="found none"):
             open_faces(tmp_path)
 
-    def test_an_unreadable_photograph_is_named(self, tmp_path: Path) -> None:
+    def test_an_unreadable_photo_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "p").mkdir()
         (tmp_path / "p" / "a.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
         found = open_faces(tmp_path)
@@ -180,7 +179,7 @@ class TestCsv:
             ("path,person\na.png,a\na.png\n", "line 3: expected a path and a person"),
             ("path,person\na.png,a\nb.png,b\na.png,b\n", "line 4: expected one person for a.png"),
             ('path,person\n"a.png,a\n', "line 2: expected CSV"),
-            ("path,person\nnone.png,a\n", "line 2: expected a photograph at .*none.png, found"),
+            ("path,person\nnone.png,a\n", "line 2: expected a photo at .*none.png, found"),
         ],
     )
     def test_bad_lists(self, tmp_path: Path, text: str, message: str) -> None:
@@ -236,10 +235,10 @@ class TestShards:
         class Breaks(Selection):
             def read(self, index: int) -> Image:
                 if index == 7:
-                    raise DataError("photograph 7: broken")
+                    raise DataError("photo 7: broken")
                 return super().read(index)
 
-        with pytest.raises(DataError, match="photograph 7"):
+        with pytest.raises(DataError, match="photo 7"):
             write_shards(Breaks(faces, range(10)), tmp_path, per_shard=3)
         assert list(tmp_path.iterdir()) == []
         (path,) = write_shards(faces, tmp_path)
@@ -284,8 +283,8 @@ class TestShards:
         ("members", "message"),
         [
             ({}, "found none"),
-            ({"a.cls": b"1"}, "one photograph for a, found 0"),
-            ({"a.png": b"", "a.jpg": b"", "a.cls": b"1"}, "one photograph for a, found 2"),
+            ({"a.cls": b"1"}, "one photo for a, found 0"),
+            ({"a.png": b"", "a.jpg": b"", "a.cls": b"1"}, "one photo for a, found 2"),
             ({"a.png": b""}, "expected a.json or a.cls"),
             ({"a.png": b"", "a.cls": b"one"}, "a.cls: expected the number of a person, got 'one'"),
             ({"a.png": b"", "a.cls": b"1" * 99999}, "a.cls: expected at most 65,536 bytes"),
@@ -313,9 +312,9 @@ class TestShards:
         with pytest.raises(DataError, match="expected an uncompressed tar file"):
             open_faces(tmp_path / "zipped.tar")
 
-    def test_a_broken_photograph_is_named(self, tmp_path: Path) -> None:
+    def test_a_broken_photo_is_named(self, tmp_path: Path) -> None:
         found = open_faces(self.make(tmp_path / "x.tar", {"a.png": b"no", "a.cls": b"0"}))
-        with pytest.raises(DataError, match=r"x\.tar, a\.png: expected a photograph"):
+        with pytest.raises(DataError, match=r"x\.tar, a\.png: expected a photo"):
             found.read(0)
 
     def test_fuzz_gives_data_errors_only(self, tmp_path: Path) -> None:
@@ -395,17 +394,17 @@ class TestChecking:
         (tmp_path / "b" / "39.png").write_bytes(b"")
         return open_faces(tmp_path)
 
-    def test_unreadable_photographs_are_listed(self, broken: FaceSet) -> None:
+    def test_unreadable_photos_are_listed(self, broken: FaceSet) -> None:
         told: list[tuple[int, int]] = []
         bad = check_faces(broken, progress=lambda done, total: told.append((done, total)))
         assert [name for name, _ in bad] == [broken.name(7), broken.name(79)]
-        assert "expected a photograph" in bad[0][1]
+        assert "expected a photo" in bad[0][1]
         assert told == [(i, 80) for i in range(1, 81)]
 
     def test_they_can_be_left_out(self, broken: FaceSet, faces: FaceSet) -> None:
         good = without_unreadable(broken)
         assert len(good) == 78
-        assert notes_of(good)[0].startswith("2 of 80 photographs cannot be read")
+        assert notes_of(good)[0].startswith("2 of 80 photos cannot be read")
         assert check_faces(good) == []
         assert without_unreadable(faces) is faces
 
@@ -440,7 +439,7 @@ class TestCrops:
             assert batch.plain.shape == (1, 3, 16, 16)
             assert (batch.augmented == 77).all()
             (note,) = crops.notes
-            assert note.startswith("there are photographs of 20 x 30 pixels")
+            assert note.startswith("there are photos of 20 x 30 pixels")
 
     @pytest.mark.parametrize("change", [{"size_px": 0}, {"size_px": 16.0}, {"seed": -1}])
     def test_bad_options(self, faces: FaceSet, change: dict[str, Any]) -> None:
@@ -501,7 +500,7 @@ class TestLoader:
         assert len(rest) == len(whole) - 2 > 0
         assert all(equal(a, b) for a, b in zip(whole[2:], rest, strict=True))
 
-    def test_a_photograph_that_comes_twice_is_augmented_twice(self, faces: FaceSet) -> None:
+    def test_a_photo_that_comes_twice_is_augmented_twice(self, faces: FaceSet) -> None:
         batch, *_ = loader(
             Crops(faces, 16, Augment(brightness=0.5)), PeopleBatches(faces.labels, 3, 8)
         ).epoch(0)
@@ -513,7 +512,7 @@ class TestLoader:
         assert not torch.equal(batch.augmented[a], batch.augmented[b])
 
     @pytest.mark.parametrize("workers", [0, 2])
-    def test_an_unreadable_photograph_is_named(self, tmp_path: Path, workers: int) -> None:
+    def test_an_unreadable_photo_is_named(self, tmp_path: Path, workers: int) -> None:
         (tmp_path / "p").mkdir()
         for i in range(8):
             PILImage.fromarray(picture(i)).save(tmp_path / "p" / f"{i}.png")
@@ -523,7 +522,7 @@ class TestLoader:
         broken = tmp_path / "p" / "5.png"
         good = broken.read_bytes()
         broken.write_text("text")
-        with pytest.raises(DataError, match=r"p.5\.png: expected a photograph") as caught:
+        with pytest.raises(DataError, match=r"p.5\.png: expected a photo") as caught:
             list(feed.epoch(1))
         assert "Traceback" not in str(caught.value)
         broken.write_bytes(good)
@@ -628,12 +627,12 @@ class TestLeakage:
 
     def test_by_face(self) -> None:
         random = np.random.default_rng(0)
-        centres = random.normal(size=(7, 64))
+        centers = random.normal(size=(7, 64))
         train = np.repeat(np.arange(5), 4)
         asked = np.repeat([6, 2, 5], 3)  # the second is person 2 of the training set
-        first = centres[train] + 0.3 * random.normal(size=(20, 64))
-        first[0] = centres[4]  # a photograph under a wrong name
-        second = 7 * (centres[asked] + 0.3 * random.normal(size=(9, 64)))
+        first = centers[train] + 0.3 * random.normal(size=(20, 64))
+        first[0] = centers[4]  # a photo under a wrong name
+        second = 7 * (centers[asked] + 0.3 * random.normal(size=(9, 64)))
         labels = np.repeat([0, 1, 2], 3)
         names = ["t0", "t1", "Ada_L", "t3", "t4"]
         for block in (1, 1024):

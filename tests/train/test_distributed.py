@@ -76,12 +76,12 @@ def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
     name = "stage2.path.1.running_var"
     torch.testing.assert_close(*(s["backbone"][name] for s in states), rtol=1e-3, atol=1e-5)
     shard = read_checkpoint(tmp_path / "two" / f"last.rank1.step{STEPS}.pt")
-    halves = torch.cat([states[1]["loss"]["centres"], shard["loss"]["centres"]])
-    torch.testing.assert_close(halves, states[0]["loss"]["centres"], rtol=1e-3, atol=1e-5)
+    halves = torch.cat([states[1]["loss"]["centers"], shard["loss"]["centers"]])
+    torch.testing.assert_close(halves, states[0]["loss"]["centers"], rtol=1e-3, atol=1e-5)
 
 
 def test_triplets_and_a_teacher_are_those_of_one_process_too(tmp_path: Path) -> None:
-    """Of 24 photographs seven are seen clean too: the processes have three and four of them."""
+    """Of 24 photos seven are seen clean too: the processes have three and four of them."""
     teacher = alone(tmp_path / "teacher", "run.steps=2").folder
     options = (
         *COMMON,
@@ -122,7 +122,7 @@ def test_a_dead_process_ends_the_other_which_says_so_and_the_run_goes_on(tmp_pat
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.25, 0.3, 0.9, 1.0])
-def test_clean_photographs_are_spread_over_the_global_batch(share: float) -> None:
+def test_clean_photos_are_spread_over_the_global_batch(share: float) -> None:
     places = clean_places(24, share).nonzero()[:, 0]
     assert len(places) == int(24 * share)
     gaps = set(places.diff().tolist())

@@ -24,7 +24,7 @@ import lineament
 from lineament import Recognizer
 from lineament.cli import app
 from lineament.embed import load_embedder
-from lineament.errors import ExportError, LicenceError, OptionError, WeightsError
+from lineament.errors import ExportError, LicenseError, OptionError, WeightsError
 from lineament.models import cards as weights
 from lineament.models.cards import Measurement, Threshold
 from lineament.models.runtime import ENGINES, Runtime
@@ -54,7 +54,7 @@ class Small(Backbone):
         return made
 
 
-def photographs(count: int, size_px: int) -> Image:
+def photos(count: int, size_px: int) -> Image:
     image = cv2.imread(str(DEMO / "group.jpg"))[..., ::-1]
     random = np.random.default_rng(3)
     cut = []
@@ -91,7 +91,7 @@ def test_the_pipeline_makes_the_same_embeddings(kind: str, manifest: Path) -> No
     backbone = made[kind]()
     entry = export_onnx(backbone, manifest.with_name("mine.onnx"), name="mine")
     assert entry == weights.get("mine")
-    crops = photographs(5, backbone.size_px)
+    crops = photos(5, backbone.size_px)
     wanted = by_torch(backbone, crops)
     assert np.abs(wanted[0] - wanted[1]).max() > 1e-3  # or anything would do
     for engine in ENGINES:
@@ -105,7 +105,7 @@ def test_sface_goes_there_and_back(manifest: Path, capsys: pytest.CaptureFixture
     before = load_bundled("sface")
     export_onnx(before, manifest.with_name("again.onnx"), name="sface-again")
     assert capsys.readouterr() == ("", "")
-    crops = photographs(3, 112)
+    crops = photos(3, 112)
     again = load_bundled("sface-again")
     assert np.abs(by_torch(again, crops) - by_torch(before, crops)).max() < 1e-5
     assert not any(isinstance(layer, nn.Dropout) for layer in again.modules())
@@ -118,9 +118,9 @@ def test_the_entry(manifest: Path) -> None:
         Small(),
         manifest.with_name("file.onnx"),
         name="small-1.0_x",
-        training_data="12 photographs of “nobody”",
-        licence_code="MIT",
-        licence_weights="CC-BY-4.0",
+        training_data="12 photos of “nobody”",
+        license_code="MIT",
+        license_weights="CC-BY-4.0",
         commercial_use="yes",
         paper="arXiv:0000.00000",
         notes="a note",
@@ -130,15 +130,15 @@ def test_the_entry(manifest: Path) -> None:
     assert entry.path == manifest.with_name("file.onnx")
     assert entry.path.stat().st_size == entry.bytes
     assert (entry.dimension, entry.alignment, entry.task) == (6, "arcface-16", "recognizer")
-    assert (entry.licence_weights, entry.commercial_use) == ("CC-BY-4.0", "yes")
+    assert (entry.license_weights, entry.commercial_use) == ("CC-BY-4.0", "yes")
     assert entry.measured == {"some": score}
     assert entry.thresholds == (threshold,)
     assert json.loads(manifest.read_text())["weights"] == [json.loads(json.dumps(entry.to_dict()))]
     said = tomllib.loads(manifest.with_name("file.toml").read_text())
     assert said["name"] == "small-1.0_x"
-    assert said["training_data"] == "12 photographs of “nobody”"
+    assert said["training_data"] == "12 photos of “nobody”"
     alone = weights.from_file(manifest.with_name("file.onnx"))
-    same = ("name", "sha256", "bytes", "input", "dimension", "alignment", "licence_weights")
+    same = ("name", "sha256", "bytes", "input", "dimension", "alignment", "license_weights")
     assert [getattr(alone, key) for key in same] == [getattr(entry, key) for key in same]
     model = onnx.load(entry.path)
     shapes = [
@@ -166,7 +166,7 @@ def test_it_is_the_backbone_as_evaluated_and_stays_as_it_was(tmp_path: Path) -> 
     entry = export_onnx(backbone, tmp_path / "n.onnx", name="n")
     assert [layer.training for layer in backbone.layers] == [True, False, True, True, True]
     assert all(torch.equal(values, before[key]) for key, values in backbone.state_dict().items())
-    crops = photographs(4, 16)
+    crops = photos(4, 16)
     vectors = load_embedder(entry, flip=False).embed(crops)[0]
     assert np.abs(vectors - by_torch(backbone, crops)).max() < 1e-4  # without dropout
 
@@ -191,8 +191,8 @@ def test_recognizer_by_name(manifest: Path) -> None:
     export_onnx(load_bundled("mobilefacenet"), manifest.with_name("m.onnx"), name="mine")
     contract = Recognizer("mine", flip=False).embedder.contract
     assert (contract.weights, contract.alignment) == ("mine", "arcface-112")
-    with pytest.raises(LicenceError, match="unknown"):
-        Recognizer("mine", policy=weights.LicencePolicy.parse("commercial")).load()
+    with pytest.raises(LicenseError, match="unknown"):
+        Recognizer("mine", policy=weights.LicensePolicy.parse("commercial")).load()
 
 
 # --- beside others --------------------------------------------------------------------------------
@@ -244,9 +244,9 @@ def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
         ({"crops": np.zeros((3, 8, 8, 3), np.uint8)}, OptionError, r"got uint8 of shape \(3, 8"),
         ({"crops": np.zeros((2, 16, 16, 3), np.uint8)}, OptionError, "at least 3"),
         ({"crops": np.zeros((3, 16, 16, 3), np.float32)}, OptionError, "got float32"),
-        ({"licence_weights": "some words"}, WeightsError, "SPDX"),
+        ({"license_weights": "some words"}, WeightsError, "SPDX"),
         ({"training_data": "two\nlines"}, WeightsError, "training_data"),
-        ({"licence_weights": "CC-BY-NC-4.0", "commercial_use": "yes"}, WeightsError, "commercial"),
+        ({"license_weights": "CC-BY-NC-4.0", "commercial_use": "yes"}, WeightsError, "commercial"),
     ],
 )
 def test_bad_options(

@@ -29,7 +29,7 @@ from lineament.train.teacher import Distillation, Remembered, load_teacher
 from lineament.train.watch import (
     accuracy_by_folds,
     open_watch,
-    photograph_numbers,
+    photo_numbers,
     read_pairs,
     without_leaks,
 )
@@ -192,7 +192,7 @@ def test_two_batches_accumulated_are_one_of_twice_the_size(tmp_path: Path) -> No
 
 def test_an_epoch_that_accumulation_does_not_divide_has_a_shorter_last_step(tmp_path: Path) -> None:
     run = fit(made_config(tmp_path / "a", "optimizer.accumulate=3", "run.epochs=2"), faces=FACES)
-    assert run.step == 2 * math.ceil(4 / 3)  # 96 photographs, 4 batches an epoch
+    assert run.step == 2 * math.ceil(4 / 3)  # 96 photos, 4 batches an epoch
 
 
 def test_norms_and_biases_do_not_decay() -> None:
@@ -466,7 +466,7 @@ def test_a_folder_with_a_run_is_not_written_over(learned: Run) -> None:
         fit(learned.config, faces=FACES)
 
 
-def test_no_folder_and_no_photographs(tmp_path: Path) -> None:
+def test_no_folder_and_no_photos(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"run\.out"):
         fit(load_config(None, ["data.path=x"]))
     with pytest.raises(OptionError, match=r"data\.path"):
@@ -506,13 +506,13 @@ def test_lists_of_pairs(tmp_path: Path) -> None:
             read_pairs(file)
 
 
-def test_photographs_by_person_and_number() -> None:
+def test_photos_by_person_and_number() -> None:
     class Named(MadeFaces):
         def name(self, index: int) -> str:
             return ("p/person00_0007.png", "p/12.jpg", "p/person01_0003_1.png", "p/x.png")[index]
 
     faces = Named(2, 2)
-    assert photograph_numbers(faces) == {
+    assert photo_numbers(faces) == {
         ("person00", 7): 0,
         ("person00", 12): 1,
         ("person01", 3): 2,

@@ -21,7 +21,7 @@ from lineament.train.losses.loss import Loss  # noqa: E402
 DIMENSION = 16
 CLASSES = 9
 ANGLES_DEG = (8, 35, 62, 88, 95, 120, 145, 165)
-"""Between the photographs and their own centres: on both sides of every turn of the margins."""
+"""Between the photos and their own centers: on both sides of every turn of the margins."""
 NORMS = (4, 14, 25, 33, 58, 90, 105, 150)
 """Below, inside and above MagFace's limits."""
 
@@ -41,9 +41,9 @@ def cross_entropy(logits: Row, label: int) -> float:
     return most + math.log(math.fsum(math.exp(z - most) for z in logits)) - logits[label]
 
 
-def cosines_of(x: Row, weight: list[Row], centres: int = 1) -> Row:
+def cosines_of(x: Row, weight: list[Row], centers: int = 1) -> Row:
     every = [dot(x, w) / math.sqrt(dot(x, x) * dot(w, w)) for w in weight]
-    return [max(every[k : k + centres]) for k in range(0, len(every), centres)]
+    return [max(every[k : k + centers]) for k in range(0, len(every), centers)]
 
 
 def loop(
@@ -53,13 +53,13 @@ def loop(
     own: Own,
     *,
     scale: float | None = 64.0,
-    centres: int = 1,
+    centers: int = 1,
     t: float | None = None,
 ) -> float:
     total = []
     for x, label in zip(embeddings, labels, strict=True):
         norm = math.sqrt(dot(x, x))
-        cosines = cosines_of(x, weight, centres)
+        cosines = cosines_of(x, weight, centers)
         target = own(cosines[label], norm)
         factor = norm if scale is None else scale
         logits = []
@@ -175,17 +175,17 @@ LOOPS: list[tuple[str, dict[str, Any], Callable[[list[Row], Loss, list[int]], fl
     ("curricularface", {"momentum": 0.9}, curricular_loop),
     ("magface", {}, magface_loop),
     ("adaface", {"momentum": 0.7}, adaface_loop),
-    ("subcenter-arcface", {"centres": 3}, of(arc(0.5), centres=3)),
+    ("subcenter-arcface", {"centers": 3}, of(arc(0.5), centers=3)),
 ]
 IDS = [f"{name}-{i}" for i, (name, _, _) in enumerate(LOOPS)]
 NAMES = sorted({name for name, _, _ in LOOPS})
 
 
-def photographs(loss: Loss, centres: int = 1) -> tuple[Tensor, Tensor]:
-    """One at each angle to its own (first) centre, of those lengths; float64."""
+def photos(loss: Loss, centers: int = 1) -> tuple[Tensor, Tensor]:
+    """One at each angle to its own (first) center, of those lengths; float64."""
     generator = torch.Generator().manual_seed(3)
     labels = torch.arange(len(ANGLES_DEG)) % loss.classes
-    weight = loss.weight.detach().double()[labels * centres]
+    weight = loss.weight.detach().double()[labels * centers]
     near = weight / weight.norm(dim=1, keepdim=True)
     side = torch.randn(near.shape, generator=generator, dtype=torch.float64)
     side -= (side * near).sum(dim=1, keepdim=True) * near
@@ -200,7 +200,7 @@ def built(name: str, dtype: torch.dtype, **options: Any) -> tuple[Loss, Tensor, 
     loss = make_loss(name, DIMENSION, CLASSES, **options).to(dtype)
     if name == "curricularface":
         loss.margin.t.fill_(0.3)
-    x, labels = photographs(loss, options.get("centres", 3 if "subcenter" in name else 1))
+    x, labels = photos(loss, options.get("centers", 3 if "subcenter" in name else 1))
     return loss, x.to(dtype), labels
 
 
@@ -258,7 +258,7 @@ def rival(name: str) -> tuple[Any, dict[str, Any]]:
         ),
         "subcenter-arcface": (
             lambda: losses.SubCenterArcFaceLoss(**sizes, margin=degrees, scale=64, sub_centers=3),
-            {"centres": 3},
+            {"centers": 3},
         ),
     }
     build, options = made[name]
@@ -320,9 +320,9 @@ def test_a_softmax_anneals() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("side", [1.0, -1.0])
-def test_on_the_own_centre_and_opposite(name: str, side: float, dtype: torch.dtype) -> None:
+def test_on_the_own_center_and_opposite(name: str, side: float, dtype: torch.dtype) -> None:
     loss, _, _ = built(name, dtype)
-    # Centres along the axes: cosines of exactly +-1, and 0 to the others.
+    # Centers along the axes: cosines of exactly +-1, and 0 to the others.
     k = loss.weight.shape[0] // CLASSES
     with torch.no_grad():
         loss.weight.copy_(torch.eye(DIMENSION, dtype=dtype)[:CLASSES].repeat_interleave(k, 0))
@@ -354,7 +354,7 @@ def test_one_class(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_embeddings_and_centres_of_no_length(name: str) -> None:
+def test_embeddings_and_centers_of_no_length(name: str) -> None:
     loss, x, labels = built(name, torch.float32)
     x[2] = 0
     x.requires_grad_()
@@ -399,7 +399,7 @@ def test_half_precision_is_computed_in_float32(name: str, half: torch.dtype) -> 
     torch.testing.assert_close(loss.weight.grad, weight_grad, rtol=0, atol=0)
 
 
-def test_the_graph_may_be_used_twice_and_the_centres_frozen() -> None:
+def test_the_graph_may_be_used_twice_and_the_centers_frozen() -> None:
     loss, x, labels = built("arcface", torch.float64)
     x.requires_grad_()
     value = loss(x, labels).loss
@@ -492,7 +492,7 @@ def test_all_that_are_tested_here_are_registered() -> None:
         ("curricularface", (4, 3), {"momentum": 1.5}, "momentum"),
         ("magface", (4, 3), {"least_norm": 200.0}, "most_norm"),
         ("adaface", (4, 3), {"concentration": 0.0}, "concentration"),
-        ("subcenter-arcface", (4, 3), {"centres": 0}, "centres"),
+        ("subcenter-arcface", (4, 3), {"centers": 0}, "centers"),
         ("softmax", (4, 3), {"bias": "no"}, "true or false"),
     ],
 )

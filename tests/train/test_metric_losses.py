@@ -1,4 +1,4 @@
-"""Contrastive, triplet, siamese and centre loss, against loops from the equations."""
+"""Contrastive, triplet, siamese and center loss, against loops from the equations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from lineament.errors import OptionError  # noqa: E402
-from lineament.train.losses.center import Centre  # noqa: E402
+from lineament.train.losses.center import Center  # noqa: E402
 from lineament.train.losses.contrastive import Contrastive  # noqa: E402
 from lineament.train.losses.loss import Loss  # noqa: E402
 from lineament.train.losses.siamese import Siamese  # noqa: E402
@@ -33,7 +33,7 @@ LOSSES: dict[str, tuple[type[Loss], dict[str, Any]]] = {
     "siamese koch": (Siamese, {"features": "sigmoid"}),
     "siamese chi-square": (Siamese, {"form": "chi-square"}),
     "siamese chi-square sigmoid": (Siamese, {"form": "chi-square", "features": "sigmoid"}),
-    "centre": (Centre, {"centre_weight": 0.3}),
+    "centre": (Center, {"center_weight": 0.3}),
 }
 
 
@@ -54,8 +54,8 @@ def make(name: str, dtype: Any = torch.float64) -> Loss:
         for parameter in loss.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
         for buffer in loss.buffers():
-            if buffer.shape == (C, D) and isinstance(loss, Centre):
-                loss.centres.copy_(torch.randn(C, D))
+            if buffer.shape == (C, D) and isinstance(loss, Center):
+                loss.centers.copy_(torch.randn(C, D))
                 break
     return loss
 
@@ -79,7 +79,7 @@ def by_hand(name: str, loss: Any, rows: list[list[float]], labels: list[int]) ->
         return triplet_by_hand(loss, [unit(row) for row in rows], labels)[0]
     if name.startswith("siamese"):
         return siamese_by_hand(loss, rows, labels)
-    return centre_by_hand(loss, rows, labels)
+    return center_by_hand(loss, rows, labels)
 
 
 def contrastive_by_hand(loss: Contrastive, rows: list[list[float]], labels: list[int]) -> float:
@@ -163,9 +163,9 @@ def siamese_by_hand(loss: Siamese, rows: list[list[float]], labels: list[int]) -
     return (entropy_same + entropy_different) / 2
 
 
-def centre_by_hand(loss: Centre, rows: list[list[float]], labels: list[int]) -> float:
+def center_by_hand(loss: Center, rows: list[list[float]], labels: list[int]) -> float:
     weights, biases = loss.classifier.weight.tolist(), loss.classifier.bias.tolist()
-    centres = loss.centres.tolist()
+    centers = loss.centers.tolist()
     total = 0.0
     for x, y in zip(rows, labels, strict=True):
         logits = [
@@ -173,7 +173,7 @@ def centre_by_hand(loss: Centre, rows: list[list[float]], labels: list[int]) -> 
             for row, b in zip(weights, biases, strict=True)
         ]
         total += math.log(sum(math.exp(z) for z in logits)) - logits[y]
-        total += loss.centre_weight / 2 * squared(x, centres[y])
+        total += loss.center_weight / 2 * squared(x, centers[y])
     return total / len(rows)
 
 
@@ -301,7 +301,7 @@ EDGES: dict[str, tuple[Any, Any]] = {
         torch.cat([torch.zeros(2, D), torch.eye(6)[:4]]),
         torch.tensor([0, 1, 0, 1, 2, 2]),
     ),
-    "one photograph": (torch.ones(1, D), torch.tensor([3])),
+    "one photo": (torch.ones(1, D), torch.tensor([3])),
     "opposite embeddings": (
         torch.cat([torch.eye(6)[:3], -torch.eye(6)[:3]]),
         torch.tensor([0, 0, 1, 1, 2, 2]),
@@ -398,10 +398,10 @@ def test_half_precision_is_computed_in_float32(name: str, half: Any) -> None:
         (Siamese, {"form": "chi-square", "features": "raw"}),
         (Siamese, {"features": "relu"}),
         (Siamese, {"negatives": 0}),
-        (Centre, {"centre_weight": -1.0}),
-        (Centre, {"centre_weight": math.nan}),
-        (Centre, {"alpha": 0.0}),
-        (Centre, {"alpha": 1.5}),
+        (Center, {"center_weight": -1.0}),
+        (Center, {"center_weight": math.nan}),
+        (Center, {"alpha": 0.0}),
+        (Center, {"alpha": 1.5}),
     ],
 )
 def test_bad_options(kind: Any, options: dict[str, Any]) -> None:
@@ -411,7 +411,7 @@ def test_bad_options(kind: Any, options: dict[str, Any]) -> None:
 
 def test_who_wants_what() -> None:
     assert {kind.wants for kind in (Contrastive, Triplet, Siamese)} == {"people"}
-    assert Centre.wants == "photos"
+    assert Center.wants == "photos"
 
 
 # --- scoring with the siamese head ----------------------------------------------------------------
@@ -452,43 +452,43 @@ def test_the_head_learns_to_tell_people_apart(form: Any) -> None:
     assert p.diagonal().min().item() > p[~torch.eye(8, dtype=torch.bool)].max().item()
 
 
-# --- the centres ----------------------------------------------------------------------------------
+# --- the centers ----------------------------------------------------------------------------------
 
 
-def moved_by_hand(loss: Centre, rows: list[list[float]], labels: list[int]) -> list[list[float]]:
-    centres = loss.centres.tolist()
-    moved = [list(row) for row in centres]
+def moved_by_hand(loss: Center, rows: list[list[float]], labels: list[int]) -> list[list[float]]:
+    centers = loss.centers.tolist()
+    moved = [list(row) for row in centers]
     for j in range(C):
         own = [x for x, y in zip(rows, labels, strict=True) if y == j]
         for k in range(D):
-            step = sum(centres[j][k] - x[k] for x in own) / (1 + len(own))
+            step = sum(centers[j][k] - x[k] for x in own) / (1 + len(own))
             moved[j][k] -= loss.alpha * step
     return moved
 
 
-def test_centres_move_by_the_papers_rule() -> None:
+def test_centers_move_by_the_papers_rule() -> None:
     loss = make("centre")
-    assert isinstance(loss, Centre)
+    assert isinstance(loss, Center)
     embeddings, labels = batch()
     labels[labels == 2] = 3  # somebody who is not in the batch stays
     moved = moved_by_hand(loss, embeddings.tolist(), labels.tolist())
     expected = torch.tensor(moved, dtype=torch.float64)
-    before = loss.centres.clone()
+    before = loss.centers.clone()
     loss(embeddings, labels)
-    assert torch.equal(loss.centres, before)
+    assert torch.equal(loss.centers, before)
     loss.update(0.1)
-    torch.testing.assert_close(loss.centres, expected, rtol=1e-12, atol=1e-12)
-    assert torch.equal(loss.centres[2], before[2])
-    assert not torch.equal(loss.centres[3], before[3])
-    after = loss.centres.clone()
+    torch.testing.assert_close(loss.centers, expected, rtol=1e-12, atol=1e-12)
+    assert torch.equal(loss.centers[2], before[2])
+    assert not torch.equal(loss.centers[3], before[3])
+    after = loss.centers.clone()
     loss.update(0.1)  # nothing was seen since
-    assert torch.equal(loss.centres, after)
+    assert torch.equal(loss.centers, after)
 
 
-def test_small_batches_move_centres_as_a_large_one() -> None:
+def test_small_batches_move_centers_as_a_large_one() -> None:
     whole, parts = make("centre"), make("centre")
-    assert isinstance(whole, Centre)
-    assert isinstance(parts, Centre)
+    assert isinstance(whole, Center)
+    assert isinstance(parts, Center)
     embeddings, labels = batch()
     for _ in range(3):
         whole(embeddings, labels)
@@ -496,41 +496,41 @@ def test_small_batches_move_centres_as_a_large_one() -> None:
             parts(embeddings[part], labels[part])
         whole.update(0.1)
         parts.update(0.1)
-    torch.testing.assert_close(whole.centres, parts.centres, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(whole.centers, parts.centers, rtol=1e-12, atol=1e-12)
 
 
-def test_centres_forget_a_step_that_was_given_up() -> None:
+def test_centers_forget_a_step_that_was_given_up() -> None:
     loss, untouched = make("centre"), make("centre")
-    assert isinstance(loss, Centre)
-    assert isinstance(untouched, Centre)
+    assert isinstance(loss, Center)
+    assert isinstance(untouched, Center)
     embeddings, labels = batch()
     loss(embeddings * math.nan, labels)
     for each in (loss, untouched):
         each.advance(1, 10)
         each(embeddings, labels)
         each.update(0.1)
-    assert torch.equal(loss.centres, untouched.centres)
+    assert torch.equal(loss.centers, untouched.centers)
 
 
-def test_centres_do_not_move_in_evaluation() -> None:
+def test_centers_do_not_move_in_evaluation() -> None:
     loss = make("centre")
-    assert isinstance(loss, Centre)
-    before = loss.centres.clone()
+    assert isinstance(loss, Center)
+    before = loss.centers.clone()
     embeddings, labels = batch()
     loss.eval()(embeddings, labels)
     loss.train()
     with torch.no_grad():
         loss(embeddings, labels)
     loss.update(0.1)
-    assert torch.equal(loss.centres, before)
+    assert torch.equal(loss.centers, before)
 
 
-def test_centres_are_saved_and_read() -> None:
-    loss, other = make("centre"), Centre(D, C, centre_weight=0.3).double()
-    assert isinstance(loss, Centre)
+def test_centers_are_saved_and_read() -> None:
+    loss, other = make("centre"), Center(D, C, center_weight=0.3).double()
+    assert isinstance(loss, Center)
     state = loss.state_dict()
-    assert set(state) == {"centres", "classifier.weight", "classifier.bias"}
-    assert "centres" not in dict(loss.named_parameters())
+    assert set(state) == {"centers", "classifier.weight", "classifier.bias"}
+    assert "centers" not in dict(loss.named_parameters())
     other.load_state_dict(state)
     embeddings, labels = batch()
     assert other(embeddings, labels).loss.item() == loss(embeddings, labels).loss.item()

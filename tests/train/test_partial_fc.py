@@ -41,9 +41,9 @@ def test_at_rate_1_it_is_the_whole_head(margin: str) -> None:
     partial = built(margin=margin, rate=1.0, momentum=0.9, weight_decay=0.01).double()
     whole = make_loss(margin, DIMENSION, CLASSES).double()
     with torch.no_grad():
-        whole.weight.copy_(partial.centres)
+        whole.weight.copy_(partial.centers)
     optimizer = torch.optim.SGD(whole.parameters(), lr=0.1, momentum=0.9, weight_decay=0.01)
-    start = partial.centres.clone()
+    start = partial.centers.clone()
     for step in range(4):
         x, labels = batch(step)
         other = x.detach().clone().requires_grad_()
@@ -57,15 +57,15 @@ def test_at_rate_1_it_is_the_whole_head(margin: str) -> None:
         partial.update(0.1)
         torch.testing.assert_close(one, two, rtol=1e-12, atol=1e-12)
         torch.testing.assert_close(x.grad, other.grad, rtol=1e-12, atol=1e-12)
-        torch.testing.assert_close(partial.centres, whole.weight.data, rtol=1e-12, atol=1e-14)
-    assert not torch.allclose(partial.centres, start)
+        torch.testing.assert_close(partial.centers, whole.weight.data, rtol=1e-12, atol=1e-14)
+    assert not torch.allclose(partial.centers, start)
 
 
 def test_in_eval_mode_it_is_the_whole_head() -> None:
     partial = built(rate=0.2).eval()
     whole = make_loss("arcface", DIMENSION, CLASSES)
     with torch.no_grad():
-        whole.weight.copy_(partial.centres)
+        whole.weight.copy_(partial.centers)
     x, labels = batch(0, dtype=torch.float32)
     assert partial(x, labels).loss.item() == whole(x, labels).loss.item()
     assert partial.draws == 0
@@ -74,11 +74,11 @@ def test_in_eval_mode_it_is_the_whole_head() -> None:
 def test_a_sampled_step_is_the_head_over_the_sample() -> None:
     """The rows in the sample move as a head over them alone; the others rest."""
     partial = built(rate=0.4, momentum=0.9, weight_decay=0.02).double()
-    start = partial.centres.clone()
+    start = partial.centers.clone()
     velocity = torch.zeros_like(start)
     for step in range(3):
         x, labels = batch(step)
-        before = partial.centres.clone()
+        before = partial.centers.clone()
         value = partial(x, labels).loss
         ((index, _),) = partial._pending
         assert index is not None
@@ -100,15 +100,15 @@ def test_a_sampled_step_is_the_head_over_the_sample() -> None:
         after = before.clone()
         velocity[index] = 0.9 * velocity[index] + 0.5 * whole.weight.grad + 0.02 * before[index]
         after[index] = before[index] - 0.1 * velocity[index]
-        torch.testing.assert_close(partial.centres, after, rtol=1e-12, atol=1e-14)
-    assert not torch.equal(partial.centres, start)
+        torch.testing.assert_close(partial.centers, after, rtol=1e-12, atol=1e-14)
+    assert not torch.equal(partial.centers, start)
 
 
 @pytest.mark.parametrize("rate", [0.3, 1.0])
 def test_small_batches_add_up(rate: float) -> None:
     """Several forwards, one update: the sum of their gradients over all rows, moved once."""
     partial = built(rate=rate, momentum=0.9, weight_decay=0.02).double()
-    before = partial.centres.clone()
+    before = partial.centers.clone()
     total = torch.zeros_like(before)
     drawn = torch.zeros(CLASSES, dtype=torch.bool)
     for step in range(3):
@@ -118,12 +118,12 @@ def test_small_batches_add_up(rate: float) -> None:
         where = torch.arange(CLASSES) if index is None else index
         total[where] += rows.grad
         if index is None:  # The same memory each time, but a gradient of its own.
-            assert rows.data_ptr() == partial.centres.data_ptr()
+            assert rows.data_ptr() == partial.centers.data_ptr()
         drawn[where] = True
     assert partial.gradient_norm().item() == pytest.approx(total.norm().item())
     partial.update(0.1)
     wanted = before - 0.1 * (total + 0.02 * before) * drawn[:, None]
-    torch.testing.assert_close(partial.centres, wanted, rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(partial.centers, wanted, rtol=1e-12, atol=1e-14)
     assert partial._pending == []
 
 
@@ -136,7 +136,7 @@ def test_one_large_batch_is_many_small_ones_at_rate_1() -> None:
         (small(x.detach()[rows], labels[rows]).loss / 3).backward()
     large.update(0.1)
     small.update(0.1)
-    torch.testing.assert_close(small.centres, large.centres, rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(small.centers, large.centers, rtol=1e-12, atol=1e-14)
 
 
 # --- sampling -------------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ def test_resumed_it_goes_on_bit_for_bit() -> None:
     second = built(rate=0.3, seed=77)
     second.load_state_dict(state)
     run(second, range(3, 6))
-    assert torch.equal(second.centres, unbroken.centres)
+    assert torch.equal(second.centers, unbroken.centers)
     assert torch.equal(second.velocity, unbroken.velocity)
 
 
@@ -194,12 +194,12 @@ def test_state_of_another_set_up_is_refused() -> None:
 
 def test_a_skipped_step_moves_nothing() -> None:
     partial = built(rate=0.3)
-    before = partial.centres.clone()
+    before = partial.centers.clone()
     x, labels = batch(0, dtype=torch.float32)
     (partial(x, labels).loss * torch.inf).backward()
     partial.update(0.1, grad_scale=0.0)
     partial.update(0.1)
-    assert torch.equal(partial.centres, before)
+    assert torch.equal(partial.centers, before)
     assert torch.equal(partial.velocity, torch.zeros_like(before))
 
 
@@ -261,7 +261,7 @@ def shard(rank: int, world: int, folder: str) -> None:
             norm = loss.gradient_norm()
             loss.update(0.1)
             steps.append((value.detach(), x.grad, norm))
-        out[f"{margin}-{rate}"] = (steps, loss.centres, loss.first)
+        out[f"{margin}-{rate}"] = (steps, loss.centers, loss.first)
     torch.save(out, f"{folder}/{rank}-of-{world}.pt")
     dist.destroy_process_group()
 
@@ -282,7 +282,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, list[Any]]:
             norm = loss.gradient_norm()
             loss.update(0.1)
             steps.append((value.detach(), x.grad, norm))
-        alone[f"{margin}-1.0"] = (steps, loss.centres, 0)
+        alone[f"{margin}-1.0"] = (steps, loss.centers, 0)
     return alone, [torch.load(Path(folder) / f"{rank}-of-2.pt") for rank in range(2)]
 
 
@@ -290,13 +290,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, list[Any]]:
 def test_two_processes_are_one(runs: tuple[Any, list[Any]], margin: str) -> None:
     alone, both = runs
     key = f"{margin}-1.0"
-    steps, centres, _ = alone[key]
+    steps, centers, _ = alone[key]
     for out in both:
         for one, other in zip(out[key][0], steps, strict=True):
             for a, b in zip(one, other, strict=True):
                 torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
     joined = torch.cat([out[key][1] for out in both])
-    torch.testing.assert_close(joined, centres, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(joined, centers, rtol=1e-10, atol=1e-12)
     assert [out[key][2] for out in both] == [0, CLASSES // 2]
 
 

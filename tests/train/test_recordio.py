@@ -37,7 +37,7 @@ def part(kind: int, data: bytes) -> bytes:
 
 
 def image_record(label: float | Sequence[float], data: bytes, number: int = 0) -> bytes:
-    """A header and a photograph, not yet a record."""
+    """A header and a photo, not yet a record."""
     if isinstance(label, (int, float)):
         return struct.pack("<IfQQ", 0, label, number, 0) + data
     floats = b"".join(struct.pack("<f", value) for value in label)
@@ -57,7 +57,7 @@ def png(image: Image) -> bytes:
 def insightface(
     folder: Path, labels: Sequence[int], *, index: bool = True, header: bool = True
 ) -> Path:
-    """A set as InsightFace's own scripts write it; photograph i is ``picture(i)``."""
+    """A set as InsightFace's own scripts write it; photo i is ``picture(i)``."""
     count = len(labels)
     people = sorted(set(labels))
     records: list[tuple[int, bytes]] = []
@@ -120,7 +120,7 @@ class TestReading:
         assert found.labels.tolist() == [1, 0, 1]
         assert np.array_equal(found.read(1), picture(1))
 
-    def test_several_labels_of_a_photograph(self, tmp_path: Path) -> None:
+    def test_several_labels_of_a_photo(self, tmp_path: Path) -> None:
         data = part(0, image_record([2.0, 0.5, 7.0], png(picture(4))))
         path = tmp_path / "train.rec"
         path.write_bytes(data + part(0, image_record(0.0, png(picture(5)))))
@@ -171,7 +171,7 @@ class TestReading:
         found.file.close()
         assert np.array_equal(found.read(8), picture(8))
 
-    def test_few_photographs_are_dropped(self, tmp_path: Path) -> None:
+    def test_few_photos_are_dropped(self, tmp_path: Path) -> None:
         insightface(tmp_path, [0, 0, 1, 2, 2])
         found = open_faces(tmp_path, least_photos=2)
         assert found.people == ("0", "2")
@@ -356,11 +356,11 @@ class TestDamage:
         with pytest.raises(DataError, match=f"{path}"):
             read_recordio(path)
 
-    def test_a_broken_photograph_is_named(self, tmp_path: Path) -> None:
+    def test_a_broken_photo_is_named(self, tmp_path: Path) -> None:
         path = tmp_path / "train.rec"
-        path.write_bytes(part(0, image_record(0.0, b"no photograph, really")))
+        path.write_bytes(part(0, image_record(0.0, b"no photo, really")))
         found = read_recordio(path)
-        with pytest.raises(DataError, match=r"train\.rec, record 0: expected a photograph"):
+        with pytest.raises(DataError, match=r"train\.rec, record 0: expected a photo"):
             found.read(0)
 
     def test_a_file_that_shrinks(self, tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def without_speed(run: Run) -> list[dict[str, float]]:
         ),
         (("loss.name=curricularface", "run.precision=fp16"), 5),
         (("loss.name=partial-fc", "loss.options={ rate = 0.5 }"), 3),
-        (("loss.name=centre", "loss.options={}", "data.workers=1", "run.precision=bf16"), 2),
+        (("loss.name=center", "loss.options={}", "data.workers=1", "run.precision=bf16"), 2),
         (("teacher.name=mobilefacenet", "teacher.clean=0.25", "run.epochs=1"), 2),
         (("run.channels_last=true", "run.precision=bf16", "ema.decay=0.9"), 3),
     ],
@@ -223,7 +223,7 @@ class Renamed(MadeFaces):
         (MadeFaces(11), {}, r"with 12 people, there are 11 now: 1 gone \(person11\)"),
         (MadeFaces(13), {}, r"with 12 people, there are 13 now: 1 new \(person12\)"),
         (Renamed(), {}, r"1 gone \(person11\) and 1 new \(stranger\)"),
-        (MadeFaces(12, 9), {}, r"the same 12 people have other photographs now \(108 in all\)"),
+        (MadeFaces(12, 9), {}, r"the same 12 people have other photos now \(108 in all\)"),
         (FACES, {"loss": {"name": "cosface"}}, r"loss\.name \(arcface, now cosface\)"),
         (FACES, {"backbone": {"dimension": 8}}, r"backbone\.dimension \(16, now 8\)"),
         (FACES, {"sampler": {"batch": 12}}, r"sampler\.batch \(24, now 12\)"),
@@ -269,7 +269,7 @@ def test_a_checkpoint_that_cannot_be_written_at_all(tmp_path: Path) -> None:
 
 
 class Deadly(MadeFaces):
-    """Kills the worker that reads the photograph."""
+    """Kills the worker that reads the photo."""
 
     deadly = True
 
@@ -283,7 +283,7 @@ class Deadly(MadeFaces):
 def test_a_killed_worker_is_an_error_from_which_it_goes_on(tmp_path: Path) -> None:
     faces = Deadly()
     config = made_config(tmp_path / "b", "data.workers=1", *EVERY_STEP)
-    with pytest.raises(TrainError, match="a worker that reads photographs ended"):
+    with pytest.raises(TrainError, match="a worker that reads photos ended"):
         fit(config, faces=faces)
     faces.deadly = False
     assert resume(tmp_path / "b", faces=faces).step == 8

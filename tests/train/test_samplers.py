@@ -1,4 +1,4 @@
-"""Which photographs make a batch: counts, people, order, and the part of each process."""
+"""Which photos make a batch: counts, people, order, and the part of each process."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from lineament.train.data.samplers import PeopleBatches, RandomBatches, share
 
 
 def labels_of(counts: list[int], seed: int = 0) -> np.ndarray:
-    """Person i has counts[i] photographs, all in a random order."""
+    """Person i has counts[i] photos, all in a random order."""
     return np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
 
 
 class TestRandomBatches:
-    def test_each_photograph_once_an_epoch(self) -> None:
+    def test_each_photo_once_an_epoch(self) -> None:
         sampler = RandomBatches(np.zeros(20, int), 5, seed=3)
         batches = sampler.batches(0)
         assert len(batches) == len(sampler) == 4
@@ -39,7 +39,7 @@ class TestRandomBatches:
             assert flat[17:].tolist() == flat[:3].tolist()
 
     def test_a_batch_larger_than_the_set(self) -> None:
-        with pytest.raises(OptionError, match="at most the 3 photographs"):
+        with pytest.raises(OptionError, match="at most the 3 photos"):
             RandomBatches([0, 1, 2], 4)
         (batch,) = RandomBatches([0, 1, 2], 8, drop_last=False).batches(0)
         assert Counter(batch.tolist()).most_common()[-1][1] == 2
@@ -81,7 +81,7 @@ class TestPeopleBatches:
 
     @pytest.mark.parametrize("counts", COUNTS, ids=range(len(COUNTS)))
     @pytest.mark.parametrize(("people", "photos"), [(2, 4), (4, 2), (5, 3)])
-    def test_batches_have_p_people_with_k_photographs(
+    def test_batches_have_p_people_with_k_photos(
         self, counts: list[int], people: int, photos: int
     ) -> None:
         labels = labels_of(counts)
@@ -97,7 +97,7 @@ class TestPeopleBatches:
                     own = counts[labels[row[0]]]
                     assert len(set(row.tolist())) == min(own, photos)  # twice only if need be
 
-    def test_every_photograph_about_once(self) -> None:
+    def test_every_photo_about_once(self) -> None:
         counts = np.random.default_rng(1).integers(2, 20, 60).tolist()
         labels = labels_of(counts)
         sampler = PeopleBatches(labels, 6, 4)
@@ -112,7 +112,7 @@ class TestPeopleBatches:
             seen += times
         assert seen.min() >= 5
 
-    def test_somebody_with_most_photographs_is_in_every_batch(self) -> None:
+    def test_somebody_with_most_photos_is_in_every_batch(self) -> None:
         counts = [100, *[4] * 12]
         labels = labels_of(counts)
         sampler = PeopleBatches(labels, 4, 4)
@@ -134,14 +134,14 @@ class TestPeopleBatches:
                 met |= {(a, b) for a in whom for b in whom if a < b}
         assert len(met) > 0.9 * 32 * 31 / 2
 
-    def test_single_photographs_are_left_out_and_counted(self) -> None:
+    def test_single_photos_are_left_out_and_counted(self) -> None:
         labels = labels_of([1, 3, 1, 2])
         sampler = PeopleBatches(labels, 2, 2)
         flat = np.concatenate([b for e in range(5) for b in sampler.batches(e)])
         assert set(labels[flat]) == {1, 3}
-        assert sampler.notes[0].startswith("2 of 4 people have a single photograph")
+        assert sampler.notes[0].startswith("2 of 4 people have a single photo")
         assert PeopleBatches(labels, 4, 1).notes == ()
-        with pytest.raises(DataError, match="at least 3 people with 2 photographs or more"):
+        with pytest.raises(DataError, match="at least 3 people with 2 photos or more"):
             PeopleBatches(labels, 3, 2)
 
     def test_it_is_the_same_again(self) -> None:

@@ -30,7 +30,7 @@ PEOPLE = {"Ada": 9, "Bo": 6, "Cy_Li": 7, "Dot": 3}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Crops of people who differ in colour; Bo has the fewest of those with enough."""
+    """Crops of people who differ in color; Bo has the fewest of those with enough."""
     root = tmp_path_factory.mktemp("people")
     draw = np.random.default_rng(0)
     for k, (name, count) in enumerate(PEOPLE.items()):
@@ -48,7 +48,7 @@ def result(folder: Path) -> ToyResult:
     return toy(folder, people=3, losses=LOSSES, epochs=15, size_px=16)
 
 
-def test_people_with_most_photographs_as_many_of_each(result: ToyResult) -> None:
+def test_people_with_most_photos_as_many_of_each(result: ToyResult) -> None:
     assert result.people == ("Ada", "Cy_Li", "Bo")
     assert np.bincount(result.labels).tolist() == [6, 6, 6]
     assert [each.name for each in result.losses] == ["softmax", "arcface", "triplet", "centre"]
@@ -57,7 +57,7 @@ def test_people_with_most_photographs_as_many_of_each(result: ToyResult) -> None
     assert result.losses[1].options["scale"] == 16
 
 
-def test_people_of_different_colours_are_learned(result: ToyResult) -> None:
+def test_people_of_different_colors_are_learned(result: ToyResult) -> None:
     for each in result.losses[:2]:
         assert each.accuracy == 1
         assert each.least_between_deg > 60
@@ -86,7 +86,7 @@ def test_measured_by_hand() -> None:
     assert found.least_between_deg == pytest.approx(60)
     assert found.weights_off_deg == pytest.approx((5 + 5 + 0) / 3)
     assert found.accuracy == 1
-    # Without weights the means are the centres; a bias can move every point to one person.
+    # Without weights the means are the centers; a bias can move every point to one person.
     assert measured("x", {}, points, labels, 3).weights_off_deg is None
     biased = measured("x", {}, points, labels, 3, weights, bias=np.array([100.0, 0, 0]))
     assert biased.accuracy == pytest.approx(1 / 3)
@@ -111,7 +111,7 @@ def test_title_claims_only_what_is_so(result: ToyResult) -> None:
     assert result.figure(title="Ours").get_suptitle() == "Ours"
 
 
-def test_photographs_are_aligned_first(tmp_path: Path) -> None:
+def test_photos_are_aligned_first(tmp_path: Path) -> None:
     for name in ("Ada", "Bo"):
         (tmp_path / name).mkdir()
         for i in range(5):
@@ -138,7 +138,7 @@ def test_photographs_are_aligned_first(tmp_path: Path) -> None:
     ("changes", "error", "message"),
     [
         ({"people": 1}, OptionError, "people: expected 2 to 20"),
-        ({"people": 4}, DataError, "expected 4 people with at least 4 photographs each, found 3"),
+        ({"people": 4}, DataError, "expected 4 people with at least 4 photos each, found 3"),
         ({"people": 5}, DataError, "expected 5 people"),
         ({"photos_each": 3}, OptionError, "photos_each: expected 4"),
         ({"epochs": 0}, OptionError, "epochs: expected 1"),
@@ -248,12 +248,12 @@ def test_nothing_to_draw() -> None:
     with pytest.raises(OptionError, match="panels"):
         figures.circles([], ["Ada"])
     panel = figures.Circle("x", np.zeros((3, 2)), np.zeros(3, np.int64), np.zeros((2, 2)))
-    with pytest.raises(OptionError, match=r"x: expected \(3, 2\) points and \(1, 2\) centres"):
+    with pytest.raises(OptionError, match=r"x: expected \(3, 2\) points and \(1, 2\) centers"):
         figures.circles([panel], ["Ada"])
 
 
 def test_everybody_has_a_look_of_their_own() -> None:
     looks = {figures.person_style(k) for k in range(MOST_PEOPLE)}
     assert len(looks) == MOST_PEOPLE
-    assert len({colour for colour, _ in map(figures.person_style, range(8))}) == 8
+    assert len({color for color, _ in map(figures.person_style, range(8))}) == 8
     assert len({marker for _, marker in map(figures.person_style, range(8))}) == 8

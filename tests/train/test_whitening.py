@@ -110,7 +110,7 @@ class TestWhitened:
         config = made_config(tmp_path / "run", *overrides, "augment.flip=0.5")
         faces, notes = MadeFaces(), []
         fit(config, faces=faces, note=notes.append)
-        assert "the last layer is set from 96 photographs" in notes
+        assert "the last layer is set from 96 photos" in notes
         torch.manual_seed(config.run.seed)
         backbone, _ = starting_backbone(config)
         drawn = backbone.last_layer().weight.clone()
@@ -118,7 +118,7 @@ class TestWhitened:
         begun = load_run(tmp_path / "run", which="last")
         assert not torch.allclose(drawn, backbone.last_layer().weight, atol=1e-3)
         torch.testing.assert_close(begun.state_dict(), backbone.state_dict())
-        # Over the photographs that it was made from, it is what it should be.
+        # Over the photos that it was made from, it is what it should be.
         items = [
             Crops(faces, 24, config.augment, config.run.seed).item(epoch, i, 0)
             for epoch in range(3)

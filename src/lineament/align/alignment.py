@@ -1,8 +1,8 @@
-"""Stage 3: the photograph and its faces in, crops of one size out, each face in the same place.
+"""Stage 3: the photo and its faces in, crops of one size out, each face in the same place.
 
     similarity_transforms()   landmarks and template -> one 2x3 matrix a face
     face_transforms()         faces and a method -> one 2x3 matrix a face
-    warp()                    photograph and matrices -> crops
+    warp()                    photo and matrices -> crops
     align_faces()             the two above in one call
     to_crop_xy(), to_photo_xy()  points there and back
 
@@ -15,13 +15,13 @@ Three methods, so that what alignment is worth can be measured:
   the angle is ``atan2(y_right - y_left, x_right - x_left)``. Its side is the box's longer side
   times ``BOX_SIDE``. Scale and place come from the box alone.
 - ``crop``: the same square without the turn. Only faces that the detector found in a turned
-  photograph are turned back, by their ``turned_deg``.
+  photo are turned back, by their ``turned_deg``.
 
 What they are worth measures ``benchmarks/ablation.py``. Most of what "eyes" and "crop" lose is
 place, and not turn: the middle of a box lies below the middle of the template's crop, by 0.09 of
 the longer side. They stay as they are because that is what pipelines without a template do.
 
-All matrices map the photograph's pixels to the crop's, both with the top left pixel's centre at
+All matrices map the photo's pixels to the crop's, both with the top left pixel's center at
 (0, 0), as everywhere in lineament: the side of a crop of n pixels reaches from -0.5 to n - 0.5.
 """
 
@@ -103,8 +103,8 @@ this margin the face is about as large as with "five-points", and what differs i
 # Cubic rather than linear: with SFace on LFW View 1, TAR at FMR 1e-4 is 99.03 % instead of 98.87 %.
 _INTERPOLATION = cv2.INTER_CUBIC
 
-# Below this scale (crop pixels per pixel of the photograph) the four taps of the cubic kernel leave
-# pixels of the photograph out, and fine patterns come out as coarse ones that do not exist.
+# Below this scale (crop pixels per pixel of the photo) the four taps of the cubic kernel leave
+# pixels of the photo out, and fine patterns come out as coarse ones that do not exist.
 _LEAST_DIRECT_SCALE = 0.5
 
 # One block holds at most so many pixels a side, so that a nonsensical face costs no memory.
@@ -168,7 +168,7 @@ def template_xy(size_px: int = NATIVE_PX, template: Template = "arcface") -> Flo
     Templates are scaled about the pixels' edges, ``(xy + 0.5) * size_px / 112 - 0.5`` for ArcFace's
     of 112 pixels: a crop of any size then shows exactly what the crop of 112 pixels shows, as if
     that one had been resized. (InsightFace multiplies the coordinates themselves, which scales
-    about the centre of the top left pixel: at 224 pixels its crop lies half a pixel off.)
+    about the center of the top left pixel: at 224 pixels its crop lies half a pixel off.)
 
     Raises:
         OptionError: no such template, or a size outside of 8 to 4096 pixels.
@@ -185,7 +185,7 @@ def similarity_transforms(
 
     Umeyama, "Least-squares estimation of transformation parameters between two point patterns",
     PAMI 13(4), 1991, eq. 40-42: the turn, scale and shift with the least sum of squared distances,
-    never a reflection. In the plane it has a closed form: write points as complex numbers, centred
+    never a reflection. In the plane it has a closed form: write points as complex numbers, centered
     as z and w; then the factor ``a = sum(conj(z) w) / sum(|z|^2)`` holds scale and turn in one.
 
     Args:
@@ -237,7 +237,7 @@ def face_transforms(
     size_px: int = NATIVE_PX,
     template: Template = "arcface",
 ) -> Float64Array:
-    """Return for each face the matrix from the photograph to its crop: (N, 2, 3) float64.
+    """Return for each face the matrix from the photo to its crop: (N, 2, 3) float64.
 
     Args:
         faces: as a detector returns them. "five-points" and "eyes" need their landmarks.
@@ -278,7 +278,7 @@ def align_faces(
     size_px: int = NATIVE_PX,
     template: Template = "arcface",
 ) -> Image:
-    """Cut the faces out of a photograph, each upright and in the same place.
+    """Cut the faces out of a photo, each upright and in the same place.
 
     Args:
         image: (H, W, 3) uint8.
@@ -288,8 +288,8 @@ def align_faces(
         template: of "five-points"; each recognizer wants its own (``template_of``).
 
     Returns:
-        (N, size_px, size_px, 3) uint8, the channels in the photograph's order. What lies outside
-        of the photograph is black.
+        (N, size_px, size_px, 3) uint8, the channels in the photo's order. What lies outside
+        of the photo is black.
 
     Raises:
         OptionError: as ``face_transforms``, or an image of another shape or type.
@@ -299,17 +299,17 @@ def align_faces(
 
 
 def warp(image: Image, transforms: Float64Array, size_px: int = NATIVE_PX) -> Image:
-    """Cut crops out of a photograph by similarity transforms.
+    """Cut crops out of a photo by similarity transforms.
 
-    Cubic interpolation, black outside of the photograph. Where the crop is less than half as large
-    as what it shows, that part of the photograph is first averaged down by the whole number that
+    Cubic interpolation, black outside of the photo. Where the crop is less than half as large
+    as what it shows, that part of the photo is first averaged down by the whole number that
     brings the remaining scale to between 1/2 and 1: otherwise most of its pixels would be left out
     and fine patterns would alias. Only that part is touched: the cost does not depend on the size
-    of the photograph.
+    of the photo.
 
     Args:
         image: (H, W, 3) uint8.
-        transforms: (N, 2, 3), from the photograph's pixels to the crop's.
+        transforms: (N, 2, 3), from the photo's pixels to the crop's.
         size_px: side of the crops.
 
     Returns:
@@ -334,7 +334,7 @@ def warp(image: Image, transforms: Float64Array, size_px: int = NATIVE_PX) -> Im
 def to_crop_xy(
     points_xy: npt.NDArray[np.floating], transforms: npt.NDArray[np.floating]
 ) -> Float64Array:
-    """Map points of the photograph, (N, P, 2), to the N crops: (N, P, 2) float64, pixels."""
+    """Map points of the photo, (N, P, 2), to the N crops: (N, P, 2) float64, pixels."""
     points = np.asarray(points_xy, dtype=np.float64)
     # (N, P, 2) @ (N, 2, 2) -> (N, P, 2)
     moved: Float64Array = points @ transforms[:, :, :2].transpose(0, 2, 1)
@@ -344,7 +344,7 @@ def to_crop_xy(
 def to_photo_xy(
     points_xy: npt.NDArray[np.floating], transforms: npt.NDArray[np.floating]
 ) -> Float64Array:
-    """Map points of the N crops, (N, P, 2), back to the photograph: (N, P, 2) float64, pixels.
+    """Map points of the N crops, (N, P, 2), back to the photo: (N, P, 2) float64, pixels.
 
     Raises:
         OptionError: a matrix that cannot be inverted.
@@ -395,7 +395,7 @@ def _matrices(
 
 
 def _warp_one(image: Image, matrix: list[list[float]], crop: Image) -> None:
-    """Fill ``crop`` (n, n, 3), which must be black; ``matrix`` maps the photograph to it.
+    """Fill ``crop`` (n, n, 3), which must be black; ``matrix`` maps the photo to it.
 
     Plain floats: for one face, arrays of six numbers would cost more than the warp itself.
     """
@@ -406,7 +406,7 @@ def _warp_one(image: Image, matrix: list[list[float]], crop: Image) -> None:
     scale = math.sqrt(abs(det))
     shrink = 1 if scale >= _LEAST_DIRECT_SCALE else min(math.floor(1 / scale), _MOST_SHRINK)
 
-    # What of the photograph the crop shows, with a margin for the cubic kernel. It is cut out even
+    # What of the photo the crop shows, with a margin for the cubic kernel. It is cut out even
     # when nothing is shrunk: OpenCV does not warp pictures of more than 32766 pixels a side.
     size = len(crop)
     low, high = -0.5, size - 0.5
@@ -428,14 +428,14 @@ def _warp_one(image: Image, matrix: list[list[float]], crop: Image) -> None:
         return
     part = image[top:bottom, left:right]
     if shrink > 1:
-        # To whole blocks; what is added is outside of the photograph or of the crop.
+        # To whole blocks; what is added is outside of the photo or of the crop.
         add_x, add_y = -(right - left) % shrink, -(bottom - top) % shrink
         if add_x or add_y:
             part = cast("Image", cv2.copyMakeBorder(part, 0, add_y, 0, add_x, cv2.BORDER_CONSTANT))
         wh = (part.shape[1] // shrink, part.shape[0] // shrink)
         part = cast("Image", cv2.resize(part, wh, interpolation=cv2.INTER_AREA))
 
-    # A pixel p of the part is p * shrink + offset in the photograph: edges scale, centres do not.
+    # A pixel p of the part is p * shrink + offset in the photo: edges scale, centers do not.
     offset_x, offset_y = left + (shrink - 1) / 2, top + (shrink - 1) / 2
     from_part = np.array(
         [

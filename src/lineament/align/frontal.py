@@ -2,16 +2,16 @@
 
     fit_camera()     68 points -> the affine camera that sees the generic face there
     visibility()     camera -> how much of each triangle of the face it sees
-    frontalize()     photograph and 68 points -> crop of the face from the front
+    frontalize()     photo and 68 points -> crop of the face from the front
 
 Section 2 of Taigman, Yang, Ranzato, Wolf, "DeepFace: Closing the Gap to Human-Level Performance in
 Face Verification", CVPR 2014. An affine camera is fitted to the points of the face; what it does
 not explain, the residuals, are added to the points of the generic face seen from the front, so that
-a person keeps their own proportions; and the photograph is warped piece by piece, affinely in each
+a person keeps their own proportions; and the photo is warped piece by piece, affinely in each
 triangle, from its points to those. What is turned away is filled from the other half of the face.
 
 What differs from the paper: its generic face is a mean of 3-D scans, ours (``data/frontal.json``)
-was found in photographs (``tools/fit_frontal.py``); it has 67 points, we the 68 of
+was found in photos (``tools/fit_frontal.py``); it has 67 points, we the 68 of
 ``align.landmarks68``, and some above the brows and around the face. The face lies in the crop as
 the ArcFace template would have it.
 
@@ -76,7 +76,7 @@ RING_A_SIDE = 4
 SEEN_FROM, SEEN_TO = 0.2, 0.5
 """Of the area that a triangle has from the front, what the camera must see of it for its own pixels
 to be used: none up to the first share, all from the second on. At the first a pixel of the
-photograph would be stretched over ten."""
+photo would be stretched over ten."""
 
 _SOFT = 0.03  # of the crop's side: how far the seam between the halves is spread
 _OVERSAMPLING = 2.0  # of the picture that is warped, so that it is not blurred twice
@@ -102,7 +102,7 @@ class GenericFace:
 
     @property
     def points_xyz(self) -> Float64Array:
-        """(68, 3): the points that are found in photographs."""
+        """(68, 3): the points that are found in photos."""
         return self.vertices_xyz[:68]
 
 
@@ -170,7 +170,7 @@ def fit_camera(
     shape_xyz: npt.NDArray[np.floating],
     covariance: npt.NDArray[np.floating] | None = None,
 ) -> Float64Array:
-    """Fit the affine camera that sees a shape at given points, by generalised least squares.
+    """Fit the affine camera that sees a shape at given points, by generalized least squares.
 
     The camera P, (2, 4), with the least ``r^T Sigma^-1 r``, where ``r = x - P [X; 1]`` holds the
     residuals of all points and Sigma their covariance. With the Cholesky factor of Sigma,
@@ -257,7 +257,7 @@ def frontalize(
     """Warp a face to how it would look from the front.
 
     Args:
-        image: (H, W, 3) uint8, a photograph or any crop of it.
+        image: (H, W, 3) uint8, a photo or any crop of it.
         points_xy: (68, 2), pixels of that picture, as ``landmarks.landmarks68`` finds them. The
             head may be turned in the plane by any angle, and out of it as far as the points are
             found: to about 45 degrees.
@@ -341,7 +341,7 @@ def _check_size(size_px: int) -> None:
 
 
 def _scale_and_turn(camera: Float64Array) -> tuple[float, Float64Array]:
-    """Pixels of a unit, and the turn in the plane of the photograph (2, 2), of a camera.
+    """Pixels of a unit, and the turn in the plane of the photo (2, 2), of a camera.
 
     The rotation is the camera's polar factor, ``Rz(turn) Rx(pitch) Ry(yaw)``, as in
     ``quality.head_pose``.
@@ -357,7 +357,7 @@ def _scale_and_turn(camera: Float64Array) -> tuple[float, Float64Array]:
             "points: expected a face seen from the front, got one seen from behind: left and right "
             "may be swapped"
         )
-    x, y = rotation[:, 1]  # along (-sin, cos): where the face's y axis points in the photograph
+    x, y = rotation[:, 1]  # along (-sin, cos): where the face's y axis points in the photo
     length = math.hypot(x, y)
     turn = np.array([[y, x], [-x, y]]) / length
     return float(scales.mean()), turn
@@ -367,7 +367,7 @@ def _scale_and_turn(camera: Float64Array) -> tuple[float, Float64Array]:
 def _frame(size_px: int) -> tuple[float, Float64Array]:
     """Pixels of a unit, and where the origin lies in a crop, (2,).
 
-    The generic face's five landmarks come nearest to the template, which is centred first: it is
+    The generic face's five landmarks come nearest to the template, which is centered first: it is
     not quite symmetric.
     """
     five = five_of_68(generic_face().points_xyz[None, :, :2])[0].astype(np.float64)

@@ -1,6 +1,6 @@
 """Stage 3, the finer half: 68 points of a face, and the face cut out along its hull.
 
-    landmarks68()      photograph and faces -> 68 points each
+    landmarks68()      photo and faces -> 68 points each
     five_of_68()       the five landmarks of ``LANDMARK_NAMES`` among them
     face_hull_mask()   68 points -> mask of the face
     cut_out()          a crop with everything but the face painted over
@@ -10,7 +10,7 @@ from the viewer's left: 0-16 jaw line from ear to ear with the chin's tip 8, 17-
 27-30 bridge of the nose down to its tip 30, 31-35 nostrils, 36-41 and 42-47 eyes, 48-59 outer lips
 with the corners 48 and 54, 60-67 inner lips.
 
-How exact they are: on 400 photographs of LFW, ``five_of_68`` differs from what MTCNN's O-Net finds
+How exact they are: on 400 photos of LFW, ``five_of_68`` differs from what MTCNN's O-Net finds
 by 4.1 % of the distance between the eyes. That is as coarse as a good five-point detector, not
 finer: align faces for recognition by the detector's own landmarks.
 """
@@ -72,7 +72,7 @@ def landmarks68(model: Model, image: Image, faces: Sequence[Face]) -> FloatArray
         faces: as a detector returns them.
 
     Returns:
-        (N, 68, 2) float32, pixels of the photograph; also points that are hidden or outside of it
+        (N, 68, 2) float32, pixels of the photo; also points that are hidden or outside of it
         have a place.
 
     Raises:
@@ -183,25 +183,25 @@ def _aligned_template_xy() -> Float64Array:
 
 
 def _box_transforms(faces: Sequence[Face]) -> Float64Array:
-    """Return the matrices of the first look, (N, 2, 3), from the photograph to the input."""
+    """Return the matrices of the first look, (N, 2, 3), from the photo to the input."""
     matrices = np.zeros((len(faces), 2, 3))
     for matrix, face in zip(matrices, faces, strict=True):
-        # The axes of the upright face as the photograph has them; y points down.
+        # The axes of the upright face as the photo has them; y points down.
         angle = np.radians(face.turned_deg)
         right = np.array([np.cos(angle), np.sin(angle)])
         down = np.array([-np.sin(angle), np.cos(angle)])
         size = np.array(face.size_wh)
-        middle = np.array(face.centre_xy) + BOX_DOWN * np.abs(down @ size) * down
+        middle = np.array(face.center_xy) + BOX_DOWN * np.abs(down @ size) * down
         matrix[:, :2] = np.stack([right, down]) * (INPUT_PX / (BOX_SIDE * size.max()))
         matrix[:, 2] = (INPUT_PX - 1) / 2 - matrix[:, :2] @ middle
     return matrices
 
 
 def _look(model: Model, image: Image, transforms: Float64Array) -> Float64Array:
-    """Run the model on crops of the photograph: (N, 68, 2) float64, pixels of the photograph."""
+    """Run the model on crops of the photo: (N, 68, 2) float64, pixels of the photo."""
     crops = warp(image, transforms, INPUT_PX)
     # One tall picture of all crops: (N * 64, 64)
-    grey = cv2.cvtColor(crops.reshape(-1, INPUT_PX, 3), cv2.COLOR_RGB2GRAY)
-    batch = grey.astype(np.float32).reshape(-1, 1, INPUT_PX, INPUT_PX)
+    gray = cv2.cvtColor(crops.reshape(-1, INPUT_PX, 3), cv2.COLOR_RGB2GRAY)
+    batch = gray.astype(np.float32).reshape(-1, 1, INPUT_PX, INPUT_PX)
     shares = model(batch)[0].reshape(-1, 68, 2)  # of the crop's side, from edge to edge
     return to_photo_xy(shares * np.float64(INPUT_PX) - 0.5, transforms)

@@ -1,6 +1,6 @@
-"""Photographs by the million: several processes, a cluster, files that survive a crash.
+"""Photos by the million: several processes, a cluster, files that survive a crash.
 
-job.py          ``embed_many``: a folder of photographs -> a folder of parts, each exactly once
+job.py          ``embed_many``: a folder of photos -> a folder of parts, each exactly once
 processes.py    ``stream_in_processes``: ``Recognizer.stream`` in processes of this machine
 cluster.py      ``stream_on_ray``: the same on a cluster
 parts.py        the folder: parts, manifest, errors

@@ -1,4 +1,4 @@
-"""``embed_many``: photographs by the million into a folder, each exactly once."""
+"""``embed_many``: photos by the million into a folder, each exactly once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lineament.images import find_images
 from lineament.pipeline import Recognizer
 
 SHARD = 1000
-"""Photographs in a part: what a crash costs at the most, a minute's work or so."""
+"""Photos in a part: what a crash costs at the most, a minute's work or so."""
 
 Same = Literal["stat", "sha256"]
 
@@ -31,8 +31,8 @@ class BulkProgress:
     """How far it is.
 
     Attributes:
-        done: photographs of this run that are finished.
-        total: photographs of this run.
+        done: photos of this run that are finished.
+        total: photos of this run.
         images_per_second: since the first result.
         seconds_left: at that rate; None before there is one.
     """
@@ -49,13 +49,13 @@ class BulkReport:
 
     Attributes:
         folder: where the parts lie.
-        images: photographs that were found.
+        images: photos that were found.
         earlier: of these, how many were finished before.
         embedded: how many were read now, with a face or without.
         changed: how many of these had been finished before, and changed since.
-        gone: photographs in the parts that are found no more; their rows stay.
+        gone: photos in the parts that are found no more; their rows stay.
         faces: rows in all parts.
-        errors: photographs in all parts that could not be read: see errors.jsonl.
+        errors: photos in all parts that could not be read: see errors.jsonl.
         parts: number of parts.
         seconds: from the start to the end.
         images_per_second: from the first result to the last; None without any.
@@ -92,7 +92,7 @@ class _Photo:
 
 @dataclass(slots=True)
 class _Shard:
-    """A part that is being filled: places among the photographs, and what came so far."""
+    """A part that is being filled: places among the photos, and what came so far."""
 
     number: int
     places: range
@@ -115,12 +115,12 @@ def embed_many(
     on_progress: Callable[[BulkProgress], None] | None = None,
     on_note: Callable[[str], None] | None = None,
 ) -> BulkReport:
-    """Embed photographs into the parts of a folder; go on where an earlier run ended.
+    """Embed photos into the parts of a folder; go on where an earlier run ended.
 
-    A photograph is known by its path below the folder that was named (below the deepest common
+    A photo is known by its path below the folder that was named (below the deepest common
     folder of several). One that is finished is not read again while its size and time of change
     stay the same. After ``kill -9`` or a power failure at most the parts that were being filled are
-    done again; Ctrl-C, and any error, writes these first. No photograph is ever in two parts.
+    done again; Ctrl-C, and any error, writes these first. No photo is ever in two parts.
 
     Args:
         sources: folders, files and glob patterns.
@@ -129,20 +129,20 @@ def embed_many(
         workers: processes, each with one thread; None embeds in this process with all its threads.
             With ``ray``: actors, None meaning all CPUs of the cluster.
         ray: address of a Ray cluster, see ``bulk.cluster``.
-        shard_size: photographs in a part.
+        shard_size: photos in a part.
         resume: False removes an earlier run's parts first.
         retry_errors: read again what could not be read.
-        one_face: embed the face that each photograph is of, not all.
+        one_face: embed the face that each photo is of, not all.
         same: "sha256" keeps a hash of each file, too, so that one whose time of change alone is
             new is not embedded again.
         suffix: ".parquet" or ".npz" for a new folder; None takes parquet where pyarrow is there.
-        on_progress: told after each photograph.
+        on_progress: told after each photo.
         on_note: told what does not stop it.
 
     Raises:
-        ImageError: there are no photographs.
+        ImageError: there are no photos.
         OptionError: an option makes no sense, the folder is in use, was made with other options or
-            of other photographs, or cannot be written to.
+            of other photos, or cannot be written to.
         ContractError: the folder's embeddings, or a worker's, are made in another way.
         MissingExtraError: Ray, or pyarrow for a folder of parquet, is missing.
         LineamentError: the workers or the cluster failed; the finished parts stay.
@@ -225,7 +225,7 @@ def _root(sources: Any, paths: Sequence[Path]) -> Path:
     try:
         return Path(os.path.commonpath([path.parent for path in paths]))
     except ValueError as error:  # Windows: several drives
-        raise OptionError("sources: expected photographs of one drive, got several") from error
+        raise OptionError("sources: expected photos of one drive, got several") from error
 
 
 def _todo(
@@ -270,7 +270,7 @@ def _is_same(record: Record, photo: _Photo, same: Same) -> bool:
 
 
 def _shards(parts: Parts, n: int, shard_size: int) -> dict[int, _Shard]:
-    """Equal runs of photographs, with the lowest numbers that are free."""
+    """Equal runs of photos, with the lowest numbers that are free."""
     starts = range(0, n, shard_size)
     numbers = islice(parts.free_numbers(), len(starts))
     return {
@@ -280,7 +280,7 @@ def _shards(parts: Parts, n: int, shard_size: int) -> dict[int, _Shard]:
 
 
 def _write(parts: Parts, shard: _Shard) -> None:
-    """In the order of the photographs. Doing it twice does no harm: the number is the same."""
+    """In the order of the photos. Doing it twice does no harm: the number is the same."""
     filled = [shard.results[place] for place in sorted(shard.results)]
     parts.write(
         shard.number,
@@ -300,7 +300,7 @@ def _results(
     one_face: bool,
     same: Same,
 ) -> Generator[tuple[int, Record, list[Row], str], None, None]:
-    """Place, record, rows and machine of each photograph, in any order."""
+    """Place, record, rows and machine of each photo, in any order."""
     if not todo:
         return
     hashes: dict[int, str | None] = {}
@@ -341,7 +341,7 @@ def _stream(
 
 
 class _Clock:
-    """Counts photographs; its rate leaves out the time until the first result."""
+    """Counts photos; its rate leaves out the time until the first result."""
 
     def __init__(self, total: int, on_progress: Callable[[BulkProgress], None] | None) -> None:
         self.done = 0

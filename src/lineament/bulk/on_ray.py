@@ -1,6 +1,6 @@
 """``Recognizer.stream`` on a cluster, by Ray Data.
 
-The cluster's machines must have lineament installed, the same version, and see the photographs
+The cluster's machines must have lineament installed, the same version, and see the photos
 under the same paths. What a machine makes is sent back to the caller, who writes all files; Ray
 does again what was lost with a machine.
 """
@@ -39,7 +39,7 @@ CONNECT_S = 5.0
 the process then (2.60)."""
 
 BLOCK = 4 * TASK
-"""Photographs that Ray hands out as one piece, and does again when their actor is lost."""
+"""Photos that Ray hands out as one piece, and does again when their actor is lost."""
 
 READING_AHEAD, READING_AHEAD_S = "iter_threaded", 30.0
 """What Ray Data calls its thread that fetches results, and how long that may take to end."""
@@ -75,14 +75,14 @@ def stream_on_ray(
     one_face: bool = False,
     workers: int | None = None,
 ) -> Iterator[tuple[int, Result, str]]:
-    """Embed photographs on a Ray cluster; results in any order, each once.
+    """Embed photos on a Ray cluster; results in any order, each once.
 
     Args:
         paths: as the cluster's machines see them.
         recognizer: what embeds; each actor makes an equal one, with one thread and one CPU.
         address: "auto" (the cluster that runs here), "HOST:PORT", or "ray://HOST:PORT". A
             connection that the caller has opened is used as it is.
-        one_face: the face that each photograph is of instead of all.
+        one_face: the face that each photo is of instead of all.
         workers: actors; None takes as many as the cluster has CPUs.
 
     Yields:

@@ -1,11 +1,11 @@
 """The folder that bulk embedding writes: parts, a manifest, a list of what could not be read.
 
-    part-000000.parquet     rows, and in the note "images" what became of each photograph
+    part-000000.parquet     rows, and in the note "images" what became of each photo
     manifest.json           contract, options, finished parts
-    errors.jsonl            photographs that could not be read, and why
+    errors.jsonl            photos that could not be read, and why
 
-The parts are the truth: each is written beside, synchronised, and renamed, and says itself which
-photographs it stands for, those without a face and those with an error too. Manifest and list are
+The parts are the truth: each is written beside, synchronized, and renamed, and says itself which
+photos it stands for, those without a face and those with an error too. Manifest and list are
 derived from them, so it is no matter if they lag behind when the power fails.
 """
 
@@ -39,7 +39,7 @@ _BESIDE = re.compile(r"\.lineament-.*\.tmp")
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What became of one photograph.
+    """What became of one photo.
 
     Attributes:
         name: path below the root, with "/".
@@ -149,7 +149,7 @@ class Parts:
 
     @property
     def errors(self) -> list[tuple[str, Record]]:
-        """Photographs that could not be read, and the part that says so."""
+        """Photos that could not be read, and the part that says so."""
         return [
             (self._path(number).name, record)
             for number, part in sorted(self._parts.items())
@@ -178,7 +178,7 @@ class Parts:
             self.save()
 
     def forget(self, stale: dict[int, set[str]]) -> None:
-        """Take photographs out of parts, so that they can be embedded again.
+        """Take photos out of parts, so that they can be embedded again.
 
         Args:
             stale: names by the number of the part that has them.
@@ -262,7 +262,7 @@ class Parts:
             try:
                 records = self._read(path)
             except DataError as error:
-                self._note(f"{error}: its photographs are embedded again")
+                self._note(f"{error}: its photos are embedded again")
                 path.unlink()
                 continue
             self._learn(int(match[1]), records)
@@ -284,7 +284,7 @@ class Parts:
         try:
             return [Record(*values) for values in json.loads(text)]
         except (ValueError, TypeError) as error:
-            raise DataError(f"{path}: expected a list of photographs, it is damaged") from error
+            raise DataError(f"{path}: expected a list of photos, it is damaged") from error
 
     def _manifest(self) -> dict[str, Any] | None:
         path = self.folder / MANIFEST
@@ -325,9 +325,9 @@ class Parts:
                 f"{self.folder}: was made with other options ({', '.join(differing)}): {remedy}"
             )
         root = Path(manifest["root"])
-        # A folder that was moved has another name and the same photographs.
+        # A folder that was moved has another name and the same photos.
         if root != self.root and root.is_dir() and not root.samefile(self.root):
-            raise OptionError(f"{self.folder}: holds the photographs of {root}: {remedy}")
+            raise OptionError(f"{self.folder}: holds the photos of {root}: {remedy}")
         self.complete = bool(manifest.get("complete", False))
 
     def _empty(self) -> None:

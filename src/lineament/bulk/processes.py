@@ -1,8 +1,8 @@
 """``Recognizer.stream`` in several processes of one machine.
 
-Each process has a ``Recognizer`` of its own, with one thread. Tasks of a few photographs go to them
+Each process has a ``Recognizer`` of its own, with one thread. Tasks of a few photos go to them
 through pipes, results come back in the order of the sources. A process that dies (killed for its
-memory, or by a photograph that crashes a decoder) is replaced: its photographs are tried again one
+memory, or by a photo that crashes a decoder) is replaced: its photos are tried again one
 by one, and the one that kills a process twice gets an error for a result.
 
 ``Recognizer.stream`` itself uses all cores already, see ``docs/bulk.md`` for what is measured.
@@ -42,14 +42,14 @@ from lineament.pipeline import Chosen, Recognizer
 from lineament.types import Analysis
 
 TASK = 16
-"""Photographs that are sent at once: enough for two batches of the recognizer, few enough that the
+"""Photos that are sent at once: enough for two batches of the recognizer, few enough that the
 last ones do not keep a single process busy for long."""
 
 AHEAD = 2
 """Tasks that a process has at a time: while it works on one, the next one waits at its door."""
 
 MOST_DEATHS = 5
-"""So many ends of processes, with nothing finished in between, are no photograph's fault."""
+"""So many ends of processes, with nothing finished in between, are no photo's fault."""
 
 Want = Literal["all", "crops", "chosen"]
 
@@ -95,10 +95,10 @@ def stream_results(
     one_face: bool = False,
     workers: int | None = None,
 ) -> Iterator[Result]:
-    """All faces of photographs or the one that each is of, in this process or in several.
+    """All faces of photos or the one that each is of, in this process or in several.
 
     Args:
-        sources: photographs.
+        sources: photos.
         recognizer: what embeds.
         one_face: ``stream_chosen`` instead of ``stream``.
         workers: processes; None embeds in this one, with its threads.
@@ -112,7 +112,7 @@ def stream_results(
 
 @dataclass(slots=True)
 class _Task:
-    """Photographs by their numbers."""
+    """Photos by their numbers."""
 
     items: list[tuple[int, ImageSource]]
     tries: int = 0
@@ -205,7 +205,7 @@ def _run(
                     code = worker.end()
                     pool.remove(worker)
                     _check_deaths(deaths, code, worker.ready)
-                    if not worker.ready:  # no photograph was read yet
+                    if not worker.ready:  # no photo was read yet
                         again.extendleft(reversed(worker.tasks))
                         continue
                     reason = f"the process that read it ended ({_in_words(code)})"
@@ -243,7 +243,7 @@ def _run(
 def _try_again(
     task: _Task, reason: str, want: Want, again: deque[_Task], finished: dict[int, Result]
 ) -> None:
-    """One of its photographs is to blame: they go one by one, each twice at the most."""
+    """One of its photos is to blame: they go one by one, each twice at the most."""
     if len(task.items) > 1:
         again.extendleft(_Task([item]) for item in reversed(task.items))
         return
@@ -316,7 +316,7 @@ def _work(pipe: Connection[Any, Any], spec: dict[str, Any], want: Want) -> None:
         sources = [source for _, source in tasks.get()]
         try:
             answer: tuple[str, Any] = ("done", embed_task(recognizer, sources, want))
-        except Exception as error:  # LineamentErrors of photographs stand in the results
+        except Exception as error:  # LineamentErrors of photos stand in the results
             reason = " ".join(str(error).split())
             answer = ("spoiled", f"reading it failed ({type(error).__name__}: {reason})")
         try:
@@ -335,7 +335,7 @@ def one_thread() -> None:
 
 
 def embed_task(recognizer: Recognizer, sources: list[ImageSource], want: Want) -> list[Packed]:
-    """The results of a few photographs, ready to be sent."""
+    """The results of a few photos, ready to be sent."""
     if want == "chosen":
         return [pack(chosen) for chosen in recognizer.stream_chosen(sources)]
     return [pack(photo) for photo in recognizer.stream(sources, keep_crops=want == "crops")]

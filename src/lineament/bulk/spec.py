@@ -50,7 +50,7 @@ def spec_of(recognizer: Recognizer) -> dict[str, Any]:
 
 
 def made_by(recognizer: Recognizer) -> dict[str, Any]:
-    """All that rows depend on, apart from the photograph and the version, as values for JSON."""
+    """All that rows depend on, apart from the photo and the version, as values for JSON."""
     names = DETECTORS.get(recognizer.detector_name, ())
     return {
         "contract": asdict(recognizer.embedder.contract),

@@ -1,6 +1,6 @@
 """Embeddings as rows, and the files that hold them: .npz, .parquet, .jsonl.
 
-One row a face: "source", "face" (its number in the photograph), "box_xyxy", "score", "norm" and
+One row a face: "source", "face" (its number in the photo), "box_xyxy", "score", "norm" and
 "vector". A file has a header with the contract that says how the vectors were made.
 """
 
@@ -28,11 +28,11 @@ FORMAT = 1
 
 
 def rows_of(photo: Result, source: str | None = None) -> list[Row] | LineamentError:
-    """The rows of a photograph, [] where there is no face, or why it could not be read.
+    """The rows of a photo, [] where there is no face, or why it could not be read.
 
     Args:
         photo: from ``Recognizer.stream`` (all its faces) or ``stream_chosen`` (the one it is of).
-        source: its name in the rows; None takes the photograph's own.
+        source: its name in the rows; None takes the photo's own.
     """
     if isinstance(photo, Analysis):
         if photo.error is not None:

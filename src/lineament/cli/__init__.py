@@ -37,7 +37,7 @@ _OPTION_NAMES = {
     "min_face_px": "--min-face",
     "score_threshold": "--min-score",
     "max_faces": "--max-faces",
-    "licence policy": "--licence-policy",
+    "license policy": "--license-policy",
     "views": "--view",
     "shard_size": "--shard-size",
     "FPIR": "--fpir",

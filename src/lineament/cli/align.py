@@ -173,7 +173,7 @@ def _align_people(
         print_json({**made.to_dict(), "out": str(out), "errors": len(made.failed)})
     else:
         rows = [
-            ("photographs", made.photographs),
+            ("photographs", made.photos),
             ("crops written", made.written),
             ("crops kept", made.kept),
             ("without a face", len(made.without_face)),
@@ -199,7 +199,7 @@ def _landmarks_model(values: dict[str, Any]) -> Any:
     return load_model(
         weights.get("landmarks68"),
         runtime=options.runtime_from(values),
-        policy=options.policy_from(values.get("licence_policy")),
+        policy=options.policy_from(values.get("license_policy")),
     )
 
 

@@ -42,7 +42,7 @@ def command(
         typer.Option(
             "--save",
             metavar="PATH",
-            help="Draw the faces: FILE.png for one photograph, else a folder.",
+            help="Draw the faces: FILE.png for one photo, else a folder.",
         ),
     ] = None,
     overwrite: options.Overwrite = False,
@@ -88,7 +88,7 @@ def exit_code(errors: int, found: bool) -> int:
 
 
 def report(photo: Analysis) -> int:
-    """Print the photograph's error, if it has one, and count it."""
+    """Print the photo's error, if it has one, and count it."""
     if photo.error is None:
         return 0
     print_error(photo.error)
@@ -108,7 +108,7 @@ def _is_file(save: Path, sources: list[Any]) -> bool:
     is_png = save.suffix.lower() == ".png" and not save.is_dir()
     if is_png and len(sources) > 1:
         raise OptionError(
-            f"--save: expected a folder for {len(sources)} photographs, got the file {save}"
+            f"--save: expected a folder for {len(sources)} photos, got the file {save}"
         )
     if not is_png and save.suffix and not save.is_dir() and len(sources) == 1:
         raise OptionError(f"--save: expected a name that ends in .png or a folder, got {save}")

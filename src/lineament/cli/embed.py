@@ -68,7 +68,7 @@ def command(
         typer.Option(
             "--shard-size",
             metavar="N",
-            help="Photographs in a file of FOLDER.",
+            help="Photos in a file of FOLDER.",
             show_default="1000",
         ),
     ] = None,
@@ -130,7 +130,7 @@ def command(
         summary |= {"faces": rows} if target is None else {"faces": n_faces, "out": str(target)}
         print_json(summary | {"errors": errors})
     elif target is not None and (rows or not errors):
-        print_note(f"wrote {n_faces} face(s) of {len(sources)} photograph(s) to {target}")
+        print_note(f"wrote {n_faces} face(s) of {len(sources)} photo(s) to {target}")
     raise typer.Exit(exit_code(errors, n_faces > 0))
 
 
@@ -177,15 +177,15 @@ def _into_folder(
         rate = report.images_per_second
         speed = "" if rate is None else f", {rate:,.1f} a second"
         print_note(
-            f"{target}: {report.faces:,} face(s) of {report.images:,} photograph(s) in "
+            f"{target}: {report.faces:,} face(s) of {report.images:,} photo(s) in "
             f"{report.parts:,} file(s); {report.embedded:,} embedded now{speed}, "
             f"{report.earlier:,} before"
         )
     if report.gone:
-        print_note(f"{report.gone:,} photograph(s) are gone since; --restart drops their faces")
+        print_note(f"{report.gone:,} photo(s) are gone since; --restart drops their faces")
     if report.errors:
         print_error(
-            f"{report.errors:,} photograph(s) could not be read: {target / 'errors.jsonl'} says "
+            f"{report.errors:,} photo(s) could not be read: {target / 'errors.jsonl'} says "
             "why; --retry-errors tries them again"
         )
     raise typer.Exit(exit_code(report.errors, report.faces > 0))

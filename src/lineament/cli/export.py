@@ -55,10 +55,10 @@ def command(
             rich_help_panel=MODEL,
         ),
     ] = None,
-    licence: Annotated[
+    license: Annotated[
         str | None,
         typer.Option(
-            "--licence",
+            "--license",
             metavar="SPDX",
             help="Of the new weights.",
             show_default="unknown",
@@ -70,7 +70,7 @@ def command(
         typer.Option(
             "--commercial-use",
             metavar="yes|no|unknown",
-            help="Whether that licence grants it.",
+            help="Whether that license grants it.",
             show_default="unknown",
             rich_help_panel=MODEL,
         ),
@@ -81,7 +81,7 @@ def command(
             "--training-data",
             metavar="TEXT",
             help="What it was trained on.",
-            show_default="the run's folder of photographs",
+            show_default="the run's folder of photos",
             rich_help_panel=MODEL,
         ),
     ] = None,
@@ -107,7 +107,7 @@ def command(
         "--out": out,
         "--name": name,
         "--which": which,
-        "--licence": licence,
+        "--license": license,
         "--commercial-use": commercial_use,
         "--training-data": training_data,
     }
@@ -131,7 +131,7 @@ def command(
         out=out,
         name=name,
         which="best" if which is None else which,
-        licence=licence,
+        license=license,
         commercial_use=commercial_use,
         training_data=training_data,
         overwrite=overwrite,

@@ -36,7 +36,7 @@ MOST_KEPT = 100_000
 """Faces whose pictures are kept until the report is written, 4 kB each; others are read again."""
 
 Pictures = dict[tuple[str, int], bytes]
-"""JPEG files by the photograph's path and the face's number."""
+"""JPEG files by the photo's path and the face's number."""
 
 
 @options.with_recognizer(without=("choose",))
@@ -61,7 +61,7 @@ def command(
     ] = None,
     copy_to: Annotated[
         Path | None,
-        typer.Option("--copy-to", metavar="DIR", help="Copy photographs, a folder a group."),
+        typer.Option("--copy-to", metavar="DIR", help="Copy photos, a folder a group."),
     ] = None,
     link_to: Annotated[
         Path | None,
@@ -86,9 +86,9 @@ def command(
     calibration: options.Calibration_ = None,
     json: options.Json = False,
 ) -> None:
-    """Group the faces of photographs by person, without names.
+    """Group the faces of photos by person, without names.
 
-    Two faces of one photograph are never in one group. Photographs are only read: nothing is moved
+    Two faces of one photo are never in one group. Photos are only read: nothing is moved
     or deleted. Exit code 0: there are groups, 1: there are none, 2: error.
     """
     from lineament.gallery.grouping import Grouping, assign_new
@@ -145,11 +145,11 @@ def command(
     raise typer.Exit(exit_code(errors, bool(found)))
 
 
-# --- photographs ----------------------------------------------------------------------------------
+# --- photos ----------------------------------------------------------------------------------
 
 
 def _look(parts: Recognizer, paths: Sequence[Path], *, keep: bool) -> tuple[Any, Any, Pictures]:
-    """The faces of photographs, what became of each photograph, and pictures of the faces."""
+    """The faces of photos, what became of each photo, and pictures of the faces."""
     from lineament.gallery.grouping import GroupPhoto
 
     faces: list[GroupFace] = []
@@ -205,7 +205,7 @@ def _jpeg(crop: Image) -> bytes:
 
 
 def _crop_again(face: GroupFace) -> Image | None:
-    """The aligned face, from the photograph; None when that is gone or was changed."""
+    """The aligned face, from the photo; None when that is gone or was changed."""
     from lineament.align.alignment import align_faces
     from lineament.images import load_image
 
@@ -229,14 +229,14 @@ def _check_file(path: Path, option: str) -> None:
 
 
 def _check_target(target: Path, photos: Sequence[str], option: str) -> None:
-    """Raise OptionError unless the folder is new or empty, and apart from the photographs."""
+    """Raise OptionError unless the folder is new or empty, and apart from the photos."""
     whole = target.resolve()
     for argument in photos:
         folder = Path(argument).resolve()
         if folder.is_dir() and (whole == folder or folder in whole.parents):
             raise OptionError(
                 f"{option}: {target} is inside {argument}, where it would be taken for more "
-                "photographs; name a folder elsewhere"
+                "photos; name a folder elsewhere"
             )
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise OptionError(f"{option}: expected a new or an empty folder, {target} is neither")
@@ -263,7 +263,7 @@ def _write_report(
 def _arrange(
     target: Path, option: str, grouping: Grouping, groups: Sequence[Group], *, link: bool
 ) -> int:
-    """Copy or link the photographs, a folder a group; how many could not be."""
+    """Copy or link the photos, a folder a group; how many could not be."""
     make_folder(target, option)
     errors = 0
     folders: set[str] = set()
@@ -296,7 +296,7 @@ def _safe(title: str) -> str:
 
 
 def _free(name: str, taken: set[str]) -> str:
-    """The file's name, or with a number when another photograph of the group has it."""
+    """The file's name, or with a number when another photo of the group has it."""
     path = Path(name)
     number, free = 1, name
     while free.casefold() in taken:
@@ -373,7 +373,7 @@ def _print(grouping: Grouping, groups: Sequence[Group], new: int) -> None:
         right = ("group", "faces", "similarity", "weakest", "in doubt")
         print_table(columns, rows, right=right, fold=columns[-1:])
     print_note(
-        f"{new} new photograph(s), {len(grouping.faces)} face(s): {grouped} in {len(groups)} "
+        f"{new} new photo(s), {len(grouping.faces)} face(s): {grouped} in {len(groups)} "
         f"group(s), {len(grouping.faces) - grouped} in none; threshold {grouping.threshold}"
     )
     for a, b in grouping.apart:
@@ -391,18 +391,18 @@ def name_command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Whom it shows.")],
     gallery: Annotated[
         Path | None,
-        typer.Option("--gallery", metavar="DIR", help="Enrol the faces there; made if need be."),
+        typer.Option("--gallery", metavar="DIR", help="Enroll the faces there; made if need be."),
     ] = None,
     with_doubtful: Annotated[
-        bool, typer.Option("--with-doubtful", help="Enrol members in doubt, too.")
+        bool, typer.Option("--with-doubtful", help="Enroll members in doubt, too.")
     ] = False,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Enrol duplicates, and who looks like somebody else, too."),
+        typer.Option("--force", help="Enroll duplicates, and who looks like somebody else, too."),
     ] = False,
     json: options.Json = False,
 ) -> None:
-    """Give a group a name, and enrol its faces in a gallery.
+    """Give a group a name, and enroll its faces in a gallery.
 
     Exit code 0: it has the name, and a face was enrolled, 1: none was, 2: error.
     """
@@ -428,7 +428,7 @@ def name_command(
             for note in enrolled.notes:
                 print_note(f"note: {note}")
             if left_out:
-                print_note(f"left out: {left_out} in doubt; --with-doubtful enrols them, too")
+                print_note(f"left out: {left_out} in doubt; --with-doubtful enrolls them, too")
             print(f"enrolled {len(enrolled.enrolled)} face(s) as {chosen.title}")
     named.save(groups, calibration=calibration)
     if json:

@@ -11,42 +11,42 @@ from lineament.cli.output import print_json, print_note, print_table
 
 
 def command(
-    licences: Annotated[
-        bool, typer.Option("--licences", help="Print the texts of the licences instead.")
+    licenses: Annotated[
+        bool, typer.Option("--licenses", help="Print the texts of the licenses instead.")
     ] = False,
-    licence_policy: options.Policy = None,
+    license_policy: options.Policy = None,
     json: options.Json = False,
 ) -> None:
-    """List the networks and their licences.
+    """List the networks and their licenses.
 
-    With a licence policy the table says which of them it refuses.
+    With a license policy the table says which of them it refuses.
     """
     from lineament.models import cards as weights
 
-    policy = options.policy_from(licence_policy)
+    policy = options.policy_from(license_policy)
     known = weights.entries()
     if json:
         listed = []
         for entry in known:
             item: dict[str, Any] = {**entry.to_dict(), "present": weights.is_present(entry)}
             item["refused"] = policy.refusal(entry)
-            if licences:
-                item["licence_text"] = weights.licence_text(entry)
+            if licenses:
+                item["license_text"] = weights.license_text(entry)
             listed.append(item)
         print_json({"policy": str(policy), "weights": listed})
         return
-    if licences:
-        _print_licences(known)
+    if licenses:
+        _print_licenses(known)
         return
     restricted = str(policy) != "any"
-    columns: tuple[str, ...] = ("name", "task", "MB", "licence", "commercial", "measured")
+    columns: tuple[str, ...] = ("name", "task", "MB", "license", "commercial", "measured")
     rows = []
     for entry in known:
         row = [
             entry.name,
             entry.task,
             f"{entry.bytes / 1e6:.2f}",
-            entry.licence_weights,
+            entry.license_weights,
             entry.commercial_use,
             _score(entry),
         ]
@@ -74,17 +74,17 @@ def _score(entry: Any) -> str:
     return "-"
 
 
-def _print_licences(known: list[Any]) -> None:
+def _print_licenses(known: list[Any]) -> None:
     from lineament.models import cards as weights
 
     names: dict[str | None, list[str]] = {}
     for entry in known:
-        names.setdefault(weights.licence_text(entry), []).append(
-            f"{entry.name} ({entry.licence_weights})"
+        names.setdefault(weights.license_text(entry), []).append(
+            f"{entry.name} ({entry.license_weights})"
         )
     for text, of in names.items():
         print("=" * 78)
         print(", ".join(of))
         print("=" * 78)
-        print("The manifest names no licence text." if text is None else text.rstrip())
+        print("The manifest names no license text." if text is None else text.rstrip())
         print()

@@ -18,7 +18,7 @@ import typer
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
-    from lineament.models.cards import LicencePolicy, Weights
+    from lineament.models.cards import LicensePolicy, Weights
     from lineament.models.runtime import Runtime
     from lineament.pipeline import Recognizer
 
@@ -127,7 +127,7 @@ Choose = Annotated[
     typer.Option(
         "--choose",
         metavar="largest|central",
-        help="Whom a photograph with several faces is of.",
+        help="Whom a photo with several faces is of.",
         show_default=SHOWN_DEFAULTS["choose"],
     ),
 ]
@@ -147,10 +147,10 @@ MinScore = Annotated[
     ),
 ]
 MaxFaces = Annotated[
-    int | None, typer.Option("--max-faces", metavar="N", help="Most faces in a photograph.")
+    int | None, typer.Option("--max-faces", metavar="N", help="Most faces in a photo.")
 ]
 NoTurning = Annotated[
-    bool, typer.Option("--no-turning", help="Do not try photographs that lie on a side.")
+    bool, typer.Option("--no-turning", help="Do not try photos that lie on a side.")
 ]
 Engine = Annotated[
     str | None,
@@ -166,9 +166,9 @@ Threads = Annotated[
 Policy = Annotated[
     str | None,
     typer.Option(
-        "--licence-policy",
+        "--license-policy",
         metavar="POLICY",
-        help="Which licences weights may have: any, commercial, spdx:MIT,Apache-2.0 ...",
+        help="Which licenses weights may have: any, commercial, spdx:MIT,Apache-2.0 ...",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -203,11 +203,11 @@ Calibration_ = Annotated[
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 
 
-def policy_from(text: str | None) -> LicencePolicy:
-    """The licence policy that an option, or else the environment, asks for."""
-    from lineament.models.cards import LicencePolicy
+def policy_from(text: str | None) -> LicensePolicy:
+    """The license policy that an option, or else the environment, asks for."""
+    from lineament.models.cards import LicensePolicy
 
-    return LicencePolicy.active() if text is None else LicencePolicy.parse(text)
+    return LicensePolicy.active() if text is None else LicensePolicy.parse(text)
 
 
 def recognizer_from(values: Mapping[str, Any], *, crop_px: int | None = None) -> Recognizer:
@@ -259,7 +259,7 @@ def recognizer_from(values: Mapping[str, Any], *, crop_px: int | None = None) ->
         options=options,
         turning=not given.get("no_turning", False),
         runtime=runtime_from(given),
-        policy=policy_from(given.get("licence_policy")),
+        policy=policy_from(given.get("license_policy")),
         **parts,
     )
 
@@ -325,7 +325,7 @@ _RECOGNIZER_OPTIONS: dict[str, tuple[Any, Any]] = {
     "engine": (Engine, None),
     "device": (Device, None),
     "threads": (Threads, None),
-    "licence_policy": (Policy, None),
+    "license_policy": (Policy, None),
 }
 
 OF_THE_RECOGNIZER = (

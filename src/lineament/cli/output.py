@@ -15,7 +15,7 @@ from lineament.errors import OptionError
 T = TypeVar("T")
 
 FEW = 4
-"""From so many photographs on there is a progress bar."""
+"""From so many photos on there is a progress bar."""
 
 
 def print_json(value: Mapping[str, Any]) -> None:
@@ -108,14 +108,14 @@ def with_progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
 
 
 def refuse_inputs(path: Path, inputs: Iterable[object], option: str) -> None:
-    """Raise OptionError when ``path`` is one of the photographs that are read."""
+    """Raise OptionError when ``path`` is one of the photos that are read."""
     for source in inputs:
         try:
             clash = isinstance(source, (str, os.PathLike)) and path.samefile(source)
         except (OSError, ValueError):
             continue
         if clash:
-            raise OptionError(f"{option}: {path} is one of the photographs; name another file")
+            raise OptionError(f"{option}: {path} is one of the photos; name another file")
 
 
 def check_page(path: Path | None) -> None:

@@ -1,4 +1,4 @@
-"""Arguments of the command line -> photographs: files, folders, globs, URLs, stdin."""
+"""Arguments of the command line -> photos: files, folders, globs, URLs, stdin."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STDIN_NAME = "standard input"
 
 
 class NamedBytes(io.BytesIO):
-    """Bytes of a photograph that can be read again, under a name."""
+    """Bytes of a photo that can be read again, under a name."""
 
     def __init__(self, data: bytes, name: str) -> None:
         """``name``: for messages and results."""
@@ -24,7 +24,7 @@ class NamedBytes(io.BytesIO):
 
 
 class Unreadable:
-    """Stands for arguments that yield no photograph: raises their error when it is read.
+    """Stands for arguments that yield no photo: raises their error when it is read.
 
     So one wrong argument among many is reported in its place and does not stop the others.
     """
@@ -45,7 +45,7 @@ def is_url(argument: str) -> bool:
 
 
 def read_stdin() -> NamedBytes:
-    """The photograph that is piped in.
+    """The photo that is piped in.
 
     Raises:
         ImageError: nothing is piped in, or it has too many bytes.
@@ -54,12 +54,12 @@ def read_stdin() -> NamedBytes:
     from lineament.images.sources import read_bytes
 
     if sys.stdin is None or sys.stdin.isatty():
-        raise ImageError(f"{STDIN_NAME}: expected a photograph piped in, as in  cat a.jpg | ...")
+        raise ImageError(f"{STDIN_NAME}: expected a photo piped in, as in  cat a.jpg | ...")
     return NamedBytes(read_bytes(sys.stdin.buffer, STDIN_NAME, DEFAULT_LIMITS), STDIN_NAME)
 
 
 def one_source(argument: str, *, again: bool = False) -> Any:
-    """One photograph.
+    """One photo.
 
     Args:
         argument: a path, a URL, or "-".
@@ -94,7 +94,7 @@ def readable_twice(source: Any) -> Any:
 
 
 def many_sources(arguments: Iterable[str]) -> list[Any]:
-    """All photographs that the arguments stand for, each path once, in their order.
+    """All photos that the arguments stand for, each path once, in their order.
 
     Raises:
         OptionError: "-" stands there twice.
@@ -106,7 +106,7 @@ def many_sources(arguments: Iterable[str]) -> list[Any]:
         try:
             if argument == STDIN:
                 if any(isinstance(source, NamedBytes) for source in found):
-                    raise OptionError('expected "-" once: standard input is one photograph')
+                    raise OptionError('expected "-" once: standard input is one photo')
                 found[read_stdin()] = None
             elif is_url(argument):
                 found[argument] = None
@@ -118,7 +118,7 @@ def many_sources(arguments: Iterable[str]) -> list[Any]:
 
 
 def load_again(source: Any) -> Any:
-    """Decode a photograph that was read before: RGB uint8 (H, W, 3)."""
+    """Decode a photo that was read before: RGB uint8 (H, W, 3)."""
     from lineament.images import load_image
 
     if isinstance(source, NamedBytes):
@@ -128,14 +128,14 @@ def load_again(source: Any) -> Any:
 
 
 class FileNames:
-    """Names for what is written about each photograph: its own, made safe and unique."""
+    """Names for what is written about each photo: its own, made safe and unique."""
 
     def __init__(self) -> None:
         """No name is taken yet."""
         self._taken: set[str] = set()
 
     def stem(self, source_name: str) -> str:
-        """A stem that no other photograph of this run has; "a.jpg" and "b/a.png" -> "a", "a~2"."""
+        """A stem that no other photo of this run has; "a.jpg" and "b/a.png" -> "a", "a~2"."""
         if source_name.startswith("data"):
             source_name = "data"
         path = source_name.partition("?")[0].rstrip("/")

@@ -32,14 +32,14 @@ def command(
     ctx: typer.Context,
     folder: Annotated[
         Path,
-        typer.Argument(metavar="FOLDER", help="Folder with a folder of photographs a person."),
+        typer.Argument(metavar="FOLDER", help="Folder with a folder of photos a person."),
     ],
     fmr: Annotated[
         float | None,
         typer.Option(
             "--fmr",
             metavar="RATE",
-            help="False match rate wanted; refused if the photographs cannot support it.",
+            help="False match rate wanted; refused if the photos cannot support it.",
             show_default=f"{options.SHOWN_DEFAULTS['fmr']}, or the least they support",
         ),
     ] = None,
@@ -55,14 +55,14 @@ def command(
     report: measuring.Report = None,
     keep_suspects: Annotated[
         bool,
-        typer.Option("--keep-suspects", help="Fit on photographs with a doubtful name, too."),
+        typer.Option("--keep-suspects", help="Fit on photos with a doubtful name, too."),
     ] = False,
     near_duplicate: Annotated[
         float | None,
         typer.Option(
             "--near-duplicate",
             metavar="COSINE",
-            help="Above it two photographs of a person count as one.",
+            help="Above it two photos of a person count as one.",
             show_default="0.95",
         ),
     ] = None,
@@ -71,9 +71,9 @@ def command(
     no_cache: measuring.NoCache = False,
     json: options.Json = False,
 ) -> None:
-    """Fit thresholds and probabilities to your own photographs, for `--calibration`.
+    """Fit thresholds and probabilities to your own photos, for `--calibration`.
 
-    Duplicates, photographs without a face and probable mislabels are listed and left out; nothing
+    Duplicates, photos without a face and probable mislabels are listed and left out; nothing
     is deleted.
     """
     if fmr is not None and not 0 < fmr < 1:
@@ -149,7 +149,7 @@ def _print(tuned: Tuned, target: Path) -> None:
     )
 
     made, cleaning = tuned.calibration, tuned.cleaning
-    suspected = sum(len(suspect.photographs) for suspect in cleaning.suspects)
+    suspected = sum(len(suspect.photos) for suspect in cleaning.suspects)
     fitted = tuned.threshold
     rows = [
         ("photographs", f"{len(tuned.people.paths):,} of {len(tuned.people.names):,} people"),
@@ -159,7 +159,7 @@ def _print(tuned: Tuned, target: Path) -> None:
         ("duplicates", f"{len(cleaning.duplicates):,}"),
         ("probably a wrong name", f"{suspected:,}"),
         ("low quality", f"{tuned.low_quality.get('any', 0):,} (counted all the same)"),
-        ("fitted on", f"{made.n_photographs:,} of {made.n_people:,} people"),
+        ("fitted on", f"{made.n_photos:,} of {made.n_people:,} people"),
         ("genuine pairs", f"{made.n_genuine_pairs:,}"),
         ("impostor pairs", f"{made.n_impostor_pairs:,}"),
         ("false match rate", f"{tuned.fmr:g}; the least supported is {made.least_fmr:.2g}"),
@@ -175,7 +175,7 @@ def _print(tuned: Tuned, target: Path) -> None:
     rows.append(("Cllr, ECE", f"{made.cllr:.4f} bits, {made.ece:.2%} (cross-validated)"))
     print_table(("measure", "value"), rows)
     for suspect in cleaning.suspects:
-        names = ", ".join(tuned.name(i) for i in suspect.photographs)
+        names = ", ".join(tuned.name(i) for i in suspect.photos)
         person = tuned.people.names[suspect.person]
         other = None if suspect.other is None else tuned.people.names[suspect.other]
         if suspect.kind == "two people":

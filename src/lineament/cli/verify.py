@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @options.with_recognizer()
 def command(
     ctx: typer.Context,
-    a: Annotated[str, typer.Argument(metavar="A", help="Photograph: a file, a URL, or - (stdin).")],
+    a: Annotated[str, typer.Argument(metavar="A", help="Photo: a file, a URL, or - (stdin).")],
     b: Annotated[str, typer.Argument(metavar="B", help="The other one.")],
     metric: options.Metric = None,
     fusion: Annotated[
@@ -56,12 +56,12 @@ def command(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Are two photographs of the same person?
+    """Are two photos of the same person?
 
     Exit code 0: the same, 1: different or undecided, 2: error.
     """
     if a == b == STDIN:
-        raise OptionError('expected "-" once: standard input is one photograph')
+        raise OptionError('expected "-" once: standard input is one photo')
     if save is not None:
         _check_save(save, a, b)
     from lineament.pipeline import decide_chosen
@@ -114,7 +114,7 @@ def _ensemble(kind: str, parts: Recognizer, given: Mapping[str, Any]) -> Ensembl
     if refused:
         names = ", ".join("--" + name.replace("_", "-") for name in refused)
         raise OptionError(f"{names}: expected without --fusion, which brings its own")
-    return Ensemble.load(kind, like=parts, policy=options.policy_from(given["licence_policy"]))
+    return Ensemble.load(kind, like=parts, policy=options.policy_from(given["license_policy"]))
 
 
 def _threshold(

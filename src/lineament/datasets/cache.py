@@ -1,11 +1,11 @@
 """Embeddings of a data set, kept on the disk: a second evaluation takes seconds.
 
-A file holds the vectors of many photographs that were made in one way; its name is a hash of that
+A file holds the vectors of many photos that were made in one way; its name is a hash of that
 way: contract, detector, options, engine, and the source code of the stages, since a change there
-changes vectors too. A photograph counts as known while its size and its time of change are what
+changes vectors too. A photo counts as known while its size and its time of change are what
 they were.
 
-The files lie in ``embeddings`` in the cache folder (``LINEAMENT_CACHE``). A photograph takes 4 D
+The files lie in ``embeddings`` in the cache folder (``LINEAMENT_CACHE``). A photo takes 4 D
 bytes and its path: SFace's vectors of all of LFW are 8 MB. ``MOST_FILES`` are kept, the ones that
 were used last; thus some 100 MB. A file that cannot be read is no error: it is written anew.
 """
@@ -36,13 +36,13 @@ _STAGES = ("images", "detect", "align", "embed", "pipeline.py", "models/runtime.
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Kept:
-    """What is known of N photographs.
+    """What is known of N photos.
 
     Attributes:
         vectors: (N, D) float32, of length 1; zeros where there is no face or nothing is known.
         norms: (N,) float32: lengths before scaling; zeros likewise.
         found: (N,) bool: a face was found.
-        known: (N,) bool: the photograph is in the cache, with or without a face.
+        known: (N,) bool: the photo is in the cache, with or without a face.
     """
 
     vectors: FloatArray
@@ -73,11 +73,11 @@ class EmbeddingCache:
     def load(
         self, paths: Sequence[str | os.PathLike[str]], *, marks: Sequence[str] | None = None
     ) -> Kept:
-        """What is known of these photographs, in their order. Never fails.
+        """What is known of these photos, in their order. Never fails.
 
         Args:
-            paths: N photographs.
-            marks: N texts that tell several faces of one photograph apart, such as their boxes.
+            paths: N photos.
+            marks: N texts that tell several faces of one photo apart, such as their boxes.
         """
         n = len(paths)
         vectors, norms = np.zeros((n, self.dimension), np.float32), np.zeros(n, np.float32)
@@ -97,10 +97,10 @@ class EmbeddingCache:
         *,
         marks: Sequence[str] | None = None,
     ) -> None:
-        """Add photographs, replacing what was known of them; others in the file stay.
+        """Add photos, replacing what was known of them; others in the file stay.
 
         Args:
-            paths: N photographs.
+            paths: N photos.
             vectors: (N, D) of length 1; rows without a face may hold anything.
             norms: (N,): lengths before scaling; 0 where no face was found.
             marks: as for ``load``.

@@ -1,4 +1,4 @@
-"""LFW as it lies on the disk: its photographs and lists of pairs, read without opening any."""
+"""LFW as it lies on the disk: its photos and lists of pairs, read without opening any."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _GET_IT = "LFW is described at vis-www.cs.umass.edu/lfw"
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Pairs of photographs.
+    """Pairs of photos.
 
     Attributes:
         indices: (..., 2) int64: places in ``LFW.images``.
@@ -58,7 +58,7 @@ class LFW:
         folder: the folder that was read.
         images: N paths relative to ``folder``, with slashes, sorted by person and number.
         people: P names, sorted.
-        person: (N,) int64: for each photograph the place of its person in ``people``.
+        person: (N,) int64: for each photo the place of its person in ``people``.
         view1_train: (1100 + 1100,) pairs in the order of ``pairsDevTrain.txt``.
         view1_test: (500 + 500,) pairs in the order of ``pairsDevTest.txt``.
         view2_folds: (10, 600) pairs in the order of ``pairs.txt``.
@@ -81,16 +81,16 @@ class LFW:
         )
 
     def path(self, index: int) -> Path:
-        """Where photograph ``index`` lies."""
+        """Where photo ``index`` lies."""
         return self.folder / self.images[index]
 
 
 def read_lfw(folder: str | os.PathLike[str]) -> LFW:
-    """Read the lists of photographs and pairs; opens no photograph.
+    """Read the lists of photos and pairs; opens no photo.
 
     Args:
         folder: holds ``pairs.txt``, ``pairsDevTrain.txt``, ``pairsDevTest.txt`` and the
-            photographs as ``NAME/NAME_0001.jpg`` in it or in one of ``IMAGE_FOLDERS``.
+            photos as ``NAME/NAME_0001.jpg`` in it or in one of ``IMAGE_FOLDERS``.
 
     Raises:
         DataError: when anything is missing, or a file is not laid out as its protocol says; the
@@ -105,17 +105,17 @@ def read_lfw(folder: str | os.PathLike[str]) -> LFW:
             raise DataError(
                 f"{root}: expected LFW's {name} in this folder, found none; "
                 f"put {VIEW_2_FILE}, {VIEW_1_FILES[0]} and {VIEW_1_FILES[1]} beside the folder "
-                f"of photographs ({_GET_IT})"
+                f"of photos ({_GET_IT})"
             )
-    photographs = _photographs(root)
-    keys = sorted(photographs)
+    photos = _photos(root)
+    keys = sorted(photos)
     people = tuple(sorted({name for name, _ in keys}))
     place = {name: i for i, name in enumerate(people)}
     index = {(_plain(name), number): i for i, (name, number) in enumerate(keys)}
     train, test = (_view1(root / name, index) for name in VIEW_1_FILES)
     return LFW(
         folder=root,
-        images=tuple(photographs[key] for key in keys),
+        images=tuple(photos[key] for key in keys),
         people=people,
         person=np.array([place[name] for name, _ in keys], np.int64),
         view1_train=train,
@@ -132,16 +132,16 @@ def _plain(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _photographs(root: Path) -> dict[Key, str]:
+def _photos(root: Path) -> dict[Key, str]:
     for name in IMAGE_FOLDERS:
         if (root / name).is_dir():
             found = _scan(root, root / name)
             if found:
                 return found
     raise DataError(
-        f"{root}: expected photographs as images/NAME/NAME_0001.jpg (or in one of "
+        f"{root}: expected photos as images/NAME/NAME_0001.jpg (or in one of "
         f"{', '.join(IMAGE_FOLDERS[1:-1])}, or NAME/NAME_0001.jpg right here), found none; "
-        f"unpack the archive of photographs there ({_GET_IT})"
+        f"unpack the archive of photos there ({_GET_IT})"
     )
 
 
@@ -164,13 +164,13 @@ def _scan(root: Path, folder: Path) -> dict[Key, str]:
             key = (person.name, int(match[1]))
             if key in found:
                 raise DataError(
-                    f"{root}: expected one photograph of {key[0]} with number {key[1]}, found "
+                    f"{root}: expected one photo of {key[0]} with number {key[1]}, found "
                     f"{found[key]} and {relative}; remove one of them"
                 )
             found[key] = relative
     if found and stray is not None:
         raise DataError(
-            f"{root}: expected photographs named NAME/NAME_0001.jpg, found {stray}; remove or "
+            f"{root}: expected photos named NAME/NAME_0001.jpg, found {stray}; remove or "
             "rename it: LFW's protocols know no other names"
         )
     return found
@@ -285,7 +285,7 @@ def _pair(
     a, b = (_find(file, line, name, number, index) for name, number in sides)
     same = len(columns) == 3
     if a == b:
-        raise DataError(f"{file}, line {line}: expected two photographs, got the same one twice")
+        raise DataError(f"{file}, line {line}: expected two photos, got the same one twice")
     if not same and _plain(columns[0]) == _plain(columns[2]):
         raise DataError(
             f"{file}, line {line}: expected two people, got {columns[0]} twice; "
@@ -295,12 +295,12 @@ def _pair(
 
 
 def _find(file: Path, line: int, name: str, text: str, index: Mapping[Key, int]) -> int:
-    number = _number(file, line, text, f"the number of a photograph of {name}")
+    number = _number(file, line, text, f"the number of a photo of {name}")
     place = index.get((_plain(name), number))
     if place is None:
         raise DataError(
-            f"{file}, line {line}: expected the photograph {name}/{name}_{number:04d}.jpg, found "
-            "none; unpack all of LFW's photographs, or use the pair files that belong to them"
+            f"{file}, line {line}: expected the photo {name}/{name}_{number:04d}.jpg, found "
+            "none; unpack all of LFW's photos, or use the pair files that belong to them"
         )
     return place
 

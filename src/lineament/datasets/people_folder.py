@@ -1,10 +1,10 @@
-"""Photographs in a folder a person: how most people keep them, and how LFW is laid out.
+"""Photos in a folder a person: how most people keep them, and how LFW is laid out.
 
     DIR/Ada Lovelace/1.jpg
     DIR/Ada Lovelace/letters/2.png     folders within a person's folder are that person's too
     DIR/김구/portrait.webp              names in any script
 
-Files that are no photographs by their suffix, and whatever starts with ".", are passed over.
+Files that are no photos by their suffix, and whatever starts with ".", are passed over.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _LAYOUT = "one folder a person, like DIR/NAME/1.jpg"
 
 @dataclass(frozen=True, eq=False, slots=True)
 class People:
-    """The photographs of a folder with a folder a person.
+    """The photos of a folder with a folder a person.
 
     Attributes:
         folder: whose folders are the people; below the one that was named if that held only it.
-        paths: N photographs, sorted by person and path.
+        paths: N photos, sorted by person and path.
         names: P people, sorted; NFC, since file systems differ in how they keep accents.
-        person: (N,) int64: for each photograph the place of its person in ``names``.
+        person: (N,) int64: for each photo the place of its person in ``names``.
     """
 
     folder: Path
@@ -41,15 +41,15 @@ class People:
 
     @property
     def counts(self) -> IntArray:
-        """(P,) int64: how many photographs each person has, at least 1."""
+        """(P,) int64: how many photos each person has, at least 1."""
         return np.bincount(self.person, minlength=len(self.names))
 
     def of(self, person: int) -> IntArray:
-        """(M,) int64: the places of one person's photographs in ``paths``, ascending."""
+        """(M,) int64: the places of one person's photos in ``paths``, ascending."""
         return np.flatnonzero(self.person == person)
 
     def relative(self, index: int) -> str:
-        """Path of photograph ``index`` below ``folder``, with slashes, as attribute files name it.
+        """Path of photo ``index`` below ``folder``, with slashes, as attribute files name it.
 
         The text is NFC, as ``names`` is.
         """
@@ -57,7 +57,7 @@ class People:
 
 
 def read_people(folder: str | os.PathLike[str], *, min_people: int = 2) -> People:
-    """List the photographs of a folder with a folder a person; opens no photograph.
+    """List the photos of a folder with a folder a person; opens no photo.
 
     A folder that holds nothing but one folder of folders, as archives are packed, stands for that
     one.
@@ -67,31 +67,31 @@ def read_people(folder: str | os.PathLike[str], *, min_people: int = 2) -> Peopl
         min_people: fewer are refused.
 
     Raises:
-        DataError: no such folder, photographs outside the people's folders, a person's folder
-            without photographs, two folders of one name, too few people.
+        DataError: no such folder, photos outside the people's folders, a person's folder
+            without photos, two folders of one name, too few people.
     """
     root = Path(folder)
     shown = describe_source(root)
     if not root.is_dir():
         what = "a file" if root.exists() else "nothing"
         raise DataError(f"{shown}: expected {_LAYOUT}, found {what} of that name; check the path")
-    folders, photographs = _listing(root)
-    while len(folders) == 1 and not photographs:
+    folders, photos = _listing(root)
+    while len(folders) == 1 and not photos:
         inner, inside = _listing(folders[0])
         if inside or not inner:
             break
-        root, (folders, photographs) = folders[0], (inner, inside)
+        root, (folders, photos) = folders[0], (inner, inside)
         shown = describe_source(root)
     if not folders:
-        found = f"{len(photographs):,} photographs" if photographs else "nothing"
+        found = f"{len(photos):,} photos" if photos else "nothing"
         raise DataError(
-            f"{shown}: expected {_LAYOUT}, found {found} and no folders; put the photographs of "
+            f"{shown}: expected {_LAYOUT}, found {found} and no folders; put the photos of "
             "each person into a folder of their own"
         )
-    if photographs:
+    if photos:
         raise DataError(
-            f"{shown}: expected all photographs in the folder of a person, found "
-            f"{len(photographs):,} outside, such as {describe_source(photographs[0].name)}; move "
+            f"{shown}: expected all photos in the folder of a person, found "
+            f"{len(photos):,} outside, such as {describe_source(photos[0].name)}; move "
             "them into a folder or away"
         )
     people: dict[str, list[Path]] = {}
@@ -102,7 +102,7 @@ def read_people(folder: str | os.PathLike[str], *, min_people: int = 2) -> Peopl
                 f"{shown}: expected one folder a person, found two of the name {name} (spelt with "
                 "different code points); join them"
             )
-        people[name] = _photographs_of(person)
+        people[name] = _photos_of(person)
     if len(people) < min_people:
         raise DataError(
             f"{shown}: expected at least {min_people} people ({_LAYOUT}), found {len(people)} "
@@ -123,20 +123,20 @@ def plain(name: str) -> str:
     return unicodedata.normalize("NFC", whole)
 
 
-def _photographs_of(person: Path) -> list[Path]:
-    folders, photographs = _listing(person)
+def _photos_of(person: Path) -> list[Path]:
+    folders, photos = _listing(person)
     shown = describe_source(person)
-    if not photographs and folders:
+    if not photos and folders:
         raise DataError(
-            f"{shown}: expected photographs of one person, found only folders, such as "
+            f"{shown}: expected photos of one person, found only folders, such as "
             f"{describe_source(folders[0].name)}; name the folder whose folders are the people"
         )
-    if not photographs:
+    if not photos:
         raise DataError(
-            f"{shown}: expected photographs ({', '.join(sorted(IMAGE_SUFFIXES))}), found none; "
+            f"{shown}: expected photos ({', '.join(sorted(IMAGE_SUFFIXES))}), found none; "
             "remove the folder or fill it"
         )
-    found = list(photographs)
+    found = list(photos)
     while folders:
         deeper: list[Path] = []
         for folder in folders:
@@ -150,9 +150,9 @@ def _photographs_of(person: Path) -> list[Path]:
 
 
 def _listing(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The folders and the photographs in a folder, sorted; hidden ones left out."""
+    """The folders and the photos in a folder, sorted; hidden ones left out."""
     folders: list[Path] = []
-    photographs: list[Path] = []
+    photos: list[Path] = []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -161,9 +161,9 @@ def _listing(folder: Path) -> tuple[list[Path], list[Path]]:
                 if entry.is_dir():
                     folders.append(Path(entry.path))
                 elif os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES:  # noqa: PTH122
-                    photographs.append(Path(entry.path))
+                    photos.append(Path(entry.path))
     except OSError as error:
         raise DataError(
             f"{describe_source(folder)}: expected a folder that can be read, got: {error.strerror}"
         ) from error
-    return sorted(folders), sorted(photographs)
+    return sorted(folders), sorted(photos)

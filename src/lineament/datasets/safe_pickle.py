@@ -1,4 +1,4 @@
-"""Read the few things that a pickle of photographs and answers needs, and nothing else.
+"""Read the few things that a pickle of photos and answers needs, and nothing else.
 
 A pickle is a program, and Python's own reader runs whatever it says. This one is an interpreter of
 its own (opcodes: Python's ``Lib/pickletools.py``; protocols 0 to 5, also as Python 2 writes them).
@@ -6,7 +6,7 @@ It never imports, looks up or calls anything that a file names. What it can buil
 
 - lists, tuples, bytes, str, whole numbers, True, False and None;
 - ``PlainArray``: the bytes of a NumPy array of uint8 or bool, as ``cv2.imencode`` returns encoded
-  photographs. The opcodes that name NumPy's functions put inert tokens on the stack, and an array
+  photos. The opcodes that name NumPy's functions put inert tokens on the stack, and an array
   is put together here from arguments that are checked one by one; NumPy is not asked.
 
 Text that Python 3 writes for bytes at protocols 0 to 2 (``_codecs.encode(text, "latin1")``) is
@@ -28,7 +28,7 @@ FREE_STEPS: Final = 50_000
 """Opcodes that any file may have ..."""
 
 BYTES_A_STEP: Final = 64
-"""... and one more for so many bytes: a file of photographs has one for 200 bytes or more, and a
+"""... and one more for so many bytes: a file of photos has one for 200 bytes or more, and a
 file made of opcodes that each make an object would take 100 times its own size."""
 
 LONGEST_NUMBER: Final = 20
@@ -82,7 +82,7 @@ REFUSED: Final = {
     b"\x90": "ADDITEMS",
     b"\x91": "FROZENSET",
 }
-"""Opcodes that exist and have no place in a file of photographs; for the message."""
+"""Opcodes that exist and have no place in a file of photos; for the message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,7 +375,7 @@ class _Reader:
             return bool(value) if arguments[0].kind == "b1" else value
         if name == _FROM_BUFFER and kinds[:3] == (bytes, _DType, tuple) and len(arguments) == 4:
             return self._filled(PlainArray(), arguments[1], arguments[2], arguments[0])
-        raise self._refused(f"it calls {name} with something else than photographs need")
+        raise self._refused(f"it calls {name} with something else than photos need")
 
     def _encoded(self, text: str) -> bytes:
         # One text may be encoded again and again, so what that makes is counted.
@@ -432,7 +432,7 @@ class _Reader:
     def _refused(self, what: str) -> DataError:
         return DataError(
             f"{self._name}: refused {self._opcode} at byte {self._opcode_at:,}: {what}. Only lists "
-            "of encoded photographs and of answers are read; nothing in the file was carried out"
+            "of encoded photos and of answers are read; nothing in the file was carried out"
         )
 
 

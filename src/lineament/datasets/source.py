@@ -1,6 +1,6 @@
-"""Photographs -> embeddings, for every protocol alike.
+"""Photos -> embeddings, for every protocol alike.
 
-A protocol sees a ``FaceSource`` only: given photographs, it returns their embeddings in order. What
+A protocol sees a ``FaceSource`` only: given photos, it returns their embeddings in order. What
 stands behind it is a ``Recognizer`` and the cache on the disk (``RecognizerSource``), or in tests a
 table of vectors.
 """
@@ -30,12 +30,12 @@ Progress = Callable[[Iterable[T], int, str], Iterable[T]]
 """Wraps (items, how many, what is done) in a progress bar and yields the items."""
 
 BOX_MARGIN = 0.75
-"""Of a given box's longer side: how far around it the photograph is searched for its face."""
+"""Of a given box's longer side: how far around it the photo is searched for its face."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Embedded:
-    """The embeddings of N photographs.
+    """The embeddings of N photos.
 
     Attributes:
         vectors: (N, D) float32 of length 1; zeros without a face.
@@ -51,19 +51,19 @@ class Embedded:
 
 
 class FaceSource(Protocol):
-    """Embeds photographs, each of which is of one person."""
+    """Embeds photos, each of which is of one person."""
 
     def photos(self, paths: Sequence[Path], *, boxes_xyxy: npt.ArrayLike | None = None) -> Embedded:
-        """Embed the face that each photograph is of, or the one in the given box.
+        """Embed the face that each photo is of, or the one in the given box.
 
         Args:
-            paths: N photographs; the same path may come several times.
+            paths: N photos; the same path may come several times.
             boxes_xyxy: (N, 4) pixels, where to look in each; a row of NaN means anywhere.
         """
         ...
 
     def crops(self, images: Sequence[bytes]) -> Embedded:
-        """Embed N faces that are aligned already: encoded photographs of 112x112 pixels."""
+        """Embed N faces that are aligned already: encoded photos of 112x112 pixels."""
         ...
 
 
@@ -81,7 +81,7 @@ class RecognizerSource:
         """Nothing is loaded yet.
 
         Args:
-            recognizer: what embeds; its ``choose`` decides whom a photograph is of.
+            recognizer: what embeds; its ``choose`` decides whom a photo is of.
             use_cache: keep embeddings on the disk, and use those that are there. A detector of
                 your own is never cached, since nothing tells two of them apart.
             progress: shows how far it is.
@@ -162,7 +162,7 @@ class RecognizerSource:
 
         Raises:
             OptionError: the recognizer takes faces that are aligned in another way.
-            DataError: a face has another size, or is no photograph.
+            DataError: a face has another size, or is no photo.
         """
         embedder = self.recognizer.embedder
         theirs = alignment_name("five-points", 112)
@@ -198,7 +198,7 @@ class RecognizerSource:
 
 
 def way_of(recognizer: Recognizer) -> dict[str, Any]:
-    """All that a vector depends on, apart from the photograph and the source code."""
+    """All that a vector depends on, apart from the photo and the source code."""
     runtime = recognizer.runtime.resolved()
     networks = DETECTORS[recognizer.detector_name]
     return {
@@ -217,7 +217,7 @@ def _boxes(boxes_xyxy: npt.ArrayLike | None, n: int) -> FloatArray:
         return np.full((n, 4), np.nan, np.float32)
     boxes = np.asarray(boxes_xyxy, np.float32)
     if boxes.shape != (n, 4):
-        raise OptionError(f"boxes_xyxy: expected ({n}, 4), one box a photograph, got {boxes.shape}")
+        raise OptionError(f"boxes_xyxy: expected ({n}, 4), one box a photo, got {boxes.shape}")
     return boxes
 
 
@@ -226,7 +226,7 @@ def _mark(box: FloatArray) -> str:
 
 
 def _around(path: Path, box: FloatArray) -> Path | Image:
-    """The part of the photograph in which the box's face is the central one.
+    """The part of the photo in which the box's face is the central one.
 
     An unreadable file goes on as it is, so that the pipeline says what is wrong with it.
     """
@@ -241,7 +241,7 @@ def _around(path: Path, box: FloatArray) -> Path | Image:
     if not (box[2] > box[0] and box[3] > box[1]):  # it lies outside
         return path
     margin = BOX_MARGIN * float(max(box[2] - box[0], box[3] - box[1]))
-    # As far on one side as on the other, so that the box stays central at the photograph's edge.
+    # As far on one side as on the other, so that the box stays central at the photo's edge.
     left, top = np.floor(box[:2] - margin).astype(int)
     right, bottom = np.ceil(box[2:] + margin).astype(int)
     padded = np.zeros((bottom - top, right - left, 3), np.uint8)
@@ -255,7 +255,7 @@ def _crop(data: bytes, number: int) -> Image:
     try:
         crop = load_image(data)
     except LineamentError as error:
-        raise DataError(f"face {number}: expected an encoded photograph ({error})") from error
+        raise DataError(f"face {number}: expected an encoded photo ({error})") from error
     if crop.shape != (112, 112, 3):
         raise DataError(
             f"face {number}: expected 112x112 pixels, got {crop.shape[1]}x{crop.shape[0]}"

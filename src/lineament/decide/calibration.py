@@ -1,12 +1,12 @@
 """What a score means: likelihood ratio, probability, and thresholds with what they rest on.
 
-A ``Calibration`` is fitted on photographs of known people (``lineament.fit.calibrate``) and
+A ``Calibration`` is fitted on photos of known people (``lineament.fit.calibrate``) and
 holds for one contract and one metric. It says no more than its data can:
 
 - between its knots the log-likelihood ratio (LLR) is a straight line, outside it is that of the
   outermost knot;
 - the rule of three says what may be where nothing was seen, so the LLR stays between
-  -log(people with two photographs / 3) and log(pairs of people / 3): even two equal photographs are
+  -log(people with two photos / 3) and log(pairs of people / 3): even two equal photos are
   no certain match;
 - thresholds exist down to the false match rate at which 30 false matches stand behind them.
 
@@ -93,7 +93,7 @@ class Calibration:
         llr: (K,) natural log-likelihood ratio at the knots, never falling.
         llr_low, llr_high: (K,) its 95 % band, bootstrap over people.
         data: what it was fitted on, in words.
-        n_people, n_photographs, n_genuine_pairs, n_impostor_pairs: how much that is.
+        n_people, n_photos, n_genuine_pairs, n_impostor_pairs: how much that is.
         cllr, min_cllr: in bits, cross-validated over people.
         ece: expected calibration error, a share, cross-validated, at prior 0.5.
         points: thresholds for false match rates, the largest rate first.
@@ -112,7 +112,7 @@ class Calibration:
     llr_high: Float64Array
     data: str
     n_people: int
-    n_photographs: int
+    n_photos: int
     n_genuine_pairs: int
     n_impostor_pairs: int
     cllr: float
@@ -142,7 +142,7 @@ class Calibration:
         if self.method not in get_args(Method):
             raise DataError(f'method: expected "logistic" or "isotonic", got {self.method!r}')
         if (
-            min(self.n_people, self.n_photographs) < 2
+            min(self.n_people, self.n_photos) < 2
             or min(self.n_genuine_pairs, self.n_impostor_pairs) < 1
         ):
             raise DataError("expected at least two people, and genuine and impostor pairs")
@@ -326,7 +326,7 @@ class Calibration:
 
         Args:
             n_people: enrolled, at least 1.
-            references: photographs a person, at least 1, on average; the best one is the score.
+            references: photos a person, at least 1, on average; the best one is the score.
             fpir: the share of searches for people not enrolled that may find somebody, 0 to 1.
 
         Raises:

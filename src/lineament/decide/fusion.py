@@ -1,12 +1,12 @@
-"""Stage 5 for several recognizers at once: all that a pair's photographs tell -> one score.
+"""Stage 5 for several recognizers at once: all that a pair's photos tell -> one score.
 
 Several recognizers, each compared in several ways, tell more of a pair than one cosine does. A
 ``Fusion`` takes all of it, one row a pair, and returns one number. The columns ("features") are,
 for each recognizer in turn: its score by each metric of ``lineament.decide.metrics``, turned so
 that higher is more alike, then the lesser and the greater norm of its two embeddings: impostor
-scores hardly depend on how good the photographs are, genuine ones do, and norms tell (``quality``).
+scores hardly depend on how good the photos are, genuine ones do, and norms tell (``quality``).
 
-    MeanFusion       weighted mean of standardised scores: the sum rule of Kittler et al., "On
+    MeanFusion       weighted mean of standardized scores: the sum rule of Kittler et al., "On
                      Combining Classifiers", PAMI 1998
     LogisticFusion   weighted sum and bias: natural log odds (Brummer et al., "Fusion of
                      heterogeneous speaker recognition systems", IEEE TASLP 2007)
@@ -36,7 +36,7 @@ BLOCK = 1 << 15
 
 
 class Side(NamedTuple):
-    """What one recognizer made of M photographs: (M, D) unit vectors, and their (M,) norms."""
+    """What one recognizer made of M photos: (M, D) unit vectors, and their (M,) norms."""
 
     vectors: FloatArray
     norms: FloatArray
@@ -64,7 +64,7 @@ def pair_features(a: Sequence[Side], b: Sequence[Side]) -> Float64Array:
     """The features of M pairs.
 
     Args:
-        a, b: of each recognizer, in the order of ``feature_names``, the M photographs on one side
+        a, b: of each recognizer, in the order of ``feature_names``, the M photos on one side
             and on the other.
 
     Returns:
@@ -74,7 +74,7 @@ def pair_features(a: Sequence[Side], b: Sequence[Side]) -> Float64Array:
         OptionError: the sides do not fit each other.
     """
     if len(a) != len(b) or not a or len({len(side.norms) for side in (*a, *b)}) != 1:
-        raise OptionError("expected as many recognizers and photographs on both sides")
+        raise OptionError("expected as many recognizers and photos on both sides")
     columns: list[npt.NDArray[Any]] = []
     for one, other in zip(a, b, strict=True):
         raw_one, raw_other = (side.vectors * side.norms[:, None] for side in (one, other))
@@ -108,7 +108,7 @@ def features_of(
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Linear:
-    """A weighted sum of standardised features.
+    """A weighted sum of standardized features.
 
     Attributes:
         mean, sd: (K,) what is taken off a feature, and what it is then divided by, above 0.
@@ -139,7 +139,7 @@ class Linear:
 
 
 class MeanFusion(Linear):
-    """The weighted mean of standardised scores: weights sum to 1, those of norms are 0."""
+    """The weighted mean of standardized scores: weights sum to 1, those of norms are 0."""
 
     __slots__ = ()
 

@@ -2,8 +2,8 @@
 
 A score past the threshold says "same". That is all a threshold can say, so a ``Judge`` adds:
 
-- the probability that both photographs show one person, with its interval, from a ``Calibration``;
-- "undecided" where the answer should not be relied upon: a photograph is beyond what was seen to
+- the probability that both photos show one person, with its interval, from a ``Calibration``;
+- "undecided" where the answer should not be relied upon: a photo is beyond what was seen to
   be reliable (``lineament.quality``); the score lies within the threshold's own interval, so that
   fitting it on other people could have turned the answer; or the threshold and the probability
   disagree, as they do where a low false match rate is wanted and the score is fairly high.
@@ -104,7 +104,7 @@ def _doubts(decision: Decision, certainty: Certainty | None) -> list[str]:
         if least <= decision.score < most:
             return [
                 f"the score {decision.score:.3f} lies within the threshold's own 95 % interval, "
-                f"{least:.3f} to {most:.3f}: another photograph of either person may tell"
+                f"{least:.3f} to {most:.3f}: another photo of either person may tell"
             ]
     if certainty is None or decision.same == (certainty.probability >= 0.5):
         return []
@@ -112,11 +112,11 @@ def _doubts(decision: Decision, certainty: Certainty | None) -> list[str]:
     if decision.same:
         return [
             f"the score passes the threshold {_aim(threshold)}, yet one person is only {share}: "
-            "ask for a lower false match rate, or compare another photograph"
+            "ask for a lower false match rate, or compare another photo"
         ]
     return [
         f"the score falls short of the threshold {_aim(threshold)}, yet one person is {share}: "
-        "compare another photograph"
+        "compare another photo"
     ]
 
 

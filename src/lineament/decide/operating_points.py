@@ -1,4 +1,4 @@
-"""Thresholds as they were fitted: for two photographs, and for galleries."""
+"""Thresholds as they were fitted: for two photos, and for galleries."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def supported(rate: float, trials: float) -> bool:
 
 
 class Probability(NamedTuple):
-    """That two photographs show one person; shares from 0 to 1.
+    """That two photos show one person; shares from 0 to 1.
 
     ``low`` and ``high`` are its interval: how far it moves when the people that the calibration was
-    fitted on are drawn anew. They do not cover that your photographs may differ from those.
+    fitted on are drawn anew. They do not cover that your photos may differ from those.
     """
 
     value: float
@@ -98,7 +98,7 @@ class IdentificationThreshold:
         low, high: 95 % interval, bootstrap over people; beyond the data also the extrapolated part.
         metric: name of the comparison.
         n_people: enrolled.
-        references: photographs a person; a person's score is the best of them.
+        references: photos a person; a person's score is the best of them.
         fpir: wanted: the share of searches for people not enrolled that find somebody.
         extrapolated: the gallery is larger than the data could show.
         data: what it was fitted on, in words.
@@ -133,13 +133,13 @@ class Identification:
     """Thresholds by gallery size and wanted FPIR.
 
     Attributes:
-        n_people: (G,) int64, ascending: sizes of galleries with one photograph a person.
+        n_people: (G,) int64, ascending: sizes of galleries with one photo a person.
         fpir: (F,) ascending, 0 to 1.
         threshold: (G, F) in the metric's unit; stricter to the right size and the smaller rate.
         low, high: (G, F) 95 % interval, bootstrap over people.
-        n_probe_people: whose photographs were searched for, each person counting once.
-        reference_exponent: g, 0 to 1: N people with k photographs each raise as many false alarms
-            as N k^g with one each. 1 would be if a person's photographs resembled strangers
+        n_probe_people: whose photos were searched for, each person counting once.
+        reference_exponent: g, 0 to 1: N people with k photos each raise as many false alarms
+            as N k^g with one each. 1 would be if a person's photos resembled strangers
             independently, 0 if they were equal.
     """
 

@@ -1,8 +1,8 @@
-"""Stage 2: a photograph -> the faces in it.
+"""Stage 2: a photo -> the faces in it.
 
 ``load_detector`` builds one of ``DETECTORS``; each has the one method of ``Detector``. The default,
 "yunet+onet", takes YuNet's boxes at as many scales as it takes, the O-Net's landmarks, and turns
-photographs that lie on a side; ``docs/detectors.md`` has the table that chose it.
+photos that lie on a side; ``docs/detectors.md`` has the table that chose it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from lineament.detect.detector import Detector
 from lineament.detect.options import DetectOptions
 from lineament.errors import OptionError
 from lineament.models import cards as weights
-from lineament.models.cards import LicencePolicy
+from lineament.models.cards import LicensePolicy
 from lineament.models.runtime import Model, Runtime, load_model
 
 __all__ = [
@@ -37,12 +37,12 @@ DETECTORS: dict[str, tuple[str, ...]] = {
 """Names of detectors and of the weights each needs. "+onet" adds landmarks, or finer ones."""
 
 
-def check_detector(name: str, policy: LicencePolicy) -> None:
+def check_detector(name: str, policy: LicensePolicy) -> None:
     """Return if there is a detector of that name and the policy accepts its weights.
 
     Raises:
         OptionError: there is no detector of that name.
-        LicenceError: the policy refuses one of its weights.
+        LicenseError: the policy refuses one of its weights.
     """
     if name not in DETECTORS:
         raise OptionError(f"detector: expected one of {', '.join(DETECTORS)}, got {name!r}")
@@ -55,22 +55,22 @@ def load_detector(
     *,
     turning: bool = True,
     runtime: Runtime | None = None,
-    policy: LicencePolicy | None = None,
+    policy: LicensePolicy | None = None,
 ) -> Detector:
     """Build a detector.
 
     Args:
         name: one of ``DETECTORS``.
-        turning: look at the photograph turned by 90, 180 and 270 degrees too when nothing certain
+        turning: look at the photo turned by 90, 180 and 270 degrees too when nothing certain
             is found upright.
         runtime: engine, device and threads.
-        policy: which licences may be used.
+        policy: which licenses may be used.
 
     Raises:
         OptionError: there is no detector of that name.
         WeightsError: its weights are missing, damaged or refused.
     """
-    policy = LicencePolicy.active() if policy is None else policy
+    policy = LicensePolicy.active() if policy is None else policy
     check_detector(name, policy)
 
     def load(weights_name: str) -> Model:

@@ -27,7 +27,7 @@ DEFAULT_SCORE = 0.5
 """Least score: the default of MediaPipe's Python interface. Its graph has 0.6, which loses 4 of 509
 faces of LFW that 0.5 finds."""
 
-KEYPOINT_NAMES = ("left eye", "right eye", "nose tip", "mouth centre", "left ear", "right ear")
+KEYPOINT_NAMES = ("left eye", "right eye", "nose tip", "mouth center", "left ear", "right ear")
 """Order of the keypoints; left and right as the viewer sees them, as everywhere."""
 
 SIDE, STRIDE = 192, 4
@@ -40,7 +40,7 @@ SMALLEST_SHARE = 0.05
 """The least face that one look finds, as a share of the longer side of what it looks at."""
 
 TILE_SHARE = 0.6
-"""Length of a tile as a share of the photograph's longer side: neighbours share a third, so that
+"""Length of a tile as a share of the photo's longer side: neighbors share a third, so that
 every face below a fifth of the longer side lies in one tile as a whole."""
 
 EDGE_SHARE = 0.01
@@ -49,11 +49,11 @@ EDGE_SHARE = 0.01
 
 @dataclass(frozen=True)
 class _View:
-    """What the model looks at: a rectangle of the photograph and how it was scaled.
+    """What the model looks at: a rectangle of the photo and how it was scaled.
 
     Attributes:
         left, top, right, bottom: the rectangle in pixels, half-open.
-        cut: for left, top, right, bottom whether the photograph goes on past that side.
+        cut: for left, top, right, bottom whether the photo goes on past that side.
     """
 
     left: int
@@ -66,9 +66,9 @@ class _View:
 class BlazeFace:
     """Finds faces from about 5 % of what it looks at upwards, very fast.
 
-    It looks at the whole photograph. When ``options.min_face_px`` is less than 5 % of the longer
+    It looks at the whole photo. When ``options.min_face_px`` is less than 5 % of the longer
     side, it also looks at overlapping square tiles of 60 % of the longer side: two on a long
-    photograph, four on one that is nearly square. That halves the least face, roughly; faces below
+    photo, four on one that is nearly square. That halves the least face, roughly; faces below
     3 % of the longer side need another detector.
     """
 
@@ -79,7 +79,7 @@ class BlazeFace:
     def detect(self, image: Image, options: DetectOptions) -> list[Face]:
         """Return the faces, the most certain first; an empty list when there are none.
 
-        ``landmarks_xy`` of the faces is None. Boxes may reach past the edge of the photograph.
+        ``landmarks_xy`` of the faces is None. Boxes may reach past the edge of the photo.
         """
         return self.detect_with_keypoints(image, options)[0]
 
@@ -109,7 +109,7 @@ class BlazeFace:
 
 
 def _views(height: int, width: int, min_face_px: float) -> list[_View]:
-    """Return the whole photograph, and tiles of it when small faces are wanted."""
+    """Return the whole photo, and tiles of it when small faces are wanted."""
     views = [_View(0, 0, width, height, (False, False, False, False))]
     longer = max(height, width)
     if min_face_px >= SMALLEST_SHARE * longer:
@@ -146,14 +146,14 @@ def _decode(
     """Turn one look's outputs into faces.
 
     Returns:
-        (n, 8, 2) pixels of the photograph: two corners of the box, then six keypoints; and the
+        (n, 8, 2) pixels of the photo: two corners of the box, then six keypoints; and the
         scores (n,).
     """
     clipped = np.clip(logits, -80, 80)  # exp overflows float32 beyond 88
     scores = (1 / (1 + np.exp(-clipped))).astype(np.float32)
     likely = np.nonzero(scores >= least)[0]
     scores = scores[likely]
-    raw = regressors[likely].reshape(-1, 8, 2)  # centre, size, six points
+    raw = regressors[likely].reshape(-1, 8, 2)  # center, size, six points
     rows, columns = np.divmod(likely, SIDE // STRIDE)
     anchors = (np.stack([columns, rows], axis=1) + 0.5) * STRIDE
     square = raw + anchors[:, None].astype(np.float32)
@@ -162,8 +162,8 @@ def _decode(
     sound = (raw[:, 1] > 0).all(axis=1)
     square, scores = _merge(square[sound], scores[sound])
 
-    # Pixels of the square to pixels of the photograph; the square's count from the edge of its
-    # first pixel, the photograph's from the centre. The six points need no new order: the model
+    # Pixels of the square to pixels of the photo; the square's count from the edge of its
+    # first pixel, the photo's from the center. The six points need no new order: the model
     # names the sides as the person does, right first, and that is the viewer's left.
     wide, high, left, top = _geometry(view.bottom - view.top, view.right - view.left)
     ratio = np.array([(view.right - view.left) / wide, (view.bottom - view.top) / high])
@@ -193,7 +193,7 @@ def _merge(points: FloatArray, scores: FloatArray) -> tuple[FloatArray, FloatArr
     """Weighted suppression (section 3.4 of the paper): a face is the mean of its detections.
 
     Every detection that overlaps the best one is averaged into it, weighted by its score, box and
-    keypoints alike, which keeps them from jumping between neighbouring anchors.
+    keypoints alike, which keeps them from jumping between neighboring anchors.
     """
     lower, upper = points[:, 0], points[:, 1]
     area = (upper - lower).prod(axis=1)

@@ -12,5 +12,5 @@ class Detector(Protocol):
     """Finds faces. Calls from several threads are safe."""
 
     def detect(self, image: Image, options: DetectOptions, /) -> list[Face]:
-        """Return the faces of one photograph, the most certain first; [] when there are none."""
+        """Return the faces of one photo, the most certain first; [] when there are none."""
         ...

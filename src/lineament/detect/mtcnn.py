@@ -5,11 +5,11 @@ IEEE Signal Processing Letters 2016, arXiv:1604.02878. The weights are those of 
 thresholds, the pyramid and the order of the steps follow it. Two things differ on purpose:
 
 - coordinates keep one meaning at every step (the reference mixes its MATLAB ancestor's counting
-  from 1 with Python's counting from 0, and the centres of pixels with their edges). That the
-  landmarks are relative to the window's edges shows when photographs are mirrored: on 1,379 of LFW
+  from 1 with Python's counting from 0, and the centers of pixels with their edges). That the
+  landmarks are relative to the window's edges shows when photos are mirrored: on 1,379 of LFW
   the two answers then lie 0.1 pixel to the right of symmetry, and 0.6 if they were relative to the
-  centres of its outer pixels;
-- windows that reach past the photograph are filled with black, as in the original, where
+  centers of its outer pixels;
+- windows that reach past the photo are filled with black, as in the original, where
   facenet-pytorch stretches what is left of them.
 """
 
@@ -43,19 +43,19 @@ WINDOWS_PER_BATCH = 256
 """Bounds the memory of a crowd: an O-Net batch of this size is 7 MB in and about 70 MB inside."""
 
 REACH = 4
-"""How far from the photograph's corner a box may lie, in lengths of its longer side."""
+"""How far from the photo's corner a box may lie, in lengths of its longer side."""
 
-CENTRE = np.float32(0.5)
-"""Between the stages coordinates count from the first pixel's edge, outside from its centre."""
+CENTER = np.float32(0.5)
+"""Between the stages coordinates count from the first pixel's edge, outside from its center."""
 
 IntArray = npt.NDArray[np.int64]
 
 
 class MTCNN:
-    """Finds faces of any size, with landmarks; slower than a single network on large photographs.
+    """Finds faces of any size, with landmarks; slower than a single network on large photos.
 
     The time grows with the number of pixels over the square of ``options.min_face_px``: the first
-    network sees the photograph scaled until the least face is 12 pixels long.
+    network sees the photo scaled until the least face is 12 pixels long.
     """
 
     def __init__(self, p: Model, r: Model, o: Model) -> None:
@@ -65,12 +65,12 @@ class MTCNN:
     def detect(self, image: Image, options: DetectOptions) -> list[Face]:
         """Return the faces, the most certain first; an empty list when there are none.
 
-        Boxes and landmarks may lie past the edge of the photograph. A photograph less than 12
+        Boxes and landmarks may lie past the edge of the photo. A photo less than 12
         pixels high or wide has no faces.
         """
         least = DEFAULT_SCORE if options.score_threshold is None else options.score_threshold
         boxes = self._propose(image, options.least_face_px(image))
-        boxes = self._refine(image, boxes) - CENTRE
+        boxes = self._refine(image, boxes) - CENTER
         points, boxes, scores = onet_landmarks(self._o, image, np.clip(boxes, *_reach(image)))
         size_wh = boxes[:, 2:] - boxes[:, :2]
         sound = (size_wh >= 1).all(axis=1) & (size_wh.max(axis=1) >= options.least_face_px(image))
@@ -123,31 +123,31 @@ def onet_landmarks(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Run MTCNN's O-Net on faces that any detector has found.
 
-    Each box is made square about its centre (the longer side counts), rounded to whole pixels and
+    Each box is made square about its center (the longer side counts), rounded to whole pixels and
     scaled to 48x48. All boxes go through the network together, in batches of 256.
 
     Args:
         model: the model ``mtcnn-o``.
-        image: the photograph.
-        boxes_xyxy: (N, 4) pixels; N may be 0, and boxes may reach past the photograph.
+        image: the photo.
+        boxes_xyxy: (N, 4) pixels; N may be 0, and boxes may reach past the photo.
 
     Returns:
         Landmarks (N, 5, 2) in pixels in the order of ``LANDMARK_NAMES``, refined boxes (N, 4) in
         pixels, and the probability (N,) that each is a face, 0 to 1; all float32.
 
     Raises:
-        OptionError: a box is not (left, top, right, bottom) in pixels of about this photograph.
+        OptionError: a box is not (left, top, right, bottom) in pixels of about this photo.
     """
     if boxes_xyxy.ndim != 2 or boxes_xyxy.shape[1] != 4:
         raise OptionError(f"boxes_xyxy: expected shape (N, 4), got {boxes_xyxy.shape}")
     lowest, highest = _reach(image)
     if not ((boxes_xyxy >= lowest) & (boxes_xyxy <= highest)).all():
         raise OptionError(
-            f"boxes_xyxy: expected pixels of a photograph of {image.shape[1]}x{image.shape[0]},"
+            f"boxes_xyxy: expected pixels of a photo of {image.shape[1]}x{image.shape[0]},"
             f" {lowest} to {highest}, got {boxes_xyxy.min()} to {boxes_xyxy.max()}:"
-            " pass boxes that were found in this photograph"
+            " pass boxes that were found in this photo"
         )
-    squares = _squares(boxes_xyxy + CENTRE)
+    squares = _squares(boxes_xyxy + CENTER)
     points = np.zeros((len(squares), 5, 2), np.float32)
     boxes = np.zeros((len(squares), 4), np.float32)
     scores = np.zeros(len(squares), np.float32)
@@ -159,7 +159,7 @@ def onet_landmarks(
         # (n, 10) as x0..x4, y0..y4 -> (n, 5, 2)
         points[part] = relative.reshape(-1, 2, 5).transpose(0, 2, 1) * side + windows[:, None, :2]
         boxes[part] = _move(windows, offsets)
-    return points - CENTRE, boxes - CENTRE, scores
+    return points - CENTER, boxes - CENTER, scores
 
 
 def _pyramid(height: int, width: int, min_face_px: float) -> list[tuple[int, int]]:
@@ -179,7 +179,7 @@ def _reach(image: Image) -> tuple[int, int]:
 
 
 def _squares(boxes: FloatArray) -> IntArray:
-    """Squares of whole pixels about the boxes' centres: (N, 4) half-open, at least 1 pixel."""
+    """Squares of whole pixels about the boxes' centers: (N, 4) half-open, at least 1 pixel."""
     side = np.maximum(np.rint((boxes[:, 2:] - boxes[:, :2]).max(axis=1)), 1)[:, None]
     corner = np.rint((boxes[:, :2] + boxes[:, 2:] - side) / 2)
     return np.concatenate([corner, corner + side], axis=1).astype(np.int64)
@@ -194,7 +194,7 @@ def _crops(image: Image, squares: IntArray, side: int) -> FloatArray:
         inside = image[y : max(bottom, 0), x : max(right, 0)]
         high, wide = inside.shape[:2]
         if high == 0 or wide == 0:
-            continue  # nothing of the photograph is in it: it stays black
+            continue  # nothing of the photo is in it: it stays black
         if (high, wide) != (bottom - top, right - left):
             margins = (y - top, max(bottom - height, 0), x - left, max(right - width, 0))
             inside = cv2.copyMakeBorder(  # type: ignore[assignment]

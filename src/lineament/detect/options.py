@@ -11,7 +11,7 @@ LEAST_FACE_PX = 10.0
 """Below this no detector here is of use, and no recognizer."""
 
 LEAST_FACE_SHARE = 1 / 150
-"""Of the photograph's longer side: 27 pixels in 12 megapixels. Smaller faces are looked for only
+"""Of the photo's longer side: 27 pixels in 12 megapixels. Smaller faces are looked for only
 when asked for, since the time grows with the square."""
 
 
@@ -20,9 +20,9 @@ class DetectOptions:
     """Options of ``Detector.detect``.
 
     Attributes:
-        min_face_px: faces whose longer side is shorter than this many pixels of the photograph are
+        min_face_px: faces whose longer side is shorter than this many pixels of the photo are
             not looked for, and not returned. Greater values are faster. None is 10 pixels, or
-            1/150 of the photograph's longer side where that is more.
+            1/150 of the photo's longer side where that is more.
         score_threshold: least score, 0 to 1; None takes the detector's own default.
         max_faces: return at most so many, the best; None returns all.
     """
@@ -41,7 +41,7 @@ class DetectOptions:
             raise OptionError(f"max_faces: expected 1 or more, got {self.max_faces}")
 
     def least_face_px(self, image: Image) -> float:
-        """``min_face_px``, or its default for this photograph."""
+        """``min_face_px``, or its default for this photo."""
         if self.min_face_px is not None:
             return self.min_face_px
         longer = max(image.shape[0], image.shape[1])

@@ -1,4 +1,4 @@
-"""Two things that make any detector better: finer landmarks, and photographs that lie on a side."""
+"""Two things that make any detector better: finer landmarks, and photos that lie on a side."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TRUSTED = 0.5
 
 CERTAIN_SCORE = 0.85
 CERTAIN_READING = 0.75
-"""The best face of an upright photograph reaches both (98 % of LFW's), and no other look is needed.
+"""The best face of an upright photo reaches both (98 % of LFW's), and no other look is needed.
 Upside-down ones seldom do: YuNet finds them, with a score of 0.83 in the median instead of 0.92,
 but puts eyes where the mouth is, and then the O-Net is unsure or disagrees."""
 
@@ -79,13 +79,13 @@ class Refined:
 
 
 class Turning:
-    """A detector that turns the photograph when nothing certain is found in it upright.
+    """A detector that turns the photo when nothing certain is found in it upright.
 
     It costs nothing when a certain, upright face is found; three more looks otherwise.
     """
 
     def __init__(self, detector: Detector) -> None:
-        """``detector``: looks at the photograph in each turn."""
+        """``detector``: looks at the photo in each turn."""
         self._detector = detector
 
     def detect(self, image: Image, options: DetectOptions) -> list[Face]:
@@ -119,13 +119,13 @@ class Turning:
 
 
 def _shrunk(boxes: FloatArray, share: float) -> FloatArray:
-    """Boxes scaled about their centres."""
-    centre, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) * share / 2
-    return np.concatenate([centre - half, centre + half], axis=1)
+    """Boxes scaled about their centers."""
+    center, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) * share / 2
+    return np.concatenate([center - half, center + half], axis=1)
 
 
 def _turn_back(face: Face, turns: int, width: int, height: int) -> Face:
-    """Move a face from the photograph turned ``turns`` times by 90 degrees to the given one."""
+    """Move a face from the photo turned ``turns`` times by 90 degrees to the given one."""
     box = face.box_xyxy.reshape(2, 2)
     corners = _points_back(box, turns, width, height)
     points = face.landmarks_xy
@@ -138,7 +138,7 @@ def _turn_back(face: Face, turns: int, width: int, height: int) -> Face:
 
 
 def _points_back(points: FloatArray, turns: int, width: int, height: int) -> FloatArray:
-    """Undo ``np.rot90(image, turns)`` on points (N, 2) of a photograph of width by height."""
+    """Undo ``np.rot90(image, turns)`` on points (N, 2) of a photo of width by height."""
     x, y = points[:, 0], points[:, 1]
     if turns == 1:
         return np.stack([width - 1 - y, x], axis=1)

@@ -1,7 +1,7 @@
 """UltraLight RFB-320: a small single-shot detector without landmarks.
 
 Linzaer, "Ultra-Light-Fast-Generic-Face-Detector-1MB", model version-RFB-320. It sees the whole
-photograph at 320x240, so a face needs about a twentieth of its width to be found.
+photo at 320x240, so a face needs about a twentieth of its width to be found.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class UltraLight:
         """Return the faces, the most certain first, without landmarks."""
         least = DEFAULT_SCORE if options.score_threshold is None else options.score_threshold
         height, width = image.shape[:2]
-        # The network was trained on stretched photographs, so the aspect ratio is not kept.
+        # The network was trained on stretched photos, so the aspect ratio is not kept.
         shrinks = width > INPUT_WH[0] or height > INPUT_WH[1]
         method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         small = cv2.resize(image, INPUT_WH, interpolation=method)

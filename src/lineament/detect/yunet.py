@@ -1,10 +1,10 @@
-"""YuNet over as many scales of the photograph as it takes.
+"""YuNet over as many scales of the photo as it takes.
 
 Wu, Peng, Yu, "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research 2023.
 The network looks at cells of 8, 16 and 32 pixels and finds faces of about 10 to 300 pixels of what
 it is given, so the scales are chosen by what there is to find (``benchmarks/detect.py`` measures):
 
-1. the photograph as it is, or as much smaller as ``min_face_px`` allows;
+1. the photo as it is, or as much smaller as ``min_face_px`` allows;
 2. enlarged, when the first look shows small faces, or nothing at all;
 3. reduced, when the first look shows a very large face, or nothing that is certain: faces that fill
    the frame.
@@ -43,7 +43,7 @@ HINT_SCORE = 0.25
 """A candidate of this score, though not reported, calls for a closer look."""
 
 REDUCED_SIDE_PX = 160
-"""The longer side of the reduced photograph: faces that fill it are well inside the range."""
+"""The longer side of the reduced photo: faces that fill it are well inside the range."""
 
 TILE_PX = 1920
 TILE_OVERLAP_PX = 192
@@ -96,7 +96,7 @@ class YuNet:
         ]
 
     def _look(self, image: Image, scale: float, least: float) -> FloatArray:
-        """One scale: (N, 16) score, box (4), landmarks (10), in pixels of the photograph.
+        """One scale: (N, 16) score, box (4), landmarks (10), in pixels of the photo.
 
         The last column is 1 where the edge of a tile may have cut the face, and else 0.
         """
@@ -114,7 +114,7 @@ class YuNet:
                 edges = left, top, left + tile.shape[1], top + tile.shape[0]
                 parts.append(np.column_stack([rows, _is_cut(rows, edges, size_wh)]))
         rows = np.concatenate(parts)
-        # Pixel centres are whole numbers on both sides, hence the halves.
+        # Pixel centers are whole numbers on both sides, hence the halves.
         ratio = np.array([width / size_wh[0], height / size_wh[1]], np.float32)
         rows[:, 1:15] = (rows[:, 1:15] + 0.5) * np.tile(ratio, 7) - 0.5
         return rows
@@ -131,10 +131,10 @@ class YuNet:
         likely = np.flatnonzero(scores >= least)
         cells, scores = cells[likely], scores[likely]
         corner, stride = _grid(likely, high, wide)
-        centre = (cells[:, 2:4] + corner) * stride
+        center = (cells[:, 2:4] + corner) * stride
         half = np.exp(np.minimum(cells[:, 4:6], 10)) * stride / 2
         points = (cells[:, 6:].reshape(-1, 5, 2) + corner[:, None]) * stride[:, None]
-        rows = [scores[:, None], centre - half, centre + half, points.reshape(-1, 10)]
+        rows = [scores[:, None], center - half, center + half, points.reshape(-1, 10)]
         return np.concatenate(rows, axis=1, dtype=np.float32)
 
 
@@ -164,7 +164,7 @@ def _tile_starts(length: int) -> list[int]:
 def _is_cut(
     rows: FloatArray, edges: tuple[int, int, int, int], size_wh: tuple[int, int]
 ) -> FloatArray:
-    """(N,) 1 where a box reaches an edge of its tile behind which the photograph goes on."""
+    """(N,) 1 where a box reaches an edge of its tile behind which the photo goes on."""
     margin = TILE_EDGE * _longer_sides(rows)
     left, top, right, bottom = edges
     cut = (left > 0) & (rows[:, 1] < left + margin)

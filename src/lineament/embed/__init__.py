@@ -6,7 +6,7 @@
     joined.py           several networks as one
 
 A recognizer is any weights entry of that task: the manifest's, one you add, or an ONNX file with a
-description. What it wants (size, colour order, scaling) stands in the entry, so nothing is guessed.
+description. What it wants (size, color order, scaling) stands in the entry, so nothing is guessed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 from lineament.embed.embedder import Embedder, wrap
 from lineament.embed.joined import load_joined
 from lineament.embed.network import BATCH, load_network
-from lineament.models.cards import LicencePolicy, Weights
+from lineament.models.cards import LicensePolicy, Weights
 from lineament.models.runtime import Runtime
 
 __all__ = ["BATCH", "Embedder", "load_embedder", "wrap"]
@@ -26,7 +26,7 @@ def load_embedder(
     flip: bool,
     alignment: str | None = None,
     runtime: Runtime | None = None,
-    policy: LicencePolicy | None = None,
+    policy: LicensePolicy | None = None,
 ) -> Embedder:
     """Load a recognizer.
 
@@ -35,7 +35,7 @@ def load_embedder(
         flip: average over the crop and its mirror image; twice the time.
         alignment: how crops will be made; None takes what the entry asks for.
         runtime: engine, device and threads.
-        policy: which licences may be used.
+        policy: which licenses may be used.
 
     Raises:
         OptionError: the entry is no recognizer.

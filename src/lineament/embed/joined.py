@@ -18,7 +18,7 @@ import numpy as np
 
 from lineament.embed.network import NetworkEmbedder, load_network
 from lineament.errors import OptionError, WeightsError
-from lineament.models.cards import LicencePolicy, NormTerm, Weights, get
+from lineament.models.cards import LicensePolicy, NormTerm, Weights, get
 from lineament.models.runtime import Runtime
 from lineament.types import Contract, FloatArray, Image
 
@@ -54,7 +54,7 @@ def load_joined(
     flip: bool,
     alignment: str | None = None,
     runtime: Runtime | None = None,
-    policy: LicencePolicy | None = None,
+    policy: LicensePolicy | None = None,
 ) -> JoinedEmbedder:
     """Load the members of an entry. Args and Raises as ``load_embedder``.
 

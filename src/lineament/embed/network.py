@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lineament.errors import OptionError, WeightsError
-from lineament.models.cards import LicencePolicy, Weights
+from lineament.models.cards import LicensePolicy, Weights
 from lineament.models.runtime import Model, Runtime, check_model, load_model
 from lineament.types import Contract, FloatArray, Image
 
@@ -15,7 +15,7 @@ BATCH = 8
 """Crops in one call of the network: fewer or more cost a crop up to a tenth more time on a CPU."""
 
 # ITU-R BT.601, what cv2.COLOR_RGB2GRAY and Pillow's "L" compute too.
-_GREY = np.array([0.299, 0.587, 0.114], np.float32)
+_GRAY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class NetworkEmbedder:
         if not (np.isfinite(norms).all() and (norms > 0).all()):
             raise WeightsError(
                 f"{self.weights.name}: the network returned vectors of no length: check its input "
-                "specification (size, colour order, scaling)"
+                "specification (size, color order, scaling)"
             )
         return outputs / norms[:, None], norms
 
@@ -87,7 +87,7 @@ class NetworkEmbedder:
         spec = self.weights.input
         values = crops.astype(np.float32)
         if spec.color_order == "gray":
-            values = (values @ _GREY)[..., None]
+            values = (values @ _GRAY)[..., None]
         elif spec.color_order == "bgr":
             values = values[..., ::-1]
         if spec.mean != 0 or spec.scale != 1:
@@ -101,7 +101,7 @@ def load_network(
     flip: bool,
     alignment: str | None = None,
     runtime: Runtime | None = None,
-    policy: LicencePolicy | None = None,
+    policy: LicensePolicy | None = None,
 ) -> NetworkEmbedder:
     """Load a recognizer of one network; Args and Raises as ``load_embedder``."""
     if weights.task != "recognizer":

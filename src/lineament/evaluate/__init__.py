@@ -11,7 +11,7 @@ Metrics, nothing but NumPy:
 
 What feeds them, and what is made of them:
 
-- ``embedding``: photographs -> embeddings, with ``cache``; the one source of every protocol;
+- ``embedding``: photos -> embeddings, with ``cache``; the one source of every protocol;
 - ``protocols/``: one file a family: a folder and a source -> a ``result.Result``;
 - ``calibrate``: known people -> a ``lineament.decide.calibration.Calibration``;
 - ``tune``: the same for a folder of your own, which it cleans first;

@@ -2,10 +2,10 @@
 
 - Pairwise: over all pairs of items. Precision is the share of the pairs that were put together
   that belong together, recall the share of those that belong together that were put together. A
-  person with 500 photographs has 125,000 pairs, and so most of the say.
+  person with 500 photos has 125,000 pairs, and so most of the say.
 - BCubed (Bagga and Baldwin, 1998): precision of an item is the share of its cluster that shows its
   person, recall the share of its person's items that are in its cluster, both with the item itself;
-  the mean over the items. Every photograph counts the same.
+  the mean over the items. Every photo counts the same.
 
 F1 is the harmonic mean of the two. Both are in Amigo et al., "A comparison of extrinsic clustering
 evaluation metrics", 2009.

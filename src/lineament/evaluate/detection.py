@@ -5,13 +5,13 @@ evaluation program that its authors publish with it. Its rules, each of which mo
 
 - boxes are compared as if their corners were pixels that they contain: a box from 10 to 20 is 11
   wide;
-- the detections of a photograph are taken by falling score; each is compared with the face that it
+- the detections of a photo are taken by falling score; each is compared with the face that it
   overlaps most, found already or not, and matches it from an intersection over union of 0.5;
 - a detection whose face is outside the subset (easy, medium, hard) is removed: neither right nor
   wrong;
 - a second detection of one face is wrong: it counts as a detection and finds nothing new;
-- a photograph without any annotated face is left out, with whatever was detected in it;
-- scores are stretched so that the lowest of all photographs is 0 and the highest 1, and precision
+- a photo without any annotated face is left out, with whatever was detected in it;
+- scores are stretched so that the lowest of all photos is 0 and the highest 1, and precision
   and recall are taken at the 1,000 thresholds 0.999, 0.998 ... 0;
 - average precision is the area under the curve whose precision is made to fall: at each recall the
   highest precision at that recall or a higher one (Pascal VOC since 2010).
@@ -50,10 +50,10 @@ CSV_COLUMNS = ("file", "x", "y", "w", "h", *SUBSETS)
 
 @dataclass(frozen=True, eq=False)
 class AnnotatedImage:
-    """A photograph and all of its annotated faces.
+    """A photo and all of its annotated faces.
 
     Attributes:
-        path: where the photograph lies.
+        path: where the photo lies.
         boxes_xyxy: (G, 4) float64, pixels: left, top, left + width, top + height. G may be 0.
         subsets: for each of ``SUBSETS`` (G,) bool: whether the face belongs to it.
     """
@@ -87,10 +87,10 @@ class AveragePrecision:
 
 
 def read_wider_csv(folder: str | os.PathLike[str]) -> tuple[AnnotatedImage, ...]:
-    """Read ``annotations.csv``, whose photographs lie in ``images/`` beside it.
+    """Read ``annotations.csv``, whose photos lie in ``images/`` beside it.
 
     The columns are file, x, y, w, h (pixels, the top left corner and the size) and easy, medium,
-    hard (0 or 1). Photographs are returned sorted by name; one without a line has no faces.
+    hard (0 or 1). Photos are returned sorted by name; one without a line has no faces.
 
     Raises:
         DataError: when something is missing or not as described; the message names the line.
@@ -99,7 +99,7 @@ def read_wider_csv(folder: str | os.PathLike[str]) -> tuple[AnnotatedImage, ...]
     file, images = root / CSV_FILE, root / "images"
     if not file.is_file() or not images.is_dir():
         raise DataError(
-            f"{root}: expected {CSV_FILE} and a folder images/ with the photographs, found "
+            f"{root}: expected {CSV_FILE} and a folder images/ with the photos, found "
             f"{'no ' if not file.is_file() else ''}{CSV_FILE} and "
             f"{'no ' if not images.is_dir() else ''}folder images/"
         )
@@ -113,7 +113,7 @@ def read_wider_csv(folder: str | os.PathLike[str]) -> tuple[AnnotatedImage, ...]
         name = row["file"]
         if name not in faces:
             raise DataError(
-                f"{file}, line {line}: expected a photograph of images/, found no {name!r} there; "
+                f"{file}, line {line}: expected a photo of images/, found no {name!r} there; "
                 "copy it there, or remove its lines"
             )
         x, y, width, height = (_pixels(file, line, key, row[key]) for key in "xywh")
@@ -151,7 +151,7 @@ def average_precision(
 
     Args:
         images: what is there.
-        detections: for each photograph in the same order (D, 5): left, top, right, bottom in
+        detections: for each photo in the same order (D, 5): left, top, right, bottom in
             pixels, and a score of any range; D may be 0, the order does not matter. Detectors are
             judged best by all they find, down to low scores.
 
@@ -160,7 +160,7 @@ def average_precision(
     """
     if len(images) != len(detections):
         raise OptionError(
-            f"expected detections for each of {len(images)} photographs, got {len(detections)}"
+            f"expected detections for each of {len(images)} photos, got {len(detections)}"
         )
     found = [_detections(rows, image.path) for rows, image in zip(detections, images, strict=True)]
     every = np.concatenate([np.zeros(0), *(rows[:, 4] for rows in found)])

@@ -8,7 +8,7 @@ that each group would need, and how far the worst group is from the best:
 - Grother, NISTIR 8429, "FRVT Part 8: Summarizing Demographic Differentials", 2022: the ratio of the
   highest to the geometric mean, which one very low rate does not decide alone.
 
-Intervals. Wilson's interval presumes independent pairs, but pairs share photographs and people: a
+Intervals. Wilson's interval presumes independent pairs, but pairs share photos and people: a
 person whom the recognizer mistakes for many moves hundreds of pairs at once. So people are drawn
 with replacement, too (a bootstrap over people; a copy of a person is never an impostor of itself),
 and the wider limits of the two are given.
@@ -79,7 +79,7 @@ class GroupRates:
         groups: K names.
         threshold: from which similarity on two faces counted as one person.
         wanted_fmr: what the groups' own thresholds are for; None: none could be told.
-        photographs, people: (K,) int64: in each group. A person whose photographs are in two groups
+        photos, people: (K,) int64: in each group. A person whose photos are in two groups
             counts in both.
         fmr, fnmr: by places of two groups (i <= j).
         own_threshold: (K,): the threshold at which the group's own false match rate is
@@ -91,7 +91,7 @@ class GroupRates:
     groups: tuple[str, ...]
     threshold: float
     wanted_fmr: float | None
-    photographs: IntArray
+    photos: IntArray
     people: IntArray
     fmr: dict[tuple[int, int], Rate]
     fnmr: dict[tuple[int, int], Rate]
@@ -135,12 +135,12 @@ def rates_of_all_pairs(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> GroupRates:
-    """Compare every photograph with every other one.
+    """Compare every photo with every other one.
 
     Args:
         vectors: (N, D) float32 unit vectors.
         person: (N,) int: who each is.
-        group: (N,) int: the place of each photograph's group in ``groups``, -1 for none; those
+        group: (N,) int: the place of each photo's group in ``groups``, -1 for none; those
             without one are left out.
         groups: K names.
         threshold: from which similarity on two faces count as one person.
@@ -175,7 +175,7 @@ def rates_of_all_pairs(
             i, j = np.nonzero(mask)
             wrong[same].append(np.stack([start + i, start + j], axis=1))
         without += int((later & ~(seen[start:stop, None] & seen[start:])).sum())
-    sizes = np.zeros((int(who.max(initial=-1)) + 1, k), np.float64)  # (P, K) photographs
+    sizes = np.zeros((int(who.max(initial=-1)) + 1, k), np.float64)  # (P, K) photos
     np.add.at(sizes, (who, members), 1.0)
     tables = {}
     for same in (False, True):
@@ -212,13 +212,13 @@ def rates_of_pairs(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> GroupRates:
-    """Rates of a list of pairs; those in which a photograph has no group are left out.
+    """Rates of a list of pairs; those in which a photo has no group are left out.
 
     Args:
-        pairs: (M, 2) int: places of photographs.
+        pairs: (M, 2) int: places of photos.
         scores: (M,) similarities, -1 without a face.
         same: (M,) bool.
-        person: (N,) int: who each photograph shows.
+        person: (N,) int: who each photo shows.
         group: (N,) int: as ``rates_of_all_pairs``, whose other arguments these are.
         groups: K names.
         threshold: from which similarity on two faces count as one person.
@@ -309,14 +309,14 @@ def _all_impostor(sizes: Float64Array) -> Callable[[Float64Array], Float64Array]
 def _all_genuine(sizes: Float64Array) -> Callable[[Float64Array], Float64Array]:
     def trials(drawn: Float64Array) -> Float64Array:
         table = (sizes * drawn[:, None]).T @ sizes
-        table[np.diag_indices_from(table)] -= drawn @ sizes  # no photograph with itself
+        table[np.diag_indices_from(table)] -= drawn @ sizes  # no photo with itself
         return _upper(table)
 
     return trials
 
 
 def _upper(table: Float64Array) -> Float64Array:
-    """Ordered pairs of photographs -> pairs, at places i <= j, as (K * K,)."""
+    """Ordered pairs of photos -> pairs, at places i <= j, as (K * K,)."""
     half = np.triu(table)
     half[np.diag_indices_from(half)] /= 2
     return half.ravel()
@@ -398,7 +398,7 @@ def _rates(
         groups=tuple(groups),
         threshold=threshold,
         wanted_fmr=wanted,
-        photographs=sizes.sum(axis=0).astype(np.int64),
+        photos=sizes.sum(axis=0).astype(np.int64),
         people=people.astype(np.int64),
         fmr=results[False],
         fnmr=results[True],
@@ -421,5 +421,5 @@ def _members(group: npt.ArrayLike, groups: Sequence[str], n: int) -> IntArray:
 def _codes(person: npt.ArrayLike, n: int) -> IntArray:
     people = np.asarray(person)
     if people.shape != (n,):
-        raise OptionError(f"person: expected ({n},), one for each photograph, got {people.shape}")
+        raise OptionError(f"person: expected ({n},), one for each photo, got {people.shape}")
     return np.unique(people, return_inverse=True)[1].reshape(-1).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Labeled Faces in the Wild: 13,233 photographs of 5,749 people, and its protocols.
+"""Labeled Faces in the Wild: 13,233 photos of 5,749 people, and its protocols.
 
 Huang, Ramesh, Berg, Learned-Miller, "Labeled Faces in the Wild: A Database for Studying Face
 Recognition in Unconstrained Environments", University of Massachusetts, technical report 07-49,
@@ -6,10 +6,10 @@ Recognition in Unconstrained Environments", University of Massachusetts, technic
 
 - View 1 (``pairsDevTrain.txt``, ``pairsDevTest.txt``) is for choosing models, options, thresholds.
 - View 2 (``pairs.txt``) is for reporting: ten folds, the threshold of each from the other nine.
-- All pairs compares every photograph with every other one: 87.5 million pairs, enough to measure
+- All pairs compares every photo with every other one: 87.5 million pairs, enough to measure
   false match rates of one in a million, which View 2's 3,000 impostor pairs cannot.
 
-A photograph in which no face was found stays in: its pairs score -1, the least similarity there
+A photo in which no face was found stays in: its pairs score -1, the least similarity there
 is, so they are called different. Dropping them would reward a detector that gives up.
 
 All rates and accuracies here are shares from 0 to 1 (99.45 % is 0.9945).
@@ -134,7 +134,7 @@ class LFWReport:
     """What LFW says of one set of embeddings.
 
     Attributes:
-        images: how many photographs the views that were asked for compare.
+        images: how many photos the views that were asked for compare.
         faces_found: in how many of those a face was found.
         view1: None unless asked for.
         view2: None unless asked for.
@@ -206,13 +206,13 @@ class View1Fit:
 
     Attributes:
         threshold_at_fmr: for each false match rate wanted, the lowest similarity that keeps it
-            over all impostor pairs of View 1's photographs.
+            over all impostor pairs of View 1's photos.
         tar_at_fmr: the TAR of the genuine pairs among them at that threshold.
         best_threshold: the threshold of the highest accuracy over the protocol's own pairs.
         best_accuracy: that accuracy; fitted on the same pairs, hence optimistic.
-        images: how many photographs View 1's pairs name.
+        images: how many photos View 1's pairs name.
         pairs: how many pairs the protocol lists (train and test).
-        genuine_pairs: pairs of one person among all pairs of those photographs.
+        genuine_pairs: pairs of one person among all pairs of those photos.
         impostor_pairs: pairs of two people among them.
     """
 
@@ -236,7 +236,7 @@ def fit_threshold_view1(
 ) -> View1Fit:
     """Fit thresholds on View 1, which the protocol sets aside for that.
 
-    The false match rates are measured over all impostor pairs of the photographs that View 1
+    The false match rates are measured over all impostor pairs of the photos that View 1
     names, millions where its own lists have 1,600; the most accurate threshold over its own lists.
 
     Args:
@@ -270,7 +270,7 @@ def fit_threshold_view1(
 
 
 def images_of(lfw: LFW, views: Collection[View]) -> IntArray:
-    """Return (V,) int64, ascending: the photographs, by place, that these views compare.
+    """Return (V,) int64, ascending: the photos, by place, that these views compare.
 
     Raises:
         OptionError: for no view or an unknown one.
@@ -334,7 +334,7 @@ def _checked(
     n = len(lfw.images)
     if vectors.ndim != 2 or len(vectors) != n:
         raise OptionError(
-            f"embeddings: expected ({n}, D), one row for each of LFW's photographs in order, "
+            f"embeddings: expected ({n}, D), one row for each of LFW's photos in order, "
             f"got {vectors.shape}"
         )
     seen = np.ones(n, bool) if found is None else np.asarray(found)

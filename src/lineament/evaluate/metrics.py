@@ -39,7 +39,7 @@ EXACT_UP_TO_FMR = 2e-3
 """The share of the highest impostor scores that ``all_pairs`` keeps one by one by default ..."""
 
 EXACT_SCORES = 1 << 20
-"""... and it keeps at least so many: 4 MiB, all the impostor pairs of 1,400 photographs."""
+"""... and it keeps at least so many: 4 MiB, all the impostor pairs of 1,400 photos."""
 
 NO_FACE_SCORE = -1.0
 """The similarity of a pair in which a face is missing: the least that a cosine can be."""
@@ -71,7 +71,7 @@ def roc(scores: npt.ArrayLike, same: npt.ArrayLike) -> Roc:
     Raises:
         OptionError: for other shapes, scores that are not finite, or pairs of one kind only.
     """
-    values, truth = _labelled(scores, same)
+    values, truth = _labeled(scores, same)
     order = np.argsort(-values, kind="stable")
     values, truth = values[order], truth[order]
     last_of_tie = np.append(np.flatnonzero(values[1:] != values[:-1]), len(values) - 1)
@@ -167,7 +167,7 @@ def accuracy(scores: npt.ArrayLike, same: npt.ArrayLike, threshold: float) -> fl
 def best_threshold(scores: npt.ArrayLike, same: npt.ArrayLike) -> float:
     """Return the threshold of the highest accuracy.
 
-    Candidates are the midpoints between neighbouring distinct scores, the lowest score (all pairs
+    Candidates are the midpoints between neighboring distinct scores, the lowest score (all pairs
     are the same) and the first number above the highest (none are). Of several candidates that are
     equally accurate the highest is taken: the fewest false matches.
 
@@ -189,7 +189,7 @@ def best_threshold(scores: npt.ArrayLike, same: npt.ArrayLike) -> float:
     below, above = values[best - 1], values[best]
     half = values.dtype.type(0.5)  # halves first: the sum of two large scores may overflow
     middle = below * half + above * half
-    # Between two neighbouring floats the middle is rounded to one of them.
+    # Between two neighboring floats the middle is rounded to one of them.
     return float(middle if below < middle <= above else above)
 
 
@@ -248,7 +248,7 @@ def interval_of_rate(errors: int, trials: int, confidence: float = 0.95) -> tupl
     """Return the Wilson score interval of a rate of which ``errors`` of ``trials`` were seen.
 
     Wilson, "Probable inference, the law of succession, and statistical inference", JASA 1927. It
-    presumes independent trials; pairs that share photographs are not, and the truth is then less
+    presumes independent trials; pairs that share photos are not, and the truth is then less
     certain than the interval says.
 
     Returns:
@@ -364,7 +364,7 @@ class PairCounts:
     def _genuine_share(self, threshold: float, matching: bool) -> float:
         if self.n_genuine == 0:
             raise OptionError(
-                "a true accept rate needs two photographs of one person, got one photograph each"
+                "a true accept rate needs two photos of one person, got one photo each"
             )
         # As float64: a threshold that float32 cannot hold must not be rounded.
         accepted = self.genuine.astype(np.float64) >= threshold
@@ -575,7 +575,7 @@ def _paired(scores: npt.ArrayLike, same: npt.ArrayLike) -> tuple[Array, BoolArra
     return values, truth
 
 
-def _labelled(scores: npt.ArrayLike, same: npt.ArrayLike) -> tuple[Array, BoolArray]:
+def _labeled(scores: npt.ArrayLike, same: npt.ArrayLike) -> tuple[Array, BoolArray]:
     values, truth = _paired(scores, same)
     if truth.all() or not truth.any():
         kind = "genuine" if truth.all() else "impostor"

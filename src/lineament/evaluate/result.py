@@ -74,13 +74,13 @@ the JSON object and not into the table."""
 
 @dataclass(frozen=True, slots=True)
 class PairShown:
-    """A pair of photographs that a person should look at.
+    """A pair of photos that a person should look at.
 
     Attributes:
-        a, b: paths of the photographs, or names when there are no files.
+        a, b: paths of the photos, or names when there are no files.
         same: whether the data set says that they show one person.
         score: similarity.
-        picture_a, picture_b: encoded photographs, where they do not lie in files of their own.
+        picture_a, picture_b: encoded photos, where they do not lie in files of their own.
     """
 
     a: str
@@ -109,7 +109,7 @@ class Scores:
 
     @classmethod
     def of(cls, scores: FloatArray, same: Any) -> Scores:
-        """Of labelled pairs: ``scores`` and ``same`` of any one shape."""
+        """Of labeled pairs: ``scores`` and ``same`` of any one shape."""
         flat, truth = np.ravel(scores).astype(np.float32), np.ravel(same).astype(bool)
         return cls(flat[truth], flat[~truth])
 
@@ -163,7 +163,7 @@ class Published:
         name: of the model.
         value: a share, 0 to 1.
         source: where it was published.
-        note: what else matters, such as how many photographs it was trained on.
+        note: what else matters, such as how many photos it was trained on.
     """
 
     name: str
@@ -189,13 +189,13 @@ class Result:
         protocol: its name on the command line, for example "lfw".
         title: its name for people.
         data: the folder or file that was read.
-        images: how many photographs were compared.
+        images: how many photos were compared.
         faces_found: in how many a face was found. Those without one stay in: see the protocol.
         errors: how many could not be read.
         parts: at least one.
         published: figures of others, and ``published_of`` the (part, measure) of ours they compare
             with.
-        run: what embedded: contract, detector, preset, photographs a second ...; JSON values.
+        run: what embedded: contract, detector, preset, photos a second ...; JSON values.
         notes: sentences that the reader of the figures must know.
     """
 

@@ -60,13 +60,13 @@ class Blocks(NamedTuple):
 
     Attributes:
         least, greatest: (B,) lowest and highest score in the block.
-        centre: (B,) the mean score, weighted.
+        center: (B,) the mean score, weighted.
         genuine, impostor: (B,) the weights in it.
     """
 
     least: Float64Array
     greatest: Float64Array
-    centre: Float64Array
+    center: Float64Array
     genuine: Float64Array
     impostor: Float64Array
 
@@ -96,7 +96,7 @@ def pav(
         raise OptionError("weights: expected some above 0, got none")
     points, place = np.unique(values[there], return_inverse=True)
     g, i = (np.bincount(place, weights=w[there]) for w in (genuine, impostor))
-    # Neighbours that are genuine only, or impostor only, end in one block whatever else happens.
+    # Neighbors that are genuine only, or impostor only, end in one block whatever else happens.
     kind = np.where(i == 0, 1, np.where(g == 0, -1, 0))
     new = np.ones(len(points), bool)
     new[1:] = (kind[1:] != kind[:-1]) | (kind[1:] == 0)

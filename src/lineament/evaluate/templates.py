@@ -1,6 +1,6 @@
 """Several faces of one person as one template: pooled, or compared each with each.
 
-A template is a set of rows of an array of embeddings: the frames of a video, the photographs of one
+A template is a set of rows of an array of embeddings: the frames of a video, the photos of one
 person. ``groups`` says for each row which template it belongs to: a number from 0 on, or -1 for a
 row that belongs to none, such as one without a face. Nothing here knows of a data set.
 """
@@ -80,7 +80,7 @@ def present(pooled: FloatArray) -> BoolArray:
 def media_weights(groups: npt.ArrayLike, media: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Return weights by which each medium of a group counts once, however many rows it has.
 
-    The frames of one video are nearly one photograph; IJB's templates therefore average a video's
+    The frames of one video are nearly one photo; IJB's templates therefore average a video's
     frames first and then the media (Whitelam et al., "IARPA Janus Benchmark-B", CVPRW 2017).
 
     Args:

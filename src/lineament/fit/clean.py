@@ -1,23 +1,23 @@
 """What in a folder a person should not count: duplicates, and people who seem to be wrong.
 
-Labels of photographs that people collect are wrong now and then, and both kinds of error spoil what
+Labels of photos that people collect are wrong now and then, and both kinds of error spoil what
 is fitted on them: a wrong name makes impostor pairs of one person, so that thresholds come out too
 high, and genuine pairs of two. ``clean`` looks for, in this order:
 
-- duplicates: photographs of one person that are nearly the same picture. They would be genuine
+- duplicates: photos of one person that are nearly the same picture. They would be genuine
   pairs that prove nothing, so one of them counts;
-- mislabelled photographs: unlike their own person's others, like all of another person's;
+- mislabeled photos: unlike their own person's others, like all of another person's;
 - folders that hold two people;
 - two folders that hold one person;
-- one photograph in the folders of two people.
+- one photo in the folders of two people.
 
-"Alike" and "like strangers" are told from the photographs themselves, so that it works for any
+"Alike" and "like strangers" are told from the photos themselves, so that it works for any
 recognizer and camera: ``ALIKE`` and ``STRANGERS`` standard deviations above the median cosine of
 two people. Both are robust (median and median absolute deviation), since wrong names are among the
 scores that they come from.
 
-Nothing is decided by one pair: means and medians over a group of photographs are, since among
-millions of pairs of strangers some are alike. A single photograph against a single photograph is
+Nothing is decided by one pair: means and medians over a group of photos are, since among
+millions of pairs of strangers some are alike. A single photo against a single photo is
 therefore never a suspect, unless the two are the same picture.
 """
 
@@ -35,8 +35,8 @@ from lineament.evaluate.metrics import BoolArray, Float64Array, IntArray
 from lineament.types import FloatArray
 
 DUPLICATE_COSINE = 0.95
-"""Above it two photographs of one person count as one. On LFW View 1 SFace gives 1 genuine pair of
-2,000 more than that; a photograph and its copy at JPEG quality 50 have 0.97 at the median, its
+"""Above it two photos of one person count as one. On LFW View 1 SFace gives 1 genuine pair of
+2,000 more than that; a photo and its copy at JPEG quality 50 have 0.97 at the median, its
 mirror image 0.97, itself at half its size 0.95."""
 
 ALIKE = 4.0
@@ -44,7 +44,7 @@ ALIKE = 4.0
 reach it, and 98 % of the pairs of one person."""
 
 STRANGERS = 2.0
-"""Standard deviations: below it a group of photographs is like strangers to another. On LFW View 1
+"""Standard deviations: below it a group of photos is like strangers to another. On LFW View 1
 a cosine of 0.28, which 0.6 % of the genuine pairs do not reach, one by one."""
 
 ONE_PERSON = 5.0
@@ -56,22 +56,22 @@ LEAST_CROSS_PAIRS = 4
 """Of two folders, before they may be called one person."""
 
 MOST_IN_A_FOLDER = 3000
-"""Photographs of one person that are looked at for two people in one folder: memory grows with the
+"""Photos of one person that are looked at for two people in one folder: memory grows with the
 square."""
 
 _SAMPLE = 1 << 18
 _LEAST_DEVIATION = 0.01
 _BLOCK = 512
 
-Kind = Literal["mislabelled", "two people", "one person", "two names"]
+Kind = Literal["mislabeled", "two people", "one person", "two names"]
 
 
 class Limits(NamedTuple):
     """Cosines.
 
     Attributes:
-        duplicate: above it two photographs of one person are one picture.
-        alike: from it on a group of photographs is like another.
+        duplicate: above it two photos of one person are one picture.
+        alike: from it on a group of photos is like another.
         strangers: below it, they are like strangers.
         one_person: from it on two people are called one.
     """
@@ -83,37 +83,37 @@ class Limits(NamedTuple):
 
 
 class Duplicate(NamedTuple):
-    """A photograph that does not count, since an earlier one of that person does.
+    """A photo that does not count, since an earlier one of that person does.
 
     Attributes:
-        photograph, of: places of the two.
+        photo, of: places of the two.
         score: their cosine; 1 for files that are equal.
         exact: the files are equal, byte for byte.
     """
 
-    photograph: int
+    photo: int
     of: int
     score: float
     exact: bool
 
 
 class Suspect(NamedTuple):
-    """Photographs whose name is probably wrong.
+    """Photos whose name is probably wrong.
 
     Attributes:
-        kind: "mislabelled", "two people" (in one folder), "one person" (in two folders) or "two
-            names" (one photograph in two folders).
-        photographs: places of those that are left out.
+        kind: "mislabeled", "two people" (in one folder), "one person" (in two folders) or "two
+            names" (one photo in two folders).
+        photos: places of those that are left out.
         person: number of the person in whose folder they are.
         other: number of the person whose they seem to be, or who shares them; None: nobody's here.
         own: their mean cosine to the rest of their folder; None when there is none.
-        towards: their mean cosine to the other person's photographs; None without one.
-        beside: places of photographs to show with them: of the own folder (-1: none), of the other
+        towards: their mean cosine to the other person's photos; None without one.
+        beside: places of photos to show with them: of the own folder (-1: none), of the other
             one (-1: none).
     """
 
     kind: Kind
-    photographs: tuple[int, ...]
+    photos: tuple[int, ...]
     person: int
     other: int | None
     own: float | None
@@ -129,9 +129,9 @@ class Cleaning:
         limits: by which.
         distinct: (N,) bool: has a face, and is not a duplicate.
         trusted: (N,) bool: of these, those whose name is not suspected.
-        duplicates: in the order of the photographs.
-        suspects: the same; a photograph is in one of them at most.
-        not_examined: people with more than ``MOST_IN_A_FOLDER`` photographs, whose folders were not
+        duplicates: in the order of the photos.
+        suspects: the same; a photo is in one of them at most.
+        not_examined: people with more than ``MOST_IN_A_FOLDER`` photos, whose folders were not
             searched for wrong names.
     """
 
@@ -155,10 +155,10 @@ def clean(
 
     Args:
         vectors: (N, D) unit vectors; rows without a face may hold anything.
-        person: (N,) int, who each photograph is said to show.
+        person: (N,) int, who each photo is said to show.
         found: (N,) bool, False where no face was found.
         digests: N hashes of the files; None: equal files are not told from near duplicates.
-        duplicate: the cosine above which two photographs of one person are one picture.
+        duplicate: the cosine above which two photos of one person are one picture.
 
     Raises:
         OptionError: other shapes, or a limit out of range.
@@ -172,7 +172,7 @@ def clean(
             f"{who.shape} and {seen.shape} {seen.dtype}"
         )
     if digests is not None and len(digests) != n:
-        raise OptionError(f"digests: expected {n}, one a photograph, got {len(digests)}")
+        raise OptionError(f"digests: expected {n}, one a photo, got {len(digests)}")
     if not 0 < duplicate <= 1:
         raise OptionError(f"duplicate: expected a cosine above 0 up to 1, got {duplicate}")
     duplicates, distinct = _duplicates(rows, who, seen, digests, duplicate)
@@ -183,14 +183,14 @@ def clean(
     suspects = search.run()
     trusted = distinct.copy()
     for suspect in suspects:
-        trusted[list(suspect.photographs)] = False
+        trusted[list(suspect.photos)] = False
     return Cleaning(limits, distinct, trusted, duplicates, suspects, tuple(search.too_large))
 
 
 def limits_of(
     vectors: FloatArray, person: npt.NDArray[Any], duplicate: float = DUPLICATE_COSINE
 ) -> Limits | None:
-    """The limits that these photographs give; None when they are all of one person.
+    """The limits that these photos give; None when they are all of one person.
 
     From all pairs of two people or, when they are many, from a random sample (seeded).
     """
@@ -220,7 +220,7 @@ def groups_of(similarity: npt.NDArray[np.floating], least: float) -> IntArray:
     """Group by average linkage: (N,) numbers of groups, in the order of their first member.
 
     Two groups are joined as long as the mean similarity of their members is ``least`` or more. By
-    chains of nearest neighbours (Murtagh, "A survey of recent advances in hierarchical clustering
+    chains of nearest neighbors (Murtagh, "A survey of recent advances in hierarchical clustering
     algorithms", The Computer Journal 1983), N^2 steps.
 
     Args:
@@ -264,7 +264,7 @@ def _duplicates(
     digests: Sequence[Any] | None,
     limit: float,
 ) -> tuple[tuple[Duplicate, ...], BoolArray]:
-    """Each photograph is held against the earlier ones of that person that count themselves."""
+    """Each photo is held against the earlier ones of that person that count themselves."""
     duplicates: list[Duplicate] = []
     distinct = seen.copy()
     for name in np.unique(who[seen]):
@@ -291,9 +291,9 @@ def _duplicates(
 
 
 class _Search:
-    """For wrong names among photographs that are no duplicates.
+    """For wrong names among photos that are no duplicates.
 
-    ``main``: by person the largest group of like photographs, none when two are equally large.
+    ``main``: by person the largest group of like photos, none when two are equally large.
     """
 
     def __init__(
@@ -326,11 +326,11 @@ class _Search:
             groups = self.groups[name]
             if len(groups) == 1 or len(groups[0]) > len(groups[1]):
                 self.main[name] = groups[0]
-        self._mislabelled()
+        self._mislabeled()
         self._two_people()
         self._one_person()
         self._two_names()
-        return tuple(sorted(self.suspects, key=lambda s: (s.photographs, s.kind)))
+        return tuple(sorted(self.suspects, key=lambda s: (s.photos, s.kind)))
 
     def _scores(self, a: IntArray, b: IntArray) -> Float64Array:
         return np.asarray(self.rows[a] @ self.rows[b].T, np.float64)
@@ -367,7 +367,7 @@ class _Search:
             return -1
         return int(rows[int(np.argmax(self.rows[rows] @ self.rows[rows].mean(axis=0)))])
 
-    def _mislabelled(self) -> None:
+    def _mislabeled(self) -> None:
         references = [name for name in self.people if len(self.main.get(name, ())) >= 2]
         if not references:
             return
@@ -396,7 +396,7 @@ class _Search:
             name = self.who[group[0]].item()
             rest = np.array([i for i in self.of[name].tolist() if i not in wrong], np.int64)
             theirs = np.array([i for i in self.main[other].tolist() if i not in wrong], np.int64)
-            self._add("mislabelled", group, other, rest, theirs)
+            self._add("mislabeled", group, other, rest, theirs)
 
     def _candidates(self, name: Any) -> list[IntArray]:
         """Groups that may be another person's: all but the main one, and its own odd members."""

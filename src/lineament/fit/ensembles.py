@@ -1,4 +1,4 @@
-"""Fit the fusions of ``lineament.decide.fusion`` on photographs of known people.
+"""Fit the fusions of ``lineament.decide.fusion`` on photos of known people.
 
 All pairs are too many to make features of, and nearly all of them are easy. So every genuine pair
 is taken, every impostor pair that some recognizer finds rather alike, and a random sample of the
@@ -61,7 +61,7 @@ class PairSet:
     """M pairs that stand for all.
 
     Attributes:
-        left, right: (M,) rows of the photographs.
+        left, right: (M,) rows of the photos.
         person_left, person_right: (M,) whose they are, 0 .. P - 1.
         weight: (M,) how many pairs each stands for; 1 for all genuine and all hard ones.
         features: (M, K), see ``lineament.decide.fusion``.
@@ -107,7 +107,7 @@ def pair_set(
     sample: int = SAMPLE,
     seed: int = 0,
 ) -> PairSet:
-    """Choose the pairs among N photographs, and make their features.
+    """Choose the pairs among N photos, and make their features.
 
     Args:
         sides: of each recognizer, (N, D) vectors and (N,) norms; a face was found in each.
@@ -170,7 +170,7 @@ def fit_logistic_fusion(
     """Logistic regression in which no score has a negative weight; norms may.
 
     The mean log loss plus ridge / 2 times the sum of squared weights, of features that are
-    standardised at equal shares of genuine and impostor pairs, by projected Newton steps
+    standardized at equal shares of genuine and impostor pairs, by projected Newton steps
     (Bertsekas, "Projected Newton methods for optimization problems with simple constraints", SIAM
     Journal on Control and Optimization 1982).
     """
@@ -412,7 +412,7 @@ def meaning_of(
     same = pairs.same
     least, most = float(scores.min()), float(scores.max())
     width = (most - least) / _BINS
-    centre = least + (np.arange(_BINS, dtype=np.float64) + 0.5) * width
+    center = least + (np.arange(_BINS, dtype=np.float64) + 0.5) * width
     place = np.clip((scores - least) / width, 0, _BINS - 1).astype(np.int64)
 
     def curve(method: str, weight: Float64Array) -> Curve:
@@ -420,7 +420,7 @@ def meaning_of(
             np.bincount(place[kind], weights=weight[kind], minlength=_BINS).astype(np.float64)
             for kind in (same, ~same)
         )
-        return _curve(method, centre, genuine, impostor, _unseen(pairs))
+        return _curve(method, center, genuine, impostor, _unseen(pairs))
 
     a, b = fold[pairs.person_left], fold[pairs.person_right]
     costs = {}
@@ -494,15 +494,15 @@ def _unseen(pairs: PairSet) -> tuple[float, float]:
 
 def _curve(
     method: str,
-    centre: Float64Array,
+    center: Float64Array,
     genuine: Float64Array,
     impostor: Float64Array,
     unseen: tuple[float, float],
 ) -> Curve:
     if method == "isotonic":
-        return fit_isotonic(centre, genuine, impostor, unseen=unseen)
+        return fit_isotonic(center, genuine, impostor, unseen=unseen)
     soft = [1 / (RULE_OF_3 / share + 2) for share in unseen]  # Platt's targets
-    a, b = fit_logistic(centre, genuine, impostor, unseen=(soft[0], soft[1]))
+    a, b = fit_logistic(center, genuine, impostor, unseen=(soft[0], soft[1]))
     ends = np.array([math.log(unseen[0]), -math.log(unseen[1])])
     return Curve((ends - b) / a, ends)
 

@@ -1,6 +1,6 @@
-"""Photographs -> embeddings, and what else is worth knowing of each before anything is fitted.
+"""Photos -> embeddings, and what else is worth knowing of each before anything is fitted.
 
-How many faces a photograph has, which of them was taken, how good it is, and the hash of its file.
+How many faces a photo has, which of them was taken, how good it is, and the hash of its file.
 What detection says is kept on the disk as embeddings are.
 """
 
@@ -33,7 +33,7 @@ _FIELDS = 1 + 1 + 4 + len(_MEASURES) + len(_MEASURES)
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Examined:
-    """What is known of N photographs.
+    """What is known of N photos.
 
     Attributes:
         embedded: their embeddings.
@@ -58,11 +58,11 @@ def examine(
     progress: Progress[Any] | None = None,
     on_note: Callable[[str], None] | None = None,
 ) -> tuple[Examined, RecognizerSource]:
-    """Embed all photographs and look at what else there is to know of them.
+    """Embed all photos and look at what else there is to know of them.
 
     Args:
-        recognizer: what embeds; its ``choose`` decides whom a photograph is of.
-        paths: N photographs.
+        recognizer: what embeds; its ``choose`` decides whom a photo is of.
+        paths: N photos.
         use_cache: keep what was found on the disk, and use what is there.
         progress: shows how far it is.
         on_note: told what the user should know although the result does not depend on it.
@@ -118,7 +118,7 @@ def examine(
 
 
 class _Tap:
-    """Looks at the photographs as they come past the progress bar."""
+    """Looks at the photos as they come past the progress bar."""
 
     def __init__(self, known: dict[str, FloatArray], progress: Progress[Any] | None) -> None:
         self.known, self.progress = known, progress

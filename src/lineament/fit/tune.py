@@ -1,9 +1,9 @@
-"""Fit thresholds and probabilities to a user's own photographs, a folder a person.
+"""Fit thresholds and probabilities to a user's own photos, a folder a person.
 
     read_people -> examine -> clean -> fit -> Tuned: a Calibration, and what is known of it
 
 Nothing is deleted or moved; what does not count is listed with the reason. A false match rate that
-the photographs cannot support is refused, with what it would take.
+the photos cannot support is refused, with what it would take.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ from lineament.quality import DEFAULT_LIMITS, QualityLimits, least_norm
 from lineament.types import Contract
 
 LEAST_SEVERAL = 5
-"""People with two photographs or more that are needed: one for each fold."""
+"""People with two photos or more that are needed: one for each fold."""
 
 LARGEST_RATE = FMRS[0]
-"""Photographs that do not even support this rate are too few to fit anything."""
+"""Photos that do not even support this rate are too few to fit anything."""
 
 RATES_DRAWN = 200
 """Replicas of the bootstrap behind the intervals of rates."""
@@ -55,7 +55,7 @@ RATES_DRAWN = 200
 
 @dataclass(frozen=True, slots=True)
 class AtThreshold:
-    """What a threshold gives on the photographs that count.
+    """What a threshold gives on the photos that count.
 
     Attributes:
         value: cosine.
@@ -104,10 +104,10 @@ class Tuned:
 
     Attributes:
         people, examined, cleaning: what it was given, and what of it counts.
-        used: (N,) bool: the photographs that were fitted on.
+        used: (N,) bool: the photos that were fitted on.
         calibration: to be saved.
         fitted: how well it fits, cross-validated.
-        fmr: the rate of ``threshold``: as wanted, or the least that the photographs support when
+        fmr: the rate of ``threshold``: as wanted, or the least that the photos support when
             none was asked for.
         threshold: for that rate.
         own: what it gives here.
@@ -117,7 +117,7 @@ class Tuned:
         bundled: what its threshold for the same rate gives here.
         with_suspects, without_suspects: the threshold with the suspects, and without; None where
             their pairs do not support the rate.
-        low_quality: by limit, how many of the photographs used are beyond it.
+        low_quality: by limit, how many of the photos used are beyond it.
         pairs: the scores of all pairs used.
         notes: sentences that the reader of the figures must know.
     """
@@ -142,18 +142,18 @@ class Tuned:
 
     @property
     def several_faces(self) -> IntArray:
-        """Places of the photographs with several faces."""
+        """Places of the photos with several faces."""
         return np.flatnonzero(self.examined.faces > 1)
 
     @property
     def without_face(self) -> IntArray:
-        """Places of the photographs that were read and have no face."""
+        """Places of the photos that were read and have no face."""
         missing = np.flatnonzero(~self.examined.embedded.found)
         return missing[~np.isin(missing, list(self.examined.embedded.unreadable))]
 
-    def name(self, photograph: int) -> str:
+    def name(self, photo: int) -> str:
         """Path below the folder."""
-        return self.people.relative(photograph)
+        return self.people.relative(photo)
 
     @property
     def comparison(self) -> str:
@@ -165,7 +165,7 @@ class Tuned:
         difference = own.plain.value - theirs
         side = "higher" if difference > 0 else "lower"
         words = (
-            f"For {at} your photographs need a threshold of {own.plain.value:.3f}, "
+            f"For {at} your photos need a threshold of {own.plain.value:.3f}, "
             f"{abs(difference):.3f} {side} than the package's {theirs:.3f}, which comes from "
             f"{self.bundled_data}"
         )
@@ -177,7 +177,7 @@ class Tuned:
         return f"{words}."
 
     def to_dict(self) -> dict[str, Any]:
-        """All figures and lists, ready for JSON; photographs by their paths below the folder."""
+        """All figures and lists, ready for JSON; photos by their paths below the folder."""
         made, cleaning, embedded = self.calibration, self.cleaning, self.examined.embedded
         return {
             "folder": str(self.people.folder),
@@ -185,7 +185,7 @@ class Tuned:
             "photographs": len(self.people.paths),
             "used": {
                 "people": made.n_people,
-                "photographs": made.n_photographs,
+                "photographs": made.n_photos,
                 "genuine_pairs": made.n_genuine_pairs,
                 "impostor_pairs": made.n_impostor_pairs,
             },
@@ -227,7 +227,7 @@ class Tuned:
                 ],
                 "duplicates": [
                     {
-                        "photograph": self.name(d.photograph),
+                        "photograph": self.name(d.photo),
                         "of": self.name(d.of),
                         "score": round(d.score, 5),
                         "exact": d.exact,
@@ -243,7 +243,7 @@ class Tuned:
     def _suspect(self, suspect: Suspect) -> dict[str, Any]:
         return {
             "kind": suspect.kind,
-            "photographs": [self.name(i) for i in suspect.photographs],
+            "photographs": [self.name(i) for i in suspect.photos],
             "person": self.people.names[suspect.person],
             "other": None if suspect.other is None else self.people.names[suspect.other],
             "own_score": None if suspect.own is None else round(suspect.own, 5),
@@ -268,20 +268,20 @@ def tune(
 
     Args:
         people: from ``read_people``.
-        examined: its photographs, in that order.
+        examined: its photos, in that order.
         contract: of the embeddings.
-        fmr: the wanted false match rate, 0 to 1. None: ``DEFAULT_FMR`` if the photographs support
+        fmr: the wanted false match rate, 0 to 1. None: ``DEFAULT_FMR`` if the photos support
             it, else the least rate that they do.
-        keep_suspects: fit on photographs whose name is suspected, too.
-        duplicate: the cosine above which two photographs of one person are one picture.
-        limits: of quality, beyond which photographs are counted.
+        keep_suspects: fit on photos whose name is suspected, too.
+        duplicate: the cosine above which two photos of one person are one picture.
+        limits: of quality, beyond which photos are counted.
         n_bootstrap: replicas for the intervals of the calibration.
         seed: of all that is random here.
         progress: called as ``calibrate.fit`` does.
 
     Raises:
-        DataError: too few people, no two different photographs of one person, or too few pairs.
-        OptionError: the photographs do not support the wanted rate, or a value is out of range.
+        DataError: too few people, no two different photos of one person, or too few pairs.
+        OptionError: the photos do not support the wanted rate, or a value is out of range.
     """
     if fmr is not None and not 0 < fmr < 1:
         raise OptionError(f"fmr: expected a rate between 0 and 1, got {fmr:g}")
@@ -378,27 +378,27 @@ def pairs_needed(fmr: float) -> int:
     return math.ceil(RULE_OF_30 / fmr * (1 - 1e-9))
 
 
-# --- what the photographs support -----------------------------------------------------------------
+# --- what the photos support -----------------------------------------------------------------
 
 
-def _check_enough(sizes: IntArray, n_photographs: int, n_used: int) -> None:
+def _check_enough(sizes: IntArray, n_photos: int, n_used: int) -> None:
     n_people, several = int((sizes > 0).sum()), int((sizes > 1).sum())
     counted = (
-        f"{n_used:,} of {n_photographs:,} photographs count, of {n_people:,} people, {several:,} "
-        "of them with two different photographs or more"
+        f"{n_used:,} of {n_photos:,} photos count, of {n_people:,} people, {several:,} "
+        "of them with two different photos or more"
     )
     if n_people < LEAST_PEOPLE or several < LEAST_SEVERAL:
         raise DataError(
             f"expected at least {LEAST_PEOPLE} people, {LEAST_SEVERAL} of them with two different "
-            f"photographs that show a face, got too few: {counted} (photographs without a face, "
-            "duplicates and probable mislabels do not): add people and photographs"
+            f"photos that show a face, got too few: {counted} (photos without a face, "
+            "duplicates and probable mislabels do not): add people and photos"
         )
     pairs = _impostor_pairs(sizes)
     if pairs < pairs_needed(LARGEST_RATE):
         raise DataError(
             f"expected at least {pairs_needed(LARGEST_RATE):,} pairs of two people, since no "
             f"threshold is worth anything without, got {pairs:,}: {counted}; it takes about "
-            f"{_photographs_for(LARGEST_RATE, sizes)}"
+            f"{_photos_for(LARGEST_RATE, sizes)}"
         )
 
 
@@ -412,20 +412,20 @@ def _rate_to_fit(fmr: float | None, sizes: IntArray, n_impostor: int, least: flo
         f"no threshold for a false match rate of {wanted:g}: it needs "
         f"{pairs_needed(wanted):,} pairs of two people, so that {RULE_OF_30} false "
         "matches stand behind it (rule of 30); the "
-        f"{int(sizes.sum()):,} photographs that count have {n_impostor:,}, which support "
-        f"{least:g} and more: ask for such a rate, or add photographs up to about "
-        f"{_photographs_for(wanted, sizes)}"
+        f"{int(sizes.sum()):,} photos that count have {n_impostor:,}, which support "
+        f"{least:g} and more: ask for such a rate, or add photos up to about "
+        f"{_photos_for(wanted, sizes)}"
     )
 
 
-def _photographs_for(fmr: float, sizes: IntArray) -> str:
-    """Such as "790 photographs (79 people with 10 each, as now)"."""
+def _photos_for(fmr: float, sizes: IntArray) -> str:
+    """Such as "790 photos (79 people with 10 each, as now)"."""
     each = float(sizes[sizes > 0].mean())
     # each^2 P (P - 1) / 2 pairs of two people
     count = math.ceil(0.5 + math.sqrt(0.25 + 2 * pairs_needed(fmr) / each**2))
     count = max(count, LEAST_PEOPLE)
     return (
-        f"{math.ceil(count * each):,} photographs: {count:,} people with {each:.3g} each, as many "
+        f"{math.ceil(count * each):,} photos: {count:,} people with {each:.3g} each, as many "
         "a person as now"
     )
 
@@ -443,7 +443,7 @@ def _rounded_up(rate: float) -> float:
 
 def _in_words(people: People, sizes: IntArray) -> str:
     n, several = int(sizes.sum()), int((sizes > 0).sum())
-    return f"{people.folder.absolute().name}, {n:,} photographs of {several:,} people"
+    return f"{people.folder.absolute().name}, {n:,} photos of {several:,} people"
 
 
 # --- figures --------------------------------------------------------------------------------------
@@ -472,7 +472,7 @@ def _threshold_of(
 
 
 def _folds(codes: IntArray, seed: int) -> Iterator[BoolArray]:
-    """(N,) bool, the photographs to test on; those with several photographs spread evenly."""
+    """(N,) bool, the photos to test on; those with several photos spread evenly."""
     sizes = np.bincount(codes)
     order = np.random.default_rng(seed).permutation(len(sizes))
     order = order[np.argsort(-(sizes[order] > 1).astype(int), kind="stable")]
@@ -512,7 +512,7 @@ def _least_norm(
 def _beyond(
     limits: QualityLimits, calibration: Calibration, examined: Examined, used: BoolArray
 ) -> dict[str, int]:
-    """By name of the limit; "any" counts photographs, the others overlap."""
+    """By name of the limit; "any" counts photos, the others overlap."""
     every = replace(limits, **calibration.quality)
     measured = [q for q, use in zip(examined.quality, used.tolist(), strict=True) if use and q]
     counts: dict[str, int] = {"measured": len(measured)}
@@ -531,7 +531,7 @@ def _notes(
     n_people = int((sizes > 0).sum())
     if asked is None and fmr != DEFAULT_FMR:
         yield (
-            f"the photographs do not support the default rate of {DEFAULT_FMR:g}, which needs "
+            f"the photos do not support the default rate of {DEFAULT_FMR:g}, which needs "
             f"{pairs_needed(DEFAULT_FMR):,} pairs of two people: the threshold is for "
             f"{rate_text(fmr)}, the least that they do support"
         )
@@ -541,7 +541,7 @@ def _notes(
             "so the intervals are wide, and may still be too narrow"
         )
     for person in cleaning.not_examined:
-        yield f"{people.names[person]}: too many photographs to look for wrong names among them"
+        yield f"{people.names[person]}: too many photos to look for wrong names among them"
 
 
 def _rate(rate: Rate) -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""Stage 7: who is this? People, their photographs' embeddings, and searching among them.
+"""Stage 7: who is this? People, their photos' embeddings, and searching among them.
 
-    types       what is returned: Identification, Candidate, EnrolReport, Refusal, PersonInfo ...
+    types       what is returned: Identification, Candidate, EnrollReport, Refusal, PersonInfo ...
     gallery     Gallery: all of it in one object; read this file first
     opened      an open gallery and its parts
     settings    how a gallery works
-    enrolment   checks before a face is let in
-    ranking     samples near a face -> people in order; two faces of a photograph, two people
+    enrollment   checks before a face is let in
+    ranking     samples near a face -> people in order; two faces of a photo, two people
     thresholds  from which similarity on a face gets a name
     assignment  the best pairing of faces and people (Hungarian method)
     derived     the index beside the database, kept in step with it
@@ -27,7 +27,7 @@ from lineament.gallery.gallery import Gallery
 from lineament.gallery.settings import Settings
 from lineament.gallery.types import (
     Candidate,
-    EnrolReport,
+    EnrollReport,
     Identification,
     IdentifiedPhoto,
     ImportReport,
@@ -41,7 +41,7 @@ from lineament.gallery.types import (
 
 __all__ = [
     "Candidate",
-    "EnrolReport",
+    "EnrollReport",
     "Gallery",
     "Identification",
     "IdentifiedPhoto",

@@ -21,15 +21,15 @@ from lineament.gallery.schema import log_change
 from lineament.gallery.settings import Settings
 from lineament.gallery.store import Store
 from lineament.gallery.thresholds import same_threshold, search_threshold
-from lineament.gallery.types import EnrolReport, NewSample, OnLowQuality, Refusal, SampleInfo
+from lineament.gallery.types import EnrollReport, NewSample, OnLowQuality, Refusal, SampleInfo
 from lineament.images import ImageSource, describe_source
 from lineament.images.sources import read_bytes
 from lineament.pipeline import Chosen, Recognizer
 from lineament.quality import measure
 
 DUPLICATE = 0.98
-"""Cosine from which on two embeddings are of one photograph: the same one, stored again, cut or
-scaled. Two photographs of a person taken one after the other seldom reach it."""
+"""Cosine from which on two embeddings are of one photo: the same one, stored again, cut or
+scaled. Two photos of a person taken one after the other seldom reach it."""
 
 Examined = NewSample | Refusal
 
@@ -37,7 +37,7 @@ Stream = Callable[[Iterable[ImageSource]], Iterator[Chosen]]
 """``Recognizer.stream_chosen``, or what does the same elsewhere: results in the sources' order."""
 
 
-# --- photographs ----------------------------------------------------------------------------------
+# --- photos ----------------------------------------------------------------------------------
 
 
 def examine(
@@ -65,14 +65,14 @@ def examine(
     sources: Iterable[ImageSource] = hashed()
     if isinstance(photos, (list, tuple)) and len(photos) <= 2:
         sources = list(sources)  # the recognizer needs no threads for so few
-    # Of the faces of a photograph at most one is enrolled: only that one is embedded.
+    # Of the faces of a photo at most one is enrolled: only that one is embedded.
     for chosen in (recognizer.stream_chosen if stream is None else stream)(sources):
         name, digest = known.popleft()
         yield _judged(recognizer, chosen, name, digest, choose, on_low_quality, metadata)
 
 
 def read(photo: ImageSource, recognizer: Recognizer) -> tuple[ImageSource, bytes | None]:
-    """What to analyse, and the SHA-256 of it: of the file's bytes where there are any.
+    """What to analyze, and the SHA-256 of it: of the file's bytes where there are any.
 
     What cannot be read comes back as it is, for the recognizer to say so.
     """
@@ -114,13 +114,13 @@ def _judged(
         return Refusal(
             name,
             "no face",
-            "no face was found: use a photograph in which the face is larger or better lit",
+            "no face was found: use a photo in which the face is larger or better lit",
         )
     if len(analysis.faces) > 1 and not choose:
         return Refusal(
             name,
             "several faces",
-            f"expected one face, found {len(analysis.faces)}: cut the photograph, or let the "
+            f"expected one face, found {len(analysis.faces)}: cut the photo, or let the "
             "largest or most central face be chosen",
         )
     assert chosen.index is not None
@@ -148,7 +148,7 @@ def enroll_examined(
     metadata: Mapping[str, Any] | None,
     *,
     force: bool,
-) -> EnrolReport:
+) -> EnrollReport:
     """What ``examine`` let pass, for one person; as ``Gallery.enroll``."""
     wanted = naming.checked_name(name)
     new = [(wanted, one) for one in examined if isinstance(one, NewSample)]
@@ -164,7 +164,7 @@ def enroll_examined(
     rest = iter(outcome)
     all_ = [next(rest) if isinstance(one, NewSample) else _meant(one, wanted) for one in examined]
     there = records.find_person(store, wanted)
-    return EnrolReport(
+    return EnrollReport(
         person=None if there is None else records.people_of(store, [there])[0],
         created=before is None and there is not None,
         enrolled=tuple(one for one in all_ if isinstance(one, SampleInfo)),
@@ -266,7 +266,7 @@ def _refusals(
     ranked = rank_people(store, index, vectors, 2, settings=Settings())
     found = {one.person for row in ranked for one in row}
     names = {one.id: one.name for one in records.people_of(store, sorted(found))}
-    seen = _photographs(store, named, people)
+    seen = _photos(store, named, people)
     refusals: list[Refusal | None] = []
     accepted = np.zeros(len(named), np.bool_)
     numbers = {name: i for i, name in enumerate(people)}
@@ -289,7 +289,7 @@ def _refusals(
             refusal = Refusal(
                 sample.source,
                 "duplicate",
-                f"this photograph of {name} is enrolled already: use another one",
+                f"this photo of {name} is enrolled already: use another one",
                 name,
                 similarity=nearest if nearest >= DUPLICATE else None,
             )
@@ -297,7 +297,7 @@ def _refusals(
             refusal = Refusal(
                 sample.source,
                 "duplicate",
-                f"nearly the same photograph of {name} is enrolled already (similarity "
+                f"nearly the same photo of {name} is enrolled already (similarity "
                 f"{nearest:.3f}): use another one",
                 name,
                 similarity=nearest,
@@ -307,8 +307,8 @@ def _refusals(
                 sample.source,
                 "someone else",
                 f"looks like {other[1]}, who is enrolled already (similarity {other[0]:.3f}, "
-                f"threshold {threshold:.3f}): is it the same person, enrol it under that name; if "
-                "it is not, enrol it by force",
+                f"threshold {threshold:.3f}): is it the same person, enroll it under that name; if "
+                "it is not, enroll it by force",
                 name,
                 other[1],
                 other[0],
@@ -321,19 +321,19 @@ def _refusals(
     return refusals, notes
 
 
-def _photographs(
+def _photos(
     store: Store,
     named: Sequence[tuple[str, NewSample]],
     people: Mapping[str, int | None],
 ) -> set[tuple[str, bytes]]:
-    """Which of these photographs are enrolled for these people already."""
+    """Which of these photos are enrolled for these people already."""
     found = set()
     with store.reading() as connection:
         for name, sample in named:
             if sample.sha256 is None or people[name] is None:
                 continue
             row = connection.execute(
-                "SELECT 1 FROM photographs WHERE photo_key = ? AND person = ?",
+                "SELECT 1 FROM photos WHERE photo_key = ? AND person = ?",
                 (store.photo_key(sample.sha256), people[name]),
             ).fetchone()
             if row is not None:

@@ -1,7 +1,7 @@
 """Stage 7, wired: read this file first.
 
-    photographs --enrolment.examine--> NewSample or Refusal --enrolment.admit--> database, index
-    photographs --Recognizer.stream--> faces --ranking--> people --assignment--> Identification
+    photos --enrollment.examine--> NewSample or Refusal --enrollment.admit--> database, index
+    photos --Recognizer.stream--> faces --ranking--> people --assignment--> Identification
 
 ``Gallery`` keeps the database (``store``), the index (``derived``) and the recognizer together and
 calls the functions of the other modules in order. A change is in the database, on the disk, before
@@ -17,10 +17,10 @@ from typing import Any, overload
 
 from lineament.decide.calibration import DEFAULT_FPIR
 from lineament.gallery import changes, exchange, migration, naming, ranking, records
-from lineament.gallery import enroll as enrolment
+from lineament.gallery import enroll as enrollment
 from lineament.gallery.opened import OpenGallery
 from lineament.gallery.types import (
-    EnrolReport,
+    EnrollReport,
     Identification,
     IdentifiedPhoto,
     ImportReport,
@@ -56,18 +56,18 @@ class Gallery(OpenGallery):
         choose: bool = False,
         on_low_quality: OnLowQuality = "refuse",
         force: bool = False,
-    ) -> EnrolReport:
-        """Enrol photographs of one person, new or known; all that pass, in one transaction.
+    ) -> EnrollReport:
+        """Enroll photos of one person, new or known; all that pass, in one transaction.
 
         Args:
             name: of the person: any script, 1 to 200 characters after NFC, none of them control.
-            photos: one photograph or a list.
+            photos: one photo or a list.
             metadata: of the person; keys that are there already get the new values.
             sample_metadata: of each of these samples.
-            choose: take the face that a photograph with several is of (``Recognizer.choose``)
+            choose: take the face that a photo with several is of (``Recognizer.choose``)
                 instead of refusing it.
             on_low_quality: "refuse", or "accept".
-            force: enrol duplicates, and faces that look like somebody else, too.
+            force: enroll duplicates, and faces that look like somebody else, too.
 
         Returns:
             What was enrolled and what was refused, each with the reason. A refusal is no error.
@@ -86,7 +86,7 @@ class Gallery(OpenGallery):
                 metadata={} if sample_metadata is None else sample_metadata,
             )
         )
-        return enrolment.enroll_examined(
+        return enrollment.enroll_examined(
             self._store, self._index, self.calibration, name, examined, metadata, force=force
         )
 
@@ -97,14 +97,14 @@ class Gallery(OpenGallery):
         *,
         metadata: Mapping[str, Any] | None = None,
         force: bool = False,
-    ) -> EnrolReport:
+    ) -> EnrollReport:
         """The same for embeddings that were made elsewhere.
 
         Raises:
             ContractError: they were made in another way than those in the gallery.
         """
         given = [NewSample(s) if isinstance(s, Embedding) else s for s in samples]
-        return enrolment.enroll_examined(
+        return enrollment.enroll_examined(
             self._store, self._index, self.calibration, name, given, metadata, force=force
         )
 
@@ -115,21 +115,21 @@ class Gallery(OpenGallery):
         choose: bool = False,
         on_low_quality: OnLowQuality = "refuse",
         metadata: Mapping[str, Any] | None = None,
-        stream: enrolment.Stream | None = None,
+        stream: enrollment.Stream | None = None,
         by_path: bool = False,
     ) -> Iterator[NewSample | Refusal]:
-        """The first half of ``enroll``, photograph by photograph as they come, in their order.
+        """The first half of ``enroll``, photo by photo as they come, in their order.
 
-        Checks each photograph by itself: readable, one face, good enough. Changes nothing, so that
-        many people's photographs can go through it in one stream; ``enroll_samples`` is the rest.
+        Checks each photo by itself: readable, one face, good enough. Changes nothing, so that
+        many people's photos can go through it in one stream; ``enroll_samples`` is the rest.
 
         Args:
             photos, choose, on_low_quality, metadata: as for ``enroll``.
             stream: what embeds instead of this gallery's recognizer in this process, such as
                 ``lineament.bulk.stream_chosen_in_processes``; the recognizer must be an equal one.
-            by_path: hand it the photographs as they are given instead of their bytes.
+            by_path: hand it the photos as they are given instead of their bytes.
         """
-        return enrolment.examine(
+        return enrollment.examine(
             self.recognizer,
             photos,
             choose=choose,
@@ -156,7 +156,7 @@ class Gallery(OpenGallery):
         Returns:
             One for each sample, in their order.
         """
-        outcome, _ = enrolment.admit(
+        outcome, _ = enrollment.admit(
             self._store,
             self._index,
             self.calibration,
@@ -197,17 +197,17 @@ class Gallery(OpenGallery):
         threshold: float | None = None,
         where: Mapping[str, Any] | None = None,
     ) -> IdentifiedPhoto | list[IdentifiedPhoto]:
-        """Who is in a photograph? Every face in it; no two faces of one get the same name.
+        """Who is in a photo? Every face in it; no two faces of one get the same name.
 
         Args:
-            photos: one photograph or a list.
+            photos: one photo or a list.
             top: how many candidates a face.
             fpir: wanted: the share of faces of people not enrolled that get a name, 0 to 1.
             threshold: cosine from which on a face gets a name, instead of one for ``fpir``.
             where: only among people with such metadata (``lineament.gallery.filters``).
 
         Raises:
-            ImageError: a photograph could not be read; in a list, it takes the result's place.
+            ImageError: a photo could not be read; in a list, it takes the result's place.
             OptionError: an option out of range, or no data to set a threshold by.
         """
         many = isinstance(photos, (list, tuple))
@@ -230,7 +230,7 @@ class Gallery(OpenGallery):
         threshold: float | None = None,
         where: Mapping[str, Any] | None = None,
     ) -> Iterator[IdentifiedPhoto]:
-        """The same photograph by photograph as they come, in their order."""
+        """The same photo by photo as they come, in their order."""
         search = ranking.Search(top=top, fpir=fpir, threshold=threshold, where=where)
         recognizer = self.recognizer
         for analysis in recognizer.stream(photos, keep_crops=True):
@@ -252,7 +252,7 @@ class Gallery(OpenGallery):
 
         Args:
             embeddings: of N faces.
-            together: whether they are faces of one photograph, thus of N people.
+            together: whether they are faces of one photo, thus of N people.
             top, fpir, threshold, where: as for ``identify``.
 
         Raises:
@@ -371,7 +371,7 @@ class Gallery(OpenGallery):
         return [*self._store.verify(), *self._index.verify()]
 
     def migrate(self, recognizer: Recognizer) -> MigrationReport:
-        """Embed every sample anew with another recognizer: from its crop, else its photograph.
+        """Embed every sample anew with another recognizer: from its crop, else its photo.
 
         Searches go on with the old embeddings until all is done. What was interrupted is taken up
         again by the next call. Afterwards this gallery uses ``recognizer``.

@@ -67,7 +67,7 @@ def migrate(store: Store, index: Searcher, recognizer: Recognizer) -> MigrationR
             number = contract_number(connection, new)
         if number == store.contract_id:
             return MigrationReport(old.id, new.id, 0, 0)
-        crops = photographs = 0
+        crops = photos = 0
         failed: list[tuple[int, str]] = []
         for batch in _batches(store, number):
             made = _embed(batch, old, recognizer)
@@ -77,7 +77,7 @@ def migrate(store: Store, index: Searcher, recognizer: Recognizer) -> MigrationR
                         failed.append((sample.id, result))
                         continue
                     crops += result.from_crop
-                    photographs += not result.from_crop
+                    photos += not result.from_crop
                     changes.add_sample(
                         store,
                         connection,
@@ -104,7 +104,7 @@ def migrate(store: Store, index: Searcher, recognizer: Recognizer) -> MigrationR
         old.id,
         new.id,
         crops,
-        photographs,
+        photos,
         tuple((infos[number], reason) for number, reason in failed),
     )
 
@@ -170,7 +170,7 @@ def _embed(batch: Sequence[_Old], old: Contract, recognizer: Recognizer) -> list
     else:
         result = ["the crop that is kept was aligned in another way"] * len(batch)
     left = [i for i, made_ in enumerate(result) if isinstance(made_, str)]
-    data = [_photograph(batch[i]) for i in left]
+    data = [_photo(batch[i]) for i in left]
     readable = [(i, one) for i, one in zip(left, data, strict=True) if isinstance(one, bytes)]
     for i, one in zip(left, data, strict=True):
         if isinstance(one, str):
@@ -179,11 +179,11 @@ def _embed(batch: Sequence[_Old], old: Contract, recognizer: Recognizer) -> list
     for (i, _), analysis in zip(readable, stream, strict=True):
         sample = batch[i]
         if analysis.error is not None:
-            result[i] = f"{result[i]}, and the photograph cannot be read any more"
+            result[i] = f"{result[i]}, and the photo cannot be read any more"
             continue
         at = _same_face(sample.face, analysis.faces)
         if at is None:
-            result[i] = f"{result[i]}, and the face was not found again in the photograph"
+            result[i] = f"{result[i]}, and the face was not found again in the photo"
             continue
         assert analysis.crops is not None
         face, crop, embedding = analysis.faces[at], analysis.crops[at], analysis.embeddings[at]
@@ -202,16 +202,16 @@ def _decoded(png: bytes | None) -> Image | None:
     return None if image is None else np.ascontiguousarray(image[..., ::-1]).astype(np.uint8)
 
 
-def _photograph(sample: _Old) -> bytes | str:
+def _photo(sample: _Old) -> bytes | str:
     """Its bytes, if they are still those that were enrolled; else what is wrong."""
     if sample.sha256 is None or not sample.source:
-        return "it has no photograph"
+        return "it has no photo"
     try:
         data = Path(sample.source).read_bytes()
     except (OSError, ValueError):
-        return "the photograph is not there any more"
+        return "the photo is not there any more"
     if hashlib.sha256(data).digest() != sample.sha256:
-        return "the photograph was changed"
+        return "the photo was changed"
     return data
 
 

@@ -58,7 +58,7 @@ class OpenGallery:
         Args:
             folder: made if need be; it may hold other things, but no gallery.
             contract: of the embeddings; None takes the recognizer's.
-            recognizer: for photographs; None makes the default one when it is first needed.
+            recognizer: for photos; None makes the default one when it is first needed.
             calibration: what scores mean; None takes the recognizer's or the package's own.
             settings: None takes the defaults.
             wait_s: seconds to wait for another writer.
@@ -94,7 +94,7 @@ class OpenGallery:
         Args:
             folder: of the gallery.
             read_only: True leaves the writing to others.
-            recognizer: for photographs; None makes the one of the gallery's contract when it is
+            recognizer: for photos; None makes the one of the gallery's contract when it is
                 first needed.
             calibration: what scores mean; None takes the recognizer's or the package's own.
             wait_s: seconds to wait for another writer, now and at each change.
@@ -197,7 +197,7 @@ class OpenGallery:
 
     @property
     def recognizer(self) -> Recognizer:
-        """What embeds photographs: the one given, else the one of the contract.
+        """What embeds photos: the one given, else the one of the contract.
 
         Raises:
             ContractError: it makes other embeddings than are in the gallery.

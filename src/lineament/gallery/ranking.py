@@ -201,7 +201,7 @@ def identify_photo(
     analysis: Analysis,
     search: Search,
 ) -> IdentifiedPhoto:
-    """One photograph with embeddings and crops, as ``Recognizer.stream`` yields it."""
+    """One photo with embeddings and crops, as ``Recognizer.stream`` yields it."""
     if analysis.error is not None or not analysis.faces:
         return IdentifiedPhoto(analysis.source, analysis.size_wh, (), analysis.error)
     qualities: list[Quality | None] = [None] * len(analysis.faces)

@@ -212,7 +212,7 @@ def owners_of(store: Store, numbers: Iterable[int]) -> dict[int, int]:
 
 
 def sources_of(store: Store, numbers: Sequence[int]) -> dict[int, str]:
-    """Sample -> name of its photograph, for those samples that are there."""
+    """Sample -> name of its photo, for those samples that are there."""
     with store.reading() as connection:
         return dict(
             connection.execute(

@@ -1,6 +1,6 @@
 """The tables of ``gallery.sqlite``, and how older ones become newer ones.
 
-Whatever says who somebody is (names, metadata, photographs' names and hashes, boxes, vectors,
+Whatever says who somebody is (names, metadata, photos' names and hashes, boxes, vectors,
 crops) stands in tables that only grow at their end, and is overwritten in place, by as many bytes,
 when it is removed. SQLite zeroes what it deletes (``secure_delete``), but when it moves rows from
 page to page, as it does where rows are inserted in the middle, deleted, or change their length, it
@@ -54,10 +54,10 @@ CREATE TABLE changes (
 """
 
 _VERSION_2 = """
-CREATE TABLE photographs (
+CREATE TABLE photos (
     photo_key INTEGER, person INTEGER, sample INTEGER REFERENCES samples (id),
     PRIMARY KEY (photo_key, person, sample)) WITHOUT ROWID;
-INSERT INTO photographs
+INSERT INTO photos
     SELECT photo_key(s.sha256), o.person, s.id FROM samples s JOIN owners o ON o.sample = s.id
     WHERE s.sha256 IS NOT NULL;
 CREATE TABLE totals (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -79,7 +79,7 @@ CHANGES_KEPT = 10_000
 
 
 def keyed(secret: bytes) -> Callable[[bytes], bytes]:
-    """A hash of names and photographs that says nothing to who has not the gallery's secret."""
+    """A hash of names and photos that says nothing to who has not the gallery's secret."""
 
     def key(data: bytes) -> bytes:
         return hashlib.blake2b(data, key=secret, digest_size=16).digest()

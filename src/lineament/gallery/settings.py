@@ -18,7 +18,7 @@ class Settings:
 
     Attributes:
         keep_crops: whether aligned faces are kept too, as PNG: ``migrate`` needs them when the
-            photographs themselves are gone.
+            photos themselves are gone.
         person_score: how the similarities of a person's samples make one: "best" of them, "mean" of
             the best ``mean_of``, or the similarity of the "centroid", their mean direction.
         mean_of: for "mean", 1 or more.

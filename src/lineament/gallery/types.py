@@ -24,9 +24,9 @@ class NewSample:
 
     Attributes:
         embedding: of it.
-        source: name of the photograph; its path, where it has one.
-        sha256: of the photograph's bytes, 32 bytes; None when there is no photograph.
-        face: where it is in the photograph.
+        source: name of the photo; its path, where it has one.
+        sha256: of the photo's bytes, 32 bytes; None when there is no photo.
+        face: where it is in the photo.
         quality: how good it is.
         crop: (S, S, 3) uint8, the aligned face; kept where the settings say so.
         metadata: of this sample, not of the person.
@@ -53,8 +53,8 @@ class SampleInfo:
     Attributes:
         id: its number; never given to another.
         person: the name of whom it shows.
-        source: name of the photograph.
-        sha256: of its bytes in hexadecimal; None when there was no photograph.
+        source: name of the photo.
+        sha256: of its bytes in hexadecimal; None when there was no photo.
         box_xyxy: left, top, right, bottom in pixels; None when only an embedding was enrolled.
         detector_score: 0 to 1, or None.
         quality: as ``Quality.to_dict``, or None.
@@ -117,10 +117,10 @@ class PersonInfo:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A photograph or embedding that was not enrolled, and why.
+    """A photo or embedding that was not enrolled, and why.
 
     Attributes:
-        source: name of the photograph.
+        source: name of the photo.
         reason: one of ``RefusalReason``, for programs.
         message: why, and what to do, for people.
         person: whom it was meant for; None before that is known.
@@ -145,8 +145,8 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class EnrolReport:
-    """What became of photographs of one person.
+class EnrollReport:
+    """What became of photos of one person.
 
     Attributes:
         person: as it stands in the gallery now; None when nothing was enrolled and there was no
@@ -186,7 +186,7 @@ class Candidate:
             that it is none of them; None without a calibration.
         low, high: its 95 % interval, from the calibration's.
         sample: id of the person's sample that is most alike.
-        sample_source: name of that sample's photograph.
+        sample_source: name of that sample's photo.
         n_samples: how many the person has.
         metadata: the person's.
     """
@@ -275,10 +275,10 @@ class Identification:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class IdentifiedPhoto:
-    """Who is in one photograph.
+    """Who is in one photo.
 
     Attributes:
-        source: name of the photograph.
+        source: name of the photo.
         size_wh: its size in pixels; None when it could not be read.
         faces: one for each face, the detector's most certain first; no two have the same name.
         error: why there is nothing, or None.
@@ -339,7 +339,7 @@ class MigrationReport:
 
     Attributes:
         old_contract, new_contract: their ids.
-        from_crops, from_photographs: samples embedded anew.
+        from_crops, from_photos: samples embedded anew.
         failed: samples that could not be, each with the reason; they stay in the database with
             their old embedding, and are not searched.
     """
@@ -347,7 +347,7 @@ class MigrationReport:
     old_contract: str
     new_contract: str
     from_crops: int
-    from_photographs: int
+    from_photos: int
     failed: tuple[tuple[SampleInfo, str], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -356,6 +356,6 @@ class MigrationReport:
             "old_contract": self.old_contract,
             "new_contract": self.new_contract,
             "from_crops": self.from_crops,
-            "from_photographs": self.from_photographs,
+            "from_photographs": self.from_photos,
             "failed": [{"sample": s.to_dict(), "reason": reason} for s, reason in self.failed],
         }

@@ -1,17 +1,17 @@
-"""Stage 1: a photograph in any shape -> RGB, uint8, (H, W, 3), upright.
+"""Stage 1: a photo in any shape -> RGB, uint8, (H, W, 3), upright.
 
 ``load_image`` takes a path, an http(s) URL, a ``data:`` URI, bytes, a binary file object, a Pillow
-image or a NumPy array. What every photograph goes through:
+image or a NumPy array. What every photo goes through:
 
 - **Formats.** Only JPEG (with MPO), PNG, WebP, GIF, BMP, TIFF, binary PNM (PBM, PGM, PPM), AVIF and
   HEIC are decoded: a short list, since each decoder is code that strangers' bytes reach. The bytes
   decide, never the name. Of an animation or of several pages the first is taken.
-- **EXIF.** The photograph is turned and mirrored as its EXIF orientation says.
+- **EXIF.** The photo is turned and mirrored as its EXIF orientation says.
 - **Transparency.** Pixels are laid over white, as a viewer shows them. Dropping the alpha channel
   instead would uncover pixels that no person sees (often black, sometimes another picture), and a
-  cut-out head on white resembles the passport photographs that recognizers know.
+  cut-out head on white resembles the passport photos that recognizers know.
 - **More than 8 bits.** Values are scaled, never clipped: 65535 becomes 255.
-- **Colour profiles** are not applied: neither are they in the pictures recognizers learn from.
+- **Color profiles** are not applied: neither are they in the pictures recognizers learn from.
 - **Limits** are checked on the header, before pixels are decoded.
 
 NumPy arrays of three or four channels are RGB unless ``color_order="bgr"`` says otherwise: pictures
@@ -70,7 +70,7 @@ def load_image(
     color_order: ColorOrder | None = None,
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> Image:
-    """Read one photograph: RGB, uint8, (H, W, 3), contiguous, upright.
+    """Read one photo: RGB, uint8, (H, W, 3), contiguous, upright.
 
     A ``str`` that begins with ``http://``, ``https://`` or ``data:`` is a URL, any other a path. A
     file object is read from where it stands and left open.
@@ -80,13 +80,13 @@ def load_image(
     it is, not copied.
 
     Args:
-        source: the photograph.
+        source: the photo.
         color_order: of a NumPy array's channels; None means "rgb". Other sources ignore it.
         limits: on bytes, pixels and seconds.
 
     Raises:
         ImageNotFoundError: no such file, or the server says so.
-        ImageFormatError: empty, not a photograph, of another format, broken or cut short.
+        ImageFormatError: empty, not a photo, of another format, broken or cut short.
         ImageTooLargeError: over the limits.
         ImageError: a folder, permission denied, a network failure, an unfit array or object.
         MissingExtraError: HEIC without pillow-heif.

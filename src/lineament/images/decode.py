@@ -83,13 +83,11 @@ _TURNS = {  # EXIF orientation: what makes it upright
 def decode_bytes(data: bytes, name: str, limits: ImageLimits) -> Image:
     """Decode a file's bytes; ``name`` is for messages."""
     if not data:
-        raise ImageFormatError(
-            f"{name}: expected a photograph, got nothing (0 bytes); copy it anew"
-        )
+        raise ImageFormatError(f"{name}: expected a photo, got nothing (0 bytes); copy it anew")
     kind = _sniff(data)
     if kind not in PLUGINS:
         raise ImageFormatError(
-            f"{name}: expected a photograph ({', '.join(PLUGINS)}), got {kind}; save it in one of "
+            f"{name}: expected a photo ({', '.join(PLUGINS)}), got {kind}; save it in one of "
             "these formats"
         )
     if kind == "GIF":
@@ -98,7 +96,7 @@ def decode_bytes(data: bytes, name: str, limits: ImageLimits) -> Image:
         plugin = _plugin(kind)
     except ImportError as error:
         if kind == "HEIC":
-            raise MissingExtraError("Reading HEIC photographs", "heif") from error
+            raise MissingExtraError("Reading HEIC photos", "heif") from error
         raise ImageFormatError(f"{name}: this Pillow reads no {kind}; update Pillow") from error
     with _translated(kind, name):
         image = plugin(io.BytesIO(_plain_png(data) if kind == "PNG" else data))
@@ -125,7 +123,7 @@ def _translated(kind: str, name: str) -> Iterator[None]:
         raise
     except (MemoryError, PILImage.DecompressionBombError, PILImage.DecompressionBombWarning) as e:
         raise ImageTooLargeError(
-            f"{name}: decoding needs too much memory ({e}); make the photograph smaller"
+            f"{name}: decoding needs too much memory ({e}); make the photo smaller"
         ) from e
     except Exception as error:  # decoders raise anything: SyntaxError, KeyError, struct.error, ...
         raise ImageFormatError(
@@ -184,7 +182,7 @@ def _plain_png(data: bytes) -> bytes:
 
 
 def _refuse_damaged_jpeg(image: Any, data: bytes) -> None:
-    """Damage for which libjpeg would fill in grey without a word."""
+    """Damage for which libjpeg would fill in gray without a word."""
     if data.find(b"\xff\xd9", image.fp.tell()) < 0:  # a partial download, padded with zeros
         raise ValueError("it has no end")
     if image.width * image.height > 512 * len(data):  # a Huffman code per 8 x 8 pixels: >= 1 bit
@@ -219,7 +217,7 @@ def _check_pixels(size_wh: tuple[int, int], kind: str, name: str, limits: ImageL
     if size_wh[0] * size_wh[1] > limit:
         raise ImageTooLargeError(
             f"{name}: expected at most {limit:,} pixels, got {size_wh[0]} x {size_wh[1]}; make the "
-            "photograph smaller or raise max_pixels"
+            "photo smaller or raise max_pixels"
         )
 
 
@@ -249,7 +247,7 @@ def _orientation(image: PILImage.Image) -> int:
             if tag == 0x0112:
                 return int(struct.unpack_from(order + ("I" if kind == 4 else "H"), exif, at + 8)[0])
     except struct.error:
-        pass  # damaged EXIF is no reason to refuse the photograph
+        pass  # damaged EXIF is no reason to refuse the photo
     return 1
 
 
@@ -288,7 +286,7 @@ def from_array(array: npt.NDArray[Any], color_order: ColorOrder | None, name: st
     """Check and convert an array as ``load_image`` describes."""
     shape = array.shape
     if array.ndim not in (2, 3) or (array.ndim == 3 and shape[2] not in (1, 3, 4)):
-        hint = "give one grey, RGB or RGBA photograph"
+        hint = "give one gray, RGB or RGBA photo"
         if array.ndim == 3 and shape[0] in (1, 3, 4):
             hint = "if it is (channels, H, W), transpose(1, 2, 0)"
         raise ImageError(f"{name}: expected (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); {hint}")

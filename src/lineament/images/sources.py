@@ -1,4 +1,4 @@
-"""Stage 1, first half: where photographs come from, and their bytes."""
+"""Stage 1, first half: where photos come from, and their bytes."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ IMAGE_SUFFIXES = frozenset(
     | {".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"}
     | {".avif", ".avifs", ".heic", ".heics", ".heif", ".heifs", ".hif"}
 )
-"""Suffixes, in lower case, by which ``find_images`` knows photographs in a folder."""
+"""Suffixes, in lower case, by which ``find_images`` knows photos in a folder."""
 
 MAX_REDIRECTS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
-    """How much one photograph may cost.
+    """How much one photo may cost.
 
     Attributes:
         max_bytes: of the file. 64 MiB holds any JPEG that a camera writes.
@@ -93,7 +93,7 @@ def describe_source(source: object) -> str:
 
 
 def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """The photographs that paths, folders and glob patterns stand for, each once.
+    """The photos that paths, folders and glob patterns stand for, each once.
 
     A file is taken whatever its suffix; folders (searched recursively) and glob patterns (``**``
     too; a folder they match is searched) give the files with one of ``IMAGE_SUFFIXES``, sorted.
@@ -101,7 +101,7 @@ def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
 
     Raises:
         ImageNotFoundError: a path that does not exist, or a pattern that matches nothing.
-        ImageError: a folder or pattern without photographs, or a folder that cannot be listed.
+        ImageError: a folder or pattern without photos, or a folder that cannot be listed.
     """
     found: dict[Path, None] = {}
     for entry in [paths] if isinstance(paths, (str, os.PathLike)) else paths:
@@ -121,7 +121,7 @@ def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
             raise ImageNotFoundError(f"{name}: no such file or folder; check the path")
         if not images:
             raise ImageError(
-                f"{name}: expected at least one photograph ({', '.join(sorted(IMAGE_SUFFIXES))}), "
+                f"{name}: expected at least one photo ({', '.join(sorted(IMAGE_SUFFIXES))}), "
                 "found none; name the folder that holds them"
             )
         found.update(dict.fromkeys(images))
@@ -178,7 +178,7 @@ def read_bytes(source: object, name: str, limits: ImageLimits) -> bytes:
 
 def _refuse_size(name: str, limits: ImageLimits) -> NoReturn:
     raise ImageTooLargeError(
-        f"{name}: expected at most {limits.max_bytes:,} bytes, got more; make the photograph "
+        f"{name}: expected at most {limits.max_bytes:,} bytes, got more; make the photo "
         "smaller or raise max_bytes"
     )
 
@@ -220,7 +220,7 @@ def _read_path(path: str, name: str, limits: ImageLimits) -> bytes:
     except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
         if os.path.isdir(path):  # noqa: PTH112  (Windows says "permission denied" for a folder)
             raise ImageError(
-                f"{name}: expected a photograph, got a folder; name the files in it, or let "
+                f"{name}: expected a photo, got a folder; name the files in it, or let "
                 "find_images list them"
             ) from error
         reason = getattr(error, "strerror", None) or error

@@ -1,9 +1,9 @@
-"""What weights exist, where they lie, under which licence, and how to read them safely.
+"""What weights exist, where they lie, under which license, and how to read them safely.
 
     entries()  get(name)          what exists: the package's manifest and the user's own
     from_file(path)               an ONNX file that no manifest describes
-    read(weights)                 its bytes, after the licence policy and the SHA-256 agreed
-    LicencePolicy                 which licences may be used
+    read(weights)                 its bytes, after the license policy and the SHA-256 agreed
+    LicensePolicy                 which licenses may be used
 
 A manifest is a JSON file, ``{"schema": 1, "weights": [entry, ...]}``; the keys of an entry are the
 attributes of ``Weights`` (``input``, ``source``, ``measured`` and ``thresholds`` are objects with
@@ -13,7 +13,7 @@ Environment variables:
 
 - ``LINEAMENT_MANIFEST``: one more manifest to read;
 - ``LINEAMENT_CACHE``: the folder for what is downloaded (default: the platform's cache folder);
-- ``LINEAMENT_LICENCE_POLICY``: the policy in force, see ``LicencePolicy.parse`` (default "any");
+- ``LINEAMENT_LICENSE_POLICY``: the policy in force, see ``LicensePolicy.parse`` (default "any");
 - ``LINEAMENT_OFFLINE``: 1 forbids every download.
 """
 
@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from lineament.errors import (
-    LicenceError,
+    LicenseError,
     OptionError,
     UnknownWeightsError,
     WeightsError,
@@ -55,7 +55,7 @@ class InputSpec:
         color_order: "rgb", "bgr" or "gray" (one channel).
         mean, scale: the network is fed ``(x - mean) * scale`` with x from 0 to 255. 0 and 1 where
             the graph scales by itself, as all bundled ones do.
-        layout: "nchw": (photographs, channels, height, width), float32.
+        layout: "nchw": (photos, channels, height, width), float32.
     """
 
     size_wh: tuple[int, int] | None
@@ -121,8 +121,8 @@ class NormTerm:
     """One more coordinate of the vector, from the norm of the first member's embedding.
 
     Impostor scores hardly depend on how long the embeddings are, genuine ones do: those of a poor
-    photograph are lower. The coordinate ``offset - slope * clip((norm - mean) / sd, least, most)``
-    raises the score of two poor photographs a little and lowers that of two good ones.
+    photo are lower. The coordinate ``offset - slope * clip((norm - mean) / sd, least, most)``
+    raises the score of two poor photos a little and lowers that of two good ones.
     """
 
     mean: float
@@ -146,14 +146,14 @@ class Weights:
         dimension: length of the embedding; None for the other tasks, and where it is only known
             once the file is loaded.
         alignment: for recognizers, how the crop must have been made, for example "arcface-112".
-        licence_code: SPDX identifier of the package that the file comes from, or "unknown".
-        licence_weights: SPDX identifier under which the weights are published, or "unknown".
-        commercial_use: whether ``licence_weights`` grants commercial use. It repeats what the
+        license_code: SPDX identifier of the package that the file comes from, or "unknown".
+        license_weights: SPDX identifier under which the weights are published, or "unknown".
+        commercial_use: whether ``license_weights`` grants commercial use. It repeats what the
             publisher grants; whether the publisher was free to do so depends on the training data.
         training_data: what is known of them, "unknown" where nothing is.
         file: path of the file, relative to the manifest; None when it must be downloaded.
         url: where it can be downloaded; None when there is no such place.
-        licence_file: path of the licence's text, relative to the manifest.
+        license_file: path of the license's text, relative to the manifest.
         source: the package it was taken from.
         paper: the publication that describes the network.
         measured: scores by name.
@@ -174,13 +174,13 @@ class Weights:
     input: InputSpec
     dimension: int | None
     alignment: str | None
-    licence_code: str
-    licence_weights: str
+    license_code: str
+    license_weights: str
     commercial_use: CommercialUse
     training_data: str
     file: str | None = None
     url: str | None = None
-    licence_file: str | None = None
+    license_file: str | None = None
     source: Source | None = None
     paper: str | None = None
     measured: Mapping[str, Measurement] = field(default_factory=dict, hash=False)
@@ -280,18 +280,18 @@ def _manifests() -> list[Path]:
     return list(dict.fromkeys([*paths, *_added]))
 
 
-def licence_text(weights: Weights) -> str | None:
-    """The text of the weights' licence, or None when the manifest names none.
+def license_text(weights: Weights) -> str | None:
+    """The text of the weights' license, or None when the manifest names none.
 
     Raises:
         WeightsError: the text is not where the manifest says.
     """
-    if weights.licence_file is None:
+    if weights.license_file is None:
         return None
     try:
-        return (weights.folder / weights.licence_file).read_text(encoding="utf-8")
+        return (weights.folder / weights.license_file).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise WeightsError(f'weights "{weights.name}": licence text: {error}') from error
+        raise WeightsError(f'weights "{weights.name}": license text: {error}') from error
 
 
 def is_present(weights: Weights) -> bool:
@@ -336,7 +336,7 @@ def cached_path(weights: Weights) -> Path:
 
 
 def locate(
-    weights: Weights, *, policy: LicencePolicy | None = None, progress: Progress | None = None
+    weights: Weights, *, policy: LicensePolicy | None = None, progress: Progress | None = None
 ) -> Path:
     """Where the file lies on this machine; it is downloaded if that is where it comes from.
 
@@ -345,16 +345,16 @@ def locate(
 
     Args:
         weights: the entry.
-        policy: the licence policy; None takes the one in force, ``LicencePolicy.active()``.
+        policy: the license policy; None takes the one in force, ``LicensePolicy.active()``.
         progress: called during a download.
 
     Raises:
-        LicenceError: the policy refuses these weights.
+        LicenseError: the policy refuses these weights.
         WeightsDownloadError: they could not be fetched, or may not, offline.
         WeightsHashError: the server sent another file.
         WeightsError: the file is missing and there is no URL.
     """
-    active = LicencePolicy.active() if policy is None else policy
+    active = LicensePolicy.active() if policy is None else policy
     active.check(weights)
     if weights.members:
         names = ", ".join(member.name for member in weights.members)
@@ -384,9 +384,9 @@ def locate(
 
 
 def read(
-    weights: Weights, *, policy: LicencePolicy | None = None, progress: Progress | None = None
+    weights: Weights, *, policy: LicensePolicy | None = None, progress: Progress | None = None
 ) -> bytes:
-    """The file's bytes, after the licence policy and the SHA-256 agreed.
+    """The file's bytes, after the license policy and the SHA-256 agreed.
 
     What is returned is what was checked: give these bytes to the engine, not the path. A damaged
     file in the cache is removed and fetched once more.
@@ -446,7 +446,7 @@ def from_file(path: str | Path, **spec: Any) -> Weights:
 
     These four have no default, because a wrong guess costs accuracy and no error shows it. The
     others have: name (the file's), task ("recognizer"), layout ("nchw"), dimension (None: as
-    loaded), alignment ("arcface-112" for recognizers), licence_code, licence_weights,
+    loaded), alignment ("arcface-112" for recognizers), license_code, license_weights,
     commercial_use and training_data ("unknown": the policy "commercial" refuses the file until you
     state it), paper, notes.
 
@@ -467,40 +467,40 @@ def from_file(path: str | Path, **spec: Any) -> Weights:
     return describe_file(values, path, digest, size)
 
 
-# --- licence policy -------------------------------------------------------------------------------
+# --- license policy -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class LicencePolicy:
+class LicensePolicy:
     """Which weights may be used. The first rule that applies decides:
 
-    1. ``deny`` names it or ``deny_licences`` its licence: refused;
-    2. ``allow`` names it: accepted, whatever its licence (you have bought one, say);
-    3. ``licences`` is not None and its licence is not among them: refused;
-    4. ``base`` "any" accepts; "commercial" accepts when the licence is known to grant commercial
+    1. ``deny`` names it or ``deny_licenses`` its license: refused;
+    2. ``allow`` names it: accepted, whatever its license (you have bought one, say);
+    3. ``licenses`` is not None and its license is not among them: refused;
+    4. ``base`` "any" accepts; "commercial" accepts when the license is known to grant commercial
        use, so that "no" and "unknown" are refused; "none" refuses.
 
     Names of entries and SPDX identifiers are kept apart: an entry called "mit" is not MIT.
     """
 
     base: Literal["any", "commercial", "none"] = "any"
-    licences: frozenset[str] | None = None
+    licenses: frozenset[str] | None = None
     allow: frozenset[str] = frozenset()
     deny: frozenset[str] = frozenset()
-    deny_licences: frozenset[str] = frozenset()
+    deny_licenses: frozenset[str] = frozenset()
 
     @classmethod
-    def parse(cls, text: str) -> LicencePolicy:
+    def parse(cls, text: str) -> LicensePolicy:
         """Read a policy as the command line and the environment give it.
 
         Clauses are joined by ";":  ``any``, ``commercial`` or ``none``;  ``spdx:MIT,Apache-2.0``
-        (only these licences);  ``allow:NAME,...``;  ``deny:NAME,...``;  ``deny-spdx:ID,...``.
+        (only these licenses);  ``allow:NAME,...``;  ``deny:NAME,...``;  ``deny-spdx:ID,...``.
         Examples: ``commercial``,  ``spdx:MIT,Apache-2.0``,  ``commercial;allow:my-model``.
 
         Raises:
             OptionError: the text is not a policy.
         """
-        lists = {"spdx": "licences", "allow": "allow", "deny": "deny", "deny-spdx": "deny_licences"}
+        lists = {"spdx": "licenses", "allow": "allow", "deny": "deny", "deny-spdx": "deny_licenses"}
         values: dict[str, Any] = {}
         for clause in text.split(";"):
             kind, colon, listed = clause.strip().partition(":")
@@ -511,56 +511,56 @@ class LicencePolicy:
                 key, value = lists.get(kind, ""), frozenset(items)
             if key == "" or (colon and not all(items)) or (not colon and kind not in _BASES):
                 raise OptionError(
-                    f"licence policy: expected clauses such as any, commercial, none, "
+                    f"license policy: expected clauses such as any, commercial, none, "
                     f"spdx:MIT,Apache-2.0, allow:NAME, deny:NAME or deny-spdx:ID, joined by "
                     f'";", got {clause!r}'
                 )
             if key in values:
                 raise OptionError(
-                    f'licence policy: "{kind}" would be set a second time in {text!r}'
+                    f'license policy: "{kind}" would be set a second time in {text!r}'
                 )
             values[key] = value
-        if "allow" in values and not values.keys() & {"base", "licences"}:
+        if "allow" in values and not values.keys() & {"base", "licenses"}:
             raise OptionError(
-                "licence policy: allow: makes exceptions from commercial, none or spdx:, say "
+                "license policy: allow: makes exceptions from commercial, none or spdx:, say "
                 f'which: "none;allow:NAME" for nothing else, got {text!r}'
             )
         return cls(**values)
 
     @classmethod
-    def active(cls) -> LicencePolicy:
-        """The policy in force: ``LINEAMENT_LICENCE_POLICY``, "any" when it is not set."""
-        return cls.parse(os.environ.get("LINEAMENT_LICENCE_POLICY", "").strip() or "any")
+    def active(cls) -> LicensePolicy:
+        """The policy in force: ``LINEAMENT_LICENSE_POLICY``, "any" when it is not set."""
+        return cls.parse(os.environ.get("LINEAMENT_LICENSE_POLICY", "").strip() or "any")
 
     def __str__(self) -> str:
         """The policy as ``parse`` reads it."""
         lists = {
-            "spdx": self.licences,
+            "spdx": self.licenses,
             "allow": self.allow,
             "deny": self.deny,
-            "deny-spdx": self.deny_licences,
+            "deny-spdx": self.deny_licenses,
         }
         clauses = [f"{kind}:{','.join(sorted(items))}" for kind, items in lists.items() if items]
         return ";".join([self.base, *clauses])
 
     def refusal(self, weights: Weights) -> str | None:
         """Why the policy refuses these weights, or None when it accepts them."""
-        licence = weights.licence_weights
+        license = weights.license_weights
         if weights.name in self.deny:
             return "the policy denies it by name"
-        if _listed(licence, self.deny_licences):
-            return f"the policy denies the licence {licence}"
+        if _listed(license, self.deny_licenses):
+            return f"the policy denies the license {license}"
         if weights.name in self.allow:
             return None
-        if self.licences is not None and not _listed(licence, self.licences):
-            return f"the policy allows only {', '.join(sorted(self.licences))}"
+        if self.licenses is not None and not _listed(license, self.licenses):
+            return f"the policy allows only {', '.join(sorted(self.licenses))}"
         if self.base == "none":
             return "the policy allows only what it names"
         if self.base == "commercial" and weights.commercial_use != "yes":
             return (
-                "the licence forbids commercial use"
+                "the license forbids commercial use"
                 if weights.commercial_use == "no"
-                else "whether the licence grants commercial use is unknown"
+                else "whether the license grants commercial use is unknown"
             )
         return None
 
@@ -568,7 +568,7 @@ class LicencePolicy:
         """Return if the policy accepts these weights.
 
         Raises:
-            LicenceError: it does not; the message names the entry, its licence and the reason.
+            LicenseError: it does not; the message names the entry, its license and the reason.
         """
         reason = self.refusal(weights)
         if reason is None:
@@ -577,13 +577,13 @@ class LicencePolicy:
             self,
             allow=self.allow | {weights.name},
             deny=self.deny - {weights.name},
-            deny_licences=frozenset(
-                item for item in self.deny_licences if not _listed(item, {weights.licence_weights})
+            deny_licenses=frozenset(
+                item for item in self.deny_licenses if not _listed(item, {weights.license_weights})
             ),
         )
-        raise LicenceError(
-            f'licence policy "{self}" refuses the weights "{weights.name}" (licence of the '
-            f"weights: {weights.licence_weights}): {reason}. Choose other weights, or, if you may "
+        raise LicenseError(
+            f'license policy "{self}" refuses the weights "{weights.name}" (license of the '
+            f"weights: {weights.license_weights}): {reason}. Choose other weights, or, if you may "
             f'use these, the policy "{remedy}".'
         )
 
@@ -591,6 +591,6 @@ class LicencePolicy:
 _BASES = ("any", "commercial", "none")
 
 
-def _listed(licence: str, licences: Collection[str]) -> bool:
+def _listed(license: str, licenses: Collection[str]) -> bool:
     # SPDX identifiers are compared without regard to case (SPDX specification, annex D).
-    return licence.casefold() in {item.casefold() for item in licences}
+    return license.casefold() in {item.casefold() for item in licenses}

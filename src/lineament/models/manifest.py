@@ -43,15 +43,15 @@ SPDX_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 
 ENTRY_NEEDS = (
     *("name", "task", "sha256", "bytes", "input", "dimension", "alignment"),
-    *("licence_code", "licence_weights", "commercial_use", "training_data"),
+    *("license_code", "license_weights", "commercial_use", "training_data"),
 )
 ENTRY_TAKES = (
-    *("file", "url", "licence_file", "source", "paper", "measured", "thresholds", "notes"),
+    *("file", "url", "license_file", "source", "paper", "measured", "thresholds", "notes"),
     *("members", "norm_term"),
 )
 INPUT_NEEDS = ("size_wh", "color_order", "mean", "scale")
 FILE_TAKES = (
-    *("name", "task", "dimension", "alignment", "licence_code", "licence_weights"),
+    *("name", "task", "dimension", "alignment", "license_code", "license_weights"),
     *("commercial_use", "training_data", "paper", "notes"),
 )
 
@@ -101,8 +101,8 @@ def describe_file(values: dict[str, Any], path: Path, sha256: str, size: int) ->
         "task": "recognizer",
         "dimension": None,
         "alignment": "arcface-112" if given.get("task", "recognizer") == "recognizer" else None,
-        "licence_code": "unknown",
-        "licence_weights": "unknown",
+        "license_code": "unknown",
+        "license_weights": "unknown",
         "commercial_use": "unknown",
         "training_data": "unknown",
     }
@@ -172,13 +172,13 @@ def _entry(raw: object, where: str, folder: Path) -> Weights:
         input=_input(Table(f"{where}: input", table.get("input"), INPUT_NEEDS, ("layout",))),
         dimension=table.maybe("dimension", table.whole, 1, 1 << 16),
         alignment=table.maybe("alignment", table.text),
-        licence_code=table.spdx("licence_code"),
-        licence_weights=table.spdx("licence_weights"),
+        license_code=table.spdx("license_code"),
+        license_weights=table.spdx("license_weights"),
         commercial_use=cast(CommercialUse, table.choice("commercial_use", get_args(CommercialUse))),
         training_data=table.text("training_data"),
         file=table.maybe("file", table.relative_path),
         url=table.maybe("url", table.url),
-        licence_file=table.maybe("licence_file", table.relative_path),
+        license_file=table.maybe("license_file", table.relative_path),
         source=None if table.get("source") is None else _source(table),
         paper=table.maybe("paper", table.text),
         measured=_measured(table),
@@ -198,8 +198,8 @@ def _entry(raw: object, where: str, folder: Path) -> Weights:
         raise table.wrong("alignment", "a text for recognizers and null for the other tasks")
     if entry.dimension is not None and entry.task != "recognizer":
         raise table.wrong("dimension", "null, since only recognizers have an embedding")
-    if entry.commercial_use == "yes" and "-nc" in entry.licence_weights.casefold():
-        raise table.wrong("commercial_use", f'"no", which is what {entry.licence_weights} says')
+    if entry.commercial_use == "yes" and "-nc" in entry.license_weights.casefold():
+        raise table.wrong("commercial_use", f'"no", which is what {entry.license_weights} says')
     return entry
 
 

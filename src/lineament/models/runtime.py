@@ -21,7 +21,7 @@ import numpy as np
 
 from lineament.errors import MissingExtraError, OptionError, WeightsError
 from lineament.models import cards as weights_module
-from lineament.models.cards import LicencePolicy, Weights
+from lineament.models.cards import LicensePolicy, Weights
 from lineament.types import FloatArray
 
 if TYPE_CHECKING:
@@ -120,23 +120,23 @@ _lock = threading.Lock()
 
 
 def load_model(
-    weights: Weights, *, runtime: Runtime | None = None, policy: LicencePolicy | None = None
+    weights: Weights, *, runtime: Runtime | None = None, policy: LicensePolicy | None = None
 ) -> Model:
     """Read, verify and compile a network; the same weights are compiled once per process.
 
     Args:
         weights: an entry of ``lineament.models.cards``.
         runtime: engine, device and threads; None asks the environment.
-        policy: which licences may be used; None asks the environment.
+        policy: which licenses may be used; None asks the environment.
 
     Raises:
-        WeightsError: the file is missing, has the wrong hash, is refused by the licence policy, or
+        WeightsError: the file is missing, has the wrong hash, is refused by the license policy, or
             is not a network that the engine understands.
         MissingExtraError: the engine is not installed.
     """
     chosen = (Runtime.from_environment() if runtime is None else runtime).resolved()
     key = (weights.sha256, chosen)
-    policy = LicencePolicy.active() if policy is None else policy
+    policy = LicensePolicy.active() if policy is None else policy
     policy.check(weights)
     with _lock:
         loading = _loading.setdefault(key, threading.Lock())
@@ -184,10 +184,10 @@ def _openvino_model(graph: bytes, runtime: Runtime) -> Model:
         raise ValueError(f"it has {len(network.inputs)} inputs")
     options: dict[str, Any] = {
         # One request uses all its threads: batches make up for what streams would bring, and a
-        # single photograph is answered fastest.
+        # single photo is answered fastest.
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": "f32",
-        # Pinned to cores, its threads get in the way of those that read and align photographs.
+        # Pinned to cores, its threads get in the way of those that read and align photos.
         "ENABLE_CPU_PINNING": False,
     }
     if runtime.threads is not None:

@@ -1,13 +1,13 @@
-"""Pictures for people: faces marked in a photograph, a verdict, a sheet of crops.
+"""Pictures for people: faces marked in a photo, a verdict, a sheet of crops.
 
-    annotate()         a photograph with boxes, landmarks and labels
-    verdict_picture()  two photographs, the aligned faces, the decision in words
+    annotate()         a photo with boxes, landmarks and labels
+    verdict_picture()  two photos, the aligned faces, the decision in words
     contact_sheet()    many crops in rows
     save_png()         any of them, into a file
 
-Pure functions on arrays; no argument is changed. The colours are those of Okabe and Ito ("Color
-Universal Design", 2008), which people with any kind of colour vision tell apart; besides, nothing
-is said by colour alone. Lines have a dark edge, so that they show on any photograph.
+Pure functions on arrays; no argument is changed. The colors are those of Okabe and Ito ("Color
+Universal Design", 2008), which people with any kind of color vision tell apart; besides, nothing
+is said by color alone. Lines have a dark edge, so that they show on any photo.
 """
 
 from __future__ import annotations
@@ -26,30 +26,30 @@ from lineament.errors import OptionError
 from lineament.files import write_atomically
 from lineament.types import Decision, Face, Image
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 _Box = tuple[float, float, float, float]
 _Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
-BLUE: Colour = (0, 114, 178)
-SKY: Colour = (86, 180, 233)
-ORANGE: Colour = (230, 159, 0)
-VERMILLION: Colour = (213, 94, 0)
-INK: Colour = (28, 28, 30)
-GREY: Colour = (105, 105, 110)
-PAPER: Colour = (250, 250, 248)
+BLUE: Color = (0, 114, 178)
+SKY: Color = (86, 180, 233)
+ORANGE: Color = (230, 159, 0)
+VERMILLION: Color = (213, 94, 0)
+INK: Color = (28, 28, 30)
+GRAY: Color = (105, 105, 110)
+PAPER: Color = (250, 250, 248)
 
 LEAST_SIDE_PX = 320
-"""Photographs whose longer side is shorter are enlarged by a whole number first: lines and letters
+"""Photos whose longer side is shorter are enlarged by a whole number first: lines and letters
 as thick as they must be to be seen would hide the faces."""
 
 LEAST_MARKED_PX = 24
 """Landmarks are not drawn on faces smaller than this in the picture: they would cover them."""
 
 PANEL_PX = 460
-"""Height of the photographs in ``verdict_picture``."""
+"""Height of the photos in ``verdict_picture``."""
 
 MOST_ASPECT = 2.0
-"""Of a photograph that is wider or taller than this, ``verdict_picture`` shows the part around the
+"""Of a photo that is wider or taller than this, ``verdict_picture`` shows the part around the
 face: shrunk until it fits, nobody would see the face."""
 
 CROP_PX = 168
@@ -57,10 +57,10 @@ CROP_PX = 168
 
 
 def annotate(image: Image, faces: Sequence[Face], *, labels: Sequence[str] | None = None) -> Image:
-    """Mark faces in a photograph.
+    """Mark faces in a photo.
 
     Labels stand beside their boxes, never on a face. Where a crowd leaves no room, a label is left
-    out; when there are three faces or fewer, it stands in a strip beneath the photograph instead.
+    out; when there are three faces or fewer, it stands in a strip beneath the photo instead.
 
     Args:
         image: (H, W, 3) uint8.
@@ -68,7 +68,7 @@ def annotate(image: Image, faces: Sequence[Face], *, labels: Sequence[str] | Non
         labels: one for each face; None draws none.
 
     Returns:
-        (H', W', 3) uint8: the photograph at its size, or enlarged by a whole number if it is
+        (H', W', 3) uint8: the photo at its size, or enlarged by a whole number if it is
         smaller than ``LEAST_SIDE_PX``, and the strip, if there is one.
 
     Raises:
@@ -98,16 +98,16 @@ def verdict_picture(
     faces_a: Sequence[Face] = (),
     faces_b: Sequence[Face] = (),
 ) -> Image:
-    """Draw what a decision rests on: photographs, faces, aligned crops, score and threshold.
+    """Draw what a decision rests on: photos, faces, aligned crops, score and threshold.
 
     Args:
-        image_a, image_b: (H, W, 3) uint8, the photographs that the decision is about.
+        image_a, image_b: (H, W, 3) uint8, the photos that the decision is about.
         decision: the decision; the faces that were compared are highlighted.
         crop_a, crop_b: (S, S, 3) uint8, the aligned faces.
-        faces_a, faces_b: all faces found in the photographs; the others are drawn thin.
+        faces_a, faces_b: all faces found in the photos; the others are drawn thin.
 
     Returns:
-        (H', W', 3) uint8, some 600 to 1,400 pixels wide whatever the photographs' sizes.
+        (H', W', 3) uint8, some 600 to 1,400 pixels wide whatever the photos' sizes.
 
     Raises:
         OptionError: an image of another shape or type.
@@ -132,7 +132,7 @@ def verdict_picture(
     for column in columns:
         canvas.paste(column, (left, gap))
         left += column.width + gap
-    canvas.paste(_colour(decision), (0, height + 2 * gap, width, canvas.height))
+    canvas.paste(_color(decision), (0, height + 2 * gap, width, canvas.height))
     canvas.paste(verdict, (gap, height + 2 * gap))
     return np.asarray(canvas, np.uint8)
 
@@ -197,7 +197,7 @@ def _check(image: Image) -> None:
 def _mark(
     picture: PILImage.Image, faces: Sequence[Face], scale: float, chosen: Sequence[bool]
 ) -> None:
-    """Draw boxes and landmarks, those of chosen faces thick and in colour."""
+    """Draw boxes and landmarks, those of chosen faces thick and in color."""
     draw = ImageDraw.Draw(picture)
     thick = max(2, round(min(picture.size) / 240))
     # The chosen ones last, so that nobody's thin box runs across them.
@@ -207,9 +207,9 @@ def _mark(
         least = 1 if all(chosen) else 2  # thicker than those that are not chosen, however small
         line = max(least, min(thick, round(side / 16))) if is_chosen else max(1, thick // 3)
         edge = max(1, line // 3)
-        colour = ORANGE if is_chosen else PAPER
+        color = ORANGE if is_chosen else PAPER
         draw.rectangle(_grown(box, line // 2 + edge), outline=INK, width=line + 2 * edge)
-        draw.rectangle(_grown(box, line // 2), outline=colour, width=line)
+        draw.rectangle(_grown(box, line // 2), outline=color, width=line)
         if face.landmarks_xy is None or side < LEAST_MARKED_PX or not is_chosen:
             continue
         radius = max(1.0, min(1.4 * thick, side / 32))
@@ -222,7 +222,7 @@ def _mark(
 
 
 def _scaled(face: Face, scale: float) -> _Box:
-    """The box in a picture that is ``scale`` times as large; pixels' centres are whole numbers."""
+    """The box in a picture that is ``scale`` times as large; pixels' centers are whole numbers."""
     left, top, right, bottom = ((face.box_xyxy + 0.5) * scale - 0.5).tolist()
     return left, top, right, bottom
 
@@ -305,7 +305,7 @@ def _with_strip(picture: PILImage.Image, text: str, size_px: float) -> PILImage.
 
 @dataclass(frozen=True, slots=True)
 class _Panel:
-    """A photograph as it is shown, and its name broken into lines."""
+    """A photo as it is shown, and its name broken into lines."""
 
     photo: PILImage.Image
     width: int
@@ -328,18 +328,18 @@ def _panel(image: Image, face: Face | None, faces: Sequence[Face], source: str) 
 
 
 def _window(image: Image, face: Face | None) -> tuple[int, int, int, int]:
-    """What is shown of a photograph: left, top, width and height in its pixels."""
+    """What is shown of a photo: left, top, width and height in its pixels."""
     height, width = image.shape[:2]
     shown_width = min(width, max(1, round(MOST_ASPECT * height)))
     shown_height = min(height, max(1, round(MOST_ASPECT * width)))
-    x, y = ((width - 1) / 2, (height - 1) / 2) if face is None else face.centre_xy
+    x, y = ((width - 1) / 2, (height - 1) / 2) if face is None else face.center_xy
     left = min(max(round(x - shown_width / 2), 0), width - shown_width)
     top = min(max(round(y - shown_height / 2), 0), height - shown_height)
     return left, top, shown_width, shown_height
 
 
 def _moved(face: Face, left: int, top: int) -> Face:
-    """The face in a part of the photograph that begins at ``left``, ``top``."""
+    """The face in a part of the photo that begins at ``left``, ``top``."""
     points = (
         None if face.landmarks_xy is None else face.landmarks_xy - np.array([left, top], np.float32)
     )
@@ -348,7 +348,7 @@ def _moved(face: Face, left: int, top: int) -> Face:
 
 
 def _column(panel: _Panel, crop: Image, facts: Sequence[str], name_lines: int) -> PILImage.Image:
-    """One photograph, its name, its aligned face and what is known of it."""
+    """One photo, its name, its aligned face and what is known of it."""
     name_font, font = _font(17), _font(15)
     crop_top = PANEL_PX + 10 + 23 * name_lines + 10
     column = PILImage.new("RGB", (panel.width, crop_top + CROP_PX), PAPER)
@@ -361,7 +361,7 @@ def _column(panel: _Panel, crop: Image, facts: Sequence[str], name_lines: int) -
     room = panel.width - CROP_PX - 14
     lines = [line for fact in facts for line in _wrapped(fact, font, room, most=3)]
     for i, line in enumerate(lines):
-        draw.text((CROP_PX + 14, crop_top + 22 * i), line, fill=GREY, font=font)
+        draw.text((CROP_PX + 14, crop_top + 22 * i), line, fill=GRAY, font=font)
     return column
 
 
@@ -379,8 +379,8 @@ def _facts(face: Face | None, others: int) -> list[str]:
     return [*facts, {0: "no other face", 1: "1 other face"}.get(others, f"{others} other faces")]
 
 
-def _colour(decision: Decision) -> Colour:
-    return {"same": BLUE, "different": VERMILLION, "undecided": GREY}[decision.verdict]
+def _color(decision: Decision) -> Color:
+    return {"same": BLUE, "different": VERMILLION, "undecided": GRAY}[decision.verdict]
 
 
 def _verdict(decision: Decision, width: int) -> PILImage.Image:
@@ -400,7 +400,7 @@ def _verdict(decision: Decision, width: int) -> PILImage.Image:
     for reason in decision.reasons:
         lines += _wrapped(f"Undecided because {reason}", font, width, most=4)
     height = 14 + 44 + 24 * len(lines) + 14
-    band = PILImage.new("RGB", (width, height), _colour(decision))
+    band = PILImage.new("RGB", (width, height), _color(decision))
     draw = ImageDraw.Draw(band)
     draw.text((0, 10), decision.verdict_in_words, PAPER, head_font)
     for i, line in enumerate(lines):

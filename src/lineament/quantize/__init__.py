@@ -1,6 +1,6 @@
 """A recognizer -> the same in int8, for processors: smaller, faster, nearly as good.
 
-    int8.photographs.crops_of()   a folder of photographs -> aligned crops, and whom they show
+    int8.photos.crops_of()   a folder of photos -> aligned crops, and whom they show
     quantize()                    a recognizer and crops -> NAME.onnx and its entry in manifest.json
     int8.networks                 its network -> the same in int8
     int8.judging                  what it costs and gains: agreement, verification, speed
@@ -36,7 +36,7 @@ import numpy as np
 from lineament.embed.network import BATCH, load_network
 from lineament.errors import ExportError, OptionError, WeightsError
 from lineament.models import cards as weights_module
-from lineament.models.cards import LicencePolicy, Weights
+from lineament.models.cards import LicensePolicy, Weights
 from lineament.models.runtime import Runtime
 from lineament.quantize.crops import (
     LEAST_CROPS,
@@ -126,7 +126,7 @@ def quantize(
     seed: int = 0,
     overwrite: bool = False,
     runtime: Runtime | None = None,
-    policy: LicencePolicy | None = None,
+    policy: LicensePolicy | None = None,
     progress: Progress | None = None,
 ) -> Quantized:
     """Write an int8 version of a recognizer, calibrated on your own crops.
@@ -134,8 +134,8 @@ def quantize(
     Args:
         weights: a recognizer of one network, or its name.
         crops: (N, S, S, 3) uint8, RGB, aligned as the recognizer wants them, N at least
-            ``LEAST_CROPS``; ``int8.photographs.crops_of`` makes them.
-        out: folder for NAME.onnx, the licence's text as NAME.licence.txt where it is known, and
+            ``LEAST_CROPS``; ``int8.photos.crops_of`` makes them.
+        out: folder for NAME.onnx, the license's text as NAME.license.txt where it is known, and
             manifest.json, which is made or gets one more entry. The folder is made if need be.
         people: N names or numbers: whom each crop shows. With enough pairs
             (``LEAST_SAME``, ``LEAST_DIFFERENT``) accuracy means verification, else agreement.
@@ -151,7 +151,7 @@ def quantize(
         seed: which crops those are.
         overwrite: replace files and an entry of that name.
         runtime: engine and threads; the device must be the CPU.
-        policy: which licences may be used.
+        policy: which licenses may be used.
         progress: told how far it is.
 
     Raises:
@@ -204,16 +204,16 @@ def quantize(
             dimension=before.contract.dimension,
             file=f"{name}.onnx",
             url=None,
-            licence_file=None,
+            license_file=None,
             source=None,
             measured={},
             thresholds=(),
             folder=Path(place),
         )
         (Path(place) / f"{name}.onnx").write_bytes(data)
-        # Its licence is that of the recognizer, which the policy has accepted by name.
+        # Its license is that of the recognizer, which the policy has accepted by name.
         try:
-            after = load_network(tried, flip=False, runtime=runtime, policy=LicencePolicy())
+            after = load_network(tried, flip=False, runtime=runtime, policy=LicensePolicy())
         except WeightsError as error:
             raise ExportError(f"{source.name}: the int8 network does not run: {error}") from error
     agreement = agreement_of(before, after, seen, whom, progress)
@@ -230,12 +230,12 @@ def quantize(
     entry = replace(
         tried,
         folder=folder,
-        licence_file=None if source.licence_file is None else f"{name}.licence.txt",
+        license_file=None if source.license_file is None else f"{name}.license.txt",
         measured=measured(agreement, slowest),
         notes=notes(source, used),
     )
     others = _check_target(folder, name, source, overwrite)  # as it is now
-    manifest = write_all(folder, entry, data, others, weights_module.licence_text(source))
+    manifest = write_all(folder, entry, data, others, weights_module.license_text(source))
     return Quantized(
         weights=entry,
         manifest=manifest,
@@ -259,7 +259,7 @@ def check_options(
     subset: int = SUBSET,
     overwrite: bool = False,
 ) -> None:
-    """Refuse at once what ``quantize`` would refuse, before photographs are read for it.
+    """Refuse at once what ``quantize`` would refuse, before photos are read for it.
 
     Raises:
         OptionError, MissingExtraError: as ``quantize``.

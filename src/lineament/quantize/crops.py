@@ -1,4 +1,4 @@
-"""A folder of photographs -> aligned crops, to calibrate an int8 recognizer on and to judge it."""
+"""A folder of photos -> aligned crops, to calibrate an int8 recognizer on and to judge it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from lineament.datasets.people_folder import read_people
 from lineament.errors import DataError, LineamentError, OptionError
 from lineament.images import IMAGE_SUFFIXES, describe_source, load_image
-from lineament.models.cards import LicencePolicy, Weights
+from lineament.models.cards import LicensePolicy, Weights
 from lineament.models.runtime import Runtime
 from lineament.pipeline import Recognizer
 from lineament.types import Image
@@ -24,7 +24,7 @@ LEAST_CROPS = 10
 """Fewer are refused. A few hundred, of many people, are what one should have."""
 
 MOST_PHOTOGRAPHS = 2000
-"""So many photographs of a folder are read: enough to calibrate on and to check with."""
+"""So many photos of a folder are read: enough to calibrate on and to check with."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -34,13 +34,13 @@ class Crops:
     Attributes:
         images: (N, S, S, 3) uint8, RGB.
         people: N names; None where nobody said who is who.
-        photographs: how many were read.
+        photos: how many were read.
         skipped: how many of them cannot be read, or show no face.
     """
 
     images: Image
     people: tuple[str, ...] | None
-    photographs: int
+    photos: int
     skipped: int
 
 
@@ -52,33 +52,33 @@ def crops_of(
     most: int = MOST_PHOTOGRAPHS,
     seed: int = 0,
     runtime: Runtime | None = None,
-    policy: LicencePolicy | None = None,
+    policy: LicensePolicy | None = None,
     progress: Progress | None = None,
 ) -> Crops:
-    """Cut the faces out of a folder's photographs, as the recognizer wants them.
+    """Cut the faces out of a folder's photos, as the recognizer wants them.
 
-    A folder with a folder a person says who is who; any other folder of photographs will do too.
-    Of a photograph with several faces the largest is taken. What cannot be read, or shows no face,
+    A folder with a folder a person says who is who; any other folder of photos will do too.
+    Of a photo with several faces the largest is taken. What cannot be read, or shows no face,
     is passed over and counted.
 
     Args:
-        folder: of photographs, folders within folders included.
+        folder: of photos, folders within folders included.
         weights: the recognizer: its entry tells the size and the alignment.
-        aligned: the photographs are crops already, of the size that the recognizer takes.
-        most: of more photographs so many are drawn, all those of a person together.
+        aligned: the photos are crops already, of the size that the recognizer takes.
+        most: of more photos so many are drawn, all those of a person together.
         seed: of that draw.
         runtime: engine, device and threads of the detector.
-        policy: which licences may be used.
-        progress: told of each photograph.
+        policy: which licenses may be used.
+        progress: told of each photo.
 
     Raises:
         OptionError: ``most`` is too small, or the entry is no recognizer of one network.
-        DataError: no such folder, no photographs, no faces, or crops of another size.
+        DataError: no such folder, no photos, no faces, or crops of another size.
     """
     check_weights(weights)
     if most < LEAST_CROPS:
-        raise OptionError(f"most: expected at least {LEAST_CROPS} photographs, got {most}")
-    paths, people = _photographs(Path(folder), most, seed)
+        raise OptionError(f"most: expected at least {LEAST_CROPS} photos, got {most}")
+    paths, people = _photos(Path(folder), most, seed)
     images: list[Image] = []
     kept: list[str] = []
     photos = (
@@ -92,25 +92,25 @@ def crops_of(
             progress("finding faces", done, len(paths))
     if not images:
         raise DataError(
-            f"{describe_source(Path(folder))}: expected photographs of faces, found no face in "
-            f"{len(paths):,} photographs"
+            f"{describe_source(Path(folder))}: expected photos of faces, found no face in "
+            f"{len(paths):,} photos"
         )
     return Crops(
         np.stack(images),
         None if people is None else tuple(kept),
-        photographs=len(paths),
+        photos=len(paths),
         skipped=len(paths) - len(images),
     )
 
 
-def _photographs(folder: Path, most: int, seed: int) -> tuple[list[Path], list[str] | None]:
+def _photos(folder: Path, most: int, seed: int) -> tuple[list[Path], list[str] | None]:
     """At most so many paths, and whom each shows, if there is a folder a person."""
     people: list[str] | None = None
     try:
         found = read_people(folder)
         paths = list(found.paths)
         people = [found.names[i] for i in found.person]
-    except DataError:  # not a folder a person: any photographs will do
+    except DataError:  # not a folder a person: any photos will do
         paths = _all_below(folder)
     if len(paths) <= most:
         return paths, people
@@ -129,7 +129,7 @@ def _all_below(folder: Path) -> list[Path]:
     shown = describe_source(folder)
     if not folder.is_dir():
         what = "a file" if folder.exists() else "nothing"
-        raise DataError(f"{shown}: expected a folder of photographs, found {what} of that name")
+        raise DataError(f"{shown}: expected a folder of photos, found {what} of that name")
     found: list[Path] = []
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -139,7 +139,7 @@ def _all_below(folder: Path) -> list[Path]:
                 found.append(path)
     if not found:
         raise DataError(
-            f"{shown}: expected photographs ({', '.join(sorted(IMAGE_SUFFIXES))}), found none"
+            f"{shown}: expected photos ({', '.join(sorted(IMAGE_SUFFIXES))}), found none"
         )
     return found
 
@@ -164,7 +164,7 @@ def _detected(
     paths: Sequence[Path],
     weights: Weights,
     runtime: Runtime | None,
-    policy: LicencePolicy | None,
+    policy: LicensePolicy | None,
 ) -> Iterator[Image | None]:
     recognizer = Recognizer(weights, flip=False, runtime=runtime, policy=policy)
     for photo in recognizer.stream(iter(paths), embed=False, keep_crops=True):

@@ -71,7 +71,7 @@ class Speed:
         batch: crops in one call.
         before_ms, after_ms: milliseconds a crop, medians.
         speedup: the ratio of the medians.
-        low, high: the 10th and 90th percentile of the ratios of neighbouring calls.
+        low, high: the 10th and 90th percentile of the ratios of neighboring calls.
     """
 
     batch: int
@@ -137,7 +137,7 @@ def verification_of(vectors: FloatArray, people: Sequence[Hashable]) -> Verifica
 def refuse_loss(name: str, agreement: Agreement, most_loss: float, least_cosine: float) -> None:
     """Raise ExportError where too much is lost: by verification if there is one, else by cosine."""
     verification = agreement.verification
-    remedy = "nothing was written. Calibrate on more photographs, of the kind that it will see"
+    remedy = "nothing was written. Calibrate on more photos, of the kind that it will see"
     if verification is not None:
         if verification.loss > most_loss:
             raise ExportError(

@@ -13,7 +13,7 @@ from pathlib import Path
 from lineament.embed.network import NetworkEmbedder
 from lineament.errors import ExportError, LineamentError, MissingExtraError, OptionError
 from lineament.models import cards as weights_module
-from lineament.models.cards import LicencePolicy, Weights
+from lineament.models.cards import LicensePolicy, Weights
 from lineament.models.runtime import folded
 from lineament.quantize.crops import Progress
 from lineament.types import FloatArray, Image
@@ -34,7 +34,7 @@ def check_installed() -> None:
             raise MissingExtraError("Quantizing a recognizer", _EXTRA)
 
 
-def plain_graph(source: Weights, policy: LicencePolicy | None) -> bytes:
+def plain_graph(source: Weights, policy: LicensePolicy | None) -> bytes:
     """The network of a recognizer as an ONNX file, its constants folded.
 
     Raises:
@@ -77,7 +77,7 @@ def int8_graph(
         done += 1
         if progress is not None:  # NNCF comes back for some crops when it corrects the biases
             progress("calibrating", min(done, len(crops)), len(crops))
-        # As the pipeline feeds it: one home for the colour order and the scaling.
+        # As the pipeline feeds it: one home for the color order and the scaling.
         return {inputs[0]: embedder.prepare(crop[None])}
 
     try:

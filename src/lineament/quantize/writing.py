@@ -47,16 +47,16 @@ def notes(source: Weights, used: int) -> str:
 
 
 def write_all(
-    folder: Path, entry: Weights, data: bytes, others: list[dict[str, Any]], licence: str | None
+    folder: Path, entry: Weights, data: bytes, others: list[dict[str, Any]], license: str | None
 ) -> Path:
-    """Write network, licence and manifest, all or none; returns the manifest's path.
+    """Write network, license and manifest, all or none; returns the manifest's path.
 
     Args:
         folder: is made if need be.
         entry: of the network; names the files.
         data: of the network.
         others: entries that the manifest keeps.
-        licence: its text, if known.
+        license: its text, if known.
 
     Raises:
         OptionError: the folder or a file cannot be written.
@@ -66,8 +66,8 @@ def write_all(
     text = json.dumps(listed, indent=2, ensure_ascii=False) + "\n"
     manifest = folder / "manifest.json"
     files = [(folder / f"{entry.name}.onnx", data)]
-    if entry.licence_file is not None and licence is not None:
-        files.append((folder / entry.licence_file, licence.encode()))
+    if entry.license_file is not None and license is not None:
+        files.append((folder / entry.license_file, license.encode()))
     files.append((manifest, text.encode()))  # last: it names the others
     made = not folder.exists()
     written: list[Path] = []

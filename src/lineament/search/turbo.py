@@ -105,8 +105,8 @@ class Projection:
         mean = vectors.mean(axis=0)
         if dimension <= WIDTH:
             return cls(mean, _lift(dimension), count)
-        centred = vectors - mean
-        shares, axes = np.linalg.eigh(centred.T @ centred / number)
+        centered = vectors - mean
+        shares, axes = np.linalg.eigh(centered.T @ centered / number)
         # Between strangers, axis i adds to the cosine what has variance shares[i] ** 2.
         lost = np.sqrt(np.cumsum(np.square(shares)))[::-1]  # lost[i]: by keeping i of them
         kept = int(np.argmax(np.append(lost, 0) <= LOST))

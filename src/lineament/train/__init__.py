@@ -1,4 +1,4 @@
-"""Training: from photographs in folders to a recognizer that the pipeline takes by name.
+"""Training: from photos in folders to a recognizer that the pipeline takes by name.
 
     config      what a run is: a TOML file, read into frozen dataclasses
     data/       folders, lists, shards and RecordIO -> crops, augmented; samplers; leakage

@@ -69,28 +69,28 @@ class RunOptions:
         False, "numbers of a pixel side by side: faster convolutions, other rounding"
     )
     threads: int = _option(0, "of PyTorch on the CPU; 0 leaves its own choice", least=0, most=1024)
-    epochs: int = _option(20, "times that every photograph is seen", least=1)
+    epochs: int = _option(20, "times that every photo is seen", least=1)
     steps: int = _option(0, "optimizer steps in place of epochs; 0: by epochs", least=0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
-    """The training photographs: aligned faces, with who they show."""
+    """The training photos: aligned faces, with who they show."""
 
     path: str = _option("", "folder a person, .csv, .tar or a folder of .tar, or .rec")
-    least_photos: int = _option(1, "people with fewer photographs are left out", least=1)
+    least_photos: int = _option(1, "people with fewer photos are left out", least=1)
     size_px: int = _option(0, "side of the crops; 0: what the backbone takes", least=0, most=1024)
-    workers: int = _option(0, "processes that read photographs; 0: none", least=0, most=256)
+    workers: int = _option(0, "processes that read photos; 0: none", least=0, most=256)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SamplerOptions:
-    """How photographs come together in batches."""
+    """How photos come together in batches."""
 
     kind: str = _option("auto", '"auto": what the loss wants', choices=("auto", "random", "people"))
-    batch: int = _option(128, "photographs in one batch, over all processes", least=2)
+    batch: int = _option(128, "photos in one batch, over all processes", least=2)
     people: int = _option(32, 'people in one batch of kind "people"', least=2)
-    photos: int = _option(4, 'photographs of each of them in kind "people"', least=2)
+    photos: int = _option(4, 'photos of each of them in kind "people"', least=2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,7 @@ class BackboneOptions:
     frozen: tuple[str, ...] = _option((), "stages that stay as they are, by name")
     fixed_batch_norm: bool = _option(False, "keep the statistics of all batch norms as they are")
     whitened: int = _option(
-        0, "times that each photograph is seen to set the last layer before step 1; 0: off", least=0
+        0, "times that each photo is seen to set the last layer before step 1; 0: off", least=0
     )
 
 
@@ -351,7 +351,7 @@ def example() -> str:
 
 _STRENGTH = "0 to 1: factors from 1 - it to 1 + it"
 _ABOUT_AUGMENT = {
-    "flip": "probability; so are grey, blur, low_resolution, jpeg and erasing",
+    "flip": "probability; so are gray, blur, low_resolution, jpeg and erasing",
     "brightness": _STRENGTH,
     "contrast": _STRENGTH,
     "saturation": _STRENGTH,

@@ -234,10 +234,10 @@ class _Sum(torch.autograd.Function):
 class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
     """Batch norm with the statistics of the whole, global batch, on any device.
 
-    Ioffe, Szegedy, "Batch Normalization", ICML 2015, over the photographs of all processes. PyTorch
+    Ioffe, Szegedy, "Batch Normalization", ICML 2015, over the photos of all processes. PyTorch
     has this for GPUs alone (``SyncBatchNorm``). The mean comes first and the variance from
     differences to it, so that nothing is lost to cancellation. It takes two rounds of messages.
-    Processes may have different numbers of photographs.
+    Processes may have different numbers of photos.
     """
 
     group: _Group
@@ -257,8 +257,8 @@ class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
         sums = self._sum(torch.cat([x.sum(axes), own]))  # (C + 1,)
         count = sums[-1].detach()
         mean = sums[:-1] / count  # (C,)
-        centred = x - mean.view(shape)
-        variance = self._sum(centred.square().sum(axes)) / count  # (C,)
+        centered = x - mean.view(shape)
+        variance = self._sum(centered.square().sum(axes)) / count  # (C,)
         if self.track_running_stats and self.running_mean is not None:
             assert self.num_batches_tracked is not None
             assert self.running_var is not None
@@ -269,7 +269,7 @@ class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
             unbiased = variance.detach() * (count / (count - 1).clamp_min(1))
             self.running_mean.lerp_(mean.detach(), momentum)
             self.running_var.lerp_(unbiased, momentum)
-        y = centred * (variance + self.eps).rsqrt().view(shape)
+        y = centered * (variance + self.eps).rsqrt().view(shape)
         if self.affine:
             y = y * self.weight.view(shape) + self.bias.view(shape)
         return y.to(input.dtype)

@@ -39,7 +39,7 @@ from lineament.models.cards import (
     PACKAGE_MANIFEST,
     CommercialUse,
     InputSpec,
-    LicencePolicy,
+    LicensePolicy,
     Measurement,
     Threshold,
     Weights,
@@ -68,8 +68,8 @@ def export_onnx(
     *,
     name: str,
     training_data: str = "unknown",
-    licence_code: str = "unknown",
-    licence_weights: str = "unknown",
+    license_code: str = "unknown",
+    license_weights: str = "unknown",
     commercial_use: CommercialUse = "unknown",
     paper: str | None = None,
     notes: str | None = None,
@@ -88,9 +88,9 @@ def export_onnx(
             in that folder gets an entry, or is made; other entries in it stay as they are.
         name: how it will be asked for: up to 64 lower-case letters, digits, ".", "_" and "-".
         training_data: what it was trained on, in words.
-        licence_code, licence_weights: SPDX identifiers, or "unknown". What is fine-tuned or
+        license_code, license_weights: SPDX identifiers, or "unknown". What is fine-tuned or
             distilled from other weights is derived from them: name theirs.
-        commercial_use: whether ``licence_weights`` grants it; the policy "commercial" refuses
+        commercial_use: whether ``license_weights`` grants it; the policy "commercial" refuses
             "unknown".
         paper, notes: one line each.
         measured: scores by name.
@@ -124,8 +124,8 @@ def export_onnx(
         input=InputSpec((backbone.size_px, backbone.size_px), "rgb", 0.0, 1.0),
         dimension=backbone.dimension,
         alignment=backbone.alignment,
-        licence_code=licence_code,
-        licence_weights=licence_weights,
+        license_code=license_code,
+        license_weights=license_weights,
         commercial_use=commercial_use,
         training_data=training_data,
         file=target.name,
@@ -170,7 +170,7 @@ def _check_target(
 
 
 def _examples(size_px: int) -> Image:
-    """(3, S, S, 3): blotches of colour with a little noise, the same each time."""
+    """(3, S, S, 3): blotches of color with a little noise, the same each time."""
     random = np.random.default_rng(0)
     crops = np.empty((max(BATCHES), size_px, size_px, 3), np.uint8)
     for crop in crops:
@@ -293,7 +293,7 @@ def _check_parity(weights: Weights, crops: Image, wanted: FloatArray) -> None:
             continue
         tried += 1
         try:
-            model = load_model(weights, runtime=runtime, policy=LicencePolicy())
+            model = load_model(weights, runtime=runtime, policy=LicensePolicy())
         except WeightsError as error:
             raise ExportError(f"{engine} does not understand the file: {error}") from error
         for batch in BATCHES:
@@ -336,8 +336,8 @@ def _toml(entry: Weights) -> str:
         "scale": spec.scale,
         "dimension": entry.dimension,
         "alignment": entry.alignment,
-        "licence_code": entry.licence_code,
-        "licence_weights": entry.licence_weights,
+        "license_code": entry.license_code,
+        "license_weights": entry.license_weights,
         "commercial_use": entry.commercial_use,
         "training_data": entry.training_data,
         "paper": entry.paper,

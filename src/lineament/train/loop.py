@@ -134,7 +134,7 @@ def fit(
 
     Raises:
         OptionError: an option that makes no sense, or a folder that holds a run already.
-        DataError: photographs or pairs are missing or unreadable.
+        DataError: photos or pairs are missing or unreadable.
         CheckpointError: a checkpoint is damaged, of another set-up, or cannot be written.
         DivergedError: a loss or gradient is no finite number; the batch is in ``nan-batch.txt``.
         TrainError: a worker or another process ended.
@@ -142,7 +142,7 @@ def fit(
     if config.run.out == "":
         raise OptionError("run.out: expected the folder to write the run to; set it, or give --out")
     if faces is None and config.data.path == "":
-        raise OptionError("data.path: expected the training photographs; set it")
+        raise OptionError("data.path: expected the training photos; set it")
     config = absolute_paths(config)
     threads, exact = torch.get_num_threads(), torch.backends.cudnn.deterministic
     try:
@@ -216,7 +216,7 @@ class _Training:
         origin = None if saved is None else Origin(**saved["origin"])
         self.parts = Parts(config, world, self.faces, note, origin)
         # Until here all processes drew alike, and have the same network. From here on each draws
-        # for its own photographs (dropout).
+        # for its own photos (dropout).
         _seed(config.run.seed + 1_000_003 * (world.rank + 1))
         self.at = Standing()
         if saved is not None:

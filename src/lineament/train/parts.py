@@ -83,7 +83,7 @@ class Parts:
         self.mode = Mode(self.backbone, config.backbone)
         self.crops = Crops(self.faces, self.backbone.size_px, config.augment, config.run.seed)
         if origin is None and config.backbone.whitened:
-            note(f"the last layer is set from {len(self.crops)} photographs")
+            note(f"the last layer is set from {len(self.crops)} photos")
             whiten(self.backbone, self.crops, config.backbone.whitened)
             world.equalize(self.backbone.parameters())
         self.loss: Loss | None = None
@@ -144,7 +144,7 @@ class Parts:
             self.sampler = RandomBatches(labels, config.sampler.batch, config.run.seed, drop)
         if self.sampler.batch < 2 * self.world.size:
             raise OptionError(
-                "sampler.batch: expected at least 2 photographs for each of the "
+                "sampler.batch: expected at least 2 photos for each of the "
                 f"{self.world.size} processes, got {self.sampler.batch}"
             )
         self.loader = Loader(
@@ -163,7 +163,7 @@ class Parts:
         self.epochs = math.ceil(self.steps / self.steps_per_epoch)
 
     def remember_teacher(self, folder: Path, *, resumed: bool) -> None:
-        """Where the teacher sees every photograph the same way each time, ask it once."""
+        """Where the teacher sees every photo the same way each time, ask it once."""
         if self.teacher is None or self.config.teacher.sees != "plain":
             return
         assert not isinstance(self.teacher, Remembered)

@@ -1,6 +1,6 @@
 """Configurations for the usual tasks, so that nobody has to begin with an empty file.
 
-    finetune_config()  a model that is there already, on photographs of one's own
+    finetune_config()  a model that is there already, on photos of one's own
     distill_config()   another architecture, made to give the embeddings of a model that is there
 
 Each returns a ``TrainConfig`` like any other; every key can be changed after that. Loads no
@@ -34,9 +34,9 @@ def finetune_config(
 ) -> TrainConfig:
     """What ``lineament finetune`` runs: all weights, slowly, held near the model as it was.
 
-    The student sees changed photographs, the teacher, which is the model as it was, sees them
+    The student sees changed photos, the teacher, which is the model as it was, sees them
     unchanged; that the two agree is all that is asked when ``labels`` is 0. Part of each batch is
-    shown unchanged to the student too, so that it does not get worse on good photographs.
+    shown unchanged to the student too, so that it does not get worse on good photos.
 
     Args:
         photos: the training set, as ``data.path``.
@@ -45,7 +45,7 @@ def finetune_config(
         labels: weight of ArcFace on the people's names; 0 does not use them.
         keep: weight of staying near the model as it was.
         low_resolution_px: train for faces that are about so many pixels wide.
-        epochs: times that every photograph is seen.
+        epochs: times that every photo is seen.
         lr: the highest learning rate, of AdamW.
         hold_out: share of the people to verify with instead of training with them.
         overrides: ``table.key=value``, as for ``load_config``.
@@ -60,7 +60,7 @@ def finetune_config(
         "run": {"out": out, "epochs": epochs, "channels_last": True},
         "data": {"path": photos},
         "sampler": {"batch": 32},
-        # A few thousand photographs are too few to estimate the statistics anew.
+        # A few thousand photos are too few to estimate the statistics anew.
         "backbone": {"start": recognizer, "fixed_batch_norm": True},
         "loss": {"name": "arcface", "weight": labels, "options": {"scale": 32.0, "margin": 0.3}},
         "optimizer": {
@@ -119,8 +119,8 @@ def distill_config(
         "sampler": {"batch": 64},
         "backbone": {"name": student},
         "loss": {"name": "arcface", "weight": labels},
-        # The teacher sees what the student sees: its embeddings of a changed photograph are as much
-        # to be learned as those of the photograph itself.
+        # The teacher sees what the student sees: its embeddings of a changed photo are as much
+        # to be learned as those of the photo itself.
         "teacher": {"name": teacher, "weight": 1.0, "sees": "augmented"},
         "optimizer": {"name": "adamw", "lr": lr, "weight_decay": 0.05},
         "schedule": {"kind": "cosine", "warmup_epochs": 1.0},

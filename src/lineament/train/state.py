@@ -229,7 +229,7 @@ def check_state(
         )
     if saved["labels_sha256"] != labels_sha256(faces):
         raise CheckpointError(
-            f"{path}: the same {len(now)} people have other photographs now ({len(faces):,} in "
+            f"{path}: the same {len(now)} people have other photos now ({len(faces):,} in "
             f"all); {_NEW_RUN}"
         )
     changed = _changed(saved["config"], config.to_dict())
@@ -243,7 +243,7 @@ def check_state(
 
 
 def labels_sha256(faces: FaceSet) -> str:
-    """What tells whether the photographs are those of before."""
+    """What tells whether the photos are those of before."""
     return hashlib.sha256(np.asarray(faces.labels, np.int64).tobytes()).hexdigest()
 
 

@@ -24,7 +24,7 @@ from lineament.train.teacher import Remembered, clean_places
 
 NAN_BATCH = "nan-batch.txt"
 NAMED = 8
-"""Photographs of a batch that a message names."""
+"""Photos of a batch that a message names."""
 
 MOST_SKIPPED = 20
 """Steps in a row that half precision may skip while its scale is being found: 2^20 in all."""
@@ -49,7 +49,7 @@ class Stepper:
         """Take one step of the optimizer over one batch or several.
 
         Args:
-            group: for each batch this process's part, and the numbers of all its photographs.
+            group: for each batch this process's part, and the numbers of all its photos.
             step: how many were done before.
             epoch: how many were done before; for messages.
 
@@ -147,7 +147,7 @@ class Stepper:
         return total, figures
 
     def _clean(self, count: int) -> tuple[Tensor, list[int]]:
-        """Which of ``count`` photographs the student also sees as they are.
+        """Which of ``count`` photos the student also sees as they are.
 
         Returns:
             (count,) bool; and how many each process has, nothing where nobody has any.
@@ -158,12 +158,12 @@ class Stepper:
 
     @torch.no_grad()
     def _wanted(self, batch: Batch, seen: Tensor, clean: Tensor) -> Tensor:
-        """The teacher's embeddings: of the photographs, then of those that are seen clean.
+        """The teacher's embeddings: of the photos, then of those that are seen clean.
 
         Args:
             batch: this process's part.
             seen: (n + k, 3, S, S) what the student sees.
-            clean: (n,) bool, which k of the photographs are in it as they are too.
+            clean: (n,) bool, which k of the photos are in it as they are too.
         """
         assert self.parts.teacher is not None
         if self.config.teacher.sees == "augmented":
@@ -229,6 +229,6 @@ class Stepper:
         kept = f"; {last} is from before" if last.exists() else ""
         raise DivergedError(
             f"the {what} is {value} in epoch {epoch + 1}, step {step + 1}, with the "
-            f"photographs {few}{where}{kept}; lower optimizer.lr, lengthen the warm-up, or set "
+            f"photos {few}{where}{kept}; lower optimizer.lr, lengthen the warm-up, or set "
             "optimizer.clip_norm"
         )

@@ -18,7 +18,7 @@ from lineament.models.runtime import Runtime
 from lineament.train.backbones.backbone import Backbone
 
 CACHE_BYTES = 4 << 30
-"""Embeddings of plain crops are kept in memory up to this: 2 million photographs in 512-D."""
+"""Embeddings of plain crops are kept in memory up to this: 2 million photos in 512-D."""
 
 
 class Teacher(Protocol):
@@ -115,22 +115,22 @@ class Remembered:
     differ in the last bit, and a resumed run would not be equal to an unbroken one.
     """
 
-    def __init__(self, teacher: Teacher, photographs: int, path: Path, *, resumed: bool) -> None:
+    def __init__(self, teacher: Teacher, photos: int, path: Path, *, resumed: bool) -> None:
         """Set up.
 
         Args:
             teacher: makes them.
-            photographs: N of the training set.
+            photos: N of the training set.
             path: of the file that holds them; (N, D) float32, zeros where there is none yet.
             resumed: whether to take what the file has.
         """
         self._teacher = teacher
         self.dimension = teacher.dimension
         self._path = path
-        size = photographs * self.dimension * 4
+        size = photos * self.dimension * 4
         self._table = None
         if size <= CACHE_BYTES:
-            self._table = np.zeros((photographs, self.dimension), np.float32)
+            self._table = np.zeros((photos, self.dimension), np.float32)
             if resumed and path.is_file():
                 held = np.fromfile(path, np.float32)[: self._table.size]
                 self._table.reshape(-1)[: len(held)] = held
@@ -164,13 +164,13 @@ class Remembered:
 
 
 def clean_places(batch: int, share: float) -> Tensor:
-    """Which photographs of a batch the student also sees as they are; spread evenly over it.
+    """Which photos of a batch the student also sees as they are; spread evenly over it.
 
     By the place in the global batch, so that the number of processes changes nothing. Some of them
-    may have more such photographs than others.
+    may have more such photos than others.
 
     Args:
-        batch: N, photographs in a global batch.
+        batch: N, photos in a global batch.
         share: 0 to 1; so many of them, rounded down.
 
     Returns:

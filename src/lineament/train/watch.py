@@ -51,7 +51,7 @@ MOST_MISSING = 0.05
 
 BoolArray = npt.NDArray[np.bool_]
 Named = tuple[str, int]
-"""A person, and the number of a photograph."""
+"""A person, and the number of a photo."""
 
 
 @dataclass(frozen=True)
@@ -71,16 +71,16 @@ class Watch:
     """Pairs to verify, and their crops.
 
     Attributes:
-        pairs: (M, 2) int64, numbers of photographs; -1 where there is no crop.
+        pairs: (M, 2) int64, numbers of photos; -1 where there is no crop.
         same: (M,) bool.
-        people: whom the photographs show.
+        people: whom the photos show.
         notes: what is worth telling.
     """
 
     def __init__(
         self, faces: FaceSet, pairs: IntArray, same: BoolArray, notes: Sequence[str] = ()
     ) -> None:
-        """Take pairs of photographs of ``faces``; DataError unless there are some of each kind."""
+        """Take pairs of photos of ``faces``; DataError unless there are some of each kind."""
         if not same.any() or same.all():
             raise DataError(
                 f"verification: expected pairs of one person and of two, got {int(same.sum())} and "
@@ -104,7 +104,7 @@ class Watch:
             DataError: a crop cannot be read.
             TrainError: the network returned something that is no vector.
         """
-        vectors = self._embedded(backbone, device)  # (photographs, D)
+        vectors = self._embedded(backbone, device)  # (photos, D)
         scores = np.einsum("md,md->m", vectors[self.pairs[:, 0]], vectors[self.pairs[:, 1]])
         scores[(self.pairs < 0).any(axis=1)] = NO_FACE_SCORE
         same = self.same
@@ -165,7 +165,7 @@ def open_watch(options: VerifyOptions) -> Watch | None:
         return None
     faces = open_faces(options.images)
     named = read_pairs(options.pairs)
-    index = photograph_numbers(faces)
+    index = photo_numbers(faces)
     table = np.array([[index.get(p.first, -1), index.get(p.second, -1)] for p in named], np.int64)
     missing = (table < 0).any(axis=1)
     if missing.mean() > MOST_MISSING:
@@ -177,7 +177,7 @@ def open_watch(options: VerifyOptions) -> Watch | None:
         )
         raise DataError(
             f"verify.pairs: {options.images} has no crop for {int(missing.sum()):,} of "
-            f"{len(named):,} pairs of {options.pairs}: the first is photograph {first[1]} of "
+            f"{len(named):,} pairs of {options.pairs}: the first is photo {first[1]} of "
             f"{first[0]}; expected as PERSON/PERSON_0001.jpg or PERSON/1.jpg"
         )
     notes = []
@@ -192,7 +192,7 @@ def open_watch(options: VerifyOptions) -> Watch | None:
 def read_pairs(path: str | Path) -> list[NamedPair]:
     """Read a list of pairs as LFW has them.
 
-    Lines are "name n m", two photographs of one person, or "name1 n name2 m", with tabs or spaces
+    Lines are "name n m", two photos of one person, or "name1 n name2 m", with tabs or spaces
     between. A first line of one or two numbers, and empty lines, are passed over.
 
     Raises:
@@ -223,8 +223,8 @@ def read_pairs(path: str | Path) -> list[NamedPair]:
     return pairs
 
 
-def photograph_numbers(faces: FaceSet) -> dict[Named, int]:
-    """Photographs by person and number: Ann/Ann_0003.jpg and Ann/3.jpg are both Ann's third."""
+def photo_numbers(faces: FaceSet) -> dict[Named, int]:
+    """Photos by person and number: Ann/Ann_0003.jpg and Ann/3.jpg are both Ann's third."""
     found: dict[Named, int] = {}
     for i, label in enumerate(faces.labels.tolist()):
         person = _plain(faces.people[label])
@@ -240,7 +240,7 @@ def hold_out(faces: FaceSet, share: float, seed: int) -> tuple[FaceSet, Watch]:
 
     Args:
         faces: the training set.
-        share: of the people to hold out, at least two, and of those with two photographs or more.
+        share: of the people to hold out, at least two, and of those with two photos or more.
         seed: chooses them, and the impostor pairs.
 
     Raises:
@@ -252,7 +252,7 @@ def hold_out(faces: FaceSet, share: float, seed: int) -> tuple[FaceSet, Watch]:
     wanted = max(2, round(share * len(faces.people)))
     if len(able) < wanted or len(faces.people) - wanted < 2:
         raise DataError(
-            f"verify.people: expected {wanted} people with two photographs or more to hold out, "
+            f"verify.people: expected {wanted} people with two photos or more to hold out, "
             f"and two others to train with, found {len(able)} of {len(faces.people)}"
         )
     held = np.sort(random.permutation(able)[:wanted])
@@ -343,7 +343,7 @@ def without_leaks(
 
 
 def people_of(path: str) -> list[str]:
-    """The people of a list of pairs (a text file), or of any set of photographs.
+    """The people of a list of pairs (a text file), or of any set of photos.
 
     Raises:
         OptionError: nothing of that name.

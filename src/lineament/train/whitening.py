@@ -1,6 +1,6 @@
-"""The last linear layer in closed form: directions in which photographs of one person agree.
+"""The last linear layer in closed form: directions in which photos of one person agree.
 
-    features x (F) -> principal axes P (F, D) of all photographs
+    features x (F) -> principal axes P (F, D) of all photos
                    -> W such that  Wᵀ Pᵀ S P W = 1
     embedding = Wᵀ Pᵀ (x - mean)
 
@@ -25,7 +25,7 @@ from lineament.train.data import Crops
 Matrix = npt.NDArray[np.float64]
 
 SHRINKAGE = 0.1
-"""Share of the mean variance in S: it is estimated from few photographs."""
+"""Share of the mean variance in S: it is estimated from few photos."""
 
 MOST_FEATURES = 8192
 """F x F numbers are kept, and taken apart."""
@@ -34,7 +34,7 @@ BATCH = 64
 
 
 class Scatter:
-    """Mean and covariances of features, photograph after photograph."""
+    """Mean and covariances of features, photo after photo."""
 
     def __init__(self, features: int, people: int) -> None:
         """Begin with none: ``features`` F, ``people`` C."""
@@ -53,14 +53,14 @@ class Scatter:
         """Weights (D, F) and bias (D,) of the layer at the top of this file.
 
         Raises:
-            DataError: everybody has one photograph only, or D axes cannot be told apart.
+            DataError: everybody has one photo only, or D axes cannot be told apart.
         """
         n, features = int(self.counts.sum()), self.sums.shape[1]
         seen = self.counts > 0
         if n == int(seen.sum()):
             raise DataError(
-                "backbone.whitened: expected people with several photographs, got one of each: "
-                "nothing says how a person's photographs differ; leave it out"
+                "backbone.whitened: expected people with several photos, got one of each: "
+                "nothing says how a person's photos differ; leave it out"
             )
         if dimension > min(features, n - 1):
             raise OptionError(
@@ -76,7 +76,7 @@ class Scatter:
         level = np.trace(inside) / dimension
         if not level > 0:
             raise DataError(
-                "backbone.whitened: each person's photographs give the same features; are they "
+                "backbone.whitened: each person's photos give the same features; are they "
                 "copies of one another?"
             )
         inside = (1 - SHRINKAGE) * inside + SHRINKAGE * level * np.eye(dimension)
@@ -87,16 +87,16 @@ class Scatter:
 
 @torch.no_grad()
 def whiten(backbone: Backbone, crops: Crops, epochs: int) -> None:
-    """Set the last layer of ``backbone`` from the photographs, augmented ``epochs`` times.
+    """Set the last layer of ``backbone`` from the photos, augmented ``epochs`` times.
 
     Args:
         backbone: with a ``last_layer`` that has a bias.
-        crops: the training photographs.
+        crops: the training photos.
         epochs: how often each is seen, at least 1.
 
     Raises:
         OptionError: the backbone has no such layer, or too long a one.
-        DataError: a photograph cannot be read, or see ``Scatter.whitening``.
+        DataError: a photo cannot be read, or see ``Scatter.whitening``.
     """
     layer = backbone.last_layer()
     if layer is None or layer.bias is None or layer.in_features > MOST_FEATURES:

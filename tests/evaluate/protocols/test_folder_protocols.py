@@ -29,17 +29,17 @@ from lineament.evaluate.result import Scores
 def crowd(
     root: Path, counts: list[int], *, noise: float = 0.6, missing: tuple[str, ...] = ()
 ) -> tuple[People, TableSource]:
-    """People with so many photographs each, as files and as vectors about their own centres."""
+    """People with so many photos each, as files and as vectors about their own centers."""
     rng = np.random.default_rng(7)
     table: dict[Path, np.ndarray | None] = {}
     for p, count in enumerate(counts):
-        centre = rng.normal(size=16)
-        centre /= np.linalg.norm(centre)
+        center = rng.normal(size=16)
+        center /= np.linalg.norm(center)
         for i in range(count):
             path = root / f"p{p:03d}" / f"{i:02d}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(b"%d %d" % (p, i))
-            blurred = centre + noise * rng.normal(size=16) / 4
+            blurred = center + noise * rng.normal(size=16) / 4
             table[path] = None if f"{p}/{i}" in missing else blurred
     return read_people(root, min_people=1), TableSource(table, 16)
 
@@ -84,11 +84,9 @@ class TestFolder:
         assert ("all pairs: TAR at FMR 1e-4", "not measurable") in result.rows()
         assert embedded.found.sum() == 262
 
-    def test_worst_pairs_are_the_extremes_and_each_photograph_comes_once(
-        self, tmp_path: Path
-    ) -> None:
+    def test_worst_pairs_are_the_extremes_and_each_photo_comes_once(self, tmp_path: Path) -> None:
         people, source = crowd(tmp_path, [4] * 20, missing=("0/0",))
-        # A mislabelled photograph: it shows the person of another folder.
+        # A mislabeled photo: it shows the person of another folder.
         swapped = source.table[str(people.paths[9])]
         assert swapped is not None
         source.table[str(people.paths[40])] = swapped + 0.001
@@ -120,14 +118,14 @@ class TestFolder:
         result, _ = run_folder(people, source)
         part = result.part("references")
         curve = part.curves["references"]
-        assert list(curve) == ["1", "2", "3", "5"]  # nobody has eleven photographs
+        assert list(curve) == ["1", "2", "3", "5"]  # nobody has eleven photos
         assert part.measures["people"] == 30
         # 30 people make 870 impostor comparisons a draw, 8,700 in all: too few for 1e-3
         assert part.measures["references_measure"] == "1 - EER"
         assert curve["5"] > curve["1"] + 0.02
         assert part.curves["references_rank1"]["5"] > part.curves["references_rank1"]["1"]
         assert part.measures["accuracy_at_references"] == curve
-        assert any("30 people with more than 5 photographs" in note for note in result.notes)
+        assert any("30 people with more than 5 photos" in note for note in result.notes)
         again = run_folder(people, source)[0].part("references")
         assert again.curves == part.curves
         other = run_folder(people, source, seed=1)[0].part("references")
@@ -148,15 +146,15 @@ class TestFolder:
         people, source = crowd(tmp_path / "few", [2, 2, 1])
         result, _ = run_folder(people, source)
         assert [part.key for part in result.parts] == ["all_pairs"]
-        assert any("fewer than 10 people have two photographs" in n for n in result.notes)
+        assert any("fewer than 10 people have two photos" in n for n in result.notes)
         people, source = crowd(tmp_path / "single", [1, 1, 1])
-        with pytest.raises(DataError, match="two photographs of at least one person"):
+        with pytest.raises(DataError, match="two photos of at least one person"):
             run_folder(people, source)
 
     def test_auc_and_eer_from_a_histogram(self) -> None:
         rng = np.random.default_rng(3)
-        centres = rng.normal(size=(60, 8)).repeat(5, axis=0)
-        vectors = centres + 0.9 * rng.normal(size=centres.shape)
+        centers = rng.normal(size=(60, 8)).repeat(5, axis=0)
+        vectors = centers + 0.9 * rng.normal(size=centers.shape)
         vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
         person = np.arange(60).repeat(5)
         i, j = np.triu_indices(300, 1)
@@ -231,7 +229,7 @@ class TestOpenSet:
         ("counts", "options", "error", "message"),
         [
             ([1] * 9, {}, DataError, "found 0 with two of 9 people"),
-            ([2, 2], {"gallery": 2}, DataError, "at least 2 people with two photographs and one"),
+            ([2, 2], {"gallery": 2}, DataError, "at least 2 people with two photos and one"),
             ([2] * 9, {"trials": 1}, OptionError, "trials: expected at least 2"),
             ([2] * 9, {"gallery": 0}, OptionError, "gallery: expected at least 1"),
         ],
@@ -323,7 +321,7 @@ class TestDistractors:
         chosen = choose_distractors(people, files)
         assert [path.stem for path in chosen.paths] == ["1", "4", "5"]
         assert (chosen.repeat_probes, chosen.repeat_each_other) == (2, 1)
-        with pytest.raises(DataError, match="all repeat photographs of the probe set"):
+        with pytest.raises(DataError, match="all repeat photos of the probe set"):
             choose_distractors(people, [files[0], files[3]])
         with pytest.raises(DataError, match="expected a file that can be read"):
             choose_distractors(people, [tmp_path / "no.jpg"])
@@ -336,8 +334,8 @@ class TestDistractors:
             with pytest.raises(OptionError, match="numbers from 1 to 100"):
                 sizes_of(wanted, 100)
 
-    def test_nobody_with_two_photographs(self, tmp_path: Path) -> None:
+    def test_nobody_with_two_photos(self, tmp_path: Path) -> None:
         people, source = crowd(tmp_path / "probes", [1, 1])
         others, _ = crowd(tmp_path / "others", [1, 1, 1])
-        with pytest.raises(DataError, match="two photographs of at least one person"):
+        with pytest.raises(DataError, match="two photos of at least one person"):
             run_distractors(people, choose_distractors(people, others.paths), source)

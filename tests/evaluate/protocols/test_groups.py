@@ -18,17 +18,17 @@ T = 0.5
 
 @pytest.fixture
 def crowd(tmp_path: Path) -> tuple[Path, TableSource]:
-    """60 people with 3 photographs each; the women's faces are alike."""
+    """60 people with 3 photos each; the women's faces are alike."""
     rng = np.random.default_rng(0)
     table = {}
     common = rng.normal(size=10)
     for p in range(60):
-        centre = rng.normal(size=10) + (0.9 * common if p % 2 else 0)
+        center = rng.normal(size=10) + (0.9 * common if p % 2 else 0)
         for i in range(3):
             path = tmp_path / "photos" / f"p{p}" / f"{i}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
-            table[path] = centre + 0.7 * rng.normal(size=10)
+            table[path] = center + 0.7 * rng.normal(size=10)
     return tmp_path / "photos", TableSource(table)
 
 
@@ -109,7 +109,7 @@ def test_columns_joined_missing_rows_and_small_groups(crowd: tuple[Path, TableSo
     assert part.measures["people"] == {"f, old": 6, "f, young": 15, "m, old": 6, "m, young": 15}
     assert part.measures["fmr"]["f, old x f, old"] is None
     assert part.measures["fmr"]["f, young x f, young"] is not None
-    assert "54 of 180 photographs have no row" in " ".join(result.notes)
+    assert "54 of 180 photos have no row" in " ".join(result.notes)
     assert any("too small for a FMR: f, old (135 pairs, 6 people)" in n for n in result.notes)
     assert [part.key for part in result.parts] == ["by_sex_age", "by_age"]
     with pytest.raises(OptionError, match=r"by: expected some of sex, age .* got 'height'"):

@@ -61,11 +61,11 @@ def nist(root: Path, *, name: str = "ijbc", splits: str = "G", folder: str = "pr
         file.write_text(heading + rows(faces, rest))
     (where / f"{name}_1N_probe_mixed.csv").write_text(heading + rows(PROBES, rest))
     (where / f"{name}_11_{splits}1_{splits}2_matches.csv").write_text(PAIRS)
-    photographs(root / "images", [f for _, _, f, _ in G1 + G2 + PROBES])
+    photos(root / "images", [f for _, _, f, _ in G1 + G2 + PROBES])
     return root
 
 
-def photographs(root: Path, names: list[str]) -> None:
+def photos(root: Path, names: list[str]) -> None:
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).touch()
@@ -87,7 +87,7 @@ def insightface(root: Path) -> Path:
     pairs = [tuple(map(int, line.split(","))) for line in PAIRS.split()]
     labels = [f"{a} {b} {int(subject[a] == subject[b])}\n" for a, b in pairs]
     (meta / "ijbc_template_pair_label.txt").write_text("".join(labels))
-    photographs(root / "loose_crop", names)
+    photos(root / "loose_crop", names)
     return root
 
 
@@ -237,7 +237,7 @@ def test_the_newer_release_has_no_media(tmp_path: Path) -> None:
     (one / "match.csv").write_text(PAIRS.replace("\n", "\r\n"))
     for name, faces in (("gallery_G1", G1), ("gallery_G2", G2), ("probes", PROBES)):
         (four / f"{name}.csv").write_text("\ufeff" + plain(faces), encoding="utf-8")
-    photographs(tmp_path / "images", [f for _, _, f, _ in G1 + G2 + PROBES])
+    photos(tmp_path / "images", [f for _, _, f, _ in G1 + G2 + PROBES])
     data = read_ijb(tmp_path, "c", "1:1")
     assert isinstance(data, Verification)
     assert len(data.pairs) == 8
@@ -245,7 +245,7 @@ def test_the_newer_release_has_no_media(tmp_path: Path) -> None:
     fifth = data.templates.template == 4
     assert len(set(data.templates.medium[fifth].tolist())) == 4
     result, _ = run_ijb(data, source_of(data.templates.paths), "c")
-    assert any("each photograph is a medium of its own" in note for note in result.notes)
+    assert any("each photo is a medium of its own" in note for note in result.notes)
     assert isinstance(read_ijb(tmp_path, "c", "1:N"), Identification)
 
 
@@ -280,7 +280,7 @@ MATCH_FILE = "protocols/ijbc_11_G1_G2_matches.csv"
         (change(G1_FILE, ",20,30,40", ",20,0,40"), "1:1", "line 2: expected FACE_WIDTH and"),
         (change(G1_FILE, ",20,30,40", ",nan,30,40"), "1:1", "line 2: expected FACE_Y in pixels"),
         (change(G1_FILE, "img/1.jpg", "../1.jpg"), "1:1", "line 2: expected the path of a photogr"),
-        (change(G1_FILE, "img/1.jpg", "img/x.jpg"), "1:1", "line 2: expected the photograph img/x"),
+        (change(G1_FILE, "img/1.jpg", "img/x.jpg"), "1:1", "line 2: expected the photo img/x"),
         (
             change(PROBE_FILE, "5,10,", "1,10,"),
             "1:1",

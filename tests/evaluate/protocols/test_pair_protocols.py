@@ -44,7 +44,7 @@ D = 24
 
 
 def vector_of(person: str, key: str, noise: float = 0.3) -> npt.NDArray[np.float32]:
-    """A person's direction with noise that the photograph decides."""
+    """A person's direction with noise that the photo decides."""
     seed = np.random.default_rng(list(person.encode())).normal(size=D)
     vector = seed / np.linalg.norm(seed)
     vector = vector + noise * np.random.default_rng(list(key.encode())).normal(size=D)
@@ -175,10 +175,10 @@ def test_bin(tmp_path: Path, arrays: bool) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ([b"a", b"b"], "photographs, got bytes"),
-        (([b"a"], [True]), "two photographs for each of 1"),
+        ([b"a", b"b"], "photos, got bytes"),
+        (([b"a"], [True]), "two photos for each of 1"),
         (([b"a", b"b"], [True]), "at least 2 pairs"),
-        (([b"a", "b", b"c", b"d"], [True, False]), "photograph 1 as bytes, got str"),
+        (([b"a", "b", b"c", b"d"], [True, False]), "photo 1 as bytes, got str"),
         (([b"a", b"b", b"c", b"d"], [True, 2]), "answer 1"),
         (([b"a", b"b", b"c", b"d"], [True, None]), "answer 1"),
         (([b"a", b"b"] * 2, (True, False)), "list of answers"),
@@ -201,7 +201,7 @@ def test_a_missing_bin(tmp_path: Path) -> None:
         read_bin(tmp_path / "none.bin")
 
 
-def test_a_photograph_of_a_bin_that_is_none(tmp_path: Path) -> None:
+def test_a_photo_of_a_bin_that_is_none(tmp_path: Path) -> None:
     class Strict(TableSource):
         def crops(self, images: Sequence[bytes]) -> Embedded:
             raise DataError("face 1: wrong")
@@ -212,8 +212,8 @@ def test_a_photograph_of_a_bin_that_is_none(tmp_path: Path) -> None:
         return out.getvalue()
 
     for photos, words in (
-        ([png(112), png(112), png(112), b"broken"], "photograph 3: expected an encoded"),
-        ([png(112), png(112), png(100), png(112)], "photograph 2: expected 112x112.*100x100"),
+        ([png(112), png(112), png(112), b"broken"], "photo 3: expected an encoded"),
+        ([png(112), png(112), png(100), png(112)], "photo 2: expected 112x112.*100x100"),
     ):
         (tmp_path / "x.bin").write_bytes(pickle.dumps((photos, [True, False])))
         with pytest.raises(DataError, match=words):
@@ -281,10 +281,10 @@ def test_two_line_lists(tmp_path: Path, name: str, numbered: bool, folder: str) 
         (lambda lines: [*lines[:3], *lines[4:], lines[3]], "line 6: expected the same fold"),
         (lambda lines: ["Ann_Lee-0_0001.jpg", *lines[1:]], 'line 1: expected "NAME'),
         (lambda lines: [lines[0], "Ann_Lee-0_0009.jpg 1", *lines[2:]], "line 2: .*Lee-0_0009.jpg"),
-        (lambda lines: [lines[0], lines[0], *lines[2:]], "line 2: expected two photographs"),
+        (lambda lines: [lines[0], lines[0], *lines[2:]], "line 2: expected two photos"),
         (lambda lines: lines[:60], "only one person"),
         (lambda lines: [], "empty file"),
-        (lambda lines: ["nobody.jpg 1", *lines[1:]], "line 1: expected the photograph nobody"),
+        (lambda lines: ["nobody.jpg 1", *lines[1:]], "line 1: expected the photo nobody"),
     ],
 )
 def test_two_line_lists_that_are_wrong(
@@ -297,7 +297,7 @@ def test_two_line_lists_that_are_wrong(
     assert str(file) in str(caught.value)
 
 
-def test_lists_of_aligned_photographs(tmp_path: Path) -> None:
+def test_lists_of_aligned_photos(tmp_path: Path) -> None:
     folder = tmp_path / "agedb_30_112x112"
     folder.mkdir()
     lines = []
@@ -493,11 +493,11 @@ def test_cfp_that_is_wrong(tmp_path: Path, name: str, text: str | None, words: s
     assert file.name in str(caught.value)
 
 
-def test_cfp_without_a_photograph_or_folds(tmp_path: Path) -> None:
+def test_cfp_without_a_photo_or_folds(tmp_path: Path) -> None:
     cfp_set(tmp_path, folds=2)
     for file in (tmp_path / "Data/Images").glob("*/profile/*.jpg"):
         file.unlink()
-    with pytest.raises(DataError, match=r"same.txt, line 1: expected the photograph .*profile"):
+    with pytest.raises(DataError, match=r"same.txt, line 1: expected the photo .*profile"):
         read_cfp(tmp_path, "fp")
     assert len(read_cfp(tmp_path, "ff")) == 20
     for file in (tmp_path / "Protocol/Split/FF").glob("*/*.txt"):

@@ -19,7 +19,7 @@ from lineament.cli.evaluation import (
 )
 
 app = typer.Typer(
-    help="Measure on a standard benchmark, or on photographs of your own.",
+    help="Measure on a standard benchmark, or on photos of your own.",
     no_args_is_help=True,
     rich_markup_mode=None,
     add_completion=False,

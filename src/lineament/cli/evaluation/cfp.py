@@ -39,7 +39,7 @@ def command(
 ) -> None:
     """Celebrities in Frontal-Profile: accuracy in ten folds of 350 + 350 pairs each.
 
-    A photograph without a face stays in: its pairs are called different.
+    A photo without a face stays in: its pairs are called different.
     """
     if protocol not in PROTOCOLS:
         raise OptionError(f"--protocol: expected ff, fp or both, got {protocol!r}")

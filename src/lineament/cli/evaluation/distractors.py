@@ -20,7 +20,7 @@ def command(
     distractors: Annotated[
         Path,
         typer.Argument(
-            metavar="DISTRACTORS", help="Folder with photographs of other people, at any depth."
+            metavar="DISTRACTORS", help="Folder with photos of other people, at any depth."
         ),
     ],
     sizes: Annotated[
@@ -39,7 +39,7 @@ def command(
 ) -> None:
     """Identification among growing numbers of distractors, in the manner of MegaFace.
 
-    Distractors that repeat a photograph of the probe set are left out and counted.
+    Distractors that repeat a photo of the probe set are left out and counted.
     """
     measuring.check_report(report)
     wanted = None if sizes is None else _sizes(sizes)

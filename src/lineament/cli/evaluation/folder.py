@@ -11,7 +11,7 @@ from lineament.cli import options
 from lineament.cli.evaluation import measuring
 
 Folder = Annotated[
-    Path, typer.Argument(metavar="DIR", help="Folder with a folder of photographs a person.")
+    Path, typer.Argument(metavar="DIR", help="Folder with a folder of photos a person.")
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn by chance.")]
 
@@ -27,7 +27,7 @@ def command(
 ) -> None:
     """Any folder with a folder a person: all pairs, references a person, suspected mislabels.
 
-    A rate is given only where the number of pairs supports it. A photograph without a face stays
+    A rate is given only where the number of pairs supports it. A photo without a face stays
     in: its pairs are called different.
     """
     measuring.check_report(report)

@@ -25,7 +25,7 @@ def command(
         Path,
         typer.Argument(
             metavar="DIR",
-            help="Folder with protocol/ and the photographs, or meta/ and loose_crop/.",
+            help="Folder with protocol/ and the photos, or meta/ and loose_crop/.",
         ),
     ],
     which: Annotated[str, typer.Option("--set", metavar="b|c", help="IJB-B or IJB-C.")],
@@ -36,7 +36,7 @@ def command(
     report: measuring.Report = None,
     json: options.Json = False,
 ) -> None:
-    """IJB-B and IJB-C: templates of photographs and video frames, by NIST's or InsightFace's files.
+    """IJB-B and IJB-C: templates of photos and video frames, by NIST's or InsightFace's files.
 
     Faces are averaged within a medium, then over the media; a template without any face is like
     nobody and stays in.

@@ -35,7 +35,7 @@ def command(
     """InsightFace's verification sets: pairs of aligned faces in one file.
 
     The file is a pickle. It is read without carrying out anything that it says; a file that asks
-    for more than lists of photographs and answers is refused.
+    for more than lists of photos and answers is refused.
     """
     measuring.check_report(report)
     from lineament.evaluate.protocols.insightface import read_bin, run_bin

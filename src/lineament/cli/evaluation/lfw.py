@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 VIEWS = ("1", "2", "all-pairs")
 CHOOSE = "central"
-"""LFW's person is the one in the middle of the photograph."""
+"""LFW's person is the one in the middle of the photo."""
 
 
 @options.with_recognizer(without=("choose",))
 def command(
     ctx: typer.Context,
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Folder with pairs.txt and the photographs.")
+        Path, typer.Argument(metavar="DIR", help="Folder with pairs.txt and the photos.")
     ],
     view: Annotated[
         list[str] | None,
@@ -37,7 +37,7 @@ def command(
 ) -> None:
     """Labeled Faces in the Wild: accuracy and error rates by its protocols.
 
-    Of several faces the central one is taken. A photograph without a face stays in: its pairs are
+    Of several faces the central one is taken. A photo without a face stays in: its pairs are
     called different. Embeddings are kept in the cache folder.
     """
     views = _views(view)

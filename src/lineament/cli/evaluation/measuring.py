@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lineament.evaluate.result import Result
 
 NoCache = Annotated[
-    bool, typer.Option("--no-cache", help="Embed all photographs again, and keep nothing.")
+    bool, typer.Option("--no-cache", help="Embed all photos again, and keep nothing.")
 ]
 Report = Annotated[
     Path | None,
@@ -56,7 +56,7 @@ def source_from(values: Mapping[str, Any], **fixed: Any) -> RecognizerSource:
 
 
 def report_unreadable(embedded: Embedded) -> None:
-    """Say on stderr which photographs could not be read."""
+    """Say on stderr which photos could not be read."""
     for error in embedded.unreadable.values():
         print_error(error)
 
@@ -96,7 +96,7 @@ def finish(result: Result, source: RecognizerSource | None, ctx: typer.Context) 
     rows = result.rows()
     if source is not None:
         speed = source.images_per_second
-        rows.append(("photographs a second", "from the cache" if speed is None else f"{speed:.1f}"))
+        rows.append(("photos a second", "from the cache" if speed is None else f"{speed:.1f}"))
     print_table(("measure", "value"), rows, right=("value",))
     published = result.published_rows()
     if published:

@@ -22,7 +22,7 @@ def command(
             "--gallery",
             metavar="N",
             help="People enrolled in a trial.",
-            show_default="1000, or 84 % of those with two photographs",
+            show_default="1000, or 84 % of those with two photos",
         ),
     ] = None,
     seed: Seed = 0,
@@ -32,7 +32,7 @@ def command(
 ) -> None:
     """Open-set identification in the manner of BLUFR, on a folder with a folder a person.
 
-    In each trial people are enrolled with one photograph; searched for are their other photographs
+    In each trial people are enrolled with one photo; searched for are their other photos
     and those of people who are not enrolled.
     """
     measuring.check_report(report)

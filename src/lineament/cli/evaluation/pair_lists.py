@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lineament.evaluate.protocols.verification import PairList
 
 Folder = Annotated[
-    Path, typer.Argument(metavar="DIR", help="Folder with the list of pairs and the photographs.")
+    Path, typer.Argument(metavar="DIR", help="Folder with the list of pairs and the photos.")
 ]
 
 
@@ -26,9 +26,9 @@ def agedb(
     report: measuring.Report = None,
     json: options.Json = False,
 ) -> None:
-    """AgeDB-30: pairs with 30 years between their photographs, in ten folds.
+    """AgeDB-30: pairs with 30 years between their photos, in ten folds.
 
-    A photograph without a face stays in: its pairs are called different.
+    A photo without a face stays in: its pairs are called different.
     """
     measuring.check_report(report)
     from lineament.evaluate.protocols.agedb import read_agedb
@@ -46,7 +46,7 @@ def calfw(
 ) -> None:
     """Cross-Age LFW: pairs of different ages, in ten folds.
 
-    A photograph without a face stays in: its pairs are called different.
+    A photo without a face stays in: its pairs are called different.
     """
     measuring.check_report(report)
     from lineament.evaluate.protocols.pair_lists import TITLES, read_two_line_pairs
@@ -64,7 +64,7 @@ def cplfw(
 ) -> None:
     """Cross-Pose LFW: pairs of different poses, in ten folds.
 
-    A photograph without a face stays in: its pairs are called different.
+    A photo without a face stays in: its pairs are called different.
     """
     measuring.check_report(report)
     from lineament.evaluate.protocols.pair_lists import TITLES, read_two_line_pairs

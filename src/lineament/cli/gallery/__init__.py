@@ -1,7 +1,7 @@
 """The gallery's commands, each family in a file of its own.
 
 enroll           enroll
-enroll_folder    enroll-folder; folders lists its photographs, refusals reports
+enroll_folder    enroll-folder; folders lists its photos, refusals reports
 identify         identify; pictures draws
 people           people, show
 changes          remove, rename, merge, annotate

@@ -22,17 +22,17 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Whom.")]
 def remove_command(
     ctx: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Whom, with all photographs.")
+        str | None, typer.Argument(metavar="[NAME]", help="Whom, with all photos.")
     ] = None,
     sample: Annotated[
         int | None,
-        typer.Option("--sample", metavar="ID", help="One photograph; `lineament show` has its ID."),
+        typer.Option("--sample", metavar="ID", help="One photo; `lineament show` has its ID."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     gallery: opening.GalleryFolder = None,
     json: options.Json = False,
 ) -> None:
-    """Remove a person, or one photograph, and every byte of it. It cannot be undone.
+    """Remove a person, or one photo, and every byte of it. It cannot be undone.
 
     Files that `export` wrote, and backups, keep what is in them.
     """
@@ -69,7 +69,7 @@ def somebody_there() -> bool:
 def _told(gallery: Gallery, what: str | int) -> str:
     if isinstance(what, str):
         person = gallery.person(what)
-        return f"{person.name} with {count(len(person.samples), 'photograph')}"
+        return f"{person.name} with {count(len(person.samples), 'photo')}"
     found = gallery.sample(what)
     return f"sample {found.id} of {found.person} ({found.source if found.source else 'no source'})"
 
@@ -100,14 +100,14 @@ def merge_command(
     gallery: opening.GalleryFolder = None,
     json: options.Json = False,
 ) -> None:
-    """Unite several people into one: OTHER's photographs become NAME's."""
+    """Unite several people into one: OTHER's photos become NAME's."""
     with opening.opened(ctx.params) as opened:
         person = opened.merge(name, others)
         about = about_gallery(opened)
     if json:
         print_json(about | {"person": person.to_dict()})
     else:
-        print(f"{person.name} has {count(person.n_samples, 'photograph')} now")
+        print(f"{person.name} has {count(person.n_samples, 'photo')} now")
 
 
 def annotate_command(

@@ -14,15 +14,15 @@ from lineament.cli.sources import Unreadable, many_sources
 from lineament.errors import ImageError, OptionError
 
 if TYPE_CHECKING:
-    from lineament.gallery import EnrolReport, Refusal
+    from lineament.gallery import EnrollReport, Refusal
 
 Choose = Annotated[
     str | None,
     typer.Option(
         "--choose",
         metavar="largest|central",
-        help="Of a photograph with several faces, take this one.",
-        show_default="such a photograph is refused",
+        help="Of a photo with several faces, take this one.",
+        show_default="such a photo is refused",
     ),
 ]
 AcceptLowQuality = Annotated[
@@ -54,9 +54,9 @@ def command(
     gallery: opening.GalleryFolder = None,
     json: options.Json = False,
 ) -> None:
-    """Enrol photographs of one person; makes the gallery if there is none.
+    """Enroll photos of one person; makes the gallery if there is none.
 
-    Refused, with the reason: photographs without a face or with several, of low quality,
+    Refused, with the reason: photos without a face or with several, of low quality,
     duplicates, and faces that look like somebody else who is enrolled. Exit code 0: all were
     enrolled, 1: some were refused, 2: error.
     """
@@ -106,25 +106,25 @@ def _raise(source: Any) -> None:
 
 _WORDS = (
     ("or let the largest or most central face be chosen", "or add --choose largest"),
-    ("if it is not, enrol it by force", "if it is not, add --force"),
+    ("if it is not, enroll it by force", "if it is not, add --force"),
 )
 """What the library advises, and how that is said here."""
 
 
 def refusal_in_words(refusal: Refusal) -> str:
-    """Which photograph, why, and what to do."""
+    """Which photo, why, and what to do."""
     text = str(refusal)
     for words, here in _WORDS:
         text = text.replace(words, here)
     return text
 
 
-def _print(report: EnrolReport, name: str) -> None:
+def _print(report: EnrollReport, name: str) -> None:
     for refusal in report.refused:
         print_note(f"refused: {refusal_in_words(refusal)}")
     if report.enrolled and report.person is not None:
         new = "a new person" if report.created else f"{report.person.n_samples:,} in all"
-        print(f"enrolled {report.person.name}: {count(len(report.enrolled), 'photograph')}, {new}")
+        print(f"enrolled {report.person.name}: {count(len(report.enrolled), 'photo')}, {new}")
     else:
         print(f"enrolled nothing of {name}")
     for note in report.notes:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lineament.gallery.enroll import Stream
 
 BATCH, BATCH_S = 256, 5.0
-"""A transaction has so many photographs, or what came in so many seconds: that much is done again
+"""A transaction has so many photos, or what came in so many seconds: that much is done again
 after a crash. Measured with ``benchmarks/enroll.py``."""
 
 MOST_LISTED = 20
@@ -41,9 +41,9 @@ MOST_LISTED = 20
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of the photographs so far."""
+    """What became of the photos so far."""
 
-    photographs: int = 0
+    photos: int = 0
     already: int = 0
     enrolled: int = 0
     people: set[str] = field(default_factory=set)
@@ -57,8 +57,8 @@ class Outcome:
 
     @property
     def images_per_second(self) -> float | None:
-        """Photographs that were looked at, enrolled or not; None when there were none."""
-        looked_at = self.photographs - self.already
+        """Photos that were looked at, enrolled or not; None when there were none."""
+        looked_at = self.photos - self.already
         return round(looked_at / self.seconds, 2) if looked_at and self.seconds else None
 
 
@@ -106,10 +106,10 @@ def command(
     gallery: opening.GalleryFolder = None,
     json: options.Json = False,
 ) -> None:
-    """Enrol the photographs of many people; makes the gallery if there is none.
+    """Enroll the photos of many people; makes the gallery if there is none.
 
     Whatever ends it, what was enrolled stays: the same command goes on where it ended, and passes
-    over the photographs that are enrolled. Exit code 0: all are enrolled, 1: some were refused,
+    over the photos that are enrolled. Exit code 0: all are enrolled, 1: some were refused,
     2: error.
     """
     said = values.metadata_from(metadata)
@@ -143,7 +143,7 @@ def command(
                 "layout": listing.layout,
                 "people": len(listing.names),
                 "new_people": new_people,
-                "photographs": outcome.photographs,
+                "photographs": outcome.photos,
                 "enrolled": outcome.enrolled,
                 "enrolled_already": outcome.already,
                 "refused": [refusal.to_dict() for refusal in outcome.refused],
@@ -177,16 +177,16 @@ def enroll_listing(
     workers: int | None = None,
     ray: str | None = None,
 ) -> Outcome:
-    """Enrol what a folder holds, batch by batch; each batch is on the disk when it is done.
+    """Enroll what a folder holds, batch by batch; each batch is on the disk when it is done.
 
     Interrupted by Ctrl-C, what was looked at so far is enrolled before that is passed on.
     """
     from lineament.gallery import Refusal
 
-    outcome = Outcome(photographs=len(listing.photographs))
+    outcome = Outcome(photos=len(listing.photos))
     started = time.perf_counter()
-    wanted = list(_not_enrolled(gallery, listing.photographs))
-    outcome.already = outcome.photographs - len(wanted)
+    wanted = list(_not_enrolled(gallery, listing.photos))
+    outcome.already = outcome.photos - len(wanted)
     names = deque(name for name, _ in wanted)
     batch: list[tuple[str, NewSample]] = []
     last = time.perf_counter()
@@ -222,7 +222,7 @@ def enroll_listing(
     except KeyboardInterrupt:
         commit()
         print_note(
-            f"interrupted: {outcome.enrolled:,} of {len(wanted):,} photographs are enrolled and "
+            f"interrupted: {outcome.enrolled:,} of {len(wanted):,} photos are enrolled and "
             "stay; the same command goes on from there"
         )
         raise
@@ -232,7 +232,7 @@ def enroll_listing(
 
 
 def _stream(gallery: Gallery, workers: int | None, ray: str | None) -> Stream | None:
-    """Where photographs are embedded: None is this process, with its threads."""
+    """Where photos are embedded: None is this process, with its threads."""
     if workers is not None and workers < 1:
         raise OptionError(f"--workers: expected 1 or more, got {workers}")
     if ray is not None:
@@ -250,12 +250,12 @@ def _stream(gallery: Gallery, workers: int | None, ray: str | None) -> Stream | 
 
 
 def _not_enrolled(
-    gallery: Gallery, photographs: Sequence[tuple[str, Path]]
+    gallery: Gallery, photos: Sequence[tuple[str, Path]]
 ) -> Iterator[tuple[str, Path]]:
     """Those that are not enrolled under that name yet, by their bytes."""
     known: dict[str, set[str]] = {}
     empty = gallery.n_samples == 0
-    for name, path in photographs:
+    for name, path in photos:
         if not empty and name not in known:
             there = gallery.person(name).samples if name in gallery else ()
             known[name] = {one.sha256 for one in there if one.sha256 is not None}
@@ -286,7 +286,7 @@ def _print(outcome: Outcome, listing: Listing, new_people: int, folder: Path) ->
         print_note(f"... and {len(listing.passed_over) - MOST_LISTED:,} more passed over")
     speed = outcome.images_per_second
     rows = [
-        ("photographs", f"{outcome.photographs:,} of {len(listing.names):,} people"),
+        ("photographs", f"{outcome.photos:,} of {len(listing.names):,} people"),
         ("enrolled", f"{outcome.enrolled:,} of {len(outcome.people):,} people, {new_people:,} new"),
     ]
     if outcome.already:

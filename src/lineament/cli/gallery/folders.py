@@ -1,9 +1,9 @@
-"""The photographs of a folder with their people's names.
+"""The photos of a folder with their people's names.
 
     DIR/Ada Lovelace/1.jpg       a folder a person; folders within it are that person's too
     DIR/Ada_Lovelace_0001.jpg    flat: the name, then a number
 
-Hidden files, and files that are no photographs by their suffix, are passed over.
+Hidden files, and files that are no photos by their suffix, are passed over.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ class Listing:
 
     Attributes:
         layout: "folders" or "flat".
-        photographs: (name, path), by name and path.
+        photos: (name, path), by name and path.
         passed_over: why a folder or file is in no list, in words.
     """
 
     layout: str
-    photographs: tuple[tuple[str, Path], ...]
+    photos: tuple[tuple[str, Path], ...]
     passed_over: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
         """The people, each once, in their order."""
-        return list(dict.fromkeys(name for name, _ in self.photographs))
+        return list(dict.fromkeys(name for name, _ in self.photos))
 
 
 def list_folder(folder: Path, layout: str = "auto") -> Listing:
-    """List the photographs; opens none of them.
+    """List the photos; opens none of them.
 
     Args:
         folder: that holds them.
-        layout: one of ``LAYOUTS``; "auto" is "folders" where there is a folder with photographs.
+        layout: one of ``LAYOUTS``; "auto" is "folders" where there is a folder with photos.
 
     Raises:
-        OptionError: no such folder or layout, or no photograph in it.
+        OptionError: no such folder or layout, or no photo in it.
     """
     if layout not in LAYOUTS:
         raise OptionError(f"--layout: expected one of {', '.join(LAYOUTS)}, got {layout!r}")
@@ -57,49 +57,49 @@ def list_folder(folder: Path, layout: str = "auto") -> Listing:
         raise OptionError(f"{folder}: expected a folder, but {what}; check the path")
     if layout != "flat":
         found = _folders(folder)
-        if found.photographs:
+        if found.photos:
             return found
     if layout != "folders":
         found = _flat(folder)
-        if found.photographs:
+        if found.photos:
             return found
     raise OptionError(
-        f"{folder}: expected a folder a person ({folder.name}/NAME/1.jpg) or photographs called by "
-        f"their names ({folder.name}/NAME_0001.jpg), found no photograph"
+        f"{folder}: expected a folder a person ({folder.name}/NAME/1.jpg) or photos called by "
+        f"their names ({folder.name}/NAME_0001.jpg), found no photo"
     )
 
 
 def _folders(folder: Path) -> Listing:
     from lineament.images import find_images
 
-    photographs: list[tuple[str, Path]] = []
+    photos: list[tuple[str, Path]] = []
     passed_over: list[str] = []
     for entry in _entries(folder):
         if not entry.is_dir():
-            if _is_photograph(entry):
+            if _is_photo(entry):
                 passed_over.append(f"{entry.name}: it lies outside of the people's folders")
             continue
         try:
             name = _checked(entry.name)
-            photographs += [(name, path) for path in find_images([entry])]
+            photos += [(name, path) for path in find_images([entry])]
         except ImageError:
-            passed_over.append(f"{entry.name}/: no photographs")
+            passed_over.append(f"{entry.name}/: no photos")
         except LineamentError as error:
             passed_over.append(f"{entry.name}/: {error}")
-    return Listing("folders", tuple(photographs), tuple(passed_over))
+    return Listing("folders", tuple(photos), tuple(passed_over))
 
 
 def _flat(folder: Path) -> Listing:
-    photographs: list[tuple[str, Path]] = []
+    photos: list[tuple[str, Path]] = []
     passed_over: list[str] = []
     for entry in _entries(folder):
-        if not _is_photograph(entry) or entry.is_dir():
+        if not _is_photo(entry) or entry.is_dir():
             continue
         try:
-            photographs.append((_checked(name_of(entry.stem)), entry))
+            photos.append((_checked(name_of(entry.stem)), entry))
         except OptionError as error:
             passed_over.append(f"{entry.name}: {error}")
-    return Listing("flat", tuple(sorted(photographs)), tuple(passed_over))
+    return Listing("flat", tuple(sorted(photos)), tuple(passed_over))
 
 
 def name_of(stem: str) -> str:
@@ -129,7 +129,7 @@ def _entries(folder: Path) -> list[Path]:
         ) from error
 
 
-def _is_photograph(path: Path) -> bool:
+def _is_photo(path: Path) -> bool:
     from lineament.images import IMAGE_SUFFIXES
 
     return path.suffix.lower() in IMAGE_SUFFIXES

@@ -61,13 +61,13 @@ def command(
         typer.Option(
             "--save",
             metavar="FILE.png",
-            help="Draw one photograph with names and best matches; replaces FILE.",
+            help="Draw one photo with names and best matches; replaces FILE.",
         ),
     ] = None,
     gallery: opening.GalleryFolder = None,
     json: options.Json = False,
 ) -> None:
-    """Who is in a photograph? Every face in it.
+    """Who is in a photo? Every face in it.
 
     A face gets a name when the most alike person reaches the threshold, which follows the number of
     people searched; otherwise it is unknown. Exit code 0: somebody was identified, 1: nobody was,
@@ -111,7 +111,7 @@ def _check_save(save: Path, sources: Sequence[Any]) -> None:
     if save.suffix.lower() != ".png":
         raise OptionError(f"--save: expected a file whose name ends in .png, got {save}")
     if len(sources) != 1:
-        raise OptionError(f"--save: expected one photograph, got {len(sources)}")
+        raise OptionError(f"--save: expected one photo, got {len(sources)}")
     refuse_inputs(save, sources, "--save")
 
 

@@ -124,7 +124,7 @@ def _there(values: Mapping[str, Any]) -> Path:
 
 
 def recognizer_of(folder: Path, values: Mapping[str, Any]) -> Recognizer:
-    """What embeds photographs for an existing gallery: the options may not contradict it.
+    """What embeds photos for an existing gallery: the options may not contradict it.
 
     Raises:
         ContractError: the options describe a recognizer that makes other embeddings.

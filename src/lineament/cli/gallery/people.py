@@ -53,7 +53,7 @@ def list_command(
             print_table(columns, rows, right=columns[1:2], fold=("name", "metadata"))
         print_note(
             f"{about['gallery']}: {count(about['n_people'], 'person', 'people')}, "
-            f"{count(about['n_samples'], 'photograph')}, recognizer {opened_weights(about)}"
+            f"{count(about['n_samples'], 'photo')}, recognizer {opened_weights(about)}"
         )
     raise typer.Exit(0 if found else 1)
 
@@ -68,7 +68,7 @@ def show_command(
     gallery: opening.GalleryFolder = None,
     json: options.Json = False,
 ) -> None:
-    """One person with all photographs."""
+    """One person with all photos."""
     if save is not None and save.suffix.lower() != ".png":
         raise OptionError(f"--save: expected a file whose name ends in .png, got {save}")
     with opening.opened(ctx.params, read_only=True) as opened:
@@ -85,7 +85,7 @@ def show_command(
         if missing:
             print_note(
                 f"not drawn: {', '.join(f'sample {number}' for number in missing)}: no crop is "
-                "kept (--keep-crops), and the photograph is not there any more"
+                "kept (--keep-crops), and the photo is not there any more"
             )
 
 
@@ -165,7 +165,7 @@ def _draw(gallery: Gallery, person: PersonInfo, path: Path) -> list[int]:
     if not shown:
         raise OptionError(
             f"--save: nothing can be drawn of {person.name}: no crop is kept (enroll with "
-            "--keep-crops), and no photograph is there any more"
+            "--keep-crops), and no photo is there any more"
         )
     save_png(contact_sheet(np.stack(shown), SHEET_COLUMNS), path)
     return [number for number, picture in pictures.items() if picture is None]

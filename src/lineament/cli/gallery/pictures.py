@@ -1,4 +1,4 @@
-"""Pictures for people: an enrolled face, and a photograph with the names of those in it."""
+"""Pictures for people: an enrolled face, and a photo with the names of those in it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import ImageDraw, ImageFont
 
 from lineament.errors import LineamentError
 from lineament.images import load_image
-from lineament.pictures.photos import GREY, INK, ORANGE, PAPER, annotate
+from lineament.pictures.photos import GRAY, INK, ORANGE, PAPER, annotate
 from lineament.types import Image
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ LEAST_WIDTH_PX = 640
 
 
 def sample_picture(gallery: Gallery, sample: SampleInfo, size_px: int) -> Image | None:
-    """An enrolled face, (S, S, 3): its crop, else cut out of its photograph; None without both."""
+    """An enrolled face, (S, S, 3): its crop, else cut out of its photo; None without both."""
     png = gallery.crop(sample.id)
     if png is not None:
         return _resized(np.asarray(PILImage.open(io.BytesIO(png)).convert("RGB")), size_px)
@@ -42,7 +42,7 @@ def sample_picture(gallery: Gallery, sample: SampleInfo, size_px: int) -> Image 
 
 
 def cut_out(image: Image, box_xyxy: Sequence[float], size_px: int) -> Image:
-    """The square around a box, (S, S, 3); grey where it reaches out of the photograph."""
+    """The square around a box, (S, S, 3); gray where it reaches out of the photo."""
     left, top, right, bottom = (float(v) for v in box_xyxy)
     side = max(1, round(max(right - left, bottom - top) * (1 + 2 * MARGIN)))
     x, y = round((left + right - side) / 2), round((top + bottom - side) / 2)
@@ -60,10 +60,10 @@ def _resized(image: Image, size_px: int) -> Image:
 def identified_picture(
     image: Image, photo: IdentifiedPhoto, best: Sequence[Image | None], words: Sequence[list[str]]
 ) -> Image:
-    """The photograph with names at the faces; beneath, each face beside its best match.
+    """The photo with names at the faces; beneath, each face beside its best match.
 
     Args:
-        image: (H, W, 3) uint8, the photograph.
+        image: (H, W, 3) uint8, the photo.
         photo: who is in it.
         best: for each face the enrolled face of its best candidate, or None.
         words: for each face what is said beside the two: the first line stands out.
@@ -103,8 +103,8 @@ def _card(
         card.paste(PILImage.fromarray(cut_out(image, one.face.box_xyxy.tolist(), CARD_PX)), (0, 0))
     left = CARD_PX + 6
     if match is None:
-        draw.rectangle((left, 0, left + CARD_PX - 1, CARD_PX - 1), outline=GREY)
-        draw.text((left + CARD_PX / 2, CARD_PX / 2), "no picture", GREY, _font(13), anchor="mm")
+        draw.rectangle((left, 0, left + CARD_PX - 1, CARD_PX - 1), outline=GRAY)
+        draw.text((left + CARD_PX / 2, CARD_PX / 2), "no picture", GRAY, _font(13), anchor="mm")
     else:
         card.paste(PILImage.fromarray(match), (left, 0))
     if one.name is not None:
@@ -112,7 +112,7 @@ def _card(
     left += CARD_PX + 12
     for i, line in enumerate(lines):
         font = _font(18 if i == 0 else 14)
-        draw.text((left, 2 + (0 if i == 0 else 6 + 20 * i)), line, INK if i == 0 else GREY, font)
+        draw.text((left, 2 + (0 if i == 0 else 6 + 20 * i)), line, INK if i == 0 else GRAY, font)
     return card
 
 

@@ -17,16 +17,16 @@ MOST_PICTURES = 200
 """Of one reason: a page of thousands opens in no browser. The others are listed."""
 
 WHAT_TO_DO = {
-    "unreadable": "Not a photograph, or a damaged one: replace the file.",
-    "no face": "No face was found: use a photograph in which it is larger or better lit.",
-    "several faces": "Cut the photograph, or let one of the faces be chosen: --choose largest or "
+    "unreadable": "Not a photo, or a damaged one: replace the file.",
+    "no face": "No face was found: use a photo in which it is larger or better lit.",
+    "several faces": "Cut the photo, or let one of the faces be chosen: --choose largest or "
     "--choose central.",
     "low quality": "Too small, too blurred, turned too far or too dark for reliable recognition: "
-    "use a better photograph, or --accept-low-quality.",
-    "duplicate": "The same photograph of the same person is enrolled already: nothing is missing.",
+    "use a better photo, or --accept-low-quality.",
+    "duplicate": "The same photo of the same person is enrolled already: nothing is missing.",
     "someone else": "Looks like somebody else who is enrolled (on the right). Is it the same "
-    "person: unite the two by `lineament merge`, or move the photograph into the right folder. Are "
-    "they two people who look alike: enrol it by --force.",
+    "person: unite the two by `lineament merge`, or move the photo into the right folder. Are "
+    "they two people who look alike: enroll it by --force.",
 }
 
 
@@ -35,7 +35,7 @@ def write_report(
 ) -> None:
     """Write the page; a file that exists is replaced."""
     rows = [
-        ("photographs", f"{outcome.photographs:,}"),
+        ("photographs", f"{outcome.photos:,}"),
         ("people", f"{len(listing.names):,}"),
         ("enrolled now", f"{outcome.enrolled:,}"),
         ("enrolled already", f"{outcome.already:,}"),
@@ -75,7 +75,7 @@ def _person(refusal: Refusal) -> str:
 
 
 def _tile(gallery: Gallery, refusal: Refusal) -> Tile:
-    pictures = [thumbnail(refusal.source, alt=f"refused photograph of {_person(refusal)}")]
+    pictures = [thumbnail(refusal.source, alt=f"refused photo of {_person(refusal)}")]
     names = [f"{_person(refusal)}: {Path(refusal.source).name}"]
     whose = refusal.other if refusal.reason == "someone else" else None
     if refusal.reason == "duplicate":
@@ -92,7 +92,7 @@ def _tile(gallery: Gallery, refusal: Refusal) -> Tile:
 
 
 def _enrolled(gallery: Gallery, name: str, refusal: Refusal) -> SampleInfo | None:
-    """The person's enrolled photograph; the very same file where there is one."""
+    """The person's enrolled photo; the very same file where there is one."""
     if name not in gallery:
         return None
     samples = gallery.person(name).samples
@@ -101,10 +101,10 @@ def _enrolled(gallery: Gallery, name: str, refusal: Refusal) -> SampleInfo | Non
 
 
 def _picture(gallery: Gallery, sample: SampleInfo) -> Picture:
-    alt = f"enrolled photograph of {sample.person}"
+    alt = f"enrolled photo of {sample.person}"
     if sample.source and Path(sample.source).is_file():
         return thumbnail(sample.source, alt=alt)
     crop = gallery.crop(sample.id)
     if crop is None:
-        return Picture(b"", "image/jpeg", "the photograph is not there any more")
+        return Picture(b"", "image/jpeg", "the photo is not there any more")
     return Picture(crop, "image/png", alt)

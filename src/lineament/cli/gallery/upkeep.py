@@ -50,7 +50,7 @@ def migrate_command(
     calibration: options.Calibration_ = None,
     json: options.Json = False,
 ) -> None:
-    """Embed everybody anew with the recognizer named, from kept crops or the photographs.
+    """Embed everybody anew with the recognizer named, from kept crops or the photos.
 
     What cannot be embedded anew stays in the database, and is not searched. Exit code 0: all were,
     1: some could not be, 2: error.
@@ -69,7 +69,7 @@ def migrate_command(
     else:
         print(
             f"{about['gallery']}: from {report.old_contract} to {report.new_contract}: "
-            f"{report.from_crops:,} from crops, {report.from_photographs:,} from photographs, "
+            f"{report.from_crops:,} from crops, {report.from_photos:,} from photos, "
             f"{len(report.failed):,} failed"
         )
         for sample, reason in report.failed[:MOST_LISTED]:

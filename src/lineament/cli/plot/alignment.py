@@ -14,20 +14,18 @@ from lineament.cli.sources import one_source
 @options.with_recognizer()
 def command(
     ctx: typer.Context,
-    photograph: Annotated[
-        str, typer.Argument(metavar="PHOTO", help="A file, a URL, or - (stdin).")
-    ],
+    photo: Annotated[str, typer.Argument(metavar="PHOTO", help="A file, a URL, or - (stdin).")],
     title: drawing.Title = "",
     out: drawing.Out = None,
     json: options.Json = False,
 ) -> None:
     """How a face is aligned, stage by stage."""
-    target = drawing.check_out(out, "alignment", json, inputs=[photograph])
+    target = drawing.check_out(out, "alignment", json, inputs=[photo])
     from lineament.pictures.plots.alignment import alignment
 
     plot = alignment(
         options.recognizer_from(ctx.params),
-        one_source(photograph),
+        one_source(photo),
         model=drawing.landmarks_model(ctx.params),
         title=title,
     )

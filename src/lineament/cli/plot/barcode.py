@@ -12,11 +12,11 @@ from lineament.cli.evaluation.measuring import NoCache, source_from
 from lineament.cli.plot import drawing, faces
 from lineament.errors import OptionError
 
-Photographs = Annotated[
+Photos = Annotated[
     list[Path],
     typer.Argument(
         metavar="DIR | A B [C]",
-        help="A folder, of which a true and a false pair are picked; or two photographs, or three: "
+        help="A folder, of which a true and a false pair are picked; or two photos, or three: "
         "then A and C are the other pair.",
     ),
 ]
@@ -25,7 +25,7 @@ Photographs = Annotated[
 @options.with_recognizer()
 def command(
     ctx: typer.Context,
-    photographs: Photographs,
+    photos: Photos,
     out: drawing.Out = None,
     fmr: options.Fmr = None,
     threshold: faces.Threshold_ = None,
@@ -33,23 +33,23 @@ def command(
     json: options.Json = False,
 ) -> None:
     """Embeddings as barcodes, and the squared difference of two: a true pair and a false one."""
-    target = drawing.check_out(out, "barcode", json, inputs=faces.inputs_of(photographs))
+    target = drawing.check_out(out, "barcode", json, inputs=faces.inputs_of(photos))
     from lineament.pictures.plots.barcode import barcode, pick_pairs
     from lineament.pictures.plots.faces import with_crops
 
-    one_folder = len(photographs) == 1
-    if not one_folder and len(photographs) > 3:
-        raise OptionError(f"expected a folder, or 2 or 3 photographs, got {len(photographs)}")
+    one_folder = len(photos) == 1
+    if not one_folder and len(photos) > 3:
+        raise OptionError(f"expected a folder, or 2 or 3 photos, got {len(photos)}")
     source = source_from(ctx.params)
     limit = faces.threshold_of(ctx.params, source)
-    known = faces.load(photographs, source, crops_up_to=0 if one_folder else 3)
+    known = faces.load(photos, source, crops_up_to=0 if one_folder else 3)
     if one_folder:
         picked = pick_pairs(known)
         rows = list(dict.fromkeys(row for pair in picked for row in pair))
         known = with_crops(known.select(rows), source.recognizer)
         pairs = [(rows.index(a), rows.index(b)) for a, b in picked]
     elif known.left_out:
-        raise OptionError("expected a face in each photograph; see above which has none")
+        raise OptionError("expected a face in each photo; see above which has none")
     else:
         pairs = [(0, other) for other in range(1, len(known))]
     drawing.finish(barcode(known, pairs=pairs, threshold=limit), target, json)

@@ -12,7 +12,7 @@ from lineament.cli.plot import drawing, faces
 @options.with_recognizer()
 def command(
     ctx: typer.Context,
-    photographs: faces.Photographs,
+    photos: faces.Photos,
     out: drawing.Out = None,
     fmr: options.Fmr = None,
     threshold: faces.Threshold_ = None,
@@ -20,13 +20,13 @@ def command(
     json: options.Json = False,
 ) -> None:
     """How alike people are, and who could unlock whose phone."""
-    target = drawing.check_out(out, "correlation", json, inputs=faces.inputs_of(photographs))
+    target = drawing.check_out(out, "correlation", json, inputs=faces.inputs_of(photos))
     from lineament.pictures.plots.correlation import correlation, listed_people
     from lineament.pictures.plots.faces import portraits
 
     source = source_from(ctx.params)
     limit = faces.threshold_of(ctx.params, source)
-    known = faces.load(photographs, source, crops_up_to=0)
+    known = faces.load(photos, source, crops_up_to=0)
     shown = {}
     if target is not None and len(known.names) > 1:
         shown = portraits(known, listed_people(known), source)

@@ -54,7 +54,7 @@ def landmarks_model(values: Mapping[str, Any]) -> Any:
     return load_model(
         weights.get("landmarks68"),
         runtime=options.runtime_from(values),
-        policy=options.policy_from(values.get("licence_policy")),
+        policy=options.policy_from(values.get("license_policy")),
     )
 
 
@@ -70,10 +70,10 @@ def check_out(
         name: of the command, for the default.
         json: the option.
         html: whether the picture has a page.
-        inputs: photographs that are read, and must not be replaced.
+        inputs: photos that are read, and must not be replaced.
 
     Raises:
-        OptionError: another ending, no such folder, or one of the photographs.
+        OptionError: another ending, no such folder, or one of the photos.
         MissingExtraError: matplotlib is missing.
     """
     from lineament.pictures.charts import check_extra

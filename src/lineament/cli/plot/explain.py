@@ -15,11 +15,11 @@ from lineament.errors import OptionError
 @options.with_recognizer()
 def command(
     ctx: typer.Context,
-    a: Annotated[str, typer.Argument(metavar="A", help="Photograph: a file, a URL, or - (stdin).")],
+    a: Annotated[str, typer.Argument(metavar="A", help="Photo: a file, a URL, or - (stdin).")],
     b: Annotated[str, typer.Argument(metavar="B", help="The other one.")],
     fill: Annotated[
         str,
-        typer.Option("--fill", metavar="blur|grey", help="What the face is covered with."),
+        typer.Option("--fill", metavar="blur|gray", help="What the face is covered with."),
     ] = "blur",
     title: drawing.Title = "",
     fmr: options.Fmr = None,
@@ -30,9 +30,9 @@ def command(
 ) -> None:
     """Which regions of two faces carry the decision, and what would change it."""
     if a == b == STDIN:
-        raise OptionError('expected "-" once: standard input is one photograph')
-    if fill not in ("blur", "grey"):
-        raise OptionError(f"--fill: expected blur or grey, got {fill!r}")
+        raise OptionError('expected "-" once: standard input is one photo')
+    if fill not in ("blur", "gray"):
+        raise OptionError(f"--fill: expected blur or gray, got {fill!r}")
     target = drawing.check_out(out, "explain", json, inputs=[a, b])
     from lineament.pictures.plots.explain import explain
 
@@ -42,7 +42,7 @@ def command(
         one_source(a),
         one_source(b),
         threshold=drawing.threshold_of(ctx.params, recognizer),
-        fill="grey" if fill == "grey" else "blur",
+        fill="gray" if fill == "gray" else "blur",
         title=title,
     )
     if not json:

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from lineament.pictures.plots.faces import Faces
     from lineament.types import Threshold
 
-Photographs = Annotated[
+Photos = Annotated[
     list[Path],
     typer.Argument(
         metavar="DIR",
-        help="Folder with a folder of photographs a person; or a folder of photographs, or some.",
+        help="Folder with a folder of photos a person; or a folder of photos, or some.",
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn by chance.")]
@@ -60,7 +60,7 @@ def ladder_of(source: RecognizerSource) -> list[Threshold]:
 
 
 def load(
-    photographs: list[Path],
+    photos: list[Path],
     source: RecognizerSource,
     *,
     crops_up_to: int,
@@ -70,18 +70,18 @@ def load(
     """Read the faces; what is left out is said on stderr.
 
     Args:
-        photographs: the argument.
+        photos: the argument.
         source: embeds.
-        crops_up_to: with more photographs the embeddings come from the cache, without crops.
+        crops_up_to: with more photos the embeddings come from the cache, without crops.
         most: more are sampled.
         seed: of the sample.
     """
-    from lineament.pictures.plots.faces import load_people, photographs_in
+    from lineament.pictures.plots.faces import load_people, photos_in
 
-    number = len(photographs_in(photographs))
+    number = len(photos_in(photos))
     shown = number if most is None else min(number, most)
     faces = load_people(
-        photographs,
+        photos,
         source,
         keep_crops=shown <= crops_up_to,
         most=most,
@@ -93,8 +93,8 @@ def load(
     return faces
 
 
-def inputs_of(photographs: Iterable[Path]) -> list[Path]:
-    """All photographs that the argument stands for."""
-    from lineament.pictures.plots.faces import photographs_in
+def inputs_of(photos: Iterable[Path]) -> list[Path]:
+    """All photos that the argument stands for."""
+    from lineament.pictures.plots.faces import photos_in
 
-    return photographs_in(list(photographs))
+    return photos_in(list(photos))

@@ -11,14 +11,14 @@ from lineament.cli.evaluation.measuring import source_from
 from lineament.cli.plot import drawing, faces
 
 Most = Annotated[
-    int, typer.Option("--most", min=2, max=150, help="More photographs are sampled, N of them.")
+    int, typer.Option("--most", min=2, max=150, help="More photos are sampled, N of them.")
 ]
 
 
 @options.with_recognizer()
 def command(
     ctx: typer.Context,
-    photographs: faces.Photographs,
+    photos: faces.Photos,
     out: drawing.Out = None,
     most: Most = 60,
     fmr: options.Fmr = None,
@@ -26,11 +26,11 @@ def command(
     seed: faces.Seed = 0,
     json: options.Json = False,
 ) -> None:
-    """Similarity of every pair of photographs, with the faces along both sides."""
-    target = drawing.check_out(out, "grid", json, inputs=faces.inputs_of(photographs))
+    """Similarity of every pair of photos, with the faces along both sides."""
+    target = drawing.check_out(out, "grid", json, inputs=faces.inputs_of(photos))
     from lineament.pictures.plots.grid import grid
 
     source = source_from(ctx.params)
     limit = faces.threshold_of(ctx.params, source)
-    known = faces.load(photographs, source, crops_up_to=most, most=most, seed=seed)
+    known = faces.load(photos, source, crops_up_to=most, most=most, seed=seed)
     drawing.finish(grid(known, threshold=limit, most=most, seed=seed), target, json)

@@ -16,7 +16,7 @@ Person = Annotated[
         "--person",
         metavar="NAME",
         help="Whose; may be given several times.",
-        show_default="the 6 with most photographs",
+        show_default="the 6 with most photos",
     ),
 ]
 
@@ -24,7 +24,7 @@ Person = Annotated[
 @options.with_recognizer()
 def command(
     ctx: typer.Context,
-    photographs: faces.Photographs,
+    photos: faces.Photos,
     out: drawing.Out = None,
     person: Person = None,
     fmr: options.Fmr = None,
@@ -33,13 +33,13 @@ def command(
     json: options.Json = False,
 ) -> None:
     """How far everybody lies from one person's mean, with the rates at the threshold."""
-    target = drawing.check_out(out, "histogram", json, inputs=faces.inputs_of(photographs))
+    target = drawing.check_out(out, "histogram", json, inputs=faces.inputs_of(photos))
     from lineament.pictures.plots.faces import portraits
     from lineament.pictures.plots.histogram import chosen_people, histogram
 
     source = source_from(ctx.params)
     limit = faces.threshold_of(ctx.params, source)
-    known = faces.load(photographs, source, crops_up_to=0)
+    known = faces.load(photos, source, crops_up_to=0)
     wanted = person if person else None
     chosen, _ = chosen_people(known, wanted)
     shown = portraits(known, chosen, source) if target is not None else {}

@@ -14,16 +14,14 @@ from lineament.cli.sources import one_source
 @options.with_recognizer()
 def command(
     ctx: typer.Context,
-    photograph: Annotated[
-        str, typer.Argument(metavar="PHOTO", help="A file, a URL, or - (stdin).")
-    ],
+    photo: Annotated[str, typer.Argument(metavar="PHOTO", help="A file, a URL, or - (stdin).")],
     reference: Annotated[
         str | None,
         typer.Option(
             "--reference",
             metavar="PHOTO",
-            help="Another photograph of the same person.",
-            show_default="the photograph as it is",
+            help="Another photo of the same person.",
+            show_default="the photo as it is",
         ),
     ] = None,
     kinds: Annotated[
@@ -42,12 +40,12 @@ def command(
     out: drawing.Out = None,
     json: options.Json = False,
 ) -> None:
-    """A photograph made worse in steps: how much of each recognition bears."""
-    target = drawing.check_out(out, "occlusion", json, inputs=[photograph, reference])
+    """A photo made worse in steps: how much of each recognition bears."""
+    target = drawing.check_out(out, "occlusion", json, inputs=[photo, reference])
     from lineament.pictures.plots.occlusion import KINDS, occlusion
 
     recognizer = options.recognizer_from(ctx.params)
-    source = one_source(photograph)
+    source = one_source(photo)
     plot = occlusion(
         recognizer,
         source,

@@ -17,9 +17,9 @@ from lineament.errors import OptionError
 @options.with_recognizer()
 def command(
     ctx: typer.Context,
-    photographs: Annotated[
+    photos: Annotated[
         list[str],
-        typer.Argument(metavar="PHOTOS...", help="A person's photographs: a folder, or files."),
+        typer.Argument(metavar="PHOTOS...", help="A person's photos: a folder, or files."),
     ],
     by: Annotated[
         str,
@@ -48,28 +48,26 @@ def command(
     out: drawing.Out = None,
     json: options.Json = False,
 ) -> None:
-    """A person's photographs by the turn of the head, or by how much is seen of the face."""
+    """A person's photos by the turn of the head, or by how much is seen of the face."""
     if by not in ("yaw", "norm"):
         raise OptionError(f"--by: expected yaw or norm, got {by!r}")
-    sources = many_sources(photographs)
+    sources = many_sources(photos)
     target = drawing.check_out(out, "pose", json, inputs=[*sources, reference])
     from lineament.pictures.plots.pose import pose
 
     recognizer = options.recognizer_from(ctx.params)
-    photos = list(
-        with_progress(recognizer.stream_chosen(sources), len(sources), "looking at faces")
-    )
-    for photo in photos:
+    seen = list(with_progress(recognizer.stream_chosen(sources), len(sources), "looking at faces"))
+    for photo in seen:
         if photo.error is not None:
             print_note(f"note: {photo.error}")
     against = None
     if reference is not None:
         (against,) = recognizer.stream_chosen([reference])
-    folder = Path(photographs[0])
-    if not title and len(photographs) == 1 and folder.is_dir():
+    folder = Path(photos[0])
+    if not title and len(photos) == 1 and folder.is_dir():
         title = folder.absolute().name.replace("_", " ")
     plot = pose(
-        photos,
+        seen,
         drawing.threshold_of(ctx.params, recognizer),
         recognizer.judge,
         by="yaw" if by == "yaw" else "norm",

@@ -18,7 +18,7 @@ from lineament.errors import OptionError
 def command(
     ctx: typer.Context,
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Folder with a folder of photographs a person.")
+        Path, typer.Argument(metavar="DIR", help="Folder with a folder of photos a person.")
     ],
     fmr: options.Fmr = None,
     threshold: drawing.Threshold_ = None,

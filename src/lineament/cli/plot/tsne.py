@@ -19,7 +19,7 @@ Method = Annotated[
 @options.with_recognizer()
 def command(
     ctx: typer.Context,
-    photographs: faces.Photographs,
+    photos: faces.Photos,
     out: drawing.Out = None,
     method: Method = "tsne",
     seed: faces.Seed = 0,
@@ -27,7 +27,7 @@ def command(
     json: options.Json = False,
 ) -> None:
     """Faces on a plane, those that are alike near each other; .html shows them under the mouse."""
-    inputs = faces.inputs_of(photographs)
+    inputs = faces.inputs_of(photos)
     target = drawing.check_out(out, "tsne", json, html=True, inputs=inputs)
     if method not in ("tsne", "pca", "umap"):
         raise OptionError(f"--method: expected tsne, pca or umap, got {method!r}")
@@ -35,7 +35,7 @@ def command(
     from lineament.pictures.plots.tsne import Method as Way
 
     source = source_from(ctx.params)
-    known = faces.load(photographs, source, crops_up_to=MOST_FACES, most=MOST_POINTS, seed=seed)
+    known = faces.load(photos, source, crops_up_to=MOST_FACES, most=MOST_POINTS, seed=seed)
     page = target is not None and target.suffix.lower() == ".html"
     chosen = cast("Way", method)
     plot = tsne(known, method=chosen, seed=seed, page=page, threads=ctx.params.get("threads"))

@@ -41,7 +41,7 @@ def command(
 ) -> None:
     """Teach an architecture the embeddings of a recognizer, for example a smaller one.
 
-    Whom the photographs show does not matter unless --labels is given. Exit code 0: done, 2: error,
+    Whom the photos show does not matter unless --labels is given. Exit code 0: done, 2: error,
     130: stopped.
     """
     from lineament.train.recipes import distill_config

@@ -21,7 +21,7 @@ def export_run(
     out: Path | None,
     name: str | None,
     which: str,
-    licence: str | None,
+    license: str | None,
     commercial_use: str | None,
     training_data: str | None,
     overwrite: bool,
@@ -49,7 +49,7 @@ def export_run(
         target,
         name=known,
         training_data=training_data if training_data is not None else _data(config, parents),
-        licence_weights="unknown" if licence is None else licence,
+        license_weights="unknown" if license is None else license,
         commercial_use=cast("CommercialUse", use),
         notes=_notes(parents),
         overwrite=overwrite,
@@ -104,7 +104,7 @@ def _use(parents: list[Weights]) -> str:
 
 
 def _data(config: TrainConfig, parents: list[Weights]) -> str:
-    text = f"photographs of {Path(config.data.path).name}" if config.data.path else "unknown"
+    text = f"photos of {Path(config.data.path).name}" if config.data.path else "unknown"
     return text + "".join(f"; before that, as {parent.name} was" for parent in parents)
 
 
@@ -112,6 +112,6 @@ def _notes(parents: list[Weights]) -> str | None:
     if not parents:
         return None
     return "Derived from " + " and ".join(
-        f"{parent.name} (weights {parent.licence_weights}, commercial use {parent.commercial_use})"
+        f"{parent.name} (weights {parent.license_weights}, commercial use {parent.commercial_use})"
         for parent in parents
     )

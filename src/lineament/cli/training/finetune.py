@@ -29,7 +29,7 @@ Labels = Annotated[
     ),
 ]
 Epochs = Annotated[
-    int | None, typer.Option("--epochs", metavar="N", help="Times that each photograph is seen.")
+    int | None, typer.Option("--epochs", metavar="N", help="Times that each photo is seen.")
 ]
 Rate = Annotated[float | None, typer.Option("--lr", metavar="RATE", help="Learning rate.")]
 HoldOut = Annotated[
@@ -78,9 +78,9 @@ def command(
     resume: train.Resume = False,
     json: options.Json = False,
 ) -> None:
-    """Train a recognizer further, on photographs of your own.
+    """Train a recognizer further, on photos of your own.
 
-    It learns to see in changed photographs what it saw in the unchanged ones; --labels lets it
+    It learns to see in changed photos what it saw in the unchanged ones; --labels lets it
     learn who is who as well. Exit code 0: done, 2: error, 130: stopped.
     """
     from lineament.train.recipes import finetune_config

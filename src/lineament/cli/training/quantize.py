@@ -32,7 +32,7 @@ def command(
         typer.Option(
             "--photos",
             metavar="FOLDER",
-            help="Photographs of faces, a few hundred; in a folder a person, accuracy is measured "
+            help="Photos of faces, a few hundred; in a folder a person, accuracy is measured "
             "by verification.",
         ),
     ],
@@ -48,14 +48,14 @@ def command(
     ] = None,
     aligned: Annotated[
         bool,
-        typer.Option("--aligned", help="The photographs are crops, from `lineament align`."),
+        typer.Option("--aligned", help="The photos are crops, from `lineament align`."),
     ] = False,
     max_loss: Annotated[
         float | None,
         typer.Option(
             "--max-loss",
             metavar="0..1",
-            help="Most true accept rate it may lose; where the photographs can measure it.",
+            help="Most true accept rate it may lose; where the photos can measure it.",
             show_default="0.01",
         ),
     ] = None,
@@ -80,19 +80,19 @@ def command(
     ] = None,
     most: Annotated[
         int | None,
-        typer.Option("--most", metavar="N", help="Most photographs read.", show_default="2000"),
+        typer.Option("--most", metavar="N", help="Most photos read.", show_default="2000"),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn by chance.")] = 0,
     overwrite: options.Overwrite = False,
     engine: options.Engine = None,
     threads: options.Threads = None,
-    licence_policy: options.Policy = None,
+    license_policy: options.Policy = None,
     json: options.Json = False,
 ) -> None:
     """Make an int8 version of a recognizer, for processors: smaller and faster.
 
-    It is written only if it is faster and loses little on photographs that it was not calibrated
-    on. Half of the photographs, at most --subset, are for the calibration.
+    It is written only if it is faster and loses little on photos that it was not calibrated
+    on. Half of the photos, at most --subset, are for the calibration.
     """
     from lineament import quantize as work
     from lineament.errors import OptionError
@@ -100,7 +100,7 @@ def command(
 
     weights = _weights(recognizer)
     runtime = options.runtime_from({"engine": engine, "threads": threads})
-    policy = options.policy_from(licence_policy)
+    policy = options.policy_from(license_policy)
     limits = {"least_speedup": min_speedup, "most_loss": max_loss, "least_cosine": min_cosine}
     given: dict[str, Any] = {key: value for key, value in limits.items() if value is not None}
     if subset is not None:
@@ -142,11 +142,11 @@ def command(
         raise OptionError(f"{named.get(option, option)}{colon}{rest}") from error
     if crops.skipped:
         print_note(
-            f"{crops.skipped:,} of {crops.photographs:,} photographs cannot be read, or show no "
+            f"{crops.skipped:,} of {crops.photos:,} photos cannot be read, or show no "
             "face: they were passed over"
         )
     if json:
-        print_json(made.to_dict() | {"photographs": crops.photographs, "skipped": crops.skipped})
+        print_json(made.to_dict() | {"photographs": crops.photos, "skipped": crops.skipped})
     else:
         print_pairs(_rows(made))
         print_note(

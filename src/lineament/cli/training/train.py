@@ -58,7 +58,7 @@ def command(
     --example shows what can be said. Ctrl-C ends the run after the step at hand; --resume goes on,
     with the same outcome. On several processes: torchrun --nproc-per-node N -m lineament train ...
 
-    "toy FOLDER --out DIR" trains the people with the most photographs into two dimensions, once
+    "toy FOLDER --out DIR" trains the people with the most photos into two dimensions, once
     with each loss, and draws them. Exit code 0: done, 2: error, 130: stopped.
     """
     if example:

@@ -1,17 +1,17 @@
-"""AgeDB-30: 6,000 pairs with 30 years between the photographs of a pair.
+"""AgeDB-30: 6,000 pairs with 30 years between the photos of a pair.
 
 Moschoglou, Papaioannou, Sagonas, Deng, Kotsia, Zafeiriou, "AgeDB: the first manually collected,
 in-the-wild age database", CVPRW 2017. Read is, in this order:
 
-- ``AgeDB_FINAL_protocol/04_FINAL_protocol_30_years.mat`` (or the same file beside the photographs)
+- ``AgeDB_FINAL_protocol/04_FINAL_protocol_30_years.mat`` (or the same file beside the photos)
   as published: ``splits``, a cell for each of ten folds, which holds a struct of two fields: a 2 x
-  600 cell of structs whose first field is a photograph's name without ".jpg", and 600 answers, 1 or
+  600 cell of structs whose first field is a photo's name without ".jpg", and 600 answers, 1 or
   -1 (read so by InsightFace's ``agedb2pack.py`` and FaceX-Zoo's ``pairs_parser.py``);
 - ``agedb_30_ann.txt`` beside ``agedb_30_112x112``, aligned: see ``pair_lists``;
 - ``agedb_30_pairs.txt``: a line a pair, "FILE FILE 1" or "FILE FILE 0", and, if there is one, a
   fourth column with the fold.
 
-Photographs such as ``0_MariaCallas_35_f.jpg`` lie in ``03_Protocol_Images``, ``AgeDB`` or the
+Photos such as ``0_MariaCallas_35_f.jpg`` lie in ``03_Protocol_Images``, ``AgeDB`` or the
 folder itself.
 """
 
@@ -43,10 +43,10 @@ IMAGE_FOLDERS: Final = ("03_Protocol_Images", "AgeDB", "images", ".")
 
 
 def read_agedb(folder: str | os.PathLike[str]) -> PairList:
-    """Read the pairs; opens no photograph.
+    """Read the pairs; opens no photo.
 
     Raises:
-        DataError: no list or photograph, or a list that is not laid out as it should be; the
+        DataError: no list or photo, or a list that is not laid out as it should be; the
             message names the file and the line, or the fold and the pair.
     """
     root = folder_of(folder, "AgeDB-30")
@@ -82,7 +82,7 @@ def _matlab_rows(root: Path, file: Path) -> list[Row]:
 
 
 def _fold(content: Any, where: str) -> tuple[Any, list[float]]:
-    """The 2 x P cell of photographs and the P answers of a fold."""
+    """The 2 x P cell of photos and the P answers of a fold."""
     if isinstance(content, np.ndarray) and content.dtype == object and content.size == 1:
         content = content.ravel()[0]
     values = list(content.values()) if isinstance(content, dict) else []
@@ -98,7 +98,7 @@ def _fold(content: Any, where: str) -> tuple[Any, list[float]]:
             and cells.shape[1] == answers.size
         ):
             return cells, [float(value) for value in answers.ravel(order="F")]
-    raise DataError(f"{where}: expected a struct of a 2 x P cell of photographs and P answers")
+    raise DataError(f"{where}: expected a struct of a 2 x P cell of photos and P answers")
 
 
 def _name(cell: Any, where: str) -> str:
@@ -108,7 +108,7 @@ def _name(cell: Any, where: str) -> str:
     if isinstance(name, np.ndarray) and name.dtype == object and name.size == 1:
         name = name.ravel()[0]
     if not isinstance(name, str) or not name:
-        raise DataError(f"{where}: expected the name of a photograph, got {type(name).__name__}")
+        raise DataError(f"{where}: expected the name of a photo, got {type(name).__name__}")
     return name if name.lower().endswith(".jpg") else f"{name}.jpg"
 
 
@@ -129,7 +129,7 @@ def _text_rows(root: Path, file: Path) -> list[Row]:
             folds.append(int(columns[3]))
         a, b = (_photo(root, column, where) for column in columns[:2])
         if a == b:
-            raise DataError(f"{where}: expected two photographs, got {a} twice")
+            raise DataError(f"{where}: expected two photos, got {a} twice")
         read.append((a, b, columns[2] == "1"))
     if folds and len(folds) != len(read):
         raise DataError(f"{file}: expected the fold in all lines or in none")

@@ -1,4 +1,4 @@
-"""CFP, Celebrities in Frontal-Profile: 500 people, ten frontal photographs and four profiles each.
+"""CFP, Celebrities in Frontal-Profile: 500 people, ten frontal photos and four profiles each.
 
 Sengupta, Chen, Castillo, Patel, Chellappa, Jacobs, "Frontal to Profile Face Verification in the
 Wild", WACV 2016 (cfpw.io). The folder as published:
@@ -40,7 +40,7 @@ PAIRS: Final = 7000
 
 
 def read_cfp(folder: str | os.PathLike[str], protocol: Protocol) -> PairList:
-    """Read the pairs of one protocol; opens no photograph.
+    """Read the pairs of one protocol; opens no photo.
 
     Raises:
         DataError: a file is missing or not laid out as published; the message names file and line.
@@ -53,8 +53,8 @@ def read_cfp(folder: str | os.PathLike[str], protocol: Protocol) -> PairList:
                 f"{root}: expected CFP's Protocol/{name}, found none; unpack cfp-dataset.zip and "
                 "name the folder that holds Data and Protocol"
             )
-    frontal = _photographs(lists / "Pair_list_F.txt")
-    other = frontal if protocol == "ff" else _photographs(lists / "Pair_list_P.txt")
+    frontal = _photos(lists / "Pair_list_F.txt")
+    other = frontal if protocol == "ff" else _photos(lists / "Pair_list_P.txt")
     splits = lists / "Split" / protocol.upper()
     folds = sorted(path for path in splits.glob("*") if path.is_dir()) if splits.is_dir() else []
     if len(folds) < 2:
@@ -74,7 +74,7 @@ def run_cfp(
     *,
     protocols: Collection[Protocol] = PROTOCOLS,
 ) -> tuple[Result, Embedded]:
-    """Embed the photographs, and measure; parts "ff" and "fp".
+    """Embed the photos, and measure; parts "ff" and "fp".
 
     Raises:
         DataError: as ``read_cfp``.
@@ -106,7 +106,7 @@ def run_cfp(
     return result, embedded
 
 
-def _photographs(file: Path) -> dict[int, Path]:
+def _photos(file: Path) -> dict[int, Path]:
     found: dict[int, Path] = {}
     for line_number, line in read_lines(file):
         where = f"{file}, line {line_number}"
@@ -137,15 +137,14 @@ def _pairs(
         ):
             raise DataError(f'{where}: expected two numbers such as "1,2", got {line[:80]!r}')
         paths = []
-        for number, photographs in zip(numbers, (first, second), strict=True):
-            path = photographs.get(int(number))
+        for number, photos in zip(numbers, (first, second), strict=True):
+            path = photos.get(int(number))
             if path is None:
                 raise DataError(
-                    f"{where}: expected the number of a photograph, 1 to {max(photographs)}, got "
-                    f"{number}"
+                    f"{where}: expected the number of a photo, 1 to {max(photos)}, got {number}"
                 )
             paths.append(existing(path, where))
         if paths[0] == paths[1]:
-            raise DataError(f"{where}: expected two photographs, got {paths[0]} twice")
+            raise DataError(f"{where}: expected two photos, got {paths[0]} twice")
         rows.append((paths[0], paths[1], same, fold))
     return rows

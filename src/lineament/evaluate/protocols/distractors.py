@@ -1,14 +1,14 @@
 """Identification among distractors, in the manner of MegaFace.
 
 Kemelmacher-Shlizerman, Seitz, Miller, Brossard, "The MegaFace Benchmark: 1 Million Faces for
-Recognition at Scale", CVPR 2016, section 3: each photograph of a person in the probe set is in turn
-put among n distractors and searched for with each of the person's other photographs; it is
+Recognition at Scale", CVPR 2016, section 3: each photo of a person in the probe set is in turn
+put among n distractors and searched for with each of the person's other photos; it is
 identified at rank 1 when it scores higher than every distractor. Distractors of all sizes are
 nested: the first n of one random order. For verification the impostor pairs are those of a probe
 and a distractor.
 
 A distractor must not show anybody of the probe set. That cannot be told from files alone; those
-that repeat a photograph of the probe set, byte for byte, are left out and counted, and so are
+that repeat a photo of the probe set, byte for byte, are left out and counted, and so are
 those that repeat another distractor.
 """
 
@@ -49,7 +49,7 @@ class Distractors(NamedTuple):
 
 
 def choose_distractors(people: People, files: Sequence[Path]) -> Distractors:
-    """Leave out what repeats a photograph of the probe set, or another distractor, byte for byte.
+    """Leave out what repeats a photo of the probe set, or another distractor, byte for byte.
 
     Raises:
         DataError: nothing is left, or a file cannot be read.
@@ -79,8 +79,8 @@ def choose_distractors(people: People, files: Sequence[Path]) -> Distractors:
         kept.append(path)
     if not kept:
         raise DataError(
-            f"expected distractors, found {len(files)} files that all repeat photographs of the "
-            "probe set; name a folder with photographs of other people"
+            f"expected distractors, found {len(files)} files that all repeat photos of the "
+            "probe set; name a folder with photos of other people"
         )
     return Distractors(tuple(kept), repeat_probes, repeat_each_other)
 
@@ -126,13 +126,13 @@ def run_distractors(
         The result, and the embeddings of both sets, the probe set's first.
 
     Raises:
-        DataError: nobody of the probe set has two photographs.
+        DataError: nobody of the probe set has two photos.
         OptionError: as ``sizes_of``.
     """
     if people.counts.max(initial=0) < 2:
         raise DataError(
-            f"{people.folder}: expected two photographs of at least one person, found one each; "
-            "add photographs"
+            f"{people.folder}: expected two photos of at least one person, found one each; "
+            "add photos"
         )
     wanted = sizes_of(sizes, len(distractors.paths))
     order = np.random.default_rng(seed).permutation(len(distractors.paths))
@@ -184,7 +184,7 @@ def run_distractors(
     ]
     if distractors.repeat_probes or distractors.repeat_each_other:
         notes.append(
-            f"left out: {distractors.repeat_probes:,} distractors that repeat a photograph of the "
+            f"left out: {distractors.repeat_probes:,} distractors that repeat a photo of the "
             f"probe set, {distractors.repeat_each_other:,} that repeat another distractor"
         )
     notes.append(

@@ -42,8 +42,8 @@ WORST = 8
 """So many pairs of each kind are shown ..."""
 
 _CANDIDATES = 4096
-"""... out of so many, since each photograph is shown in one of them only: one mislabelled
-photograph is in a wrong pair with each photograph of the person whose name it bears."""
+"""... out of so many, since each photo is shown in one of them only: one mislabeled
+photo is in a wrong pair with each photo of the person whose name it bears."""
 
 _BLOCK = 512
 
@@ -76,7 +76,7 @@ def too_few_note(rates: dict[str, Any], trials: int, kind: str = "pairs of two p
 def run_folder(
     people: People, source: FaceSource, *, seed: int = 0, progress: Progress | None = None
 ) -> tuple[Result, Embedded]:
-    """Embed all photographs and compare each with every other one.
+    """Embed all photos and compare each with every other one.
 
     Args:
         people: from ``read_people``.
@@ -85,12 +85,12 @@ def run_folder(
         progress: called with (pairs done, all pairs).
 
     Raises:
-        DataError: nobody has two photographs.
+        DataError: nobody has two photos.
     """
     if people.counts.max(initial=0) < 2:
         raise DataError(
-            f"{people.folder}: expected two photographs of at least one person, found one each; "
-            "add photographs"
+            f"{people.folder}: expected two photos of at least one person, found one each; "
+            "add photos"
         )
     embedded = source.photos(people.paths)
     counts = all_pairs(embedded.vectors, people.person, found=embedded.found, progress=progress)
@@ -182,7 +182,7 @@ def worst_pairs(
 ) -> tuple[PairShown, ...]:
     """The least alike pairs of one person, then the most alike of two: suspected mislabels.
 
-    Pairs without a face are left out here: there is nothing to see in them. Each photograph is in
+    Pairs without a face are left out here: there is nothing to see in them. Each photo is in
     at most one pair of a kind.
     """
     genuine, impostor = extreme_pairs(vectors, people.person, found, max(count, _CANDIDATES))
@@ -238,15 +238,15 @@ def references_part(
 ) -> Part | str:
     """How much several references a person help, or a sentence on why it cannot be told.
 
-    The same people, those with enough photographs for the largest number, and the same probes are
-    used for each number k, so that only k differs: one photograph of each is the probe, the mean of
+    The same people, those with enough photos for the largest number, and the same probes are
+    used for each number k, so that only k differs: one photo of each is the probe, the mean of
     k others the template; ``DRAWS`` times.
     """
     sizes = np.bincount(person)
     usable = [k for k in REFERENCES if (sizes > k).sum() >= REFERENCES_PEOPLE]
     if not usable:
         return (
-            f"references a person: fewer than {REFERENCES_PEOPLE} people have two photographs, so "
+            f"references a person: fewer than {REFERENCES_PEOPLE} people have two photos, so "
             "what several references bring is not measured"
         )
     chosen = np.flatnonzero(sizes > usable[-1])
@@ -292,7 +292,7 @@ def references_part(
     rank_1 = {str(k): float(np.mean(shares)) for k, shares in first.items()}
     about = (
         f"references a person: {what}, and rank 1, of the {len(chosen):,} people with more than "
-        f"{usable[-1]} photographs; the template is the mean of the references; {DRAWS} draws"
+        f"{usable[-1]} photos; the template is the mean of the references; {DRAWS} draws"
     )
     largest = usable[-1]
     return Part(

@@ -1,12 +1,12 @@
 """Error rates by groups of people: reads attributes, embeds, and asks ``evaluate.fairness``.
 
 The attributes are a CSV file with a heading: a column ``person`` (the name of the person's folder)
-or ``file`` (the photograph's path below the folder, or as the list of pairs writes it), and a
+or ``file`` (the photo's path below the folder, or as the list of pairs writes it), and a
 column for each attribute, such as ``sex`` or ``age``. What is left blank is unknown.
 
 What is compared is a folder with a folder a person (all pairs), or a CSV file of pairs with the
 heading ``file_a,file_b,same``, paths below the file's own folder and ``same`` 1 or 0. In a list of
-pairs, people are told by its own answers: photographs that pairs of one person join.
+pairs, people are told by its own answers: photos that pairs of one person join.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ MOST_GROUPS = 20
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Attributes:
-    """What is known of people or photographs.
+    """What is known of people or photos.
 
     Attributes:
         file: where it was read from.
         key: "person" or "file": what the rows are about.
         columns: names of the attributes.
-        rows: name of the person or photograph -> values in the order of ``columns``, "" unknown.
+        rows: name of the person or photo -> values in the order of ``columns``, "" unknown.
     """
 
     file: Path
@@ -118,7 +118,7 @@ def run_groups(
         seed: of the bootstrap.
 
     Raises:
-        DataError: the files are not laid out as above, or no photograph has an attribute.
+        DataError: the files are not laid out as above, or no photo has an attribute.
         OptionError: an attribute that is not there.
     """
     path = Path(compared)
@@ -145,7 +145,7 @@ def run_groups(
     unknown = sum(row is None for row in rows)
     if unknown == len(rows):
         raise DataError(
-            f"{attributes.file}: expected rows about the photographs of {path}, such as "
+            f"{attributes.file}: expected rows about the photos of {path}, such as "
             f"{names[0][0]!r}, found none; the column {attributes.key!r} names "
             f"{next(iter(attributes.rows))!r}"
         )
@@ -171,7 +171,7 @@ def run_groups(
         notes += group_notes(name, rates)
     if unknown:
         notes.append(
-            f"{unknown:,} of {len(rows):,} photographs have no row in {attributes.file.name} and "
+            f"{unknown:,} of {len(rows):,} photos have no row in {attributes.file.name} and "
             "are left out"
         )
     notes.append(
@@ -223,7 +223,7 @@ def group_part(key: str, title: str, rates: GroupRates) -> Part:
             for group, value in zip(rates.groups, rates.own_threshold, strict=True)
         }
     measures["people"] = dict(zip(rates.groups, rates.people.tolist(), strict=True))
-    measures["photographs"] = dict(zip(rates.groups, rates.photographs.tolist(), strict=True))
+    measures["photographs"] = dict(zip(rates.groups, rates.photos.tolist(), strict=True))
     measures["fmr_overall"], measures["fnmr_overall"] = rates.overall_fmr, rates.overall_fnmr
     measures["pairs_without_face"] = rates.pairs_without_face
     measures |= rates.differentials()
@@ -362,7 +362,7 @@ def _labels(
     name: str,
     places: tuple[int, ...],
 ) -> tuple[IntArray, tuple[str, ...]]:
-    """(N,) the group of each photograph, -1 unknown, and the groups' names."""
+    """(N,) the group of each photo, -1 unknown, and the groups' names."""
     labels = [
         None
         if row is None or not all(row[p] for p in places)
@@ -382,7 +382,7 @@ def _labels(
 
 
 def _joined_people(pairs: PairList) -> IntArray:
-    """(N,) int64: photographs that pairs of one person join, directly or by way of others."""
+    """(N,) int64: photos that pairs of one person join, directly or by way of others."""
     leader = list(range(len(pairs.photos)))
 
     def find(i: int) -> int:

@@ -1,4 +1,4 @@
-"""IJB-B and IJB-C: templates of still photographs and frames of videos, 1:1 and 1:N.
+"""IJB-B and IJB-C: templates of still photos and frames of videos, 1:1 and 1:N.
 
 Whitelam et al., "IARPA Janus Benchmark-B Face Dataset", CVPRW 2017; Maze et al., "IARPA Janus
 Benchmark - C: Face Dataset and Protocol", ICB 2018.
@@ -12,7 +12,7 @@ Three layouts are read, all with plain text files; ``b`` is IJB-B and ``c`` IJB-
 - NIST's: ``protocol/`` (or ``protocols/``) with ``ijbc_1N_gallery_G1.csv``,
   ``ijbc_1N_gallery_G2.csv``, ``ijbc_1N_probe_mixed.csv`` and ``ijbc_11_G1_G2_matches.csv`` (IJB-B:
   S1 and S2 for G1 and G2), or for 1:1 ``ijbc_enroll_templates.csv`` and
-  ``ijbc_verif_templates.csv``; photographs under ``images/`` or in the folder itself. The tables
+  ``ijbc_verif_templates.csv``; photos under ``images/`` or in the folder itself. The tables
   have a heading with TEMPLATE_ID, SUBJECT_ID, FILENAME (or FILE), FACE_X, FACE_Y, FACE_WIDTH and
   FACE_HEIGHT, and usually SIGHTING_ID or MEDIA_ID, the medium. Pairs are lines "ID,ID".
 - NIST's newer one: ``protocols/test1/`` with ``enroll_templates.csv``, ``verif_templates.csv`` and
@@ -69,7 +69,7 @@ class Templates:
 
     Attributes:
         folder: what was read.
-        paths: N photographs, one a face; the same may come several times.
+        paths: N photos, one a face; the same may come several times.
         boxes_xyxy: (N, 4) float32 pixels, where each face is; NaN where the files do not say.
         template: (N,) int64: the place of each face's template in ``ids``.
         medium: (N,) int64: equal numbers within a template are one medium.
@@ -109,7 +109,7 @@ class Identification:
 def read_ijb(
     folder: str | os.PathLike[str], which: Set, protocol: Protocol
 ) -> Verification | Identification:
-    """Read the lists; opens no photograph.
+    """Read the lists; opens no photo.
 
     Args:
         folder: in one of the layouts above; for InsightFace's also the folder that holds IJBB and
@@ -163,8 +163,7 @@ def run_ijb(
         notes.append(f"in {empty:,} templates no face was found: they are like nobody, and stay in")
     if not templates.media_known:
         notes.append(
-            "the files do not say which frames are of one video: each photograph is a medium of "
-            "its own"
+            "the files do not say which frames are of one video: each photo is a medium of its own"
         )
     if isinstance(data, Verification):
         parts, more = _verification(data, pools)
@@ -410,8 +409,8 @@ def _joined(root: Path, tables: Sequence[_Table]) -> Templates:
     if images is None:
         row = faces[ids[0]][0]
         raise DataError(
-            f"{tables[0].file}, line {row.line}: expected the photograph {row.name} in {root} or "
-            f"{root / 'images'}, found none; unpack the photographs there"
+            f"{tables[0].file}, line {row.line}: expected the photo {row.name} in {root} or "
+            f"{root / 'images'}, found none; unpack the photos there"
         )
     rows = [row for tid in ids for row in faces[tid]]
     marks = {mark: i for i, mark in enumerate(sorted({row.medium for row in rows}))}
@@ -458,7 +457,7 @@ def _table(file: Path) -> _Table:
         name = cells[place["FILENAME"]].strip()
         if not name or name.startswith(("/", "\\")) or ".." in Path(name).parts:
             raise DataError(
-                f"{where}: expected the path of a photograph such as img/1.jpg, got {name!r}"
+                f"{where}: expected the path of a photo such as img/1.jpg, got {name!r}"
             )
         if subject_of.setdefault(template, subject) != subject:
             raise DataError(
@@ -528,7 +527,7 @@ def _read_insightface(
     images = root / "loose_crop"
     if not (images / names[0]).exists():
         raise DataError(
-            f"{media_file}, line 1: expected the photograph {images / names[0]}, found none; "
+            f"{media_file}, line 1: expected the photo {images / names[0]}, found none; "
             "unpack loose_crop beside meta"
         )
     both = np.array(numbers, np.int64)

@@ -1,7 +1,7 @@
 """InsightFace's verification sets: lfw.bin, cfp_fp.bin, agedb_30.bin, calfw.bin, cplfw.bin, ...
 
 A file is a pickle of two lists, as ``lfw2pack.py`` and ``agedb2pack.py`` of
-github.com/deepinsight/insightface write it: 2 P photographs, aligned to 112x112 pixels and encoded
+github.com/deepinsight/insightface write it: 2 P photos, aligned to 112x112 pixels and encoded
 (bytes, or arrays of uint8 from ``cv2.imencode``), pair after pair; and P answers, whether both of a
 pair show one person. Accuracy is that of its ``verification.py``: ten folds in the order of the
 pairs, each judged with the threshold of the others.
@@ -37,7 +37,7 @@ class BinSet:
 
     Attributes:
         file: where it was read from.
-        photos: N encoded photographs, each once.
+        photos: N encoded photos, each once.
         pairs: (P, 2) int64: places in ``photos``.
         same: (P,) bool.
         numbers: (P, 2) int64: places in the file's own list, for messages.
@@ -59,12 +59,12 @@ def read_bin(file: str | os.PathLike[str]) -> BinSet:
     path = Path(file)
     found = read_plain_pickle(read_bytes(path), str(path))
     if type(found) not in (tuple, list) or len(found) != 2:
-        raise DataError(f"{path}: expected two lists, photographs and answers, got {_kind(found)}")
+        raise DataError(f"{path}: expected two lists, photos and answers, got {_kind(found)}")
     photos = _photos(path, found[0])
     same = _answers(path, found[1])
     if len(photos) != 2 * len(same):
         raise DataError(
-            f"{path}: expected two photographs for each of {len(same):,} answers, got "
+            f"{path}: expected two photos for each of {len(same):,} answers, got "
             f"{len(photos):,}; download the file again"
         )
     if len(same) < 2:
@@ -81,10 +81,10 @@ def read_bin(file: str | os.PathLike[str]) -> BinSet:
 
 
 def run_bin(data: BinSet, source: FaceSource) -> tuple[Result, Embedded]:
-    """Embed the photographs, and measure.
+    """Embed the photos, and measure.
 
     Raises:
-        DataError: a photograph cannot be decoded or is not 112x112 pixels large.
+        DataError: a photo cannot be decoded or is not 112x112 pixels large.
         OptionError: the recognizer takes faces that are aligned in another way.
     """
     try:
@@ -95,7 +95,7 @@ def run_bin(data: BinSet, source: FaceSource) -> tuple[Result, Embedded]:
     def show(place: int, same: bool, score: float) -> PairShown:
         a, b = data.numbers[place]
         pictures = [data.photos[i] for i in data.pairs[place]]
-        return PairShown(f"photograph {a}", f"photograph {b}", same, score, *pictures)
+        return PairShown(f"photo {a}", f"photo {b}", same, score, *pictures)
 
     missing = ~embedded.found[data.pairs].all(axis=1)
     part = verification_part(
@@ -122,19 +122,19 @@ def run_bin(data: BinSet, source: FaceSource) -> tuple[Result, Embedded]:
 
 def _photos(path: Path, found: Any) -> list[bytes]:
     if type(found) is not list:
-        raise DataError(f"{path}: expected a list of photographs, got {_kind(found)}")
+        raise DataError(f"{path}: expected a list of photos, got {_kind(found)}")
     photos = []
     for number, photo in enumerate(found):
         if type(photo) is PlainArray:
             # One column or row of bytes, as cv2.imencode returns them.
             if photo.kind != "u1" or max(photo.shape, default=0) != len(photo.data):
                 raise DataError(
-                    f"{path}: expected photograph {number} encoded (JPEG or PNG) in one row of "
+                    f"{path}: expected photo {number} encoded (JPEG or PNG) in one row of "
                     f"uint8, got an array {photo.shape} of {photo.kind or 'nothing'}"
                 )
             photo = photo.data
         if type(photo) is not bytes:
-            raise DataError(f"{path}: expected photograph {number} as bytes, got {_kind(photo)}")
+            raise DataError(f"{path}: expected photo {number} as bytes, got {_kind(photo)}")
         photos.append(photo)
     return photos
 
@@ -153,18 +153,18 @@ def _answers(path: Path, found: Any) -> list[bool]:
 
 
 def _first_wrong(data: BinSet) -> DataError | None:
-    """The first photograph that is none, by its number in the file."""
+    """The first photo that is none, by its number in the file."""
     for place, photo in enumerate(data.photos):
         try:
             shape = load_image(photo).shape
         except LineamentError as error:
-            what = f"an encoded photograph ({error})"
+            what = f"an encoded photo ({error})"
         else:
             if shape == (112, 112, 3):
                 continue
             what = f"112x112 pixels, got {shape[1]}x{shape[0]}"
         number = int(data.numbers.ravel()[np.argmax(data.pairs.ravel() == place)])
-        return DataError(f"{data.file}: photograph {number}: expected {what}")
+        return DataError(f"{data.file}: photo {number}: expected {what}")
     return None
 
 

@@ -20,7 +20,7 @@ from lineament.types import FloatArray
 _TABLE_4 = "Deng et al., ArcFace, CVPR 2019, Table 4"
 
 PUBLISHED_LFW = tuple(
-    Published(name, value / 100, _TABLE_4, f"trained on {images} photographs")
+    Published(name, value / 100, _TABLE_4, f"trained on {images} photos")
     for name, images, value in (
         ("DeepID", "0.2 M", 99.47),
         ("Deep Face", "4.4 M", 97.35),
@@ -36,7 +36,7 @@ PUBLISHED_LFW = tuple(
         ("ArcFace, MS1MV2, R100", "5.8 M", 99.83),
     )
 )
-"""The seeds of this project compare these on View 2 (unrestricted, labelled outside data)."""
+"""The seeds of this project compare these on View 2 (unrestricted, labeled outside data)."""
 
 WORST = 8
 """So many pairs of each kind are shown."""
@@ -50,7 +50,7 @@ def run_lfw(
     calibration: Calibration | None = None,
     progress: Progress | None = None,
 ) -> tuple[Result, Embedded]:
-    """Embed the photographs that the views compare, and measure.
+    """Embed the photos that the views compare, and measure.
 
     Args:
         lfw: from ``read_lfw``.

@@ -2,9 +2,9 @@
 
 Liao, Lei, Yi, Li, "A Benchmark Study of Large-scale Unconstrained Face Recognition", IJCB 2014.
 There, in each of ten trials on LFW, 1,500 of the 5,749 people are set aside for training; of the
-others, 1,000 with two photographs or more are enrolled with one photograph each, their other
-photographs are the genuine probes, and all photographs of the people who are not enrolled the
-impostor probes. Verification compares all photographs of the trial with one another. Reported is
+others, 1,000 with two photos or more are enrolled with one photo each, their other
+photos are the genuine probes, and all photos of the people who are not enrolled the
+impostor probes. Verification compares all photos of the trial with one another. Reported is
 the mean over the trials less the standard deviation (with K - 1).
 
 The lists of BLUFR itself are not read: the trials are drawn anew, from a seed, by the same rule.
@@ -33,7 +33,7 @@ GALLERY = 1000
 """People enrolled in BLUFR's trials on LFW ..."""
 
 GALLERY_SHARE = 0.84
-"""... which is about this share of a trial's people with two photographs or more (some 1,240)."""
+"""... which is about this share of a trial's people with two photos or more (some 1,240)."""
 
 FMRS = (1e-3,)
 FPIRS = (1e-1, 1e-2, 3e-3)
@@ -41,7 +41,7 @@ TRIALS = 10
 
 
 class Trial(NamedTuple):
-    """Places of photographs, each (.,) int64: those of a trial, and what each is there."""
+    """Places of photos, each (.,) int64: those of a trial, and what each is there."""
 
     test: IntArray
     gallery: IntArray
@@ -58,12 +58,12 @@ def draw_trials(
         people: from ``read_people``.
         trials: how many, at least 2: of one there is no deviation.
         gallery: how many people are enrolled; None: ``GALLERY``, at most ``GALLERY_SHARE`` of a
-            trial's people with two photographs or more.
+            trial's people with two photos or more.
         seed: of the random numbers.
 
     Raises:
         OptionError: ``trials`` or ``gallery`` make no sense.
-        DataError: too few people, or too few with two photographs.
+        DataError: too few people, or too few with two photos.
     """
     if trials < 2:
         raise OptionError(f"trials: expected at least 2, got {trials}")
@@ -81,7 +81,7 @@ def draw_trials(
         size = wanted if gallery is None else gallery
         if len(able) < size or n_test - size < 1:
             raise DataError(
-                f"{people.folder}: expected at least {size} people with two photographs and one "
+                f"{people.folder}: expected at least {size} people with two photos and one "
                 f"person more among the {n_test} of a trial, found {len(able)} with two of {n} "
                 "people in all; add people, or ask for a smaller gallery"
             )
@@ -102,7 +102,7 @@ def run_open_set(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> tuple[Result, Embedded]:
-    """Embed all photographs and run the trials.
+    """Embed all photos and run the trials.
 
     Args:
         people: from ``read_people``.

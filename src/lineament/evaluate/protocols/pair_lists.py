@@ -1,4 +1,4 @@
-"""CALFW and CPLFW, and lists of pairs of aligned photographs as mirrors publish them.
+"""CALFW and CPLFW, and lists of pairs of aligned photos as mirrors publish them.
 
 - Zheng, Deng, Hu, "Cross-Age LFW", arXiv 1708.08197, 2017; Zheng, Deng, "Cross-Pose LFW", Beijing
   University of Posts and Telecommunications, technical report 18-01, 2018.
@@ -7,7 +7,7 @@
   first, then 3,000 of two. The pairs of two people have no fold there: as others do (FaceX-Zoo's
   ``pairs_parser.py``), 300 at a time go to the ten folds in order.
 - ``calfw_ann.txt``, ``cplfw_ann.txt``, ``agedb_30_ann.txt``: one line a pair, "1 FILE FILE" for one
-  person and "0 FILE FILE" for two, beside a folder ``calfw_112x112`` of photographs aligned to
+  person and "0 FILE FILE" for two, beside a folder ``calfw_112x112`` of photos aligned to
   112x112 pixels, as mirrors of the ``.bin`` files have them.
 """
 
@@ -43,15 +43,15 @@ PAIRS: Final = 6000
 TITLES: Final = {"calfw": "Cross-Age LFW", "cplfw": "Cross-Pose LFW"}
 
 IMAGE_FOLDERS: Final = ("images", "aligned images", "images&landmarks/images", ".")
-"""Where the photographs may lie, as the archives are laid out. The photographs as they were come
+"""Where the photos may lie, as the archives are laid out. The photos as they were come
 first: what "aligned images" holds was aligned by another method than the recognizer's."""
 
 
 def read_two_line_pairs(folder: str | os.PathLike[str], name: str) -> PairList:
-    """Read CALFW ("calfw") or CPLFW ("cplfw") from its folder; opens no photograph.
+    """Read CALFW ("calfw") or CPLFW ("cplfw") from its folder; opens no photo.
 
     Raises:
-        DataError: the list or a photograph is missing, or the list is not laid out as published;
+        DataError: the list or a photo is missing, or the list is not laid out as published;
             the message names the file and the line.
     """
     root = folder_of(folder, name.upper())
@@ -61,7 +61,7 @@ def read_two_line_pairs(folder: str | os.PathLike[str], name: str) -> PairList:
         return read_aligned_pairs(root, aligned)
     if not file.is_file():
         raise DataError(
-            f"{root}: expected {file.name} beside the folder of photographs, or {name}_ann.txt "
+            f"{root}: expected {file.name} beside the folder of photos, or {name}_ann.txt "
             f"beside {name}_112x112, found neither"
         )
     images = _image_folder(root, file)
@@ -82,7 +82,7 @@ def read_two_line_pairs(folder: str | os.PathLike[str], name: str) -> PairList:
                 "line is missing"
             )
         if a == b:
-            raise DataError(f"{where}: expected two photographs, got {a} twice")
+            raise DataError(f"{where}: expected two photos, got {a} twice")
         places.append((existing(images / a, where), existing(images / b, where)))
         tokens.append(first)
     folds = _folds(np.array(tokens, np.int64), file)
@@ -91,7 +91,7 @@ def read_two_line_pairs(folder: str | os.PathLike[str], name: str) -> PairList:
 
 
 def aligned_list(root: Path, name: str) -> Path | None:
-    """The list of aligned photographs, NAME_ann.txt, when there is one."""
+    """The list of aligned photos, NAME_ann.txt, when there is one."""
     file = root / f"{name}_ann.txt"
     return file if file.is_file() else None
 
@@ -122,15 +122,15 @@ def read_aligned_pairs(root: Path, file: Path) -> PairList:
 def run_pair_list(
     pairs: PairList, source: FaceSource, *, protocol: str, title: str, data: str
 ) -> tuple[Result, Embedded]:
-    """Embed the photographs of a list of 6,000 pairs, and measure.
+    """Embed the photos of a list of 6,000 pairs, and measure.
 
     Raises:
-        DataError: an aligned photograph cannot be read, or there are pairs of one fold only.
+        DataError: an aligned photo cannot be read, or there are pairs of one fold only.
     """
     embedded = embed_pairs(pairs, source)
     notes = size_note(title, len(pairs), PAIRS)
     if pairs.aligned:
-        notes += ("the photographs were aligned already: no detector was used",)
+        notes += ("the photos were aligned already: no detector was used",)
     result = Result(
         protocol=protocol,
         title=title,
@@ -145,16 +145,16 @@ def run_pair_list(
 
 
 def _image_folder(root: Path, file: Path) -> Path:
-    """The folder that has the list's first photograph."""
+    """The folder that has the list's first photo."""
     number, line = read_lines(file)[0]
     name, _ = _side(file, number, line)
     for folder in IMAGE_FOLDERS:
         if (root / folder / name).is_file():
             return root / folder
     raise DataError(
-        f"{file}, line {number}: expected the photograph {name} in one of "
+        f"{file}, line {number}: expected the photo {name} in one of "
         f"{', '.join(IMAGE_FOLDERS[:-1])}, or beside the list, found it in none; unpack the "
-        "photographs there"
+        "photos there"
     )
 
 

@@ -1,4 +1,4 @@
-"""Any pairs of photographs, listed in a CSV: "file_a,file_b,same".
+"""Any pairs of photos, listed in a CSV: "file_a,file_b,same".
 
 The columns may stand in any order, with others beside them. Two columns ``person_a`` and
 ``person_b`` say who is shown; without them the names of the folders are taken for the people's,
@@ -75,14 +75,14 @@ class PairsFile:
 def read_pairs(
     file: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None
 ) -> PairsFile:
-    """Read the list; opens no photograph.
+    """Read the list; opens no photo.
 
     Args:
         file: the CSV, in UTF-8.
         root: the folder that the paths start from; None: the CSV's own.
 
     Raises:
-        DataError: a column, an answer or a photograph is missing or wrong; the message names the
+        DataError: a column, an answer or a photo is missing or wrong; the message names the
             line.
     """
     path = Path(file)
@@ -129,7 +129,7 @@ def read_pairs(
 def run_pairs(
     data: PairsFile, source: FaceSource, *, threshold: Threshold | None = None
 ) -> tuple[Result, Embedded]:
-    """Embed the photographs, and measure.
+    """Embed the photos, and measure.
 
     Args:
         data: from ``read_pairs``.
@@ -301,7 +301,7 @@ def _row(values: dict[str, str], base: Path, where: str) -> tuple[Path, Path, bo
             raise DataError(f"{where}: expected a path in {column}, got nothing")
         files.append(existing(base / name, where))
     if files[0] == files[1]:
-        raise DataError(f"{where}: expected two photographs, got {files[0]} twice")
+        raise DataError(f"{where}: expected two photos, got {files[0]} twice")
     return files[0], files[1], answer
 
 

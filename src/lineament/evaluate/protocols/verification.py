@@ -1,4 +1,4 @@
-"""What all protocols that compare pairs of photographs in folds have in common.
+"""What all protocols that compare pairs of photos in folds have in common.
 
 A pair in which a face is missing scores -1 and is counted as all others: it is called different.
 """
@@ -39,19 +39,19 @@ WORST: Final = 8
 """So many pairs of each kind are shown."""
 
 Row = tuple[Path, Path, bool, int]
-"""Two photographs, whether they show one person, and the fold."""
+"""Two photos, whether they show one person, and the fold."""
 
 
 @dataclass(frozen=True, eq=False)
 class PairList:
-    """Pairs of photographs in folds.
+    """Pairs of photos in folds.
 
     Attributes:
         photos: N paths, each once.
         pairs: (P, 2) int64: places in ``photos``.
         same: (P,) bool: both show one person.
         folds: (P,) int64: the fold of each pair.
-        aligned: the photographs are faces aligned to 112x112 pixels already.
+        aligned: the photos are faces aligned to 112x112 pixels already.
     """
 
     photos: tuple[Path, ...]
@@ -66,7 +66,7 @@ class PairList:
 
 
 def pair_list(rows: Iterable[Row], *, aligned: bool = False) -> PairList:
-    """Put rows together; photographs are numbered as they come."""
+    """Put rows together; photos are numbered as they come."""
     places: dict[Path, int] = {}
     known = list(rows)
     pairs = [
@@ -83,7 +83,7 @@ def pair_list(rows: Iterable[Row], *, aligned: bool = False) -> PairList:
 
 
 def folds_in_order(count: int, folds: int = FOLDS) -> IntArray:
-    """(count,) int64: as many runs of neighbours, whose lengths differ by one at the most.
+    """(count,) int64: as many runs of neighbors, whose lengths differ by one at the most.
 
     The first ones are longer, as ``sklearn.model_selection.KFold`` has it, which InsightFace uses.
     """
@@ -102,10 +102,10 @@ def folds_by_kind(same: npt.ArrayLike, folds: int = FOLDS) -> IntArray:
 
 
 def embed_pairs(pairs: PairList, source: FaceSource) -> Embedded:
-    """Embed the photographs of the pairs, in the order of ``pairs.photos``.
+    """Embed the photos of the pairs, in the order of ``pairs.photos``.
 
     Raises:
-        DataError: an aligned photograph cannot be read or has another size.
+        DataError: an aligned photo cannot be read or has another size.
     """
     if not pairs.aligned:
         return source.photos(pairs.photos)
@@ -144,8 +144,8 @@ def existing(path: Path, where: str) -> Path:
     """The path itself; DataError that starts with ``where`` when there is no such file."""
     if not path.is_file():
         raise DataError(
-            f"{where}: expected the photograph {path}, found none; unpack all of the data set's "
-            "photographs, or use the list that belongs to them"
+            f"{where}: expected the photo {path}, found none; unpack all of the data set's "
+            "photos, or use the list that belongs to them"
         )
     return path
 
@@ -290,7 +290,7 @@ def worst_of(
 
 
 def photo_pair(pairs: PairList) -> Show:
-    """Shows the photographs' paths."""
+    """Shows the photos' paths."""
 
     def show(place: int, same: bool, score: float) -> PairShown:
         a, b = (str(pairs.photos[i]) for i in pairs.pairs[place])
@@ -300,7 +300,7 @@ def photo_pair(pairs: PairList) -> Show:
 
 
 def pairs_part(key: str, title: str, embedded: Embedded, pairs: PairList) -> Part:
-    """``verification_part`` of photographs."""
+    """``verification_part`` of photos."""
     missing = ~embedded.found[pairs.pairs].all(axis=1)
     return verification_part(
         key,

@@ -7,7 +7,7 @@ CVPR 2011 (cs.tau.ac.il/~wolf/ytfaces). The folder as published:
   is same", and 5,000 lines such as "1, 1, Sadie_Frost/1, Sadie_Frost/5, 1";
 - ``frame_images_DB/NAME/VIDEO/VIDEO.FRAME.jpg``, and ``frame_images_DB/NAME.labeled_faces.txt``
   with the face in each frame: "NAME\\VIDEO\\FILE,ignored,x,y,width,height,ignored,ignored", x and y
-  its centre;
+  its center;
 - or ``aligned_images_DB/NAME/VIDEO/aligned_detect_VIDEO.FRAME.jpg``, the face in the middle.
 
 The published corrections of labels are not applied: published figures do not, either.
@@ -41,7 +41,7 @@ from lineament.types import FloatArray
 
 PAIRS: Final = 5000
 FRAMES: Final = 20
-"""Evenly spaced frames a video; neighbouring frames tell the same."""
+"""Evenly spaced frames a video; neighboring frames tell the same."""
 
 IMAGE_FOLDERS: Final = ("frame_images_DB", "aligned_images_DB")
 _SUFFIXES: Final = (".jpg", ".jpeg", ".png")
@@ -51,7 +51,7 @@ PUBLISHED_YTF: Final = tuple(
         name,
         value / 100,
         "Deng et al., ArcFace, CVPR 2019, Table 4",
-        f"trained on {images} photographs",
+        f"trained on {images} photos",
     )
     for name, images, value in (
         ("DeepID", "0.2 M", 93.20),

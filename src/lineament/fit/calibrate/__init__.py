@@ -1,6 +1,6 @@
 """Fit a ``lineament.decide.calibration.Calibration`` from embeddings and who is who.
 
-All pairs of the photographs are compared, in blocks, and counted in a histogram; only the genuine
+All pairs of the photos are compared, in blocks, and counted in a histogram; only the genuine
 scores, the highest impostor scores and a random sample of the others are kept one by one. Then:
 
 1. two ways from score to log-likelihood ratio (LLR) are fitted with equal weight on genuine and
@@ -16,8 +16,8 @@ scores, the highest impostor scores and a random sample of the others are kept o
 3. thresholds come from the highest impostor scores, where ``RULE_OF_30`` false matches stand behind
    them;
 4. thresholds for galleries come from the exact expectation over all random galleries of the data's
-   people (``scoring.expected_fpir``). Photographs are the probes, each person counting as one, and
-   each other person is enrolled with one photograph, chosen at random; a few such choices are
+   people (``scoring.expected_fpir``). Photos are the probes, each person counting as one, and
+   each other person is enrolled with one photo, chosen at random; a few such choices are
    averaged.
 
 A score is turned so that more alike is higher ("alike"), whatever the metric.
@@ -54,7 +54,7 @@ from lineament.fit.calibrate.bootstrap import (
 from lineament.fit.calibrate.folds import cross_validated, drawn_folds, unseen_shares
 from lineament.fit.calibrate.galleries import identification
 from lineament.fit.calibrate.likelihood import fit_curve, thinned
-from lineament.fit.calibrate.pairs import BINS, Progress, count_pairs, photographs_of
+from lineament.fit.calibrate.pairs import BINS, Progress, count_pairs, photos_of
 from lineament.types import Contract
 
 FMRS = (3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6)
@@ -92,7 +92,7 @@ class Fitted:
             "cllr_by_method": {k: round(v, DIGITS) for k, v in self.cllr_by_method.items()},
             "reliability": self.reliability.to_rows(),
             "n_people": made.n_people,
-            "n_photographs": made.n_photographs,
+            "n_photographs": made.n_photos,
             "n_genuine_pairs": made.n_genuine_pairs,
             "n_impostor_pairs": made.n_impostor_pairs,
         }
@@ -113,9 +113,9 @@ def fit(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Fitted:
-    """Fit a calibration on photographs of known people.
+    """Fit a calibration on photos of known people.
 
-    Equal input gives an equal calibration. LFW View 1 (4,992 photographs, 12.5 million pairs)
+    Equal input gives an equal calibration. LFW View 1 (4,992 photos, 12.5 million pairs)
     takes some ten seconds on one core.
 
     Args:
@@ -125,7 +125,7 @@ def fit(
         contract: how the embeddings were made.
         data: what they are of, in words, for example "LFW View 1".
         metric: name of the comparison.
-        found: (N,) bool, False where no face was found; those photographs are left out. None: all.
+        found: (N,) bool, False where no face was found; those photos are left out. None: all.
         fmrs: rates to fit thresholds for; those without 30 false matches behind them are left out,
             and ``Calibration.threshold`` says so when it is asked for one.
         fpirs: the same for galleries.
@@ -136,10 +136,10 @@ def fit(
 
     Raises:
         OptionError: for other shapes, numbers that are not finite, values out of range, or too few
-            people: four are needed, two of them with two photographs.
+            people: four are needed, two of them with two photos.
     """
     tell: Progress = progress if progress is not None else _silent
-    photographs = photographs_of(embeddings, people, found, metric)
+    photos = photos_of(embeddings, people, found, metric)
     wanted = _rates(fmrs, "false match rates")
     wanted_fpirs = _rates(fpirs, "FPIRs")
     if n_bootstrap < 20:
@@ -147,16 +147,16 @@ def fit(
     if not 0 < confidence < 1:
         raise OptionError(f"confidence: expected a share between 0 and 1, got {confidence}")
     random = np.random.default_rng(seed)
-    sizes = photographs.sizes
+    sizes = photos.sizes
     several = np.flatnonzero(sizes > 1)
     folds = min(FOLDS, len(several), len(sizes) // 2)
     if folds < 2:
         raise OptionError(
-            "calibration: expected at least four people, two of them with two photographs or more, "
-            f"got {len(sizes)} people, {len(several)} of them with two photographs: add people"
+            "calibration: expected at least four people, two of them with two photos or more, "
+            f"got {len(sizes)} people, {len(several)} of them with two photos: add people"
         )
     fold = drawn_folds(sizes, folds, random)
-    counts = count_pairs(photographs, fold, folds, max(wanted, default=0.0), random, tell)
+    counts = count_pairs(photos, fold, folds, max(wanted, default=0.0), random, tell)
     n_people = len(sizes)
     unseen = unseen_shares(len(several), n_people)
 
@@ -181,9 +181,9 @@ def fit(
     )
     tail = (1 - confidence) / 2
     band = np.quantile(replicas_llr, [tail, 1 - tail], axis=0)
-    score, llr_knots, low, high = rounded(curve, band, photographs.sign)
-    points = operating_points(counts, usable, value, replicas_at, tail, photographs.sign)
-    table = identification(photographs, wanted_fpirs, n_bootstrap, tail, random, tell)
+    score, llr_knots, low, high = rounded(curve, band, photos.sign)
+    points = operating_points(counts, usable, value, replicas_at, tail, photos.sign)
+    table = identification(photos, wanted_fpirs, n_bootstrap, tail, random, tell)
     made = Calibration(
         contract=contract,
         metric=metric,
@@ -194,7 +194,7 @@ def fit(
         llr_high=high,
         data=data,
         n_people=n_people,
-        n_photographs=len(photographs.person),
+        n_photos=len(photos.person),
         n_genuine_pairs=len(counts.genuine_score),
         n_impostor_pairs=counts.n_impostor,
         cllr=round(by_method[method], DIGITS),

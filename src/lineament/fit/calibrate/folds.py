@@ -12,7 +12,7 @@ from lineament.fit.calibrate.pairs import BINS, Counts
 
 
 def drawn_folds(sizes: IntArray, folds: int, random: np.random.Generator) -> IntArray:
-    """(P,) which fold each person is in; those with several photographs are spread evenly."""
+    """(P,) which fold each person is in; those with several photos are spread evenly."""
     fold = np.empty(len(sizes), np.int64)
     order = random.permutation(len(sizes))
     order = order[np.argsort(-(sizes[order] > 1).astype(int), kind="stable")]
@@ -23,7 +23,7 @@ def drawn_folds(sizes: IntArray, folds: int, random: np.random.Generator) -> Int
 def unseen_shares(people_with_pairs: int, people: int) -> tuple[float, float]:
     """Shares that the rule of three allows for what was not seen: of genuine, impostor pairs.
 
-    In units of people, and of pairs of people: several photographs of one person are no new
+    In units of people, and of pairs of people: several photos of one person are no new
     evidence of what strangers look like.
     """
     pairs = people * (people - 1) / 2

@@ -12,7 +12,7 @@ from lineament.decide.metrics import get_metric, score_matrix
 from lineament.evaluate.metrics import Float64Array, IntArray
 from lineament.evaluate.scoring import expected_fpir
 from lineament.fit.calibrate.bootstrap import DIGITS
-from lineament.fit.calibrate.pairs import BLOCK, Photographs, Progress
+from lineament.fit.calibrate.pairs import BLOCK, Photos, Progress
 
 GALLERIES = (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000)
 """Sizes of galleries, as far as the data have people."""
@@ -25,7 +25,7 @@ _LEAST_GALLERY_PEOPLE = 30
 
 
 def identification(
-    data: Photographs,
+    data: Photos,
     fpirs: list[float],
     replicas: int,
     tail: float,
@@ -90,8 +90,8 @@ def _grid(scores: npt.NDArray[np.float32], share: float) -> Float64Array:
     return np.unique(np.append(values[places], above))
 
 
-def _scores_of_people(data: Photographs, random: np.random.Generator) -> npt.NDArray[np.float32]:
-    """(N, P) alike of each photograph and one photograph of each person; -inf for the own one."""
+def _scores_of_people(data: Photos, random: np.random.Generator) -> npt.NDArray[np.float32]:
+    """(N, P) alike of each photo and one photo of each person; -inf for the own one."""
     sizes = data.sizes
     enrolled = np.cumsum(sizes) - sizes + random.integers(0, sizes)
     scores = np.empty((len(data.person), len(sizes)), np.float32)
@@ -115,7 +115,7 @@ def _passing_pairs(
 
 def _gallery_thresholds(
     pairs: tuple[IntArray, npt.NDArray[np.int32]],
-    data: Photographs,
+    data: Photos,
     times: Float64Array,
     grid: Float64Array,
     galleries: list[int],
@@ -140,10 +140,10 @@ def _gallery_thresholds(
 
 
 def reference_exponent(embeddings: npt.ArrayLike, people: npt.ArrayLike, metric: str) -> float:
-    """Return g, 0 to 1: the best of k photographs raises false alarms k^g-fold.
+    """Return g, 0 to 1: the best of k photos raises false alarms k^g-fold.
 
-    Measured on the people with two and with three photographs, against all photographs of others,
-    where the best of all of a person's k photographs passes in one of a thousand comparisons: how
+    Measured on the people with two and with three photos, against all photos of others,
+    where the best of all of a person's k photos passes in one of a thousand comparisons: how
     many times as often does it pass as one of them alone? 1 without such people: the strict side.
     """
     unit = np.asarray(embeddings, dtype=np.float32)

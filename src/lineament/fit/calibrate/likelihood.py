@@ -125,10 +125,10 @@ def fit_isotonic(
         llr = np.log(blocks.genuine) - np.log(blocks.impostor)
     llr = np.clip(llr, math.log(unseen[0]), -math.log(unseen[1]))
     if len(llr) == 1:
-        centre = float(blocks.centre[0])
-        return Curve(np.array([centre, np.nextafter(centre, np.inf)]), np.repeat(llr, 2))
-    keep = np.append(True, np.diff(blocks.centre) > 0)
-    return Curve(blocks.centre[keep], np.maximum.accumulate(llr[keep]))
+        center = float(blocks.center[0])
+        return Curve(np.array([center, np.nextafter(center, np.inf)]), np.repeat(llr, 2))
+    keep = np.append(True, np.diff(blocks.center) > 0)
+    return Curve(blocks.center[keep], np.maximum.accumulate(llr[keep]))
 
 
 def _halves(genuine: npt.ArrayLike, impostor: npt.ArrayLike) -> tuple[Float64Array, Float64Array]:

@@ -1,4 +1,4 @@
-"""All pairs of the photographs, compared in blocks and boiled down."""
+"""All pairs of the photos, compared in blocks and boiled down."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ BLOCK = 512
 
 
 @dataclass(frozen=True, eq=False)
-class Photographs:
-    """Photographs, sorted by person."""
+class Photos:
+    """Photos, sorted by person."""
 
     vectors: npt.NDArray[np.float32]
     person: IntArray  # (N,) 0 .. P - 1, never falling
@@ -38,7 +38,7 @@ class Photographs:
 
     @property
     def sizes(self) -> IntArray:
-        """(P,) photographs a person."""
+        """(P,) photos a person."""
         return np.bincount(self.person).astype(np.int64)
 
     def blocks(self) -> Iterator[tuple[int, npt.NDArray[np.float32], npt.NDArray[np.int8]]]:
@@ -59,13 +59,13 @@ class Photographs:
             yield start, alike, kind
 
 
-def photographs_of(
+def photos_of(
     embeddings: npt.ArrayLike, people: npt.ArrayLike, found: npt.ArrayLike | None, metric: str
-) -> Photographs:
+) -> Photos:
     """Check what ``fit`` was given, leave out what shows no face, and sort it by person.
 
     Raises:
-        OptionError: other shapes, numbers that are not finite, or no photographs.
+        OptionError: other shapes, numbers that are not finite, or no photos.
     """
     chosen = get_metric(metric)
     vectors, names = np.asarray(embeddings, dtype=np.float32), np.asarray(people)
@@ -80,18 +80,18 @@ def photographs_of(
     if not np.isfinite(vectors).all():
         raise OptionError("embeddings: expected finite numbers, got NaN or infinity")
     if len(vectors) == 0:
-        raise OptionError("calibration: expected photographs with a face, got none")
+        raise OptionError("calibration: expected photos with a face, got none")
     person = np.unique(names, return_inverse=True)[1].reshape(-1)
     order = np.argsort(person, kind="stable")
     sign = 1 if chosen.higher_is_more_alike else -1
-    return Photographs(vectors[order], person[order].astype(np.int64), metric, sign)
+    return Photos(vectors[order], person[order].astype(np.int64), metric, sign)
 
 
 @dataclass(frozen=True, eq=False)
 class Counts:
     """All pairs, boiled down.
 
-    ``alike``: (B,) bin centres; ``genuine_score``, ``genuine_person``: (G,) one by one;
+    ``alike``: (B,) bin centers; ``genuine_score``, ``genuine_person``: (G,) one by one;
     ``impostor``: (K, K, B) by the folds of the two people; ``top_*``: the highest impostor pairs,
     descending; ``rest_*``: a sample of the others, each standing for ``rest_weight`` pairs.
     """
@@ -116,17 +116,17 @@ class Counts:
 
 
 def count_pairs(
-    data: Photographs,
+    data: Photos,
     fold: IntArray,
     folds: int,
     largest_fmr: float,
     random: np.random.Generator,
     progress: Progress,
 ) -> Counts:
-    """Compare all photographs.
+    """Compare all photos.
 
     Args:
-        data: the photographs.
+        data: the photos.
         fold: (P,) which each person is in.
         folds: how many there are.
         largest_fmr: impostor pairs are kept one by one as far as this rate needs them.
@@ -167,7 +167,7 @@ def count_pairs(
     total = table.sum((0, 1))
     n_impostor = int(total.sum())
     if n_impostor == 0:
-        raise OptionError("calibration: expected photographs of at least two people, got one")
+        raise OptionError("calibration: expected photos of at least two people, got one")
     # The highest bins that hold enough for the largest rate, with room for replicas that draw more
     # of them, are kept whole.
     wanted = min(n_impostor, math.ceil(1.3 * largest_fmr * n_impostor) + 1000)

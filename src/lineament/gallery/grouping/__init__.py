@@ -1,7 +1,7 @@
 """Stage 7, beside the gallery: faces -> people without names.
 
-``group_faces`` groups the faces of many photographs, ``assign_new`` adds the faces of more
-photographs to groups that are there. ``link`` is the bare computation on vectors.
+``group_faces`` groups the faces of many photos, ``assign_new`` adds the faces of more
+photos to groups that are there. ``link`` is the bare computation on vectors.
 """
 
 from __future__ import annotations

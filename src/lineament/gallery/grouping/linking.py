@@ -1,4 +1,4 @@
-"""Vectors -> groups: average linkage on a graph of nearest neighbours.
+"""Vectors -> groups: average linkage on a graph of nearest neighbors.
 
 Two groups are as alike as the mean of the cosines of all pairs of their faces (UPGMA: Sokal and
 Michener, 1958). The most alike two become one, until no two reach the threshold. Of unit vectors
@@ -8,9 +8,9 @@ pairs is ever made.
 Two groups whose mean reaches the threshold have a pair that does. So it is enough to look along
 the edges of the graph of pairs that reach it, found by an index. Where somebody has more faces than
 a face has edges, parts of that person may end without an edge between them: therefore the means of
-the groups are searched for their neighbours in turn, until nothing changes.
+the groups are searched for their neighbors in turn, until nothing changes.
 
-Two faces of one photograph are two people: two groups with a photograph in common stay apart.
+Two faces of one photo are two people: two groups with a photo in common stay apart.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from lineament.types import FloatArray, Threshold
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
-NEIGHBOURS = 32
+NEIGHBORS = 32
 """Edges a face. 16 to 64 give the same groups of LFW to four digits (``docs/grouping.md``)."""
 
 EXPECTED_MATCHES = 4.0
 """How many others of a collection a face is taken to match before one looks. Chosen on LFW View 1
-with five recognizers and 250 to 5,000 photographs: 2 to 8 do almost as well."""
+with five recognizers and 250 to 5,000 photos: 2 to 8 do almost as well."""
 
 COMPARED_UP_TO = 200_000
 """More faces go through an index."""
@@ -106,7 +106,7 @@ def link(
     start: npt.ArrayLike | None = None,
     kept: npt.ArrayLike | None = None,
     weak: npt.ArrayLike | None = None,
-    neighbours: int = NEIGHBOURS,
+    neighbors: int = NEIGHBORS,
     index: str | None = None,
 ) -> Linked:
     """Group faces.
@@ -121,8 +121,8 @@ def link(
             All faces of a group of ``start`` have the same.
         weak: (N,) bool: faces too poor to be a group among themselves, since blurred faces resemble
             each other; they may join others.
-        neighbours: edges a face, 1 or more.
-        index: which one finds neighbours, as ``open_index`` calls them; the compressed scan may
+        neighbors: edges a face, 1 or more.
+        index: which one finds neighbors, as ``open_index`` calls them; the compressed scan may
             miss some. None compares all with all up to ``COMPARED_UP_TO`` faces, a block at a time,
             and takes "auto" for more.
 
@@ -133,12 +133,12 @@ def link(
     photo = np.asarray(photos)
     if rows.ndim != 2 or photo.shape != (len(rows),):
         raise OptionError(
-            f"expected vectors (N, D) and a photograph for each, got {rows.shape}, {photo.shape}"
+            f"expected vectors (N, D) and a photo for each, got {rows.shape}, {photo.shape}"
         )
     if not -1 <= threshold <= 1:
         raise OptionError(f"threshold: expected a mean cosine of -1 to 1, got {threshold}")
-    if neighbours < 1:
-        raise OptionError(f"neighbours: expected 1 or more, got {neighbours}")
+    if neighbors < 1:
+        raise OptionError(f"neighbors: expected 1 or more, got {neighbors}")
     n = len(rows)
     lengths = np.linalg.norm(rows, axis=1)
     if not (np.abs(lengths - 1) <= SLACK).all():  # NaN is refused, too
@@ -156,7 +156,7 @@ def link(
     # Faces of groups that stay are found by the others.
     asking = np.flatnonzero(~stays)
     if len(asking):
-        a, b = _edges(rows, rows[asking], asking, neighbours, threshold, index)
+        a, b = _edges(rows, rows[asking], asking, neighbors, threshold, index)
         clusters.connect(first[a], first[b], threshold)
         clusters.merge(threshold)
     while True:
@@ -165,7 +165,7 @@ def link(
             break
         means = clusters.means(groups)
         # Means are shorter than 1, and so are their products than the cosine of their directions.
-        a, b = _edges(means, means, np.arange(len(groups)), neighbours, threshold, index)
+        a, b = _edges(means, means, np.arange(len(groups)), neighbors, threshold, index)
         if not clusters.connect(groups[a], groups[b], threshold):
             break
         clusters.merge(threshold)
@@ -176,12 +176,12 @@ def _edges(
     rows: FloatArray,
     queries: FloatArray,
     places: IntArray,
-    neighbours: int,
+    neighbors: int,
     threshold: float,
     kind: str | None,
 ) -> tuple[IntArray, IntArray]:
     """Pairs of rows, each once, of which one is among the other's nearest, and alike enough."""
-    k = min(neighbours + 1, len(rows))  # each finds itself, too
+    k = min(neighbors + 1, len(rows))  # each finds itself, too
     if kind is None and len(rows) <= COMPARED_UP_TO:
         asked, found = _compared(rows, queries, k, threshold)
     else:

@@ -1,4 +1,4 @@
-"""Groups of faces as values: who is in them, how sure that is, a file, and more photographs."""
+"""Groups of faces as values: who is in them, how sure that is, a file, and more photos."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class GroupPhoto:
-    """A photograph that was looked at.
+    """A photo that was looked at.
 
     Attributes:
         source: its path or name; each once.
@@ -46,8 +46,8 @@ class GroupFace:
     """A face that is grouped.
 
     Attributes:
-        source: the photograph's name.
-        number: which of the photograph's faces, from 0.
+        source: the photo's name.
+        number: which of the photo's faces, from 0.
         face: where it is.
         embedding: of it.
         problems: what is wrong with its quality, in words.
@@ -149,12 +149,12 @@ class Grouping:
         if len(set(sources)) != len(sources):
             raise OptionError("photos: expected each once")
         if {face.source for face in self.faces} - set(sources):
-            raise OptionError("faces: expected faces of the photographs")
+            raise OptionError("faces: expected faces of the photos")
         for face in self.faces:
             self.contract.check(face.embedding.contract)
         pairs = {(face.source, int(i)) for face, i in zip(self.faces, ids, strict=True)}
         if len(pairs) != len(self.faces):
-            raise OptionError("group: expected the faces of a photograph in different groups")
+            raise OptionError("group: expected the faces of a photo in different groups")
 
     @property
     def vectors(self) -> FloatArray:
@@ -346,16 +346,16 @@ def group_faces(
     *,
     photos: Sequence[GroupPhoto] = (),
 ) -> Grouping:
-    """Group the faces of photographs.
+    """Group the faces of photos.
 
     Groups are numbered from the largest on, those of one size in the order of the faces. Faces with
     problems join others, but are no group among themselves: blurred faces resemble each other.
 
     Args:
-        faces: of all photographs, with embeddings of that contract.
+        faces: of all photos, with embeddings of that contract.
         contract: of the embeddings.
         threshold: of cosines; ``grouping_threshold`` has one.
-        photos: what was looked at; photographs of ``faces`` are added.
+        photos: what was looked at; photos of ``faces`` are added.
 
     Raises:
         ContractError: an embedding was made in another way.
@@ -372,7 +372,7 @@ def assign_new(
     *,
     photos: Sequence[GroupPhoto] = (),
 ) -> Grouping:
-    """Add the faces of more photographs.
+    """Add the faces of more photos.
 
     Groups of two faces and more, and those with a name, keep their identity: none is split, and no
     two are made one; where they should be, ``Grouping.apart`` says so. Faces that were alone may
@@ -382,7 +382,7 @@ def assign_new(
         grouping: what is there.
         faces: new ones.
         threshold: None takes the one that is there.
-        photos: what was looked at; photographs of ``faces`` are added.
+        photos: what was looked at; photos of ``faces`` are added.
 
     Raises:
         ContractError: an embedding was made in another way than those that are there.

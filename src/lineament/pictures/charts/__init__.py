@@ -1,6 +1,6 @@
 """What all pictures that matplotlib draws share, whoever draws them (the extra "plot").
 
-    colours  of Okabe and Ito, as matplotlib takes them; dashes and markers for curves
+    colors  of Okabe and Ito, as matplotlib takes them; dashes and markers for curves
     text     any name in letters that some font has; percentages and counts in words
     panels   a figure with its title, its panels, their ticks, its legend
     files    a figure -> a PNG, SVG or PDF file

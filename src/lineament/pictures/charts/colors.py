@@ -1,7 +1,7 @@
-"""The colours of pictures, as matplotlib takes them: those of ``pictures.photos`` and a few more.
+"""The colors of pictures, as matplotlib takes them: those of ``pictures.photos`` and a few more.
 
 They are those of Okabe and Ito ("Color Universal Design", 2008), which people with any kind of
-colour vision tell apart. Nothing is said by colour alone: curves differ in their dashes and
+color vision tell apart. Nothing is said by color alone: curves differ in their dashes and
 markers, too.
 """
 
@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from lineament.pictures import photos as draw
 
-INK, GREY, BLUE, SKY, ORANGE, VERMILLION = (
+INK, GRAY, BLUE, SKY, ORANGE, VERMILLION = (
     f"#{red:02x}{green:02x}{blue:02x}"
     for red, green, blue in (
         draw.INK,
-        draw.GREY,
+        draw.GRAY,
         draw.BLUE,
         draw.SKY,
         draw.ORANGE,
@@ -33,7 +33,7 @@ STYLES = (
     (SKY, (0, (3, 1)), "P"),
     (INK, (0, (1, 1)), "X"),
 )
-"""Colour, dashes and marker of each curve of a picture; after the last they come again."""
+"""Color, dashes and marker of each curve of a picture; after the last they come again."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P")
 """Of points on one curve."""

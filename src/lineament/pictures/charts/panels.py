@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lineament.pictures.charts import check_extra
-from lineament.pictures.charts.colors import BLUE, GREY, INK, LIGHT, SKY
+from lineament.pictures.charts.colors import BLUE, GRAY, INK, LIGHT, SKY
 from lineament.pictures.charts.text import TITLE_WIDTH, drawable, percent, wrapped
 
 if TYPE_CHECKING:
@@ -38,11 +38,11 @@ def new_figure(
         axes.set_facecolor("white")
         axes.grid(True, color=LIGHT, linewidth=0.7)
         axes.set_axisbelow(True)
-        axes.tick_params(labelsize=9.5, labelcolor=INK, color=GREY, length=3)
+        axes.tick_params(labelsize=9.5, labelcolor=INK, color=GRAY, length=3)
         axes.xaxis.label.set(size=10.5, color=INK)
         axes.yaxis.label.set(size=10.5, color=INK)
         for side, spine in axes.spines.items():
-            spine.set(visible=side in ("left", "bottom"), color=GREY)
+            spine.set(visible=side in ("left", "bottom"), color=GRAY)
     last: Axes = grid[-1, -1]
     return figure, last
 
@@ -124,7 +124,7 @@ def name_ticks(axes: Axes, names: Sequence[str]) -> None:
                     ha="center" if flat else "right", rotation_mode="anchor")  # fmt: skip
 
 
-def map_of_colours() -> Any:
+def map_of_colors() -> Any:
     """From paper to blue, for rates in cells."""
     from matplotlib.colors import LinearSegmentedColormap
 

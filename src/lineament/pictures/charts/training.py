@@ -6,7 +6,7 @@
 
 The first two take the rows of a run's ``log.csv``. Each returns a ``matplotlib.figure.Figure`` that
 belongs to the caller, in the look of ``lineament.pictures.charts``, whose ``files.save`` writes it.
-Nothing is said by colour alone.
+Nothing is said by color alone.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from lineament.errors import OptionError
 from lineament.pictures import charts
 from lineament.pictures.charts.colors import (
     BLUE,
+    GRAY,
     GREEN,
-    GREY,
     INK,
     LIGHT,
     ORANGE,
@@ -52,7 +52,7 @@ PEOPLE_STYLES = (
     (YELLOW, "*"),
     (INK, "X"),
 )
-"""Colour and marker of each person; after eight, colours come again with other markers."""
+"""Color and marker of each person; after eight, colors come again with other markers."""
 
 _MORE_MARKERS = ("<", ">", "p", "h", "d", "8")
 SMOOTHED_SHARE = 0.05
@@ -113,9 +113,9 @@ def curves(rows: Sequence[Row], *, title: str = "") -> Figure:
     if checks:
         axes = next(panels)
         looks = ((VERMILLION, "-", "o"), (GREEN, "--", "s"))
-        for (name, (x, y)), (colour, dash, marker) in zip(checks.items(), looks, strict=False):
+        for (name, (x, y)), (color, dash, marker) in zip(checks.items(), looks, strict=False):
             axes.plot(
-                x, y, color=colour, linestyle=dash, linewidth=1.8, markersize=5,
+                x, y, color=color, linestyle=dash, linewidth=1.8, markersize=5,
                 marker=marker if len(x) <= 40 else None, label=f"{name}, last {y[-1]:.2%}",
             )  # fmt: skip
         low = min(float(y.min()) for _, y in checks.values())
@@ -158,11 +158,11 @@ def triplets(rows: Sequence[Row], *, title: str = "") -> Figure:
     )
     step, _ = _series(whole, "step")
     highest = 0.0
-    for key, (label, colour, dash) in zip(keys, looks, strict=True):
+    for key, (label, color, dash) in zip(keys, looks, strict=True):
         _, count = _series(whole, key)
         highest = max(highest, float(count.max()))
-        axes.plot(step, count, color=colour, linewidth=0.7, alpha=0.45, marker=_dot(step))
-        axes.plot(step, _running_mean(count), color=colour, linewidth=2, linestyle=dash,
+        axes.plot(step, count, color=color, linewidth=0.7, alpha=0.45, marker=_dot(step))
+        axes.plot(step, _running_mean(count), color=color, linewidth=2, linestyle=dash,
                   label=label)  # fmt: skip
     # None at all is common and must be seen: linear up to one triplet, logarithmic from there.
     axes.set_yscale("symlog", linthresh=1, linscale=0.4)
@@ -235,7 +235,7 @@ class Circle:
         name: of the loss.
         points_xy: (N, 2) embeddings, of any length.
         labels: (N,) whose they are, places in the people's names.
-        centres_xy: (C, 2) directions of the class centres.
+        centers_xy: (C, 2) directions of the class centers.
         note: a line or two beneath the panel's name, such as its angles.
         on_circle: draw the points at their angle on the unit circle, not where they lie.
     """
@@ -243,13 +243,13 @@ class Circle:
     name: str
     points_xy: npt.NDArray[np.floating]
     labels: npt.NDArray[np.integer]
-    centres_xy: npt.NDArray[np.floating]
+    centers_xy: npt.NDArray[np.floating]
     note: str = ""
     on_circle: bool = True
 
 
 def circles(panels: Sequence[Circle], people: Sequence[str], *, title: str = "") -> Figure:
-    """Draw two-dimensional embeddings, a colour and marker a person, with rays to the centres.
+    """Draw two-dimensional embeddings, a color and marker a person, with rays to the centers.
 
     On the circle, points are spread a little along the radius, in the order they are given, so that
     they do not hide each other: the angle is what counts.
@@ -268,10 +268,10 @@ def circles(panels: Sequence[Circle], people: Sequence[str], *, title: str = "")
         raise OptionError("panels: expected at least one, got none")
     for panel in panels:
         n, c = len(panel.labels), len(people)
-        if panel.points_xy.shape != (n, 2) or panel.centres_xy.shape != (c, 2):
+        if panel.points_xy.shape != (n, 2) or panel.centers_xy.shape != (c, 2):
             raise OptionError(
-                f"{panel.name}: expected ({n}, 2) points and ({c}, 2) centres, got "
-                f"{panel.points_xy.shape} and {panel.centres_xy.shape}"
+                f"{panel.name}: expected ({n}, 2) points and ({c}, 2) centers, got "
+                f"{panel.points_xy.shape} and {panel.centers_xy.shape}"
             )
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
@@ -292,8 +292,8 @@ def circles(panels: Sequence[Circle], people: Sequence[str], *, title: str = "")
 
 def _circle(axes: Axes, panel: Circle, people: Sequence[str]) -> None:
     points = np.asarray(panel.points_xy, np.float64)
-    centres = np.asarray(panel.centres_xy, np.float64)
-    centres = centres / np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-12)
+    centers = np.asarray(panel.centers_xy, np.float64)
+    centers = centers / np.maximum(np.linalg.norm(centers, axis=1, keepdims=True), 1e-12)
     if panel.on_circle:
         points = points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12)
         # Five rings, a twentieth apart: near enough to the circle, and points do not pile up.
@@ -301,19 +301,19 @@ def _circle(axes: Axes, panel: Circle, people: Sequence[str]) -> None:
         points = points * spread[:, None]
         reach, ray = 1.16, 0.86
         turn = np.linspace(0, 2 * np.pi, 361)
-        axes.plot(np.cos(turn), np.sin(turn), color=GREY, linewidth=0.9, zorder=1)
+        axes.plot(np.cos(turn), np.sin(turn), color=GRAY, linewidth=0.9, zorder=1)
     else:
         longest = float(np.linalg.norm(points, axis=1).max()) if len(points) else 1.0
         reach = 1.12 * max(longest, 1e-12)
         ray = reach
     for k in range(len(people)):
-        colour, marker = person_style(k)
-        end = centres[k] * ray
+        color, marker = person_style(k)
+        end = centers[k] * ray
         axes.plot([0, end[0]], [0, end[1]], color=INK, linewidth=2.6, zorder=2, alpha=0.85)
-        axes.plot([0, end[0]], [0, end[1]], color=colour, linewidth=1.5, zorder=2.1)
+        axes.plot([0, end[0]], [0, end[1]], color=color, linewidth=1.5, zorder=2.1)
         own = points[np.asarray(panel.labels) == k]
         axes.plot(
-            own[:, 0], own[:, 1], linestyle="none", color=colour, marker=marker,
+            own[:, 0], own[:, 1], linestyle="none", color=color, marker=marker,
             markersize=6.2 if marker == "*" else 4.2, markeredgecolor="#3a3a3c",
             markeredgewidth=0.35, alpha=0.8, zorder=3,
         )  # fmt: skip
@@ -337,11 +337,11 @@ def _circle(axes: Axes, panel: Circle, people: Sequence[str]) -> None:
 
 
 def person_style(k: int) -> tuple[str, str]:
-    """Colour and marker of the ``k``-th person."""
-    colour, marker = PEOPLE_STYLES[k % len(PEOPLE_STYLES)]
+    """Color and marker of the ``k``-th person."""
+    color, marker = PEOPLE_STYLES[k % len(PEOPLE_STYLES)]
     if k >= len(PEOPLE_STYLES):
         marker = _MORE_MARKERS[(k // len(PEOPLE_STYLES) - 1) % len(_MORE_MARKERS)]
-    return colour, marker
+    return color, marker
 
 
 def _with_people(figure: Figure, people: Sequence[str]) -> Figure:
@@ -350,10 +350,10 @@ def _with_people(figure: Figure, people: Sequence[str]) -> Figure:
 
     handles, names = [], []
     for k, name in enumerate(people):
-        colour, marker = person_style(k)
+        color, marker = person_style(k)
         handles.append(
             Line2D(
-                [], [], linestyle="none", color=colour, marker=marker, markersize=8,
+                [], [], linestyle="none", color=color, marker=marker, markersize=8,
                 markeredgecolor="#3a3a3c", markeredgewidth=0.4,
             )
         )  # fmt: skip

@@ -60,11 +60,11 @@ def lines(
     numbers = _numbers(places)
     figure, axes = new_figure(title or next(iter(drawn)))
     for k, (name, curve) in enumerate(drawn.items()):
-        colour, dash, marker = STYLES[k % len(STYLES)]
+        color, dash, marker = STYLES[k % len(STYLES)]
         x = [places.index(key) if numbers is None else float(key) for key in curve]
         order = np.argsort(x, kind="stable")
         axes.plot(
-            np.array(x)[order], np.array(list(curve.values()))[order], color=colour,
+            np.array(x)[order], np.array(list(curve.values()))[order], color=color,
             linestyle=dash if numbers is not None else "none", markersize=6,
             marker=marker if len(curve) <= 40 or numbers is None else None,
             linewidth=1.8, label=name if len(drawn) > 1 else None,

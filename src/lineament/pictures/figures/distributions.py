@@ -15,7 +15,7 @@ from lineament.evaluate.curves import (
 )
 from lineament.pictures.charts.colors import (
     BLUE,
-    GREY,
+    GRAY,
     INK,
     STYLES,
     VERMILLION,
@@ -63,15 +63,15 @@ def score_distribution(
         ("impostor pairs", counted.impostor, VERMILLION, "--"),
     )
     highest = 0.0
-    for name, counts, colour, dash in kinds:
+    for name, counts, color, dash in kinds:
         total = int(counts.sum())
         if not total:
             continue
         values = counts.astype(np.float64) if log else counts / total
         highest = max(highest, float(values.max()))
-        axes.stairs(values, counted.edges, fill=True, color=colour, alpha=0.18, linewidth=0)
+        axes.stairs(values, counted.edges, fill=True, color=color, alpha=0.18, linewidth=0)
         axes.stairs(
-            values, counted.edges, color=colour, linestyle=dash, linewidth=1.8,
+            values, counted.edges, color=color, linestyle=dash, linewidth=1.8,
             label=f"{total:,} {name}",
         )  # fmt: skip
     axes.set_xlabel(wrapped(xlabel))
@@ -119,23 +119,23 @@ def reliability(
         title or "Reliability", size_in=(6.4, 5.9), rows=(3.4, 1) if counted else (1,)
     )
     top = figure.axes[0]
-    top.plot([0, 1], [0, 1], color=GREY, linewidth=1.2, linestyle=(0, (4, 3)), label="calibrated")
+    top.plot([0, 1], [0, 1], color=GRAY, linewidth=1.2, linestyle=(0, (4, 3)), label="calibrated")
     for k, (name, kind) in enumerate(several.items()):
-        colour, dash, marker = STYLES[k % len(STYLES)]
+        color, dash, marker = STYLES[k % len(STYLES)]
         for each in kind:
             interval = each.interval()
             if interval is not None:
-                top.plot([each.predicted] * 2, interval, color=colour, linewidth=1.2, alpha=0.7)
+                top.plot([each.predicted] * 2, interval, color=color, linewidth=1.2, alpha=0.7)
         label = name if len(several) > 1 else "observed, with 95% interval"
         x = [each.predicted for each in kind]
         top.plot(
-            x, [each.observed for each in kind], color=colour, linestyle=dash, linewidth=1.4,
+            x, [each.observed for each in kind], color=color, linestyle=dash, linewidth=1.4,
             marker=marker, markersize=6, label=label,
         )  # fmt: skip
         if counted:
-            axes.vlines(x, 0.6, [max(each.count or 0, 0.6) for each in kind], color=colour)
+            axes.vlines(x, 0.6, [max(each.count or 0, 0.6) for each in kind], color=color)
             axes.plot(
-                x, [max(each.count or 0, 0.6) for each in kind], color=colour, linestyle="none",
+                x, [max(each.count or 0, 0.6) for each in kind], color=color, linestyle="none",
                 marker=marker, markersize=5,
             )  # fmt: skip
     for part in figure.axes:

@@ -51,7 +51,7 @@ def roc(
 ) -> Figure:
     """Draw TAR against FMR on a logarithmic axis.
 
-    Where fewer than 30 impostor pairs match, the ground is grey: rates there are uncertain.
+    Where fewer than 30 impostor pairs match, the ground is gray: rates there are uncertain.
 
     Args:
         scores: of one run; or of several by their names, and then no points are marked.
@@ -103,12 +103,12 @@ def _error_curve(
     else:
         bottom = 10.0 ** math.floor(math.log10(1 / n_genuine))
     for k, (name, points) in enumerate(full.items()):
-        colour, dash, _ = STYLES[k % len(STYLES)]
+        color, dash, _ = STYLES[k % len(STYLES)]
         fmr, fnmr, _ = thinned(points, 500)
         # Zero is nowhere on a logarithmic axis: the line leaves the picture straight.
         x = np.maximum(fmr, left / 100)
         y = 1 - fnmr if tar else np.maximum(fnmr, bottom / 100)
-        axes.plot(x, y, color=colour, linestyle=dash, linewidth=2, label=name or None)
+        axes.plot(x, y, color=color, linestyle=dash, linewidth=2, label=name or None)
     if len(full) == 1:
         (one,), (points,) = several.values(), full.values()
         _mark_points(axes, one, eer_point(points), threshold, fmrs, corner=(left, bottom), tar=tar)

@@ -19,7 +19,7 @@ from lineament.pictures.charts.panels import (
     finished,
     log_marks,
     log_ticks,
-    map_of_colours,
+    map_of_colors,
     new_figure,
     share_ticks,
 )
@@ -37,7 +37,7 @@ def group_matrix(
     title: str = "",
     measure: str = "FMR",
 ) -> Figure:
-    """Draw a rate for each pair of groups, numbers in cells, colours on a logarithmic scale.
+    """Draw a rate for each pair of groups, numbers in cells, colors on a logarithmic scale.
 
     Args:
         groups: K names.
@@ -67,8 +67,8 @@ def group_matrix(
     least, most = (float(seen.min()), float(seen.max())) if seen.size else (1e-4, 1e-3)
     norm = LogNorm(least / 1.01 if least < most else least / 3, most if least < most else most * 3)
     shown = np.where(few | ~np.isfinite(values), np.nan, np.clip(values, norm.vmin, None))
-    colours = map_of_colours()
-    picture = axes.imshow(np.ma.masked_invalid(shown), cmap=colours, norm=norm)
+    colors = map_of_colors()
+    picture = axes.imshow(np.ma.masked_invalid(shown), cmap=colors, norm=norm)
     for i in range(k):
         for j in range(k):
             missing = not math.isfinite(values[i, j])

@@ -15,7 +15,7 @@ MOST_GROUPS = 300
 MOST_SINGLE = 180
 """Faces of those that are alone."""
 MOST_LISTED = 200
-"""Photographs that could not be read."""
+"""Photos that could not be read."""
 
 CropOf = Callable[[int], bytes | None]
 """The place of a face in ``Grouping.faces`` -> an encoded JPEG of it, or None."""
@@ -51,13 +51,13 @@ def contact_sheet(
         rows = [(photo.source, str(photo.error)) for photo in failed[:MOST_LISTED]]
         sections.append(
             Section(
-                f"Not read: {_count(len(failed), 'photograph')}",
+                f"Not read: {_count(len(failed), 'photo')}",
                 _shown_of(len(rows), len(failed)),
                 (Table(("photograph", "why"), rows),),
                 folded=True,
             )
         )
-    return page("People in photographs: lineament", sections)
+    return page("People in photos: lineament", sections)
 
 
 def _summary(grouping: Grouping, large: Sequence[Group], small: Sequence[Group]) -> Section:
@@ -66,13 +66,13 @@ def _summary(grouping: Grouping, large: Sequence[Group], small: Sequence[Group])
     read = sum(photo.error is None for photo in grouping.photos)
     empty = sum(photo.error is None and photo.n_faces == 0 for photo in grouping.photos)
     words = [
-        f"{_count(read, 'photograph')}, {_count(len(grouping.faces), 'face')}: "
+        f"{_count(read, 'photo')}, {_count(len(grouping.faces), 'face')}: "
         f"{_count(grouped, 'face')} in {_count(len(large), 'group')}, "
         f"{alone:,} in no group"
-        + (f"; {_count(empty, 'photograph')} without a face." if empty else "."),
+        + (f"; {_count(empty, 'photo')} without a face." if empty else "."),
         "A group is what the program takes for one person. Two groups are made one while the mean "
         f"similarity of their faces reaches {grouping.threshold}. Similarity is the cosine of two "
-        "embeddings, -1 to 1. Two faces of one photograph are never in one group.",
+        "embeddings, -1 to 1. Two faces of one photo are never in one group.",
     ]
     doubtful = sum(group.doubtful for group in large)
     if doubtful:

@@ -25,7 +25,7 @@ from lineament.errors import LineamentError
 from lineament.images import load_image
 
 THUMBNAIL_PX = 144
-"""Longer side of a photograph in a tile, as it is shown; it is kept at twice that, for print."""
+"""Longer side of a photo in a tile, as it is shown; it is kept at twice that, for print."""
 
 JPEG_QUALITY = 82
 
@@ -73,7 +73,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """Photographs side by side, with words beneath.
+    """Photos side by side, with words beneath.
 
     Attributes:
         pictures: usually two.
@@ -127,17 +127,17 @@ def page(title: str, sections: Sequence[Section]) -> bytes:
 
 
 def thumbnail(
-    photograph: str | os.PathLike[str] | bytes, *, alt: str, size_px: int = THUMBNAIL_PX
+    photo: str | os.PathLike[str] | bytes, *, alt: str, size_px: int = THUMBNAIL_PX
 ) -> Picture:
-    """Return a photograph as a small JPEG; one that cannot be read as an empty picture saying so.
+    """Return a photo as a small JPEG; one that cannot be read as an empty picture saying so.
 
     Args:
-        photograph: a file or its bytes.
+        photo: a file or its bytes.
         alt: what it shows.
         size_px: longer side as shown; the picture has up to twice as many pixels.
     """
     try:
-        source = photograph if isinstance(photograph, bytes) else Path(photograph)
+        source = photo if isinstance(photo, bytes) else Path(photo)
         picture = PILImage.fromarray(load_image(source))
     except (LineamentError, OSError, ValueError) as error:
         reason = textwrap.shorten(str(error), 160, placeholder=" …")
@@ -224,10 +224,10 @@ def escaped(text: str) -> str:
 
 
 _STYLE = """
-:root { color-scheme: light dark; --ink: #1c1c1e; --grey: #5c5c62; --paper: #ffffff;
+:root { color-scheme: light dark; --ink: #1c1c1e; --gray: #5c5c62; --paper: #ffffff;
   --line: #d9d9d6; --mark: #e8f1f8; }
 @media screen and (prefers-color-scheme: dark) {
-  :root { --ink: #ececea; --grey: #a9a9ad; --paper: #1b1b1d; --line: #45454a; --mark: #22384a; } }
+  :root { --ink: #ececea; --gray: #a9a9ad; --paper: #1b1b1d; --line: #45454a; --mark: #22384a; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1.5rem 1.25rem 3rem; max-width: 76rem; color: var(--ink);
   background: var(--paper); font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", "Noto Sans",
@@ -246,12 +246,12 @@ table { border-collapse: collapse; font-size: .95rem; }
 caption { text-align: left; font-weight: 600; padding-bottom: .35rem; }
 th, td { text-align: left; padding: .28rem 1.4rem .28rem 0; vertical-align: top;
   border-bottom: 1px solid var(--line); overflow-wrap: break-word; }
-th { color: var(--grey); font-weight: 600; }
+th { color: var(--gray); font-weight: 600; }
 th:last-child, td:last-child { padding-right: .4rem; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 tr.marked td { background: var(--mark); font-weight: 600; }
 figure { margin: 0; break-inside: avoid; }
-figcaption { color: var(--grey); font-size: .9rem; line-height: 1.4; margin-top: .35rem; }
+figcaption { color: var(--gray); font-size: .9rem; line-height: 1.4; margin-top: .35rem; }
 .pictures > * { flex: 1 1 30rem; max-width: min(100%, 36.5rem); }
 .pictures img { display: block; width: 100%; height: auto; background: #fff; border-radius: 6px;
   border: 1px solid var(--line); }

@@ -108,7 +108,7 @@ def picture_of(figure: Figure, *, alt: str, caption: str = "") -> Picture:
 
 
 def tile_of(pair: PairShown, *, threshold: float | None = None, text: str | None = None) -> Tile:
-    """Return a pair of photographs as a tile; what cannot be read is a grey field saying so.
+    """Return a pair of photos as a tile; what cannot be read is a gray field saying so.
 
     Args:
         pair: paths, or pictures.
@@ -116,7 +116,7 @@ def tile_of(pair: PairShown, *, threshold: float | None = None, text: str | None
         text: instead of score and threshold.
     """
     pictures = tuple(
-        thumbnail(name if data is None else data, alt=f"photograph {short_name(name)}")
+        thumbnail(name if data is None else data, alt=f"photo {short_name(name)}")
         for name, data in ((pair.a, pair.picture_a), (pair.b, pair.picture_b))
     )
     if text is None:
@@ -129,7 +129,7 @@ def tile_of(pair: PairShown, *, threshold: float | None = None, text: str | None
 
 
 def short_name(path: str) -> str:
-    """The end of a path that says which photograph it is."""
+    """The end of a path that says which photo it is."""
     parts = PurePath(path).parts
     if len(parts) < 2 or parts[-1].startswith(parts[-2]):
         return parts[-1] if parts else path
@@ -144,7 +144,7 @@ def _summary(result: Result) -> Section:
     weights = contract.get("weights") if isinstance(contract, Mapping) else None
     words = [
         f"{result.title} (protocol {result.protocol}), read from {result.data}: "
-        f"{result.images:,} photographs, a face was found in {result.faces_found:,}."
+        f"{result.images:,} photos, a face was found in {result.faces_found:,}."
     ]
     if weights is not None:
         detector = result.run.get("detector")
@@ -155,13 +155,10 @@ def _summary(result: Result) -> Section:
     words.append(_main_figure(result))
     missing = result.images - result.faces_found - result.errors
     if missing > 0:
-        words.append(
-            f"In {missing:,} {'photograph' if missing == 1 else 'photographs'} no face was found."
-        )
+        words.append(f"In {missing:,} {'photo' if missing == 1 else 'photos'} no face was found.")
     if result.errors:
         words.append(
-            f"{result.errors:,} {'photograph' if result.errors == 1 else 'photographs'} could not "
-            "be read."
+            f"{result.errors:,} {'photo' if result.errors == 1 else 'photos'} could not be read."
         )
     words += [support for part in result.parts if (support := _support(part))]
     words += result.notes

@@ -19,31 +19,31 @@ from lineament.pictures.pages.page import Section, Table, Tile
 from lineament.pictures.pages.result import tile_of, write_report
 
 MOST_TILES = 24
-"""Of a kind: a page of thousands of photographs would help nobody."""
+"""Of a kind: a page of thousands of photos would help nobody."""
 
 MOST_ROWS = 60
 """Of a table; the JSON object has all."""
 
 _SUSPECTS = {
-    "mislabelled": (
+    "mislabeled": (
         "Probably under a wrong name",
-        "Unlike the other photographs of the person under whose name they are, and like all of "
-        "another person's. Left: the photograph. Right: a typical one of the person it seems to "
+        "Unlike the other photos of the person under whose name they are, and like all of "
+        "another person's. Left: the photo. Right: a typical one of the person it seems to "
         "show.",
     ),
     "two people": (
         "One folder, probably two people",
-        "A group of photographs that are like each other and like strangers to the larger part of "
+        "A group of photos that are like each other and like strangers to the larger part of "
         "their folder. Left: one of the group, which is left out. Right: a typical one of the "
         "others.",
     ),
     "one person": (
         "Two folders, probably one person",
-        "Most photographs of the one are like most of the other. The smaller folder is left out. "
+        "Most photos of the one are like most of the other. The smaller folder is left out. "
         "Brothers and sisters may be alike as well: look at them.",
     ),
     "two names": (
-        "One photograph, two names",
+        "One photo, two names",
         "Nearly the same picture in the folders of two people. Neither counts.",
     ),
 }
@@ -96,7 +96,7 @@ def tune_result(tuned: Tuned, run: Mapping[str, Any] | None = None) -> Result:
     at = tuned.threshold.plain.value
     part = Part(
         "all_pairs",
-        "the photographs that count",
+        "the photos that count",
         {
             "threshold": at,
             "fmr": tuned.own.fmr.errors / tuned.own.fmr.trials,
@@ -116,7 +116,7 @@ def tune_result(tuned: Tuned, run: Mapping[str, Any] | None = None) -> Result:
     embedded = tuned.examined.embedded
     return Result(
         protocol="tune",
-        title="Tuned to your photographs",
+        title="Tuned to your photos",
         data=str(tuned.people.folder),
         images=len(tuned.people.paths),
         faces_found=int(embedded.found.sum()),
@@ -160,11 +160,11 @@ def suspects_in_words(tuned: Tuned) -> str:
     suspects = tuned.cleaning.suspects
     if not suspects:
         return ""
-    count = sum(len(suspect.photographs) for suspect in suspects)
+    count = sum(len(suspect.photos) for suspect in suspects)
     kept = bool((tuned.used & ~tuned.cleaning.trusted).any())
-    photographs = "photograph" if count == 1 else "photographs"
+    photos = "photograph" if count == 1 else "photographs"
     return (
-        f"{count:,} {photographs} whose name is probably wrong "
+        f"{count:,} {photos} whose name is probably wrong "
         f"{'was' if count == 1 else 'were'} {'kept' if kept else 'left out'}. The threshold is "
         f"{_value(tuned.without_suspects)} without and {_value(tuned.with_suspects)} with them."
     )
@@ -241,7 +241,7 @@ def _beside(tuned: Tuned) -> Section:
     if tuned.bundled is not None:
         rows.append(row(f"the package's, from {tuned.bundled_data}", tuned.bundled))
     table = Table(
-        ("threshold", "cosine", "FMR on your photographs", "FNMR on your photographs"),
+        ("threshold", "cosine", "FMR on your photos", "FNMR on your photos"),
         rows,
         numbers=(1,),
     )
@@ -257,7 +257,7 @@ def _suspects(tuned: Tuned) -> list[Section]:
             Section(
                 "Probably wrong names",
                 (
-                    f"None was found. Photographs would be suspected that are under "
+                    f"None was found. Photos would be suspected that are under "
                     f"{limits.strangers:.3f} to their own person's and over {limits.alike:.3f} to "
                     "all of another one's.",
                 ),
@@ -280,13 +280,13 @@ def _suspects(tuned: Tuned) -> list[Section]:
             own, theirs = suspect.beside
             beside = theirs if theirs >= 0 else own
             text = _scores(suspect.own, suspect.towards, person, other)
-            if len(suspect.photographs) > 1:
-                text = f"{len(suspect.photographs)} photographs: {text}"
+            if len(suspect.photos) > 1:
+                text = f"{len(suspect.photos)} photos: {text}"
             if beside >= 0 and len(tiles) < MOST_TILES:
-                pair = _pair(tuned, suspect.photographs[0], beside)
+                pair = _pair(tuned, suspect.photos[0], beside)
                 tiles.append(tile_of(pair, text=text))
-            names = ", ".join(tuned.name(i) for i in suspect.photographs[:8])
-            more = len(suspect.photographs) - 8
+            names = ", ".join(tuned.name(i) for i in suspect.photos[:8])
+            more = len(suspect.photos) - 8
             rows.append(
                 (names + (f" and {more:,} more" if more > 0 else ""), person, other or "", text)
             )
@@ -313,7 +313,7 @@ def _pair(tuned: Tuned, a: int, b: int) -> PairShown:
 
 def _left_out(tuned: Tuned) -> list[Section]:
     embedded, cleaning = tuned.examined.embedded, tuned.cleaning
-    suspected = sum(len(suspect.photographs) for suspect in cleaning.suspects)
+    suspected = sum(len(suspect.photos) for suspect in cleaning.suspects)
     exact = sum(d.exact for d in cleaning.duplicates)
     kept = bool((tuned.used & ~cleaning.trusted).any())
     rows = [
@@ -329,7 +329,7 @@ def _left_out(tuned: Tuned) -> list[Section]:
         marked=(len(rows) - 1,),
     )  # fmt: skip
     words = (
-        "Photographs of one person that are nearly one picture would be genuine pairs that prove "
+        "Photos of one person that are nearly one picture would be genuine pairs that prove "
         "nothing: the first of them counts.",
     )
     sections = [Section("What was left out, and why", words, (table,))]
@@ -343,7 +343,7 @@ def _left_out(tuned: Tuned) -> list[Section]:
             "Duplicates",
             [
                 (
-                    tuned.name(d.photograph),
+                    tuned.name(d.photo),
                     f"the same file as {tuned.name(d.of)}"
                     if d.exact
                     else f"{d.score:.3f} to {tuned.name(d.of)}",
@@ -373,7 +373,7 @@ def _left_out(tuned: Tuned) -> list[Section]:
                 near = sorted(
                     (d for d in cleaning.duplicates if not d.exact), key=lambda d: d.score
                 )
-                tiles = tuple(tile_of(_pair(tuned, d.of, d.photograph)) for d in near[:6])
+                tiles = tuple(tile_of(_pair(tuned, d.of, d.photo)) for d in near[:6])
                 if tiles:
                     said.append("Those that are least alike are shown: are they one picture?")
             table = Table(("photograph", "why"), items[:MOST_ROWS])
@@ -394,11 +394,11 @@ def _quality(tuned: Tuned) -> Section:
     rows = [(_LIMITS[name], f"{counts[name]:,}") for name in _LIMITS if name in counts]
     limit = tuned.calibration.quality.get("least_norm")
     words = [
-        f"Of {counts['measured']:,} photographs that count, so many are beyond what was seen to be "
-        "reliable. They were fitted on; decisions about such photographs are called undecided."
+        f"Of {counts['measured']:,} photos that count, so many are beyond what was seen to be "
+        "reliable. They were fitted on; decisions about such photos are called undecided."
     ]
     words.append(
-        "Your photographs support no limit of the embedding's norm of their own."
+        "Your photos support no limit of the embedding's norm of their own."
         if limit is None
         else f"Below an embedding norm of {limit:.3g} more than a tenth of the genuine pairs are "
         "missed: the calibration says so from now on."

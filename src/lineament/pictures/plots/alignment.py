@@ -1,4 +1,4 @@
-"""How a face is aligned, stage by stage: from the photograph to the face cut out along its hull.
+"""How a face is aligned, stage by stage: from the photo to the face cut out along its hull.
 
 The first three ways of aligning can be compared at a glance: the box as it is, turned by the eyes,
 and warped by five points; then come the 68 points and the hull.
@@ -26,10 +26,10 @@ from lineament.align.landmarks68 import cut_out, face_hull_mask, landmarks68
 from lineament.errors import NoFaceError, OptionError
 from lineament.images import ImageSource, describe_source, load_image
 from lineament.models import cards as weights
-from lineament.models.cards import LicencePolicy
+from lineament.models.cards import LicensePolicy
 from lineament.models.runtime import Model, load_model
 from lineament.pictures import photos as draw
-from lineament.pictures.charts.colors import GREY, INK, ORANGE, SKY, VERMILLION
+from lineament.pictures.charts.colors import GRAY, INK, ORANGE, SKY, VERMILLION
 from lineament.pictures.plots.plot import Plot
 from lineament.pictures.plots.sheet import EDGE, SMALL_PT, Sheet
 from lineament.pipeline import Recognizer
@@ -41,7 +41,7 @@ SHOWN_PX = 224
 """Side of the crops as drawn: the networks' own are coarse on a page."""
 
 MOST_ASPECT = 1.6
-"""Of a photograph that is longer, or whose face is small, the part around the face is shown."""
+"""Of a photo that is longer, or whose face is small, the part around the face is shown."""
 
 LEAST_SHARE = 0.2
 """Of the shown part's shorter side that the face shall have."""
@@ -54,18 +54,18 @@ def alignment(
     model: Model | None = None,
     title: str = "",
 ) -> Plot:
-    """Draw the stages of alignment of the face that a photograph is of.
+    """Draw the stages of alignment of the face that a photo is of.
 
     Args:
         recognizer: its detector finds the face; its ``choose`` says which.
-        source: the photograph.
+        source: the photo.
         model: the weights "landmarks68", loaded; None loads them.
-        title: None is the photograph's name.
+        title: None is the photo's name.
 
     Raises:
         NoFaceError: no face was found.
         OptionError: the detector gives no landmarks.
-        ImageError: the photograph cannot be read.
+        ImageError: the photo cannot be read.
         MissingExtraError: matplotlib is missing.
     """
     image = load_image(source, limits=recognizer.limits)
@@ -75,7 +75,7 @@ def alignment(
     if index is None:
         raise NoFaceError(
             f"{name}: no face was found with the detector {recognizer.detector_name}: try a "
-            "photograph in which the face is larger or better lit, or a lower least score"
+            "photo in which the face is larger or better lit, or a lower least score"
         )
     face = photo.faces[index]
     if face.landmarks_xy is None:
@@ -85,7 +85,7 @@ def alignment(
         )
     if model is None:
         model = load_model(
-            weights.get("landmarks68"), runtime=recognizer.runtime, policy=LicencePolicy.active()
+            weights.get("landmarks68"), runtime=recognizer.runtime, policy=LicensePolicy.active()
         )
     five = np.asarray(face.landmarks_xy, np.float64)
     points = landmarks68(model, image, [face])[0].astype(np.float64)
@@ -127,13 +127,13 @@ def alignment(
 
 
 def window(image: Image, face: Face) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of the part of a photograph to show: all of it if it can be."""
+    """Left, top, right, bottom of the part of a photo to show: all of it if it can be."""
     height, width = image.shape[:2]
     side = max(face.size_wh)
     most = side / LEAST_SHARE
     wide, high = min(width, max(most, 1.0)), min(height, max(most, 1.0))
     wide, high = min(wide, MOST_ASPECT * high), min(high, MOST_ASPECT * wide)
-    x, y = face.centre_xy
+    x, y = face.center_xy
     left = min(max(x - wide / 2, 0.0), width - wide)
     top = min(max(y - high / 2, 0.0), height - high)
     return round(left), round(top), round(left + wide), round(top + high)
@@ -166,7 +166,7 @@ def _draw(
     residual = float(np.mean(numbers["distance_to_template_px"]))
     stages: list[tuple[str, str]] = [
         (
-            "1  Found in the photograph" if whole else "1  Found (part of the photograph)",
+            "1  Found in the photo" if whole else "1  Found (part of the photo)",
             f"Box of {w:.0f} × {h:.0f} pixels, score {face.score:.3f}, and five landmarks{others}.",
         ),
         (
@@ -221,7 +221,7 @@ def _draw(
             if k:
                 axes.set(xlim=(-0.5, SHOWN_PX - 0.5), ylim=(SHOWN_PX - 0.5, -0.5))
             under = sheet.down + 0.25 + SIDE_IN + 0.07
-            tallest = max(tallest, sheet.text(x, under, SIDE_IN, said, SMALL_PT, colour=GREY))
+            tallest = max(tallest, sheet.text(x, under, SIDE_IN, said, SMALL_PT, color=GRAY))
         sheet.down += 0.25 + SIDE_IN + 0.07 + tallest + 0.22
     return sheet.finished(sheet.down - 0.2)
 

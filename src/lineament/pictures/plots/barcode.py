@@ -9,7 +9,7 @@ import numpy as np
 
 from lineament.errors import OptionError
 from lineament.evaluate.metrics import Float64Array
-from lineament.pictures.charts.colors import BLUE, GREY, INK, VERMILLION
+from lineament.pictures.charts.colors import BLUE, GRAY, INK, VERMILLION
 from lineament.pictures.plots.captions import sentence
 from lineament.pictures.plots.faces import Faces
 from lineament.pictures.plots.ordering import threshold_numbers, threshold_words, value_of
@@ -49,7 +49,7 @@ def barcode(
     Returns:
         ``numbers``: "pairs", each with "a", "b", "same_person" (None without names),
         "similarity", "squared_distance", "match" (None without threshold), "squared_difference"
-        (D,); "embeddings": {photograph: (D,)}; "threshold"; "notes".
+        (D,); "embeddings": {photo: (D,)}; "threshold"; "notes".
 
     Raises:
         OptionError: no pair, too many, or a row that does not exist.
@@ -114,30 +114,30 @@ def barcode(
         axes = _strip(sheet, left, square, 0, most, "difference")
         sheet.text(
             EDGE, sheet.down + STRIP_IN / 2 - 0.17, left - EDGE - 0.15,
-            f"squared difference; the sum is {square.sum():.3f}", SMALL_PT, colour=GREY,
+            f"squared difference; the sum is {square.sum():.3f}", SMALL_PT, color=GRAY,
         )  # fmt: skip
         _scale(sheet, left + CODE_IN + 0.14, sheet.down, STRIP_IN, 0, most, "difference")
         sheet.down += STRIP_IN
         _elements(axes, dimension)
         sheet.down += 0.24
     sheet.down += sheet.text(left, sheet.down, CODE_IN, "element of the embedding", SMALL_PT,
-                             centred=True)  # fmt: skip
+                             centered=True)  # fmt: skip
     return Plot(sheet.finished(), numbers)
 
 
 def pick_pairs(faces: Faces) -> list[tuple[int, int]]:
-    """A true pair and a false one, of one photograph: the most typical of the ones there are.
+    """A true pair and a false one, of one photo: the most typical of the ones there are.
 
-    The first photograph is the one nearest to its person's mean, of the person with most
-    photographs; the second is this person's other one of middling similarity; the third is the most
-    similar of the other people's. Without names, or without two photographs of anybody, the most
+    The first photo is the one nearest to its person's mean, of the person with most
+    photos; the second is this person's other one of middling similarity; the third is the most
+    similar of the other people's. Without names, or without two photos of anybody, the most
     and the least similar pair.
 
     Raises:
-        OptionError: fewer than two photographs.
+        OptionError: fewer than two photos.
     """
     if len(faces) < 2:
-        raise OptionError(f"barcodes need at least 2 photographs with a face, got {len(faces)}")
+        raise OptionError(f"barcodes need at least 2 photos with a face, got {len(faces)}")
     vectors = faces.vectors.astype(np.float64)
     counts = faces.counts
     if not faces.named or counts.max() < 2:
@@ -177,10 +177,10 @@ def _whose(sheet: Sheet, faces: Faces, row: int) -> None:
     file = faces.relative[row].rpartition("/")[2]
     tall = sheet.text(EDGE, sheet.down + 0.08, room, faces.name(row), SMALL_PT, bold=True, most=3)
     if faces.named:
-        sheet.text(EDGE, sheet.down + 0.1 + tall, room, file, SMALL_PT - 1, colour=GREY, most=2)
+        sheet.text(EDGE, sheet.down + 0.1 + tall, room, file, SMALL_PT - 1, color=GRAY, most=2)
 
 
-def _colours(kind: str) -> Any:
+def _colors(kind: str) -> Any:
     from matplotlib.colors import LinearSegmentedColormap
 
     if kind == "embedding":
@@ -196,12 +196,12 @@ def _strip(
     axes = sheet.axes(left, sheet.down, CODE_IN, STRIP_IN)
     axes.grid(False)
     axes.imshow(
-        values[None], cmap=_colours(kind), vmin=low, vmax=high, aspect="auto",
+        values[None], cmap=_colors(kind), vmin=low, vmax=high, aspect="auto",
         interpolation="nearest", extent=(-0.5, len(values) - 0.5, 0, 1),
     )  # fmt: skip
     axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():
-        spine.set(visible=True, color=GREY, linewidth=0.6)
+        spine.set(visible=True, color=GRAY, linewidth=0.6)
     return axes
 
 
@@ -217,7 +217,7 @@ def _scale(
     axes = sheet.axes(left, top, 0.14, height)
     axes.grid(False)
     axes.imshow(
-        np.linspace(high, low, 256)[:, None], cmap=_colours(kind), vmin=low, vmax=high,
+        np.linspace(high, low, 256)[:, None], cmap=_colors(kind), vmin=low, vmax=high,
         aspect="auto", extent=(0, 1, low, high),
     )  # fmt: skip
     axes.set(xticks=[])
@@ -229,4 +229,4 @@ def _scale(
     labels[0].set_verticalalignment("bottom")
     labels[-1].set_verticalalignment("top")
     for spine in axes.spines.values():
-        spine.set(visible=True, color=GREY, linewidth=0.6)
+        spine.set(visible=True, color=GRAY, linewidth=0.6)

@@ -21,13 +21,13 @@ def put(
     *,
     size_pt: float = SMALL_PT,
     bold: bool = False,
-    colour: str = INK,
+    color: str = INK,
     **look: Any,
 ) -> Any:
     """Set words at a place of the chart's own axes; what no font has is shown as a square."""
     shown, families = drawable(words)
     return axes.text(
-        x, y, shown, fontsize=size_pt, fontweight="bold" if bold else "normal", color=colour,
+        x, y, shown, fontsize=size_pt, fontweight="bold" if bold else "normal", color=color,
         fontfamily=list(families), parse_math=False, **look,
     )  # fmt: skip
 
@@ -43,8 +43,8 @@ def counted(number: int, one: str, several: str) -> str:
 
 
 def what(faces: Faces) -> str:
-    """ "48 photographs of 10 people"."""
-    photographs = counted(len(faces), "photograph", "photographs")
+    """ "48 photos of 10 people"."""
+    photos = counted(len(faces), "photograph", "photographs")
     if not faces.named:
-        return photographs
-    return f"{photographs} of {counted(len(faces.names), 'person', 'people')}"
+        return photos
+    return f"{photos} of {counted(len(faces.names), 'person', 'people')}"

@@ -9,10 +9,10 @@ import numpy as np
 
 from lineament.errors import OptionError
 from lineament.evaluate.metrics import Float64Array, IntArray
-from lineament.pictures.charts.colors import GREY, INK, LIGHT
+from lineament.pictures.charts.colors import GRAY, INK, LIGHT
 from lineament.pictures.plots.captions import counted, put, sentence
 from lineament.pictures.plots.faces import Faces, typical
-from lineament.pictures.plots.grid import LOWEST, colours_around, draw_bar, short
+from lineament.pictures.plots.grid import LOWEST, colors_around, draw_bar, short
 from lineament.pictures.plots.ordering import (
     leaf_order,
     threshold_numbers,
@@ -61,14 +61,14 @@ def correlation(
 ) -> Plot:
     """Draw the similarity of people's mean vectors as a clustered heat map; list the closest pairs.
 
-    A phone is taken to know its owner by the mean vector of the owner's photographs, and somebody
-    holds it before a face: with any photograph at or above the threshold it opens.
+    A phone is taken to know its owner by the mean vector of the owner's photos, and somebody
+    holds it before a face: with any photo at or above the threshold it opens.
 
     Args:
         faces: of at least two people.
         threshold: what opens a phone.
         ladder: thresholds for other false match rates: the strictest one that a pair's best
-            photograph passes is told.
+            photo passes is told.
         portraits: faces to show in the list; None: from the crops, where there are some.
         title: what is shown.
         most: more people are not drawn: only those in the closest pairs, of all that there are.
@@ -76,7 +76,7 @@ def correlation(
     Returns:
         ``numbers``: "people" and "similarity" (P, P) as shown; "closest": pairs of all people,
         closest first, each with "a", "b", "similarity" (of the means), "best" (the highest of any
-        photograph of the one to the mean of the other), "opens" ("photographs_of_a"
+        photo of the one to the mean of the other), "opens" ("photos_of_a"
         of "of_a" open b's phone, and the reverse; None without threshold), "strictest_fmr" (of the
         ladder, None when none is passed); "pairs_above_threshold" (of means, of all people);
         "threshold"; "notes".
@@ -201,8 +201,8 @@ def _said(pair: dict[str, Any]) -> str:
     if opens is not None:
         if opens["photographs_of_a"] or opens["photographs_of_b"]:
             parts.append(
-                f"opens with {opens['photographs_of_a']} of {opens['of_a']} of A, "
-                f"{opens['photographs_of_b']} of {opens['of_b']} of B"
+                f"opens with {opens['photos_of_a']} of {opens['of_a']} of A, "
+                f"{opens['photos_of_b']} of {opens['of_b']} of B"
             )
         else:
             parts.append("opens with none")
@@ -246,8 +246,8 @@ def _draw(
     for spine in axes.spines.values():
         spine.set_visible(False)
     cut = value_of(threshold)
-    colours, norm = colours_around(cut)
-    _cells(axes, similarity, cell, colours, norm, cut)
+    colors, norm = colors_around(cut)
+    _cells(axes, similarity, cell, colors, norm, cut)
     for k, person in enumerate(shown):
         name = faces.names[int(person)]
         size = min(SMALL_PT, cell * 72 * 0.62)
@@ -266,13 +266,13 @@ def _draw(
 
 
 def _cells(
-    axes: Axes, similarity: Float64Array, cell: float, colours: Any, norm: Any, cut: float | None
+    axes: Axes, similarity: Float64Array, cell: float, colors: Any, norm: Any, cut: float | None
 ) -> None:
     from matplotlib.patches import Rectangle
 
     n = len(similarity)
     edges = np.arange(n + 1)
-    axes.pcolormesh(edges, edges, np.clip(similarity, LOWEST, 1), cmap=colours, norm=norm,
+    axes.pcolormesh(edges, edges, np.clip(similarity, LOWEST, 1), cmap=colors, norm=norm,
                     edgecolors="white", linewidth=0.5)  # fmt: skip
     for i in range(n):
         axes.add_patch(Rectangle((i, i), 1, 1, facecolor=LIGHT, edgecolor="white", linewidth=0.5))
@@ -286,12 +286,12 @@ def _cells(
         value = float(similarity[i, j])
         match = cut is not None and value >= cut
         if size >= 5.5:
-            shade = np.dot(colours(norm(np.clip(value, LOWEST, 1)))[:3], (0.299, 0.587, 0.114))
+            shade = np.dot(colors(norm(np.clip(value, LOWEST, 1)))[:3], (0.299, 0.587, 0.114))
             axes.text(
                 j + 0.5, i + 0.52, short(value), ha="center", va="center", fontsize=size,
                 color="white" if shade < 0.55 else INK, fontweight="bold" if match else "normal",
             )  # fmt: skip
-        elif match:  # so that it is seen without colour, too
+        elif match:  # so that it is seen without color, too
             axes.add_patch(Rectangle((j + 0.1, i + 0.1), 0.8, 0.8, fill=False, edgecolor=INK,
                                      linewidth=0.8))  # fmt: skip
 
@@ -327,10 +327,10 @@ def _list(
     top += sheet.text(left, top, width, "Who could unlock whose phone", TEXT_PT + 1, bold=True)
     explained = (
         "The closest pairs, by the similarity of their means: A before the phone of B or the "
-        "reverse. A phone knows the mean of its owner's photographs. Best: any photograph before "
+        "reverse. A phone knows the mean of its owner's photos. Best: any photo before "
         "the other's phone, with the strictest false match rate at which it passes."
     )
-    top += sheet.text(left, top + 0.03, width, explained, SMALL_PT, colour=GREY) + 0.13
+    top += sheet.text(left, top + 0.03, width, explained, SMALL_PT, color=GRAY) + 0.13
     face = 0.46
     for pair in numbers["closest"][:LISTED]:
         at = left
@@ -345,6 +345,6 @@ def _list(
             bold=cut is not None and pair["similarity"] >= cut, most=2,
         )  # fmt: skip
         used += sheet.text(at, top + used, room, _said(pair),
-                           SMALL_PT - 0.5, colour=GREY, most=2)  # fmt: skip
+                           SMALL_PT - 0.5, color=GRAY, most=2)  # fmt: skip
         top += max(used, face if at > left else 0) + 0.1
     return top

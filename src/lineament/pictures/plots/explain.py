@@ -1,9 +1,9 @@
-"""Why two photographs are called the same person or not: occlusion maps and the verdict in words.
+"""Why two photos are called the same person or not: occlusion maps and the verdict in words.
 
 A patch slides over one aligned face while the other stays as it is. Where covering lowers the
 similarity, what is there speaks for one person; where it raises it, for two. After Zeiler and
 Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014 (arXiv:1311.2901),
-section 4.2, with a cosine in place of a class. What is covered is blurred rather than painted grey:
+section 4.2, with a cosine in place of a class. What is covered is blurred rather than painted gray:
 an edge that no face has would be seen as well.
 """
 
@@ -20,14 +20,14 @@ import numpy.typing as npt
 from lineament.align.alignment import face_transforms, template_of, to_crop_xy
 from lineament.errors import LineamentError, OptionError
 from lineament.images import ImageSource
-from lineament.pictures.charts.colors import BLUE, GREY, VERMILLION
+from lineament.pictures.charts.colors import BLUE, GRAY, VERMILLION
 from lineament.pictures.plots.plot import Plot
 from lineament.pictures.plots.sheet import EDGE, SMALL_PT, TEXT_PT, Sheet
 from lineament.pipeline import Chosen, Recognizer, decide_chosen
 from lineament.types import Decision, FloatArray, Image, Quality, Threshold
 
 Float64Array = npt.NDArray[np.float64]
-Fill = Literal["blur", "grey"]
+Fill = Literal["blur", "gray"]
 
 PATCH = 0.22
 """Side of the patch over the crop's: an eye with its brow, or half of the mouth."""
@@ -42,7 +42,7 @@ RATES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 """False match rates whose thresholds are tried."""
 
 LEAST_SCALE = 0.02
-"""The colours reach at least so far: on two equal photographs nothing matters much."""
+"""The colors reach at least so far: on two equal photos nothing matters much."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -51,18 +51,18 @@ class OcclusionMap:
 
     Attributes:
         change: (STEPS, STEPS) float64, similarity when covered less that when not; row by row.
-        centres_px: (STEPS,) where the patches' middles lie, from the left and from the top.
+        centers_px: (STEPS,) where the patches' middles lie, from the left and from the top.
         patch_px: their side.
     """
 
     change: Float64Array
-    centres_px: Float64Array
+    centers_px: Float64Array
     patch_px: int
 
     def smooth(self, size_px: int) -> Float64Array:
         """(size_px, size_px): the change spread over the pixels, Gaussian weights."""
-        step = float(self.centres_px[1] - self.centres_px[0])
-        apart = np.arange(size_px)[:, None] - self.centres_px[None, :]
+        step = float(self.centers_px[1] - self.centers_px[0])
+        apart = np.arange(size_px)[:, None] - self.centers_px[None, :]
         weights = np.exp(-0.5 * (apart / (0.8 * step)) ** 2)  # (size_px, STEPS)
         weights /= weights.sum(axis=1, keepdims=True)
         spread: Float64Array = weights @ self.change @ weights.T
@@ -78,18 +78,18 @@ def occlusion_map(
         recognizer: what embeds.
         crop: (S, S, 3) uint8, aligned.
         other: (D,) unit vector.
-        fill: what the patch is filled with: the blurred face, or its mean colour.
+        fill: what the patch is filled with: the blurred face, or its mean color.
 
     Raises:
         OptionError: another fill, or a crop of another shape.
     """
-    if fill not in ("blur", "grey"):
-        raise OptionError(f'fill: expected "blur" or "grey", got {fill!r}')
-    covered, centres, patch = covered_crops(crop, fill)
+    if fill not in ("blur", "gray"):
+        raise OptionError(f'fill: expected "blur" or "gray", got {fill!r}')
+    covered, centers, patch = covered_crops(crop, fill)
     vectors, _ = recognizer.embedder.embed(np.concatenate([crop[None], covered]))
     similarity = vectors.astype(np.float64) @ np.asarray(other, np.float64)
     change = (similarity[1:] - similarity[0]).reshape(STEPS, STEPS)
-    return OcclusionMap(change, centres, patch)
+    return OcclusionMap(change, centers, patch)
 
 
 def covered_crops(crop: Image, fill: Fill) -> tuple[Image, Float64Array, int]:
@@ -98,13 +98,13 @@ def covered_crops(crop: Image, fill: Fill) -> tuple[Image, Float64Array, int]:
         raise OptionError(f"crop: expected RGB, uint8, (S, S, 3), got {crop.shape}")
     size = len(crop)
     patch = max(3, round(PATCH * size))
-    centres = (np.arange(STEPS) + 0.5) * size / STEPS - 0.5
+    centers = (np.arange(STEPS) + 0.5) * size / STEPS - 0.5
     if fill == "blur":
         paint = cv2.GaussianBlur(crop, (0, 0), BLUR * size).astype(np.float32)
     else:
         paint = np.broadcast_to(crop.mean(axis=(0, 1)), crop.shape).astype(np.float32)
     # Soft edges: a step at the patch's side would be a feature of its own.
-    ramp = (patch / 2 + 0.5 - np.abs(np.arange(size)[None, :] - centres[:, None])) / 3 + 0.5
+    ramp = (patch / 2 + 0.5 - np.abs(np.arange(size)[None, :] - centers[:, None])) / 3 + 0.5
     share = np.clip(ramp, 0, 1).astype(np.float32)  # (STEPS, S)
     away = paint - crop
     covered = np.empty((STEPS * STEPS, size, size, 3), np.uint8)
@@ -112,7 +112,7 @@ def covered_crops(crop: Image, fill: Fill) -> tuple[Image, Float64Array, int]:
         for column in range(STEPS):
             mask = share[row][:, None, None] * share[column][None, :, None]
             covered[row * STEPS + column] = np.rint(crop + mask * away)
-    return covered, centres, patch
+    return covered, centers, patch
 
 
 def explain(
@@ -124,17 +124,17 @@ def explain(
     fill: Fill = "blur",
     title: str = "",
 ) -> Plot:
-    """Draw which regions carry the decision on two photographs, and say what it rests on.
+    """Draw which regions carry the decision on two photos, and say what it rests on.
 
     Args:
         recognizer: what compares them.
-        a, b: photographs, or what ``Recognizer.stream_chosen`` made of them.
+        a, b: photos, or what ``Recognizer.stream_chosen`` made of them.
         threshold: from ``Recognizer.threshold``, of the metric "cosine"; None: the default one.
         fill: see ``occlusion_map``.
         title: None is the verdict.
 
     Raises:
-        NoFaceError, ImageError: a photograph has no face, or cannot be read.
+        NoFaceError, ImageError: a photo has no face, or cannot be read.
         OptionError: a threshold of another metric.
         MissingExtraError: matplotlib is missing.
     """
@@ -167,7 +167,7 @@ def explain(
         "what_would_change": changes,
         "thresholds": passes,
         "patch_px": maps[0].patch_px,
-        "centres_px": maps[0].centres_px.tolist(),
+        "centers_px": maps[0].centers_px.tolist(),
         "change_a": maps[0].change.tolist(),
         "change_b": maps[1].change.tolist(),
         "regions_a": regions[0],
@@ -225,7 +225,7 @@ def _regions(recognizer: Recognizer, photo: Chosen, found: OcclusionMap) -> dict
         "outside, right": mouth_r + 0.3 * down + 0.9 * across,
     }
     names = list(places)
-    y, x = np.meshgrid(found.centres_px, found.centres_px, indexing="ij")
+    y, x = np.meshgrid(found.centers_px, found.centers_px, indexing="ij")
     middles = np.stack([x, y], axis=-1)[:, :, None]  # (STEPS, STEPS, 1, 2)
     nearest = np.linalg.norm(middles - np.stack(list(places.values())), axis=-1).argmin(axis=-1)
     return {
@@ -316,10 +316,10 @@ def diverging() -> Any:
 
 
 def overlay(crop: Image, importance: Float64Array, reach: float) -> Image:
-    """The face in light grey, tinted by what covering it does; white stands for no change."""
-    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float64)[:, :, None] / 255
-    colours = diverging()(np.clip(importance / reach, -1, 1) / 2 + 0.5)[:, :, :3]
-    tinted: Image = np.rint(255 * colours * (0.5 + 0.5 * grey)).astype(np.uint8)
+    """The face in light gray, tinted by what covering it does; white stands for no change."""
+    gray = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float64)[:, :, None] / 255
+    colors = diverging()(np.clip(importance / reach, -1, 1) / 2 + 0.5)[:, :, :3]
+    tinted: Image = np.rint(255 * colors * (0.5 + 0.5 * gray)).astype(np.uint8)
     return tinted
 
 
@@ -359,9 +359,9 @@ def _draw(
     axes.spines["left"].set_visible(False)
     axes.set_xlabel("similarity lost when this place is covered", fontsize=SMALL_PT)
     sheet.text(EDGE, sheet.down, 2.0, "vermillion: covering raises it, so this place speaks for "
-               "two people", SMALL_PT, colour=GREY)  # fmt: skip
+               "two people", SMALL_PT, color=GRAY)  # fmt: skip
     sheet.text(WIDTH_IN - EDGE - 2.0, sheet.down, 2.0, "blue: covering lowers it, so this place "
-               "speaks for one person", SMALL_PT, colour=GREY)  # fmt: skip
+               "speaks for one person", SMALL_PT, color=GRAY)  # fmt: skip
     sheet.down += 0.72
     column = (WIDTH_IN - 2 * EDGE - 0.4) / 2
     starts = (EDGE, EDGE + column + 0.4)
@@ -372,7 +372,7 @@ def _draw(
         sheet.down + sheet.text(starts[0], sheet.down, column, "The verdict", 11, bold=True) + 0.06
     )
     for name, value in facts:
-        sheet.text(starts[0], down, 1.05, name, colour=GREY)
+        sheet.text(starts[0], down, 1.05, name, color=GRAY)
         down += sheet.text(starts[0] + 1.1, down, column - 1.1, value) + 0.04
     if rows:
         down += 0.08
@@ -380,7 +380,7 @@ def _draw(
             sheet.text(starts[0] + place, down, 0.9, words, bold=True)
         down += 0.19
         for name, first, second in rows:
-            sheet.text(starts[0], down, 2.1, name, colour=GREY)
+            sheet.text(starts[0], down, 2.1, name, color=GRAY)
             sheet.text(starts[0] + 2.15, down, 0.9, first)
             down += sheet.text(starts[0] + 3.1, down, 0.9, second) + 0.02
     heights.append(down)
@@ -394,7 +394,7 @@ def _draw(
         starts[1], down, column,
         f"Patches of {maps[0].patch_px} pixels of the aligned face of {len(crops[0])}, blurred or "
         f"painted, at {STEPS} × {STEPS} places; left and right are the viewer's.",
-        SMALL_PT, colour=GREY,
+        SMALL_PT, color=GRAY,
     )  # fmt: skip
     heights.append(down)
     return sheet.finished(max(heights))

@@ -1,6 +1,6 @@
-"""Photographs -> faces with names, embeddings and crops: what every picture starts from.
+"""Photos -> faces with names, embeddings and crops: what every picture starts from.
 
-load_people("photos/", source)     a folder a person, a folder of photographs, or a list of them
+load_people("photos/", source)     a folder a person, a folder of photos, or a list of them
 faces.sample(60), faces.select(rows), faces.means()
 """
 
@@ -29,7 +29,7 @@ NO_FACE = "no face was found"
 
 
 class CropSource(Protocol):
-    """What embeds photographs; ``evaluate.embedding.RecognizerSource`` is one."""
+    """What embeds photos; ``evaluate.embedding.RecognizerSource`` is one."""
 
     @property
     def recognizer(self) -> Any:
@@ -37,27 +37,27 @@ class CropSource(Protocol):
         ...
 
     def photos(self, paths: Sequence[Path], /) -> Embedded:
-        """Embed the face that each photograph is of, from the cache where it is known."""
+        """Embed the face that each photo is of, from the cache where it is known."""
         ...
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Faces:
-    """N photographs with a face each, of P people.
+    """N photos with a face each, of P people.
 
     Attributes:
-        paths: N photographs.
-        names: P people, each with at least one photograph; no name twice.
-        person: (N,) int64: for each photograph the place of its person in ``names``.
+        paths: N photos.
+        names: P people, each with at least one photo; no name twice.
+        person: (N,) int64: for each photo the place of its person in ``names``.
         vectors: (N, D) float32 of length 1.
         norms: (N,) float32: lengths before scaling.
         crops: (N, S, S, 3) uint8 RGB, the aligned faces (S is 112 for most recognizers); None when
             they were not asked for.
-        left_out: photographs that are not among them, each with the reason.
-        notes: what the reader of a picture should know, such as that photographs were sampled.
-        named: False when nothing says who is in the photographs: each is then a "person" of its own
+        left_out: photos that are not among them, each with the reason.
+        notes: what the reader of a picture should know, such as that photos were sampled.
+        named: False when nothing says who is in the photos: each is then a "person" of its own
             and has the name of its file.
-        relative: N names of the photographs for people: NFC, below the folder, with slashes.
+        relative: N names of the photos for people: NFC, below the folder, with slashes.
     """
 
     paths: tuple[Path, ...]
@@ -84,7 +84,7 @@ class Faces:
                 f"faces: expected {n} rows in person, vectors, norms and crops, got {lengths}"
             )
         if not np.array_equal(np.unique(self.person), np.arange(len(self.names))):
-            raise OptionError("faces: expected at least one photograph of each person in names")
+            raise OptionError("faces: expected at least one photo of each person in names")
 
     def __len__(self) -> int:
         """N."""
@@ -92,7 +92,7 @@ class Faces:
 
     @property
     def counts(self) -> IntArray:
-        """(P,) int64: photographs of each person."""
+        """(P,) int64: photos of each person."""
         return np.bincount(self.person, minlength=len(self.names))
 
     def of(self, person: int) -> IntArray:
@@ -110,7 +110,7 @@ class Faces:
         return unit(sums)
 
     def select(self, rows: npt.ArrayLike, *notes: str) -> Faces:
-        """Some of the photographs in the order given, and their people; ``notes`` are added."""
+        """Some of the photos in the order given, and their people; ``notes`` are added."""
         chosen = np.asarray(rows, np.int64)
         kept, person = np.unique(self.person[chosen], return_inverse=True)
         return replace(
@@ -126,7 +126,7 @@ class Faces:
         )
 
     def sample(self, most: int, *, seed: int = 0) -> Faces:
-        """At most so many photographs, drawn as ``draw`` does; the note says so."""
+        """At most so many photos, drawn as ``draw`` does; the note says so."""
         if len(self) <= most:
             return self
         rows = draw(self.person, most, seed=seed)
@@ -135,7 +135,7 @@ class Faces:
 
 
 def typical(faces: Faces, person: int) -> int:
-    """The row of the photograph that is nearest to its person's mean."""
+    """The row of the photo that is nearest to its person's mean."""
     own = faces.of(person)
     vectors = faces.vectors[own].astype(np.float64)
     return int(own[np.argmax(vectors @ vectors.sum(axis=0))])
@@ -150,12 +150,12 @@ def with_crops(faces: Faces, recognizer: Any, *, leave_out: bool = False) -> Fac
         leave_out: go on without those whose face is not found any more, as long as one is.
 
     Raises:
-        NoFaceError: a photograph has changed, and its face is not found any more.
+        NoFaceError: a photo has changed, and its face is not found any more.
     """
     _, _, crops, missing = _with_crops(recognizer, list(faces.paths), None)
     if missing and not (leave_out and crops):
         i, why = next(iter(missing.items()))
-        raise NoFaceError(f"{faces.relative[i]}: {why}; the photograph was changed, try again")
+        raise NoFaceError(f"{faces.relative[i]}: {why}; the photo was changed, try again")
     some = faces.select(list(crops)) if missing else faces
     return replace(some, crops=np.stack(list(crops.values())))
 
@@ -178,13 +178,13 @@ def unit(vectors: npt.NDArray[np.floating[Any]]) -> FloatArray:
 
 
 def draw(person: IntArray, most: int, *, seed: int = 0) -> IntArray:
-    """Rows of a sample, ascending: people at random, those with several photographs first.
+    """Rows of a sample, ascending: people at random, those with several photos first.
 
-    Of each person at most ``most / FEWEST_PEOPLE`` photographs are taken (2 at least), until there
+    Of each person at most ``most / FEWEST_PEOPLE`` photos are taken (2 at least), until there
     are ``most``; where that leaves room, the rest of it is filled at random.
     """
     if most < 1:
-        raise OptionError(f"most: expected at least 1 photograph, got {most}")
+        raise OptionError(f"most: expected at least 1 photo, got {most}")
     if len(person) <= most:
         return np.arange(len(person), dtype=np.int64)
     rng = np.random.default_rng(seed)
@@ -206,7 +206,7 @@ def draw(person: IntArray, most: int, *, seed: int = 0) -> IntArray:
 
 
 def load_people(
-    photographs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    photos: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     source: CropSource,
     *,
     keep_crops: bool = True,
@@ -215,16 +215,16 @@ def load_people(
     least: int = 2,
     progress: Callable[[Iterable[Any], int, str], Iterable[Any]] | None = None,
 ) -> Faces:
-    """Read photographs, find the face that each is of, and embed it.
+    """Read photos, find the face that each is of, and embed it.
 
     Args:
-        photographs: a folder with a folder a person; a folder of photographs, or several
-            photographs, and then each has the name of its file, with its folder where two files
+        photos: a folder with a folder a person; a folder of photos, or several
+            photos, and then each has the name of its file, with its folder where two files
             have one name.
-        source: embeds. Without ``keep_crops`` it is asked for all photographs at once and may have
-            them in its cache; with it, its recognizer looks at each photograph.
+        source: embeds. Without ``keep_crops`` it is asked for all photos at once and may have
+            them in its cache; with it, its recognizer looks at each photo.
         keep_crops: keep the aligned faces.
-        most: more photographs are sampled, as ``draw`` does, before any is opened.
+        most: more photos are sampled, as ``draw`` does, before any is opened.
         seed: of the sample.
         least: fewer faces than this are an error.
         progress: shows how far it is while crops are made; without crops the source shows it.
@@ -233,14 +233,14 @@ def load_people(
         The faces that were found, sorted by person and path; the others in ``left_out``.
 
     Raises:
-        DataError: the folder is not laid out so, or there are too few photographs.
-        NoFaceError: fewer than ``least`` photographs show a face that could be found.
+        DataError: the folder is not laid out so, or there are too few photos.
+        NoFaceError: fewer than ``least`` photos show a face that could be found.
     """
-    paths, names, person, relative, named = _listed(photographs)
+    paths, names, person, relative, named = _listed(photos)
     total, people = len(paths), len(names)
     if total < least:
         raise DataError(
-            f"{_shown(photographs)}: expected at least {least} photographs, found {total}; add some"
+            f"{_shown(photos)}: expected at least {least} photos, found {total}; add some"
         )
     notes: tuple[str, ...] = ()
     if most is not None and total > most:
@@ -257,8 +257,8 @@ def load_people(
     if len(found) < least:
         reasons = "; ".join(f"{relative[i]}: {why}" for i, why in list(missing.items())[:3])
         raise NoFaceError(
-            f"{_shown(photographs)}: expected at least {least} photographs with a face, found "
-            f"{len(found)} in {len(paths):,} photographs ({reasons}); name photographs in which "
+            f"{_shown(photos)}: expected at least {least} photos with a face, found "
+            f"{len(found)} in {len(paths):,} photos ({reasons}); name photos in which "
             "faces are larger or better lit"
         )
     left_out = tuple((paths[i], why) for i, why in missing.items())
@@ -279,9 +279,9 @@ def load_people(
     )
 
 
-def photographs_in(photographs: Any) -> list[Path]:
+def photos_in(photos: Any) -> list[Path]:
     """What ``load_people`` would open; raises DataError as it does."""
-    return _listed(photographs)[0]
+    return _listed(photos)[0]
 
 
 # --- what there is --------------------------------------------------------------------------------
@@ -290,10 +290,10 @@ _Listing = tuple[list[Path], list[str], IntArray, list[str], bool]
 """Paths, names, person, relative names, named."""
 
 
-def _listed(photographs: Any) -> _Listing:
-    if isinstance(photographs, (str, os.PathLike)):
-        photographs = [photographs]
-    sources = [Path(each) for each in photographs]
+def _listed(photos: Any) -> _Listing:
+    if isinstance(photos, (str, os.PathLike)):
+        photos = [photos]
+    sources = [Path(each) for each in photos]
     if len(sources) == 1 and (sources[0].is_dir() or not sources[0].exists()):
         return _listed_folder(sources[0])
     found: list[Path] = []
@@ -317,7 +317,7 @@ def _listed_folder(folder: Path) -> _Listing:
 
 
 def _is_flat(folder: Path) -> bool:
-    """A folder that can be read, with photographs and no folders that hold any."""
+    """A folder that can be read, with photos and no folders that hold any."""
     try:
         entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
         found = find_images([str(folder)])
@@ -328,7 +328,7 @@ def _is_flat(folder: Path) -> bool:
 
 
 def _plain(paths: list[Path]) -> _Listing:
-    """Each photograph by itself: the name of its file, as long as it must be to be its alone."""
+    """Each photo by itself: the name of its file, as long as it must be to be its alone."""
     stems = [plain(path.stem) for path in paths]
     files = [plain(path.name) for path in paths]
     longer = [plain(f"{path.parent.name}/{path.name}") for path in paths]
@@ -349,16 +349,16 @@ def _plain(paths: list[Path]) -> _Listing:
     return paths, names, np.arange(len(paths), dtype=np.int64), files, False
 
 
-def _shown(photographs: Any) -> str:
-    if isinstance(photographs, (str, os.PathLike)):
-        return describe_source(photographs)
-    every = [describe_source(each) for each in photographs]
+def _shown(photos: Any) -> str:
+    if isinstance(photos, (str, os.PathLike)):
+        return describe_source(photos)
+    every = [describe_source(each) for each in photos]
     return ", ".join(every[:3]) + (" ..." if len(every) > 3 else "")
 
 
 def _sampled(n: int, total: int, people: int, all_people: int, seed: int) -> str:
     of = f" of {people:,} of {all_people:,} people" if all_people != total else ""
-    return f"{n:,} of {total:,} photographs{of}, drawn at random (seed {seed})"
+    return f"{n:,} of {total:,} photos{of}, drawn at random (seed {seed})"
 
 
 def _left_out_note(reasons: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""The similarity of every pair of photographs, with the faces along both sides."""
+"""The similarity of every pair of photos, with the faces along both sides."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from lineament.errors import OptionError
 from lineament.evaluate.metrics import Float64Array, IntArray
-from lineament.pictures.charts.colors import BLUE, GREY, INK, LIGHT, SKY, VERMILLION
+from lineament.pictures.charts.colors import BLUE, GRAY, INK, LIGHT, SKY, VERMILLION
 from lineament.pictures.plots.captions import put, sentence
 from lineament.pictures.plots.faces import Faces
 from lineament.pictures.plots.ordering import (
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_NUMBERED = 60
-"""Of more photographs, cells have no numbers: nobody could read them."""
+"""Of more photos, cells have no numbers: nobody could read them."""
 
 MOST_SHOWN = 150
 """More are sampled: faces would be smaller than a fingernail."""
@@ -36,10 +36,10 @@ NAMES_IN = 1.25
 """Room for names beside the faces, in inches."""
 
 LOWEST = -0.2
-"""Where the colours begin: similarities of faces are hardly ever less."""
+"""Where the colors begin: similarities of faces are hardly ever less."""
 
-CENTRE = 0.5
-"""The middle of the colours where there is no threshold."""
+CENTER = 0.5
+"""The middle of the colors where there is no threshold."""
 
 
 def grid(
@@ -50,33 +50,33 @@ def grid(
     most: int = MOST_NUMBERED,
     seed: int = 0,
 ) -> Plot:
-    """Draw the cosine similarity of every pair of photographs.
+    """Draw the cosine similarity of every pair of photos.
 
-    People stand together, and those that are alike beside each other; so do the photographs of a
-    person. Colours change at the threshold. A cell that the threshold decides otherwise than the
+    People stand together, and those that are alike beside each other; so do the photos of a
+    person. Colors change at the threshold. A cell that the threshold decides otherwise than the
     names do is framed.
 
     Args:
         faces: with crops; without them no faces stand along the sides.
-        threshold: what the colours and the frames go by.
+        threshold: what the colors and the frames go by.
         title: what is shown.
-        most: more photographs are sampled, at most ``MOST_SHOWN``; with more than
+        most: more photos are sampled, at most ``MOST_SHOWN``; with more than
             ``MOST_NUMBERED`` cells have no numbers.
         seed: of the sample.
 
     Returns:
-        ``numbers``: "photographs", "people" (of each photograph) and "similarity" (N, N) in the
+        ``numbers``: "photos", "people" (of each photo) and "similarity" (N, N) in the
         order shown; "threshold"; "genuine_pairs", "impostor_pairs", "false_non_matches",
         "false_matches" (None without names or threshold); "notes".
 
     Raises:
-        OptionError: fewer than two photographs, or ``most`` makes no sense.
+        OptionError: fewer than two photos, or ``most`` makes no sense.
         MissingExtraError: matplotlib or SciPy is missing.
     """
     if not 2 <= most <= MOST_SHOWN:
-        raise OptionError(f"most: expected 2 to {MOST_SHOWN} photographs, got {most}")
+        raise OptionError(f"most: expected 2 to {MOST_SHOWN} photos, got {most}")
     if len(faces) < 2:
-        raise OptionError(f"a grid needs at least 2 photographs with a face, got {len(faces)}")
+        raise OptionError(f"a grid needs at least 2 photos with a face, got {len(faces)}")
     cut = value_of(threshold)
     faces = faces.sample(most, seed=seed)
     vectors = faces.vectors.astype(np.float64)
@@ -86,7 +86,7 @@ def grid(
     numbered = len(faces) <= MOST_NUMBERED
     notes = list(faces.notes)
     if not numbered:
-        notes.append(f"no numbers in the cells of more than {MOST_NUMBERED} photographs")
+        notes.append(f"no numbers in the cells of more than {MOST_NUMBERED} photos")
     numbers = _numbers(faces, rows, similarity, threshold)
     numbers["notes"] = notes
 
@@ -95,7 +95,7 @@ def grid(
     left = EDGE + NAMES_IN + cell
     width = max(7.0, left + n * cell + 1.15)
     sheet = Sheet(
-        title or f"Similarity of every pair of {n} photographs",
+        title or f"Similarity of every pair of {n} photos",
         width,
         subtitle=_said(numbers, threshold, notes, named=faces.named),
     )
@@ -158,24 +158,24 @@ def _said(
 
 
 def _blocks(person: IntArray) -> list[tuple[int, int, int]]:
-    """(person, first, end) of photographs that stand together."""
+    """(person, first, end) of photos that stand together."""
     starts = [0, *(np.flatnonzero(np.diff(person)) + 1).tolist(), len(person)]
     return [(int(person[a]), a, b) for a, b in pairwise(starts)]
 
 
-def colours_around(cut: float | None) -> tuple[Any, Any]:
-    """Colours from blue to orange that change at the threshold, and how values come to them."""
+def colors_around(cut: float | None) -> tuple[Any, Any]:
+    """Colors from blue to orange that change at the threshold, and how values come to them."""
     from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 
-    centre = CENTRE if cut is None else min(max(cut, LOWEST + 0.01), 0.99)
+    center = CENTER if cut is None else min(max(cut, LOWEST + 0.01), 0.99)
     below, above = ["#0b4f79", BLUE, SKY, "#f6f8fa"], ["#fbe9dc", "#f0ad7e", VERMILLION, "#8c3d00"]
-    # No step in lightness hides the threshold: the colour itself changes there.
-    colours = LinearSegmentedColormap.from_list(
+    # No step in lightness hides the threshold: the color itself changes there.
+    colors = LinearSegmentedColormap.from_list(
         "around the threshold",
         [*zip(np.linspace(0, 0.4999, 4), below, strict=True),
          *zip(np.linspace(0.5, 1, 4), above, strict=True)],
     )  # fmt: skip
-    return colours, TwoSlopeNorm(vmin=LOWEST, vcenter=centre, vmax=1)
+    return colors, TwoSlopeNorm(vmin=LOWEST, vcenter=center, vmax=1)
 
 
 def _cells(
@@ -190,10 +190,10 @@ def _cells(
     from matplotlib.patches import Rectangle
 
     n = len(similarity)
-    colours, norm = colours_around(cut)
+    colors, norm = colors_around(cut)
     edges = np.arange(n + 1)
     axes.pcolormesh(
-        edges, edges, np.clip(similarity, LOWEST, 1), cmap=colours, norm=norm,
+        edges, edges, np.clip(similarity, LOWEST, 1), cmap=colors, norm=norm,
         edgecolors="white", linewidth=0.6 if n <= MOST_NUMBERED else 0.1,
     )  # fmt: skip
     for i in range(n):
@@ -202,7 +202,7 @@ def _cells(
         value = float(similarity[i, j])
         match = cut is not None and value >= cut
         if cell is not None:
-            shade = colours(norm(np.clip(value, LOWEST, 1)))[:3] if i != j else (0.87,) * 3
+            shade = colors(norm(np.clip(value, LOWEST, 1)))[:3] if i != j else (0.87,) * 3
             dark = np.dot(shade, (0.299, 0.587, 0.114)) < 0.55
             axes.text(
                 j + 0.5, i + 0.52, short(value), ha="center", va="center",
@@ -295,18 +295,18 @@ def frame(axes: Axes, a: float, b: float) -> None:
                   linestyle=(0, (1, 1)), clip_on=False)
     )  # fmt: skip
     for x, y in (([a + 0.06, b - 0.06], [-1.04] * 2), ([-1.04] * 2, [a + 0.06, b - 0.06])):
-        axes.add_line(Line2D(x, y, color=GREY, linewidth=1.6, clip_on=False))
+        axes.add_line(Line2D(x, y, color=GRAY, linewidth=1.6, clip_on=False))
 
 
 def draw_bar(sheet: Sheet, left: float, top: float, height: float, cut: float | None) -> None:
-    """The colours and what they mean; the threshold is marked."""
+    """The colors and what they mean; the threshold is marked."""
     axes = sheet.axes(left, top, 0.17, max(height, 1.2))
     axes.grid(False)
-    colours, norm = colours_around(cut)
+    colors, norm = colors_around(cut)
     values = np.linspace(LOWEST, 1, 401)
     middles = (values[1:] + values[:-1]) / 2
     axes.pcolormesh(
-        [0, 1], values, middles[:, None], cmap=colours, norm=norm, rasterized=True, linewidth=0
+        [0, 1], values, middles[:, None], cmap=colors, norm=norm, rasterized=True, linewidth=0
     )
     ticks = [-0.2, 0, 0.2, 0.4, 0.6, 0.8, 1]
     if cut is not None:

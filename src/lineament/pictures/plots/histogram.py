@@ -1,4 +1,4 @@
-"""How far a whole set lies from one person's mean vector, that person's own photographs marked."""
+"""How far a whole set lies from one person's mean vector, that person's own photos marked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from lineament.errors import OptionError
 from lineament.evaluate.metrics import Float64Array, IntArray
-from lineament.pictures.charts.colors import BLUE, GREY, INK, VERMILLION
+from lineament.pictures.charts.colors import BLUE, GRAY, INK, VERMILLION
 from lineament.pictures.charts.text import percent
 from lineament.pictures.plots.captions import counted, sentence
 from lineament.pictures.plots.faces import Faces, typical
@@ -26,7 +26,7 @@ MOST_PEOPLE = 12
 SHOWN_PEOPLE = 6
 BINS = 48
 LEAST_OWN = 2
-"""A mean without the photograph that is compared needs another one."""
+"""A mean without the photo that is compared needs another one."""
 
 PANEL_IN = (4.6, 2.0)
 FACE_IN = 0.62
@@ -40,27 +40,27 @@ def histogram(
     portraits: Mapping[str, Image] | None = None,
     title: str = "",
 ) -> Plot:
-    """Draw cosine distances of all photographs to a person's mean vector, a panel for each person.
+    """Draw cosine distances of all photos to a person's mean vector, a panel for each person.
 
-    A person's own photograph is compared with the mean of that person's others: it would be nearer
-    to a mean that it is part of. The threshold is one for pairs of photographs; means are less
-    noisy, so own photographs lie nearer to them than to each other.
+    A person's own photo is compared with the mean of that person's others: it would be nearer
+    to a mean that it is part of. The threshold is one for pairs of photos; means are less
+    noisy, so own photos lie nearer to them than to each other.
 
     Args:
         faces: the whole set.
-        people: names; None: those with most photographs, ``SHOWN_PEOPLE`` at most.
+        people: names; None: those with most photos, ``SHOWN_PEOPLE`` at most.
         threshold: a similarity; drawn at the distance 1 − threshold, with the rates at it.
         portraits: faces to show beside names; None: from the crops, where there are some.
         title: what is shown.
 
     Returns:
-        ``numbers``: "people", each with "name", "own" (distances of the person's photographs, in
+        ``numbers``: "people", each with "name", "own" (distances of the person's photos, in
         the order of the set), "others" (how many), "edges" and "counts" of the others' histogram,
         "others_nearest" (distance), "fnmr", "fmr" (shares; None without threshold), "own_rejected",
         "others_accepted" (counts); "threshold", "notes".
 
     Raises:
-        OptionError: nobody has two photographs, or no such person, or too many people.
+        OptionError: nobody has two photos, or no such person, or too many people.
         MissingExtraError: matplotlib is missing.
     """
     chosen, notes = chosen_people(faces, people)
@@ -80,7 +80,7 @@ def histogram(
     wide, high_in = PANEL_IN if columns == 2 else (7.2, 2.8)
     beside = 0.62
     words = [
-        "Cosine distance of each photograph to a person's mean vector; own photographs to the mean "
+        "Cosine distance of each photo to a person's mean vector; own photos to the mean "
         "of the person's others."
     ]
     if threshold is not None and cut is not None:
@@ -107,7 +107,7 @@ def histogram(
 
 
 def distances_to(vectors: Float64Array, own: IntArray) -> tuple[Float64Array, Float64Array]:
-    """Cosine distances of a person's photographs to the mean of the others, and of all other rows.
+    """Cosine distances of a person's photos to the mean of the others, and of all other rows.
 
     Args:
         vectors: (N, D) of length 1.
@@ -139,11 +139,11 @@ def chosen_people(faces: Faces, people: Sequence[str] | None) -> tuple[list[int]
         several = [int(k) for k in order if counts[k] >= LEAST_OWN]
         if not several or not faces.named:
             raise OptionError(
-                "a histogram needs a person with at least 2 photographs, found nobody; name a "
-                "folder with a folder of photographs a person"
+                "a histogram needs a person with at least 2 photos, found nobody; name a "
+                "folder with a folder of photos a person"
             )
         if len(several) > SHOWN_PEOPLE:
-            notes.append(f"the {SHOWN_PEOPLE} people with most photographs of {len(several):,}")
+            notes.append(f"the {SHOWN_PEOPLE} people with most photos of {len(several):,}")
         return several[:SHOWN_PEOPLE], notes
     if not 1 <= len(people) <= MOST_PEOPLE:
         raise OptionError(f"people: expected 1 to {MOST_PEOPLE} names, got {len(people)}")
@@ -156,7 +156,7 @@ def chosen_people(faces: Faces, people: Sequence[str] | None) -> tuple[list[int]
                 f"{', '.join(faces.names[:8])}{' ...' if len(faces.names) > 8 else ''}"
             )
         if counts[places[name]] < LEAST_OWN:
-            raise OptionError(f"people: {name} has one photograph, and 2 are needed")
+            raise OptionError(f"people: {name} has one photo, and 2 are needed")
         chosen.append(places[name])
     return chosen, notes
 
@@ -185,7 +185,7 @@ def _head(numbers: dict[str, Any], width: float) -> tuple[list[str], list[str]]:
     name = wrapped(numbers["name"], width, TEXT_PT + 1, bold=True, most=2)
     if numbers["own_rejected"] is None:
         said = (
-            f"{counted(own, 'own photograph', 'own photographs')}, {others:,} of others; the "
+            f"{counted(own, 'own photo', 'own photos')}, {others:,} of others; the "
             f"nearest other at {numbers['others_nearest'] or 0:.3f}"
         )
     else:
@@ -213,23 +213,23 @@ def _panel_head(
         left += FACE_IN + 0.12
     wide = PANEL_IN[0] * 2
     used = sheet.text(left, sheet.down, wide, "\n".join(name), TEXT_PT + 1, bold=True)
-    sheet.text(left, sheet.down + used + 0.03, wide, "\n".join(said), SMALL_PT, colour=GREY)
+    sheet.text(left, sheet.down + used + 0.03, wide, "\n".join(said), SMALL_PT, color=GRAY)
 
 
 def _panel(
     axes: Axes, own: Float64Array, others: Float64Array, edges: Float64Array, cut: float | None
 ) -> None:
     highest = 1.0
-    for values, colour, dash, hatch in ((others, GREY, "-", None), (own, BLUE, "-", "////")):
+    for values, color, dash, hatch in ((others, GRAY, "-", None), (own, BLUE, "-", "////")):
         counts = np.histogram(values, edges)[0]
         highest = max(highest, float(counts.max()))
         axes.stairs(
-            np.maximum(counts, 0.5), edges, baseline=0.5, fill=True, color=colour, alpha=0.28,
+            np.maximum(counts, 0.5), edges, baseline=0.5, fill=True, color=color, alpha=0.28,
             linewidth=0,
         )  # fmt: skip
         shown = np.where(counts > 0, counts, 0.5)
         axes.stairs(
-            shown, edges, baseline=0.5, color=colour, linewidth=1.3, linestyle=dash, hatch=hatch
+            shown, edges, baseline=0.5, color=color, linewidth=1.3, linestyle=dash, hatch=hatch
         )
     axes.plot(
         own, np.full(len(own), 0.62), marker="|", linestyle="none", color=BLUE, markersize=8,
@@ -245,22 +245,22 @@ def _panel(
 
     axes.set_yticks(tops, [f"{int(top):,}" for top in tops])
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.set_ylabel("photographs (log scale)")
+    axes.set_ylabel("photos (log scale)")
     axes.set_xlabel("cosine distance")
 
 
 def _key(sheet: Sheet) -> None:
     left, top = EDGE, sheet.down
-    for colour, words in ((BLUE, "the person's own photographs"), (GREY, "photographs of others")):
+    for color, words in ((BLUE, "the person's own photos"), (GRAY, "photos of others")):
         patch = sheet.axes(left, top + 0.01, 0.24, 0.14)
         patch.set(xticks=[], yticks=[], xlim=(0, 1), ylim=(0, 1))
         patch.grid(False)
-        patch.set_facecolor(colour + "55")
-        if colour == BLUE:
+        patch.set_facecolor(color + "55")
+        if color == BLUE:
             patch.fill_between([0, 1], 0, 1, facecolor="none", edgecolor=BLUE, hatch="////",
                                linewidth=0)  # fmt: skip
         for spine in patch.spines.values():
-            spine.set(visible=True, color=colour, linewidth=1.2)
-        sheet.text(left + 0.32, top, 3, words, SMALL_PT, colour=INK)
+            spine.set(visible=True, color=color, linewidth=1.2)
+        sheet.text(left + 0.32, top, 3, words, SMALL_PT, color=INK)
         left += 2.7
     sheet.down += 0.36

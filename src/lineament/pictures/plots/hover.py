@@ -1,6 +1,6 @@
-"""A page with a point for each photograph, which shows itself beneath the mouse.
+"""A page with a point for each photo, which shows itself beneath the mouse.
 
-The page refers to nothing outside itself. Photographs stand in it as sheets of small pictures, JPEG
+The page refers to nothing outside itself. Photos stand in it as sheets of small pictures, JPEG
 in data URIs; names come as JSON and are only ever set as text, so they may hold anything.
 """
 
@@ -27,7 +27,7 @@ from lineament.pictures.plots.faces import Faces
 from lineament.types import Image
 
 TILES = ((1_500, 64), (5_000, 48), (20_000, 40))
-"""Up to so many photographs, the side of a small picture in pixels: the page has 10 MB or so."""
+"""Up to so many photos, the side of a small picture in pixels: the page has 10 MB or so."""
 
 COLUMNS = 64
 ROWS = 32
@@ -43,7 +43,7 @@ class Thumbnails:
     Attributes:
         side_px: of each; 0 when there are none.
         sheets: encoded, JPEG.
-        of_faces: they are the aligned faces; otherwise the middle of each photograph.
+        of_faces: they are the aligned faces; otherwise the middle of each photo.
     """
 
     side_px: int
@@ -52,7 +52,7 @@ class Thumbnails:
 
     @classmethod
     def of(cls, faces: Faces) -> Thumbnails:
-        """Make them from the crops, or else from the photographs; one that is gone stays grey."""
+        """Make them from the crops, or else from the photos; one that is gone stays gray."""
         side = next((px for most, px in TILES if len(faces) <= most), TILES[-1][1])
         tiles: list[Image | None]
         with ThreadPoolExecutor() as pool:
@@ -74,11 +74,11 @@ def _small(crop: Image, side: int) -> Image:
 
 
 def _middle(path: Path, side: int) -> Image | None:
-    """The middle of a photograph; None when it cannot be read (any more)."""
+    """The middle of a photo; None when it cannot be read (any more)."""
     try:
-        with PILImage.open(path) as photograph:
-            photograph.draft("RGB", (2 * side, 2 * side))
-            upright = ImageOps.exif_transpose(photograph)
+        with PILImage.open(path) as photo:
+            photo.draft("RGB", (2 * side, 2 * side))
+            upright = ImageOps.exif_transpose(photo)
             return np.asarray(ImageOps.fit(upright.convert("RGB"), (side, side)))
     except (OSError, ValueError, SyntaxError, PILImage.DecompressionBombError):
         return None
@@ -125,7 +125,7 @@ def hover_page(
         ],
     }
     if thumbnails.sheets and not thumbnails.of_faces:
-        words += " Pointing shows the middle of the photograph."
+        words += " Pointing shows the middle of the photo."
     # Escaped so that no name ends the script, whatever it is.
     script = json.dumps(data, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
     page = Template(_PAGE).substitute(title=escaped(title), words=escaped(words), data=script)
@@ -141,13 +141,13 @@ style-src 'unsafe-inline'; script-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>$title</title>
 <style>
-:root { color-scheme: light; --ink: #1c1c1e; --grey: #5c5c62; --line: #d9d9d6; }
+:root { color-scheme: light; --ink: #1c1c1e; --gray: #5c5c62; --line: #d9d9d6; }
 * { box-sizing: border-box; }
 body { margin: 0; padding: 1rem 1.25rem; color: var(--ink); background: #fff; height: 100vh;
   display: flex; flex-direction: column; font: 1rem/1.45 system-ui, -apple-system, "Segoe UI",
   "Noto Sans", "DejaVu Sans", sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.35rem; line-height: 1.25; margin: 0 0 .25rem; }
-p { margin: 0 0 .5rem; color: var(--grey); max-width: 70rem; font-size: .92rem; }
+p { margin: 0 0 .5rem; color: var(--gray); max-width: 70rem; font-size: .92rem; }
 #tools { display: flex; flex-wrap: wrap; gap: .4rem .5rem; align-items: center;
   margin-bottom: .5rem; font-size: .9rem; }
 input, button { font: inherit; color: inherit; border: 1px solid var(--line); border-radius: 6px;
@@ -160,11 +160,11 @@ button canvas { width: 14px; height: 14px; }
 #plane { position: absolute; inset: 0; width: 100%; height: 100%; touch-action: none;
   cursor: crosshair; }
 #tip { position: absolute; display: none; pointer-events: none; background: #fff; padding: .45rem;
-  border: 1px solid var(--grey); border-radius: 6px; box-shadow: 0 2px 8px #0003; width: 9.4rem;
+  border: 1px solid var(--gray); border-radius: 6px; box-shadow: 0 2px 8px #0003; width: 9.4rem;
   font-size: .82rem; line-height: 1.3; }
 #tip canvas { display: block; width: 8.4rem; height: 8.4rem; border-radius: 4px;
   margin-bottom: .35rem; }
-#tip span { color: var(--grey); display: block; }
+#tip span { color: var(--gray); display: block; }
 @media print { body { height: auto; } #room { height: 16cm; } #tools { display: none; } }
 </style>
 </head>
@@ -182,7 +182,7 @@ button canvas { width: 14px; height: 14px; }
 "use strict";
 const D = JSON.parse(document.getElementById("data").textContent);
 const N = D.person.length, P = D.names.length;
-const colours = ["#0072b2", "#d55e00", "#009e73", "#e69f00", "#cc79a7", "#56b4e9", "#1c1c1e"];
+const colors = ["#0072b2", "#d55e00", "#009e73", "#e69f00", "#cc79a7", "#56b4e9", "#1c1c1e"];
 const plane = document.getElementById("plane"), room = document.getElementById("room");
 const tip = document.getElementById("tip"), find = document.getElementById("find");
 const said = document.getElementById("said"), pen = plane.getContext("2d");
@@ -226,7 +226,7 @@ function draw() {
     if (pass !== (lit ? 2 : k >= 0 ? 1 : 0)) continue;
     const [x, y] = place(i);
     pen.globalAlpha = chosen !== null && !lit ? .18 : 1;
-    pen.fillStyle = k >= 0 ? colours[k % 7] : lit ? "#1c1c1e" : "#9a9aa0";
+    pen.fillStyle = k >= 0 ? colors[k % 7] : lit ? "#1c1c1e" : "#9a9aa0";
     mark(pen, k, x, y, lit ? r * 1.7 : k >= 0 ? r * 1.3 : r);
   }
   pen.globalAlpha = 1;
@@ -265,7 +265,7 @@ for (const p of listed) {
   const button = document.createElement("button"), sign = document.createElement("canvas");
   button.type = "button"; button.dataset.person = p; button.setAttribute("aria-pressed", "false");
   sign.width = sign.height = 28;
-  const c = sign.getContext("2d"); c.fillStyle = colours[rank.get(p) % 7];
+  const c = sign.getContext("2d"); c.fillStyle = colors[rank.get(p) % 7];
   mark(c, rank.get(p), 14, 14, 9);
   button.append(sign, D.names[p] + " (" + D.counts[p] + ")");
   button.onclick = () => button.getAttribute("aria-pressed") === "true" ? choose(null, "")
@@ -277,7 +277,7 @@ find.oninput = () => {
   if (!wanted) { choose(null, ""); return; }
   const found = new Set(order.filter(p => D.names[p].toLocaleLowerCase().includes(wanted)));
   let photos = 0; for (const p of found) photos += D.counts[p];
-  choose(found, found.size + " of " + P + " names, " + photos + " photographs");
+  choose(found, found.size + " of " + P + " names, " + photos + " photos");
 };
 document.getElementById("whole").onclick = () => {
   scale = 1; dx = dy = 0; find.value = ""; choose(null, "");

@@ -21,12 +21,12 @@ def apart(places: Float64Array, side: float, size_wh: tuple[float, float]) -> Fl
     fit at all.
 
     Args:
-        places: (N, 2) the centres.
+        places: (N, 2) the centers.
         side: of the squares.
         size_wh: of the plane, which begins at (0, 0).
 
     Returns:
-        (N, 2) the new centres.
+        (N, 2) the new centers.
     """
     n = len(places)
     low = np.full(2, side / 2)
@@ -48,7 +48,7 @@ def apart(places: Float64Array, side: float, size_wh: tuple[float, float]) -> Fl
             hit = clash & chosen
             # A little too far, or the last gap would never quite close.
             push[..., axis][hit] = (np.sign(gaps[..., axis]) * (over[..., axis] * 0.5 + 1e-4))[hit]
-        # Many neighbours push at once: the sum would throw a square across the plane.
+        # Many neighbors push at once: the sum would throw a square across the plane.
         pushed = np.maximum(clash.sum(axis=1), 1)[:, None] ** 0.5
         moved = np.clip(moved + push.sum(axis=1) / pushed, low, high)
     if _clashes(moved, side):
@@ -90,14 +90,14 @@ def beside(
     """Find a free place for each group's label, beside one of the group's squares.
 
     Args:
-        groups: for each label the centres of its squares, (M, 2).
+        groups: for each label the centers of its squares, (M, 2).
         sizes_wh: of the labels.
-        squares: (N, 2) centres of all squares; no label may touch one.
+        squares: (N, 2) centers of all squares; no label may touch one.
         side: of the squares.
         size_wh: of the plane.
 
     Returns:
-        (G, 4) centre, width and height of each label; NaN where there is no room.
+        (G, 4) center, width and height of each label; NaN where there is no room.
     """
     taken = [(x - side / 2, y - side / 2, x + side / 2, y + side / 2) for x, y in squares.tolist()]
     result = np.full((len(groups), 4), np.nan)

@@ -1,7 +1,7 @@
-"""A photograph made worse in steps: masks, sunglasses, blur, darkness, rotation, low resolution.
+"""A photo made worse in steps: masks, sunglasses, blur, darkness, rotation, low resolution.
 
 Each version goes through the whole pipeline, detection included, and is held against a reference:
-the photograph as it is, or another one of the same person. A face that is no longer found is said
+the photo as it is, or another one of the same person. A face that is no longer found is said
 so: then there is no similarity.
 """
 
@@ -20,9 +20,9 @@ from lineament.decide.metrics import compare
 from lineament.errors import NoFaceError, OptionError
 from lineament.images import ImageSource, describe_source, load_image
 from lineament.models import cards as weights
-from lineament.models.cards import LicencePolicy
+from lineament.models.cards import LicensePolicy
 from lineament.models.runtime import Model, load_model
-from lineament.pictures.charts.colors import BLUE, GREY, INK, VERMILLION
+from lineament.pictures.charts.colors import BLUE, GRAY, INK, VERMILLION
 from lineament.pictures.charts.text import percent
 from lineament.pictures.plots.plot import Plot
 from lineament.pictures.plots.sheet import EDGE, SMALL_PT, TEXT_PT, Sheet, height_of
@@ -52,7 +52,7 @@ MEANT: dict[Kind, tuple[str, str]] = {
 }
 
 WINDOW = 3.4
-"""Side of the part of the photograph that is used, over the face's longer side."""
+"""Side of the part of the photo that is used, over the face's longer side."""
 
 MOST_PX = 640
 """A larger window is reduced to this first."""
@@ -81,7 +81,7 @@ class Subject:
 
 
 def subject_of(image: Image, face: Face, model: Model) -> Subject:
-    """Cut out the window around a face, the photograph's edge repeated where it ends.
+    """Cut out the window around a face, the photo's edge repeated where it ends.
 
     Args:
         image: (H, W, 3) uint8.
@@ -91,7 +91,7 @@ def subject_of(image: Image, face: Face, model: Model) -> Subject:
     points = landmarks68(model, image, [face])[0].astype(np.float64)
     side = float(max(face.size_wh))
     size = max(8, round(WINDOW * side))
-    left, top = (round(c - size / 2) for c in face.centre_xy)
+    left, top = (round(c - size / 2) for c in face.center_xy)
     height, width = image.shape[:2]
     pad = (max(-top, 0), max(top + size - height, 0), max(-left, 0), max(left + size - width, 0))
     inner = image[max(top, 0) : max(top + size, 0), max(left, 0) : max(left + size, 0)]
@@ -106,7 +106,7 @@ def subject_of(image: Image, face: Face, model: Model) -> Subject:
 
 
 def worse(subject: Subject, kind: Kind, level: float) -> Image:
-    """Make a photograph worse: (S', S', 3) uint8.
+    """Make a photo worse: (S', S', 3) uint8.
 
     Args:
         subject: from ``subject_of``.
@@ -201,10 +201,10 @@ _MAKERS: dict[Kind, Callable[[Subject, float], Image]] = {
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Step:
-    """One version of the photograph, held against the reference.
+    """One version of the photo, held against the reference.
 
     Attributes:
-        level: as ``MEANT`` says; None: the photograph as it is.
+        level: as ``MEANT`` says; None: the photo as it is.
         image: the version, (S, S, 3) uint8.
         similarity: None when the face was not found.
         probability: None without a calibration, or when the face was not found.
@@ -238,21 +238,21 @@ def occlusion(
     model: Model | None = None,
     title: str = "",
 ) -> Plot:
-    """Draw how similarity falls as a photograph is made worse.
+    """Draw how similarity falls as a photo is made worse.
 
     Args:
         recognizer: what detects and compares.
-        source: the photograph.
-        reference: another photograph of the same person; None: the photograph as it is.
+        source: the photo.
+        reference: another photo of the same person; None: the photo as it is.
         kinds: of ``KINDS``.
         threshold: from ``Recognizer.threshold``, of the metric "cosine"; None: the default one.
         model: the weights "landmarks68", loaded; None loads them.
-        title: None is the photograph's name.
+        title: None is the photo's name.
 
     Raises:
-        NoFaceError: no face was found in the photograph as it is, or in the reference.
+        NoFaceError: no face was found in the photo as it is, or in the reference.
         OptionError: other kinds, or a threshold of another metric.
-        ImageError: a photograph cannot be read.
+        ImageError: a photo cannot be read.
         MissingExtraError: matplotlib is missing.
     """
     unknown = [kind for kind in kinds if kind not in KINDS]
@@ -271,11 +271,11 @@ def occlusion(
     if index is None:
         raise NoFaceError(
             f"{name}: no face was found with the detector {recognizer.detector_name}: try a "
-            "photograph in which the face is larger or better lit, or a lower least score"
+            "photo in which the face is larger or better lit, or a lower least score"
         )
     if model is None:
         model = load_model(
-            weights.get("landmarks68"), runtime=recognizer.runtime, policy=LicencePolicy.active()
+            weights.get("landmarks68"), runtime=recognizer.runtime, policy=LicensePolicy.active()
         )
     subject = subject_of(image, found.faces[index], model)
     against = recognizer.embed(image if reference is None else reference)
@@ -330,7 +330,7 @@ def _step(
     scale = len(picture) / len(subject.image)
     middle = (len(picture) - 1) / 2
     apart = [
-        float(np.hypot(face.centre_xy[0] - middle, face.centre_xy[1] - middle))
+        float(np.hypot(face.center_xy[0] - middle, face.center_xy[1] - middle))
         for face in photo.faces
     ]
     near = int(np.argmin(apart)) if apart else None
@@ -359,7 +359,7 @@ def _draw(
     columns = min(2, len(series))
     width = 2 * EDGE + columns * BLOCK_IN + (columns - 1) * BETWEEN_IN
     against = (
-        "the photograph as it is"
+        "the photo as it is"
         if reference is None
         else f"another one, {reference.replace(chr(92), '/').rsplit('/', 1)[-1]}"
     )
@@ -396,7 +396,7 @@ def _block(
     top += sheet.text(left, top, BLOCK_IN, head, 10.5, bold=True)
     end = fails_at(steps)
     fails = "no step here fails" if end is None else f"fails first at {_level(kind, end)}"
-    top += sheet.text(left, top, BLOCK_IN, f"{unit}; {fails}", SMALL_PT, colour=GREY) + 0.06
+    top += sheet.text(left, top, BLOCK_IN, f"{unit}; {fails}", SMALL_PT, color=GRAY) + 0.06
     first = left + AXIS_IN
     tallest = 0.0
     for k, step in enumerate(steps):
@@ -411,7 +411,7 @@ def _block(
             if step.probability is not None:
                 lines.append(f"p {_short(step.probability)}")
         sheet.text(x - 0.05, top + FACE_IN + 0.06, FACE_IN + 0.1, "\n".join(lines), SMALL_PT,
-                   colour=INK if step.same else VERMILLION, centred=True)  # fmt: skip
+                   color=INK if step.same else VERMILLION, centered=True)  # fmt: skip
         tallest = max(tallest, height_of(lines, SMALL_PT))
     chart = top + FACE_IN + 0.06 + tallest + 0.1
     axes = sheet.axes(first, chart, 6 * FACE_IN + 5 * GAP_IN, CHART_IN)
@@ -419,11 +419,11 @@ def _block(
     pitch = FACE_IN + GAP_IN
     places = np.arange(len(steps)) * pitch + FACE_IN / 2
     values = {k: step.similarity for k, step in enumerate(steps) if step.similarity is not None}
-    axes.plot(places[list(values)], list(values.values()), color=GREY, linewidth=1.4, zorder=2)
-    for same, colour, marker in ((True, BLUE, "o"), (False, VERMILLION, "X")):
+    axes.plot(places[list(values)], list(values.values()), color=GRAY, linewidth=1.4, zorder=2)
+    for same, color, marker in ((True, BLUE, "o"), (False, VERMILLION, "X")):
         some = [k for k in values if steps[k].same == same]
         axes.plot(places[some], [values[k] for k in some], linestyle="none",
-                  marker=marker, color=colour, markersize=6.5, zorder=3)  # fmt: skip
+                  marker=marker, color=color, markersize=6.5, zorder=3)  # fmt: skip
     axes.axhline(threshold.value, color=INK, linewidth=1.3, linestyle=(0, (5, 2)), zorder=1)
     axes.set_xlim(0, 6 * FACE_IN + 5 * GAP_IN)
     axes.set_ylim(low - (0.05 if low < 0 else 0), 1.05)

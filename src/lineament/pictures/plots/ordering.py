@@ -1,6 +1,6 @@
 """In which order things stand, so that what is alike stands together; and the thresholds in words.
 
-The order is that of the leaves of a tree of average linkage, turned at its nodes so that neighbours
+The order is that of the leaves of a tree of average linkage, turned at its nodes so that neighbors
 are as alike as can be (Bar-Joseph et al., "Fast optimal leaf ordering for hierarchical clustering",
 Bioinformatics 17, 2001), as SciPy computes it.
 """
@@ -18,7 +18,7 @@ from lineament.pictures.plots.faces import Faces
 from lineament.types import Threshold
 
 MOST_OPTIMAL = 400
-"""Of more, neighbours are not optimised: the time rises with the third power."""
+"""Of more, neighbors are not optimized: the time rises with the third power."""
 
 
 def leaf_order(similarity: npt.ArrayLike) -> IntArray:
@@ -48,7 +48,7 @@ def leaf_order(similarity: npt.ArrayLike) -> IntArray:
 
 
 def in_blocks(faces: Faces) -> IntArray:
-    """(N,) int64: rows of the faces, people as ``leaf_order`` puts them, each's photographs too."""
+    """(N,) int64: rows of the faces, people as ``leaf_order`` puts them, each's photos too."""
     means = faces.means().astype(np.float64)
     rows: list[int] = []
     for person in leaf_order(means @ means.T):

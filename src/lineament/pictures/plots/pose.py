@@ -1,11 +1,11 @@
-"""A person's photographs by the turn of the head or what is seen of the face: where it fails.
+"""A person's photos by the turn of the head or what is seen of the face: where it fails.
 
-Nothing in a photograph says how much of a face is covered. What tells of it is the length of its
+Nothing in a photo says how much of a face is covered. What tells of it is the length of its
 embedding before scaling: the recognizer sees less of a face behind glasses, hands or hair, and in
 the dark (``docs/quality.md``: of all measures it predicts misses best).
 
 Each is held against one reference, by default of those turned least the one with the longest
-embedding. Above stand faces, sampled over the whole range, and below all photographs: similarity
+embedding. Above stand faces, sampled over the whole range, and below all photos: similarity
 against yaw or that length, with the threshold.
 """
 
@@ -20,7 +20,7 @@ import numpy as np
 
 from lineament.decide.judge import Judge
 from lineament.errors import LineamentError, NoFaceError, OptionError
-from lineament.pictures.charts.colors import BLUE, GREY, INK, VERMILLION
+from lineament.pictures.charts.colors import BLUE, GRAY, INK, VERMILLION
 from lineament.pictures.charts.text import percent
 from lineament.pictures.plots.plot import Plot
 from lineament.pictures.plots.sheet import EDGE, SMALL_PT, Sheet, height_of, wrapped
@@ -29,14 +29,14 @@ from lineament.quality import head_pose
 from lineament.types import Decision, Threshold
 
 By = Literal["yaw", "norm"]
-"""What the photographs are ordered by."""
+"""What the photos are ordered by."""
 
 MOST_FACES = 24
 """Faces shown; more are sampled, evenly over their order."""
 
 FRONTAL_DEG = 5.0
 """Differences of yaw smaller than this are not told apart when a reference is chosen: of these
-photographs the one whose embedding is longest, since a covered face has a short one."""
+photos the one whose embedding is longest, since a covered face has a short one."""
 
 A_ROW = 8
 FACE_IN, GAP_IN = 0.98, 0.14
@@ -45,12 +45,12 @@ WIDTH_IN = 2 * EDGE + A_ROW * FACE_IN + (A_ROW - 1) * GAP_IN
 
 @dataclass(frozen=True, slots=True)
 class Turned:
-    """One photograph against the reference.
+    """One photo against the reference.
 
     Attributes:
         index: its place among those given.
         yaw_deg, pitch_deg, norm: as in ``Quality``.
-        decision: reference against this photograph.
+        decision: reference against this photo.
     """
 
     index: int
@@ -91,7 +91,7 @@ def pose(
     title: str = "",
     most: int = MOST_FACES,
 ) -> Plot:
-    """Draw a person's photographs in order, each compared with a reference.
+    """Draw a person's photos in order, each compared with a reference.
 
     Args:
         photos: of one person, from ``Recognizer.stream_chosen``. Those without a face, or whose
@@ -102,10 +102,10 @@ def pose(
         reference: what the others are held against; None: of those turned least, the one
             with the longest embedding.
         title: of the picture, usually the person's name.
-        most: faces to show, at least 2; the chart has all photographs.
+        most: faces to show, at least 2; the chart has all photos.
 
     Raises:
-        NoFaceError: the reference has no face, or fewer than two photographs are left.
+        NoFaceError: the reference has no face, or fewer than two photos are left.
         OptionError: another metric, or a face without landmarks as the reference.
         MissingExtraError: matplotlib is missing.
     """
@@ -126,8 +126,8 @@ def pose(
     if reference is None:
         if len(seen) < 2:
             raise NoFaceError(
-                f"expected two photographs or more in which a face is found, got {len(seen)} of "
-                f"{len(photos)}: add photographs of the person, or name a reference"
+                f"expected two photos or more in which a face is found, got {len(seen)} of "
+                f"{len(photos)}: add photos of the person, or name a reference"
             )
         own = _most_frontal(photos, seen)
         reference = photos[own]
@@ -142,8 +142,8 @@ def pose(
     others = [i for i in seen if i != own]
     if not others:
         raise NoFaceError(
-            f"expected a photograph with a face beside the reference, got none of {len(photos)}: "
-            "add photographs of the person"
+            f"expected a photo with a face beside the reference, got none of {len(photos)}: "
+            "add photos of the person"
         )
     turned = []
     for i in others:
@@ -225,12 +225,12 @@ def _in_words(turned: list[Turned], threshold: Threshold) -> str:
     n = len(turned)
     spread = f"yaw from {degrees(least)} to {degrees(most)}"
     if not missed:
-        verb = "photograph reaches" if n == 1 else "photographs reach"
+        verb = "photo reaches" if n == 1 else "photos reach"
         every = "The only" if n == 1 else f"All {n:,}"
         return f"{every} {verb} the threshold {threshold.value:.3f}, {spread}: no turn fails here."
     first = min(missed, key=lambda each: abs(each.yaw_deg))
     return (
-        f"{len(missed):,} of {n:,} photographs {'falls' if len(missed) == 1 else 'fall'} short of "
+        f"{len(missed):,} of {n:,} photos {'falls' if len(missed) == 1 else 'fall'} short of "
         f"the threshold {threshold.value:.3f}, {spread}; the least turned of them at "
         f"{degrees(first.yaw_deg)}."
     )
@@ -242,11 +242,11 @@ def _by_norm(turned: list[Turned], threshold: Threshold) -> str:
     spread = f"embeddings of length {most:.1f} down to {least:.1f}"
     if not missed:
         return (
-            f"{n:,} of {n:,} photographs reach the threshold {threshold.value:.3f}, {spread}: "
+            f"{n:,} of {n:,} photos reach the threshold {threshold.value:.3f}, {spread}: "
             "none fails here."
         )
     return (
-        f"{len(missed):,} of {n:,} photographs {'falls' if len(missed) == 1 else 'fall'} short of "
+        f"{len(missed):,} of {n:,} photos {'falls' if len(missed) == 1 else 'fall'} short of "
         f"the threshold {threshold.value:.3f}, {spread}; the longest of them {missed[0].norm:.1f}."
     )
 
@@ -279,7 +279,7 @@ def _draw(
     )  # fmt: skip
     key = "blue frame: reaches the threshold;  vermillion, dashed: falls short"
     sheet.text(beside, sheet.down + FACE_IN - 0.17, WIDTH_IN - beside - EDGE, key, SMALL_PT,
-               colour=GREY)  # fmt: skip
+               color=GRAY)  # fmt: skip
     sheet.down += FACE_IN + 0.2
     for start in range(0, len(shown), A_ROW):
         row = shown[start : start + A_ROW]
@@ -296,12 +296,12 @@ def _draw(
             if not good:
                 lines.append("short of it")
             sheet.text(left, sheet.down + FACE_IN + 0.06, FACE_IN, "\n".join(lines), SMALL_PT,
-                       colour=INK if good else VERMILLION, centred=True)  # fmt: skip
+                       color=INK if good else VERMILLION, centered=True)  # fmt: skip
             tallest = max(tallest, height_of(lines, SMALL_PT))
         sheet.down += FACE_IN + tallest + 0.2
     sheet.down += 0.05
     axes = sheet.axes(EDGE + 0.5, sheet.down, WIDTH_IN - 2 * EDGE - 0.6, 2.4)
-    for good, colour, marker, label in (
+    for good, color, marker, label in (
         (True, BLUE, "o", "reaches the threshold"),
         (False, VERMILLION, "X", "falls short of it"),
     ):
@@ -309,14 +309,14 @@ def _draw(
         if some:
             axes.plot(
                 [each.value(by) for each in some], [each.decision.similarity for each in some],
-                linestyle="none", marker=marker, color=colour, markersize=5.5 if len(turned) < 80
+                linestyle="none", marker=marker, color=color, markersize=5.5 if len(turned) < 80
                 else 3.5, alpha=0.8, markeredgewidth=0, label=label,
             )  # fmt: skip
     axes.axhline(threshold.value, color=INK, linewidth=1.4, linestyle=(0, (5, 2)),
                  label=f"threshold {threshold.value:.3f}")  # fmt: skip
     assert reference.embedding is not None
     own = pose_of_reference[0] if by == "yaw" else reference.embedding.norm
-    axes.axvline(own, color=GREY, linewidth=1, linestyle=":",
+    axes.axvline(own, color=GRAY, linewidth=1, linestyle=":",
                  label="the reference's yaw" if by == "yaw" else "the reference")  # fmt: skip
     values = [each.value(by) for each in turned] + [own]
     if by == "yaw":
@@ -340,7 +340,7 @@ def _draw(
     sheet.down += 0.2
     origin = threshold.origin if threshold.fmr is None else f"for a {threshold.origin}"
     lines = wrapped(f"Threshold {origin}.", WIDTH_IN - 2 * EDGE, SMALL_PT)
-    sheet.text(EDGE, sheet.down, WIDTH_IN - 2 * EDGE, " ".join(lines), SMALL_PT, colour=GREY)
+    sheet.text(EDGE, sheet.down, WIDTH_IN - 2 * EDGE, " ".join(lines), SMALL_PT, color=GRAY)
     return sheet.finished(sheet.down + height_of(lines, SMALL_PT))
 
 

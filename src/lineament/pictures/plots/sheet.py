@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lineament.pictures.charts import check_extra
-from lineament.pictures.charts.colors import GREY, INK, LIGHT, SHADE
+from lineament.pictures.charts.colors import GRAY, INK, LIGHT, SHADE
 from lineament.pictures.charts.text import drawable
 from lineament.types import Image
 
@@ -51,7 +51,7 @@ class Sheet:
         self.down += self.text(EDGE, self.down, inner, title, TITLE_PT, bold=True)
         if subtitle:
             self.down += 0.04
-            self.down += self.text(EDGE, self.down, inner, subtitle, TEXT_PT, colour=GREY)
+            self.down += self.text(EDGE, self.down, inner, subtitle, TEXT_PT, color=GRAY)
         self.down += 0.12
 
     def text(
@@ -63,8 +63,8 @@ class Sheet:
         size_pt: float = TEXT_PT,
         *,
         bold: bool = False,
-        colour: str = INK,
-        centred: bool = False,
+        color: str = INK,
+        centered: bool = False,
         most: int | None = None,
     ) -> float:
         """Set words, wrapped to ``width`` inches, in at most ``most`` lines; returns the height."""
@@ -72,9 +72,9 @@ class Sheet:
         # Line by line: each may need other fonts, and the distance is ours.
         for number, line in enumerate(lines):
             shown, families = drawable(line)
-            place = left + width / 2 if centred else left
+            place = left + width / 2 if centered else left
             artist = self.figure.text(
-                0, 0, shown, fontsize=size_pt, color=colour, ha="center" if centred else "left",
+                0, 0, shown, fontsize=size_pt, color=color, ha="center" if centered else "left",
                 va="top", fontweight="bold" if bold else "normal", parse_math=False,
                 fontfamily=list(families),
             )  # fmt: skip
@@ -88,11 +88,11 @@ class Sheet:
         axes.set_facecolor("white")
         axes.grid(True, color=LIGHT, linewidth=0.7)
         axes.set_axisbelow(True)
-        axes.tick_params(labelsize=SMALL_PT, labelcolor=INK, color=GREY, length=3)
+        axes.tick_params(labelsize=SMALL_PT, labelcolor=INK, color=GRAY, length=3)
         axes.xaxis.label.set(size=TEXT_PT, color=INK)
         axes.yaxis.label.set(size=TEXT_PT, color=INK)
         for side, spine in axes.spines.items():
-            spine.set(visible=side in ("left", "bottom"), color=GREY)
+            spine.set(visible=side in ("left", "bottom"), color=GRAY)
         return axes
 
     def picture(
@@ -113,14 +113,14 @@ class Sheet:
         axes.set(xticks=[], yticks=[])
         for spine in axes.spines.values():
             spine.set(
-                visible=frame is not None or image is None, color=GREY if frame is None else frame,
+                visible=frame is not None or image is None, color=GRAY if frame is None else frame,
                 linewidth=2.2 if frame else 0.8, linestyle=(0, (3, 1.6)) if dashed else "-",
             )  # fmt: skip
         if image is None:
             axes.set_facecolor(SHADE)
             lines = wrapped(missing, width * 0.9, SMALL_PT, most=5)
             axes.text(
-                0.5, 0.5, drawable("\n".join(lines))[0], ha="center", va="center", color=GREY,
+                0.5, 0.5, drawable("\n".join(lines))[0], ha="center", va="center", color=GRAY,
                 fontsize=SMALL_PT, transform=axes.transAxes, parse_math=False,
                 fontfamily=list(drawable("\n".join(lines))[1]),
             )  # fmt: skip

@@ -5,7 +5,7 @@
     UMAP    McInnes et al., 2018, where umap-learn is installed
 
 Up to ``MOST_FACES`` faces are shown themselves, moved apart until none covers another; of more,
-each is a point, and the page shows the photograph of the point beneath the mouse.
+each is a point, and the page shows the photo of the point beneath the mouse.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 from lineament.errors import MissingExtraError, OptionError
 from lineament.evaluate.metrics import Float64Array, IntArray
-from lineament.pictures.charts.colors import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILLION
+from lineament.pictures.charts.colors import BLUE, GRAY, GREEN, INK, ORANGE, PURPLE, SKY, VERMILLION
 from lineament.pictures.plots.captions import put, sentence, what
 from lineament.pictures.plots.faces import Faces
 from lineament.pictures.plots.hover import Thumbnails, hover_page
@@ -47,24 +47,24 @@ MOST_POINTS = 20_000
 """More are sampled: the page would take long to open."""
 
 PERPLEXITY = (5.0, 30.0)
-"""About how many neighbours count. The paper takes 5 to 50; here it grows with the photographs:
-with more neighbours than a person has photographs, people of a small set run into each other."""
+"""About how many neighbors count. The paper takes 5 to 50; here it grows with the photos:
+with more neighbors than a person has photos, people of a small set run into each other."""
 
 LEAST_RATE = 20.0
-"""Of learning. openTSNE's own, the number of photographs over 12, leaves small sets where they
+"""Of learning. openTSNE's own, the number of photos over 12, leaves small sets where they
 began."""
 
 LEAST_FOR_TSNE = 5
-"""Of fewer photographs, neighbours say nothing: PCA is used instead."""
+"""Of fewer photos, neighbors say nothing: PCA is used instead."""
 
-COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, INK, "#8c6d1f")
+COLORS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, INK, "#8c6d1f")
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-MOST_COLOURED = 14
-POINT_COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, INK)
+MOST_COLORED = 14
+POINT_COLORS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, INK)
 
 WORTH_THREADS = 2_000
-"""Of fewer photographs, threads wait for each other longer than they work."""
+"""Of fewer photos, threads wait for each other longer than they work."""
 
 SIZE_IN = (11.0, 8.0)
 """Of the plane; less for few faces."""
@@ -87,7 +87,7 @@ def tsne(
     lies among whom, and nothing else.
 
     Args:
-        faces: with crops, these are shown; without, points in a colour a person.
+        faces: with crops, these are shown; without, points in a color a person.
         method: "tsne", "pca" or "umap".
         seed: of whatever is drawn by chance; the same one gives the same picture.
         title: what is shown.
@@ -95,22 +95,22 @@ def tsne(
         threads: of t-SNE; None: all cores.
 
     Returns:
-        ``numbers``: "photographs", "people", "xy" (N, 2), "method" (as used), "seed",
-        "nearest_is_same_person" (a share of the photographs that have another one of their person;
+        ``numbers``: "photos", "people", "xy" (N, 2), "method" (as used), "seed",
+        "nearest_is_same_person" (a share of the photos that have another one of their person;
         None without any), "notes".
 
     Raises:
-        OptionError: fewer than two photographs, or an unknown method.
+        OptionError: fewer than two photos, or an unknown method.
         MissingExtraError: matplotlib, openTSNE or umap-learn is missing.
     """
     if len(faces) < 2:
-        raise OptionError(f"a plane needs at least 2 photographs with a face, got {len(faces)}")
+        raise OptionError(f"a plane needs at least 2 photos with a face, got {len(faces)}")
     faces = faces.sample(MOST_POINTS, seed=seed)
     notes = list(faces.notes)
     used = method
     if method == "tsne" and len(faces) < LEAST_FOR_TSNE:
         used = "pca"
-        notes.append(f"PCA, since t-SNE says nothing of fewer than {LEAST_FOR_TSNE} photographs")
+        notes.append(f"PCA, since t-SNE says nothing of fewer than {LEAST_FOR_TSNE} photos")
     xy = on_plane(faces, method=used, seed=seed, threads=threads)
     share = _nearest_is_same(faces)
     name = {"tsne": "t-SNE", "pca": "PCA", "umap": "UMAP"}[used]
@@ -119,7 +119,7 @@ def tsne(
     words = ["What is alike lies near each other; distances have no unit."]
     if share is not None:
         words.append(
-            f"For {share:.1%} of the photographs of people who have several, the nearest other "
+            f"For {share:.1%} of the photos of people who have several, the nearest other "
             "face is the same person's."
         )
     told = " ".join([*words, *(sentence(note) for note in notes)])
@@ -146,7 +146,7 @@ def tsne(
 def on_plane(
     faces: Faces, *, method: Method = "tsne", seed: int = 0, threads: int | None = None
 ) -> Float64Array:
-    """(N, 2) float64: where the faces lie, with cosine distances; centred at 0, at most 1 away.
+    """(N, 2) float64: where the faces lie, with cosine distances; centered at 0, at most 1 away.
 
     Raises as ``tsne``.
     """
@@ -167,26 +167,26 @@ def on_plane(
 
 def _principal(vectors: Any) -> Float64Array:
     """The first two principal components, (N, 2); each with its largest coordinate positive."""
-    centred = np.asarray(vectors, np.float64)
-    centred = centred - centred.mean(axis=0)
-    # Of the smaller side's Gram matrix: thousands of photographs have some 100 dimensions.
-    _, directions = np.linalg.eigh(centred.T @ centred)
+    centered = np.asarray(vectors, np.float64)
+    centered = centered - centered.mean(axis=0)
+    # Of the smaller side's Gram matrix: thousands of photos have some 100 dimensions.
+    _, directions = np.linalg.eigh(centered.T @ centered)
     two = directions[:, -2:][:, ::-1]
     if two.shape[1] < 2:
         two = np.pad(two, ((0, 0), (0, 2 - two.shape[1])))
-    xy: Float64Array = centred @ two
+    xy: Float64Array = centered @ two
     peaks = xy[np.abs(xy).argmax(axis=0), [0, 1]]
     return xy * np.where(peaks < 0, -1.0, 1.0)
 
 
-class Neighbours(NamedTuple):
+class Neighbors(NamedTuple):
     """(N, K) each: places of the nearest others, nearest first, and their cosine distances."""
 
     places: IntArray
     distances: Float64Array
 
 
-def neighbours(vectors: Any, k: int) -> Neighbours:
+def neighbors(vectors: Any, k: int) -> Neighbors:
     """The ``k`` nearest others of each vector, exactly: no chance is in it."""
     unit_vectors = np.asarray(vectors, np.float32)
     n = len(unit_vectors)
@@ -201,7 +201,7 @@ def neighbours(vectors: Any, k: int) -> Neighbours:
         order = np.lexsort((near, -scores), axis=1)
         places[start : start + len(block)] = np.take_along_axis(near, order, 1)
         distances[start : start + len(block)] = 1 - np.take_along_axis(scores, order, 1)
-    return Neighbours(places, np.maximum(distances, 0))
+    return Neighbors(places, np.maximum(distances, 0))
 
 
 def _tsne(faces: Faces, start: Float64Array, seed: int, threads: int) -> Float64Array:
@@ -214,8 +214,8 @@ def _tsne(faces: Faces, start: Float64Array, seed: int, threads: int) -> Float64
     n = len(faces)
     threads = threads if n >= WORTH_THREADS else 1
     perplexity = min(max(PERPLEXITY[0], 0.6 * math.sqrt(n)), PERPLEXITY[1], (n - 1) / 3)
-    near = neighbours(faces.vectors, min(n - 1, math.ceil(3 * perplexity)))
-    # Exact neighbours, found here: openTSNE's own for large sets depend on the number of threads.
+    near = neighbors(faces.vectors, min(n - 1, math.ceil(3 * perplexity)))
+    # Exact neighbors, found here: openTSNE's own for large sets depend on the number of threads.
     affinities = PerplexityBasedNN(
         perplexity=perplexity,
         knn_index=PrecomputedNeighbors(near.places, near.distances),
@@ -224,7 +224,7 @@ def _tsne(faces: Faces, start: Float64Array, seed: int, threads: int) -> Float64
     )
     rng = np.random.default_rng(seed)
     spread = start[:, 0].std()
-    # As openTSNE scales it, and photographs that are there twice a little apart.
+    # As openTSNE scales it, and photos that are there twice a little apart.
     first = start / (spread if spread > 0 else 1) * 1e-4 + rng.normal(0, 1e-6, start.shape)
     embedding = TSNEEmbedding(
         first,
@@ -245,7 +245,7 @@ def _umap(faces: Faces, seed: int) -> Float64Array:
         raise MissingExtraError("UMAP", "plot", package="umap-learn") from error
     n = len(faces)
     if n < LEAST_FOR_TSNE:
-        raise OptionError(f"UMAP needs at least {LEAST_FOR_TSNE} photographs, got {n}; use pca")
+        raise OptionError(f"UMAP needs at least {LEAST_FOR_TSNE} photos, got {n}; use pca")
     model = UMAP(n_neighbors=min(15, n - 1), metric="cosine", random_state=seed, n_jobs=1)
     return np.asarray(model.fit_transform(faces.vectors), np.float64)
 
@@ -256,7 +256,7 @@ def _nearest_is_same(faces: Faces) -> float | None:
     several = faces.counts[faces.person] > 1
     if not several.any() or len(faces.names) < 2:
         return None
-    nearest = neighbours(faces.vectors, 1).places[:, 0]
+    nearest = neighbors(faces.vectors, 1).places[:, 0]
     return float((faces.person[nearest] == faces.person)[several].mean())
 
 
@@ -293,10 +293,10 @@ def _draw_faces(
     for row in np.flatnonzero(moved).tolist():
         line = Line2D(
             [places_in[row, 0], shown[row, 0]], [places_in[row, 1], shown[row, 1]],
-            color=_colour(faces, row), linewidth=0.9, alpha=0.8, zorder=1,
+            color=_color(faces, row), linewidth=0.9, alpha=0.8, zorder=1,
         )  # fmt: skip
         axes.add_line(line)
-        axes.plot(*places_in[row], marker="o", markersize=3, color=_colour(faces, row), zorder=1)
+        axes.plot(*places_in[row], marker="o", markersize=3, color=_color(faces, row), zorder=1)
     assert faces.crops is not None
     for row in range(n):
         x, y = shown[row]
@@ -307,15 +307,15 @@ def _draw_faces(
         )  # fmt: skip
         axes.add_patch(
             Rectangle((x - half, y - half), side, side, fill=False, zorder=3,
-                      edgecolor=_colour(faces, row) if several else GREY,
-                      linestyle=DASHES[int(faces.person[row]) // len(COLOURS) % len(DASHES)]
+                      edgecolor=_color(faces, row) if several else GRAY,
+                      linestyle=DASHES[int(faces.person[row]) // len(COLORS) % len(DASHES)]
                       if several else "-", linewidth=2.4 if side > 0.5 else 1.7)
         )  # fmt: skip
     for (person, lines), place in zip(labels, places, strict=True):
         if not math.isnan(place[0]):
             put(
                 axes, place[0], place[1], "\n".join(lines), ha="center", va="center", bold=True,
-                colour=_dark(COLOURS[person % len(COLOURS)]), zorder=4, linespacing=1.2,
+                color=_dark(COLORS[person % len(COLORS)]), zorder=4, linespacing=1.2,
             )  # fmt: skip
     axes.set(xlim=(0, size[0]), ylim=(size[1], 0))
     return sheet.finished()
@@ -345,15 +345,15 @@ def _fitted(xy: Float64Array, side: float, size_wh: tuple[float, float]) -> Floa
     return moved
 
 
-def _colour(faces: Faces, row: int) -> str:
+def _color(faces: Faces, row: int) -> str:
     if not faces.named:
-        return GREY
-    return COLOURS[int(faces.person[row]) % len(COLOURS)]
+        return GRAY
+    return COLORS[int(faces.person[row]) % len(COLORS)]
 
 
-def _dark(colour: str) -> str:
-    """The same colour, dark enough for letters on white."""
-    parts = [int(colour[k : k + 2], 16) for k in (1, 3, 5)]
+def _dark(color: str) -> str:
+    """The same color, dark enough for letters on white."""
+    parts = [int(color[k : k + 2], 16) for k in (1, 3, 5)]
     share = min(1.0, 105 / (0.299 * parts[0] + 0.587 * parts[1] + 0.114 * parts[2] + 1e-9))
     return "#" + "".join(f"{round(part * share):02x}" for part in parts)
 
@@ -384,9 +384,9 @@ def _draw_points(
     said = list(words)
     if most:
         said.append(
-            "In colour: the people with most photographs; all others are grey."
+            "In color: the people with most photos; all others are gray."
             if len(most) < len(faces.names)
-            else "A colour and a shape for each person."
+            else "A color and a shape for each person."
         )
     sheet = Sheet(
         title, SIZE_IN[0] + 2 * EDGE, subtitle=" ".join([*said, *(sentence(x) for x in notes)])
@@ -412,20 +412,20 @@ def _draw_points(
 
 def _mark(k: int) -> dict[str, Any]:
     """How the ``k``-th person's points look; from the eighth on they are hollow."""
-    colour, marker = POINT_COLOURS[k % len(POINT_COLOURS)], MARKERS[k % len(MARKERS)]
-    if k < len(POINT_COLOURS):
-        return {"facecolors": colour, "edgecolors": "white", "linewidths": 0.3, "marker": marker}
-    return {"facecolors": "white", "edgecolors": colour, "linewidths": 1.3, "marker": marker}
+    color, marker = POINT_COLORS[k % len(POINT_COLORS)], MARKERS[k % len(MARKERS)]
+    if k < len(POINT_COLORS):
+        return {"facecolors": color, "edgecolors": "white", "linewidths": 0.3, "marker": marker}
+    return {"facecolors": "white", "edgecolors": color, "linewidths": 1.3, "marker": marker}
 
 
 def most_photographed(faces: Faces) -> list[int]:
-    """The people that have a colour where there are too many: those with most photographs."""
+    """The people that have a color where there are too many: those with most photos."""
     if not faces.named:
         return []
     order: list[int] = np.argsort(-faces.counts, kind="stable").tolist()
-    if len(order) > MOST_COLOURED:
+    if len(order) > MOST_COLORED:
         order = [person for person in order if faces.counts[person] > 1]
-    return order[:MOST_COLOURED]
+    return order[:MOST_COLORED]
 
 
 def _legend(sheet: Sheet, faces: Faces, most: Sequence[int]) -> None:

@@ -31,6 +31,6 @@ class Backbone(nn.Module, ABC):
     def last_layer(self) -> nn.Linear | None:
         """The linear layer whose outputs are the embeddings; None where there is no such layer.
 
-        ``backbone.whitened`` sets its weights from the training photographs.
+        ``backbone.whitened`` sets its weights from the training photos.
         """
         return None

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from lineament.errors import MissingExtraError, OptionError, WeightsError
 from lineament.models import cards as weights_module
-from lineament.models.cards import LicencePolicy
+from lineament.models.cards import LicensePolicy
 from lineament.train.backbones.backbone import Backbone
 
 if TYPE_CHECKING:
@@ -131,14 +131,14 @@ class GraphBackbone(Backbone):
         return values[self._made]
 
 
-def load_bundled(name: str, *, policy: LicencePolicy | None = None) -> GraphBackbone:
+def load_bundled(name: str, *, policy: LicensePolicy | None = None) -> GraphBackbone:
     """A recognizer of ``lineament.models.cards`` as a module in evaluation mode, to be trained.
 
     Args:
         name: "sface" or "mobilefacenet"; an entry of your own will do if its graph is made of the
             same kinds of layers (those of ``export_onnx`` mostly are).
-        policy: which licences may be used; None asks the environment. What is trained from these
-            weights is derived from them: their licence goes on to hold.
+        policy: which licenses may be used; None asks the environment. What is trained from these
+            weights is derived from them: their license goes on to hold.
 
     Raises:
         UnknownWeightsError: there is no such entry.
@@ -338,7 +338,7 @@ def _linear(node: _Node) -> nn.Module | None:
 def _flatten(node: _Node) -> nn.Module | None:
     if node.kind == "Flatten":
         plain = not node.constants and node.attributes.get("axis", 1) == 1
-    else:  # Reshape to (photographs, whatever there is of each)
+    else:  # Reshape to (photos, whatever there is of each)
         plain = len(node.constants) == 1 and node.constants[0].shape == (2,)
         plain = plain and int(node.constants[0][0]) in (0, -1)
     return nn.Flatten() if plain and node.inputs == 1 else None

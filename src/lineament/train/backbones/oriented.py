@@ -1,12 +1,12 @@
-"""Oriented edges, pooled, and one linear layer, of our own: for a few hundred photographs.
+"""Oriented edges, pooled, and one linear layer, of our own: for a few hundred photos.
 
     pixels -> each crop to mean 0, deviation 1 -> edges in K directions -> pooled over cells
            -> square root, unit length -> linear
 
 It begins as a histogram of oriented gradients (Dalal and Triggs, CVPR 2005) compared by its square
 root (Arandjelovic and Zisserman, CVPR 2012): the first layer holds derivatives of a Gaussian, the
-second one is a Gaussian over each cell and its neighbours. Both are learned further, unless frozen.
-With ``backbone.whitened`` the linear layer begins as what the training photographs say is best
+second one is a Gaussian over each cell and its neighbors. Both are learned further, unless frozen.
+With ``backbone.whitened`` the linear layer begins as what the training photos say is best
 (``lineament.train.whitening``); it is drawn at random otherwise.
 """
 

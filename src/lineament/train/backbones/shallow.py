@@ -1,4 +1,4 @@
-"""Two convolutions and one linear layer, of our own: for a few hundred photographs.
+"""Two convolutions and one linear layer, of our own: for a few hundred photos.
 
     pixels -> each crop to mean 0, deviation 1 -> 5x5, stride 2 -> 3x3, stride 2 -> linear, norm
 

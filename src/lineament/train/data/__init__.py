@@ -1,14 +1,14 @@
-"""From photographs to batches.
+"""From photos to batches.
 
-    seam        what a set of photographs is, and parts of sets
+    seam        what a set of photos is, and parts of sets
     folders     a folder a person
     csv_list    a list: path,person
     shards      WebDataset: .tar files
     recordio    InsightFace: train.rec, train.idx; without MXNet
-    aligning    photographs -> aligned crops, a folder a person
-    checking    which photographs cannot be read
-    augment     what happens to a photograph at random
-    samplers    which photographs make a batch
+    aligning    photos -> aligned crops, a folder a person
+    checking    which photos cannot be read
+    augment     what happens to a photo at random
+    samplers    which photos make a batch
     crops       tensors, workers, the part of each process (needs PyTorch)
     leakage     people of an evaluation set who are in the training set
 
@@ -57,7 +57,7 @@ _HOMES = {
 
 
 def open_faces(path: str | os.PathLike[str], *, least_photos: int = 1) -> FaceSet:
-    """Open a set of photographs, whatever form it has; reads no photograph.
+    """Open a set of photos, whatever form it has; reads no photo.
 
     - a folder with a folder a person;
     - a folder with ``train.rec``, or a ``.rec`` file: InsightFace's RecordIO;
@@ -67,7 +67,7 @@ def open_faces(path: str | os.PathLike[str], *, least_photos: int = 1) -> FaceSe
 
     Args:
         path: what to open.
-        least_photos: people with fewer photographs are left out; ``notes`` of the result says how
+        least_photos: people with fewer photos are left out; ``notes`` of the result says how
             many.
 
     Raises:

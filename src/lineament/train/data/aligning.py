@@ -1,8 +1,8 @@
-"""Photographs in a folder a person -> aligned crops in a folder a person: the training set.
+"""Photos in a folder a person -> aligned crops in a folder a person: the training set.
 
     SOURCE/Ada Lovelace/letters/2.jpg  ->  OUT/Ada Lovelace/letters/2.png
 
-One crop a photograph: that of the face which the recognizer chooses (``choose``). A photograph of
+One crop a photo: that of the face which the recognizer chooses (``choose``). A photo of
 several people belongs to one folder only, so the others in it are not that person.
 """
 
@@ -25,21 +25,21 @@ from lineament.types import Analysis, Face, Image
 Existing = Literal["refuse", "resume", "overwrite"]
 
 Progress = Callable[[Iterable[Analysis], int, str], Iterable[Analysis]]
-"""Called with (photographs as they come, how many, what is done); passes them on."""
+"""Called with (photos as they come, how many, what is done); passes them on."""
 
 Cut = Callable[[Path, Face], Image]
 
 
 @dataclass(frozen=True, slots=True)
 class Aligned:
-    """What became of a folder of photographs.
+    """What became of a folder of photos.
 
     Attributes:
         people: people with a crop, also with one that was there before.
         written: crops that were written now.
-        kept: photographs that had a crop before.
-        without_face: photographs in which no face was found.
-        failed: (photograph, why) of those that could not be read.
+        kept: photos that had a crop before.
+        without_face: photos in which no face was found.
+        failed: (photo, why) of those that could not be read.
     """
 
     people: int
@@ -49,14 +49,14 @@ class Aligned:
     failed: tuple[tuple[str, str], ...]
 
     @property
-    def photographs(self) -> int:
+    def photos(self) -> int:
         """All of them."""
         return self.written + self.kept + len(self.without_face) + len(self.failed)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         return {
-            "photographs": self.photographs,
+            "photographs": self.photos,
             "people": self.people,
             "written": self.written,
             "kept": self.kept,
@@ -76,7 +76,7 @@ def align_people(
     progress: Progress | None = None,
     cut: Cut | None = None,
 ) -> Aligned:
-    """Cut the faces out of the photographs of people.
+    """Cut the faces out of the photos of people.
 
     Crops are written one by one, each at once or not at all, so that a run which was broken off
     goes on with ``existing="resume"``. The result does not depend on where it was broken off.
@@ -87,8 +87,8 @@ def align_people(
         recognizer: detector, alignment, size of the crops, and which face is chosen.
         existing: what happens where there is a crop already: "refuse" writes nothing at all,
             "resume" keeps it, "overwrite" makes it anew.
-        progress: what the photographs pass through, to show how far it is.
-        cut: (photograph's path, chosen face) -> crop (S, S, 3) uint8 RGB, in another way than the
+        progress: what the photos pass through, to show how far it is.
+        cut: (photo's path, chosen face) -> crop (S, S, 3) uint8 RGB, in another way than the
             recognizer's, for example by ``lineament.align.frontal``.
 
     Raises:
@@ -103,7 +103,7 @@ def align_people(
     target = Path(out)
     if target.resolve().is_relative_to(Path(source).resolve()):
         raise OptionError(
-            f"{describe_source(target)}: expected a folder outside of the photographs' own, whose "
+            f"{describe_source(target)}: expected a folder outside of the photos' own, whose "
             "folders are people; name another one"
         )
     crops = [target / name for name in crop_names(people)]
@@ -149,9 +149,9 @@ def align_people(
 
 
 def crop_names(people: People) -> list[str]:
-    """For each photograph the path of its crop below the output folder: PERSON/PHOTO.png.
+    """For each photo the path of its crop below the output folder: PERSON/PHOTO.png.
 
-    Photographs that differ in their suffixes only keep them: 1.jpg and 1.webp give 1.jpg.png and
+    Photos that differ in their suffixes only keep them: 1.jpg and 1.webp give 1.jpg.png and
     1.webp.png.
     """
     below = [path.relative_to(people.folder) for path in people.paths]

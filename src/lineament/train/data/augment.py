@@ -1,7 +1,7 @@
-"""Photographs as they could have been: mirrored, in other light, smaller, compressed, covered.
+"""Photos as they could have been: mirrored, in other light, smaller, compressed, covered.
 
 What happens depends on the options and a seed only, never on global random state; ``Crops`` makes
-the seed of (run's seed, epoch, photograph), so that workers, processes and restarts change nothing.
+the seed of (run's seed, epoch, photo), so that workers, processes and restarts change nothing.
 All random numbers are drawn in one go, whatever is switched on: turning one operation on leaves
 the others as they were.
 
@@ -11,10 +11,10 @@ The operations, in their order:
     rotation, scaling, shift
                       as if the alignment had missed a little; edges are repeated
     brightness, contrast, saturation
-                      y = b x,  then y = m + c (y - m) with m the mean grey,  then
-                      y = g + s (y - g) with g the pixel's grey; rounded once, at the end.
+                      y = b x,  then y = m + c (y - m) with m the mean gray,  then
+                      y = g + s (y - g) with g the pixel's gray; rounded once, at the end.
                       b, c, s are uniform on 1 - strength to 1 + strength
-    grey              without colour (ITU-R BT.601 luma)
+    gray              without color (ITU-R BT.601 luma)
     blur              Gaussian
     low resolution    made as small as ``least_px`` to ``most_px`` and enlarged again, each with an
                       interpolation drawn anew, as AdaFace does (Kim, Jain, Liu, CVPR 2022), or
@@ -23,8 +23,8 @@ The operations, in their order:
     erasing           a rectangle filled with noise (Zhong et al., "Random Erasing Data
                       Augmentation", AAAI 2020)
 
-OpenCV does the work. Kornia has the same operations, but for batches on a GPU: photograph by
-photograph on a processor they take more than ten times as long (``benchmarks/augmentation.py``).
+OpenCV does the work. Kornia has the same operations, but for batches on a GPU: photo by
+photo on a processor they take more than ten times as long (``benchmarks/augmentation.py``).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from lineament.train.data.face_set import FaceSet
 from lineament.types import Image
 
 LUMA = (0.299, 0.587, 0.114)
-"""ITU-R BT.601: what red, green and blue add to grey."""
+"""ITU-R BT.601: what red, green and blue add to gray."""
 
 SHRINKING = (
     cv2.INTER_NEAREST,
@@ -59,7 +59,7 @@ ENLARGING_NAMES = ("linear", "cubic", "lanczos")
 ERASED_ASPECT = 0.3
 """Height by width of an erased rectangle is 0.3 to 1 / 0.3 (Zhong et al.)."""
 
-_PROBABILITIES = ("flip", "grey", "blur", "low_resolution", "jpeg", "erasing")
+_PROBABILITIES = ("flip", "gray", "blur", "low_resolution", "jpeg", "erasing")
 _STRENGTHS = ("brightness", "contrast", "saturation")
 _PLACES = {"rotation_deg": 180.0, "scaling": 0.5, "shift": 0.5}
 """Strengths of what moves a face, and their limits."""
@@ -79,10 +79,10 @@ def _check(name: str, value: object, least: float, most: float, *, whole: bool =
 
 @dataclass(frozen=True, slots=True)
 class Augment:
-    """How often, and how much, photographs are changed. By default they are mirrored only.
+    """How often, and how much, photos are changed. By default they are mirrored only.
 
     Attributes:
-        flip, grey, blur, low_resolution, jpeg, erasing: probabilities, 0 to 1.
+        flip, gray, blur, low_resolution, jpeg, erasing: probabilities, 0 to 1.
         rotation_deg: greatest angle, to either side, in degrees.
         scaling: strength, 0 (off) to 0.5: sizes are drawn from 1 - strength to 1 + strength.
         shift: greatest way to each side, up and down, as a share of the side.
@@ -108,7 +108,7 @@ class Augment:
     brightness: float = 0.0
     contrast: float = 0.0
     saturation: float = 0.0
-    grey: float = 0.0
+    gray: float = 0.0
     blur: float = 0.0
     blur_most_px: float = 2.0
     low_resolution: float = 0.0
@@ -158,28 +158,28 @@ class Augment:
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether photographs stay as they are."""
+        """Whether photos stay as they are."""
         return not any(getattr(self, name) for name in (*_PROBABILITIES, *_STRENGTHS, *_PLACES))
 
 
 NOTHING = Augment(flip=0.0)
-"""Photographs stay as they are."""
+"""Photos stay as they are."""
 
 STRONG = Augment(
     brightness=0.3,
     contrast=0.3,
     saturation=0.3,
-    grey=0.05,
+    gray=0.05,
     blur=0.15,
     low_resolution=0.2,
     jpeg=0.2,
     erasing=0.1,
 )
-"""A bit of everything, to begin with where photographs from cameras of all kinds will come."""
+"""A bit of everything, to begin with where photos from cameras of all kinds will come."""
 
 
 def augment(image: Image, options: Augment, seed: int | Sequence[int]) -> Image:
-    """Change a photograph at random.
+    """Change a photo at random.
 
     Args:
         image: (H, W, 3) uint8 RGB; it is not written to.
@@ -200,7 +200,7 @@ def augment(image: Image, options: Augment, seed: int | Sequence[int]) -> Image:
         return image
     random = np.random.default_rng(seed)
     draw = random.random(_DRAWS).tolist()
-    # 0 to 5: does it happen? 6 to 8: colour. 9 and later: how much. 18 to 21: place.
+    # 0 to 5: does it happen? 6 to 8: color. 9 and later: how much. 18 to 21: place.
     if draw[0] < options.flip:
         image = np.asarray(cv2.flip(image, 1), np.uint8)
     if options.rotation_deg or options.scaling or options.shift:
@@ -211,14 +211,14 @@ def augment(image: Image, options: Augment, seed: int | Sequence[int]) -> Image:
             (options.shift * (2 * draw[20] - 1), options.shift * (2 * draw[21] - 1)),
         )
     if options.brightness or options.contrast or options.saturation:
-        image = _coloured(
+        image = _colored(
             image,
             1 + options.brightness * (2 * draw[6] - 1),
             1 + options.contrast * (2 * draw[7] - 1),
             1 + options.saturation * (2 * draw[8] - 1),
         )
-    if draw[1] < options.grey:
-        image = _grey(image)
+    if draw[1] < options.gray:
+        image = _gray(image)
     if draw[2] < options.blur:
         image = _blurred(image, options.blur_most_px * (0.1 + 0.9 * draw[9]))
     if draw[3] < options.low_resolution:
@@ -246,21 +246,21 @@ def augmented_sheet(
     seed: int = 0,
     size_px: int = 112,
 ) -> Image:
-    """Lay out what the options do, for eyes: a row a photograph, as it is and in versions.
+    """Lay out what the options do, for eyes: a row a photo, as it is and in versions.
 
     ``lineament.pictures.photos.save_png`` writes it.
 
     Args:
-        faces: photographs are taken at even distances from it.
+        faces: photos are taken at even distances from it.
         options: what may happen.
-        people: rows, at most as many as there are photographs.
+        people: rows, at most as many as there are photos.
         versions: changed pictures in a row, after the plain one.
         seed: of the changes.
         size_px: side of the crops.
 
     Raises:
         OptionError: less than one row or version.
-        DataError: a photograph cannot be read.
+        DataError: a photo cannot be read.
     """
     from lineament.pictures.photos import contact_sheet
 
@@ -285,14 +285,14 @@ def resized(image: Image, size_px: int) -> Image:
     return np.asarray(cv2.resize(image, (size_px, size_px), interpolation=how), np.uint8)
 
 
-def _coloured(image: Image, brightness: float, contrast: float, saturation: float) -> Image:
+def _colored(image: Image, brightness: float, contrast: float, saturation: float) -> Image:
     """All three as one matrix, so that values are rounded and cut off once."""
     luma = np.array(LUMA)
-    mean_grey = brightness * float(luma @ np.array(cv2.mean(image)[:3]))
+    mean_gray = brightness * float(luma @ np.array(cv2.mean(image)[:3]))
     matrix = np.empty((3, 4))
     mixing = saturation * np.eye(3) + (1 - saturation) * luma[None, :]  # (3, 3)
     matrix[:, :3] = brightness * contrast * mixing
-    matrix[:, 3] = (1 - contrast) * mean_grey
+    matrix[:, 3] = (1 - contrast) * mean_gray
     return np.asarray(cv2.transform(image, matrix), np.uint8)
 
 
@@ -305,9 +305,9 @@ def _moved(image: Image, angle_deg: float, scale: float, shift_xy: tuple[float, 
     return np.asarray(moved, np.uint8)
 
 
-def _grey(image: Image) -> Image:
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
+def _gray(image: Image) -> Image:
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB), np.uint8)
 
 
 def _blurred(image: Image, deviation_px: float) -> Image:
@@ -326,7 +326,7 @@ def _reduced(image: Image, side_px: int, shrinking: int, enlarging: int) -> Imag
 
 def _compressed(image: Image, quality: int) -> Image:
     # The encoder takes the first channel for blue; so does the decoder. What differs is which
-    # colours lose most, so the channels are put in the order it expects.
+    # colors lose most, so the channels are put in the order it expects.
     blue_first = np.ascontiguousarray(image[:, :, ::-1])
     _, data = cv2.imencode(".jpg", blue_first, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[:, :, ::-1]

@@ -1,4 +1,4 @@
-"""Which photographs of a set cannot be read, before a run of days meets them."""
+"""Which photos of a set cannot be read, before a run of days meets them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lineament.errors import LineamentError
 from lineament.train.data.face_set import FaceSet, Selection, notes_of
 
 Progress = Callable[[int, int], None]
-"""Called with (photographs done, all photographs)."""
+"""Called with (photos done, all photos)."""
 
 _AHEAD = 64
 
@@ -18,7 +18,7 @@ _AHEAD = 64
 def check_faces(
     faces: FaceSet, *, progress: Progress | None = None, threads: int = 2
 ) -> list[tuple[str, str]]:
-    """Decode every photograph once.
+    """Decode every photo once.
 
     Args:
         faces: the set.
@@ -34,7 +34,7 @@ def check_faces(
 def without_unreadable(
     faces: FaceSet, *, progress: Progress | None = None, threads: int = 2
 ) -> FaceSet:
-    """The same set without photographs that cannot be read; ``notes`` says how many.
+    """The same set without photos that cannot be read; ``notes`` says how many.
 
     Raises:
         DataError: none can be read.
@@ -46,8 +46,7 @@ def without_unreadable(
     first = faces.name(min(bad))
     chosen.notes = (
         *notes_of(faces),
-        f"{len(bad):,} of {len(faces):,} photographs cannot be read and were left out, such as "
-        f"{first}",
+        f"{len(bad):,} of {len(faces):,} photos cannot be read and were left out, such as {first}",
     )
     return chosen
 

@@ -1,7 +1,7 @@
-"""Photographs as tensors: the data set, and the loader that feeds one process of a run.
+"""Photos as tensors: the data set, and the loader that feeds one process of a run.
 
-Items hold the photograph twice: augmented, for the network that learns, and plain, for a teacher
-that shall see it undisturbed. What an item is depends on (seed, epoch, number of the photograph)
+Items hold the photo twice: augmented, for the network that learns, and plain, for a teacher
+that shall see it undisturbed. What an item is depends on (seed, epoch, number of the photo)
 only, and the order of batches on (seed, epoch), so any number of workers gives the same run.
 """
 
@@ -29,11 +29,11 @@ import cv2
 import numpy as np
 
 _Key = tuple[int, int, int]
-"""Epoch, number of the photograph, how often it came before in this epoch."""
+"""Epoch, number of the photo, how often it came before in this epoch."""
 
 
 class Item(NamedTuple):
-    """One photograph.
+    """One photo.
 
     Attributes:
         augmented: (3, S, S) uint8 RGB.
@@ -65,16 +65,16 @@ class Batch(NamedTuple):
 
 
 class Crops(Dataset[Item]):
-    """The photographs of a set, of one size, augmented."""
+    """The photos of a set, of one size, augmented."""
 
     def __init__(
         self, faces: FaceSet, size_px: int, augment: Augment | None = None, seed: int = 0
     ) -> None:
-        """Choose what happens to the photographs.
+        """Choose what happens to the photos.
 
         Args:
             faces: the set.
-            size_px: side of the crops; photographs of another size are resized, and ``notes`` says
+            size_px: side of the crops; photos of another size are resized, and ``notes`` says
                 so once one was met.
             augment: None is ``Augment()``.
             seed: of the augmentation, 0 or more.
@@ -93,7 +93,7 @@ class Crops(Dataset[Item]):
         self.seed = seed
         self.epoch = 0
         self._labels = np.asarray(faces.labels)
-        # (height, width) of the first photograph of another size, seen by all workers.
+        # (height, width) of the first photo of another size, seen by all workers.
         self._other_hw = torch.zeros(2, dtype=torch.int64)
         self._other_hw.share_memory_()  # type: ignore[no-untyped-call]
 
@@ -103,31 +103,31 @@ class Crops(Dataset[Item]):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is worth telling, so far: about the set, and whether photographs were resized."""
+        """What is worth telling, so far: about the set, and whether photos were resized."""
         height, width = self._other_hw.tolist()
         if not height:
             return notes_of(self.faces)
         return (
             *notes_of(self.faces),
-            f"there are photographs of {width} x {height} pixels; they are resized to "
+            f"there are photos of {width} x {height} pixels; they are resized to "
             f"{self.size_px} x {self.size_px}. Recognizers expect aligned crops: `lineament align "
             "FOLDER --people --out DIR` makes them",
         )
 
     def __len__(self) -> int:
-        """The number of photographs."""
+        """The number of photos."""
         return len(self.faces)
 
     def __getitem__(self, index: int) -> Item:
-        """A photograph of the present epoch. Raises DataError where it cannot be read."""
+        """A photo of the present epoch. Raises DataError where it cannot be read."""
         return self.item(self.epoch, index, 0)
 
     def item(self, epoch: int, index: int, again: int) -> Item:
-        """A photograph as it is in an epoch.
+        """A photo as it is in an epoch.
 
         Args:
             epoch: 0 or more.
-            index: number of the photograph.
+            index: number of the photo.
             again: how often it came before in this epoch: every time it is augmented differently.
 
         Raises:
@@ -165,7 +165,7 @@ class Loader:
         """Set up; workers start with the first epoch and stay until ``close``.
 
         Args:
-            crops: the photographs.
+            crops: the photos.
             batches: what makes the global batches.
             workers: processes that read and augment; 0 does both in this process.
             rank, world: number of this process, and how many there are: it gets the ``rank``-th
@@ -200,7 +200,7 @@ class Loader:
             skip: batches at its beginning that were had before: those after it are the same ones.
 
         Raises:
-            DataError: a photograph cannot be read; the message names it.
+            DataError: a photo cannot be read; the message names it.
             TrainError: a worker was killed, or could not start.
         """
         self.crops.set_epoch(epoch)
@@ -228,7 +228,7 @@ class Loader:
                 running._shutdown_workers()
 
     def _keys(self, epoch: int) -> list[list[_Key]]:
-        """For each batch the keys of this process's photographs."""
+        """For each batch the keys of this process's photos."""
         batches = self.batches.batches(epoch)
         if not batches:
             return []
@@ -292,12 +292,12 @@ def worker_errors() -> Iterator[None]:
         if isinstance(error, OSError) and "allocate" not in str(error):
             raise
         raise TrainError(
-            f"workers that read photographs cannot start ({error}): use fewer of them"
+            f"workers that read photos cannot start ({error}): use fewer of them"
         ) from error
 
 
 class _Failed(NamedTuple):
-    """Stands for a batch of which a photograph could not be read."""
+    """Stands for a batch of which a photo could not be read."""
 
     message: str
 
@@ -368,7 +368,7 @@ def _made(loader: DataLoader[Any]) -> Iterator[Any]:
 
 def _killed(error: Exception) -> TrainError:
     return TrainError(
-        f"a worker that reads photographs ended before its work was done ({str(error).strip()}); "
+        f"a worker that reads photos ended before its work was done ({str(error).strip()}); "
         "it was killed, or memory ran out: use fewer workers or smaller batches, then resume"
     )
 

@@ -1,8 +1,8 @@
-"""A list of photographs: a CSV file with the columns ``path`` and ``person``.
+"""A list of photos: a CSV file with the columns ``path`` and ``person``.
 
     path,person
     ada/1.jpg,Ada Lovelace
-    /photographs/2.png,김구
+    /photos/2.png,김구
 
 The first line names the columns, in any order; others are passed over. Paths are relative to the
 list's folder. The text is UTF-8.
@@ -19,19 +19,19 @@ import numpy as np
 from lineament.datasets.people_folder import plain
 from lineament.errors import DataError
 from lineament.images import describe_source
-from lineament.train.data.folders import Photographs
+from lineament.train.data.folders import Photos
 
 COLUMNS = ("path", "person")
 
 
-def read_csv(file: str | os.PathLike[str]) -> Photographs:
-    """Read a list; opens no photograph.
+def read_csv(file: str | os.PathLike[str]) -> Photos:
+    """Read a list; opens no photo.
 
-    People are sorted by name, photographs stay in their order.
+    People are sorted by name, photos stay in their order.
 
     Raises:
-        DataError: no such file, other columns, a line without a path or person, a photograph under
-            two names, an empty list; the message has the line's number. Or the first photograph is
+        DataError: no such file, other columns, a line without a path or person, a photo under
+            two names, an empty list; the message has the line's number. Or the first photo is
             not there: then paths are likely relative to another folder.
     """
     source = Path(file)
@@ -80,15 +80,15 @@ def read_csv(file: str | os.PathLike[str]) -> Photographs:
     except csv.Error as error:
         raise DataError(f"{shown}, line {rows.line_num}: expected CSV, got: {error}") from error
     if not paths:
-        raise DataError(f"{shown}: expected photographs, found a list without lines; fill it")
+        raise DataError(f"{shown}: expected photos, found a list without lines; fill it")
     try:
         there = paths[0].is_file()
     except (OSError, ValueError):
         there = False
     if not there:
         raise DataError(
-            f"{shown}, line 2: expected a photograph at {describe_source(paths[0])}, found none; "
+            f"{shown}, line 2: expected a photo at {describe_source(paths[0])}, found none; "
             "paths are relative to the folder of the list"
         )
     names, labels = np.unique(np.array(persons, dtype=object), return_inverse=True)
-    return Photographs(tuple(str(name) for name in names), labels.astype(np.int64), tuple(paths))
+    return Photos(tuple(str(name) for name in names), labels.astype(np.int64), tuple(paths))

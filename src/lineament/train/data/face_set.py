@@ -1,4 +1,4 @@
-"""What every source of training photographs is: people, labels, and pixels by number."""
+"""What every source of training photos is: people, labels, and pixels by number."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IntArray = npt.NDArray[np.int64]
 
 
 class FaceSet(Protocol):
-    """Photographs of people, each with the number of its person. Needs no PyTorch.
+    """Photos of people, each with the number of its person. Needs no PyTorch.
 
     Any number of threads and processes may read at once, and the object can be pickled.
 
@@ -31,13 +31,13 @@ class FaceSet(Protocol):
 
     @property
     def labels(self) -> IntArray:
-        """(N,) int64, 0 to P - 1: whom each photograph shows. Everybody has one at least."""
+        """(N,) int64, 0 to P - 1: whom each photo shows. Everybody has one at least."""
 
     def __len__(self) -> int:
-        """N, the number of photographs."""
+        """N, the number of photos."""
 
     def name(self, index: int, /) -> str:
-        """What the photograph is called in messages: its path, or its place in an archive."""
+        """What the photo is called in messages: its path, or its place in an archive."""
 
     def read(self, index: int, /) -> Image:
         """Its pixels: (H, W, 3) uint8 RGB.
@@ -48,22 +48,22 @@ class FaceSet(Protocol):
 
 
 class Selection:
-    """Some photographs of a set, in any order, with the labels of the people that are left."""
+    """Some photos of a set, in any order, with the labels of the people that are left."""
 
     def __init__(self, faces: FaceSet, indices: Sequence[int] | IntArray) -> None:
-        """Choose photographs.
+        """Choose photos.
 
         Args:
             faces: the set.
-            indices: (M,) numbers of photographs in it.
+            indices: (M,) numbers of photos in it.
 
         Raises:
             DataError: none is chosen.
-            OptionError: a number of no photograph.
+            OptionError: a number of no photo.
         """
         chosen = np.asarray(indices, np.int64).reshape(-1)
         if not len(chosen):
-            raise DataError("expected at least one photograph to be chosen, got none")
+            raise DataError("expected at least one photo to be chosen, got none")
         if chosen.min() < 0 or chosen.max() >= len(faces):
             raise OptionError(
                 f"indices: expected numbers from 0 to {len(faces) - 1}, got {chosen.min()} to "
@@ -77,7 +77,7 @@ class Selection:
         self.notes = notes_of(faces)
 
     def __len__(self) -> int:
-        """The number of photographs that are chosen."""
+        """The number of photos that are chosen."""
         return len(self.indices)
 
     def name(self, index: int) -> str:
@@ -95,11 +95,11 @@ def notes_of(faces: FaceSet) -> tuple[str, ...]:
 
 
 def with_least_photos(faces: FaceSet, least_photos: int) -> FaceSet:
-    """The same set without people of fewer photographs; ``notes`` says how many went.
+    """The same set without people of fewer photos; ``notes`` says how many went.
 
     Args:
         faces: the set.
-        least_photos: 1 keeps everybody. A loss that compares photographs of one person needs 2.
+        least_photos: 1 keeps everybody. A loss that compares photos of one person needs 2.
 
     Raises:
         OptionError: ``least_photos`` is less than 1.
@@ -115,20 +115,20 @@ def with_least_photos(faces: FaceSet, least_photos: int) -> FaceSet:
         return faces
     if not enough.any():
         raise DataError(
-            f"expected people with at least {least_photos} photographs, found {len(counts):,} "
-            f"people with at most {counts.max()}; add photographs or ask for fewer (least_photos)"
+            f"expected people with at least {least_photos} photos, found {len(counts):,} "
+            f"people with at most {counts.max()}; add photos or ask for fewer (least_photos)"
         )
     chosen = Selection(faces, np.flatnonzero(enough[faces.labels]))
     dropped = int((~enough).sum())
     chosen.notes = (
         *chosen.notes,
-        f"{dropped:,} of {len(counts):,} people have fewer than {least_photos} photographs and "
-        f"were left out, with {len(faces) - len(chosen):,} of {len(faces):,} photographs",
+        f"{dropped:,} of {len(counts):,} people have fewer than {least_photos} photos and "
+        f"were left out, with {len(faces) - len(chosen):,} of {len(faces):,} photos",
     )
     return chosen
 
 
-def read_photograph(source: Any, name: str) -> Image:
+def read_photo(source: Any, name: str) -> Image:
     """Decode a path or the bytes of a file.
 
     Raises:
@@ -139,4 +139,4 @@ def read_photograph(source: Any, name: str) -> Image:
             return decode_bytes(source, name, DEFAULT_LIMITS)
         return load_image(source)
     except ImageError as error:
-        raise DataError(f"{error} (or take the photograph out of the training set)") from error
+        raise DataError(f"{error} (or take the photo out of the training set)") from error

@@ -1,4 +1,4 @@
-"""Photographs that lie in the file system: the path of each, and whom it shows.
+"""Photos that lie in the file system: the path of each, and whom it shows.
 
 ``read_people_folder`` takes one folder per person, as ``lineament.datasets.people_folder`` says.
 """
@@ -11,18 +11,18 @@ from pathlib import Path
 
 from lineament.datasets.people_folder import read_people
 from lineament.images import describe_source
-from lineament.train.data.face_set import IntArray, read_photograph
+from lineament.train.data.face_set import IntArray, read_photo
 from lineament.types import Image
 
 
 @dataclass(frozen=True, eq=False)
-class Photographs:
+class Photos:
     """A ``FaceSet`` of files.
 
     Attributes:
         people: P names.
         labels: (N,) int64, 0 to P - 1.
-        paths: N photographs.
+        paths: N photos.
         notes: what is worth telling about the set.
     """
 
@@ -32,7 +32,7 @@ class Photographs:
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        """The number of photographs."""
+        """The number of photos."""
         return len(self.paths)
 
     def name(self, index: int) -> str:
@@ -41,17 +41,17 @@ class Photographs:
 
     def read(self, index: int) -> Image:
         """The pixels, upright."""
-        return read_photograph(self.paths[index], self.name(index))
+        return read_photo(self.paths[index], self.name(index))
 
 
-def read_people_folder(folder: str | os.PathLike[str]) -> Photographs:
-    """List a folder with a folder a person; opens no photograph.
+def read_people_folder(folder: str | os.PathLike[str]) -> Photos:
+    """List a folder with a folder a person; opens no photo.
 
-    People are sorted by name, photographs by path. Hidden files, and files that are no photographs
+    People are sorted by name, photos by path. Hidden files, and files that are no photos
     by their suffix, are passed over.
 
     Raises:
-        DataError: no such folder, nobody in it, an empty person's folder, photographs outside.
+        DataError: no such folder, nobody in it, an empty person's folder, photos outside.
     """
     people = read_people(folder, min_people=1)
-    return Photographs(people.names, people.person, people.paths)
+    return Photos(people.names, people.person, people.paths)

@@ -180,11 +180,11 @@ def leakage_by_face(
     """People of the evaluation set who look like somebody in the training set.
 
     Each person's embeddings are scaled to unit length, averaged and scaled again; the mean forgives
-    a photograph under a wrong name. Every pair of people is a comparison: with 5,000 against 80,000
+    a photo under a wrong name. Every pair of people is a comparison: with 5,000 against 80,000
     people and a threshold that one pair of strangers in a million passes, expect 400 by chance.
 
     Args:
-        train_embeddings: (N, D) of photographs of the training set.
+        train_embeddings: (N, D) of photos of the training set.
         train_labels: (N,) places in ``train_people``.
         train_people: names.
         evaluation_embeddings: (M, D), of the same recognizer.

@@ -10,12 +10,12 @@ Kind 0 is a whole record. Where the magic number itself stands at a multiple of 
 record is cut there: kinds 1, 2, ..., 2, 3 are its parts, and the magic between them is left out.
 
 The data of a record (``mxnet.recordio.IRHeader``): uint32 flag, float32 label, uint64 id, uint64
-id2; with flag > 0 that many float32 follow, which replace the label; then the photograph as a file.
+id2; with flag > 0 that many float32 follow, which replace the label; then the photo as a file.
 
-InsightFace: record 0 has no photograph; its first label is the number of the record behind the last
-photograph, its second the one behind the last person. Photographs begin at record 1. Each person
-has a record too, whose two labels are the first photograph and the one behind the last. Sets
-without such a record 0 have photographs only.
+InsightFace: record 0 has no photo; its first label is the number of the record behind the last
+photo, its second the one behind the last person. Photos begin at record 1. Each person
+has a record too, whose two labels are the first photo and the one behind the last. Sets
+without such a record 0 have photos only.
 
 ``.idx`` has a line "number<tab>offset" for each record; without it the records are counted. The
 file ``property`` has "people,height,width". Names of people are not in these formats: this package
@@ -41,7 +41,7 @@ from lineament.datasets.people_folder import plain
 from lineament.errors import DataError, OptionError
 from lineament.files import write_atomically
 from lineament.images import describe_source
-from lineament.train.data.face_set import FaceSet, IntArray, read_photograph
+from lineament.train.data.face_set import FaceSet, IntArray, read_photo
 from lineament.train.data.random_access import RandomFile
 from lineament.train.data.shards import encoded
 from lineament.types import Image
@@ -68,7 +68,7 @@ class Records:
         people: P names; the numbers as text where there is no ``names.json``.
         labels: (N,) int64.
         file: the records.
-        numbers: (N,) the record of each photograph.
+        numbers: (N,) the record of each photo.
         offset: (N,) where it begins.
         notes: what is worth telling about the set.
     """
@@ -81,7 +81,7 @@ class Records:
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        """The number of photographs."""
+        """The number of photos."""
         return len(self.numbers)
 
     def name(self, index: int) -> str:
@@ -93,13 +93,13 @@ class Records:
         name = self.name(index)
         data, _ = read_record(self.file, int(self.offset[index]))
         _, _, begin = _header(data, name)
-        return read_photograph(data[begin:], name)
+        return read_photo(data[begin:], name)
 
 
 def read_recordio(path: str | os.PathLike[str]) -> Records:
-    """Read which photographs a ``.rec`` file has; decodes none of them.
+    """Read which photos a ``.rec`` file has; decodes none of them.
 
-    People are in the order of their numbers in the file, photographs in the order of the records.
+    People are in the order of their numbers in the file, photos in the order of the records.
 
     Args:
         path: of the ``.rec`` file; ``.idx`` and ``names.json`` are looked for beside it.
@@ -118,14 +118,14 @@ def read_recordio(path: str | os.PathLike[str]) -> Records:
         numbers = np.arange(len(offsets), dtype=np.int64)
     if not len(offsets):
         raise DataError(f"{file}: expected records, found none; the file is empty, copy it anew")
-    wanted = _photographs(file, numbers, offsets)
+    wanted = _photos(file, numbers, offsets)
     numbers, offsets = numbers[wanted], offsets[wanted]
     labels = np.fromiter(_labels(file, numbers, offsets), np.int64, count=len(numbers))
-    # In sets with more than EXACT photographs, people's records may look like photographs.
+    # In sets with more than EXACT photos, people's records may look like photos.
     real = labels >= 0
     labels, numbers, offsets = labels[real], numbers[real], offsets[real]
     if not len(labels):
-        raise DataError(f"{file}: expected photographs, found none")
+        raise DataError(f"{file}: expected photos, found none")
     known, consecutive = np.unique(labels, return_inverse=True)
     names = _read_names(source.with_name("names.json"))
     if names is not None and known[-1] >= len(names):
@@ -147,8 +147,8 @@ def write_recordio(
 ) -> Path:
     """Write a set as InsightFace has them: ``train.rec``, ``train.idx``, ``property``.
 
-    Photographs are put in the order of their people, since a person's record can only name
-    neighbours. The people's names go into ``names.json``.
+    Photos are put in the order of their people, since a person's record can only name
+    neighbors. The people's names go into ``names.json``.
 
     Args:
         faces: the set.
@@ -159,7 +159,7 @@ def write_recordio(
         The path of ``train.rec``, which comes last: where it is, all is there.
 
     Raises:
-        DataError: a photograph cannot be read.
+        DataError: a photo cannot be read.
         OptionError: the folder cannot be written to, there is such a set already, or the set is too
             large for the format.
     """
@@ -169,7 +169,7 @@ def write_recordio(
     count, people = len(order), len(faces.people)
     if count + people >= EXACT:
         raise OptionError(
-            f"expected fewer than {EXACT:,} photographs and people, since this format keeps "
+            f"expected fewer than {EXACT:,} photos and people, since this format keeps "
             f"numbers as float32, got {count + people:,}; write shards instead"
         )
     part = out / ".train.rec.part"
@@ -239,7 +239,7 @@ def record_bytes(data: bytes) -> bytes:
     for number, part in enumerate(parts):
         if len(part) > MOST_LENGTH:
             raise OptionError(
-                f"expected a photograph of at most {MOST_LENGTH:,} bytes, got {len(part):,}"
+                f"expected a photo of at most {MOST_LENGTH:,} bytes, got {len(part):,}"
             )
         kind = _WHOLE
         if len(parts) > 1:
@@ -305,7 +305,7 @@ def _scan(file: RandomFile) -> Iterator[int]:
 
 
 def _read_header(file: RandomFile, offset: int, number: int) -> tuple[int, float, bool]:
-    """Flag and first label of a record, and whether it has no photograph."""
+    """Flag and first label of a record, and whether it has no photo."""
     if offset + _START.size <= file.size:  # the usual case in one go: there may be millions
         start = file.read(offset, _START.size, "a record")
         magic, word, flag, label, _, _, more = _START.unpack(start)
@@ -323,7 +323,7 @@ def _header(data: bytes, where: str) -> tuple[int, float, int]:
     if len(data) < _HEADER.size:
         raise DataError(
             f"{where}: expected a header of {_HEADER.size} bytes, got {len(data)}; the set is "
-            "damaged, or not one of photographs"
+            "damaged, or not one of photos"
         )
     flag, label, _, _ = _HEADER.unpack_from(data)
     end = _HEADER.size + 4 * flag
@@ -338,7 +338,7 @@ def _header(data: bytes, where: str) -> tuple[int, float, int]:
 
 
 def _labels(file: RandomFile, numbers: IntArray, offsets: IntArray) -> Iterator[int]:
-    """Whom each record shows; -1 for one without a photograph, where that can be."""
+    """Whom each record shows; -1 for one without a photo, where that can be."""
     for number, offset in zip(numbers.tolist(), offsets.tolist(), strict=True):
         flag, label, empty = _read_header(file, offset, number)
         if empty and flag and number >= EXACT:
@@ -346,7 +346,7 @@ def _labels(file: RandomFile, numbers: IntArray, offsets: IntArray) -> Iterator[
             continue
         if empty:
             raise DataError(
-                f"{file}, record {number}: expected a photograph, found none; the set is damaged"
+                f"{file}, record {number}: expected a photo, found none; the set is damaged"
             )
         if not (0 <= label < 2**31 and label == int(label)):  # nor NaN
             raise DataError(
@@ -355,8 +355,8 @@ def _labels(file: RandomFile, numbers: IntArray, offsets: IntArray) -> Iterator[
         yield int(label)
 
 
-def _photographs(file: RandomFile, numbers: IntArray, offsets: IntArray) -> IntArray:
-    """The places in ``numbers``, which are sorted, of the records that hold photographs."""
+def _photos(file: RandomFile, numbers: IntArray, offsets: IntArray) -> IntArray:
+    """The places in ``numbers``, which are sorted, of the records that hold photos."""
     first, last = int(numbers[0]), int(numbers[-1])
     where = f"{file}, record {first}"
     _, label, empty = _read_header(file, int(offsets[0]), first)
@@ -364,8 +364,8 @@ def _photographs(file: RandomFile, numbers: IntArray, offsets: IntArray) -> IntA
         return np.arange(len(numbers))
     if not math.isfinite(label) or not 2 <= label <= last + 2:
         raise DataError(
-            f"{where}: expected the number of the record behind the last photograph (2 to "
-            f"{last + 1:,}), got {label}; the set is damaged or has no photographs"
+            f"{where}: expected the number of the record behind the last photo (2 to "
+            f"{last + 1:,}), got {label}; the set is damaged or has no photos"
         )
     end = int(label)
     found = np.flatnonzero((numbers >= 1) & (numbers < end))
@@ -374,7 +374,7 @@ def _photographs(file: RandomFile, numbers: IntArray, offsets: IntArray) -> IntA
         wrong = np.flatnonzero(numbers[found] != np.arange(1, len(found) + 1))
         missing = int(wrong[0]) + 1 if len(wrong) else len(found) + 1
         raise DataError(
-            f"{file}: expected {end - 1:,} photographs, found {len(found):,}; record {missing} "
+            f"{file}: expected {end - 1:,} photos, found {len(found):,}; record {missing} "
             "is not there, copy the .rec and .idx files anew"
         )
     return found

@@ -1,4 +1,4 @@
-"""Which photographs make a batch: at random, or P people with K photographs each.
+"""Which photos make a batch: at random, or P people with K photos each.
 
 A sampler knows labels only. ``batches(epoch)`` gives the whole, global batches of an epoch, the
 same ones in every process and after every restart, since they depend on (seed, epoch) alone. With
@@ -23,17 +23,17 @@ class Sampler(Protocol):
 
     @property
     def batch(self) -> int:
-        """Photographs in each global batch."""
+        """Photos in each global batch."""
 
     def __len__(self) -> int:
         """Batches in an epoch; the same for every epoch."""
 
     def batches(self, epoch: int, /) -> list[IntArray]:
-        """The global batches of an epoch: (batch,) int64 numbers of photographs each."""
+        """The global batches of an epoch: (batch,) int64 numbers of photos each."""
 
 
 class RandomBatches:
-    """All photographs in a new random order in every epoch; each once."""
+    """All photos in a new random order in every epoch; each once."""
 
     def __init__(
         self, labels: npt.ArrayLike, batch: int, seed: int = 0, drop_last: bool = True
@@ -41,11 +41,11 @@ class RandomBatches:
         """Set up.
 
         Args:
-            labels: (N,) of the photographs; only their number counts here.
-            batch: photographs in a global batch.
+            labels: (N,) of the photos; only their number counts here.
+            batch: photos in a global batch.
             seed: 0 or more.
             drop_last: what does not fill a batch is left out; else the last batch is filled up with
-                photographs from the beginning of the epoch. Batches are always full.
+                photos from the beginning of the epoch. Batches are always full.
 
         Raises:
             OptionError: a batch below 1, or larger than the set while ``drop_last``.
@@ -56,7 +56,7 @@ class RandomBatches:
         self.drop_last = drop_last
         if drop_last and self.batch > self.count:
             raise OptionError(
-                f"batch: expected at most the {self.count:,} photographs of the training set, got "
+                f"batch: expected at most the {self.count:,} photos of the training set, got "
                 f"{batch:,}; make batches smaller, or let them be filled up (drop_last)"
             )
 
@@ -73,14 +73,14 @@ class RandomBatches:
 
 
 class PeopleBatches:
-    """P different people in a batch with K photographs each, side by side.
+    """P different people in a batch with K photos each, side by side.
 
-    Everybody's photographs are shuffled and cut into groups of K in every epoch; the last group is
+    Everybody's photos are shuffled and cut into groups of K in every epoch; the last group is
     filled up with others of the same person. The groups are dealt out so that nobody comes twice
     into a batch: laid in a row person by person, group j goes into batch j mod B (McNaughton's
-    wrap-around rule). So each photograph comes about once. Two exceptions: fewer than P groups are
+    wrap-around rule). So each photo comes about once. Two exceptions: fewer than P groups are
     left out so that all batches are full, and somebody with more groups than there are batches
-    gets one in each. Which photographs these hit changes from epoch to epoch.
+    gets one in each. Which photos these hit changes from epoch to epoch.
 
     Attributes:
         batch: P times K.
@@ -91,10 +91,10 @@ class PeopleBatches:
         """Set up.
 
         Args:
-            labels: (N,) whom each photograph shows.
+            labels: (N,) whom each photo shows.
             people: P, people in a global batch, at least 1.
-            photos: K, photographs of each, at least 1. Somebody with fewer, but 2 at least, gets
-                some of them twice (they are augmented differently). Somebody with one photograph
+            photos: K, photos of each, at least 1. Somebody with fewer, but 2 at least, gets
+                some of them twice (they are augmented differently). Somebody with one photo
                 has no pair to learn from and is left out, unless K is 1.
             seed: 0 or more.
 
@@ -116,14 +116,14 @@ class PeopleBatches:
         self.notes: tuple[str, ...] = ()
         if left_out:
             self.notes = (
-                f"{left_out:,} of {len(everybody):,} people have a single photograph and are in no "
-                f"batch of {self.people} people with {self.photos} photographs each",
+                f"{left_out:,} of {len(everybody):,} people have a single photo and are in no "
+                f"batch of {self.people} people with {self.photos} photos each",
             )
         if len(self._photos_of) < self.people:
             raise DataError(
-                f"expected at least {self.people} people with {least} photographs or more for "
+                f"expected at least {self.people} people with {least} photos or more for "
                 f"batches of {self.people} people, found {len(self._photos_of)} of "
-                f"{len(everybody)}; add photographs, or take fewer people into a batch"
+                f"{len(everybody)}; add photos, or take fewer people into a batch"
             )
         groups = np.array([-(-len(photos) // self.photos) for photos in self._photos_of])
         count = int(groups.sum()) // self.people
@@ -139,7 +139,7 @@ class PeopleBatches:
         return self._count
 
     def batches(self, epoch: int) -> list[IntArray]:
-        """The global batches of an epoch; the photographs of a person are neighbours."""
+        """The global batches of an epoch; the photos of a person are neighbors."""
         random = _generator(_PEOPLE, self.seed, epoch)
         groups: list[IntArray] = []
         for person in random.permutation(len(self._photos_of)):
@@ -151,7 +151,7 @@ class PeopleBatches:
         return [batches[i] for i in random.permutation(self._count)]
 
     def _groups(self, shuffled: IntArray) -> list[IntArray]:
-        """One person's photographs in groups of K, each once, the last group filled up."""
+        """One person's photos in groups of K, each once, the last group filled up."""
         size = self.photos
         if len(shuffled) < size:
             return [np.resize(shuffled, size)]
@@ -173,7 +173,7 @@ def share(batch: IntArray, rank: int, world: int) -> IntArray:
     size, rest = divmod(len(batch), world)
     if rest:
         raise OptionError(
-            f"batch: expected a multiple of the {world} processes, got {len(batch)} photographs; "
+            f"batch: expected a multiple of the {world} processes, got {len(batch)} photos; "
             f"take {max(size, 1) * world} or {(size + 1) * world}"
         )
     return batch[rank * size : (rank + 1) * size]

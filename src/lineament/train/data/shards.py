@@ -1,14 +1,14 @@
-"""WebDataset: photographs in .tar files, a few thousand in each ("shards").
+"""WebDataset: photos in .tar files, a few thousand in each ("shards").
 
-The files of one photograph follow each other and have one name up to the first dot:
+The files of one photo follow each other and have one name up to the first dot:
 
-    00000012.png      the photograph: png, jpg, webp, ... whatever lineament reads
+    00000012.png      the photo: png, jpg, webp, ... whatever lineament reads
     00000012.json     {"person": "Ada Lovelace"}, or
     00000012.cls      the person's number, as text
 
 (https://github.com/webdataset/webdataset). The webdataset package reads shards from the beginning
 to the end, which a sampler of people cannot use. So the tables of contents are read once, when a
-set is opened, and photographs then from their places. The package writes them: ``write_shards``.
+set is opened, and photos then from their places. The package writes them: ``write_shards``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import numpy as np
 from lineament.datasets.people_folder import plain
 from lineament.errors import DataError, MissingExtraError, OptionError
 from lineament.images import IMAGE_SUFFIXES, describe_source
-from lineament.train.data.face_set import FaceSet, IntArray, read_photograph
+from lineament.train.data.face_set import FaceSet, IntArray, read_photo
 from lineament.train.data.random_access import RandomFile
 from lineament.types import Image
 
@@ -53,7 +53,7 @@ class Shards:
         labels: (N,) int64.
         files: the shards.
         members: N names within the shards, for messages.
-        shard: (N,) the number of each photograph's shard.
+        shard: (N,) the number of each photo's shard.
         offset, size: (N,) where its bytes are.
         notes: what is worth telling about the set.
     """
@@ -68,7 +68,7 @@ class Shards:
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        """The number of photographs."""
+        """The number of photos."""
         return len(self.members)
 
     def name(self, index: int) -> str:
@@ -80,7 +80,7 @@ class Shards:
         name = self.name(index)
         file = self.files[self.shard[index]]
         data = file.read(int(self.offset[index]), int(self.size[index]), self.members[index])
-        return read_photograph(data, name)
+        return read_photo(data, name)
 
 
 def holds_shards(folder: Path) -> bool:
@@ -94,14 +94,14 @@ def holds_shards(folder: Path) -> bool:
 def read_shards(path: str | os.PathLike[str]) -> Shards:
     """Read the tables of contents of shards.
 
-    People are sorted by name (numbers by value), photographs are in the shards' order.
+    People are sorted by name (numbers by value), photos are in the shards' order.
 
     Args:
         path: a .tar file, a folder of them, or a pattern with braces: ``faces-{000..009}.tar``,
             ``{a,b}.tar``.
 
     Raises:
-        DataError: no shards, a damaged one, a photograph without a person or the other way round.
+        DataError: no shards, a damaged one, a photo without a person or the other way round.
     """
     files = tuple(_shards_of(Path(path)))
     kept = len(files) <= MOST_KEPT_OPEN
@@ -116,14 +116,14 @@ def read_shards(path: str | os.PathLike[str]) -> Shards:
             places.append((number, sample.offset, sample.size))
     if not members:
         raise DataError(
-            f"{describe_source(Path(path))}: expected photographs in the shards, found none; each "
+            f"{describe_source(Path(path))}: expected photos in the shards, found none; each "
             "is NAME.png (or another kind) with NAME.json or NAME.cls after it"
         )
     numbers = [person for person in persons if isinstance(person, int)]
     if numbers and len(numbers) != len(persons):
         raise DataError(
             f"{describe_source(Path(path))}: expected names or numbers of people, found both; "
-            'write {"person": NAME} for all photographs, or for none'
+            'write {"person": NAME} for all photos, or for none'
         )
     ordered: list[str | int] = sorted(set(persons))
     label_of = {person: label for label, person in enumerate(ordered)}
@@ -152,7 +152,7 @@ def write_shards(
     Args:
         faces: the set.
         folder: it is made if need be; no shards of that name may be in it.
-        per_shard: photographs in a shard.
+        per_shard: photos in a shard.
         name: how the shards' names begin.
         quality: of JPEG, 1 to 100; None writes PNG, with exactly the same pixels.
 
@@ -160,7 +160,7 @@ def write_shards(
         The shards.
 
     Raises:
-        DataError: a photograph cannot be read.
+        DataError: a photo cannot be read.
         OptionError: the folder cannot be written to, or there are such shards already. Then no new
             shard is left behind.
         MissingExtraError: the webdataset package is not installed.
@@ -353,7 +353,7 @@ def _sample(
     pictures = [kind for kind in group if f".{kind}" in IMAGE_SUFFIXES]
     if len(pictures) != 1:
         raise DataError(
-            f"{file}: expected one photograph for {key}, found {len(pictures)} among "
+            f"{file}: expected one photo for {key}, found {len(pictures)} among "
             f"{', '.join(sorted(group))}"
         )
     member = group[pictures[0]]
@@ -378,7 +378,7 @@ def _person(file: RandomFile, key: str, group: dict[str, tarfile.TarInfo]) -> st
             )
     if "cls" not in group:
         raise DataError(
-            f"{file}: expected {key}.json or {key}.cls with the person of the photograph, found "
+            f"{file}: expected {key}.json or {key}.cls with the person of the photo, found "
             f"{', '.join(sorted(group))}"
         )
     text = _small(file, group["cls"]).strip()

@@ -19,7 +19,7 @@ LOSSES: dict[str, str] = {
     "contrastive": "lineament.train.losses.contrastive:Contrastive",
     "triplet": "lineament.train.losses.triplet:Triplet",
     "siamese": "lineament.train.losses.siamese:Siamese",
-    "centre": "lineament.train.losses.center:Centre",
+    "centre": "lineament.train.losses.center:Center",
     "a-softmax": "lineament.train.losses.a_softmax:ASoftmax",
     "cosface": "lineament.train.losses.cosface:CosFace",
     "arcface": "lineament.train.losses.arcface:ArcFace",

@@ -1,4 +1,4 @@
-"""AdaFace: a margin that depends on how good the photograph seems among the others."""
+"""AdaFace: a margin that depends on how good the photo seems among the others."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class AdaFaceMargin(Margin):
     def observe(self, cosine: Tensor, norm: Tensor) -> None:
         """See ``Margin.observe``."""
         del cosine
-        if len(norm) < 2:  # One photograph has no deviation.
+        if len(norm) < 2:  # One photo has no deviation.
             return
         norm = norm.clamp(_LEAST_NORM, _MOST_NORM)
         self.mean.lerp_(norm.mean().to(self.mean.dtype), 1 - self.momentum)
@@ -75,7 +75,7 @@ class AdaFace(MarginLoss):
         mu, sigma <- (1 - momentum) (mean, deviation of the batch's norms) + momentum (mu, sigma)
 
     M. Kim et al., "AdaFace", CVPR 2022, section 3; the defaults are its authors'. A bad
-    photograph (q = -1) gets ArcFace's margin, a middling one CosFace's, a good one a negative angle
+    photo (q = -1) gets ArcFace's margin, a middling one CosFace's, a good one a negative angle
     and twice the cosine margin. theta + g_angle is held between 0 and pi. No gradient goes through
     q. mu and sigma start at 20 and 100, move in training only, before each batch's use, are kept as
     they were by a batch of one, and are saved in ``state_dict``. A new batch counts for 0.01 of

@@ -56,7 +56,7 @@ class ArcFace(MarginLoss):
         loss  = mean over i of  -log( exp z_iy / sum over j of exp z_ij )
 
     J. Deng et al., "ArcFace", CVPR 2019, equation 3; m = 0.5 and s = 64 are the paper's. Past
-    pi - m, cos(theta + m) would rise again and push the worst photographs away from their centre.
+    pi - m, cos(theta + m) would rise again and push the worst photos away from their center.
     The second line, a tangent-like CosFace margin, is what the authors' code does, and what others
     (pytorch-metric-learning) took over; it keeps z_iy falling in theta, with a step down at pi - m.
     With ``easy_margin`` there is a margin only where theta < pi / 2, and s cos theta beyond: of the

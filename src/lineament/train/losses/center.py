@@ -1,4 +1,4 @@
-"""Centre loss: softmax, and each photograph near the centre of its person."""
+"""Center loss: softmax, and each photo near the center of its person."""
 
 from __future__ import annotations
 
@@ -10,52 +10,52 @@ from lineament.train.losses.head import check_batch, check_number, full_precisio
 from lineament.train.losses.loss import Loss, LossValue
 
 
-class Centre(Loss):
-    """Softmax and centre loss.
+class Center(Loss):
+    """Softmax and center loss.
 
     Wen, Zhang, Li, Qiao, "A Discriminative Feature Learning Approach for Deep Face Recognition",
-    ECCV 2016, equations 2 to 5. With x_i the embedding, y_i its person, c_j the centres, W and b
+    ECCV 2016, equations 2 to 5. With x_i the embedding, y_i its person, c_j the centers, W and b
     the classifier::
 
         L = 1/N sum_i [ -log(exp(W_y_i x_i + b_y_i) / sum_j exp(W_j x_i + b_j))
                         + lambda/2 ||x_i - c_y_i||^2 ]
 
-    (the paper writes sums over the batch, which the learning rate takes up). The centres are no
+    (the paper writes sums over the batch, which the learning rate takes up). The centers are no
     parameters of the optimizer: after each step those of the people seen move by ::
 
         c_j <- c_j - alpha sum_i [y_i = j] (c_j - x_i) / (1 + sum_i [y_i = j])
 
-    over all photographs since the last step, so that several small batches whose gradients are
+    over all photos since the last step, so that several small batches whose gradients are
     added up move them as one large batch does. They begin at 0.
 
-    Figures: ``softmax_loss`` and ``centre_distance`` (mean squared, ||x_i - c_y_i||^2).
+    Figures: ``softmax_loss`` and ``center_distance`` (mean squared, ||x_i - c_y_i||^2).
     """
 
-    centres: Tensor
+    centers: Tensor
     _sums: Tensor
     _counts: Tensor
 
     def __init__(
-        self, dimension: int, classes: int, *, centre_weight: float = 0.003, alpha: float = 0.5
+        self, dimension: int, classes: int, *, center_weight: float = 0.003, alpha: float = 0.5
     ) -> None:
-        """Make the classifier and the centres.
+        """Make the classifier and the centers.
 
         Args:
             dimension: D.
             classes: C.
-            centre_weight: lambda, 0 upwards; 0.003 in the paper's experiments.
-            alpha: how fast the centres move, above 0 to 1; 0.5 in the paper's experiments.
+            center_weight: lambda, 0 upwards; 0.003 in the paper's experiments.
+            alpha: how fast the centers move, above 0 to 1; 0.5 in the paper's experiments.
 
         Raises:
             OptionError: values outside these.
         """
         super().__init__(dimension, classes)
-        check_number("loss centre, centre_weight", centre_weight, 0)
-        check_number("loss centre, alpha", alpha, 0, 1, open_least=True)
-        self.centre_weight = float(centre_weight)
+        check_number("loss center, center_weight", center_weight, 0)
+        check_number("loss center, alpha", alpha, 0, 1, open_least=True)
+        self.center_weight = float(center_weight)
         self.alpha = float(alpha)
         self.classifier = nn.Linear(dimension, classes)
-        self.register_buffer("centres", torch.zeros(classes, dimension))
+        self.register_buffer("centers", torch.zeros(classes, dimension))
         # Empty whenever a checkpoint is written, hence not in it.
         self.register_buffer("_sums", torch.zeros(classes, dimension), persistent=False)
         self.register_buffer("_counts", torch.zeros(classes), persistent=False)
@@ -70,22 +70,22 @@ class Centre(Loss):
         with torch.autocast(embeddings.device.type, enabled=False):
             x = full_precision(embeddings)  # (N, D)
             softmax = functional.cross_entropy(self.classifier(x), labels)
-            squared = (x - self.centres[labels]).square().sum(1)  # (N,)
-            loss = softmax + self.centre_weight / 2 * squared.mean()
+            squared = (x - self.centers[labels]).square().sum(1)  # (N,)
+            loss = softmax + self.center_weight / 2 * squared.mean()
             if self.training and torch.is_grad_enabled():
                 self._remember(x.detach(), labels)
         return LossValue(
             loss,
-            {"softmax_loss": softmax.detach(), "centre_distance": squared.detach().mean()},
+            {"softmax_loss": softmax.detach(), "center_distance": squared.detach().mean()},
         )
 
     def advance(self, step: int, steps: int) -> None:
-        """Forget the photographs of a step that was given up."""
+        """Forget the photos of a step that was given up."""
         if self._pending:
             self._forget()
 
     def update(self, learning_rate: float, *, grad_scale: float = 1.0) -> None:
-        """Move the centres of the people seen since the last time; the rate does not matter."""
+        """Move the centers of the people seen since the last time; the rate does not matter."""
         if not self._pending:
             return
         if grad_scale == 0:
@@ -93,8 +93,8 @@ class Centre(Loss):
             return
         seen = self._counts.nonzero().squeeze(1)  # (U,)
         counts = self._counts[seen, None]  # (U, 1)
-        towards = self._sums[seen] - counts * self.centres[seen]
-        self.centres[seen] += self.alpha * towards / (1 + counts)
+        towards = self._sums[seen] - counts * self.centers[seen]
+        self.centers[seen] += self.alpha * towards / (1 + counts)
         self._sums[seen] = 0
         self._counts[seen] = 0
         self._pending = False

@@ -45,7 +45,7 @@ class CurricularFace(MarginLoss):
         loss = mean over i of  -log( exp z_iy / sum over j of exp z_ij )
 
     Y. Huang et al., "CurricularFace", CVPR 2020, section 3. t starts at 0, where
-    hard negatives weigh less than they would, and grows as the photographs find their centres. Its
+    hard negatives weigh less than they would, and grows as the photos find their centers. Its
     gradient is not taken. t moves in training only, is saved in ``state_dict``, and a new batch
     counts for 0.01 of it, as in the authors' code. Needs the (N, C) cosines twice in memory.
 

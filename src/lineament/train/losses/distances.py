@@ -27,5 +27,5 @@ def euclidean(rows: Tensor) -> Tensor:
 
 
 def same_person(labels: Tensor) -> Tensor:
-    """(N,) -> (N, N) bool: whether two photographs show one person; true on the diagonal."""
+    """(N,) -> (N, N) bool: whether two photos show one person; true on the diagonal."""
     return labels[:, None] == labels[None, :]

@@ -1,6 +1,6 @@
 """The head that the margin losses share: cross-entropy over cosines, the own one made harder.
 
-With embeddings x_i (N, D), class centres w_j (C, D), labels y_i:
+With embeddings x_i (N, D), class centers w_j (C, D), labels y_i:
 
     cos_ij = x_i . w_j / (|x_i| |w_j|)
     z_ij   = r_i cos_ij                    for j != y_i
@@ -9,7 +9,7 @@ With embeddings x_i (N, D), class centres w_j (C, D), labels y_i:
 
 with r_i = s, a fixed scale, or r_i = |x_i|. A loss is then only its ``Margin``: a function of N
 numbers, differentiated by PyTorch. The (N, C) and (C, D) work is done here once for all of them, in
-one ``autograd.Function``: no unit-length copy of the centres, no (N, C) masks, and the gradient of
+one ``autograd.Function``: no unit-length copy of the centers, no (N, C) masks, and the gradient of
 the cross-entropy stands ready in the place of the cosines when the forward pass ends.
 """
 
@@ -30,7 +30,7 @@ them. The value is the one of ``torch.nn.functional.normalize``."""
 
 
 class Margin(nn.Module):
-    """What a margin loss does to the cosine between a photograph and its own centre.
+    """What a margin loss does to the cosine between a photo and its own center.
 
     Attributes:
         scale: s, the factor of all cosines; None takes the norm of each embedding.
@@ -42,10 +42,10 @@ class Margin(nn.Module):
         self.scale = scale
 
     def forward(self, cosine: Tensor, norm: Tensor) -> Tensor:
-        """The own cosine with its margin. Each result depends on its own photograph only.
+        """The own cosine with its margin. Each result depends on its own photo only.
 
         Args:
-            cosine: (N,) between each embedding and the centre of its class, -1 to 1 up to rounding.
+            cosine: (N,) between each embedding and the center of its class, -1 to 1 up to rounding.
             norm: (N,) length of each embedding.
         """
         del norm
@@ -55,7 +55,7 @@ class Margin(nn.Module):
         """Update running statistics before ``forward``, detached and in training only."""
 
     def easing(self) -> Tensor | None:
-        """t of CurricularFace, () float, where the cosines to other centres are changed too."""
+        """t of CurricularFace, () float, where the cosines to other centers are changed too."""
         return None
 
     def penalty(self, norm: Tensor) -> Tensor | None:
@@ -72,22 +72,22 @@ class Margin(nn.Module):
 
 
 class MarginLoss(Loss):
-    """A loss that is a margin and nothing else: ``weight`` (C K, D), the centres, is its parameter.
+    """A loss that is a margin and nothing else: ``weight`` (C K, D), the centers, is its parameter.
 
     Args:
         dimension: D.
         classes: C.
         margin: what happens to the own cosine.
-        centres: K, centres a class; the nearest of them counts. Rows K j to K j + K - 1 of
+        centers: K, centers a class; the nearest of them counts. Rows K j to K j + K - 1 of
             ``weight`` belong to class j.
     """
 
-    def __init__(self, dimension: int, classes: int, margin: Margin, *, centres: int = 1) -> None:
+    def __init__(self, dimension: int, classes: int, margin: Margin, *, centers: int = 1) -> None:
         """The arguments are described above."""
         super().__init__(dimension, classes)
         self.margin = margin
-        self.centres = centres
-        self.weight = nn.Parameter(torch.empty(classes * centres, dimension))
+        self.centers = centers
+        self.weight = nn.Parameter(torch.empty(classes * centers, dimension))
         # Only the directions matter. The length sets how fast they turn: the gradient is
         # proportional to 1 / length. 0.01 is what InsightFace's heads draw.
         nn.init.normal_(self.weight, std=0.01)
@@ -98,7 +98,7 @@ class MarginLoss(Loss):
         if len(labels) == 0:
             return LossValue(full_precision(embeddings).sum() * 0)
         with torch.autocast(embeddings.device.type, enabled=False):
-            return margin_loss(embeddings, self.weight, labels, self.margin, centres=self.centres)
+            return margin_loss(embeddings, self.weight, labels, self.margin, centers=self.centers)
 
     def advance(self, step: int, steps: int) -> None:
         """See ``Loss.advance``."""
@@ -111,7 +111,7 @@ def margin_loss(
     labels: Tensor,
     margin: Margin,
     *,
-    centres: int = 1,
+    centers: int = 1,
     group: Any = None,
 ) -> LossValue:
     """The equation at the top of this file.
@@ -121,7 +121,7 @@ def margin_loss(
         weight: (C K, D), of any lengths. In a sharded head: the ones that this process has.
         labels: (N,) int64, row / K of ``weight``; -1 where another process has the class.
         margin: what happens to the own cosine.
-        centres: K.
+        centers: K.
         group: of ``torch.distributed``: the processes over which the classes are spread. Each gets
             the same ``embeddings``, the same loss, and the gradient of the whole loss in them.
     """
@@ -133,7 +133,7 @@ def margin_loss(
     else:
         rows = embeddings * (margin.scale * _inverse(norm))[:, None]
     loss, own = _MarginCrossEntropy.apply(  # type: ignore[no-untyped-call]
-        rows, norm, weight.to(dtype), labels, margin, centres, group
+        rows, norm, weight.to(dtype), labels, margin, centers, group
     )
     figures: dict[str, Tensor | float] = {
         "own_angle_deg": own.clamp(-1, 1).acos().mean() * (180 / math.pi),
@@ -148,7 +148,7 @@ def margin_loss(
 
 
 class _MarginCrossEntropy(torch.autograd.Function):
-    """Rows (N, D), already of length r_i, and centres (C K, D) -> loss (), own cosines (N,)."""
+    """Rows (N, D), already of length r_i, and centers (C K, D) -> loss (), own cosines (N,)."""
 
     @staticmethod
     def forward(
@@ -158,7 +158,7 @@ class _MarginCrossEntropy(torch.autograd.Function):
         weight: Tensor,
         labels: Tensor,
         margin: Margin,
-        centres: int,
+        centers: int,
         group: Any,
     ) -> tuple[Tensor, Tensor]:
         n = len(rows)
@@ -167,8 +167,8 @@ class _MarginCrossEntropy(torch.autograd.Function):
         linear.mul_(inverse)
         chosen = None
         cosines = linear
-        if centres > 1:
-            cosines, chosen = linear.view(n, -1, centres).max(dim=2)  # (N, C) twice
+        if centers > 1:
+            cosines, chosen = linear.view(n, -1, centers).max(dim=2)  # (N, C) twice
         here, column = _here(labels, group)
         own = torch.zeros_like(norm)
         own[here] = cosines[here, column]
@@ -213,12 +213,12 @@ class _MarginCrossEntropy(torch.autograd.Function):
         if chosen is not None:
             grad = (
                 torch.zeros_like(linear)
-                .view(n, -1, centres)
+                .view(n, -1, centers)
                 .scatter_(2, chosen[:, :, None], grad[:, :, None])
                 .view_as(linear)
             )
-            linear[here, column * centres + chosen[here, column]] = own[here]
-        # The length of a centre has no effect, so its gradient has no part along itself:
+            linear[here, column * centers + chosen[here, column]] = own[here]
+        # The length of a center has no effect, so its gradient has no part along itself:
         # dw_j = sum_i g_ij (x_i - z_ij w_j / |w_j|) / |w_j|
         grad.mul_(inverse / n)
         along = linear.mul_(grad).sum(dim=0).mul_(inverse)  # (C K,)
@@ -287,7 +287,7 @@ _ONE_DNN = _one_dnn()
 
 
 def _here(labels: Tensor, group: Any) -> tuple[Tensor, Tensor]:
-    """Which photographs have their class in this process, and which class that is."""
+    """Which photos have their class in this process, and which class that is."""
     rows = torch.arange(len(labels), device=labels.device)
     if group is None:
         return rows, labels

@@ -15,9 +15,9 @@ class LossValue:
     """What a loss says about one batch.
 
     Attributes:
-        loss: scalar with a gradient, the mean over what the loss counts (photographs, pairs or
+        loss: scalar with a gradient, the mean over what the loss counts (photos, pairs or
             triplets); 0, still connected to the embeddings, where a batch has nothing to count.
-        figures: more to log, detached: numbers of triplets, the mean angle to the own centre, ...
+        figures: more to log, detached: numbers of triplets, the mean angle to the own center, ...
     """
 
     loss: Tensor
@@ -25,14 +25,14 @@ class LossValue:
 
 
 class Loss(nn.Module, ABC):
-    """A training loss; it may hold parameters (class centres) and state (annealing).
+    """A training loss; it may hold parameters (class centers) and state (annealing).
 
     The loop calls, in each step: ``advance``, ``forward``, backward, the optimizer, ``update``.
     With several processes each of them gets the embeddings and labels of the whole, global batch,
     computes the same loss, and leaves the gradient of that whole loss in the embeddings.
 
     Attributes:
-        wants: "photos" where any batch will do, "people" where it needs several photographs of
+        wants: "photos" where any batch will do, "people" where it needs several photos of
             each of several people.
         sharded: whether each process holds other parameters than the rest (class shards).
         dimension: D, length of the embeddings.

@@ -1,4 +1,4 @@
-"""MagFace: the norm of the embedding says how good the photograph is."""
+"""MagFace: the norm of the embedding says how good the photo is."""
 
 from __future__ import annotations
 

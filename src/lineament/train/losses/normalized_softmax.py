@@ -1,4 +1,4 @@
-"""Normalized softmax: only the directions of the centres count."""
+"""Normalized softmax: only the directions of the centers count."""
 
 from __future__ import annotations
 

@@ -31,10 +31,10 @@ MARGINS: dict[str, str] = {
     "magface": "lineament.train.losses.magface:MagFaceMargin",
     "adaface": "lineament.train.losses.adaface:AdaFaceMargin",
 }
-"""What ``margin`` may be: the losses of one centre a class and no other parameters."""
+"""What ``margin`` may be: the losses of one center a class and no other parameters."""
 
 _BLOCK = 4096
-"""Classes whose first centres are drawn together: each process draws only the blocks it needs, and
+"""Classes whose first centers are drawn together: each process draws only the blocks it needs, and
 all of them together what a single one would."""
 
 _PRIME = 2**61 - 1
@@ -54,7 +54,7 @@ class PartialFC(Loss):
     C / W of them, and draws among these; the sums over classes run over all processes. Every
     process must be given the same, global batch.
 
-    The centres are no parameters of an optimizer: that would keep gradients, and walk over, all C
+    The centers are no parameters of an optimizer: that would keep gradients, and walk over, all C
     of them. ``forward`` makes a copy of the rows in S, backward leaves their gradients in it, and
     ``update`` moves them. Between two updates several batches may pass; their gradients add up. The
     move is the one of ``torch.optim.SGD``:
@@ -68,7 +68,7 @@ class PartialFC(Loss):
     In eval mode the loss is over all C classes, whatever the rate.
 
     Attributes:
-        centres: (C_r, D) of this process, a buffer: in ``state_dict``, of each process its own.
+        centers: (C_r, D) of this process, a buffer: in ``state_dict``, of each process its own.
         velocity: (C_r, D), v; there is none where momentum is 0.
         first: number of the first class of this process.
         sharded: whether there are several processes.
@@ -81,12 +81,12 @@ class PartialFC(Loss):
         rate: share of the classes in S, more than 0, at most 1; more where the batch has more.
         momentum: 0 to less than 1.
         weight_decay: at least 0.
-        seed: of the first centres and of the draws; None draws one from PyTorch's global generator,
+        seed: of the first centers and of the draws; None draws one from PyTorch's global generator,
             which must then be in the same state in all processes. What is drawn depends on the
             seed, the process and the number of draws so far, so a resumed run draws the same.
     """
 
-    centres: Tensor
+    centers: Tensor
     velocity: Tensor | None
 
     def __init__(
@@ -124,8 +124,8 @@ class PartialFC(Loss):
             )
         self.first = classes * self.rank // self.world
         self.last = classes * (self.rank + 1) // self.world
-        self.register_buffer("centres", _draw(self.first, self.last, dimension, seed))
-        velocity = torch.zeros_like(self.centres) if momentum else None
+        self.register_buffer("centers", _draw(self.first, self.last, dimension, seed))
+        velocity = torch.zeros_like(self.centers) if momentum else None
         self.register_buffer("velocity", velocity)
         self._pending: list[tuple[Tensor | None, Tensor]] = []
         self._spare: Tensor | None = None
@@ -140,7 +140,7 @@ class PartialFC(Loss):
         learns = self.training and torch.is_grad_enabled()
         index = self._sample(local[inside]) if self.training else None
         if index is None:
-            rows = self.centres.detach()  # (C_r, D), the same memory
+            rows = self.centers.detach()  # (C_r, D), the same memory
         else:
             rows = self._copied(index)  # (S, D)
             # ``index`` is sorted and holds every class of the batch: the place of each in it.
@@ -157,13 +157,13 @@ class PartialFC(Loss):
         self.margin.advance(step, steps)
 
     def gradient_norm(self) -> Tensor:
-        """(): length of the gradient of all centres of all processes that waits for ``update``.
+        """(): length of the gradient of all centers of all processes that waits for ``update``.
 
         For clipping: its square and the ones of the parameters' gradients add up. With several
         processes all of them must call it.
         """
         self._add_up()
-        total = torch.zeros((), device=self.centres.device)
+        total = torch.zeros((), device=self.centers.device)
         for _, rows in self._pending:
             if rows.grad is not None:
                 total = total + rows.grad.square().sum()
@@ -175,7 +175,7 @@ class PartialFC(Loss):
 
     @torch.no_grad()
     def update(self, learning_rate: float, *, grad_scale: float = 1.0) -> None:
-        """Move the centres drawn since the last call, and forget their gradients.
+        """Move the centers drawn since the last call, and forget their gradients.
 
         Args:
             learning_rate: at least 0.
@@ -202,10 +202,10 @@ class PartialFC(Loss):
                 else:
                     gradient.add_(self.velocity[index], alpha=self.momentum)
                     self.velocity.index_copy_(0, index, gradient)
-            # Without an index, ``rows`` is the centres themselves.
+            # Without an index, ``rows`` is the centers themselves.
             rows.add_(gradient, alpha=-learning_rate)
             if index is not None:
-                self.centres.index_copy_(0, index, rows)
+                self.centers.index_copy_(0, index, rows)
                 self._spare = rows
 
     def get_extra_state(self) -> dict[str, int]:
@@ -253,21 +253,21 @@ class PartialFC(Loss):
             drawn = torch.randint(count, (missing,), generator=generator)
             taken[drawn] = True
             missing = wanted - int(taken.count_nonzero())
-        return taken.nonzero()[:, 0].to(self.centres.device)
+        return taken.nonzero()[:, 0].to(self.centers.device)
 
     def _copied(self, index: Tensor) -> Tensor:
-        """The centres of that index, in the memory of the last step's copy where it fits.
+        """The centers of that index, in the memory of the last step's copy where it fits.
 
         New memory would cost as much as the copying. A second backward through the last step is
         noticed by autograd, since its rows have changed.
         """
         spare, self._spare = self._spare, None
         wanted = (len(index), self.dimension)
-        if spare is None or spare.shape != wanted or spare.dtype != self.centres.dtype:
-            return self.centres.index_select(0, index)
-        if spare.device != self.centres.device:
-            return self.centres.index_select(0, index)
-        return torch.index_select(self.centres, 0, index, out=spare)
+        if spare is None or spare.shape != wanted or spare.dtype != self.centers.dtype:
+            return self.centers.index_select(0, index)
+        if spare.device != self.centers.device:
+            return self.centers.index_select(0, index)
+        return torch.index_select(self.centers, 0, index, out=spare)
 
     def _add_up(self) -> None:
         """Make one pending part of several: the sum of their gradients, each row once."""
@@ -275,16 +275,16 @@ class PartialFC(Loss):
         if len(pending) < 2:
             self._pending = pending
             return
-        device = self.centres.device
-        every = torch.arange(len(self.centres), device=device)
+        device = self.centers.device
+        every = torch.arange(len(self.centers), device=device)
         if any(index is None for index, _ in pending):
-            union, rows = None, self.centres.detach()
+            union, rows = None, self.centers.detach()
         else:
-            taken = torch.zeros(len(self.centres), dtype=torch.bool, device=device)
+            taken = torch.zeros(len(self.centers), dtype=torch.bool, device=device)
             for index, _ in pending:
                 taken[index] = True
             union = taken.nonzero()[:, 0]
-            rows = self.centres[union]
+            rows = self.centers[union]
         total = torch.zeros_like(rows)
         for index, part in pending:
             own = every if index is None else index
@@ -334,12 +334,12 @@ def _processes() -> tuple[int, int, Any]:
 
 def _draw(first: int, last: int, dimension: int, seed: int) -> Tensor:
     """(last - first, D): rows of one long drawn matrix, whichever rows are asked for."""
-    centres = torch.empty(last - first, dimension)
+    centers = torch.empty(last - first, dimension)
     generator = torch.Generator()
     for block in range(first // _BLOCK, -(-last // _BLOCK)):
         generator.manual_seed((seed * 1_000_003 + block) % _PRIME)
         rows = torch.empty(_BLOCK, dimension).normal_(std=0.01, generator=generator)
         start = block * _BLOCK
         low, high = max(first, start), min(last, start + _BLOCK)
-        centres[low - first : high - first] = rows[low - start : high - start]
-    return centres
+        centers[low - first : high - first] = rows[low - start : high - start]
+    return centers

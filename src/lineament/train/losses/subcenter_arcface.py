@@ -1,4 +1,4 @@
-"""Sub-centre ArcFace: several centres a class, so that wrong photographs get one of their own."""
+"""Sub-center ArcFace: several centers a class, so that wrong photos get one of their own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from lineament.train.losses.head import MarginLoss, check_whole
 
 
 class SubcenterArcFace(MarginLoss):
-    """ArcFace over the nearest of K centres.
+    """ArcFace over the nearest of K centers.
 
         cos_ij = max over k of cos(x_i, w_jk)
         z_iy   = s times the own cosine with ArcFace's margin (see ``arcface``)
@@ -15,12 +15,12 @@ class SubcenterArcFace(MarginLoss):
         loss   = mean over i of  -log( exp z_iy / sum over j of exp z_ij )
 
     J. Deng et al., "Sub-center ArcFace", ECCV 2020, K = 3. Rows K j to
-    K j + K - 1 of ``weight`` are the centres of class j.
+    K j + K - 1 of ``weight`` are the centers of class j.
 
     Args:
         dimension: D.
         classes: C.
-        centres: K, at least 1.
+        centers: K, at least 1.
         margin: m in radians, 0 to less than pi.
         scale: s, more than 0.
         easy_margin: see ``arcface``.
@@ -31,16 +31,16 @@ class SubcenterArcFace(MarginLoss):
         dimension: int,
         classes: int,
         *,
-        centres: int = 3,
+        centers: int = 3,
         margin: float = 0.5,
         scale: float = 64.0,
         easy_margin: bool = False,
     ) -> None:
         """The arguments are described above."""
-        check_whole("loss subcenter-arcface, centres", centres, 1)
+        check_whole("loss subcenter-arcface, centers", centers, 1)
         super().__init__(
             dimension,
             classes,
             ArcFaceMargin(margin=margin, scale=scale, easy_margin=easy_margin),
-            centres=centres,
+            centers=centers,
         )

@@ -1,4 +1,4 @@
-"""Triplet loss: nearer to every photograph of one's own than to those of others, by a margin."""
+"""Triplet loss: nearer to every photo of one's own than to those of others, by a margin."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Triplet(Loss):
 
     Schroff, Kalenichenko, Philbin, "FaceNet: A Unified Embedding for Face Recognition and
     Clustering", CVPR 2015, equation 3. With d the squared distance of an anchor a to a positive p
-    (another photograph of the same person) or a negative n (of another person)::
+    (another photo of the same person) or a negative n (of another person)::
 
         max(0, d(a, p) - d(a, n) + alpha)
 

@@ -2,17 +2,17 @@
 
 J. Deng et al., "ArcFace: Additive Angular Margin Loss for Deep Face Recognition", CVPR 2019,
 figure 3, trains eight people into two dimensions, with softmax and with ArcFace: softmax leaves
-their sectors side by side, the margin draws each together. This does the same, on your photographs,
+their sectors side by side, the margin draws each together. This does the same, on your photos,
 with more losses, in minutes on a CPU:
 
     result = toy("lfw/images")
     result.save("toy.png")
 
-All losses start from the same weights, see the same photographs in the same order with the same
-changes, and train for as many steps. What is shown are the photographs that were trained on, as in
+All losses start from the same weights, see the same photos in the same order with the same
+changes, and train for as many steps. What is shown are the photos that were trained on, as in
 the paper: the picture tells how a loss arranges what it knows, not how it does on strangers.
 
-    photographs  a set of photographs -> crops of the people with the most
+    photos  a set of photos -> crops of the people with the most
     training     one loss, one small network -> two-dimensional embeddings
     measures     embeddings -> the angles within people and between them
     result       the numbers of all losses, and their picture
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineament.errors import MissingExtraError, OptionError
 from lineament.train.data import FaceSet, open_faces
-from lineament.train.toy.photographs import LEAST_PHOTOS, Progress, crops_of
+from lineament.train.toy.photos import LEAST_PHOTOS, Progress, crops_of
 from lineament.train.toy.result import ToyResult
 from lineament.train.toy.training import made_loss, trained
 
@@ -55,9 +55,9 @@ def toy(
 ) -> ToyResult:
     """Train a few people into two dimensions, once with each loss.
 
-    The network is the "tiny" one of ``lineament.train.backbones``. Photographs are mirrored,
+    The network is the "tiny" one of ``lineament.train.backbones``. Photos are mirrored,
     turned, moved, scaled and made lighter or darker at random while training; embeddings are of
-    the photographs as they are.
+    the photos as they are.
 
     A classifier's weights start evenly around the circle, in the order of the people, and learn ten
     times slower than the network; the margins of ArcFace and CosFace grow over the first half. In
@@ -67,21 +67,21 @@ def toy(
 
     Args:
         photos: folder a person (or whatever ``open_faces`` takes), or a set that is open. Crops of
-            112x112 pixels are taken as they are; in other photographs the face nearest to the
+            112x112 pixels are taken as they are; in other photos the face nearest to the
             middle is looked for and aligned.
-        people: C, those with the most photographs, 2 to 20.
+        people: C, those with the most photos, 2 to 20.
         photos_each: of each person at most so many, and no more than the last of them has; drawn at
             random; 4 or more.
         losses: names, in the order of the panels.
         options: loss -> its options; over those in ``OPTIONS``.
-        epochs: how often each photograph is seen.
+        epochs: how often each photo is seen.
         size_px: side of the crops in training, a multiple of 16.
         seed: of the weights, the order and the changes.
         recognizer: finds and aligns the faces; None is the default one, face in the middle.
         progress: told what is being done, how many are done, of how many.
 
     Raises:
-        DataError: too few people with enough photographs, or one cannot be read.
+        DataError: too few people with enough photos, or one cannot be read.
         OptionError: values outside these, or a loss that does not exist.
         DivergedError: a loss is not a number any more.
         MissingExtraError: PyTorch is missing.

@@ -53,7 +53,7 @@ def measured(
         name=name,
         options=dict(options),
         embeddings_xy=embeddings_xy,
-        centres_xy=means if weights_xy is None else weights_xy,
+        centers_xy=means if weights_xy is None else weights_xy,
         has_weights=weights_xy is not None,
         within_deg=within,
         median_deg=float(np.median(own)),

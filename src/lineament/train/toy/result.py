@@ -1,4 +1,4 @@
-"""What the losses made of the photographs: the numbers, the picture of them, and both as files."""
+"""What the losses made of the photos: the numbers, the picture of them, and both as files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHOWN_NAMES = MappingProxyType(
         "contrastive": "Contrastive",
         "triplet": "Triplet",
         "siamese": "Siamese",
-        "centre": "Centre loss",
+        "centre": "Center loss",
         "a-softmax": "A-Softmax (SphereFace)",
         "cosface": "CosFace",
         "arcface": "ArcFace",
@@ -32,7 +32,7 @@ SHOWN_NAMES = MappingProxyType(
         "curricularface": "CurricularFace",
         "magface": "MagFace",
         "adaface": "AdaFace",
-        "subcenter-arcface": "Sub-centre ArcFace",
+        "subcenter-arcface": "Sub-center ArcFace",
     }
 )
 """How the losses are called in the picture."""
@@ -40,21 +40,21 @@ SHOWN_NAMES = MappingProxyType(
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ToyLoss:
-    """What one loss made of the photographs.
+    """What one loss made of the photos.
 
     Attributes:
         name: of the loss.
         options: that it was given.
         embeddings_xy: (N, 2), as the network returns them.
-        centres_xy: (C, 2) the classifier's weights; the people's mean directions where it has none.
+        centers_xy: (C, 2) the classifier's weights; the people's mean directions where it has none.
         has_weights: which of both.
         within_deg: mean angle between an embedding and its person's mean direction, the mean over
-            people ("Intra" in the paper), 0 to 180. A photograph on a wrong side weighs much.
-        median_deg: half of the photographs lie nearer to their person's mean direction than this.
+            people ("Intra" in the paper), 0 to 180. A photo on a wrong side weighs much.
+        median_deg: half of the photos lie nearer to their person's mean direction than this.
         least_between_deg: least angle between the mean directions of two people, 0 to 180.
         weights_off_deg: mean angle between a classifier's weight and its person's mean direction
             ("W-EC"); None without weights.
-        accuracy: share of the photographs, 0 to 1, that the classifier, or the nearest mean
+        accuracy: share of the photos, 0 to 1, that the classifier, or the nearest mean
             direction, assigns to their person. Of training.
         loss: mean over the last epoch.
         seconds: that it took.
@@ -63,7 +63,7 @@ class ToyLoss:
     name: str
     options: Mapping[str, Any]
     embeddings_xy: Float64Array
-    centres_xy: Float64Array
+    centers_xy: Float64Array
     has_weights: bool
     within_deg: float
     median_deg: float
@@ -87,7 +87,7 @@ class ToyLoss:
             "loss": round(self.loss, 5),
             "seconds": round(self.seconds, 1),
             "has_weights": self.has_weights,
-            "centres_xy": self.centres_xy.round(5).tolist(),
+            "centers_xy": self.centers_xy.round(5).tolist(),
             "embeddings_xy": self.embeddings_xy.round(5).tolist(),
         }
 
@@ -97,11 +97,11 @@ class ToyResult:
     """What ``toy`` found.
 
     Attributes:
-        people: C names, most photographs first.
+        people: C names, most photos first.
         labels: (N,) int64, 0 to C - 1: of the rows of each ``embeddings_xy``.
         losses: in the order they were asked for.
         epochs, seed: of the training.
-        notes: what is worth telling about the photographs.
+        notes: what is worth telling about the photos.
     """
 
     people: tuple[str, ...]
@@ -142,7 +142,7 @@ class ToyResult:
                     name=f"{head}, as it lies in the plane" if in_plane else head,
                     points_xy=each.embeddings_xy,
                     labels=self.labels,
-                    centres_xy=each.centres_xy,
+                    centers_xy=each.centers_xy,
                     note=(
                         f"within a person {each.within_deg:.1f}°, between at least "
                         f"{each.least_between_deg:.0f}°\n"
@@ -157,7 +157,7 @@ class ToyResult:
                         name=f"{head}, directions only",
                         points_xy=each.embeddings_xy,
                         labels=self.labels,
-                        centres_xy=each.centres_xy,
+                        centers_xy=each.centers_xy,
                         note="the same points on the circle,\nas recognizers compare them",
                     )
                 )
@@ -190,7 +190,7 @@ class ToyResult:
         people = f"{len(self.people)} people in two dimensions"
         if within.get("arcface", math.inf) < within.get("softmax", -math.inf):
             return (
-                f"{people}: a photograph lies {within['softmax']:.1f}° from its person's centre "
+                f"{people}: a photo lies {within['softmax']:.1f}° from its person's center "
                 f"with softmax, {within['arcface']:.1f}° with ArcFace"
             )
-        return f"{people}, photographs of training"
+        return f"{people}, photos of training"

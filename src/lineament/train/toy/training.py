@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from lineament.errors import DivergedError
 from lineament.train.toy.measures import measured
-from lineament.train.toy.photographs import Progress
+from lineament.train.toy.photos import Progress
 from lineament.train.toy.result import ToyLoss
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ WARM_UP = 20
 """Steps until the learning rate is reached; from there it falls as a cosine."""
 
 TURNED_RAD, ZOOMED, MOVED, CONTRAST, LIGHTER = 0.1, 0.06, 0.07, 0.2, 20.0
-"""How far photographs are changed at most; ``MOVED`` is in halves of a side, ``LIGHTER`` in grey
-levels. Without changes the network knows 480 photographs by heart, and any loss makes points of its
+"""How far photos are changed at most; ``MOVED`` is in halves of a side, ``LIGHTER`` in gray
+levels. Without changes the network knows 480 photos by heart, and any loss makes points of its
 people."""
 
 HEAD_FACTOR = 0.1
 """The classifier learns so much slower than the network. If it is as fast, the weights of two
-people who begin mixed up run after their photographs until they lie on each other, for good."""
+people who begin mixed up run after their photos until they lie on each other, for good."""
 
 GROWING = ("arcface", "cosface")
 GROWN_AFTER = 0.5
@@ -57,7 +57,7 @@ Eight directions in the plane are 45 degrees apart, where thousands in 512 dimen
 the cosine falls by 0.29 from one to the next, not by 1. A margin must be less than that: 0.5
 radians (29 degrees) leave each person 8 degrees to either side, and so does a cosine of 0.2. With
 the scale of 64 that thousands of people take, probabilities would be 0 or 1 while points are still
-far from their centres; 16 keeps them in between. A-Softmax comes to its margin in a quarter of the
+far from their centers; 16 keeps them in between. A-Softmax comes to its margin in a quarter of the
 steps that its paper's code takes, since there are but 700.
 """
 
@@ -178,10 +178,10 @@ def trained(
     with torch.no_grad():
         embeddings = torch.cat([net(part) for part in pixels.split(256)]).double().numpy()
     weight = _weight(loss)
-    centres = None if weight is None else weight.detach().double().numpy()
+    centers = None if weight is None else weight.detach().double().numpy()
     biases = [p.detach().double().numpy() for p in loss.parameters() if p.shape == (loss.classes,)]
     return measured(
-        name, given, embeddings, labels, loss.classes, centres,
+        name, given, embeddings, labels, loss.classes, centers,
         bias=biases[0] if biases else None, loss=last, seconds=time.perf_counter() - began,
     )  # fmt: skip
 

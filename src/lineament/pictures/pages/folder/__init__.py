@@ -1,9 +1,9 @@
 """All pictures of a folder a person as one HTML page that begins with what they come to, in words.
 
-How many people and photographs there are; who is confusable with whom; which photographs are
-probably mislabelled or too poor, or show no face. The page refers to nothing outside itself.
+How many people and photos there are; who is confusable with whom; which photos are
+probably mislabeled or too poor, or show no face. The page refers to nothing outside itself.
 
-    comparing  every photograph against every other
+    comparing  every photo against every other
     known      all that is known of the folder
     facts      that in words
     pictures   that as pictures
@@ -165,7 +165,7 @@ def _numbers(known: Known, words: list[str]) -> dict[str, Any]:
                 "pairs": pair.pairs,
                 "share": pair.matches / pair.pairs,
                 "similarity": round(pair.similarity, 6),
-                "photographs": [known.name(i) for i in pair.photographs],
+                "photographs": [known.name(i) for i in pair.photos],
             }
             for pair in known.confusable
         ],
@@ -178,16 +178,16 @@ def _numbers(known: Known, words: list[str]) -> dict[str, Any]:
                 ("impostor", known.hardest.impostor),
             )
         },
-        "mislabelled": [
+        "mislabeled": [
             {
                 "kind": suspect.kind,
-                "photographs": [known.name(i) for i in suspect.photographs],
+                "photographs": [known.name(i) for i in suspect.photos],
                 "words": suspect_in_words(suspect, names),
             }
             for suspect in known.cleaning.suspects
         ],
         "duplicates": [
-            [known.name(each.photograph), known.name(each.of)] for each in known.cleaning.duplicates
+            [known.name(each.photo), known.name(each.of)] for each in known.cleaning.duplicates
         ],
         "too_poor": {known.name(i): list(problems) for i, problems in known.problems.items()},
         "without_face": [known.name(i) for i in known.without],

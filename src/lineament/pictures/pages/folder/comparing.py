@@ -1,4 +1,4 @@
-"""Every photograph against every other: who is confusable with whom, and the hardest pairs."""
+"""Every photo against every other: who is confusable with whom, and the hardest pairs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _BLOCK = 1024
 
 @dataclass(frozen=True, slots=True)
 class Confusable:
-    """Two people some of whose photographs match.
+    """Two people some of whose photos match.
 
     Attributes:
         a, b: their numbers, a < b.
-        matches: pairs of a photograph each that reach the threshold.
+        matches: pairs of a photo each that reach the threshold.
         pairs: all of them.
         similarity: the highest.
-        photographs: the pair that has it, places among all photographs: of a, of b.
+        photos: the pair that has it, places among all photos: of a, of b.
     """
 
     a: int
@@ -31,7 +31,7 @@ class Confusable:
     matches: int
     pairs: int
     similarity: float
-    photographs: tuple[int, int]
+    photos: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Hardest:
 def compare_all(
     vectors: FloatArray, person: IntArray, rows: IntArray, threshold: float
 ) -> tuple[list[Confusable], Hardest]:
-    """Compare every photograph with every other.
+    """Compare every photo with every other.
 
     Args:
         vectors: (N, D) unit vectors.
@@ -100,8 +100,8 @@ def compare_all(
             if score > entry[1]:
                 entry[1], entry[2] = score, (x, y)
     pairs = [
-        Confusable(a, b, n, int(counts[a] * counts[b]), score, photographs)
-        for (a, b), (n, score, photographs) in found.items()
+        Confusable(a, b, n, int(counts[a] * counts[b]), score, photos)
+        for (a, b), (n, score, photos) in found.items()
     ]
     pairs.sort(key=lambda pair: (-pair.matches / (pair.pairs + 3), -pair.similarity))
     return pairs, Hardest(genuine, impostor)

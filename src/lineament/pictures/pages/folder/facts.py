@@ -11,7 +11,7 @@ from lineament.pictures.pages.result import tile_of
 from lineament.pictures.plots.captions import counted
 
 MOST_LISTED = 24
-"""Photographs or pairs shown of each kind; the page says how many there are."""
+"""Photos or pairs shown of each kind; the page says how many there are."""
 
 MOST_IN_SUMMARY = 5
 
@@ -24,16 +24,16 @@ def summary(known: Known) -> list[str]:
     least, most = int(people.counts.min()), int(people.counts.max())
     each = f"{least:,}" if least == most else f"{least:,} to {most:,}"
     words = [
-        f"{counted(n, 'photograph', 'photographs')} of "
+        f"{counted(n, 'photo', 'photos')} of "
         f"{counted(len(people.names), 'person', 'people')}, {each} each. A face was found in "
-        f"{faces:,}; {counted(several, 'photograph', 'photographs')} "
+        f"{faces:,}; {counted(several, 'photo', 'photos')} "
         f"{'shows' if several == 1 else 'show'} several faces, of which one was taken."
     ]
     if len(people.names) == 1:
         words.append("There is one person only: nobody to be confused with.")
     elif not known.confusable:
         words.append(
-            f"Nobody is confusable: no pair of photographs of two people reaches the threshold "
+            f"Nobody is confusable: no pair of photos of two people reaches the threshold "
             f"{known.threshold.value:.3f}."
         )
     else:
@@ -45,27 +45,27 @@ def summary(known: Known) -> list[str]:
         words.append(
             f"{counted(len(known.confusable), 'pair', 'pairs')} of people "
             f"{'is' if len(known.confusable) == 1 else 'are'} confusable, which means that "
-            f"photographs of both reach the threshold {known.threshold.value:.3f}: "
+            f"photos of both reach the threshold {known.threshold.value:.3f}: "
             f"{_listed(first, len(known.confusable))}."
         )
-    suspected = sum(len(suspect.photographs) for suspect in cleaning.suspects)
+    suspected = sum(len(suspect.photos) for suspect in cleaning.suspects)
     if suspected:
-        names = [known.name(i) for suspect in cleaning.suspects for i in suspect.photographs]
+        names = [known.name(i) for suspect in cleaning.suspects for i in suspect.photos]
         words.append(
-            f"Probably mislabelled: {_listed(names[:MOST_IN_SUMMARY], suspected)}. They are left "
+            f"Probably mislabeled: {_listed(names[:MOST_IN_SUMMARY], suspected)}. They are left "
             "out where people are compared."
         )
     else:
-        words.append("No photograph seems to be mislabelled.")
+        words.append("No photo seems to be mislabeled.")
     if cleaning.duplicates:
         words.append(
-            f"{counted(len(cleaning.duplicates), 'photograph', 'photographs')} nearly equal to "
+            f"{counted(len(cleaning.duplicates), 'photo', 'photos')} nearly equal to "
             "another one of the same person; one of each counts where people are compared."
         )
     if known.problems:
         names = [known.name(i) for i in list(known.problems)[:MOST_IN_SUMMARY]]
         words.append(
-            f"Too poor to rely on: {counted(len(known.problems), 'photograph', 'photographs')}, "
+            f"Too poor to rely on: {counted(len(known.problems), 'photo', 'photos')}, "
             f"{_listed(names, len(known.problems))}."
         )
     else:
@@ -79,13 +79,11 @@ def summary(known: Known) -> list[str]:
         words.append(f"Could not be read: {_listed(names, len(unreadable))}.")
     if cleaning.not_examined:
         names = [people.names[k] for k in cleaning.not_examined]
-        words.append(
-            f"Too many photographs to look for wrong names among them: {'; '.join(names)}."
-        )
+        words.append(f"Too many photos to look for wrong names among them: {'; '.join(names)}.")
     if known.sampled:
         words.append(f"Sampled (seed {known.seed}): {'; '.join(known.sampled)}.")
     words.append(
-        f"Recognizer {known.recognizer.weights.name}, threshold {known.threshold}. Photographs "
+        f"Recognizer {known.recognizer.weights.name}, threshold {known.threshold}. Photos "
         "stay as they are: nothing was changed on the disk."
     )
     return words
@@ -114,7 +112,7 @@ def _confusable(known: Known) -> list[Section]:
     names = known.people.names
     tiles = tuple(
         tile_of(
-            known.pair(*pair.photographs),
+            known.pair(*pair.photos),
             text=f"{names[pair.a]} and {names[pair.b]}: similarity {pair.similarity:.3f} at most, "
             f"{pair.matches:,} of {counted(pair.pairs, 'pair', 'pairs')} match",
         )
@@ -138,7 +136,7 @@ def suspect_in_words(suspect: Suspect, names: Sequence[str]) -> str:
     person = names[suspect.person]
     other = None if suspect.other is None else names[suspect.other]
     said = {
-        "mislabelled": f"seems to be {other}, not {person}",
+        "mislabeled": f"seems to be {other}, not {person}",
         "two people": f"another person than the rest of {person}",
         "one person": f"{person} and {other} seem to be one person",
         "two names": f"stands under {person} and under {other}",
@@ -158,26 +156,24 @@ def _suspects(known: Known) -> list[Section]:
     tiles = []
     for suspect in suspects[:MOST_LISTED]:
         text = suspect_in_words(suspect, known.people.names)
-        if len(suspect.photographs) > 1:
-            text = f"{len(suspect.photographs)} photographs: {text}"
+        if len(suspect.photos) > 1:
+            text = f"{len(suspect.photos)} photos: {text}"
         own, theirs = suspect.beside
         beside = theirs if theirs >= 0 else own
         if beside >= 0:
-            tiles.append(tile_of(known.pair(suspect.photographs[0], beside), text=text))
+            tiles.append(tile_of(known.pair(suspect.photos[0], beside), text=text))
         else:
-            tiles.append(Tile((_thumb(known, suspect.photographs[0]),), (), text))
-    words = "On the left the photograph in question, on the right one that it is held against."
+            tiles.append(Tile((_thumb(known, suspect.photos[0]),), (), text))
+    words = "On the left the photo in question, on the right one that it is held against."
     return [
         Section(
-            "Probably mislabelled", (words, *_shown_of(len(suspects), "cases")), tiles=tuple(tiles)
+            "Probably mislabeled", (words, *_shown_of(len(suspects), "cases")), tiles=tuple(tiles)
         )
     ]
 
 
-def _thumb(known: Known, photograph: int) -> Picture:
-    return thumbnail(
-        known.people.paths[photograph], alt=f"photograph {known.name(photograph)}", size_px=96
-    )
+def _thumb(known: Known, photo: int) -> Picture:
+    return thumbnail(known.people.paths[photo], alt=f"photo {known.name(photo)}", size_px=96)
 
 
 def _poor(known: Known) -> list[Section]:
@@ -191,7 +187,7 @@ def _poor(known: Known) -> list[Section]:
     return [
         Section(
             "Too poor to rely on",
-            ("Decisions about these photographs are called undecided.",
+            ("Decisions about these photos are called undecided.",
              *_shown_of(len(rows), "photographs")),
             (table,),
             faces=tiles,

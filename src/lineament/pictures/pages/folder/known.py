@@ -35,25 +35,25 @@ class Known:
 
     @property
     def found(self) -> npt.NDArray[np.bool_]:
-        """(N,) which photographs show a face."""
+        """(N,) which photos show a face."""
         return self.examined.embedded.found
 
     @property
     def without(self) -> list[int]:
-        """Photographs that were read and show no face."""
+        """Photos that were read and show no face."""
         unreadable = self.examined.embedded.unreadable
         return [i for i in np.flatnonzero(~self.found).tolist() if i not in unreadable]
 
-    def name(self, photograph: int) -> str:
+    def name(self, photo: int) -> str:
         """Of the file, below the folder."""
-        return self.people.relative(photograph)
+        return self.people.relative(photo)
 
-    def person(self, photograph: int) -> str:
+    def person(self, photo: int) -> str:
         """Whose it is."""
-        return self.people.names[int(self.people.person[photograph])]
+        return self.people.names[int(self.people.person[photo])]
 
     def pair(self, a: int, b: int) -> PairShown:
-        """Two photographs with their similarity."""
+        """Two photos with their similarity."""
         vectors = self.examined.embedded.vectors
         same = bool(self.people.person[a] == self.people.person[b])
         paths = self.people.paths

@@ -37,7 +37,7 @@ GRID_FACES = 40
 PLANE_FACES = 60
 PLANE_POINTS = 2000
 POSE_PHOTOS = 200
-"""More photographs than these are sampled for a picture, and the page says so."""
+"""More photos than these are sampled for a picture, and the page says so."""
 
 JPEG_QUALITY = 88
 PLANE = "the plane stands here: 9d1b7c"
@@ -45,7 +45,7 @@ PLANE = "the plane stands here: 9d1b7c"
 
 
 def faces_of(people: People, examined: Examined) -> Faces:
-    """The photographs with a face, without crops."""
+    """The photos with a face, without crops."""
     rows = np.flatnonzero(examined.embedded.found)
     kept, person = np.unique(people.person[rows], return_inverse=True)
     return Faces(
@@ -84,15 +84,15 @@ def pictures_of(known: Known, progress: Progress[Any] | None) -> tuple[list[Sect
         return plot
 
     wanted: list[tuple[str, str, str, Callable[[], Plot | None]]] = [
-        ("grid", "Every photograph against every other", "Similarities of sampled photographs.",
+        ("grid", "Every photo against every other", "Similarities of sampled photos.",
          lambda: grid(sample, threshold=threshold, seed=seed)),
         ("tsne", "Who lies near whom", "Faces on a plane; those that are alike are near.",
          draw_plane),
         ("correlation", "People against people", "Similarity of the people's mean embeddings.",
          lambda: correlation(faces, threshold=threshold) if several else None),
-        ("histogram", "Distances to a person's mean", "Own photographs and everybody else's.",
+        ("histogram", "Distances to a person's mean", "Own photos and everybody else's.",
          lambda: histogram(faces, threshold=threshold) if several else None),
-        ("pose", "How far a head may turn", "The person with most photographs.",
+        ("pose", "How far a head may turn", "The person with most photos.",
          lambda: _pose(known)),
         ("explain_true", "The hardest pair of one person", "Which regions carry the decision.",
          lambda: _explained(known, known.hardest.genuine)),
@@ -100,9 +100,9 @@ def pictures_of(known: Known, progress: Progress[Any] | None) -> tuple[list[Sect
          lambda: _explained(known, known.hardest.impostor)),
         ("barcode", "Embeddings as barcodes", "Two pairs and what differs in them.",
          lambda: barcode(sample, threshold=threshold)),
-        ("occlusion", "A photograph made worse", "What recognition bears.",
+        ("occlusion", "A photo made worse", "What recognition bears.",
          lambda: occlusion(known.recognizer, _example(known), threshold=threshold)),
-        ("alignment", "How a face is aligned", "From the photograph to the crop.",
+        ("alignment", "How a face is aligned", "From the photo to the crop.",
          lambda: alignment(known.recognizer, _example(known))),
     ]  # fmt: skip
     sections: list[Section] = []
@@ -134,7 +134,7 @@ def encoded(figure: Figure, alt: str, vector: bool) -> Picture:
 
 
 def _example(known: Known) -> Path:
-    """A photograph to show things on: the longest embedding among the trusted ones."""
+    """A photo to show things on: the longest embedding among the trusted ones."""
     norms = np.where(known.cleaning.trusted, known.examined.embedded.norms, 0)
     if not norms.any():
         norms = known.examined.embedded.norms
@@ -150,9 +150,7 @@ def _pose(known: Known) -> Plot | None:
         return None
     if len(rows) > POSE_PHOTOS:
         some = np.random.default_rng(known.seed).choice(rows, POSE_PHOTOS, replace=False)
-        known.sampled.append(
-            f"{POSE_PHOTOS} of {len(rows):,} photographs of {known.people.names[most]}"
-        )
+        known.sampled.append(f"{POSE_PHOTOS} of {len(rows):,} photos of {known.people.names[most]}")
         rows = np.sort(some)
     photos = list(known.recognizer.stream_chosen([known.people.paths[i] for i in rows]))
     name = known.people.names[most].replace("_", " ")

@@ -1,4 +1,4 @@
-"""A set of photographs -> aligned crops of the people with the most of them."""
+"""A set of photos -> aligned crops of the people with the most of them."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def crops_of(
     recognizer: Recognizer | None,
     progress: Progress | None,
 ) -> tuple[tuple[str, ...], npt.NDArray[np.int64], Image, tuple[str, ...]]:
-    """Names, (N,) labels and (N, S, S, 3) crops of the people with the most photographs; notes.
+    """Names, (N,) labels and (N, S, S, 3) crops of the people with the most photos; notes.
 
     Raises:
-        DataError: too few people with enough photographs, or one cannot be read.
+        DataError: too few people with enough photos, or one cannot be read.
     """
     from lineament.train.data.augment import resized
 
@@ -43,8 +43,8 @@ def crops_of(
     if len(top) < people or counts[top[-1]] < LEAST_PHOTOS:
         enough = int((counts >= LEAST_PHOTOS).sum())
         raise DataError(
-            f"expected {people} people with at least {LEAST_PHOTOS} photographs each, found "
-            f"{enough}; add photographs or ask for fewer people"
+            f"expected {people} people with at least {LEAST_PHOTOS} photos each, found "
+            f"{enough}; add photos or ask for fewer people"
         )
     each = min(photos_each, int(counts[top[-1]]))
     draw = np.random.default_rng(seed)
@@ -60,12 +60,12 @@ def crops_of(
     if left.min() < LEAST_PHOTOS:
         name = faces.people[top[int(left.argmin())]]
         raise DataError(
-            f"{name}: expected a face in at least {LEAST_PHOTOS} of {each} photographs, found one "
-            f"in {left.min()}; take other photographs, or crops that are aligned already"
+            f"{name}: expected a face in at least {LEAST_PHOTOS} of {each} photos, found one "
+            f"in {left.min()}; take other photos, or crops that are aligned already"
         )
     notes = []
     if len(kept) < len(chosen):
-        notes.append(f"no face was found in {len(chosen) - len(kept)} of {len(chosen)} photographs")
+        notes.append(f"no face was found in {len(chosen) - len(kept)} of {len(chosen)} photos")
     crops = np.stack([resized(crop, size_px) for crop in aligned if crop is not None])
     return tuple(faces.people[i] for i in top), labels, crops, tuple(notes)
 
@@ -83,7 +83,7 @@ def _aligned(
             searched.append(done)
             crops[-1] = None
         if progress is not None:
-            progress("reading photographs", done + 1, len(chosen))
+            progress("reading photos", done + 1, len(chosen))
     if not searched:
         return crops
     if recognizer is None:
