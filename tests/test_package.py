@@ -17,7 +17,7 @@ SOURCE = Path(lineament.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 
 ORDER = (
-    ("errors", "files", "types"),
+    ("errors", "files", "forms", "types"),
     ("models",),
     ("images",),
     ("detect",),
@@ -39,7 +39,18 @@ ORDER = (
 LEVEL = {name: level for level, row in enumerate(ORDER) for name in row}
 ENGINES = {"openvino", "onnxruntime"}
 THIRD_PARTY = {
-    *("numpy", "cv2", "PIL", "typer", "rich", "pyarrow", "pillow_heif"),
+    *(
+        "numpy",
+        "cv2",
+        "PIL",
+        "msgspec",
+        "filelock",
+        "click",
+        "typer",
+        "rich",
+        "pyarrow",
+        "pillow_heif",
+    ),
     *("matplotlib", "lightgbm", "turbovec", "pymilvus", "ray", "openTSNE", "umap", "scipy"),
     *("torch", "kornia", "webdataset", "tensorboard", "onnx", "onnxscript", "nncf"),
     *ENGINES,
