@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
-CODE := src tests tools benchmarks demo.py
+CODE := src tests scripts benchmarks examples
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format clean
@@ -13,7 +13,7 @@ help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 16
 
 demo: $(VENV)/.stamp-demo  ## verify and detect on the photos of the package, write pictures
-	$(BIN)/python demo.py
+	$(BIN)/python examples/quickstart.py
 
 test: $(VENV)/.stamp-test  ## all checks: ruff, mypy, pytest
 	$(MAKE) --no-print-directory lint

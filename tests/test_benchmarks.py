@@ -13,11 +13,11 @@ import pytest
 pytest.importorskip("onnxruntime")
 
 FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
-SCRIPTS = sorted(path.name for path in FOLDER.glob("*.py"))
+SCRIPTS = {path.name: path for path in sorted(FOLDER.glob("*/*.py"))}
 
 
 def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(FOLDER / script), *arguments]
+    command = [sys.executable, str(SCRIPTS[script]), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
 
@@ -31,7 +31,7 @@ def figures(script: str, *arguments: str) -> dict[str, Any]:
 
 def test_all_are_here() -> None:
     wanted = {"ablation", "detect", "engines", "hostile", "lfw", "startup", "verify"}
-    assert {f"{name}.py" for name in wanted} <= set(SCRIPTS)
+    assert {f"{name}.py" for name in wanted} <= SCRIPTS.keys()
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

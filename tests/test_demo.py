@@ -52,7 +52,7 @@ def test_the_collage_has_eight_faces() -> None:
 
 
 def test_the_demo_runs_and_writes_pictures(tmp_path: Path) -> None:
-    command = [sys.executable, str(ROOT / "demo.py"), "--out", str(tmp_path)]
+    command = [sys.executable, str(ROOT / "examples" / "quickstart.py"), "--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("obama2.jpg") == 3  # two pairs, and the list of faces

@@ -245,7 +245,7 @@ class Ensemble:
                 raise WeightsError(
                     f"{self.name} was fitted with {member.name} {member.weights_sha256[:12]} "
                     f"({member.alignment}), got {entry.sha256[:12]} ({entry.alignment}): fit it "
-                    "again (tools/fit_ensemble.py)"
+                    "again (scripts/fit/ensemble.py)"
                 )
         if self.parts.alignment != "five-points":
             raise OptionError(

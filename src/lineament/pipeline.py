@@ -73,14 +73,14 @@ PRESETS = {
     "balanced": Preset("sface", flip=False),
     "accurate": Preset("sface-mobilefacenet", flip=True),
 }
-"""What each takes and is worth: ``benchmarks/presets.py``."""
+"""What each takes and is worth: ``benchmarks/accuracy/presets.py``."""
 
 DEFAULT_PRESET = "balanced"
 DEFAULT_RECOGNIZER = PRESETS[DEFAULT_PRESET].recognizer
 DEFAULT_FLIP = PRESETS[DEFAULT_PRESET].flip
 """Averaging over the mirror image takes twice the recognizer's time and gains 1 to 4 of the 3,192
 genuine pairs of LFW View 1 at every rate from 1e-3 to 1e-5: too few to be sure of, so speed wins
-(``benchmarks/ablation.py``)."""
+(``benchmarks/accuracy/ablation.py``)."""
 
 FEW = 2
 """So few photos are worked off in the caller's thread."""

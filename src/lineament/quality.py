@@ -6,7 +6,7 @@
     least_norm()       the norm's limit, from the genuine pairs of a fitting set
     pooling_weights()  what each counts when several photos of a person are averaged
 
-The limits come from LFW View 1, degraded in steps: ``benchmarks/quality.py`` prints the
+The limits come from LFW View 1, degraded in steps: ``benchmarks/accuracy/quality.py`` prints the
 measurements, ``docs/quality.md`` holds them.
 """
 

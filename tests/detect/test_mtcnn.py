@@ -19,7 +19,7 @@ from lineament.models import cards as weights
 from lineament.models.runtime import Model, load_model
 from lineament.types import FloatArray, Image
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "mtcnn.npz"  # tools/build_mtcnn.py --golden
+GOLDEN = Path(__file__).parent.parent / "golden" / "mtcnn.npz"  # scripts/build/mtcnn.py --golden
 DEMO = Path(lineament.__file__).parent / "data" / "demo" / "astronaut.jpg"
 
 # What facenet-pytorch 2.6.0's own MTCNN(min_face_size=20) finds in the photo.

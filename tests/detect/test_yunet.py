@@ -17,7 +17,7 @@ from lineament.models.runtime import load_model
 from lineament.types import Face, FloatArray, Image
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "yunet.npz"
-"""By OpenCV's FaceDetectorYN 5.0 with the package's own file (tools/golden_yunet.py)."""
+"""By OpenCV's FaceDetectorYN 5.0 with the package's own file (scripts/golden/yunet.py)."""
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ from lineament.types import FloatArray, Image
 NAME = "dlib-resnet"
 DEMO = DATA / "demo"
 GOLDEN = Path(__file__).parent.parent / "golden" / "dlib.npz"
-"""By tools/golden_dlib.py: the demonstration photos' faces, cut and embedded by dlib."""
+"""By scripts/golden/dlib.py: the demonstration photos' faces, cut and embedded by dlib."""
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from lineament.models.runtime import Runtime, load_model
 from lineament.types import Image
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "embed.npz"
-"""By tools/golden_embed.py: an aligned face, and what the packages' unchanged files make of it."""
+"""By scripts/golden/embed.py: an aligned face, and what the packages' own files make of it."""
 
 ENGINES = ("openvino", "onnxruntime")
 RECOGNIZERS = ("sface", "mobilefacenet")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "crash.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "robustness" / "crash.py"
 
 
 def test_killed_three_times() -> None:

@@ -1247,7 +1247,9 @@ def test_suffixes_are_those_that_load() -> None:
 
 @pytest.fixture(scope="module")
 def hostile() -> Any:
-    spec = importlib.util.spec_from_file_location("hostile", ROOT / "benchmarks" / "hostile.py")
+    spec = importlib.util.spec_from_file_location(
+        "hostile", ROOT / "benchmarks" / "robustness" / "hostile.py"
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -1277,7 +1279,7 @@ def test_hostile_files_load_or_are_refused(hostile: Any) -> None:
 
 
 def test_the_hostile_benchmark_counts_what_goes_wrong() -> None:
-    script = str(ROOT / "benchmarks" / "hostile.py")
+    script = str(ROOT / "benchmarks" / "robustness" / "hostile.py")
     options = ["--sabotage", "--cases", "30", "--limit-s", "2", "--workers", "1", "--json"]
     done = subprocess.run(
         [sys.executable, script, *options],

@@ -159,9 +159,9 @@ def test_a_joined_recognizer_says_what_it_joins(raw: dict[str, Any]) -> None:
 
 
 def test_the_manifest_is_up_to_date_and_formatted() -> None:
-    tool = DATA.parents[2] / "tools" / "update_manifest.py"
+    tool = DATA.parents[2] / "scripts" / "build" / "update_manifest.py"
     if not tool.is_file():
-        pytest.skip("an installed package has no tools/")
+        pytest.skip("an installed package has no scripts/")
     command = [sys.executable, str(tool), "--check"]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
@@ -632,14 +632,14 @@ def test_a_file_of_unknown_license_is_refused_for_commerce(model: Path) -> None:
         module.read(weights, policy=LicensePolicy.parse("commercial"))
 
 
-# --- tools/update_manifest.py ---------------------------------------------------------------------
+# --- scripts/build/update_manifest.py -------------------------------------------------------------
 
 
 @pytest.fixture
 def update() -> Callable[..., subprocess.CompletedProcess[str]]:
-    tool = DATA.parents[2] / "tools" / "update_manifest.py"
+    tool = DATA.parents[2] / "scripts" / "build" / "update_manifest.py"
     if not tool.is_file():
-        pytest.skip("an installed package has no tools/")
+        pytest.skip("an installed package has no scripts/")
 
     def run(manifest: Path, *options: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(tool), "--manifest", str(manifest), *options]

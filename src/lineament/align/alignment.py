@@ -17,9 +17,10 @@ Three methods, so that what alignment is worth can be measured:
 - ``crop``: the same square without the turn. Only faces that the detector found in a turned
   photo are turned back, by their ``turned_deg``.
 
-What they are worth measures ``benchmarks/ablation.py``. Most of what "eyes" and "crop" lose is
-place, and not turn: the middle of a box lies below the middle of the template's crop, by 0.09 of
-the longer side. They stay as they are because that is what pipelines without a template do.
+What they are worth measures ``benchmarks/accuracy/ablation.py``. Most of what "eyes" and "crop"
+lose is place, and not turn: the middle of a box lies below the middle of the template's
+crop, by 0.09 of the longer side. They stay as they are because that is what pipelines without a
+template do.
 
 All matrices map the photo's pixels to the crop's, both with the top left pixel's center at
 (0, 0), as everywhere in lineament: the side of a crop of n pixels reaches from -0.5 to n - 0.5.
@@ -84,7 +85,7 @@ DLIB_TEMPLATE_XY = np.array(
 """(5, 2) float64: the same in the chips of 150 pixels that dlib's network was trained on, with the
 padding of 0.25. dlib cuts them by five other landmarks, the eyes' corners and the base of the nose;
 here is where ours lie in its chips of LFW View 1, scaled so that chips cut by either set have the
-same size on average (``tools/fit_dlib_template.py``)."""
+same size on average (``scripts/fit/dlib_template.py``)."""
 DLIB_TEMPLATE_XY.flags.writeable = False
 
 _TEMPLATES: dict[Template, tuple[Float64Array, int]] = {

@@ -11,7 +11,7 @@ a person keeps their own proportions; and the photo is warped piece by piece, af
 triangle, from its points to those. What is turned away is filled from the other half of the face.
 
 What differs from the paper: its generic face is a mean of 3-D scans, ours (``data/frontal.json``)
-was found in photos (``tools/fit_frontal.py``); it has 67 points, we the 68 of
+was found in photos (``scripts/fit/frontal.py``); it has 67 points, we the 68 of
 ``align.landmarks68``, and some above the brows and around the face. The face lies in the crop as
 the ArcFace template would have it.
 
@@ -121,7 +121,7 @@ def generic_face() -> GenericFace:
     """Read ``data/frontal.json``.
 
     Raises:
-        DataError: the file cannot be read or is not what ``tools/fit_frontal.py`` writes.
+        DataError: the file cannot be read or is not what ``scripts/fit/frontal.py`` writes.
     """
     try:
         stored = json.loads(FILE.read_text(encoding="utf-8"))
@@ -131,7 +131,7 @@ def generic_face() -> GenericFace:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"{FILE}: expected the generic face, got {error!r}: reinstall the package, or write "
-            "the file again with tools/fit_frontal.py"
+            "the file again with scripts/fit/frontal.py"
         ) from error
     if points.shape != (68, 3) or blocks.shape != (68, 3) or triangles.shape[1:] != (3,):
         raise DataError(

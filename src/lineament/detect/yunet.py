@@ -2,7 +2,8 @@
 
 Wu, Peng, Yu, "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research 2023.
 The network looks at cells of 8, 16 and 32 pixels and finds faces of about 10 to 300 pixels of what
-it is given, so the scales are chosen by what there is to find (``benchmarks/detect.py`` measures):
+it is given, so the scales are chosen by what there is to find (measured by
+``benchmarks/accuracy/detect.py``):
 
 1. the photo as it is, or as much smaller as ``min_face_px`` allows;
 2. enlarged, when the first look shows small faces, or nothing at all;

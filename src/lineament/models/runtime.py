@@ -1,9 +1,10 @@
 """The only file that imports an inference engine: verified weights in, a callable model out.
 
 OpenVINO runs on processors (the recognizers about three times as fast as with ONNX Runtime:
-``benchmarks/engines.py``); ONNX Runtime where OpenVINO is not installed, and for CUDA, CoreML and
-DirectML. ``engine="auto"`` takes OpenVINO on the CPU unless it is missing; the environment
-variables LINEAMENT_ENGINE, LINEAMENT_DEVICE and LINEAMENT_THREADS set what arguments leave open.
+``benchmarks/speed/engines.py``); ONNX Runtime where OpenVINO is not installed, and for CUDA,
+CoreML and DirectML. ``engine="auto"`` takes OpenVINO on the CPU unless it is missing; the
+environment variables LINEAMENT_ENGINE, LINEAMENT_DEVICE and LINEAMENT_THREADS set what arguments
+leave open.
 
 Arithmetic is float32 on every engine, so that embeddings made on two machines can be compared.
 """

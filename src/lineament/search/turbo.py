@@ -12,8 +12,8 @@ What is compressed is not the vector but ``(vector - mean) @ axes``, ``WIDTH`` n
 - the mean, the same for all, says nothing about who it is, and would cost bits. Leaving it out of
   the vectors but not of the query changes all cosines by the same number.
 
-Measured on a million invented people (``benchmarks/search.py``), candidates of one query, share of
-the exact ten best that are among them:
+Measured on a million invented people (``benchmarks/speed/search.py``), candidates of one query,
+share of the exact ten best that are among them:
 
 | numbers | compressed | candidates | share | time of the scan, relative |
 |---|---|---|---|---|

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 BATCH, BATCH_S = 256, 5.0
 """A transaction has so many photos, or what came in so many seconds: that much is done again
-after a crash. Measured with ``benchmarks/enroll.py``."""
+after a crash. Measured with ``benchmarks/speed/enroll.py``."""
 
 MOST_LISTED = 20
 

@@ -4,7 +4,8 @@
 
 With 30 people a deep network learns those people. What is left of a face after two convolutions is
 about what linear discriminant analysis sees (Fisherfaces: Belhumeur et al., PAMI 1997),
-with changes of place and light trained away. ``benchmarks/train.py`` compares it with ``tiny``.
+with changes of place and light trained away. ``benchmarks/training/train.py`` compares it with
+``tiny``.
 """
 
 from __future__ import annotations

@@ -24,7 +24,8 @@ The operations, in their order:
                       Augmentation", AAAI 2020)
 
 OpenCV does the work. Kornia has the same operations, but for batches on a GPU: photo by
-photo on a processor they take more than ten times as long (``benchmarks/augmentation.py``).
+photo on a processor they take more than ten times as long
+(``benchmarks/training/augmentation.py``).
 """
 
 from __future__ import annotations

@@ -1,0 +1,104 @@
+"""The detectors on WIDER FACE: average precision (easy, medium, hard) and time.
+
+    python benchmarks/accuracy/detect.py DIR [--only NAME]... [--lfw DIR] [--json]
+
+DIR holds ``annotations.csv`` and ``images/`` as ``lineament.evaluate.detection.read_wider_csv``
+describes. For the average precision detectors report down to a score of 0.02 and photos are
+not turned; ``ms`` is the median time a photo of the detector as users have it (its own least
+score, turning on), decoding not included. ``--lfw`` adds in how many photos of LFW a detector
+finds a face.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from lineament import DetectOptions, LineamentError, Recognizer, load_detector, load_image
+from lineament.datasets.lfw import read_lfw
+from lineament.detect import DEFAULT_DETECTOR, DETECTORS
+from lineament.evaluate.detection import (
+    SUBSETS,
+    AnnotatedImage,
+    average_precision,
+    boxes_and_scores,
+    read_wider_csv,
+)
+
+LEAST_SCORE = 0.02
+
+
+def measure(name: str, images: tuple[AnnotatedImage, ...], quiet: bool) -> dict[str, Any]:
+    thorough, usual = load_detector(name, turning=False), load_detector(name)
+    low, plain = DetectOptions(score_threshold=LEAST_SCORE), DetectOptions()
+    detections, times = [], []
+    usual.detect(load_image(images[0].path), plain)
+    for item in track(images, name, console=Console(stderr=True), disable=quiet):
+        image = load_image(item.path)
+        detections.append(boxes_and_scores(thorough.detect(image, low)))
+        start = time.perf_counter()
+        usual.detect(image, plain)
+        times.append((time.perf_counter() - start) * 1000)
+    judged = average_precision(images, detections)
+    return {
+        **{f"ap_{subset}": round(judged[subset].ap, 4) for subset in SUBSETS},
+        **{f"recall_{subset}": round(judged[subset].recall, 4) for subset in SUBSETS},
+        "ms": round(statistics.median(times), 2),
+    }
+
+
+def found_on_lfw(name: str, folder: Path, every: int, quiet: bool) -> dict[str, int]:
+    lfw = read_lfw(folder)
+    paths = [lfw.path(i) for i in range(0, len(lfw.images), every)]
+    stream = Recognizer(detector=name).stream(paths, embed=False)
+    progress = track(
+        stream, f"{name} on LFW", len(paths), console=Console(stderr=True), disable=quiet
+    )
+    return {"lfw_found": sum(bool(photo.faces) for photo in progress), "lfw_images": len(paths)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, metavar="DIR")
+    parser.add_argument("--only", action="append", metavar="NAME", help="a detector; repeatable")
+    parser.add_argument("--lfw", type=Path, metavar="DIR", help="count faces found on LFW too")
+    parser.add_argument("--lfw-every", type=int, default=1, metavar="N", help="every N-th of LFW")
+    parser.add_argument("--images", type=int, metavar="N", help="only the first N photos")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    for name in options.only or ():
+        if name not in DETECTORS:
+            parser.error(f"--only: expected one of {', '.join(DETECTORS)}, got {name!r}")
+    try:
+        images = read_wider_csv(options.folder)[: options.images]
+        figures: dict[str, dict[str, Any]] = {}
+        for name in options.only or DETECTORS:
+            figures[name] = measure(name, images, options.json)
+            if options.lfw is not None:
+                figures[name] |= found_on_lfw(name, options.lfw, options.lfw_every, options.json)
+    except LineamentError as error:
+        raise SystemExit(str(error)) from error
+    if options.json:
+        print(json.dumps({"default": DEFAULT_DETECTOR, "images": len(images), **figures}))
+        return
+    table = Table("detector", *(f"AP {subset}" for subset in SUBSETS), "ms", "LFW found")
+    for name, row in figures.items():
+        table.add_row(
+            f"{name} (default)" if name == DEFAULT_DETECTOR else name,
+            *(f"{row[f'ap_{subset}']:.3f}" for subset in SUBSETS),
+            f"{row['ms']:.1f}",
+            f"{row['lfw_found']} of {row['lfw_images']}" if "lfw_found" in row else "",
+        )
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

