@@ -30,7 +30,6 @@ from lineament.align.alignment import align_faces, template_of
 from lineament.decide.calibration import OperatingPoint
 from lineament.decide.fusion import (
     BoostedFusion,
-    Float64Array,
     Fusion,
     LogisticFusion,
     MeanFusion,
@@ -56,6 +55,7 @@ from lineament.types import (
     Decision,
     Embedding,
     Face,
+    Float64Array,
     Image,
     Threshold,
 )

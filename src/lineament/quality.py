@@ -21,9 +21,7 @@ import numpy.typing as npt
 
 from lineament.align.alignment import NATIVE_PX
 from lineament.errors import OptionError
-from lineament.types import Face, Image, Quality
-
-Float64Array = npt.NDArray[np.float64]
+from lineament.types import Face, Float64Array, Image, Quality
 
 FACE_XYZ = np.array(
     [

@@ -13,8 +13,9 @@ Conventions that hold everywhere:
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,10 +23,21 @@ import numpy.typing as npt
 from lineament.errors import ContractError, LineamentError, OptionError
 
 FloatArray = npt.NDArray[np.float32]
+Float64Array = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 Image = npt.NDArray[np.uint8]
 """A photo: RGB, uint8, (H, W, 3)."""
 
 ColorOrder = Literal["rgb", "bgr"]
+
+T = TypeVar("T")
+Progress = Callable[[int, int], None]
+"""Called with how much is done and how much there is in all."""
+StageProgress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is in all."""
+ProgressBar = Callable[[Iterable[T], int, str], Iterable[T]]
+"""Wraps (items, how many, what is being done) and yields the items."""
 
 LANDMARK_NAMES = ("left eye", "right eye", "nose tip", "left mouth corner", "right mouth corner")
 

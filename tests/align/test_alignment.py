@@ -9,7 +9,6 @@ import pytest
 from lineament.align.alignment import (
     ARCFACE_TEMPLATE_XY,
     BOX_SIDE,
-    Float64Array,
     align_faces,
     alignment_name,
     face_transforms,
@@ -21,7 +20,7 @@ from lineament.align.alignment import (
     warp,
 )
 from lineament.errors import OptionError
-from lineament.types import Face, Image
+from lineament.types import Face, Float64Array, Image
 
 
 def noise(height: int = 250, width: int = 250, seed: int = 0) -> Image:

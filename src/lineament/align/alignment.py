@@ -38,14 +38,13 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import OptionError
-from lineament.types import Face, Image
+from lineament.types import Face, Float64Array, Image
 
 AlignMethod = Literal["five-points", "eyes", "crop"]
 
 Template = Literal["arcface", "dlib"]
 """Where "five-points" puts the landmarks; the names that contracts begin with."""
 
-Float64Array = npt.NDArray[np.float64]
 
 ALIGNMENT_NAMES: dict[AlignMethod, str] = {
     "five-points": "arcface",

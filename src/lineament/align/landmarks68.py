@@ -26,14 +26,13 @@ import numpy.typing as npt
 from lineament.align.alignment import (
     ARCFACE_TEMPLATE_XY,
     NATIVE_PX,
-    Float64Array,
     similarity_transforms,
     to_photo_xy,
     warp,
 )
 from lineament.errors import OptionError
 from lineament.models.runtime import Model
-from lineament.types import Face, FloatArray, Image
+from lineament.types import Face, Float64Array, FloatArray, Image
 
 INPUT_PX = 64
 """Side of the model's input."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from lineament.errors import DataError
-from lineament.evaluate.metrics import BoolArray, IntArray
+from lineament.types import BoolArray, IntArray
 
 VIEW_1_FILES = ("pairsDevTrain.txt", "pairsDevTest.txt")
 VIEW_2_FILE = "pairs.txt"

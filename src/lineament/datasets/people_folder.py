@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from lineament.errors import DataError
-from lineament.evaluate.metrics import IntArray
 from lineament.images import IMAGE_SUFFIXES, describe_source
+from lineament.types import IntArray
 
 _LAYOUT = "one folder a person, like DIR/NAME/1.jpg"
 

@@ -8,7 +8,7 @@ table of vectors.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -23,11 +23,9 @@ from lineament.errors import DataError, LineamentError, NoFaceError, OptionError
 from lineament.images import load_image
 from lineament.models import cards as weights
 from lineament.pipeline import Chosen, Recognizer
-from lineament.types import FloatArray, Image
+from lineament.types import FloatArray, Image, ProgressBar
 
 T = TypeVar("T")
-Progress = Callable[[Iterable[T], int, str], Iterable[T]]
-"""Wraps (items, how many, what is done) in a progress bar and yields the items."""
 
 BOX_MARGIN = 0.75
 """Of a given box's longer side: how far around it the photo is searched for its face."""
@@ -75,7 +73,7 @@ class RecognizerSource:
         recognizer: Recognizer,
         *,
         use_cache: bool = True,
-        progress: Progress[Chosen] | None = None,
+        progress: ProgressBar[Chosen] | None = None,
         on_note: Callable[[str], None] | None = None,
     ) -> None:
         """Nothing is loaded yet.

@@ -36,7 +36,6 @@ from lineament.decide.operating_points import (
     RULE_OF_3,
     RULE_OF_30,
     FittedThreshold,
-    Float64Array,
     Identification,
     IdentificationThreshold,
     OperatingPoint,
@@ -46,7 +45,7 @@ from lineament.decide.operating_points import (
 )
 from lineament.errors import ContractError, DataError, OptionError
 from lineament.files import DATA, write_atomically
-from lineament.types import Contract, Threshold
+from lineament.types import Contract, Float64Array, Threshold
 
 __all__ = [
     "DEFAULT_FPIR",

@@ -26,9 +26,7 @@ import numpy.typing as npt
 
 from lineament.decide.metrics import METRICS, score_rows
 from lineament.errors import DataError, MissingExtraError, OptionError
-from lineament.types import FloatArray
-
-Float64Array = npt.NDArray[np.float64]
+from lineament.types import Float64Array, FloatArray
 
 NORMS = ("norm_low", "norm_high")
 BLOCK = 1 << 15

@@ -10,9 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import DataError
-from lineament.types import Threshold
-
-Float64Array = npt.NDArray[np.float64]
+from lineament.types import Float64Array, Threshold
 
 RULE_OF_30 = 30
 RULE_OF_3 = 3

@@ -25,7 +25,7 @@ from lineament.detect.boxes import nms
 from lineament.detect.options import DetectOptions
 from lineament.errors import OptionError
 from lineament.models.runtime import Model
-from lineament.types import Face, FloatArray, Image
+from lineament.types import Face, FloatArray, Image, IntArray
 
 DEFAULT_SCORE = 0.7
 """Least probability of the O-Net; as in the paper's code and in facenet-pytorch."""
@@ -47,8 +47,6 @@ REACH = 4
 
 CENTER = np.float32(0.5)
 """Between the stages coordinates count from the first pixel's edge, outside from its center."""
-
-IntArray = npt.NDArray[np.int64]
 
 
 class MTCNN:

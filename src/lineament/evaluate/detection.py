@@ -33,11 +33,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import DataError, OptionError
-from lineament.types import Face
-
-Float64Array = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
+from lineament.types import BoolArray, Face, Float64Array, IntArray
 
 SUBSETS = ("easy", "medium", "hard")
 """From large and plain faces to all that are big enough to be annotated; each holds the former."""

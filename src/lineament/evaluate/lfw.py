@@ -28,11 +28,7 @@ from lineament.datasets.lfw import LFW, Pairs
 from lineament.errors import OptionError
 from lineament.evaluate.metrics import (
     NO_FACE_SCORE,
-    BoolArray,
-    Float64Array,
-    IntArray,
     PairCounts,
-    Progress,
     accuracy,
     all_pairs,
     auc,
@@ -43,6 +39,7 @@ from lineament.evaluate.metrics import (
     tar_at_fmr,
 )
 from lineament.evaluate.result import by_text
+from lineament.types import BoolArray, Float64Array, IntArray, Progress
 
 View = Literal["1", "2", "all-pairs"]
 

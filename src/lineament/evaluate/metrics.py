@@ -15,7 +15,7 @@ Conventions, stated once:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import NormalDist
 from typing import Any, NamedTuple
@@ -24,13 +24,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import OptionError
+from lineament.types import BoolArray, Float64Array, IntArray, Progress
 
 Array = npt.NDArray[Any]
-Float64Array = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
-IntArray = npt.NDArray[np.int64]
-Progress = Callable[[int, int], None]
-"""Called with (pairs done, all pairs)."""
 
 HISTOGRAM_BINS = 1 << 16
 """Bins over [-1, 1]: each 3.1e-5 wide, and the table (512 KiB) still fits a processor's cache."""

@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import OptionError
-from lineament.evaluate.metrics import Float64Array, IntArray, wilson_intervals
+from lineament.evaluate.metrics import wilson_intervals
+from lineament.types import Float64Array, IntArray
 
 RELIABILITY_BINS = 15
 """As Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, use them."""

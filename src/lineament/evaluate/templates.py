@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import OptionError
-from lineament.evaluate.metrics import NO_FACE_SCORE, BoolArray, IntArray
-from lineament.types import FloatArray
+from lineament.evaluate.metrics import NO_FACE_SCORE
+from lineament.types import BoolArray, FloatArray, IntArray
 
 COLUMNS = 64
 """So many columns are summed at a time, which bounds the memory on top of the arrays given."""

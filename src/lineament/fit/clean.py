@@ -31,8 +31,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import OptionError
-from lineament.evaluate.metrics import BoolArray, Float64Array, IntArray
-from lineament.types import FloatArray
+from lineament.types import BoolArray, Float64Array, FloatArray, IntArray
 
 DUPLICATE_COSINE = 0.95
 """Above it two photos of one person count as one. On LFW View 1 SFace gives 1 genuine pair of

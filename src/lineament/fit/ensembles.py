@@ -35,9 +35,10 @@ from lineament.decide.fusion import (
     rises,
 )
 from lineament.errors import OptionError
-from lineament.evaluate.metrics import BoolArray, Float64Array, IntArray, all_pairs
+from lineament.evaluate.metrics import all_pairs
 from lineament.evaluate.scoring import cllr
 from lineament.fit.calibrate.likelihood import Curve, fit_isotonic, fit_logistic
+from lineament.types import BoolArray, Float64Array, IntArray
 
 FOLDS = 5
 PRIOR = 0.01

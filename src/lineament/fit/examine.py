@@ -16,15 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.datasets.cache import EmbeddingCache
-from lineament.datasets.source import Embedded, Progress, RecognizerSource, way_of
+from lineament.datasets.source import Embedded, RecognizerSource, way_of
 from lineament.detect import DETECTORS
 from lineament.errors import NoFaceError, OptionError
-from lineament.evaluate.metrics import IntArray
 from lineament.files import sha256_of_file
 from lineament.images import describe_source
 from lineament.pipeline import Chosen, Recognizer
 from lineament.quality import measure
-from lineament.types import FloatArray, Quality
+from lineament.types import FloatArray, IntArray, ProgressBar, Quality
 
 _MEASURES = ("size_px", "sharpness", "yaw_deg", "pitch_deg", "brightness", "contrast", "norm")
 _FIELDS = 1 + 1 + 4 + len(_MEASURES) + len(_MEASURES)
@@ -55,7 +54,7 @@ def examine(
     paths: Sequence[Path],
     *,
     use_cache: bool = True,
-    progress: Progress[Any] | None = None,
+    progress: ProgressBar[Any] | None = None,
     on_note: Callable[[str], None] | None = None,
 ) -> tuple[Examined, RecognizerSource]:
     """Embed all photos and look at what else there is to know of them.
@@ -120,7 +119,7 @@ def examine(
 class _Tap:
     """Looks at the photos as they come past the progress bar."""
 
-    def __init__(self, known: dict[str, FloatArray], progress: Progress[Any] | None) -> None:
+    def __init__(self, known: dict[str, FloatArray], progress: ProgressBar[Any] | None) -> None:
         self.known, self.progress = known, progress
 
     def __call__(self, items: Iterable[Any], total: int, what: str) -> Iterator[Any]:

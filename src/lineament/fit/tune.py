@@ -27,21 +27,13 @@ from lineament.decide.calibration import (
 from lineament.decide.metrics import DEFAULT_FMR, DEFAULT_METRIC
 from lineament.errors import DataError, OptionError
 from lineament.evaluate.fairness import LEAST_PEOPLE, Rate, rates_of_all_pairs
-from lineament.evaluate.metrics import (
-    BoolArray,
-    Float64Array,
-    IntArray,
-    PairCounts,
-    all_pairs,
-    interval_of_rate,
-)
+from lineament.evaluate.metrics import PairCounts, all_pairs, interval_of_rate
 from lineament.evaluate.result import rate_text
 from lineament.fit.calibrate import FMRS, FOLDS, N_BOOTSTRAP, Fitted, fit
-from lineament.fit.calibrate.pairs import Progress as FitProgress
 from lineament.fit.clean import DUPLICATE_COSINE, Cleaning, Suspect, clean
 from lineament.fit.examine import Examined
 from lineament.quality import DEFAULT_LIMITS, QualityLimits, least_norm
-from lineament.types import Contract
+from lineament.types import BoolArray, Contract, Float64Array, IntArray, StageProgress
 
 LEAST_SEVERAL = 5
 """People with two photos or more that are needed: one for each fold."""
@@ -262,7 +254,7 @@ def tune(
     limits: QualityLimits = DEFAULT_LIMITS,
     n_bootstrap: int = N_BOOTSTRAP,
     seed: int = 0,
-    progress: FitProgress | None = None,
+    progress: StageProgress | None = None,
 ) -> Tuned:
     """Clean, fit, and hold what was fitted against the package's own.
 

@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import OptionError
-
-Float64Array = npt.NDArray[np.float64]
+from lineament.types import Float64Array
 
 
 def assign(gains: npt.ArrayLike) -> npt.NDArray[np.int64]:

@@ -38,12 +38,7 @@ from lineament.errors import ExportError, OptionError, WeightsError
 from lineament.models import cards as weights_module
 from lineament.models.cards import LicensePolicy, Weights
 from lineament.models.runtime import Runtime
-from lineament.quantize.crops import (
-    LEAST_CROPS,
-    Progress,
-    check_weights,
-    side_px,
-)
+from lineament.quantize.crops import LEAST_CROPS, check_weights, side_px
 from lineament.quantize.judging import (
     Agreement,
     Speed,
@@ -54,7 +49,7 @@ from lineament.quantize.judging import (
 from lineament.quantize.networks import check_installed, int8_graph, plain_graph
 from lineament.quantize.writing import measured, notes, write_all
 from lineament.train.entries import check_name, staying_entries
-from lineament.types import Image
+from lineament.types import Image, StageProgress
 
 SUBSET = 300
 """Crops to calibrate on: NNCF's own default; from there on the ranges hardly move."""
@@ -127,7 +122,7 @@ def quantize(
     overwrite: bool = False,
     runtime: Runtime | None = None,
     policy: LicensePolicy | None = None,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> Quantized:
     """Write an int8 version of a recognizer, calibrated on your own crops.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +15,7 @@ from lineament.images import IMAGE_SUFFIXES, describe_source, load_image
 from lineament.models.cards import LicensePolicy, Weights
 from lineament.models.runtime import Runtime
 from lineament.pipeline import Recognizer
-from lineament.types import Image
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is in all."""
+from lineament.types import Image, StageProgress
 
 LEAST_CROPS = 10
 """Fewer are refused. A few hundred, of many people, are what one should have."""
@@ -53,7 +50,7 @@ def crops_of(
     seed: int = 0,
     runtime: Runtime | None = None,
     policy: LicensePolicy | None = None,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> Crops:
     """Cut the faces out of a folder's photos, as the recognizer wants them.
 

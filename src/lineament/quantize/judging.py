@@ -12,8 +12,7 @@ import numpy.typing as npt
 from lineament.embed.network import BATCH, NetworkEmbedder
 from lineament.errors import ExportError, WeightsError
 from lineament.evaluate.metrics import auc, tar_at_fmr
-from lineament.quantize.crops import Progress
-from lineament.types import FloatArray, Image
+from lineament.types import FloatArray, Image, StageProgress
 
 LEAST_SAME, LEAST_DIFFERENT = 1000, 3000
 """Pairs needed to judge by verification: ``MOST_LOSS`` of 1,000 is ten pairs, not one or two."""
@@ -87,7 +86,7 @@ def agreement_of(
     after: NetworkEmbedder,
     crops: Image,
     people: Sequence[Hashable] | None,
-    progress: Progress | None,
+    progress: StageProgress | None,
 ) -> Agreement:
     """Compare the embeddings of both on ``crops`` (N, S, S, 3); ``people``: N names, if known.
 
@@ -160,7 +159,7 @@ def speed_of(
     after: NetworkEmbedder,
     crops: Image,
     batch: int,
-    progress: Progress | None,
+    progress: StageProgress | None,
     *,
     rounds: int = 60,
     seconds: float = 4.0,

@@ -15,8 +15,7 @@ from lineament.errors import ExportError, LineamentError, MissingExtraError, Opt
 from lineament.models import cards as weights_module
 from lineament.models.cards import LicensePolicy, Weights
 from lineament.models.runtime import folded
-from lineament.quantize.crops import Progress
-from lineament.types import FloatArray, Image
+from lineament.types import FloatArray, Image, StageProgress
 
 _EXTRA = "quantize"
 
@@ -54,7 +53,7 @@ def int8_graph(
     embedder: NetworkEmbedder,
     crops: Image,
     name: str,
-    progress: Progress | None,
+    progress: StageProgress | None,
 ) -> bytes:
     """The ONNX file with quantizers in it.
 

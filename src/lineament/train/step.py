@@ -16,11 +16,11 @@ from lineament.errors import DivergedError
 from lineament.train.checkpoint import LAST
 from lineament.train.config import TrainConfig
 from lineament.train.data.crops import Batch
-from lineament.train.data.face_set import IntArray
 from lineament.train.distributed import World
 from lineament.train.parts import Parts
 from lineament.train.schedules import factor_at
 from lineament.train.teacher import Remembered, clean_places
+from lineament.types import IntArray
 
 NAN_BATCH = "nan-batch.txt"
 NAMED = 8

@@ -30,8 +30,8 @@ from lineament.evaluate.metrics import (
 )
 from lineament.train.data import Crops, FaceSet, Selection, open_faces
 from lineament.train.data.augment import NOTHING
-from lineament.train.data.face_set import IntArray
 from lineament.train.data.leakage import leakage
+from lineament.types import BoolArray, IntArray
 
 if TYPE_CHECKING:
     from lineament.train.backbones.backbone import Backbone
@@ -49,7 +49,6 @@ MOST_PAIRS = 6000
 MOST_MISSING = 0.05
 """Share of a list's pairs without a crop, no face having been found, that is put up with."""
 
-BoolArray = npt.NDArray[np.bool_]
 Named = tuple[str, int]
 """A person, and the number of a photo."""
 

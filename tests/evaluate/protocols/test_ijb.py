@@ -279,7 +279,7 @@ MATCH_FILE = "protocols/ijbc_11_G1_G2_matches.csv"
         (change(G1_FILE, "2,20,", "2,10,"), "1:N", "line 4: expected one template of subject 10"),
         (change(G1_FILE, ",20,30,40", ",20,0,40"), "1:1", "line 2: expected FACE_WIDTH and"),
         (change(G1_FILE, ",20,30,40", ",nan,30,40"), "1:1", "line 2: expected FACE_Y in pixels"),
-        (change(G1_FILE, "img/1.jpg", "../1.jpg"), "1:1", "line 2: expected the path of a photogr"),
+        (change(G1_FILE, "img/1.jpg", "../1.jpg"), "1:1", "line 2: expected the path of a photo"),
         (change(G1_FILE, "img/1.jpg", "img/x.jpg"), "1:1", "line 2: expected the photo img/x"),
         (
             change(PROBE_FILE, "5,10,", "1,10,"),

@@ -16,7 +16,7 @@ from lineament.cli.output import print_json, print_note, print_pairs
 if TYPE_CHECKING:
     from lineament.models.cards import Weights
     from lineament.quantize import Quantized
-    from lineament.quantize.crops import Progress
+    from lineament.types import StageProgress
 
 
 def command(
@@ -198,7 +198,7 @@ def _rows(made: Quantized) -> list[tuple[str, str]]:
 
 
 @contextmanager
-def _bar() -> Iterator[Progress | None]:
+def _bar() -> Iterator[StageProgress | None]:
     """One bar on stderr for each thing that is done, when that is a terminal."""
     if not sys.stderr.isatty():
         yield None

@@ -14,20 +14,10 @@ from lineament.datasets.source import Embedded, FaceSource
 from lineament.decide.calibration import RULE_OF_30, supported
 from lineament.errors import DataError
 from lineament.evaluate.identification import search
-from lineament.evaluate.metrics import (
-    NO_FACE_SCORE,
-    BoolArray,
-    Float64Array,
-    IntArray,
-    PairCounts,
-    Progress,
-    all_pairs,
-    eer,
-    tar_at_fmr,
-)
+from lineament.evaluate.metrics import NO_FACE_SCORE, PairCounts, all_pairs, eer, tar_at_fmr
 from lineament.evaluate.result import PairShown, Part, Result, Scores, rate_text
 from lineament.evaluate.templates import pool_mean, present
-from lineament.types import FloatArray
+from lineament.types import BoolArray, Float64Array, FloatArray, IntArray, Progress
 
 FMRS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 REFERENCES = (1, 2, 3, 5, 10)

@@ -29,10 +29,10 @@ from lineament.evaluate.fairness import (
     rates_of_all_pairs,
     rates_of_pairs,
 )
-from lineament.evaluate.metrics import IntArray
 from lineament.evaluate.protocols.pairs_csv import PairsFile, read_pairs
 from lineament.evaluate.protocols.verification import PairList, pair_cosines
 from lineament.evaluate.result import Part, Result, rate_text
+from lineament.types import IntArray
 
 KEYS = ("person", "file")
 MOST_GROUPS = 20

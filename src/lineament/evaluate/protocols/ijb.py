@@ -39,11 +39,11 @@ from lineament.datasets.source import Embedded, FaceSource
 from lineament.decide.calibration import supported
 from lineament.errors import DataError, OptionError
 from lineament.evaluate.identification import Searches, search
-from lineament.evaluate.metrics import BoolArray, IntArray, tar_at_fmr, threshold_at_fmr
+from lineament.evaluate.metrics import tar_at_fmr, threshold_at_fmr
 from lineament.evaluate.result import Part, Result, Scores, by_text, rate_text
 from lineament.evaluate.templates import media_weights, pair_cosine, pool_mean, present
 from lineament.images import describe_source
-from lineament.types import FloatArray
+from lineament.types import BoolArray, FloatArray, IntArray
 
 Set = Literal["b", "c"]
 Protocol = Literal["1:1", "1:N"]

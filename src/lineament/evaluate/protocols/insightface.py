@@ -19,7 +19,6 @@ import numpy as np
 from lineament.datasets.safe_pickle import PlainArray, read_plain_pickle
 from lineament.datasets.source import Embedded, FaceSource
 from lineament.errors import DataError, LineamentError
-from lineament.evaluate.metrics import BoolArray, IntArray
 from lineament.evaluate.protocols.verification import (
     FOLDS,
     folds_in_order,
@@ -29,6 +28,7 @@ from lineament.evaluate.protocols.verification import (
 )
 from lineament.evaluate.result import PairShown, Result
 from lineament.images import load_image
+from lineament.types import BoolArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,10 +12,10 @@ from lineament.datasets.lfw import LFW, Pairs
 from lineament.datasets.source import Embedded, FaceSource
 from lineament.decide.calibration import Calibration
 from lineament.evaluate.lfw import View, images_of, lfw_report, pair_scores
-from lineament.evaluate.metrics import PairCounts, Progress
+from lineament.evaluate.metrics import PairCounts
 from lineament.evaluate.protocols.calibrated import calibration_part
 from lineament.evaluate.result import PairShown, Part, Published, Result, Scores
-from lineament.types import FloatArray
+from lineament.types import FloatArray, Progress
 
 _TABLE_4 = "Deng et al., ArcFace, CVPR 2019, Table 4"
 

@@ -23,8 +23,9 @@ from lineament.datasets.source import Embedded, FaceSource
 from lineament.decide.calibration import RULE_OF_30, supported
 from lineament.errors import DataError, OptionError
 from lineament.evaluate.identification import Searches, search
-from lineament.evaluate.metrics import IntArray, Progress, all_pairs
+from lineament.evaluate.metrics import all_pairs
 from lineament.evaluate.result import Part, Result, Scores, rate_text
+from lineament.types import IntArray, Progress
 
 TEST_SHARE = 4249 / 5749
 """Of the people: BLUFR sets 1,500 of LFW's aside for training."""

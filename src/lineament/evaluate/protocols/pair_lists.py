@@ -21,7 +21,6 @@ import numpy as np
 
 from lineament.datasets.source import Embedded, FaceSource
 from lineament.errors import DataError
-from lineament.evaluate.metrics import IntArray
 from lineament.evaluate.protocols.verification import (
     FOLDS,
     PairList,
@@ -36,6 +35,7 @@ from lineament.evaluate.protocols.verification import (
     size_note,
 )
 from lineament.evaluate.result import Result
+from lineament.types import IntArray
 
 PAIRS: Final = 6000
 """So many pairs CALFW, CPLFW and AgeDB-30 have."""

@@ -19,7 +19,7 @@ import numpy as np
 
 from lineament.datasets.source import Embedded, FaceSource
 from lineament.errors import DataError
-from lineament.evaluate.metrics import BoolArray, IntArray, interval_of_rate
+from lineament.evaluate.metrics import interval_of_rate
 from lineament.evaluate.protocols.verification import (
     FMRS,
     FOLDS,
@@ -36,7 +36,7 @@ from lineament.evaluate.protocols.verification import (
     worst_of,
 )
 from lineament.evaluate.result import Part, Result, Scores
-from lineament.types import FloatArray, Threshold
+from lineament.types import BoolArray, FloatArray, IntArray, Threshold
 
 COLUMNS: Final = ("file_a", "file_b", "same")
 PEOPLE: Final = ("person_a", "person_b")

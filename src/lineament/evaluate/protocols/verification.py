@@ -18,8 +18,6 @@ from lineament.datasets.source import Embedded, FaceSource
 from lineament.errors import DataError
 from lineament.evaluate.metrics import (
     NO_FACE_SCORE,
-    BoolArray,
-    IntArray,
     KFoldAccuracy,
     accuracy,
     auc,
@@ -28,7 +26,7 @@ from lineament.evaluate.metrics import (
     tar_at_fmr,
 )
 from lineament.evaluate.result import PairShown, Part, Scores, rate_text
-from lineament.types import FloatArray
+from lineament.types import BoolArray, FloatArray, IntArray
 
 FMRS: Final = (1e-1, 1e-2, 1e-3, 1e-4)
 """Rates for which the benchmarks of some thousand pairs are asked; see ``tar_by_rate``."""

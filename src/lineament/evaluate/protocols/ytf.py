@@ -27,7 +27,6 @@ import numpy.typing as npt
 
 from lineament.datasets.source import Embedded, FaceSource
 from lineament.errors import DataError, OptionError
-from lineament.evaluate.metrics import BoolArray, IntArray
 from lineament.evaluate.protocols.verification import (
     folder_of,
     read_lines,
@@ -37,7 +36,7 @@ from lineament.evaluate.protocols.verification import (
 from lineament.evaluate.result import PairShown, Published, Result
 from lineament.evaluate.templates import pair_best, pair_cosine, pool_mean
 from lineament.quality import POOLING_POWER
-from lineament.types import FloatArray
+from lineament.types import BoolArray, FloatArray, IntArray
 
 PAIRS: Final = 5000
 FRAMES: Final = 20

@@ -42,7 +42,6 @@ import lineament
 from lineament.decide.calibration import Calibration, Method, supported
 from lineament.decide.metrics import DEFAULT_METRIC
 from lineament.errors import OptionError
-from lineament.evaluate.metrics import Float64Array
 from lineament.evaluate.scoring import Reliability, min_cllr, reliability
 from lineament.fit.calibrate.bootstrap import (
     DIGITS,
@@ -54,8 +53,8 @@ from lineament.fit.calibrate.bootstrap import (
 from lineament.fit.calibrate.folds import cross_validated, drawn_folds, unseen_shares
 from lineament.fit.calibrate.galleries import identification
 from lineament.fit.calibrate.likelihood import fit_curve, thinned
-from lineament.fit.calibrate.pairs import BINS, Progress, count_pairs, photos_of
-from lineament.types import Contract
+from lineament.fit.calibrate.pairs import BINS, count_pairs, photos_of
+from lineament.types import Contract, Float64Array, StageProgress
 
 FMRS = (3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6)
 """Rates for which thresholds are fitted, as far as the data support them."""
@@ -111,7 +110,7 @@ def fit(
     n_bootstrap: int = N_BOOTSTRAP,
     confidence: float = 0.95,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> Fitted:
     """Fit a calibration on photos of known people.
 
@@ -138,7 +137,7 @@ def fit(
         OptionError: for other shapes, numbers that are not finite, values out of range, or too few
             people: four are needed, two of them with two photos.
     """
-    tell: Progress = progress if progress is not None else _silent
+    tell: StageProgress = progress if progress is not None else _silent
     photos = photos_of(embeddings, people, found, metric)
     wanted = _rates(fmrs, "false match rates")
     wanted_fpirs = _rates(fpirs, "FPIRs")

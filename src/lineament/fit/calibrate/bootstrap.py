@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.decide.calibration import Method, OperatingPoint
-from lineament.evaluate.metrics import Float64Array
 from lineament.fit.calibrate.likelihood import Curve, fit_curve
-from lineament.fit.calibrate.pairs import BINS, Counts, Progress
+from lineament.fit.calibrate.pairs import BINS, Counts
+from lineament.types import Float64Array, StageProgress
 
 DIGITS = 6
 """After the point: what scores are rounded to, thresholds to the strict side."""
@@ -31,7 +31,7 @@ def drawn_anew(
     fmrs: list[float],
     replicas: int,
     random: np.random.Generator,
-    progress: Progress,
+    progress: StageProgress,
 ) -> tuple[Float64Array, Float64Array]:
     """((R, K) LLRs at the curve's knots, (R, F) thresholds on the alike axis)."""
     genuine_bin = counts.bin_of(counts.genuine_score)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from lineament.decide.calibration import RULE_OF_3, Method
-from lineament.evaluate.metrics import Float64Array, IntArray
 from lineament.evaluate.scoring import cllr
 from lineament.fit.calibrate.likelihood import fit_curve
 from lineament.fit.calibrate.pairs import BINS, Counts
+from lineament.types import Float64Array, IntArray
 
 
 def drawn_folds(sizes: IntArray, folds: int, random: np.random.Generator) -> IntArray:

@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from lineament.decide.calibration import Identification, supported
 from lineament.decide.metrics import get_metric, score_matrix
-from lineament.evaluate.metrics import Float64Array, IntArray
 from lineament.evaluate.scoring import expected_fpir
 from lineament.fit.calibrate.bootstrap import DIGITS
-from lineament.fit.calibrate.pairs import BLOCK, Photos, Progress
+from lineament.fit.calibrate.pairs import BLOCK, Photos
+from lineament.types import Float64Array, IntArray, StageProgress
 
 GALLERIES = (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000)
 """Sizes of galleries, as far as the data have people."""
@@ -30,7 +30,7 @@ def identification(
     replicas: int,
     tail: float,
     random: np.random.Generator,
-    progress: Progress,
+    progress: StageProgress,
 ) -> Identification | None:
     """Thresholds by gallery size; None when there are too few people."""
     n_people = len(data.sizes)

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from lineament.decide.calibration import RULE_OF_3, Method
 from lineament.errors import OptionError
-from lineament.evaluate.metrics import Float64Array
 from lineament.evaluate.scoring import pav
+from lineament.types import Float64Array
 
 MOST_KNOTS = 200
 _LOGISTIC_KNOTS = 41

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +12,7 @@ import numpy.typing as npt
 
 from lineament.decide.metrics import get_metric, score_matrix
 from lineament.errors import OptionError
-from lineament.evaluate.metrics import Float64Array, IntArray
-
-Progress = Callable[[str, int, int], None]
-"""Called with (what is being done, steps done, all steps)."""
+from lineament.types import Float64Array, IntArray, StageProgress
 
 BINS = 4096
 """Of the histograms that LLRs are fitted on: 4.9e-4 wide for cosines, where an LLR of SFace changes
@@ -121,7 +118,7 @@ def count_pairs(
     folds: int,
     largest_fmr: float,
     random: np.random.Generator,
-    progress: Progress,
+    progress: StageProgress,
 ) -> Counts:
     """Compare all photos.
 

@@ -25,10 +25,7 @@ import numpy.typing as npt
 from lineament.decide.calibration import Calibration
 from lineament.errors import OptionError
 from lineament.search import open_index
-from lineament.types import FloatArray, Threshold
-
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
+from lineament.types import BoolArray, FloatArray, IntArray, Threshold
 
 NEIGHBORS = 32
 """Edges a face. 16 to 64 give the same groups of LFW to four digits (``docs/grouping.md``)."""

@@ -15,8 +15,8 @@ import numpy as np
 from lineament.decide.calibration import Calibration
 from lineament.errors import DataError, LineamentError, OptionError
 from lineament.files import write_atomically
-from lineament.gallery.grouping.linking import IntArray, grouping_prior, link
-from lineament.types import Contract, Embedding, Face, FloatArray, Threshold
+from lineament.gallery.grouping.linking import grouping_prior, link
+from lineament.types import Contract, Embedding, Face, FloatArray, IntArray, Threshold
 
 DOUBTFUL_BELOW = 0.8
 """Members that belong to their group with a smaller probability are in doubt. On LFW View 1 that is

@@ -15,7 +15,6 @@ import numpy as np
 from lineament.align.alignment import (
     ALIGNMENT_NAMES,
     AlignMethod,
-    Float64Array,
     face_transforms,
     parse_alignment_name,
     template_xy,
@@ -33,7 +32,7 @@ from lineament.pictures.charts.colors import GRAY, INK, ORANGE, SKY, VERMILLION
 from lineament.pictures.plots.plot import Plot
 from lineament.pictures.plots.sheet import EDGE, SMALL_PT, Sheet
 from lineament.pipeline import Recognizer
-from lineament.types import Face, Image
+from lineament.types import Face, Float64Array, Image
 
 SIDE_IN, GAP_IN = 2.7, 0.3
 WIDTH_IN = 2 * EDGE + 3 * SIDE_IN + 2 * GAP_IN

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from lineament.errors import OptionError
-from lineament.evaluate.metrics import Float64Array, IntArray
 from lineament.pictures.charts.colors import GRAY, INK, LIGHT
 from lineament.pictures.plots.captions import counted, put, sentence
 from lineament.pictures.plots.faces import Faces, typical
@@ -21,7 +20,7 @@ from lineament.pictures.plots.ordering import (
 )
 from lineament.pictures.plots.plot import Plot
 from lineament.pictures.plots.sheet import EDGE, SMALL_PT, TEXT_PT, Sheet, wrapped
-from lineament.types import Image, Threshold
+from lineament.types import Float64Array, Image, IntArray, Threshold
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from lineament.align.alignment import face_transforms, template_of, to_crop_xy
 from lineament.errors import LineamentError, OptionError
@@ -24,9 +23,8 @@ from lineament.pictures.charts.colors import BLUE, GRAY, VERMILLION
 from lineament.pictures.plots.plot import Plot
 from lineament.pictures.plots.sheet import EDGE, SMALL_PT, TEXT_PT, Sheet
 from lineament.pipeline import Chosen, Recognizer, decide_chosen
-from lineament.types import Decision, FloatArray, Image, Quality, Threshold
+from lineament.types import Decision, Float64Array, FloatArray, Image, Quality, Threshold
 
-Float64Array = npt.NDArray[np.float64]
 Fill = Literal["blur", "gray"]
 
 PATCH = 0.22

@@ -18,9 +18,8 @@ import numpy.typing as npt
 from lineament.datasets.people_folder import plain, read_people
 from lineament.datasets.source import Embedded
 from lineament.errors import DataError, ImageError, LineamentError, NoFaceError, OptionError
-from lineament.evaluate.metrics import IntArray
 from lineament.images import describe_source, find_images
-from lineament.types import FloatArray, Image
+from lineament.types import FloatArray, Image, IntArray
 
 FEWEST_PEOPLE = 12
 """A sample has at least so many people, if there are: blocks are seen against others."""

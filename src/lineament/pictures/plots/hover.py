@@ -21,10 +21,9 @@ import numpy as np
 from PIL import Image as PILImage
 from PIL import ImageOps
 
-from lineament.evaluate.metrics import Float64Array
 from lineament.pictures.pages.page import escaped
 from lineament.pictures.plots.faces import Faces
-from lineament.types import Image
+from lineament.types import Float64Array, Image
 
 TILES = ((1_500, 64), (5_000, 48), (20_000, 40))
 """Up to so many photos, the side of a small picture in pixels: the page has 10 MB or so."""

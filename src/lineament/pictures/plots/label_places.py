@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from lineament.evaluate.metrics import Float64Array
+from lineament.types import Float64Array
 
 ROUNDS = 600
 

@@ -14,7 +14,6 @@ from typing import Any, Literal, cast, get_args
 import cv2
 import numpy as np
 
-from lineament.align.alignment import Float64Array
 from lineament.align.landmarks68 import CHIN, JAW, five_of_68, landmarks68
 from lineament.decide.metrics import compare
 from lineament.errors import NoFaceError, OptionError
@@ -27,7 +26,7 @@ from lineament.pictures.charts.text import percent
 from lineament.pictures.plots.plot import Plot
 from lineament.pictures.plots.sheet import EDGE, SMALL_PT, TEXT_PT, Sheet, height_of
 from lineament.pipeline import Recognizer
-from lineament.types import Analysis, Embedding, Face, Image, Threshold
+from lineament.types import Analysis, Embedding, Face, Float64Array, Image, Threshold
 
 Kind = Literal["mask", "sunglasses", "blur", "darkness", "rotation", "resolution"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

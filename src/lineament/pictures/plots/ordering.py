@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import MissingExtraError, OptionError
-from lineament.evaluate.metrics import IntArray
 from lineament.pictures.plots.faces import Faces
-from lineament.types import Threshold
+from lineament.types import IntArray, Threshold
 
 MOST_OPTIMAL = 400
 """Of more, neighbors are not optimized: the time rises with the third power."""

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 import numpy as np
 
 from lineament.errors import MissingExtraError, OptionError
-from lineament.evaluate.metrics import Float64Array, IntArray
 from lineament.pictures.charts.colors import BLUE, GRAY, GREEN, INK, ORANGE, PURPLE, SKY, VERMILLION
 from lineament.pictures.plots.captions import put, sentence, what
 from lineament.pictures.plots.faces import Faces
@@ -34,6 +33,7 @@ from lineament.pictures.plots.sheet import (
     text_width_in,
     wrapped,
 )
+from lineament.types import Float64Array, IntArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

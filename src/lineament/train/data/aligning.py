@@ -20,12 +20,10 @@ from lineament.errors import OptionError
 from lineament.images import describe_source
 from lineament.pictures.photos import save_png
 from lineament.pipeline import Recognizer
-from lineament.types import Analysis, Face, Image
+from lineament.types import Analysis, Face, Image, ProgressBar
 
 Existing = Literal["refuse", "resume", "overwrite"]
 
-Progress = Callable[[Iterable[Analysis], int, str], Iterable[Analysis]]
-"""Called with (photos as they come, how many, what is done); passes them on."""
 
 Cut = Callable[[Path, Face], Image]
 
@@ -73,7 +71,7 @@ def align_people(
     recognizer: Recognizer,
     *,
     existing: Existing = "refuse",
-    progress: Progress | None = None,
+    progress: ProgressBar[Analysis] | None = None,
     cut: Cut | None = None,
 ) -> Aligned:
     """Cut the faces out of the photos of people.

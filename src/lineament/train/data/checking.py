@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from lineament.errors import LineamentError
 from lineament.train.data.face_set import FaceSet, Selection, notes_of
-
-Progress = Callable[[int, int], None]
-"""Called with (photos done, all photos)."""
+from lineament.types import Progress
 
 _AHEAD = 64
 

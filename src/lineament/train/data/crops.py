@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from lineament.errors import DataError, LineamentError, MissingExtraError, OptionError, TrainError
 from lineament.train.data.augment import Augment, augment, resized
-from lineament.train.data.face_set import FaceSet, IntArray, notes_of
+from lineament.train.data.face_set import FaceSet, notes_of
 from lineament.train.data.samplers import Sampler, share
 
 try:
@@ -27,6 +27,8 @@ except ImportError as error:
 
 import cv2
 import numpy as np
+
+from lineament.types import IntArray
 
 _Key = tuple[int, int, int]
 """Epoch, number of the photo, how often it came before in this epoch."""

@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from lineament.errors import DataError, ImageError, OptionError
 from lineament.images import DEFAULT_LIMITS, load_image
 from lineament.images.decode import decode_bytes
-from lineament.types import Image
-
-IntArray = npt.NDArray[np.int64]
+from lineament.types import Image, IntArray
 
 
 class FaceSet(Protocol):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from lineament.datasets.people_folder import read_people
 from lineament.images import describe_source
-from lineament.train.data.face_set import IntArray, read_photo
-from lineament.types import Image
+from lineament.train.data.face_set import read_photo
+from lineament.types import Image, IntArray
 
 
 @dataclass(frozen=True, eq=False)

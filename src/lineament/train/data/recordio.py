@@ -41,10 +41,10 @@ from lineament.datasets.people_folder import plain
 from lineament.errors import DataError, OptionError
 from lineament.files import write_atomically
 from lineament.images import describe_source
-from lineament.train.data.face_set import FaceSet, IntArray, read_photo
+from lineament.train.data.face_set import FaceSet, read_photo
 from lineament.train.data.random_access import RandomFile
 from lineament.train.data.shards import encoded
-from lineament.types import Image
+from lineament.types import Image, IntArray
 
 MAGIC = 0xCED7230A
 MOST_LENGTH = (1 << 29) - 1

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import DataError, OptionError
-from lineament.train.data.face_set import IntArray
+from lineament.types import IntArray
 
 _RANDOM, _PEOPLE = 1, 2  # so that two samplers of one seed draw different numbers
 

@@ -26,9 +26,10 @@ from typing import TYPE_CHECKING, Any
 
 from lineament.errors import MissingExtraError, OptionError
 from lineament.train.data import FaceSet, open_faces
-from lineament.train.toy.photos import LEAST_PHOTOS, Progress, crops_of
+from lineament.train.toy.photos import LEAST_PHOTOS, crops_of
 from lineament.train.toy.result import ToyResult
 from lineament.train.toy.training import made_loss, trained
+from lineament.types import StageProgress
 
 if TYPE_CHECKING:
     from lineament.pipeline import Recognizer
@@ -51,7 +52,7 @@ def toy(
     size_px: int = SIZE_PX,
     seed: int = 0,
     recognizer: Recognizer | None = None,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> ToyResult:
     """Train a few people into two dimensions, once with each loss.
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lineament.train.toy.result import Float64Array, ToyLoss
+from lineament.train.toy.result import ToyLoss
+from lineament.types import Float64Array
 
 
 def measured(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,13 +10,11 @@ import numpy.typing as npt
 
 from lineament.errors import DataError
 from lineament.train.data import FaceSet
-from lineament.types import Image
+from lineament.types import Image, StageProgress
 
 if TYPE_CHECKING:
     from lineament.pipeline import Recognizer
 
-Progress = Callable[[str, int, int], None]
-"""Told what is being done, how far it is, and how far it goes."""
 
 LEAST_PHOTOS = 4
 NATIVE_PX = 112
@@ -29,7 +27,7 @@ def crops_of(
     size_px: int,
     seed: int,
     recognizer: Recognizer | None,
-    progress: Progress | None,
+    progress: StageProgress | None,
 ) -> tuple[tuple[str, ...], npt.NDArray[np.int64], Image, tuple[str, ...]]:
     """Names, (N,) labels and (N, S, S, 3) crops of the people with the most photos; notes.
 
@@ -71,7 +69,10 @@ def crops_of(
 
 
 def _aligned(
-    faces: FaceSet, chosen: Sequence[int], recognizer: Recognizer | None, progress: Progress | None
+    faces: FaceSet,
+    chosen: Sequence[int],
+    recognizer: Recognizer | None,
+    progress: StageProgress | None,
 ) -> list[Image | None]:
     """Crops of 112 by 112 pixels; None where no face was found."""
     crops: list[Image | None] = []

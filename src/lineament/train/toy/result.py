@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from lineament.types import Float64Array
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Float64Array = npt.NDArray[np.float64]
 
 SHOWN_NAMES = MappingProxyType(
     {

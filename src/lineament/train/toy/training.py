@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from lineament.errors import DivergedError
 from lineament.train.toy.measures import measured
-from lineament.train.toy.photos import Progress
 from lineament.train.toy.result import ToyLoss
+from lineament.types import StageProgress
 
 if TYPE_CHECKING:
     from lineament.train.losses.loss import Loss
@@ -103,7 +103,7 @@ def trained(
     *,
     epochs: int,
     seed: int,
-    progress: Progress | None,
+    progress: StageProgress | None,
 ) -> ToyLoss:
     """Train a new network with a loss, and measure what it makes of the crops.
 

@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 
 from lineament.datasets.people_folder import read_people
-from lineament.datasets.source import Progress
 from lineament.errors import OptionError
 from lineament.files import write_atomically
 from lineament.fit.clean import clean
@@ -33,7 +32,7 @@ from lineament.pictures.pages.folder.known import Known
 from lineament.pictures.pages.folder.pictures import PLANE, pictures_of
 from lineament.pictures.pages.page import Section, page
 from lineament.pipeline import Recognizer
-from lineament.types import Threshold
+from lineament.types import ProgressBar, Threshold
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -60,7 +59,7 @@ def report(
     threshold: Threshold | None = None,
     seed: int = 0,
     use_cache: bool = True,
-    progress: Progress[Any] | None = None,
+    progress: ProgressBar[Any] | None = None,
     on_note: Callable[[str], None] | None = None,
 ) -> Report:
     """Look at a folder a person and make the page.

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lineament.evaluate.metrics import IntArray
-from lineament.types import FloatArray
+from lineament.types import FloatArray, IntArray
 
 _BLOCK = 1024
 

@@ -11,7 +11,6 @@ import numpy as np
 from PIL import Image as PILImage
 
 from lineament.datasets.people_folder import People
-from lineament.datasets.source import Progress
 from lineament.errors import LineamentError
 from lineament.fit.examine import Examined
 from lineament.pictures.charts.files import to_bytes
@@ -29,6 +28,7 @@ from lineament.pictures.plots.occlusion import occlusion
 from lineament.pictures.plots.plot import Plot
 from lineament.pictures.plots.pose import pose
 from lineament.pictures.plots.tsne import tsne
+from lineament.types import ProgressBar
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,7 +58,9 @@ def faces_of(people: People, examined: Examined) -> Faces:
     )
 
 
-def pictures_of(known: Known, progress: Progress[Any] | None) -> tuple[list[Section], bytes | None]:
+def pictures_of(
+    known: Known, progress: ProgressBar[Any] | None
+) -> tuple[list[Section], bytes | None]:
     """All pictures as sections, and the page of the plane; what cannot be drawn says why."""
     faces = faces_of(known.people, known.examined)
     if len(faces) < 2:
