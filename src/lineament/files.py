@@ -1,24 +1,39 @@
-"""Files: written at once or not at all, made durable, hashed; where the package's own lie."""
+"""Files: replaced atomically, made durable, locked between processes, hashed."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO
 
-from lineament.errors import OptionError
+from lineament.errors import LineamentError, OptionError
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 DATA = Path(__file__).parent / "data"
 """What travels inside the package."""
 
+_POLL_S = 0.02
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
+"""What ``flock`` answers on file systems without locks (some network ones)."""
 
-def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+
+def write_atomically(
+    path: str | os.PathLike[str], data: bytes | memoryview, *, durable: bool = False
+) -> None:
     """Write a file so that nobody ever sees half of it; one that exists is replaced.
 
     Args:
         path: of the file; its folder must exist.
-        data: what it shall hold.
+        data: its content.
+        durable: return only when the file is on the disk.
 
     Raises:
         OptionError: the folder does not exist or cannot be written to, the disk is full, or the
@@ -26,7 +41,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """
     target = Path(path)
     try:
-        replace_file(target, data)
+        replace_file(target, data, durable=durable)
     except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
         raise OptionError(
             f"{target}: cannot be written ({_reason(target, error)}); name a file in a folder that "
@@ -35,20 +50,37 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def replace_file(target: Path, data: bytes | memoryview, *, durable: bool = False) -> None:
-    """The same with the errors of the operating system; ``durable``: on the disk on return.
+    """As ``write_atomically``, with the errors of the operating system.
 
     Raises:
-        OSError, ValueError: whatever went wrong; a file that was there is whole.
+        OSError, ValueError: the file was not written; one that existed is unchanged.
+    """
+    with replacing(target, durable=durable) as file:
+        file.write(data)
+
+
+@contextmanager
+def replacing(target: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
+    """Open a file to be written piece by piece; it gets its name when the block ends normally.
+
+    Until then it is a file beside the target, ``.lineament-*.tmp`` (its path is the ``name`` of
+    what is yielded); after an exception it is removed, and a target that existed is unchanged.
+
+    Args:
+        target: path of the file; its folder must exist.
+        durable: the file and its name are on the disk when the block has ended.
+
+    Raises:
+        OSError, ValueError: it cannot be made, written or renamed.
     """
     # Beside the target, since a rename is atomic within one file system only. "xb" honors the
     # umask, as files made by tempfile do not.
     beside = target.parent / f".lineament-{os.getpid()}-{secrets.token_hex(4)}.tmp"
     try:
-        with beside.open("xb") as file:
-            file.write(data)
+        with beside.open("x+b") as file:
+            yield file
             if durable:
-                file.flush()
-                os.fsync(file.fileno())
+                sync_file(file)
         beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)
@@ -56,8 +88,14 @@ def replace_file(target: Path, data: bytes | memoryview, *, durable: bool = Fals
         sync_folder(target.parent)
 
 
+def sync_file(file: BinaryIO) -> None:
+    """Put what was written to an open file on the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
 def sync_folder(folder: Path) -> None:
-    """Put the folder's list of names on the disk; where that cannot be done, it need not."""
+    """Put the names of a folder's files on the disk, where the system has a call for that."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:  # Windows opens no folders
@@ -89,3 +127,97 @@ def sha256_of_file(path: str | os.PathLike[str]) -> bytes:
     """
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
+
+
+class Lock:
+    """A lock file that this process holds until ``release`` or the end of a ``with`` block.
+
+    The operating system releases it however the process ends; a forked child does not hold it.
+
+    Attributes:
+        works: False where the file system has no locks: nothing is held, and nobody is kept out.
+    """
+
+    def __init__(self, lock: BaseFileLock, *, works: bool) -> None:
+        """Use ``locked``."""
+        self._lock = lock
+        self.works = works
+
+    def release(self) -> None:
+        """Let others have it; a second call does nothing. Any thread may."""
+        self._lock.release()
+
+    def __enter__(self) -> Lock:
+        """Hold it."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Release it."""
+        self.release()
+
+
+def locked(
+    path: Path,
+    *,
+    busy: Callable[[str], LineamentError],
+    wait_s: float = 0.0,
+    required: bool = False,
+) -> Lock:
+    """Lock a file for one writer, among threads and processes; it is made and stays.
+
+    The lock is advisory and exclusive (``flock``; on Windows the first byte is locked). The file
+    holds "process 123" of the last holder, for messages.
+
+    Args:
+        path: of the lock file; its folder must exist.
+        busy: makes the error for a lock that another one holds, from the holder's name ("process
+            123", or "another process" where that cannot be read).
+        wait_s: how long to wait for it, seconds.
+        required: raise where the file system has no locks.
+
+    Returns:
+        The lock, for a ``with`` block or ``release``.
+
+    Raises:
+        OSError: the file cannot be made or written to; with ``required`` also where the file
+            system has no locks.
+        LineamentError: the result of ``busy``.
+    """
+    from filelock import FileLock, Timeout
+
+    path.open("ab").close()  # filelock would make the folder, too
+    lock = FileLock(
+        path,
+        timeout=wait_s,
+        poll_interval=_POLL_S,
+        thread_local=False,
+        fallback_to_soft=False,
+        on_acquired=_sign,
+    )
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise busy(_holder(path)) from error
+    except OSError as error:
+        if required or error.errno not in _NO_LOCKS:
+            raise
+        return Lock(lock, works=False)
+    return Lock(lock, works=True)
+
+
+def _sign(handle: int) -> None:
+    os.ftruncate(handle, 0)
+    os.write(handle, f"process {os.getpid()}".encode())
+
+
+def _holder(path: Path) -> str:
+    try:
+        text = path.read_bytes()[:40].decode("ascii", "replace").strip()
+    except OSError:  # Windows: what is locked cannot be read
+        text = ""
+    return text or "another process"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -17,9 +18,11 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import filelock
 import pytest
 
 from lineament.errors import WeightsDownloadError, WeightsHashError
+from lineament.files import locked
 from lineament.models import download
 
 CONTENT = random.Random(1).randbytes(700_001)  # three chunks, the last one odd
@@ -401,6 +404,7 @@ def test_an_error_in_the_callback_reaches_the_caller(site: Site, target: Path) -
 CHILD = """
 import sys
 from pathlib import Path
+from lineament.files import locked
 from lineament.models import download
 url, target, sha256, size = sys.argv[1:]
 download.fetch(url, Path(target), sha256=sha256, size=int(size), what="x")
@@ -456,7 +460,10 @@ def test_two_processes_at_once_fetch_it_once(site: Site, target: Path) -> None:
 def test_two_at_once_without_locks_are_both_right(
     site: Site, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "_try_lock", lambda file: False)
+    def no_locks(self: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(filelock.FileLock, "_acquire", no_locks)
     site.pause_after = 100_000
     failed: list[BaseException] = []
 
@@ -483,8 +490,8 @@ def test_a_holder_that_hangs_is_not_waited_for_for_ever(
 ) -> None:
     monkeypatch.setattr(download, "LOCK_WAIT_S", 0.1)
     target.parent.mkdir()
-    with download._lock(target.with_name(f".{target.name}.lock")) as locked:
-        assert locked
+    with locked(target.with_name(f".{target.name}.lock"), busy=WeightsDownloadError) as lock:
+        assert lock.works
         fetch(site, target)
     assert target.read_bytes() == CONTENT
     assert visible(target) == ["model.onnx"]

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -20,11 +19,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import IO
 from urllib.error import HTTPError
 
 from lineament.errors import WeightsDownloadError, WeightsHashError
-from lineament.files import sha256_of_file
+from lineament.files import locked, sha256_of_file, sync_file, sync_folder
 
 CHUNK = 1 << 18
 ATTEMPTS = 6
@@ -94,10 +92,10 @@ def fetch(
         raise job.failed("LINEAMENT_OFFLINE forbids downloads; unset it to allow this one")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _lock(target.with_name(f".{target.name}.lock")) as locked:
+        with _locked(target) as alone:
             if _is_complete(job, target):  # another process was faster
                 return
-            if locked:
+            if alone:
                 _download(job, target.with_name(f"{target.name}.part"))
                 return
             # No lock to be had: a name of its own costs the resuming, and harms nobody.
@@ -275,46 +273,23 @@ def _is_complete(job: _Job, path: Path) -> bool:
 
 def _install(part: Path, target: Path) -> None:
     with part.open("rb+") as file:
-        os.fsync(file.fileno())
+        sync_file(file)
     part.replace(target)
     _note(part).unlink(missing_ok=True)
-    if sys.platform != "win32":  # make the new name durable too; Windows cannot open folders
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    sync_folder(target.parent)
 
 
 @contextmanager
-def _lock(path: Path) -> Iterator[bool]:
-    """Hold the lock file; yields False where it cannot be had in time or locks do not work."""
-    deadline = time.monotonic() + LOCK_WAIT_S
-    with path.open("ab") as file:
-        held = _try_lock(file)
-        while held is None and time.monotonic() < deadline:
-            time.sleep(0.05)
-            held = _try_lock(file)
-        yield held is True  # closing the file releases the lock
-
-
-def _try_lock(file: IO[bytes]) -> bool | None:
-    """True: locked. None: another holds it. False: this file system has no locks."""
+def _locked(target: Path) -> Iterator[bool]:
+    """Hold the lock of a download; False where locks do not work or a holder hangs."""
     try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            file.seek(0)
-            try:
-                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-            except PermissionError:  # how Windows says that another holds it
-                return None
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return None
-    except OSError:
-        return False
-    return True
+        lock = locked(
+            target.with_name(f".{target.name}.lock"),
+            busy=WeightsDownloadError,
+            wait_s=LOCK_WAIT_S,
+        )
+    except WeightsDownloadError:
+        yield False
+        return
+    with lock:
+        yield lock.works

@@ -1,0 +1,145 @@
+"""Files: atomic, durable, locked."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import filelock
+import pytest
+
+from lineament.errors import LineamentError, OptionError
+from lineament.files import locked, replace_file, replacing, sha256_of_file, write_atomically
+
+
+def busy(holder: str) -> LineamentError:
+    return OptionError(f"held by {holder}")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from lineament.errors import OptionError
+from lineament.files import locked
+with locked(Path(sys.argv[1]), busy=OptionError):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def holder_of(path: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_a_file_is_replaced_as_a_whole(tmp_path: Path, durable: bool) -> None:
+    path = tmp_path / "file"
+    replace_file(path, b"old")
+    with replacing(path, durable=durable) as file:
+        file.write(b"ne")
+        assert path.read_bytes() == b"old"
+        assert Path(file.name).parent == tmp_path
+        file.write(b"w")
+    assert path.read_bytes() == b"new"
+    assert names(tmp_path) == ["file"]
+    assert sha256_of_file(path).hex().startswith("11507a0e")
+
+
+def test_after_an_error_the_file_is_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_atomically(path, b"old", durable=True)
+    with pytest.raises(ZeroDivisionError), replacing(path) as file:
+        file.write(bytes([1 // 0]))
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_one_process_holds_a_lock(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    process = holder_of(path)
+    try:
+        start = time.monotonic()
+        with pytest.raises(OptionError, match=f"held by process {process.pid}$"):
+            locked(path, busy=busy, wait_s=0.1)
+        assert time.monotonic() - start >= 0.1
+    finally:
+        process.kill()
+        process.communicate()
+    with locked(path, busy=busy, wait_s=5.0) as lock:  # the system released it
+        assert lock.works
+        assert path.read_text() == f"process {os.getpid()}"
+
+
+def test_two_locks_of_one_process_exclude_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with (
+        locked(path, busy=busy) as lock,
+        pytest.raises(OptionError, match=f"process {os.getpid()}"),
+    ):
+        locked(path, busy=busy)
+    lock.release()  # a second time: nothing
+    locked(path, busy=busy).release()
+
+
+def test_any_thread_releases(tmp_path: Path) -> None:
+    lock = locked(tmp_path / "lock", busy=busy)
+    thread = threading.Thread(target=lock.release)
+    thread.start()
+    thread.join()
+    with locked(tmp_path / "lock", busy=busy):
+        pass
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_forked_child_does_not_keep_a_lock(tmp_path: Path) -> None:
+    code = f"""
+import os, time
+from pathlib import Path
+from lineament.errors import OptionError
+from lineament.files import locked
+lock = locked(Path({str(tmp_path / "lock")!r}), busy=OptionError)
+child = os.fork()
+if not child:
+    os.close(1)
+    time.sleep(60)
+    os._exit(0)
+print(child, flush=True)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, check=True, text=True
+    )
+    child = int(done.stdout)
+    try:
+        locked(tmp_path / "lock", busy=busy).release()
+    finally:
+        os.kill(child, 9)
+
+
+def test_a_folder_that_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        locked(tmp_path / "none" / "lock", busy=busy)
+
+
+def test_where_there_are_no_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(self: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(filelock.FileLock, "_acquire", none)
+    with locked(tmp_path / "lock", busy=busy) as lock:
+        assert not lock.works
+    with pytest.raises(OSError, match="No locks"):
+        locked(tmp_path / "lock", busy=busy, required=True)
