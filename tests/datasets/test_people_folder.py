@@ -1,4 +1,4 @@
-"""A folder a person: what is read, and what is refused."""
+"""Who is in the photos of a folder: what is read, skipped and refused."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lineament.datasets.people_folder import read_people
-from lineament.errors import DataError
+from lineament.datasets.people_folder import name_in, read_any, read_numbered, read_people
+from lineament.errors import DataError, OptionError
 
 
 def plant(root: Path, files: Iterable[str]) -> Path:
@@ -82,3 +82,92 @@ def test_no_folder_at_all(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="found a file of that name"):
         read_people(tmp_path / "file")
+
+
+def short(name: str) -> str:
+    """Names of one letter are refused."""
+    if len(name) < 2:
+        raise OptionError("too short")
+    return unicodedata.normalize("NFC", name)
+
+
+def test_strays_are_skipped_on_request(tmp_path: Path) -> None:
+    files = (
+        "A/1.jpg",
+        "Ann/in/1.jpg",
+        "Zo\u00eb/2.jpg",
+        "Zoe\u0308/1.jpg",
+        "no/x.txt",
+        "1.jpg",
+        "x.md",
+    )
+    people = read_people(plant(tmp_path, files), strays="skip", name_of_folder=short)
+    assert (people.layout, people.names) == ("folders", ("Ann", "Zo\u00eb"))
+    assert [path.name for path in people.paths] == ["1.jpg", "1.jpg", "2.jpg"]
+    assert [people.name(i) for i in range(3)] == ["Ann", "Zo\u00eb", "Zo\u00eb"]
+    assert people.skipped == (
+        "1.jpg: it lies outside of the people's folders",
+        "A/: too short",
+        "no/: no photos",
+    )
+    empty = tmp_path / "no"
+    assert read_people(empty, strays="skip", min_people=0).paths == ()
+    with pytest.raises(DataError, match="at least 1 people"):
+        read_people(empty, strays="skip", min_people=1)
+
+
+def test_a_single_folder_is_a_person_when_strays_are_skipped(tmp_path: Path) -> None:
+    plant(tmp_path, ("set/A/1.jpg", "set/B/1.jpg"))
+    assert read_people(tmp_path, strays="skip", min_people=1).names == ("set",)
+
+
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [
+        ("", ""),
+        ("Ada_Lovelace_0001", "Ada Lovelace"),
+        ("김구-2", "김구"),
+        ("Ada (3)", "Ada"),
+        ("Ada", "Ada"),
+        ("R2_D2_0001", "R2 D2"),
+        ("0001", ""),
+        ("Ada_Lovelace", "Ada Lovelace"),
+    ],
+)
+def test_names_in_names_of_files(stem: str, name: str) -> None:
+    assert name_in(stem) == name
+
+
+def test_numbered_files(tmp_path: Path) -> None:
+    files = (
+        "Bo_1.jpg",
+        "Ada_B_0002.jpg",
+        "Ada_B_0001.png",
+        "17.jpg",
+        "a.txt",
+        ".h_1.jpg",
+        "C/1.jpg",
+    )
+    people = read_numbered(plant(tmp_path, files), checked_name=short)
+    assert (people.layout, people.names) == ("numbered", ("Ada B", "Bo"))
+    assert [people.relative(i) for i in range(3)] == [
+        "Ada_B_0001.png",
+        "Ada_B_0002.jpg",
+        "Bo_1.jpg",
+    ]
+    assert people.skipped == ("17.jpg: too short",)
+
+
+def test_any_photos(tmp_path: Path) -> None:
+    plant(tmp_path, ("flat/b.jpg", "flat/a.jpg", "flat/.c.jpg", "flat/none/x.txt"))
+    flat = read_any(tmp_path / "flat")
+    assert (flat.layout, flat.names) == ("unnamed", ("a", "b"))
+    assert [flat.relative(i) for i in range(2)] == ["a.jpg", "b.jpg"]
+    plant(tmp_path, ("people/A/1.jpg", "people/B/1.jpg"))
+    assert read_any(str(tmp_path / "people")).names == ("A", "B")
+    several = read_any([tmp_path / "flat" / "b.jpg", tmp_path / "people", tmp_path / "flat"])
+    assert several.names == ("b", "A/1.jpg", "B/1.jpg", "a")
+    with pytest.raises(DataError, match="outside, such as x"):
+        read_any(plant(tmp_path / "people", ("x.jpg",)))
+    with pytest.raises(DataError, match="found none"):
+        read_any([tmp_path / "flat" / "none", tmp_path / "flat"])

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from lineament.datasets.people_folder import read_people
-from lineament.errors import DataError, LineamentError, OptionError
-from lineament.images import IMAGE_SUFFIXES, describe_source, load_image
+from lineament.errors import DataError, ImageError, LineamentError, OptionError
+from lineament.images import describe_source, find_images, load_image
 from lineament.models.cards import LicensePolicy, Weights
 from lineament.models.runtime import Runtime
 from lineament.pipeline import Recognizer
@@ -54,7 +54,7 @@ def crops_of(
 ) -> Crops:
     """Cut the faces out of a folder's photos, as the recognizer wants them.
 
-    A folder with a folder a person says who is who; any other folder of photos will do too.
+    One folder per person says who is who; any other folder of photos will do too.
     Of a photo with several faces the largest is taken. What cannot be read, or shows no face,
     is passed over and counted.
 
@@ -101,14 +101,22 @@ def crops_of(
 
 
 def _photos(folder: Path, most: int, seed: int) -> tuple[list[Path], list[str] | None]:
-    """At most so many paths, and whom each shows, if there is a folder a person."""
+    """At most so many paths, and whom each shows, if there is one folder per person."""
+    if not folder.is_dir():
+        what = "a file" if folder.exists() else "nothing"
+        raise DataError(
+            f"{describe_source(folder)}: expected a folder of photos, found {what} of that name"
+        )
     people: list[str] | None = None
     try:
         found = read_people(folder)
         paths = list(found.paths)
-        people = [found.names[i] for i in found.person]
-    except DataError:  # not a folder a person: any photos will do
-        paths = _all_below(folder)
+        people = [found.name(i) for i in range(len(paths))]
+    except DataError:  # not one folder per person: any photos will do
+        try:
+            paths = find_images([folder])
+        except ImageError as error:
+            raise DataError(str(error)) from error
     if len(paths) <= most:
         return paths, people
     random = np.random.default_rng(seed)
@@ -120,25 +128,6 @@ def _photos(folder: Path, most: int, seed: int) -> tuple[list[Path], list[str] |
         drawn = np.argsort(rank, kind="stable")[:most]
     chosen = sorted(int(i) for i in drawn)
     return [paths[i] for i in chosen], None if people is None else [people[i] for i in chosen]
-
-
-def _all_below(folder: Path) -> list[Path]:
-    shown = describe_source(folder)
-    if not folder.is_dir():
-        what = "a file" if folder.exists() else "nothing"
-        raise DataError(f"{shown}: expected a folder of photos, found {what} of that name")
-    found: list[Path] = []
-    for place, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            path = Path(place) / name
-            if not name.startswith(".") and path.suffix.lower() in IMAGE_SUFFIXES:
-                found.append(path)
-    if not found:
-        raise DataError(
-            f"{shown}: expected photos ({', '.join(sorted(IMAGE_SUFFIXES))}), found none"
-        )
-    return found
 
 
 def _aligned(paths: Sequence[Path], weights: Weights) -> Iterator[Image | None]:

@@ -75,7 +75,7 @@ def correlation(
     Returns:
         ``numbers``: "people" and "similarity" (P, P) as shown; "closest": pairs of all people,
         closest first, each with "a", "b", "similarity" (of the means), "best" (the highest of any
-        photo of the one to the mean of the other), "opens" ("photos_of_a"
+        photo of the one to the mean of the other), "opens" ("photographs_of_a"
         of "of_a" open b's phone, and the reverse; None without threshold), "strictest_fmr" (of the
         ladder, None when none is passed); "pairs_above_threshold" (of means, of all people);
         "threshold"; "notes".
@@ -200,8 +200,8 @@ def _said(pair: dict[str, Any]) -> str:
     if opens is not None:
         if opens["photographs_of_a"] or opens["photographs_of_b"]:
             parts.append(
-                f"opens with {opens['photos_of_a']} of {opens['of_a']} of A, "
-                f"{opens['photos_of_b']} of {opens['of_b']} of B"
+                f"opens with {opens['photographs_of_a']} of {opens['of_a']} of A, "
+                f"{opens['photographs_of_b']} of {opens['of_b']} of B"
             )
         else:
             parts.append("opens with none")

@@ -1,6 +1,6 @@
 """Photos -> faces with names, embeddings and crops: what every picture starts from.
 
-load_people("photos/", source)     a folder a person, a folder of photos, or a list of them
+load_people("photos/", source)     one folder per person, a folder of photos, or a list of them
 faces.sample(60), faces.select(rows), faces.means()
 """
 
@@ -15,10 +15,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lineament.datasets.people_folder import plain, read_people
+from lineament.datasets.people_folder import plain, read_any
 from lineament.datasets.source import Embedded
-from lineament.errors import DataError, ImageError, LineamentError, NoFaceError, OptionError
-from lineament.images import describe_source, find_images
+from lineament.errors import DataError, NoFaceError, OptionError
+from lineament.images import describe_source
 from lineament.types import FloatArray, Image, IntArray
 
 FEWEST_PEOPLE = 12
@@ -217,7 +217,7 @@ def load_people(
     """Read photos, find the face that each is of, and embed it.
 
     Args:
-        photos: a folder with a folder a person; a folder of photos, or several
+        photos: a folder with one folder per person; a folder of photos, or several
             photos, and then each has the name of its file, with its folder where two files
             have one name.
         source: embeds. Without ``keep_crops`` it is asked for all photos at once and may have
@@ -235,7 +235,9 @@ def load_people(
         DataError: the folder is not laid out so, or there are too few photos.
         NoFaceError: fewer than ``least`` photos show a face that could be found.
     """
-    paths, names, person, relative, named = _listed(photos)
+    listed = read_any(photos)
+    paths, names, person = list(listed.paths), listed.names, listed.person
+    relative = [listed.relative(i) for i in range(len(paths))]
     total, people = len(paths), len(names)
     if total < least:
         raise DataError(
@@ -273,79 +275,17 @@ def load_people(
         crops=np.stack([crops[i] for i in found]) if keep_crops else None,
         left_out=left_out,
         notes=notes,
-        named=named,
+        named=listed.layout != "unnamed",
         relative=tuple(relative[i] for i in found),
     )
 
 
 def photos_in(photos: Any) -> list[Path]:
     """What ``load_people`` would open; raises DataError as it does."""
-    return _listed(photos)[0]
+    return list(read_any(photos).paths)
 
 
 # --- what there is --------------------------------------------------------------------------------
-
-_Listing = tuple[list[Path], list[str], IntArray, list[str], bool]
-"""Paths, names, person, relative names, named."""
-
-
-def _listed(photos: Any) -> _Listing:
-    if isinstance(photos, (str, os.PathLike)):
-        photos = [photos]
-    sources = [Path(each) for each in photos]
-    if len(sources) == 1 and (sources[0].is_dir() or not sources[0].exists()):
-        return _listed_folder(sources[0])
-    found: list[Path] = []
-    for each in sources:
-        if each.is_dir():
-            try:
-                found += map(Path, find_images([str(each)]))
-            except ImageError as error:
-                raise DataError(str(error)) from error
-        else:
-            found.append(each)
-    return _plain(list(dict.fromkeys(found)))
-
-
-def _listed_folder(folder: Path) -> _Listing:
-    if _is_flat(folder):
-        return _plain(sorted(map(Path, find_images([str(folder)]))))
-    people = read_people(folder, min_people=1)
-    relative = [people.relative(i) for i in range(len(people.paths))]
-    return list(people.paths), list(people.names), people.person, relative, True
-
-
-def _is_flat(folder: Path) -> bool:
-    """A folder that can be read, with photos and no folders that hold any."""
-    try:
-        entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-        found = find_images([str(folder)])
-    except (OSError, LineamentError):
-        return False  # read_people says what is wrong
-    inside = {Path(path).parent for path in found}
-    return bool(found) and not any(entry in inside for entry in entries if entry.is_dir())
-
-
-def _plain(paths: list[Path]) -> _Listing:
-    """Each photo by itself: the name of its file, as long as it must be to be its alone."""
-    stems = [plain(path.stem) for path in paths]
-    files = [plain(path.name) for path in paths]
-    longer = [plain(f"{path.parent.name}/{path.name}") for path in paths]
-    names: list[str] = []
-    taken: set[str] = set()
-    for stem, file, long in zip(stems, files, longer, strict=True):
-        name = next(
-            (n for n, all_ in ((stem, stems), (file, files), (long, longer)) if all_.count(n) == 1),
-            long,
-        )
-        number = 1
-        whole = name
-        while whole in taken:
-            number += 1
-            whole = f"{name} ({number})"
-        taken.add(whole)
-        names.append(whole)
-    return paths, names, np.arange(len(paths), dtype=np.int64), files, False
 
 
 def _shown(photos: Any) -> str:
