@@ -28,10 +28,9 @@ from rich.console import Console
 from rich.table import Table
 
 from lineament import LineamentError, Recognizer
-from lineament.cli.gallery.enroll_folder import enroll_listing
-from lineament.cli.gallery.folders import Listing
 from lineament.datasets.lfw import read_lfw
 from lineament.gallery import Gallery
+from lineament.gallery.folder import Listing, enroll_folder
 
 Photos = list[tuple[str, Path]]
 Times = npt.NDArray[np.float64]
@@ -54,7 +53,7 @@ def embed(recognizer: Recognizer, photos: Photos) -> Times:
 
 def enroll(gallery: Gallery, photos: Photos, reasons: Counter[str]) -> tuple[Times, int]:
     started = now()
-    outcome = enroll_listing(gallery, Listing("folders", tuple(photos)), choose=True)
+    outcome = enroll_folder(gallery, Listing("folders", tuple(photos)), choose=True)
     elapsed = now() - started
     reasons.update(outcome.by_reason)
     return elapsed, outcome.enrolled

@@ -18,10 +18,7 @@ from typer.testing import CliRunner
 
 import lineament
 from lineament.cli import app
-from lineament.cli.gallery import enroll_folder
-from lineament.cli.gallery.folders import list_folder, name_of
-from lineament.errors import OptionError
-from lineament.gallery import Gallery
+from lineament.gallery import Gallery, folder
 
 DEMO = Path(lineament.__file__).parent / "data" / "demo"
 
@@ -36,59 +33,18 @@ def run(*arguments: object) -> tuple[int, dict[str, Any], str]:
 
 @pytest.fixture
 def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder a person, names in several scripts, and a photo of each fault."""
+    """One folder per person, names in several scripts, and a photo of each fault."""
     monkeypatch.chdir(tmp_path)
-    folder = tmp_path / "people"
+    root = tmp_path / "people"
     for name, photos in {
         "Обама": ("obama.jpg", "obama2.jpg"),
         unicodedata.normalize("NFD", "José"): ("biden.jpg",),
         "콜린스": ("astronaut.jpg", "group.jpg"),
     }.items():
-        (folder / name).mkdir(parents=True)
+        (root / name).mkdir(parents=True)
         for photo in photos:
-            shutil.copy(DEMO / photo, folder / name)
-    return folder
-
-
-@pytest.mark.parametrize(
-    ("stem", "name"),
-    [
-        ("Ada_Lovelace_0001", "Ada Lovelace"),
-        ("김구-2", "김구"),
-        ("Ada (3)", "Ada"),
-        ("Ada", "Ada"),
-        ("R2_D2_0001", "R2 D2"),
-        ("0001", ""),
-        ("Ada_Lovelace", "Ada Lovelace"),
-    ],
-)
-def test_names_in_names_of_files(stem: str, name: str) -> None:
-    assert name_of(stem) == name
-
-
-def test_both_layouts_are_known(tmp_path: Path) -> None:
-    flat = tmp_path / "flat"
-    flat.mkdir()
-    for name in ("Ada_B_0002.jpg", "Ada_B_0001.png", "17.jpg", "notes.txt", ".hidden_1.jpg"):
-        (flat / name).touch()
-    found = list_folder(flat)
-    assert found.layout == "flat"
-    assert [(name, path.name) for name, path in found.photos] == [
-        ("Ada B", "Ada_B_0001.png"),
-        ("Ada B", "Ada_B_0002.jpg"),
-    ]
-    assert [words.split(":")[0] for words in found.passed_over] == ["17.jpg"]
-
-    (flat / "Eva" / "inner").mkdir(parents=True)
-    (flat / "Eva" / "inner" / "1.jpg").touch()
-    (flat / "Nobody").mkdir()
-    found = list_folder(flat)
-    assert found.layout == "folders"
-    assert [(name, path.name) for name, path in found.photos] == [("Eva", "1.jpg")]
-    assert any(words.startswith("Nobody/") for words in found.passed_over)
-    assert list_folder(flat, "flat").names == ["Ada B"]
-    with pytest.raises(OptionError, match="no photo"):
-        list_folder(flat / "Nobody")
+            shutil.copy(DEMO / photo, root / name)
+    return root
 
 
 def test_a_folder_and_its_report(people: Path, tmp_path: Path) -> None:
@@ -133,10 +89,9 @@ def test_a_second_run_has_nothing_to_do(people: Path) -> None:
 KILLED = """
 import os, signal, sys
 from lineament.cli import app
-from lineament.cli.gallery import enroll_folder
-from lineament.gallery import Gallery
+from lineament.gallery import Gallery, folder
 
-enroll_folder.BATCH = 1
+folder.BATCH = 1
 enroll, done = Gallery.enroll_samples, []
 
 def enroll_samples(self, samples, **options):
@@ -196,7 +151,7 @@ def test_batches_are_what_is_durable(people: Path, monkeypatch: pytest.MonkeyPat
         return enroll(self, samples, **options)
 
     monkeypatch.setattr(Gallery, "enroll_samples", counted)
-    monkeypatch.setattr(enroll_folder, "BATCH", 3)
+    monkeypatch.setattr(folder, "BATCH", 3)
     code, found, _ = run("enroll-folder", people)
     assert code == 1
     assert found["enrolled"] == 4

@@ -221,10 +221,20 @@ def recognizer_from(values: Mapping[str, Any], *, crop_px: int | None = None) ->
     Raises:
         LineamentError: an option has a value that makes no sense, or the policy refuses something.
     """
+    from lineament.pipeline import DEFAULT_PRESET, Recognizer
+
+    return Recognizer(**{"recognizer": DEFAULT_PRESET, **recognizer_options(values, crop_px)})
+
+
+def recognizer_options(values: Mapping[str, Any], crop_px: int | None = None) -> dict[str, Any]:
+    """The arguments of ``Recognizer`` that the options give; "recognizer" only where it is named.
+
+    Arguments and errors as ``recognizer_from``.
+    """
     from lineament.align.alignment import alignment_name
     from lineament.detect import DetectOptions
     from lineament.models import cards as weights_module
-    from lineament.pipeline import PRESETS, Recognizer
+    from lineament.pipeline import DEFAULT_RECOGNIZER, PRESETS
 
     given = {name: value for name, value in values.items() if value is not None}
     if "alignment" in given:  # the library's message calls it a method
@@ -244,30 +254,32 @@ def recognizer_from(values: Mapping[str, Any], *, crop_px: int | None = None) ->
 
         parts["calibration"] = Calibration.load(given["calibration"])
     weights = _weights_from(given)
-    if isinstance(weights, str) and crop_px is not None:
-        weights = weights_module.get(PRESETS[weights].recognizer)
-    if not isinstance(weights, str) and weights.task != "recognizer":
+    if crop_px is not None and (weights is None or isinstance(weights, str)):
+        name = DEFAULT_RECOGNIZER if weights is None else PRESETS[weights].recognizer
+        weights = weights_module.get(name)
+    if weights is not None and not isinstance(weights, str) and weights.task != "recognizer":
         raise OptionError(
             f"--recognizer: expected a recognizer, got {weights.name}, a {weights.task} network; "
             "`lineament models` lists what there is"
         )
     if crop_px is not None:
+        assert weights is not None
         assert not isinstance(weights, str)
         weights = replace(weights, input=replace(weights.input, size_wh=(crop_px, crop_px)))
-    return Recognizer(
-        weights,
-        options=options,
-        turning=not given.get("no_turning", False),
-        runtime=runtime_from(given),
-        policy=policy_from(given.get("license_policy")),
-        **parts,
-    )
+    if weights is not None:
+        parts["recognizer"] = weights
+    return parts | {
+        "options": options,
+        "turning": not given.get("no_turning", False),
+        "runtime": runtime_from(given),
+        "policy": policy_from(given.get("license_policy")),
+    }
 
 
-def _weights_from(given: Mapping[str, Any]) -> Weights | str:
-    """An entry, or the name of a preset."""
+def _weights_from(given: Mapping[str, Any]) -> Weights | str | None:
+    """An entry, or the name of a preset; None when none is named."""
     from lineament.models import cards as weights
-    from lineament.pipeline import DEFAULT_PRESET, PRESETS
+    from lineament.pipeline import PRESETS
 
     described = [n for n in ("input_size", "color_order", "mean", "scale") if n in given]
     if "model" not in given:
@@ -278,10 +290,10 @@ def _weights_from(given: Mapping[str, Any]) -> Weights | str:
             raise OptionError("expected --preset or --recognizer, got both")
         if "recognizer" in given:
             return weights.get(given["recognizer"])
-        preset = given.get("preset", DEFAULT_PRESET)
-        if preset not in PRESETS:
+        preset = given.get("preset")
+        if preset is not None and preset not in PRESETS:
             raise OptionError(f"--preset: expected one of {', '.join(PRESETS)}, got {preset!r}")
-        return str(preset)
+        return None if preset is None else str(preset)
     if "recognizer" in given or "preset" in given:
         raise OptionError("expected one of --preset, --recognizer and --model, got two")
     spec = {name: given[name] for name in described if name != "input_size"}

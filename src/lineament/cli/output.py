@@ -6,7 +6,8 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -87,8 +88,17 @@ def print_table(
 
 def with_progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
     """The same items, with a progress bar on stderr when that is a terminal and it takes long."""
-    if total < FEW or not sys.stderr.isatty():
-        yield from items
+    with progress_bar(what) as tell:
+        for done, item in enumerate(items, 1):
+            yield item
+            tell(done, total)
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A callback ``(done, total)`` that draws a bar on stderr, under ``with_progress``'s terms."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
         return
     from rich.console import Console
     from rich.progress import (
@@ -100,11 +110,18 @@ def with_progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
     )
 
     layout = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*layout, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
-        task = progress.add_task(what, total=total)
-        for item in items:
-            yield item
-            progress.advance(task)
+    progress = Progress(*layout, TimeRemainingColumn(), console=Console(stderr=True))
+    task = progress.add_task(what)
+
+    def tell(done: int, total: int) -> None:
+        if total >= FEW:
+            progress.start()
+        progress.update(task, completed=done, total=total)
+
+    try:
+        yield tell
+    finally:
+        progress.stop()
 
 
 def refuse_inputs(path: Path, inputs: Iterable[object], option: str) -> None:

@@ -8,17 +8,24 @@ A filter is a mapping; all of its entries have to hold:
     {"groups": {"has": "night shift"}}    the value is a list that holds this
 
 Values are text, numbers, true and false. Text equals text only, never a number.
+
+``parse_filter`` reads one from texts such as "building=B", "age>=18", "groups~night shift", as a
+command line or a query string has them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lineament.errors import OptionError
 
 COMPARISONS = ("=", "!=", "<", "<=", ">", ">=")
+
+_ENTRY = re.compile(r"([^=!<>~]+)(!=|<=|>=|=|<|>|~)(.*)", re.DOTALL)
+_LAYOUT = "KEY=VALUE, KEY!=VALUE, <, <=, >, >= or KEY~VALUE (a list that holds it)"
 
 
 def condition(where: Mapping[str, Any], column: str) -> tuple[str, list[Any]]:
@@ -108,3 +115,78 @@ def _typed(value: Any, name: str) -> list[Any]:
     if isinstance(value, str):
         return [value, "text"]
     raise OptionError(f"where: {name}: expected text, a number, true or false, got {value!r:.60}")
+
+
+# --- from text ------------------------------------------------------------------------------------
+
+
+def parse_filter(entries: Sequence[str] | None, option: str = "where") -> dict[str, Any] | None:
+    """Read a filter from texts; None without any.
+
+    Args:
+        entries: such as "building=B", "age>=18" (several of one key are joined), "groups~night".
+        option: named in messages.
+
+    Raises:
+        OptionError: an entry that cannot be read, or two that cannot be joined.
+
+    Example:
+        >>> parse_filter(["age>=18", "age<65", "groups~night"])
+        {'age': {'>=': 18, '<': 65}, 'groups': {'has': 'night'}}
+    """
+    if not entries:
+        return None
+    found: dict[str, Any] = {}
+    for text in entries:
+        match = _ENTRY.fullmatch(text)
+        name = "" if match is None else match[1].strip()
+        if match is None or not name:
+            raise OptionError(f"{option}: expected {_LAYOUT}, got {text!r}")
+        sign, value = match[2], parse_value(match[3])
+        alone = sign == "=" and (value is None or isinstance(value, list))
+        if alone and name not in found:
+            found[name] = value  # one of a list, or absent: these cannot be joined
+            continue
+        comparison = "has" if sign == "~" else sign
+        there = found.setdefault(name, {})
+        if alone or not isinstance(there, dict) or comparison in there:
+            raise OptionError(
+                f"{option}: {name!r} comes twice in a way that cannot be joined; one of several "
+                f'values is \'{name}=["A", "B"]\''
+            )
+        there[comparison] = value
+    return found
+
+
+def parse_metadata(entries: Sequence[str] | None, option: str = "set") -> dict[str, Any]:
+    """Read metadata from texts KEY=VALUE; values as ``parse_value``.
+
+    Raises:
+        OptionError: there is no "=", or a key comes twice.
+
+    Example:
+        >>> parse_metadata(["building=B", "age=42"])
+        {'building': 'B', 'age': 42}
+    """
+    found: dict[str, Any] = {}
+    for text in entries if entries is not None else ():
+        name, sign, value = text.partition("=")
+        name = name.strip()
+        if not sign or not name:
+            raise OptionError(f"{option}: expected KEY=VALUE, got {text!r}")
+        if name in found:
+            raise OptionError(f"{option}: expected each key once, got {name!r} twice")
+        found[name] = parse_value(value)
+    return found
+
+
+def parse_value(text: str) -> Any:
+    """Read a value: JSON where it is JSON, otherwise the text itself ("NaN" is text, too)."""
+
+    def refuse(name: str) -> Any:
+        raise ValueError(name)
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except (ValueError, RecursionError):
+        return text

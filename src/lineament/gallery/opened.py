@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from lineament.align.alignment import parse_alignment_name
 from lineament.decide.calibration import Calibration, bundled
 from lineament.decide.judge import CALIBRATED_METRIC
-from lineament.errors import ContractError, GalleryDamagedError, GalleryError, OptionError
+from lineament.errors import (
+    ContractError,
+    GalleryDamagedError,
+    GalleryError,
+    OptionError,
+    UnknownWeightsError,
+)
 from lineament.gallery import records
 from lineament.gallery.index_sync import Searcher
 from lineament.gallery.settings import Settings
-from lineament.gallery.store import Store
-from lineament.pipeline import DEFAULT_RECOGNIZER, Recognizer
+from lineament.gallery.store import DATABASE, Store
+from lineament.pipeline import DEFAULT_RECOGNIZER, PRESETS, Recognizer
 from lineament.types import Contract
 
 WAIT_S = 5.0
@@ -85,7 +93,7 @@ class OpenGallery:
         folder: str | os.PathLike[str],
         *,
         read_only: bool = False,
-        recognizer: Recognizer | None = None,
+        recognizer: Recognizer | Mapping[str, Any] | None = None,
         calibration: Calibration | None = None,
         wait_s: float = WAIT_S,
     ) -> Self:
@@ -94,7 +102,8 @@ class OpenGallery:
         Args:
             folder: of the gallery.
             read_only: True leaves the writing to others.
-            recognizer: for photos; None makes the one of the gallery's contract when it is
+            recognizer: for photos; options of ``Recognizer`` by name complete the one of the
+                gallery's contract, as ``recognizer_for`` does; None makes that one when it is
                 first needed.
             calibration: what scores mean; None takes the recognizer's or the package's own.
             wait_s: seconds to wait for another writer, now and at each change.
@@ -104,9 +113,16 @@ class OpenGallery:
             GalleryLockedError: another process has it open for writing.
             GalleryDamagedError, GalleryVersionError: the database is damaged, foreign, or newer.
             ContractError: recognizer or calibration are for other embeddings.
+            OptionError: options of a recognizer that make no sense.
+
+        Example:
+            >>> with Gallery.open("office", recognizer={"detector": "yunet"}) as gallery:
+            ...     found = gallery.identify("door.jpg")
         """
         store = Store.open(Path(folder), read_only=read_only, wait_s=wait_s)
         try:
+            if isinstance(recognizer, Mapping):
+                recognizer = recognizer_for(store.contract, recognizer, str(folder))
             gallery = cls(store, recognizer=recognizer, calibration=calibration)
             if calibration is not None:
                 calibration.check(store.contract, CALIBRATED_METRIC)
@@ -117,6 +133,50 @@ class OpenGallery:
             store.close()
             raise
         return gallery
+
+    @classmethod
+    def open_or_create(
+        cls,
+        folder: str | os.PathLike[str],
+        *,
+        recognizer: Recognizer | Mapping[str, Any] | None = None,
+        calibration: Calibration | None = None,
+        keep_crops: bool | None = None,
+        wait_s: float = WAIT_S,
+    ) -> Self:
+        """Open a gallery for writing; where there is none, make one with this recognizer.
+
+        Args:
+            folder, recognizer, calibration, wait_s: as for ``open`` and ``create``.
+            keep_crops: the setting of that name; None leaves it as it is.
+
+        Raises:
+            LineamentError: as ``open`` and ``create``; then no empty gallery is left behind.
+        """
+        if cls.exists(folder):
+            gallery = cls.open(
+                folder, recognizer=recognizer, calibration=calibration, wait_s=wait_s
+            )
+        else:
+            if isinstance(recognizer, Mapping):
+                recognizer = Recognizer(**_given(recognizer))
+            if recognizer is not None and calibration is None:
+                _ = recognizer.calibration  # an error here leaves no empty gallery behind
+            gallery = cls.create(
+                folder, recognizer=recognizer, calibration=calibration, wait_s=wait_s
+            )
+        try:
+            if keep_crops is not None and keep_crops != gallery.settings.keep_crops:
+                gallery.configure(keep_crops=keep_crops)
+        except BaseException:
+            gallery.close()
+            raise
+        return gallery
+
+    @staticmethod
+    def exists(folder: str | os.PathLike[str]) -> bool:
+        """Whether the folder holds a gallery."""
+        return (Path(folder) / DATABASE).exists()
 
     def close(self) -> None:
         """Bring the index files up to date and let others write. Closing twice does nothing."""
@@ -205,7 +265,7 @@ class OpenGallery:
         """
         contract = self.contract
         if self._recognizer is None:
-            self._recognizer = Recognizer(contract.weights, flip=contract.flip)
+            self._recognizer = recognizer_of(contract)
         if self._checked != contract:
             made = self._recognizer.embedder.contract
             try:
@@ -249,3 +309,62 @@ class OpenGallery:
         if self._searcher is None:
             raise self._store.closed()
         return self._searcher
+
+
+# --- the recognizer of a contract -----------------------------------------------------------------
+
+
+def recognizer_of(contract: Contract, options: Mapping[str, Any] | None = None) -> Recognizer:
+    """Make the recognizer that a contract describes: its network, alignment and mirror image.
+
+    Args:
+        contract: of embeddings.
+        options: arguments of ``Recognizer`` by name; they come first, None counts as left out. A
+            preset brings its own ``flip``.
+
+    Raises:
+        UnknownWeightsError: the package has no such network.
+        OptionError, WeightsError: an option makes no sense, or the policy refuses the network.
+    """
+    given = _given({} if options is None else options)
+    name = given.setdefault("recognizer", contract.weights)
+    if not (isinstance(name, str) and name in PRESETS):  # a preset brings its own
+        given.setdefault("flip", contract.flip)
+    given.setdefault("alignment", parse_alignment_name(contract.alignment)[0])
+    return Recognizer(**given)
+
+
+def recognizer_for(contract: Contract, options: Mapping[str, Any], where: str) -> Recognizer:
+    """The same, and it makes embeddings of that contract.
+
+    Args:
+        contract, options: as for ``recognizer_of``.
+        where: names the gallery in messages.
+
+    Raises:
+        ContractError: the options describe a recognizer that makes other embeddings.
+        OptionError: the network is somebody's own, and the options do not name it.
+    """
+    try:
+        recognizer = recognizer_of(contract, options)
+    except UnknownWeightsError as error:
+        if options.get("recognizer") is not None:
+            raise
+        raise OptionError(
+            f"{where}: the embeddings of this gallery were made by {contract.weights!r}, which "
+            "is none of the package's recognizers: pass a recognizer made of its file"
+        ) from error
+    made = recognizer.embedder.contract
+    try:
+        contract.check(made)
+    except ContractError as error:
+        raise ContractError(
+            f"{where}: the gallery holds embeddings of {contract.id}, and the options describe "
+            f"{made.id}: leave out the options of the recognizer, name another gallery, or embed "
+            "this one anew by migrate()"
+        ) from error
+    return recognizer
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}

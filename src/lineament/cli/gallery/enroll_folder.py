@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,44 +18,16 @@ from lineament.cli.gallery.enroll import (
     low_quality,
     refusal_in_words,
 )
-from lineament.cli.gallery.folders import Listing, list_folder
 from lineament.cli.gallery.people import about_gallery
-from lineament.cli.output import check_page, print_json, print_note, print_pairs, with_progress
+from lineament.cli.output import check_page, print_json, print_note, print_pairs, progress_bar
 from lineament.errors import OptionError
-from lineament.files import sha256_of_file
 
 if TYPE_CHECKING:
-    from lineament.gallery import Gallery, NewSample, Refusal
+    from lineament.gallery import Gallery
     from lineament.gallery.enroll import Stream
-
-BATCH, BATCH_S = 256, 5.0
-"""A transaction has so many photos, or what came in so many seconds: that much is done again
-after a crash. Measured with ``benchmarks/speed/enroll.py``."""
+    from lineament.gallery.folder import FolderReport, Listing
 
 MOST_LISTED = 20
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What became of the photos so far."""
-
-    photos: int = 0
-    already: int = 0
-    enrolled: int = 0
-    people: set[str] = field(default_factory=set)
-    refused: list[Refusal] = field(default_factory=list)
-    seconds: float = 0.0
-
-    @property
-    def by_reason(self) -> dict[str, int]:
-        """How many were refused for which reason, the most frequent first."""
-        return dict(Counter(refusal.reason for refusal in self.refused).most_common())
-
-    @property
-    def images_per_second(self) -> float | None:
-        """Photos that were looked at, enrolled or not; None when there were none."""
-        looked_at = self.photos - self.already
-        return round(looked_at / self.seconds, 2) if looked_at and self.seconds else None
 
 
 @options.with_recognizer(without=("choose",))
@@ -112,50 +80,45 @@ def command(
     over the photos that are enrolled. Exit code 0: all are enrolled, 1: some were refused,
     2: error.
     """
+    from lineament.gallery.folder import LAYOUTS, list_folder
+
     said = values.metadata_from(metadata)
     check_choose(choose)
     check_page(report)
+    if layout not in LAYOUTS:
+        raise OptionError(f"--layout: expected one of {', '.join(LAYOUTS)}, got {layout!r}")
     listing = list_folder(folder, layout)
     with opening.opened_or_made(ctx.params) as opened:
         before = opened.n_people
-        outcome = enroll_listing(
+        outcome = _enroll(
             opened,
             listing,
             metadata=said,
             choose=choose is not None,
-            accept_low_quality=accept_low_quality,
+            on_low_quality=low_quality(accept_low_quality),
             force=force,
-            workers=workers,
-            ray=ray,
+            stream=_stream(opened, workers, ray),
+            by_path=ray is not None,
         )
         about = about_gallery(opened)
         unchecked = not force and opened.calibration is None and opened.settings.threshold is None
         if report is not None:
             from lineament.cli.gallery.refusals import write_report
 
-            write_report(report, opened, folder, outcome, listing)
+            write_report(report, opened, folder, outcome)
     new_people = about["n_people"] - before
     if json:
         print_json(
             about
             | {
                 "folder": str(folder),
-                "layout": listing.layout,
-                "people": len(listing.names),
+                **outcome.to_dict(),
                 "new_people": new_people,
-                "photographs": outcome.photos,
-                "enrolled": outcome.enrolled,
-                "enrolled_already": outcome.already,
-                "refused": [refusal.to_dict() for refusal in outcome.refused],
-                "refused_by_reason": outcome.by_reason,
-                "passed_over": list(listing.passed_over),
-                "seconds": round(outcome.seconds, 2),
-                "images_per_second": outcome.images_per_second,
                 "report": None if report is None else str(report),
             }
         )
     else:
-        _print(outcome, listing, new_people, folder)
+        _print(outcome, new_people, folder)
         if unchecked:
             print_note(
                 "note: not checked whether faces look like somebody else: there is no calibration "
@@ -166,69 +129,26 @@ def command(
     raise typer.Exit(1 if outcome.refused else 0)
 
 
-def enroll_listing(
-    gallery: Gallery,
-    listing: Listing,
-    *,
-    metadata: Mapping[str, Any] | None = None,
-    choose: bool = False,
-    accept_low_quality: bool = False,
-    force: bool = False,
-    workers: int | None = None,
-    ray: str | None = None,
-) -> Outcome:
-    """Enroll what a folder holds, batch by batch; each batch is on the disk when it is done.
+def _enroll(gallery: Gallery, listing: Listing, **how: Any) -> FolderReport:
+    """Enroll with a progress bar; after Ctrl-C, say what is enrolled."""
+    from lineament.gallery.folder import FolderReport, enroll_folder
 
-    Interrupted by Ctrl-C, what was looked at so far is enrolled before that is passed on.
-    """
-    from lineament.gallery import Refusal
+    report = FolderReport(listing)
+    with progress_bar("enrolling") as tell:
 
-    outcome = Outcome(photos=len(listing.photos))
-    started = time.perf_counter()
-    wanted = list(_not_enrolled(gallery, listing.photos))
-    outcome.already = outcome.photos - len(wanted)
-    names = deque(name for name, _ in wanted)
-    batch: list[tuple[str, NewSample]] = []
-    last = time.perf_counter()
+        def progress(now: FolderReport) -> None:
+            nonlocal report
+            report = now
+            tell(now.done, now.total)
 
-    def commit() -> None:
-        said = {} if not metadata else {name: metadata for name, _ in batch}
-        made = gallery.enroll_samples(batch, metadata=said, force=force)
-        for (name, _), one in zip(batch, made, strict=True):
-            if isinstance(one, Refusal):
-                outcome.refused.append(one)
-            else:
-                outcome.enrolled += 1
-                outcome.people.add(name)
-        batch.clear()
-
-    examined = gallery.examine(
-        (path for _, path in wanted),
-        choose=choose,
-        on_low_quality=low_quality(accept_low_quality),
-        stream=_stream(gallery, workers, ray),
-        by_path=ray is not None,
-    )
-    try:
-        for one in with_progress(examined, len(wanted), "enrolling"):
-            name = names.popleft()
-            if isinstance(one, Refusal):
-                outcome.refused.append(replace(one, person=name))
-            else:
-                batch.append((name, one))
-            if len(batch) >= BATCH or (batch and time.perf_counter() - last > BATCH_S):
-                commit()
-                last = time.perf_counter()
-    except KeyboardInterrupt:
-        commit()
-        print_note(
-            f"interrupted: {outcome.enrolled:,} of {len(wanted):,} photos are enrolled and "
-            "stay; the same command goes on from there"
-        )
-        raise
-    commit()
-    outcome.seconds = time.perf_counter() - started
-    return outcome
+        try:
+            return enroll_folder(gallery, listing, progress=progress, **how)
+        except KeyboardInterrupt:
+            print_note(
+                f"interrupted: {report.enrolled:,} of {report.total:,} photos are enrolled and "
+                "stay; the same command goes on from there"
+            )
+            raise
 
 
 def _stream(gallery: Gallery, workers: int | None, ray: str | None) -> Stream | None:
@@ -249,29 +169,7 @@ def _stream(gallery: Gallery, workers: int | None, ray: str | None) -> Stream | 
     return None
 
 
-def _not_enrolled(
-    gallery: Gallery, photos: Sequence[tuple[str, Path]]
-) -> Iterator[tuple[str, Path]]:
-    """Those that are not enrolled under that name yet, by their bytes."""
-    known: dict[str, set[str]] = {}
-    empty = gallery.n_samples == 0
-    for name, path in photos:
-        if not empty and name not in known:
-            there = gallery.person(name).samples if name in gallery else ()
-            known[name] = {one.sha256 for one in there if one.sha256 is not None}
-        if known.get(name) and _sha256(path) in known[name]:
-            continue
-        yield name, path
-
-
-def _sha256(path: Path) -> str | None:
-    try:
-        return sha256_of_file(path).hex()
-    except OSError:  # told by whoever reads it
-        return None
-
-
-def _print(outcome: Outcome, listing: Listing, new_people: int, folder: Path) -> None:
+def _print(outcome: FolderReport, new_people: int, folder: Path) -> None:
     above = str(folder.absolute() / "_")[:-1]
     for refusal in outcome.refused[:MOST_LISTED]:
         print_note(f"refused: {refusal_in_words(refusal).removeprefix(above)}")
@@ -280,13 +178,13 @@ def _print(outcome: Outcome, listing: Listing, new_people: int, folder: Path) ->
             f"... and {len(outcome.refused) - MOST_LISTED:,} more refused: --report FILE.html "
             "shows all"
         )
-    for words in listing.passed_over[:MOST_LISTED]:
+    for words in outcome.listing.passed_over[:MOST_LISTED]:
         print_note(f"passed over: {words}")
-    if len(listing.passed_over) > MOST_LISTED:
-        print_note(f"... and {len(listing.passed_over) - MOST_LISTED:,} more passed over")
+    if len(outcome.listing.passed_over) > MOST_LISTED:
+        print_note(f"... and {len(outcome.listing.passed_over) - MOST_LISTED:,} more passed over")
     speed = outcome.images_per_second
     rows = [
-        ("photographs", f"{outcome.photos:,} of {len(listing.names):,} people"),
+        ("photographs", f"{outcome.photos:,} of {len(outcome.listing.names):,} people"),
         ("enrolled", f"{outcome.enrolled:,} of {len(outcome.people):,} people, {new_people:,} new"),
     ]
     if outcome.already:

@@ -49,7 +49,7 @@ def import_command(
     from lineament.gallery import Gallery
 
     folder = opening.folder_from(ctx.params)
-    made = not opening.exists(folder)
+    made = not Gallery.exists(folder)
     with opening.told_for_the_terminal():
         opened = Gallery.create(folder, contract_in(file)) if made else Gallery.open(folder)
         with opened:

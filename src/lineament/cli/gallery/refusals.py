@@ -9,9 +9,8 @@ from lineament.files import write_atomically
 from lineament.pictures.pages.page import Picture, Section, Table, Tile, page, thumbnail
 
 if TYPE_CHECKING:
-    from lineament.cli.gallery.enroll_folder import Outcome
-    from lineament.cli.gallery.folders import Listing
     from lineament.gallery import Gallery, Refusal, SampleInfo
+    from lineament.gallery.folder import FolderReport
 
 MOST_PICTURES = 200
 """Of one reason: a page of thousands opens in no browser. The others are listed."""
@@ -30,13 +29,11 @@ WHAT_TO_DO = {
 }
 
 
-def write_report(
-    path: Path, gallery: Gallery, folder: Path, outcome: Outcome, listing: Listing
-) -> None:
+def write_report(path: Path, gallery: Gallery, folder: Path, outcome: FolderReport) -> None:
     """Write the page; a file that exists is replaced."""
     rows = [
         ("photographs", f"{outcome.photos:,}"),
-        ("people", f"{len(listing.names):,}"),
+        ("people", f"{len(outcome.listing.names):,}"),
         ("enrolled now", f"{outcome.enrolled:,}"),
         ("enrolled already", f"{outcome.already:,}"),
         ("refused", f"{len(outcome.refused):,}"),
@@ -64,8 +61,8 @@ def write_report(
         tiles = tuple(_tile(gallery, one) for one in some[:MOST_PICTURES])
         title = f"{reason.capitalize()}: {number:,}"
         sections.append(Section(title, (WHAT_TO_DO[reason],), tables, tiles=tiles))
-    if listing.passed_over:
-        rows_over = [(words,) for words in listing.passed_over]
+    if outcome.listing.passed_over:
+        rows_over = [(words,) for words in outcome.listing.passed_over]
         sections.append(Section("Passed over", (), (Table(("",), rows_over),)))
     write_atomically(path, page("What was not enrolled", sections))
 

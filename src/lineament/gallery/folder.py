@@ -1,0 +1,315 @@
+"""Enroll a folder of photos: list it, enroll it batch by batch, go on where a run ended.
+
+    DIR/Ada Lovelace/1.jpg       "folders": one folder per person, searched recursively
+    DIR/Ada_Lovelace_0001.jpg    "flat": files named by the person and a number
+
+Hidden files, and files whose suffix is not a photo's, are ignored.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import unicodedata
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from lineament.errors import ImageError, LineamentError, OptionError
+from lineament.files import sha256_of_file
+from lineament.gallery.enroll import Stream
+from lineament.gallery.gallery import Gallery
+from lineament.gallery.naming import checked_name
+from lineament.gallery.types import NewSample, OnLowQuality, Refusal
+from lineament.images import IMAGE_SUFFIXES, find_images
+
+LAYOUTS = ("auto", "folders", "flat")
+
+BATCH, BATCH_S = 256, 5.0
+"""Photos per transaction, and seconds after which a smaller one is committed: what a crash loses.
+Measured with ``benchmarks/speed/enroll.py``."""
+
+_NUMBERED = re.compile(r"(.*?\D)??[ _.\-]*\(?[0-9]+\)?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The photos of a folder with their people's names.
+
+    Attributes:
+        layout: "folders" or "flat".
+        photos: (name, path) pairs, sorted by name and path.
+        passed_over: folders and files that were left out, each with the reason.
+    """
+
+    layout: str
+    photos: tuple[tuple[str, Path], ...]
+    passed_over: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """The people, each once, in the order of ``photos``."""
+        return list(dict.fromkeys(name for name, _ in self.photos))
+
+
+@dataclass(slots=True)
+class FolderReport:
+    """What became of a folder's photos; up to date while ``enroll_folder`` runs.
+
+    Attributes:
+        listing: what was to be enrolled.
+        already: photos that were enrolled by an earlier run.
+        done: photos looked at in this run.
+        enrolled: photos enrolled in this run; those are on the disk.
+        people: names of the people they show.
+        refused: what was not enrolled, with the reasons.
+        seconds: how long it took.
+    """
+
+    listing: Listing
+    already: int = 0
+    done: int = 0
+    enrolled: int = 0
+    people: set[str] = field(default_factory=set)
+    refused: list[Refusal] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def photos(self) -> int:
+        """How many photos the folder holds."""
+        return len(self.listing.photos)
+
+    @property
+    def total(self) -> int:
+        """How many of them this run looks at."""
+        return self.photos - self.already
+
+    @property
+    def by_reason(self) -> dict[str, int]:
+        """Number of refusals by reason, the most frequent first."""
+        return dict(Counter(refusal.reason for refusal in self.refused).most_common())
+
+    @property
+    def images_per_second(self) -> float | None:
+        """Photos looked at per second, enrolled or not; None when there were none."""
+        return round(self.total / self.seconds, 2) if self.total and self.seconds else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "layout": self.listing.layout,
+            "people": len(self.listing.names),
+            "photographs": self.photos,
+            "enrolled": self.enrolled,
+            "enrolled_already": self.already,
+            "refused": [refusal.to_dict() for refusal in self.refused],
+            "refused_by_reason": self.by_reason,
+            "passed_over": list(self.listing.passed_over),
+            "seconds": round(self.seconds, 2),
+            "images_per_second": self.images_per_second,
+        }
+
+
+def enroll_folder(
+    gallery: Gallery,
+    folder: str | os.PathLike[str] | Listing,
+    *,
+    layout: str = "auto",
+    metadata: Mapping[str, Any] | None = None,
+    choose: bool = False,
+    on_low_quality: OnLowQuality = "refuse",
+    force: bool = False,
+    stream: Stream | None = None,
+    by_path: bool = False,
+    progress: Callable[[FolderReport], None] | None = None,
+) -> FolderReport:
+    """Enroll the photos of many people; each batch is on the disk when it is committed.
+
+    Photos that are enrolled under that name already, by their bytes, are passed over, so the same
+    call goes on where one that was interrupted ended. Ctrl-C (KeyboardInterrupt) enrolls what was
+    looked at so far before it is passed on.
+
+    Args:
+        gallery: open for writing.
+        folder: to list, or a listing.
+        layout: one of ``LAYOUTS``, as for ``list_folder``.
+        metadata: of all these people.
+        choose, on_low_quality, force: as for ``Gallery.enroll``.
+        stream, by_path: as for ``Gallery.examine``.
+        progress: called with the report after each photo, and after the last transaction, also
+            when that follows an interruption.
+
+    Raises:
+        OptionError: no such folder or layout, no photo in it, a bad option.
+        GalleryReadOnlyError, GalleryLockedError: what was committed before stays.
+
+    Example:
+        >>> report = enroll_folder(gallery, "staff/")
+        >>> report.enrolled, report.by_reason
+        (120, {'several faces': 3})
+    """
+    listing = folder if isinstance(folder, Listing) else list_folder(folder, layout)
+    report = FolderReport(listing)
+    tell = _nothing if progress is None else progress
+    started = time.perf_counter()
+    new = list(_not_enrolled(gallery, listing.photos))
+    report.already = len(listing.photos) - len(new)
+    names = deque(name for name, _ in new)
+    batch: list[tuple[str, NewSample]] = []
+
+    def commit() -> None:
+        given = {name: metadata for name, _ in batch} if metadata else {}
+        outcome = gallery.enroll_samples(batch, metadata=given, force=force)
+        for (name, _), one in zip(batch, outcome, strict=True):
+            if isinstance(one, Refusal):
+                report.refused.append(one)
+            else:
+                report.enrolled += 1
+                report.people.add(name)
+        batch.clear()
+        report.seconds = time.perf_counter() - started
+
+    examined = gallery.examine(
+        (path for _, path in new),
+        choose=choose,
+        on_low_quality=on_low_quality,
+        stream=stream,
+        by_path=by_path,
+    )
+    committed = time.perf_counter()
+    try:
+        for one in examined:
+            name = names.popleft()
+            if isinstance(one, Refusal):
+                report.refused.append(replace(one, person=name))
+            else:
+                batch.append((name, one))
+            if len(batch) >= BATCH or (batch and time.perf_counter() - committed > BATCH_S):
+                commit()
+                committed = time.perf_counter()
+            report.done += 1
+            tell(report)
+    except KeyboardInterrupt:
+        commit()
+        tell(report)
+        raise
+    commit()
+    tell(report)
+    return report
+
+
+def list_folder(folder: str | os.PathLike[str], layout: str = "auto") -> Listing:
+    """List the photos of a folder by person; opens none of them.
+
+    Args:
+        folder: that holds them.
+        layout: one of ``LAYOUTS``; "auto" is "folders" where there is a folder with photos,
+            else "flat".
+
+    Raises:
+        OptionError: no such folder or layout, or no photo in it.
+    """
+    if layout not in LAYOUTS:
+        raise OptionError(f"layout: expected one of {', '.join(LAYOUTS)}, got {layout!r}")
+    root = Path(folder)
+    if not root.is_dir():
+        what = "it is a file" if root.exists() else "there is nothing of that name"
+        raise OptionError(f"{root}: expected a folder, but {what}; check the path")
+    for name, read in (("folders", _folders), ("flat", _flat)):
+        if layout in ("auto", name):
+            found = read(root)
+            if found.photos:
+                return found
+    raise OptionError(
+        f"{root}: expected one folder per person ({root.name}/NAME/1.jpg) or photos named after "
+        f"people ({root.name}/NAME_0001.jpg), found no photo"
+    )
+
+
+def name_of(stem: str) -> str:
+    """The name in a file's stem: without the number at its end; "_" stands for a space.
+
+    "Ada_Lovelace_0001" -> "Ada Lovelace", "김구-2" -> "김구", "Ada (3)" -> "Ada". A stem that is
+    nothing but a number holds no name: "".
+    """
+    match = _NUMBERED.fullmatch(stem)
+    rest = stem if match is None else match[1]
+    return "" if rest is None else rest.replace("_", " ").strip(" .-")
+
+
+def _folders(folder: Path) -> Listing:
+    photos: list[tuple[str, Path]] = []
+    passed_over: list[str] = []
+    for entry in _entries(folder):
+        if not entry.is_dir():
+            if _is_photo(entry):
+                passed_over.append(f"{entry.name}: it lies outside of the people's folders")
+            continue
+        try:
+            name = _checked(entry.name)
+            photos += [(name, path) for path in find_images([entry])]
+        except ImageError:
+            passed_over.append(f"{entry.name}/: no photos")
+        except LineamentError as error:
+            passed_over.append(f"{entry.name}/: {error}")
+    return Listing("folders", tuple(photos), tuple(passed_over))
+
+
+def _flat(folder: Path) -> Listing:
+    photos: list[tuple[str, Path]] = []
+    passed_over: list[str] = []
+    for entry in _entries(folder):
+        if not _is_photo(entry) or entry.is_dir():
+            continue
+        try:
+            photos.append((_checked(name_of(entry.stem)), entry))
+        except OptionError as error:
+            passed_over.append(f"{entry.name}: {error}")
+    return Listing("flat", tuple(sorted(photos)), tuple(passed_over))
+
+
+def _checked(name: str) -> str:
+    # Names of files that are not UTF-8 come with lone surrogates, which no name may hold.
+    return checked_name(unicodedata.normalize("NFC", name))
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise OptionError(
+            f"{folder}: the folder cannot be read ({error.strerror}); check its rights"
+        ) from error
+
+
+def _is_photo(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def _not_enrolled(
+    gallery: Gallery, photos: Sequence[tuple[str, Path]]
+) -> Iterator[tuple[str, Path]]:
+    """The photos that are not enrolled under that name yet, by their bytes."""
+    enrolled: dict[str, set[str]] = {}
+    empty = gallery.n_samples == 0
+    for name, path in photos:
+        if not empty and name not in enrolled:
+            there = gallery.person(name).samples if name in gallery else ()
+            enrolled[name] = {one.sha256 for one in there if one.sha256 is not None}
+        if enrolled.get(name) and _sha256(path) in enrolled[name]:
+            continue
+        yield name, path
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        return sha256_of_file(path).hex()
+    except OSError:  # whoever reads the photo reports it
+        return None
+
+
+def _nothing(_: FolderReport) -> None:
+    pass

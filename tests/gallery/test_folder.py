@@ -1,0 +1,158 @@
+"""A folder is listed and enrolled: layouts, progress, interruptions, what a second call does."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lineament
+from lineament import Recognizer
+from lineament.errors import OptionError
+from lineament.gallery import Gallery, folder
+from lineament.gallery.folder import FolderReport, enroll_folder, list_folder, name_of
+
+DEMO = Path(lineament.__file__).parent / "data" / "demo"
+
+
+@pytest.fixture(scope="module")
+def recognizer() -> Recognizer:
+    return Recognizer()
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    """Three people, four photos that can be enrolled, one with several faces."""
+    root = tmp_path / "people"
+    for name, photos in {
+        "Ada": ("astronaut.jpg", "group.jpg"),
+        "Barack": ("obama.jpg", "obama2.jpg"),
+        "Joe": ("biden.jpg",),
+    }.items():
+        (root / name).mkdir(parents=True)
+        for photo in photos:
+            shutil.copy(DEMO / photo, root / name)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [
+        ("Ada_Lovelace_0001", "Ada Lovelace"),
+        ("김구-2", "김구"),
+        ("Ada (3)", "Ada"),
+        ("Ada", "Ada"),
+        ("R2_D2_0001", "R2 D2"),
+        ("0001", ""),
+        ("Ada_Lovelace", "Ada Lovelace"),
+    ],
+)
+def test_names_in_names_of_files(stem: str, name: str) -> None:
+    assert name_of(stem) == name
+
+
+def test_both_layouts_are_known(tmp_path: Path) -> None:
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for name in ("Ada_B_0002.jpg", "Ada_B_0001.png", "17.jpg", "notes.txt", ".hidden_1.jpg"):
+        (flat / name).touch()
+    found = list_folder(flat)
+    assert found.layout == "flat"
+    assert [(name, path.name) for name, path in found.photos] == [
+        ("Ada B", "Ada_B_0001.png"),
+        ("Ada B", "Ada_B_0002.jpg"),
+    ]
+    assert [words.split(":")[0] for words in found.passed_over] == ["17.jpg"]
+
+    (flat / "Eva" / "inner").mkdir(parents=True)
+    (flat / "Eva" / "inner" / "1.jpg").touch()
+    (flat / "Nobody").mkdir()
+    found = list_folder(flat)
+    assert found.layout == "folders"
+    assert [(name, path.name) for name, path in found.photos] == [("Eva", "1.jpg")]
+    assert any(words.startswith("Nobody/") for words in found.passed_over)
+    assert list_folder(flat, "flat").names == ["Ada B"]
+    with pytest.raises(OptionError, match="no photo"):
+        list_folder(flat / "Nobody")
+
+
+def test_a_bad_layout_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="layout: expected one of auto, folders, flat, got 'x'"):
+        list_folder(tmp_path, "x")
+    with pytest.raises(OptionError, match="expected a folder, but there is nothing of that name"):
+        list_folder(tmp_path / "none")
+
+
+def test_a_folder_becomes_people(people: Path, tmp_path: Path, recognizer: Recognizer) -> None:
+    told: list[tuple[int, int, int]] = []
+
+    def progress(report: FolderReport) -> None:
+        told.append((report.done, report.total, report.enrolled))
+
+    with Gallery.create(tmp_path / "g", recognizer=recognizer) as gallery:
+        report = enroll_folder(gallery, people, metadata={"site": 1}, progress=progress)
+        assert (report.photos, report.enrolled, report.already) == (5, 4, 0)
+        assert report.people == {"Ada", "Barack", "Joe"}
+        assert report.by_reason == {"several faces": 1}
+        assert report.refused[0].person == "Ada"
+        assert [done for done, _, _ in told] == [1, 2, 3, 4, 5, 5]
+        assert {total for _, total, _ in told} == {5}
+        assert told[-1][2] == 4
+        assert {one.name: (one.n_samples, one.metadata) for one in gallery.people()} == {
+            "Ada": (1, {"site": 1}),
+            "Barack": (2, {"site": 1}),
+            "Joe": (1, {"site": 1}),
+        }
+        plain = report.to_dict()
+        assert (plain["photographs"], plain["refused_by_reason"]) == (5, {"several faces": 1})
+
+        again = enroll_folder(
+            gallery, str(people), choose=True, on_low_quality="accept", force=True
+        )
+        assert (again.already, again.total, again.enrolled) == (4, 1, 1)
+        nothing = enroll_folder(gallery, list_folder(people))
+        assert (nothing.total, nothing.enrolled, nothing.images_per_second) == (0, 0, None)
+
+
+def test_an_interruption_keeps_what_was_looked_at(
+    people: Path, tmp_path: Path, recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examine = Gallery.examine
+
+    def interrupted(self: Gallery, *arguments: Any, **options: Any) -> Iterator[Any]:
+        for number, one in enumerate(examine(self, *arguments, **options)):
+            if number == 3:
+                raise KeyboardInterrupt
+            yield one
+
+    monkeypatch.setattr(Gallery, "examine", interrupted)
+    seen: list[FolderReport] = []
+    with Gallery.create(tmp_path / "g", recognizer=recognizer) as gallery:
+        with pytest.raises(KeyboardInterrupt):
+            enroll_folder(gallery, people, progress=seen.append)
+        assert (seen[-1].done, seen[-1].enrolled) == (3, 2)
+        assert gallery.n_samples == 2
+        monkeypatch.setattr(Gallery, "examine", examine)
+        report = enroll_folder(gallery, people)
+        assert (report.already, report.enrolled) == (2, 2)
+        assert gallery.verify() == []
+
+
+def test_batches_are_transactions(
+    people: Path, tmp_path: Path, recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    enroll = Gallery.enroll_samples
+
+    def counted(self: Gallery, samples: Any, **options: Any) -> Any:
+        sizes.append(len(samples))
+        return enroll(self, samples, **options)
+
+    monkeypatch.setattr(Gallery, "enroll_samples", counted)
+    monkeypatch.setattr(folder, "BATCH", 3)
+    with Gallery.create(tmp_path / "g", recognizer=recognizer) as gallery:
+        enroll_folder(gallery, people)
+    assert sizes == [3, 1]
