@@ -424,7 +424,7 @@ def test_bundled_calibrations(name: str, flip: bool) -> None:
     made = bundled(contract, "cosine")
     assert made is not None
     assert made.data == "LFW View 1"
-    assert (made.n_people, made.n_photographs) == (3095, 4992)
+    assert (made.n_people, made.n_photos) == (3095, 4992)
     assert (made.n_genuine_pairs, made.n_impostor_pairs) == (3192, 12_454_344)
     assert (FOLDER / bundled_name(contract, "cosine")).stat().st_size < 40_000
     # The thresholds of the manifest were fitted on the same pairs by another program

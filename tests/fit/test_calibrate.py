@@ -106,7 +106,7 @@ def test_counts_and_thresholds_are_those_of_all_pairs(
     calibration = made.calibration
     assert calibration.n_impostor_pairs == counts.n_impostor == 300 * 299 // 2 * 4
     assert calibration.n_genuine_pairs == counts.n_genuine == 300
-    assert (calibration.n_people, calibration.n_photographs) == (300, 600)
+    assert (calibration.n_people, calibration.n_photos) == (300, 600)
     # 179,400 impostor pairs: 30 false matches at 1.7e-4, so 3e-4 is the last
     assert [point.fmr for point in calibration.points] == [3e-2, 1e-2, 3e-3, 1e-3, 3e-4]
     for point in calibration.points:

@@ -355,7 +355,7 @@ def test_what_cannot_be_used_is_listed(tmp_path: Path) -> None:
         {"photograph": "person 01/7.jpg", "faces": 3, "taken_box_xyxy": [10, 10, 50, 60]}
     ]
     assert made.low_quality["any"] == made.low_quality["least_brightness"] == 1
-    assert made.calibration.n_photographs == 118
+    assert made.calibration.n_photos == 118
     path = tmp_path / "own.json"
     made.calibration.save(path)
     assert Calibration.load(path).to_dict() == made.calibration.to_dict()

@@ -159,7 +159,7 @@ def _print(tuned: Tuned, target: Path) -> None:
         ("duplicates", f"{len(cleaning.duplicates):,}"),
         ("probably a wrong name", f"{suspected:,}"),
         ("low quality", f"{tuned.low_quality.get('any', 0):,} (counted all the same)"),
-        ("fitted on", f"{made.n_photographs:,} of {made.n_people:,} people"),
+        ("fitted on", f"{made.n_photos:,} of {made.n_people:,} people"),
         ("genuine pairs", f"{made.n_genuine_pairs:,}"),
         ("impostor pairs", f"{made.n_impostor_pairs:,}"),
         ("false match rate", f"{tuned.fmr:g}; the least supported is {made.least_fmr:.2g}"),

@@ -92,7 +92,7 @@ class Calibration:
         llr: (K,) natural log-likelihood ratio at the knots, never falling.
         llr_low, llr_high: (K,) its 95 % band, bootstrap over people.
         data: what it was fitted on, in words.
-        n_people, n_photographs, n_genuine_pairs, n_impostor_pairs: how much that is.
+        n_people, n_photos, n_genuine_pairs, n_impostor_pairs: how much that is.
         cllr, min_cllr: in bits, cross-validated over people.
         ece: expected calibration error, a share, cross-validated, at prior 0.5.
         points: thresholds for false match rates, the largest rate first.
@@ -111,7 +111,7 @@ class Calibration:
     llr_high: Float64Array
     data: str
     n_people: int
-    n_photographs: int
+    n_photos: int
     n_genuine_pairs: int
     n_impostor_pairs: int
     cllr: float
@@ -141,7 +141,7 @@ class Calibration:
         if self.method not in get_args(Method):
             raise DataError(f'method: expected "logistic" or "isotonic", got {self.method!r}')
         if (
-            min(self.n_people, self.n_photographs) < 2
+            min(self.n_people, self.n_photos) < 2
             or min(self.n_genuine_pairs, self.n_impostor_pairs) < 1
         ):
             raise DataError("expected at least two people, and genuine and impostor pairs")

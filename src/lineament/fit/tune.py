@@ -177,7 +177,7 @@ class Tuned:
             "photographs": len(self.people.paths),
             "used": {
                 "people": made.n_people,
-                "photographs": made.n_photographs,
+                "photographs": made.n_photos,
                 "genuine_pairs": made.n_genuine_pairs,
                 "impostor_pairs": made.n_impostor_pairs,
             },

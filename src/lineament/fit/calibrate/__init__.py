@@ -91,7 +91,7 @@ class Fitted:
             "cllr_by_method": {k: round(v, DIGITS) for k, v in self.cllr_by_method.items()},
             "reliability": self.reliability.to_rows(),
             "n_people": made.n_people,
-            "n_photographs": made.n_photographs,
+            "n_photographs": made.n_photos,
             "n_genuine_pairs": made.n_genuine_pairs,
             "n_impostor_pairs": made.n_impostor_pairs,
         }
@@ -193,7 +193,7 @@ def fit(
         llr_high=high,
         data=data,
         n_people=n_people,
-        n_photographs=len(photos.person),
+        n_photos=len(photos.person),
         n_genuine_pairs=len(counts.genuine_score),
         n_impostor_pairs=counts.n_impostor,
         cllr=round(by_method[method], DIGITS),
