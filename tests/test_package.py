@@ -40,7 +40,6 @@ ORDER = (
 CIRCLES: set[frozenset[str]] = {
     frozenset({"models.cards", "models.manifest"}),
     frozenset({"train.data", "train.data.leakage"}),
-    frozenset({"train.checkpoint", "train.starting"}),
     frozenset({"cli.training.toy", "cli.training.train"}),
     frozenset({"cli.gallery.enroll_folder", "cli.gallery.refusals"}),
 }

@@ -15,7 +15,7 @@ alone: 600 pairs, 0.17 points each.
 One of the held out people has 530 photos, and with them 95 % of all pairs of one person;
 ``tar_by_person`` weighs everybody alike.
 
-The fine-tuned network is written by ``lineament.train.export`` and run as the pipeline runs it.
+``lineament.train.model.export`` writes the fine-tuned network; the pipeline's engine runs it.
 """
 
 from __future__ import annotations
@@ -196,8 +196,8 @@ def fine_tuned(
 ) -> tuple[weights.Weights, dict[str, Any]]:
     """Train on ``rows``; the written network's entry, and what the run says of itself."""
     from lineament.train.config import from_dict
-    from lineament.train.export import export_onnx
-    from lineament.train.loop import Progress, fit
+    from lineament.train.model.export import export_onnx
+    from lineament.train.run.loop import Progress, fit
 
     people, labels = np.unique(lfw.person[rows], return_inverse=True)
     faces = CropSet(

@@ -248,9 +248,9 @@ def one(work: tuple[Task, np.ndarray, np.ndarray]) -> dict[str, Any]:
 
     from lineament.train.config import from_dict, override
     from lineament.train.data import Crops
-    from lineament.train.loop import fit
-    from lineament.train.starting import starting_backbone
-    from lineament.train.whitening import whiten
+    from lineament.train.model.last_layer import whiten
+    from lineament.train.model.start import starting_backbone
+    from lineament.train.run.loop import fit
 
     task, crops, labels = work
     torch.set_num_threads(1)

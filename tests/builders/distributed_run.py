@@ -17,7 +17,7 @@ from made_faces import MadeFaces, made_config
 from torch import Tensor, nn
 
 from lineament.errors import LineamentError
-from lineament.train.loop import Progress, fit
+from lineament.train.run.loop import Progress, fit
 from lineament.types import Image
 
 

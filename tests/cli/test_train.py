@@ -19,8 +19,8 @@ from PIL import Image as PILImage
 from typer.testing import CliRunner, Result
 
 from lineament.cli import app
-from lineament.train import loop
 from lineament.train.config import TrainConfig, from_dict, save_config
+from lineament.train.run import loop
 
 Call = Callable[..., Result]
 

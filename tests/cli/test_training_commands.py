@@ -133,7 +133,7 @@ def test_finetune_begins_with_the_recognizer(faces: Path, tmp_path: Path) -> Non
     )
     assert values["steps"] == 1
     from lineament.train.backbones.bundled import load_bundled
-    from lineament.train.checkpoint import load_run
+    from lineament.train.model.checkpoint import load_run
 
     tuned = load_run(out).state_dict()
     start = load_bundled("mobilefacenet").state_dict()

@@ -22,7 +22,7 @@ from lineament.train.config import (
     save_config,
     to_toml,
 )
-from lineament.train.schedules import factor_at
+from lineament.train.run.schedules import factor_at
 from lineament.train.toml_text import from_text, to_text
 
 

@@ -16,10 +16,10 @@ from made_faces import MadeFaces, made_config
 from torch import nn
 
 from lineament.errors import OptionError
-from lineament.train.checkpoint import read_checkpoint
-from lineament.train.distributed import World, world_of
-from lineament.train.loop import Run, fit
-from lineament.train.teacher import clean_places
+from lineament.train.model.checkpoint import read_checkpoint
+from lineament.train.model.teacher import clean_places
+from lineament.train.run.distributed import World, world_of
+from lineament.train.run.loop import Run, fit
 
 HERE = Path(__file__).parents[1] / "builders"
 PROGRAM = str(HERE / "distributed_run.py")

@@ -31,7 +31,7 @@ from lineament.models.runtime import ENGINES, Runtime
 from lineament.train.backbones import make_backbone
 from lineament.train.backbones.backbone import Backbone
 from lineament.train.backbones.bundled import load_bundled
-from lineament.train.export import export_onnx
+from lineament.train.model.export import export_onnx
 from lineament.types import Image
 
 DEMO = Path(lineament.__file__).parent / "data" / "demo"
@@ -332,7 +332,7 @@ def test_a_full_disk_leaves_no_entry(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def full(path: Path, data: bytes) -> None:
         raise OptionError(f"{path}: cannot be written (No space left on device)")
 
-    monkeypatch.setattr("lineament.train.export.write_atomically", full)
+    monkeypatch.setattr("lineament.train.model.export.write_atomically", full)
     with pytest.raises(OptionError, match="No space"):
         export_onnx(Small(), tmp_path / "n.onnx", name="n")
     assert list(tmp_path.iterdir()) == []

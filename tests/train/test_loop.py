@@ -15,18 +15,18 @@ from torch import Tensor, nn
 
 from lineament.errors import CheckpointError, DataError, DivergedError, OptionError
 from lineament.evaluate import metrics
-from lineament.train.averaging import Average
 from lineament.train.backbones import make_backbone
 from lineament.train.backbones.bundled import load_bundled
-from lineament.train.checkpoint import load_model, load_run, read_checkpoint
 from lineament.train.config import LeakageOptions, OptimizerOptions, VerifyOptions, load_config
 from lineament.train.data import Crops, RandomBatches
-from lineament.train.loop import Run, fit
 from lineament.train.losses import make_loss
-from lineament.train.precision import Precision
-from lineament.train.starting import parameter_groups
-from lineament.train.teacher import Distillation, Remembered, load_teacher
-from lineament.train.watch import (
+from lineament.train.model.checkpoint import load_model, load_run, read_checkpoint
+from lineament.train.model.start import parameter_groups
+from lineament.train.model.teacher import Distillation, Remembered, load_teacher
+from lineament.train.run.averaging import Average
+from lineament.train.run.loop import Run, fit
+from lineament.train.run.precision import Precision
+from lineament.train.run.verification import (
     accuracy_by_folds,
     open_watch,
     photo_numbers,

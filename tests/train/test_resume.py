@@ -14,11 +14,11 @@ import torch
 from made_faces import MadeFaces, made_config
 
 from lineament.errors import CheckpointError, TrainError
-from lineament.train import checkpoint
-from lineament.train.checkpoint import read_checkpoint, write_checkpoint
 from lineament.train.config import TrainConfig
-from lineament.train.log import Log, read_log
-from lineament.train.loop import Progress, Run, fit, resume
+from lineament.train.model import checkpoint
+from lineament.train.model.checkpoint import read_checkpoint, write_checkpoint
+from lineament.train.run.log import Log, read_log
+from lineament.train.run.loop import Progress, Run, fit, resume
 from lineament.types import Image
 
 FACES = MadeFaces()

@@ -12,11 +12,11 @@ from made_faces import MadeFaces, made_config
 
 from lineament.errors import DataError, OptionError
 from lineament.train.backbones import make_backbone
-from lineament.train.checkpoint import load_run
 from lineament.train.data import Crops
-from lineament.train.loop import fit
-from lineament.train.starting import starting_backbone
-from lineament.train.whitening import SHRINKAGE, Scatter, whiten
+from lineament.train.model.checkpoint import load_run
+from lineament.train.model.last_layer import SHRINKAGE, Scatter, whiten
+from lineament.train.model.start import starting_backbone
+from lineament.train.run.loop import fit
 
 PEOPLE, PHOTOS, FEATURES = 12, 6, 20
 ORIENTED = (

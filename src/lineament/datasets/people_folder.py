@@ -128,9 +128,7 @@ def read_people(
     return _people(root, people, "folders", skipped)
 
 
-def read_numbered(
-    folder: str | os.PathLike[str], *, checked_name: Callable[[str], str]
-) -> People:
+def read_numbered(folder: str | os.PathLike[str], *, checked_name: Callable[[str], str]) -> People:
     """List the photos of a folder whose files have their people's names, then a number.
 
     Args:

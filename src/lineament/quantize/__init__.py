@@ -48,7 +48,7 @@ from lineament.quantize.judging import (
 )
 from lineament.quantize.networks import check_installed, int8_graph, plain_graph
 from lineament.quantize.writing import measured, notes, write_all
-from lineament.train.entries import check_name, staying_entries
+from lineament.train.model.entries import check_name, staying_entries
 from lineament.types import Image, StageProgress
 
 SUBSET = 300

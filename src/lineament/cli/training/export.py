@@ -31,8 +31,8 @@ def export_run(
     from lineament.cli.training.train import check_torch
 
     check_torch()
-    from lineament.train.checkpoint import checkpoint_path, load_model, run_config
-    from lineament.train.export import export_onnx
+    from lineament.train.model.checkpoint import checkpoint_path, load_model, run_config
+    from lineament.train.model.export import export_onnx
 
     if commercial_use not in (None, "yes", "no", "unknown"):
         raise OptionError(f"--commercial-use: expected yes, no or unknown, got {commercial_use}")

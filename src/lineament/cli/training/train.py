@@ -19,7 +19,7 @@ from lineament.errors import MissingExtraError, OptionError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lineament.train.loop import Progress, Run
+    from lineament.train.run.loop import Progress, Run
 
 EXIT_STOPPED = 130
 
@@ -91,7 +91,7 @@ def command(
 def train(config: Any, *, resume: bool, json: bool) -> None:
     """Run, with a progress bar, and say what came of it; ``typer.Exit`` where it was stopped."""
     check_torch()
-    from lineament.train.loop import fit
+    from lineament.train.run.loop import fit
 
     with _showing() as show:
         run = fit(config, resume=resume, progress=show, note=print_note)

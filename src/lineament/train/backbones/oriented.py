@@ -7,7 +7,7 @@ It begins as a histogram of oriented gradients (Dalal and Triggs, CVPR 2005) com
 root (Arandjelovic and Zisserman, CVPR 2012): the first layer holds derivatives of a Gaussian, the
 second one is a Gaussian over each cell and its neighbors. Both are learned further, unless frozen.
 With ``backbone.whitened`` the linear layer begins as what the training photos say is best
-(``lineament.train.whitening``); it is drawn at random otherwise.
+(``lineament.train.model.last_layer``); it is drawn at random otherwise.
 """
 
 from __future__ import annotations

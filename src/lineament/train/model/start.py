@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,47 +12,9 @@ from lineament.errors import OptionError
 from lineament.train.backbones import make_backbone
 from lineament.train.backbones.backbone import Backbone
 from lineament.train.config import BackboneOptions, OptimizerOptions, TrainConfig
+from lineament.train.model.checkpoint import Origin, load_model
 
 DEFAULT_BACKBONE = "mobilefacenet"
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What builds a network again, before its weights are filled in.
-
-    Attributes:
-        kind: "backbone", an architecture by name, or "bundled", a recognizer that comes along.
-        name: of either.
-        dimension: D.
-        size_px: side of its crops.
-        options: of the architecture.
-    """
-
-    kind: str
-    name: str
-    dimension: int
-    size_px: int
-    options: dict[str, Any] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
-
-    def __str__(self) -> str:
-        """For messages."""
-        options = "".join(f", {key} {value}" for key, value in self.options.items())
-        return f"{self.name} ({self.dimension} dimensions, {self.size_px} px{options})"
-
-
-def built(origin: Origin) -> Backbone:
-    """The network, with weights that mean nothing yet (or the bundled ones)."""
-    if origin.kind == "bundled":
-        from lineament.train.backbones.bundled import load_bundled
-
-        return load_bundled(origin.name)
-    return make_backbone(
-        origin.name, dimension=origin.dimension, size_px=origin.size_px, **origin.options
-    )
 
 
 def starting_backbone(config: TrainConfig) -> tuple[Backbone, Origin]:
@@ -100,8 +61,6 @@ def starting_backbone(config: TrainConfig) -> tuple[Backbone, Origin]:
 
 
 def _started(start: str) -> tuple[Backbone, Origin]:
-    from lineament.train.checkpoint import load_model
-
     if Path(start).exists():
         return load_model(start)
     from lineament.train.backbones.bundled import BUNDLED, load_bundled

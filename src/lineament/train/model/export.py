@@ -47,7 +47,7 @@ from lineament.models.cards import (
 from lineament.models.manifest import SCHEMA, read_manifest
 from lineament.models.runtime import Engine, Runtime, load_model
 from lineament.train.backbones.backbone import Backbone
-from lineament.train.entries import check_name, staying_entries
+from lineament.train.model.entries import check_name, staying_entries
 from lineament.train.toml_text import to_text
 from lineament.types import FloatArray, Image
 

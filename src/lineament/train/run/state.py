@@ -12,7 +12,9 @@ import numpy as np
 from torch import distributed, nn
 
 from lineament.errors import CheckpointError
-from lineament.train.checkpoint import (
+from lineament.train.config import TrainConfig
+from lineament.train.data import FaceSet
+from lineament.train.model.checkpoint import (
     LAST,
     load_into,
     random_state,
@@ -20,11 +22,9 @@ from lineament.train.checkpoint import (
     set_random_state,
     write_checkpoint,
 )
-from lineament.train.config import TrainConfig
-from lineament.train.data import FaceSet
-from lineament.train.distributed import World
-from lineament.train.log import Window
-from lineament.train.parts import Parts
+from lineament.train.run.components import Parts
+from lineament.train.run.distributed import World
+from lineament.train.run.log import Window
 
 MAY_CHANGE: dict[str, tuple[str, ...] | None] = {
     "run": ("out", "device", "threads", "epochs", "steps"),

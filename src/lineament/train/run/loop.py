@@ -28,27 +28,27 @@ except ImportError as error:
     raise MissingExtraError("training", "train") from error
 
 from lineament.train.backbones.backbone import Backbone
-from lineament.train.checkpoint import (
-    BEST,
-    CONFIG,
-    LAST,
-    read_checkpoint,
-    run_config,
-    write_checkpoint,
-)
 from lineament.train.config import TrainConfig, absolute_paths, save_config
 from lineament.train.data import FaceSet, open_faces
 from lineament.train.data.crops import Batch, worker_errors
 from lineament.train.data.face_set import notes_of
-from lineament.train.distributed import World, world_of
-from lineament.train.log import Log, Row, Window, draw_figures
 from lineament.train.losses.loss import Loss
-from lineament.train.parts import Parts
-from lineament.train.starting import Origin
-from lineament.train.state import Best, Standing, check_state, restore_state, save_state
-from lineament.train.step import Stepper
-from lineament.train.stopping import stopping
-from lineament.train.watch import hold_out, open_watch, without_leaks
+from lineament.train.model.checkpoint import (
+    BEST,
+    CONFIG,
+    LAST,
+    Origin,
+    read_checkpoint,
+    run_config,
+    write_checkpoint,
+)
+from lineament.train.run.components import Parts
+from lineament.train.run.distributed import World, world_of
+from lineament.train.run.log import Log, Row, Window, draw_figures
+from lineament.train.run.state import Best, Standing, check_state, restore_state, save_state
+from lineament.train.run.step import Stepper
+from lineament.train.run.stopping import stopping
+from lineament.train.run.verification import hold_out, open_watch, without_leaks
 
 DRAW_EVERY_S = 30.0
 """Between two drawings of the curves while the run goes; each takes a second."""

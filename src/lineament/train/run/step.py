@@ -13,13 +13,13 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from lineament.errors import DivergedError
-from lineament.train.checkpoint import LAST
 from lineament.train.config import TrainConfig
 from lineament.train.data.crops import Batch
-from lineament.train.distributed import World
-from lineament.train.parts import Parts
-from lineament.train.schedules import factor_at
-from lineament.train.teacher import Remembered, clean_places
+from lineament.train.model.checkpoint import LAST
+from lineament.train.model.teacher import Remembered, clean_places
+from lineament.train.run.components import Parts
+from lineament.train.run.distributed import World
+from lineament.train.run.schedules import factor_at
 from lineament.types import IntArray
 
 NAN_BATCH = "nan-batch.txt"

@@ -12,19 +12,20 @@ import torch
 from torch import nn
 
 from lineament.errors import OptionError
-from lineament.train.averaging import Average
 from lineament.train.backbones.backbone import Backbone
 from lineament.train.config import TrainConfig
 from lineament.train.data import Crops, FaceSet, PeopleBatches, RandomBatches
 from lineament.train.data.crops import Loader
 from lineament.train.data.samplers import Sampler
-from lineament.train.distributed import World, data_parallel, share_batch_norm
 from lineament.train.losses import make_loss
 from lineament.train.losses.loss import Loss
-from lineament.train.precision import Precision
-from lineament.train.starting import Mode, Origin, built, parameter_groups, starting_backbone
-from lineament.train.teacher import Distillation, Remembered, Teacher, load_teacher
-from lineament.train.whitening import whiten
+from lineament.train.model.checkpoint import Origin, built
+from lineament.train.model.last_layer import whiten
+from lineament.train.model.start import Mode, parameter_groups, starting_backbone
+from lineament.train.model.teacher import Distillation, Remembered, Teacher, load_teacher
+from lineament.train.run.averaging import Average
+from lineament.train.run.distributed import World, data_parallel, share_batch_norm
+from lineament.train.run.precision import Precision
 
 TEACHER_CACHE = "teacher.f32"
 

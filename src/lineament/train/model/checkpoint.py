@@ -12,6 +12,7 @@ import os
 import pickle
 import random
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,51 @@ try:
 except ImportError as error:
     raise MissingExtraError("training", "train") from error
 
+from lineament.train.backbones import make_backbone
 from lineament.train.backbones.backbone import Backbone
 from lineament.train.config import TrainConfig, load_config
-from lineament.train.starting import Origin, built
 
 VERSION = 1
 CONFIG, LAST, BEST = "config.toml", "last.pt", "best.pt"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What builds a network again, before its weights are filled in.
+
+    Attributes:
+        kind: "backbone", an architecture by name, or "bundled", a recognizer that comes along.
+        name: of either.
+        dimension: D.
+        size_px: side of its crops.
+        options: of the architecture.
+    """
+
+    kind: str
+    name: str
+    dimension: int
+    size_px: int
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        """For messages."""
+        options = "".join(f", {key} {value}" for key, value in self.options.items())
+        return f"{self.name} ({self.dimension} dimensions, {self.size_px} px{options})"
+
+
+def built(origin: Origin) -> Backbone:
+    """The network, with weights that mean nothing yet (or the bundled ones)."""
+    if origin.kind == "bundled":
+        from lineament.train.backbones.bundled import load_bundled
+
+        return load_bundled(origin.name)
+    return make_backbone(
+        origin.name, dimension=origin.dimension, size_px=origin.size_px, **origin.options
+    )
 
 
 def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:

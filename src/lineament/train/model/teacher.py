@@ -91,7 +91,7 @@ def load_teacher(name: str, device: torch.device, threads: int, *, flip: bool = 
         CheckpointError, WeightsError: its file is damaged or refused.
     """
     if Path(name).exists():
-        from lineament.train.checkpoint import load_run
+        from lineament.train.model.checkpoint import load_run
 
         return NetworkTeacher(load_run(name), device, flip=flip)
     try:
