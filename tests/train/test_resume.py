@@ -93,7 +93,7 @@ def without_speed(run: Run) -> list[dict[str, float]]:
         ),
         (("loss.name=curricularface", "run.precision=fp16"), 5),
         (("loss.name=partial-fc", "loss.options={ rate = 0.5 }"), 3),
-        (("loss.name=center", "loss.options={}", "data.workers=1", "run.precision=bf16"), 2),
+        (("loss.name=centre", "loss.options={}", "data.workers=1", "run.precision=bf16"), 2),
         (("teacher.name=mobilefacenet", "teacher.clean=0.25", "run.epochs=1"), 2),
         (("run.channels_last=true", "run.precision=bf16", "ema.decay=0.9"), 3),
     ],
