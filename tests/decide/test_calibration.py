@@ -54,7 +54,7 @@ def calibration(**changes: Any) -> Calibration:
         "llr_high": [-3.0, 1.0, 5.0, 8.0],
         "data": "made-up people",
         "n_people": 1000,
-        "n_photographs": 2000,
+        "n_photos": 2000,
         "n_genuine_pairs": 1000,
         "n_impostor_pairs": 300_000,
         "cllr": 0.1,

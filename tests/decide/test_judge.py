@@ -30,7 +30,7 @@ def calibration(**changes: Any) -> Calibration:
         "llr_high": 10 * (score - 0.3) + 0.5,
         "data": "made up",
         "n_people": 10,
-        "n_photographs": 30,
+        "n_photos": 30,
         "n_genuine_pairs": 30,
         "n_impostor_pairs": 405,
         "cllr": 0.1,

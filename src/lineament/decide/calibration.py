@@ -385,7 +385,8 @@ class Calibration:
         """Plain values, ready for JSON; ``from_dict`` reads them."""
         values: dict[str, Any] = {"format": FORMAT}
         for item in fields(self):
-            values[item.name] = plain(getattr(self, item.name))
+            key = "n_photographs" if item.name == "n_photos" else item.name
+            values[key] = plain(getattr(self, item.name))
         if self.wanted_fmr is None:
             del values["wanted_fmr"]
         return values

@@ -137,6 +137,7 @@ def read_values(values: Any) -> dict[str, Any]:
         values = {key: value for key, value in values.items() if key != "wanted_fmr"}
     taken = dict(_take(values, kinds, "calibration"))
     del taken["format"], taken["identification"]
+    taken["n_photos"] = taken.pop("n_photographs")  # the file's key, from its first version on
     get_metric(taken["metric"])
     contract_kinds = {
         "weights": "str",
