@@ -153,7 +153,7 @@ def test_groups_of_another_recognizer_are_refused(run: Run, photos: Path, tmp_pa
 def test_wrong_options_are_refused_before_the_work(
     run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lineament.cli.group._look", None)
+    monkeypatch.setattr("lineament.gallery.grouping.group", None)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "a").write_text("")
     cases = {

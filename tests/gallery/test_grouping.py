@@ -282,7 +282,7 @@ def test_groups_are_numbered_and_described() -> None:
     cosines = rows @ rows.T
     others = (cosines.sum(1) - 1) / 3
     order = np.argsort(-others)
-    assert [m.face for m in first.members] == (1 + order).tolist()
+    assert [m.place for m in first.members] == (1 + order).tolist()
     assert [m.support for m in first.members] == pytest.approx(others[order], abs=1e-6)
     off = cosines[~np.eye(4, dtype=bool)]
     assert first.cohesion == pytest.approx(off.mean(), abs=1e-6)
@@ -304,7 +304,7 @@ def test_doubtful_members_are_flagged() -> None:
     stricter = replace(found, threshold=Threshold(0.6, "cosine", None, "set by hand", None))
     (group,) = stricter.groups()
     assert [bool(m.doubts) for m in group.members] == [False, False, False, True]
-    assert group.members[-1].face == 3
+    assert group.members[-1].place == 3
     assert "less than the threshold 0.600" in group.members[-1].doubts[0]
     assert group.doubtful == 1
     (sure,) = found.groups(calibration(2))  # 0.47 is 20 * 0.17 = 3.4 over odds of 1 to 4: 88 %

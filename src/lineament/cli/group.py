@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,24 +17,16 @@ from lineament.cli.output import (
     print_json,
     print_note,
     print_table,
+    progress_bar,
     refuse_inputs,
-    with_progress,
 )
-from lineament.errors import GalleryNotFoundError, LineamentError, OptionError
+from lineament.errors import OptionError
 
 if TYPE_CHECKING:
-    from lineament.align.alignment import AlignMethod
     from lineament.gallery import Gallery
-    from lineament.gallery.grouping import Group, GroupFace, Grouping
-    from lineament.gallery.types import NewSample
+    from lineament.gallery.grouping import Group, GroupFace, Grouping, Thumbnails
     from lineament.pipeline import Recognizer
-    from lineament.types import Analysis, Image, Threshold
-
-MOST_KEPT = 100_000
-"""Faces whose pictures are kept until the report is written, 4 kB each; others are read again."""
-
-Pictures = dict[tuple[str, int], bytes]
-"""JPEG files by the photo's path and the face's number."""
+    from lineament.types import Image
 
 
 @options.with_recognizer(without=("choose",))
@@ -91,7 +81,15 @@ def command(
     Two faces of one photo are never in one group. Photos are only read: nothing is moved
     or deleted. Exit code 0: there are groups, 1: there are none, 2: error.
     """
-    from lineament.gallery.grouping import Grouping, assign_new
+    from lineament.gallery.grouping import (
+        Grouping,
+        GroupPhoto,
+        Thumbnails,
+        copy_photos,
+        group,
+        summary,
+        unread,
+    )
     from lineament.images import find_images
 
     if min_size < 1:
@@ -109,113 +107,51 @@ def command(
             refuse_inputs(path, sources, name)
     old = None if groups is None else Grouping.load(groups)
     parts = options.recognizer_from(ctx.params)
-    contract = parts.embedder.contract
-    if old is not None:
-        old.contract.check(contract)
-    if threshold is None and fmr is None and parts.calibration is None:
-        raise OptionError(
-            f"{contract.weights} has no calibration to take a threshold from: state --threshold, "
-            "or fit a calibration (lineament tune) and add --calibration"
-        )
-    read = set() if old is None else {p.source for p in old.photos if p.error is None}
-    todo = [path for path in sources if str(path) not in read]
-    faces, looked_at, pictures = _look(parts, todo, keep=report is not None)
-    errors = sum(photo.error is not None for photo in looked_at)
-    n_faces = len(faces) + (0 if old is None else len(old.faces))
-    chosen = _threshold(parts, n_faces, threshold, fmr)
-    if old is None:
-        import numpy as np
+    new = len(unread(sources, old))
+    pictures = Thumbnails()
+    errors = done = 0
+    with progress_bar("looking for faces") as tell:
 
-        old = Grouping(contract, chosen, (), (), np.zeros(0, np.int64), 1)
-    grouping = assign_new(old, faces, chosen, photos=looked_at)
+        def on_photo(photo: GroupPhoto, faces: Sequence[GroupFace], crops: Image | None) -> None:
+            nonlocal errors, done
+            if photo.error is not None:
+                print_error(photo.error)
+                errors += 1
+            if report is not None:
+                pictures.add(photo, faces, crops)
+            done += 1
+            tell(done, new)
+
+        grouping = group(
+            sources, parts, grouping=old, threshold=threshold, fmr=fmr, on_photo=on_photo
+        )
     if out is not None:
         grouping.save(out, calibration=parts.calibration)
     if report is not None:
         _write_report(report, grouping, parts, pictures, min_size)
     found = grouping.groups(parts.calibration, min_size=min_size)
     if target is not None:
-        errors += _arrange(target, option, grouping, found, link=copy_to is None)
+        make_folder(target, option)
+        failed = copy_photos(grouping, found, target, link=copy_to is None)
+        for path_, reason in failed:
+            print_error(f"{path_}: {reason}")
+        errors += len(failed)
     if json:
-        print_json(_summary(grouping, found, len(todo), errors, out, report))
+        print_json(
+            summary(grouping, found)
+            | {
+                "new_photos": new,
+                "errors": errors,
+                "out": None if out is None else str(out),
+                "report": None if report is None else str(report),
+            }
+        )
     else:
-        _print(grouping, found, len(todo))
+        _print(grouping, found, new)
         for path in (out, report, target):
             if path is not None:
                 print_note(f"wrote {path}")
     raise typer.Exit(exit_code(errors, bool(found)))
-
-
-# --- photos ----------------------------------------------------------------------------------
-
-
-def _look(parts: Recognizer, paths: Sequence[Path], *, keep: bool) -> tuple[Any, Any, Pictures]:
-    """The faces of photos, what became of each photo, and pictures of the faces."""
-    from lineament.gallery.grouping import GroupPhoto
-
-    faces: list[GroupFace] = []
-    looked_at: list[GroupPhoto] = []
-    pictures: Pictures = {}
-    results = with_progress(parts.stream(paths, keep_crops=True), len(paths), "looking for faces")
-    for path, photo in zip(paths, results, strict=True):
-        source = str(path)
-        if photo.error is not None:
-            print_error(photo.error)
-            looked_at.append(GroupPhoto(source, 0, str(photo.error)))
-            continue
-        looked_at.append(GroupPhoto(source, len(photo.faces)))
-        faces += _faces_of(parts, source, photo)
-        if keep and photo.crops is not None and len(pictures) < MOST_KEPT:
-            for number, crop in enumerate(photo.crops):
-                pictures[source, number] = _jpeg(crop)
-    return faces, looked_at, pictures
-
-
-def _faces_of(parts: Recognizer, source: str, photo: Analysis) -> list[GroupFace]:
-    from lineament.gallery.grouping import GroupFace
-    from lineament.quality import measure
-
-    assert photo.crops is not None
-    limits = parts.judge.all_limits
-    found = []
-    for number, (face, embedding, crop) in enumerate(
-        zip(photo.faces, photo.embeddings, photo.crops, strict=True)
-    ):
-        problems = limits.problems(measure(face, crop, embedding.norm))
-        found.append(GroupFace(source, number, face, embedding, problems))
-    return found
-
-
-def _threshold(
-    parts: Recognizer, n_faces: int, value: float | None, fmr: float | None
-) -> Threshold:
-    from lineament.gallery.grouping import grouping_threshold
-
-    if value is not None or fmr is not None:
-        return parts.threshold(value=value, fmr=fmr)
-    assert parts.calibration is not None
-    return grouping_threshold(parts.calibration, n_faces)
-
-
-def _jpeg(crop: Image) -> bytes:
-    from PIL import Image as PILImage
-
-    file = io.BytesIO()
-    PILImage.fromarray(crop).save(file, "JPEG", quality=85)
-    return file.getvalue()
-
-
-def _crop_again(face: GroupFace) -> Image | None:
-    """The aligned face, from the photo; None when that is gone or was changed."""
-    from lineament.align.alignment import align_faces
-    from lineament.images import load_image
-
-    try:
-        method: AlignMethod = "crop" if face.face.landmarks_xy is None else "five-points"
-        crops = align_faces(load_image(face.source), [face.face], method=method)
-    except LineamentError:
-        return None
-    crop: Image = crops[0]
-    return crop
 
 
 # --- what is written ------------------------------------------------------------------------------
@@ -230,6 +166,8 @@ def _check_file(path: Path, option: str) -> None:
 
 def _check_target(target: Path, photos: Sequence[str], option: str) -> None:
     """Raise OptionError unless the folder is new or empty, and apart from the photos."""
+    from lineament.gallery.grouping.photos import check_empty
+
     whole = target.resolve()
     for argument in photos:
         folder = Path(argument).resolve()
@@ -238,120 +176,23 @@ def _check_target(target: Path, photos: Sequence[str], option: str) -> None:
                 f"{option}: {target} is inside {argument}, where it would be taken for more "
                 "photos; name a folder elsewhere"
             )
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise OptionError(f"{option}: expected a new or an empty folder, {target} is neither")
+    try:
+        check_empty(target)
+    except OptionError as error:
+        raise OptionError(f"{option}: {error}") from error
 
 
 def _write_report(
-    path: Path, grouping: Grouping, parts: Recognizer, pictures: Pictures, min_size: int
+    path: Path, grouping: Grouping, parts: Recognizer, pictures: Thumbnails, min_size: int
 ) -> None:
     from lineament.files import write_atomically
     from lineament.pictures.pages.groups import contact_sheet
 
     def crop_of(place: int) -> bytes | None:
-        face = grouping.faces[place]
-        known = pictures.get((face.source, face.number))
-        if known is not None:
-            return known
-        crop = _crop_again(face)
-        return None if crop is None else _jpeg(crop)
+        return pictures.jpeg(grouping.faces[place])
 
     sheet = contact_sheet(grouping, crop_of, calibration=parts.calibration, min_size=min_size)
     write_atomically(path, sheet)
-
-
-def _arrange(
-    target: Path, option: str, grouping: Grouping, groups: Sequence[Group], *, link: bool
-) -> int:
-    """Copy or link the photos, a folder a group; how many could not be."""
-    make_folder(target, option)
-    errors = 0
-    folders: set[str] = set()
-    for group in groups:
-        name = _safe(group.title)
-        if name.casefold() in folders:
-            name = f"{name} ({group.id})"
-        folders.add(name.casefold())
-        folder = target / name
-        make_folder(folder, option)
-        taken: set[str] = set()
-        for member in sorted(group.members, key=lambda m: m.face):
-            source = Path(grouping.faces[member.face].source)
-            copy = folder / _free(source.name, taken)
-            try:
-                if link:
-                    copy.symlink_to(source)
-                else:
-                    shutil.copy2(source, copy)
-            except OSError as error:
-                print_error(f"{source}: not put into {folder} ({error.strerror})")
-                errors += 1
-    return errors
-
-
-def _safe(title: str) -> str:
-    safe = "".join(c if c.isalnum() or c in "-_. ()+,'" else "_" for c in title).strip(" .")
-    safe = safe.encode()[:180].decode(errors="ignore")
-    return safe if safe else "person"
-
-
-def _free(name: str, taken: set[str]) -> str:
-    """The file's name, or with a number when another photo of the group has it."""
-    path = Path(name)
-    number, free = 1, name
-    while free.casefold() in taken:
-        number += 1
-        free = f"{path.stem}~{number}{path.suffix}"
-    taken.add(free.casefold())
-    return free
-
-
-def _summary(
-    grouping: Grouping,
-    groups: Sequence[Group],
-    new: int,
-    errors: int,
-    out: Path | None,
-    report: Path | None,
-) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return {
-        "photos": len(grouping.photos),
-        "new_photos": new,
-        "faces": len(grouping.faces),
-        "threshold": asdict(grouping.threshold),
-        "groups": [
-            {
-                "id": group.id,
-                "name": group.name,
-                "size": len(group.members),
-                "cohesion": group.cohesion,
-                "llr": group.llr,
-                "weakest": group.weakest,
-                "faces": [
-                    {
-                        "source": grouping.faces[member.face].source,
-                        "number": grouping.faces[member.face].number,
-                        "support": member.support,
-                        "probability": member.probability,
-                        "doubts": list(member.doubts),
-                    }
-                    for member in group.members
-                ],
-            }
-            for group in groups
-        ],
-        "apart": [list(pair) for pair in grouping.apart],
-        "unreadable": [
-            {"source": photo.source, "error": photo.error}
-            for photo in grouping.photos
-            if photo.error is not None
-        ],
-        "errors": errors,
-        "out": None if out is None else str(out),
-        "report": None if report is None else str(report),
-    }
 
 
 def _print(grouping: Grouping, groups: Sequence[Group], new: int) -> None:
@@ -364,7 +205,7 @@ def _print(grouping: Grouping, groups: Sequence[Group], new: int) -> None:
             "" if group.cohesion is None else f"{group.cohesion:.3f}",
             "" if group.weakest is None else f"{group.weakest:.3f}",
             str(group.doubtful) if group.doubtful else "",
-            grouping.faces[group.members[0].face].source,
+            grouping.faces[group.members[0].place].source,
         )
         for group in groups
     ]
@@ -406,20 +247,21 @@ def name_command(
 
     Exit code 0: it has the name, and a face was enrolled, 1: none was, 2: error.
     """
-    from lineament.decide.calibration import bundled
-    from lineament.gallery.grouping import Grouping
+    from lineament.gallery.grouping import Grouping, name_groups
 
-    named = Grouping.load(groups).named(group, name)
-    calibration = bundled(named.contract, "cosine")
-    (chosen,) = (g for g in named.groups(calibration) if g.id == group)
-    members = [m for m in chosen.members if with_doubtful or not m.doubts]
-    left_out = len(chosen.members) - len(members)
-    result: dict[str, Any] = {"group": group, "name": chosen.title, "left_out": left_out}
+    grouping = Grouping.load(groups)
+    how: dict[str, Any] = {"with_doubtful": with_doubtful, "force": force}
+    if gallery is None:
+        done = name_groups(grouping, {group: name}, **how)
+    else:
+        grouping.named(group, name)  # an error here leaves no empty gallery behind
+        with _gallery(gallery, grouping) as opened:
+            done = name_groups(grouping, {group: name}, opened, **how)
+    title, left_out = done.groups[group].title, done.left_out[group]
+    result: dict[str, Any] = {"group": group, "name": title, "left_out": left_out}
     found = True
     if gallery is not None:
-        with _gallery(gallery, named) as store:
-            samples = [_sample(named.faces[member.face]) for member in members]
-            enrolled = store.enroll_embeddings(chosen.title, samples, force=force)
+        enrolled = done.reports[group]
         found = bool(enrolled.enrolled)
         result |= {"gallery": str(gallery), **enrolled.to_dict()}
         if not json:
@@ -429,39 +271,18 @@ def name_command(
                 print_note(f"note: {note}")
             if left_out:
                 print_note(f"left out: {left_out} in doubt; --with-doubtful enrolls them, too")
-            print(f"enrolled {len(enrolled.enrolled)} face(s) as {chosen.title}")
-    named.save(groups, calibration=calibration)
+            print(f"enrolled {len(enrolled.enrolled)} face(s) as {title}")
+    done.grouping.save(groups, calibration=done.calibration)
     if json:
         print_json(result)
     elif gallery is None:
-        print(f"group {group} is {chosen.title}")
+        print(f"group {group} is {title}")
     raise typer.Exit(exit_code(0, found))
 
 
 def _gallery(folder: Path, grouping: Grouping) -> Gallery:
     from lineament.gallery import Gallery
 
-    try:
+    if Gallery.exists(folder):
         return Gallery.open(folder)
-    except GalleryNotFoundError:
-        return Gallery.create(folder, grouping.contract)
-
-
-def _sample(face: GroupFace) -> NewSample:
-    from lineament.files import sha256_of_file
-    from lineament.gallery.types import NewSample
-    from lineament.quality import measure
-
-    try:
-        digest = sha256_of_file(face.source)
-    except OSError:
-        digest = None
-    crop = None if digest is None else _crop_again(face)
-    return NewSample(
-        face.embedding,
-        source=face.source,
-        sha256=digest,
-        face=face.face,
-        quality=None if crop is None else measure(face.face, crop, face.embedding.norm),
-        crop=crop,
-    )
+    return Gallery.create(folder, grouping.contract)

@@ -1,7 +1,8 @@
 """Stage 7, beside the gallery: faces -> people without names.
 
-``group_faces`` groups the faces of many photos, ``assign_new`` adds the faces of more
-photos to groups that are there. ``link`` is the bare computation on vectors.
+photos    group: photos -> Grouping; name_groups: its groups -> people of a gallery
+people    Grouping and its file; group_faces, assign_new: for faces embedded already
+linking   link: the bare computation on vectors
 """
 
 from __future__ import annotations
@@ -16,6 +17,15 @@ from lineament.gallery.grouping.people import (
     assign_new,
     group_faces,
 )
+from lineament.gallery.grouping.photos import (
+    NamedGroups,
+    Thumbnails,
+    copy_photos,
+    group,
+    name_groups,
+    summary,
+    unread,
+)
 
 __all__ = [
     "Group",
@@ -24,9 +34,16 @@ __all__ = [
     "Grouping",
     "Linked",
     "Member",
+    "NamedGroups",
+    "Thumbnails",
     "assign_new",
+    "copy_photos",
+    "group",
     "group_faces",
     "grouping_prior",
     "grouping_threshold",
     "link",
+    "name_groups",
+    "summary",
+    "unread",
 ]

@@ -65,14 +65,14 @@ class Member:
     """A face in a group.
 
     Attributes:
-        face: its place in ``Grouping.faces``.
+        place: of its face in ``Grouping.faces``.
         support: mean of its cosines with the others of the group; None when it is alone.
         probability: that a pair with this cosine is one person, with the collection's prior; None
             without a calibration, and when it is alone.
         doubts: why it may not belong there, in words; () when there is no reason.
     """
 
-    face: int
+    place: int
     support: float | None
     probability: float | None
     doubts: tuple[str, ...] = ()
@@ -155,6 +155,11 @@ class Grouping:
         pairs = {(face.source, int(i)) for face, i in zip(self.faces, ids, strict=True)}
         if len(pairs) != len(self.faces):
             raise OptionError("group: expected the faces of a photo in different groups")
+
+    @classmethod
+    def empty(cls, contract: Contract, threshold: Threshold) -> Grouping:
+        """No photos yet; ``assign_new`` adds faces."""
+        return cls(contract, threshold, (), (), np.zeros(0, np.int64), 1)
 
     @property
     def vectors(self) -> FloatArray:
@@ -239,7 +244,7 @@ class Grouping:
     def to_dict(self, calibration: Calibration | None = None) -> dict[str, Any]:
         """Plain values, ready for JSON, the vectors among them; ``from_dict`` is the way back."""
         groups = self.groups(calibration)
-        member_of = {member.face: member for group in groups for member in group.members}
+        member_of = {member.place: member for group in groups for member in group.members}
         return {
             "lineament": "groups",
             "format": FORMAT,
@@ -257,7 +262,7 @@ class Grouping:
                     "cohesion": group.cohesion,
                     "llr": group.llr,
                     "weakest": group.weakest,
-                    "faces": [member.face for member in group.members],
+                    "faces": [member.place for member in group.members],
                 }
                 for group in groups
             ],
@@ -361,8 +366,7 @@ def group_faces(
         ContractError: an embedding was made in another way.
         OptionError: a threshold of another metric, or the same face twice.
     """
-    empty = Grouping(contract, threshold, (), (), np.zeros(0, np.int64), 1)
-    return assign_new(empty, faces, threshold, photos=photos)
+    return assign_new(Grouping.empty(contract, threshold), faces, threshold, photos=photos)
 
 
 def assign_new(

@@ -133,9 +133,9 @@ def _shown_of(shown: int, total: int) -> tuple[str, ...]:
 
 
 def _tile(grouping: Grouping, member: Member, crop_of: CropOf) -> Tile:
-    face = grouping.faces[member.face]
+    face = grouping.faces[member.place]
     name = PurePath(face.source).name
-    data = crop_of(member.face)
+    data = crop_of(member.place)
     picture = Picture(
         b"" if data is None else data,
         "image/jpeg",
