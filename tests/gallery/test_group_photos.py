@@ -30,7 +30,6 @@ from lineament.gallery.grouping import (
 )
 from lineament.gallery.grouping.photos import crop_of, sample_of
 from lineament.images import load_image
-from lineament.models import cards
 from lineament.types import Embedding, Threshold
 
 DEMO = Path(lineament.__file__).parent / "data" / "demo"
@@ -101,15 +100,9 @@ def test_more_photos_are_added(photos: list[Path], recognizer: Recognizer) -> No
         group(photos, other, grouping=more)
 
 
-def test_without_a_threshold_and_a_calibration(recognizer: Recognizer) -> None:
-    from dataclasses import replace
-
-    own = replace(cards.get("sface"), name="own")
-    nameless = Recognizer(own)
-    if nameless.calibration is None:
-        with pytest.raises(OptionError, match="own has no calibration"):
-            group([], nameless)
-    assert group([], recognizer).faces == ()
+def test_without_a_threshold_and_a_calibration(photos: list[Path]) -> None:
+    with pytest.raises(OptionError, match="has no calibration to take a threshold from"):
+        group(photos, Recognizer(alignment="eyes"))
 
 
 def test_photos_are_copied(grouping: Grouping, tmp_path: Path) -> None:
