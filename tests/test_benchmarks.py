@@ -64,7 +64,6 @@ def test_engines_agree() -> None:
         "presets.py",
         "variants.py",
         "grouping_algorithms.py",
-        "bulk.py",
         "frontal.py",
         "train.py --att",
         "finetune.py --lfw",

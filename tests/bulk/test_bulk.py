@@ -23,10 +23,9 @@ from PIL import Image as PILImage
 from typer.testing import CliRunner
 
 import lineament
-from lineament.bulk import BulkProgress, embed_many, stream_chosen_in_processes, stream_in_processes
-from lineament.bulk.on_ray import check_ray
+from lineament.bulk import BulkProgress, embed_many
+from lineament.bulk.on_ray import check_ray, check_same, fingerprint, options_of, pickled
 from lineament.bulk.parts import NOTE
-from lineament.bulk.spec import check_worker, fingerprint, pack, retold, spec_of, told, unpack
 from lineament.bulk.tables import read_note, read_rows
 from lineament.cli import app
 from lineament.errors import (
@@ -261,7 +260,8 @@ class TestFolder:
         each_once(out)
 
     @pytest.mark.parametrize(
-        "wrong", [{"workers": 0}, {"shard_size": 0}, {"same": "name"}, {"suffix": ".csv"}]
+        "wrong",
+        [{"workers": 0}, {"workers": 2}, {"shard_size": 0}, {"same": "name"}, {"suffix": ".csv"}],
     )
     def test_options(self, tmp_path: Path, recognizer: Recognizer, wrong: dict[str, Any]) -> None:
         with pytest.raises(OptionError, match=next(iter(wrong))):
@@ -282,13 +282,13 @@ class TestOnTheWay:
         ids=lambda error: type(error).__name__,
     )
     def test_errors(self, error: LineamentError) -> None:
-        again = retold(pickle.loads(pickle.dumps(told(error))))
+        again = pickle.loads(pickled(error))
         assert type(again) is type(error)
         assert (str(again), vars(again)) == (str(error), vars(error))
 
     def test_results(self, originals: Path, recognizer: Recognizer) -> None:
         (photo,) = recognizer.stream([originals / NAMES[0]], keep_crops=True)
-        again = unpack(pickle.loads(pickle.dumps(pack(photo))))
+        again = pickle.loads(pickled(photo))
         assert isinstance(again, lineament.Analysis)
         assert again.to_dict() == photo.to_dict()
         assert again.crops is not None
@@ -301,15 +301,15 @@ class TestOnTheWay:
         given = Recognizer(
             "accurate", detector="yunet", turning=False, choose="central", runtime=Runtime()
         )
-        again = Recognizer(**pickle.loads(pickle.dumps(spec_of(given))))
+        again = Recognizer(**pickle.loads(pickle.dumps(options_of(given))))
         assert fingerprint(again) == fingerprint(given)
         assert again.runtime == replace(given.runtime, threads=1)
 
     def test_another_version_is_refused(self, recognizer: Recognizer) -> None:
         mine = fingerprint(recognizer)
-        check_worker(mine, dict(mine), "here")
+        check_same(mine, dict(mine), "here")
         with pytest.raises(ContractError, match=r"there: .*version differ"):
-            check_worker(mine, {**mine, "version": "0.0.0"}, "there")
+            check_same(mine, {**mine, "version": "0.0.0"}, "there")
 
     def test_an_own_detector_stays_at_home(self) -> None:
         class Mine:
@@ -317,49 +317,7 @@ class TestOnTheWay:
                 return []
 
         with pytest.raises(OptionError, match="object of your own"):
-            spec_of(Recognizer(detector=Mine()))
-
-
-class Poison:
-    """Ends the process that reads it."""
-
-    name = "poison.jpg"
-
-    def read(self, _size: int = -1) -> bytes:
-        os._exit(7)
-
-
-class TestProcesses:
-    def test_the_same_results_in_the_same_order(
-        self, originals: Path, recognizer: Recognizer
-    ) -> None:
-        """And a photo that ends its process is the only one that is lost."""
-        paths: list[Any] = sorted(str(path) for path in originals.rglob("*.*"))
-        paths.insert(5, Poison())
-        results = list(stream_in_processes(iter(paths), recognizer, 2, keep_crops=True))
-        wanted = list(recognizer.stream(paths[:5] + paths[6:], keep_crops=True))
-        assert "ended (exit code 7), twice" in str(results.pop(5).error)
-        assert [photo.to_dict() for photo in results] == [photo.to_dict() for photo in wanted]
-        assert [type(photo.error) for photo in results] == [type(p.error) for p in wanted]
-        pairs = [(a, b) for a, b in zip(results, wanted, strict=True) if b.faces]
-        assert len(pairs) == 24
-        for a, b in pairs:
-            assert np.allclose(a.embeddings[0].vector, b.embeddings[0].vector, atol=1e-5)
-            assert a.embeddings[0].contract == b.embeddings[0].contract
-            assert a.crops is not None
-            assert np.array_equal(a.crops, b.crops)
-
-    def test_chosen_and_an_early_end(self, originals: Path, recognizer: Recognizer) -> None:
-        endless = (str(originals / name) for name in (NAMES[0], FACELESS) for _ in range(10**9))
-        stream = stream_chosen_in_processes(endless, recognizer, 1)
-        first = next(stream)
-        assert first.embedding is not None
-        assert first.crop is not None
-        stream.close()  # type: ignore[attr-defined]
-        with pytest.raises(OptionError, match="workers: expected 1 or more, got 0"):
-            stream_in_processes([], recognizer, 0)
-        with pytest.raises(OptionError, match="cannot be sent"):
-            list(stream_in_processes([lambda: 0], recognizer, 1))  # type: ignore[list-item]
+            options_of(Recognizer(detector=Mine()))
 
 
 def command(*arguments: object) -> list[str]:
@@ -373,7 +331,7 @@ def test_kill_9_of_everything_loses_and_doubles_nothing(
     originals: Path, tmp_path: Path, moment: int
 ) -> None:
     out = tmp_path / "out"
-    arguments = command(originals, "--out", out, "--workers", 2)
+    arguments = command(originals, "--out", out)
     done = subprocess.Popen(arguments, start_new_session=True, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 60
     while not (out.is_dir() and len(parts_of(out)) >= moment) and time.monotonic() < until:
@@ -393,7 +351,7 @@ def test_kill_9_of_everything_loses_and_doubles_nothing(
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is another matter there")
 def test_ctrl_c_can_be_gone_on_from(originals: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    arguments = command(originals, "--out", out, "--workers", 1)
+    arguments = command(originals, "--out", out)
     done = subprocess.Popen(arguments, start_new_session=True, stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + 60
     while not (out.is_dir() and parts_of(out)) and time.monotonic() < until:

@@ -159,24 +159,10 @@ def test_batches_are_what_is_durable(people: Path, monkeypatch: pytest.MonkeyPat
     assert max(sizes) <= 3
 
 
-def test_processes_enroll_what_threads_do(people: Path) -> None:
-    told = {}
-    for how in ((), ("--workers", "1")):
-        code, found, _ = run("enroll-folder", people, "--gallery", f"g{len(how)}", *how)
-        assert code == 1  # group.jpg has several faces
-        with Gallery.open(f"g{len(how)}", read_only=True) as gallery:
-            told[len(how)] = [
-                (person.name, [gallery.embedding(s.id).vector.round(4).tolist() for s in samples])
-                for person in gallery.people()
-                for samples in [gallery.person(person.name).samples]
-            ]
-        assert found["enrolled"] == 4
-        assert found["refused_by_reason"] == {"several faces": 1}
-    assert told[0] == told[2]
-    assert len(told[0]) == 3
-
-
 def test_workers_that_make_no_sense(people: Path) -> None:
     code, found, _ = run("enroll-folder", people, "--workers", "0")
     assert code == 2
     assert "--workers: expected 1 or more, got 0" in found["error"]
+    code, found, _ = run("enroll-folder", people, "--workers", "2")
+    assert code == 2
+    assert "--workers: expected together with --ray" in found["error"]

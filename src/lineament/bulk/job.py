@@ -13,9 +13,7 @@ from typing import Any, Literal
 
 from lineament.bulk.on_ray import check_ray, stream_on_ray
 from lineament.bulk.parts import Parts, Record, names_of, sha256_of
-from lineament.bulk.processes import stream_results
-from lineament.bulk.spec import made_by
-from lineament.bulk.tables import Result, Row, rows_of
+from lineament.bulk.tables import Result, Row, made_by, rows_of
 from lineament.errors import LineamentError, OptionError
 from lineament.images import find_images
 from lineament.pipeline import Recognizer
@@ -126,9 +124,9 @@ def embed_many(
         sources: folders, files and glob patterns.
         out_folder: where the parts go (see ``bulk.parts``); its parent must exist.
         recognizer: what embeds.
-        workers: processes, each with one thread; None embeds in this process with all its threads.
-            With ``ray``: actors, None meaning all CPUs of the cluster.
-        ray: address of a Ray cluster, see ``bulk.cluster``.
+        ray: address of a Ray cluster, see ``bulk.on_ray``; None embeds in this process, with a
+            thread for each core.
+        workers: with ``ray``: actors; None: as many as the cluster has CPUs.
         shard_size: photos in a part.
         resume: False removes an earlier run's parts first.
         retry_errors: read again what could not be read.
@@ -136,8 +134,8 @@ def embed_many(
         same: "sha256" keeps a hash of each file, too, so that one whose time of change alone is
             new is not embedded again.
         suffix: ".parquet" or ".npz" for a new folder; None takes parquet where pyarrow is there.
-        on_progress: told after each photo.
-        on_note: told what does not stop it.
+        on_progress: called after each photo.
+        on_note: called with what does not stop it, in words.
 
     Raises:
         ImageError: there are no photos.
@@ -145,10 +143,10 @@ def embed_many(
             of other photos, or cannot be written to.
         ContractError: the folder's embeddings, or a worker's, are made in another way.
         MissingExtraError: Ray, or pyarrow for a folder of parquet, is missing.
-        LineamentError: the workers or the cluster failed; the finished parts stay.
+        LineamentError: the cluster failed; the finished parts stay.
     """
     started = time.perf_counter()
-    _check_options(workers, shard_size, same, suffix)
+    _check_options(workers, ray, shard_size, same, suffix)
     if ray is not None:
         check_ray(ray)
     paths = [Path(os.path.abspath(path)) for path in find_images(sources)]  # type: ignore[arg-type]  # noqa: PTH100
@@ -206,9 +204,13 @@ def _silent(_: str) -> None:
     pass
 
 
-def _check_options(workers: int | None, shard_size: int, same: str, suffix: str | None) -> None:
+def _check_options(
+    workers: int | None, ray: str | None, shard_size: int, same: str, suffix: str | None
+) -> None:
     if workers is not None and workers < 1:
         raise OptionError(f"workers: expected 1 or more, got {workers}")
+    if workers is not None and ray is None:
+        raise OptionError("workers: expected together with the address of a Ray cluster (ray)")
     if shard_size < 1:
         raise OptionError(f"shard_size: expected 1 or more, got {shard_size}")
     if same not in ("stat", "sha256"):
@@ -335,7 +337,9 @@ def _stream(
         listed = list(paths)
         yield from stream_on_ray(listed, recognizer, ray, one_face=one_face, workers=workers)
         return
-    results = stream_results(paths, recognizer, one_face=one_face, workers=workers)
+    results: Iterator[Result] = (
+        recognizer.stream_chosen(paths) if one_face else recognizer.stream(paths)
+    )
     for place, result in enumerate(results):
         yield place, result, "here"
 

@@ -8,35 +8,32 @@ does again what was lost with a machine.
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import pickle
 import socket
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 import numpy as np
 
-from lineament.bulk.processes import TASK, Want, embed_task, one_thread
-from lineament.bulk.spec import (
-    Spec,
-    Told,
-    check_worker,
-    fingerprint,
-    retold,
-    spec_of,
-    told,
-    unpack,
-)
-from lineament.bulk.tables import Result
-from lineament.errors import LineamentError, MissingExtraError, OptionError
+from lineament import __version__
+from lineament.bulk.tables import Result, made_by
+from lineament.detect import DETECTORS
+from lineament.errors import ContractError, LineamentError, MissingExtraError, OptionError
 from lineament.pipeline import Chosen, Recognizer
 
 CONNECT_S = 5.0
 """How long a cluster may take to accept a connection. Ray itself waits for over a minute, and ends
 the process then (2.60)."""
+
+TASK = 16
+"""Photos that an actor embeds at once: two batches of the recognizer."""
 
 BLOCK = 4 * TASK
 """Photos that Ray hands out as one piece, and does again when their actor is lost."""
@@ -97,8 +94,8 @@ def stream_on_ray(
     if workers is not None and workers < 1:
         raise OptionError(f"workers: expected 1 or more, got {workers}")
     ray = _ray()
-    spec, wanted = spec_of(recognizer), fingerprint(recognizer)
-    return _run(ray, list(paths), spec, wanted, address, "chosen" if one_face else "all", workers)
+    options, expected = options_of(recognizer), fingerprint(recognizer)
+    return _run(ray, list(paths), options, expected, address, one_face, workers)
 
 
 def check_ray(address: str) -> None:
@@ -120,10 +117,10 @@ def _ray() -> Any:
 def _run(
     ray: Any,
     paths: list[str],
-    spec: Spec,
-    wanted: Mapping[str, Any],
+    options: Mapping[str, Any],
+    expected: Mapping[str, Any],
     address: str,
-    want: Want,
+    one_face: bool,
     workers: int | None,
 ) -> Iterator[tuple[int, Result, str]]:
     connected = not ray.is_initialized()
@@ -141,7 +138,11 @@ def _run(
         photos = ray.data.from_items(items, override_num_blocks=pieces)
         results = photos.map_batches(
             Actor,
-            fn_constructor_kwargs={"spec": spec, "wanted": dict(wanted), "want": want},
+            fn_constructor_kwargs={
+                "options": dict(options),
+                "expected": dict(expected),
+                "one_face": one_face,
+            },
             compute=ray.data.ActorPoolStrategy(size=min(size, pieces)),
             batch_size=min(TASK, max(1, len(paths) // pieces)),  # Ray joins smaller pieces
             num_cpus=1,
@@ -149,14 +150,12 @@ def _run(
         seen: set[int] = set()
         rows = iter(results.iter_rows())
         for row in rows:
-            if row["number"] < 0:
-                failure: Told = pickle.loads(row["result"])
-                error = retold(failure)
-                assert error is not None
-                raise error
+            result = pickle.loads(row["result"])
+            if isinstance(result, LineamentError):
+                raise result
             if row["number"] not in seen:
                 seen.add(row["number"])
-                yield row["number"], unpack(pickle.loads(row["result"])), row["machine"]
+                yield row["number"], result, row["machine"]
     except ray.exceptions.RayError as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise LineamentError(
@@ -221,37 +220,118 @@ def _unreachable(address: str, error: Exception) -> OptionError:
     )
 
 
-class Actor:
-    """What runs on the cluster: one recognizer, one CPU."""
+# --- on the cluster's machines --------------------------------------------------------------------
 
-    def __init__(self, spec: dict[str, Any], wanted: dict[str, Any], want: Want) -> None:
-        """Load the networks; what goes wrong is told with the first batch."""
+
+class Actor:
+    """One recognizer on one CPU."""
+
+    def __init__(self, options: dict[str, Any], expected: dict[str, Any], one_face: bool) -> None:
+        """Load the networks; an error is the result of the first batch."""
         import ray
 
         one_thread()
-        self.want = want
+        self.one_face = one_face
         self.machine = str(ray.get_runtime_context().get_node_id())
-        self.failure: Told | None = None
+        self.failure: LineamentError | None = None
         try:
-            self.recognizer = Recognizer(**spec)
+            self.recognizer = Recognizer(**options)
             self.recognizer.load()
-            check_worker(wanted, fingerprint(self.recognizer), f"the machine {self.machine}")
+            check_same(expected, fingerprint(self.recognizer), f"the machine {self.machine}")
         except LineamentError as error:
-            self.failure = told(error)
+            self.failure = error
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Paths in; numbers, results and the machine's id out."""
-        if self.failure is not None:
-            numbers, packed = [-1], [pickle.dumps(self.failure)]
-        else:
+        """Paths in; numbers, pickled results and the machine's id out."""
+        numbers: list[int] = [-1]
+        results: list[Any] = [self.failure]
+        if self.failure is None:
             numbers = [int(number) for number in batch["number"]]
             paths = [str(path) for path in batch["path"]]
-            packed = [pickle.dumps(result) for result in self._results(paths)]
+            stream = self.recognizer.stream_chosen if self.one_face else self.recognizer.stream
+            results = list(stream(paths))
         return {
             "number": np.array(numbers, np.int64),
-            "result": np.array(packed, dtype=object),
-            "machine": np.array([self.machine] * len(packed)),
+            "result": np.array([pickled(result) for result in results], dtype=object),
+            "machine": np.array([self.machine] * len(results)),
         }
 
-    def _results(self, paths: list[str]) -> list[Any]:
-        return list(embed_task(self.recognizer, list(paths), self.want))
+
+def one_thread() -> None:
+    """Make this process, which works beside others of its kind, use one core."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    # OpenVINO imports its model converter, which takes long and is not needed here.
+    sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
+
+
+def options_of(recognizer: Recognizer) -> dict[str, Any]:
+    """Arguments of ``Recognizer`` that make an equal one, with one thread unless it has a number.
+
+    Raises:
+        OptionError: its detector is an object of the caller's.
+    """
+    if recognizer.detector_name not in DETECTORS:
+        raise OptionError(
+            "expected a detector by its name, got an object of your own, which cannot be sent to "
+            "another process: embed in this process, without workers"
+        )
+    threads = recognizer.runtime.threads
+    return {
+        "recognizer": recognizer.weights,
+        "detector": recognizer.detector_name,
+        "options": recognizer.options,
+        "alignment": recognizer.alignment,
+        "flip": recognizer.flip,
+        "turning": recognizer.turning,
+        "choose": recognizer.choose,
+        "limits": recognizer.limits,
+        "runtime": replace(recognizer.runtime, threads=1 if threads is None else threads),
+        "policy": recognizer.policy,
+    }
+
+
+def fingerprint(recognizer: Recognizer) -> dict[str, Any]:
+    """What has to be equal on all machines: ``made_by`` and the version of the code."""
+    return {**made_by(recognizer), "version": __version__}
+
+
+def check_same(expected: Mapping[str, Any], got: Mapping[str, Any], where: str) -> None:
+    """Raise ContractError unless a machine embeds as this process would."""
+    differing = sorted(key for key in expected if expected[key] != got.get(key))
+    if differing:
+        raise ContractError(
+            f"{where}: expected the networks, options and version of this process, "
+            f"{', '.join(differing)} differ(s): install the same lineament ({__version__}) there"
+        )
+
+
+# --- results on their way -------------------------------------------------------------------------
+
+
+def pickled(value: object) -> bytes:
+    """Pickle with our errors, whose class may not be made from a message, and read-only arrays."""
+    file = io.BytesIO()
+    _Pickler(file, pickle.HIGHEST_PROTOCOL).dump(value)
+    return file.getvalue()
+
+
+class _Pickler(pickle.Pickler):
+    def reducer_override(self, value: object) -> Any:
+        if isinstance(value, LineamentError):
+            plain = {k: v for k, v in vars(value).items() if isinstance(v, (str, int, float))}
+            return _error, (type(value), str(value), plain)
+        if isinstance(value, np.ndarray) and not value.flags.writeable:
+            return _read_only, (value.tobytes(), value.dtype.str, value.shape)
+        return NotImplemented
+
+
+def _error(kind: type[LineamentError], text: str, values: dict[str, Any]) -> LineamentError:
+    error = kind.__new__(kind, text)
+    vars(error).update(values)
+    return error
+
+
+def _read_only(data: bytes, dtype: str, shape: tuple[int, ...]) -> Any:
+    return np.frombuffer(data, dtype).reshape(shape)

@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from lineament.detect import DETECTORS
 from lineament.errors import DataError, LineamentError, MissingExtraError, NoFaceError
-from lineament.pipeline import Chosen
+from lineament.models import cards
+from lineament.pipeline import Chosen, Recognizer
 from lineament.types import Analysis, Contract, Embedding, Face
 
 Row = dict[str, Any]
@@ -25,6 +27,19 @@ Result = Analysis | Chosen
 SUFFIXES = (".npz", ".parquet", ".jsonl")
 FORMAT = 1
 """Version of what stands in the files; a reader refuses what it does not know."""
+
+
+def made_by(recognizer: Recognizer) -> dict[str, Any]:
+    """What rows depend on, apart from the photo and the version, as values for JSON."""
+    names = DETECTORS.get(recognizer.detector_name, ())
+    return {
+        "contract": asdict(recognizer.embedder.contract),
+        "detector": recognizer.detector_name,
+        "detector_sha256": {name: cards.get(name).sha256 for name in names},
+        "options": asdict(recognizer.options),
+        "turning": recognizer.turning,
+        "choose": recognizer.choose,
+    }
 
 
 def rows_of(photo: Result, source: str | None = None) -> list[Row] | LineamentError:

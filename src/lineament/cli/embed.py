@@ -51,8 +51,7 @@ def command(
         typer.Option(
             "--workers",
             metavar="N",
-            help="With a FOLDER: N processes of one thread each instead of threads; with --ray "
-            "N actors.",
+            help="With --ray: N actors instead of one for each CPU of the cluster.",
         ),
     ] = None,
     ray: Annotated[
@@ -99,7 +98,6 @@ def command(
         )
     if target is not None:
         _check_out(target)
-    from lineament.bulk.processes import stream_results
     from lineament.bulk.tables import header, rows_of
 
     parts = options.recognizer_from(ctx.params)
@@ -110,7 +108,8 @@ def command(
         print(json_module.dumps(header(contract)))
     rows: list[dict[str, Any]] = []
     n_faces = errors = 0
-    photos = stream_results(sources, parts, one_face=not all_faces)
+    stream = parts.stream if all_faces else parts.stream_chosen
+    photos: Any = stream(sources)
     for photo in with_progress(photos, len(sources), "embedding"):
         found = rows_of(photo)
         if isinstance(found, LineamentError):

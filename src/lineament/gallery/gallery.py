@@ -126,7 +126,7 @@ class Gallery(OpenGallery):
         Args:
             photos, choose, on_low_quality, metadata: as for ``enroll``.
             stream: what embeds instead of this gallery's recognizer in this process, such as
-                ``lineament.bulk.stream_chosen_in_processes``; the recognizer must be an equal one.
+                ``lineament.bulk.on_ray.stream_chosen_on_ray``; the recognizer must be an equal one.
             by_path: hand it the photos as they are given instead of their bytes.
         """
         return enrollment.examine(

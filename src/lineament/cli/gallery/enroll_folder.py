@@ -56,7 +56,7 @@ def command(
         typer.Option(
             "--workers",
             metavar="N",
-            help="N processes of one thread each instead of threads; with --ray N actors.",
+            help="With --ray: N actors instead of one for each CPU of the cluster.",
         ),
     ] = None,
     ray: Annotated[
@@ -163,9 +163,7 @@ def _stream(gallery: Gallery, workers: int | None, ray: str | None) -> Stream | 
             stream_chosen_on_ray, recognizer=gallery.recognizer, address=ray, workers=workers
         )
     if workers is not None:
-        from lineament.bulk import stream_chosen_in_processes
-
-        return partial(stream_chosen_in_processes, recognizer=gallery.recognizer, workers=workers)
+        raise OptionError("--workers: expected together with --ray ADDRESS")
     return None
 
 
