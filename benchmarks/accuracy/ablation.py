@@ -12,8 +12,7 @@ the default's crops count the recognizer alone, and have a * in the table.
 
 from __future__ import annotations
 
-import argparse
-import json
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,17 +22,17 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
-from lineament import LineamentError, Recognizer, load_detector, load_embedder, load_image
+from lineament import Recognizer, load_detector, load_embedder, load_image
 from lineament.align.alignment import NATIVE_PX, AlignMethod
 from lineament.datasets.lfw import LFW, Pairs, read_lfw
 from lineament.detect import DEFAULT_DETECTOR, DETECTORS, DetectOptions
 from lineament.evaluate.metrics import accuracy, all_pairs, best_threshold
 from lineament.models import cards as weights
 from lineament.pipeline import DEFAULT_RECOGNIZER
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from _harness import Parser, at_least, report, table, track
 
 Vectors = npt.NDArray[np.float32]
 Crops = npt.NDArray[np.uint8]
@@ -46,7 +45,6 @@ class Bench:
 
     lfw: LFW
     every: int
-    quiet: bool
     rows: npt.NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -62,8 +60,7 @@ class Bench:
 
     def track(self, items: Any, label: str) -> Any:
         """The items, with a progress bar."""
-        console = Console(stderr=True)
-        return track(items, label, len(self.paths), console=console, disable=self.quiet)
+        return track(items, label, len(self.paths))
 
     def judge(self, vectors: Vectors, found: Flags) -> dict[str, Any]:
         """``vectors``: (V, D), unit where ``found``; in the order of ``rows``."""
@@ -125,7 +122,7 @@ def alignment_of(detector: str, path: Path) -> AlignMethod:
     return "crop" if faces and faces[0].landmarks_xy is None else "five-points"
 
 
-def measure(bench: Bench) -> list[dict[str, Any]]:
+def measure(bench: Bench) -> dict[str, Any]:
     results: list[dict[str, Any]] = []
 
     def add(
@@ -170,43 +167,36 @@ def measure(bench: Bench) -> list[dict[str, Any]]:
                     lambda n=entry.name, f=flip: (embed(n, crops, found, flip=f), found),
                     True,
                 )
-    return results
+    pairs = [len(bench.train), len(bench.test)]
+    return {"images": len(bench.rows), "pairs": pairs, "rows": results}
+
+
+def show(figures: dict[str, Any]) -> None:
+    table(
+        ("change", "accuracy %", "TAR 1e-3 %", "TAR 1e-4 %", "found", "seconds"),
+        (
+            (
+                row["change"],
+                f"{100 * row['accuracy']:.2f}",
+                f"{100 * row['tar_at_fmr']['1e-3']:.2f}",
+                f"{100 * row['tar_at_fmr']['1e-4']:.2f}",
+                row["found"],
+                f"{row['seconds']:.1f}{'*' if row['reused_crops'] else ''}",
+            )
+            for row in figures["rows"]
+        ),
+        title=f"LFW View 1: {figures['images']:,} photos, {figures['pairs'][1]:,} test pairs",
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR")
     parser.add_argument("--fast", action="store_true", help="every fourth pair")
-    parser.add_argument("--every", type=int, metavar="N", help="every N-th pair")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--every", type=at_least(1), metavar="N", help="every N-th pair")
     options = parser.parse_args()
     every = (4 if options.fast else 1) if options.every is None else options.every
-    if every < 1:
-        parser.error("--every: expected 1 or more")
-    try:
-        bench = Bench(read_lfw(options.folder), every, options.json)
-        results = measure(bench)
-    except LineamentError as error:
-        raise SystemExit(str(error)) from error
-    if options.json:
-        pairs = [len(bench.train), len(bench.test)]
-        print(json.dumps({"images": len(bench.rows), "pairs": pairs, "rows": results}))
-        return
-    title = f"LFW View 1: {len(bench.rows):,} photos, {len(bench.test):,} test pairs"
-    table = Table(title=title, title_justify="left")
-    table.add_column("change")
-    for column in ("accuracy %", "TAR 1e-3 %", "TAR 1e-4 %", "found", "seconds"):
-        table.add_column(column, justify="right")
-    for row in results:
-        table.add_row(
-            row["change"],
-            f"{100 * row['accuracy']:.2f}",
-            f"{100 * row['tar_at_fmr']['1e-3']:.2f}",
-            f"{100 * row['tar_at_fmr']['1e-4']:.2f}",
-            str(row["found"]),
-            f"{row['seconds']:.1f}{'*' if row['reused_crops'] else ''}",
-        )
-    Console().print(table)
+    report(options, lambda: measure(Bench(read_lfw(options.folder), every)), show)
 
 
 if __name__ == "__main__":

@@ -11,18 +11,12 @@ finds a face.
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
-
-from lineament import DetectOptions, LineamentError, Recognizer, load_detector, load_image
+from lineament import DetectOptions, Recognizer, load_detector, load_image
 from lineament.datasets.lfw import read_lfw
 from lineament.detect import DEFAULT_DETECTOR, DETECTORS
 from lineament.evaluate.detection import (
@@ -33,71 +27,77 @@ from lineament.evaluate.detection import (
     read_wider_csv,
 )
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from _harness import Parser, median_ms, report, table, track
+
 LEAST_SCORE = 0.02
 
 
-def measure(name: str, images: tuple[AnnotatedImage, ...], quiet: bool) -> dict[str, Any]:
+def measure(name: str, images: tuple[AnnotatedImage, ...]) -> dict[str, Any]:
     thorough, usual = load_detector(name, turning=False), load_detector(name)
     low, plain = DetectOptions(score_threshold=LEAST_SCORE), DetectOptions()
     detections, times = [], []
     usual.detect(load_image(images[0].path), plain)
-    for item in track(images, name, console=Console(stderr=True), disable=quiet):
+    for item in track(images, name):
         image = load_image(item.path)
         detections.append(boxes_and_scores(thorough.detect(image, low)))
         start = time.perf_counter()
         usual.detect(image, plain)
-        times.append((time.perf_counter() - start) * 1000)
+        times.append(time.perf_counter() - start)
     judged = average_precision(images, detections)
     return {
         **{f"ap_{subset}": round(judged[subset].ap, 4) for subset in SUBSETS},
         **{f"recall_{subset}": round(judged[subset].recall, 4) for subset in SUBSETS},
-        "ms": round(statistics.median(times), 2),
+        "ms": round(median_ms(times), 2),
     }
 
 
-def found_on_lfw(name: str, folder: Path, every: int, quiet: bool) -> dict[str, int]:
+def found_on_lfw(name: str, folder: Path, every: int) -> dict[str, int]:
     lfw = read_lfw(folder)
     paths = [lfw.path(i) for i in range(0, len(lfw.images), every)]
     stream = Recognizer(detector=name).stream(paths, embed=False)
-    progress = track(
-        stream, f"{name} on LFW", len(paths), console=Console(stderr=True), disable=quiet
-    )
+    progress = track(stream, f"{name} on LFW", len(paths))
     return {"lfw_found": sum(bool(photo.faces) for photo in progress), "lfw_images": len(paths)}
 
 
+def run(options: Any) -> dict[str, Any]:
+    images = read_wider_csv(options.folder)[: options.images]
+    figures: dict[str, Any] = {"default": DEFAULT_DETECTOR, "images": len(images)}
+    for name in options.only or DETECTORS:
+        figures[name] = measure(name, images)
+        if options.lfw is not None:
+            figures[name] |= found_on_lfw(name, options.lfw, options.lfw_every)
+    return figures
+
+
+def show(figures: dict[str, Any]) -> None:
+    table(
+        ("detector", *(f"AP {subset}" for subset in SUBSETS), "ms", "LFW found"),
+        (
+            (
+                f"{name} (default)" if name == DEFAULT_DETECTOR else name,
+                *(f"{row[f'ap_{subset}']:.3f}" for subset in SUBSETS),
+                f"{row['ms']:.1f}",
+                f"{row['lfw_found']} of {row['lfw_images']}" if "lfw_found" in row else "",
+            )
+            for name, row in figures.items()
+            if name in DETECTORS
+        ),
+    )
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR")
     parser.add_argument("--only", action="append", metavar="NAME", help="a detector; repeatable")
     parser.add_argument("--lfw", type=Path, metavar="DIR", help="count faces found on LFW too")
     parser.add_argument("--lfw-every", type=int, default=1, metavar="N", help="every N-th of LFW")
     parser.add_argument("--images", type=int, metavar="N", help="only the first N photos")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     for name in options.only or ():
         if name not in DETECTORS:
             parser.error(f"--only: expected one of {', '.join(DETECTORS)}, got {name!r}")
-    try:
-        images = read_wider_csv(options.folder)[: options.images]
-        figures: dict[str, dict[str, Any]] = {}
-        for name in options.only or DETECTORS:
-            figures[name] = measure(name, images, options.json)
-            if options.lfw is not None:
-                figures[name] |= found_on_lfw(name, options.lfw, options.lfw_every, options.json)
-    except LineamentError as error:
-        raise SystemExit(str(error)) from error
-    if options.json:
-        print(json.dumps({"default": DEFAULT_DETECTOR, "images": len(images), **figures}))
-        return
-    table = Table("detector", *(f"AP {subset}" for subset in SUBSETS), "ms", "LFW found")
-    for name, row in figures.items():
-        table.add_row(
-            f"{name} (default)" if name == DEFAULT_DETECTOR else name,
-            *(f"{row[f'ap_{subset}']:.3f}" for subset in SUBSETS),
-            f"{row['ms']:.1f}",
-            f"{row['lfw_found']} of {row['lfw_images']}" if "lfw_found" in row else "",
-        )
-    Console().print(table)
+    report(options, lambda: run(options), show)
 
 
 if __name__ == "__main__":

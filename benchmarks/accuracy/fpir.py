@@ -24,26 +24,23 @@ alarms that are none, and are left in.
 
 from __future__ import annotations
 
-import argparse
-import json
-from collections.abc import Iterable
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
 from lineament import LineamentError, Recognizer
 from lineament.datasets.lfw import LFW, read_lfw
-from lineament.datasets.source import RecognizerSource
 from lineament.decide.calibration import Calibration, bundled
 from lineament.decide.metrics import DEFAULT_METRIC
 from lineament.evaluate.lfw import images_of
 from lineament.fit.calibrate import fit
-from lineament.pipeline import DEFAULT_PRESET, PRESETS, Chosen
+from lineament.pipeline import DEFAULT_PRESET, PRESETS
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from _harness import Parser, embed_all, report, table
 
 SIZES = (10, 100, 1000, 4000)
 WITH_REFERENCES = ((100, 3),)
@@ -57,20 +54,6 @@ N_BOOTSTRAP = 1000
 
 Vectors = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
-
-
-def embed(recognizer: Recognizer, lfw: LFW, quiet: bool) -> tuple[Vectors, Flags]:
-    """(N, D) vectors and (N,) whether a face was found, from the cache as far as it has them."""
-    console = Console(stderr=True)
-
-    def bar(photos: Iterable[Chosen], total: int, what: str) -> Iterable[Chosen]:
-        return track(photos, what, total, console=console, disable=quiet)
-
-    source = RecognizerSource(recognizer, progress=bar)
-    made = source.photos([lfw.path(i) for i in range(len(lfw.images))])
-    for error in made.unreadable.values():
-        raise error
-    return made.vectors, made.found
 
 
 def pick(order: npt.NDArray[np.int64], person: npt.NDArray[np.int64], k: int) -> Any:
@@ -160,84 +143,75 @@ def measure(
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def run(options: Any) -> dict[str, Any]:
+    lfw = read_lfw(options.folder)
+    recognizer = Recognizer(options.preset, flip=options.flip, choose="central")
+    made = embed_all(recognizer, [lfw.path(i) for i in range(len(lfw.images))])
+    vectors, found = made.vectors, made.found
+    contract = recognizer.embedder.contract
+    calibration = bundled(contract, DEFAULT_METRIC)
+    if calibration is None:
+        rows = images_of(lfw, ("1",))
+        calibration = fit(
+            vectors[rows],
+            lfw.person[rows],
+            found=found[rows],
+            contract=contract,
+            data="LFW View 1",
+        ).calibration
+    random = np.random.default_rng(0)
+    cases = [(size, 1) for size in SIZES] + list(WITH_REFERENCES)
+    results = [
+        measure(calibration, vectors, found, lfw, size, k, options.fpir, random)
+        for size, k in cases
+    ]
+    return {
+        "preset": options.preset,
+        "flip": recognizer.flip,
+        "data": calibration.data,
+        "wanted": options.fpir,
+        "obtained": {
+            str(row["people"]): row["obtained"] for row in results if row["references"] == 1
+        },
+        "rows": results,
+    }
+
+
+def show(figures: dict[str, Any]) -> None:
+    columns = ("people", "photos each", "threshold", "obtained, %", "95 % interval")
+    table(
+        (*columns, "new people, %", "TPIR, %", "galleries", "searched for", "from View 1"),
+        (
+            (
+                f"{row['people']:,}",
+                row["references"],
+                f"{row['threshold']:.4f}{'*' if row['extrapolated'] else ''}",
+                f"{100 * row['obtained']:.2f}",
+                f"{100 * row['low']:.2f} to {100 * row['high']:.2f}",
+                f"{100 * row['obtained_new_people']:.2f}",
+                "-" if row["tpir"] is None else f"{100 * row['tpir']:.2f}",
+                row["galleries"],
+                f"{row['people_searched_for']:,}",
+                f"{row['enrolled_from_view1']:.0f}",
+            )
+            for row in figures["rows"]
+        ),
+        title=f"asked for: {figures['wanted']:.2%} (fitted on {figures['data']})",
     )
+    if any(row["extrapolated"] for row in figures["rows"]):
+        print("* beyond the galleries that the calibration's data could show")
+
+
+def main() -> None:
+    parser = Parser(__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR", help="LFW: pairs.txt and images/")
     parser.add_argument(
         "--preset", default=DEFAULT_PRESET, metavar="NAME", help=f"{', '.join(PRESETS)}, or weights"
     )
     parser.add_argument("--flip", action="store_true", default=None)
-    parser.add_argument("--fpir", type=float, default=0.01, help="the share wanted (0.01)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--fpir", type=float, default=0.01, help="the share asked for (0.01)")
     options = parser.parse_args()
-    try:
-        lfw = read_lfw(options.folder)
-        recognizer = Recognizer(options.preset, flip=options.flip, choose="central")
-        vectors, found = embed(recognizer, lfw, options.json)
-        contract = recognizer.embedder.contract
-        calibration = bundled(contract, DEFAULT_METRIC)
-        if calibration is None:
-            rows = images_of(lfw, ("1",))
-            calibration = fit(
-                vectors[rows],
-                lfw.person[rows],
-                found=found[rows],
-                contract=contract,
-                data="LFW View 1",
-            ).calibration
-        random = np.random.default_rng(0)
-        cases = [(size, 1) for size in SIZES] + list(WITH_REFERENCES)
-        results = [
-            measure(calibration, vectors, found, lfw, size, k, options.fpir, random)
-            for size, k in cases
-        ]
-    except LineamentError as error:
-        raise SystemExit(str(error)) from error
-    if options.json:
-        figures = {
-            "preset": options.preset,
-            "flip": recognizer.flip,
-            "data": calibration.data,
-            "wanted": options.fpir,
-            "obtained": {
-                str(row["people"]): row["obtained"] for row in results if row["references"] == 1
-            },
-            "rows": results,
-        }
-        print(json.dumps(figures))
-        return
-    table = Table(title=f"wanted: {options.fpir:.2%} (fitted on {calibration.data})")
-    for column in (
-        "people",
-        "photos each",
-        "threshold",
-        "obtained, %",
-        "95 % interval",
-        "new people, %",
-        "TPIR, %",
-        "galleries",
-        "searched for",
-        "from View 1",
-    ):
-        table.add_column(column, justify="right")
-    for row in results:
-        table.add_row(
-            f"{row['people']:,}",
-            str(row["references"]),
-            f"{row['threshold']:.4f}{'*' if row['extrapolated'] else ''}",
-            f"{100 * row['obtained']:.2f}",
-            f"{100 * row['low']:.2f} to {100 * row['high']:.2f}",
-            f"{100 * row['obtained_new_people']:.2f}",
-            "-" if row["tpir"] is None else f"{100 * row['tpir']:.2f}",
-            str(row["galleries"]),
-            f"{row['people_searched_for']:,}",
-            f"{row['enrolled_from_view1']:.0f}",
-        )
-    Console().print(table)
-    if any(row["extrapolated"] for row in results):
-        Console().print("* beyond the galleries that the calibration's data could show")
+    report(options, lambda: run(options), show)
 
 
 if __name__ == "__main__":

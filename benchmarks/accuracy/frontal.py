@@ -14,16 +14,13 @@ them in which a face is turned by more than 20 degrees (``quality.head_pose``).
 
 from __future__ import annotations
 
-import argparse
-import json
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
-from lineament import LineamentError, Recognizer
+from lineament import Recognizer
 from lineament.align.alignment import align_faces, similarity_transforms, template_xy, warp
 from lineament.align.frontal import frontalize
 from lineament.align.landmarks68 import five_of_68, landmarks68
@@ -35,6 +32,9 @@ from lineament.models import cards as weights
 from lineament.models.runtime import load_model
 from lineament.quality import head_pose
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from _harness import Parser, report, table, track
+
 RECOGNIZERS = ("sface", "mobilefacenet")
 WAYS = ("five-points", "five-of-68", "frontal", "frontal, nothing filled")
 FMRS = (1e-2, 1e-3, 1e-4)
@@ -42,7 +42,7 @@ TURNED_DEG = 20.0
 SIZE_PX = 112
 
 
-def measure(folder: str, quiet: bool) -> dict[str, Any]:
+def measure(folder: Path) -> dict[str, Any]:
     lfw = read_lfw(folder)
     used = np.unique(lfw.view1_test.indices)
     model = load_model(weights.get("landmarks68"))
@@ -50,8 +50,7 @@ def measure(folder: str, quiet: bool) -> dict[str, Any]:
     person, yaw = [], []
     paths = [lfw.path(int(i)) for i in used]
     photos = zip(used, paths, Recognizer().stream(paths, embed=False), strict=True)
-    console = Console(stderr=True)
-    for i, path, photo in track(photos, "cut", len(used), console=console, disable=quiet):
+    for i, path, photo in track(photos, "cut", len(used)):
         index = photo.most_central()
         if index is None:
             continue
@@ -84,28 +83,24 @@ def measure(folder: str, quiet: bool) -> dict[str, Any]:
     return {"photographs": len(person), "genuine_pairs": pairs, "rows": rows}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("lfw", metavar="DIR", help="folder of LFW")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    options = parser.parse_args()
-    try:
-        result = measure(options.lfw, options.json)
-    except LineamentError as error:
-        parser.exit(1, f"error: {error}\n")
-    if options.json:
-        print(json.dumps(result))
-        return
+def show(figures: dict[str, Any]) -> None:
     sets = ("all", "turned")
     fmrs = [f"{fmr:.0e}" for fmr in FMRS]
-    table = Table("recognizer", "crops", *(f"{s}, {f}" for s in sets for f in fmrs))
-    for row in result["rows"]:
-        numbers = [f"{row[s][f]:.2%}" for s in sets for f in fmrs]
-        table.add_row(row["recognizer"], row["crops"], *numbers)
-    Console().print(table)
-    print(f"{result['photos']:,} photos; genuine pairs: {result['genuine_pairs']}")
+    table(
+        ("recognizer", "crops", *(f"{s}, {f}" for s in sets for f in fmrs)),
+        (
+            (row["recognizer"], row["crops"], *(f"{row[s][f]:.2%}" for s in sets for f in fmrs))
+            for row in figures["rows"]
+        ),
+    )
+    print(f"{figures['photographs']:,} photos; genuine pairs: {figures['genuine_pairs']}")
+
+
+def main() -> None:
+    parser = Parser(__doc__)
+    parser.add_argument("lfw", type=Path, metavar="DIR", help="folder of LFW")
+    options = parser.parse_args()
+    report(options, lambda: measure(options.lfw), show)
 
 
 if __name__ == "__main__":

@@ -11,23 +11,23 @@ kept from run to run.
 
 from __future__ import annotations
 
-import argparse
-import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
-from lineament import LineamentError, Recognizer
+from lineament import Recognizer
 from lineament.datasets.lfw import read_lfw
 from lineament.datasets.source import RecognizerSource
 from lineament.errors import OptionError
 from lineament.evaluate.clustering import clustering_report
 from lineament.gallery.grouping import grouping_threshold, link
 from lineament.pipeline import DEFAULT_PRESET, PRESETS
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from _harness import Parser, report, table
 
 
 def measure(folder: Path, preset: str, min_photos: int) -> dict[str, Any]:
@@ -61,29 +61,26 @@ def measure(folder: Path, preset: str, min_photos: int) -> dict[str, Any]:
     }
 
 
+def show(figures: dict[str, Any]) -> None:
+    rates = ("precision", "recall", "f1")
+    table(
+        ("", "precision", "recall", "F1"),
+        (
+            (name, *(f"{figures[f'{name}_{rate}']:.4f}" for rate in rates))
+            for name in ("pairwise", "bcubed")
+        ),
+        title=f"{figures['photos']:,} photos of {figures['people']:,} people: "
+        f"{figures['groups']:,} groups in {figures['seconds']} s",
+    )
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR", help="LFW")
     parser.add_argument("--preset", choices=list(PRESETS), default=DEFAULT_PRESET)
     parser.add_argument("--min-photos", type=int, default=5, metavar="N", help="a person")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
-    try:
-        figures = measure(options.folder, options.preset, options.min_photos)
-    except LineamentError as error:
-        raise SystemExit(str(error)) from error
-    if options.json:
-        print(json.dumps(figures))
-        return
-    title = (
-        f"{figures['photos']:,} photos of {figures['people']:,} people: "
-        f"{figures['groups']:,} groups in {figures['seconds']} s"
-    )
-    table = Table("", "precision", "recall", "F1", title=title)
-    for name in ("pairwise", "bcubed"):
-        rates = (figures[f"{name}_{rate}"] for rate in ("precision", "recall", "f1"))
-        table.add_row(name, *(f"{rate:.4f}" for rate in rates))
-    Console().print(table)
+    report(options, lambda: measure(options.folder, options.preset, options.min_photos), show)
 
 
 if __name__ == "__main__":

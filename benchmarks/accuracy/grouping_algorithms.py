@@ -20,25 +20,21 @@ recognizer: it is another for each.
 
 from __future__ import annotations
 
-import argparse
-import json
-from collections.abc import Callable, Iterable, Iterator
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 from sklearn.cluster import DBSCAN, HDBSCAN
 from sklearn.neighbors import sort_graph_by_row_values
 
-from lineament import LineamentError, Recognizer
+from lineament import Recognizer
 from lineament.datasets.lfw import LFW, read_lfw
 from lineament.datasets.source import RecognizerSource
 from lineament.decide.calibration import Calibration
@@ -47,6 +43,9 @@ from lineament.evaluate.clustering import clustering_report
 from lineament.evaluate.lfw import images_of
 from lineament.gallery.grouping import grouping_threshold, link
 from lineament.pipeline import DEFAULT_RECOGNIZER
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from _harness import Parser, report, table, track
 
 LEAST = 0.4
 """The least similarity of an edge; no threshold below is tried."""
@@ -181,7 +180,7 @@ def grid(low: float, high: float) -> list[tuple[Any, ...]]:
     return [(round(value, 2),) for value in np.arange(low, high + 0.005, 0.01).tolist()]
 
 
-def algorithms(sets: dict[str, Faces], quiet: bool) -> dict[str, dict[str, Any]]:
+def algorithms(sets: dict[str, Faces]) -> dict[str, dict[str, Any]]:
     fine = (0.52, 0.54, 0.56, 0.58, 0.6)
     tried: dict[str, tuple[Callable[..., Ints], list[tuple[Any, ...]]]] = {
         "average linkage": (average, grid(0.44, 0.54)),
@@ -191,13 +190,13 @@ def algorithms(sets: dict[str, Faces], quiet: bool) -> dict[str, dict[str, Any]]
         ),
         "Chinese whispers": (whispers, grid(0.46, 0.58)),
         "connected components": (components, grid(0.46, 0.6)),
-        "DBSCAN, 2 neighbors": (dbscan, grid(0.44, 0.58)),
+        "DBSCAN, 2 neighbours": (dbscan, grid(0.44, 0.58)),
         "complete linkage": (complete, grid(0.4, 0.52)),
         "HDBSCAN, least group 2": (hdbscan, [(n, m) for n in (1, 2) for m in ("eom", "leaf")]),
     }
     rows: dict[str, dict[str, Any]] = {}
     view1 = sets["view1"]
-    for name, (algorithm, values) in watched(tried.items(), len(tried), "algorithms", quiet):
+    for name, (algorithm, values) in track(tried.items(), "algorithms", len(tried)):
 
         def on(faces: Faces, how: Callable[..., Ints] = algorithm) -> Callable[..., Ints]:
             if how is complete:
@@ -231,11 +230,11 @@ def edges(sets: dict[str, Faces], calibration: Calibration) -> dict[str, dict[st
     return rows
 
 
-def rule(lfw: LFW, quiet: bool) -> dict[str, Any]:
+def rule(lfw: LFW) -> dict[str, Any]:
     places = images_of(lfw, ("1",))
     sums: dict[float, list[tuple[float, float]]] = {factor: [] for factor in FACTORS}
     best: dict[str, float] = {}
-    for name, flip in watched(WAYS, len(WAYS), "factors", quiet):
+    for name, flip in track(WAYS, "factors"):
         recognizer, vectors, person = embed(lfw, places, name, flip)
         calibration = calibration_of(recognizer)
         everybody = np.unique(person)
@@ -272,11 +271,7 @@ def embed(lfw: LFW, places: Ints, name: str, flip: bool) -> tuple[Recognizer, Fl
     return recognizer, made.vectors[made.found], lfw.person[places[made.found]]
 
 
-def watched(items: Iterable[Any], total: int, what: str, quiet: bool) -> Iterator[Any]:
-    return iter(track(items, what, total, console=Console(stderr=True), disable=quiet))
-
-
-def run(folder: Path, quiet: bool) -> dict[str, Any]:
+def run(folder: Path) -> dict[str, Any]:
     lfw = read_lfw(folder)
     counts = np.bincount(lfw.person)
     wanted = {
@@ -291,49 +286,46 @@ def run(folder: Path, quiet: bool) -> dict[str, Any]:
         sizes[where] = {"faces": len(person), "people": len(np.unique(person))}
     return {
         "sets": {where: sizes[where] for where in wanted},
-        "algorithms": algorithms({where: sets[where] for where in wanted}, quiet),
+        "algorithms": algorithms({where: sets[where] for where in wanted}),
         "edges": edges(sets, calibration_of(recognizer)),
-        **rule(lfw, quiet),
+        **rule(lfw),
     }
 
 
 def show(figures: dict[str, Any]) -> None:
-    console = Console(width=None if Console().is_terminal else 120)
-
     def pair(rates: Any) -> str:
         return "" if rates is None else f"{rates[0]:.3f} / {rates[1]:.3f}"
 
-    columns = [f"{where}: {size['faces']:,}" for where, size in figures["sets"].items()]
-    table = Table("", "parameter", *columns, title="F1, pairwise / BCubed")
-    for name, row in figures["algorithms"].items():
-        parameter = ", ".join(map(str, row["parameter"]))
-        table.add_row(name, parameter, *(pair(row[where]) for where in figures["sets"]))
-    console.print(table)
-    table = Table("edges a face", *map(str, EDGES))
-    for where, row in figures["edges"].items():
-        table.add_row(where, *(f"{a:.4f} / {b:.4f}" for a, b in row.values()))
-    console.print(table)
-    table = Table("matches", "F1", title="how many others a face is taken to match")
-    for factor, rates in figures["factors"].items():
-        table.add_row(factor, pair(rates))
-    console.print(table)
+    sets = figures["sets"]
+    table(
+        ("", "parameter", *(f"{where}: {size['faces']:,}" for where, size in sets.items())),
+        (
+            (name, ", ".join(map(str, row["parameter"])), *(pair(row[where]) for where in sets))
+            for name, row in figures["algorithms"].items()
+        ),
+        title="F1, pairwise / BCubed",
+    )
+    table(
+        ("edges a face", *map(str, EDGES)),
+        (
+            (where, *(f"{a:.4f} / {b:.4f}" for a, b in row.values()))
+            for where, row in figures["edges"].items()
+        ),
+    )
+    table(
+        ("matches", "F1"),
+        ((factor, pair(rates)) for factor, rates in figures["factors"].items()),
+        title="how many others a face is taken to match",
+    )
     best = ", ".join(f"{name} {fmr:.0e}" for name, fmr in figures["fmr"].items())
-    console.print(f"best false match rate on View 1: {best}")
+    print(f"best false match rate on View 1: {best}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR", help="LFW")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
-    try:
-        figures = run(options.folder, options.json)
-    except LineamentError as error:
-        raise SystemExit(str(error)) from error
-    if options.json:
-        print(json.dumps(figures))
-    else:
-        show(figures)
+    report(options, lambda: run(options.folder), show)
 
 
 if __name__ == "__main__":

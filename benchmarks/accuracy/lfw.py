@@ -9,33 +9,30 @@ pairs, as ``lineament eval lfw`` prints them.
 
 from __future__ import annotations
 
-import argparse
-import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
-from lineament import LineamentError, Recognizer
+from lineament import Recognizer
 from lineament.datasets.lfw import LFW, read_lfw
 from lineament.evaluate.lfw import lfw_report
 from lineament.models import cards as weights
 from lineament.pipeline import DEFAULT_FLIP, DEFAULT_RECOGNIZER
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from _harness import Parser, at_least, report, table, track
 
-def measure(
-    name: str, flip: bool, paths: list[Path], quiet: bool, lfw: LFW | None
-) -> dict[str, Any]:
+
+def measure(name: str, flip: bool, paths: list[Path], lfw: LFW | None) -> dict[str, Any]:
     recognizer = Recognizer(name, flip=flip, choose="central")
     recognizer.embed(paths[0])  # loads the networks
     label = f"{name}, flip" if flip else name
     start = time.perf_counter()
     stream = recognizer.stream_chosen(paths)
-    progress = track(stream, label, len(paths), console=Console(stderr=True), disable=quiet)
+    progress = track(stream, label, len(paths))
     embeddings = [chosen.embedding for chosen in progress]
     elapsed = time.perf_counter() - start
     found = np.array([embedding is not None for embedding in embeddings])
@@ -55,53 +52,55 @@ def measure(
     return figures
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, metavar="DIR")
-    parser.add_argument("--images", type=int, default=2000, metavar="N", help="spread over LFW")
-    parser.add_argument("--all", action="store_true", help="all images, and the accuracy too")
-    parser.add_argument("--default", action="store_true", help="the default combination only")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    options = parser.parse_args()
-    if options.images < 1:
-        parser.error("--images: expected 1 or more")
+def run(options: Any) -> dict[str, Any]:
     names = [entry.name for entry in weights.entries("recognizer") if entry.file is not None]
     ways = [(name, flip) for name in names for flip in (False, True)]
     if options.default:
         ways = [(DEFAULT_RECOGNIZER, DEFAULT_FLIP)]
-    try:
-        lfw = read_lfw(options.folder)
-        count = len(lfw.images) if options.all else min(options.images, len(lfw.images))
-        paths = [lfw.path(i * len(lfw.images) // count) for i in range(count)]
-        whole = lfw if options.all else None
-        rows = [measure(name, flip, paths, options.json, whole) for name, flip in ways]
-    except LineamentError as error:
-        raise SystemExit(str(error)) from error
+    lfw = read_lfw(options.folder)
+    count = len(lfw.images) if options.all else min(options.images, len(lfw.images))
+    paths = [lfw.path(i * len(lfw.images) // count) for i in range(count)]
+    whole = lfw if options.all else None
+    rows = [measure(name, flip, paths, whole) for name, flip in ways]
     default = next(
         row
         for row in rows
         if (row["recognizer"], row["flip"]) == (DEFAULT_RECOGNIZER, DEFAULT_FLIP)
     )
-    if options.json:
-        figures = {"images": count, "images_per_second": default["images_per_second"], "runs": rows}
-        print(json.dumps(figures))
-        return
-    table = Table("recognizer", "flip", "images a second", "faces found", title=f"{count} images")
-    if options.all:
-        for column in ("View 2, %", "TAR at 1e-3, %", "at 1e-4, %", "at 1e-5, %"):
-            table.add_column(column, justify="right")
-    for row in rows:
+    return {"images": count, "images_per_second": default["images_per_second"], "runs": rows}
+
+
+def show(figures: dict[str, Any]) -> None:
+    columns = ["recognizer", "flip", "images a second", "faces found"]
+    cells = []
+    for row in figures["runs"]:
         rates = row.get("tar_at_fmr", {})
-        accuracy = [100 * row["view2_accuracy"]] if options.all else []
-        accuracy += [100 * rates[rate] for rate in ("1e-3", "1e-4", "1e-5") if rate in rates]
-        table.add_row(
-            row["recognizer"],
-            "yes" if row["flip"] else "no",
-            f"{row['images_per_second']:.0f}",
-            str(row["faces_found"]),
-            *(f"{share:.2f}" for share in accuracy),
+        shares = [row["view2_accuracy"]] if "view2_accuracy" in row else []
+        shares += [rates[rate] for rate in ("1e-3", "1e-4", "1e-5") if rate in rates]
+        cells.append(
+            (
+                row["recognizer"],
+                "yes" if row["flip"] else "no",
+                f"{row['images_per_second']:.0f}",
+                row["faces_found"],
+                *(f"{100 * share:.2f}" for share in shares),
+            )
         )
-    Console().print(table)
+    if "view2_accuracy" in figures["runs"][0]:
+        columns += ["View 2, %", "TAR at 1e-3, %", "at 1e-4, %", "at 1e-5, %"]
+    table(columns, cells, title=f"{figures['images']} images")
+
+
+def main() -> None:
+    parser = Parser(__doc__)
+    parser.add_argument("folder", type=Path, metavar="DIR")
+    parser.add_argument(
+        "--images", type=at_least(1), default=2000, metavar="N", help="spread over LFW"
+    )
+    parser.add_argument("--all", action="store_true", help="all images, and the accuracy too")
+    parser.add_argument("--default", action="store_true", help="the default combination only")
+    options = parser.parse_args()
+    report(options, lambda: run(options), show)
 
 
 if __name__ == "__main__":

@@ -16,26 +16,25 @@ with more than k photos in View 1, searched for are the others of theirs, and ev
 
 from __future__ import annotations
 
-import argparse
-import json
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
-from lineament import LineamentError, Recognizer
+from lineament import Recognizer
 from lineament.datasets.lfw import LFW, read_lfw
-from lineament.datasets.source import Embedded, RecognizerSource
+from lineament.datasets.source import Embedded
 from lineament.decide.calibration import Calibration
 from lineament.evaluate.identification import Searches, search, searches_of
 from lineament.evaluate.lfw import images_of
-from lineament.pipeline import DEFAULT_PRESET, PRESETS, Chosen
+from lineament.pipeline import DEFAULT_PRESET, PRESETS
 from lineament.quality import pooling_weights
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from _harness import Parser, at_least, embed_all, report, table
 
 FPIR = 0.01
 OWN = ("own_fpir", "own_dir")
@@ -44,20 +43,6 @@ ENROLLED = (2, 3, 5)
 
 Scores = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
-
-
-def embed(recognizer: Recognizer, lfw: LFW, quiet: bool) -> Embedded:
-    """All of LFW, from the cache as far as it has it."""
-    console = Console(stderr=True)
-
-    def bar(photos: Iterable[Chosen], total: int, what: str) -> Iterable[Chosen]:
-        return track(photos, what, total, console=console, disable=quiet)
-
-    source = RecognizerSource(recognizer, progress=bar)
-    made = source.photos([lfw.path(i) for i in range(len(lfw.images))])
-    for error in made.unreadable.values():
-        raise error
-    return made
 
 
 def drawn(person: Rows, rows: Rows, k: int, random: np.random.Generator) -> Rows:
@@ -220,85 +205,70 @@ def _mean(rows: list[dict[str, float]], key: str) -> float | None:
     return round(float(np.mean([row[key] for row in rows])), 5) if key in rows[0] else None
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def run(options: Any) -> dict[str, Any]:
+    presets = [DEFAULT_PRESET] if options.preset is None else options.preset
+    results: dict[str, Any] = {}
+    rules: dict[str, Any] = {}
+    lfw = read_lfw(options.folder)
+    for preset in presets:
+        recognizer = Recognizer(preset, choose="central")
+        made = embed_all(recognizer, [lfw.path(i) for i in range(len(lfw.images))])
+        results[preset] = open_set(made, lfw, recognizer.calibration, options.draws)
+        if options.rules:
+            rules[preset] = compare_rules(made, lfw, recognizer.calibration, options.draws)
+    first = results[presets[0]]
+    return {"preset": presets[0], **first, "presets": results, "rules": rules}
+
+
+def show(figures: dict[str, Any]) -> None:
+    rows = []
+    for preset, row in figures["presets"].items():
+        own, cells = row["own_threshold"], ["-", "-", "-"]
+        if own is not None:
+            cells = [
+                f"{own['threshold']:.4f}",
+                f"{100 * own['fpir']:.2f}",
+                f"{100 * own['dir']:.2f}",
+            ]
+        shares = (f"{100 * row[key]:.2f}" for key in ("rank1", "dir_at_fpir_1pct"))
+        rows.append((preset, *shares, *cells))
+    table(
+        ("preset", "rank 1, %", "DIR at FPIR 1 %, %", "own threshold", "FPIR, %", "DIR, %"),
+        rows,
+        title="one photo of each person enrolled",
     )
+    columns = ("rule", "enrolled", "rank 1, %", "DIR at FPIR 1 %, %", "above best")
+    for preset, compared in figures["rules"].items():
+        table(
+            (*columns, "own threshold: FPIR, %", "DIR, %", "people"),
+            (
+                (
+                    row["rule"],
+                    row["enrolled"],
+                    f"{100 * row['rank1']:.2f}",
+                    f"{100 * row['dir_at_fpir_1pct']:.2f}",
+                    f"{100 * row['dir_above_best']:+.2f} ± {100 * row['dir_above_best_sd']:.2f}",
+                    *("-" if row[key] is None else f"{100 * row[key]:.2f}" for key in OWN),
+                    row["people"],
+                )
+                for row in compared
+            ),
+            title=f"several photos of each person, View 1, {preset}",
+        )
+
+
+def main() -> None:
+    parser = Parser(__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR", help="LFW: pairs.txt and images/")
     parser.add_argument(
         "--preset", action="append", metavar="NAME", help=f"{', '.join(PRESETS)}; may be repeated"
     )
-    parser.add_argument("--draws", type=int, default=10, metavar="N", help="at least 2 (10)")
+    parser.add_argument(
+        "--draws", type=at_least(2), default=10, metavar="N", help="at least 2 (10)"
+    )
     parser.add_argument("--rules", action="store_true", help="compare ways to score a person")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
-    if options.draws < 2:
-        parser.error("--draws: expected 2 or more")
-    presets = [DEFAULT_PRESET] if options.preset is None else options.preset
-    results: dict[str, Any] = {}
-    rules: dict[str, Any] = {}
-    try:
-        lfw = read_lfw(options.folder)
-        for preset in presets:
-            recognizer = Recognizer(preset, choose="central")
-            made = embed(recognizer, lfw, options.json)
-            results[preset] = open_set(made, lfw, recognizer.calibration, options.draws)
-            if options.rules:
-                rules[preset] = compare_rules(made, lfw, recognizer.calibration, options.draws)
-    except LineamentError as error:
-        raise SystemExit(str(error)) from error
-    if options.json:
-        first = results[presets[0]]
-        print(json.dumps({"preset": presets[0], **first, "presets": results, "rules": rules}))
-        return
-    show(results, rules)
-
-
-def show(results: dict[str, dict[str, Any]], rules: dict[str, Any]) -> None:
-    """As tables."""
-    table = Table(title="one photo of each person enrolled")
-    for column in (
-        "preset",
-        "rank 1, %",
-        "DIR at FPIR 1 %, %",
-        "own threshold",
-        "FPIR, %",
-        "DIR, %",
-    ):
-        table.add_column(column, justify="left" if column == "preset" else "right")
-    for preset, row in results.items():
-        own = row["own_threshold"]
-        table.add_row(
-            preset,
-            f"{100 * row['rank1']:.2f}",
-            f"{100 * row['dir_at_fpir_1pct']:.2f}",
-            *(
-                ("-", "-", "-")
-                if own is None
-                else (
-                    f"{own['threshold']:.4f}",
-                    f"{100 * own['fpir']:.2f}",
-                    f"{100 * own['dir']:.2f}",
-                )
-            ),
-        )
-    Console().print(table)
-    for preset, rows in rules.items():
-        table = Table(title=f"several photos of each person, View 1, {preset}")
-        columns = ("enrolled", "rule", "rank 1, %", "DIR at FPIR 1 %, %", "above best")
-        for column in (*columns, "own threshold: FPIR, %", "DIR, %", "people"):
-            table.add_column(column, justify="left" if column == "rule" else "right")
-        for row in rows:
-            table.add_row(
-                str(row["enrolled"]),
-                row["rule"],
-                f"{100 * row['rank1']:.2f}",
-                f"{100 * row['dir_at_fpir_1pct']:.2f}",
-                f"{100 * row['dir_above_best']:+.2f} ± {100 * row['dir_above_best_sd']:.2f}",
-                *("-" if row[key] is None else f"{100 * row[key]:.2f}" for key in OWN),
-                str(row["people"]),
-            )
-        Console().print(table)
+    report(options, lambda: run(options), show)
 
 
 if __name__ == "__main__":

@@ -24,22 +24,18 @@ vectors averaged, plainly and by norm^4; all photos that are not enrolled are se
 
 from __future__ import annotations
 
-import argparse
-import json
+import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
-from lineament import LineamentError, Recognizer
+from lineament import Recognizer
 from lineament.datasets.lfw import LFW, Pairs, read_lfw
-from lineament.datasets.source import Embedded, RecognizerSource
+from lineament.datasets.source import Embedded
 from lineament.decide.fusion import Side, features_of
 from lineament.ensemble import Ensemble
 from lineament.evaluate.lfw import images_of, pair_scores
@@ -49,6 +45,9 @@ from lineament.fit.ensembles import judge, pair_set
 from lineament.models import cards as weights
 from lineament.pipeline import PRESETS
 from lineament.quality import POOLING_POWER
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from _harness import Parser, embed_all, report, table
 
 KINDS = ("mean", "logistic", "boosted")
 FMRS = (1e-3, 1e-4, 1e-5)
@@ -61,19 +60,13 @@ Way = tuple[str, bool]
 """A recognizer, and whether with the mirror image."""
 
 
-def embed(recognizer: Recognizer, lfw: LFW, rows: npt.NDArray[np.int64], quiet: bool) -> Embedded:
+COLUMNS = ("1e-3", "1e-4", "1e-5")
+"""False match rates that are printed."""
+
+
+def embed(recognizer: Recognizer, lfw: LFW, rows: npt.NDArray[np.int64]) -> Embedded:
     """(N, D) vectors in the order of ``lfw.images``, those of ``rows`` filled in."""
-    console = Console(stderr=True)
-
-    def bar(photos: Iterable[Any], total: int, what: str) -> Iterable[Any]:
-        return track(
-            photos, f"{recognizer.weights.name} {what}", total, console=console, disable=quiet
-        )
-
-    source = RecognizerSource(recognizer, progress=bar)
-    made = source.photos([lfw.path(int(i)) for i in rows])
-    for error in made.unreadable.values():
-        raise error
+    made = embed_all(recognizer, [lfw.path(int(i)) for i in rows])
     n = len(lfw.images)
     vectors, norms = np.zeros((n, made.vectors.shape[1]), np.float32), np.zeros(n, np.float32)
     vectors[rows], norms[rows] = made.vectors, made.norms
@@ -229,7 +222,7 @@ def name_of(way: Way) -> str:
     return f"{way[0]}, flip" if way[1] else way[0]
 
 
-def run(folder: Path, quick: bool, quiet: bool) -> dict[str, Any]:
+def run(folder: Path, quick: bool) -> dict[str, Any]:
     lfw = read_lfw(folder)
     rows = images_of(lfw, ("all-pairs",))
     folds = lfw.view2_folds
@@ -243,7 +236,7 @@ def run(folder: Path, quick: bool, quiet: bool) -> dict[str, Any]:
     made = {}
     for name, flip in ways:
         recognizer = Recognizer(name, flip=flip, choose="central")
-        made[name, flip] = embed(recognizer, lfw, rows, quiet)
+        made[name, flip] = embed(recognizer, lfw, rows)
     figures = {way: one_way(made[way], lfw, folds, not quick) for way in ways}
     together = ensembles(made, lfw, folds, not quick)
     some = [lfw.path(int(rows[i * len(rows) // 8])) for i in range(8)]
@@ -281,48 +274,45 @@ def _times(ms: float, end_to_end: float, base_ms: float, base_whole: float) -> d
 
 
 def show(figures: dict[str, Any]) -> None:
-    table = Table(title=f"{figures['images']:,} photos; View 2: {figures['pairs']:,} pairs")
-    table.add_column("")
-    columns = ("accuracy", "precision", "recall", "F1", "TAR at 1e-3", "1e-4", "1e-5")
-    for column in (*columns, "ms a face", "ratio", "end to end", "ratio"):
-        table.add_column(column, justify="right")
+    columns = ("", "accuracy", "precision", "recall", "F1", "TAR at 1e-3", "1e-4", "1e-5")
+    rows = []
     for group in ("presets", "models", "ensembles"):
         for name, row in figures[group].items():
             tar = row["tar"]
-            table.add_row(
-                name,
-                f"{100 * row['accuracy']:.2f} ± {100 * row['accuracy_se']:.2f}",
-                *(f"{100 * row[key]:.2f}" for key in ("precision", "recall", "f1")),
-                *("-" if tar is None else f"{100 * tar[k]:.2f}" for k in ("1e-3", "1e-4", "1e-5")),
-                f"{row['ms_per_face']:.1f}",
-                f"{row['time_ratio']:.2f}",
-                f"{row['ms_end_to_end']:.1f}",
-                f"{row['end_to_end_ratio']:.2f}",
+            rows.append(
+                (
+                    name,
+                    f"{100 * row['accuracy']:.2f} ± {100 * row['accuracy_se']:.2f}",
+                    *(f"{100 * row[key]:.2f}" for key in ("precision", "recall", "f1")),
+                    *("-" if tar is None else f"{100 * tar[k]:.2f}" for k in COLUMNS),
+                    f"{row['ms_per_face']:.1f}",
+                    f"{row['time_ratio']:.2f}",
+                    f"{row['ms_end_to_end']:.1f}",
+                    f"{row['end_to_end_ratio']:.2f}",
+                )
             )
-        table.add_section()
-    console = Console(width=None if Console().is_terminal else 150)
-    console.print(table)
-    for name, rows in figures["templates"].items():
-        table = Table("photographs", "TAR at 1e-3", "1e-4", title=f"templates, {name}")
-        for label, row in rows.items():
-            table.add_row(label, *(f"{100 * v:.2f}" for v in row["tar"].values()))
-        console.print(table)
+    table(
+        (*columns, "ms a face", "ratio", "end to end", "ratio"),
+        rows,
+        title=f"{figures['images']:,} photos; View 2: {figures['pairs']:,} pairs",
+    )
+    for name, found in figures["templates"].items():
+        table(
+            ("photos", "TAR at 1e-3", "1e-4"),
+            (
+                (label, *(f"{100 * v:.2f}" for v in row["tar"].values()))
+                for label, row in found.items()
+            ),
+            title=f"templates, {name}",
+        )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR")
     parser.add_argument("--quick", action="store_true", help="two folds of View 2, no TAR")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
-    try:
-        figures = run(options.folder, options.quick, options.json)
-    except LineamentError as error:
-        raise SystemExit(str(error)) from error
-    if options.json:
-        print(json.dumps(figures))
-    else:
-        show(figures)
+    report(options, lambda: run(options.folder, options.quick), show)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ norm of the embedding tells, and which measure tells most (area under the curve 
 
 from __future__ import annotations
 
-import argparse
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -23,11 +23,8 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
-from lineament import LineamentError, Recognizer, load_image
+from lineament import Recognizer, load_image
 from lineament.datasets.lfw import read_lfw
 from lineament.evaluate.lfw import images_of
 from lineament.evaluate.metrics import auc, threshold_at_fmr
@@ -41,6 +38,9 @@ from lineament.quality import (
     pooling_weights,
 )
 from lineament.types import Face, Image, Quality
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from _harness import Parser, at_least, report, table, track
 
 Change = Callable[[Image, np.random.Generator], Image]
 Vectors = npt.NDArray[np.float32]
@@ -153,13 +153,12 @@ def steps(
     rows: npt.NDArray[np.int64],
     recognizer: Recognizer,
     smaller: Callable[[int, float], tuple[Face, Image] | None],
-    quiet: bool,
 ) -> list[dict[str, Any]]:
     """Make the photos ``rows`` worse, a step at a time."""
     threshold = recognizer.threshold().value
     found = []
     names = [*CHANGES, *(f"small {px} px" for px in SMALL_PX)]
-    for name in track(names, "steps", console=Console(stderr=True), disable=quiet):
+    for name in track(names, "steps"):
         rng = np.random.default_rng(0)
         kept, faces, crops = [], [], []
         for row in rows:
@@ -284,86 +283,89 @@ def chosen_rows(person: npt.NDArray[np.int64], people: int) -> npt.NDArray[np.in
     return np.concatenate([rng.permutation(np.flatnonzero(person == p))[:2] for p in some])
 
 
-def report(printed: dict[str, Any]) -> None:
-    table = Table("step", "not found", *MEASURES, "FNMR one, %", "both", "FMR one, 1e-4", "both")
-    for row in printed["steps"]:
-        table.add_row(
-            row["step"],
-            str(row["not_found"]),
-            *(f"{row[key]:.3g}" for key in MEASURES),
-            *("" if row[k] is None else f"{100 * row[k]:.1f}" for k in ("fnmr_one", "fnmr_both")),
-            *("" if row[k] is None else f"{1e4 * row[k]:.2f}" for k in ("fmr_one", "fmr_both")),
-        )
-    console = Console()
-    console.print(table)
-    console.print_json(data=printed["as_they_are"])
-    pooled = Table("spoiled", "photographs", "power", "FNMR, %", "margin")
-    for row in printed["pooling"]:
-        pooled.add_row(
-            row["step"],
-            str(row["photographs"]),
-            str(row["power"]),
-            f"{100 * row['fnmr']:.2f}",
-            f"{row['margin']:.3f}",
-        )
-    console.print(pooled)
+def run(folder: Path, people: int, name: str) -> dict[str, Any]:
+    lfw = read_lfw(folder)
+    recognizer = Recognizer(name, choose="central")
+    recognizer.load()
+    wanted = images_of(lfw, ("1",))
+    stream = recognizer.stream_chosen(lfw.path(int(i)) for i in wanted)
+    seen = list(track(stream, "View 1", len(wanted)))
+    found = [(i, c) for i, c in zip(wanted, seen, strict=True) if c.embedding is not None]
+    images = [int(i) for i, _ in found]
+    all_ = Photos(
+        lfw.person[np.array(images)],
+        [c.analysis.faces[c.index] for _, c in found],  # type: ignore[index]
+        np.stack([c.crop for _, c in found]),  # type: ignore[misc]
+        np.stack([c.embedding.vector for _, c in found]),  # type: ignore[union-attr]
+        np.array([c.embedding.norm for _, c in found], np.float32),  # type: ignore[union-attr]
+    )
+    usual_px = float(np.median(all_.column("size_px")))
+
+    def smaller(row: int, size_px: float) -> tuple[Face, Image] | None:
+        image = load_image(lfw.path(images[row]))
+        wh = [max(1, round(side * size_px / usual_px)) for side in image.shape[1::-1]]
+        small = cv2.resize(image, wh, interpolation=cv2.INTER_AREA)
+        (one,) = recognizer.stream_chosen([small])
+        if one.index is None or one.crop is None:
+            return None
+        return one.analysis.faces[one.index], one.crop
+
+    rows = chosen_rows(all_.person, people)
+    return {
+        "recognizer": name,
+        "threshold": recognizer.threshold().value,
+        "steps": steps(all_, rows, recognizer, smaller),
+        "pooling": pooling(all_, recognizer),
+        "as_they_are": as_they_are(
+            all_,
+            recognizer.threshold().value,
+            FITTED_LIMITS.get(name, DEFAULT_LIMITS),
+        ),
+    }
+
+
+def show(figures: dict[str, Any]) -> None:
+    def share(value: float | None, times: float, digits: int) -> str:
+        return "" if value is None else f"{times * value:.{digits}f}"
+
+    table(
+        ("step", "not found", *MEASURES, "FNMR one, %", "both", "FMR one, 1e-4", "both"),
+        (
+            (
+                row["step"],
+                row["not_found"],
+                *(f"{row[key]:.3g}" for key in MEASURES),
+                *(share(row[key], 100, 1) for key in ("fnmr_one", "fnmr_both")),
+                *(share(row[key], 1e4, 2) for key in ("fmr_one", "fmr_both")),
+            )
+            for row in figures["steps"]
+        ),
+    )
+    print(json.dumps(figures["as_they_are"], indent=2))
+    table(
+        ("spoiled", "photos", "power", "FNMR, %", "margin"),
+        (
+            (
+                row["step"],
+                row["photographs"],
+                row["power"],
+                f"{100 * row['fnmr']:.2f}",
+                f"{row['margin']:.3f}",
+            )
+            for row in figures["pooling"]
+        ),
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR")
-    parser.add_argument("--people", type=int, default=150, metavar="N", help="two photos each")
+    parser.add_argument(
+        "--people", type=at_least(2), default=150, metavar="N", help="two photos each"
+    )
     parser.add_argument("--recognizer", default=DEFAULT_RECOGNIZER, metavar="NAME")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
-    if options.people < 2:
-        parser.error("--people: expected 2 or more")
-    try:
-        lfw = read_lfw(options.folder)
-        recognizer = Recognizer(options.recognizer, choose="central")
-        recognizer.load()
-        wanted = images_of(lfw, ("1",))
-        stream = recognizer.stream_chosen(lfw.path(int(i)) for i in wanted)
-        console = Console(stderr=True)
-        seen = list(track(stream, "View 1", len(wanted), console=console, disable=options.json))
-        found = [(i, c) for i, c in zip(wanted, seen, strict=True) if c.embedding is not None]
-        images = [int(i) for i, _ in found]
-        all_ = Photos(
-            lfw.person[np.array(images)],
-            [c.analysis.faces[c.index] for _, c in found],  # type: ignore[index]
-            np.stack([c.crop for _, c in found]),  # type: ignore[misc]
-            np.stack([c.embedding.vector for _, c in found]),  # type: ignore[union-attr]
-            np.array([c.embedding.norm for _, c in found], np.float32),  # type: ignore[union-attr]
-        )
-        usual_px = float(np.median(all_.column("size_px")))
-
-        def smaller(row: int, size_px: float) -> tuple[Face, Image] | None:
-            image = load_image(lfw.path(images[row]))
-            wh = [max(1, round(side * size_px / usual_px)) for side in image.shape[1::-1]]
-            small = cv2.resize(image, wh, interpolation=cv2.INTER_AREA)
-            (one,) = recognizer.stream_chosen([small])
-            if one.index is None or one.crop is None:
-                return None
-            return one.analysis.faces[one.index], one.crop
-
-        rows = chosen_rows(all_.person, options.people)
-        printed = {
-            "recognizer": options.recognizer,
-            "threshold": recognizer.threshold().value,
-            "steps": steps(all_, rows, recognizer, smaller, options.json),
-            "pooling": pooling(all_, recognizer),
-            "as_they_are": as_they_are(
-                all_,
-                recognizer.threshold().value,
-                FITTED_LIMITS.get(options.recognizer, DEFAULT_LIMITS),
-            ),
-        }
-    except LineamentError as error:
-        raise SystemExit(str(error)) from error
-    if options.json:
-        print(json.dumps(printed))
-    else:
-        report(printed)
+    report(options, lambda: run(options.folder, options.people, options.recognizer), show)
 
 
 if __name__ == "__main__":

@@ -17,28 +17,26 @@ the other half.
 
 from __future__ import annotations
 
-import argparse
-import json
-from collections.abc import Iterable
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
-from lineament import LineamentError, Recognizer
+from lineament import Recognizer
 from lineament.datasets.lfw import read_lfw
 from lineament.datasets.people_folder import read_people
-from lineament.datasets.source import Embedded, RecognizerSource
+from lineament.datasets.source import Embedded
 from lineament.errors import OptionError
 from lineament.evaluate.lfw import images_of
 from lineament.evaluate.metrics import tar_at_fmr
 from lineament.models import cards as weights
 from lineament.models.cards import NormTerm
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from _harness import Parser, embed_all, report, table
 
 # LFW's list of people has two spellings of some. They are joined, so that their photos do not
 # count as false matches.
@@ -178,10 +176,10 @@ def by_norm(made: Embedded, truth: Truth) -> list[dict[str, float]]:
     return rows
 
 
-def abroad(folder: Path, vectors: Floats, rows: dict[str, Row], quiet: bool) -> dict[str, Any]:
+def abroad(folder: Path, vectors: Floats, rows: dict[str, Row]) -> dict[str, Any]:
     """SFace on other photos, at View 1's threshold for 1e-4."""
     people = read_people(folder)
-    made = embed("sface", False, list(people.paths), quiet)
+    made = embed("sface", False, list(people.paths))
     theirs, person = made.vectors[made.found], people.person[made.found]
     upper = np.triu_indices(len(person), 1)
 
@@ -193,7 +191,7 @@ def abroad(folder: Path, vectors: Floats, rows: dict[str, Row], quiet: bool) -> 
 
     mean = vectors.mean(axis=0)
     figures: dict[str, Any] = {"photos": len(person), "people": len(people.names)}
-    ways = (("plain", "SFace", theirs), ("centred", "SFace, mean-centered", unit(theirs - mean)))
+    ways = (("plain", "SFace", theirs), ("centred", "SFace, mean-centred", unit(theirs - mean)))
     for name, row, moved in ways:
         _, impostor = pairs(moved, person, upper)
         figures[f"fmr_{name}"] = float((impostor > rows[row].threshold).mean())
@@ -212,27 +210,19 @@ def abroad(folder: Path, vectors: Floats, rows: dict[str, Row], quiet: bool) -> 
     return figures | {f"tar_half_{name}": float(np.mean(tar)) for name, tar in tars.items()}
 
 
-def embed(name: str, flip: bool, paths: list[Path], quiet: bool) -> Embedded:
-    console = Console(stderr=True)
-
-    def bar(photos: Iterable[Any], total: int, what: str) -> Iterable[Any]:
-        return track(photos, f"{name} {what}", total, console=console, disable=quiet)
-
-    recognizer = Recognizer(name, flip=flip, choose="central")
-    made = RecognizerSource(recognizer, progress=bar).photos(paths)
-    for error in made.unreadable.values():
-        raise error
+def embed(name: str, flip: bool, paths: list[Path]) -> Embedded:
+    made: Embedded = embed_all(Recognizer(name, flip=flip, choose="central"), paths)
     return made
 
 
-def run(folder: Path, att: Path | None, quiet: bool) -> dict[str, Any]:
+def run(folder: Path, att: Path | None) -> dict[str, Any]:
     if att is not None:
         read_people(att)  # before the long part
     lfw = read_lfw(folder)
     chosen = [i for i in images_of(lfw, ("1",)).tolist() if lfw.path(i).stem not in MISLABELLED]
     paths = [lfw.path(i) for i in chosen]
     everything = {
-        (name, flip): embed(name, flip, paths, quiet)
+        (name, flip): embed(name, flip, paths)
         for name in ("sface", "mobilefacenet", "dlib-resnet")
         for flip in (False, True)
     }
@@ -259,7 +249,7 @@ def run(folder: Path, att: Path | None, quiet: bool) -> dict[str, Any]:
     vectors = {
         "SFace": plain.vectors,
         "SFace, norm coordinate": with_norm(plain.vectors, plain.norms, own(plain.norms)),
-        "SFace, mean-centered": centered(plain.vectors),
+        "SFace, mean-centred": centered(plain.vectors),
         "SFace flip": flip.vectors,
         "SFace flip, norm coordinate": with_norm(flip.vectors, flip.norms, own(flip.norms)),
         "0.8 SFace flip + 0.2 MobileFaceNet flip": both,
@@ -275,7 +265,7 @@ def run(folder: Path, att: Path | None, quiet: bool) -> dict[str, Any]:
         vectors[f"accurate, MobileFaceNet's share {share}"] = with_norm(mixed, flip.norms, term)
     over = {
         "SFace, norm coordinate": "SFace",
-        "SFace, mean-centered": "SFace",
+        "SFace, mean-centred": "SFace",
         "SFace flip": "SFace",
         "SFace flip, norm coordinate": "SFace flip",
         "0.8 SFace flip + 0.2 MobileFaceNet flip": "SFace flip",
@@ -305,52 +295,48 @@ def run(folder: Path, att: Path | None, quiet: bool) -> dict[str, Any]:
         "impostor_pairs": truth.n_impostor,
         "rows": table,
         "norms": by_norm(plain, truth),
-        "att": None if att is None else abroad(att, plain.vectors, rows, quiet),
+        "att": None if att is None else abroad(att, plain.vectors, rows),
     }
 
 
 def show(figures: dict[str, Any]) -> None:
-    console = Console(width=None if Console().is_terminal else 150)
-    title = (
-        f"{figures['photos']:,} photos of {figures['people']:,} people; "
-        f"{figures['genuine_pairs']:,} genuine pairs"
-    )
-    table = Table("", "TAR at 1e-3", "1e-4", "1e-5", "mean", "gain", "over", title=title)
+    rows = []
     for name, row in figures["rows"].items():
         gain = ""
         if row["over"] is not None:
             gain = f"{100 * row['gain']:+.2f} ± {100 * row['gain_se']:.2f}"
         rates = (f"{100 * rate:.2f}" for rate in (*row["tar"].values(), row["mean"]))
-        table.add_row(name, *rates, gain, row["over"])
-    console.print(table)
-    table = Table("norm", "impostors' mean score", "one person's", title="SFace, short to long")
-    for number, row in enumerate(figures["norms"], 1):
-        table.add_row(str(number), f"{row['impostor']:.3f}", f"{row['genuine']:.3f}")
-    console.print(table)
+        rows.append((name, *rates, gain, row["over"]))
+    table(
+        ("", "TAR at 1e-3", "1e-4", "1e-5", "mean", "gain", "over"),
+        rows,
+        title=f"{figures['photos']:,} photos of {figures['people']:,} people; "
+        f"{figures['genuine_pairs']:,} genuine pairs",
+    )
+    table(
+        ("norm", "impostors' mean score", "one person's"),
+        (
+            (number, f"{row['impostor']:.3f}", f"{row['genuine']:.3f}")
+            for number, row in enumerate(figures["norms"], 1)
+        ),
+        title="SFace, short to long",
+    )
     att = figures["att"]
     if att is not None:
-        console.print(
+        print(
             f"AT&T, {att['photos']} photos, SFace. FMR at View 1's threshold for 1e-4: "
-            f"{att['fmr_plain']:.1e}, less LFW's mean {att['fmr_centered']:.1e}. TAR at 1e-4 of "
+            f"{att['fmr_plain']:.1e}, less LFW's mean {att['fmr_centred']:.1e}. TAR at 1e-4 of "
             f"half the people: {100 * att['tar_half_plain']:.2f}, less the other half's mean "
             f"{100 * att['tar_half_own_mean']:.2f}"
         )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR", help="LFW")
     parser.add_argument("--att", type=Path, metavar="DIR", help="the AT&T faces")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
-    try:
-        figures = run(options.folder, options.att, options.json)
-    except LineamentError as error:
-        raise SystemExit(str(error)) from error
-    if options.json:
-        print(json.dumps(figures))
-    else:
-        show(figures)
+    report(options, lambda: run(options.folder, options.att), show)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,9 @@ import numpy as np
 from lineament import Contract, Embedding, LineamentError
 from lineament.gallery import Gallery, NewSample, SampleInfo, Settings
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from _harness import Parser, at_least, report, table
+
 DIMENSION = 128
 CONTRACT = Contract("random", "00" * 32, "arcface-112", "rgb", False, DIMENSION)
 FEW, MANY = 40, 120
@@ -193,25 +196,21 @@ def run(folder: Path, kills: int, seed: int) -> dict[str, Any]:
     return {**figures, "seconds": round(time.perf_counter() - started, 1), "details": details}
 
 
+def show(figures: dict[str, Any]) -> None:
+    table(("figure", "value"), figures.items())
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=200, metavar="N")
+    parser = Parser(__doc__)
+    parser.add_argument("--kills", type=at_least(1), default=200, metavar="N")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--child", nargs=2, metavar=("DIR", "SEED"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child is not None:
         child(Path(options.child[0]), int(options.child[1]))
         return
-    if options.kills < 1:
-        parser.error("--kills: expected 1 or more")
     with tempfile.TemporaryDirectory() as folder:
-        printed = run(Path(folder) / "gallery", options.kills, options.seed)
-    if options.json:
-        print(json.dumps(printed))
-    else:
-        for key, value in printed.items():
-            print(f"{key}: {value}")
+        report(options, lambda: run(Path(folder) / "gallery", options.kills, options.seed), show)
 
 
 if __name__ == "__main__":

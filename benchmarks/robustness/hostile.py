@@ -15,12 +15,10 @@ after giving free memory back to the system.
 
 from __future__ import annotations
 
-import argparse
 import ctypes
 import gc
 import importlib.util
 import io
-import json
 import multiprocessing
 import os
 import resource
@@ -43,7 +41,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from _harness import Parser, report, table
 
 Seeds = dict[str, bytes]
 Rng = np.random.Generator
@@ -504,7 +504,7 @@ class Worker:
 
 
 def run(
-    seeds: Seeds, seed: int, cases: int, pipeline: str, limit_s: float, workers: int, quiet: bool
+    seeds: Seeds, seed: int, cases: int, pipeline: str, limit_s: float, workers: int
 ) -> tuple[dict[str, Any], list[tuple[int, str]]]:
     """The figures, and what went wrong as (number, detail)."""
     outcomes: Counter[str] = Counter()
@@ -512,7 +512,8 @@ def run(
     warned, noisy, slowest_s = 0, 0, 0.0
     team = [Worker((seeds, seed, pipeline), list(range(i, cases, workers))) for i in range(workers)]
     busy = [worker for worker in team if worker.next()]
-    with Progress(console=Console(stderr=True), disable=quiet) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("hostile images", total=cases)
         while busy:
             ready = wait([worker.pipe for worker in busy], timeout=0.2)
@@ -563,8 +564,12 @@ def run(
     return figures, wrong
 
 
+def show(figures: dict[str, Any]) -> None:
+    table(("measure", "value"), figures.items())
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(__doc__)
     parser.add_argument("folder", nargs="?", type=Path, help="photos to damage")
     parser.add_argument("--cases", type=int, default=2500)
     parser.add_argument("--seed", type=int, default=0)
@@ -575,7 +580,6 @@ def main() -> None:
     parser.add_argument("--limit-s", type=float, default=20.0, help="for one case")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="folder for the bytes of crashes and hangs")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     drawn = draw_seeds(np.random.default_rng(options.seed))
     seeds = drawn if options.folder is None else read_seeds(options.folder)
@@ -586,7 +590,6 @@ def main() -> None:
         "sabotage" if options.sabotage else "full" if options.full else "load_image",
         options.limit_s,
         max(1, min(options.workers, options.cases)),
-        options.json,
     )
     for number, detail in wrong:
         name, data = make_case(seeds, options.seed, number)
@@ -594,13 +597,7 @@ def main() -> None:
         if options.keep is not None:
             options.keep.mkdir(parents=True, exist_ok=True)
             (options.keep / f"case-{number}").write_bytes(data)
-    if options.json:
-        print(json.dumps(figures))
-    else:
-        table = Table("measure", "value")
-        for key, value in figures.items():
-            table.add_row(key, str(value))
-        Console().print(table)
+    report(options, lambda: figures, show)
     raise SystemExit(1 if wrong else 0)
 
 

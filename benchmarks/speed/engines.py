@@ -7,19 +7,17 @@ One photo a call; the engines take turns, in blocks. Both must be installed.
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
-import time
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
 from lineament.models import cards as weights
 from lineament.models.runtime import Runtime, load_model
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from _harness import Parser, alternate, at_least, median_ms, report, table, track
 
 ENGINES = ("openvino", "onnxruntime")
 FREE_SIZE_WH = {"mtcnn-p": (160, 120), "yunet": (320, 320)}
@@ -27,7 +25,6 @@ FREE_SIZE_WH = {"mtcnn-p": (160, 120), "yunet": (320, 320)}
 
 ROUNDS = 3
 REST_S = 0.1
-"""After a call the threads of an engine spin for a while, and would slow the other one down."""
 
 
 def measure_one(entry: weights.Weights, repeats: int) -> dict[str, Any]:
@@ -38,16 +35,13 @@ def measure_one(entry: weights.Weights, repeats: int) -> dict[str, Any]:
     batch = (batch - np.float32(entry.input.mean)) * np.float32(entry.input.scale)
     models = {engine: load_model(entry, runtime=Runtime(engine)) for engine in ENGINES}
     outputs = {engine: model(batch) for engine, model in models.items()}
-    times: dict[str, list[float]] = {engine: [] for engine in ENGINES}
-    for _ in range(ROUNDS):
-        for engine, model in models.items():
-            time.sleep(REST_S)
-            model(batch)
-            for _ in range(max(1, repeats // ROUNDS)):
-                start = time.perf_counter()
-                model(batch)
-                times[engine].append((time.perf_counter() - start) * 1000)
-    openvino_ms, onnxruntime_ms = (statistics.median(times[engine]) for engine in ENGINES)
+    seconds = alternate(
+        {engine: lambda model=model: model(batch) for engine, model in models.items()},
+        repeats,
+        block=max(1, repeats // ROUNDS),
+        rest_s=REST_S,
+    )
+    openvino_ms, onnxruntime_ms = (median_ms(seconds[engine]) for engine in ENGINES)
     pairs = list(zip(*(outputs[engine] for engine in ENGINES), strict=True))
     return {
         "size_wh": [width, height],
@@ -59,36 +53,40 @@ def measure_one(entry: weights.Weights, repeats: int) -> dict[str, Any]:
     }
 
 
+def run(names: list[str], repeats: int) -> dict[str, Any]:
+    chosen = [weights.get(name) for name in names]
+    figures = {entry.name: measure_one(entry, repeats) for entry in track(chosen, "networks")}
+    return {"networks": figures, "repeats": repeats}
+
+
+def show(figures: dict[str, Any]) -> None:
+    table(
+        ("network", "input", "OpenVINO ms", "ONNX Runtime ms", "ratio", "max difference"),
+        (
+            (
+                name,
+                "{} x {}".format(*row["size_wh"]),
+                f"{row['openvino_ms']:.2f}",
+                f"{row['onnxruntime_ms']:.2f}",
+                f"{row['ratio']:.1f}",
+                f"{row['max_abs_difference']:.1e} of {row['max_abs_output']:.3g}",
+            )
+            for name, row in figures["networks"].items()
+        ),
+    )
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=30)
+    parser = Parser(__doc__)
+    parser.add_argument("--repeats", type=at_least(1), default=30)
     parser.add_argument("--only", action="append", metavar="NAME", help="a network; repeatable")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
-    if options.repeats < 1:
-        parser.error("--repeats: expected 1 or more")
-    entries = [entry for entry in weights.entries() if entry.file is not None]
-    names = [entry.name for entry in entries]
+    names = [entry.name for entry in weights.entries() if entry.file is not None]
     for name in options.only or ():
         if name not in names:
             parser.error(f"--only: expected one of {', '.join(names)}, got {name!r}")
-    chosen = [entry for entry in entries if options.only is None or entry.name in options.only]
-    progress = track(chosen, "networks", console=Console(stderr=True), disable=options.json)
-    figures = {entry.name: measure_one(entry, options.repeats) for entry in progress}
-    if options.json:
-        print(json.dumps({"networks": figures, "repeats": options.repeats}))
-        return
-    table = Table("network", "input", "OpenVINO ms", "ONNX Runtime ms", "ratio", "max difference")
-    for name, row in figures.items():
-        table.add_row(
-            name,
-            "{} x {}".format(*row["size_wh"]),
-            f"{row['openvino_ms']:.2f}",
-            f"{row['onnxruntime_ms']:.2f}",
-            f"{row['ratio']:.1f}",
-            f"{row['max_abs_difference']:.1e} of {row['max_abs_output']:.3g}",
-        )
-    Console().print(table)
+    chosen = [name for name in names if options.only is None or name in options.only]
+    report(options, lambda: run(chosen, options.repeats), show)
 
 
 if __name__ == "__main__":

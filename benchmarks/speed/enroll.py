@@ -14,8 +14,7 @@ steadier one.
 
 from __future__ import annotations
 
-import argparse
-import json
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -24,13 +23,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.table import Table
 
-from lineament import LineamentError, Recognizer
+from lineament import Recognizer
 from lineament.datasets.lfw import read_lfw
 from lineament.gallery import Gallery
 from lineament.gallery.folder import Listing, enroll_folder
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from _harness import Parser, at_least, report, table
 
 Photos = list[tuple[str, Path]]
 Times = npt.NDArray[np.float64]
@@ -95,32 +95,31 @@ def measure(recognizer: Recognizer, photos: Photos, blocks: int) -> dict[str, An
     }
 
 
+def run(options: Any) -> dict[str, Any]:
+    lfw = read_lfw(options.folder)
+    count = min(options.images, len(lfw.images))
+    numbers = [i * len(lfw.images) // count for i in range(count)]
+    photos = [(lfw.people[int(lfw.person[i])], lfw.path(i)) for i in numbers]
+    return measure(Recognizer(choose="central"), photos, options.blocks)
+
+
+def show(figures: dict[str, Any]) -> None:
+    table(("figure", "value"), ((key.replace("_", " "), v) for key, v in figures.items()))
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR", help="LFW: pairs.txt and images/")
-    parser.add_argument("--images", type=int, default=2000, metavar="N", help="of LFW (2000)")
-    parser.add_argument("--blocks", type=int, default=8, metavar="N", help="that alternate (8)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--images", type=at_least(1), default=2000, metavar="N", help="of LFW (2000)"
+    )
+    parser.add_argument(
+        "--blocks", type=at_least(1), default=8, metavar="N", help="that alternate (8)"
+    )
     options = parser.parse_args()
-    if options.images < 1 or not 1 <= options.blocks <= options.images:
-        parser.error("expected --images of 1 or more, and as many --blocks at the most")
-    try:
-        lfw = read_lfw(options.folder)
-        count = min(options.images, len(lfw.images))
-        numbers = [i * len(lfw.images) // count for i in range(count)]
-        photos = [(lfw.people[int(lfw.person[i])], lfw.path(i)) for i in numbers]
-        figures = measure(Recognizer(choose="central"), photos, options.blocks)
-    except LineamentError as error:
-        raise SystemExit(str(error)) from error
-    if options.json:
-        print(json.dumps(figures))
-        return
-    table = Table(show_header=False)
-    for key, value in figures.items():
-        table.add_row(key.replace("_", " "), str(value))
-    Console().print(table)
+    if options.blocks > options.images:
+        parser.error("expected as many --images as --blocks, or more")
+    report(options, lambda: run(options), show)
 
 
 if __name__ == "__main__":

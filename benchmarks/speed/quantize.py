@@ -16,18 +16,15 @@ time. A photo without a face scores -1 in all its pairs.
 from __future__ import annotations
 
 import argparse
-import json
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
-from lineament import LineamentError, Recognizer
+from lineament import Recognizer
 from lineament.datasets.lfw import LFW, read_lfw
 from lineament.embed import BATCH, load_embedder
 from lineament.evaluate.lfw import images_of, lfw_report
@@ -35,6 +32,9 @@ from lineament.evaluate.metrics import all_pairs
 from lineament.models import cards as weights
 from lineament.models.cards import Weights
 from lineament.quantize import quantize
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from _harness import Parser, report, table, track
 
 FMRS = (1e-3, 1e-4, 1e-5)
 FROM_VIEW_1 = 2000
@@ -44,7 +44,7 @@ Rows = npt.NDArray[np.int64]
 Found = tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]
 
 
-def faces_of(entry: Weights, lfw: LFW, rows: Rows, given: Path | None, quiet: bool) -> Found:
+def faces_of(entry: Weights, lfw: LFW, rows: Rows, given: Path | None) -> Found:
     """(13233, S, S, 3) crops, of which only ``rows`` are filled, and (13233,) which have a face."""
     if given is not None:
         try:
@@ -62,8 +62,7 @@ def faces_of(entry: Weights, lfw: LFW, rows: Rows, given: Path | None, quiet: bo
     found = np.zeros(len(crops), bool)
     recognizer = Recognizer(entry, flip=False, choose="central")
     photos = recognizer.stream((lfw.path(int(i)) for i in rows), embed=False, keep_crops=True)
-    console = Console(stderr=True)
-    shown = track(photos, "finding faces", len(rows), console=console, disable=quiet)
+    shown = track(photos, "finding faces", len(rows))
     for row, photo in zip(rows, shown, strict=True):
         index = None if photo.error is not None else photo.most_central()
         if index is not None and photo.crops is not None:
@@ -71,13 +70,12 @@ def faces_of(entry: Weights, lfw: LFW, rows: Rows, given: Path | None, quiet: bo
     return crops, found
 
 
-def embedded(entry: Weights, crops: npt.NDArray[np.uint8], rows: Rows, quiet: bool) -> Any:
+def embedded(entry: Weights, crops: npt.NDArray[np.uint8], rows: Rows) -> Any:
     """(13233, D) unit vectors, 0 outside of ``rows``."""
     embedder = load_embedder(entry, flip=False)
     vectors = np.zeros((len(crops), embedder.contract.dimension), np.float32)
     starts = range(0, len(rows), BATCH)
-    console = Console(stderr=True)
-    for start in track(starts, f"embedding, {entry.name}", console=console, disable=quiet):
+    for start in track(starts, f"embedding, {entry.name}"):
         some = rows[start : start + BATCH]
         vectors[some] = embedder.embed(np.ascontiguousarray(crops[some]))[0]
     return vectors
@@ -97,12 +95,12 @@ def compare(options: argparse.Namespace, out: Path) -> dict[str, Any]:
     view1, view2 = images_of(lfw, ("1",)), images_of(lfw, ("2",))
     mine = several(lfw.person, view1, FROM_VIEW_1)
     wanted = np.unique(np.concatenate([view2, view1 if options.view1 else mine]))
-    crops, found = faces_of(entry, lfw, wanted, options.crops, options.json)
+    crops, found = faces_of(entry, lfw, wanted, options.crops)
     mine = mine[found[mine]]
     made = quantize(entry, crops[mine], out=out, people=lfw.person[mine].tolist())
     wanted = wanted[found[wanted]]
     vectors = {
-        kind: embedded(which, crops, wanted, options.json)
+        kind: embedded(which, crops, wanted)
         for kind, which in (("float32", entry), ("int8", made.weights))
     }
     reports = {
@@ -141,50 +139,38 @@ def compare(options: argparse.Namespace, out: Path) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def show(figures: dict[str, Any]) -> None:
+    both = figures["view2"]
+    change = f"{figures['view2_change']:+.3f}"
+    rows = [("LFW View 2, %", f"{both['float32']:.3f}", f"{both['int8']:.3f}", change)]
+    for batch, row in figures["speeds"].items():
+        rows.append(
+            (
+                f"ms a crop, {batch} at once",
+                f"{row['float32_ms']:.2f}",
+                f"{row['int8_ms']:.2f}",
+                f"{row['speedup']:.2f} times",
+            )
+        )
+    tar = figures["view1_all_pairs_tar"]
+    for fmr in tar.get("int8", {}):
+        before, after = (100 * tar[kind][fmr] for kind in ("float32", "int8"))
+        label = f"View 1, all pairs, TAR at FMR {fmr}, %"
+        rows.append((label, f"{before:.2f}", f"{after:.2f}", f"{after - before:+.2f}"))
+    table(
+        ("", "float32", "int8", "change"), rows, title=f"{figures['recognizer']}, float32 and int8"
     )
+
+
+def main() -> None:
+    parser = Parser(__doc__)
     parser.add_argument("--lfw", type=Path, required=True, metavar="DIR", help="LFW's folder")
     parser.add_argument("--recognizer", default="sface", metavar="NAME", help="(sface)")
     parser.add_argument("--crops", type=Path, metavar="FILE.npy", help="faces found before")
     parser.add_argument("--view1", action="store_true", help="all pairs of View 1, too")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            result = compare(options, Path(folder) / "int8")
-    except LineamentError as error:
-        raise SystemExit(str(error)) from error
-    if options.json:
-        print(json.dumps(result))
-        return
-    table = Table(title=f"{result['recognizer']}, float32 and int8")
-    for column in ("", "float32", "int8", "change"):
-        table.add_column(column, justify="right" if column else "left")
-    both = result["view2"]
-    table.add_row(
-        "LFW View 2, %",
-        f"{both['float32']:.3f}",
-        f"{both['int8']:.3f}",
-        f"{result['view2_change']:+.3f}",
-    )
-    for batch, row in result["speeds"].items():
-        table.add_row(
-            f"ms a crop, {batch} at once",
-            f"{row['float32_ms']:.2f}",
-            f"{row['int8_ms']:.2f}",
-            f"{row['speedup']:.2f} times",
-        )
-    for fmr in result["view1_all_pairs_tar"].get("int8", {}):
-        before, after = (100 * result["view1_all_pairs_tar"][k][fmr] for k in ("float32", "int8"))
-        table.add_row(
-            f"View 1, all pairs, TAR at FMR {fmr}, %",
-            f"{before:.2f}",
-            f"{after:.2f}",
-            f"{after - before:+.2f}",
-        )
-    Console().print(table)
+    with tempfile.TemporaryDirectory() as folder:
+        report(options, lambda: compare(options, Path(folder) / "int8"), show)
 
 
 if __name__ == "__main__":

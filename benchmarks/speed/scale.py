@@ -18,14 +18,14 @@ A machine has 16 cores and 64 GiB, of which three quarters are for the index. A 
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from _harness import Parser, at_least, report, table
 
 SIZES = (10**7, 10**8, 10**9)
 MACHINE_CORES, MACHINE_BYTES, USED = 16, 64 << 30, 0.75
@@ -68,29 +68,28 @@ def read(path: Path, *keys: str) -> dict[str, Any]:
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("search", type=Path, help="what search.py --json printed")
-    parser.add_argument("enroll", type=Path, help="what enroll.py --json printed")
-    parser.add_argument("--cores", type=int, default=2, help="of the machine that measured (2)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    options = parser.parse_args()
-    if options.cores < 1:
-        parser.error("--cores: expected 1 or more")
+def run(options: Any) -> dict[str, Any]:
     search = read(options.search, "n", "p50_ms", "memory_mb", "mapped_mb")
     enroll = read(options.enroll, "embedding_images_per_second")
     rows = [plan(n, search, enroll, options.cores) for n in SIZES]
-    if options.json:
-        print(json.dumps({"measured": {"search": search, "enroll": enroll}, "plans": rows}))
-        return
-    table = Table()
-    for name in rows[0]:
-        table.add_column(name.replace("_", " "), justify="right")
-    for row in rows:
-        table.add_row(*(f"{value:,}" for value in row.values()))
-    Console(width=160).print(table)
+    return {"measured": {"search": search, "enroll": enroll}, "plans": rows}
+
+
+def show(figures: dict[str, Any]) -> None:
+    rows = figures["plans"]
+    columns = [name.replace("_", " ") for name in rows[0]]
+    table(columns, ([f"{value:,}" for value in row.values()] for row in rows))
+
+
+def main() -> None:
+    parser = Parser(__doc__)
+    parser.add_argument("search", type=Path, help="what search.py --json printed")
+    parser.add_argument("enroll", type=Path, help="what enroll.py --json printed")
+    parser.add_argument(
+        "--cores", type=at_least(1), default=2, help="of the machine that measured (2)"
+    )
+    options = parser.parse_args()
+    report(options, lambda: run(options), show)
 
 
 if __name__ == "__main__":

@@ -17,10 +17,7 @@ most of memory that the system cannot take back (mapped pages of a file it can; 
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
-import json
-import shutil
 import sys
 import tempfile
 import time
@@ -30,10 +27,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.table import Table
 
 from lineament.search import open_index
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from _harness import Parser, at_least, report, table
 
 Vectors = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
@@ -258,29 +256,27 @@ def run(n: int, dimension: int, queries: int, engines: list[str], folder: Path) 
     return {**report, "engines": results}
 
 
-def show(report: dict[str, Any]) -> None:
-    table = Table(title=f"{report['n']:,} vectors of {report['dimension']}")
-    table.add_column("figure")
-    for name in report["engines"]:
-        table.add_column(name, justify="right")
-    engines = report["engines"].values()
-    for figure in dict.fromkeys(key for values in engines for key in values):
-        cells = (f"{values[figure]:.4g}" if figure in values else "" for values in engines)
-        table.add_row(figure, *cells)
-    console = Console()
-    console.print(table)
-    if "speedup_over_faiss_flat" in report:
-        console.print(f"{report['speedup_over_faiss_flat']} times as fast as FAISS Flat")
+def show(figures: dict[str, Any]) -> None:
+    engines = figures["engines"]
+    table(
+        ("figure", *engines),
+        (
+            (key, *(f"{row[key]:.4g}" if key in row else None for row in engines.values()))
+            for key in dict.fromkeys(key for row in engines.values() for key in row)
+        ),
+        title=f"{figures['n']:,} vectors of {figures['dimension']}",
+    )
+    if "speedup_over_faiss_flat" in figures:
+        print(f"{figures['speedup_over_faiss_flat']} times as fast as FAISS Flat")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--n", type=int, default=1_000_000)
+    parser = Parser(__doc__)
+    parser.add_argument("--n", type=at_least(100), default=1_000_000)
     parser.add_argument("--dimension", type=int, choices=sorted(STRANGERS), default=512)
-    parser.add_argument("--queries", type=int, default=200)
+    parser.add_argument("--queries", type=at_least(2), default=200)
     parser.add_argument("--engines", default=",".join(ENGINES))
     parser.add_argument("--folder", type=Path, help="for the files; a temporary one by default")
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     engines = options.engines.split(",")
     if unknown := set(engines) - set(ENGINES):
@@ -291,19 +287,14 @@ def main() -> None:
             engines.remove(name)
     if not engines:
         parser.error("engines: expected one that is installed")
-    if options.n < 100 or options.queries < 2:
-        parser.error("expected --n of 100 or more and --queries of 2 or more")
     if not sys.platform.startswith("linux"):
         parser.error("memory is read from /proc: Linux only")
-    folder = Path(tempfile.mkdtemp(prefix="lineament-search-", dir=options.folder))
-    try:
-        report = run(options.n, options.dimension, options.queries, engines, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    if options.json:
-        print(json.dumps(report, indent=1))
-    else:
-        show(report)
+    with tempfile.TemporaryDirectory(prefix="lineament-search-", dir=options.folder) as folder:
+        report(
+            options,
+            lambda: run(options.n, options.dimension, options.queries, engines, Path(folder)),
+            show,
+        )
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ process at a time.
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import subprocess
 import sys
@@ -18,12 +16,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from _harness import DEMO, Parser, at_least, report, table
 
-import lineament
-
-PHOTOS = Path(lineament.__file__).parent / "data" / "demo"
 IMPORT = "import time; t = time.perf_counter(); import lineament; print(time.perf_counter() - t)"
 
 
@@ -40,7 +35,7 @@ def run(arguments: list[str], expected: int = 0) -> tuple[float, str]:
 
 
 def measure(repeats: int) -> dict[str, Any]:
-    pair = [str(PHOTOS / "obama.jpg"), str(PHOTOS / "obama2.jpg")]
+    pair = [str(DEMO / "obama.jpg"), str(DEMO / "obama2.jpg")]
     verify = ["-m", "lineament", "verify", *pair]
     run(verify)  # the files are in memory from here on
     imports = [float(run(["-c", IMPORT])[1]) for _ in range(repeats)]
@@ -54,22 +49,22 @@ def measure(repeats: int) -> dict[str, Any]:
     }
 
 
+def show(figures: dict[str, Any]) -> None:
+    table(
+        ("measure", "seconds (median)"),
+        (
+            ("import lineament", f"{figures['import_s']:.3f}"),
+            ("lineament verify A B, cold", f"{figures['verify_cold_s']:.2f}"),
+            ("a bare interpreter", f"{figures['interpreter_s']:.3f}"),
+        ),
+    )
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser = Parser(__doc__)
+    parser.add_argument("--repeats", type=at_least(1), default=7)
     options = parser.parse_args()
-    if options.repeats < 1:
-        parser.error("--repeats: expected 1 or more")
-    figures = measure(options.repeats)
-    if options.json:
-        print(json.dumps(figures))
-        return
-    table = Table("measure", "seconds (median)")
-    table.add_row("import lineament", f"{figures['import_s']:.3f}")
-    table.add_row("lineament verify A B, cold", f"{figures['verify_cold_s']:.2f}")
-    table.add_row("a bare interpreter", f"{figures['interpreter_s']:.3f}")
-    Console().print(table)
+    report(options, lambda: measure(options.repeats), show)
 
 
 if __name__ == "__main__":

@@ -11,25 +11,20 @@ requirements/bench.txt says how to install it.
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import io
-import json
-import statistics
 import sys
-import time
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageOps
-from rich.console import Console
-from rich.table import Table
 
 import lineament
 
-PHOTO = Path(lineament.__file__).parent / "data" / "demo" / "obama.jpg"
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from _harness import DEMO, Parser, alternate, at_least, median_ms, report, table
+
 SIZE_WH = (640, 480)
 HOW = (
     "face_recognition is not installed: run\n"
@@ -40,7 +35,7 @@ HOW = (
 
 def photo() -> bytes:
     """A portrait at its full height, padded to 640x480."""
-    with Image.open(PHOTO) as portrait:
+    with Image.open(DEMO / "obama.jpg") as portrait:
         picture = ImageOps.pad(portrait.convert("RGB"), SIZE_WH, color=(120, 120, 120))
     out = io.BytesIO()
     picture.save(out, "JPEG", quality=92)
@@ -54,12 +49,6 @@ def peer() -> Any:
             return importlib.import_module("face_recognition")
     except (ImportError, SystemExit) as error:  # it quits when its models are missing
         raise SystemExit(f"{HOW}({error})") from error
-
-
-def milliseconds(step: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    step()
-    return (time.perf_counter() - start) * 1000
 
 
 def measure(repeats: int) -> dict[str, Any]:
@@ -78,11 +67,8 @@ def measure(repeats: int) -> dict[str, Any]:
     found = {"lineament": ours(), "face_recognition": theirs()}  # warms both up
     if set(found.values()) != {1}:
         raise SystemExit(f"expected one face in the photo, found {found}")
-    times: dict[str, list[float]] = {"lineament": [], "face_recognition": []}
-    for _ in range(repeats):
-        times["lineament"].append(milliseconds(ours))
-        times["face_recognition"].append(milliseconds(theirs))
-    medians = {name: statistics.median(values) for name, values in times.items()}
+    times = alternate({"lineament": ours, "face_recognition": theirs}, repeats, warm=0)
+    medians = {name: median_ms(seconds) for name, seconds in times.items()}
     return {
         "lineament_ms": round(medians["lineament"], 2),
         "face_recognition_ms": round(medians["face_recognition"], 2),
@@ -92,22 +78,22 @@ def measure(repeats: int) -> dict[str, Any]:
     }
 
 
+def show(figures: dict[str, Any]) -> None:
+    table(
+        ("", "ms a photo (median)"),
+        (
+            ("lineament", f"{figures['lineament_ms']:.1f}"),
+            ("face_recognition", f"{figures['face_recognition_ms']:.1f}"),
+            ("times as fast", f"{figures['speedup']:.1f}"),
+        ),
+    )
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=15)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser = Parser(__doc__)
+    parser.add_argument("--repeats", type=at_least(1), default=15)
     options = parser.parse_args()
-    if options.repeats < 1:
-        parser.error("--repeats: expected 1 or more")
-    figures = measure(options.repeats)
-    if options.json:
-        print(json.dumps(figures))
-        return
-    table = Table("", "ms a photo (median)")
-    table.add_row("lineament", f"{figures['lineament_ms']:.1f}")
-    table.add_row("face_recognition", f"{figures['face_recognition_ms']:.1f}")
-    table.add_row("times as fast", f"{figures['speedup']:.1f}")
-    Console(file=sys.stdout).print(table)
+    report(options, lambda: measure(options.repeats), show)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,8 @@ there and back. ``strong_ms`` is ``STRONG``, where most operations happen now an
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
-import time
+import itertools
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -21,12 +19,13 @@ from typing import Any
 
 import cv2
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 import lineament
 from lineament.train.data.augment import STRONG, Augment, augment
 from lineament.types import Image
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from _harness import DEMO, Parser, alternate, at_least, median_ms, report, table
 
 ALL = Augment(
     flip=1.0,
@@ -75,24 +74,22 @@ def with_kornia() -> Callable[[Image, int], Image]:
     return change
 
 
-def median_ms(change: Callable[[Image, int], Image], image: Image, repeats: int) -> float:
-    for seed in range(3):
-        change(image, seed)
-    seconds = []
-    for seed in range(repeats):
-        start = time.perf_counter()
-        change(image, seed)
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds) * 1e3
-
-
 def measure(repeats: int) -> dict[str, Any]:
-    photo = Path(lineament.__file__).parent / "data" / "demo" / "astronaut.jpg"
-    image = np.ascontiguousarray(lineament.load_image(photo)[80:192, 170:282])
+    photo = lineament.load_image(DEMO / "astronaut.jpg")
+    image = np.ascontiguousarray(photo[80:192, 170:282])
     cv2.setNumThreads(1)
-    ours = median_ms(lambda i, seed: augment(i, ALL, seed), image, repeats)
-    strong = median_ms(lambda i, seed: augment(i, STRONG, seed), image, repeats)
-    kornia = median_ms(with_kornia(), image, max(1, repeats // 5))
+    seeds, kornias = itertools.count(), with_kornia()
+    seconds = alternate(
+        {
+            "ours": lambda: augment(image, ALL, next(seeds)),
+            "strong": lambda: augment(image, STRONG, next(seeds)),
+            "kornia": lambda: kornias(image, next(seeds)),
+        },
+        repeats,
+        block=max(1, repeats // 5),
+        warm=3,
+    )
+    ours, strong, kornia = (median_ms(seconds[way]) for way in ("ours", "strong", "kornia"))
     return {
         "lineament_ms": round(ours, 3),
         "strong_ms": round(strong, 3),
@@ -102,22 +99,22 @@ def measure(repeats: int) -> dict[str, Any]:
     }
 
 
+def show(figures: dict[str, Any]) -> None:
+    table(
+        ("one photo", "ms (median)"),
+        (
+            ("all operations, OpenCV", f"{figures['lineament_ms']:.2f}"),
+            ("all operations, Kornia", f"{figures['kornia_ms']:.2f}"),
+            ("STRONG, OpenCV", f"{figures['strong_ms']:.2f}"),
+        ),
+    )
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=200)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser = Parser(__doc__)
+    parser.add_argument("--repeats", type=at_least(1), default=200)
     options = parser.parse_args()
-    if options.repeats < 1:
-        parser.error("--repeats: expected 1 or more")
-    figures = measure(options.repeats)
-    if options.json:
-        print(json.dumps(figures))
-        return
-    table = Table("one photo", "ms (median)")
-    table.add_row("all operations, OpenCV", f"{figures['lineament_ms']:.2f}")
-    table.add_row("all operations, Kornia", f"{figures['kornia_ms']:.2f}")
-    table.add_row("STRONG, OpenCV", f"{figures['strong_ms']:.2f}")
-    Console().print(table)
+    report(options, lambda: measure(options.repeats), show)
 
 
 if __name__ == "__main__":

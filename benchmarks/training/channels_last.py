@@ -10,16 +10,13 @@ of both orders alternate in one process. ``speedup`` is the median time with PyT
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import time
+import sys
+from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-from lineament import LineamentError
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from _harness import Parser, alternate, at_least, report, table
 
 PRECISIONS = ("fp32", "bf16")
 
@@ -36,7 +33,6 @@ def speedups(name: str, batch: int, repeats: int) -> dict[str, Any]:
     for kind in PRECISIONS:
         orders = {"usual": torch.contiguous_format, "channels_last": torch.channels_last}
         precision = Precision(kind, torch.device("cpu"))
-        times: dict[str, list[float]] = {order: [] for order in orders}
         networks = {}
         for order, layout in orders.items():
             torch.manual_seed(0)
@@ -44,17 +40,17 @@ def speedups(name: str, batch: int, repeats: int) -> dict[str, Any]:
             networks[order] = network.to(memory_format=layout).train()
         side = networks["usual"].size_px
         crops = torch.randint(0, 256, (batch, 3, side, side)).float()
-        for _ in range(repeats + 1):
-            for order, network in networks.items():
-                seen = crops.contiguous(memory_format=orders[order])
-                started = time.perf_counter()
-                with precision.autocast():
-                    embedded = network(seen)
-                embedded.float().square().mean().backward()
-                times[order].append(time.perf_counter() - started)
-                network.zero_grad()
+        seen = {name: crops.contiguous(memory_format=order) for name, order in orders.items()}
+
+        def step(order: str, networks: Any = networks, precision: Any = precision) -> None:
+            networks[order].zero_grad()
+            with precision.autocast():
+                embedded = networks[order](seen[order])  # noqa: B023
+            embedded.float().square().mean().backward()
+
         # The first step of each pays for what the next ones find ready.
-        median = {order: statistics.median(found[1:]) for order, found in times.items()}
+        times = alternate({order: lambda o=order: step(o) for order in orders}, repeats)
+        median = {order: statistics.median(seconds) for order, seconds in times.items()}
         figures[kind] = {
             "speedup": round(median["usual"] / median["channels_last"], 2),
             **{f"{order}_s": round(value, 4) for order, value in median.items()},
@@ -62,33 +58,33 @@ def speedups(name: str, batch: int, repeats: int) -> dict[str, Any]:
     return figures
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def show(figures: dict[str, Any]) -> None:
+    table(
+        ("backbone", *PRECISIONS),
+        (
+            (name, *(f"{row[kind]['speedup']:.2f}" for kind in PRECISIONS))
+            for name, row in figures.items()
+            if name != "machine"
+        ),
+        title="a training step: usual order / channels last",
     )
+
+
+def main() -> None:
+    parser = Parser(__doc__)
     parser.add_argument(
         "--backbones", nargs="+", default=["sface", "mobilefacenet", "iresnet18", "edgeface-xs"]
     )
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--repeats", type=int, default=7, metavar="N", help="at least 1 (7)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--batch", type=at_least(2), default=16)
+    parser.add_argument("--repeats", type=at_least(1), default=7, metavar="N", help="(7)")
     options = parser.parse_args()
-    if options.repeats < 1 or options.batch < 2:
-        parser.error("--repeats: expected 1 or more, --batch: 2 or more")
-    try:
-        found = {name: speedups(name, options.batch, options.repeats) for name in options.backbones}
-    except LineamentError as error:
-        parser.exit(1, f"error: {error}\n")
-    if options.json:
-        print(json.dumps(found))
-        return
-    table = Table(title=f"a training step, batch of {options.batch}: usual order / channels last")
-    table.add_column("backbone")
-    for kind in PRECISIONS:
-        table.add_column(kind, justify="right")
-    for name, figures in found.items():
-        table.add_row(name, *(f"{figures[kind]['speedup']:.2f}" for kind in PRECISIONS))
-    Console().print(table)
+    report(
+        options,
+        lambda: {
+            name: speedups(name, options.batch, options.repeats) for name in options.backbones
+        },
+        show,
+    )
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ One of the held out people has 530 photos, and with them 95 % of all pairs of on
 from __future__ import annotations
 
 import argparse
-import json
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -32,10 +32,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
-from lineament import LineamentError, Recognizer
+from lineament import Recognizer
 from lineament.datasets.lfw import LFW, read_lfw
 from lineament.embed import Embedder, load_embedder
 from lineament.errors import DataError
@@ -44,6 +42,9 @@ from lineament.evaluate.metrics import all_pairs
 from lineament.models import cards as weights
 from lineament.models.runtime import Runtime
 from lineament.types import Image
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from _harness import Parser, report, table, track
 
 BUNDLED = "sface"
 SIDE_PX = 24
@@ -108,7 +109,7 @@ def reduced(crop: Image) -> Image:
     return np.asarray(back, np.uint8)
 
 
-def aligned(lfw: LFW, file: Path | None, threads: int, quiet: bool) -> tuple[Image, Any]:
+def aligned(lfw: LFW, file: Path | None, threads: int) -> tuple[Image, Any]:
     """(N, 112, 112, 3) crops of all photos, and for which of them a face was found."""
     shape = (len(lfw.images), 112, 112, 3)
     if file is not None and file.is_file():
@@ -124,7 +125,7 @@ def aligned(lfw: LFW, file: Path | None, threads: int, quiet: bool) -> tuple[Ima
         recognizer = Recognizer(BUNDLED, flip=False, runtime=Runtime(threads=threads))
         crops = np.zeros(shape, np.uint8)
         photos = recognizer.stream_chosen([lfw.path(i) for i in range(len(crops))])
-        bar = track(photos, "aligning", len(crops), console=Console(stderr=True), disable=quiet)
+        bar = track(photos, "aligning", len(crops))
         for i, photo in enumerate(bar):
             if photo.crop is not None:
                 crops[i] = photo.crop
@@ -242,7 +243,7 @@ def fine_tuned(
 def compare(options: argparse.Namespace) -> dict[str, Any]:
     """The whole comparison."""
     lfw = read_lfw(options.lfw)
-    crops, found = aligned(lfw, options.crops, options.threads, options.json)
+    crops, found = aligned(lfw, options.crops, options.threads)
     people = np.unique(lfw.person[lfw.view2_folds.indices[HELD_OUT_FOLD].ravel()])
     inside = np.isin(lfw.person, people)
     held, rows = np.flatnonzero(inside & found), np.flatnonzero(~inside & found)
@@ -278,40 +279,32 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def table_of(result: dict[str, Any]) -> Table:
-    """For people to read."""
-    table = Table(title=f"Faces of {SIDE_PX}x{SIDE_PX} pixels, people of fold 10 held out")
-    for column in ("", "bundled", "fine-tuned"):
-        table.add_column(column, justify="left" if not column else "right")
-    before, after = result["bundled"], result["fine_tuned"]
-    for kind in ("clean", "reduced"):
-        for key in before[kind]:
-            cells = (f"{100 * figures[kind][key]:.2f} %" for figures in (before, after))
-            table.add_row(f"{kind}: {key.replace('_', ' ')}", *cells)
-    for key in ("mixed", "view2", "fold10"):
-        if key in before:
-            table.add_row(key, *(f"{100 * figures[key]:.2f} %" for figures in (before, after)))
-    table.caption = f"won back: {result['share_won_back']}"
-    return table
+def show(figures: dict[str, Any]) -> None:
+    both = figures["bundled"], figures["fine_tuned"]
+    rows = [
+        (f"{kind}: {key.replace('_', ' ')}", *(f"{100 * made[kind][key]:.2f} %" for made in both))
+        for kind in ("clean", "reduced")
+        for key in both[0][kind]
+    ]
+    rows += [
+        (key, *(f"{100 * made[key]:.2f} %" for made in both))
+        for key in ("mixed", "view2", "fold10")
+        if key in both[0]
+    ]
+    title = f"Faces of {SIDE_PX}x{SIDE_PX} pixels, people of fold 10 held out"
+    table(("", "bundled", "fine-tuned"), rows, title=title)
+    print(f"won back: {figures['share_won_back']}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = Parser(__doc__)
     parser.add_argument("--lfw", type=Path, required=True, help="the folder of LFW")
     parser.add_argument("--crops", type=Path, help="keep the aligned crops in this .npy file")
     parser.add_argument("--out", type=Path, help="keep the run and the written model here")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="three steps, and no View 2")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
-    try:
-        result = compare(options)
-    except LineamentError as error:
-        parser.exit(1, f"{error}\n")
-    if options.json:
-        print(json.dumps(result))
-    else:
-        Console().print(table_of(result))
+    report(options, lambda: compare(options), show)
 
 
 if __name__ == "__main__":

@@ -35,11 +35,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-from lineament import LineamentError
 from lineament.train.losses import make_loss
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from _harness import Parser, at_least, report, table
 
 DIMENSION = 512
 BATCH = 128
@@ -217,48 +216,38 @@ def _forget_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
+def run(options: Any) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    if options.only != "partial-fc":
+        result |= arcface(5_000 if options.quick else 100_000, options.repeats)
+    if options.only != "arcface":
+        result |= partial_fc(20_000 if options.quick else 1_000_000, options.repeats)
+    return result
+
+
+def show(figures: dict[str, Any]) -> None:
+    rows = []
+    for key, value in figures.items():
+        if isinstance(value, dict):
+            rows += [(f"{key}: {name}", figure) for name, figure in value.items()]
+        else:
+            rows.append((key, value))
+    title = f"margin heads, {DIMENSION} dimensions, a batch of {BATCH}"
+    table(("figure", "value"), rows, title=title)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument("--only", choices=("arcface", "partial-fc"), help="one of the two parts")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="at least 1 (5)")
+    parser.add_argument("--repeats", type=at_least(1), default=5, metavar="N", help="(5)")
     parser.add_argument("--head", choices=("full", "partial"), help=argparse.SUPPRESS)
     parser.add_argument("--classes", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.repeats < 1:
-        parser.error("--repeats: expected 1 or more")
-    result: dict[str, Any] = {}
-    try:
-        if options.head is not None:
-            print(json.dumps(one_head(options.head, options.classes, options.repeats)))
-            return
-        if options.only != "partial-fc":
-            result |= arcface(5_000 if options.quick else 100_000, options.repeats)
-        if options.only != "arcface":
-            result |= partial_fc(20_000 if options.quick else 1_000_000, options.repeats)
-    except LineamentError as error:
-        raise SystemExit(str(error)) from error
-    if options.json:
-        print(json.dumps(result))
-    else:
-        show(result)
-
-
-def show(result: dict[str, Any]) -> None:
-    """As a table."""
-    table = Table(title=f"margin heads, {DIMENSION} dimensions, a batch of {BATCH}")
-    table.add_column("figure")
-    table.add_column("value", justify="right")
-    for key, value in result.items():
-        if isinstance(value, dict):
-            for name, figure in value.items():
-                table.add_row(f"{key}: {name}", str(figure))
-        else:
-            table.add_row(key, str(value), style="bold")
-    Console().print(table)
+    if options.head is not None:
+        print(json.dumps(one_head(options.head, options.classes, options.repeats)))
+        return
+    report(options, lambda: run(options), show)
 
 
 if __name__ == "__main__":

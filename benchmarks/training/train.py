@@ -19,8 +19,6 @@ two cores for everything.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import sys
 import tempfile
@@ -34,7 +32,10 @@ from typing import Any
 
 import numpy as np
 
-from lineament.errors import DataError, LineamentError
+from lineament.errors import DataError
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from _harness import Parser, report, table
 
 PEOPLE, PHOTOS = 40, 10
 UNSEEN = tuple(range(30, 40))
@@ -235,8 +236,8 @@ class Task:
         if self.start == "whitened":
             layers.append(WHITENED)
         for layer in layers:
-            for name, table in layer.items():
-                values[name] = values.get(name, {}) | table
+            for name, settings in layer.items():
+                values[name] = values.get(name, {}) | settings
         if self.loss != NO_LOSS:
             values["loss"] = {"name": self.loss, **values.get("loss", {})}
         return values
@@ -314,8 +315,46 @@ def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
     return table
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def run(options: Any) -> dict[str, Any]:
+    crops, labels = aligned(options.att, options.crops == "frontal")
+    tasks = []
+    for start in options.starts:
+        losses = options.losses
+        if start == "whitened":
+            losses = [loss for loss in AFTER_WHITENING if loss in (NO_LOSS, *options.losses)]
+        for loss in losses:
+            for seed in range(options.seeds):
+                unseen = UNSEEN
+                if options.choose:
+                    unseen = tuple(range(10 * (seed % 3), 10 * (seed % 3) + 10))
+                tasks.append(Task(start, loss, seed, unseen, tuple(options.set)))
+    tables = measured(tasks, crops, labels, options.jobs)
+    random = tables.get("random", {})
+    best = max(random, key=lambda loss: random[loss]["auc"]["mean"], default=None)
+    whitened = tables.get("whitened", {})
+    return {"att": random, "best": best, "seeds": options.seeds, "whitened": whitened}
+
+
+def show(figures: dict[str, Any]) -> None:
+    for start, key in (("random", "att"), ("whitened", "whitened")):
+        rows = []
+        for loss, row in figures[key].items():
+            auc, tar, hardest = row["auc"], row["tar_at_fmr_1e-2"], row["hardest"]
+            rows.append(
+                (
+                    loss,
+                    f"{auc['mean']:.4f} ± {auc['spread']:.4f}",
+                    f"{tar['mean']:.3f} ± {tar['spread']:.3f}",
+                    f"{hardest['person']}: {hardest['share_of_lost_auc']:.2f}",
+                )
+            )
+        if rows:
+            columns = (f"{start} start", "AUC", "TAR at FMR 1e-2", "share of 1 - AUC")
+            table(columns, rows)
+
+
+def main() -> None:
+    parser = Parser(__doc__)
     parser.add_argument("--att", type=Path, required=True, metavar="DIR", help="the AT&T faces")
     parser.add_argument("--losses", nargs="+", choices=list(SETTINGS), default=list(SETTINGS))
     parser.add_argument("--starts", nargs="+", choices=STARTS, default=list(STARTS))
@@ -324,42 +363,9 @@ def main() -> int:
     parser.add_argument("--set", nargs="+", default=[], metavar="TABLE.KEY=VALUE")
     parser.add_argument("--crops", choices=("frontal", "five-points"), default="frontal")
     parser.add_argument("--choose", action="store_true", help="hold out ten of s1 to s30 instead")
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    try:
-        crops, labels = aligned(options.att, options.crops == "frontal")
-        tasks = []
-        for start in options.starts:
-            losses = options.losses
-            if start == "whitened":
-                losses = [loss for loss in AFTER_WHITENING if loss in (NO_LOSS, *options.losses)]
-            for loss in losses:
-                for seed in range(options.seeds):
-                    unseen = UNSEEN
-                    if options.choose:
-                        unseen = tuple(range(10 * (seed % 3), 10 * (seed % 3) + 10))
-                    tasks.append(Task(start, loss, seed, unseen, tuple(options.set)))
-        tables = measured(tasks, crops, labels, options.jobs)
-    except LineamentError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    random = tables.get("random", {})
-    if options.json:
-        best = max(random, key=lambda loss: random[loss]["auc"]["mean"], default=None)
-        printed = {"att": random, "best": best, "seeds": options.seeds}
-        print(json.dumps(printed | {"whitened": tables.get("whitened", {})}))
-        return 0
-    for start, table in tables.items():
-        print(f"{start + ' start':<20}{'AUC':>18}{'TAR at FMR 1e-2':>20}   share of 1 - AUC")
-        for loss, row in table.items():
-            auc, tar = row["auc"], row["tar_at_fmr_1e-2"]
-            print(
-                f"{loss:<20}{auc['mean']:>10.4f} ± {auc['spread']:.4f}"
-                f"{tar['mean']:>12.3f} ± {tar['spread']:.3f}"
-                f"   {row['hardest']['person']}: {row['hardest']['share_of_lost_auc']:.2f}"
-            )
-    return 0
+    report(options, lambda: run(options), show)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
