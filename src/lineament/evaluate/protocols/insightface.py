@@ -51,7 +51,7 @@ class BinSet:
 
 
 def read_bin(file: str | os.PathLike[str]) -> BinSet:
-    """Read the file, executing nothing of it (see ``restricted_pickle``).
+    """Read the file, executing nothing of it (see ``datasets.safe_pickle``).
 
     Raises:
         DataError: it is no such file, cut short, or asks for something to be carried out.
@@ -133,6 +133,8 @@ def _photos(path: Path, found: Any) -> list[bytes]:
                     f"uint8, got an array {photo.shape} of {photo.kind or 'nothing'}"
                 )
             photo = photo.data
+        if type(photo) is bytearray:
+            photo = bytes(photo)
         if type(photo) is not bytes:
             raise DataError(f"{path}: expected photo {number} as bytes, got {_kind(photo)}")
         photos.append(photo)
