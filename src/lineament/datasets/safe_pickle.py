@@ -188,9 +188,9 @@ def _check(data: bytes, name: str) -> None:
                 raise _refused(name, "only lists of plain values are read", where)
             if steps > most:
                 raise _refused(name, "it has more opcodes than its size allows", where)
-            if "PUT" in opcode.name and not 0 <= int(argument) <= most:
+            if "PUT" in opcode.name and not 0 <= int(argument or 0) <= most:
                 raise _refused(name, f"expected a place up to {most:,} in the memo", where)
-            if opcode.name == "PROTO" and argument > pickle.HIGHEST_PROTOCOL:
+            if opcode.name == "PROTO" and int(argument or 0) > pickle.HIGHEST_PROTOCOL:
                 raise _refused(name, f"expected protocol 0 to 5, got {argument}", where)
     except DataError:
         raise
