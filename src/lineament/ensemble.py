@@ -132,7 +132,9 @@ def read_spec(kind: str, folder: Path = FOLDER) -> Spec:
         DataError: the file is missing, broken, or of another version.
     """
     if kind not in get_args(Kind):
-        raise OptionError(f"ensemble: expected one of {', '.join(get_args(Kind))}, got {kind!r}")
+        raise OptionError(
+            f"expected one of {', '.join(get_args(Kind))}, got {kind!r}", option="ensemble"
+        )
     path = folder / f"{kind}.json"
     data = _bytes_of(path)
     try:
@@ -249,7 +251,8 @@ class Ensemble:
                 )
         if self.parts.alignment != "five-points":
             raise OptionError(
-                f"alignment: {self.name} was fitted with five-points, got {self.parts.alignment}"
+                f"{self.name} was fitted with five-points, got {self.parts.alignment}",
+                option="alignment",
             )
 
     @classmethod
@@ -397,8 +400,9 @@ class Ensemble:
         limit = self.threshold() if threshold is None else threshold
         if limit.metric != self.name:
             raise OptionError(
-                f"threshold: expected one for {self.name}, got one for {limit.metric}: "
-                "Ensemble.threshold makes it"
+                f"expected one for {self.name}, got one for {limit.metric}: "
+                "Ensemble.threshold makes it",
+                option="threshold",
             )
         photos = [seen.photo for seen in (a, b)]
         faces = [photo.analysis.faces[photo.index or 0] for photo in photos]

@@ -1,103 +1,206 @@
 """Every error that lineament raises on purpose.
 
-    LineamentError
-    ├── ImageError                    a photo could not be read
-    │   ├── ImageNotFoundError        no such file, or the address answers "not found"
-    │   ├── ImageFormatError          it is not an image, or it is broken or cut short
-    │   └── ImageTooLargeError        more bytes or pixels than the limits allow
-    ├── NoFaceError                   nothing was found where a face is needed
-    ├── WeightsError                  a weights file or its description is unusable
-    │   ├── UnknownWeightsError       no entry of that name
-    │   ├── WeightsHashError          the file's bytes are not the ones that were promised
-    │   ├── WeightsDownloadError      the weights could not be fetched
-    │   └── LicenseError              the license policy refuses these weights
-    ├── ContractError                 embeddings of two different contracts were mixed
-    ├── MissingExtraError             an optional dependency is not installed
-    ├── IndexFileError                the files of a search index are missing or damaged: rebuild
-    │   └── IndexContractError        they hold embeddings of another contract (a ContractError too)
-    ├── IndexServerError              the server of a search index cannot be reached, or refused
-    ├── GalleryError                  a gallery cannot be used as asked
-    │   ├── GalleryNotFoundError      there is no gallery in that folder
-    │   ├── GalleryExistsError        there is one already
-    │   ├── GalleryDamagedError       its database is damaged, or no gallery's
-    │   ├── GalleryVersionError       it was written by a newer version
-    │   ├── GalleryLockedError        another process is writing to it
-    │   ├── GalleryReadOnlyError      it was opened for reading, or is closed
-    │   ├── UnknownPersonError        nobody, or no sample, of that name or number is in it
-    │   └── PersonExistsError         somebody of that name is in it already
-    ├── TrainError                    a model cannot be trained or written as asked
-    │   ├── CheckpointError           a run's files are missing, damaged, or of another set-up
-    │   ├── DivergedError             the loss is not a number any more; names the batch
-    │   └── ExportError               the written model would not do what the trained one does
-    ├── DataError                     a data set is not laid out as its protocol says
-    └── OptionError                   an option has a value that makes no sense
+    LineamentError               error              any of them
+    ├── ImageError               image_unreadable   a photo could not be read
+    │   ├── ImageNotFoundError   image_not_found    no such file or address
+    │   ├── ImageFormatError     image_format       no image, or broken, or cut short
+    │   └── ImageTooLargeError   image_too_large    more bytes or pixels than the limits allow
+    ├── NoFaceError              no_face            nothing was found where a face is needed
+    ├── WeightsError             weights_unusable   a file of weights or its description
+    │   ├── UnknownWeightsError  unknown_weights    no entry of that name
+    │   ├── WeightsHashError     weights_hash       the file's bytes are not the promised ones
+    │   ├── WeightsDownloadError weights_download   the weights could not be fetched
+    │   └── LicenseError         license_refused    the license policy refuses them
+    ├── ContractError            contract_mismatch  embeddings of two contracts were mixed
+    ├── MissingExtraError        missing_extra      an optional dependency is not installed
+    ├── IndexFileError           index_damaged      a search index must be rebuilt
+    │   └── IndexContractError   index_contract     of another contract; a ContractError too
+    ├── IndexServerError         index_server       a search index's server does not answer
+    ├── GalleryError             gallery_unusable   a gallery cannot be used as asked
+    │   ├── GalleryNotFoundError gallery_not_found  there is no gallery in that folder
+    │   ├── GalleryExistsError   gallery_exists     there is one already
+    │   ├── GalleryDamagedError  gallery_damaged    its database is damaged, or no gallery's
+    │   ├── GalleryVersionError  gallery_version    it was written by a newer version
+    │   ├── GalleryLockedError   gallery_locked     another process is writing to it
+    │   ├── GalleryReadOnlyError gallery_read_only  it was opened for reading, or is closed
+    │   ├── UnknownPersonError   unknown_person     no such person or sample
+    │   └── PersonExistsError    person_exists      the name is taken
+    ├── TrainError               training           a model cannot be trained or written
+    │   ├── CheckpointError      checkpoint         a run's files are missing or damaged
+    │   ├── DivergedError        diverged           the loss is not a number any more
+    │   └── ExportError          export_refused     the written model would be another
+    ├── DataError                data_layout        a data set is laid out in another way
+    └── OptionError              option_invalid     an option has a wrong value
 
-A message says what was expected, what came, and what to do about it. ``str(error)`` is meant to be
-shown to a person as it is; the command line prints exactly that and exits with 2.
+Each has a ``code`` (the second column; stable, for programs), the ``message`` (what was expected,
+what came), the ``option`` that it is about and the ``hint`` (the remedy), the latter two or None.
+``str(error)`` is all of it as one sentence, to be shown to a person as it is. The command line
+prints it with its own words for options and actions and exits with 2.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+ACTIONS: Mapping[str, str] = {
+    "people": "see people() for the names",
+    "person": "see person() for the numbers",
+    "migrate": "migrate()",
+    "model": "pass a recognizer made of its file",
+    "wait": "wait longer (wait_s)",
+    "wait_or_read": "wait longer (wait_s), or open it read-only",
+}
+"""What hints advise to call, by key; a program that calls it otherwise brings words of its own."""
+
 
 class LineamentError(Exception):
-    """Base of all errors raised on purpose; catch this one to catch them all."""
+    """Base of all errors raised on purpose; catch this one to catch them all.
+
+    Attributes:
+        code: stable name of the class, for programs; see the table above.
+        message: what was expected and what came, without ``option`` and ``hint``.
+        option: the argument, or the key of a configuration, that the message is about, as the
+            library calls it; None when it is about none.
+    """
+
+    code = "error"
+
+    def __init__(
+        self, message: str = "", *, option: str | None = None, hint: str | None = None
+    ) -> None:
+        """Describe what went wrong.
+
+        Args:
+            message: what was expected, what came.
+            option: the argument that the message is about; it stands before the message.
+            hint: the remedy; it stands after the message, after a colon, or after the ``;`` or
+                ``,`` that it begins with. ``{key}`` of ``ACTIONS`` stands for what to call.
+        """
+        super().__init__(message)
+        self.message = message
+        self.option = option
+        self._hint = hint
+
+    @property
+    def hint(self) -> str | None:
+        """The remedy, in terms of the library; None when the message has to do."""
+        return self.advice()
+
+    def advice(self, actions: Mapping[str, str] = ACTIONS) -> str | None:
+        """The remedy, with the words of ``actions`` for what to call."""
+        return None if self._hint is None else _worded(self._hint, actions).lstrip(";, ")
+
+    def sentence(self, option: str | None = None, actions: Mapping[str, str] = ACTIONS) -> str:
+        """The whole message.
+
+        Args:
+            option: the name to give the option, when the caller has another one for it.
+            actions: the words for what to call, by the keys of ``ACTIONS``.
+        """
+        name = self.option if option is None else option
+        text = self.message if name is None else f"{name}: {self.message}"
+        if self._hint is None:
+            return text
+        hint = _worded(self._hint, actions)
+        return text + (hint if hint.startswith((";", ",")) else f": {hint}")
+
+    def __str__(self) -> str:
+        """The whole message, in terms of the library."""
+        return self.sentence()
+
+    def to_dict(self) -> dict[str, str | None]:
+        """For JSON: the code, the whole message, the option, the remedy."""
+        return {
+            "code": self.code,
+            "message": str(self),
+            "option": self.option,
+            "hint": self.hint,
+        }
+
+
+def _worded(hint: str, actions: Mapping[str, str]) -> str:
+    for key, words in actions.items():
+        hint = hint.replace(f"{{{key}}}", words)
+    return hint
 
 
 class ImageError(LineamentError, ValueError):
     """A photo could not be read."""
 
+    code = "image_unreadable"
+
 
 class ImageNotFoundError(ImageError):
     """The photo does not exist."""
+
+    code = "image_not_found"
 
 
 class ImageFormatError(ImageError):
     """The bytes are not an image that can be decoded, or they end too early."""
 
+    code = "image_format"
+
 
 class ImageTooLargeError(ImageError):
     """The image has more bytes or pixels than the limits allow."""
+
+    code = "image_too_large"
 
 
 class NoFaceError(LineamentError, ValueError):
     """A step that needs a face was given a photo in which none was found."""
 
+    code = "no_face"
+
 
 class WeightsError(LineamentError):
     """A weights file or its description is unusable."""
+
+    code = "weights_unusable"
 
 
 class UnknownWeightsError(WeightsError, KeyError):
     """No weights entry has that name."""
 
-    def __str__(self) -> str:
-        """The message itself: KeyError would show its repr."""
-        return str(self.args[0]) if self.args else ""
+    code = "unknown_weights"
 
 
 class WeightsHashError(WeightsError):
     """The bytes of a weights file do not have the promised SHA-256."""
 
+    code = "weights_hash"
+
 
 class WeightsDownloadError(WeightsError):
     """The weights could not be fetched from their URL."""
+
+    code = "weights_download"
 
 
 class LicenseError(WeightsError):
     """The license policy in force refuses these weights."""
 
+    code = "license_refused"
+
 
 class ContractError(LineamentError, ValueError):
     """Embeddings that were made in different ways were about to be compared."""
+
+    code = "contract_mismatch"
 
 
 class MissingExtraError(LineamentError, ImportError):
     """An optional dependency is missing; the message names the pip command."""
 
+    code = "missing_extra"
+
     def __init__(self, what: str, extra: str, *, package: str | None = None) -> None:
         """``what``: the feature in words; ``extra``: the extra that brings it, or ``package``."""
-        wanted = f'"lineament[{extra}]"' if package is None else package
-        super().__init__(f"{what} needs packages that are not installed: run  pip install {wanted}")
+        name = f'"lineament[{extra}]"' if package is None else package
+        super().__init__(
+            f"{what} needs packages that are not installed", hint=f"run  pip install {name}"
+        )
         self.extra = extra
 
 
@@ -107,74 +210,106 @@ class IndexFileError(LineamentError):
     Nothing is lost: an index is derived, and can be rebuilt.
     """
 
+    code = "index_damaged"
+
 
 class IndexContractError(IndexFileError, ContractError):
     """An index holds embeddings of another contract than the ones it was opened for."""
+
+    code = "index_contract"
 
 
 class IndexServerError(LineamentError):
     """The server of a search index cannot be reached, took too long, or refused."""
 
+    code = "index_server"
+
 
 class DataError(LineamentError, ValueError):
     """A folder or a protocol file is not laid out as its protocol says."""
+
+    code = "data_layout"
 
 
 class OptionError(LineamentError, ValueError):
     """An option has a value that makes no sense."""
 
+    code = "option_invalid"
+
 
 class GalleryError(LineamentError):
     """A gallery cannot be used as asked."""
+
+    code = "gallery_unusable"
 
 
 class GalleryNotFoundError(GalleryError):
     """There is no gallery in that folder."""
 
+    code = "gallery_not_found"
+
 
 class GalleryExistsError(GalleryError):
     """There is a gallery in that folder already."""
+
+    code = "gallery_exists"
 
 
 class GalleryDamagedError(GalleryError):
     """The gallery's database is damaged, or it is the database of something else."""
 
+    code = "gallery_damaged"
+
 
 class GalleryVersionError(GalleryError):
     """The gallery was written by a newer version of lineament."""
+
+    code = "gallery_version"
 
 
 class GalleryLockedError(GalleryError):
     """Another process is writing to the gallery."""
 
+    code = "gallery_locked"
+
 
 class GalleryReadOnlyError(GalleryError):
     """The gallery was opened for reading only, or is closed."""
+
+    code = "gallery_read_only"
 
 
 class UnknownPersonError(GalleryError, KeyError):
     """Nobody of that name, or no sample of that number, is in the gallery."""
 
-    def __str__(self) -> str:
-        """The message itself: KeyError would show its repr."""
-        return str(self.args[0]) if self.args else ""
+    code = "unknown_person"
 
 
 class PersonExistsError(GalleryError, ValueError):
     """Somebody of that name is in the gallery already."""
 
+    code = "person_exists"
+
 
 class TrainError(LineamentError):
     """A model cannot be trained, or written, as asked."""
+
+    code = "training"
 
 
 class CheckpointError(TrainError):
     """The files of a training run are missing, damaged, or belong to another set-up."""
 
+    code = "checkpoint"
+
 
 class DivergedError(TrainError):
     """The loss, or a gradient, is no finite number any more."""
 
+    code = "diverged"
+
 
 class ExportError(TrainError):
     """The model that would be written does not do what the trained one does, or not well enough."""
+
+    code = "export_refused"

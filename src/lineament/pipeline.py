@@ -160,7 +160,7 @@ class Recognizer:
             OptionError, WeightsError: a part does not exist, or the policy refuses it.
         """
         if choose not in ("largest", "central"):
-            raise OptionError(f'choose: expected "largest" or "central", got {choose!r}')
+            raise OptionError(f'expected "largest" or "central", got {choose!r}', option="choose")
         preset = PRESETS.get(recognizer) if isinstance(recognizer, str) else None
         name = recognizer if preset is None else preset.recognizer
         self.weights = weights_module.get(name) if isinstance(name, str) else name
@@ -169,7 +169,8 @@ class Recognizer:
         flip = default_flip if flip is None else flip
         if joined and not flip:
             raise OptionError(
-                f"flip: {self.weights.name} was fitted with the mirror image: leave the option out"
+                f"{self.weights.name} was fitted with the mirror image: leave the option out",
+                option="flip",
             )
         self.detector_name = detector if isinstance(detector, str) else type(detector).__name__
         self.options = DetectOptions() if options is None else options

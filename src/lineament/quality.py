@@ -78,14 +78,16 @@ def head_pose(landmarks_xy: npt.NDArray[np.floating]) -> tuple[float, float, flo
     points = np.asarray(landmarks_xy, dtype=np.float64)
     if points.shape != (5, 2) or not np.isfinite(points).all():
         raise OptionError(
-            f"landmarks: expected 5 points (5, 2), all finite, got {np.shape(landmarks_xy)}: "
-            f"{points.tolist()}"
+            f"expected 5 points (5, 2), all finite, got {np.shape(landmarks_xy)}: "
+            f"{points.tolist()}",
+            option="landmarks",
         )
     camera = (_CAMERA @ (points - points.mean(axis=0))).T  # ((3, 5) @ (5, 2)).T -> (2, 3)
     u, scales, vt = np.linalg.svd(camera, full_matrices=False)
     if not scales[1] > _TINY * (1 + np.abs(points).max()):
         raise OptionError(
-            f"landmarks: expected points that do not lie on one line, got {points.tolist()}"
+            f"expected points that do not lie on one line, got {points.tolist()}",
+            option="landmarks",
         )
     (a, b, c), (d, e, f) = (u @ vt).tolist()  # the first two rows of R
     # R = Rz(roll) Rx(pitch) Ry(yaw). In the image the face's y axis, R's second column, points
@@ -112,8 +114,9 @@ def measure(face: Face, crop: Image, norm: float | None = None) -> Quality:
     """
     if crop.dtype != np.uint8 or crop.ndim != 3 or crop.shape[2] != 3:
         raise OptionError(
-            f"crop: expected RGB, uint8, (S, S, 3), got {crop.dtype}, {crop.shape}: make it with "
-            "align_faces"
+            f"expected RGB, uint8, (S, S, 3), got {crop.dtype}, {crop.shape}: make it with "
+            "align_faces",
+            option="crop",
         )
     if face.landmarks_xy is None:
         size, yaw, pitch = max(face.size_wh) * BOX_EYES, None, None
@@ -298,17 +301,18 @@ def least_norm(
     a, b, values = (np.asarray(v, dtype=np.float64) for v in (norms_a, norms_b, scores))
     if a.ndim != 1 or not a.shape == b.shape == values.shape:
         raise OptionError(
-            "least_norm: expected three arrays of one shape (N,), got "
-            f"{a.shape}, {b.shape} and {values.shape}"
+            f"expected three arrays of one shape (N,), got {a.shape}, {b.shape} and {values.shape}",
+            option="least_norm",
         )
     if not (np.isfinite(a) & np.isfinite(b) & np.isfinite(values)).all():
         raise OptionError(
-            "least_norm: expected finite norms and scores, got others: leave them out"
+            "expected finite norms and scores, got others: leave them out", option="least_norm"
         )
     if not (0 < level < 1 and 0 < most_share <= 1):
         raise OptionError(
-            "least_norm: expected a level between 0 and 1 and a share above 0 up to 1, got "
-            f"{level} and {most_share}"
+            "expected a level between 0 and 1 and a share above 0 up to 1, got "
+            f"{level} and {most_share}",
+            option="least_norm",
         )
     if len(a) == 0:
         return None
@@ -351,10 +355,11 @@ def pooling_weights(norms: npt.ArrayLike, *, power: float = POOLING_POWER) -> Fl
     values = np.asarray(norms, dtype=np.float64)
     if values.ndim != 1 or not len(values) or not (np.isfinite(values) & (values > 0)).all():
         raise OptionError(
-            f"norms: expected one or more finite numbers above 0, shape (N,), got {values.tolist()}"
+            f"expected one or more finite numbers above 0, shape (N,), got {values.tolist()}",
+            option="norms",
         )
     if not (math.isfinite(power) and power >= 0):
-        raise OptionError(f"power: expected a finite number of 0 or more, got {power}")
+        raise OptionError(f"expected a finite number of 0 or more, got {power}", option="power")
     weights = (values / values.max()) ** power  # at most 1: no overflow
     result: Float64Array = weights / weights.sum()
     return result

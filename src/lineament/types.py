@@ -50,9 +50,9 @@ def _frozen(values: Any, shape: tuple[int, ...], what: str) -> FloatArray:
     with np.errstate(over="ignore"):  # what overflows is refused below, as infinite
         array = np.array(values, dtype=np.float32)
     if array.shape != shape:
-        raise OptionError(f"{what}: expected shape {shape}, got {array.shape}")
+        raise OptionError(f"expected shape {shape}, got {array.shape}", option=what)
     if not np.isfinite(array).all():
-        raise OptionError(f"{what}: expected finite numbers, got {array.tolist()}")
+        raise OptionError(f"expected finite numbers, got {array.tolist()}", option=what)
     array.flags.writeable = False
     return array
 
@@ -81,12 +81,14 @@ class Face:
         box = _frozen(self.box_xyxy, (4,), "box_xyxy")
         if not (box[2] > box[0] and box[3] > box[1]):
             raise OptionError(
-                f"box_xyxy: expected left < right and top < bottom, got {box.tolist()}"
+                f"expected left < right and top < bottom, got {box.tolist()}", option="box_xyxy"
             )
         if not 0 <= self.score <= 1:
-            raise OptionError(f"score: expected 0 to 1, got {self.score}")
+            raise OptionError(f"expected 0 to 1, got {self.score}", option="score")
         if self.turned_deg not in (0, 90, 180, 270):
-            raise OptionError(f"turned_deg: expected 0, 90, 180 or 270, got {self.turned_deg}")
+            raise OptionError(
+                f"expected 0, 90, 180 or 270, got {self.turned_deg}", option="turned_deg"
+            )
         object.__setattr__(self, "box_xyxy", box)
         object.__setattr__(self, "score", float(self.score))
         if self.landmarks_xy is not None:
@@ -176,9 +178,11 @@ class Embedding:
         """Validate, and make the vector read-only; OptionError says what is wrong."""
         vector = _frozen(self.vector, (self.contract.dimension,), "vector")
         if abs(float(np.linalg.norm(vector)) - 1) > 1e-3:
-            raise OptionError(f"vector: expected length 1, got {np.linalg.norm(vector):.4f}")
+            raise OptionError(
+                f"expected length 1, got {np.linalg.norm(vector):.4f}", option="vector"
+            )
         if not (np.isfinite(self.norm) and self.norm > 0):
-            raise OptionError(f"norm: expected a finite number above 0, got {self.norm}")
+            raise OptionError(f"expected a finite number above 0, got {self.norm}", option="norm")
         object.__setattr__(self, "vector", vector)
         object.__setattr__(self, "norm", float(self.norm))
 

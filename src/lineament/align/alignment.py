@@ -150,7 +150,7 @@ def parse_alignment_name(name: str) -> tuple[AlignMethod, int, Template]:
         _check(method, size_px, template)
         return method, size_px, template
     wanted = ", ".join(f"{prefix}-{NATIVE_PX}" for prefix in names)
-    raise OptionError(f"alignment: expected a name such as {wanted}, got {name!r}")
+    raise OptionError(f"expected a name such as {wanted}, got {name!r}", option="alignment")
 
 
 def template_of(alignment: str | None) -> Template:
@@ -203,13 +203,15 @@ def similarity_transforms(
     target = np.ascontiguousarray(template, dtype=np.float64)
     if target.ndim != 2 or target.shape[1] != 2 or source.ndim != 3:
         raise OptionError(
-            "similarity_transforms: expected landmarks (N, P, 2) and a template (P, 2), "
-            f"got {source.shape} and {target.shape}"
+            "expected landmarks (N, P, 2) and a template (P, 2), "
+            f"got {source.shape} and {target.shape}",
+            option="similarity_transforms",
         )
     if source.shape[1:] != target.shape:
         raise OptionError(
-            f"landmarks: expected shape (N, {target.shape[0]}, 2) as the template has "
-            f"{target.shape[0]} points, got {source.shape}"
+            f"expected shape (N, {target.shape[0]}, 2) as the template has "
+            f"{target.shape[0]} points, got {source.shape}",
+            option="landmarks",
         )
     z, w = source.view(np.complex128)[..., 0], target.view(np.complex128)[..., 0]  # (N, P), (P,)
     z_mean, w_mean = z.mean(axis=1), w.mean()
@@ -261,7 +263,9 @@ def face_transforms(
         eyes = _landmarks(faces, method)[:, :2]
         across = eyes[:, 1] - eyes[:, 0]
         if not across.any(axis=1).all():
-            raise OptionError("landmarks: expected two eyes in two places, got eyes that coincide")
+            raise OptionError(
+                "expected two eyes in two places, got eyes that coincide", option="landmarks"
+            )
         angle = np.arctan2(across[:, 1], across[:, 0])
     else:
         angle = np.radians([float(face.turned_deg) for face in faces])
@@ -320,11 +324,12 @@ def warp(image: Image, transforms: Float64Array, size_px: int = NATIVE_PX) -> Im
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise OptionError(
-            f"image: expected RGB, uint8, (H, W, 3), got {image.dtype}, {image.shape}: "
-            "read it with lineament.images"
+            f"expected RGB, uint8, (H, W, 3), got {image.dtype}, {image.shape}: "
+            "read it with lineament.images",
+            option="image",
         )
     if transforms.ndim != 3 or transforms.shape[1:] != (2, 3):
-        raise OptionError(f"transforms: expected shape (N, 2, 3), got {transforms.shape}")
+        raise OptionError(f"expected shape (N, 2, 3), got {transforms.shape}", option="transforms")
     crops = np.zeros((len(transforms), size_px, size_px, 3), np.uint8)
     for crop, matrix in zip(crops, transforms.tolist(), strict=True):
         _warp_one(image, matrix, crop)
@@ -354,7 +359,7 @@ def to_photo_xy(
         inverse = np.linalg.inv(np.asarray(transforms[:, :, :2], dtype=np.float64))
     except np.linalg.LinAlgError as error:
         raise OptionError(
-            "transforms: expected matrices that can be inverted, got a scale of zero"
+            "expected matrices that can be inverted, got a scale of zero", option="transforms"
         ) from error
     back: Float64Array = shifted @ inverse.transpose(0, 2, 1)  # (N, P, 2) @ (N, 2, 2)
     return back
@@ -362,12 +367,17 @@ def to_photo_xy(
 
 def _check(method: str, size_px: int, template: str = "arcface") -> None:
     if template not in _TEMPLATES:
-        raise OptionError(f"template: expected one of {', '.join(_TEMPLATES)}, got {template!r}")
+        raise OptionError(
+            f"expected one of {', '.join(_TEMPLATES)}, got {template!r}", option="template"
+        )
     if method not in ALIGNMENT_NAMES:
-        raise OptionError(f"method: expected one of {', '.join(ALIGNMENT_NAMES)}, got {method!r}")
+        raise OptionError(
+            f"expected one of {', '.join(ALIGNMENT_NAMES)}, got {method!r}", option="method"
+        )
     if not MIN_SIZE_PX <= size_px <= MAX_SIZE_PX or size_px != int(size_px):
         raise OptionError(
-            f"size_px: expected a whole number from {MIN_SIZE_PX} to {MAX_SIZE_PX}, got {size_px}"
+            f"expected a whole number from {MIN_SIZE_PX} to {MAX_SIZE_PX}, got {size_px}",
+            option="size_px",
         )
 
 
@@ -402,7 +412,9 @@ def _warp_one(image: Image, matrix: list[list[float]], crop: Image) -> None:
     (a, b, x_shift), (c, d, y_shift) = matrix
     det = a * d - b * c
     if not math.isfinite(det + x_shift + y_shift) or abs(det) < _TINY:
-        raise OptionError(f"transforms: expected a matrix that can be inverted, got {matrix}")
+        raise OptionError(
+            f"expected a matrix that can be inverted, got {matrix}", option="transforms"
+        )
     scale = math.sqrt(abs(det))
     shrink = 1 if scale >= _LEAST_DIRECT_SCALE else min(math.floor(1 / scale), _MOST_SHRINK)
 

@@ -187,11 +187,11 @@ def fit_camera(
     n = len(points)
     if points.ndim != 2 or shape.ndim != 2 or points.shape != (n, 2) or shape.shape != (n, 3):
         raise OptionError(
-            f"fit_camera: expected points (P, 2) and a shape (P, 3), got {points.shape} and "
-            f"{shape.shape}"
+            f"expected points (P, 2) and a shape (P, 3), got {points.shape} and {shape.shape}",
+            option="fit_camera",
         )
     if not (np.isfinite(points).all() and np.isfinite(shape).all()):
-        raise OptionError("fit_camera: expected finite numbers, got NaN or infinity")
+        raise OptionError("expected finite numbers, got NaN or infinity", option="fit_camera")
     ones = np.concatenate([shape, np.ones((n, 1))], axis=1)
     design = np.zeros((n, 2, 8))
     design[:, 0, :4] = design[:, 1, 4:] = ones
@@ -199,19 +199,22 @@ def fit_camera(
     if covariance is not None:
         sigma = np.asarray(covariance, np.float64)
         if sigma.shape != (2 * n, 2 * n):
-            raise OptionError(f"covariance: expected shape {(2 * n, 2 * n)}, got {sigma.shape}")
+            raise OptionError(
+                f"expected shape {(2 * n, 2 * n)}, got {sigma.shape}", option="covariance"
+            )
         try:
             factor = np.linalg.cholesky(sigma)
         except np.linalg.LinAlgError as error:
             raise OptionError(
-                "covariance: expected a symmetric positive definite matrix, got another"
+                "expected a symmetric positive definite matrix, got another", option="covariance"
             ) from error
         whitened = np.linalg.solve(factor, np.column_stack([left, right]))
         left, right = whitened[:, :8], whitened[:, 8]
     found, _, rank, _ = np.linalg.lstsq(left, right, rcond=None)
     if rank < 8:
         raise OptionError(
-            f"fit_camera: expected a shape of at least 4 points that do not lie in a plane, got {n}"
+            f"expected a shape of at least 4 points that do not lie in a plane, got {n}",
+            option="fit_camera",
         )
     return np.asarray(found.reshape(2, 4))
 
@@ -267,12 +270,15 @@ def frontalize(
     """
     _check_size(size_px)
     if fill not in get_args(Fill):
-        raise OptionError(f"fill: expected one of {', '.join(get_args(Fill))}, got {fill!r}")
+        raise OptionError(
+            f"expected one of {', '.join(get_args(Fill))}, got {fill!r}", option="fill"
+        )
     points = np.asarray(points_xy, np.float64)
     if points.shape != (68, 2) or not np.isfinite(points).all():
         raise OptionError(
-            f"points: expected shape (68, 2), all finite, got {points.shape}"
-            f"{'' if np.isfinite(points).all() else ' with NaN or infinity'}"
+            f"expected shape (68, 2), all finite, got {points.shape}"
+            f"{'' if np.isfinite(points).all() else ' with NaN or infinity'}",
+            option="points",
         )
     face = generic_face()
     # The covariances are those of an upright face, so the second fit is of the points turned back.
@@ -329,7 +335,8 @@ def frontalize(
 def _check_size(size_px: int) -> None:
     if not MIN_SIZE_PX <= size_px <= MAX_SIZE_PX or size_px != int(size_px):
         raise OptionError(
-            f"size_px: expected a whole number from {MIN_SIZE_PX} to {MAX_SIZE_PX}, got {size_px}"
+            f"expected a whole number from {MIN_SIZE_PX} to {MAX_SIZE_PX}, got {size_px}",
+            option="size_px",
         )
 
 
@@ -340,15 +347,18 @@ def _scale_and_turn(camera: Float64Array) -> tuple[float, Float64Array]:
     ``quality.head_pose``.
     """
     if camera.shape != (2, 4) or not np.isfinite(camera).all():
-        raise OptionError(f"camera: expected shape (2, 4), all finite, got {camera.shape}")
+        raise OptionError(f"expected shape (2, 4), all finite, got {camera.shape}", option="camera")
     u, scales, vt = np.linalg.svd(camera[:, :3], full_matrices=False)
     rotation = u @ vt  # (2, 3)
     if not scales[1] > _TINY * (1 + np.abs(camera).max()):
-        raise OptionError("points: expected a face, got points that coincide or lie on one line")
+        raise OptionError(
+            "expected a face, got points that coincide or lie on one line", option="points"
+        )
     if np.linalg.det(rotation[:, :2]) < _TINY:
         raise OptionError(
-            "points: expected a face seen from the front, got one seen from behind: left and right "
-            "may be swapped"
+            "expected a face seen from the front, got one seen from behind: left and right "
+            "may be swapped",
+            option="points",
         )
     x, y = rotation[:, 1]  # along (-sin, cos): where the face's y axis points in the photo
     length = math.hypot(x, y)

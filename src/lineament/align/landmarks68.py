@@ -105,7 +105,7 @@ def five_of_68(points_xy: npt.NDArray[np.floating]) -> FloatArray:
         OptionError: another shape.
     """
     if points_xy.ndim != 3 or points_xy.shape[1:] != (68, 2):
-        raise OptionError(f"points: expected shape (N, 68, 2), got {points_xy.shape}")
+        raise OptionError(f"expected shape (N, 68, 2), got {points_xy.shape}", option="points")
     left, right = points_xy[:, LEFT_EYE].mean(axis=1), points_xy[:, RIGHT_EYE].mean(axis=1)
     rest = points_xy[:, [NOSE_TIP, LEFT_MOUTH, RIGHT_MOUTH]]
     eyes = np.stack([left, right], axis=1)
@@ -131,13 +131,13 @@ def face_hull_mask(
         OptionError: another shape, or numbers that are not finite.
     """
     if points_xy.shape != (68, 2):
-        raise OptionError(f"points: expected shape (68, 2), got {points_xy.shape}")
+        raise OptionError(f"expected shape (68, 2), got {points_xy.shape}", option="points")
     points = np.asarray(points_xy, dtype=np.float64)
     if not np.isfinite(points).all():
-        raise OptionError("points: expected finite numbers, got NaN or infinity")
+        raise OptionError("expected finite numbers, got NaN or infinity", option="points")
     width, height = size_wh
     if width < 1 or height < 1:
-        raise OptionError(f"size_wh: expected at least one pixel each way, got {size_wh}")
+        raise OptionError(f"expected at least one pixel each way, got {size_wh}", option="size_wh")
     up = points[BROWS].mean(axis=0) - points[CHIN]
     outline = np.concatenate([points[JAW], points[BROWS], points[BROWS] + FOREHEAD * up])
     # OpenCV draws with 16 fractional bits in 32: far outside of the picture it would wrap round.
@@ -168,7 +168,7 @@ def cut_out(
     paint = np.atleast_1d(background)
     if paint.shape not in ((1,), (3,)) or paint.min() < 0 or paint.max() > 255:
         raise OptionError(
-            f"background: expected one number or three from 0 to 255, got {background}"
+            f"expected one number or three from 0 to 255, got {background}", option="background"
         )
     mask = face_hull_mask(points_xy, (crop.shape[1], crop.shape[0]))
     return np.where(mask[:, :, None] > 0, crop, paint.astype(np.uint8))

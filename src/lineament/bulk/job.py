@@ -208,15 +208,17 @@ def _check_options(
     workers: int | None, ray: str | None, shard_size: int, same: str, suffix: str | None
 ) -> None:
     if workers is not None and workers < 1:
-        raise OptionError(f"workers: expected 1 or more, got {workers}")
+        raise OptionError(f"expected 1 or more, got {workers}", option="workers")
     if workers is not None and ray is None:
-        raise OptionError("workers: expected together with the address of a Ray cluster (ray)")
+        raise OptionError(
+            "expected together with the address of a Ray cluster (ray)", option="workers"
+        )
     if shard_size < 1:
-        raise OptionError(f"shard_size: expected 1 or more, got {shard_size}")
+        raise OptionError(f"expected 1 or more, got {shard_size}", option="shard_size")
     if same not in ("stat", "sha256"):
-        raise OptionError(f'same: expected "stat" or "sha256", got {same!r}')
+        raise OptionError(f'expected "stat" or "sha256", got {same!r}', option="same")
     if suffix not in (None, ".parquet", ".npz"):
-        raise OptionError(f'suffix: expected ".parquet" or ".npz", got {suffix!r}')
+        raise OptionError(f'expected ".parquet" or ".npz", got {suffix!r}', option="suffix")
 
 
 def _root(sources: Any, paths: Sequence[Path]) -> Path:
@@ -227,7 +229,7 @@ def _root(sources: Any, paths: Sequence[Path]) -> Path:
     try:
         return Path(os.path.commonpath([path.parent for path in paths]))
     except ValueError as error:  # Windows: several drives
-        raise OptionError("sources: expected photos of one drive, got several") from error
+        raise OptionError("expected photos of one drive, got several", option="sources") from error
 
 
 def _todo(

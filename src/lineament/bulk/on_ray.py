@@ -92,7 +92,7 @@ def stream_on_ray(
         LineamentError: the cluster failed.
     """
     if workers is not None and workers < 1:
-        raise OptionError(f"workers: expected 1 or more, got {workers}")
+        raise OptionError(f"expected 1 or more, got {workers}", option="workers")
     ray = _ray()
     options, expected = options_of(recognizer), fingerprint(recognizer)
     return _run(ray, list(paths), options, expected, address, one_face, workers)
@@ -204,7 +204,9 @@ def _check_address(address: str) -> None:
     except ValueError:
         host = port = None
     if not host or port is None or parts.scheme not in ("", "ray"):
-        raise OptionError(f'ray: expected "auto", HOST:PORT or ray://HOST:PORT, got {address!r}')
+        raise OptionError(
+            f'expected "auto", HOST:PORT or ray://HOST:PORT, got {address!r}', option="ray"
+        )
     try:
         with contextlib.closing(socket.create_connection((host, port), CONNECT_S)):
             pass
@@ -215,8 +217,9 @@ def _check_address(address: str) -> None:
 def _unreachable(address: str, error: Exception) -> OptionError:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return OptionError(
-        f"ray: no Ray cluster answers at {address!r} ({reason}): start one with  ray start --head, "
-        "or check the address"
+        f"no Ray cluster answers at {address!r} ({reason}): start one with  ray start --head, "
+        "or check the address",
+        option="ray",
     )
 
 

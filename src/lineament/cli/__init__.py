@@ -2,7 +2,8 @@
 
 Exit codes are grep's: 0 for yes (the same person, a face was found), 1 for no, 2 for an error; 130
 after Ctrl-C. Results go to stdout, messages and progress bars to stderr. With ``--json`` stdout is
-exactly one JSON object, also when something fails: ``{"error": "..."}``.
+exactly one JSON object, also when something fails: ``{"error": "...", "code": ..., "option": ...,
+"hint": ...}``.
 
 Each command has its file here, and is built when it is asked for: all of them would take as long as
 numpy. What it needs of the pipeline it imports when it runs, so that ``lineament --help`` and the
@@ -14,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
@@ -24,7 +25,9 @@ from typer.main import get_command
 
 from lineament import __version__
 from lineament.cli.output import print_error, print_json
-from lineament.errors import LineamentError, OptionError
+from lineament.errors import LineamentError
+
+_UNNAMED: Mapping[str, str | None] = {"code": "internal", "option": None, "hint": None}
 
 EXIT_ERROR, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 2, 130, 141
 
@@ -36,20 +39,29 @@ _ClickException: type[Exception] = next(
 _OPTION_NAMES = {
     "min_face_px": "--min-face",
     "score_threshold": "--min-score",
-    "max_faces": "--max-faces",
-    "license policy": "--license-policy",
     "views": "--view",
-    "shard_size": "--shard-size",
-    "FPIR": "--fpir",
-    "where": "--where",
-} | {
-    name: f"--{name}"
-    for name in (
-        *("metric", "threshold", "detector", "alignment", "choose", "top"),
-        *("engine", "device", "threads", "prior", "workers", "ray"),
-    )
+    "least_speedup": "--min-speedup",
+    "most_loss": "--max-loss",
+    "least_cosine": "--min-cosine",
+    "loss.weight": "--labels",
+    "teacher.weight": "--keep",
+    "low_resolution_px": "--low-resolution",
+    "run.epochs": "--epochs",
+    "optimizer.lr": "--lr",
+    "verify.people": "--hold-out",
+    "path": "--out",
 }
-"""How messages of the library name its options, and what they are called here."""
+"""Options of the library that have another name here."""
+
+_ACTIONS = {
+    "people": "`lineament people` lists the names",
+    "person": "`lineament show NAME` lists the numbers",
+    "migrate": "`lineament migrate`",
+    "model": "name its file by --model FILE.onnx",
+    "wait": "try again later",
+    "wait_or_read": "or try again later",
+}
+"""What the hints of errors advise, as it is done here; the keys of ``errors.ACTIONS``."""
 
 
 COMMANDS = {
@@ -159,7 +171,8 @@ class _Group(TyperGroup):
             sys.stdout.flush()
             return result
         except LineamentError as error:
-            _fail(_in_options(error, self._arguments), error, self._arguments)
+            about = {"code": error.code, "option": error.option, "hint": error.advice(_ACTIONS)}
+            _fail(_in_options(error, self._arguments), error, self._arguments, about)
         except BrokenPipeError as error:
             raise typer.Exit(_broken_pipe()) from error
         except (typer.Exit, typer.Abort, _ClickException):
@@ -176,25 +189,31 @@ class _Group(TyperGroup):
 
 
 def _in_options(error: LineamentError, arguments: Sequence[str]) -> str:
-    """Name the command line's option where the message names the library's."""
-    text = str(error)
-    name, colon, rest = text.partition(":")
-    option = _OPTION_NAMES.get(name) if isinstance(error, OptionError) else None
-    given = option is not None and any(a.partition("=")[0] == option for a in arguments)
-    return f"{option}{colon}{rest}" if given else text
+    """The message, with the command line's words for an option that was given and for actions."""
+    option = error.option
+    if option is not None:
+        name = _OPTION_NAMES.get(option, "--" + option.replace("_", "-"))
+        if any(a.partition("=")[0] == name for a in arguments):
+            option = name
+    return error.sentence(option, _ACTIONS)
 
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or "no message"
 
 
-def _fail(message: str, error: Exception, arguments: Sequence[str]) -> NoReturn:
+def _fail(
+    message: str,
+    error: Exception,
+    arguments: Sequence[str],
+    about: Mapping[str, str | None] | None = None,
+) -> NoReturn:
     if os.environ.get("LINEAMENT_DEBUG", "") not in ("", "0"):
         import traceback
 
         traceback.print_exception(error, file=sys.stderr)
     if "--json" in arguments:
-        print_json({"error": message})
+        print_json({"error": message, **(_UNNAMED if about is None else about)})
     print_error(message)
     raise typer.Exit(EXIT_ERROR) from error
 
@@ -208,7 +227,7 @@ def _wrong_usage(error: Any, arguments: Sequence[str]) -> int:
         print(message if message or context is None else context.get_help(), file=sys.stderr)
         message = "expected a command"
     if "--json" in arguments:
-        print_json({"error": message})
+        print_json({"error": message, **_UNNAMED, "code": "usage"})
     if context is not None and not no_command:
         print(context.get_usage(), file=sys.stderr)
         print(f"Try '{context.command_path} --help' for help.", file=sys.stderr)

@@ -215,7 +215,9 @@ def _boxes(boxes_xyxy: npt.ArrayLike | None, n: int) -> FloatArray:
         return np.full((n, 4), np.nan, np.float32)
     boxes = np.asarray(boxes_xyxy, np.float32)
     if boxes.shape != (n, 4):
-        raise OptionError(f"boxes_xyxy: expected ({n}, 4), one box a photo, got {boxes.shape}")
+        raise OptionError(
+            f"expected ({n}, 4), one box a photo, got {boxes.shape}", option="boxes_xyxy"
+        )
     return boxes
 
 

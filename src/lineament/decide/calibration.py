@@ -226,8 +226,9 @@ class Calibration:
                 float(_sigmoid(end + _log_odds(prior, "prior"))) for end in self.llr[[0, -1]]
             )
             raise OptionError(
-                f"probability: {self.data} supports {least:.6g} to {most:.8g} at a prior of "
-                f"{prior:g}, got {probability:g}: ask for one of those, or fit on more people"
+                f"{self.data} supports {least:.6g} to {most:.8g} at a prior of "
+                f"{prior:g}, got {probability:g}: ask for one of those, or fit on more people",
+                option="probability",
             )
         place = int(np.searchsorted(self.llr, wanted, side="left"))
         if place == 0:
@@ -238,7 +239,7 @@ class Calibration:
     def _at(self, scores: npt.ArrayLike, knots: Float64Array) -> Float64Array:
         values = np.asarray(scores, dtype=np.float64)
         if not np.isfinite(values).all():
-            raise OptionError("score: expected finite numbers, got NaN or infinity")
+            raise OptionError("expected finite numbers, got NaN or infinity", option="score")
         return np.asarray(np.interp(self._sign * values, self._sign * self.score, knots))
 
     # --- thresholds -------------------------------------------------------------------------------
@@ -279,7 +280,7 @@ class Calibration:
             OptionError: the data do not support that rate; the message says why.
         """
         if not 0 < fmr < 1:
-            raise OptionError(f"false match rate: expected a share between 0 and 1, got {fmr}")
+            raise OptionError(f"expected a rate between 0 and 1, got {fmr:g}", option="fmr")
         if fmr < self.least_fmr * (1 - 1e-9):
             n = self.n_impostor_pairs
             raise OptionError(
@@ -337,7 +338,7 @@ class Calibration:
                 f"{n_people} and {references}"
             )
         if not 0 < fpir < 1:
-            raise OptionError(f"FPIR: expected a share between 0 and 1, got {fpir}")
+            raise OptionError(f"expected a share between 0 and 1, got {fpir}", option="fpir")
         table = self.identification
         if table is None:
             raise OptionError(
@@ -462,7 +463,7 @@ def bundled_name(contract: Contract, metric: str) -> str:
 
 def _log_odds(share: float, what: str) -> float:
     if not 0 < share < 1:
-        raise OptionError(f"{what}: expected a share between 0 and 1, got {share}")
+        raise OptionError(f"expected a share between 0 and 1, got {share}", option=what)
     return math.log(share) - math.log1p(-share)
 
 

@@ -200,4 +200,6 @@ def load_lightgbm() -> Any:
 
 def _check_width(features: Float64Array, expected: int) -> None:
     if features.ndim != 2 or features.shape[1] != expected:
-        raise OptionError(f"features: expected shape (M, {expected}), got {features.shape}")
+        raise OptionError(
+            f"expected shape (M, {expected}), got {features.shape}", option="features"
+        )

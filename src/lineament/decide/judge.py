@@ -41,7 +41,7 @@ class Judge:
     def __post_init__(self) -> None:
         """Validate; OptionError says what is wrong."""
         if not 0 < self.prior < 1:
-            raise OptionError(f"prior: expected a share between 0 and 1, got {self.prior}")
+            raise OptionError(f"expected a share between 0 and 1, got {self.prior}", option="prior")
         if self.calibration is not None and self.calibration.metric != CALIBRATED_METRIC:
             raise OptionError(
                 f"the calibration is for the metric {self.calibration.metric}; decisions need one "

@@ -129,7 +129,7 @@ METRICS: dict[str, Metric] = {
 def get_metric(name: str) -> Metric:
     """The metric of that name; OptionError names the others."""
     if name not in METRICS:
-        raise OptionError(f"metric: expected one of {', '.join(METRICS)}, got {name!r}")
+        raise OptionError(f"expected one of {', '.join(METRICS)}, got {name!r}", option="metric")
     return METRICS[name]
 
 
@@ -221,7 +221,7 @@ def find_threshold(
 def own_threshold(value: float, metric: str) -> Threshold:
     """A threshold that the user sets by hand, in the unit of ``metric``."""
     if not np.isfinite(value):
-        raise OptionError(f"threshold: expected a finite number, got {value}")
+        raise OptionError(f"expected a finite number, got {value}", option="threshold")
     return Threshold(float(value), get_metric(metric).name, None, "set by hand", None)
 
 

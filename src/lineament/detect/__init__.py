@@ -45,7 +45,9 @@ def check_detector(name: str, policy: LicensePolicy) -> None:
         LicenseError: the policy refuses one of its weights.
     """
     if name not in DETECTORS:
-        raise OptionError(f"detector: expected one of {', '.join(DETECTORS)}, got {name!r}")
+        raise OptionError(
+            f"expected one of {', '.join(DETECTORS)}, got {name!r}", option="detector"
+        )
     for weights_name in DETECTORS[name]:
         policy.check(weights.get(weights_name))
 

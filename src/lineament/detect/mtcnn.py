@@ -137,13 +137,14 @@ def onet_landmarks(
         OptionError: a box is not (left, top, right, bottom) in pixels of about this photo.
     """
     if boxes_xyxy.ndim != 2 or boxes_xyxy.shape[1] != 4:
-        raise OptionError(f"boxes_xyxy: expected shape (N, 4), got {boxes_xyxy.shape}")
+        raise OptionError(f"expected shape (N, 4), got {boxes_xyxy.shape}", option="boxes_xyxy")
     lowest, highest = _reach(image)
     if not ((boxes_xyxy >= lowest) & (boxes_xyxy <= highest)).all():
         raise OptionError(
-            f"boxes_xyxy: expected pixels of a photo of {image.shape[1]}x{image.shape[0]},"
+            f"expected pixels of a photo of {image.shape[1]}x{image.shape[0]},"
             f" {lowest} to {highest}, got {boxes_xyxy.min()} to {boxes_xyxy.max()}:"
-            " pass boxes that were found in this photo"
+            " pass boxes that were found in this photo",
+            option="boxes_xyxy",
         )
     squares = _squares(boxes_xyxy + CENTER)
     points = np.zeros((len(squares), 5, 2), np.float32)

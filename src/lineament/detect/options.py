@@ -34,11 +34,15 @@ class DetectOptions:
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
         if self.min_face_px is not None and not 4 <= self.min_face_px <= 100_000:
-            raise OptionError(f"min_face_px: expected 4 or more pixels, got {self.min_face_px}")
+            raise OptionError(
+                f"expected 4 or more pixels, got {self.min_face_px}", option="min_face_px"
+            )
         if self.score_threshold is not None and not 0 <= self.score_threshold <= 1:
-            raise OptionError(f"score_threshold: expected 0 to 1, got {self.score_threshold}")
+            raise OptionError(
+                f"expected 0 to 1, got {self.score_threshold}", option="score_threshold"
+            )
         if self.max_faces is not None and self.max_faces < 1:
-            raise OptionError(f"max_faces: expected 1 or more, got {self.max_faces}")
+            raise OptionError(f"expected 1 or more, got {self.max_faces}", option="max_faces")
 
     def least_face_px(self, image: Image) -> float:
         """``min_face_px``, or its default for this photo."""

@@ -64,7 +64,7 @@ def load_joined(
     """
     if not flip:
         raise OptionError(
-            f"flip: {weights.name} was fitted with the mirror image: leave the option out"
+            f"{weights.name} was fitted with the mirror image: leave the option out", option="flip"
         )
     loaded = [
         load_network(

@@ -52,8 +52,9 @@ class NetworkEmbedder:
         expected = (self.size_px, self.size_px, 3)
         if crops.ndim != 4 or crops.shape[1:] != expected or crops.dtype != np.uint8:
             raise OptionError(
-                f"crops: expected uint8 of shape (N, {', '.join(map(str, expected))}), got "
-                f"{crops.dtype} of shape {crops.shape}: make them with align_faces"
+                f"expected uint8 of shape (N, {', '.join(map(str, expected))}), got "
+                f"{crops.dtype} of shape {crops.shape}: make them with align_faces",
+                option="crops",
             )
         outputs = np.zeros((len(crops), self.contract.dimension), np.float32)
         for start in range(0, len(crops), self.batch):

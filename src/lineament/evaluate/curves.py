@@ -62,7 +62,7 @@ def det_points(scores: Data, *, most: int | None = MOST_POINTS) -> DetPoints:
         OptionError: genuine or impostor pairs are missing, or a score is not finite.
     """
     if most is not None and most < 2:
-        raise OptionError(f"most: expected at least 2 points, got {most}")
+        raise OptionError(f"expected at least 2 points, got {most}", option="most")
     n_genuine, n_impostor = sizes(scores)
     if n_genuine == 0 or n_impostor == 0:
         raise OptionError(
@@ -75,7 +75,7 @@ def det_points(scores: Data, *, most: int | None = MOST_POINTS) -> DetPoints:
     else:
         impostor = np.sort(scores.impostor.astype(np.float64))
         if not (np.isfinite(genuine[[0, -1]]).all() and np.isfinite(impostor[[0, -1]]).all()):
-            raise OptionError("scores: expected finite numbers, got nan or infinity")
+            raise OptionError("expected finite numbers, got nan or infinity", option="scores")
         thresholds = _falling(genuine, impostor)
         false_matches = n_impostor - np.searchsorted(impostor, thresholds)
     points = DetPoints(
@@ -256,7 +256,8 @@ def reliability_bins(curves: Mapping[str, Mapping[str, float]]) -> list[Reliabil
             predicted = float(key)
         except ValueError as error:
             raise OptionError(
-                f"reliability: expected mean probabilities as keys, such as '0.95', got {key!r}"
+                f"expected mean probabilities as keys, such as '0.95', got {key!r}",
+                option="reliability",
             ) from error
         found.append(ReliabilityBin(predicted, float(observed), number, low, high))
     return sorted(found, key=lambda each: each.predicted)

@@ -411,14 +411,16 @@ def _rates(
 def _members(group: npt.ArrayLike, groups: Sequence[str], n: int) -> IntArray:
     members = np.asarray(group)
     if members.shape != (n,) or members.dtype.kind not in "iu":
-        raise OptionError(f"group: expected ({n},) whole numbers, got {members.shape}")
+        raise OptionError(f"expected ({n},) whole numbers, got {members.shape}", option="group")
     if members.min(initial=0) < -1 or members.max(initial=-1) >= len(groups):
-        raise OptionError(f"group: expected -1 to {len(groups) - 1}, got others")
+        raise OptionError(f"expected -1 to {len(groups) - 1}, got others", option="group")
     return members.astype(np.int64)
 
 
 def _codes(person: npt.ArrayLike, n: int) -> IntArray:
     people = np.asarray(person)
     if people.shape != (n,):
-        raise OptionError(f"person: expected ({n},), one for each photo, got {people.shape}")
+        raise OptionError(
+            f"expected ({n},), one for each photo, got {people.shape}", option="person"
+        )
     return np.unique(people, return_inverse=True)[1].reshape(-1).astype(np.int64)

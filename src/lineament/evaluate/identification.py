@@ -66,7 +66,7 @@ class Searches:
             OptionError: no mated search, or k below 1.
         """
         if k < 1:
-            raise OptionError(f"rank: expected at least 1, got {k}")
+            raise OptionError(f"expected at least 1, got {k}", option="rank")
         self._need("mated")
         return float((self.rank[self.mated] <= k).mean())
 
@@ -78,7 +78,7 @@ class Searches:
         """
         last = self.gallery if ranks is None else ranks
         if last < 1:
-            raise OptionError(f"ranks: expected at least 1, got {last}")
+            raise OptionError(f"expected at least 1, got {last}", option="ranks")
         self._need("mated")
         counts = np.bincount(self.rank[self.mated], minlength=last + 1)
         shares: Float64Array = np.cumsum(counts[1 : last + 1]) / self.n_mated
@@ -111,7 +111,7 @@ class Searches:
             OptionError: no mated search, or a rank below 1.
         """
         if rank < 1:
-            raise OptionError(f"rank: expected at least 1, got {rank}")
+            raise OptionError(f"expected at least 1, got {rank}", option="rank")
         self._need("mated")
         mated = self.mated
         hit = (self.mate[mated].astype(np.float64) >= threshold) & (self.rank[mated] <= rank)
@@ -150,11 +150,12 @@ def searches_of(
     probes, entries = np.asarray(probe_people), np.asarray(gallery_people)
     if values.ndim != 2 or values.shape != (len(probes), len(entries)) or not len(entries):
         raise OptionError(
-            f"scores: expected ({len(probes)}, {len(entries)}), a row a probe and a column an "
-            f"entry, at least one, got {values.shape}"
+            f"expected ({len(probes)}, {len(entries)}), a row a probe and a column an "
+            f"entry, at least one, got {values.shape}",
+            option="scores",
         )
     if not np.isfinite(values).all():
-        raise OptionError("scores: expected finite numbers, got others")
+        raise OptionError("expected finite numbers, got others", option="scores")
     return _searched(values, _places(probes, entries))
 
 
@@ -189,8 +190,8 @@ def search(
         seen = np.ones(len(vectors), bool) if found is None else np.asarray(found, bool)
         if vectors.ndim != 2 or seen.shape != vectors.shape[:1]:
             raise OptionError(
-                f"{what}: expected vectors (N, D) and found (N,), got {vectors.shape} and "
-                f"{seen.shape}"
+                f"expected vectors (N, D) and found (N,), got {vectors.shape} and {seen.shape}",
+                option=what,
             )
         check_unit_rows(vectors, seen)
         sides.append((np.where(seen[:, None], vectors, np.float32(0)), seen))
@@ -226,8 +227,9 @@ def _places(probes: npt.NDArray[np.generic], entries: npt.NDArray[np.generic]) -
     twice = ordered[1:] == ordered[:-1]
     if twice.any():
         raise OptionError(
-            f"gallery: expected one entry a person, got two of {ordered[1:][twice][0]}: pool them "
-            "into a template first"
+            f"expected one entry a person, got two of {ordered[1:][twice][0]}: pool them "
+            "into a template first",
+            option="gallery",
         )
     place = np.minimum(np.searchsorted(ordered, probes), len(ordered) - 1)
     return np.where(ordered[place] == probes, order[place], -1).astype(np.int64)

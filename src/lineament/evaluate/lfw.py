@@ -273,7 +273,9 @@ def images_of(lfw: LFW, views: Collection[View]) -> IntArray:
         OptionError: for no view or an unknown one.
     """
     if isinstance(views, str) or not views or set(views) - set(get_args(View)):
-        raise OptionError(f"views: expected some of {', '.join(get_args(View))}, got {views!r}")
+        raise OptionError(
+            f"expected some of {', '.join(get_args(View))}, got {views!r}", option="views"
+        )
     if "all-pairs" in views:
         return np.arange(len(lfw.images))
     pairs = {"1": lfw.view1_pairs, "2": lfw.view2_folds}
@@ -331,12 +333,12 @@ def _checked(
     n = len(lfw.images)
     if vectors.ndim != 2 or len(vectors) != n:
         raise OptionError(
-            f"embeddings: expected ({n}, D), one row for each of LFW's photos in order, "
-            f"got {vectors.shape}"
+            f"expected ({n}, D), one row for each of LFW's photos in order, got {vectors.shape}",
+            option="embeddings",
         )
     seen = np.ones(n, bool) if found is None else np.asarray(found)
     if seen.shape != (n,) or seen.dtype != np.bool_:
-        raise OptionError(f"found: expected ({n},) bool, got {seen.shape} {seen.dtype}")
+        raise OptionError(f"expected ({n},) bool, got {seen.shape} {seen.dtype}", option="found")
     needed = np.zeros(n, bool)
     needed[rows] = True
     check_unit_rows(vectors, needed & seen)

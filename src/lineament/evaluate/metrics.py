@@ -156,7 +156,7 @@ def accuracy(scores: npt.ArrayLike, same: npt.ArrayLike, threshold: float) -> fl
     """
     values, truth = _paired(scores, same)
     if math.isnan(threshold):
-        raise OptionError("threshold: expected a number, got nan")
+        raise OptionError("expected a number, got nan", option="threshold")
     return float(((values.astype(np.float64) >= threshold) == truth).mean())
 
 
@@ -258,7 +258,9 @@ def interval_of_rate(errors: int, trials: int, confidence: float = 0.95) -> tupl
             f"expected 0 <= errors <= trials and trials >= 1, got {errors} errors in {trials}"
         )
     if not 0 < confidence < 1:
-        raise OptionError(f"confidence: expected a share between 0 and 1, got {confidence}")
+        raise OptionError(
+            f"expected a share between 0 and 1, got {confidence}", option="confidence"
+        )
     low, high = wilson_intervals(np.array([errors / trials]), np.array([float(trials)]), confidence)
     return float(low[0]), float(high[0])
 
@@ -421,9 +423,11 @@ def all_pairs(
             f"got {vectors.shape} and {people.shape}"
         )
     if block < 1:
-        raise OptionError(f"block: expected at least 1 row, got {block}")
+        raise OptionError(f"expected at least 1 row, got {block}", option="block")
     if exact_up_to_fmr is not None and not 0 < exact_up_to_fmr <= 1:
-        raise OptionError(f"exact_up_to_fmr: expected 0 < rate <= 1, got {exact_up_to_fmr}")
+        raise OptionError(
+            f"expected 0 < rate <= 1, got {exact_up_to_fmr}", option="exact_up_to_fmr"
+        )
     # Sorted by person, the genuine pairs lie near the diagonal and everything else is impostors:
     # no comparison of labels for each of N * N pairs.
     codes = np.unique(people, return_inverse=True)[1].reshape(-1)
@@ -521,8 +525,8 @@ def _missing(found: npt.ArrayLike | None, count: int) -> BoolArray:
     flags = np.asarray(found)
     if flags.shape != (count,) or flags.dtype != np.bool_:
         raise OptionError(
-            f"found: expected ({count},) bool, one for each embedding, "
-            f"got {flags.shape} {flags.dtype}"
+            f"expected ({count},) bool, one for each embedding, got {flags.shape} {flags.dtype}",
+            option="found",
         )
     return ~flags
 
@@ -540,8 +544,9 @@ def check_unit_rows(vectors: npt.NDArray[np.float32], rows: BoolArray) -> None:
     if wrong.any():
         row = int(np.argmax(wrong))
         raise OptionError(
-            f"embeddings: expected unit vectors, got length {lengths[row]:.4g} in row {row}; "
-            "divide each row by its length, or say in `found` that it has no face"
+            f"expected unit vectors, got length {lengths[row]:.4g} in row {row}; "
+            "divide each row by its length, or say in `found` that it has no face",
+            option="embeddings",
         )
 
 
@@ -551,11 +556,15 @@ def _scores(scores: npt.ArrayLike, what: str) -> Array:
         if values.dtype != np.float32:
             values = values.astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise OptionError(f"{what}: expected numbers in one row, got {scores!r:.80}") from error
+        raise OptionError(
+            f"expected numbers in one row, got {scores!r:.80}", option=what
+        ) from error
     if values.ndim != 1 or len(values) == 0:
-        raise OptionError(f"{what}: expected shape (M,) with M >= 1, got {values.shape}")
+        raise OptionError(f"expected shape (M,) with M >= 1, got {values.shape}", option=what)
     if not np.isfinite(values).all():
-        raise OptionError(f"{what}: expected finite numbers, got {values[~np.isfinite(values)][0]}")
+        raise OptionError(
+            f"expected finite numbers, got {values[~np.isfinite(values)][0]}", option=what
+        )
     return values
 
 
@@ -563,10 +572,14 @@ def _paired(scores: npt.ArrayLike, same: npt.ArrayLike) -> tuple[Array, BoolArra
     values = _scores(scores, "scores")
     truth = np.asarray(same)
     if truth.shape != values.shape:
-        raise OptionError(f"same: expected shape {values.shape} as the scores, got {truth.shape}")
+        raise OptionError(
+            f"expected shape {values.shape} as the scores, got {truth.shape}", option="same"
+        )
     if truth.dtype != np.bool_:
         if not np.isin(truth, (0, 1)).all():
-            raise OptionError("same: expected True or False for each pair, got other values")
+            raise OptionError(
+                "expected True or False for each pair, got other values", option="same"
+            )
         truth = truth.astype(np.bool_)
     return values, truth
 

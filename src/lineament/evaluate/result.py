@@ -215,7 +215,9 @@ class Result:
         """Refuse two parts of one key; OptionError."""
         keys = [part.key for part in self.parts]
         if not keys or len(set(keys)) < len(keys):
-            raise OptionError(f"parts: expected at least one, each with its own key, got {keys}")
+            raise OptionError(
+                f"expected at least one, each with its own key, got {keys}", option="parts"
+            )
 
     def part(self, key: str) -> Part:
         """The part of that key; OptionError names the others."""

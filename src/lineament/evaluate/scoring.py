@@ -91,10 +91,10 @@ def pav(
     values = _numbers(scores, "scores")
     genuine, impostor = (_weights(w, len(values)) for w in (genuine_weights, impostor_weights))
     if not np.isfinite(values).all():
-        raise OptionError("scores: expected finite numbers, got an infinite one")
+        raise OptionError("expected finite numbers, got an infinite one", option="scores")
     there = genuine + impostor > 0
     if not there.any():
-        raise OptionError("weights: expected some above 0, got none")
+        raise OptionError("expected some above 0, got none", option="weights")
     points, place = np.unique(values[there], return_inverse=True)
     g, i = (np.bincount(place, weights=w[there]) for w in (genuine, impostor))
     # Neighbors that are genuine only, or impostor only, end in one block whatever else happens.
@@ -236,23 +236,25 @@ def reliability(
     claimed = _numbers(probabilities, "probabilities")
     truth = np.asarray(same)
     if not ((claimed >= 0) & (claimed <= 1)).all():
-        raise OptionError("probabilities: expected shares from 0 to 1, got others")
+        raise OptionError("expected shares from 0 to 1, got others", option="probabilities")
     if truth.shape != claimed.shape or truth.dtype != np.bool_:
         raise OptionError(
-            f"same: expected {claimed.shape} bool as the probabilities, got {truth.shape} "
-            f"{truth.dtype}"
+            f"expected {claimed.shape} bool as the probabilities, got {truth.shape} {truth.dtype}",
+            option="same",
         )
     if bins < 1 or equal not in ("width", "mass"):
         raise OptionError(
             f'expected at least 1 bin of equal "width" or "mass", got {bins} of {equal!r}'
         )
     if not 0 < confidence < 1:
-        raise OptionError(f"confidence: expected a share between 0 and 1, got {confidence}")
+        raise OptionError(
+            f"expected a share between 0 and 1, got {confidence}", option="confidence"
+        )
     number = np.ones(len(claimed)) if counts is None else _weights(counts, len(claimed))
     each = np.ones(len(claimed)) if weights is None else _weights(weights, len(claimed))
     mass = each * number
     if not mass.sum() > 0:
-        raise OptionError("weights: expected some above 0, got none")
+        raise OptionError("expected some above 0, got none", option="weights")
     if equal == "width":
         place = np.minimum((claimed * bins).astype(np.int64), bins - 1)
     else:
@@ -350,9 +352,11 @@ def expected_fpir(
     """
     counts = np.asarray(matching)
     if counts.ndim != 2 or len(counts) == 0 or not np.issubdtype(counts.dtype, np.integer):
-        raise OptionError(f"matching: expected (Q, T) integers, got {counts.shape} {counts.dtype}")
+        raise OptionError(
+            f"expected (Q, T) integers, got {counts.shape} {counts.dtype}", option="matching"
+        )
     if counts.size and not (counts.min() >= 0 and counts.max() <= pool):
-        raise OptionError(f"matching: expected counts from 0 to {pool}, got others")
+        raise OptionError(f"expected counts from 0 to {pool}, got others", option="matching")
     share = _shares(weights, len(counts))
     # One product for all thresholds: (Q,) @ (Q, T) -> (T,)
     rates: Float64Array = 1 - share @ chance_of_no_match(pool, gallery)[counts]
@@ -363,25 +367,27 @@ def _numbers(values: npt.ArrayLike, what: str) -> Float64Array:
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise OptionError(f"{what}: expected numbers in one row, got {values!r:.80}") from error
+        raise OptionError(
+            f"expected numbers in one row, got {values!r:.80}", option=what
+        ) from error
     if array.ndim != 1 or len(array) == 0:
-        raise OptionError(f"{what}: expected shape (M,) with M >= 1, got {array.shape}")
+        raise OptionError(f"expected shape (M,) with M >= 1, got {array.shape}", option=what)
     if np.isnan(array).any():
-        raise OptionError(f"{what}: expected numbers, got NaN")
+        raise OptionError("expected numbers, got NaN", option=what)
     return array
 
 
 def _weights(values: npt.ArrayLike, count: int) -> Float64Array:
     array = np.asarray(values, dtype=np.float64)
     if array.shape != (count,) or not (np.isfinite(array) & (array >= 0)).all():
-        raise OptionError(f"weights: expected ({count},) finite numbers >= 0, got others")
+        raise OptionError(f"expected ({count},) finite numbers >= 0, got others", option="weights")
     return array
 
 
 def _shares(values: npt.ArrayLike | None, count: int) -> Float64Array:
     weights = np.ones(count) if values is None else _weights(values, count)
     if not weights.sum() > 0:
-        raise OptionError("weights: expected some above 0, got none")
+        raise OptionError("expected some above 0, got none", option="weights")
     shares: Float64Array = weights / weights.sum()
     return shares
 

@@ -51,10 +51,12 @@ def pool_mean(
     if weights is not None:
         given = np.asarray(weights, np.float64)
         if given.shape != numbers.shape:
-            raise OptionError(f"weights: expected shape {numbers.shape}, got {given.shape}")
+            raise OptionError(
+                f"expected shape {numbers.shape}, got {given.shape}", option="weights"
+            )
         heavy = given[order]
         if not (np.isfinite(heavy).all() and (heavy >= 0).all()):
-            raise OptionError("weights: expected finite numbers of at least 0")
+            raise OptionError("expected finite numbers of at least 0", option="weights")
         # Scaled by each group's largest, so that no weight over- or underflows.
         largest = np.maximum.reduceat(heavy, starts)
         sizes = np.diff(np.append(starts, len(order)))
@@ -170,7 +172,7 @@ def _checked(
     n_groups = highest + 1 if count is None else count
     if highest >= n_groups or numbers.min(initial=0) < -1:
         raise OptionError(
-            f"groups: expected -1 to {n_groups - 1}, got {int(numbers.min())} to {highest}"
+            f"expected -1 to {n_groups - 1}, got {int(numbers.min())} to {highest}", option="groups"
         )
     return rows, numbers, n_groups
 
@@ -178,11 +180,12 @@ def _checked(
 def _pairs(pairs: npt.ArrayLike, n_groups: int) -> IntArray:
     places = np.asarray(pairs, np.int64)
     if places.ndim != 2 or places.shape[1] != 2:
-        raise OptionError(f"pairs: expected shape (P, 2), got {places.shape}")
+        raise OptionError(f"expected shape (P, 2), got {places.shape}", option="pairs")
     if places.size and (places.min() < 0 or places.max() >= n_groups):
         raise OptionError(
-            f"pairs: expected numbers of groups from 0 to {n_groups - 1}, got "
-            f"{int(places.min())} to {int(places.max())}"
+            f"expected numbers of groups from 0 to {n_groups - 1}, got "
+            f"{int(places.min())} to {int(places.max())}",
+            option="pairs",
         )
     return places
 

@@ -171,9 +171,9 @@ def clean(
             f"{who.shape} and {seen.shape} {seen.dtype}"
         )
     if digests is not None and len(digests) != n:
-        raise OptionError(f"digests: expected {n}, one a photo, got {len(digests)}")
+        raise OptionError(f"expected {n}, one a photo, got {len(digests)}", option="digests")
     if not 0 < duplicate <= 1:
-        raise OptionError(f"duplicate: expected a cosine above 0 up to 1, got {duplicate}")
+        raise OptionError(f"expected a cosine above 0 up to 1, got {duplicate}", option="duplicate")
     duplicates, distinct = _duplicates(rows, who, seen, digests, duplicate)
     limits = limits_of(rows[distinct], who[distinct], duplicate)
     if limits is None:  # one person: nobody to mistake anyone for

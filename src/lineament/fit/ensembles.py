@@ -160,7 +160,9 @@ def fit_mean(pairs: PairSet, shares: Sequence[float]) -> MeanFusion:
     width = pairs.features.shape[1] // len(shares)
     scores = rises(feature_names(["one"]))
     if len(scores) != width:
-        raise OptionError(f"shares: expected one for {len(scores)} features, got one for {width}")
+        raise OptionError(
+            f"expected one for {len(scores)} features, got one for {width}", option="shares"
+        )
     weights = np.concatenate([np.where(scores, share, 0.0) for share in shares])
     return MeanFusion(mean, sd, weights / weights.sum(), 0.0)
 
@@ -284,7 +286,7 @@ def _class_weights(pairs: PairSet, prior: float) -> Float64Array:
     same = pairs.same
     genuine, impostor = same * pairs.weight, ~same * pairs.weight
     if not (genuine.sum() > 0 and impostor.sum() > 0):
-        raise OptionError("fusion: expected genuine and impostor pairs, got one kind only")
+        raise OptionError("expected genuine and impostor pairs, got one kind only", option="fusion")
     total: Float64Array = prior * genuine / genuine.sum() + (1 - prior) * impostor / impostor.sum()
     return total
 

@@ -276,7 +276,7 @@ def tune(
         OptionError: the photos do not support the wanted rate, or a value is out of range.
     """
     if fmr is not None and not 0 < fmr < 1:
-        raise OptionError(f"fmr: expected a rate between 0 and 1, got {fmr:g}")
+        raise OptionError(f"expected a rate between 0 and 1, got {fmr:g}", option="fmr")
     embedded = examined.embedded
     cleaning = clean(
         embedded.vectors,

@@ -27,9 +27,9 @@ def assign(gains: npt.ArrayLike) -> npt.NDArray[np.int64]:
     """
     values = np.asarray(gains, dtype=np.float64)
     if values.ndim != 2:
-        raise OptionError(f"gains: expected a matrix (N, M), got shape {values.shape}")
+        raise OptionError(f"expected a matrix (N, M), got shape {values.shape}", option="gains")
     if np.isnan(values).any() or np.isposinf(values).any():
-        raise OptionError("gains: expected finite numbers or -inf, got others")
+        raise OptionError("expected finite numbers or -inf, got others", option="gains")
     n, m = values.shape
     if n == 0 or m == 0:
         return np.full(n, -1, np.int64)

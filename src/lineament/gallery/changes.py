@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from lineament.errors import OptionError, PersonExistsError, UnknownPersonError
+from lineament.errors import OptionError, PersonExistsError
 from lineament.gallery.naming import checked_metadata, checked_name
 from lineament.gallery.records import (
     find_person,
@@ -176,7 +176,9 @@ def merge(store: Store, name: str, others: Sequence[str]) -> None:
         number = required_person(store, name)
         given = [required_person(store, other) for other in others]
         if number in given:
-            raise OptionError(f"merge: expected other people than {name!r} itself, got it too")
+            raise OptionError(
+                f"expected other people than {name!r} itself, got it too", option="merge"
+            )
         metadata: dict[str, Any] = {}
         for found in people_of(store, given):
             metadata |= dict(found.metadata)
@@ -208,9 +210,11 @@ def remove(store: Store, what: str | int) -> tuple[list[str], list[int]]:
             _drop_person(connection, number)
             return [found.name], gone
         if isinstance(what, bool) or not isinstance(what, (int, np.integer)):
-            raise OptionError(f"remove: expected a name or a sample's number, got {what!r:.60}")
+            raise OptionError(
+                f"expected a name or a sample's number, got {what!r:.60}", option="remove"
+            )
         if not owners_of(store, [int(what)]):
-            raise UnknownPersonError(unknown_sample(int(what)))
+            raise unknown_sample(int(what))
         drop_samples(store, connection, [int(what)])
         return [], [int(what)]
 

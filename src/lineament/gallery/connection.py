@@ -33,8 +33,8 @@ def translated(path: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise GalleryLockedError(
-                f"{path}: another process is writing to the gallery: wait until it is done, or "
-                "wait longer (wait_s)"
+                f"{path}: another process is writing to the gallery",
+                hint="wait until it is done, or {wait}",
             ) from error
         if code == sqlite3.SQLITE_NOTADB:
             raise GalleryDamagedError(

@@ -52,7 +52,9 @@ def examine(
 ) -> Iterator[Examined]:
     """As ``Gallery.examine``."""
     if on_low_quality not in get_args(OnLowQuality):
-        raise OptionError(f'on_low_quality: expected "refuse" or "accept", got {on_low_quality!r}')
+        raise OptionError(
+            f'expected "refuse" or "accept", got {on_low_quality!r}', option="on_low_quality"
+        )
     naming.checked_metadata(metadata)
     known: deque[tuple[str, bytes | None]] = deque()
 

@@ -42,17 +42,19 @@ def condition(where: Mapping[str, Any], column: str) -> tuple[str, list[Any]]:
         OptionError: it is no such mapping.
     """
     if not isinstance(where, Mapping):
-        raise OptionError(f"where: expected a mapping of names to values, got {where!r:.80}")
+        raise OptionError(
+            f"expected a mapping of names to values, got {where!r:.80}", option="where"
+        )
     parts: list[str] = ["1"]
     values: list[Any] = []
     for name, wanted in where.items():
         if not isinstance(name, str) or not name:
-            raise OptionError(f"where: expected names of metadata, got {name!r}")
+            raise OptionError(f"expected names of metadata, got {name!r}", option="where")
         # By the key itself: SQLite's JSON paths have no way to quote every name.
         found = f"(SELECT {{}} FROM json_each({column}) e WHERE e.key = ?)"
         if isinstance(wanted, Mapping):
             if not wanted:
-                raise OptionError(f"where: {name}: expected a comparison, got none")
+                raise OptionError(f"{name}: expected a comparison, got none", option="where")
             for sign, value in wanted.items():
                 if sign in COMPARISONS:
                     parts.append(found.format(f"e.value {sign} ? AND {_type('e')} = ?"))
@@ -66,8 +68,8 @@ def condition(where: Mapping[str, Any], column: str) -> tuple[str, list[Any]]:
                     values += [*_typed(value, name), name]
                 else:
                     raise OptionError(
-                        f"where: {name}: expected one of {', '.join(COMPARISONS)} or has, got "
-                        f"{sign!r}"
+                        f"{name}: expected one of {', '.join(COMPARISONS)} or has, got {sign!r}",
+                        option="where",
                     )
         elif isinstance(wanted, (list, tuple, set, frozenset)):
             choices = list(wanted)
@@ -114,7 +116,9 @@ def _typed(value: Any, name: str) -> list[Any]:
         return [value, "number"]
     if isinstance(value, str):
         return [value, "text"]
-    raise OptionError(f"where: {name}: expected text, a number, true or false, got {value!r:.60}")
+    raise OptionError(
+        f"{name}: expected text, a number, true or false, got {value!r:.60}", option="where"
+    )
 
 
 # --- from text ------------------------------------------------------------------------------------
@@ -141,7 +145,7 @@ def parse_filter(entries: Sequence[str] | None, option: str = "where") -> dict[s
         match = _ENTRY.fullmatch(text)
         name = "" if match is None else match[1].strip()
         if match is None or not name:
-            raise OptionError(f"{option}: expected {_LAYOUT}, got {text!r}")
+            raise OptionError(f"expected {_LAYOUT}, got {text!r}", option=option)
         sign, value = match[2], parse_value(match[3])
         alone = sign == "=" and (value is None or isinstance(value, list))
         if alone and name not in found:
@@ -151,8 +155,9 @@ def parse_filter(entries: Sequence[str] | None, option: str = "where") -> dict[s
         there = found.setdefault(name, {})
         if alone or not isinstance(there, dict) or comparison in there:
             raise OptionError(
-                f"{option}: {name!r} comes twice in a way that cannot be joined; one of several "
-                f'values is \'{name}=["A", "B"]\''
+                f"{name!r} comes twice in a way that cannot be joined; one of several "
+                f'values is \'{name}=["A", "B"]\'',
+                option=option,
             )
         there[comparison] = value
     return found
@@ -173,9 +178,9 @@ def parse_metadata(entries: Sequence[str] | None, option: str = "set") -> dict[s
         name, sign, value = text.partition("=")
         name = name.strip()
         if not sign or not name:
-            raise OptionError(f"{option}: expected KEY=VALUE, got {text!r}")
+            raise OptionError(f"expected KEY=VALUE, got {text!r}", option=option)
         if name in found:
-            raise OptionError(f"{option}: expected each key once, got {name!r} twice")
+            raise OptionError(f"expected each key once, got {name!r} twice", option=option)
         found[name] = parse_value(value)
     return found
 

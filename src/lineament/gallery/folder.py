@@ -213,7 +213,7 @@ def list_folder(folder: str | os.PathLike[str], layout: str = "auto") -> Listing
         OptionError: no such folder or layout, or no photo in it.
     """
     if layout not in LAYOUTS:
-        raise OptionError(f"layout: expected one of {', '.join(LAYOUTS)}, got {layout!r}")
+        raise OptionError(f"expected one of {', '.join(LAYOUTS)}, got {layout!r}", option="layout")
     root = Path(folder)
     if not root.is_dir():
         what = "it is a file" if root.exists() else "there is nothing of that name"

@@ -29,8 +29,8 @@ def locked(path: Path, wait_s: float) -> IO[bytes]:
             file.close()
             raise GalleryLockedError(
                 f"{path.parent}: another process{f' ({holder})' if holder else ''} has the gallery "
-                f"open for writing; waited {wait_s:g} s: close it there, wait longer (wait_s), or "
-                "open it read-only"
+                f"open for writing; waited {wait_s:g} s",
+                hint="close it there, {wait_or_read}",
             )
         time.sleep(_STEP_S)
     file.truncate(0)

@@ -229,7 +229,7 @@ class OpenGallery:
         except TypeError as error:
             known = ", ".join(Settings().to_dict())
             raise OptionError(
-                f"settings: expected {known}, got {', '.join(changes)}: choose among these"
+                f"expected {known}, got {', '.join(changes)}: choose among these", option="settings"
             ) from error
         old = self.settings
         self._store.save_settings(new)
@@ -273,8 +273,8 @@ class OpenGallery:
             except ContractError as error:
                 raise ContractError(
                     f"{self.folder}: the gallery holds embeddings of {contract.id}, the recognizer "
-                    f"makes {made.id}: open it with that recognizer, or let migrate() embed "
-                    "everything anew with this one"
+                    f"makes {made.id}",
+                    hint="open it with that recognizer, or let {migrate} embed everything anew with this one",
                 ) from error
             self._checked = contract
         return self._recognizer
@@ -352,7 +352,8 @@ def recognizer_for(contract: Contract, options: Mapping[str, Any], where: str) -
             raise
         raise OptionError(
             f"{where}: the embeddings of this gallery were made by {contract.weights!r}, which "
-            "is none of the package's recognizers: pass a recognizer made of its file"
+            "is none of the package's recognizers",
+            hint="{model}",
         ) from error
     made = recognizer.embedder.contract
     try:
@@ -360,8 +361,9 @@ def recognizer_for(contract: Contract, options: Mapping[str, Any], where: str) -
     except ContractError as error:
         raise ContractError(
             f"{where}: the gallery holds embeddings of {contract.id}, and the options describe "
-            f"{made.id}: leave out the options of the recognizer, name another gallery, or embed "
-            "this one anew by migrate()"
+            f"{made.id}",
+            hint="leave out the options of the recognizer, name another gallery, or embed this one "
+            "anew by {migrate}",
         ) from error
     return recognizer
 

@@ -52,9 +52,11 @@ class Search:
     def __post_init__(self) -> None:
         """Validate; OptionError says what is wrong."""
         if not 1 <= self.top <= MOST_TOP:
-            raise OptionError(f"top: expected 1 to {MOST_TOP}, got {self.top}")
+            raise OptionError(f"expected 1 to {MOST_TOP}, got {self.top}", option="top")
         if self.threshold is not None and not -1 <= self.threshold <= 1:
-            raise OptionError(f"threshold: expected a cosine of -1 to 1, got {self.threshold}")
+            raise OptionError(
+                f"expected a cosine of -1 to 1, got {self.threshold}", option="threshold"
+            )
 
 
 @dataclass(frozen=True, slots=True)

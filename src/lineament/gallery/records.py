@@ -55,7 +55,7 @@ def required_person(store: Store, name: str) -> int:
     found = find_person(store, name)
     if found is None:
         raise UnknownPersonError(
-            f"{name!r}: nobody of that name is in the gallery: see people() for the names"
+            f"{name!r}: nobody of that name is in the gallery", hint="{people}"
         )
     return found
 
@@ -68,7 +68,7 @@ def people(
     if after is not None:
         condition, values = f"{condition} AND l.name > ?", [*values, after]
     if limit is not None and limit < 1:
-        raise OptionError(f"limit: expected 1 or more, got {limit}")
+        raise OptionError(f"expected 1 or more, got {limit}", option="limit")
     with store.reading() as connection:
         rows = connection.execute(
             f"SELECT {_PERSON}, (SELECT count(*) FROM owners o WHERE o.person = p.id AND "
@@ -108,15 +108,14 @@ def sample(store: Store, number: int) -> SampleInfo:
     """As ``Gallery.sample``."""
     found = samples_of(store, [number])
     if not found:
-        raise UnknownPersonError(unknown_sample(number))
+        raise unknown_sample(number)
     return found[0]
 
 
-def unknown_sample(number: int) -> str:
-    """What to say of a sample that is not there."""
-    return (
-        f"sample {number}: there is none of that number in the gallery: see person() for the "
-        "numbers"
+def unknown_sample(number: int) -> UnknownPersonError:
+    """The error for a sample that is not there."""
+    return UnknownPersonError(
+        f"sample {number}: there is none of that number in the gallery", hint="{person}"
     )
 
 
@@ -194,7 +193,7 @@ def embedding(store: Store, number: int) -> Embedding:
             (int(number),),
         ).fetchone()
         if row is None:
-            raise UnknownPersonError(unknown_sample(number))
+            raise unknown_sample(number)
         contract = contract_of(connection, row[2])
     return Embedding(np.frombuffer(row[0], "<f4"), json.loads(row[1])["norm"], contract)
 

@@ -39,19 +39,23 @@ class Settings:
     def __post_init__(self) -> None:
         """Validate; OptionError says what is wrong."""
         if not isinstance(self.keep_crops, bool):
-            raise OptionError(f"keep_crops: expected true or false, got {self.keep_crops!r}")
+            raise OptionError(
+                f"expected true or false, got {self.keep_crops!r}", option="keep_crops"
+            )
         if self.person_score not in get_args(PersonScore):
             raise OptionError(
-                f"person_score: expected one of {', '.join(get_args(PersonScore))}, got "
-                f"{self.person_score!r}"
+                f"expected one of {', '.join(get_args(PersonScore))}, got {self.person_score!r}",
+                option="person_score",
             )
         if type(self.mean_of) is not int or self.mean_of < 1:
-            raise OptionError(f"mean_of: expected 1 or more, got {self.mean_of!r}")
+            raise OptionError(f"expected 1 or more, got {self.mean_of!r}", option="mean_of")
         check_kind(self.index)
         if self.threshold is not None and not -1 <= self.threshold <= 1:
-            raise OptionError(f"threshold: expected a cosine of -1 to 1, got {self.threshold}")
+            raise OptionError(
+                f"expected a cosine of -1 to 1, got {self.threshold}", option="threshold"
+            )
         if not 0 < self.prior < 1:
-            raise OptionError(f"prior: expected a share between 0 and 1, got {self.prior}")
+            raise OptionError(f"expected a share between 0 and 1, got {self.prior}", option="prior")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON; ``Settings(**values)`` is the way back."""
@@ -61,5 +65,5 @@ class Settings:
 def checked_share(value: float, what: str) -> float:
     """A share between 0 and 1, exclusive; OptionError otherwise."""
     if not (math.isfinite(value) and 0 < value < 1):
-        raise OptionError(f"{what}: expected a share between 0 and 1, got {value}")
+        raise OptionError(f"expected a share between 0 and 1, got {value}", option=what)
     return value

@@ -43,7 +43,7 @@ class NewSample:
     def __post_init__(self) -> None:
         """Validate; OptionError says what is wrong."""
         if self.sha256 is not None and len(self.sha256) != 32:
-            raise OptionError(f"sha256: expected 32 bytes, got {len(self.sha256)}")
+            raise OptionError(f"expected 32 bytes, got {len(self.sha256)}", option="sha256")
 
 
 @dataclass(frozen=True, slots=True)

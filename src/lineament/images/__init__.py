@@ -93,7 +93,7 @@ def load_image(
         OptionError: an unknown ``color_order``.
     """
     if color_order not in (None, "rgb", "bgr"):
-        raise OptionError(f'color_order: expected "rgb" or "bgr", got {color_order!r}')
+        raise OptionError(f'expected "rgb" or "bgr", got {color_order!r}', option="color_order")
     name = describe_source(source)
     if isinstance(source, np.ndarray):
         return from_array(source, color_order, name)

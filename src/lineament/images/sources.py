@@ -58,7 +58,7 @@ class ImageLimits:
         """Validate."""
         for name in ("max_bytes", "max_pixels", "url_timeout_s"):
             if not getattr(self, name) > 0:
-                raise OptionError(f"{name}: expected more than 0, got {getattr(self, name)}")
+                raise OptionError(f"expected more than 0, got {getattr(self, name)}", option=name)
 
 
 DEFAULT_LIMITS = ImageLimits()

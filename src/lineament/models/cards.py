@@ -240,7 +240,9 @@ def entries(task: Task | None = None) -> list[Weights]:
     from lineament.models.manifest import read_manifest
 
     if task is not None and task not in get_args(Task):
-        raise OptionError(f"task: expected one of {', '.join(get_args(Task))}, got {task!r}")
+        raise OptionError(
+            f"expected one of {', '.join(get_args(Task))}, got {task!r}", option="task"
+        )
     known: dict[str, tuple[Weights, Path]] = {}
     for manifest in _manifests():
         for weights in read_manifest(manifest):
@@ -511,19 +513,21 @@ class LicensePolicy:
                 key, value = lists.get(kind, ""), frozenset(items)
             if key == "" or (colon and not all(items)) or (not colon and kind not in _BASES):
                 raise OptionError(
-                    f"license policy: expected clauses such as any, commercial, none, "
+                    f"expected clauses such as any, commercial, none, "
                     f"spdx:MIT,Apache-2.0, allow:NAME, deny:NAME or deny-spdx:ID, joined by "
-                    f'";", got {clause!r}'
+                    f'";", got {clause!r}',
+                    option="license_policy",
                 )
             if key in values:
                 raise OptionError(
-                    f'license policy: "{kind}" would be set a second time in {text!r}'
+                    f'"{kind}" would be set a second time in {text!r}', option="license_policy"
                 )
             values[key] = value
         if "allow" in values and not values.keys() & {"base", "licenses"}:
             raise OptionError(
-                "license policy: allow: makes exceptions from commercial, none or spdx:, say "
-                f'which: "none;allow:NAME" for nothing else, got {text!r}'
+                "allow: makes exceptions from commercial, none or spdx:, say "
+                f'which: "none;allow:NAME" for nothing else, got {text!r}',
+                option="license_policy",
             )
         return cls(**values)
 

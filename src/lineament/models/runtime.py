@@ -69,11 +69,15 @@ class Runtime:
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
         if self.engine not in ENGINES:
-            raise OptionError(f"engine: expected one of {', '.join(ENGINES)}, got {self.engine!r}")
+            raise OptionError(
+                f"expected one of {', '.join(ENGINES)}, got {self.engine!r}", option="engine"
+            )
         if self.device not in DEVICES:
-            raise OptionError(f"device: expected one of {', '.join(DEVICES)}, got {self.device!r}")
+            raise OptionError(
+                f"expected one of {', '.join(DEVICES)}, got {self.device!r}", option="device"
+            )
         if self.threads is not None and self.threads < 1:
-            raise OptionError(f"threads: expected 1 or more, got {self.threads}")
+            raise OptionError(f"expected 1 or more, got {self.threads}", option="threads")
         if self.engine == "openvino" and self.device not in ("auto", "cpu"):
             raise OptionError(
                 f'device {self.device!r} needs the engine "onnxruntime", got "openvino": '
@@ -85,7 +89,9 @@ class Runtime:
         """What LINEAMENT_ENGINE, LINEAMENT_DEVICE and LINEAMENT_THREADS say."""
         threads = os.environ.get("LINEAMENT_THREADS", "")
         if threads and not threads.isdecimal():
-            raise OptionError(f"LINEAMENT_THREADS: expected a whole number, got {threads!r}")
+            raise OptionError(
+                f"expected a whole number, got {threads!r}", option="LINEAMENT_THREADS"
+            )
         return cls(
             engine=cast("Engine", os.environ.get("LINEAMENT_ENGINE", "") or "auto"),
             device=cast("Device", os.environ.get("LINEAMENT_DEVICE", "") or "auto"),

@@ -76,7 +76,9 @@ def annotate(image: Image, faces: Sequence[Face], *, labels: Sequence[str] | Non
     """
     _check(image)
     if labels is not None and len(labels) != len(faces):
-        raise OptionError(f"labels: expected one for each of {len(faces)} faces, got {len(labels)}")
+        raise OptionError(
+            f"expected one for each of {len(faces)} faces, got {len(labels)}", option="labels"
+        )
     times = max(1, -(-LEAST_SIDE_PX // max(image.shape[:2])))
     picture = PILImage.fromarray(image)
     if times > 1:
@@ -152,10 +154,11 @@ def contact_sheet(crops: Image, columns: int) -> Image:
     """
     if crops.dtype != np.uint8 or crops.ndim != 4 or crops.shape[3] != 3 or not crops.size:
         raise OptionError(
-            f"crops: expected uint8 of shape (N, H, W, 3), got {crops.dtype} of shape {crops.shape}"
+            f"expected uint8 of shape (N, H, W, 3), got {crops.dtype} of shape {crops.shape}",
+            option="crops",
         )
     if columns < 1:
-        raise OptionError(f"columns: expected 1 or more, got {columns}")
+        raise OptionError(f"expected 1 or more, got {columns}", option="columns")
     gap = 4
     count, height, width = crops.shape[:3]
     across = min(columns, count)
@@ -187,7 +190,8 @@ def save_png(image: Image, path: str | os.PathLike[str]) -> None:
 def _check(image: Image) -> None:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise OptionError(
-            f"image: expected RGB, uint8, (H, W, 3), got {image.dtype} of shape {image.shape}"
+            f"expected RGB, uint8, (H, W, 3), got {image.dtype} of shape {image.shape}",
+            option="image",
         )
 
 

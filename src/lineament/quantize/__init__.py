@@ -175,7 +175,9 @@ def quantize(
     runtime = Runtime.from_environment() if runtime is None else runtime
     runtime = runtime.resolved()
     if runtime.device != "cpu":
-        raise OptionError(f'device: expected "cpu", which int8 is for, got {runtime.device!r}')
+        raise OptionError(
+            f'expected "cpu", which int8 is for, got {runtime.device!r}', option="device"
+        )
 
     order = np.random.default_rng(seed).permutation(len(given))
     used = len(given) if check is not None else len(given) // 2
@@ -262,13 +264,15 @@ def check_options(
     check_weights(weights)
     _check_target(Path(out).absolute(), _name(weights, name), weights, overwrite)
     if not 0 <= least_speedup < float("inf"):
-        raise OptionError(f"least_speedup: expected a factor such as 1.1, got {least_speedup}")
+        raise OptionError(
+            f"expected a factor such as 1.1, got {least_speedup}", option="least_speedup"
+        )
     if not 0 <= most_loss <= 1:
-        raise OptionError(f"most_loss: expected a share from 0 to 1, got {most_loss}")
+        raise OptionError(f"expected a share from 0 to 1, got {most_loss}", option="most_loss")
     if not -1 <= least_cosine <= 1:
-        raise OptionError(f"least_cosine: expected a cosine up to 1, got {least_cosine}")
+        raise OptionError(f"expected a cosine up to 1, got {least_cosine}", option="least_cosine")
     if subset < 1:
-        raise OptionError(f"subset: expected 1 crop or more, got {subset}")
+        raise OptionError(f"expected 1 crop or more, got {subset}", option="subset")
     check_installed()
 
 
@@ -283,16 +287,19 @@ def _check_crops(
     side = side_px(weights)
     if given.ndim != 4 or given.shape[1:] != (side, side, 3) or given.dtype != np.uint8:
         raise OptionError(
-            f"{what}: expected uint8 of shape (N, {side}, {side}, 3), got {given.dtype} of shape "
-            f"{given.shape}"
+            f"expected uint8 of shape (N, {side}, {side}, 3), got {given.dtype} of shape "
+            f"{given.shape}",
+            option=what,
         )
     if len(given) < least:
         raise OptionError(
-            f"{what}: expected at least {least} faces, better {SUBSET} of many people, got "
-            f"{len(given)}"
+            f"expected at least {least} faces, better {SUBSET} of many people, got {len(given)}",
+            option=what,
         )
     if people is not None and len(people) != len(given):
-        raise OptionError(f"people: expected {len(given)}, one for each crop, got {len(people)}")
+        raise OptionError(
+            f"expected {len(given)}, one for each crop, got {len(people)}", option="people"
+        )
     return given
 
 
@@ -303,13 +310,17 @@ def _check_target(
     check_name(name)
     for known in weights_module.entries():
         if known.name == name and not (overwrite and known.folder == folder):
-            raise OptionError(f"name: there are weights called {name!r} already: choose another")
+            raise OptionError(
+                f"there are weights called {name!r} already: choose another", option="name"
+            )
     there = folder
     while not there.exists() and there != there.parent:
         there = there.parent
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         why = "may not be written to" if there.is_dir() else "is a file"
-        raise OptionError(f"out: {folder} cannot be used, since {there} {why}; name another folder")
+        raise OptionError(
+            f"{folder} cannot be used, since {there} {why}; name another folder", option="out"
+        )
     target, manifest = folder / f"{name}.onnx", folder / "manifest.json"
     if source.path is not None and target.exists() and target.samefile(source.path):
         raise OptionError(f"{target}: it is the network that is read: choose another name")

@@ -74,7 +74,7 @@ def crops_of(
     """
     check_weights(weights)
     if most < LEAST_CROPS:
-        raise OptionError(f"most: expected at least {LEAST_CROPS} photos, got {most}")
+        raise OptionError(f"expected at least {LEAST_CROPS} photos, got {most}", option="most")
     paths, people = _photos(Path(folder), most, seed)
     images: list[Image] = []
     kept: list[str] = []

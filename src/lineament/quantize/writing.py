@@ -75,7 +75,9 @@ def write_all(
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OptionError(f"out: {folder} cannot be made ({error.strerror})") from error
+            raise OptionError(
+                f"{folder} cannot be made ({error.strerror})", option="out"
+            ) from error
         for path, content in files:
             new = not path.exists()
             write_atomically(path, content)

@@ -24,7 +24,9 @@ def check_kind(kind: str) -> None:
     if kind.startswith(PREFIX):
         checked_uri(kind.removeprefix(PREFIX))
     elif kind not in KINDS:
-        raise OptionError(f"index: expected one of {', '.join(KINDS)}, {PREFIX}URI, got {kind!r}")
+        raise OptionError(
+            f"expected one of {', '.join(KINDS)}, {PREFIX}URI, got {kind!r}", option="index"
+        )
 
 
 def open_index(

@@ -29,7 +29,7 @@ class ExactIndex:
     def __init__(self, dimension: int, *, contract: str = "") -> None:
         """Empty. ``contract``: the id of the embeddings' contract; files of another are refused."""
         if dimension < 1:
-            raise OptionError(f"dimension: expected 1 or more, got {dimension}")
+            raise OptionError(f"expected 1 or more, got {dimension}", option="dimension")
         self._rows = Rows(dimension, contract)
         self._lock = ReadWriteLock()
 
@@ -77,7 +77,7 @@ class ExactIndex:
         """As ``Index.search``."""
         vectors = checked_vectors(queries, self.dimension, "queries")
         if k < 1:
-            raise OptionError(f"k: expected 1 or more, got {k}")
+            raise OptionError(f"expected 1 or more, got {k}", option="k")
         wanted = None if allowed is None else checked_ids(allowed, "allowed")
         with self._lock.read():
             slots = None if wanted is None else allowed_slots(self._rows, wanted)
@@ -126,9 +126,9 @@ def checked_addition(
     if len(new) != len(rows):
         raise OptionError(f"expected as many ids as vectors, got {len(new)} and {len(rows)}")
     if len(new) and new.min() < 0:
-        raise OptionError(f"ids: expected 0 or more, got {new.min()}")
+        raise OptionError(f"expected 0 or more, got {new.min()}", option="ids")
     if len(np.unique(new)) != len(new):
-        raise OptionError("ids: expected each once, got one twice")
+        raise OptionError("expected each once, got one twice", option="ids")
     return new, rows
 
 

@@ -26,7 +26,9 @@ def expression(where: Mapping[str, Any], field: str = "metadata") -> str:
         OptionError: it is no such mapping.
     """
     if not isinstance(where, Mapping):
-        raise OptionError(f"where: expected a mapping of names to values, got {where!r:.80}")
+        raise OptionError(
+            f"expected a mapping of names to values, got {where!r:.80}", option="where"
+        )
     return " and ".join(
         part for name, wanted in where.items() for part in _parts(name, wanted, field)
     )
@@ -34,13 +36,13 @@ def expression(where: Mapping[str, Any], field: str = "metadata") -> str:
 
 def _parts(name: str, wanted: Any, field: str) -> list[str]:
     if not isinstance(name, str) or not name:
-        raise OptionError(f"where: expected names of metadata, got {name!r}")
+        raise OptionError(f"expected names of metadata, got {name!r}", option="where")
     if not name.isprintable():
-        raise OptionError(f"where: expected names that can be printed, got {name!r}")
+        raise OptionError(f"expected names that can be printed, got {name!r}", option="where")
     found = f"{field}[{json.dumps(name, ensure_ascii=False)}]"
     if isinstance(wanted, Mapping):
         if not wanted:
-            raise OptionError(f"where: {name}: expected a comparison, got none")
+            raise OptionError(f"{name}: expected a comparison, got none", option="where")
         return [_compared(name, found, sign, value) for sign, value in wanted.items()]
     if isinstance(wanted, list | tuple | set | frozenset):
         each = [f"{found} == {_literal(name, value)}" for value in wanted]
@@ -57,14 +59,20 @@ def _compared(name: str, found: str, sign: str, value: Any) -> str:
         return f"({present}{found} {COMPARISONS[sign]} {_literal(name, value)})"
     if sign == "has":
         return f"json_contains({found}, {_literal(name, value)})"
-    raise OptionError(f"where: {name}: expected one of {', '.join(COMPARISONS)}, has; got {sign!r}")
+    raise OptionError(
+        f"{name}: expected one of {', '.join(COMPARISONS)}, has; got {sign!r}", option="where"
+    )
 
 
 def _literal(name: str, value: Any) -> str:
     if isinstance(value, str):
         if not value.isprintable():
-            raise OptionError(f"where: {name}: expected text that can be printed, got {value!r}")
+            raise OptionError(
+                f"{name}: expected text that can be printed, got {value!r}", option="where"
+            )
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, bool | int | float):
         return json.dumps(value)
-    raise OptionError(f"where: {name}: expected text, a number, true or false, got {value!r:.60}")
+    raise OptionError(
+        f"{name}: expected text, a number, true or false, got {value!r:.60}", option="where"
+    )

@@ -101,9 +101,9 @@ class MilvusIndex:
                 the address.
         """
         if dimension < 1:
-            raise OptionError(f"dimension: expected 1 or more, got {dimension}")
+            raise OptionError(f"expected 1 or more, got {dimension}", option="dimension")
         if not name.isascii() or not name.isidentifier() or len(name) > 200:
-            raise OptionError(f"name: expected letters, digits and _, got {name!r:.60}")
+            raise OptionError(f"expected letters, digits and _, got {name!r:.60}", option="name")
         self._dimension, self._contract, self._name = dimension, contract, name
         self._options = MilvusOptions() if options is None else options
         self._server = MilvusServer(uri, self._options)
@@ -273,7 +273,7 @@ class MilvusIndex:
         new, rows = checked_addition(ids, vectors, self._dimension)
         about = [None] * len(new) if metadata is None else list(metadata)
         if len(about) != len(new):
-            raise OptionError(f"metadata: expected {len(new)} entries, got {len(about)}")
+            raise OptionError(f"expected {len(new)} entries, got {len(about)}", option="metadata")
         if len(new) == 0:
             return
         entries = [_plain({} if entry is None else entry) for entry in about]
@@ -317,7 +317,7 @@ class MilvusIndex:
         """
         vectors = checked_vectors(queries, self._dimension, "queries")
         if not 1 <= k <= MOST - SPARE:
-            raise OptionError(f"k: expected 1 or more, up to {MOST - SPARE}, got {k}")
+            raise OptionError(f"expected 1 or more, up to {MOST - SPARE}, got {k}", option="k")
         wanted = None if allowed is None else checked_ids(allowed, "allowed")
         condition = "" if where is None else expression(where)
         ids = np.full((len(vectors), k), -1, np.int64)
@@ -458,7 +458,7 @@ class MilvusIndex:
         """
         most = max(1, min(MOST, MESSAGE_BYTES // (4 * self._dimension)))
         if not 1 <= size <= most:
-            raise OptionError(f"size: expected 1 to {most}, got {size}")
+            raise OptionError(f"expected 1 to {most}, got {size}", option="size")
         condition = _both("id >= 0", "" if where is None else expression(where))
         if self._collection is None:
             return
@@ -512,7 +512,7 @@ def open_milvus(
 ) -> MilvusIndex:
     """The index that "milvus:URI" means; ``name`` is the caller's own, so it may be replaced."""
     if not kind.startswith(PREFIX):
-        raise OptionError(f"index: expected {PREFIX}URI, got {kind!r}")
+        raise OptionError(f"expected {PREFIX}URI, got {kind!r}", option="index")
     uri = kind.removeprefix(PREFIX)
     return MilvusIndex(dimension, contract=contract, uri=uri, name=name, replace=True)
 
@@ -543,6 +543,6 @@ def _plain(entry: Mapping[str, Any]) -> dict[str, Any]:
     try:
         values: dict[str, Any] = json.loads(json.dumps(dict(entry), allow_nan=False))
     except (TypeError, ValueError) as error:
-        raise OptionError(f"metadata: expected plain values for JSON: {error}") from error
+        raise OptionError(f"expected plain values for JSON: {error}", option="metadata") from error
     # A key of value null counts as absent, as in galleries.
     return {key: value for key, value in values.items() if value is not None}

@@ -72,21 +72,24 @@ class MilvusOptions:
         """Validate; OptionError says what is wrong."""
         if self.index_type is not None and self.index_type not in self.BUILD:
             raise OptionError(
-                f"index_type: expected one of {', '.join(self.BUILD)}, got {self.index_type!r}"
+                f"expected one of {', '.join(self.BUILD)}, got {self.index_type!r}",
+                option="index_type",
             )
         if not 1 <= self.shards <= 16:
-            raise OptionError(f"shards: expected 1 to 16, got {self.shards}")
+            raise OptionError(f"expected 1 to 16, got {self.shards}", option="shards")
         if self.replicas < 1:
-            raise OptionError(f"replicas: expected 1 or more, got {self.replicas}")
+            raise OptionError(f"expected 1 or more, got {self.replicas}", option="replicas")
         for name in ("timeout_s", "load_timeout_s"):
             if not 0 < getattr(self, name) < math.inf:
-                raise OptionError(f"{name}: expected seconds above 0, got {getattr(self, name)}")
+                raise OptionError(
+                    f"expected seconds above 0, got {getattr(self, name)}", option=name
+                )
 
     @classmethod
     def for_vectors(cls, count: int, **others: Any) -> MilvusOptions:
         """The settings for a cluster with ``count`` vectors; docs/scale.md has the reasons."""
         if count < 1:
-            raise OptionError(f"count: expected 1 or more, got {count}")
+            raise OptionError(f"expected 1 or more, got {count}", option="count")
         index_type = "FLAT" if count <= 100_000 else "HNSW" if count <= 100_000_000 else "DISKANN"
         settings: dict[str, Any] = {
             "index_type": index_type,
@@ -233,8 +236,8 @@ def checked_uri(uri: str) -> tuple[str, bool]:
     if "://" not in uri:
         if not uri.endswith(".db"):
             raise OptionError(
-                f"milvus: expected http://HOST:PORT, https://... or a file that ends in .db, got "
-                f"{uri!r}"
+                f"expected http://HOST:PORT, https://... or a file that ends in .db, got {uri!r}",
+                option="milvus",
             )
         return uri, True
     try:
@@ -245,8 +248,9 @@ def checked_uri(uri: str) -> tuple[str, bool]:
     # From here on the address is not repeated: it may hold a password.
     if "@" in uri or "?" in uri:
         raise OptionError(
-            f"milvus: expected an address without credentials: they go into {TOKEN_VARIABLE}"
+            f"expected an address without credentials: they go into {TOKEN_VARIABLE}",
+            option="milvus",
         )
     if not port_is_fine or parts.scheme not in ("http", "https") or not parts.hostname:
-        raise OptionError(f"milvus: expected http://HOST:PORT or https://..., got {uri!r}")
+        raise OptionError(f"expected http://HOST:PORT or https://..., got {uri!r}", option="milvus")
     return uri, False

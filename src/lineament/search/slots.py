@@ -25,7 +25,7 @@ def checked_ids(values: npt.ArrayLike, what: str = "ids") -> Ids:
         return np.empty(0, np.int64)
     if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
         raise OptionError(
-            f"{what}: expected whole numbers of shape (N,), got {array.dtype} {array.shape}"
+            f"expected whole numbers of shape (N,), got {array.dtype} {array.shape}", option=what
         )
     return array.astype(np.int64, copy=False)
 
@@ -36,17 +36,20 @@ def checked_vectors(values: npt.ArrayLike, dimension: int, what: str) -> FloatAr
         with np.errstate(over="ignore"):  # what overflows is refused below
             array = np.ascontiguousarray(values, dtype="<f4")
     except (TypeError, ValueError) as error:
-        raise OptionError(f"{what}: expected numbers of shape (N, {dimension}): {error}") from error
+        raise OptionError(
+            f"expected numbers of shape (N, {dimension}): {error}", option=what
+        ) from error
     if array.ndim != 2 or array.shape[1] != dimension:
-        raise OptionError(f"{what}: expected shape (N, {dimension}), got {array.shape}")
+        raise OptionError(f"expected shape (N, {dimension}), got {array.shape}", option=what)
     with np.errstate(over="ignore", invalid="ignore"):
         lengths = np.sqrt(np.einsum("nd,nd->n", array, array))
         fits = np.abs(lengths - 1) <= SLACK  # False for NaN
     if not fits.all():
         first = int(np.flatnonzero(~fits)[0])
         raise OptionError(
-            f"{what}: expected vectors of length 1, got {lengths[first]:.4g} at position {first}; "
-            "divide each by its length"
+            f"expected vectors of length 1, got {lengths[first]:.4g} at position {first}; "
+            "divide each by its length",
+            option=what,
         )
     return array
 

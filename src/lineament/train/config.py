@@ -18,7 +18,6 @@ import dataclasses
 import difflib
 import math
 import os
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -243,17 +242,21 @@ class TrainConfig:
                 _check_table(table.name, found)
         if self.teacher.name == "" and self.loss.weight == 0:
             raise OptionError(
-                "loss.weight: 0 means that labels are not used, and there is no teacher either: "
-                "set teacher.name, or a weight above 0"
+                "0 means that labels are not used, and there is no teacher either: "
+                "set teacher.name, or a weight above 0",
+                option="loss.weight",
             )
         if self.teacher.name != "" and self.loss.weight == 0 and self.teacher.weight == 0:
-            raise OptionError("teacher.weight: expected above 0, as loss.weight is 0, got 0")
+            raise OptionError(
+                "expected above 0, as loss.weight is 0, got 0", option="teacher.weight"
+            )
         if (self.verify.pairs == "") != (self.verify.images == ""):
             raise OptionError(
-                "verify.pairs: expected with verify.images: the list, and the crops that it names"
+                "expected with verify.images: the list, and the crops that it names",
+                option="verify.pairs",
             )
         if self.verify.pairs != "" and self.verify.people > 0:
-            raise OptionError("verify.people: expected 0 where verify.pairs is given")
+            raise OptionError("expected 0 where verify.pairs is given", option="verify.people")
 
     def to_dict(self) -> dict[str, Any]:
         """Tables as plain values, ready for JSON or TOML."""
@@ -307,9 +310,9 @@ def from_dict(values: Mapping[str, Any]) -> TrainConfig:
     tables: dict[str, Any] = {}
     for name, table in values.items():
         if name not in hints:
-            raise OptionError(f"{name}: {_unknown(name, list(hints), 'table')}")
+            raise OptionError(f"{_unknown(name, list(hints), 'table')}", option=name)
         if not isinstance(table, Mapping):
-            raise OptionError(f"{name}: expected a table, [{name}], got {table!r}")
+            raise OptionError(f"expected a table, [{name}], got {table!r}", option=name)
         tables[name] = _table(name, hints[name], table)
     return TrainConfig(**tables)
 
@@ -378,7 +381,7 @@ def override(values: dict[str, Any], change: str) -> None:
     for part in parts[:-1]:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
-            raise OptionError(f"{place}: {part} is no table")
+            raise OptionError(f"{part} is no table", option=place)
     table[parts[-1]] = from_text(text.strip())
 
 
@@ -387,13 +390,14 @@ def _table(name: str, kind: type[T], values: Mapping[str, Any]) -> T:
     known: dict[str, Any] = {}
     for key, value in values.items():
         if key not in hints:
-            raise OptionError(f"{name}.{key}: {_unknown(key, list(hints), 'key')}")
+            raise OptionError(_unknown(key, list(hints), "key"), option=f"{name}.{key}")
         known[key] = _converted(f"{name}.{key}", value, hints[key])
     try:
         return kind(**known)
     except OptionError as error:  # of a table that checks itself
-        text = re.sub(rf"^{name}[,:] ", "", str(error))
-        raise OptionError(f"{name}: {text}") from error
+        if error.option is not None and error.option.startswith(name):
+            raise
+        raise OptionError(str(error), option=name) from error
 
 
 def _converted(place: str, value: Any, kind: Any) -> Any:
@@ -401,16 +405,16 @@ def _converted(place: str, value: Any, kind: Any) -> Any:
     if get_origin(kind) is tuple:
         item = get_args(kind)[0]
         if not isinstance(value, (list, tuple)):
-            raise OptionError(f"{place}: expected a list of {_words(item)}, got {value!r}")
+            raise OptionError(f"expected a list of {_words(item)}, got {value!r}", option=place)
         return tuple(_converted(place, one, item) for one in value)
     if get_origin(kind) is dict:
         if not isinstance(value, Mapping):
-            raise OptionError(f"{place}: expected a table, {{ name = value }}, got {value!r}")
+            raise OptionError(f"expected a table, {{ name = value }}, got {value!r}", option=place)
         return dict(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise OptionError(f"{place}: expected {_words(kind)}, got {value!r}")
+        raise OptionError(f"expected {_words(kind)}, got {value!r}", option=place)
     return value
 
 
@@ -426,11 +430,12 @@ def _check_table(name: str, table: Any) -> None:
         if limits["choices"] and checked not in limits["choices"]:
             near = _near(str(checked), limits["choices"])
             raise OptionError(
-                f"{place}: expected one of {', '.join(limits['choices'])}, got {checked!r}{near}"
+                f"expected one of {', '.join(limits['choices'])}, got {checked!r}{near}",
+                option=place,
             )
         for number in checked if isinstance(checked, tuple) else (checked,):
             if isinstance(number, float) and not math.isfinite(number):
-                raise OptionError(f"{place}: expected a finite number, got {number}")
+                raise OptionError(f"expected a finite number, got {number}", option=place)
         least, above, most = limits["least"], limits["above"], limits["most"]
         if (
             (least is not None and checked < least)
@@ -442,7 +447,7 @@ def _check_table(name: str, table: Any) -> None:
                 for word, limit in (("at least", least), ("above", above), ("at most", most))
                 if limit is not None
             ]
-            raise OptionError(f"{place}: expected {' and '.join(words)}, got {checked}")
+            raise OptionError(f"expected {' and '.join(words)}, got {checked}", option=place)
 
 
 def _unknown(name: str, known: Sequence[str], what: str) -> str:

@@ -55,7 +55,7 @@ def finetune_config(
     """
     if keep < 0 or (labels == 0 and keep == 0):
         least = "above 0 where labels are not used" if labels == 0 else "at least 0"
-        raise OptionError(f"keep: expected {least}, got {keep:g}")
+        raise OptionError(f"expected {least}, got {keep:g}", option="keep")
     values: dict[str, Any] = {
         "run": {"out": out, "epochs": epochs, "channels_last": True},
         "data": {"path": photos},
@@ -77,7 +77,9 @@ def finetune_config(
         values["teacher"] = {"name": recognizer, "weight": keep, "sees": "plain", "clean": 0.25}
     if low_resolution_px is not None:
         if low_resolution_px < 4:
-            raise OptionError(f"low_resolution_px: expected at least 4, got {low_resolution_px}")
+            raise OptionError(
+                f"expected at least 4, got {low_resolution_px}", option="low_resolution_px"
+            )
         values["augment"] = {
             "low_resolution": 1.0,
             "least_px": max(2, round(low_resolution_px / LOW_RESOLUTION_SPREAD)),

@@ -32,7 +32,7 @@ def looked_up(
     """
     target = registry.get(name) if isinstance(name, str) else None
     if target is None:
-        raise OptionError(f"{what}: expected one of {', '.join(registry)}, got {name!r}")
+        raise OptionError(f"expected one of {', '.join(registry)}, got {name!r}", option=what)
     module_name, _, attribute = target.partition(":")
     try:
         module = importlib.import_module(module_name)

@@ -50,11 +50,9 @@ def import_command(
 
     folder = opening.folder_from(ctx.params)
     made = not Gallery.exists(folder)
-    with opening.told_for_the_terminal():
-        opened = Gallery.create(folder, contract_in(file)) if made else Gallery.open(folder)
-        with opened:
-            report = opened.import_(file)
-            about = about_gallery(opened)
+    with Gallery.create(folder, contract_in(file)) if made else Gallery.open(folder) as opened:
+        report = opened.import_(file)
+        about = about_gallery(opened)
     if json:
         print_json(about | {"imported": report.to_dict()})
         return

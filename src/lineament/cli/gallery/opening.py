@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lineament.cli import options
-from lineament.errors import ContractError, GalleryError, GalleryNotFoundError, OptionError
+from lineament.errors import GalleryNotFoundError
 
 if TYPE_CHECKING:
     from lineament.gallery import Gallery
@@ -55,7 +54,7 @@ def opened(values: Mapping[str, Any], *, read_only: bool = False) -> Iterator[Ga
     from lineament.gallery import Gallery
 
     folder = _there(values)
-    with told_for_the_terminal(), Gallery.open(folder, read_only=read_only) as gallery:
+    with Gallery.open(folder, read_only=read_only) as gallery:
         yield gallery
 
 
@@ -68,10 +67,7 @@ def opened_with_recognizer(
 
     folder = _there(values)
     made = options.recognizer_options(values)
-    with (
-        told_for_the_terminal(),
-        Gallery.open(folder, read_only=read_only, recognizer=made) as gallery,
-    ):
+    with Gallery.open(folder, read_only=read_only, recognizer=made) as gallery:
         yield gallery
 
 
@@ -82,7 +78,6 @@ def opened_or_made(values: Mapping[str, Any]) -> Iterator[Gallery]:
 
     made = options.recognizer_options(values)
     with (
-        told_for_the_terminal(),
         Gallery.open_or_create(
             folder_from(values), recognizer=made, keep_crops=values.get("keep_crops")
         ) as gallery,
@@ -100,30 +95,3 @@ def _there(values: Mapping[str, Any]) -> Path:
             "`lineament enroll` and `lineament enroll-folder` make one"
         )
     return folder
-
-
-_WORDS = (
-    (r"pass a recognizer made of its file", "name its file by --model FILE.onnx"),
-    (r"anew by migrate\(\)", "anew by `lineament migrate`"),
-    (r"see people\(\) for the names", "`lineament people` lists the names"),
-    (r"see person\(\) for the numbers", "`lineament show NAME` lists the numbers"),
-    (r"run\s+reindex\(\)", "run `lineament reindex`"),
-    (r"let migrate\(\)", "let `lineament migrate`"),
-    (r", or wait longer \(wait_s\)$", ", or try again later"),
-    (r", wait longer \(wait_s\)(, or open it read-only)?$", ", or try again later"),
-)
-"""What the library advises, and what that is called here."""
-
-
-@contextlib.contextmanager
-def told_for_the_terminal() -> Iterator[None]:
-    """Put commands where messages of the gallery name methods."""
-    try:
-        yield
-    except (GalleryError, ContractError, OptionError) as error:
-        text = str(error)
-        for pattern, words in _WORDS:
-            text = re.sub(pattern, words, text)
-        if text == str(error):
-            raise
-        raise type(error)(text) from error

@@ -9,7 +9,6 @@ import typer
 
 from lineament.cli import options
 from lineament.cli.training import train
-from lineament.errors import OptionError
 
 Photos = Annotated[
     Path,
@@ -108,25 +107,5 @@ def run_recipe(
 ) -> None:
     """Train what a recipe says; what was not given is the recipe's own."""
     chosen = {key: value for key, value in given.items() if value is not None}
-    try:
-        config = recipe(str(photos), str(out), overrides=changes if changes else (), **chosen)
-    except OptionError as error:
-        raise OptionError(_in_options(str(error))) from error
+    config = recipe(str(photos), str(out), overrides=changes if changes else (), **chosen)
     train.train(config, resume=resume, json=json)
-
-
-_KEYS = {
-    "loss.weight": "--labels",
-    "teacher.weight": "--keep",
-    "keep": "--keep",
-    "low_resolution_px": "--low-resolution",
-    "run.epochs": "--epochs",
-    "optimizer.lr": "--lr",
-    "verify.people": "--hold-out",
-}
-
-
-def _in_options(message: str) -> str:
-    """The option in place of the key that it sets."""
-    key, colon, rest = message.partition(":")
-    return f"{_KEYS.get(key, key)}{colon}{rest}"

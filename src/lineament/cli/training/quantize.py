@@ -95,7 +95,6 @@ def command(
     on. Half of the photos, at most --subset, are for the calibration.
     """
     from lineament import quantize as work
-    from lineament.errors import OptionError
     from lineament.quantize.crops import crops_of
 
     weights = _weights(recognizer)
@@ -105,41 +104,31 @@ def command(
     given: dict[str, Any] = {key: value for key, value in limits.items() if value is not None}
     if subset is not None:
         given["subset"] = subset
-    named = {
-        "least_speedup": "--min-speedup",
-        "most_loss": "--max-loss",
-        "least_cosine": "--min-cosine",
-        **{key: f"--{key}" for key in ("name", "out", "subset", "most")},
-    }
-    try:
-        work.check_options(weights, out=out, name=name, overwrite=overwrite, **given)
-        with _bar() as progress:
-            crops = crops_of(
-                photos,
-                weights,
-                aligned=aligned,
-                seed=seed,
-                runtime=runtime,
-                policy=policy,
-                progress=progress,
-                **({} if most is None else {"most": most}),
-            )
-            made = work.quantize(
-                weights,
-                crops.images,
-                people=crops.people,
-                out=out,
-                name=name,
-                seed=seed,
-                overwrite=overwrite,
-                runtime=runtime,
-                policy=policy,
-                progress=progress,
-                **given,
-            )
-    except OptionError as error:
-        option, colon, rest = str(error).partition(":")
-        raise OptionError(f"{named.get(option, option)}{colon}{rest}") from error
+    work.check_options(weights, out=out, name=name, overwrite=overwrite, **given)
+    with _bar() as progress:
+        crops = crops_of(
+            photos,
+            weights,
+            aligned=aligned,
+            seed=seed,
+            runtime=runtime,
+            policy=policy,
+            progress=progress,
+            **({} if most is None else {"most": most}),
+        )
+        made = work.quantize(
+            weights,
+            crops.images,
+            people=crops.people,
+            out=out,
+            name=name,
+            seed=seed,
+            overwrite=overwrite,
+            runtime=runtime,
+            policy=policy,
+            progress=progress,
+            **given,
+        )
     if crops.skipped:
         print_note(
             f"{crops.skipped:,} of {crops.photos:,} photos cannot be read, or show no "

@@ -81,7 +81,9 @@ def run_cfp(
         OptionError: no protocol, or an unknown one.
     """
     if not protocols or not set(protocols) <= set(PROTOCOLS):
-        raise OptionError(f"protocols: expected ff, fp or both, got {', '.join(protocols)!r}")
+        raise OptionError(
+            f"expected ff, fp or both, got {', '.join(protocols)!r}", option="protocols"
+        )
     lists = {key: read_cfp(folder, key) for key in PROTOCOLS if key in protocols}
     photos = tuple(dict.fromkeys(path for pairs in lists.values() for path in pairs.photos))
     place = {path: i for i, path in enumerate(photos)}

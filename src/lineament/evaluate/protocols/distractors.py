@@ -97,8 +97,9 @@ def sizes_of(wanted: Iterable[int] | None, available: int) -> tuple[int, ...]:
     sizes = tuple(sorted(set(wanted)))
     if not sizes or sizes[0] < 1 or sizes[-1] > available:
         raise OptionError(
-            f"sizes: expected numbers from 1 to {available}, the distractors there are, got "
-            f"{', '.join(map(str, sizes)) or 'none'}"
+            f"expected numbers from 1 to {available}, the distractors there are, got "
+            f"{', '.join(map(str, sizes)) or 'none'}",
+            option="sizes",
         )
     return sizes
 

@@ -323,8 +323,9 @@ def _columns(attributes: Attributes, name: str) -> tuple[int, ...]:
     for part in name.split("+"):
         if part.strip().lower() not in lowered:
             raise OptionError(
-                f"by: expected some of {', '.join(attributes.columns)} (several joined with "
-                f'"+"), got {name!r}'
+                f"expected some of {', '.join(attributes.columns)} (several joined with "
+                f'"+"), got {name!r}',
+                option="by",
             )
         places.append(lowered.index(part.strip().lower()))
     return tuple(places)

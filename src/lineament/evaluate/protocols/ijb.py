@@ -122,9 +122,9 @@ def read_ijb(
         DataError: a file is missing or not laid out as it should be; names file and line.
     """
     if which not in _SPLITS:
-        raise OptionError(f"set: expected b or c, got {which!r}")
+        raise OptionError(f"expected b or c, got {which!r}", option="set")
     if protocol not in ("1:1", "1:N"):
-        raise OptionError(f"protocol: expected 1:1 or 1:N, got {protocol!r}")
+        raise OptionError(f"expected 1:1 or 1:N, got {protocol!r}", option="protocol")
     root = Path(folder)
     if not root.is_dir():
         what = "a file" if root.exists() else "nothing"

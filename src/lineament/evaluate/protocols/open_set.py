@@ -67,9 +67,9 @@ def draw_trials(
         DataError: too few people, or too few with two photos.
     """
     if trials < 2:
-        raise OptionError(f"trials: expected at least 2, got {trials}")
+        raise OptionError(f"expected at least 2, got {trials}", option="trials")
     if gallery is not None and gallery < 1:
-        raise OptionError(f"gallery: expected at least 1 person, got {gallery}")
+        raise OptionError(f"expected at least 1 person, got {gallery}", option="gallery")
     rng = np.random.default_rng(seed)
     n = len(people.names)
     n_test = max(2, round(TEST_SHARE * n))

@@ -115,7 +115,7 @@ def read_ytf(folder: str | os.PathLike[str], *, frames: int = FRAMES) -> Videos:
         OptionError: frames below 1.
     """
     if frames < 1:
-        raise OptionError(f"frames: expected at least 1, got {frames}")
+        raise OptionError(f"expected at least 1, got {frames}", option="frames")
     root = folder_of(folder, "YouTube Faces")
     file = root / "splits.txt"
     if not file.is_file():

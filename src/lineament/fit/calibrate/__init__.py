@@ -142,17 +142,20 @@ def fit(
     wanted = _rates(fmrs, "false match rates")
     wanted_fpirs = _rates(fpirs, "FPIRs")
     if n_bootstrap < 20:
-        raise OptionError(f"n_bootstrap: expected at least 20 replicas, got {n_bootstrap}")
+        raise OptionError(f"expected at least 20 replicas, got {n_bootstrap}", option="n_bootstrap")
     if not 0 < confidence < 1:
-        raise OptionError(f"confidence: expected a share between 0 and 1, got {confidence}")
+        raise OptionError(
+            f"expected a share between 0 and 1, got {confidence}", option="confidence"
+        )
     random = np.random.default_rng(seed)
     sizes = photos.sizes
     several = np.flatnonzero(sizes > 1)
     folds = min(FOLDS, len(several), len(sizes) // 2)
     if folds < 2:
         raise OptionError(
-            "calibration: expected at least four people, two of them with two photos or more, "
-            f"got {len(sizes)} people, {len(several)} of them with two photos: add people"
+            "expected at least four people, two of them with two photos or more, "
+            f"got {len(sizes)} people, {len(several)} of them with two photos: add people",
+            option="calibration",
         )
     fold = drawn_folds(sizes, folds, random)
     counts = count_pairs(photos, fold, folds, max(wanted, default=0.0), random, tell)
@@ -222,7 +225,7 @@ def _rates(rates: Iterable[float], what: str) -> list[float]:
     wanted = sorted(set(rates), reverse=True)
     for rate in wanted:
         if not 0 < rate < 1:
-            raise OptionError(f"{what}: expected shares between 0 and 1, got {rate}")
+            raise OptionError(f"expected shares between 0 and 1, got {rate}", option=what)
     return wanted
 
 

@@ -72,12 +72,14 @@ def photos_of(
         )
     seen = np.ones(len(vectors), bool) if found is None else np.asarray(found)
     if seen.shape != names.shape or seen.dtype != np.bool_:
-        raise OptionError(f"found: expected {names.shape} bool, got {seen.shape} {seen.dtype}")
+        raise OptionError(
+            f"expected {names.shape} bool, got {seen.shape} {seen.dtype}", option="found"
+        )
     vectors, names = vectors[seen], names[seen]
     if not np.isfinite(vectors).all():
-        raise OptionError("embeddings: expected finite numbers, got NaN or infinity")
+        raise OptionError("expected finite numbers, got NaN or infinity", option="embeddings")
     if len(vectors) == 0:
-        raise OptionError("calibration: expected photos with a face, got none")
+        raise OptionError("expected photos with a face, got none", option="calibration")
     person = np.unique(names, return_inverse=True)[1].reshape(-1)
     order = np.argsort(person, kind="stable")
     sign = 1 if chosen.higher_is_more_alike else -1
@@ -164,7 +166,7 @@ def count_pairs(
     total = table.sum((0, 1))
     n_impostor = int(total.sum())
     if n_impostor == 0:
-        raise OptionError("calibration: expected photos of at least two people, got one")
+        raise OptionError("expected photos of at least two people, got one", option="calibration")
     # The highest bins that hold enough for the largest rate, with room for replicas that draw more
     # of them, are kept whole.
     wanted = min(n_impostor, math.ceil(1.3 * largest_fmr * n_impostor) + 1000)

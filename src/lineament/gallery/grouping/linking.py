@@ -133,20 +133,20 @@ def link(
             f"expected vectors (N, D) and a photo for each, got {rows.shape}, {photo.shape}"
         )
     if not -1 <= threshold <= 1:
-        raise OptionError(f"threshold: expected a mean cosine of -1 to 1, got {threshold}")
+        raise OptionError(f"expected a mean cosine of -1 to 1, got {threshold}", option="threshold")
     if neighbors < 1:
-        raise OptionError(f"neighbors: expected 1 or more, got {neighbors}")
+        raise OptionError(f"expected 1 or more, got {neighbors}", option="neighbors")
     n = len(rows)
     lengths = np.linalg.norm(rows, axis=1)
     if not (np.abs(lengths - 1) <= SLACK).all():  # NaN is refused, too
-        raise OptionError("vectors: expected finite numbers and a length of 1, got others")
+        raise OptionError("expected finite numbers and a length of 1, got others", option="vectors")
     first = np.arange(n) if start is None else np.array(start, np.int64)
     stays = np.zeros(n, np.bool_) if kept is None else np.array(kept, np.bool_)
     poor = np.zeros(n, np.bool_) if weak is None else np.array(weak, np.bool_)
     if first.shape != (n,) or stays.shape != (n,) or poor.shape != (n,):
         raise OptionError(f"expected start, kept and weak of shape ({n},)")
     if n and not (first[first] == first).all():
-        raise OptionError("start: expected the place of the group's first face for each")
+        raise OptionError("expected the place of the group's first face for each", option="start")
     if n < 2:
         return Linked(first)
     clusters = _Clusters(rows, first, photo, stays, poor)

@@ -140,21 +140,23 @@ class Grouping:
         ids.flags.writeable = False
         object.__setattr__(self, "group", ids)
         if ids.shape != (len(self.faces),):
-            raise OptionError(f"group: expected one id a face ({len(self.faces)}), got {ids.shape}")
+            raise OptionError(
+                f"expected one id a face ({len(self.faces)}), got {ids.shape}", option="group"
+            )
         if len(ids) and (ids.min() < 1 or ids.max() >= self.next_id):
-            raise OptionError(f"group: expected ids from 1 to {self.next_id - 1}")
+            raise OptionError(f"expected ids from 1 to {self.next_id - 1}", option="group")
         if set(self.names) - set(ids.tolist()):
-            raise OptionError("names: expected those of groups that there are")
+            raise OptionError("expected those of groups that there are", option="names")
         sources = [photo.source for photo in self.photos]
         if len(set(sources)) != len(sources):
-            raise OptionError("photos: expected each once")
+            raise OptionError("expected each once", option="photos")
         if {face.source for face in self.faces} - set(sources):
-            raise OptionError("faces: expected faces of the photos")
+            raise OptionError("expected faces of the photos", option="faces")
         for face in self.faces:
             self.contract.check(face.embedding.contract)
         pairs = {(face.source, int(i)) for face, i in zip(self.faces, ids, strict=True)}
         if len(pairs) != len(self.faces):
-            raise OptionError("group: expected the faces of a photo in different groups")
+            raise OptionError("expected the faces of a photo in different groups", option="group")
 
     @classmethod
     def empty(cls, contract: Contract, threshold: Threshold) -> Grouping:
@@ -236,9 +238,11 @@ class Grouping:
             OptionError: there is no such group, or the name is empty.
         """
         if group not in set(self.group.tolist()):
-            raise OptionError(f"group: there is none of the number {group}; see the report")
+            raise OptionError(
+                f"there is none of the number {group}; see the report", option="group"
+            )
         if not name.strip():
-            raise OptionError("name: expected one, got nothing")
+            raise OptionError("expected one, got nothing", option="name")
         return replace(self, names={**self.names, group: name.strip()})
 
     def to_dict(self, calibration: Calibration | None = None) -> dict[str, Any]:
@@ -394,12 +398,14 @@ def assign_new(
     """
     chosen = grouping.threshold if threshold is None else threshold
     if chosen.metric != "cosine":
-        raise OptionError(f"threshold: expected one for cosine, got one for {chosen.metric}")
+        raise OptionError(
+            f"expected one for cosine, got one for {chosen.metric}", option="threshold"
+        )
     for new in faces:
         grouping.contract.check(new.embedding.contract)
     everyone = (*grouping.faces, *faces)
     if len({(face.source, face.number) for face in everyone}) != len(everyone):
-        raise OptionError("faces: expected each once, got one that is there already")
+        raise OptionError("expected each once, got one that is there already", option="faces")
     known = len(grouping.faces)
     n = len(everyone)
     number: dict[str, int] = {}

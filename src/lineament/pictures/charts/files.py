@@ -24,7 +24,7 @@ def to_bytes(figure: Figure, kind: str = "svg") -> bytes:
         OptionError: another kind.
     """
     if kind not in FORMATS:
-        raise OptionError(f"kind: expected one of {', '.join(FORMATS)}, got {kind!r}")
+        raise OptionError(f"expected one of {', '.join(FORMATS)}, got {kind!r}", option="kind")
     undated: dict[str, dict[str, Any]] = {
         "svg": {"Date": None, "Creator": "lineament"},
         "pdf": {"CreationDate": None, "Creator": "lineament"},

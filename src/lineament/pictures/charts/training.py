@@ -84,8 +84,9 @@ def curves(rows: Sequence[Row], *, title: str = "") -> Figure:
     step, loss = _series(rows, "loss")
     if not len(step):
         raise OptionError(
-            "rows: expected at least one with a step and a finite loss, got none; a run writes "
-            "them into log.csv"
+            "expected at least one with a step and a finite loss, got none; a run writes "
+            "them into log.csv",
+            option="rows",
         )
     checks = {
         name: _series(rows, key)
@@ -147,8 +148,8 @@ def triplets(rows: Sequence[Row], *, title: str = "") -> Figure:
     whole = [row for row in rows if all(math.isfinite(_number(row, k)) for k in ("step", *keys))]
     if not whole:
         raise OptionError(
-            f"rows: expected at least one with {', '.join(keys)}, got none; the triplet loss logs "
-            "them"
+            f"expected at least one with {', '.join(keys)}, got none; the triplet loss logs them",
+            option="rows",
         )
     figure, axes = new_figure(title or "Triplets of a batch over training", size_in=(6.4, 4.4))
     looks = (
@@ -265,7 +266,7 @@ def circles(panels: Sequence[Circle], people: Sequence[str], *, title: str = "")
     """
     check_extra()
     if not panels:
-        raise OptionError("panels: expected at least one, got none")
+        raise OptionError("expected at least one, got none", option="panels")
     for panel in panels:
         n, c = len(panel.labels), len(people)
         if panel.points_xy.shape != (n, 2) or panel.centers_xy.shape != (c, 2):

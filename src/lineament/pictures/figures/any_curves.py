@@ -54,7 +54,7 @@ def lines(
     }
     drawn = {name: curve for name, curve in drawn.items() if curve}
     if not drawn:
-        raise OptionError("curves: expected at least one with a finite value, got none")
+        raise OptionError("expected at least one with a finite value, got none", option="curves")
     places = list(dict.fromkeys(key for curve in drawn.values() for key in curve))
     values = [value for curve in drawn.values() for value in curve.values()]
     numbers = _numbers(places)

@@ -113,7 +113,7 @@ def reliability(
     """
     several = bins if isinstance(bins, Mapping) else {"pairs": bins}
     if not any(several.values()):
-        raise OptionError("bins: expected at least one, got none")
+        raise OptionError("expected at least one, got none", option="bins")
     counted = all(each.count is not None for kind in several.values() for each in kind)
     figure, axes = new_figure(
         title or "Reliability", size_in=(6.4, 5.9), rows=(3.4, 1) if counted else (1,)

@@ -87,7 +87,7 @@ def _error_curve(
 ) -> Figure:
     several = scores if isinstance(scores, Mapping) else {"": scores}
     if not several:
-        raise OptionError("scores: expected those of at least one run, got none")
+        raise OptionError("expected those of at least one run, got none", option="scores")
     full = {name: det_points(each, most=None) for name, each in several.items()}
     figure, axes = new_figure(title)
     n_genuine = max(sizes(each)[0] for each in several.values())

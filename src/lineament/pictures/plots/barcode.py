@@ -59,7 +59,8 @@ def barcode(
         0 <= row < len(faces) for pair in chosen for row in pair
     ):
         raise OptionError(
-            f"pairs: expected 1 to {MOST_PAIRS} pairs of rows below {len(faces)}, got {chosen}"
+            f"expected 1 to {MOST_PAIRS} pairs of rows below {len(faces)}, got {chosen}",
+            option="pairs",
         )
     vectors = faces.vectors.astype(np.float64)
     cut = value_of(threshold)

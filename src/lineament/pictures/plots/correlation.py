@@ -90,7 +90,7 @@ def correlation(
             "folders are the people"
         )
     if not 2 <= most <= MOST_NAMED:
-        raise OptionError(f"most: expected 2 to {MOST_NAMED} people, got {most}")
+        raise OptionError(f"expected 2 to {MOST_NAMED} people, got {most}", option="most")
     cut = value_of(threshold)
     notes = list(faces.notes)
     means = faces.means().astype(np.float64)

@@ -82,7 +82,7 @@ def occlusion_map(
         OptionError: another fill, or a crop of another shape.
     """
     if fill not in ("blur", "gray"):
-        raise OptionError(f'fill: expected "blur" or "gray", got {fill!r}')
+        raise OptionError(f'expected "blur" or "gray", got {fill!r}', option="fill")
     covered, centers, patch = covered_crops(crop, fill)
     vectors, _ = recognizer.embedder.embed(np.concatenate([crop[None], covered]))
     similarity = vectors.astype(np.float64) @ np.asarray(other, np.float64)
@@ -93,7 +93,7 @@ def occlusion_map(
 def covered_crops(crop: Image, fill: Fill) -> tuple[Image, Float64Array, int]:
     """(STEPS^2, S, S, 3) uint8, the places of the patches' middles, and their side in pixels."""
     if crop.ndim != 3 or crop.shape[0] != crop.shape[1] or crop.shape[2] != 3:
-        raise OptionError(f"crop: expected RGB, uint8, (S, S, 3), got {crop.shape}")
+        raise OptionError(f"expected RGB, uint8, (S, S, 3), got {crop.shape}", option="crop")
     size = len(crop)
     patch = max(3, round(PATCH * size))
     centers = (np.arange(STEPS) + 0.5) * size / STEPS - 0.5
@@ -139,7 +139,9 @@ def explain(
     if threshold is None:
         threshold = recognizer.threshold()
     if threshold.metric != "cosine":
-        raise OptionError(f"threshold: expected one for cosine, got one for {threshold.metric}")
+        raise OptionError(
+            f"expected one for cosine, got one for {threshold.metric}", option="threshold"
+        )
     photos = _chosen(recognizer, a, b)
     decision = decide_chosen(photos[0], photos[1], threshold, recognizer.judge)
     if isinstance(decision, LineamentError):

@@ -80,10 +80,11 @@ class Faces:
             lengths.append(len(self.crops))
         if set(lengths) != {n} or self.vectors.ndim != 2:
             raise OptionError(
-                f"faces: expected {n} rows in person, vectors, norms and crops, got {lengths}"
+                f"expected {n} rows in person, vectors, norms and crops, got {lengths}",
+                option="faces",
             )
         if not np.array_equal(np.unique(self.person), np.arange(len(self.names))):
-            raise OptionError("faces: expected at least one photo of each person in names")
+            raise OptionError("expected at least one photo of each person in names", option="faces")
 
     def __len__(self) -> int:
         """N."""
@@ -183,7 +184,7 @@ def draw(person: IntArray, most: int, *, seed: int = 0) -> IntArray:
     are ``most``; where that leaves room, the rest of it is filled at random.
     """
     if most < 1:
-        raise OptionError(f"most: expected at least 1 photo, got {most}")
+        raise OptionError(f"expected at least 1 photo, got {most}", option="most")
     if len(person) <= most:
         return np.arange(len(person), dtype=np.int64)
     rng = np.random.default_rng(seed)

@@ -73,7 +73,7 @@ def grid(
         MissingExtraError: matplotlib or SciPy is missing.
     """
     if not 2 <= most <= MOST_SHOWN:
-        raise OptionError(f"most: expected 2 to {MOST_SHOWN} photos, got {most}")
+        raise OptionError(f"expected 2 to {MOST_SHOWN} photos, got {most}", option="most")
     if len(faces) < 2:
         raise OptionError(f"a grid needs at least 2 photos with a face, got {len(faces)}")
     cut = value_of(threshold)

@@ -145,17 +145,18 @@ def chosen_people(faces: Faces, people: Sequence[str] | None) -> tuple[list[int]
             notes.append(f"the {SHOWN_PEOPLE} people with most photos of {len(several):,}")
         return several[:SHOWN_PEOPLE], notes
     if not 1 <= len(people) <= MOST_PEOPLE:
-        raise OptionError(f"people: expected 1 to {MOST_PEOPLE} names, got {len(people)}")
+        raise OptionError(f"expected 1 to {MOST_PEOPLE} names, got {len(people)}", option="people")
     places = {name: k for k, name in enumerate(faces.names)}
     chosen: list[int] = []
     for name in dict.fromkeys(people):
         if name not in places:
             raise OptionError(
-                f"people: nobody is called {name!r}; expected one of "
-                f"{', '.join(faces.names[:8])}{' ...' if len(faces.names) > 8 else ''}"
+                f"nobody is called {name!r}; expected one of "
+                f"{', '.join(faces.names[:8])}{' ...' if len(faces.names) > 8 else ''}",
+                option="people",
             )
         if counts[places[name]] < LEAST_OWN:
-            raise OptionError(f"people: {name} has one photo, and 2 are needed")
+            raise OptionError(f"{name} has one photo, and 2 are needed", option="people")
         chosen.append(places[name])
     return chosen, notes
 

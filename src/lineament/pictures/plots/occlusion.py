@@ -116,9 +116,9 @@ def worse(subject: Subject, kind: Kind, level: float) -> Image:
         OptionError: another kind, or a level out of its range.
     """
     if kind not in _MAKERS:
-        raise OptionError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
+        raise OptionError(f"expected one of {', '.join(KINDS)}, got {kind!r}", option="kind")
     if not (np.isfinite(level) and level > 0):
-        raise OptionError(f"level: expected a finite number above 0, got {level}")
+        raise OptionError(f"expected a finite number above 0, got {level}", option="level")
     return _MAKERS[kind](subject, level)
 
 
@@ -257,12 +257,14 @@ def occlusion(
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown or not kinds:
         got = ", ".join(unknown) if unknown else "none"
-        raise OptionError(f"kinds: expected some of {', '.join(KINDS)}, got {got}")
+        raise OptionError(f"expected some of {', '.join(KINDS)}, got {got}", option="kinds")
     wanted = [kind for kind in KINDS if kind in kinds]
     if threshold is None:
         threshold = recognizer.threshold()
     if threshold.metric != "cosine":
-        raise OptionError(f"threshold: expected one for cosine, got one for {threshold.metric}")
+        raise OptionError(
+            f"expected one for cosine, got one for {threshold.metric}", option="threshold"
+        )
     name = describe_source(source)
     image = load_image(source, limits=recognizer.limits)
     found = recognizer.detect(image)

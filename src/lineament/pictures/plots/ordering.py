@@ -32,7 +32,7 @@ def leaf_order(similarity: npt.ArrayLike) -> IntArray:
     table = np.asarray(similarity, np.float64)
     n = len(table)
     if table.shape != (n, n):
-        raise OptionError(f"similarity: expected (N, N), got {table.shape}")
+        raise OptionError(f"expected (N, N), got {table.shape}", option="similarity")
     if n < 3:
         return np.arange(n, dtype=np.int64)
     try:
@@ -62,7 +62,8 @@ def value_of(threshold: Threshold | float | None) -> float | None:
     if isinstance(threshold, Threshold):
         if threshold.metric != "cosine":
             raise OptionError(
-                f"threshold: expected one for the metric cosine, got one for {threshold.metric}"
+                f"expected one for the metric cosine, got one for {threshold.metric}",
+                option="threshold",
             )
         return threshold.value
     return None if threshold is None else float(threshold)

@@ -53,9 +53,11 @@ def check_path(path: str | os.PathLike[str], *, html: bool = True) -> str:
     known = FORMATS if html else files.FORMATS
     if kind not in known:
         wanted = ", ".join(f".{each}" for each in known)
-        raise OptionError(f"--out: expected a file whose name ends in {wanted}, got {file}")
+        raise OptionError(f"expected a file whose name ends in {wanted}, got {file}", option="path")
     if not file.parent.is_dir():
-        raise OptionError(f"--out: there is no folder {file.parent}; make it first")
+        raise OptionError(
+            f"there is no folder {file.parent}", option="path", hint="; make it first"
+        )
     return kind
 
 

@@ -110,11 +110,13 @@ def pose(
         MissingExtraError: matplotlib is missing.
     """
     if threshold.metric != "cosine":
-        raise OptionError(f"threshold: expected one for cosine, got one for {threshold.metric}")
+        raise OptionError(
+            f"expected one for cosine, got one for {threshold.metric}", option="threshold"
+        )
     if by not in get_args(By):
-        raise OptionError(f'by: expected "yaw" or "norm", got {by!r}')
+        raise OptionError(f'expected "yaw" or "norm", got {by!r}', option="by")
     if most < 2:
-        raise OptionError(f"most: expected 2 faces or more, got {most}")
+        raise OptionError(f"expected 2 faces or more, got {most}", option="most")
     poses = {i: yaw_and_pitch(photo) for i, photo in enumerate(photos) if photo.error is None}
     seen = {i: pose for i, pose in poses.items() if pose is not None}
     left_out = [

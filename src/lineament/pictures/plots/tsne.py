@@ -151,7 +151,9 @@ def on_plane(
     Raises as ``tsne``.
     """
     if method not in get_args(Method):
-        raise OptionError(f"method: expected one of {', '.join(get_args(Method))}, got {method!r}")
+        raise OptionError(
+            f"expected one of {', '.join(get_args(Method))}, got {method!r}", option="method"
+        )
     start = _principal(faces.vectors)
     if method == "pca":
         xy = start

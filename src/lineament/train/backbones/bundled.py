@@ -118,8 +118,9 @@ class GraphBackbone(Backbone):
         tracing = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
         if not tracing and (crops.dim() != 4 or tuple(crops.shape[1:]) != expected):
             raise OptionError(
-                f"crops: expected (N, {', '.join(map(str, expected))}), got {tuple(crops.shape)}: "
-                f"align or resize them to {self.size_px} pixels"
+                f"expected (N, {', '.join(map(str, expected))}), got {tuple(crops.shape)}: "
+                f"align or resize them to {self.size_px} pixels",
+                option="crops",
             )
         values = {self._read: crops}
         for (stage, name, inputs, output), spent in zip(self._steps, self._spent, strict=True):

@@ -21,7 +21,7 @@ def check_whole(what: str, value: object, least: int, most: int, *, multiple_of:
     ):
         of = "" if multiple_of == 1 else f" and a multiple of {multiple_of}"
         raise OptionError(
-            f"{what}: expected a whole number from {least} to {most}{of}, got {value!r}"
+            f"expected a whole number from {least} to {most}{of}, got {value!r}", option=what
         )
 
 
@@ -39,10 +39,12 @@ def check_fraction(what: str, value: object) -> None:
     """Raise OptionError unless ``value`` is a number, at least 0 and less than 1."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not math.isfinite(float(value)) or not 0 <= float(value) < 1:  # type: ignore[arg-type]
-        raise OptionError(f"{what}: expected a number from 0 to less than 1, got {value!r}")
+        raise OptionError(f"expected a number from 0 to less than 1, got {value!r}", option=what)
 
 
 def check_choice(what: str, value: object, choices: Collection[object]) -> None:
     """Raise OptionError unless ``value`` is one of ``choices``."""
     if value not in choices:
-        raise OptionError(f"{what}: expected one of {', '.join(map(str, choices))}, got {value!r}")
+        raise OptionError(
+            f"expected one of {', '.join(map(str, choices))}, got {value!r}", option=what
+        )

@@ -23,9 +23,10 @@ class Scaling(nn.Module):
             expected = (3, self.size_px, self.size_px)
             if crops.dim() != 4 or tuple(crops.shape[1:]) != expected:
                 raise OptionError(
-                    f"crops: expected (N, {', '.join(map(str, expected))}), got "
+                    f"expected (N, {', '.join(map(str, expected))}), got "
                     f"{tuple(crops.shape)}: align or resize them to {self.size_px} pixels, or "
-                    "build the backbone with another size_px"
+                    "build the backbone with another size_px",
+                    option="crops",
                 )
         return (crops - self.middle) / self.unit
 

@@ -95,7 +95,7 @@ def align_people(
     """
     if existing not in get_args(Existing):
         raise OptionError(
-            f"existing: expected one of {', '.join(get_args(Existing))}, got {existing!r}"
+            f"expected one of {', '.join(get_args(Existing))}, got {existing!r}", option="existing"
         )
     people = read_people(source, min_people=1)
     target = Path(out)

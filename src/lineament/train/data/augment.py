@@ -75,7 +75,9 @@ def _check(name: str, value: object, least: float, most: float, *, whole: bool =
         or not least <= value <= most  # false for NaN
     ):
         kind = "a whole number" if whole else "a number"
-        raise OptionError(f"augment, {name}: expected {kind} from {least} to {most}, got {value!r}")
+        raise OptionError(
+            f"expected {kind} from {least} to {most}, got {value!r}", option=f"augment.{name}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +145,8 @@ class Augment:
         for name, known in (("shrinking", SHRINKING_NAMES), ("enlarging", ENLARGING_NAMES)):
             if getattr(self, name) not in ("any", *known):
                 raise OptionError(
-                    f"augment, {name}: expected any, {', '.join(known)}, got "
-                    f"{getattr(self, name)!r}"
+                    f"expected any, {', '.join(known)}, got {getattr(self, name)!r}",
+                    option=f"augment.{name}",
                 )
         for low, high in (
             ("least_px", "most_px"),
@@ -153,8 +155,9 @@ class Augment:
         ):
             if getattr(self, low) > getattr(self, high):
                 raise OptionError(
-                    f"augment: expected {low} not above {high}, got {getattr(self, low)} and "
-                    f"{getattr(self, high)}"
+                    f"expected {low} not above {high}, got {getattr(self, low)} and "
+                    f"{getattr(self, high)}",
+                    option="augment",
                 )
 
     @property
@@ -195,7 +198,8 @@ def augment(image: Image, options: Augment, seed: int | Sequence[int]) -> Image:
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise OptionError(
-            f"image: expected RGB, uint8, (H, W, 3), got {image.dtype} of shape {image.shape}"
+            f"expected RGB, uint8, (H, W, 3), got {image.dtype} of shape {image.shape}",
+            option="image",
         )
     if options.changes_nothing:
         return image

@@ -87,7 +87,7 @@ class Crops(Dataset[Item]):
         for what, value, least in (("size_px", size_px, 1), ("seed", seed, 0)):
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise OptionError(
-                    f"{what}: expected a whole number of {least} or more, got {value!r}"
+                    f"expected a whole number of {least} or more, got {value!r}", option=what
                 )
         self.faces = faces
         self.size_px = size_px
@@ -136,7 +136,7 @@ class Crops(Dataset[Item]):
             DataError: it cannot be read.
         """
         if not 0 <= index < len(self):
-            raise OptionError(f"index: expected 0 to {len(self) - 1}, got {index}")
+            raise OptionError(f"expected 0 to {len(self) - 1}, got {index}", option="index")
         image = self.faces.read(index)
         plain = resized(image, self.size_px)
         if plain is not image:
@@ -180,7 +180,7 @@ class Loader:
         for what, value, least in (("workers", workers, 0), ("ahead", ahead, 1)):
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise OptionError(
-                    f"{what}: expected a whole number of {least} or more, got {value!r}"
+                    f"expected a whole number of {least} or more, got {value!r}", option=what
                 )
         share(np.zeros(batches.batch, np.int64), rank, world)
         self.crops = crops

@@ -63,8 +63,9 @@ class Selection:
             raise DataError("expected at least one photo to be chosen, got none")
         if chosen.min() < 0 or chosen.max() >= len(faces):
             raise OptionError(
-                f"indices: expected numbers from 0 to {len(faces) - 1}, got {chosen.min()} to "
-                f"{chosen.max()}"
+                f"expected numbers from 0 to {len(faces) - 1}, got {chosen.min()} to "
+                f"{chosen.max()}",
+                option="indices",
             )
         kept, labels = np.unique(faces.labels[chosen], return_inverse=True)
         self.faces = faces
@@ -104,7 +105,7 @@ def with_least_photos(faces: FaceSet, least_photos: int) -> FaceSet:
     """
     if isinstance(least_photos, bool) or not isinstance(least_photos, int) or least_photos < 1:
         raise OptionError(
-            f"least_photos: expected a whole number of 1 or more, got {least_photos!r}"
+            f"expected a whole number of 1 or more, got {least_photos!r}", option="least_photos"
         )
     counts = np.bincount(faces.labels, minlength=len(faces.people))
     enough = counts >= least_photos

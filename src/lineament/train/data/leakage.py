@@ -201,9 +201,9 @@ def leakage_by_face(
         OptionError: shapes that do not fit, embeddings that are not finite or zero.
     """
     if not -1 <= threshold <= 1:
-        raise OptionError(f"threshold: expected a cosine from -1 to 1, got {threshold}")
+        raise OptionError(f"expected a cosine from -1 to 1, got {threshold}", option="threshold")
     if block < 1:
-        raise OptionError(f"block: expected 1 or more, got {block}")
+        raise OptionError(f"expected 1 or more, got {block}", option="block")
     known, train_names = _means("train", train_embeddings, train_labels, train_people)
     asked, names = _means("evaluation", evaluation_embeddings, evaluation_labels, evaluation_people)
     if known.shape[1] != asked.shape[1]:

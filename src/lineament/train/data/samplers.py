@@ -56,8 +56,9 @@ class RandomBatches:
         self.drop_last = drop_last
         if drop_last and self.batch > self.count:
             raise OptionError(
-                f"batch: expected at most the {self.count:,} photos of the training set, got "
-                f"{batch:,}; make batches smaller, or let them be filled up (drop_last)"
+                f"expected at most the {self.count:,} photos of the training set, got "
+                f"{batch:,}; make batches smaller, or let them be filled up (drop_last)",
+                option="batch",
             )
 
     def __len__(self) -> int:
@@ -169,12 +170,13 @@ def share(batch: IntArray, rank: int, world: int) -> IntArray:
         OptionError: the batch cannot be divided by the number of processes.
     """
     if world < 1 or not 0 <= rank < world:
-        raise OptionError(f"rank: expected 0 to {world - 1}, got {rank}")
+        raise OptionError(f"expected 0 to {world - 1}, got {rank}", option="rank")
     size, rest = divmod(len(batch), world)
     if rest:
         raise OptionError(
-            f"batch: expected a multiple of the {world} processes, got {len(batch)} photos; "
-            f"take {max(size, 1) * world} or {(size + 1) * world}"
+            f"expected a multiple of the {world} processes, got {len(batch)} photos; "
+            f"take {max(size, 1) * world} or {(size + 1) * world}",
+            option="batch",
         )
     return batch[rank * size : (rank + 1) * size]
 
@@ -187,8 +189,9 @@ def _checked(labels: npt.ArrayLike) -> IntArray:
     values = np.asarray(labels)
     if values.ndim != 1 or not values.size or not np.issubdtype(values.dtype, np.integer):
         raise OptionError(
-            f"labels: expected whole numbers of shape (N,), N at least 1, got {values.dtype} of "
-            f"shape {values.shape}"
+            f"expected whole numbers of shape (N,), N at least 1, got {values.dtype} of "
+            f"shape {values.shape}",
+            option="labels",
         )
     return values.astype(np.int64)
 
@@ -196,5 +199,5 @@ def _checked(labels: npt.ArrayLike) -> IntArray:
 def _whole(what: str, value: object, least: int) -> int:
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not whole or int(value) < least:  # type: ignore[call-overload]
-        raise OptionError(f"{what}: expected a whole number of {least} or more, got {value!r}")
+        raise OptionError(f"expected a whole number of {least} or more, got {value!r}", option=what)
     return int(value)  # type: ignore[call-overload, no-any-return]

@@ -170,9 +170,9 @@ def write_shards(
     except ImportError as error:
         raise MissingExtraError("Writing WebDataset shards", "train") from error
     if per_shard < 1:
-        raise OptionError(f"per_shard: expected 1 or more, got {per_shard}")
+        raise OptionError(f"expected 1 or more, got {per_shard}", option="per_shard")
     if not re.fullmatch(r"[\w.-]+", name):
-        raise OptionError(f"name: expected letters, digits, _, - and dots, got {name!r}")
+        raise OptionError(f"expected letters, digits, _, - and dots, got {name!r}", option="name")
     out = Path(folder)
     # Under other names until all are there: a set without its end looks like a set.
     parts: list[Path] = []
@@ -243,7 +243,7 @@ def encoded(image: Image, quality: int | None) -> bytes:
     from PIL import Image as PILImage
 
     if quality is not None and not 1 <= quality <= 100:
-        raise OptionError(f"quality: expected 1 to 100, or None for PNG, got {quality!r}")
+        raise OptionError(f"expected 1 to 100, or None for PNG, got {quality!r}", option="quality")
     file = io.BytesIO()
     picture = PILImage.fromarray(image)
     if quality is None:

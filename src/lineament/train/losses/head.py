@@ -330,21 +330,24 @@ def check_batch(embeddings: Tensor, labels: Tensor, dimension: int, classes: int
     """Raise OptionError unless the shapes fit and, where that costs nothing, the labels too."""
     if embeddings.ndim != 2 or embeddings.shape[1] != dimension:
         raise OptionError(
-            f"loss: expected embeddings (N, {dimension}), got {tuple(embeddings.shape)}; "
-            "the loss and the backbone must have the same dimension"
+            f"expected embeddings (N, {dimension}), got {tuple(embeddings.shape)}; "
+            "the loss and the backbone must have the same dimension",
+            option="loss",
         )
     if labels.shape != embeddings.shape[:1] or labels.dtype != torch.int64:
         raise OptionError(
-            f"loss: expected labels ({len(embeddings)},) of int64, "
-            f"got {tuple(labels.shape)} of {str(labels.dtype).removeprefix('torch.')}"
+            f"expected labels ({len(embeddings)},) of int64, "
+            f"got {tuple(labels.shape)} of {str(labels.dtype).removeprefix('torch.')}",
+            option="loss",
         )
     # On another device than the CPU, looking at the labels would wait for all work before.
     if labels.device.type == "cpu" and len(labels):
         least, most = (int(value) for value in labels.aminmax())
         if least < 0 or most >= classes:
             raise OptionError(
-                f"loss: expected labels from 0 to {classes - 1}, got {least} to {most}; "
-                "build the loss for as many classes as the training set has people"
+                f"expected labels from 0 to {classes - 1}, got {least} to {most}; "
+                "build the loss for as many classes as the training set has people",
+                option="loss",
             )
 
 
@@ -368,16 +371,16 @@ def check_number(
         low = f"more than {least:g}" if open_least else f"at least {least:g}"
         high = f"less than {most:g}" if open_most else f"at most {most:g}"
         expected = low if most == math.inf else f"{low} and {high}"
-        raise OptionError(f"{what}: expected a number, {expected}, got {value!r}")
+        raise OptionError(f"expected a number, {expected}, got {value!r}", option=what)
 
 
 def check_whole(what: str, value: object, least: int) -> None:
     """Raise OptionError unless ``value`` is a whole number, ``least`` or more."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise OptionError(f"{what}: expected a whole number, at least {least}, got {value!r}")
+        raise OptionError(f"expected a whole number, at least {least}, got {value!r}", option=what)
 
 
 def check_switch(what: str, value: object) -> None:
     """Raise OptionError unless ``value`` is true or false."""
     if not isinstance(value, bool):
-        raise OptionError(f"{what}: expected true or false, got {value!r}")
+        raise OptionError(f"expected true or false, got {value!r}", option=what)

@@ -143,7 +143,7 @@ def load_model(folder: str | os.PathLike[str], which: str = "best") -> tuple[Bac
 def checkpoint_path(folder: str | os.PathLike[str], which: str = "best") -> Path:
     """The file of a run that holds its weights; raises as ``load_run``."""
     if which not in ("best", "last"):
-        raise OptionError(f"which: expected best or last, got {which!r}")
+        raise OptionError(f"expected best or last, got {which!r}", option="which")
     place = Path(folder)
     if place.is_file():
         return place

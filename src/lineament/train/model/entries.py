@@ -13,7 +13,7 @@ from lineament.models.manifest import NAME_RULE, is_name, read_manifest
 def check_name(name: object) -> None:
     """Raise OptionError unless a manifest may have an entry of that name."""
     if not is_name(name):
-        raise OptionError(f"name: expected {NAME_RULE}, got {name!r}")
+        raise OptionError(f"expected {NAME_RULE}, got {name!r}", option="name")
 
 
 def staying_entries(
@@ -36,7 +36,7 @@ def staying_entries(
     for known in read_manifest(manifest):  # checked as a whole before anything is added
         if known.name == name and not overwrite:
             raise OptionError(
-                f"name: {manifest} has {name!r} already: choose another, or overwrite"
+                f"{manifest} has {name!r} already: choose another, or overwrite", option="name"
             )
         if known.name != name and known.file == target.name:
             raise OptionError(f"{target}: it belongs to {known.name!r} of {manifest.name}")

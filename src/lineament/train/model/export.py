@@ -151,7 +151,7 @@ def export_onnx(
 def _check_name(name: str) -> None:
     check_name(name)
     if name in {weights.name for weights in read_manifest(PACKAGE_MANIFEST)}:
-        raise OptionError(f"name: {name!r} is one of the bundled networks: choose another")
+        raise OptionError(f"{name!r} is one of the bundled networks: choose another", option="name")
 
 
 def _check_target(
@@ -185,8 +185,9 @@ def _checked(crops: Image, size_px: int) -> Image:
     good = given.ndim == 4 and given.shape[1:] == (size_px, size_px, 3)
     if not good or given.dtype != np.uint8 or len(given) < max(BATCHES):
         raise OptionError(
-            f"crops: expected uint8 of shape (N, {size_px}, {size_px}, 3) with N at least "
-            f"{max(BATCHES)}, got {given.dtype} of shape {given.shape}"
+            f"expected uint8 of shape (N, {size_px}, {size_px}, 3) with N at least "
+            f"{max(BATCHES)}, got {given.dtype} of shape {given.shape}",
+            option="crops",
         )
     return given
 

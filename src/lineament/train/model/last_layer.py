@@ -64,8 +64,9 @@ class Scatter:
             )
         if dimension > min(features, n - 1):
             raise OptionError(
-                f"backbone.whitened: expected at most {min(features, n - 1)} dimensions with "
-                f"{features} features of {n} pictures, got {dimension}; set backbone.dimension"
+                f"expected at most {min(features, n - 1)} dimensions with "
+                f"{features} features of {n} pictures, got {dimension}; set backbone.dimension",
+                option="backbone.whitened",
             )
         mean = self.sums.sum(0) / n
         total = self.products / n - np.outer(mean, mean)
@@ -101,8 +102,9 @@ def whiten(backbone: Backbone, crops: Crops, epochs: int) -> None:
     layer = backbone.last_layer()
     if layer is None or layer.bias is None or layer.in_features > MOST_FEATURES:
         raise OptionError(
-            "backbone.whitened: expected a backbone that ends in a linear layer with a bias and "
-            f"at most {MOST_FEATURES} features (oriented), got {type(backbone).__name__}"
+            "expected a backbone that ends in a linear layer with a bias and "
+            f"at most {MOST_FEATURES} features (oriented), got {type(backbone).__name__}",
+            option="backbone.whitened",
         )
     features: list[Tensor] = []
 

@@ -50,12 +50,12 @@ def starting_backbone(config: TrainConfig) -> tuple[Backbone, Origin]:
             )
     if options.options and options.options != origin.options:
         raise OptionError(
-            f"backbone.options: expected {origin.options}, as backbone.start has them; leave "
-            "them out"
+            f"expected {origin.options}, as backbone.start has them; leave them out",
+            option="backbone.options",
         )
     if size_px not in (0, backbone.size_px):
         raise OptionError(
-            f"data.size_px: expected {backbone.size_px}, as backbone.start, got {size_px}"
+            f"expected {backbone.size_px}, as backbone.start, got {size_px}", option="data.size_px"
         )
     return backbone, origin
 
@@ -67,8 +67,8 @@ def _started(start: str) -> tuple[Backbone, Origin]:
 
     if start not in BUNDLED:
         raise OptionError(
-            f"backbone.start: expected {', '.join(BUNDLED)}, the folder of a run, or a checkpoint, "
-            f"got {start!r}"
+            f"expected {', '.join(BUNDLED)}, the folder of a run, or a checkpoint, got {start!r}",
+            option="backbone.start",
         )
     backbone = load_bundled(start)
     return backbone, Origin("bundled", start, backbone.dimension, backbone.size_px)
@@ -83,7 +83,8 @@ class Mode:
         unknown = [name for name in options.frozen if name not in stages]
         if unknown:
             raise OptionError(
-                f"backbone.frozen: expected some of {', '.join(stages)}, got {', '.join(unknown)}"
+                f"expected some of {', '.join(stages)}, got {', '.join(unknown)}",
+                option="backbone.frozen",
             )
         self.backbone = backbone
         self.still = [module for name in options.frozen for module in stages[name]]

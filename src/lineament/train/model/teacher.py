@@ -97,7 +97,7 @@ def load_teacher(name: str, device: torch.device, threads: int, *, flip: bool = 
     try:
         entry = weights.get(name)
     except UnknownWeightsError as error:
-        raise OptionError(f"teacher.name: {error}; or the folder of a run") from error
+        raise OptionError(f"{error}; or the folder of a run", option="teacher.name") from error
     if device.type == "cuda":  # the same network where the crops are
         from lineament.train.backbones.bundled import BUNDLED, load_bundled
 

@@ -106,7 +106,9 @@ class Parts:
         learned = [part for part in (self.loss, self.distillation) if part is not None]
         self.groups = parameter_groups(self.backbone, learned, config.optimizer)
         if not self.groups:
-            raise OptionError("backbone.frozen: everything is frozen, nothing is left to train")
+            raise OptionError(
+                "everything is frozen, nothing is left to train", option="backbone.frozen"
+            )
         options = config.optimizer
         for group in self.groups:
             group["lr"] = options.lr * group["factor"]
@@ -145,8 +147,9 @@ class Parts:
             self.sampler = RandomBatches(labels, config.sampler.batch, config.run.seed, drop)
         if self.sampler.batch < 2 * self.world.size:
             raise OptionError(
-                "sampler.batch: expected at least 2 photos for each of the "
-                f"{self.world.size} processes, got {self.sampler.batch}"
+                "expected at least 2 photos for each of the "
+                f"{self.world.size} processes, got {self.sampler.batch}",
+                option="sampler.batch",
             )
         self.loader = Loader(
             self.crops,

@@ -171,14 +171,16 @@ def _device(name: str, local_rank: int) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise OptionError(
-            f"run.device: expected auto, cpu, cuda, cuda:1, ..., got {name}"
+            f"expected auto, cpu, cuda, cuda:1, ..., got {name}", option="run.device"
         ) from error
     if device.type == "cuda":
         if not there:
-            raise OptionError(f"run.device: expected a CUDA device for {name}, PyTorch sees none")
+            raise OptionError(
+                f"expected a CUDA device for {name}, PyTorch sees none", option="run.device"
+            )
         index = local_rank if device.index is None else device.index
         if index >= torch.cuda.device_count():
-            raise OptionError(f"run.device: there is no cuda:{index} here")
+            raise OptionError(f"there is no cuda:{index} here", option="run.device")
         return torch.device("cuda", index)
     return device
 

@@ -140,9 +140,11 @@ def fit(
         TrainError: a worker or another process ended.
     """
     if config.run.out == "":
-        raise OptionError("run.out: expected the folder to write the run to; set it, or give --out")
+        raise OptionError(
+            "expected the folder to write the run to; set it, or give --out", option="run.out"
+        )
     if faces is None and config.data.path == "":
-        raise OptionError("data.path: expected the training photos; set it")
+        raise OptionError("expected the training photos; set it", option="data.path")
     config = absolute_paths(config)
     threads, exact = torch.get_num_threads(), torch.backends.cudnn.deterministic
     try:
@@ -241,8 +243,8 @@ class _Training:
         there = self.world.from_first(last.exists())
         if there and not resume:
             raise OptionError(
-                f"run.out: {self.folder} holds a run already; go on with --resume, or name another "
-                "folder"
+                f"{self.folder} holds a run already; go on with --resume, or name another folder",
+                option="run.out",
             )
         if there:
             return read_checkpoint(last)
@@ -252,7 +254,7 @@ class _Training:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OptionError(
-                f"run.out: the folder {self.folder} cannot be made ({error.strerror})"
+                f"the folder {self.folder} cannot be made ({error.strerror})", option="run.out"
             ) from error
         return None
 

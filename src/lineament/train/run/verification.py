@@ -350,7 +350,7 @@ def people_of(path: str) -> list[str]:
     """
     place = Path(path)
     if not place.exists():
-        raise OptionError(f"leakage.against: there is no file or folder {path}")
+        raise OptionError(f"there is no file or folder {path}", option="leakage.against")
     if place.suffix == ".txt":
         pairs = read_pairs(place)
         return sorted({name for pair in pairs for name in (pair.first[0], pair.second[0])})

@@ -111,12 +111,15 @@ def toy(
 def _check_options(people: int, photos_each: int, losses: Sequence[str], epochs: int) -> None:
     if not LEAST_PEOPLE <= people <= MOST_PEOPLE:
         raise OptionError(
-            f"people: expected {LEAST_PEOPLE} to {MOST_PEOPLE}, as many as can be told apart in "
-            f"the picture, got {people}"
+            f"expected {LEAST_PEOPLE} to {MOST_PEOPLE}, as many as can be told apart in "
+            f"the picture, got {people}",
+            option="people",
         )
     if photos_each < LEAST_PHOTOS:
-        raise OptionError(f"photos_each: expected {LEAST_PHOTOS} or more, got {photos_each}")
+        raise OptionError(
+            f"expected {LEAST_PHOTOS} or more, got {photos_each}", option="photos_each"
+        )
     if epochs < 1:
-        raise OptionError(f"epochs: expected 1 or more, got {epochs}")
+        raise OptionError(f"expected 1 or more, got {epochs}", option="epochs")
     if isinstance(losses, str) or not losses or len(set(losses)) < len(losses):
-        raise OptionError(f"losses: expected one name or more, each once, got {losses!r}")
+        raise OptionError(f"expected one name or more, each once, got {losses!r}", option="losses")

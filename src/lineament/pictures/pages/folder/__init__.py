@@ -82,7 +82,9 @@ def report(
     if threshold is None:
         threshold = recognizer.threshold()
     if threshold.metric != "cosine":
-        raise OptionError(f"threshold: expected one for cosine, got one for {threshold.metric}")
+        raise OptionError(
+            f"expected one for cosine, got one for {threshold.metric}", option="threshold"
+        )
     people = read_people(folder, min_people=1)
     examined, _ = examine(
         recognizer, people.paths, use_cache=use_cache, progress=progress, on_note=on_note

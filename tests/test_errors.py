@@ -1,0 +1,85 @@
+"""What every error carries: a code of its class, the option, the remedy, one sentence."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from lineament import errors
+from lineament.cli import _ACTIONS
+from lineament.errors import (
+    ACTIONS,
+    LineamentError,
+    MissingExtraError,
+    OptionError,
+    UnknownPersonError,
+)
+
+CLASSES = {
+    kind.__name__: kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, LineamentError)
+}
+
+
+def test_every_class_has_a_code_of_its_own_and_the_table_names_it() -> None:
+    codes = {name: vars(kind).get("code") for name, kind in CLASSES.items()}
+    assert all(codes.values())
+    assert len(set(codes.values())) == len(codes) == 31
+    table = dict(
+        line.lstrip(" │├└─").split()[:2]
+        for line in (errors.__doc__ or "").splitlines()
+        if "Error  " in line or "──" in line
+    )
+    assert table == codes
+
+
+@pytest.mark.parametrize(
+    ("option", "hint", "sentence"),
+    [
+        (None, None, "got 7"),
+        ("fmr", None, "fmr: got 7"),
+        (None, "ask for less", "got 7: ask for less"),
+        ("fmr", "; ask for less", "fmr: got 7; ask for less"),
+        ("fmr", ", or ask for less", "fmr: got 7, or ask for less"),
+        (None, "{people}", "got 7: see people() for the names"),
+    ],
+)
+def test_the_sentence_is_option_message_and_hint(
+    option: str | None, hint: str | None, sentence: str
+) -> None:
+    for kind in (OptionError, UnknownPersonError):  # KeyError would show its repr
+        error = kind("got 7", option=option, hint=hint)
+        assert str(error) == error.sentence() == sentence
+        assert error.message == "got 7"
+
+
+def test_callers_may_have_other_words_for_options_and_actions() -> None:
+    error = UnknownPersonError("nobody", option="name", hint="{people}")
+    assert error.sentence("NAME", {"people": "`list` them"}) == "NAME: nobody: `list` them"
+    assert error.advice({"people": "`list` them"}) == "`list` them"
+    assert set(_ACTIONS) == set(ACTIONS)
+
+
+def test_as_json() -> None:
+    error = OptionError("got 7", option="fmr", hint="; ask for less")
+    assert error.to_dict() == {
+        "code": "option_invalid",
+        "message": "fmr: got 7; ask for less",
+        "option": "fmr",
+        "hint": "ask for less",
+    }
+    assert MissingExtraError("plots", "plot").to_dict() == {
+        "code": "missing_extra",
+        "message": "plots needs packages that are not installed: "
+        'run  pip install "lineament[plot]"',
+        "option": None,
+        "hint": 'run  pip install "lineament[plot]"',
+    }
+
+
+def test_errors_can_be_sent_to_another_process() -> None:
+    error = OptionError("got 7", option="fmr", hint="; ask for less")
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.to_dict()) == (str(error), error.to_dict())
