@@ -611,7 +611,7 @@ def test_a_policy_is_written_as_it_is_read(policy: str) -> None:
     ],
 )
 def test_what_is_no_policy_is_refused(text: str) -> None:
-    with pytest.raises(OptionError, match="license policy"):
+    with pytest.raises(OptionError, match="license_policy"):
         LicensePolicy.parse(text)
 
 

@@ -242,7 +242,8 @@ def recognizer_options(values: Mapping[str, Any], crop_px: int | None = None) ->
             alignment_name(given["alignment"])
         except OptionError as error:
             raise OptionError(
-                f"alignment: expected five-points, eyes or crop, got {given['alignment']!r}"
+                f"expected five-points, eyes or crop, got {given['alignment']!r}",
+                option="alignment",
             ) from error
     names = {"min_face": "min_face_px", "min_score": "score_threshold", "max_faces": "max_faces"}
     options = DetectOptions(**{names[k]: v for k, v in given.items() if k in names})

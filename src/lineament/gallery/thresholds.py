@@ -42,7 +42,7 @@ def search_threshold(
     Raises:
         OptionError: the data support no such rate, or there are none.
     """
-    checked_share(fpir, "FPIR")
+    checked_share(fpir, "fpir")
     if settings.threshold is not None:
         return own_threshold(settings.threshold, CALIBRATED_METRIC)
     if calibration is not None and calibration.identification is not None:
