@@ -274,7 +274,8 @@ class OpenGallery:
                 raise ContractError(
                     f"{self.folder}: the gallery holds embeddings of {contract.id}, the recognizer "
                     f"makes {made.id}",
-                    hint="open it with that recognizer, or let {migrate} embed everything anew with this one",
+                    hint="open it with that recognizer, or let {migrate} embed everything anew "
+                    "with this one",
                 ) from error
             self._checked = contract
         return self._recognizer
