@@ -80,6 +80,9 @@ def test_as_json() -> None:
 
 
 def test_errors_can_be_sent_to_another_process() -> None:
-    error = OptionError("got 7", option="fmr", hint="; ask for less")
-    again = pickle.loads(pickle.dumps(error))
-    assert (str(again), again.to_dict()) == (str(error), error.to_dict())
+    for error in (
+        OptionError("got 7", option="fmr", hint="; ask for less"),
+        MissingExtraError("plots", "plot"),
+    ):
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))

@@ -41,6 +41,7 @@ prints it with its own words for options and actions and exits with 2.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 ACTIONS: Mapping[str, str] = {
     "people": "see people() for the names",
@@ -108,6 +109,10 @@ class LineamentError(Exception):
         """The whole message, in terms of the library."""
         return self.sentence()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle: without ``__init__``, whose arguments differ between classes."""
+        return _restored, (type(self), self.args, vars(self))
+
     def to_dict(self) -> dict[str, str | None]:
         """For JSON: the code, the whole message, the option, the remedy."""
         return {
@@ -116,6 +121,14 @@ class LineamentError(Exception):
             "option": self.option,
             "hint": self.hint,
         }
+
+
+def _restored(
+    kind: type[LineamentError], args: tuple[Any, ...], values: dict[str, Any]
+) -> LineamentError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(values)
+    return error
 
 
 def _worded(hint: str, actions: Mapping[str, str]) -> str:

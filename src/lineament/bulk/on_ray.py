@@ -314,7 +314,7 @@ def check_same(expected: Mapping[str, Any], got: Mapping[str, Any], where: str) 
 
 
 def pickled(value: object) -> bytes:
-    """Pickle with our errors, whose class may not be made from a message, and read-only arrays."""
+    """Pickle, with read-only arrays."""
     file = io.BytesIO()
     _Pickler(file, pickle.HIGHEST_PROTOCOL).dump(value)
     return file.getvalue()
@@ -322,18 +322,9 @@ def pickled(value: object) -> bytes:
 
 class _Pickler(pickle.Pickler):
     def reducer_override(self, value: object) -> Any:
-        if isinstance(value, LineamentError):
-            plain = {k: v for k, v in vars(value).items() if isinstance(v, (str, int, float))}
-            return _error, (type(value), str(value), plain)
         if isinstance(value, np.ndarray) and not value.flags.writeable:
             return _read_only, (value.tobytes(), value.dtype.str, value.shape)
         return NotImplemented
-
-
-def _error(kind: type[LineamentError], text: str, values: dict[str, Any]) -> LineamentError:
-    error = kind.__new__(kind, text)
-    vars(error).update(values)
-    return error
 
 
 def _read_only(data: bytes, dtype: str, shape: tuple[int, ...]) -> Any:
