@@ -7,7 +7,7 @@
     pooling_weights()  what each counts when several photos of a person are averaged
 
 The limits come from LFW View 1, degraded in steps: ``benchmarks/accuracy/quality.py`` prints the
-measurements, ``docs/quality.md`` holds them.
+measurements, ``docs/concepts/quality.md`` holds them.
 """
 
 from __future__ import annotations
@@ -249,7 +249,7 @@ FITTED_LIMITS["sface-mobilefacenet"] = FITTED_LIMITS["sface"]  # its first membe
 threshold: where one bad photo is missed in more than ``MISSED_LEVEL`` of its genuine pairs, or
 two equally bad ones match five times as often as wanted. The turn is the exception: up to 45
 degrees View 1 shows too small a rise to place a limit, and beyond it has too few pairs to show any.
-``docs/quality.md`` has the figures."""
+``docs/concepts/quality.md`` has the figures."""
 
 MISSED_LEVEL = 0.1
 """FNMR from which on a decision is not relied upon; eight times that of ordinary photos."""
@@ -340,7 +340,7 @@ def pooling_weights(norms: npt.ArrayLike, *, power: float = POOLING_POWER) -> Fl
     network's outputs as they were before scaling. On templates of LFW View 1 in which one of two or
     three photos is spoiled, powers of 2 to 4 gain much where it is very bad, and change
     nothing that can be told where it is not; beyond, the best photo stands nearly alone, and
-    errors rise again (``docs/quality.md``).
+    errors rise again (``docs/concepts/quality.md``).
 
     Args:
         norms: (N,), of embeddings of one contract, above 0.

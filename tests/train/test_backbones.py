@@ -256,7 +256,8 @@ def test_low_rank_layers_have_the_rank_of_the_paper() -> None:
 
 
 def test_the_table_in_the_documentation() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "backbones.md").read_text(encoding="utf-8")
+    page = Path(__file__).parents[2] / "docs" / "reference" / "backbones.md"
+    text = page.read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(.+?)` \| (.*?) \|$", text, re.MULTILINE)
     assert [name for name, _ in rows] == list(BACKBONES)
     for name, row in rows:

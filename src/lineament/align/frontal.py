@@ -16,7 +16,7 @@ was found in photos (``scripts/fit/frontal.py``); it has 67 points, we the 68 of
 the ArcFace template would have it.
 
 Recognizers should be trained on such crops; how the bundled ones, which were not, do on them, is in
-``docs/alignment.md``.
+``docs/concepts/alignment.md``.
 
 The generic face's axes: x to the viewer's right, y down, z at the viewer. Its unit is the distance
 between the eyes, its origin the point between them.

@@ -2,7 +2,7 @@
 
 ``load_detector`` builds one of ``DETECTORS``; each has the one method of ``Detector``. The default,
 "yunet+onet", takes YuNet's boxes at as many scales as it takes, the O-Net's landmarks, and turns
-photos that lie on a side; ``docs/detectors.md`` has the table that chose it.
+photos that lie on a side; ``docs/concepts/detectors.md`` has the table that chose it.
 """
 
 from __future__ import annotations

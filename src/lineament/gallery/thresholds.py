@@ -47,7 +47,7 @@ def search_threshold(
         return own_threshold(settings.threshold, CALIBRATED_METRIC)
     if calibration is not None and calibration.identification is not None:
         # Fitted for the best of several. Centroids of strangers reach as high: with the threshold
-        # for one photo they let in 1.5 to 3 times what is wanted (docs/gallery.md). The mean
+        # for one photo they let in 1.5 to 3 times what is wanted (docs/how-to/gallery.md). The mean
         # of several does not.
         many = 1.0 if settings.person_score == "mean" else references
         found = calibration.identification_threshold(n_people, max(1.0, many), fpir)

@@ -1,4 +1,4 @@
-"""Vectors in Milvus, through pymilvus: a file of Milvus Lite, or a cluster. docs/scale.md.
+"""Vectors in Milvus, through pymilvus: a file of Milvus Lite, or a cluster. docs/how-to/scale.md.
 
 Where ``ExactIndex`` has a folder, this has a name on a server. The name is an alias of Milvus's;
 behind it stands a collection with a name of its own that is never used again:

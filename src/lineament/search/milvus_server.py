@@ -87,7 +87,7 @@ class MilvusOptions:
 
     @classmethod
     def for_vectors(cls, count: int, **others: Any) -> MilvusOptions:
-        """The settings for a cluster with ``count`` vectors; docs/scale.md has the reasons."""
+        """Choose for a cluster with ``count`` vectors; docs/how-to/scale.md has the reasons."""
         if count < 1:
             raise OptionError(f"expected 1 or more, got {count}", option="count")
         index_type = "FLAT" if count <= 100_000 else "HNSW" if count <= 100_000_000 else "DISKANN"

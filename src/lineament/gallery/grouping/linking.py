@@ -28,7 +28,8 @@ from lineament.search import open_index
 from lineament.types import BoolArray, FloatArray, IntArray, Threshold
 
 NEIGHBORS = 32
-"""Edges a face. 16 to 64 give the same groups of LFW to four digits (``docs/grouping.md``)."""
+"""Edges a face. 16 to 64 give the same groups of LFW to four digits
+(``docs/how-to/grouping.md``)."""
 
 EXPECTED_MATCHES = 4.0
 """How many others of a collection a face is taken to match before one looks. Chosen on LFW View 1

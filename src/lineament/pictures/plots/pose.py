@@ -2,7 +2,7 @@
 
 Nothing in a photo says how much of a face is covered. What tells of it is the length of its
 embedding before scaling: the recognizer sees less of a face behind glasses, hands or hair, and in
-the dark (``docs/quality.md``: of all measures it predicts misses best).
+the dark (``docs/concepts/quality.md``: of all measures it predicts misses best).
 
 Each is held against one reference, by default of those turned least the one with the longest
 embedding. Above stand faces, sampled over the whole range, and below all photos: similarity

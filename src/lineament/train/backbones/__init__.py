@@ -1,4 +1,6 @@
-"""Backbones by name: crops in, embeddings out. One file an architecture; see docs/backbones.md.
+"""Backbones by name: crops in, embeddings out. One file an architecture.
+
+There is a table of them in docs/reference/backbones.md.
 
 Importing this loads no PyTorch; ``make_backbone`` does. Every backbone takes RGB of 0 to 255 and
 scales it by itself (``seam.Backbone``).
