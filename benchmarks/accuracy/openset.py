@@ -11,7 +11,8 @@ means over the draws. A photo without a face finds nobody, and nobody finds it.
 
 ``--rules`` compares, on View 1 alone, ways to make one score of a person's k enrolled photos:
 ``lineament.gallery`` takes the one that ``docs/how-to/gallery.md`` chooses by it. Enrolled is
-everybody with more than k photos in View 1, searched for are the others of theirs, and everybody else.
+everybody with more than k photos in View 1, searched for are the others of theirs, and
+everybody else.
 """
 
 from __future__ import annotations
