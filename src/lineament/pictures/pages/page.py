@@ -16,7 +16,9 @@ import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from string import Template
 from typing import Literal
 
 from PIL import Image as PILImage
@@ -88,7 +90,7 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of a page, in this order: paragraphs, tables, pictures, tiles, faces.
+    """A part of a page, in this order: paragraphs, tables, pictures, tiles, faces, frame.
 
     Attributes:
         title: empty for none.
@@ -100,6 +102,9 @@ class Section:
         level: of the heading: 2, or 3 for a part of the section before.
         faces: small pictures of one size in rows, each with a word beneath, last of all.
         folded: shows the title only until it is clicked; needs a title.
+        frame: a whole page, encoded, in a frame of its own: its scripts run, and can reach neither
+            this page nor anything outside it.
+        frame_title: what the frame shows, for those who cannot see it.
     """
 
     title: str
@@ -111,17 +116,38 @@ class Section:
     level: Literal[2, 3] = 2
     faces: tuple[Tile, ...] = ()
     folded: bool = False
+    frame: bytes | None = None
+    frame_title: str = ""
 
 
-def page(title: str, sections: Sequence[Section]) -> bytes:
+def page(title: str, sections: Sequence[Section], *, styles: Sequence[str] = ()) -> bytes:
     """Return the page, encoded in UTF-8.
 
     Args:
         title: of the page and of its first heading.
         sections: from the top.
+        styles: names of style sheets of this package that follow ``page.css``.
     """
-    body = "\n".join(_section(section) for section in sections)
-    text = _PAGE.format(title=escaped(title), style=_STYLE, body=body)
+    framed = any(section.frame is not None for section in sections)
+    return filled(
+        "page.html",
+        title=escaped(title),
+        style="\n" + "".join(part_of_page(name) for name in ("page.css", *styles)),
+        # A frame inherits the policy: its scripts stand within the page and may load nothing.
+        scripts="; script-src 'unsafe-inline'" if framed else "",
+        body="\n".join(_section(section) for section in sections),
+    )
+
+
+@lru_cache(maxsize=16)
+def part_of_page(name: str) -> str:
+    """The text of a template, style sheet or script of this package."""
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+def filled(template: str, **values: str) -> bytes:
+    """Fill a template of this package, in UTF-8; the values are HTML, escaped by the caller."""
+    text = Template(part_of_page(template)).substitute(values)
     # Names of files that are not UTF-8 come with lone surrogates, which cannot be encoded.
     return text.encode("utf-8", "replace")
 
@@ -168,6 +194,12 @@ def _section(section: Section) -> str:
         lines += ['<div class="tiles">', *map(_tile, section.tiles), "</div>"]
     if section.faces:
         lines += ['<div class="faces">', *map(_tile, section.faces), "</div>"]
+    if section.frame is not None:
+        inner = html.escape(section.frame.decode("utf-8"), quote=True)
+        lines.append(
+            f'<iframe class="frame" title="{escaped(section.frame_title)}" '
+            f'sandbox="allow-scripts" srcdoc="{inner}"></iframe>'
+        )
     return "\n".join([*lines, end])
 
 
@@ -221,84 +253,3 @@ def escaped(text: str) -> str:
     """Escaped; control characters, which no page may hold, replaced."""
     plain = "".join("\ufffd" if ord(c) in _CONTROL else c for c in text)
     return html.escape(plain)
-
-
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1c1c1e; --gray: #5c5c62; --paper: #ffffff;
-  --line: #d9d9d6; --mark: #e8f1f8; }
-@media screen and (prefers-color-scheme: dark) {
-  :root { --ink: #ececea; --gray: #a9a9ad; --paper: #1b1b1d; --line: #45454a; --mark: #22384a; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1.5rem 1.25rem 3rem; max-width: 76rem; color: var(--ink);
-  background: var(--paper); font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", "Noto Sans",
-  "DejaVu Sans", sans-serif; overflow-wrap: anywhere; }
-h1 { font-size: 1.75rem; line-height: 1.25; margin: 0 0 .75rem; }
-h2 { font-size: 1.3rem; margin: 2.25rem 0 .6rem; padding-top: .8rem;
-  border-top: 1px solid var(--line); }
-h3 { font-size: 1.05rem; margin: 1.5rem 0 .5rem; }
-p { margin: 0 0 .6rem; max-width: 48rem; }
-pre { margin: .6rem 0; padding: .7rem .9rem; border: 1px solid var(--line); border-radius: 6px;
-  white-space: pre-wrap; font: .9rem/1.45 ui-monospace, "DejaVu Sans Mono", monospace; }
-.tables, .pictures, .tiles { display: flex; flex-wrap: wrap; gap: 1.25rem 2rem; margin: .8rem 0;
-  align-items: flex-start; }
-.table { max-width: 100%; overflow-x: auto; }
-table { border-collapse: collapse; font-size: .95rem; }
-caption { text-align: left; font-weight: 600; padding-bottom: .35rem; }
-th, td { text-align: left; padding: .28rem 1.4rem .28rem 0; vertical-align: top;
-  border-bottom: 1px solid var(--line); overflow-wrap: break-word; }
-th { color: var(--gray); font-weight: 600; }
-th:last-child, td:last-child { padding-right: .4rem; }
-.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-tr.marked td { background: var(--mark); font-weight: 600; }
-figure { margin: 0; break-inside: avoid; }
-figcaption { color: var(--gray); font-size: .9rem; line-height: 1.4; margin-top: .35rem; }
-.pictures > * { flex: 1 1 30rem; max-width: min(100%, 36.5rem); }
-.pictures img { display: block; width: 100%; height: auto; background: #fff; border-radius: 6px;
-  border: 1px solid var(--line); }
-.tile { width: 21rem; max-width: 100%; }
-.halves { display: flex; gap: .5rem; }
-.half { flex: 1 1 0; min-width: 0; }
-.half img, .missing { display: block; width: 100%; aspect-ratio: 1; border-radius: 6px; }
-.half img { object-fit: contain; background: #e6e6e4; }
-.missing { display: flex; align-items: center; justify-content: center; padding: .5rem;
-  background: #e6e6e4; color: #4a4a4e; font-size: .78rem; line-height: 1.3; text-align: center;
-  overflow: hidden; }
-.faces { display: grid; grid-template-columns: repeat(auto-fill, minmax(6rem, 1fr));
-  gap: .7rem .6rem; margin: .6rem 0; }
-.faces .tile { width: auto; }
-.faces .name, .faces figcaption { font-size: .74rem; line-height: 1.3; margin-top: .15rem; }
-details { margin-top: 2.25rem; padding-top: .8rem; border-top: 1px solid var(--line); }
-summary { cursor: pointer; margin-bottom: .6rem; }
-summary > * { display: inline; border: 0; }
-.name { display: block; font-size: .82rem; line-height: 1.3; margin-top: .25rem; }
-@media print {
-  html { font-size: 9.5pt; }
-  body { padding: 0; max-width: none; }
-  h2, h3, h3 + p { break-after: avoid; }
-  .pictures > * { flex: 0 1 47%; }
-  .pictures, .tiles, .tables { gap: .8rem 1rem; }
-  .tile { width: 31%; }
-  .half img, .missing, tr.marked td { print-color-adjust: exact;
-    -webkit-print-color-adjust: exact; }
-  tr { break-inside: avoid; }
-}
-"""
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" \
-content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-<main>
-<h1>{title}</h1>
-{body}
-</main>
-</body>
-</html>
-"""

@@ -116,7 +116,7 @@ def tile_of(pair: PairShown, *, threshold: float | None = None, text: str | None
         text: instead of score and threshold.
     """
     pictures = tuple(
-        thumbnail(name if data is None else data, alt=f"photo {short_name(name)}")
+        thumbnail(name if data is None else data, alt=f"the photo {short_name(name)}")
         for name, data in ((pair.a, pair.picture_a), (pair.b, pair.picture_b))
     )
     if text is None:

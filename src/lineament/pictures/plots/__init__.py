@@ -1,12 +1,11 @@
 """Pictures of what the recognizer sees, with matplotlib (the extra "plot").
 
-Each function takes what is to be seen and returns a ``seam.Plot``: the figure, and the numbers
+Each function takes what is to be seen and returns a ``Plot``: the figure, and the numbers
 behind it. One file a picture.
 """
 
 from __future__ import annotations
 
-from lineament.pictures.pages.folder import Report, report
 from lineament.pictures.plots.alignment import alignment
 from lineament.pictures.plots.barcode import barcode
 from lineament.pictures.plots.correlation import correlation
@@ -22,7 +21,6 @@ from lineament.pictures.plots.tsne import tsne
 __all__ = [
     "Faces",
     "Plot",
-    "Report",
     "alignment",
     "barcode",
     "correlation",
@@ -32,7 +30,6 @@ __all__ = [
     "load_people",
     "occlusion",
     "pose",
-    "report",
     "save",
     "tsne",
 ]

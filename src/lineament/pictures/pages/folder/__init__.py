@@ -11,7 +11,6 @@ probably mislabeled or too poor, or show no face. The page refers to nothing out
 
 from __future__ import annotations
 
-import html
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from lineament.pictures.charts import check_extra
 from lineament.pictures.pages.folder.comparing import compare_all
 from lineament.pictures.pages.folder.facts import sections_of, summary, suspect_in_words
 from lineament.pictures.pages.folder.known import Known
-from lineament.pictures.pages.folder.pictures import PLANE, pictures_of
+from lineament.pictures.pages.folder.pictures import pictures_of
 from lineament.pictures.pages.page import Section, page
 from lineament.pipeline import Recognizer
 from lineament.types import ProgressBar, Threshold
@@ -100,53 +99,16 @@ def report(
     known.confusable, known.hardest = compare_all(
         embedded.vectors, people.person, np.flatnonzero(cleaning.trusted), threshold.value
     )
-    drawn, plane = pictures_of(known, progress)
+    drawn = pictures_of(known, progress)
     words = summary(known)
     title = f"{folder_name(folder)}: what the recognizer sees"
     sections = [Section("In short", tuple(words)), *sections_of(known), *drawn]
-    data = page(title, sections).replace(b"</style>", _STYLE.encode() + b"</style>", 1)
-    if plane is not None:
-        data = _with_plane(data, plane)
-    return Report(data, _numbers(known, words))
+    return Report(page(title, sections, styles=("folder.css",)), _numbers(known, words))
 
 
 def folder_name(folder: str | os.PathLike[str]) -> str:
     """What the folder is called, whatever way it was named."""
     return Path(folder).absolute().name
-
-
-# --- the page -------------------------------------------------------------------------------------
-
-_STYLE = """
-.pictures > * { flex: 1 1 100%; max-width: 100%; }
-.pictures img { width: auto; max-width: 100%; margin: 0 auto; }
-iframe.plane { display: block; width: 100%; height: 44rem; margin-top: 1.25rem;
-  border: 1px solid var(--line); border-radius: 6px; background: #fff; }
-@media print {
-  .pictures > * { flex: 0 1 100%; }
-  .pictures img { max-height: 22cm; }
-  h2 { break-after: avoid; }
-  iframe.plane { display: none; }
-}
-"""
-
-_STRICT = b"default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-
-
-def _with_plane(data: bytes, plane: bytes) -> bytes:
-    """Put the page with the moving plane into a frame; it is part of the page, too.
-
-    Its scripts stand within the page and may load nothing, as before; the frame can reach nothing
-    of the page around it.
-    """
-    text = html.escape(plane.decode("utf-8"), quote=True).encode("utf-8")
-    frame = (
-        b'<iframe class="plane" title="Faces on a plane, to be pointed at" '
-        b'sandbox="allow-scripts" srcdoc="' + text + b'"></iframe>'
-    )
-    assert data.count(_STRICT) == 1
-    data = data.replace(_STRICT, _STRICT + b"; script-src 'unsafe-inline'", 1)
-    return data.replace(f"<p>{PLANE}</p>".encode(), frame, 1)
 
 
 def _numbers(known: Known, words: list[str]) -> dict[str, Any]:

@@ -40,8 +40,6 @@ POSE_PHOTOS = 200
 """More photos than these are sampled for a picture, and the page says so."""
 
 JPEG_QUALITY = 88
-PLANE = "the plane stands here: 9d1b7c"
-"""A paragraph of the page that the plane takes the place of."""
 
 
 def faces_of(people: People, examined: Examined) -> Faces:
@@ -58,15 +56,13 @@ def faces_of(people: People, examined: Examined) -> Faces:
     )
 
 
-def pictures_of(
-    known: Known, progress: ProgressBar[Any] | None
-) -> tuple[list[Section], bytes | None]:
-    """All pictures as sections, and the page of the plane; what cannot be drawn says why."""
+def pictures_of(known: Known, progress: ProgressBar[Any] | None) -> list[Section]:
+    """All pictures as sections; what cannot be drawn says why."""
     faces = faces_of(known.people, known.examined)
     if len(faces) < 2:
         found = counted(len(faces), "photograph", "photographs")
         words = f"{found} with a face: at least two are needed."
-        return [Section("No pictures", (words,))], None
+        return [Section("No pictures", (words,))]
     threshold, seed = known.threshold, known.seed
     several = len(faces.names) > 1
     sample = with_crops(faces.sample(GRID_FACES, seed=seed), known.recognizer, leave_out=True)
@@ -121,8 +117,9 @@ def pictures_of(
         vector = key in ("correlation", "histogram")
         sections.append(Section(title, pictures=(encoded(plot.figure, alt, vector),)))
         if key == "tsne" and page_of_plane:
-            sections.append(Section("", (PLANE,)))
-    return sections, page_of_plane[0] if page_of_plane else None
+            title = "Faces on a plane, to be pointed at"
+            sections.append(Section("", frame=page_of_plane[0], frame_title=title))
+    return sections
 
 
 def encoded(figure: Figure, alt: str, vector: bool) -> Picture:
