@@ -30,7 +30,7 @@ from lineament.decide.fusion import (
     rises,
 )
 from lineament.decide.metrics import METRICS
-from lineament.ensemble import FOLDER, Ensemble, Kind, embed_face, read_spec
+from lineament.ensemble import FOLDER, Ensemble, Kind, read_spec
 from lineament.errors import (
     DataError,
     LicenseError,
@@ -387,8 +387,6 @@ def test_members_must_be_those_of_the_fit() -> None:
         Ensemble(dataclasses.replace(spec, members=(other, *spec.members[1:])))
     with pytest.raises(LicenseError, match="mobilefacenet"):
         Ensemble(spec, policy=LicensePolicy.parse("any;deny:mobilefacenet"))
-    with pytest.raises(OptionError, match="five-points"):
-        Ensemble(spec, like=Recognizer(alignment="eyes"))
     with pytest.raises(OptionError, match="boosted, logistic, mean"):
         Ensemble.load("median")
 
@@ -429,20 +427,30 @@ def test_a_members_embedding_is_the_recognizers_own() -> None:
 
 
 def test_crops_that_two_take_are_cut_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    import lineament.ensemble as module
-
     ensemble = Ensemble.load("mean")
-    seen = ensemble.look(DEMO / "obama.jpg")
-    cut, real = [], module.align_faces
+    cut, real = [], ensemble.finder.crops
     monkeypatch.setattr(
-        module, "align_faces", lambda *a, **k: cut.append(k["template"]) or real(*a, **k)
+        ensemble.finder, "crops", lambda *a, **k: cut.append(k["alignment"]) or real(*a, **k)
     )
-    image = np.zeros((400, 400, 3), np.uint8) + np.arange(400, dtype=np.uint8)[:, None, None]
-    face = seen.photo.analysis.faces[0]
-    embeddings, crops = embed_face(image, face, ensemble.embedders)
-    assert cut == ["arcface", "dlib"]
-    assert len(embeddings) == 3
-    assert [crop.shape[0] for crop in crops] == [112, 112, 150]
+    seen = ensemble.look(DEMO / "obama.jpg")
+    assert cut == ["arcface-112", "dlib-150"]
+    assert len(seen.embeddings) == 3
+    assert seen.photo.crop is not None
+    assert seen.photo.crop.shape == (112, 112, 3)
+
+
+def test_lists_equal_single_photos_to_the_bit() -> None:
+    ensemble = Ensemble.load("mean")
+    names = ("obama.jpg", "obama2.jpg", "biden.jpg", "astronaut.jpg")
+    nobody = np.zeros((100, 100, 3), np.uint8)
+    photos: list[Any] = [DEMO / name for name in names]
+    many = ensemble.verify([photos[0], *photos, nobody], [photos[1], *photos[::-1], photos[0]])
+    assert [type(each).__name__ for each in many] == ["Decision"] * 5 + ["NoFaceError"]
+    pairs = [photos[:2], *zip(photos, photos[::-1], strict=True)]
+    for decision, (a, b) in zip(many[:-1], pairs, strict=True):
+        alone = ensemble.verify(a, b)
+        assert not isinstance(decision, Exception)
+        assert decision.to_dict() == alone.to_dict()
 
 
 def test_thresholds() -> None:
@@ -464,7 +472,7 @@ def test_thresholds() -> None:
 
 def test_probability_follows_the_prior() -> None:
     even = Ensemble.load("mean").certainty(3.0)
-    rare = Ensemble.load("mean", like=Recognizer(prior=0.01)).certainty(3.0)
+    rare = Ensemble.load("mean", prior=0.01).certainty(3.0)
     assert even.llr == rare.llr
     odds = even.probability / (1 - even.probability)
     assert rare.probability == pytest.approx(odds / 99 / (1 + odds / 99))

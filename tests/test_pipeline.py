@@ -16,6 +16,7 @@ import pytest
 from PIL import Image as PILImage
 
 import lineament
+import lineament.pipeline
 from builders import FakeDetector, make_face, tiny_recognizer
 from lineament.align.alignment import align_faces
 from lineament.decide.metrics import own_threshold
@@ -33,7 +34,7 @@ from lineament.models import cards as weights
 from lineament.models.cards import LicensePolicy
 from lineament.models.runtime import Runtime
 from lineament.pipeline import Recognizer
-from lineament.types import Analysis, Embedding, Face, Image
+from lineament.types import Embedding, Face, Image, Photo
 
 LIGHT = "mobilefacenet"
 HALF = own_threshold(0.5, "cosine")
@@ -86,13 +87,13 @@ def test_the_default_recognizer(astronaut: Image) -> None:
     embedding = one.embed(astronaut)
     assert embedding.contract.weights == "sface"
     assert embedding.contract.alignment == "arcface-112"
-    assert one.detector_name == "yunet+onet"
+    assert one.finder.detector_name == "yunet+onet"
     assert one.verify(astronaut, np.ascontiguousarray(astronaut[:-3, 3:]), threshold=HALF).same
 
 
 def test_stages_by_hand_give_the_same(recognizer: Recognizer, astronaut: Image) -> None:
     (photo,) = recognizer.analyze([astronaut], keep_crops=True)
-    faces = recognizer.detector.detect(astronaut, recognizer.options)
+    faces = recognizer.finder.detector.detect(astronaut, recognizer.finder.options)
     crops = align_faces(astronaut, faces)
     vectors, norms = recognizer.embedder.embed(crops)
     assert [face.to_dict() for face in photo.faces] == [face.to_dict() for face in faces]
@@ -104,13 +105,13 @@ def test_stages_by_hand_give_the_same(recognizer: Recognizer, astronaut: Image) 
 
 
 def test_verify_at_module_level(astronaut_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lineament, "_default", None)
+    monkeypatch.setattr(lineament.pipeline, "_default", None)
     decision = lineament.verify(astronaut_path, astronaut_path, threshold=HALF)
     assert decision.same
-    kept = lineament._default
+    kept = lineament.pipeline._default
     assert isinstance(kept, Recognizer)
     lineament.verify(astronaut_path, astronaut_path, threshold=HALF)
-    assert lineament._default is kept
+    assert lineament.pipeline._default is kept
 
 
 def test_bgr(recognizer: Recognizer, astronaut: Image) -> None:
@@ -139,8 +140,8 @@ def test_flip_is_another_contract(astronaut: Image) -> None:
 def test_single_and_list() -> None:
     one, _ = fake(make_face())
     images = pictures(3)
-    assert isinstance(one.detect(images[0]), Analysis)
-    assert isinstance(one.analyze(images[0]), Analysis)
+    assert isinstance(one.detect(images[0]), Photo)
+    assert isinstance(one.analyze(images[0]), Photo)
     assert isinstance(one.embed(images[0]), Embedding)
     for many in (images, tuple(images)):
         assert [len(photo.faces) for photo in one.detect(many)] == [1, 1, 1]
@@ -369,8 +370,9 @@ def test_largest_or_central(two_faces: list[Face]) -> None:
         one, _ = fake(*two_faces, choose=choose)
         (chosen,) = one.stream_chosen([image])
         assert chosen.index == index
-        assert chosen.error is None
-        assert chosen.analysis.embeddings == ()
+        assert chosen.problem is None
+        assert chosen.selected == (index,)
+        assert chosen.embeddings == (chosen.embedding,)
         expected = align_faces(image, [two_faces[index]])[0]
         np.testing.assert_array_equal(chosen.crop, expected)
         decision = one.verify(image, image, threshold=HALF)
@@ -384,9 +386,9 @@ def test_chosen_of_a_photo_without_a_face(blank: Image, tmp_path: Path) -> None:
     one, _ = fake()
     nobody, unreadable = one.stream_chosen([blank, tmp_path / "missing.jpg"])
     assert (nobody.index, nobody.embedding, nobody.crop) == (None, None, None)
-    assert isinstance(nobody.error, NoFaceError)
-    assert nobody.analysis.error is None
-    assert unreadable.error is unreadable.analysis.error
+    assert isinstance(nobody.problem, NoFaceError)
+    assert nobody.error is None
+    assert unreadable.problem is unreadable.error
     assert isinstance(unreadable.error, ImageNotFoundError)
 
 
@@ -521,4 +523,4 @@ def test_a_detector_without_landmarks(astronaut: Image) -> None:
 
 def test_nothing_is_loaded_before_it_is_needed() -> None:
     one = Recognizer()
-    assert (one._detector, one._embedder) == (None, None)
+    assert (one.finder._detector, one._embedder) == (None, None)

@@ -44,7 +44,7 @@ def seen() -> dict[str, Seen]:
         assert chosen.embedding is not None
         assert chosen.crop is not None
         assert chosen.index is not None
-        face = chosen.analysis.faces[chosen.index]
+        face = chosen.faces[chosen.index]
         found[name] = (image, face, chosen.crop, chosen.embedding.norm)
     return found
 

@@ -12,7 +12,7 @@ import pytest
 from builders import LANDMARKS_XY, make_contract, make_embedding, make_face
 from lineament.decide.metrics import compare, own_threshold
 from lineament.errors import ContractError, ImageNotFoundError, OptionError
-from lineament.types import Analysis, Contract, Embedding, Face, Threshold
+from lineament.types import Contract, Embedding, Face, Photo, Threshold
 
 
 @pytest.mark.parametrize(
@@ -126,8 +126,8 @@ def test_embedding_refuses(vector: list[float], norm: float, message: str) -> No
         Embedding(np.array(vector), norm, make_contract())
 
 
-def photo(*boxes: tuple[float, ...], size_wh: tuple[int, int] | None = (100, 50)) -> Analysis:
-    return Analysis("p.jpg", size_wh, tuple(make_face(box) for box in boxes))
+def photo(*boxes: tuple[float, ...], size_wh: tuple[int, int] | None = (100, 50)) -> Photo:
+    return Photo("p.jpg", size_wh, tuple(make_face(box) for box in boxes))
 
 
 def test_largest_face() -> None:
@@ -153,7 +153,7 @@ def test_analysis_writes_itself() -> None:
     assert written["size_wh"] == [100, 50]
     assert [face["box_xyxy"] for face in written["faces"]] == [[1, 2, 3, 4]]
     assert written["error"] is None
-    failed = Analysis("x", None, error=ImageNotFoundError("x: there is no such file")).to_dict()
+    failed = Photo("x", None, error=ImageNotFoundError("x: there is no such file")).to_dict()
     assert failed == {
         "source": "x",
         "size_wh": None,

@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lineament import Recognizer
+from lineament import FaceFinder, Recognizer
 from lineament.datasets.lfw import LFW, Pairs, read_lfw
 from lineament.datasets.source import Embedded
 from lineament.decide.fusion import Side, features_of
@@ -186,7 +186,7 @@ def timed(
             if photo.error is not None:
                 raise photo.error
         crops[way] = np.stack([photo.crop for photo in photos if photo.crop is not None])
-    loaded = {kind: Ensemble.load(kind, like=Recognizer(choose="central")) for kind in KINDS}
+    loaded = {kind: Ensemble.load(kind, finder=FaceFinder(choose="central")) for kind in KINDS}
     looked = loaded[KINDS[0]]
     seen = [looked.look(path) for path in paths[:2]]
     faces: dict[Way, list[float]] = {way: [] for way in ways}

@@ -294,7 +294,7 @@ def run(folder: Path, people: int, name: str) -> dict[str, Any]:
     images = [int(i) for i, _ in found]
     all_ = Photos(
         lfw.person[np.array(images)],
-        [c.analysis.faces[c.index] for _, c in found],  # type: ignore[index]
+        [c.faces[c.index] for _, c in found],  # type: ignore[index]
         np.stack([c.crop for _, c in found]),  # type: ignore[misc]
         np.stack([c.embedding.vector for _, c in found]),  # type: ignore[union-attr]
         np.array([c.embedding.norm for _, c in found], np.float32),  # type: ignore[union-attr]
@@ -308,7 +308,7 @@ def run(folder: Path, people: int, name: str) -> dict[str, Any]:
         (one,) = recognizer.stream_chosen([small])
         if one.index is None or one.crop is None:
             return None
-        return one.analysis.faces[one.index], one.crop
+        return one.faces[one.index], one.crop
 
     rows = chosen_rows(all_.person, people)
     return {

@@ -2,13 +2,13 @@
 
     1 images      load_image: a photo in any shape -> RGB uint8 (H, W, 3)
     2 detect      load_detector: a photo -> faces
+      finder      FaceFinder: both, on one photo or many: a Photo with its pixels and faces
     3 align       align_faces: a photo and its faces -> crops
-    4 embed       load_embedder: crops -> unit embeddings
-    5 compare     compare: two embeddings -> a Decision
+    4 embed       load_embedder: crops -> unit embeddings; Batcher shares one among threads
+    5 decide      compare: two embeddings -> a Decision
       pipeline    Recognizer: all of it, on one photo or many; verify: in one line
 
-    weights       what networks there are, their licenses and where they come from
-    runtime       the engines that run them
+    models        what networks there are, their licenses and where they come from
     evaluate      metrics and the standard benchmarks
     train         models of your own, from photos to a name the pipeline takes
     errors, types what is raised and what is returned
@@ -17,97 +17,33 @@
 >>> decision = lineament.verify("a.jpg", "b.jpg")  # doctest: +SKIP
 >>> print(decision)  # doctest: +SKIP
 
-Importing this loads nothing: names are imported when they are first used.
+Importing this loads nothing: names are imported when they are first used. They are listed once, in
+``__init__.pyi``, where type checkers look for them too.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 __version__ = "0.1.0"
 
-if TYPE_CHECKING:
-    from lineament.align.alignment import align_faces
-    from lineament.decide.metrics import compare, score_matrix, score_rows
-    from lineament.detect import DetectOptions, load_detector
-    from lineament.embed import load_embedder
-    from lineament.errors import LineamentError
-    from lineament.images import load_image
-    from lineament.models.runtime import Runtime
-    from lineament.pipeline import Recognizer
-    from lineament.types import Analysis, Contract, Decision, Embedding, Face, Threshold
 
-_HOMES = {
-    "align_faces": "align.alignment",
-    "compare": "decide.metrics",
-    "score_matrix": "decide.metrics",
-    "score_rows": "decide.metrics",
-    "DetectOptions": "detect",
-    "load_detector": "detect",
-    "load_embedder": "embed",
-    "LineamentError": "errors",
-    "load_image": "images",
-    "Recognizer": "pipeline",
-    "Runtime": "models.runtime",
-    "Analysis": "types",
-    "Contract": "types",
-    "Decision": "types",
-    "Embedding": "types",
-    "Face": "types",
-    "Threshold": "types",
-}
-
-__all__ = [
-    "Analysis",
-    "Contract",
-    "Decision",
-    "DetectOptions",
-    "Embedding",
-    "Face",
-    "LineamentError",
-    "Recognizer",
-    "Runtime",
-    "Threshold",
-    "align_faces",
-    "compare",
-    "load_detector",
-    "load_embedder",
-    "load_image",
-    "score_matrix",
-    "score_rows",
-    "verify",
-]
-
-_default: Any = None
+def _homes() -> dict[str, str]:
+    """Public name -> module, from the stub's lines ``from MODULE import NAME as NAME``."""
+    lines = Path(__file__).with_suffix(".pyi").read_text("utf-8").splitlines()
+    return {words[-1]: words[1] for words in map(str.split, lines) if words[:1] == ["from"]}
 
 
-def verify(a: Any, b: Any, **options: Any) -> Decision:
-    """Are two photos of the same person? With the default recognizer, kept for the next call.
-
-    Args:
-        a, b: whatever ``lineament.images.load_image`` reads.
-        options: as ``Recognizer.verify`` takes them.
-
-    Returns:
-        A ``Decision``; ``print`` it to see it in words.
-
-    Raises:
-        LineamentError: a photo could not be read, or has no face.
-    """
-    global _default  # noqa: PLW0603
-    if _default is None:
-        from lineament.pipeline import Recognizer
-
-        _default = Recognizer()
-    decision: Decision = _default.verify(a, b, **options)
-    return decision
+_HOMES = _homes()
+__all__ = sorted(_HOMES)  # noqa: PLE0605  (the stub has them for type checkers)
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         from importlib import import_module
 
-        return getattr(import_module(f"lineament.{_HOMES[name]}"), name)
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'lineament' has no attribute {name!r}")
 
 

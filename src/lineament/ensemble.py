@@ -18,16 +18,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from threading import RLock
+from typing import Any, Literal, get_args, overload
 
 import numpy as np
 
-from lineament.align.alignment import align_faces, template_of
-from lineament.decide.calibration import OperatingPoint
+from lineament.decide.calibration import DEFAULT_PRIOR, OperatingPoint
 from lineament.decide.fusion import (
     BoostedFusion,
     Fusion,
@@ -38,25 +40,30 @@ from lineament.decide.fusion import (
     pair_features,
 )
 from lineament.decide.judge import Judge
-from lineament.decide.metrics import DEFAULT_FMR, compare, own_threshold
-from lineament.embed import Embedder, load_embedder, wrap
-from lineament.errors import DataError, NoFaceError, OptionError, WeightsError, WeightsHashError
+from lineament.decide.metrics import DEFAULT_FMR, decided, own_threshold
+from lineament.embed import BATCH, Embedder, load_embedder, wrap
+from lineament.errors import (
+    DataError,
+    LineamentError,
+    OptionError,
+    WeightsError,
+    WeightsHashError,
+)
 from lineament.files import DATA
-from lineament.images import ImageSource, describe_source, load_image
+from lineament.finder import FEW, FaceFinder, Source
 from lineament.models import cards as weights_module
 from lineament.models.cards import LicensePolicy
-from lineament.pipeline import Chosen, Recognizer
-from lineament.quality import limits_of, measure
+from lineament.pipeline import paired, sides
+from lineament.quality import limits_of
 from lineament.types import (
-    Analysis,
     Certainty,
     ColorOrder,
     Contract,
     Decision,
     Embedding,
-    Face,
     Float64Array,
     Image,
+    Photo,
     Threshold,
 )
 
@@ -204,42 +211,51 @@ def _fusion(kind: Kind, values: dict[str, Any], n_features: int, folder: Path) -
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Seen:
-    """One photo, its face chosen and embedded by every member.
+    """One photo, the face that it is of embedded by every member.
 
     Attributes:
-        photo: as ``Recognizer.stream_chosen`` has it: embedding and crop are the first member's.
-        embeddings: one a member.
+        photo: embedding and crop are the first member's.
+        embeddings: one a member; () when there is no face (``photo.problem`` says why).
     """
 
-    photo: Chosen
+    photo: Photo
     embeddings: tuple[Embedding, ...]
 
 
 class Ensemble:
-    """Verifies with several recognizers at once. One object may be used from several threads."""
+    """Verifies with several recognizers at once. One object may be used from several threads.
+
+    Attributes:
+        spec: members and fusion.
+        finder: stages 1 and 2.
+        prior: share of genuine pairs among those that are verified, 0 to 1.
+    """
 
     def __init__(
         self,
         spec: Spec,
         *,
-        like: Recognizer | None = None,
+        finder: FaceFinder | None = None,
+        prior: float = DEFAULT_PRIOR,
         policy: LicensePolicy | None = None,
     ) -> None:
-        """Choose the parts; networks are loaded when they are first needed.
+        """Choose members and finder; networks are loaded when they are first needed.
 
         Args:
             spec: from ``read_spec``.
-            like: whose detector, options, choice of face, limits, engine and prior are used; its
-                recognizer and calibration are not. None: a ``Recognizer`` of defaults.
-            policy: which licenses may be used; None asks the environment.
+            finder: finds the faces, with its runtime; None: one of defaults.
+            prior: how many of the pairs that you verify show one person, before you look.
+            policy: which licenses may be used; None: the finder's.
 
         Raises:
             WeightsError: a member is not what the ensemble was fitted with, or is refused.
         """
         self.spec = spec
-        self.parts = Recognizer(policy=policy) if like is None else like
-        self._policy = LicensePolicy.active() if policy is None else policy
+        self.finder = FaceFinder(policy=policy) if finder is None else finder
+        self.prior = Judge(prior=prior).prior
+        self._policy = self.finder.policy if policy is None else policy
         self._embedders: tuple[Embedder, ...] | None = None
+        self._lock = RLock()
         for member in spec.members:
             entry = weights_module.get(member.name)
             self._policy.check(entry)
@@ -249,23 +265,19 @@ class Ensemble:
                     f"({member.alignment}), got {entry.sha256[:12]} ({entry.alignment}): fit it "
                     "again (scripts/fit/ensemble.py)"
                 )
-        if self.parts.alignment != "five-points":
-            raise OptionError(
-                f"{self.name} was fitted with five-points, got {self.parts.alignment}",
-                option="alignment",
-            )
 
     @classmethod
     def load(
         cls,
         kind: str = DEFAULT_KIND,
         *,
-        like: Recognizer | None = None,
+        finder: FaceFinder | None = None,
+        prior: float = DEFAULT_PRIOR,
         policy: LicensePolicy | None = None,
         folder: Path = FOLDER,
     ) -> Ensemble:
         """The package's ensemble of that kind. Args and Raises as __init__ and ``read_spec``."""
-        return cls(read_spec(kind, folder), like=like, policy=policy)
+        return cls(read_spec(kind, folder), finder=finder, prior=prior, policy=policy)
 
     @property
     def name(self) -> str:
@@ -275,21 +287,15 @@ class Ensemble:
     @property
     def embedders(self) -> tuple[Embedder, ...]:
         """The members, loaded."""
-        if self._embedders is None:
-            entries = [weights_module.get(member.name) for member in self.spec.members]
-            with ThreadPoolExecutor(len(entries)) as pool:
-                loaded = [
-                    pool.submit(
-                        load_embedder,
-                        entry,
-                        flip=True,
-                        runtime=self.parts.runtime,
-                        policy=self._policy,
-                    )
-                    for entry in entries
-                ]
-                self._embedders = tuple(future.result() for future in loaded)
-        return self._embedders
+        with self._lock:
+            if self._embedders is None:
+                entries = [weights_module.get(member.name) for member in self.spec.members]
+                load = partial(
+                    load_embedder, flip=True, runtime=self.finder.runtime, policy=self._policy
+                )
+                with ThreadPoolExecutor(len(entries)) as pool:
+                    self._embedders = tuple(pool.map(load, entries))
+            return self._embedders
 
     @property
     def contract(self) -> Contract:
@@ -336,25 +342,66 @@ class Ensemble:
             f"are some for {rates}: choose one of them, or state the threshold itself"
         )
 
-    def look(self, source: ImageSource, *, color_order: ColorOrder | None = None) -> Seen:
+    def stream(
+        self, sources: Iterable[Source], *, color_order: ColorOrder | None = None
+    ) -> Generator[Seen, None, None]:
+        """Find and embed the face that each photo is of; results in the order of the sources.
+
+        Args:
+            sources: what ``load_image`` reads, and ``Photo``s with their pixels.
+            color_order: of NumPy arrays.
+        """
+        ready: list[Photo] = []
+        few = isinstance(sources, (list, tuple)) and len(sources) <= FEW
+        with closing(
+            self.finder.stream(sources, keep_pixels=True, color_order=color_order)
+        ) as photos:
+            for photo in photos:
+                ready.append(photo)
+                if not few and len(ready) >= BATCH:
+                    yield from self._embedded(ready)
+                    ready = []
+            yield from self._embedded(ready)
+
+    def _embedded(self, photos: Sequence[Photo]) -> Iterable[Seen]:
+        of_somebody = [photo for photo in photos if photo.problem is None]
+        rows = iter(self._rows(of_somebody))
+        for photo in photos:
+            if photo.problem is not None:
+                yield Seen(photo, ())
+                continue
+            embeddings, crop = next(rows)
+            yield Seen(
+                replace(photo, selected=photo.chosen, embeddings=embeddings[:1], crops=crop[None]),
+                embeddings,
+            )
+
+    def _rows(self, photos: Sequence[Photo]) -> list[tuple[tuple[Embedding, ...], Image]]:
+        """For each photo one embedding a member, and the first member's crop."""
+        if not photos:
+            return []
+        cut: dict[str, Image] = {}
+        columns: list[tuple[Embedding, ...]] = []
+        for embedder in self.embedders:
+            alignment = embedder.contract.alignment
+            if alignment not in cut:  # crops that several members take are cut once
+                cut[alignment] = np.concatenate(
+                    [self.finder.crops(one, one.chosen, alignment=alignment) for one in photos]
+                )
+            columns.append(wrap(*embedder.embed(cut[alignment]), embedder.contract))
+        first = cut[self.embedders[0].contract.alignment]
+        return list(zip(zip(*columns, strict=True), first, strict=True))
+
+    def look(self, source: Source, *, color_order: ColorOrder | None = None) -> Seen:
         """Read a photo, choose its face, and embed it with every member.
 
         Raises:
             NoFaceError: no face was found.
             ImageError: the photo could not be read.
         """
-        parts, name = self.parts, describe_source(source)
-        image = load_image(source, color_order=color_order, limits=parts.limits)
-        faces = tuple(parts.detector.detect(image, parts.options))
-        analysis = Analysis(name, (image.shape[1], image.shape[0]), faces)
-        index = analysis.largest() if parts.choose == "largest" else analysis.most_central()
-        if index is None:
-            raise NoFaceError(
-                f"{name}: no face was found with the detector {parts.detector_name}: try a "
-                "photo in which the face is larger or better lit"
-            )
-        embeddings, crops = embed_face(image, faces[index], self.embedders)
-        return Seen(Chosen(analysis, index, embeddings[0], crops[0]), embeddings)
+        (seen,) = self.stream([source], color_order=color_order)
+        seen.photo.require()
+        return seen
 
     def score(self, a: Seen, b: Seen) -> float:
         """How alike both are, in the ensemble's own unit; higher is more alike."""
@@ -365,7 +412,7 @@ class Ensemble:
 
     def certainty(self, score: float) -> Certainty:
         """What such a score means: from the fit's own pairs, out of fold."""
-        spec, prior = self.spec, self.parts.prior
+        spec, prior = self.spec, self.prior
         llr, low, high = (
             float(np.interp(score, spec.score, knots))
             for knots in (spec.llr, spec.llr_low, spec.llr_high)
@@ -404,96 +451,78 @@ class Ensemble:
                 "Ensemble.threshold makes it",
                 option="threshold",
             )
-        photos = [seen.photo for seen in (a, b)]
-        faces = [photo.analysis.faces[photo.index or 0] for photo in photos]
-        crops = [photo.crop for photo in photos]
-        first = compare(
+        score = self.score(a, b)
+        decision = decided(
+            score,
             a.embeddings[0],
             b.embeddings[0],
-            own_threshold(0.0, "cosine"),
-            sources=(photos[0].analysis.source, photos[1].analysis.source),
-            faces=(faces[0], faces[1]),
-            others=(len(photos[0].analysis.faces) - 1, len(photos[1].analysis.faces) - 1),
-            qualities=(
-                _quality(faces[0], crops[0], a.embeddings[0]),
-                _quality(faces[1], crops[1], b.embeddings[0]),
-            ),
-        )
-        score = self.score(a, b)
-        decision = replace(
-            first,
-            same=score >= limit.value,
-            score=score,
-            metric=self.name,
-            threshold=limit,
-            margin=score - limit.value,
+            limit,
             contract=self.contract,
+            **sides(a.photo, b.photo),
         )
-        judge = Judge(None, self.parts.prior, limits_of(self.spec.members[0].name))
+        judge = Judge(None, self.prior, limits_of(self.spec.members[0].name))
         return judge.assess(decision, self.certainty(score))
 
+    @overload
     def verify(
         self,
-        a: ImageSource,
-        b: ImageSource,
+        a: list[Any] | tuple[Any, ...],
+        b: list[Any] | tuple[Any, ...],
         *,
         threshold: Threshold | None = None,
         fmr: float | None = None,
         color_order: ColorOrder | None = None,
-    ) -> Decision:
-        """Are two photos of the same person?
+    ) -> list[Decision | LineamentError]: ...
+    @overload
+    def verify(
+        self,
+        a: Source,
+        b: Source,
+        *,
+        threshold: Threshold | None = None,
+        fmr: float | None = None,
+        color_order: ColorOrder | None = None,
+    ) -> Decision: ...
+    def verify(
+        self,
+        a: Source | list[Any] | tuple[Any, ...],
+        b: Source | list[Any] | tuple[Any, ...],
+        *,
+        threshold: Threshold | None = None,
+        fmr: float | None = None,
+        color_order: ColorOrder | None = None,
+    ) -> Decision | list[Decision | LineamentError]:
+        """Are two photos of the same person? For lists: a[0] against b[0], and so on.
 
         Args:
-            a, b: the photos.
+            a, b: two photos, or two lists of equal length.
             threshold: from ``threshold()``; or
-            fmr: the false match rate wanted; None of both: ``DEFAULT_FMR``.
+            fmr: the false match rate; None of both: ``DEFAULT_FMR``.
             color_order: of NumPy arrays.
 
         Raises:
-            NoFaceError: no face was found in one of them.
+            NoFaceError: no face was found in one of them; in lists, errors take the place of the
+                decision that they spoiled.
             ImageError: one of them could not be read.
             OptionError: both a threshold and a rate, or one that was not fitted.
         """
         if threshold is not None and fmr is not None:
             raise OptionError("expected a false match rate or a threshold, got both")
+        unique, pairs = paired(a, b)
         if threshold is None:
             threshold = self.threshold(fmr=fmr)
-        one, other = (self.look(source, color_order=color_order) for source in (a, b))
-        return self.decide(one, other, threshold)
-
-
-def embed_face(
-    image: Image, face: Face, embedders: Sequence[Embedder]
-) -> tuple[tuple[Embedding, ...], tuple[Image, ...]]:
-    """One detected face by several recognizers, each with the crop it takes.
-
-    Args:
-        image: (H, W, 3) uint8.
-        face: found in it, with landmarks.
-        embedders: the recognizers; crops that several take are cut once.
-
-    Returns:
-        One embedding, and one (S, S, 3) crop, a recognizer.
-    """
-    cut: dict[tuple[str, int], Image] = {}
-    embeddings, crops = [], []
-    for embedder in embedders:
-        contract, size_px = embedder.contract, embedder.size_px
-        key = contract.alignment, size_px
-        if key not in cut:
-            template = template_of(contract.alignment)
-            cut[key] = align_faces(image, [face], size_px=size_px, template=template)
-        (embedding,) = wrap(*embedder.embed(cut[key]), contract)
-        embeddings.append(embedding)
-        crops.append(cut[key][0])
-    return tuple(embeddings), tuple(crops)
+        seen = list(self.stream(unique, color_order=color_order))
+        results: list[Decision | LineamentError] = []
+        for i, j in pairs:
+            problem = next((p for p in (seen[i].photo.problem, seen[j].photo.problem) if p), None)
+            results.append(self.decide(seen[i], seen[j], threshold) if problem is None else problem)
+        if isinstance(a, (list, tuple)):
+            return results
+        (result,) = results
+        if isinstance(result, LineamentError):
+            raise result
+        return result
 
 
 def _side(embedding: Embedding) -> Side:
     return Side(embedding.vector[None], np.array([embedding.norm], np.float32))
-
-
-def _quality(face: Face, crop: Image | None, embedding: Embedding) -> Any:
-    if crop is None or not embedding.contract.alignment.startswith("arcface-"):
-        return None
-    return measure(face, crop, embedding.norm)

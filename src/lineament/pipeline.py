@@ -1,24 +1,44 @@
 """The pipeline, wired: read this file first.
 
-    source --load_image--> photo --Detector.detect--> faces --align_faces--> crops
-           --Embedder.embed--> unit embeddings --compare--> Decision --Judge.assess--> Decision
+    source --images--> pixels --detect--> faces                 FaceFinder: a ``Photo``
+           --align--> crops --embed--> unit embeddings          Recognizer
+           --decide--> Decision                                 Recognizer.verify
 
-``Recognizer`` holds the loaded networks and runs these stages over one photo or many. Every
-stage is a plain function or a one-method object that can be used without it; what is here is only
-the order of the calls, the batches, the threads, and what happens to a photo that fails.
+Each arrow is a room of the package, in the order in which a photo walks through them:
+
+    1 images/    a path, URL, bytes, array, ... -> RGB uint8 (H, W, 3), upright
+    2 detect/    pixels -> faces: box, score, five landmarks
+    3 align/     pixels and faces -> crops of one size, each face in the same place
+      quality    face and crop -> how good it is for recognition
+    4 embed/     crops -> vectors of length 1
+    5 decide/    two vectors -> score, threshold, calibrated probability, verdict
+    6 search/    one vector against millions: an index
+    7 gallery/   people with names on disk: enroll, identify, group
+
+``finder.FaceFinder`` is stages 1 and 2; ``Recognizer`` holds a finder, an embedder and a judge and
+runs stages 1 to 5 over one photo or many; ``ensemble.Ensemble`` is the same finder with several
+embedders, for ``verify`` alone; ``gallery.Gallery`` takes a recognizer. ``models/`` says which
+networks there are and under which license, and runs them; ``batching.Batcher`` shares an embedder
+among threads. ``datasets/``, ``fit/``, ``evaluate/`` and ``train/`` measure, calibrate and make
+models; ``pictures/`` draws; ``cli/`` is the command line.
+
+Every stage is a plain function or a one-method object that can be used without this file; what is
+here is only the order of the calls, the batches, and what happens to a photo that fails.
 
 Given one source, methods return one result and raise its error. Given a list, they return a list
-of the same length in the same order, and an error takes the place of the result it spoiled.
+of the same length in the same order, and an error takes the place of the result it spoiled. A
+source is what ``images.load_image`` reads, or a ``Photo``: nothing is decoded, detected or embedded
+twice.
 """
 
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import islice
+from threading import Lock, RLock
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -26,8 +46,6 @@ import numpy as np
 from lineament.align.alignment import (
     NATIVE_PX,
     AlignMethod,
-    Template,
-    align_faces,
     alignment_name,
     template_of,
 )
@@ -40,24 +58,19 @@ from lineament.decide.metrics import (
     find_threshold,
     own_threshold,
 )
-from lineament.detect import (
-    DEFAULT_DETECTOR,
-    DetectOptions,
-    Detector,
-    check_detector,
-    load_detector,
-)
+from lineament.detect import DEFAULT_DETECTOR, DetectOptions, Detector
 from lineament.embed import BATCH, Embedder, load_embedder, wrap
-from lineament.errors import LineamentError, NoFaceError, OptionError
-from lineament.images import DEFAULT_LIMITS, ImageLimits, ImageSource, describe_source, load_image
+from lineament.errors import LineamentError, OptionError
+from lineament.finder import FEW, MOST_KEPT_BYTES, Choose, FaceFinder, Source
+from lineament.images import DEFAULT_LIMITS, ImageLimits
 from lineament.models import cards as weights_module
 from lineament.models.cards import LicensePolicy, Weights
 from lineament.models.runtime import Runtime
-from lineament.quality import limits_of, measure
-from lineament.types import Analysis, ColorOrder, Decision, Embedding, Image, Quality, Threshold
+from lineament.quality import limits_of, quality_of
+from lineament.types import ColorOrder, Decision, Embedding, Photo, Threshold
 
-Choose = Literal["largest", "central"]
-"""Whom a photo with several faces is of: the largest face, or the one nearest its center."""
+Faces = Literal["all", "chosen"] | Sequence[int]
+"""Which faces of a photo are embedded: every one, the one it is of, or those of some numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,42 +95,19 @@ DEFAULT_FLIP = PRESETS[DEFAULT_PRESET].flip
 genuine pairs of LFW View 1 at every rate from 1e-3 to 1e-5: too few to be sure of, so speed wins
 (``benchmarks/accuracy/ablation.py``)."""
 
-FEW = 2
-"""So few photos are worked off in the caller's thread."""
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Chosen:
-    """The one face that a photo is of, embedded; what ``Recognizer.stream_chosen`` yields.
-
-    Attributes:
-        analysis: the photo with all its faces, none of them embedded.
-        index: number of the face in ``analysis.faces``; None when there is none.
-        embedding: of that face.
-        crop: (S, S, 3) uint8, the aligned face.
-        error: why there is no embedding: the photo's error, or NoFaceError.
-    """
-
-    analysis: Analysis
-    index: int | None = None
-    embedding: Embedding | None = None
-    crop: Image | None = None
-    error: LineamentError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A photo after detection, with the crops of the faces that are to be embedded."""
-
-    analysis: Analysis
-    wanted: tuple[int, ...]
-    crops: Image
-
 
 class Recognizer:
-    """Detects, aligns, embeds and verifies. Networks are loaded when they are first needed.
+    """Finds, aligns, embeds and verifies faces. Networks are loaded when they are first needed.
 
     One object may be used from several threads.
+
+    Attributes:
+        finder: stages 1 and 2.
+        weights: the recognizer's entry.
+        alignment: the method; ``alignment_name`` has the template and size too.
+        flip: whether embeddings are averaged over the crop and its mirror image.
+        prior: share of genuine pairs among those that are verified, 0 to 1.
+        runtime, policy: as they were given, or the environment's.
     """
 
     def __init__(
@@ -135,108 +125,101 @@ class Recognizer:
         limits: ImageLimits = DEFAULT_LIMITS,
         runtime: Runtime | None = None,
         policy: LicensePolicy | None = None,
+        finder: FaceFinder | None = None,
+        embedder: Embedder | None = None,
     ) -> None:
-        """Choose the parts.
+        """Choose the networks and options.
 
         Args:
             recognizer: one of ``PRESETS``, the name of a weights entry, or an entry
                 (``lineament.models.cards.from_file`` makes one of an ONNX file).
-            detector: one of ``lineament.detect.DETECTORS``, or your own object with that method.
-            options: least face size, least score, most faces.
+            detector, options, turning, choose, limits: as ``FaceFinder`` takes them.
             alignment: "five-points"; the others exist for comparison.
             flip: average embeddings over the crop and its mirror image; None: as the preset says,
                 ``DEFAULT_FLIP`` without one.
-            turning: look for faces in photos that lie on a side.
-            choose: which face a photo with several is of.
             calibration: what scores mean, and thresholds: yours from ``lineament tune``; None takes
-                the package's own where it has one for these parts.
+                the package's own where it has one for these networks.
             prior: how many of the pairs that you verify show one person, 0 to 1, before you look:
                 probabilities rest on it, thresholds do not.
-            limits: largest photo that is read.
             runtime: engine, device and threads; None asks the environment.
             policy: which licenses may be used; None asks the environment.
+            finder: one that exists, to share it; its options go before the five of its own here,
+                and ``runtime`` and ``policy`` are its own unless they are given.
+            embedder: one that is loaded, such as a ``Batcher`` that several recognizers share.
 
         Raises:
             OptionError, WeightsError: a part does not exist, or the policy refuses it.
+            ContractError: the embedder is not what the other options describe.
         """
-        if choose not in ("largest", "central"):
-            raise OptionError(f'expected "largest" or "central", got {choose!r}', option="choose")
         preset = PRESETS.get(recognizer) if isinstance(recognizer, str) else None
         name = recognizer if preset is None else preset.recognizer
         self.weights = weights_module.get(name) if isinstance(name, str) else name
         joined = bool(self.weights.members)  # fitted with the mirror image
         default_flip = joined or (DEFAULT_FLIP if preset is None else preset.flip)
-        flip = default_flip if flip is None else flip
-        if joined and not flip:
+        self.flip = default_flip if flip is None else flip
+        if joined and not self.flip:
             raise OptionError(
                 f"{self.weights.name} was fitted with the mirror image: leave the option out",
                 option="flip",
             )
-        self.detector_name = detector if isinstance(detector, str) else type(detector).__name__
-        self.options = DetectOptions() if options is None else options
         self.alignment: AlignMethod = alignment
-        self.flip = flip
-        self.choose: Choose = choose
-        self.limits = limits
         self.prior = Judge(prior=prior).prior
-        self._given_calibration = calibration
-        self._judge: Judge | None = None
+        if finder is not None:
+            policy = finder.policy if policy is None else policy
+            runtime = finder.runtime if runtime is None else runtime
         self.policy = LicensePolicy.active() if policy is None else policy
         self.policy.check(self.weights)
         _ = self.alignment_name
-        if isinstance(detector, str):
-            check_detector(detector, self.policy)
-        self.runtime = Runtime.from_environment() if runtime is None else runtime
-        self.turning = turning
-        self._given_detector = detector
-        self._detector: Detector | None = None
-        self._embedder: Embedder | None = None
+        if finder is None:
+            finder = FaceFinder(
+                detector,
+                options=options,
+                turning=turning,
+                choose=choose,
+                limits=limits,
+                runtime=runtime,
+                policy=self.policy,
+            )
+        self.finder = finder
+        self.runtime = finder.runtime if runtime is None else runtime
+        self._given_calibration = calibration
+        self._judge: Judge | None = None
+        self._embedder = embedder
+        self._lock = RLock()
+        if embedder is not None:
+            self._check_embedder(embedder)
 
-    @property
-    def _size_px(self) -> int:
-        """Side of the crops that the recognizer takes."""
-        size_wh = self.weights.input.size_wh
-        return NATIVE_PX if size_wh is None else size_wh[0]
-
-    @property
-    def _template(self) -> Template:
-        """Where "five-points" puts the landmarks for this recognizer."""
-        return template_of(self.weights.alignment)
+    def _check_embedder(self, embedder: Embedder) -> None:
+        own = embedder.contract
+        replace(
+            own,
+            weights_sha256=self.weights.sha256,
+            alignment=self.alignment_name,
+            flip=self.flip,
+        ).check(own)
 
     @property
     def alignment_name(self) -> str:
         """How the crops are made, as contracts name it: "arcface-112", "dlib-150", ..."""
-        return alignment_name(self.alignment, self._size_px, self._template)
+        size_wh = self.weights.input.size_wh
+        size_px = NATIVE_PX if size_wh is None else size_wh[0]
+        return alignment_name(self.alignment, size_px, template_of(self.weights.alignment))
 
-    # --- the parts --------------------------------------------------------------------------------
-
-    @property
-    def detector(self) -> Detector:
-        """Stage 2, loaded."""
-        if self._detector is None:
-            if isinstance(self._given_detector, str):
-                self._detector = load_detector(
-                    self._given_detector,
-                    turning=self.turning,
-                    runtime=self.runtime,
-                    policy=self.policy,
-                )
-            else:
-                self._detector = self._given_detector
-        return self._detector
+    # --- finder, embedder, judge ------------------------------------------------------------------
 
     @property
     def embedder(self) -> Embedder:
         """Stage 4, loaded."""
-        if self._embedder is None:
-            self._embedder = load_embedder(
-                self.weights,
-                flip=self.flip,
-                alignment=self.alignment_name,
-                runtime=self.runtime,
-                policy=self.policy,
-            )
-        return self._embedder
+        with self._lock:
+            if self._embedder is None:
+                self._embedder = load_embedder(
+                    self.weights,
+                    flip=self.flip,
+                    alignment=self.alignment_name,
+                    runtime=self.runtime,
+                    policy=self.policy,
+                )
+            return self._embedder
 
     @property
     def calibration(self) -> Calibration | None:
@@ -250,23 +233,25 @@ class Recognizer:
     @property
     def judge(self) -> Judge:
         """Stage 5's second half: how sure a decision is. Raises as ``calibration``."""
-        if self._judge is None:
-            self.load()  # both at once; asking for the embedder alone would load them in turn
-            contract = self.embedder.contract
-            chosen = self._given_calibration
-            if chosen is None:
-                chosen = bundled(contract, CALIBRATED_METRIC)
-            else:
-                chosen.check(contract, CALIBRATED_METRIC)
-            self._judge = Judge(chosen, self.prior, limits_of(self.weights.name))
-        return self._judge
+        with self._lock:
+            if self._judge is None:
+                self.load()  # both at once; asking for the embedder alone would load them in turn
+                contract = self.embedder.contract
+                chosen = self._given_calibration
+                if chosen is None:
+                    chosen = bundled(contract, CALIBRATED_METRIC)
+                else:
+                    chosen.check(contract, CALIBRATED_METRIC)
+                self._judge = Judge(chosen, self.prior, limits_of(self.weights.name))
+            return self._judge
 
     def load(self) -> None:
         """Load all networks now, at once; otherwise they are when they are first needed."""
-        if self._detector is not None and self._embedder is not None:
+        if self._embedder is not None:
+            _ = self.finder.detector
             return
         with ThreadPoolExecutor(1) as pool:  # half the time on two cores
-            detector = pool.submit(lambda: self.detector)
+            detector = pool.submit(lambda: self.finder.detector)
             _ = self.embedder
             detector.result()
 
@@ -313,201 +298,118 @@ class Recognizer:
         fitted = self.calibration.threshold(wanted)
         return replace(found, low=min(fitted.low, found.value), high=max(fitted.high, found.value))
 
-    # --- many photos -------------------------------------------------------------------------
-
-    def stream(
-        self,
-        sources: Iterable[ImageSource],
-        *,
-        embed: bool = True,
-        keep_crops: bool = False,
-        color_order: ColorOrder | None = None,
-    ) -> Iterator[Analysis]:
-        """Analyze photos as they come; results in the order of the sources.
-
-        Reading, detection and alignment run in as many threads as there are cores, the recognizer
-        on batches of faces across photos. A bounded number of photos is under way at any
-        time, so endless iterators and folders of millions are fine.
-
-        Args:
-            sources: whatever ``load_image`` reads.
-            embed: False stops after detection.
-            keep_crops: return the aligned faces too.
-            color_order: of NumPy arrays among the sources.
-        """
-        wanted: Literal["all", "none"] = "all" if embed or keep_crops else "none"
-        for item, embeddings in self._run(sources, wanted, embed, color_order):
-            crops = item.crops if keep_crops else None
-            yield replace(item.analysis, embeddings=embeddings, crops=crops)
-
-    def stream_chosen(
-        self, sources: Iterable[ImageSource], *, color_order: ColorOrder | None = None
-    ) -> Iterator[Chosen]:
-        """The same for the one face that each photo is of; others are not embedded."""
-        for item, embeddings in self._run(sources, "chosen", True, color_order):
-            if embeddings:
-                (index,) = item.wanted
-                yield Chosen(item.analysis, index, embeddings[0], item.crops[0])
-            elif item.analysis.error is not None:
-                yield Chosen(item.analysis, error=item.analysis.error)
-            else:
-                yield Chosen(item.analysis, error=self._no_face(item.analysis))
-
-    def _run(
-        self,
-        sources: Iterable[ImageSource],
-        wanted: Literal["all", "chosen", "none"],
-        embed: bool,
-        color_order: ColorOrder | None,
-    ) -> Iterator[tuple[_Prepared, tuple[Embedding, ...]]]:
-        if embed:
-            self.load()
-        detector = self.detector
-        embedder = self.embedder if embed else None
-        workers = self.runtime.threads or os.cpu_count() or 1
-        ahead = 2 * (BATCH + workers)
-        iterator = iter(sources)
-
-        def prepare(source: ImageSource) -> _Prepared:
-            return self._prepare(source, detector, wanted, color_order)
-
-        if isinstance(sources, (list, tuple)) and len(sources) <= FEW:
-            # Threads would cost more than they save: each sets up requests of its own.
-            yield from _embedded([prepare(source) for source in sources], embedder)
-            return
-        with ThreadPoolExecutor(workers, thread_name_prefix="lineament") as pool:
-            pending: deque[Future[_Prepared]] = deque()
-            try:
-                ready: list[_Prepared] = []
-                while True:
-                    for source in islice(iterator, ahead - len(pending)):
-                        pending.append(pool.submit(prepare, source))
-                    if not pending:
-                        break
-                    ready.append(pending.popleft().result())
-                    faces = sum(len(item.crops) for item in ready)
-                    if embedder is None or faces >= BATCH or len(ready) >= ahead:
-                        yield from _embedded(ready, embedder)
-                        ready = []
-                yield from _embedded(ready, embedder)
-            finally:
-                for future in pending:
-                    future.cancel()
-
-    def _prepare(
-        self,
-        source: ImageSource,
-        detector: Detector,
-        wanted: Literal["all", "chosen", "none"],
-        color_order: ColorOrder | None,
-    ) -> _Prepared:
-        """Stages 1 to 3 of one photo; its error, if any, goes into the result."""
-        name = describe_source(source)
-        try:
-            image = load_image(source, color_order=color_order, limits=self.limits)
-            faces = tuple(detector.detect(image, self.options))
-            analysis = Analysis(name, (image.shape[1], image.shape[0]), faces)
-            numbers = self._wanted(analysis, wanted)
-            crops = align_faces(
-                image,
-                [faces[i] for i in numbers],
-                method=self.alignment,
-                size_px=self._size_px,
-                template=self._template,
-            )
-            return _Prepared(analysis, numbers, crops)
-        except LineamentError as error:
-            return _Prepared(
-                Analysis(name, None, error=error), (), np.zeros((0, 0, 0, 3), np.uint8)
-            )
-
-    def _wanted(self, photo: Analysis, wanted: Literal["all", "chosen", "none"]) -> tuple[int, ...]:
-        if wanted == "all":
-            return tuple(range(len(photo.faces)))
-        if wanted == "none":
-            return ()
-        index = photo.largest() if self.choose == "largest" else photo.most_central()
-        return () if index is None else (index,)
-
-    # --- one photo or a list -----------------------------------------------------------------
+    # --- one photo or a list ----------------------------------------------------------------------
 
     @overload
     def detect(
         self, source: list[Any] | tuple[Any, ...], *, color_order: ColorOrder | None = None
-    ) -> list[Analysis]: ...
+    ) -> list[Photo]: ...
     @overload
-    def detect(self, source: ImageSource, *, color_order: ColorOrder | None = None) -> Analysis: ...
+    def detect(self, source: Source, *, color_order: ColorOrder | None = None) -> Photo: ...
     def detect(
         self,
-        source: ImageSource | list[Any] | tuple[Any, ...],
+        source: Source | list[Any] | tuple[Any, ...],
         *,
         color_order: ColorOrder | None = None,
-    ) -> Analysis | list[Analysis]:
-        """Find the faces. A photo without faces has ``faces == ()``; that is no error."""
-        if isinstance(source, (list, tuple)):
-            return list(self.stream(source, embed=False, color_order=color_order))
-        (result,) = self.stream([source], embed=False, color_order=color_order)
-        return _raised(result)
+    ) -> Photo | list[Photo]:
+        """Find the faces: ``FaceFinder.find``. A photo without faces is no error."""
+        return self.finder.find(source, color_order=color_order)
 
     @overload
     def analyze(
         self,
         source: list[Any] | tuple[Any, ...],
         *,
+        faces: Faces = "all",
         keep_crops: bool = False,
+        keep_pixels: bool | None = None,
         color_order: ColorOrder | None = None,
-    ) -> list[Analysis]: ...
+    ) -> list[Photo]: ...
     @overload
     def analyze(
         self,
-        source: ImageSource,
+        source: Source,
         *,
+        faces: Faces = "all",
         keep_crops: bool = False,
+        keep_pixels: bool | None = None,
         color_order: ColorOrder | None = None,
-    ) -> Analysis: ...
+    ) -> Photo: ...
     def analyze(
         self,
-        source: ImageSource | list[Any] | tuple[Any, ...],
+        source: Source | list[Any] | tuple[Any, ...],
         *,
+        faces: Faces = "all",
         keep_crops: bool = False,
+        keep_pixels: bool | None = None,
         color_order: ColorOrder | None = None,
-    ) -> Analysis | list[Analysis]:
-        """Find and embed all faces."""
-        if isinstance(source, (list, tuple)):
-            return list(self.stream(source, keep_crops=keep_crops, color_order=color_order))
-        (result,) = self.stream([source], keep_crops=keep_crops, color_order=color_order)
-        return _raised(result)
+    ) -> Photo | list[Photo]:
+        """Find and embed faces.
+
+        Args:
+            source: one source, or a list of them.
+            faces: which are embedded, for example some numbers of a ``Photo`` that was found.
+            keep_crops: return the aligned faces too.
+            keep_pixels: None keeps them for one photo, and not for a list.
+            color_order: of NumPy arrays.
+        """
+        many = isinstance(source, (list, tuple))
+        photos = self.stream(
+            source if isinstance(source, (list, tuple)) else [source],
+            faces=faces,
+            keep_crops=keep_crops,
+            keep_pixels=not many if keep_pixels is None else keep_pixels,
+            color_order=color_order,
+        )
+        if many:
+            return list(photos)
+        (photo,) = photos
+        if photo.error is not None:
+            raise photo.error
+        return photo
 
     @overload
     def embed(
         self, source: list[Any] | tuple[Any, ...], *, color_order: ColorOrder | None = None
     ) -> list[Embedding | LineamentError]: ...
     @overload
-    def embed(self, source: ImageSource, *, color_order: ColorOrder | None = None) -> Embedding: ...
+    def embed(self, source: Source, *, color_order: ColorOrder | None = None) -> Embedding: ...
+    @overload
+    def embed(
+        self, source: Source, *, faces: Sequence[int], color_order: ColorOrder | None = None
+    ) -> tuple[Embedding, ...]: ...
     def embed(
         self,
-        source: ImageSource | list[Any] | tuple[Any, ...],
+        source: Source | list[Any] | tuple[Any, ...],
         *,
+        faces: Sequence[int] | None = None,
         color_order: ColorOrder | None = None,
-    ) -> Embedding | list[Embedding | LineamentError]:
-        """Embed the one face that each photo is of (see ``choose``).
+    ) -> Embedding | tuple[Embedding, ...] | list[Embedding | LineamentError]:
+        """Embed the one face that each photo is of (see ``FaceFinder``), or some of one photo.
+
+        Args:
+            source: one source, or a list of them.
+            faces: of one source: numbers of the faces to embed; returns one embedding for each.
+            color_order: of NumPy arrays.
 
         Raises:
             NoFaceError: a photo has none; in a list, it takes the place of the embedding.
         """
-        many = isinstance(source, (list, tuple))
-        sources = source if isinstance(source, (list, tuple)) else [source]
+        if not isinstance(source, (list, tuple)):
+            if faces is not None:
+                return self.analyze(source, faces=faces, color_order=color_order).embeddings
+            (photo,) = self.stream_chosen([source], color_order=color_order)
+            photo.require()
+            assert photo.embedding is not None
+            return photo.embedding
+        if faces is not None:
+            raise OptionError("faces: expected one photo whose faces these are, got a list")
         results: list[Embedding | LineamentError] = []
-        for chosen in self.stream_chosen(sources, color_order=color_order):
-            if chosen.embedding is not None:
-                results.append(chosen.embedding)
-            elif chosen.error is not None:
-                results.append(chosen.error)
-        if many:
-            return results
-        if isinstance(results[0], LineamentError):
-            raise results[0]
-        return results[0]
+        for photo in self.stream_chosen(source, color_order=color_order):
+            result = photo.problem if photo.embedding is None else photo.embedding
+            assert result is not None
+            results.append(result)
+        return results
 
     @overload
     def verify(
@@ -521,16 +423,16 @@ class Recognizer:
     @overload
     def verify(
         self,
-        a: ImageSource,
-        b: ImageSource,
+        a: Source,
+        b: Source,
         *,
         threshold: Threshold | None = None,
         color_order: ColorOrder | None = None,
     ) -> Decision: ...
     def verify(
         self,
-        a: ImageSource | list[Any] | tuple[Any, ...],
-        b: ImageSource | list[Any] | tuple[Any, ...],
+        a: Source | list[Any] | tuple[Any, ...],
+        b: Source | list[Any] | tuple[Any, ...],
         *,
         threshold: Threshold | None = None,
         color_order: ColorOrder | None = None,
@@ -548,104 +450,230 @@ class Recognizer:
             ImageError: one of them could not be read.
             OptionError: only one of them is a list, or the lists' lengths differ.
         """
-        many = isinstance(a, (list, tuple))
-        if many != isinstance(b, (list, tuple)):
-            raise OptionError("expected two photos or two lists, got one of each")
-        firsts: list[Any] = list(a) if isinstance(a, (list, tuple)) else [a]
-        seconds: list[Any] = list(b) if isinstance(b, (list, tuple)) else [b]
-        if len(firsts) != len(seconds):
-            raise OptionError(
-                f"expected lists of equal length, got {len(firsts)} and {len(seconds)}"
-            )
+        unique, pairs = paired(a, b)
         if threshold is None:
             threshold = self.threshold()
-        numbers: dict[Any, int] = {}
-        unique: list[ImageSource] = []
-        pairs: list[list[int]] = []
-        for pair in zip(firsts, seconds, strict=True):
-            row = []
-            for source in pair:
-                key = os.fspath(source) if isinstance(source, (str, os.PathLike)) else id(source)
-                if key not in numbers:
-                    numbers[key] = len(unique)
-                    unique.append(source)
-                row.append(numbers[key])
-            pairs.append(row)
         photos = list(self.stream_chosen(unique, color_order=color_order))
-        judge = self.judge
-        results = [decide_chosen(photos[i], photos[j], threshold, judge) for i, j in pairs]
-        if many:
-            return results
-        if isinstance(results[0], LineamentError):
-            raise results[0]
-        return results[0]
+        if not isinstance(a, (list, tuple)):
+            ((i, j),) = pairs
+            return compare_photos(photos[i], photos[j], threshold, self.judge)
+        results: list[Decision | LineamentError] = []
+        for i, j in pairs:
+            problem = photos[i].problem or photos[j].problem
+            results.append(
+                compare_photos(photos[i], photos[j], threshold, self.judge)
+                if problem is None
+                else problem
+            )
+        return results
 
-    # --- inside -----------------------------------------------------------------------------------
+    # --- many photos ------------------------------------------------------------------------------
 
-    def _no_face(self, photo: Analysis) -> NoFaceError:
-        return NoFaceError(
-            f"{photo.source}: no face was found with the detector {self.detector_name}: try a "
-            "photo in which the face is larger or better lit, a lower least score, or a "
-            "smaller least face size"
+    def stream(
+        self,
+        sources: Iterable[Source],
+        *,
+        faces: Faces = "all",
+        embed: bool = True,
+        keep_crops: bool = False,
+        keep_pixels: bool = False,
+        digest: bool = False,
+        color_order: ColorOrder | None = None,
+    ) -> Generator[Photo, None, None]:
+        """Analyze photos as they come; results in the order of the sources.
+
+        Reading, detection and alignment run in the finder's threads, the recognizer on batches of
+        faces across photos. A bounded number of photos is under way at any time, so endless
+        iterators and folders of millions are fine.
+
+        Args:
+            sources: what ``load_image`` reads, and ``Photo``s.
+            faces: which faces are aligned and embedded.
+            embed: False stops before the recognizer, which then is not even loaded.
+            keep_crops: return the aligned faces too.
+            keep_pixels: leave the pixels in the photos that are yielded.
+            digest: have ``Photo.sha256`` too.
+            color_order: of NumPy arrays among the sources.
+        """
+        if embed:
+            self.load()
+        embedder = self.embedder if embed else None
+        contract = None if embedder is None else embedder.contract
+        alignment = self.alignment_name
+        cutting = embed or keep_crops
+
+        def cut(photo: Photo) -> Photo:
+            if isinstance(faces, str):
+                numbers = tuple(range(len(photo.faces))) if faces == "all" else photo.chosen
+            else:
+                numbers = tuple(faces)
+            embedded = None if contract is None else photo.narrowed(numbers, contract)
+            if embedded is not None:
+                return embedded
+            crops = self.finder.crops(photo, numbers, alignment=alignment)
+            return replace(photo, selected=numbers, crops=crops, embeddings=())
+
+        few = isinstance(sources, (list, tuple)) and len(sources) <= FEW
+        ready: list[Photo] = []
+        with closing(
+            self.finder.stream(
+                sources,
+                then=cut if cutting else None,
+                keep_pixels=keep_pixels,
+                digest=digest,
+                color_order=color_order,
+            )
+        ) as photos:
+            for photo in photos:
+                ready.append(photo)
+                if embedder is None or (not few and _is_batch(ready, self.finder.ahead)):
+                    yield from _embedded(ready, embedder, keep_crops=keep_crops)
+                    ready = []
+            yield from _embedded(ready, embedder, keep_crops=keep_crops)
+
+    def stream_chosen(
+        self,
+        sources: Iterable[Source],
+        *,
+        keep_pixels: bool = False,
+        digest: bool = False,
+        color_order: ColorOrder | None = None,
+    ) -> Generator[Photo, None, None]:
+        """``stream`` of the one face that each photo is of, with its crop."""
+        return self.stream(
+            sources,
+            faces="chosen",
+            keep_crops=True,
+            keep_pixels=keep_pixels,
+            digest=digest,
+            color_order=color_order,
         )
 
 
-def decide_chosen(
-    a: Chosen, b: Chosen, threshold: Threshold, judge: Judge | None = None
-) -> Decision | LineamentError:
-    """Compare the faces that two photos are of, or say why one of them has none.
+def paired(a: Any, b: Any) -> tuple[list[Source], list[tuple[int, int]]]:
+    """Return what two sources or lists of them consist of, each once, and the numbers of the pairs.
+
+    Raises:
+        OptionError: only one of them is a list, or the lists' lengths differ.
+    """
+    many = isinstance(a, (list, tuple))
+    if many != isinstance(b, (list, tuple)):
+        raise OptionError("expected two photos or two lists, got one of each")
+    firsts, seconds = (list(a), list(b)) if many else ([a], [b])
+    if len(firsts) != len(seconds):
+        raise OptionError(f"expected lists of equal length, got {len(firsts)} and {len(seconds)}")
+    numbers: dict[Any, int] = {}
+    unique: list[Source] = []
+
+    def number(source: Source) -> int:
+        key = os.fspath(source) if isinstance(source, (str, os.PathLike)) else id(source)
+        if key not in numbers:
+            numbers[key] = len(unique)
+            unique.append(source)
+        return numbers[key]
+
+    pairs = [(number(x), number(y)) for x, y in zip(firsts, seconds, strict=True)]
+    return unique, pairs
+
+
+def compare_photos(
+    a: Photo, b: Photo, threshold: Threshold, judge: Judge | None = None
+) -> Decision:
+    """Compare the faces that two photos are of.
 
     Args:
-        a, b: from ``Recognizer.stream_chosen``.
+        a, b: from ``Recognizer.stream_chosen``, with embedding and crop of that face.
         threshold: from ``Recognizer.threshold``.
         judge: ``Recognizer.judge``; None: no probability, and nothing is left undecided.
+
+    Raises:
+        NoFaceError: one of them has no face.
+        ImageError: one of them could not be read.
     """
     for photo in (a, b):
-        if photo.error is not None:
-            return photo.error
+        photo.require()
+        if photo.embedding is None:
+            raise OptionError(f"{photo.source}: expected a photo whose face was embedded")
     assert a.embedding is not None
     assert b.embedding is not None
-    assert a.index is not None
-    assert b.index is not None
-    decision = compare(
-        a.embedding,
-        b.embedding,
-        threshold,
-        sources=(a.analysis.source, b.analysis.source),
-        faces=(a.analysis.faces[a.index], b.analysis.faces[b.index]),
-        others=(len(a.analysis.faces) - 1, len(b.analysis.faces) - 1),
-        qualities=(_quality(a), _quality(b)),
-    )
+    decision = compare(a.embedding, b.embedding, threshold, **sides(a, b))
     return decision if judge is None else judge.assess(decision)
 
 
-def _quality(photo: Chosen) -> Quality | None:
-    """Measured on the crop of "five-points" to ArcFace's template, as its limits were."""
-    assert photo.embedding is not None
-    assert photo.index is not None
-    assert photo.crop is not None
-    if not photo.embedding.contract.alignment.startswith("arcface-"):
-        return None
-    return measure(photo.analysis.faces[photo.index], photo.crop, photo.embedding.norm)
+def sides(a: Photo, b: Photo) -> dict[str, Any]:
+    """What ``compare`` is to be told of two photos beside their embeddings, by its arguments."""
+    qualities = [
+        None
+        if photo.face is None or photo.embedding is None
+        else quality_of(photo.face, photo.crop, photo.embedding)
+        for photo in (a, b)
+    ]
+    return {
+        "sources": (a.source, b.source),
+        "faces": (a.face, b.face),
+        "others": (len(a.faces) - 1, len(b.faces) - 1),
+        "qualities": tuple(qualities),
+    }
+
+
+_default: Recognizer | None = None
+_default_lock = Lock()
+
+
+def verify(
+    a: Source,
+    b: Source,
+    *,
+    threshold: Threshold | None = None,
+    color_order: ColorOrder | None = None,
+) -> Decision:
+    """Are two photos of the same person? With the default recognizer, kept for the next call.
+
+    Args:
+        a, b: whatever ``lineament.load_image`` reads, or ``Photo``s.
+        threshold: from ``Recognizer.threshold``; None: the one for ``DEFAULT_FMR``.
+        color_order: of NumPy arrays.
+
+    Returns:
+        A ``Decision``; ``print`` it to see it in words.
+
+    Raises:
+        LineamentError: a photo could not be read, or has no face.
+    """
+    global _default  # noqa: PLW0603
+    with _default_lock:
+        if _default is None:
+            _default = Recognizer()
+        recognizer = _default
+    return recognizer.verify(a, b, threshold=threshold, color_order=color_order)
+
+
+def _waiting(photo: Photo) -> int:
+    """Crops that are to be embedded."""
+    return 0 if photo.embeddings or photo.crops is None else len(photo.crops)
+
+
+def _is_batch(ready: Sequence[Photo], ahead: int) -> bool:
+    return (
+        len(ready) >= ahead
+        or sum(map(_waiting, ready)) >= BATCH
+        or sum(0 if p.pixels is None else p.pixels.nbytes for p in ready) >= MOST_KEPT_BYTES
+    )
 
 
 def _embedded(
-    ready: list[_Prepared], embedder: Embedder | None
-) -> Iterator[tuple[_Prepared, tuple[Embedding, ...]]]:
+    ready: Sequence[Photo], embedder: Embedder | None, *, keep_crops: bool
+) -> Iterable[Photo]:
     """Stage 4 over the faces of several photos at once."""
-    crops = [item.crops for item in ready if len(item.crops)]
-    if embedder is None or not crops:
-        yield from ((item, ()) for item in ready)
-        return
-    vectors, norms = embedder.embed(np.concatenate(crops))
+    crops = [photo.crops for photo in ready if photo.crops is not None and _waiting(photo)]
+    vectors = norms = np.zeros(0, np.float32)
+    if embedder is not None and crops:
+        vectors, norms = embedder.embed(np.concatenate(crops))
     first = 0
-    for item in ready:
-        rows = slice(first, first + len(item.crops))
-        yield item, wrap(vectors[rows], norms[rows], embedder.contract)
-        first += len(item.crops)
-
-
-def _raised(result: Analysis) -> Analysis:
-    if result.error is not None:
-        raise result.error
-    return result
+    for photo in ready:
+        embeddings = photo.embeddings
+        if embedder is not None and _waiting(photo):
+            rows = slice(first, first + _waiting(photo))
+            embeddings = wrap(vectors[rows], norms[rows], embedder.contract)
+            first = rows.stop
+        yield replace(photo, embeddings=embeddings, crops=photo.crops if keep_crops else None)

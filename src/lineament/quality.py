@@ -1,6 +1,7 @@
 """Stage 3, its measures: a face and its crop in, how good they are for recognition out.
 
     measure()          face, aligned crop and the embedding's norm -> Quality
+    quality_of()       the same for an embedded face; None where quality is not defined
     head_pose()        five landmarks -> eye distance, yaw, pitch
     QualityLimits      beyond which a decision is called "undecided", with the reasons in words
     least_norm()       the norm's limit, from the genuine pairs of a fitting set
@@ -21,7 +22,7 @@ import numpy.typing as npt
 
 from lineament.align.alignment import NATIVE_PX
 from lineament.errors import OptionError
-from lineament.types import Face, Float64Array, Image, Quality
+from lineament.types import Embedding, Face, Float64Array, Image, Quality
 
 FACE_XYZ = np.array(
     [
@@ -99,6 +100,22 @@ def head_pose(landmarks_xy: npt.NDArray[np.floating]) -> tuple[float, float, flo
     # positive when the lower half of the face comes forward.
     pitch = math.atan2(c * d - a * f, length)
     return float(scales.mean()), math.degrees(yaw), math.degrees(pitch)
+
+
+def quality_of(face: Face, crop: Image | None, embedding: Embedding) -> Quality | None:
+    """Measure an embedded face, where that is defined.
+
+    The measures, and the limits that they are held against, were fitted on crops of ArcFace's
+    template: for a recognizer that takes others (dlib's, or no template) there is no quality.
+
+    Args:
+        face: as the detector returned it.
+        crop: (S, S, 3) uint8, RGB: the face as the recognizer saw it; None when it was not kept.
+        embedding: of that crop.
+    """
+    if crop is None or not embedding.contract.alignment.startswith("arcface-"):
+        return None
+    return measure(face, crop, embedding.norm)
 
 
 def measure(face: Face, crop: Image, norm: float | None = None) -> Quality:

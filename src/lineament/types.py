@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from lineament.errors import ContractError, LineamentError, OptionError
+from lineament.errors import ContractError, LineamentError, NoFaceError, OptionError
 
 FloatArray = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
@@ -188,27 +188,158 @@ class Embedding:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Analysis:
-    """What was found in one photo, or why it could not be read.
+class Photo:
+    """One photo or video frame: its pixels, the faces in it, and which of them it is of.
+
+    ``FaceFinder`` makes it of a source; ``Recognizer`` adds embeddings. Whatever takes a source
+    takes a ``Photo`` too, and then neither decodes nor detects again.
 
     Attributes:
         source: name of the photo, for messages and results.
-        size_wh: its size in pixels; None when it could not be read.
+        size_wh: its width and height in pixels; None when it could not be read.
         faces: the most certain first.
-        embeddings: one for each face, in the same order; () when only detection was asked for.
-        crops: (N, S, S, 3) uint8, the aligned faces, when they were asked for.
-        error: why there is nothing, or None. A photo without faces is no error here.
+        index: number of the face that the photo is of, in ``faces`` (see ``FaceFinder.choose``);
+            None when there is none.
+        pixels: (H, W, 3) uint8, RGB, upright; None when they were not kept, or not readable.
+        selected: numbers of the faces that ``crops`` and ``embeddings`` are of, in their order.
+        embeddings: one for each of ``selected``; () when nothing was embedded.
+        crops: (N, S, S, 3) uint8, the aligned faces of ``selected``; None when not kept.
+        time_s: seconds since the video's beginning, of a frame; None otherwise.
+        frame: number of the frame, from 0; None when it is none.
+        sha256: of the file's bytes, or of the array, when it was asked for (``digest``).
+        detector: name of what looked for faces; None as long as nothing has.
+        error: why there is nothing, or None. A photo without faces is no error here: see
+            ``problem``.
     """
 
     source: str
     size_wh: tuple[int, int] | None
     faces: tuple[Face, ...] = ()
+    index: int | None = None
+    pixels: Image | None = None
+    selected: tuple[int, ...] = ()
     embeddings: tuple[Embedding, ...] = ()
     crops: Image | None = None
+    time_s: float | None = None
+    frame: int | None = None
+    sha256: bytes | None = None
+    detector: str | None = None
     error: LineamentError | None = None
 
+    def __post_init__(self) -> None:
+        """Validate; OptionError says what is wrong."""
+        n, lengths = len(self.selected), []
+        if self.embeddings:
+            lengths.append(len(self.embeddings))
+        if self.crops is not None:
+            lengths.append(len(self.crops))
+        if any(length != n for length in lengths):
+            raise OptionError(
+                f"photo: expected {n} embeddings and crops, as selected, got {lengths}"
+            )
+        if not all(0 <= i < len(self.faces) for i in (*self.selected, *self.chosen)):
+            raise OptionError(
+                f"photo: expected numbers of {len(self.faces)} faces, got {self.selected} and "
+                f"{self.index}"
+            )
+
+    @classmethod
+    def from_pixels(
+        cls,
+        pixels: Image,
+        source: str,
+        *,
+        time_s: float | None = None,
+        frame: int | None = None,
+    ) -> Photo:
+        """A photo in which nothing has been looked for yet, such as a frame of a video.
+
+        Args:
+            pixels: (H, W, 3) uint8, RGB, upright.
+            source: its name.
+            time_s: seconds since the video's beginning.
+            frame: number of the frame, from 0.
+
+        Raises:
+            OptionError: pixels of another shape or type.
+        """
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+            raise OptionError(
+                f"{source}: expected RGB pixels, uint8 of shape (H, W, 3), got {pixels.dtype} of "
+                f"shape {pixels.shape}"
+            )
+        size_wh = (pixels.shape[1], pixels.shape[0])
+        return cls(source, size_wh, pixels=pixels, time_s=time_s, frame=frame)
+
+    @property
+    def chosen(self) -> tuple[int, ...]:
+        """``index`` as a selection: () when there is none."""
+        return () if self.index is None else (self.index,)
+
+    @property
+    def face(self) -> Face | None:
+        """The face that the photo is of."""
+        return None if self.index is None else self.faces[self.index]
+
+    @property
+    def embedding(self) -> Embedding | None:
+        """Of the face that the photo is of; None when that was not embedded."""
+        if self.index not in self.selected or not self.embeddings:
+            return None
+        return self.embeddings[self.selected.index(self.index)]
+
+    @property
+    def crop(self) -> Image | None:
+        """(S, S, 3) uint8: the face that the photo is of, aligned; None when it was not kept."""
+        if self.index not in self.selected or self.crops is None:
+            return None
+        crop: Image = self.crops[self.selected.index(self.index)]
+        return crop
+
+    @property
+    def problem(self) -> LineamentError | None:
+        """Why the photo is of nobody: its error, or NoFaceError; None when it is of a face."""
+        if self.error is not None or self.index is not None:
+            return self.error
+        detector = "" if self.detector is None else f" with the detector {self.detector}"
+        return NoFaceError(
+            f"{self.source}: no face was found{detector}: try a photo in which the face is larger "
+            "or better lit, a lower least score, or a smaller least face size"
+        )
+
+    def require(self) -> int:
+        """Return the number of the face that the photo is of.
+
+        Raises:
+            NoFaceError: there is none.
+            LineamentError: ``error``, when the photo could not be read.
+        """
+        problem = self.problem
+        if problem is not None:
+            raise problem
+        assert self.index is not None
+        return self.index
+
+    def narrowed(self, numbers: tuple[int, ...], contract: Contract) -> Photo | None:
+        """The same photo with some of its selected faces only.
+
+        Args:
+            numbers: of the faces.
+            contract: how their embeddings must have been made.
+
+        Returns:
+            None unless all of these have an embedding of that contract, and a crop.
+        """
+        if not numbers or self.crops is None or not set(numbers) <= set(self.selected):
+            return None
+        if not self.embeddings or self.embeddings[0].contract != contract:
+            return None
+        rows = [self.selected.index(i) for i in numbers]
+        embeddings = tuple(self.embeddings[row] for row in rows)
+        return replace(self, selected=numbers, embeddings=embeddings, crops=self.crops[rows])
+
     def largest(self) -> int | None:
-        """Number of the face with the largest box: whom the photo is of; None without one.
+        """Number of the face with the largest box; None without a face.
 
         Only faces with at least ``LIKELY_SHARE`` of the best score count: a shadow on the wall that
         looks a little like a large face is not whom the photo is of.
@@ -232,10 +363,12 @@ class Analysis:
         return int(np.argmin(apart))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON; embeddings are left out."""
+        """Plain values, ready for JSON; pixels and embeddings are left out."""
+        when = {"time_s": self.time_s, "frame": self.frame}
         return {
             "source": self.source,
             "size_wh": None if self.size_wh is None else list(self.size_wh),
+            **{key: value for key, value in when.items() if value is not None},
             "faces": [face.to_dict() for face in self.faces],
             "error": None if self.error is None else str(self.error),
         }

@@ -289,7 +289,7 @@ class TestOnTheWay:
     def test_results(self, originals: Path, recognizer: Recognizer) -> None:
         (photo,) = recognizer.stream([originals / NAMES[0]], keep_crops=True)
         again = pickle.loads(pickled(photo))
-        assert isinstance(again, lineament.Analysis)
+        assert isinstance(again, lineament.Photo)
         assert again.to_dict() == photo.to_dict()
         assert again.crops is not None
         assert np.array_equal(again.crops, photo.crops)

@@ -589,7 +589,7 @@ class TestEverything:
         share = round(1 / detect.options.LEAST_FACE_SHARE)
         least = f"{detect.options.LEAST_FACE_PX:g}, or 1/{share} of the longer side"
         assert shown["min_face"] == least
-        assert shown["choose"] == recognizer.choose
+        assert shown["choose"] == recognizer.finder.choose
         assert shown["alignment"] == recognizer.alignment
 
     def test_names_of_files(self) -> None:

@@ -12,9 +12,8 @@ from PIL import Image as PILImage
 from lineament.decide.judge import Judge
 from lineament.decide.metrics import own_threshold
 from lineament.errors import ImageNotFoundError, NoFaceError, OptionError
-from lineament.pipeline import Chosen
 from lineament.quality import FACE_XYZ
-from lineament.types import Analysis, Contract, Embedding, Face
+from lineament.types import Contract, Embedding, Face, Photo
 
 pytest.importorskip("matplotlib", reason='pictures need the extra "plot"')
 
@@ -31,18 +30,26 @@ def landmarks(yaw_deg: float) -> np.ndarray:
     return (60 * (FACE_XYZ @ turn.T) + [100, 80]).astype(np.float32)
 
 
-def photo(name: str, yaw_deg: float, cosine: float, norm: float = 10.0) -> Chosen:
+def photo(name: str, yaw_deg: float, cosine: float, norm: float = 10.0) -> Photo:
     """Whose cosine with that of cosine 1 is ``cosine``."""
     rng = np.random.default_rng(abs(hash(name)) % 1000)
     vector = np.array([cosine, math.sqrt(1 - cosine**2), 0, 0], np.float32)
     box = np.array([50, 40, 150, 160], np.float32)
     crop = rng.integers(0, 255, (112, 112, 3)).astype(np.uint8)
     face = Face(box, 0.9, landmarks(yaw_deg))
-    return Chosen(Analysis(name, (200, 200), (face,)), 0, Embedding(vector, norm, CONTRACT), crop)
+    return Photo(
+        name,
+        (200, 200),
+        (face,),
+        index=0,
+        selected=(0,),
+        embeddings=(Embedding(vector, norm, CONTRACT),),
+        crops=crop[None],
+    )
 
 
-def without_face(name: str) -> Chosen:
-    return Chosen(Analysis(name, (200, 200)), error=NoFaceError(f"{name}: no face"))
+def without_face(name: str) -> Photo:
+    return Photo(name, (200, 200))
 
 
 PHOTOS = [
@@ -109,7 +116,7 @@ def test_too_little_is_refused() -> None:
         pose(PHOTOS, own_threshold(0.4, "euclidean"), judge)
     with pytest.raises(OptionError, match="most"):
         pose(PHOTOS, threshold, judge, most=1)
-    gone = Chosen(Analysis("x", None), error=ImageNotFoundError("x: no such file"))
+    gone = Photo("x", None, error=ImageNotFoundError("x: no such file"))
     plot = pose([*PHOTOS, gone], threshold, judge)
     assert plot.numbers["without_face"][-1]["reason"] == "x: no such file"
 

@@ -17,7 +17,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -26,7 +26,8 @@ from lineament import __version__
 from lineament.bulk.tables import Result, made_by
 from lineament.detect import DETECTORS
 from lineament.errors import ContractError, LineamentError, MissingExtraError, OptionError
-from lineament.pipeline import Chosen, Recognizer
+from lineament.pipeline import Recognizer
+from lineament.types import Photo
 
 CONNECT_S = 5.0
 """How long a cluster may take to accept a connection. Ray itself waits for over a minute, and ends
@@ -47,7 +48,7 @@ PIECES = 4
 
 def stream_chosen_on_ray(
     paths: Iterable[Any], recognizer: Recognizer, address: str, *, workers: int | None = None
-) -> Iterator[Chosen]:
+) -> Iterator[Photo]:
     """``Recognizer.stream_chosen`` on a Ray cluster: results in the order of the paths.
 
     Args and Raises as ``stream_on_ray``; the paths are listed before it starts.
@@ -60,7 +61,7 @@ def stream_chosen_on_ray(
     ):
         waiting[place] = result
         while following in waiting:
-            yield cast("Chosen", waiting.pop(following))
+            yield waiting.pop(following)
             following += 1
 
 
@@ -275,7 +276,7 @@ def options_of(recognizer: Recognizer) -> dict[str, Any]:
     Raises:
         OptionError: its detector is an object of the caller's.
     """
-    if recognizer.detector_name not in DETECTORS:
+    if recognizer.finder.detector_name not in DETECTORS:
         raise OptionError(
             "expected a detector by its name, got an object of your own, which cannot be sent to "
             "another process: embed in this process, without workers"
@@ -283,13 +284,13 @@ def options_of(recognizer: Recognizer) -> dict[str, Any]:
     threads = recognizer.runtime.threads
     return {
         "recognizer": recognizer.weights,
-        "detector": recognizer.detector_name,
-        "options": recognizer.options,
+        "detector": recognizer.finder.detector_name,
+        "options": recognizer.finder.options,
         "alignment": recognizer.alignment,
         "flip": recognizer.flip,
-        "turning": recognizer.turning,
-        "choose": recognizer.choose,
-        "limits": recognizer.limits,
+        "turning": recognizer.finder.turning,
+        "choose": recognizer.finder.choose,
+        "limits": recognizer.finder.limits,
         "runtime": replace(recognizer.runtime, threads=1 if threads is None else threads),
         "policy": recognizer.policy,
     }

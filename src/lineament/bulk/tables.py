@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from lineament.detect import DETECTORS
-from lineament.errors import DataError, LineamentError, MissingExtraError, NoFaceError
+from lineament.errors import DataError, LineamentError, MissingExtraError
 from lineament.models import cards
-from lineament.pipeline import Chosen, Recognizer
-from lineament.types import Analysis, Contract, Embedding, Face
+from lineament.pipeline import Recognizer
+from lineament.types import Contract, Embedding, Face, Photo
 
 Row = dict[str, Any]
-Result = Analysis | Chosen
+Result = Photo
 
 SUFFIXES = (".npz", ".parquet", ".jsonl")
 FORMAT = 1
@@ -31,14 +31,14 @@ FORMAT = 1
 
 def made_by(recognizer: Recognizer) -> dict[str, Any]:
     """What rows depend on, apart from the photo and the version, as values for JSON."""
-    names = DETECTORS.get(recognizer.detector_name, ())
+    names = DETECTORS.get(recognizer.finder.detector_name, ())
     return {
         "contract": asdict(recognizer.embedder.contract),
-        "detector": recognizer.detector_name,
+        "detector": recognizer.finder.detector_name,
         "detector_sha256": {name: cards.get(name).sha256 for name in names},
-        "options": asdict(recognizer.options),
-        "turning": recognizer.turning,
-        "choose": recognizer.choose,
+        "options": asdict(recognizer.finder.options),
+        "turning": recognizer.finder.turning,
+        "choose": recognizer.finder.choose,
     }
 
 
@@ -49,18 +49,11 @@ def rows_of(photo: Result, source: str | None = None) -> list[Row] | LineamentEr
         photo: from ``Recognizer.stream`` (all its faces) or ``stream_chosen`` (the one it is of).
         source: its name in the rows; None takes the photo's own.
     """
-    if isinstance(photo, Analysis):
-        if photo.error is not None:
-            return photo.error
-        name = photo.source if source is None else source
-        numbered = enumerate(zip(photo.faces, photo.embeddings, strict=True))
-        return [_row(name, i, face, embedding) for i, (face, embedding) in numbered]
-    if photo.embedding is not None and photo.index is not None:
-        name = photo.analysis.source if source is None else source
-        return [_row(name, photo.index, photo.analysis.faces[photo.index], photo.embedding)]
-    if photo.error is None or isinstance(photo.error, NoFaceError):
-        return []
-    return photo.error
+    if photo.error is not None:
+        return photo.error
+    name = photo.source if source is None else source
+    numbered = zip(photo.selected, photo.embeddings, strict=True)
+    return [_row(name, i, photo.faces[i], embedding) for i, embedding in numbered]
 
 
 def _row(source: str, index: int, face: Face, embedding: Embedding) -> Row:

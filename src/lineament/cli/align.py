@@ -26,7 +26,7 @@ from lineament.errors import LineamentError, OptionError
 if TYPE_CHECKING:
     from lineament.pipeline import Recognizer
     from lineament.train.data.aligning import Cut, Existing
-    from lineament.types import Analysis, Face
+    from lineament.types import Face, Photo
 
 SIZES_PX = (112, 150, 152, 160, 224)
 """What recognizers in use take: ArcFace and SFace 112, dlib 150, DeepFace 152, FaceNet 160, VGGFace
@@ -203,7 +203,7 @@ def _landmarks_model(values: dict[str, Any]) -> Any:
     )
 
 
-def _cut_out(model: Any, source: Any, photo: Analysis, method: Any, size_px: int) -> list[Any]:
+def _cut_out(model: Any, source: Any, photo: Photo, method: Any, size_px: int) -> list[Any]:
     from lineament.align.alignment import face_transforms, to_crop_xy, warp
     from lineament.align.landmarks68 import cut_out, landmarks68
 

@@ -23,7 +23,7 @@ from lineament.cli.sources import FileNames, load_again, many_sources, readable_
 from lineament.errors import LineamentError, OptionError
 
 if TYPE_CHECKING:
-    from lineament.types import Analysis, Face
+    from lineament.types import Face, Photo
 
 Images = Annotated[
     list[str],
@@ -61,7 +61,7 @@ def command(
         make_folder(save, "--save")
     if save is not None:
         sources = [readable_twice(source) for source in sources]
-    found: list[Analysis] = []
+    found: list[Photo] = []
     errors = 0
     names = FileNames()
     results = with_progress(parts.stream(sources, embed=False), len(sources), "detecting")
@@ -87,7 +87,7 @@ def exit_code(errors: int, found: bool) -> int:
     return 0 if found else 1
 
 
-def report(photo: Analysis) -> int:
+def report(photo: Photo) -> int:
     """Print the photo's error, if it has one, and count it."""
     if photo.error is None:
         return 0
@@ -115,7 +115,7 @@ def _is_file(save: Path, sources: list[Any]) -> bool:
     return is_png
 
 
-def _draw(source: Any, photo: Analysis, target: Path, overwrite: bool) -> int:
+def _draw(source: Any, photo: Photo, target: Path, overwrite: bool) -> int:
     from lineament.pictures.photos import annotate, save_png
 
     try:
@@ -128,7 +128,7 @@ def _draw(source: Any, photo: Analysis, target: Path, overwrite: bool) -> int:
     return 0
 
 
-def _print(photos: Iterable[Analysis]) -> None:
+def _print(photos: Iterable[Photo]) -> None:
     rows = []
     for photo in photos:
         if photo.error is not None:

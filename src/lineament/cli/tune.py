@@ -127,7 +127,7 @@ def command(
             "images_embedded": source.images_embedded,
             "images_per_second": source.images_per_second,
             "contract": asdict(recognizer.embedder.contract),
-            "detector": recognizer.detector_name,
+            "detector": recognizer.finder.detector_name,
             "seed": seed,
             "command": shlex.join(["lineament", *sys.argv[1:]])
             if sys.argv[1:2] == ["tune"]

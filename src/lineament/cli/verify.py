@@ -15,8 +15,8 @@ from lineament.errors import LineamentError, OptionError
 
 if TYPE_CHECKING:
     from lineament.ensemble import Ensemble
-    from lineament.pipeline import Chosen, Recognizer
-    from lineament.types import Decision, Threshold
+    from lineament.pipeline import Recognizer
+    from lineament.types import Decision, Photo, Threshold
 
 
 @options.with_recognizer()
@@ -64,7 +64,7 @@ def command(
         raise OptionError('expected "-" once: standard input is one photo')
     if save is not None:
         _check_save(save, a, b)
-    from lineament.pipeline import decide_chosen
+    from lineament.pipeline import compare_photos
 
     parts = options.recognizer_from(ctx.params)
     ensemble = None if fusion is None else _ensemble(fusion, parts, ctx.params)
@@ -76,7 +76,7 @@ def command(
     decision: Decision | LineamentError
     if ensemble is None:
         photos = list(parts.stream_chosen(sources))
-        decision = decide_chosen(photos[0], photos[-1], wanted, parts.judge)
+        decision = compare_photos(photos[0], photos[-1], wanted, parts.judge)
     else:
         seen = [ensemble.look(source) for source in sources]
         photos = [one.photo for one in seen]
@@ -114,7 +114,7 @@ def _ensemble(kind: str, parts: Recognizer, given: Mapping[str, Any]) -> Ensembl
     if refused:
         names = ", ".join("--" + name.replace("_", "-") for name in refused)
         raise OptionError(f"{names}: expected without --fusion, which brings its own")
-    return Ensemble.load(kind, like=parts, policy=options.policy_from(given["license_policy"]))
+    return Ensemble.load(kind, finder=parts.finder, prior=parts.prior)
 
 
 def _threshold(
@@ -139,7 +139,7 @@ def _threshold(
 
 
 def _draw(
-    path: Path, sources: tuple[Any, Any], photos: tuple[Chosen, Chosen], decision: Decision
+    path: Path, sources: tuple[Any, Any], photos: tuple[Photo, Photo], decision: Decision
 ) -> None:
     from lineament.pictures.photos import save_png, verdict_picture
 
@@ -152,8 +152,8 @@ def _draw(
         decision,
         crops[0],
         crops[1],
-        faces_a=photos[0].analysis.faces,
-        faces_b=photos[1].analysis.faces,
+        faces_a=photos[0].faces,
+        faces_b=photos[1].faces,
     )
     save_png(picture, path)
 

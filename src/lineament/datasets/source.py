@@ -19,11 +19,11 @@ import numpy.typing as npt
 from lineament.align.alignment import alignment_name
 from lineament.datasets.cache import EmbeddingCache
 from lineament.detect import DETECTORS
-from lineament.errors import DataError, LineamentError, NoFaceError, OptionError
+from lineament.errors import DataError, LineamentError, OptionError
 from lineament.images import load_image
 from lineament.models import cards as weights
-from lineament.pipeline import Chosen, Recognizer
-from lineament.types import FloatArray, Image, ProgressBar
+from lineament.pipeline import Recognizer
+from lineament.types import FloatArray, Image, Photo, ProgressBar
 
 T = TypeVar("T")
 
@@ -73,7 +73,7 @@ class RecognizerSource:
         recognizer: Recognizer,
         *,
         use_cache: bool = True,
-        progress: ProgressBar[Chosen] | None = None,
+        progress: ProgressBar[Photo] | None = None,
         on_note: Callable[[str], None] | None = None,
     ) -> None:
         """Nothing is loaded yet.
@@ -91,7 +91,7 @@ class RecognizerSource:
         self._progress = progress
         self._note = on_note
         self._cache: EmbeddingCache | None = None
-        if use_cache and recognizer.detector_name in DETECTORS:
+        if use_cache and recognizer.finder.detector_name in DETECTORS:
             dimension = recognizer.embedder.contract.dimension
             self._cache = EmbeddingCache(way_of(recognizer), dimension)
 
@@ -135,7 +135,7 @@ class RecognizerSource:
             for i, photo in zip(missing, photos, strict=True):
                 if photo.embedding is not None:
                     vectors[i], norms[i] = photo.embedding.vector, photo.embedding.norm
-                elif photo.error is not None and not isinstance(photo.error, NoFaceError):
+                elif photo.error is not None:
                     unreadable[i] = photo.error
                     continue  # it may be readable the next time
                 done.append(i)
@@ -149,7 +149,7 @@ class RecognizerSource:
 
     def _embed(
         self, paths: list[Path], boxes: FloatArray, unreadable: dict[int, LineamentError]
-    ) -> Iterator[Chosen]:
+    ) -> Iterator[Photo]:
         if np.isnan(boxes).all():
             return self.recognizer.stream_chosen(iter(paths))
         pairs = zip(paths, boxes, strict=True)
@@ -198,14 +198,14 @@ class RecognizerSource:
 def way_of(recognizer: Recognizer) -> dict[str, Any]:
     """All that a vector depends on, apart from the photo and the source code."""
     runtime = recognizer.runtime.resolved()
-    networks = DETECTORS[recognizer.detector_name]
+    networks = DETECTORS[recognizer.finder.detector_name]
     return {
         "contract": asdict(recognizer.embedder.contract),
         "input": asdict(recognizer.weights.input),
         "detector": {name: weights.get(name).sha256 for name in networks},
-        "options": asdict(recognizer.options),
-        "turning": recognizer.turning,
-        "choose": recognizer.choose,
+        "options": asdict(recognizer.finder.options),
+        "turning": recognizer.finder.turning,
+        "choose": recognizer.finder.choose,
         "runtime": [runtime.engine, runtime.device],
     }
 

@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from lineament.errors import OptionError
 from lineament.models.cards import Weights
-from lineament.types import Decision, Embedding, Face, FloatArray, Quality, Threshold
+from lineament.types import Contract, Decision, Embedding, Face, FloatArray, Quality, Threshold
 
 MetricName = Literal["cosine", "euclidean", "euclidean_l2", "angular", "chi_square"]
 
@@ -248,12 +248,47 @@ def compare(
     first, second = (
         e.vector[None] * np.float32(length) for e, length in zip((a, b), lengths, strict=True)
     )
-    value = float(score_rows(first, second, metric.name)[0])
-    margin = value - threshold.value if metric.higher_is_more_alike else threshold.value - value
+    return decided(
+        float(score_rows(first, second, metric.name)[0]),
+        a,
+        b,
+        threshold,
+        higher_is_more_alike=metric.higher_is_more_alike,
+        sources=sources,
+        faces=faces,
+        others=others,
+        qualities=qualities,
+    )
+
+
+def decided(
+    score: float,
+    a: Embedding,
+    b: Embedding,
+    threshold: Threshold,
+    *,
+    contract: Contract | None = None,
+    higher_is_more_alike: bool = True,
+    sources: tuple[str, str] = ("a", "b"),
+    faces: tuple[Face | None, Face | None] = (None, None),
+    others: tuple[int, int] = (0, 0),
+    qualities: tuple[Quality | None, Quality | None] = (None, None),
+) -> Decision:
+    """Hold a score against a threshold of its metric.
+
+    Args:
+        score: of the two faces, in the unit of the threshold's metric.
+        a, b: their embeddings, for ``Decision.similarity`` and the norms.
+        threshold: what the score is held against; exactly on it is "same".
+        contract: what the decision carries; None: that of the embeddings.
+        higher_is_more_alike: direction of the metric.
+        sources, faces, others, qualities: as ``Decision`` has them.
+    """
+    margin = score - threshold.value if higher_is_more_alike else threshold.value - score
     return Decision(
         same=margin >= 0,
-        score=value,
-        metric=metric.name,
+        score=score,
+        metric=threshold.metric,
         similarity=float(np.clip(a.vector @ b.vector, -1, 1)),
         threshold=threshold,
         margin=margin,
@@ -265,7 +300,7 @@ def compare(
         others_b=others[1],
         norm_a=a.norm,
         norm_b=b.norm,
-        contract=a.contract,
+        contract=a.contract if contract is None else contract,
         quality_a=qualities[0],
         quality_b=qualities[1],
     )

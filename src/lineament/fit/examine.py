@@ -18,12 +18,12 @@ import numpy.typing as npt
 from lineament.datasets.cache import EmbeddingCache
 from lineament.datasets.source import Embedded, RecognizerSource, way_of
 from lineament.detect import DETECTORS
-from lineament.errors import NoFaceError, OptionError
+from lineament.errors import OptionError
 from lineament.files import sha256_of_file
 from lineament.images import describe_source
-from lineament.pipeline import Chosen, Recognizer
-from lineament.quality import measure
-from lineament.types import FloatArray, IntArray, ProgressBar, Quality
+from lineament.pipeline import Recognizer
+from lineament.quality import quality_of
+from lineament.types import FloatArray, IntArray, Photo, ProgressBar, Quality
 
 _MEASURES = ("size_px", "sharpness", "yaw_deg", "pitch_deg", "brightness", "contrast", "norm")
 _FIELDS = 1 + 1 + 4 + len(_MEASURES) + len(_MEASURES)
@@ -80,7 +80,7 @@ def examine(
     facts = np.zeros((len(paths), _FIELDS), np.float64)
     have = np.zeros(len(paths), bool)
     cache: EmbeddingCache | None = None
-    if use_cache and recognizer.detector_name in DETECTORS:
+    if use_cache and recognizer.finder.detector_name in DETECTORS:
         cache = EmbeddingCache({"facts": 1, **way_of(recognizer)}, _FIELDS)
         kept = cache.load(paths)
         facts[kept.found] = kept.vectors[kept.found] * kept.norms[kept.found, None]
@@ -92,7 +92,7 @@ def examine(
     unreadable = np.isin(np.arange(len(paths)), list(embedded.unreadable))
     missing = np.flatnonzero(~have & ~unreadable).tolist()
     if missing:
-        photos: Iterable[Chosen] = recognizer.stream_chosen(iter([paths[i] for i in missing]))
+        photos: Iterable[Photo] = recognizer.stream_chosen(iter([paths[i] for i in missing]))
         if progress is not None:
             photos = progress(photos, len(missing), "looking at faces")
         for i, photo in zip(missing, photos, strict=True):
@@ -126,24 +126,23 @@ class _Tap:
         shown = items if self.progress is None else self.progress(items, total, what)
         for photo in shown:
             if _was_read(photo):
-                self.known[photo.analysis.source] = _facts(photo)
+                self.known[photo.source] = _facts(photo)
             yield photo
 
 
-def _was_read(photo: Chosen) -> bool:
-    return photo.error is None or isinstance(photo.error, NoFaceError)
+def _was_read(photo: Photo) -> bool:
+    return photo.error is None
 
 
-def _facts(photo: Chosen) -> Any:
+def _facts(photo: Photo) -> Any:
     row = np.zeros(_FIELDS)
-    row[0], row[1] = 1, len(photo.analysis.faces)
+    row[0], row[1] = 1, len(photo.faces)
     if photo.index is None or photo.embedding is None or photo.crop is None:
         return row
-    face = photo.analysis.faces[photo.index]
+    face = photo.faces[photo.index]
     row[2:6] = np.asarray(face.box_xyxy) / 1000
-    # Its limits hold for ArcFace's template alone, as in the pipeline.
-    if photo.embedding.contract.alignment.startswith("arcface-"):
-        quality = measure(face, photo.crop, photo.embedding.norm)
+    quality = quality_of(face, photo.crop, photo.embedding)
+    if quality is not None:
         for k, name in enumerate(_MEASURES):
             value = getattr(quality, name)
             if value is not None:

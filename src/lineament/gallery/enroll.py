@@ -24,8 +24,9 @@ from lineament.gallery.thresholds import same_threshold, search_threshold
 from lineament.gallery.types import EnrollReport, NewSample, OnLowQuality, Refusal, SampleInfo
 from lineament.images import ImageSource, describe_source
 from lineament.images.sources import read_bytes
-from lineament.pipeline import Chosen, Recognizer
-from lineament.quality import measure
+from lineament.pipeline import Recognizer
+from lineament.quality import quality_of
+from lineament.types import Photo
 
 DUPLICATE = 0.98
 """Cosine from which on two embeddings are of one photo: the same one, stored again, cut or
@@ -33,7 +34,7 @@ scaled. Two photos of a person taken one after the other seldom reach it."""
 
 Examined = NewSample | Refusal
 
-Stream = Callable[[Iterable[ImageSource]], Iterator[Chosen]]
+Stream = Callable[[Iterable[ImageSource]], Iterator[Photo]]
 """``Recognizer.stream_chosen``, or what does the same elsewhere: results in the sources' order."""
 
 
@@ -84,7 +85,7 @@ def read(photo: ImageSource, recognizer: Recognizer) -> tuple[ImageSource, bytes
         digest.update(pixels.tobytes())
         return photo, digest.digest()
     try:
-        data = read_bytes(photo, describe_source(photo), recognizer.limits)
+        data = read_bytes(photo, describe_source(photo), recognizer.finder.limits)
     except LineamentError:
         return photo, None
     return data, hashlib.sha256(data).digest()
@@ -101,40 +102,36 @@ def source_name(photo: ImageSource) -> str:
 
 def _judged(
     recognizer: Recognizer,
-    chosen: Chosen,
+    photo: Photo,
     name: str,
     digest: bytes | None,
     choose: bool,
     on_low_quality: OnLowQuality,
     metadata: Mapping[str, Any],
 ) -> Examined:
-    analysis = chosen.analysis
-    if analysis.error is not None:
-        reason = str(analysis.error).removeprefix(f"{analysis.source}: ")
+    if photo.error is not None:
+        reason = str(photo.error).removeprefix(f"{photo.source}: ")
         return Refusal(name, "unreadable", reason)
-    if not analysis.faces:
+    if not photo.faces:
         return Refusal(
             name,
             "no face",
             "no face was found: use a photo in which the face is larger or better lit",
         )
-    if len(analysis.faces) > 1 and not choose:
+    if len(photo.faces) > 1 and not choose:
         return Refusal(
             name,
             "several faces",
-            f"expected one face, found {len(analysis.faces)}: cut the photo, or let the "
+            f"expected one face, found {len(photo.faces)}: cut the photo, or let the "
             "largest or most central face be chosen",
         )
-    assert chosen.index is not None
-    assert chosen.crop is not None
-    assert chosen.embedding is not None
-    face, crop, embedding = analysis.faces[chosen.index], chosen.crop, chosen.embedding
-    quality = None
-    if embedding.contract.alignment.startswith("arcface-"):  # as the limits were fitted
-        quality = measure(face, crop, embedding.norm)
-        problems = recognizer.judge.all_limits.problems(quality)
-        if problems and on_low_quality == "refuse":
-            return Refusal(name, "low quality", "; ".join(problems))
+    face, crop, embedding = photo.face, photo.crop, photo.embedding
+    assert face is not None
+    assert embedding is not None
+    quality = quality_of(face, crop, embedding)
+    problems = [] if quality is None else recognizer.judge.all_limits.problems(quality)
+    if problems and on_low_quality == "refuse":
+        return Refusal(name, "low quality", "; ".join(problems))
     return NewSample(embedding, name, digest, face, quality, crop, metadata)
 
 

@@ -24,7 +24,7 @@ from lineament.gallery.schema import ask_erasing, contract_number, log_change, p
 from lineament.gallery.store import Store
 from lineament.gallery.types import MigrationReport, NewSample
 from lineament.pipeline import Recognizer
-from lineament.quality import measure
+from lineament.quality import quality_of
 from lineament.types import Contract, Embedding, Face, Image, Quality
 
 BATCH = 64
@@ -187,9 +187,7 @@ def _embed(batch: Sequence[_Old], old: Contract, recognizer: Recognizer) -> list
             continue
         assert analysis.crops is not None
         face, crop, embedding = analysis.faces[at], analysis.crops[at], analysis.embeddings[at]
-        quality = None
-        if embedding.contract.alignment.startswith("arcface-"):
-            quality = measure(face, crop, embedding.norm)
+        quality = quality_of(face, crop, embedding)
         png = None if sample.png is None else changes.encoded(crop)
         result[i] = _Made(embedding, face, quality, png, False)
     return result

@@ -34,8 +34,8 @@ from lineament.gallery.store import Store
 from lineament.gallery.thresholds import search_threshold
 from lineament.gallery.types import Candidate, Identification, IdentifiedPhoto
 from lineament.pipeline import Recognizer
-from lineament.quality import measure
-from lineament.types import Analysis, Embedding, Face, FloatArray, Quality, Threshold
+from lineament.quality import quality_of
+from lineament.types import Embedding, Face, FloatArray, Photo, Quality, Threshold
 
 MOST_TOP = 1000
 
@@ -200,16 +200,15 @@ def identify_photo(
     index: Searcher,
     calibration: Calibration | None,
     recognizer: Recognizer,
-    analysis: Analysis,
+    analysis: Photo,
     search: Search,
 ) -> IdentifiedPhoto:
     """One photo with embeddings and crops, as ``Recognizer.stream`` yields it."""
     if analysis.error is not None or not analysis.faces:
         return IdentifiedPhoto(analysis.source, analysis.size_wh, (), analysis.error)
-    qualities: list[Quality | None] = [None] * len(analysis.faces)
-    if analysis.crops is not None and store.contract.alignment.startswith("arcface-"):
-        rows = zip(analysis.faces, analysis.crops, analysis.embeddings, strict=True)
-        qualities = [measure(face, crop, made.norm) for face, crop, made in rows]
+    assert analysis.crops is not None
+    rows = zip(analysis.faces, analysis.crops, analysis.embeddings, strict=True)
+    qualities = [quality_of(face, crop, embedding) for face, crop, embedding in rows]
     found = identify_faces(
         store,
         index,

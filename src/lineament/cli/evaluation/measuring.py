@@ -79,7 +79,7 @@ def finish(result: Result, source: RecognizerSource | None, ctx: typer.Context) 
             "images_embedded": source.images_embedded,
             "images_per_second": source.images_per_second,
             "contract": asdict(source.recognizer.embedder.contract),
-            "detector": source.recognizer.detector_name,
+            "detector": source.recognizer.finder.detector_name,
             "command": ["lineament", *sys.argv[1:]],
         }
         if values.get("preset") is not None:

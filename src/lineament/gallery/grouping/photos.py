@@ -28,8 +28,8 @@ from lineament.gallery.grouping.people import Group, GroupFace, Grouping, GroupP
 from lineament.gallery.types import EnrollReport, NewSample
 from lineament.images import ImageSource, describe_source, load_image
 from lineament.pipeline import Recognizer
-from lineament.quality import measure
-from lineament.types import Embedding, Face, Image, Quality
+from lineament.quality import quality_of
+from lineament.types import Image
 
 MOST_KEPT = 100_000
 """Thumbnails that ``Thumbnails`` keeps, 4 kB each; others are read from the photos again."""
@@ -91,7 +91,7 @@ def group(
         elif found.crops is not None:
             rows = zip(found.faces, found.embeddings, found.crops, strict=True)
             for number, (face, embedding, crop) in enumerate(rows):
-                quality = _quality(face, crop, embedding)
+                quality = quality_of(face, crop, embedding)
                 limits = recognizer.judge.all_limits
                 problems = () if quality is None else limits.problems(quality)
                 mine.append(GroupFace(name, number, face, embedding, problems))
@@ -122,12 +122,6 @@ def source_name(photo: ImageSource) -> str:
     ):
         return os.path.abspath(os.fsdecode(photo))  # noqa: PTH100 (without "..")
     return describe_source(photo)
-
-
-def _quality(face: Face, crop: Image, embedding: Embedding) -> Quality | None:
-    if not embedding.contract.alignment.startswith("arcface-"):  # as the limits were fitted
-        return None
-    return measure(face, crop, embedding.norm)
 
 
 # --- pictures of the faces ------------------------------------------------------------------------
@@ -335,7 +329,7 @@ def sample_of(face: GroupFace) -> NewSample:
         source=face.source,
         sha256=digest,
         face=face.face,
-        quality=None if crop is None else _quality(face.face, crop, face.embedding),
+        quality=None if crop is None else quality_of(face.face, crop, face.embedding),
         crop=crop,
     )
 

@@ -67,13 +67,13 @@ def alignment(
         ImageError: the photo cannot be read.
         MissingExtraError: matplotlib is missing.
     """
-    image = load_image(source, limits=recognizer.limits)
+    image = load_image(source, limits=recognizer.finder.limits)
     photo = recognizer.detect(image)
     name = describe_source(source)
-    index = photo.largest() if recognizer.choose == "largest" else photo.most_central()
+    index = photo.largest() if recognizer.finder.choose == "largest" else photo.most_central()
     if index is None:
         raise NoFaceError(
-            f"{name}: no face was found with the detector {recognizer.detector_name}: try a "
+            f"{name}: no face was found with the detector {recognizer.finder.detector_name}: try a "
             "photo in which the face is larger or better lit, or a lower least score"
         )
     face = photo.faces[index]

@@ -17,13 +17,13 @@ import cv2
 import numpy as np
 
 from lineament.align.alignment import face_transforms, template_of, to_crop_xy
-from lineament.errors import LineamentError, OptionError
-from lineament.images import ImageSource
+from lineament.errors import OptionError
+from lineament.finder import Source
 from lineament.pictures.charts.colors import BLUE, GRAY, VERMILLION
 from lineament.pictures.plots.plot import Plot
 from lineament.pictures.plots.sheet import EDGE, SMALL_PT, TEXT_PT, Sheet
-from lineament.pipeline import Chosen, Recognizer, decide_chosen
-from lineament.types import Decision, Float64Array, FloatArray, Image, Quality, Threshold
+from lineament.pipeline import Recognizer, compare_photos
+from lineament.types import Decision, Float64Array, FloatArray, Image, Photo, Quality, Threshold
 
 Fill = Literal["blur", "gray"]
 
@@ -115,8 +115,8 @@ def covered_crops(crop: Image, fill: Fill) -> tuple[Image, Float64Array, int]:
 
 def explain(
     recognizer: Recognizer,
-    a: ImageSource | Chosen,
-    b: ImageSource | Chosen,
+    a: Source,
+    b: Source,
     *,
     threshold: Threshold | None = None,
     fill: Fill = "blur",
@@ -126,7 +126,7 @@ def explain(
 
     Args:
         recognizer: what compares them.
-        a, b: photos, or what ``Recognizer.stream_chosen`` made of them.
+        a, b: photos.
         threshold: from ``Recognizer.threshold``, of the metric "cosine"; None: the default one.
         fill: see ``occlusion_map``.
         title: None is the verdict.
@@ -142,10 +142,8 @@ def explain(
         raise OptionError(
             f"expected one for cosine, got one for {threshold.metric}", option="threshold"
         )
-    photos = _chosen(recognizer, a, b)
-    decision = decide_chosen(photos[0], photos[1], threshold, recognizer.judge)
-    if isinstance(decision, LineamentError):
-        raise decision
+    photos = list(recognizer.stream_chosen([a, b]))
+    decision = compare_photos(photos[0], photos[1], threshold, recognizer.judge)
     crops, vectors = [], []
     for photo in photos:
         assert photo.crop is not None
@@ -177,20 +175,10 @@ def explain(
     return Plot(figure, numbers)
 
 
-def _chosen(recognizer: Recognizer, a: Any, b: Any) -> tuple[Chosen, Chosen]:
-    open_ = [each for each in (a, b) if not isinstance(each, Chosen)]
-    found = iter(recognizer.stream_chosen(open_))
-    first, second = (each if isinstance(each, Chosen) else next(found) for each in (a, b))
-    for photo in (first, second):
-        if photo.error is not None:
-            raise photo.error
-    return first, second
-
-
 # --- regions --------------------------------------------------------------------------------------
 
 
-def _regions(recognizer: Recognizer, photo: Chosen, found: OcclusionMap) -> dict[str, float]:
+def _regions(recognizer: Recognizer, photo: Photo, found: OcclusionMap) -> dict[str, float]:
     """Mean change of the similarity by the part of the face that is covered; {} without landmarks.
 
     Parts are those nearest to a patch's middle: of eyes, nose and mouth as the landmarks say, and
@@ -198,7 +186,7 @@ def _regions(recognizer: Recognizer, photo: Chosen, found: OcclusionMap) -> dict
     """
     assert photo.index is not None
     assert photo.crop is not None
-    face = photo.analysis.faces[photo.index]
+    face = photo.faces[photo.index]
     if face.landmarks_xy is None:
         return {}
     transforms = face_transforms(

@@ -335,7 +335,7 @@ def _with_crops(recognizer: Any, paths: list[Path], progress: Any) -> _Found:
     for i, photo in enumerate(photos):
         if photo.embedding is None:
             vectors.append(None)
-            missing[i] = NO_FACE if isinstance(photo.error, NoFaceError) else str(photo.error)
+            missing[i] = NO_FACE if photo.error is None else str(photo.error)
             continue
         vectors.append(photo.embedding.vector)
         norms[i], crops[i] = photo.embedding.norm, photo.crop

@@ -26,7 +26,7 @@ from lineament.pictures.charts.text import percent
 from lineament.pictures.plots.plot import Plot
 from lineament.pictures.plots.sheet import EDGE, SMALL_PT, TEXT_PT, Sheet, height_of
 from lineament.pipeline import Recognizer
-from lineament.types import Analysis, Embedding, Face, Float64Array, Image, Threshold
+from lineament.types import Embedding, Face, Float64Array, Image, Photo, Threshold
 
 Kind = Literal["mask", "sunglasses", "blur", "darkness", "rotation", "resolution"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -266,12 +266,12 @@ def occlusion(
             f"expected one for cosine, got one for {threshold.metric}", option="threshold"
         )
     name = describe_source(source)
-    image = load_image(source, limits=recognizer.limits)
+    image = load_image(source, limits=recognizer.finder.limits)
     found = recognizer.detect(image)
-    index = found.largest() if recognizer.choose == "largest" else found.most_central()
+    index = found.largest() if recognizer.finder.choose == "largest" else found.most_central()
     if index is None:
         raise NoFaceError(
-            f"{name}: no face was found with the detector {recognizer.detector_name}: try a "
+            f"{name}: no face was found with the detector {recognizer.finder.detector_name}: try a "
             "photo in which the face is larger or better lit, or a lower least score"
         )
     if model is None:
@@ -319,7 +319,7 @@ def fails_at(steps: Sequence[Step]) -> float | None:
 
 
 def _step(
-    photo: Analysis,
+    photo: Photo,
     picture: Image,
     level: float | None,
     subject: Subject,

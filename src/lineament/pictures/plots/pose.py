@@ -19,14 +19,14 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from lineament.decide.judge import Judge
-from lineament.errors import LineamentError, NoFaceError, OptionError
+from lineament.errors import NoFaceError, OptionError
 from lineament.pictures.charts.colors import BLUE, GRAY, INK, VERMILLION
 from lineament.pictures.charts.text import percent
 from lineament.pictures.plots.plot import Plot
 from lineament.pictures.plots.sheet import EDGE, SMALL_PT, Sheet, height_of, wrapped
-from lineament.pipeline import Chosen, decide_chosen
+from lineament.pipeline import compare_photos
 from lineament.quality import head_pose
-from lineament.types import Decision, Threshold
+from lineament.types import Decision, Photo, Threshold
 
 By = Literal["yaw", "norm"]
 """What the photos are ordered by."""
@@ -82,12 +82,12 @@ class Turned:
 
 
 def pose(
-    photos: Sequence[Chosen],
+    photos: Sequence[Photo],
     threshold: Threshold,
     judge: Judge,
     *,
     by: By = "yaw",
-    reference: Chosen | None = None,
+    reference: Photo | None = None,
     title: str = "",
     most: int = MOST_FACES,
 ) -> Plot:
@@ -117,10 +117,10 @@ def pose(
         raise OptionError(f'expected "yaw" or "norm", got {by!r}', option="by")
     if most < 2:
         raise OptionError(f"expected 2 faces or more, got {most}", option="most")
-    poses = {i: yaw_and_pitch(photo) for i, photo in enumerate(photos) if photo.error is None}
+    poses = {i: yaw_and_pitch(photo) for i, photo in enumerate(photos) if photo.problem is None}
     seen = {i: pose for i, pose in poses.items() if pose is not None}
     left_out = [
-        {"photograph": photo.analysis.source, "reason": _reason(photo)}
+        {"photograph": photo.source, "reason": _reason(photo)}
         for i, photo in enumerate(photos)
         if i not in seen
     ]
@@ -133,12 +133,11 @@ def pose(
             )
         own = _most_frontal(photos, seen)
         reference = photos[own]
-    elif reference.error is not None:
-        raise reference.error
+    reference.require()
     pose_of_reference = yaw_and_pitch(reference)
     if pose_of_reference is None:
         raise OptionError(
-            f"{reference.analysis.source}: expected a face with landmarks as the reference, got "
+            f"{reference.source}: expected a face with landmarks as the reference, got "
             "one without: choose a detector that gives them, such as yunet"
         )
     others = [i for i in seen if i != own]
@@ -149,8 +148,7 @@ def pose(
         )
     turned = []
     for i in others:
-        decision = decide_chosen(reference, photos[i], threshold, judge)
-        assert not isinstance(decision, LineamentError)
+        decision = compare_photos(reference, photos[i], threshold, judge)
         turned.append(Turned(i, *seen[i], decision.norm_b, decision))
     sign = 1 if by == "yaw" else -1  # the longest embedding first
     turned.sort(key=lambda each: (sign * each.value(by), each.index))
@@ -159,7 +157,7 @@ def pose(
     figure = _draw(photos, reference, pose_of_reference, turned, shown, threshold, title, words, by)
     numbers = {
         "reference": {
-            "photograph": reference.analysis.source,
+            "photograph": reference.source,
             "yaw_deg": round(pose_of_reference[0], 2),
             "pitch_deg": round(pose_of_reference[1], 2),
         },
@@ -174,11 +172,11 @@ def pose(
     return Plot(figure, numbers)
 
 
-def yaw_and_pitch(photo: Chosen) -> tuple[float, float] | None:
+def yaw_and_pitch(photo: Photo) -> tuple[float, float] | None:
     """In degrees, as in ``Quality``; None without landmarks."""
     if photo.index is None:
         return None
-    landmarks = photo.analysis.faces[photo.index].landmarks_xy
+    landmarks = photo.faces[photo.index].landmarks_xy
     if landmarks is None:
         return None
     try:
@@ -188,7 +186,7 @@ def yaw_and_pitch(photo: Chosen) -> tuple[float, float] | None:
     return yaw, pitch
 
 
-def _most_frontal(photos: Sequence[Chosen], seen: dict[int, tuple[float, float]]) -> int:
+def _most_frontal(photos: Sequence[Photo], seen: dict[int, tuple[float, float]]) -> int:
     """Of those turned hardly more than the least turned one, that with the longest embedding."""
     least = min(abs(yaw) for yaw, _ in seen.values())
 
@@ -206,10 +204,12 @@ def degrees(value: float) -> str:
     return f"{whole:+d}°".replace("-", "−") if whole else "0°"
 
 
-def _reason(photo: Chosen) -> str:
-    if photo.error is None:
-        return "the face has no landmarks to tell its turn by"
-    return "no face was found" if isinstance(photo.error, NoFaceError) else str(photo.error)
+def _reason(photo: Photo) -> str:
+    if photo.error is not None:
+        return str(photo.error)
+    if photo.index is None:
+        return "no face was found"
+    return "the face has no landmarks to tell its turn by"
 
 
 def _sampled(turned: list[Turned], most: int) -> list[Turned]:
@@ -254,8 +254,8 @@ def _by_norm(turned: list[Turned], threshold: Threshold) -> str:
 
 
 def _draw(
-    photos: Sequence[Chosen],
-    reference: Chosen,
+    photos: Sequence[Photo],
+    reference: Photo,
     pose_of_reference: tuple[float, float],
     turned: list[Turned],
     shown: list[Turned],
@@ -271,7 +271,7 @@ def _draw(
     head = f"Similarity against {what}"
     sheet = Sheet(f"{title}: {head[0].lower()}{head[1:]}" if title else head, WIDTH_IN,
                   subtitle=words + sampled)  # fmt: skip
-    name = os.path.basename(reference.analysis.source)  # noqa: PTH119 - may be an address
+    name = os.path.basename(reference.source)  # noqa: PTH119 - may be an address
     sheet.picture(reference.crop, EDGE, sheet.down, FACE_IN, frame=INK)
     beside = EDGE + FACE_IN + GAP_IN
     sheet.text(

@@ -20,7 +20,7 @@ from lineament.errors import OptionError
 from lineament.images import describe_source
 from lineament.pictures.photos import save_png
 from lineament.pipeline import Recognizer
-from lineament.types import Analysis, Face, Image, ProgressBar
+from lineament.types import Face, Image, Photo, ProgressBar
 
 Existing = Literal["refuse", "resume", "overwrite"]
 
@@ -71,7 +71,7 @@ def align_people(
     recognizer: Recognizer,
     *,
     existing: Existing = "refuse",
-    progress: ProgressBar[Analysis] | None = None,
+    progress: ProgressBar[Photo] | None = None,
     cut: Cut | None = None,
 ) -> Aligned:
     """Cut the faces out of the photos of people.
@@ -120,7 +120,7 @@ def align_people(
     with_crop = {int(people.person[i]) for i, done in enumerate(there) if done}
     written = 0
     sources = [people.paths[i] for i in todo]
-    photos: Iterable[Analysis] = recognizer.stream(sources, embed=False, keep_crops=True)
+    photos: Iterable[Photo] = recognizer.stream(sources, embed=False, keep_crops=True)
     if progress is not None:
         photos = progress(photos, len(todo), "aligning")
     for i, photo in zip(todo, photos, strict=True):
@@ -162,10 +162,10 @@ def crop_names(people: People) -> list[str]:
     ]
 
 
-def _chosen(photo: Analysis, recognizer: Recognizer) -> int | None:
+def _chosen(photo: Photo, recognizer: Recognizer) -> int | None:
     if not photo.faces:
         return None
-    return photo.largest() if recognizer.choose == "largest" else photo.most_central()
+    return photo.largest() if recognizer.finder.choose == "largest" else photo.most_central()
 
 
 def _make_folder(folder: Path) -> None:

@@ -1,0 +1,433 @@
+"""Stages 1 and 2, wired: a source in, a ``Photo`` with its pixels and faces out.
+
+    finder = FaceFinder()
+    photo = finder.find("a.jpg")                    pixels, faces, and which one the photo is of
+    finder.crops(photo)                             (N, 112, 112, 3): all faces, aligned
+    finder.crops(photo, [0], alignment="frontal-152")
+    finder.landmarks68(photo)                       (N, 68, 2)
+    for photo in finder.stream(paths): ...          many, in their order, in threads
+
+Everything that starts from a photo starts here: ``Recognizer`` and ``Ensemble`` embed what a finder
+found, commands and plots draw it. A photo is read and decoded once; whoever needs its pixels, crops
+of another alignment or finer landmarks later takes them from the ``Photo``. No recognizer is loaded
+for it, and no recognizer's license checked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from itertools import count, islice
+from threading import Condition, RLock
+from typing import Any, Literal, TypeAlias, overload
+
+import numpy as np
+from PIL import Image as PILImage
+
+from lineament.align.alignment import (
+    align_faces,
+    face_transforms,
+    parse_alignment_name,
+    to_crop_xy,
+)
+from lineament.detect import (
+    DEFAULT_DETECTOR,
+    DetectOptions,
+    Detector,
+    check_detector,
+    load_detector,
+)
+from lineament.errors import LineamentError, OptionError
+from lineament.images import DEFAULT_LIMITS, ImageLimits, ImageSource, describe_source, load_image
+from lineament.images.decode import decode_bytes
+from lineament.images.sources import read_bytes
+from lineament.models import cards
+from lineament.models.cards import LicensePolicy
+from lineament.models.runtime import Model, Runtime, load_model
+from lineament.types import ColorOrder, Face, FloatArray, Image, Photo
+
+Choose = Literal["largest", "central"]
+"""Which face a photo with several is of: the largest, or the one nearest its center."""
+
+Source: TypeAlias = ImageSource | Photo
+"""What ``load_image`` reads, or a ``Photo``: found before, or ``Photo.from_pixels``."""
+
+FEW = 2
+"""So few photos are worked off in the caller's thread: each thread sets up requests of its own."""
+
+AHEAD = 8
+"""Photos under way in a stream for each one that a thread works on, and as many more: as many as a
+batch of the embedder has crops."""
+
+MOST_KEPT_BYTES = 256 << 20
+"""Of pixels that a stream with ``keep_pixels`` holds before they are taken, apart from those that
+its threads work on."""
+
+DEFAULT_ALIGNMENT = "arcface-112"
+
+
+class FaceFinder:
+    """Reads photos and finds the faces in them. Networks are loaded when they are first needed.
+
+    One object may be used from several threads.
+
+    Attributes:
+        detector_name: of one of ``lineament.detect.DETECTORS``, or of the object's class.
+        options, turning, choose, limits, runtime, policy: as they were given, or the defaults.
+    """
+
+    def __init__(
+        self,
+        detector: str | Detector = DEFAULT_DETECTOR,
+        *,
+        options: DetectOptions | None = None,
+        turning: bool = True,
+        choose: Choose = "largest",
+        limits: ImageLimits = DEFAULT_LIMITS,
+        runtime: Runtime | None = None,
+        policy: LicensePolicy | None = None,
+    ) -> None:
+        """Choose the detector and its options.
+
+        Args:
+            detector: one of ``lineament.detect.DETECTORS``, or your own object with that method.
+            options: least face size, least score, most faces.
+            turning: look for faces in photos that lie on a side.
+            choose: which face a photo with several is of.
+            limits: largest photo that is read.
+            runtime: engine, device and threads; None asks the environment.
+            policy: which licenses may be used; None asks the environment.
+
+        Raises:
+            OptionError: no such detector or choice.
+            LicenseError: the policy refuses the detector's weights.
+        """
+        if choose not in ("largest", "central"):
+            raise OptionError(f'choose: expected "largest" or "central", got {choose!r}')
+        self.policy = LicensePolicy.active() if policy is None else policy
+        if isinstance(detector, str):
+            check_detector(detector, self.policy)
+        self.detector_name = detector if isinstance(detector, str) else type(detector).__name__
+        self.options = DetectOptions() if options is None else options
+        self.turning = turning
+        self.choose: Choose = choose
+        self.limits = limits
+        self.runtime = Runtime.from_environment() if runtime is None else runtime
+        self._detector: Detector | None = None if isinstance(detector, str) else detector
+        self._landmarker: Model | None = None
+        self._lock = RLock()
+
+    @property
+    def detector(self) -> Detector:
+        """Stage 2, loaded."""
+        with self._lock:
+            if self._detector is None:
+                self._detector = load_detector(
+                    self.detector_name,
+                    turning=self.turning,
+                    runtime=self.runtime,
+                    policy=self.policy,
+                )
+            return self._detector
+
+    @property
+    def landmarker(self) -> Model:
+        """The network that finds 68 points of a face, loaded."""
+        with self._lock:
+            if self._landmarker is None:
+                self._landmarker = load_model(
+                    cards.get("landmarks68"), runtime=self.runtime, policy=self.policy
+                )
+            return self._landmarker
+
+    @property
+    def workers(self) -> int:
+        """Threads of a stream: as the runtime says, or the number of cores."""
+        return self.runtime.threads or os.cpu_count() or 1
+
+    @property
+    def ahead(self) -> int:
+        """Photos of a stream that may be under way."""
+        return 2 * (AHEAD + self.workers)
+
+    # --- source -> Photo --------------------------------------------------------------------------
+
+    @overload
+    def find(
+        self,
+        source: list[Any] | tuple[Any, ...],
+        *,
+        keep_pixels: bool | None = None,
+        digest: bool = False,
+        color_order: ColorOrder | None = None,
+    ) -> list[Photo]: ...
+    @overload
+    def find(
+        self,
+        source: Source,
+        *,
+        keep_pixels: bool | None = None,
+        digest: bool = False,
+        color_order: ColorOrder | None = None,
+    ) -> Photo: ...
+    def find(
+        self,
+        source: Source | list[Any] | tuple[Any, ...],
+        *,
+        keep_pixels: bool | None = None,
+        digest: bool = False,
+        color_order: ColorOrder | None = None,
+    ) -> Photo | list[Photo]:
+        """Find the faces of one photo, or of each of a list.
+
+        A photo without faces has ``faces == ()``; that is no error. Of one source an error is
+        raised; in a list it stands in the ``Photo`` of the source that it belongs to.
+
+        Args:
+            source: what ``load_image`` reads, a ``Photo``, or a list of them.
+            keep_pixels: None keeps them for one photo, and not for a list: a thousand photos of 12
+                megapixels are 36 GB.
+            digest: have ``Photo.sha256`` too.
+            color_order: of NumPy arrays.
+        """
+        if isinstance(source, (list, tuple)):
+            return list(
+                self.stream(
+                    source, keep_pixels=bool(keep_pixels), digest=digest, color_order=color_order
+                )
+            )
+        keep_pixels = keep_pixels is None or keep_pixels
+        photo = self._look(
+            source, None, keep_pixels=keep_pixels, digest=digest, color_order=color_order
+        )
+        if photo.error is not None:
+            raise photo.error
+        return photo
+
+    def stream(
+        self,
+        sources: Iterable[Source],
+        *,
+        then: Callable[[Photo], Photo] | None = None,
+        keep_pixels: bool = False,
+        digest: bool = False,
+        color_order: ColorOrder | None = None,
+    ) -> Generator[Photo, None, None]:
+        """Find the faces of photos as they come; results in the order of the sources.
+
+        Reading and detection run in ``workers`` threads. A bounded number of photos is under way at
+        any time, and of pixels that are kept at most ``MOST_KEPT_BYTES`` beside those that threads
+        work on, so endless iterators and folders of millions are fine. An error stands in the
+        ``Photo`` of the source that it belongs to.
+
+        Args:
+            sources: what ``load_image`` reads, and ``Photo``s.
+            then: called with each photo that could be read, in the thread that found its faces and
+                while its pixels are there; what it returns takes the photo's place.
+            keep_pixels: leave the pixels in the photos that are yielded.
+            digest: have ``Photo.sha256`` too.
+            color_order: of NumPy arrays among the sources.
+        """
+        _ = self.detector
+        look = partial(
+            self._look, then=then, keep_pixels=keep_pixels, digest=digest, color_order=color_order
+        )
+        if isinstance(sources, (list, tuple)) and len(sources) <= FEW:
+            yield from map(look, sources)
+            return
+        iterator, numbers = iter(sources), count()
+        kept = _Kept()
+
+        def work(number: int, source: Source) -> Photo:
+            kept.wait(number)
+            photo = look(source)
+            kept.add(photo)
+            return photo
+
+        with ThreadPoolExecutor(self.workers, thread_name_prefix="lineament") as pool:
+            pending: deque[Future[Photo]] = deque()
+            try:
+                while True:
+                    for source in islice(iterator, self.ahead - len(pending)):
+                        pending.append(pool.submit(work, next(numbers), source))
+                    if not pending:
+                        return
+                    photo = pending.popleft().result()
+                    kept.remove(photo)
+                    yield photo
+            finally:
+                for future in pending:
+                    future.cancel()
+                kept.close()
+
+    def _look(
+        self,
+        source: Source,
+        then: Callable[[Photo], Photo] | None,
+        *,
+        keep_pixels: bool,
+        digest: bool,
+        color_order: ColorOrder | None,
+    ) -> Photo:
+        """One photo; its error, if any, goes into the result."""
+        photo = source if isinstance(source, Photo) else Photo(describe_source(source), None)
+        try:
+            if not isinstance(source, Photo):
+                pixels, sha256 = self._read(source, photo.source, digest, color_order)
+                photo = replace(Photo.from_pixels(pixels, photo.source), sha256=sha256)
+            if photo.error is None and photo.detector is None:
+                photo = self._detected(photo)
+            if photo.error is None and then is not None:
+                photo = then(photo)
+        except LineamentError as error:
+            photo = Photo(photo.source, None, time_s=photo.time_s, frame=photo.frame, error=error)
+        return photo if keep_pixels or photo.pixels is None else replace(photo, pixels=None)
+
+    def _detected(self, photo: Photo) -> Photo:
+        faces = tuple(self.detector.detect(pixels_of(photo), self.options))
+        found = replace(photo, faces=faces, detector=self.detector_name)
+        index = found.largest() if self.choose == "largest" else found.most_central()
+        return found if index is None else replace(found, index=index)
+
+    def _read(
+        self, source: Any, name: str, digest: bool, color_order: ColorOrder | None
+    ) -> tuple[Image, bytes | None]:
+        if not digest:
+            return load_image(source, color_order=color_order, limits=self.limits), None
+        if isinstance(source, (np.ndarray, PILImage.Image)):
+            array = np.ascontiguousarray(source)
+            sha256 = hashlib.sha256(f"{array.shape} {array.dtype}".encode())
+            sha256.update(array.tobytes())
+            pixels = load_image(source, color_order=color_order, limits=self.limits)
+            return pixels, sha256.digest()
+        data = read_bytes(source, name, self.limits)
+        return decode_bytes(data, name, self.limits), hashlib.sha256(data).digest()
+
+    # --- Photo -> crops, landmarks ----------------------------------------------------------------
+
+    def crops(
+        self,
+        photo: Photo,
+        faces: Sequence[int] | None = None,
+        *,
+        alignment: str = DEFAULT_ALIGNMENT,
+        cut_out: bool = False,
+    ) -> Image:
+        """Cut faces out, aligned.
+
+        Args:
+            photo: with its pixels.
+            faces: numbers of the faces in ``photo.faces``; None: all.
+            alignment: as contracts name it: "arcface-112", "dlib-150", "eyes-160", "crop-224", or
+                "frontal-152": turned to the front by 68 points.
+            cut_out: paint everything outside of the face's hull (68 points) black.
+
+        Returns:
+            (N, S, S, 3) uint8, in the order of ``faces``.
+
+        Raises:
+            OptionError: no such alignment, a photo without pixels, a face without the landmarks
+                that the alignment needs, or both "frontal" and ``cut_out``.
+            LicenseError: the policy refuses the weights "landmarks68", where they are needed.
+        """
+        method, _, size = alignment.rpartition("-")
+        frontal = method == "frontal"
+        if frontal and cut_out:
+            raise OptionError("cut_out: expected without a frontal alignment, got both")
+        way, size_px, template = parse_alignment_name(f"arcface-{size}" if frontal else alignment)
+        chosen = faces_of(photo, faces)
+        if not chosen:
+            return np.zeros((0, size_px, size_px, 3), np.uint8)
+        pixels = pixels_of(photo)
+        if not frontal:
+            crops = align_faces(pixels, chosen, method=way, size_px=size_px, template=template)
+            if not cut_out:
+                return crops
+        points = self.landmarks68(photo, faces)
+        if frontal:
+            from lineament.align.frontal import frontalize
+
+            return np.stack([frontalize(pixels, each, size_px=size_px) for each in points])
+        from lineament.align.landmarks68 import cut_out as cut
+
+        transforms = face_transforms(chosen, method=way, size_px=size_px, template=template)
+        rows = zip(crops, to_crop_xy(points, transforms), strict=True)
+        return np.stack([cut(crop, each) for crop, each in rows])
+
+    def landmarks68(self, photo: Photo, faces: Sequence[int] | None = None) -> FloatArray:
+        """Find 68 points in faces: (N, 68, 2) float32, pixels of the photo.
+
+        Args:
+            photo: with its pixels.
+            faces: numbers of the faces in ``photo.faces``; None: all.
+
+        Raises:
+            OptionError: a photo without pixels, or landmarks that coincide.
+            LicenseError: the policy refuses the weights "landmarks68".
+        """
+        from lineament.align.landmarks68 import landmarks68
+
+        return landmarks68(self.landmarker, pixels_of(photo), faces_of(photo, faces))
+
+
+def faces_of(photo: Photo, numbers: Sequence[int] | None) -> tuple[Face, ...]:
+    """Return the faces of those numbers; None: all of them. OptionError: there is no such face."""
+    if numbers is None:
+        return photo.faces
+    wrong = [i for i in numbers if not 0 <= i < len(photo.faces)]
+    if wrong:
+        raise OptionError(
+            f"faces: expected numbers from 0 to {len(photo.faces) - 1} of the faces of "
+            f"{photo.source}, got {wrong[0]}"
+        )
+    return tuple(photo.faces[i] for i in numbers)
+
+
+def pixels_of(photo: Photo) -> Image:
+    """Return the photo's pixels; OptionError says that they were not kept, or its own error."""
+    if photo.error is not None:
+        raise photo.error
+    if photo.pixels is None:
+        raise OptionError(
+            f"{photo.source}: expected a photo with its pixels, they were not kept: find it with "
+            "keep_pixels=True"
+        )
+    return photo.pixels
+
+
+class _Kept:
+    """Lets threads begin a photo only while the pixels that wait to be taken are few enough.
+
+    The next photo to be taken may always begin, so that nothing waits for ever.
+    """
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._bytes, self._next, self._closed = 0, 0, False
+
+    def wait(self, number: int) -> None:
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._bytes < MOST_KEPT_BYTES or number <= self._next or self._closed
+            )
+
+    def add(self, photo: Photo) -> None:
+        if photo.pixels is not None:
+            with self._changed:
+                self._bytes += photo.pixels.nbytes
+
+    def remove(self, photo: Photo) -> None:
+        with self._changed:
+            self._bytes -= 0 if photo.pixels is None else photo.pixels.nbytes
+            self._next += 1
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
