@@ -69,9 +69,9 @@ class Batcher:
             OptionError: a negative wait, or no crops in a batch.
         """
         if not 0 <= wait_ms < math.inf:
-            raise OptionError(f"wait_ms: expected 0 or more milliseconds, got {wait_ms}")
+            raise OptionError(f"expected 0 or more milliseconds, got {wait_ms}", option="wait_ms")
         if most < 1:
-            raise OptionError(f"most: expected at least 1 crop in a batch, got {most}")
+            raise OptionError(f"expected at least 1 crop in a batch, got {most}", option="most")
         self._embedder, self._wait_s, self._most = embedder, wait_ms / 1000, most
         self._calls: deque[_Call] = deque()
         self._changed = Condition()
@@ -105,7 +105,7 @@ class Batcher:
         call = _Call(crops, time.monotonic() + self._wait_s)
         with self._changed:
             if self._closed:
-                raise OptionError("batcher: expected an open one, it is closed: make another")
+                raise OptionError("expected an open batcher, it is closed", hint="make another")
             if crops.ndim == 4 and len(crops):
                 self._calls.append(call)
                 self._changed.notify_all()

@@ -108,7 +108,7 @@ class FaceFinder:
             LicenseError: the policy refuses the detector's weights.
         """
         if choose not in ("largest", "central"):
-            raise OptionError(f'choose: expected "largest" or "central", got {choose!r}')
+            raise OptionError(f'expected "largest" or "central", got {choose!r}', option="choose")
         self.policy = LicensePolicy.active() if policy is None else policy
         if isinstance(detector, str):
             check_detector(detector, self.policy)
@@ -338,7 +338,7 @@ class FaceFinder:
         method, _, size = alignment.rpartition("-")
         frontal = method == "frontal"
         if frontal and cut_out:
-            raise OptionError("cut_out: expected without a frontal alignment, got both")
+            raise OptionError("expected without a frontal alignment, got both", option="cut_out")
         way, size_px, template = parse_alignment_name(f"arcface-{size}" if frontal else alignment)
         chosen = faces_of(photo, faces)
         if not chosen:
@@ -382,8 +382,9 @@ def faces_of(photo: Photo, numbers: Sequence[int] | None) -> tuple[Face, ...]:
     wrong = [i for i in numbers if not 0 <= i < len(photo.faces)]
     if wrong:
         raise OptionError(
-            f"faces: expected numbers from 0 to {len(photo.faces) - 1} of the faces of "
-            f"{photo.source}, got {wrong[0]}"
+            f"expected numbers from 0 to {len(photo.faces) - 1} of the faces of "
+            f"{photo.source}, got {wrong[0]}",
+            option="faces",
         )
     return tuple(photo.faces[i] for i in numbers)
 
@@ -394,8 +395,8 @@ def pixels_of(photo: Photo) -> Image:
         raise photo.error
     if photo.pixels is None:
         raise OptionError(
-            f"{photo.source}: expected a photo with its pixels, they were not kept: find it with "
-            "keep_pixels=True"
+            f"{photo.source}: expected a photo with its pixels, they were not kept",
+            hint="find it with keep_pixels=True",
         )
     return photo.pixels
 

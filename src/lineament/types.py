@@ -303,8 +303,9 @@ class Photo:
             return self.error
         detector = "" if self.detector is None else f" with the detector {self.detector}"
         return NoFaceError(
-            f"{self.source}: no face was found{detector}: try a photo in which the face is larger "
-            "or better lit, a lower least score, or a smaller least face size"
+            f"{self.source}: no face was found{detector}",
+            hint="try a photo in which the face is larger or better lit, a lower least score, or a "
+            "smaller least face size",
         )
 
     def require(self) -> int:
