@@ -403,7 +403,7 @@ class Recognizer:
             assert photo.embedding is not None
             return photo.embedding
         if faces is not None:
-            raise OptionError("expected one photo whose faces these are, got a list", option="faces")
+            raise OptionError("expected one photo, not a list, with faces", option="faces")
         results: list[Embedding | LineamentError] = []
         for photo in self.stream_chosen(source, color_order=color_order):
             result = photo.problem if photo.embedding is None else photo.embedding
