@@ -197,7 +197,7 @@ def test_what_needs_no_arrays_loads_none(name: str) -> None:
 
 def test_an_engine_is_loaded_by_the_first_network() -> None:
     code = (
-        "import sys, lineament.pipeline, lineament.detect, lineament.evaluate.lfw; "
+        "import sys, lineament.pipeline, lineament.detect, lineament.evaluate.protocols.lfw; "
         f"print(sorted(sys.modules.keys() & {ENGINES!r}))"
     )
     assert in_a_fresh_process(code) == "[]"

@@ -35,7 +35,7 @@ from lineament import LineamentError, Recognizer
 from lineament.datasets.lfw import LFW, read_lfw
 from lineament.decide.calibration import Calibration, bundled
 from lineament.decide.metrics import DEFAULT_METRIC
-from lineament.evaluate.lfw import images_of
+from lineament.evaluate.protocols.lfw import images_of
 from lineament.fit.calibrate import fit
 from lineament.pipeline import DEFAULT_PRESET, PRESETS
 

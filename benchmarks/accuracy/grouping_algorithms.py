@@ -40,7 +40,7 @@ from lineament.datasets.source import RecognizerSource
 from lineament.decide.calibration import Calibration
 from lineament.errors import OptionError
 from lineament.evaluate.clustering import clustering_report
-from lineament.evaluate.lfw import images_of
+from lineament.evaluate.protocols.lfw import images_of
 from lineament.gallery.grouping import grouping_threshold, link
 from lineament.pipeline import DEFAULT_RECOGNIZER
 

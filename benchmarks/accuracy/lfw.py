@@ -18,7 +18,7 @@ import numpy as np
 
 from lineament import Recognizer
 from lineament.datasets.lfw import LFW, read_lfw
-from lineament.evaluate.lfw import lfw_report
+from lineament.evaluate.protocols.lfw import lfw_report
 from lineament.models import cards as weights
 from lineament.pipeline import DEFAULT_FLIP, DEFAULT_RECOGNIZER
 

@@ -30,7 +30,7 @@ from lineament.datasets.lfw import LFW, read_lfw
 from lineament.datasets.source import Embedded
 from lineament.decide.calibration import Calibration
 from lineament.evaluate.identification import Searches, search, searches_of
-from lineament.evaluate.lfw import images_of
+from lineament.evaluate.protocols.lfw import images_of
 from lineament.pipeline import DEFAULT_PRESET, PRESETS
 from lineament.quality import pooling_weights
 

@@ -38,8 +38,8 @@ from lineament.datasets.lfw import LFW, Pairs, read_lfw
 from lineament.datasets.source import Embedded
 from lineament.decide.fusion import Side, features_of
 from lineament.ensemble import Ensemble
-from lineament.evaluate.lfw import images_of, pair_scores
 from lineament.evaluate.metrics import all_pairs, kfold_accuracy, tar_at_fmr
+from lineament.evaluate.protocols.lfw import images_of, pair_scores
 from lineament.evaluate.templates import pool_mean
 from lineament.fit.ensembles import judge, pair_set
 from lineament.models import cards as weights

@@ -26,8 +26,8 @@ import numpy.typing as npt
 
 from lineament import Recognizer, load_image
 from lineament.datasets.lfw import read_lfw
-from lineament.evaluate.lfw import images_of
 from lineament.evaluate.metrics import auc, threshold_at_fmr
+from lineament.evaluate.protocols.lfw import images_of
 from lineament.pipeline import DEFAULT_RECOGNIZER
 from lineament.quality import (
     DEFAULT_LIMITS,

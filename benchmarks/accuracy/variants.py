@@ -30,8 +30,8 @@ from lineament.datasets.lfw import read_lfw
 from lineament.datasets.people_folder import read_people
 from lineament.datasets.source import Embedded
 from lineament.errors import OptionError
-from lineament.evaluate.lfw import images_of
 from lineament.evaluate.metrics import tar_at_fmr
+from lineament.evaluate.protocols.lfw import images_of
 from lineament.models import cards as weights
 from lineament.models.cards import NormTerm
 

@@ -27,8 +27,8 @@ import numpy.typing as npt
 from lineament import Recognizer
 from lineament.datasets.lfw import LFW, read_lfw
 from lineament.embed import BATCH, load_embedder
-from lineament.evaluate.lfw import images_of, lfw_report
 from lineament.evaluate.metrics import all_pairs
+from lineament.evaluate.protocols.lfw import images_of, lfw_report
 from lineament.models import cards as weights
 from lineament.models.cards import Weights
 from lineament.quantize import quantize

@@ -17,7 +17,7 @@ from lineament.datasets.lfw import read_lfw
 from lineament.decide.calibration import FOLDER, bundled_name
 from lineament.decide.metrics import DEFAULT_METRIC
 from lineament.embed import load_embedder
-from lineament.evaluate.lfw import images_of
+from lineament.evaluate.protocols.lfw import images_of
 from lineament.fit.calibrate import fit
 from lineament.models import cards as weights
 from lineament.pipeline import Recognizer

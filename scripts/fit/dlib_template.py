@@ -30,7 +30,7 @@ from lineament.align.alignment import (
 )
 from lineament.datasets.lfw import read_lfw
 from lineament.embed import load_embedder
-from lineament.evaluate.lfw import images_of
+from lineament.evaluate.protocols.lfw import images_of
 from lineament.images import load_image
 from lineament.models.cards import get
 from lineament.pipeline import Recognizer

@@ -26,7 +26,7 @@ from lineament.datasets.lfw import read_lfw
 from lineament.datasets.source import RecognizerSource
 from lineament.decide.fusion import Side, feature_names
 from lineament.ensemble import FOLDER, FORMAT
-from lineament.evaluate.lfw import images_of
+from lineament.evaluate.protocols.lfw import images_of
 from lineament.fit import ensembles
 from lineament.fit.ensembles import (
     DEPTHS,

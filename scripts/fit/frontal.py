@@ -38,7 +38,7 @@ from scipy.spatial import Delaunay
 from lineament.align.frontal import FILE, MIRRORED, mesh
 from lineament.align.landmarks68 import BROWS, LEFT_EYE, NOSE_TIP, RIGHT_EYE, landmarks68
 from lineament.datasets.lfw import read_lfw
-from lineament.evaluate.lfw import images_of
+from lineament.evaluate.protocols.lfw import images_of
 from lineament.images import load_image
 from lineament.models import cards as weights
 from lineament.models.runtime import load_model

@@ -21,7 +21,7 @@ from rich.progress import track
 from lineament.datasets.lfw import LFW, read_lfw
 from lineament.decide.metrics import METRICS, Metric
 from lineament.embed import load_embedder
-from lineament.evaluate.lfw import images_of
+from lineament.evaluate.protocols.lfw import images_of
 from lineament.models import cards as weights
 from lineament.pipeline import Recognizer
 from lineament.types import Image

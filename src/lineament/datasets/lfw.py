@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lineament.datasets.text import read_text
 from lineament.errors import DataError
 from lineament.types import BoolArray, IntArray
 
@@ -189,17 +190,8 @@ def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
 
 def _lines(file: Path) -> list[tuple[int, list[str]]]:
     """The file's lines that are not blank, split into columns, each with its number from 1."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DataError(f"{file}: expected a readable file, got: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{file}: expected text in UTF-8, got byte {error.object[error.start]:#04x} at "
-            f"{error.start}; save it as UTF-8"
-        ) from error
     lines = []
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(read_text(file).split("\n"), 1):
         # Names may hold spaces where tabs separate the columns, as in the published files.
         columns = line.strip().split("\t") if "\t" in line else line.split()
         if line.strip():

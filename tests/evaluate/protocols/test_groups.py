@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from builders import TableSource
+from lineament.datasets.attributes import read_attributes
 from lineament.datasets.people_folder import read_people
 from lineament.errors import DataError, OptionError
-from lineament.evaluate.protocols.groups import group_rows, read_attributes, run_groups
+from lineament.evaluate.protocols.groups import group_rows, run_groups
 
 T = 0.5
 

@@ -9,13 +9,9 @@ import numpy as np
 import pytest
 
 from builders import TableSource
+from lineament.datasets.ijb import TemplatePairs, TemplateSearches, read_ijb
 from lineament.errors import DataError, OptionError
-from lineament.evaluate.protocols.ijb import (
-    Identification,
-    Verification,
-    read_ijb,
-    run_ijb,
-)
+from lineament.evaluate.protocols.templates import run_ijb
 
 HEADING = (
     "TEMPLATE_ID,SUBJECT_ID,FILENAME,SIGHTING_ID,FACE_X,FACE_Y,FACE_WIDTH,FACE_HEIGHT,FRAME_NUM,"
@@ -129,7 +125,7 @@ def test_verification(tmp_path: Path, layout: str) -> None:
         paths = [tmp_path / "images" / f for _, _, f, _ in G1 + G2 + PROBES]
     which = "b" if layout == "b" else "c"
     data = read_ijb(tmp_path, which, "1:1")  # type: ignore[arg-type]
-    assert isinstance(data, Verification)
+    assert isinstance(data, TemplatePairs)
     assert data.templates.ids.tolist() == list(range(1, 10))
     assert data.templates.media_known
     assert data.same.tolist() == [True, False, True, True, True, False, False, False]
@@ -163,7 +159,7 @@ def test_identification(tmp_path: Path, layout: str) -> None:
         for file in (tmp_path / "protocols").glob("*1N*.csv"):
             file.rename(tmp_path / "meta" / file.name)
     data = read_ijb(tmp_path, "c", "1:N")
-    assert isinstance(data, Identification)
+    assert isinstance(data, TemplateSearches)
     assert [(n, data.templates.ids[g].tolist()) for n, g in data.galleries] == [
         ("G1", [1, 2]),
         ("G2", [3, 4]),
@@ -202,7 +198,7 @@ def test_identification(tmp_path: Path, layout: str) -> None:
 
 def test_a_template_without_a_face_stays_in(tmp_path: Path) -> None:
     data = read_ijb(nist(tmp_path), "c", "1:1")
-    assert isinstance(data, Verification)
+    assert isinstance(data, TemplatePairs)
     probe = str(tmp_path / "images" / "img/9.jpg")
     source = source_of(data.templates.paths)
     source.table[probe] = None
@@ -239,14 +235,14 @@ def test_the_newer_release_has_no_media(tmp_path: Path) -> None:
         (four / f"{name}.csv").write_text("\ufeff" + plain(faces), encoding="utf-8")
     photos(tmp_path / "images", [f for _, _, f, _ in G1 + G2 + PROBES])
     data = read_ijb(tmp_path, "c", "1:1")
-    assert isinstance(data, Verification)
+    assert isinstance(data, TemplatePairs)
     assert len(data.pairs) == 8
     assert not data.templates.media_known
     fifth = data.templates.template == 4
     assert len(set(data.templates.medium[fifth].tolist())) == 4
     result, _ = run_ijb(data, source_of(data.templates.paths), "c")
     assert any("each photo is a medium of its own" in note for note in result.notes)
-    assert isinstance(read_ijb(tmp_path, "c", "1:N"), Identification)
+    assert isinstance(read_ijb(tmp_path, "c", "1:N"), TemplateSearches)
 
 
 def change(file: str, old: str, new: str) -> Callable[[Path], None]:

@@ -17,22 +17,25 @@ import numpy.typing as npt
 import pytest
 from PIL import Image as PILImage
 
+from lineament.datasets.agedb import read_agedb
+from lineament.datasets.cfp import read_cfp
+from lineament.datasets.insightface_bin import read_bin
+from lineament.datasets.pair_lists import read_two_line_pairs
+from lineament.datasets.pairs import PairList, folds_by_kind, folds_in_order
+from lineament.datasets.pairs_csv import read_pairs
 from lineament.datasets.source import Embedded
+from lineament.datasets.ytf import read_ytf
 from lineament.errors import DataError, OptionError
 from lineament.evaluate.metrics import best_threshold
-from lineament.evaluate.protocols.agedb import read_agedb
-from lineament.evaluate.protocols.cfp import read_cfp, run_cfp
-from lineament.evaluate.protocols.insightface import read_bin, run_bin
-from lineament.evaluate.protocols.pair_lists import read_two_line_pairs, run_pair_list
-from lineament.evaluate.protocols.pairs_csv import person_folds, read_pairs, run_pairs
+from lineament.evaluate.protocols.pairs import person_folds, run_pairs
 from lineament.evaluate.protocols.verification import (
-    PairList,
     fold_accuracy,
-    folds_by_kind,
-    folds_in_order,
+    run_bin,
+    run_cfp,
+    run_pair_list,
     tar_by_rate,
 )
-from lineament.evaluate.protocols.ytf import read_ytf, run_ytf
+from lineament.evaluate.protocols.videos import run_ytf
 from lineament.evaluate.result import Part
 from lineament.types import Threshold
 

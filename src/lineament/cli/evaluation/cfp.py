@@ -12,7 +12,7 @@ from lineament.cli.evaluation import measuring
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
-    from lineament.evaluate.protocols.cfp import Protocol
+    from lineament.datasets.cfp import Protocol
 
 PROTOCOLS: dict[str, tuple[Protocol, ...]] = {
     "ff": ("ff",),
@@ -44,7 +44,7 @@ def command(
     if protocol not in PROTOCOLS:
         raise OptionError(f"--protocol: expected ff, fp or both, got {protocol!r}")
     measuring.check_report(report)
-    from lineament.evaluate.protocols.cfp import run_cfp
+    from lineament.evaluate.protocols.verification import run_cfp
 
     source = measuring.source_from(ctx.params, choose="central")
     result, embedded = run_cfp(folder, source, protocols=PROTOCOLS[protocol])

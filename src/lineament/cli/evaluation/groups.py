@@ -52,12 +52,8 @@ def command(
     A group that is too small for a figure is said to be so.
     """
     measuring.check_report(report)
-    from lineament.evaluate.protocols.groups import (
-        GROUP_COLUMNS,
-        group_rows,
-        read_attributes,
-        run_groups,
-    )
+    from lineament.datasets.attributes import read_attributes
+    from lineament.evaluate.protocols.groups import GROUP_COLUMNS, group_rows, run_groups
 
     source = measuring.source_from(ctx.params)
     used = source.recognizer.threshold(fmr=fmr, value=threshold)

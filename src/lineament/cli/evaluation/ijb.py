@@ -12,7 +12,7 @@ from lineament.cli.evaluation import measuring
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
-    from lineament.evaluate.protocols.ijb import Protocol, Set
+    from lineament.datasets.ijb import Protocol, Set
 
 CHOOSE = "central"
 """The files give each face's box; the one in its middle is meant."""
@@ -47,7 +47,8 @@ def command(
     if what not in ("1:1", "1:N"):
         raise OptionError(f"--protocol: expected 1:1 or 1:N, got {protocol!r}")
     measuring.check_report(report)
-    from lineament.evaluate.protocols.ijb import read_ijb, run_ijb
+    from lineament.datasets.ijb import read_ijb
+    from lineament.evaluate.protocols.templates import run_ijb
 
     data = read_ijb(folder, cast("Set", kind), cast("Protocol", what))
     source = measuring.source_from(ctx.params, choose=CHOOSE)

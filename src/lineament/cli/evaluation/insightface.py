@@ -38,7 +38,8 @@ def command(
     for more than lists of photos and answers is refused.
     """
     measuring.check_report(report)
-    from lineament.evaluate.protocols.insightface import read_bin, run_bin
+    from lineament.datasets.insightface_bin import read_bin
+    from lineament.evaluate.protocols.verification import run_bin
 
     data = read_bin(file)
     source = measuring.source_from(ctx.params)

@@ -12,7 +12,7 @@ from lineament.cli.evaluation import measuring
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
-    from lineament.evaluate.lfw import View
+    from lineament.evaluate.protocols.lfw import View
 
 VIEWS = ("1", "2", "all-pairs")
 CHOOSE = "central"

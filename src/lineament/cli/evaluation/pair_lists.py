@@ -11,7 +11,7 @@ from lineament.cli import options
 from lineament.cli.evaluation import measuring
 
 if TYPE_CHECKING:
-    from lineament.evaluate.protocols.verification import PairList
+    from lineament.datasets.pairs import PairList
 
 Folder = Annotated[
     Path, typer.Argument(metavar="DIR", help="Folder with the list of pairs and the photos.")
@@ -31,7 +31,7 @@ def agedb(
     A photo without a face stays in: its pairs are called different.
     """
     measuring.check_report(report)
-    from lineament.evaluate.protocols.agedb import read_agedb
+    from lineament.datasets.agedb import read_agedb
 
     _measure(ctx, "agedb", "AgeDB-30", folder, read_agedb(folder))
 
@@ -49,7 +49,7 @@ def calfw(
     A photo without a face stays in: its pairs are called different.
     """
     measuring.check_report(report)
-    from lineament.evaluate.protocols.pair_lists import TITLES, read_two_line_pairs
+    from lineament.datasets.pair_lists import TITLES, read_two_line_pairs
 
     _measure(ctx, "calfw", TITLES["calfw"], folder, read_two_line_pairs(folder, "calfw"))
 
@@ -67,13 +67,13 @@ def cplfw(
     A photo without a face stays in: its pairs are called different.
     """
     measuring.check_report(report)
-    from lineament.evaluate.protocols.pair_lists import TITLES, read_two_line_pairs
+    from lineament.datasets.pair_lists import TITLES, read_two_line_pairs
 
     _measure(ctx, "cplfw", TITLES["cplfw"], folder, read_two_line_pairs(folder, "cplfw"))
 
 
 def _measure(ctx: typer.Context, protocol: str, title: str, folder: Path, pairs: PairList) -> None:
-    from lineament.evaluate.protocols.pair_lists import run_pair_list
+    from lineament.evaluate.protocols.verification import run_pair_list
 
     source = measuring.source_from(ctx.params, choose="central")
     result, embedded = run_pair_list(

@@ -35,7 +35,8 @@ def command(
     and person_b, say who is shown, so that no threshold is chosen on the people it is judged on.
     """
     measuring.check_report(report)
-    from lineament.evaluate.protocols.pairs_csv import read_pairs, run_pairs
+    from lineament.datasets.pairs_csv import read_pairs
+    from lineament.evaluate.protocols.pairs import run_pairs
 
     data = read_pairs(file, root=root)
     source = measuring.source_from(ctx.params)

@@ -30,7 +30,8 @@ def command(
     frames. A frame without a face counts for nothing.
     """
     measuring.check_report(report)
-    from lineament.evaluate.protocols.ytf import read_ytf, run_ytf
+    from lineament.datasets.ytf import read_ytf
+    from lineament.evaluate.protocols.videos import run_ytf
 
     videos = read_ytf(folder, frames=frames)
     source = measuring.source_from(ctx.params, choose="central")

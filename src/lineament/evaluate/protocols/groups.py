@@ -11,15 +11,16 @@ pairs, people are told by its own answers: photos that pairs of one person join.
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lineament.datasets.attributes import Attributes
+from lineament.datasets.pairs import PairList
+from lineament.datasets.pairs_csv import PairsFile, read_pairs
 from lineament.datasets.people_folder import People, plain, read_people
 from lineament.datasets.source import Embedded, FaceSource
 from lineament.errors import DataError, OptionError
@@ -29,70 +30,12 @@ from lineament.evaluate.fairness import (
     rates_of_all_pairs,
     rates_of_pairs,
 )
-from lineament.evaluate.protocols.pairs_csv import PairsFile, read_pairs
-from lineament.evaluate.protocols.verification import PairList, pair_cosines
+from lineament.evaluate.protocols.verification import pair_cosines
 from lineament.evaluate.result import Part, Result, rate_text
 from lineament.types import IntArray
 
-KEYS = ("person", "file")
 MOST_GROUPS = 20
 """More are ages in years or other numbers, which belong into ranges first."""
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Attributes:
-    """What is known of people or photos.
-
-    Attributes:
-        file: where it was read from.
-        key: "person" or "file": what the rows are about.
-        columns: names of the attributes.
-        rows: name of the person or photo -> values in the order of ``columns``, "" unknown.
-    """
-
-    file: Path
-    key: str
-    columns: tuple[str, ...]
-    rows: dict[str, tuple[str, ...]]
-
-
-def read_attributes(file: str | os.PathLike[str]) -> Attributes:
-    """Read a table of attributes.
-
-    Raises:
-        DataError: it is not laid out as above; names the line.
-    """
-    path = Path(file)
-    lines = _table(path)
-    number, heading = lines[0]
-    names = [cell.strip() for cell in heading]
-    lowered = [name.lower() for name in names]
-    keys = [key for key in KEYS if key in lowered]
-    if len(keys) != 1 or len(names) < 2 or len(set(lowered)) < len(names) or "" in names:
-        raise DataError(
-            f'{path}, line {number}: expected a heading with either "person" or "file" and one '
-            f"column an attribute, each with its own name, got {','.join(names)!r:.80}"
-        )
-    at = lowered.index(keys[0])
-    rows: dict[str, tuple[str, ...]] = {}
-    for number, cells in lines[1:]:
-        where = f"{path}, line {number}"
-        if len(cells) != len(names):
-            raise DataError(
-                f"{where}: expected {len(names)} columns as in the heading, got {len(cells)}"
-            )
-        name = plain(cells[at].strip()).replace("\\", "/").removeprefix("./")
-        values = tuple(plain(cell.strip()) for i, cell in enumerate(cells) if i != at)
-        if not name:
-            raise DataError(f"{where}: expected the name of a {keys[0]}, got nothing")
-        if rows.setdefault(name, values) != values:
-            raise DataError(
-                f"{where}: expected one row a {keys[0]}, got a second one of {name} with other "
-                "values"
-            )
-    if not rows:
-        raise DataError(f"{path}: expected rows below the heading, found none")
-    return Attributes(path, keys[0], tuple(n for i, n in enumerate(names) if i != at), rows)
 
 
 def run_groups(
@@ -163,7 +106,7 @@ def run_groups(
                 embedded.vectors, person, group, groups, found=embedded.found, **settings
             )
         else:
-            scores = pair_cosines(embedded, pairs.pairs)
+            scores = pair_cosines(embedded.vectors, embedded.found, pairs.pairs)
             rates = rates_of_pairs(
                 pairs.pairs, scores, pairs.same, person, group, groups, **settings
             )
@@ -293,26 +236,6 @@ def group_notes(name: str, rates: GroupRates) -> list[str]:
                 "people, and pairs enough for 30 errors (rule of 30)"
             )
     return notes
-
-
-def _table(path: Path) -> list[tuple[int, list[str]]]:
-    """The rows of a CSV file that are not blank, with the numbers of their (last) lines."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            rows = [(reader.line_num, cells) for cells in reader if any(map(str.strip, cells))]
-    except OSError as error:
-        raise DataError(f"{path}: expected a readable file, got: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: expected text in UTF-8, got byte {error.object[error.start]:#04x} at "
-            f"{error.start}; save it as UTF-8"
-        ) from error
-    except csv.Error as error:
-        raise DataError(f"{path}: expected a table with commas (CSV), got: {error}") from error
-    if not rows:
-        raise DataError(f"{path}: expected a heading and rows, found an empty file")
-    return rows
 
 
 def _columns(attributes: Attributes, name: str) -> tuple[int, ...]:

@@ -1,24 +1,295 @@
-"""LFW's three protocols as one ``Result``, with what others published beside it."""
+"""Labeled Faces in the Wild: 13,233 photos of 5,749 people, and its protocols.
+
+Huang, Ramesh, Berg, Learned-Miller, "Labeled Faces in the Wild: A Database for Studying Face
+Recognition in Unconstrained Environments", University of Massachusetts, technical report 07-49,
+2007.
+
+- View 1 (``pairsDevTrain.txt``, ``pairsDevTest.txt``) is for choosing models, options, thresholds.
+- View 2 (``pairs.txt``) is for reporting: ten folds, the threshold of each from the other nine.
+- All pairs compares every photo with every other one: 87.5 million pairs, enough to measure
+  false match rates of one in a million, which View 2's 3,000 impostor pairs cannot.
+
+A photo in which no face was found stays in: its pairs score -1, the least similarity there
+is, so they are called different. Dropping them would reward a detector that gives up.
+
+All rates and accuracies here are shares from 0 to 1 (99.45 % is 0.9945).
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from lineament.datasets.lfw import LFW, Pairs
 from lineament.datasets.source import Embedded, FaceSource
 from lineament.decide.calibration import Calibration
-from lineament.evaluate.lfw import View, images_of, lfw_report, pair_scores
-from lineament.evaluate.metrics import PairCounts
+from lineament.errors import OptionError
+from lineament.evaluate.metrics import (
+    PairCounts,
+    accuracy,
+    all_pairs,
+    auc,
+    best_threshold,
+    check_unit_rows,
+    eer,
+    kfold_accuracy,
+    tar_at_fmr,
+)
 from lineament.evaluate.protocols.calibrated import calibration_part
-from lineament.evaluate.result import PairShown, Part, Published, Result, Scores
-from lineament.types import FloatArray, Progress
+from lineament.evaluate.protocols.verification import pair_cosines, worst_of
+from lineament.evaluate.result import PairShown, Part, Published, Result, Scores, by_text
+from lineament.types import BoolArray, Float64Array, FloatArray, IntArray, Progress
+
+View = Literal["1", "2", "all-pairs"]
+VIEW_2_FMRS = (1e-1, 1e-2, 1e-3, 1e-4)
+"""View 2 has 3,000 impostor pairs: at 1e-4 none of them may match, so that TAR is a lower bound."""
+ALL_PAIRS_FMRS = (1e-3, 1e-4, 1e-5, 1e-6)
+
+
+@dataclass(frozen=True)
+class View1Report:
+    """View 1: the threshold from its training pairs, judged on its test pairs; shares 0 to 1."""
+
+    threshold: float
+    accuracy_train: float
+    accuracy_test: float
+    auc_test: float
+    pairs: int
+    pairs_without_face: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, ready for JSON."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True, eq=False)
+class View2Report:
+    """View 2, shares 0 to 1; AUC, EER and TAR are those of the ten folds' pairs together.
+
+    Attributes:
+        accuracy_mean: the mean of ten folds.
+        accuracy_se: the standard error of that mean.
+        accuracies: (10,) float64, one a fold.
+        thresholds: (10,) float64: what each fold was judged with.
+        auc: area under the ROC curve.
+        eer: equal error rate.
+        tar_at_fmr: TAR for each false match rate.
+        pairs: how many were compared.
+        pairs_without_face: how many of them scored -1 because a face is missing.
+    """
+
+    accuracy_mean: float
+    accuracy_se: float
+    accuracies: Float64Array
+    thresholds: Float64Array
+    auc: float
+    eer: float
+    tar_at_fmr: Mapping[float, float]
+    pairs: int
+    pairs_without_face: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, ready for JSON; the keys of ``tar_at_fmr`` are like "1e-3"."""
+        return vars(self) | {
+            "accuracies": self.accuracies.tolist(),
+            "thresholds": self.thresholds.tolist(),
+            "tar_at_fmr": by_text(self.tar_at_fmr),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class AllPairsReport:
+    """All pairs, shares 0 to 1.
+
+    Attributes:
+        tar_at_fmr: TAR for each false match rate.
+        threshold_at_fmr: the similarity needed for each false match rate.
+        genuine_pairs: how many show one person.
+        impostor_pairs: how many show two.
+        pairs_without_face: how many of both scored -1 because a face is missing.
+    """
+
+    tar_at_fmr: Mapping[float, float]
+    threshold_at_fmr: Mapping[float, float]
+    genuine_pairs: int
+    impostor_pairs: int
+    pairs_without_face: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, ready for JSON; the keys of the maps are like "1e-3"."""
+        return vars(self) | {
+            "tar_at_fmr": by_text(self.tar_at_fmr),
+            "threshold_at_fmr": by_text(self.threshold_at_fmr),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class LFWReport:
+    """What LFW says of one set of embeddings.
+
+    Attributes:
+        images: how many photos the views that were asked for compare.
+        faces_found: in how many of those a face was found.
+        view1: None unless asked for.
+        view2: None unless asked for.
+        all_pairs: None unless asked for.
+        counts: what ``all_pairs`` was computed from; no part of ``to_dict``.
+    """
+
+    images: int
+    faces_found: int
+    view1: View1Report | None
+    view2: View2Report | None
+    all_pairs: AllPairsReport | None
+    counts: PairCounts | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested plain numbers, ready for JSON, without the views that were not asked for."""
+        views = {"view1": self.view1, "view2": self.view2, "all_pairs": self.all_pairs}
+        return {"images": self.images, "faces_found": self.faces_found} | {
+            name: view.to_dict() for name, view in views.items() if view is not None
+        }
+
+
+def lfw_report(
+    lfw: LFW,
+    embeddings: npt.ArrayLike,
+    found: npt.ArrayLike | None = None,
+    *,
+    views: Collection[View] = ("1", "2", "all-pairs"),
+    view2_fmrs: Iterable[float] = VIEW_2_FMRS,
+    all_pairs_fmrs: Iterable[float] = ALL_PAIRS_FMRS,
+    progress: Progress | None = None,
+) -> LFWReport:
+    """Measure embeddings by LFW's protocols.
+
+    Args:
+        lfw: from ``read_lfw``.
+        embeddings: (N, D) float32 unit vectors in the order of ``lfw.images``. Only the rows of
+            ``images_of(lfw, views)`` are looked at; the others, and those without a face, may hold
+            anything.
+        found: (N,) bool, False where no face was found; None: all were found.
+        views: which protocols to follow.
+        view2_fmrs: false match rates for View 2's TAR.
+        all_pairs_fmrs: false match rates for the TAR of all pairs.
+        progress: called with (pairs done, all pairs) while all pairs are compared.
+
+    Raises:
+        OptionError: for other shapes, vectors not of length 1, or an unknown view.
+    """
+    rows = images_of(lfw, views)
+    vectors, seen = _checked(lfw, embeddings, found, rows)
+    counts = (
+        all_pairs(vectors, lfw.person, found=seen, progress=progress)
+        if "all-pairs" in views
+        else None
+    )
+    return LFWReport(
+        images=len(rows),
+        faces_found=int(seen[rows].sum()),
+        view1=_report_view1(lfw, vectors, seen) if "1" in views else None,
+        view2=_report_view2(lfw, vectors, seen, tuple(view2_fmrs)) if "2" in views else None,
+        all_pairs=None if counts is None else _report_all_pairs(counts, tuple(all_pairs_fmrs)),
+        counts=counts,
+    )
+
+
+def images_of(lfw: LFW, views: Collection[View]) -> IntArray:
+    """Return (V,) int64, ascending: the photos, by place, that these views compare.
+
+    Raises:
+        OptionError: for no view or an unknown one.
+    """
+    if isinstance(views, str) or not views or set(views) - set(get_args(View)):
+        raise OptionError(
+            f"expected some of {', '.join(get_args(View))}, got {views!r}", option="views"
+        )
+    if "all-pairs" in views:
+        return np.arange(len(lfw.images))
+    pairs = {"1": lfw.view1_pairs, "2": lfw.view2_folds}
+    return np.unique(np.concatenate([pairs[view].indices.ravel() for view in views]))
+
+
+def _report_view1(lfw: LFW, vectors: npt.NDArray[np.float32], seen: BoolArray) -> View1Report:
+    train, test = lfw.view1_train, lfw.view1_test
+    train_scores, test_scores = (pair_scores(p, vectors, seen) for p in (train, test))
+    threshold = best_threshold(train_scores, train.same)
+    return View1Report(
+        threshold=threshold,
+        accuracy_train=accuracy(train_scores, train.same, threshold),
+        accuracy_test=accuracy(test_scores, test.same, threshold),
+        auc_test=auc(test_scores, test.same),
+        pairs=len(train) + len(test),
+        pairs_without_face=_without_face(train, seen) + _without_face(test, seen),
+    )
+
+
+def _report_view2(
+    lfw: LFW, vectors: npt.NDArray[np.float32], seen: BoolArray, fmrs: tuple[float, ...]
+) -> View2Report:
+    folds = lfw.view2_folds
+    scores = pair_scores(folds, vectors, seen)  # (K, M)
+    result = kfold_accuracy(scores, folds.same)
+    flat, same = scores.ravel(), folds.same.ravel()
+    return View2Report(
+        accuracy_mean=result.mean,
+        accuracy_se=result.standard_error,
+        accuracies=result.accuracies,
+        thresholds=result.thresholds,
+        auc=auc(flat, same),
+        eer=eer(flat, same),
+        tar_at_fmr=dict(zip(fmrs, tar_at_fmr(flat[same], flat[~same], fmrs).tolist(), strict=True)),
+        pairs=len(folds),
+        pairs_without_face=_without_face(folds, seen),
+    )
+
+
+def _report_all_pairs(counts: PairCounts, fmrs: tuple[float, ...]) -> AllPairsReport:
+    return AllPairsReport(
+        tar_at_fmr={fmr: counts.tar_at_fmr(fmr) for fmr in fmrs},
+        threshold_at_fmr={fmr: counts.threshold_at_fmr(fmr) for fmr in fmrs},
+        genuine_pairs=counts.n_genuine,
+        impostor_pairs=counts.n_impostor,
+        pairs_without_face=counts.n_without_face,
+    )
+
+
+def _checked(
+    lfw: LFW, embeddings: npt.ArrayLike, found: npt.ArrayLike | None, rows: IntArray
+) -> tuple[npt.NDArray[np.float32], BoolArray]:
+    vectors = np.asarray(embeddings, dtype=np.float32)
+    n = len(lfw.images)
+    if vectors.ndim != 2 or len(vectors) != n:
+        raise OptionError(
+            f"expected ({n}, D), one row for each of LFW's photos in order, got {vectors.shape}",
+            option="embeddings",
+        )
+    seen = np.ones(n, bool) if found is None else np.asarray(found)
+    if seen.shape != (n,) or seen.dtype != np.bool_:
+        raise OptionError(f"expected ({n},) bool, got {seen.shape} {seen.dtype}", option="found")
+    needed = np.zeros(n, bool)
+    needed[rows] = True
+    check_unit_rows(vectors, needed & seen)
+    return vectors, seen
+
+
+def pair_scores(
+    pairs: Pairs, vectors: npt.NDArray[np.float32], seen: BoolArray
+) -> npt.NDArray[np.float32]:
+    """The cosine of each pair, in the shape of ``pairs.same``; -1 where a face is missing."""
+    return pair_cosines(vectors, seen, pairs.indices)
+
+
+def _without_face(pairs: Pairs, seen: BoolArray) -> int:
+    return int((~seen[pairs.indices].all(axis=-1)).sum())
+
 
 _TABLE_4 = "Deng et al., ArcFace, CVPR 2019, Table 4"
-
 PUBLISHED_LFW = tuple(
     Published(name, value / 100, _TABLE_4, f"trained on {images} photos")
     for name, images, value in (
@@ -37,9 +308,6 @@ PUBLISHED_LFW = tuple(
     )
 )
 """The seeds of this project compare these on View 2 (unrestricted, labeled outside data)."""
-
-WORST = 8
-"""So many pairs of each kind are shown."""
 
 
 def run_lfw(
@@ -79,7 +347,7 @@ def run_lfw(
                 report.view1.to_dict(),
                 scores=_scores(lfw.view1_test, vectors, found),
                 threshold=report.view1.threshold,
-                worst=worst_pairs(lfw, lfw.view1_test, vectors, found, report.view1.threshold),
+                worst=_worst(lfw, lfw.view1_test, vectors, found, report.view1.threshold),
             )
         )
     if report.view2 is not None:
@@ -91,7 +359,7 @@ def run_lfw(
                 report.view2.to_dict(),
                 scores=_scores(lfw.view2_folds, vectors, found),
                 threshold=threshold,
-                worst=worst_pairs(lfw, lfw.view2_folds, vectors, found, threshold),
+                worst=_worst(lfw, lfw.view2_folds, vectors, found, threshold),
             )
         )
         if calibration is not None:
@@ -124,22 +392,18 @@ def run_lfw(
     return result, embedded
 
 
-def worst_pairs(
-    lfw: LFW, pairs: Pairs, vectors: FloatArray, found: Any, threshold: float
+def _worst(
+    lfw: LFW, pairs: Pairs, vectors: FloatArray, found: BoolArray, threshold: float
 ) -> tuple[PairShown, ...]:
-    """The pairs on the wrong side of the threshold, the farthest from it first."""
-    scores = pair_scores(pairs, vectors, found).ravel()
-    same = pairs.same.ravel()
     places = pairs.indices.reshape(-1, 2)
-    beyond = np.where(same, threshold - scores, scores - threshold)
-    shown: list[PairShown] = []
-    for kind in (True, False):
-        wrong = np.flatnonzero((same == kind) & (beyond > 0))
-        for i in wrong[np.argsort(-beyond[wrong], kind="stable")][:WORST]:
-            a, b = (str(lfw.path(int(place))) for place in places[i])
-            shown.append(PairShown(a, b, kind, float(scores[i])))
-    return tuple(shown)
+
+    def show(place: int, same: bool, score: float) -> PairShown:
+        a, b = (str(lfw.path(int(i))) for i in places[place])
+        return PairShown(a, b, same, score)
+
+    scores = pair_scores(pairs, vectors, found).ravel()
+    return worst_of(scores, pairs.same.ravel(), threshold, show)
 
 
-def _scores(pairs: Pairs, vectors: FloatArray, found: Any) -> Scores:
+def _scores(pairs: Pairs, vectors: FloatArray, found: BoolArray) -> Scores:
     return Scores.of(pair_scores(pairs, vectors, found), pairs.same)

@@ -1,4 +1,7 @@
-"""What all protocols that compare pairs of photos in folds have in common.
+"""Pairs of photos in folds: accuracy of the folds, and of all pairs AUC, EER and TAR.
+
+Published lists (CALFW, CPLFW, AgeDB-30: ``run_pair_list``; CFP: ``run_cfp``; InsightFace's ``.bin``
+files: ``run_bin``), and what the protocols of LFW, of videos and of pairs of one's own share.
 
 A pair in which a face is missing scores -1 and is counted as all others: it is called different.
 """
@@ -6,16 +9,17 @@ A pair in which a face is missing scores -1 and is counted as all others: it is 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
+from lineament.datasets import cfp, pair_lists
+from lineament.datasets.insightface_bin import BinSet
+from lineament.datasets.pairs import FOLDS, PairList, folds_in_order
 from lineament.datasets.source import Embedded, FaceSource
-from lineament.errors import DataError
+from lineament.datasets.text import read_bytes
+from lineament.errors import DataError, LineamentError, OptionError
 from lineament.evaluate.metrics import (
     NO_FACE_SCORE,
     KFoldAccuracy,
@@ -25,78 +29,14 @@ from lineament.evaluate.metrics import (
     eer,
     tar_at_fmr,
 )
-from lineament.evaluate.result import PairShown, Part, Scores, rate_text
+from lineament.evaluate.result import PairShown, Part, Result, Scores, rate_text
+from lineament.images import load_image
 from lineament.types import BoolArray, FloatArray, IntArray
 
 FMRS: Final = (1e-1, 1e-2, 1e-3, 1e-4)
 """Rates for which the benchmarks of some thousand pairs are asked; see ``tar_by_rate``."""
-
-FOLDS: Final = 10
-
 WORST: Final = 8
 """So many pairs of each kind are shown."""
-
-Row = tuple[Path, Path, bool, int]
-"""Two photos, whether they show one person, and the fold."""
-
-
-@dataclass(frozen=True, eq=False)
-class PairList:
-    """Pairs of photos in folds.
-
-    Attributes:
-        photos: N paths, each once.
-        pairs: (P, 2) int64: places in ``photos``.
-        same: (P,) bool: both show one person.
-        folds: (P,) int64: the fold of each pair.
-        aligned: the photos are faces aligned to 112x112 pixels already.
-    """
-
-    photos: tuple[Path, ...]
-    pairs: IntArray
-    same: BoolArray
-    folds: IntArray
-    aligned: bool = False
-
-    def __len__(self) -> int:
-        """The number of pairs."""
-        return len(self.same)
-
-
-def pair_list(rows: Iterable[Row], *, aligned: bool = False) -> PairList:
-    """Put rows together; photos are numbered as they come."""
-    places: dict[Path, int] = {}
-    known = list(rows)
-    pairs = [
-        (places.setdefault(a, len(places)), places.setdefault(b, len(places)))
-        for a, b, _, _ in known
-    ]
-    return PairList(
-        photos=tuple(places),
-        pairs=np.array(pairs, np.int64).reshape(-1, 2),
-        same=np.array([same for _, _, same, _ in known], bool),
-        folds=np.array([fold for _, _, _, fold in known], np.int64),
-        aligned=aligned,
-    )
-
-
-def folds_in_order(count: int, folds: int = FOLDS) -> IntArray:
-    """(count,) int64: as many runs of neighbors, whose lengths differ by one at the most.
-
-    The first ones are longer, as ``sklearn.model_selection.KFold`` has it, which InsightFace uses.
-    """
-    sizes = np.full(folds, count // folds)
-    sizes[: count % folds] += 1
-    return np.repeat(np.arange(folds), sizes)
-
-
-def folds_by_kind(same: npt.ArrayLike, folds: int = FOLDS) -> IntArray:
-    """(P,) int64: pairs of each kind on their own, in order, so that every fold has both kinds."""
-    truth = np.asarray(same, bool)
-    numbers = np.zeros(len(truth), np.int64)
-    for kind in (True, False):
-        numbers[truth == kind] = folds_in_order(int((truth == kind).sum()), folds)
-    return numbers
 
 
 def embed_pairs(pairs: PairList, source: FaceSource) -> Embedded:
@@ -110,61 +50,21 @@ def embed_pairs(pairs: PairList, source: FaceSource) -> Embedded:
     return source.crops([read_bytes(path) for path in pairs.photos])
 
 
-def read_bytes(path: Path) -> bytes:
-    """The file's bytes; DataError when it cannot be read."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: expected a readable file, got: {error.strerror}") from error
+def pair_cosines(vectors: FloatArray, found: BoolArray, pairs: IntArray) -> FloatArray:
+    """The cosine of each pair of rows; -1 where a face is missing.
 
+    Args:
+        vectors: (N, D) float32 of length 1.
+        found: (N,) bool.
+        pairs: (..., 2) int64: rows of ``vectors``.
 
-def read_lines(path: Path) -> list[tuple[int, str]]:
-    """The lines of a text file that are not blank, stripped, each with its number from 1.
-
-    Raises:
-        DataError: it cannot be read, is no text, or has no lines.
+    Returns:
+        (...) float32.
     """
-    try:
-        text = read_bytes(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: expected text in UTF-8, got byte {error.object[error.start]:#04x} at "
-            f"{error.start}; use the file that the data set publishes"
-        ) from error
-    lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), 1)]
-    lines = [(number, line) for number, line in lines if line]
-    if not lines:
-        raise DataError(f"{path}: expected lines, found an empty file; download it again")
-    return lines
-
-
-def existing(path: Path, where: str) -> Path:
-    """The path itself; DataError that starts with ``where`` when there is no such file."""
-    if not path.is_file():
-        raise DataError(
-            f"{where}: expected the photo {path}, found none; unpack all of the data set's "
-            "photos, or use the list that belongs to them"
-        )
-    return path
-
-
-def folder_of(folder: str | os.PathLike[str], what: str) -> Path:
-    """The folder of a data set; DataError unless it is one."""
-    root = Path(folder)
-    if not root.is_dir():
-        found = "a file" if root.exists() else "nothing"
-        raise DataError(f"{root}: expected the folder of {what}, found {found}")
-    return root
-
-
-def pair_cosines(embedded: Embedded, pairs: IntArray) -> FloatArray:
-    """(P,) float32: the cosine of each pair of rows; -1 where a face is missing."""
-    left, right = pairs[:, 0], pairs[:, 1]
-    seen = embedded.found[left] & embedded.found[right]
-    scores = np.full(len(pairs), NO_FACE_SCORE, np.float32)
-    scores[seen] = np.einsum(
-        "nd,nd->n", embedded.vectors[left[seen]], embedded.vectors[right[seen]]
-    )
+    left, right = pairs[..., 0], pairs[..., 1]
+    seen = found[left] & found[right]
+    scores = np.full(seen.shape, NO_FACE_SCORE, np.float32)
+    scores[seen] = np.einsum("nd,nd->n", vectors[left[seen]], vectors[right[seen]])
     return scores
 
 
@@ -303,7 +203,7 @@ def pairs_part(key: str, title: str, embedded: Embedded, pairs: PairList) -> Par
     return verification_part(
         key,
         title,
-        pair_cosines(embedded, pairs.pairs),
+        pair_cosines(embedded.vectors, embedded.found, pairs.pairs),
         pairs.same,
         pairs.folds,
         without_face=int(missing.sum()),
@@ -319,3 +219,124 @@ def size_note(name: str, pairs: int, published: int) -> tuple[str, ...]:
         f"{name} has {published:,} pairs and {pairs:,} were found: the list is cut short or "
         "another one, and the figures cannot be set beside published ones",
     )
+
+
+def run_pair_list(
+    pairs: PairList, source: FaceSource, *, protocol: str, title: str, data: str
+) -> tuple[Result, Embedded]:
+    """Embed the photos of a list of 6,000 pairs, and measure.
+
+    Raises:
+        DataError: an aligned photo cannot be read, or there are pairs of one fold only.
+    """
+    embedded = embed_pairs(pairs, source)
+    notes = size_note(title, len(pairs), pair_lists.PAIRS)
+    if pairs.aligned:
+        notes += ("the photos were aligned already: no detector was used",)
+    result = Result(
+        protocol=protocol,
+        title=title,
+        data=data,
+        images=len(pairs.photos),
+        faces_found=int(embedded.found.sum()),
+        errors=len(embedded.unreadable),
+        parts=(pairs_part("pairs", title, embedded, pairs),),
+        notes=notes,
+    )
+    return result, embedded
+
+
+def run_cfp(
+    folder: str | os.PathLike[str],
+    source: FaceSource,
+    *,
+    protocols: Collection[cfp.Protocol] = cfp.PROTOCOLS,
+) -> tuple[Result, Embedded]:
+    """Embed the photos, and measure; parts "ff" and "fp".
+
+    Raises:
+        DataError: as ``read_cfp``.
+        OptionError: no protocol, or an unknown one.
+    """
+    if not protocols or not set(protocols) <= set(cfp.PROTOCOLS):
+        raise OptionError(
+            f"expected ff, fp or both, got {', '.join(protocols)!r}", option="protocols"
+        )
+    lists = {key: cfp.read_cfp(folder, key) for key in cfp.PROTOCOLS if key in protocols}
+    photos = tuple(dict.fromkeys(path for pairs in lists.values() for path in pairs.photos))
+    place = {path: i for i, path in enumerate(photos)}
+    embedded = source.photos(photos)
+    parts: list[Part] = []
+    notes: list[str] = []
+    for key, pairs in lists.items():
+        rows = [place[path] for path in pairs.photos]
+        mine = Embedded(embedded.vectors[rows], embedded.norms[rows], embedded.found[rows])
+        parts.append(pairs_part(key, cfp.TITLES[key], mine, pairs))
+        notes += size_note(f"CFP {cfp.TITLES[key]}", len(pairs), cfp.PAIRS)
+    result = Result(
+        protocol="cfp",
+        title="Celebrities in Frontal-Profile",
+        data=str(folder),
+        images=len(photos),
+        faces_found=int(embedded.found.sum()),
+        errors=len(embedded.unreadable),
+        parts=tuple(parts),
+        notes=tuple(notes),
+    )
+    return result, embedded
+
+
+def run_bin(data: BinSet, source: FaceSource) -> tuple[Result, Embedded]:
+    """Embed the photos, and measure.
+
+    Raises:
+        DataError: a photo cannot be decoded or is not 112x112 pixels large.
+        OptionError: the recognizer takes faces that are aligned in another way.
+    """
+    try:
+        embedded = source.crops(data.photos)
+    except DataError as error:
+        raise _first_wrong(data) or error from error
+
+    def show(place: int, same: bool, score: float) -> PairShown:
+        a, b = data.numbers[place]
+        pictures = [data.photos[i] for i in data.pairs[place]]
+        return PairShown(f"photo {a}", f"photo {b}", same, score, *pictures)
+
+    missing = ~embedded.found[data.pairs].all(axis=1)
+    part = verification_part(
+        "pairs",
+        data.file.stem,
+        pair_cosines(embedded.vectors, embedded.found, data.pairs),
+        data.same,
+        folds_in_order(len(data.same), min(FOLDS, len(data.same))),
+        without_face=int(missing.sum()),
+        show=show,
+    )
+    result = Result(
+        protocol="bin",
+        title=f"{data.file.name} (InsightFace's verification sets)",
+        data=str(data.file),
+        images=len(data.photos),
+        faces_found=int(embedded.found.sum()),
+        errors=0,
+        parts=(part,),
+        notes=("the faces were aligned by those who made the file: no detector was used",),
+    )
+    return result, embedded
+
+
+def _first_wrong(data: BinSet) -> DataError | None:
+    """The first photo that is none, by its number in the file."""
+    for place, photo in enumerate(data.photos):
+        try:
+            shape = load_image(photo).shape
+        except LineamentError as error:
+            what = f"an encoded photo ({error})"
+        else:
+            if shape == (112, 112, 3):
+                continue
+            what = f"112x112 pixels, got {shape[1]}x{shape[0]}"
+        number = int(data.numbers.ravel()[np.argmax(data.pairs.ravel() == place)])
+        return DataError(f"{data.file}: photo {number}: expected {what}")
+    return None

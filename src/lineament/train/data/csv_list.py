@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from lineament.datasets.people_folder import plain
+from lineament.datasets.text import reading
 from lineament.errors import DataError
 from lineament.images import describe_source
 from lineament.train.data.folders import Photos
@@ -40,7 +41,7 @@ def read_csv(file: str | os.PathLike[str]) -> Photos:
     persons: list[str] = []
     first_line: dict[str, tuple[int, str]] = {}
     try:
-        with source.open(encoding="utf-8-sig", newline="") as text:
+        with reading(source), source.open(encoding="utf-8-sig", newline="") as text:
             rows = csv.reader(text, strict=True)
             header = [column.strip().casefold() for column in next(rows, [])]
             missing = [column for column in COLUMNS if header.count(column) != 1]
@@ -70,13 +71,6 @@ def read_csv(file: str | os.PathLike[str]) -> Photos:
                     )
                 paths.append(source.parent / path)
                 persons.append(person)
-    except OSError as error:
-        raise DataError(f"{shown}: expected a readable file, got: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{shown}: expected text in UTF-8, got byte {error.object[error.start]:#04x}; save it "
-            "as UTF-8"
-        ) from error
     except csv.Error as error:
         raise DataError(f"{shown}, line {rows.line_num}: expected CSV, got: {error}") from error
     if not paths:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.datasets.people_folder import plain, read_people
+from lineament.datasets.text import read_text
 from lineament.errors import DataError, OptionError
 from lineament.images import describe_source
 
@@ -152,14 +153,8 @@ def evaluation_people(path: str | os.PathLike[str]) -> tuple[str, ...]:
 
         return tuple(sorted(open_faces(place).people))
     shown = describe_source(place)
-    try:
-        text = place.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DataError(f"{shown}: expected a readable file, got: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{shown}: expected text in UTF-8, got something else") from error
     names: set[str] = set()
-    for line in text.splitlines():
+    for line in read_text(place).splitlines():
         names.update(_names_in(line))
     if not names:
         raise DataError(f"{shown}: expected names of people, found none")

@@ -35,28 +35,16 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from lineament.datasets.source import Embedded, FaceSource
-from lineament.decide.calibration import supported
+from lineament.datasets.text import DOWNLOAD, numbered_lines, read_text
 from lineament.errors import DataError, OptionError
-from lineament.evaluate.identification import Searches, search
-from lineament.evaluate.metrics import tar_at_fmr, threshold_at_fmr
-from lineament.evaluate.result import Part, Result, Scores, by_text, rate_text
-from lineament.evaluate.templates import media_weights, pair_cosine, pool_mean, present
 from lineament.images import describe_source
 from lineament.types import BoolArray, FloatArray, IntArray
 
 Set = Literal["b", "c"]
 Protocol = Literal["1:1", "1:N"]
-
-FMRS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
-FPIRS = (1e-2, 1e-1)
-RANKS = (1, 5, 10)
-POOLINGS = {"mean": "mean", "norm": "mean weighted by norm"}
-
 FACE_TO_EYES = 2.2
 """Side of the box around five points over the distance of the eyes: 112 / 35.2 would be the aligned
 crop's; a detector's box is somewhat tighter. It only says where to look for the face."""
-
 _SPLITS = {"b": ("S1", "S2"), "c": ("G1", "G2")}
 _BOX = ("FACE_X", "FACE_Y", "FACE_WIDTH", "FACE_HEIGHT")
 _PROTOCOL_FOLDERS = ("protocol", "protocols", "meta", ".")
@@ -89,7 +77,7 @@ class Templates:
 
 
 @dataclass(frozen=True, eq=False)
-class Verification:
+class TemplatePairs:
     """1:1. ``pairs``: (P, 2) int64, places in ``templates.ids``; ``same``: (P,) bool."""
 
     templates: Templates
@@ -98,7 +86,7 @@ class Verification:
 
 
 @dataclass(frozen=True, eq=False)
-class Identification:
+class TemplateSearches:
     """1:N. ``galleries``: name and (G,) int64 places of its templates; ``probes``: (Q,) int64."""
 
     templates: Templates
@@ -108,7 +96,7 @@ class Identification:
 
 def read_ijb(
     folder: str | os.PathLike[str], which: Set, protocol: Protocol
-) -> Verification | Identification:
+) -> TemplatePairs | TemplateSearches:
     """Read the lists; opens no photo.
 
     Args:
@@ -139,165 +127,6 @@ def read_ijb(
     return _read_nist(root, name, which, protocol)
 
 
-def run_ijb(
-    data: Verification | Identification, source: FaceSource, which: Set
-) -> tuple[Result, Embedded]:
-    """Embed all faces, pool them, and measure.
-
-    Args:
-        data: from ``read_ijb``.
-        source: what embeds them; its recognizer should take the central face.
-        which: "b" or "c".
-    """
-    templates = data.templates
-    embedded = source.photos(templates.paths, boxes_xyxy=templates.boxes_xyxy)
-    groups = np.where(embedded.found, templates.template, -1)
-    media = media_weights(groups, templates.medium)
-    pools = {
-        key: pool_mean(embedded.vectors, groups, weights=weights, count=len(templates.ids))
-        for key, weights in (("mean", media), ("norm", media * embedded.norms))
-    }
-    empty = int((~present(pools["mean"])).sum())
-    notes = []
-    if empty:
-        notes.append(f"in {empty:,} templates no face was found: they are like nobody, and stay in")
-    if not templates.media_known:
-        notes.append(
-            "the files do not say which frames are of one video: each photo is a medium of its own"
-        )
-    if isinstance(data, Verification):
-        parts, more = _verification(data, pools)
-        protocol = "1:1"
-    else:
-        parts, more = _identification(data, pools)
-        protocol = "1:N"
-    result = Result(
-        protocol="ijb",
-        title=f"IJB-{which.upper()} {protocol}",
-        data=str(templates.folder),
-        images=len(templates.paths),
-        faces_found=int(embedded.found.sum()),
-        errors=len(embedded.unreadable),
-        parts=parts,
-        run={"set": which, "ijb_protocol": protocol, "templates_without_face": empty},
-        notes=(*notes, *more),
-    )
-    return result, embedded
-
-
-# --- measuring ------------------------------------------------------------------------------------
-
-
-def _verification(
-    data: Verification, pools: Mapping[str, FloatArray]
-) -> tuple[tuple[Part, ...], list[str]]:
-    parts = []
-    for key, pooled in pools.items():
-        scores = Scores.of(pair_cosine(pooled, data.pairs), data.same)
-        known = present(pooled)[data.pairs].all(axis=1)
-        tars = tar_at_fmr(scores.genuine, scores.impostor, FMRS)
-        thresholds = [threshold_at_fmr(scores.impostor, fmr) for fmr in FMRS]
-        parts.append(
-            Part(
-                f"verification_{key}",
-                f"1:1, {POOLINGS[key]}",
-                {
-                    "tar_at_fmr": by_text(zip(FMRS, tars.tolist(), strict=True)),
-                    "threshold_at_fmr": by_text(zip(FMRS, thresholds, strict=True)),
-                    "templates": len(data.templates.ids),
-                    "genuine_pairs": len(scores.genuine),
-                    "impostor_pairs": len(scores.impostor),
-                    "pairs_without_face": int((~known).sum()),
-                },
-                scores=scores,
-                threshold=threshold_at_fmr(scores.impostor, 1e-4),
-            )
-        )
-    n = int((~data.same).sum())
-    few = [rate_text(fmr) for fmr in FMRS if not supported(fmr, n)]
-    note = f"{n:,} impostor pairs: at FMR {', '.join(few)} fewer than 30 errors stand behind TAR"
-    return tuple(parts), [note] if few else []
-
-
-def _identification(
-    data: Identification, pools: Mapping[str, FloatArray]
-) -> tuple[tuple[Part, ...], list[str]]:
-    subject = data.templates.subject
-    parts: list[Part] = []
-    few: list[str] = []
-    for key, pooled in pools.items():
-        found = present(pooled)
-        rows: list[dict[str, Any]] = []
-        for name, gallery in data.galleries:
-            searches = search(
-                pooled[data.probes],
-                pooled[gallery],
-                subject[data.probes],
-                subject[gallery],
-                probes_found=found[data.probes],
-                gallery_found=found[gallery],
-            )
-            measures = _rates(searches)
-            rows.append(measures)
-            parts.append(
-                Part(
-                    f"gallery_{name.lower()}_{key}",
-                    f"gallery {name}, {POOLINGS[key]}",
-                    measures
-                    | {
-                        "gallery": len(gallery),
-                        "probes": len(data.probes),
-                        "mated_searches": searches.n_mated,
-                        "nonmated_searches": searches.n_nonmated,
-                    },
-                    scores=Scores(searches.mate[searches.mated], searches.top[~searches.mated])
-                    if searches.n_mated and searches.n_nonmated
-                    else None,
-                    threshold=measures["threshold_at_fpir"].get(rate_text(1e-2)),
-                    curves={"cmc": by_rank(searches)},
-                )
-            )
-            unsupported = [rate_text(f) for f in FPIRS if not supported(f, searches.n_nonmated)]
-            if unsupported and key == "mean":
-                few.append(
-                    f"gallery {name}: {searches.n_nonmated:,} searches for people not enrolled; "
-                    f"at FPIR {', '.join(unsupported)} fewer than 30 errors stand behind the rate"
-                )
-        average = {
-            measure: {
-                at: float(np.mean([row[measure][at] for row in rows])) for at in rows[0][measure]
-            }
-            for measure in ("rank", "dir_at_fpir")
-            if all(row[measure].keys() == rows[0][measure].keys() for row in rows)
-        }
-        parts.append(Part(f"average_{key}", f"mean of both galleries, {POOLINGS[key]}", average))
-    return tuple(parts), few
-
-
-def by_rank(searches: Searches, last: int = 100) -> dict[str, float]:
-    """The cumulative match characteristic as a curve: "1" to "100", or the gallery's size."""
-    if not searches.n_mated:
-        return {}
-    shares = searches.cmc(min(last, searches.gallery))
-    return {str(k + 1): float(share) for k, share in enumerate(shares)}
-
-
-def _rates(searches: Searches) -> dict[str, Any]:
-    rank = {str(k): searches.rank_k(k) for k in RANKS} if searches.n_mated else {}
-    both = searches.n_mated and searches.n_nonmated
-    thresholds = {f: searches.threshold_at_fpir(f) for f in FPIRS} if searches.n_nonmated else {}
-    return {
-        "rank": rank,
-        "dir_at_fpir": by_text((f, searches.tpir_at(t)) for f, t in thresholds.items())
-        if both
-        else {},
-        "threshold_at_fpir": by_text(thresholds),
-    }
-
-
-# --- NIST's layouts -------------------------------------------------------------------------------
-
-
 class _Row(NamedTuple):
     line: int
     template: int
@@ -320,7 +149,7 @@ class _Table(NamedTuple):
 
 def _read_nist(
     root: Path, name: str, which: Set, protocol: Protocol
-) -> Verification | Identification:
+) -> TemplatePairs | TemplateSearches:
     one, two = _SPLITS[which]
     old = (f"{name}_1N_gallery_{one}.csv", f"{name}_1N_gallery_{two}.csv")
     probes = f"{name}_1N_probe_mixed.csv"
@@ -350,7 +179,7 @@ def _read_nist(
 
 def _nist(
     root: Path, files: Sequence[Path], names: tuple[str, str], protocol: Protocol
-) -> Verification | Identification:
+) -> TemplatePairs | TemplateSearches:
     tables = [_table(file) for file in (files if protocol == "1:N" else files[:-1])]
     templates = _joined(root, tables)
     place = {int(tid): i for i, tid in enumerate(templates.ids)}
@@ -358,7 +187,7 @@ def _nist(
         return _identifying(templates, tables, names, place)
     pairs = _places(files[-1], _integers(files[-1], ",", 2), place)
     subject = templates.subject[pairs]
-    return _checked(files[-1], Verification(templates, pairs, subject[:, 0] == subject[:, 1]))
+    return _checked(files[-1], TemplatePairs(templates, pairs, subject[:, 0] == subject[:, 1]))
 
 
 def _identifying(
@@ -366,7 +195,7 @@ def _identifying(
     tables: Sequence[_Table],
     names: tuple[str, str],
     place: Mapping[int, int],
-) -> Identification:
+) -> TemplateSearches:
     galleries = []
     for name, table in zip(names, tables[:2], strict=True):
         people: dict[int, int] = {}
@@ -379,7 +208,7 @@ def _identifying(
                 )
         galleries.append((name, np.array([place[t] for t in table.templates], np.int64)))
     probes = np.array([place[t] for t in tables[2].templates], np.int64)
-    return Identification(templates, tuple(galleries), probes)
+    return TemplateSearches(templates, tuple(galleries), probes)
 
 
 def _joined(root: Path, tables: Sequence[_Table]) -> Templates:
@@ -482,12 +311,9 @@ def _table(file: Path) -> _Table:
     return _Table(file, found, medium is not None)
 
 
-# --- InsightFace's layout -------------------------------------------------------------------------
-
-
 def _read_insightface(
     root: Path, name: str, which: Set, protocol: Protocol
-) -> Verification | Identification:
+) -> TemplatePairs | TemplateSearches:
     meta = root / "meta"
     media_file = meta / f"{name}_face_tid_mid.txt"
     points_file = meta / f"{name}_name_5pts_score.txt"
@@ -553,7 +379,7 @@ def _read_insightface(
                 f"{file}, line {_line_of(file, int(wrong[0]))}: expected the label 0 or 1, got "
                 f"{rows[wrong[0], 2]}"
             )
-        return _checked(file, Verification(templates, pairs, rows[:, 2] == 1))
+        return _checked(file, TemplatePairs(templates, pairs, rows[:, 2] == 1))
     one, two = _SPLITS[which]
     kinds = (f"gallery_{one}", f"gallery_{two}", "probe_mixed")
     files = [meta / f"{name}_1N_{kind}.csv" for kind in kinds]
@@ -582,9 +408,6 @@ def _box_around(points_xy: Any) -> tuple[float, float, float, float]:
     return float(x - half), float(y - half), float(x + half), float(y + half)
 
 
-# --- lines and numbers ----------------------------------------------------------------------------
-
-
 def _need(file: Path) -> None:
     if not file.is_file():
         raise DataError(
@@ -593,23 +416,10 @@ def _need(file: Path) -> None:
         )
 
 
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DataError(f"{file}: expected a readable file, got: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{file}: expected text in UTF-8, got byte {error.object[error.start]:#04x} at "
-            f"{error.start}; download it again"
-        ) from error
-
-
 def _lines(file: Path) -> list[tuple[int, str]]:
     """The lines that are not blank, each with its number from 1."""
     _need(file)
-    lines = [(n, text.strip()) for n, text in enumerate(_text(file).split("\n"), 1)]
-    lines = [(n, text) for n, text in lines if text]
+    lines = numbered_lines(read_text(file, DOWNLOAD))
     if not lines:
         raise DataError(f"{file}: expected lines of text, found an empty file; download it again")
     return lines
@@ -673,7 +483,7 @@ def _places(file: Path, ids: IntArray, place: Mapping[int, int]) -> IntArray:
     return where[found]
 
 
-def _checked(file: Path, data: Verification) -> Verification:
+def _checked(file: Path, data: TemplatePairs) -> TemplatePairs:
     if data.same.all() or not data.same.any():
         kind = "one person" if data.same.all() else "two people"
         raise DataError(

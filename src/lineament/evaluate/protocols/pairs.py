@@ -1,129 +1,32 @@
-"""Any pairs of photos, listed in a CSV: "file_a,file_b,same".
-
-The columns may stand in any order, with others beside them. Two columns ``person_a`` and
-``person_b`` say who is shown; without them the names of the folders are taken for the people's,
-when every pair agrees with that.
-"""
+"""Any pairs of photos: accuracy by folds of people, and what a threshold decides."""
 
 from __future__ import annotations
 
-import csv
-import io
-import os
 from collections import Counter
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from lineament.datasets.pairs import FOLDS, PairList, folds_by_kind
+from lineament.datasets.pairs_csv import PairsFile
 from lineament.datasets.source import Embedded, FaceSource
-from lineament.errors import DataError
 from lineament.evaluate.metrics import interval_of_rate
 from lineament.evaluate.protocols.verification import (
     FMRS,
-    FOLDS,
-    PairList,
     curve_measures,
-    existing,
     fold_accuracy,
     fold_measures,
-    folds_by_kind,
     pair_cosines,
-    pair_list,
     photo_pair,
-    read_bytes,
     worst_of,
 )
 from lineament.evaluate.result import Part, Result, Scores
 from lineament.types import BoolArray, FloatArray, IntArray, Threshold
 
-COLUMNS: Final = ("file_a", "file_b", "same")
-PEOPLE: Final = ("person_a", "person_b")
-ANSWERS: Final = {
-    "1": True,
-    "true": True,
-    "same": True,
-    "yes": True,
-    "0": False,
-    "false": False,
-    "different": False,
-    "no": False,
-}
 RARE_FMRS: Final = (1e-5, 1e-6)
 """Asked for only where the impostor pairs are enough for them."""
-
 ENOUGH: Final = 10
 """So many pairs of each kind are needed to choose a threshold with: one a fold."""
-
-
-@dataclass(frozen=True, eq=False)
-class PairsFile:
-    """The pairs of a CSV.
-
-    Attributes:
-        file: where they were read from.
-        pairs: in the order of the lines.
-        people: (P, 2) int64: who is shown, by number; None when nothing tells.
-    """
-
-    file: Path
-    pairs: PairList
-    people: IntArray | None
-
-
-def read_pairs(
-    file: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None
-) -> PairsFile:
-    """Read the list; opens no photo.
-
-    Args:
-        file: the CSV, in UTF-8.
-        root: the folder that the paths start from; None: the CSV's own.
-
-    Raises:
-        DataError: a column, an answer or a photo is missing or wrong; the message names the
-            line.
-    """
-    path = Path(file)
-    base = path.parent if root is None else Path(root)
-    try:
-        text = read_bytes(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: expected text in UTF-8, got other bytes; save it so") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
-    rows: list[tuple[Path, Path, bool]] = []
-    named: list[tuple[str, str]] = []
-    try:
-        header = [name.strip().lower() for name in reader.fieldnames or ()]
-        missing = [name for name in COLUMNS if name not in header]
-        if missing:
-            raise DataError(
-                f"{path}, line 1: expected the columns {', '.join(COLUMNS)}, found no "
-                f"{', '.join(missing)} in {', '.join(header)[:120]!r}"
-            )
-        reader.fieldnames = header
-        people = all(name in header for name in PEOPLE)
-        for row in reader:
-            where = f"{path}, line {reader.line_num}"
-            values = {key: (value if isinstance(value, str) else "") for key, value in row.items()}
-            rows.append(_row(values, base, where))
-            if people:
-                named.append(_named(values, rows[-1][2], where))
-    except csv.Error as error:
-        # The last line that was read well is counted.
-        where = f"{path}, line {reader.line_num + 1}"
-        raise DataError(f"{where}: expected a CSV, got: {error}") from error
-    if not rows:
-        raise DataError(f"{path}: expected pairs under the line of headings, found none")
-    same = np.array([answer for _, _, answer in rows], bool)
-    pairs = pair_list((a, b, answer, 0) for a, b, answer in rows)
-    if not people:
-        named = [(str(a.parent), str(b.parent)) for a, b, _ in rows]
-        if not same.any() or any((a == b) != t for (a, b), t in zip(named, same, strict=True)):
-            return PairsFile(path, pairs, None)
-    numbers = np.unique(np.array(named), return_inverse=True)[1].reshape(-1, 2)
-    return PairsFile(path, pairs, numbers.astype(np.int64))
 
 
 def run_pairs(
@@ -139,7 +42,7 @@ def run_pairs(
     """
     pairs = data.pairs
     embedded = source.photos(pairs.photos)
-    scores = pair_cosines(embedded, pairs.pairs)
+    scores = pair_cosines(embedded.vectors, embedded.found, pairs.pairs)
     missing = int((~embedded.found[pairs.pairs].all(axis=1)).sum())
     n_impostor = int((~pairs.same).sum())
     rates = FMRS + tuple(rate for rate in RARE_FMRS if n_impostor * rate >= 1)
@@ -285,33 +188,3 @@ def _interval(count: int, of: int) -> list[float] | None:
 def _range(count: int, of: int) -> str:
     low, high = interval_of_rate(count, of)
     return f"{low:.2%} to {high:.2%} with 95 % confidence, if pairs were independent"
-
-
-def _row(values: dict[str, str], base: Path, where: str) -> tuple[Path, Path, bool]:
-    answer = ANSWERS.get(values["same"].strip().lower())
-    if answer is None:
-        raise DataError(
-            f"{where}: expected same to be 1 or 0, true or false, same or different, got "
-            f"{values['same'][:40]!r}"
-        )
-    files = []
-    for column in COLUMNS[:2]:
-        name = values[column].strip()
-        if not name:
-            raise DataError(f"{where}: expected a path in {column}, got nothing")
-        files.append(existing(base / name, where))
-    if files[0] == files[1]:
-        raise DataError(f"{where}: expected two photos, got {files[0]} twice")
-    return files[0], files[1], answer
-
-
-def _named(values: dict[str, str], same: bool, where: str) -> tuple[str, str]:
-    a, b = (values[column].strip() for column in PEOPLE)
-    if not a or not b:
-        raise DataError(f"{where}: expected who is shown in {' and '.join(PEOPLE)}, got nothing")
-    if (a == b) != same:
-        raise DataError(
-            f"{where}: expected same to agree with person_a and person_b, got {a[:40]!r}, "
-            f"{b[:40]!r} and {'same' if same else 'different'}"
-        )
-    return a, b

@@ -19,29 +19,14 @@ from typing import Final
 
 import numpy as np
 
-from lineament.datasets.source import Embedded, FaceSource
+from lineament.datasets.pairs import FOLDS, PairList, folds_by_kind, folds_in_order, pair_list
+from lineament.datasets.text import existing, folder_of, read_lines
 from lineament.errors import DataError
-from lineament.evaluate.protocols.verification import (
-    FOLDS,
-    PairList,
-    embed_pairs,
-    existing,
-    folder_of,
-    folds_by_kind,
-    folds_in_order,
-    pair_list,
-    pairs_part,
-    read_lines,
-    size_note,
-)
-from lineament.evaluate.result import Result
 from lineament.types import IntArray
 
 PAIRS: Final = 6000
 """So many pairs CALFW, CPLFW and AgeDB-30 have."""
-
 TITLES: Final = {"calfw": "Cross-Age LFW", "cplfw": "Cross-Pose LFW"}
-
 IMAGE_FOLDERS: Final = ("images", "aligned images", "images&landmarks/images", ".")
 """Where the photos may lie, as the archives are laid out. The photos as they were come
 first: what "aligned images" holds was aligned by another method than the recognizer's."""
@@ -117,31 +102,6 @@ def read_aligned_pairs(root: Path, file: Path) -> PairList:
     folds = folds_by_kind([same for _, _, same in parts], FOLDS)
     rows = zip(parts, folds.tolist(), strict=True)
     return pair_list(((a, b, same, fold) for (a, b, same), fold in rows), aligned=True)
-
-
-def run_pair_list(
-    pairs: PairList, source: FaceSource, *, protocol: str, title: str, data: str
-) -> tuple[Result, Embedded]:
-    """Embed the photos of a list of 6,000 pairs, and measure.
-
-    Raises:
-        DataError: an aligned photo cannot be read, or there are pairs of one fold only.
-    """
-    embedded = embed_pairs(pairs, source)
-    notes = size_note(title, len(pairs), PAIRS)
-    if pairs.aligned:
-        notes += ("the photos were aligned already: no detector was used",)
-    result = Result(
-        protocol=protocol,
-        title=title,
-        data=data,
-        images=len(pairs.photos),
-        faces_found=int(embedded.found.sum()),
-        errors=len(embedded.unreadable),
-        parts=(pairs_part("pairs", title, embedded, pairs),),
-        notes=notes,
-    )
-    return result, embedded
 
 
 def _image_folder(root: Path, file: Path) -> Path:

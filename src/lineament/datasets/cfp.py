@@ -15,23 +15,12 @@ Wild", WACV 2016 (cfpw.io). The folder as published:
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
 from pathlib import Path
 from typing import Final, Literal
 
-from lineament.datasets.source import Embedded, FaceSource
-from lineament.errors import DataError, OptionError
-from lineament.evaluate.protocols.verification import (
-    PairList,
-    Row,
-    existing,
-    folder_of,
-    pair_list,
-    pairs_part,
-    read_lines,
-    size_note,
-)
-from lineament.evaluate.result import Part, Result
+from lineament.datasets.pairs import PairList, Row, pair_list
+from lineament.datasets.text import existing, folder_of, read_lines
+from lineament.errors import DataError
 
 Protocol = Literal["ff", "fp"]
 PROTOCOLS: Final[tuple[Protocol, ...]] = ("ff", "fp")
@@ -66,46 +55,6 @@ def read_cfp(folder: str | os.PathLike[str], protocol: Protocol) -> PairList:
         for name, same in (("same.txt", True), ("diff.txt", False)):
             rows += _pairs(fold / name, frontal, other, same, number)
     return pair_list(rows)
-
-
-def run_cfp(
-    folder: str | os.PathLike[str],
-    source: FaceSource,
-    *,
-    protocols: Collection[Protocol] = PROTOCOLS,
-) -> tuple[Result, Embedded]:
-    """Embed the photos, and measure; parts "ff" and "fp".
-
-    Raises:
-        DataError: as ``read_cfp``.
-        OptionError: no protocol, or an unknown one.
-    """
-    if not protocols or not set(protocols) <= set(PROTOCOLS):
-        raise OptionError(
-            f"expected ff, fp or both, got {', '.join(protocols)!r}", option="protocols"
-        )
-    lists = {key: read_cfp(folder, key) for key in PROTOCOLS if key in protocols}
-    photos = tuple(dict.fromkeys(path for pairs in lists.values() for path in pairs.photos))
-    place = {path: i for i, path in enumerate(photos)}
-    embedded = source.photos(photos)
-    parts: list[Part] = []
-    notes: list[str] = []
-    for key, pairs in lists.items():
-        rows = [place[path] for path in pairs.photos]
-        mine = Embedded(embedded.vectors[rows], embedded.norms[rows], embedded.found[rows])
-        parts.append(pairs_part(key, TITLES[key], mine, pairs))
-        notes += size_note(f"CFP {TITLES[key]}", len(pairs), PAIRS)
-    result = Result(
-        protocol="cfp",
-        title="Celebrities in Frontal-Profile",
-        data=str(folder),
-        images=len(photos),
-        faces_found=int(embedded.found.sum()),
-        errors=len(embedded.unreadable),
-        parts=tuple(parts),
-        notes=tuple(notes),
-    )
-    return result, embedded
 
 
 def _photos(file: Path) -> dict[int, Path]:

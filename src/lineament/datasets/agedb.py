@@ -24,18 +24,10 @@ from typing import Any, Final
 import numpy as np
 
 from lineament.datasets.matlab import read_mat
+from lineament.datasets.pair_lists import aligned_list, read_aligned_pairs
+from lineament.datasets.pairs import PairList, Row, folds_by_kind, pair_list
+from lineament.datasets.text import existing, folder_of, read_bytes, read_lines
 from lineament.errors import DataError
-from lineament.evaluate.protocols.pair_lists import aligned_list, read_aligned_pairs
-from lineament.evaluate.protocols.verification import (
-    PairList,
-    Row,
-    existing,
-    folder_of,
-    folds_by_kind,
-    pair_list,
-    read_bytes,
-    read_lines,
-)
 
 MATLAB: Final = "04_FINAL_protocol_30_years.mat"
 TEXT: Final = "agedb_30_pairs.txt"

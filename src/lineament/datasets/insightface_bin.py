@@ -17,17 +17,8 @@ from typing import Any
 import numpy as np
 
 from lineament.datasets.safe_pickle import PlainArray, read_plain_pickle
-from lineament.datasets.source import Embedded, FaceSource
-from lineament.errors import DataError, LineamentError
-from lineament.evaluate.protocols.verification import (
-    FOLDS,
-    folds_in_order,
-    pair_cosines,
-    read_bytes,
-    verification_part,
-)
-from lineament.evaluate.result import PairShown, Result
-from lineament.images import load_image
+from lineament.datasets.text import read_bytes
+from lineament.errors import DataError
 from lineament.types import BoolArray, IntArray
 
 
@@ -80,46 +71,6 @@ def read_bin(file: str | os.PathLike[str]) -> BinSet:
     )
 
 
-def run_bin(data: BinSet, source: FaceSource) -> tuple[Result, Embedded]:
-    """Embed the photos, and measure.
-
-    Raises:
-        DataError: a photo cannot be decoded or is not 112x112 pixels large.
-        OptionError: the recognizer takes faces that are aligned in another way.
-    """
-    try:
-        embedded = source.crops(data.photos)
-    except DataError as error:
-        raise _first_wrong(data) or error from error
-
-    def show(place: int, same: bool, score: float) -> PairShown:
-        a, b = data.numbers[place]
-        pictures = [data.photos[i] for i in data.pairs[place]]
-        return PairShown(f"photo {a}", f"photo {b}", same, score, *pictures)
-
-    missing = ~embedded.found[data.pairs].all(axis=1)
-    part = verification_part(
-        "pairs",
-        data.file.stem,
-        pair_cosines(embedded, data.pairs),
-        data.same,
-        folds_in_order(len(data.same), min(FOLDS, len(data.same))),
-        without_face=int(missing.sum()),
-        show=show,
-    )
-    result = Result(
-        protocol="bin",
-        title=f"{data.file.name} (InsightFace's verification sets)",
-        data=str(data.file),
-        images=len(data.photos),
-        faces_found=int(embedded.found.sum()),
-        errors=0,
-        parts=(part,),
-        notes=("the faces were aligned by those who made the file: no detector was used",),
-    )
-    return result, embedded
-
-
 def _photos(path: Path, found: Any) -> list[bytes]:
     if type(found) is not list:
         raise DataError(f"{path}: expected a list of photos, got {_kind(found)}")
@@ -152,22 +103,6 @@ def _answers(path: Path, found: Any) -> list[bool]:
                 f"{path}: expected answer {number} to be True or False, got {_kind(answer)}"
             )
     return [bool(answer) for answer in found]
-
-
-def _first_wrong(data: BinSet) -> DataError | None:
-    """The first photo that is none, by its number in the file."""
-    for place, photo in enumerate(data.photos):
-        try:
-            shape = load_image(photo).shape
-        except LineamentError as error:
-            what = f"an encoded photo ({error})"
-        else:
-            if shape == (112, 112, 3):
-                continue
-            what = f"112x112 pixels, got {shape[1]}x{shape[0]}"
-        number = int(data.numbers.ravel()[np.argmax(data.pairs.ravel() == place)])
-        return DataError(f"{data.file}: photo {number}: expected {what}")
-    return None
 
 
 def _kind(value: Any) -> str:

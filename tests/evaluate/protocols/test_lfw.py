@@ -13,7 +13,7 @@ import pytest
 
 from lineament.datasets.lfw import LFW, read_lfw
 from lineament.errors import DataError, OptionError
-from lineament.evaluate.lfw import fit_threshold_view1, images_of, lfw_report
+from lineament.evaluate.protocols.lfw import images_of, lfw_report
 
 PEOPLE = {"Ann_Lee": 3, "Bob_Ray": 3, "Cid_\u014ce": 2, "De la Cruz": 2, "Eve": 1}
 
@@ -314,25 +314,6 @@ def test_views_that_were_not_asked_for_are_left_out(tmp_path: Path) -> None:
     assert images_of(lfw, ["1", "2", "all-pairs"]).tolist() == list(range(11))
 
 
-def test_thresholds_fitted_on_view1(tmp_path: Path) -> None:
-    lfw = read_lfw(tree(tmp_path))
-    rows = images_of(lfw, ["1"])
-    named_images = [Path(lfw.images[row]).stem for row in rows]
-    assert "Ann_Lee_0003" not in named_images  # Eve's double is in View 2 only
-    fit = fit_threshold_view1(lfw, VECTORS, fmrs=(1e-3, 0.1))
-    scores = VECTORS[rows] @ VECTORS[rows].T
-    different = lfw.person[rows][:, None] != lfw.person[rows]
-    impostor = np.sort(scores[np.triu(different, 1)])[::-1]
-    assert (fit.images, fit.pairs, fit.impostor_pairs) == (len(rows), 6, len(impostor))
-    assert fit.genuine_pairs == len(rows) * (len(rows) - 1) // 2 - len(impostor)
-    assert fit.threshold_at_fmr[1e-3] == pytest.approx(impostor[0], abs=1e-6)
-    assert fit.threshold_at_fmr[0.1] == pytest.approx(impostor[len(impostor) // 10], abs=1e-6)
-    assert fit.tar_at_fmr[1e-3] == 1.0
-    # Same at 5, 4 and 2 degrees, different at 28, 62 and 64.
-    assert fit.best_threshold == pytest.approx((cosine(5, 0) + cosine(28, 0)) / 2, abs=1e-6)
-    assert fit.best_accuracy == 1.0
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -353,7 +334,7 @@ def test_options_that_make_no_sense(
 
 def data_folder() -> Path:
     given = os.environ.get("LINEAMENT_DATA")
-    return Path(given) if given is not None else Path(__file__).parents[2].parent / "shared"
+    return Path(given) if given is not None else Path(__file__).parents[3].parent / "shared"
 
 
 def test_the_real_data_set() -> None:
