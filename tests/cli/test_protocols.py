@@ -147,7 +147,7 @@ def test_bin(
     )
     hostile = run("bin", file)
     assert hostile.exit_code == 2
-    assert "refused GLOBAL at byte 2" in hostile.stderr
+    assert "refused: it names 'os' 'system'" in hostile.stderr
     assert not canary.exists()
 
 
