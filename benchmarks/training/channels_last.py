@@ -27,7 +27,7 @@ def speedups(name: str, batch: int, repeats: int) -> dict[str, Any]:
 
     from lineament.train.backbones import make_backbone
     from lineament.train.backbones.bundled import BUNDLED, load_bundled
-    from lineament.train.run.precision import Precision
+    from lineament.train.run.optimizer import Precision
 
     figures = {}
     for kind in PRECISIONS:

@@ -264,7 +264,7 @@ def one(work: tuple[Task, np.ndarray, np.ndarray]) -> dict[str, Any]:
             override(values, change)
         config = from_dict(values)
         if task.loss == NO_LOSS:
-            backbone, _ = starting_backbone(config)
+            backbone, _ = starting_backbone(config.backbone, config.data.size_px)
             whiten(
                 backbone.eval(),
                 Crops(train, SIZE_PX, config.augment, task.seed),

@@ -103,7 +103,10 @@ def test_the_example_is_a_config(call: Call) -> None:
         ((), "expected a CONFIG, --set, or --resume with --out"),
         (("none.toml",), "none.toml: expected a TOML file"),
         (("--set", "loss.nam=x"), "loss.nam: there is no such key"),
-        (("--set", "run.epochs=many"), "run.epochs: expected a whole number, got 'many'"),
+        (
+            ("--set", "run.epochs=many"),
+            "run.epochs: expected a whole number, at least 1, got 'many'",
+        ),
         (("--set", "run.epochs=3"), "run.out: expected the folder"),
         (("--resume", "--out", "nothing"), "expected the folder of a run"),
         (("a.toml", "b"), "expected one CONFIG"),

@@ -13,7 +13,6 @@ import pytest
 
 from lineament.errors import OptionError
 from lineament.train.config import (
-    ScheduleOptions,
     TrainConfig,
     absolute_paths,
     example,
@@ -22,8 +21,7 @@ from lineament.train.config import (
     save_config,
     to_toml,
 )
-from lineament.train.run.schedules import factor_at
-from lineament.train.toml_text import from_text, to_text
+from lineament.train.tables import parse_value
 
 
 def test_the_example_is_the_defaults_with_every_key() -> None:
@@ -72,14 +70,33 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     ],
 )
 def test_every_value_survives_toml(value: object) -> None:
-    assert tomllib.loads(f"v = {to_text(value)}")["v"] == value
-    assert from_text(to_text(value)) == value
+    config = TrainConfig().changed(backbone={"options": {"v": value}})
+    assert tomllib.loads(to_toml(config))["backbone"]["options"]["v"] == value
+    assert from_dict(tomllib.loads(to_toml(config))) == config
 
 
-def test_bare_words_are_text_and_nothing_else_slips_in() -> None:
-    assert from_text("arcface") == "arcface"
-    assert from_text("1\nother = 2") == "1\nother = 2"
-    assert from_text("2024-13-99") == "2024-13-99"
+def test_a_value_that_toml_does_not_have() -> None:
+    with pytest.raises(OptionError, match="options of text, numbers"):
+        to_toml(TrainConfig().changed(loss={"options": {"scale": None}}))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('"a \\u00fc"', "a ü"),
+        ("-7", -7),
+        ("0.1", 0.1),
+        ("inf", math.inf),
+        ("true", True),
+        ('[1, [2.5, "x"], []]', [1, [2.5, "x"], []]),
+        ('{ a = { "b c" = 1 } }', {"a": {"b c": 1}}),
+        ("arcface", "arcface"),  # bare words are text, and nothing else slips in
+        ("1\nother = 2", "1\nother = 2"),
+        ("2024-13-99", "2024-13-99"),
+    ],
+)
+def test_values_of_overrides(text: str, value: object) -> None:
+    assert parse_value(text) == value
 
 
 def test_overrides_come_after_the_file(tmp_path: Path) -> None:
@@ -97,19 +114,19 @@ def test_overrides_come_after_the_file(tmp_path: Path) -> None:
     [
         ("los.name=x", ["los: there is no such table", "loss"]),
         ("loss.nam=x", ["loss.nam: there is no such key", "did you mean name"]),
-        ("run.epochs=0.5", ["run.epochs: expected a whole number, got 0.5"]),
-        ("run.epochs=0", ["run.epochs: expected at least 1, got 0"]),
-        ("run.epochs=true", ["run.epochs: expected a whole number, got True"]),
-        ("optimizer.lr=0", ["optimizer.lr: expected above 0, got 0"]),
+        ("run.epochs=0.5", ["run.epochs: expected a whole number, at least 1, got 0.5"]),
+        ("run.epochs=0", ["run.epochs: expected a whole number, at least 1, got 0"]),
+        ("run.epochs=true", ["run.epochs: expected a whole number, at least 1, got True"]),
+        ("optimizer.lr=0", ["optimizer.lr: expected a number, above 0, got 0"]),
         ("optimizer.lr=nan", ["optimizer.lr: expected a finite number, got nan"]),
-        ("optimizer.momentum=1", ["optimizer.momentum", "at most 0.9999"]),
+        ("optimizer.momentum=1", ["momentum: expected a number from 0 to 0.9999, got 1"]),
         ("run.precision=fp8", ["run.precision: expected one of fp32, bf16, fp16, got 'fp8'"]),
         ("log.csv=1", ["log.csv: expected true or false, got 1"]),
         ("run.out=3", ["run.out: expected text, got 3"]),
         ("backbone.frozen=stem", ["backbone.frozen: expected a list of text, got 'stem'"]),
-        ("backbone.frozen=[1]", ["backbone.frozen: expected text, got 1"]),
+        ("backbone.frozen=[1]", ["backbone.frozen: expected a list of text, got [1]"]),
         ("loss.options=3", ["loss.options: expected a table"]),
-        ("augment.flip=2", ["augment", "flip", "0 to 1", "2"]),
+        ("augment.flip=2", ["augment.flip: expected a number from 0 to 1, got 2"]),
         ("augment.flop=2", ["augment.flop: there is no such key", "did you mean flip"]),
         ("loss=arcface", ["expected table.key=value, got 'loss=arcface'"]),
         ("loss.name", ["expected table.key=value"]),
@@ -165,35 +182,3 @@ def test_no_torch_is_loaded() -> None:
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-# --- the learning rate ----------------------------------------------------------------------------
-
-
-def factors(steps: int, each: int, **options: object) -> list[float]:
-    schedule = ScheduleOptions(**options)  # type: ignore[arg-type]
-    return [factor_at(schedule, step, steps, each) for step in range(steps)]
-
-
-def test_warm_up_rises_to_one_and_then_the_rest_falls() -> None:
-    found = factors(10, 5, kind="polynomial", power=1.0, warmup_steps=4)
-    assert found[:4] == pytest.approx([0.25, 0.5, 0.75, 1.0])
-    assert found[4:] == pytest.approx([1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6])
-    # Told in epochs, the longer one counts.
-    assert factors(10, 5, kind="constant", warmup_epochs=1.0, warmup_steps=2)[3:6] == [0.8, 1, 1]
-
-
-def test_cosine_is_the_formula_and_ends_where_it_shall() -> None:
-    found = factors(9, 3, kind="cosine", end=0.1)
-    expected = [0.1 + 0.9 * (1 + math.cos(math.pi * t / 9)) / 2 for t in range(9)]
-    assert found == pytest.approx(expected)
-
-
-def test_milestones_are_epochs() -> None:
-    found = factors(8, 2, kind="step", milestones=(1.0, 3.0), factor=0.1)
-    assert found == pytest.approx([1, 1, 0.1, 0.1, 0.1, 0.1, 0.01, 0.01])
-
-
-def test_by_epochs_the_rate_keeps_within_one() -> None:
-    found = factors(6, 2, kind="polynomial", power=1.0, by="epochs")
-    assert found == pytest.approx([1, 1, 2 / 3, 2 / 3, 1 / 3, 1 / 3])

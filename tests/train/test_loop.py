@@ -21,14 +21,12 @@ from lineament.train.config import LeakageOptions, OptimizerOptions, VerifyOptio
 from lineament.train.data import Crops, RandomBatches
 from lineament.train.losses import make_loss
 from lineament.train.model.checkpoint import load_model, load_run, read_checkpoint
-from lineament.train.model.start import parameter_groups
 from lineament.train.model.teacher import Distillation, Remembered, load_teacher
-from lineament.train.run.averaging import Average
 from lineament.train.run.loop import Run, fit
-from lineament.train.run.precision import Precision
+from lineament.train.run.optimizer import Average, Precision, parameter_groups
 from lineament.train.run.verification import (
     accuracy_by_folds,
-    open_watch,
+    open_verification,
     photo_numbers,
     read_pairs,
     without_leaks,
@@ -396,12 +394,12 @@ def test_half_precision_learns_too(tmp_path: Path, precision: str) -> None:
 
 def test_the_scale_of_half_precision_halves_and_doubles() -> None:
     precision = Precision("fp16", torch.device("cpu"))
-    precision.learn(False)
+    precision.adjust(False)
     assert precision.scale == 2**15
     for _ in range(1999):
-        precision.learn(True)
+        precision.adjust(True)
     assert precision.scale == 2**15
-    precision.learn(True)
+    precision.adjust(True)
     assert precision.scale == 2**16
     other = Precision("fp16", torch.device("cpu"))
     other.load(precision.state())
@@ -527,11 +525,11 @@ def test_view_1_style_verification_from_files(tmp_path: Path) -> None:
     lines += [f"{a}\t1\t{b}\t2" for a in names for b in names if a < b]
     file = tmp_path / "pairs.txt"
     file.write_text("\n".join(["18", *lines]))
-    watch = open_watch(VerifyOptions(images=str(folder), pairs=str(file)))
-    assert watch is not None
+    verification = open_verification(VerifyOptions(images=str(folder), pairs=str(file)))
+    assert verification is not None
     torch.manual_seed(0)
     backbone = make_backbone("tiny", dimension=16, size_px=32, width=8).eval()
-    found = watch.measure(backbone, torch.device("cpu"))
+    found = verification.measure(backbone, torch.device("cpu"))
     with torch.no_grad():
         vectors = nn.functional.normalize(backbone(pixels(evaluation, range(24)))).numpy()
     scores, same = [], []
@@ -544,13 +542,13 @@ def test_view_1_style_verification_from_files(tmp_path: Path) -> None:
     assert found["auc"] == pytest.approx(metrics.auc(scores, same), abs=1e-6)
     # A share of pairs without a crop is put up with, and called different; more is a mistake.
     (folder / names[0] / f"{names[0]}_0003.png").unlink()
-    fewer = open_watch(VerifyOptions(images=str(folder), pairs=str(file)))
+    fewer = open_verification(VerifyOptions(images=str(folder), pairs=str(file)))
     assert fewer is not None
     assert "1 of 33 pairs have no crop" in fewer.notes[0]
     assert int((fewer.pairs < 0).sum()) == 1
     (folder / names[1] / f"{names[1]}_0001.png").unlink()
     with pytest.raises(DataError, match=r"no crop for \d+ of 33 pairs"):
-        open_watch(VerifyOptions(images=str(folder), pairs=str(file)))
+        open_verification(VerifyOptions(images=str(folder), pairs=str(file)))
 
 
 def test_accuracy_is_judged_by_thresholds_of_other_folds() -> None:

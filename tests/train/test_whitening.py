@@ -112,7 +112,7 @@ class TestWhitened:
         fit(config, faces=faces, note=notes.append)
         assert "the last layer is set from 96 photos" in notes
         torch.manual_seed(config.run.seed)
-        backbone, _ = starting_backbone(config)
+        backbone, _ = starting_backbone(config.backbone, config.data.size_px)
         drawn = backbone.last_layer().weight.clone()
         whiten(backbone, Crops(faces, 24, config.augment, config.run.seed), 3)
         begun = load_run(tmp_path / "run", which="last")

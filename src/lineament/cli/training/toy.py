@@ -24,14 +24,14 @@ def run_toy(
     """
     if folder is None or out is None:
         raise OptionError("toy: expected FOLDER and --out DIR")
-    from lineament.train.toml_text import from_text
+    from lineament.train.tables import parse_value
 
     given: dict[str, Any] = {}
     for change in () if changes is None else changes:
         key, equals, text = change.partition("=")
         if equals == "" or key.strip() not in KEYS:
             raise OptionError(f"--set: expected one of {', '.join(KEYS)} with =VALUE, got {change}")
-        given[key.strip()] = from_text(text.strip())
+        given[key.strip()] = parse_value(text.strip())
     from lineament.cli.training.train import check_torch
 
     check_torch()

@@ -33,12 +33,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import cv2
 import numpy as np
+from msgspec import Meta
 
 from lineament.errors import OptionError
 from lineament.train.data.face_set import FaceSet
+from lineament.train.tables import check_table, checked, option
 from lineament.types import Image
 
 LUMA = (0.299, 0.587, 0.114)
@@ -60,24 +63,13 @@ ENLARGING_NAMES = ("linear", "cubic", "lanczos")
 ERASED_ASPECT = 0.3
 """Height by width of an erased rectangle is 0.3 to 1 / 0.3 (Zhong et al.)."""
 
-_PROBABILITIES = ("flip", "gray", "blur", "low_resolution", "jpeg", "erasing")
-_STRENGTHS = ("brightness", "contrast", "saturation")
-_PLACES = {"rotation_deg": 180.0, "scaling": 0.5, "shift": 0.5}
-"""Strengths of what moves a face, and their limits."""
+_CHANGES = (
+    *("flip", "gray", "blur", "low_resolution", "jpeg", "erasing"),
+    *("brightness", "contrast", "saturation", "rotation_deg", "scaling", "shift"),
+)
+"""Keys that are 0 where nothing changes."""
+
 _DRAWS = 24
-
-
-def _check(name: str, value: object, least: float, most: float, *, whole: bool = False) -> None:
-    kinds = (int,) if whole else (int, float)
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, kinds)
-        or not least <= value <= most  # false for NaN
-    ):
-        kind = "a whole number" if whole else "a number"
-        raise OptionError(
-            f"expected {kind} from {least} to {most}, got {value!r}", option=f"augment.{name}"
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,50 +96,37 @@ class Augment:
         erasing_least, erasing_most: share of the area that is covered, more than 0 and less than 1.
     """
 
-    flip: float = 0.5
-    rotation_deg: float = 0.0
-    scaling: float = 0.0
-    shift: float = 0.0
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    gray: float = 0.0
-    blur: float = 0.0
-    blur_most_px: float = 2.0
-    low_resolution: float = 0.0
-    least_px: int = 16
-    most_px: int = 64
-    shrinking: str = "any"
-    enlarging: str = "any"
-    jpeg: float = 0.0
-    jpeg_least: int = 30
-    jpeg_most: int = 95
-    erasing: float = 0.0
-    erasing_least: float = 0.02
-    erasing_most: float = 0.2
+    flip: float = option(
+        0.5, "probability; so are gray, blur, low_resolution, jpeg and erasing", ge=0, le=1
+    )
+    rotation_deg: float = option(0.0, "greatest angle to either side", ge=0, le=180)
+    scaling: float = option(0.0, "0 to 0.5: sizes from 1 - it to 1 + it", ge=0, le=0.5)
+    shift: float = option(0.0, "greatest way, as a share of the side", ge=0, le=0.5)
+    brightness: float = option(0.0, "0 to 1: factors from 1 - it to 1 + it", ge=0, le=1)
+    contrast: float = option(0.0, "0 to 1: factors from 1 - it to 1 + it", ge=0, le=1)
+    saturation: float = option(0.0, "0 to 1: factors from 1 - it to 1 + it", ge=0, le=1)
+    gray: float = option(0.0, "", ge=0, le=1)
+    blur: float = option(0.0, "", ge=0, le=1)
+    blur_most_px: float = option(2.0, "greatest standard deviation", ge=0.1, le=100)
+    low_resolution: float = option(0.0, "", ge=0, le=1)
+    least_px: int = option(16, "shorter side of the reduced picture, at least", ge=1, le=4096)
+    most_px: int = option(64, "and at most", ge=1, le=4096)
+    shrinking: Literal["any", "nearest", "linear", "area", "cubic", "lanczos"] = option(
+        "any", "how it is reduced"
+    )
+    enlarging: Literal["any", "linear", "cubic", "lanczos"] = option(
+        "any", "how it is enlarged again"
+    )
+    jpeg: float = option(0.0, "", ge=0, le=1)
+    jpeg_least: int = option(30, "quality", ge=1, le=100)
+    jpeg_most: int = option(95, "", ge=1, le=100)
+    erasing: float = option(0.0, "", ge=0, le=1)
+    erasing_least: float = option(0.02, "share of the area", ge=1e-4, le=0.99)
+    erasing_most: float = option(0.2, "", ge=1e-4, le=0.99)
 
     def __post_init__(self) -> None:
-        """Raise OptionError on values that make no sense."""
-        for name in (*_PROBABILITIES, *_STRENGTHS):
-            _check(name, getattr(self, name), 0, 1)
-        for name, limit in _PLACES.items():
-            _check(name, getattr(self, name), 0, limit)
-        _check("blur_most_px", self.blur_most_px, 0.1, 100)
-        for name, least, most in (
-            ("least_px", 1, 4096),
-            ("most_px", 1, 4096),
-            ("jpeg_least", 1, 100),
-            ("jpeg_most", 1, 100),
-        ):
-            _check(name, getattr(self, name), least, most, whole=True)
-        for name in ("erasing_least", "erasing_most"):
-            _check(name, getattr(self, name), 1e-4, 0.99)
-        for name, known in (("shrinking", SHRINKING_NAMES), ("enlarging", ENLARGING_NAMES)):
-            if getattr(self, name) not in ("any", *known):
-                raise OptionError(
-                    f"expected any, {', '.join(known)}, got {getattr(self, name)!r}",
-                    option=f"augment.{name}",
-                )
+        """Check every value; OptionError names its key."""
+        check_table("augment", self)
         for low, high in (
             ("least_px", "most_px"),
             ("jpeg_least", "jpeg_most"),
@@ -163,7 +142,7 @@ class Augment:
     @property
     def changes_nothing(self) -> bool:
         """Whether photos stay as they are."""
-        return not any(getattr(self, name) for name in (*_PROBABILITIES, *_STRENGTHS, *_PLACES))
+        return not any(getattr(self, name) for name in _CHANGES)
 
 
 NOTHING = Augment(flip=0.0)
@@ -269,8 +248,8 @@ def augmented_sheet(
     """
     from lineament.pictures.photos import contact_sheet
 
-    _check("people", people, 1, 1000, whole=True)
-    _check("versions", versions, 1, 100, whole=True)
+    checked("people", people, Annotated[int, Meta(ge=1, le=1000)])
+    checked("versions", versions, Annotated[int, Meta(ge=1, le=100)])
     chosen = np.unique(np.linspace(0, len(faces) - 1, people).round().astype(int))
     rows: list[Image] = []
     for index in chosen.tolist():

@@ -10,13 +10,10 @@ import errno
 import io
 import os
 import pickle
-import random
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from lineament.errors import CheckpointError, MissingExtraError, OptionError
 from lineament.files import replace_file
@@ -172,25 +169,3 @@ def load_into(module: torch.nn.Module, weights: Mapping[str, Any], path: Path, w
     except (RuntimeError, TypeError) as error:
         first = " ".join(str(error).split())[:200]
         raise CheckpointError(f"{path}: its {what} does not fit: {first}") from error
-
-
-def random_state(device: torch.device) -> dict[str, Any]:
-    """Of every generator that the run draws from, as plain values and tensors."""
-    kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
-    return {
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
-        "numpy": [str(kind), torch.tensor(np.asarray(keys, np.int64)), position, has_gauss, cached],
-        "python": random.getstate(),
-    }
-
-
-def set_random_state(state: Mapping[str, Any], device: torch.device) -> None:
-    """Undo what happened since ``random_state``."""
-    torch.set_rng_state(state["torch"])
-    if device.type == "cuda" and state["cuda"] is not None:
-        torch.cuda.set_rng_state(state["cuda"], device)
-    kind, keys, position, has_gauss, cached = state["numpy"]
-    np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, cached))
-    version, numbers, gauss = state["python"]
-    random.setstate((version, tuple(numbers), gauss))

@@ -48,7 +48,6 @@ from lineament.models.manifest import SCHEMA, read_manifest
 from lineament.models.runtime import Engine, Runtime, load_model
 from lineament.train.backbones.backbone import Backbone
 from lineament.train.model.entries import check_name, staying_entries
-from lineament.train.toml_text import to_text
 from lineament.types import FloatArray, Image
 
 PARITY = 1e-4
@@ -327,6 +326,8 @@ def _check_parity(weights: Weights, crops: Image, wanted: FloatArray) -> None:
 
 def _toml(entry: Weights) -> str:
     """What ``weights.from_file`` reads beside the file."""
+    import tomli_w
+
     spec = entry.input
     assert spec.size_wh is not None
     values: dict[str, Any] = {
@@ -344,5 +345,4 @@ def _toml(entry: Weights) -> str:
         "paper": entry.paper,
         "notes": entry.notes,
     }
-    lines = [f"{key} = {to_text(value)}" for key, value in values.items() if value is not None]
-    return "\n".join(lines) + "\n"
+    return tomli_w.dumps({key: value for key, value in values.items() if value is not None})

@@ -1,30 +1,31 @@
-"""What a run begins with: the network and its weights, what of it is trained, and how fast."""
+"""The network that a run begins with, its weights, and which of its stages are trained."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
 from lineament.errors import OptionError
 from lineament.train.backbones import make_backbone
 from lineament.train.backbones.backbone import Backbone
-from lineament.train.config import BackboneOptions, OptimizerOptions, TrainConfig
+from lineament.train.config import BackboneOptions
 from lineament.train.model.checkpoint import Origin, load_model
 
 DEFAULT_BACKBONE = "mobilefacenet"
 
 
-def starting_backbone(config: TrainConfig) -> tuple[Backbone, Origin]:
-    """The network that ``config.backbone`` asks for, and what builds it again.
+def starting_backbone(options: BackboneOptions, size_px: int) -> tuple[Backbone, Origin]:
+    """Build the network that a run begins with; also returns what builds it again.
+
+    Args:
+        options: the run's table [backbone].
+        size_px: side of the crops; 0 is the backbone's own.
 
     Raises:
         OptionError: no such architecture or start, or the start is of another one.
         CheckpointError: the start's file is damaged.
     """
-    options, size_px = config.backbone, config.data.size_px
     if options.start == "":
         name = DEFAULT_BACKBONE if options.name == "" else options.name
         backbone = make_backbone(
@@ -38,11 +39,11 @@ def starting_backbone(config: TrainConfig) -> tuple[Backbone, Origin]:
             kind, name, backbone.dimension, backbone.size_px, dict(options.options)
         )
     backbone, origin = _started(options.start)
-    wanted = {
+    checks = {
         "name": (options.name, origin.name),
         "dimension": (options.dimension, backbone.dimension),
     }
-    for key, (asked, found) in wanted.items():
+    for key, (asked, found) in checks.items():
         if asked not in ("", 0, found):
             raise OptionError(
                 f"backbone.{key}: expected {found}, as backbone.start {options.start} has it, got "
@@ -75,7 +76,7 @@ def _started(start: str) -> tuple[Backbone, Origin]:
 
 
 class Mode:
-    """Which parts of a backbone are trained; sets them so again after every verification."""
+    """Which stages of a backbone are trained; restores that after every verification."""
 
     def __init__(self, backbone: Backbone, options: BackboneOptions) -> None:
         """Freeze what ``options.frozen`` names; OptionError for stages that there are not."""
@@ -101,23 +102,3 @@ class Mode:
             for module in self.backbone.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.eval()
-
-
-def parameter_groups(
-    backbone: nn.Module, others: Iterable[nn.Module], options: OptimizerOptions
-) -> list[dict[str, Any]]:
-    """Parameters for the optimizer, each group with its ``factor`` of the learning rate.
-
-    Vectors and scalars (norms, biases, slopes of PReLU) have no weight decay: pulling them to 0
-    means something else than for a weight (He et al. 2019, "Bag of tricks", section 3.1).
-    """
-    groups: list[dict[str, Any]] = []
-    for module, factor in [(backbone, 1.0), *((one, options.head_lr_factor) for one in others)]:
-        trained = [p for p in module.parameters() if p.requires_grad]
-        for decay, chosen in (
-            (options.weight_decay, [p for p in trained if p.ndim > 1]),
-            (0.0, [p for p in trained if p.ndim <= 1]),
-        ):
-            if chosen:
-                groups.append({"params": chosen, "weight_decay": decay, "factor": factor})
-    return groups

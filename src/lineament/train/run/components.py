@@ -1,4 +1,4 @@
-"""What a run is made of, built as a configuration says: network, loss, optimizer, batches."""
+"""The components of a run, built from its configuration: network, loss, optimizer, batches."""
 
 from __future__ import annotations
 
@@ -21,22 +21,21 @@ from lineament.train.losses import make_loss
 from lineament.train.losses.loss import Loss
 from lineament.train.model.checkpoint import Origin, built
 from lineament.train.model.last_layer import whiten
-from lineament.train.model.start import Mode, parameter_groups, starting_backbone
+from lineament.train.model.start import Mode, starting_backbone
 from lineament.train.model.teacher import Distillation, Remembered, Teacher, load_teacher
-from lineament.train.run.averaging import Average
 from lineament.train.run.distributed import World, data_parallel, share_batch_norm
-from lineament.train.run.precision import Precision
+from lineament.train.run.optimizer import Average, Precision, parameter_groups
 
 TEACHER_CACHE = "teacher.f32"
 
 
-class Parts:
-    """The parts of a run.
+class Components:
+    """The components of a run.
 
     Attributes:
         backbone: the network; ``origin`` says what builds it again.
         net: what crops go through: the backbone, or with many processes its data parallel wrapper.
-        mode: which of its parts are trained.
+        mode: which stages of it are trained.
         loss: of the labels, or None.
         teacher, distillation: the other model and its term, or None.
         optimizer: of everything that is trained.
@@ -55,13 +54,13 @@ class Parts:
         note: Callable[[str], None],
         origin: Origin | None = None,
     ) -> None:
-        """Build everything; raises what the parts raise, OptionError and DataError among it.
+        """Build everything; raises what each component raises.
 
         Args:
             config: says what.
             world: the processes.
             faces: the training set, as it is trained with.
-            note: is told what is worth telling.
+            note: called with sentences for the user.
             origin: of the backbone of a run that goes on: what it started from is not needed again.
         """
         self.config, self.world, self.faces = config, world, faces
@@ -73,7 +72,7 @@ class Parts:
         device = world.device
         backbone: nn.Module
         if origin is None:
-            backbone, self.origin = starting_backbone(config)
+            backbone, self.origin = starting_backbone(config.backbone, config.data.size_px)
         else:
             backbone, self.origin = built(origin), origin
         if world.many:
@@ -167,7 +166,7 @@ class Parts:
         self.epochs = math.ceil(self.steps / self.steps_per_epoch)
 
     def remember_teacher(self, folder: Path, *, resumed: bool) -> None:
-        """Where the teacher sees every photo the same way each time, ask it once."""
+        """Compute each embedding of a teacher that sees plain photos once in the run."""
         if self.teacher is None or self.config.teacher.sees != "plain":
             return
         assert not isinstance(self.teacher, Remembered)

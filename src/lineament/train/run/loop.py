@@ -10,12 +10,14 @@ resumed ends with the same weights, to the bit, as one that was not.
 from __future__ import annotations
 
 import os
-import random
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -34,21 +36,25 @@ from lineament.train.data.crops import Batch, worker_errors
 from lineament.train.data.face_set import notes_of
 from lineament.train.losses.loss import Loss
 from lineament.train.model.checkpoint import (
-    BEST,
     CONFIG,
-    LAST,
     Origin,
-    read_checkpoint,
     run_config,
-    write_checkpoint,
 )
-from lineament.train.run.components import Parts
+from lineament.train.run.components import Components
 from lineament.train.run.distributed import World, world_of
 from lineament.train.run.log import Log, Row, Window, draw_figures
-from lineament.train.run.state import Best, Standing, check_state, restore_state, save_state
+from lineament.train.run.state import (
+    Best,
+    RunState,
+    check_state,
+    open_run_folder,
+    restore_state,
+    save_best,
+    save_state,
+    seed_all,
+)
 from lineament.train.run.step import Stepper
-from lineament.train.run.stopping import stopping
-from lineament.train.run.verification import hold_out, open_watch, without_leaks
+from lineament.train.run.verification import hold_out, open_verification, without_leaks
 
 DRAW_EVERY_S = 30.0
 """Between two drawings of the curves while the run goes; each takes a second."""
@@ -130,7 +136,7 @@ def fit(
         faces: the training set; None opens ``data.path``.
         resume: go on from ``run.out``'s last checkpoint; without one there the run begins anew.
         progress: called after every step, in the first process.
-        note: called with sentences that are worth telling, in the first process.
+        note: called with sentences for the user, in the first process.
 
     Raises:
         OptionError: an option that makes no sense, or a folder that holds a run already.
@@ -152,9 +158,9 @@ def fit(
             torch.set_num_threads(config.run.threads)
         torch.backends.cudnn.deterministic = True  # or a resumed run would not be the same
         with world_of(config.run.device) as world, worker_errors():
-            tell = note if note is not None and world.first else _nothing
+            notify = note if note is not None and world.first else _nothing
             try:
-                training = _Training(config, world, faces, tell, resume)
+                training = _Training(config, world, faces, notify, resume)
             except BaseException:
                 with suppress(OSError):  # a run that never began leaves no empty folder behind
                     Path(config.run.out).rmdir()
@@ -201,31 +207,33 @@ class _Training:
     ) -> None:
         self.config, self.world, self.note = config, world, note
         self.folder = Path(config.run.out)
-        saved = self._open_folder(resume)
+        saved = open_run_folder(self.folder, resume, world, note)
         if faces is None:
             faces = open_faces(config.data.path, least_photos=config.data.least_photos)
         for text in notes_of(faces):
             note(text)
-        self.watch = open_watch(config.verify)
-        self.faces, self.leaks = without_leaks(faces, config.leakage, self.watch, note)
+        self.verification = open_verification(config.verify)
+        self.faces, self.leaks = without_leaks(faces, config.leakage, self.verification, note)
         if config.verify.people > 0:
-            self.faces, self.watch = hold_out(self.faces, config.verify.people, config.run.seed)
-        for text in () if self.watch is None else self.watch.notes:
+            self.faces, self.verification = hold_out(
+                self.faces, config.verify.people, config.run.seed
+            )
+        for text in () if self.verification is None else self.verification.notes:
             note(text)
-        _seed(config.run.seed)
+        seed_all(config.run.seed)
         if saved is not None:
             check_state(saved, self.folder, config, self.faces, world)
         origin = None if saved is None else Origin(**saved["origin"])
-        self.parts = Parts(config, world, self.faces, note, origin)
+        self.components = Components(config, world, self.faces, note, origin)
         # Until here all processes drew alike, and have the same network. From here on each draws
         # for its own photos (dropout).
-        _seed(config.run.seed + 1_000_003 * (world.rank + 1))
-        self.at = Standing()
+        seed_all(config.run.seed + 1_000_003 * (world.rank + 1))
+        self.at = RunState()
         if saved is not None:
-            self.at = restore_state(saved, self.folder, self.parts, world, note)
-        self.stepper = Stepper(config, world, self.parts)
+            self.at = restore_state(saved, self.folder, self.components, world, note)
+        self.stepper = Stepper(config, world, self.components)
         self.stepper.skipped = self.at.skipped
-        self.parts.remember_teacher(self.folder, resumed=saved is not None)
+        self.components.remember_teacher(self.folder, resumed=saved is not None)
         self.drawn = time.monotonic()
         self.log: Log | None = None
         if world.first:
@@ -237,42 +245,23 @@ class _Training:
                 resumed_at=None if saved is None else self.at.step,
             )
 
-    def _open_folder(self, resume: bool) -> dict[str, Any] | None:
-        """Make the run's folder, or read its last checkpoint."""
-        last = self.folder / LAST
-        there = self.world.from_first(last.exists())
-        if there and not resume:
-            raise OptionError(
-                f"{self.folder} holds a run already; go on with --resume, or name another folder",
-                option="run.out",
-            )
-        if there:
-            return read_checkpoint(last)
-        if resume:
-            self.note(f"{self.folder} has no checkpoint yet: the run begins anew")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OptionError(
-                f"the folder {self.folder} cannot be made ({error.strerror})", option="run.out"
-            ) from error
-        return None
-
     def run(self, progress: Callable[[Progress], None] | None) -> Run:
         """Steps to the end, or until it is asked to stop."""
         started = time.perf_counter()
-        at, parts = self.at, self.parts
+        at, components = self.at, self.components
         stopped = False
-        with stopping() as asked:
-            if at.step >= parts.steps:
-                self.note(f"the run is done: {at.step} of {parts.steps} steps")
-            while at.step < parts.steps and not stopped:
-                parts.mode.train()
+        with _stop_requests() as asked:
+            if at.step >= components.steps:
+                self.note(f"the run is done: {at.step} of {components.steps} steps")
+            while at.step < components.steps and not stopped:
+                components.mode.train()
                 stopped = self._epoch(asked, progress)
         if stopped:
-            self.note(f"stopped after step {at.step} of {parts.steps}; --resume goes on from there")
+            self.note(
+                f"stopped after step {at.step} of {components.steps}; --resume goes on from there"
+            )
         self._draw()
-        parts.backbone.eval()
+        components.backbone.eval()
         return Run(
             folder=self.folder,
             config=self.config,
@@ -280,10 +269,10 @@ class _Training:
             verified=at.verified,
             best=at.best,
             step=at.step,
-            steps=parts.steps,
+            steps=components.steps,
             stopped=stopped,
-            backbone=parts.trained_network().eval(),
-            loss=parts.loss,
+            backbone=components.trained_network().eval(),
+            loss=components.loss,
             people=tuple(self.faces.people),
             leaks=self.leaks,
             seconds=time.perf_counter() - started,
@@ -291,7 +280,7 @@ class _Training:
 
     def close(self) -> None:
         """End the loader's workers, and write what the log holds back."""
-        self.parts.loader.close()
+        self.components.loader.close()
         if self.log is not None:
             self.log.close()
 
@@ -299,17 +288,17 @@ class _Training:
         self, asked: Callable[[], bool], progress: Callable[[Progress], None] | None
     ) -> bool:
         """Steps to the end of an epoch or of the run; True when it was asked to stop."""
-        at, parts = self.at, self.parts
-        epoch, known = at.epoch, len(parts.crops.notes)
-        if at.done_batches == 0 and not parts.sharded:
+        at, components = self.at, self.components
+        epoch, known = at.epoch, len(components.crops.notes)
+        if at.done_batches == 0 and not components.sharded:
             # Computed alike by all; but GPUs may add in another order, and would drift apart.
-            for part in (parts.loss, parts.distillation):
+            for part in (components.loss, components.distillation):
                 if part is not None:
                     self.world.equalize([*part.parameters(), *part.buffers()])
-        plan = parts.sampler.batches(epoch)
-        batches = _apart(parts.loader.epoch(epoch, skip=at.done_batches))
+        plan = components.sampler.batches(epoch)
+        batches = _apart(components.loader.epoch(epoch, skip=at.done_batches))
         try:
-            while at.epoch == epoch and at.step < parts.steps:
+            while at.epoch == epoch and at.step < components.steps:
                 clock = time.perf_counter()
                 wanted = plan[at.done_batches :][: self.config.optimizer.accumulate]
                 group = [(next(batches), numbers) for numbers in wanted]
@@ -324,7 +313,7 @@ class _Training:
                     return True
         finally:
             batches.close()
-        for text in parts.crops.notes[known:]:
+        for text in components.crops.notes[known:]:
             self.note(text)
         return False
 
@@ -334,19 +323,19 @@ class _Training:
         figures: dict[str, float],
         stop: bool,
     ) -> bool:
-        """Verify, log, save, tell; True when the run shall stop here."""
-        config, at, parts = self.config, self.at, self.parts
-        ends_epoch = at.done_batches >= parts.batches_per_epoch
-        ends = at.step >= parts.steps
+        """Verify, log, save and report progress; True when the run shall stop here."""
+        config, at, components = self.config, self.at, self.components
+        ends_epoch = at.done_batches >= components.batches_per_epoch
+        ends = at.step >= components.steps
         stop = stop and not ends
         epoch = at.epoch + 1
-        done_epochs = at.epoch + at.done_batches / parts.batches_per_epoch
+        done_epochs = at.epoch + at.done_batches / components.batches_per_epoch
         if ends_epoch:
             at.epoch, at.done_batches = epoch, 0
         row: Row = {}
         if self._due(config.verify.every, config.verify.unit, ends_epoch) or ends:
             row |= self._verify(done_epochs)
-        if self.watch is None and (ends_epoch or ends):
+        if self.verification is None and (ends_epoch or ends):
             self._keep_best("loss", at.epoch_loss.mean().get("loss", np.inf), done_epochs)
         if ends_epoch:
             at.epoch_loss = Window()
@@ -359,14 +348,14 @@ class _Training:
                 if time.monotonic() - self.drawn > DRAW_EVERY_S:
                     self._draw()
         if self._due(config.checkpoint.every, config.checkpoint.unit, ends_epoch) or ends or stop:
-            save_state(self.folder, at, parts, self.world)
+            save_state(self.folder, at, components, self.world)
         if progress is not None:
             progress(
                 Progress(
                     step=at.step,
-                    steps=parts.steps,
+                    steps=components.steps,
                     epoch=epoch,
-                    epochs=parts.epochs,
+                    epochs=components.epochs,
                     loss=figures["loss"],
                     learning_rate=figures["lr"],
                     photos_per_s=speed,
@@ -384,13 +373,13 @@ class _Training:
 
     def _verify(self, done_epochs: float) -> Row:
         """Verify in the first process; the others wait for what it says."""
-        if self.watch is None:
+        if self.verification is None:
             return {}
         figures: dict[str, float] = {}
         if self.world.first:
-            network = self.parts.trained_network().eval()
-            figures = self.watch.measure(network, self.world.device)
-        self.parts.mode.train()
+            network = self.components.trained_network().eval()
+            figures = self.verification.measure(network, self.world.device)
+        self.components.mode.train()
         figures = self.world.from_first(figures)
         self.at.verified.append((self.at.step, figures))
         self._keep_best(self.config.verify.best, figures[self.config.verify.best], done_epochs)
@@ -404,17 +393,7 @@ class _Training:
                 return
         self.at.best = Best(figure, value, self.at.step, done_epochs)
         if self.world.first:
-            write_checkpoint(
-                self.folder / BEST,
-                {
-                    "origin": self.parts.origin.to_dict(),
-                    "backbone": self.parts.trained_network().state_dict(),
-                    "ema": None,
-                    "config": self.config.to_dict(),
-                    "best": vars(self.at.best),
-                    "people": list(self.faces.people),
-                },
-            )
+            save_best(self.folder, self.at.best, self.components)
 
     def _draw(self) -> None:
         if self.log is not None and self.config.log.curves:
@@ -422,15 +401,9 @@ class _Training:
         self.drawn = time.monotonic()
 
     def _title(self) -> str:
-        labels = self.parts.loss is not None
+        labels = self.components.loss is not None
         what = self.config.loss.name if labels else self.config.teacher.name
-        return f"{self.parts.origin.name}, {what}"
-
-
-def _seed(seed: int) -> None:
-    torch.manual_seed(seed)
-    np.random.seed(seed % 2**32)
-    random.seed(seed)
+        return f"{self.components.origin.name}, {what}"
 
 
 def _apart(batches: Iterator[Batch]) -> Any:
@@ -448,3 +421,28 @@ def _apart(batches: Iterator[Batch]) -> Any:
             yield batch
     finally:
         batches.close()  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _stop_requests() -> Iterator[Callable[[], bool]]:
+    """Turn SIGINT and SIGTERM into a request to stop; a second SIGINT is a KeyboardInterrupt.
+
+    Yields:
+        A function that says whether a stop was requested.
+    """
+    asked = False
+    process = os.getpid()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if os.getpid() != process:  # a worker of the loader: its parent ends it
+            return
+        if asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        asked = True
+
+    with ExitStack() as stack:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                stack.callback(signal.signal, number, signal.signal(number, ask))
+        yield lambda: asked

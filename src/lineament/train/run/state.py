@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import distributed, nn
 
-from lineament.errors import CheckpointError
+from lineament.errors import CheckpointError, OptionError
 from lineament.train.config import TrainConfig
 from lineament.train.data import FaceSet
 from lineament.train.model.checkpoint import (
+    BEST,
     LAST,
     load_into,
-    random_state,
     read_checkpoint,
-    set_random_state,
     write_checkpoint,
 )
-from lineament.train.run.components import Parts
+from lineament.train.run.components import Components
 from lineament.train.run.distributed import World
 from lineament.train.run.log import Window
 
@@ -60,7 +61,7 @@ class Best:
 
 
 @dataclass
-class Standing:
+class RunState:
     """How far a run is.
 
     Attributes:
@@ -84,7 +85,55 @@ class Standing:
     best: Best | None = None
 
 
-def save_state(folder: Path, standing: Standing, parts: Parts, world: World) -> None:
+def open_run_folder(
+    folder: Path, resume: bool, world: World, note: Callable[[str], None]
+) -> dict[str, Any] | None:
+    """Make the folder of a run, or read its last checkpoint.
+
+    Raises:
+        OptionError: it cannot be made, or holds a run and ``resume`` is false.
+        CheckpointError: its checkpoint is damaged.
+    """
+    last = folder / LAST
+    exists = world.from_first(last.exists())
+    if exists and not resume:
+        raise OptionError(
+            f"{folder} holds a run already; go on with --resume, or name another folder",
+            option="run.out",
+        )
+    if exists:
+        return read_checkpoint(last)
+    if resume:
+        note(f"{folder} has no checkpoint yet: the run begins anew")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError(
+            f"the folder {folder} cannot be made ({error.strerror})", option="run.out"
+        ) from error
+    return None
+
+
+def save_best(folder: Path, best: Best, components: Components) -> None:
+    """Write best.pt: the network as it is verified and exported.
+
+    Raises:
+        CheckpointError: it cannot be written.
+    """
+    write_checkpoint(
+        folder / BEST,
+        {
+            "origin": components.origin.to_dict(),
+            "backbone": components.trained_network().state_dict(),
+            "ema": None,
+            "config": components.config.to_dict(),
+            "best": vars(best),
+            "people": list(components.faces.people),
+        },
+    )
+
+
+def save_state(folder: Path, state: RunState, components: Components, world: World) -> None:
     """Write last.pt; every process's shard of the loss before it.
 
     Raises:
@@ -97,23 +146,23 @@ def save_state(folder: Path, standing: Standing, parts: Parts, world: World) -> 
         random_states = held
     failed: CheckpointError | None = None
     try:
-        if parts.sharded and not world.first:
+        if components.sharded and not world.first:
             write_checkpoint(
-                _shard_path(folder, world.rank, standing.step),
-                {"loss": _state(parts.loss), "optimizer": parts.optimizer.state_dict()},
+                _shard_path(folder, world.rank, state.step),
+                {"loss": _state(components.loss), "optimizer": components.optimizer.state_dict()},
             )
     except CheckpointError as error:
         failed = error
     _end_together(world, failed)
     try:
         if world.first:
-            write_checkpoint(folder / LAST, _values(standing, parts, world, random_states))
+            write_checkpoint(folder / LAST, _values(state, components, world, random_states))
     except CheckpointError as error:
         failed = error
     _end_together(world, failed)
-    if parts.sharded and not world.first:
+    if components.sharded and not world.first:
         for old in folder.glob(f"last.rank{world.rank}.step*.pt"):
-            if old != _shard_path(folder, world.rank, standing.step):
+            if old != _shard_path(folder, world.rank, state.step):
                 old.unlink(missing_ok=True)
 
 
@@ -131,61 +180,61 @@ def _shard_path(folder: Path, rank: int, step: int) -> Path:
 
 
 def _values(
-    standing: Standing, parts: Parts, world: World, random_states: list[dict[str, Any]]
+    state: RunState, components: Components, world: World, random_states: list[dict[str, Any]]
 ) -> dict[str, Any]:
     return {
-        "origin": parts.origin.to_dict(),
-        "backbone": parts.backbone.state_dict(),
-        "ema": None if parts.average is None else parts.average.state(),
-        "loss": _state(parts.loss),
-        "distillation": _state(parts.distillation),
-        "optimizer": parts.optimizer.state_dict(),
-        "precision": parts.precision.state(),
-        "config": parts.config.to_dict(),
-        "step": standing.step,
-        "epoch": standing.epoch,
-        "done_batches": standing.done_batches,
-        "skipped": standing.skipped,
-        "window": standing.window.state(),
-        "epoch_loss": standing.epoch_loss.state(),
-        "verified": [[step, figures] for step, figures in standing.verified],
-        "best": None if standing.best is None else vars(standing.best),
+        "origin": components.origin.to_dict(),
+        "backbone": components.backbone.state_dict(),
+        "ema": None if components.average is None else components.average.state(),
+        "loss": _state(components.loss),
+        "distillation": _state(components.distillation),
+        "optimizer": components.optimizer.state_dict(),
+        "precision": components.precision.state(),
+        "config": components.config.to_dict(),
+        "step": state.step,
+        "epoch": state.epoch,
+        "done_batches": state.done_batches,
+        "skipped": state.skipped,
+        "window": state.window.state(),
+        "epoch_loss": state.epoch_loss.state(),
+        "verified": [[step, figures] for step, figures in state.verified],
+        "best": None if state.best is None else vars(state.best),
         "random": random_states,
         "world": world.size,
-        "people": list(parts.faces.people),
-        "labels_sha256": labels_sha256(parts.faces),
-        "sharded": parts.sharded,
+        "people": list(components.faces.people),
+        "labels_sha256": labels_sha256(components.faces),
+        "sharded": components.sharded,
     }
 
 
 def restore_state(
     saved: dict[str, Any],
     folder: Path,
-    parts: Parts,
+    components: Components,
     world: World,
     note: Callable[[str], None],
-) -> Standing:
-    """Fill the parts of a run with what ``last.pt`` holds, and set the generators.
+) -> RunState:
+    """Restore the components of a run from what ``last.pt`` holds, and set the generators.
 
     Raises:
         CheckpointError: its weights do not fit, or a shard of it is missing.
     """
     path = folder / LAST
     mine = saved
-    if parts.sharded and not world.first:
+    if components.sharded and not world.first:
         mine = read_checkpoint(_shard_path(folder, world.rank, saved["step"]))
-    load_into(parts.backbone, saved["backbone"], path, "backbone")
-    if parts.loss is not None:
-        load_into(parts.loss, mine["loss"], path, "loss")
-    if parts.distillation is not None:
-        load_into(parts.distillation, saved["distillation"], path, "teacher's projection")
-    if parts.average is not None:
-        parts.average.load(saved["ema"])
+    load_into(components.backbone, saved["backbone"], path, "backbone")
+    if components.loss is not None:
+        load_into(components.loss, mine["loss"], path, "loss")
+    if components.distillation is not None:
+        load_into(components.distillation, saved["distillation"], path, "teacher's projection")
+    if components.average is not None:
+        components.average.load(saved["ema"])
     try:
-        parts.optimizer.load_state_dict(mine["optimizer"])
+        components.optimizer.load_state_dict(mine["optimizer"])
     except ValueError as error:
         raise CheckpointError(f"{path}: its optimizer does not fit: {error}") from error
-    parts.precision.load(saved["precision"])
+    components.precision.load(saved["precision"])
     if saved["world"] == world.size:
         set_random_state(saved["random"][world.rank], world.device)
     elif world.many or saved["world"] > 1:
@@ -193,7 +242,7 @@ def restore_state(
             f"the run had {saved['world']} processes and goes on with {world.size}: its global "
             "batches stay the same, random numbers of the backbone do not"
         )
-    return Standing(
+    return RunState(
         step=saved["step"],
         epoch=saved["epoch"],
         done_batches=saved["done_batches"],
@@ -266,3 +315,32 @@ def _changed(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 def _state(module: nn.Module | None) -> dict[str, Any] | None:
     return None if module is None else dict(module.state_dict())
+
+
+def seed_all(seed: int) -> None:
+    """Seed the global generators of PyTorch, NumPy and Python."""
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)
+    random.seed(seed)
+
+
+def random_state(device: torch.device) -> dict[str, Any]:
+    """Of every generator that the run draws from, as plain values and tensors."""
+    kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+        "numpy": [str(kind), torch.tensor(np.asarray(keys, np.int64)), position, has_gauss, cached],
+        "python": random.getstate(),
+    }
+
+
+def set_random_state(state: Mapping[str, Any], device: torch.device) -> None:
+    """Restore what ``random_state`` returned."""
+    torch.set_rng_state(state["torch"])
+    if device.type == "cuda" and state["cuda"] is not None:
+        torch.cuda.set_rng_state(state["cuda"], device)
+    kind, keys, position, has_gauss, cached = state["numpy"]
+    np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, cached))
+    version, numbers, gauss = state["python"]
+    random.setstate((version, tuple(numbers), gauss))

@@ -17,9 +17,9 @@ from lineament.train.config import TrainConfig
 from lineament.train.data.crops import Batch
 from lineament.train.model.checkpoint import LAST
 from lineament.train.model.teacher import Remembered, clean_places
-from lineament.train.run.components import Parts
+from lineament.train.run.components import Components
 from lineament.train.run.distributed import World
-from lineament.train.run.schedules import factor_at
+from lineament.train.run.optimizer import learning_rate_factor
 from lineament.types import IntArray
 
 NAN_BATCH = "nan-batch.txt"
@@ -37,9 +37,9 @@ class Stepper:
         skipped: steps in a row that half precision has skipped.
     """
 
-    def __init__(self, config: TrainConfig, world: World, parts: Parts) -> None:
-        """Take the parts of a run."""
-        self.config, self.world, self.parts = config, world, parts
+    def __init__(self, config: TrainConfig, world: World, components: Components) -> None:
+        """Begin with no step skipped."""
+        self.config, self.world, self.components = config, world, components
         self.folder = Path(config.run.out)
         self.skipped = 0
 
@@ -49,7 +49,7 @@ class Stepper:
         """Take one step of the optimizer over one batch or several.
 
         Args:
-            group: for each batch this process's part, and the numbers of all its photos.
+            group: for each batch the part of this process, and the numbers of all its photos.
             step: how many were done before.
             epoch: how many were done before; for messages.
 
@@ -60,16 +60,18 @@ class Stepper:
             DivergedError: the loss or the gradient is no finite number.
         """
         config = self.config
-        if self.parts.loss is not None:
-            self.parts.loss.advance(step, self.parts.steps)
-        rate = factor_at(config.schedule, step, self.parts.steps, self.parts.steps_per_epoch)
-        for param_group in self.parts.optimizer.param_groups:
+        if self.components.loss is not None:
+            self.components.loss.advance(step, self.components.steps)
+        rate = learning_rate_factor(
+            config.schedule, step, self.components.steps, self.components.steps_per_epoch
+        )
+        for param_group in self.components.optimizer.param_groups:
             param_group["lr"] = config.optimizer.lr * param_group["factor"] * rate
-        self.parts.optimizer.zero_grad(set_to_none=True)
+        self.components.optimizer.zero_grad(set_to_none=True)
         sums: dict[str, float] = {}
         for number, (batch, indices) in enumerate(group):
             last = number == len(group) - 1
-            net, precision = self.parts.net, self.parts.precision
+            net, precision = self.components.net, self.components.precision
             # Gradients are sent once, with the last batch.
             waits: AbstractContextManager[None] = nullcontext()
             if isinstance(net, DistributedDataParallel) and not last:
@@ -79,34 +81,34 @@ class Stepper:
                 precision.scaled(total / len(group)).backward()  # type: ignore[no-untyped-call]
             for name, value in figures.items():
                 sums[name] = sums.get(name, 0.0) + float(value) / len(group)
-        norm = self._gradient_norm() / self.parts.precision.scale
+        norm = self._gradient_norm() / self.components.precision.scale
         learning_rate = config.optimizer.lr * rate
         finite = math.isfinite(sums["loss"]) and math.isfinite(norm)
         if not finite:
             indices = np.concatenate([numbers for _, numbers in group])
             self._not_finite(sums["loss"], norm, indices, step, epoch)
-            if self.parts.loss is not None:
-                self.parts.loss.update(0.0, grad_scale=0.0)
+            if self.components.loss is not None:
+                self.components.loss.update(0.0, grad_scale=0.0)
         else:
             self.skipped = 0
             clip = config.optimizer.clip_norm
             shorter = min(1.0, clip / (norm + 1e-6)) if clip > 0 else 1.0
-            scale = shorter / self.parts.precision.scale
+            scale = shorter / self.components.precision.scale
             if scale != 1:
-                for parameter in self.parts.parameters():
+                for parameter in self.components.parameters():
                     if parameter.grad is not None:
                         parameter.grad.mul_(scale)
-            self.parts.optimizer.step()
-            if self.parts.loss is not None:
-                self.parts.loss.update(
+            self.components.optimizer.step()
+            if self.components.loss is not None:
+                self.components.loss.update(
                     learning_rate * config.optimizer.head_lr_factor, grad_scale=scale
                 )
-            if self.parts.average is not None:
-                self.parts.average.update(self.parts.backbone)
-        self.parts.precision.learn(finite)
+            if self.components.average is not None:
+                self.components.average.update(self.components.backbone)
+        self.components.precision.adjust(finite)
         more = {"lr": learning_rate, "grad_norm": norm}
-        if self.parts.precision.scale != 1:
-            more["loss_scale"] = self.parts.precision.scale
+        if self.components.precision.scale != 1:
+            more["loss_scale"] = self.components.precision.scale
         return sums | more
 
     def _forward(
@@ -120,27 +122,28 @@ class Stepper:
         if clean_counts:
             seen = torch.cat([seen, batch.plain[clean].to(device)])  # (n + k, 3, S, S)
         layout = torch.channels_last if config.run.channels_last else torch.contiguous_format
-        with self.parts.precision.autocast():
-            embedded = self.parts.net(seen.float().contiguous(memory_format=layout))  # (n + k, D)
+        with self.components.precision.autocast():
+            crops = seen.float().contiguous(memory_format=layout)
+            embedded = self.components.net(crops)  # (n + k, D)
         own = embedded.float()
         everybody = world.gather(own[:count])  # (N, D)
-        labels = self.parts.labels[torch.from_numpy(indices)].to(device)  # (N,)
+        labels = self.components.labels[torch.from_numpy(indices)].to(device)  # (N,)
         figures: dict[str, float | Tensor] = {}
         total = everybody.new_zeros(())
-        if self.parts.loss is not None:
+        if self.components.loss is not None:
             with self._loss_random(step):
-                value = self.parts.loss(everybody, labels)
+                value = self.components.loss(everybody, labels)
             total = total + config.loss.weight * value.loss
             figures |= value.figures
-            if self.parts.distillation is not None:
+            if self.components.distillation is not None:
                 figures["label_loss"] = value.loss.detach()
-        if self.parts.distillation is not None:
-            wanted = self._wanted(batch, seen, clean)  # (n + k, T)
-            rows, targets = [everybody], [world.gather(wanted[:count])]
+        if self.components.distillation is not None:
+            taught = self._teacher_embeddings(batch, seen, clean)  # (n + k, T)
+            rows, targets = [everybody], [world.gather(taught[:count])]
             if clean_counts:
                 rows.append(world.gather(own[count:], clean_counts))
-                targets.append(world.gather(wanted[count:], clean_counts))
-            term = self.parts.distillation(torch.cat(rows), torch.cat(targets))
+                targets.append(world.gather(taught[count:], clean_counts))
+            term = self.components.distillation(torch.cat(rows), torch.cat(targets))
             total = total + config.teacher.weight * term
             figures["teacher_loss"] = term.detach()
         figures["loss"] = total.detach()
@@ -152,12 +155,12 @@ class Stepper:
         Returns:
             (count,) bool; and how many each process has, nothing where nobody has any.
         """
-        share = 0.0 if self.parts.distillation is None else self.config.teacher.clean
+        share = 0.0 if self.components.distillation is None else self.config.teacher.clean
         chosen = clean_places(count * self.world.size, share).view(self.world.size, count)
         return chosen[self.world.rank], chosen.sum(1).tolist() if chosen.any() else []
 
     @torch.no_grad()
-    def _wanted(self, batch: Batch, seen: Tensor, clean: Tensor) -> Tensor:
+    def _teacher_embeddings(self, batch: Batch, seen: Tensor, clean: Tensor) -> Tensor:
         """The teacher's embeddings: of the photos, then of those that are seen clean.
 
         Args:
@@ -165,16 +168,16 @@ class Stepper:
             seen: (n + k, 3, S, S) what the student sees.
             clean: (n,) bool, which k of the photos are in it as they are too.
         """
-        assert self.parts.teacher is not None
+        assert self.components.teacher is not None
         if self.config.teacher.sees == "augmented":
-            assert not isinstance(self.parts.teacher, Remembered)
-            return self.parts.teacher.embed(seen)
-        if isinstance(self.parts.teacher, Remembered):
-            wanted = self.parts.teacher.embed(batch.plain, batch.indices)
+            assert not isinstance(self.components.teacher, Remembered)
+            return self.components.teacher.embed(seen)
+        if isinstance(self.components.teacher, Remembered):
+            taught = self.components.teacher.embed(batch.plain, batch.indices)
         else:
-            wanted = self.parts.teacher.embed(batch.plain.to(self.world.device))
-        wanted = wanted.to(self.world.device)
-        return torch.cat([wanted, wanted[clean.to(wanted.device)]])
+            taught = self.components.teacher.embed(batch.plain.to(self.world.device))
+        taught = taught.to(self.world.device)
+        return torch.cat([taught, taught[clean.to(taught.device)]])
 
     @contextmanager
     def _loss_random(self, step: int) -> Iterator[None]:
@@ -187,11 +190,11 @@ class Stepper:
     def _gradient_norm(self) -> float:
         """The length of the whole gradient, all processes' shards of the loss in it."""
         shard: set[int] = set()
-        if self.parts.sharded and self.parts.loss is not None:
-            shard = {id(parameter) for parameter in self.parts.loss.parameters()}
+        if self.components.sharded and self.components.loss is not None:
+            shard = {id(parameter) for parameter in self.components.loss.parameters()}
         mine = torch.zeros((), device=self.world.device)
         shared = torch.zeros((), device=self.world.device)
-        for parameter in self.parts.parameters():
+        for parameter in self.components.parameters():
             if parameter.grad is None:
                 continue
             square = torch.linalg.vector_norm(parameter.grad.detach(), dtype=torch.float32).square()
@@ -199,9 +202,9 @@ class Stepper:
                 mine = mine + square
             else:
                 shared = shared + square
-        if self.parts.sharded:
+        if self.components.sharded:
             mine = self.world.sum(mine)
-        waiting = None if self.parts.loss is None else self.parts.loss.gradient_norm()
+        waiting = None if self.components.loss is None else self.components.loss.gradient_norm()
         if waiting is not None:  # summed over processes already
             shared = shared + waiting.square()
         return float((mine + shared).sqrt())
@@ -215,7 +218,7 @@ class Stepper:
             return
         what = "gradient" if math.isfinite(loss) else "loss"
         value = norm if math.isfinite(loss) else loss
-        names = list(dict.fromkeys(self.parts.faces.name(int(i)) for i in indices))
+        names = list(dict.fromkeys(self.components.faces.name(int(i)) for i in indices))
         where = ""
         if self.world.first:
             path = self.folder / NAN_BATCH

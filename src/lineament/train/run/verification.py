@@ -47,7 +47,7 @@ MOST_PAIRS = 6000
 """Of each kind that are drawn among held-out people; LFW's View 2 has 3,000."""
 
 MOST_MISSING = 0.05
-"""Share of a list's pairs without a crop, no face having been found, that is put up with."""
+"""Share of a list's pairs without a crop, no face having been found, that is tolerated."""
 
 Named = tuple[str, int]
 """A person, and the number of a photo."""
@@ -66,14 +66,14 @@ class NamedPair:
         return self.first[0] == self.second[0]
 
 
-class Watch:
+class PairVerification:
     """Pairs to verify, and their crops.
 
     Attributes:
         pairs: (M, 2) int64, numbers of photos; -1 where there is no crop.
         same: (M,) bool.
         people: whom the photos show.
-        notes: what is worth telling.
+        notes: sentences for the user.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ def accuracy_by_folds(scores: npt.NDArray[np.float32], same: BoolArray) -> float
     return float(kfold_accuracy(scores[places], same[places]).mean)
 
 
-def open_watch(options: VerifyOptions) -> Watch | None:
+def open_verification(options: VerifyOptions) -> PairVerification | None:
     """The pairs that a configuration names, or None.
 
     Raises:
@@ -185,7 +185,7 @@ def open_watch(options: VerifyOptions) -> Watch | None:
             f"verification: {int(missing.sum()):,} of {len(named):,} pairs have no crop and are "
             "called different"
         )
-    return Watch(faces, table, np.array([pair.same for pair in named], bool), notes)
+    return PairVerification(faces, table, np.array([pair.same for pair in named], bool), notes)
 
 
 def read_pairs(path: str | Path) -> list[NamedPair]:
@@ -234,7 +234,7 @@ def photo_numbers(faces: FaceSet) -> dict[Named, int]:
     return found
 
 
-def hold_out(faces: FaceSet, share: float, seed: int) -> tuple[FaceSet, Watch]:
+def hold_out(faces: FaceSet, share: float, seed: int) -> tuple[FaceSet, PairVerification]:
     """Split people in two: those to train with, and pairs of the others.
 
     Args:
@@ -276,7 +276,7 @@ def hold_out(faces: FaceSet, share: float, seed: int) -> tuple[FaceSet, Watch]:
         f"verification: {len(held)} of {len(faces.people)} people are held out, with "
         f"{len(genuine):,} genuine and {len(impostor):,} impostor pairs"
     )
-    return Selection(faces, np.flatnonzero(~out)), Watch(others, pairs, same, [note])
+    return Selection(faces, np.flatnonzero(~out)), PairVerification(others, pairs, same, [note])
 
 
 def _impostors(labels: IntArray, random: np.random.Generator) -> IntArray:
@@ -298,7 +298,7 @@ def _impostors(labels: IntArray, random: np.random.Generator) -> IntArray:
 def without_leaks(
     faces: FaceSet,
     options: LeakageOptions,
-    watch: Watch | None,
+    verification: PairVerification | None,
     note: Callable[[str], None],
 ) -> tuple[FaceSet, dict[str, Any]]:
     """Look for people of evaluation sets in the training set, and do what ``options`` say.
@@ -311,8 +311,8 @@ def without_leaks(
         DataError: there are some and the action is "refuse", or nobody is left.
     """
     sets: dict[str, Iterable[str]] = {}
-    if watch is not None:
-        sets["verify"] = watch.people
+    if verification is not None:
+        sets["verify"] = verification.people
     for path in options.against:
         sets[path] = people_of(path)
     found: dict[str, Any] = {}
