@@ -80,6 +80,7 @@ THIRD_PARTY = {
         "PIL",
         "msgspec",
         "filelock",
+        "tomli_w",
         "click",
         "typer",
         "rich",
