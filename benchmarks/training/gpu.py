@@ -64,7 +64,7 @@ def training(name: str, kind: str, batch: int, repeats: int) -> dict[str, float]
 
     from lineament.train.backbones import make_backbone
     from lineament.train.losses import make_loss
-    from lineament.train.run.precision import Precision
+    from lineament.train.run.optimizer import Precision
 
     device = torch.device("cuda")
     torch.manual_seed(0)
