@@ -12,6 +12,8 @@ from PIL import Image as PILImage
 import lineament
 from lineament.types import Image
 
+pytest.register_assert_rewrite("index_contract")  # it holds tests
+
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,26 +24,8 @@ with warnings.catch_warnings():
     pytest.importorskip("pymilvus")
     pytest.importorskip("milvus_lite")
 
-from test_index import (
-    DIMENSION,
-    Make,
-    agree,
-    brute,
-    filled,
-    like,
-    people,
-    test_adding_again_replaces,
-    test_empty_and_fewer_than_k,
-    test_equal_scores_go_by_id,
-    test_few_allowed_are_compared_plainly,
-    test_filters,
-    test_finds_what_brute_force_finds,
-    test_ids_far_apart,
-    test_many_changes,
-    test_refuses_queries_that_make_no_sense,
-    test_refuses_what_makes_no_sense,
-    test_threads_search_while_others_change,
-)
+from index_contract import DIMENSION, IndexContract, Make, agree, brute, like, people
+from index_contract import filled as filled
 
 from lineament.errors import (
     ContractError,
@@ -56,20 +38,10 @@ from lineament.search.expression import expression
 from lineament.search.milvus import MilvusIndex, open_milvus
 from lineament.search.milvus_server import MilvusOptions, load_pymilvus
 
-__all__ = [
-    "filled",
-    "test_adding_again_replaces",
-    "test_empty_and_fewer_than_k",
-    "test_equal_scores_go_by_id",
-    "test_few_allowed_are_compared_plainly",
-    "test_filters",
-    "test_finds_what_brute_force_finds",
-    "test_ids_far_apart",
-    "test_many_changes",
-    "test_refuses_queries_that_make_no_sense",
-    "test_refuses_what_makes_no_sense",
-    "test_threads_search_while_others_change",
-]
+
+class TestContract(IndexContract):
+    """Of Milvus."""
+
 
 numbers = itertools.count()
 
@@ -116,9 +88,9 @@ def test_is_there_after_a_crash(tmp_path: Path) -> None:
     code = f"""
 import os, sys
 import numpy as np
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path.insert(0, {str(Path(__file__).parents[1] / "builders")!r})
 from lineament.search.milvus import MilvusIndex
-from test_index import people
+from index_contract import people
 vectors = people(300)
 index = MilvusIndex(64, contract="c", uri={str(tmp_path / "a.db")!r})
 index.add(np.arange(200), vectors[:200])
