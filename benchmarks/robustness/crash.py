@@ -128,7 +128,7 @@ def contents(gallery: Gallery) -> State:
 
 def problems(gallery: Gallery, state: State) -> list[str]:
     """What the database's and the index's own checks say, and who is not found."""
-    found = gallery.verify()
+    found = gallery.check()
     seeds = [(name, seed) for name, seeds in state.items() for seed in seeds]
     answers = gallery.identify_embeddings([embedding(seed) for _, seed in seeds], top=1)
     for (name, seed), answer in zip(seeds, answers, strict=True):

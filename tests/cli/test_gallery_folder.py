@@ -118,7 +118,7 @@ def test_killed_in_the_middle_it_goes_on(people: Path) -> None:
     assert code == 0
     assert (found["enrolled_already"], found["enrolled"], found["n_samples"]) == (2, 2, 4)
     with Gallery.open("gallery", read_only=True) as opened:
-        assert opened.verify() == []
+        assert opened.check() == []
         sources = [s.source for one in opened.people() for s in opened.person(one.name).samples]
     assert sorted(sources) == sorted(str(path) for path in people.glob("*/*.jpg"))
 

@@ -62,7 +62,7 @@ def test_there_and_back(tmp_path: Path, suffix: str) -> None:
         assert contents(other) == before
         assert (other.n_people, other.n_samples) == (4, 4)
         assert other.identify_embeddings([embed(vectors(9)[8])])[0].name == "Zoë 王"
-        assert other.verify() == []
+        assert other.check() == []
         bare = tmp_path / f"bare{suffix}"
         other.export(bare, crops=False)
         assert bare.stat().st_size < path.stat().st_size
@@ -117,7 +117,7 @@ def test_damaged_files_change_nothing(tmp_path: Path, how: str) -> None:
         with pytest.raises(DataError, match=r"export"):
             other.import_(path)
         assert (other.n_people, other.n_samples) == (0, 0)
-        assert other.verify() == []
+        assert other.check() == []
 
 
 def test_other_names_and_places(tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def test_damaged_foreign_and_newer_files(tmp_path: Path) -> None:
     torn = bytearray(good)
     torn[5 * 4096 : 40 * 4096] = np.random.default_rng(0).bytes(35 * 4096)
     with pytest.raises(GalleryDamagedError, match="restore a backup"):
-        Gallery.open(with_database(bytes(torn))).verify()
+        Gallery.open(with_database(bytes(torn))).check()
 
     other = tmp_path / "other"
     other.mkdir()
@@ -175,7 +175,7 @@ def test_a_gallery_of_version_1_becomes_a_new_one(tmp_path: Path) -> None:
         again = NewSample(embed(turned(vectors(9)[8], 0.7)), "9.jpg", digest)
         (refusal,) = gallery.enroll_embeddings("Ada", [again]).refused
         assert refusal.reason == "duplicate"
-        assert gallery.verify() == []
+        assert gallery.check() == []
     with closing(sqlite3.connect(tmp_path / "g" / DATABASE)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
         assert connection.execute("SELECT count(*) FROM enrolled").fetchone() == (3,)
@@ -304,7 +304,7 @@ for i, vector in enumerate(vectors(5000)):
         names = {info.name for info in gallery.people()}
         unsure = {f"person {last + 1}", f"person {last}"}
         assert names - unsure == there - gone - unsure
-        assert gallery.verify() == []
+        assert gallery.check() == []
 
 
 # --- the index is derived -------------------------------------------------------------------------
@@ -336,7 +336,7 @@ def test_an_index_that_is_gone_or_wrong_is_made_anew(tmp_path: Path, harm: str) 
         with Gallery.open(folder, read_only=read_only) as gallery:
             answers = gallery.identify_embeddings([embed(v) for v in drawn])
             assert [a.name for a in answers] == [*(f"person {i}" for i in range(5)), None]
-            assert gallery.verify() == []
+            assert gallery.check() == []
 
 
 def test_what_changed_since_the_index_was_saved_is_taken_over(tmp_path: Path) -> None:
@@ -422,7 +422,7 @@ def test_no_byte_of_what_was_removed_is_left(tmp_path: Path) -> None:
         size = (folder / DATABASE).stat().st_size
         gallery.compact()
         assert (folder / DATABASE).stat().st_size < size
-        assert gallery.verify() == []
+        assert gallery.check() == []
         answers = gallery.identify_embeddings([embed(v) for v in drawn])
         wanted = [name if name in kept else None for name in names]
         renamed = gone[-20:-10]
@@ -476,7 +476,7 @@ gallery.remove({secret!r})
     with Gallery.open(folder) as gallery:
         after = bytes_of(folder).values()
         assert not any(vector in data or secret.encode() in data for data in after)
-        assert gallery.verify() == []
+        assert gallery.check() == []
 
 
 def test_a_change_that_is_interrupted_before_the_index_has_it(
@@ -491,7 +491,7 @@ def test_a_change_that_is_interrupted_before_the_index_has_it(
             with pytest.raises(KeyboardInterrupt):
                 gallery.enroll_embeddings("Ada", [embed(vectors(3)[2])])
         assert gallery.identify_embeddings([embed(vectors(3)[2])])[0].name == "Ada"
-        assert gallery.verify() == []
+        assert gallery.check() == []
 
 
 def test_an_index_that_cannot_be_saved_costs_nothing_but_time(

@@ -138,7 +138,7 @@ def test_an_interruption_keeps_what_was_looked_at(
         monkeypatch.setattr(Gallery, "examine", examine)
         report = enroll_folder(gallery, people)
         assert (report.already, report.enrolled) == (2, 2)
-        assert gallery.verify() == []
+        assert gallery.check() == []
 
 
 def test_batches_are_transactions(

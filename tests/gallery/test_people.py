@@ -40,7 +40,7 @@ def test_enrolled_and_there_after_closing(tmp_path: Path) -> None:
         np.testing.assert_array_equal(kept.vector, embed(first).vector)
         assert "Ada" in gallery
         assert "Eve" not in gallery
-        assert gallery.verify() == []
+        assert gallery.check() == []
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_rename_merge_annotate(tmp_path: Path) -> None:
         with pytest.raises(OptionError, match="other people"):
             gallery.merge("Ada", "Ada")
         assert gallery.n_people == 2
-        assert gallery.verify() == []
+        assert gallery.check() == []
 
 
 def test_remove_a_sample_and_a_person(tmp_path: Path) -> None:
@@ -197,4 +197,4 @@ def test_threads(tmp_path: Path) -> None:
             names = list(pool.map(work, range(60)))
         assert names == [None if i % 10 == 0 else f"person {i}" for i in range(60)]
         assert gallery.n_samples == 54
-        assert gallery.verify() == []
+        assert gallery.check() == []

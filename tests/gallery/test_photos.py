@@ -96,7 +96,7 @@ def test_enrolled_refused_identified(tmp_path: Path, recognizer: Recognizer) -> 
         twice.paste(obama, (obama.width, 0))
         names = [face.name for face in gallery.identify(twice).faces]
         assert sorted(map(str, names)) == ["Barack Obama", "None"]
-        assert gallery.verify() == []
+        assert gallery.check() == []
 
 
 def test_faces_may_be_chosen_and_bad_ones_accepted(tmp_path: Path, recognizer: Recognizer) -> None:
@@ -138,7 +138,7 @@ def test_another_recognizer_embeds_everything_anew(tmp_path: Path, recognizer: R
         assert failed.source == str(originals["obama2"])
         assert "the photo was changed" in reason
         assert (gallery.n_people, gallery.n_samples) == (3, 3)
-        assert gallery.verify() == []
+        assert gallery.check() == []
         for name, photo in (("Joe", "biden"), ("Barack", "obama"), ("Eileen", "astronaut")):
             (wanted,) = other.embed([DEMO / f"{photo}.jpg"])
             (made,) = [s for s in gallery.person(name).samples if s.contract != old]
@@ -186,4 +186,4 @@ def test_a_migration_that_was_interrupted_is_taken_up_again(
         assert (gallery.n_people, gallery.n_samples) == (1, 1)
         (sample,) = gallery.person("Barack").samples
         assert np.isclose(np.linalg.norm(gallery.embedding(sample.id).vector), 1, atol=1e-5)
-        assert gallery.verify() == []
+        assert gallery.check() == []

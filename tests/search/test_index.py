@@ -207,7 +207,7 @@ def check():
     index = ExactIndex(64) if kind == "exact" else TurboIndex(64, codes_from=1)
     try:
         index.load(folder)
-        index.verify()
+        index.check()
     except IndexFileError:
         return 1
     return 0

@@ -469,7 +469,7 @@ def test_open_milvus(database: str, name: str) -> None:
         index.save(state=state)
         index.close()
     assert index.load(writer=True) == "new"
-    index.verify()
+    index.check()
     index.compact()
     agree(index, dict(enumerate(vectors)), vectors)
     assert json.loads(json.dumps(repr(index))).endswith(f"name='{name}')")

@@ -12,17 +12,16 @@ derived from them, so it is no matter if they lag behind when the power fails.
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from lineament.bulk.tables import Row, check_suffix, encode, read_note, read_rows
 from lineament.errors import ContractError, DataError, OptionError
-from lineament.files import sha256_of_file, sync_folder, write_atomically
+from lineament.files import Lock, locked, replace_file, sha256_of_file, write_atomically
 from lineament.types import Contract
 
 MANIFEST, ERRORS, LOCK = "manifest.json", "errors.jsonl", ".lock"
@@ -105,7 +104,7 @@ class Parts:
         self._parts: dict[int, _Part] = {}
         self._twice: dict[int, set[str]] = {}
         self._saved_s = 0.0
-        self._lock: IO[bytes] | None = None
+        self._lock: Lock | None = None
 
     def __enter__(self) -> Parts:
         """Lock the folder and read what is finished.
@@ -117,7 +116,7 @@ class Parts:
         """
         try:
             self.folder.mkdir(exist_ok=True)
-            self._lock = _locked(self.folder)
+            self._lock = locked(self.folder / LOCK, busy=self._busy)
         except OSError as error:
             reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
             raise OptionError(
@@ -133,7 +132,7 @@ class Parts:
     def __exit__(self, *_: object) -> None:
         """Release the lock."""
         if self._lock is not None:
-            self._lock.close()
+            self._lock.release()
             self._lock = None
 
     @property
@@ -330,6 +329,11 @@ class Parts:
             raise OptionError(f"{self.folder}: holds the photos of {root}: {remedy}")
         self.complete = bool(manifest.get("complete", False))
 
+    def _busy(self, _: str) -> OptionError:
+        return OptionError(
+            f"{self.folder}: another process is writing to it; wait for it, or name another folder"
+        )
+
     def _empty(self) -> None:
         """Remove what is ours; the manifest last, since without it the parts are strangers."""
         for path in self.folder.iterdir():
@@ -356,37 +360,9 @@ def _has_pyarrow() -> bool:
     return importlib.util.find_spec("pyarrow") is not None
 
 
-def _locked(folder: Path) -> IO[bytes]:
-    """Hold the folder's lock until the file is closed, or this process ends, however it does."""
-    file = (folder / LOCK).open("ab")
-    try:
-        import fcntl
-    except ImportError:  # Windows: one writer is the user's care
-        return file
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.close()
-        raise OptionError(
-            f"{folder}: another process is writing to it; wait for it, or name another folder"
-        ) from error
-    except OSError:  # some network file systems have no locks
-        pass
-    return file
-
-
 def _write_durably(path: Path, data: bytes) -> None:
-    beside = path.parent / f".lineament-{path.name}.tmp"
     try:
-        try:
-            with beside.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-        sync_folder(path.parent)
+        replace_file(path, data, durable=True)
     except OSError as error:
         raise OptionError(
             f"{path}: cannot be written ({error.strerror}); make room, or check the folder's "

@@ -366,9 +366,9 @@ class Gallery(OpenGallery):
         """Give back the room of what was removed. Removals do it themselves from time to time."""
         self._index.compact()
 
-    def verify(self) -> list[str]:
+    def check(self) -> list[str]:
         """Read everything and compare; what is wrong, in words. [] means all is well."""
-        return [*self._store.verify(), *self._index.verify()]
+        return [*self._store.check(), *self._index.check()]
 
     def migrate(self, recognizer: Recognizer) -> MigrationReport:
         """Embed every sample anew with another recognizer: from its crop, else its photo.

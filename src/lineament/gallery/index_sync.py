@@ -149,11 +149,11 @@ class Searcher:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._saved_change = self._saved_samples = -1
 
-    def verify(self) -> list[str]:
+    def check(self) -> list[str]:
         """What is wrong with the index, in words."""
         self.sync()
         try:
-            self._index.verify()
+            self._index.check()
         except IndexFileError as error:
             return [str(error)]
         _, samples = records.totals(self._store)
@@ -193,8 +193,8 @@ class Searcher:
             self._save_if_due()
 
     def _follow(self, rows: Sequence[tuple[int, str, int, int]]) -> None:
-        if getattr(self._index, "follows_writer", False):
-            return  # a server's: it has what the writer did
+        if self._index.follows_writer:
+            return
         removed = [row[2] for row in rows if row[1] == "removed"]
         if removed:
             self._index.remove(np.array(removed, np.int64))
@@ -275,18 +275,7 @@ class Searcher:
                 return False
             with store.writing() as connection:
                 connection.execute("DELETE FROM settings WHERE name = 'erasing'")
-            return self._compacted()
-
-    def _compacted(self) -> bool:
-        """Ask an index that lies on a server to rewrite its files; False, since it takes its time.
-
-        An index in files of ours has wiped them already.
-        """
-        compact = getattr(self._index, "compact", None)
-        if compact is None:
-            return True
-        compact()
-        return False
+            return self._index.compact()
 
     def _wipe_files(self) -> None:
         """What stands in the index's files and was removed, for whoever removed it."""

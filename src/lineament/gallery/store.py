@@ -16,19 +16,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from lineament.errors import (
     GalleryDamagedError,
     GalleryError,
     GalleryExistsError,
+    GalleryLockedError,
     GalleryNotFoundError,
     GalleryReadOnlyError,
     OptionError,
 )
+from lineament.files import Lock, locked, sync_folder
 from lineament.gallery import schema
 from lineament.gallery.connection import check, connect, fill, translated
-from lineament.gallery.lock import locked
 from lineament.gallery.schema import put, read_contract
 from lineament.gallery.settings import Settings
 from lineament.types import Contract
@@ -42,7 +42,7 @@ class Store:
     """An open database. All access goes through ``reading`` and ``writing``."""
 
     def __init__(
-        self, folder: Path, connection: sqlite3.Connection, lock: IO[bytes] | None, wait_s: float
+        self, folder: Path, connection: sqlite3.Connection, lock: Lock | None, wait_s: float
     ) -> None:
         """For ``open``."""
         self.folder = folder
@@ -50,7 +50,7 @@ class Store:
         self.read_only = lock is None
         self.wait_s = wait_s
         self._connection: sqlite3.Connection | None = connection
-        self._lock_file = lock
+        self._lock = lock
         self._mutex = threading.RLock()
         self._depth = 0
         self._read_state()
@@ -70,7 +70,7 @@ class Store:
                 made = _put_in_place(beside, target)
             finally:
                 beside.unlink(missing_ok=True)
-            _sync_folder(folder)
+            sync_folder(folder)
         except OSError as error:
             raise GalleryError(
                 f"{folder}: a gallery cannot be made there ({error.strerror}): choose a folder "
@@ -89,7 +89,7 @@ class Store:
             raise GalleryNotFoundError(
                 f"{folder}: there is no gallery: check the path, or create one"
             )
-        lock = None if read_only else locked(folder / LOCK, wait_s)
+        lock = None if read_only else _lock(folder, wait_s)
         connection = None
         try:
             with translated(path):
@@ -100,7 +100,7 @@ class Store:
             if connection is not None:
                 connection.close()
             if lock is not None:
-                lock.close()
+                lock.release()
             raise
 
     def close(self) -> None:
@@ -109,9 +109,9 @@ class Store:
             connection, self._connection = self._connection, None
             if connection is not None:
                 connection.close()
-            if self._lock_file is not None:
-                self._lock_file.close()
-                self._lock_file = None
+            if self._lock is not None:
+                self._lock.release()
+                self._lock = None
 
     def closed(self) -> GalleryReadOnlyError:
         """The error for who uses it afterwards."""
@@ -243,7 +243,7 @@ class Store:
             # Deleting rows moves others, which leaves copies behind: only now they are gone.
             self.connection.execute("VACUUM")
 
-    def verify(self) -> list[str]:
+    def check(self) -> list[str]:
         """What is wrong with the database, in words."""
         found: list[str] = []
         with self._mutex, translated(self.path):
@@ -268,12 +268,20 @@ def _put_in_place(beside: Path, target: Path) -> bool:
     return True
 
 
-def _sync_folder(folder: Path) -> None:
+def _lock(folder: Path, wait_s: float) -> Lock:
+    """Be the one who writes."""
+
+    def busy(holder: str) -> GalleryLockedError:
+        who = f"another process ({holder})" if holder.startswith("process ") else holder
+        return GalleryLockedError(
+            f"{folder}: {who} has the gallery open for writing; waited {wait_s:g} s",
+            hint="close it there, {wait_or_read}",
+        )
+
     try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:  # Windows opens no folders
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        return locked(folder / LOCK, busy=busy, wait_s=wait_s, required=True)
+    except OSError as error:
+        raise GalleryReadOnlyError(
+            f"{folder / LOCK}: the gallery cannot be written to ({error.strerror}): open it "
+            "read-only, or check the folder's rights"
+        ) from error

@@ -111,10 +111,19 @@ class ExactIndex:
         with self._lock.write():
             self._rows = rows
 
-    def verify(self) -> None:
-        """As ``Index.verify``."""
+    def check(self) -> None:
+        """As ``Index.check``."""
         with self._lock.read():
-            self._rows.verify()
+            self._rows.check()
+
+    @property
+    def follows_writer(self) -> bool:
+        """As ``Index.follows_writer``: readers load files of their own."""
+        return False
+
+    def compact(self) -> bool:
+        """As ``Index.compact``: ``save`` has overwritten what was removed."""
+        return True
 
 
 def checked_addition(

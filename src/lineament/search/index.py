@@ -101,6 +101,21 @@ class Index(Protocol):
         """
         ...
 
-    def verify(self) -> None:
+    def check(self) -> None:
         """Read everything and compare the checksums; IndexFileError if one differs."""
+        ...
+
+    @property
+    def follows_writer(self) -> bool:
+        """Whether what the saving process changes shows here by itself, as on a server.
+
+        Such an index must not be told of those changes by ``add`` and ``remove``.
+        """
+        ...
+
+    def compact(self) -> bool:
+        """Rewrite what holds removed vectors; False: a server does so in its own time.
+
+        An index in files of ours has nothing to do: ``save`` overwrites what was removed.
+        """
         ...

@@ -429,7 +429,7 @@ class MilvusIndex:
                 self._server.call("drop_collection", unsaved)
             return properties.get(_STATE, "")
 
-    def verify(self) -> None:
+    def check(self) -> None:
         """See that the collection is there and answers; checksums are the server's."""
         if self._collection is not None:
             self._check(self._properties(self._collection))
@@ -483,12 +483,13 @@ class MilvusIndex:
             with contextlib.suppress(Exception):  # the pages are done with in any case
                 pages.close()
 
-    def compact(self) -> None:
-        """Ask the server to rewrite its files without what was removed; it does so in its time."""
+    def compact(self) -> bool:
+        """As ``Index.compact``: ask the server, which does it in its own time."""
         with self._lock:
             collection = self._for_writing()
             self._server.call("flush", collection)
             self._server.call("compact", collection)
+        return False
 
     def drop(self) -> None:
         """Remove the name and all vectors under it from the server; the index is empty then.

@@ -364,7 +364,7 @@ class Rows:
         except OSError:  # a disk that cannot be written to says so at the next save
             self._dead = wipe.tolist()
 
-    def verify(self) -> None:
+    def check(self) -> None:
         """Compare all checksums."""
         for _ in self.blocks():
             pass

@@ -31,7 +31,7 @@ def reindex_command(
     """
     with opening.opened(ctx.params) as opened:
         samples = opened.reindex()
-        problems = opened.verify() if check else []
+        problems = opened.check() if check else []
         about = about_gallery(opened)
     if json:
         print_json(about | {"indexed": samples} | ({"problems": problems} if check else {}))
