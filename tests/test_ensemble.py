@@ -42,7 +42,7 @@ from lineament.errors import (
 )
 from lineament.fit import ensembles
 from lineament.fit.ensembles import PairSet, folds_of, judge, meaning_of, out_of_fold, pair_set
-from lineament.models.cards import LicensePolicy
+from lineament.models import LicensePolicy
 
 DEMO = Path(lineament.__file__).parent / "data" / "demo"
 KINDS: tuple[Kind, ...] = ("boosted", "logistic", "mean")

@@ -7,7 +7,6 @@ import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from PIL import Image as PILImage
 import lineament
 import lineament.pipeline
 from builders import FakeDetector, make_face, tiny_recognizer
+from lineament import models
 from lineament.align.alignment import align_faces
 from lineament.decide.metrics import own_threshold
 from lineament.detect import DetectOptions
@@ -30,8 +30,8 @@ from lineament.errors import (
     OptionError,
 )
 from lineament.images import ImageLimits
-from lineament.models import cards as weights
-from lineament.models.cards import LicensePolicy
+from lineament.models import LicensePolicy
+from lineament.models.cards import Threshold as FittedThreshold
 from lineament.models.runtime import Runtime
 from lineament.pipeline import Recognizer
 from lineament.types import Embedding, Face, Image, Photo
@@ -431,14 +431,14 @@ def test_lists_that_do_not_pair_up() -> None:
 
 
 FITTED = (
-    weights.Threshold("cosine", 0.3, 1e-4, False, "a fit", 10),
-    weights.Threshold("cosine", 0.2, 1e-3, False, "a fit", 10),
-    weights.Threshold("euclidean", 9.0, 1e-4, False, "a fit", 10),
+    FittedThreshold("cosine", 0.3, 1e-4, False, "a fit", 10),
+    FittedThreshold("cosine", 0.2, 1e-3, False, "a fit", 10),
+    FittedThreshold("euclidean", 9.0, 1e-4, False, "a fit", 10),
 )
 
 
 def test_threshold_of_the_weights(astronaut: Image) -> None:
-    entry = replace(weights.get(LIGHT), thresholds=FITTED)
+    entry = models.get(LIGHT).replace(thresholds=FITTED)
     one = Recognizer(entry)
     assert one.threshold().value == 0.3
     assert one.threshold(fmr=1e-3).value == 0.2
@@ -461,7 +461,7 @@ def test_threshold_of_the_weights(astronaut: Image) -> None:
 def test_a_threshold_holds_for_what_it_was_fitted_on(
     astronaut: Image, changes: dict[str, Any]
 ) -> None:
-    one = Recognizer(replace(weights.get(LIGHT), thresholds=FITTED), **changes)
+    one = Recognizer(models.get(LIGHT).replace(thresholds=FITTED), **changes)
     with pytest.raises(OptionError, match="there is none for these weights, this alignment"):
         one.verify(astronaut, astronaut)
     decision = one.verify(astronaut, astronaut, threshold=one.threshold(value=0.4))

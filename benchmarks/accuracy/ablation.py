@@ -23,12 +23,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lineament import Recognizer, load_detector, load_embedder, load_image
+from lineament import Recognizer, load_detector, load_embedder, load_image, models
 from lineament.align.alignment import NATIVE_PX, AlignMethod
 from lineament.datasets.lfw import LFW, Pairs, read_lfw
 from lineament.detect import DEFAULT_DETECTOR, DETECTORS, DetectOptions
 from lineament.evaluate.metrics import accuracy, all_pairs, best_threshold
-from lineament.models import cards as weights
 from lineament.pipeline import DEFAULT_RECOGNIZER
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -99,7 +98,7 @@ def cut(
 
 
 def embed(name: str, crops: Crops, found: Flags, *, flip: bool = False) -> Vectors:
-    embedder = load_embedder(weights.get(name), flip=flip)
+    embedder = load_embedder(models.get(name), flip=flip)
     vectors = np.zeros((len(crops), embedder.contract.dimension), np.float32)
     vectors[found] = embedder.embed(np.ascontiguousarray(crops[found]))[0]
     return vectors
@@ -158,7 +157,7 @@ def measure(bench: Bench) -> dict[str, Any]:
     add("flip", lambda: (embed(DEFAULT_RECOGNIZER, crops, found, flip=True), found), True)
     wrong = crops[..., ::-1]
     add("color order: wrong", lambda: (embed(DEFAULT_RECOGNIZER, wrong, found), found), True)
-    for entry in weights.entries("recognizer"):
+    for entry in models.entries("embedder"):
         if entry.file is not None and entry.name != DEFAULT_RECOGNIZER:
             for flip in (False, True):
                 label = f"recognizer: {entry.name}{', flip' if flip else ''}"

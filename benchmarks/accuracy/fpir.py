@@ -37,7 +37,7 @@ from lineament.decide.calibration import Calibration, bundled
 from lineament.decide.metrics import DEFAULT_METRIC
 from lineament.evaluate.protocols.lfw import images_of
 from lineament.fit.calibrate import fit
-from lineament.pipeline import DEFAULT_PRESET, PRESETS
+from lineament.models import DEFAULT_PRESET, PRESETS
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from _harness import Parser, embed_all, report, table

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from lineament import Recognizer
+from lineament import Recognizer, models
 from lineament.align.alignment import align_faces, similarity_transforms, template_xy, warp
 from lineament.align.frontal import frontalize
 from lineament.align.landmarks68 import five_of_68, landmarks68
@@ -28,7 +28,6 @@ from lineament.datasets.lfw import read_lfw
 from lineament.embed import load_embedder
 from lineament.evaluate.metrics import tar_at_fmr
 from lineament.images import load_image
-from lineament.models import cards as weights
 from lineament.models.runtime import load_model
 from lineament.quality import head_pose
 
@@ -45,7 +44,7 @@ SIZE_PX = 112
 def measure(folder: Path) -> dict[str, Any]:
     lfw = read_lfw(folder)
     used = np.unique(lfw.view1_test.indices)
-    model = load_model(weights.get("landmarks68"))
+    model = load_model(models.get("landmarks68"))
     crops: dict[str, list[np.ndarray]] = {way: [] for way in WAYS}
     person, yaw = [], []
     paths = [lfw.path(int(i)) for i in used]
@@ -68,7 +67,7 @@ def measure(folder: Path) -> dict[str, Any]:
     turned = np.maximum(np.array(yaw)[one], np.array(yaw)[other]) > TURNED_DEG
     rows = []
     for name in RECOGNIZERS:
-        embedder = load_embedder(weights.get(name), flip=False)
+        embedder = load_embedder(models.get(name), flip=False)
         for way in WAYS:
             vectors, _ = embedder.embed(np.stack(crops[way]))
             scores = (vectors @ vectors.T)[one, other]

@@ -24,7 +24,7 @@ from lineament.datasets.source import RecognizerSource
 from lineament.errors import OptionError
 from lineament.evaluate.clustering import clustering_report
 from lineament.gallery.grouping import grouping_threshold, link
-from lineament.pipeline import DEFAULT_PRESET, PRESETS
+from lineament.models import DEFAULT_PRESET, PRESETS
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from _harness import Parser, report, table

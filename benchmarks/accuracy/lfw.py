@@ -16,10 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from lineament import Recognizer
+from lineament import Recognizer, models
 from lineament.datasets.lfw import LFW, read_lfw
 from lineament.evaluate.protocols.lfw import lfw_report
-from lineament.models import cards as weights
 from lineament.pipeline import DEFAULT_FLIP, DEFAULT_RECOGNIZER
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -53,7 +52,7 @@ def measure(name: str, flip: bool, paths: list[Path], lfw: LFW | None) -> dict[s
 
 
 def run(options: Any) -> dict[str, Any]:
-    names = [entry.name for entry in weights.entries("recognizer") if entry.file is not None]
+    names = [entry.name for entry in models.entries("embedder") if entry.file is not None]
     ways = [(name, flip) for name in names for flip in (False, True)]
     if options.default:
         ways = [(DEFAULT_RECOGNIZER, DEFAULT_FLIP)]

@@ -31,7 +31,7 @@ from lineament.datasets.source import Embedded
 from lineament.decide.calibration import Calibration
 from lineament.evaluate.identification import Searches, search, searches_of
 from lineament.evaluate.protocols.lfw import images_of
-from lineament.pipeline import DEFAULT_PRESET, PRESETS
+from lineament.models import DEFAULT_PRESET, PRESETS
 from lineament.quality import pooling_weights
 
 sys.path.insert(0, str(Path(__file__).parents[1]))

@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lineament import FaceFinder, Recognizer
+from lineament import FaceFinder, Recognizer, models
 from lineament.datasets.lfw import LFW, Pairs, read_lfw
 from lineament.datasets.source import Embedded
 from lineament.decide.fusion import Side, features_of
@@ -42,8 +42,7 @@ from lineament.evaluate.metrics import all_pairs, kfold_accuracy, tar_at_fmr
 from lineament.evaluate.protocols.lfw import images_of, pair_scores
 from lineament.evaluate.templates import pool_mean
 from lineament.fit.ensembles import judge, pair_set
-from lineament.models import cards as weights
-from lineament.pipeline import PRESETS
+from lineament.models import PRESETS
 from lineament.quality import POOLING_POWER
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -229,7 +228,7 @@ def run(folder: Path, quick: bool) -> dict[str, Any]:
     if quick:
         folds = Pairs(folds.indices[:2], folds.same[:2])
         rows = np.unique(folds.indices)
-    singles = [w.name for w in weights.entries("recognizer") if not w.members]
+    singles = [w.name for w in models.entries("embedder") if not w.members]
     single_ways: list[Way] = [(name, flip) for name in singles for flip in (False, True)]
     preset_ways: dict[str, Way] = {k: (p.recognizer, p.flip) for k, p in PRESETS.items()}
     ways = list(dict.fromkeys([*single_ways, *preset_ways.values()]))

@@ -24,16 +24,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lineament import Recognizer, load_image
+from lineament import Recognizer, load_image, models
 from lineament.datasets.lfw import read_lfw
 from lineament.evaluate.metrics import auc, threshold_at_fmr
 from lineament.evaluate.protocols.lfw import images_of
 from lineament.pipeline import DEFAULT_RECOGNIZER
 from lineament.quality import (
-    DEFAULT_LIMITS,
-    FITTED_LIMITS,
     QualityLimits,
     least_norm,
+    limits_of,
     measure,
     pooling_weights,
 )
@@ -319,7 +318,7 @@ def run(folder: Path, people: int, name: str) -> dict[str, Any]:
         "as_they_are": as_they_are(
             all_,
             recognizer.threshold().value,
-            FITTED_LIMITS.get(name, DEFAULT_LIMITS),
+            limits_of(models.get(name)),
         ),
     }
 

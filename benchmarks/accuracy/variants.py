@@ -25,15 +25,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lineament import Recognizer
+from lineament import Recognizer, models
 from lineament.datasets.lfw import read_lfw
 from lineament.datasets.people_folder import read_people
 from lineament.datasets.source import Embedded
 from lineament.errors import OptionError
 from lineament.evaluate.metrics import tar_at_fmr
 from lineament.evaluate.protocols.lfw import images_of
-from lineament.models import cards as weights
-from lineament.models.cards import NormTerm
+from lineament.models import NormTerm
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from _harness import Parser, embed_all, report, table
@@ -237,7 +236,7 @@ def run(folder: Path, att: Path | None) -> dict[str, Any]:
 
     plain, flip = made["sface", False], made["sface", True]
     mobile, dlib = made["mobilefacenet", True].vectors, made["dlib-resnet", True].vectors
-    term = weights.get("sface-mobilefacenet").norm_term
+    term = models.get("sface-mobilefacenet").norm_term
     assert term is not None
 
     def own(norms: Floats) -> NormTerm:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lineament.models import cards as weights
+from lineament import models
 from lineament.models.runtime import Runtime, load_model
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -27,7 +27,7 @@ ROUNDS = 3
 REST_S = 0.1
 
 
-def measure_one(entry: weights.Weights, repeats: int) -> dict[str, Any]:
+def measure_one(entry: models.Card, repeats: int) -> dict[str, Any]:
     width, height = entry.input.size_wh or FREE_SIZE_WH.get(entry.name, (320, 320))
     channels = 1 if entry.input.color_order == "gray" else 3
     rng = np.random.default_rng(0)
@@ -54,7 +54,7 @@ def measure_one(entry: weights.Weights, repeats: int) -> dict[str, Any]:
 
 
 def run(names: list[str], repeats: int) -> dict[str, Any]:
-    chosen = [weights.get(name) for name in names]
+    chosen = [models.get(name) for name in names]
     figures = {entry.name: measure_one(entry, repeats) for entry in track(chosen, "networks")}
     return {"networks": figures, "repeats": repeats}
 
@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=at_least(1), default=30)
     parser.add_argument("--only", action="append", metavar="NAME", help="a network; repeatable")
     options = parser.parse_args()
-    names = [entry.name for entry in weights.entries() if entry.file is not None]
+    names = [entry.name for entry in models.entries() if entry.file is not None]
     for name in options.only or ():
         if name not in names:
             parser.error(f"--only: expected one of {', '.join(names)}, got {name!r}")

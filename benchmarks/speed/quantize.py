@@ -24,13 +24,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lineament import Recognizer
+from lineament import Recognizer, models
 from lineament.datasets.lfw import LFW, read_lfw
 from lineament.embed import BATCH, load_embedder
 from lineament.evaluate.metrics import all_pairs
 from lineament.evaluate.protocols.lfw import images_of, lfw_report
-from lineament.models import cards as weights
-from lineament.models.cards import Weights
+from lineament.models import Card
 from lineament.quantize import quantize
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -44,7 +43,7 @@ Rows = npt.NDArray[np.int64]
 Found = tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]
 
 
-def faces_of(entry: Weights, lfw: LFW, rows: Rows, given: Path | None) -> Found:
+def faces_of(entry: Card, lfw: LFW, rows: Rows, given: Path | None) -> Found:
     """(13233, S, S, 3) crops, of which only ``rows`` are filled, and (13233,) which have a face."""
     if given is not None:
         try:
@@ -70,7 +69,7 @@ def faces_of(entry: Weights, lfw: LFW, rows: Rows, given: Path | None) -> Found:
     return crops, found
 
 
-def embedded(entry: Weights, crops: npt.NDArray[np.uint8], rows: Rows) -> Any:
+def embedded(entry: Card, crops: npt.NDArray[np.uint8], rows: Rows) -> Any:
     """(13233, D) unit vectors, 0 outside of ``rows``."""
     embedder = load_embedder(entry, flip=False)
     vectors = np.zeros((len(crops), embedder.contract.dimension), np.float32)
@@ -91,7 +90,7 @@ def several(person: Rows, rows: Rows, most: int) -> Rows:
 
 def compare(options: argparse.Namespace, out: Path) -> dict[str, Any]:
     lfw = read_lfw(options.lfw)
-    entry = weights.get(options.recognizer)
+    entry = models.get(options.recognizer)
     view1, view2 = images_of(lfw, ("1",)), images_of(lfw, ("2",))
     mine = several(lfw.person, view1, FROM_VIEW_1)
     wanted = np.unique(np.concatenate([view2, view1 if options.view1 else mine]))

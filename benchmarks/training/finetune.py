@@ -33,13 +33,12 @@ import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 
-from lineament import Recognizer
+from lineament import Recognizer, models
 from lineament.datasets.lfw import LFW, read_lfw
 from lineament.embed import Embedder, load_embedder
 from lineament.errors import DataError
 from lineament.evaluate.metrics import all_pairs
 from lineament.evaluate.protocols.lfw import images_of, lfw_report
-from lineament.models import cards as weights
 from lineament.models.runtime import Runtime
 from lineament.types import Image
 
@@ -194,7 +193,7 @@ def fine_tuned(
     rows: Rows,
     folder: Path,
     options: argparse.Namespace,
-) -> tuple[weights.Weights, dict[str, Any]]:
+) -> tuple[models.Card, dict[str, Any]]:
     """Train on ``rows``; the written network's entry, and what the run says of itself."""
     from lineament.train.config import from_dict
     from lineament.train.model.export import export_onnx
@@ -224,7 +223,7 @@ def fine_tuned(
             )
 
     run = fit(from_dict(settings), faces=faces, progress=show, note=console.print)
-    bundled = weights.get(BUNDLED)
+    bundled = models.get(BUNDLED)
     entry = export_onnx(
         run.backbone,
         folder / "sface-small.onnx",
@@ -256,7 +255,7 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
         folder.mkdir(parents=True, exist_ok=True)
         entry, said = fine_tuned(lfw, crops, rows, folder, options)
         figures = {}
-        for name, which in (("bundled", weights.get(BUNDLED)), ("fine_tuned", entry)):
+        for name, which in (("bundled", models.get(BUNDLED)), ("fine_tuned", entry)):
             embedder = load_embedder(which, flip=False, runtime=runtime)
             figures[name] = measure(lfw, embedder, crops, found, held, options.quick)
     before, after = figures["bundled"], figures["fine_tuned"]

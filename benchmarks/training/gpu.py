@@ -32,14 +32,14 @@ WEIGHTS = 50_000_000
 def embedding(batch: int, repeats: int) -> dict[str, float] | None:
     import onnxruntime
 
+    from lineament import models
     from lineament.embed import load_embedder
-    from lineament.models import cards as weights
     from lineament.models.runtime import Runtime
     from lineament.pipeline import DEFAULT_RECOGNIZER
 
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         return None
-    entry = weights.get(DEFAULT_RECOGNIZER)
+    entry = models.get(DEFAULT_RECOGNIZER)
     crops = np.random.default_rng(0).integers(0, 256, (batch, 112, 112, 3), np.uint8)
     engines = {
         "cuda": load_embedder(entry, flip=False, runtime=Runtime("onnxruntime", "cuda")),

@@ -145,10 +145,9 @@ def aligned(folder: Path, frontal: bool) -> tuple[np.ndarray, np.ndarray]:
     """All 400 faces, (400, S, S, 3) uint8 RGB, with the person's number, 0 to 39."""
     import cv2
 
-    from lineament import Recognizer, align_faces, load_image
+    from lineament import Recognizer, align_faces, load_image, models
     from lineament.align.frontal import frontalize
     from lineament.align.landmarks68 import landmarks68
-    from lineament.models import cards as weights
     from lineament.models.runtime import load_model
 
     paths = [
@@ -161,7 +160,7 @@ def aligned(folder: Path, frontal: bool) -> tuple[np.ndarray, np.ndarray]:
         raise DataError(f"{missing[0]}: expected the AT&T faces, folders s1 to s40 with 1.pgm ...")
     crops = []
     found = Recognizer("sface").stream([str(path) for path in paths], embed=False)
-    points = load_model(weights.get("landmarks68"))
+    points = load_model(models.get("landmarks68"))
     x, y = CUT_XY
     for path, photo in zip(paths, found, strict=True):
         if not photo.faces:

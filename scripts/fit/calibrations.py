@@ -13,13 +13,13 @@ import sys
 import numpy as np
 from rich.progress import track
 
+from lineament import models
 from lineament.datasets.lfw import read_lfw
 from lineament.decide.calibration import FOLDER, bundled_name
 from lineament.decide.metrics import DEFAULT_METRIC
 from lineament.embed import load_embedder
 from lineament.evaluate.protocols.lfw import images_of
 from lineament.fit.calibrate import fit
-from lineament.models import cards as weights
 from lineament.pipeline import Recognizer
 
 DATA = "LFW View 1"
@@ -29,7 +29,7 @@ SEED = 1
 def main() -> None:
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    entries = [weights.get(name) for name in sys.argv[2:]] or weights.entries("recognizer")
+    entries = [models.get(name) for name in sys.argv[2:]] or models.entries("embedder")
     lfw = read_lfw(sys.argv[1])
     rows = images_of(lfw, ("1",))
     FOLDER.mkdir(exist_ok=True)

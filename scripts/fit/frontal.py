@@ -35,12 +35,12 @@ import numpy as np
 from rich.progress import track
 from scipy.spatial import Delaunay
 
+from lineament import models
 from lineament.align.frontal import FILE, MIRRORED, mesh
 from lineament.align.landmarks68 import BROWS, LEFT_EYE, NOSE_TIP, RIGHT_EYE, landmarks68
 from lineament.datasets.lfw import read_lfw
 from lineament.evaluate.protocols.lfw import images_of
 from lineament.images import load_image
-from lineament.models import cards as weights
 from lineament.models.runtime import load_model
 from lineament.pipeline import Recognizer
 
@@ -54,7 +54,7 @@ MOST = 2.5  # of these: faces beyond are left out of the covariances
 def points_of(folder: str) -> np.ndarray:
     """The 68 points of the central face of each photo of View 1: (F, 68, 2)."""
     lfw = read_lfw(folder)
-    model = load_model(weights.get("landmarks68"))
+    model = load_model(models.get("landmarks68"))
     paths = [lfw.path(int(i)) for i in images_of(lfw, ("1",))]
     found = []
     for path, photo in zip(

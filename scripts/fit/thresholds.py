@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
+from lineament import models
 from lineament.datasets.lfw import LFW, read_lfw
 from lineament.decide.metrics import METRICS, Metric
 from lineament.embed import load_embedder
 from lineament.evaluate.protocols.lfw import images_of
-from lineament.models import cards as weights
 from lineament.pipeline import Recognizer
 from lineament.types import Image
 
@@ -87,7 +87,7 @@ def main() -> None:
             crops, cut_as = cut(lfw, numbers, entry["name"]), entry["alignment"]
         entry["thresholds"] = []
         for flip in (True,) if entry.get("members") else (False, True):
-            embedder = load_embedder(weights.get(entry["name"]), flip=flip)
+            embedder = load_embedder(models.get(entry["name"]), flip=flip)
             blocks = range(0, len(crops), 256)
             parts = [
                 embedder.embed(crops[start : start + 256])

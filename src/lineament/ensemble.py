@@ -29,6 +29,7 @@ from typing import Any, Literal, get_args, overload
 
 import numpy as np
 
+from lineament import models
 from lineament.decide.calibration import DEFAULT_PRIOR, OperatingPoint
 from lineament.decide.fusion import (
     BoostedFusion,
@@ -51,8 +52,7 @@ from lineament.errors import (
 )
 from lineament.files import DATA
 from lineament.finder import FEW, FaceFinder, Source
-from lineament.models import cards as weights_module
-from lineament.models.cards import LicensePolicy
+from lineament.models import LicensePolicy
 from lineament.pipeline import paired, sides
 from lineament.quality import limits_of
 from lineament.types import (
@@ -257,7 +257,7 @@ class Ensemble:
         self._embedders: tuple[Embedder, ...] | None = None
         self._lock = RLock()
         for member in spec.members:
-            entry = weights_module.get(member.name)
+            entry = models.get(member.name)
             self._policy.check(entry)
             if (entry.sha256, entry.alignment) != (member.weights_sha256, member.alignment):
                 raise WeightsError(
@@ -289,7 +289,7 @@ class Ensemble:
         """The members, loaded."""
         with self._lock:
             if self._embedders is None:
-                entries = [weights_module.get(member.name) for member in self.spec.members]
+                entries = [models.get(member.name) for member in self.spec.members]
                 load = partial(
                     load_embedder, flip=True, runtime=self.finder.runtime, policy=self._policy
                 )
@@ -460,7 +460,7 @@ class Ensemble:
             contract=self.contract,
             **sides(a.photo, b.photo),
         )
-        judge = Judge(None, self.prior, limits_of(self.spec.members[0].name))
+        judge = Judge(None, self.prior, limits_of(models.get(self.spec.members[0].name)))
         return judge.assess(decision, self.certainty(score))
 
     @overload

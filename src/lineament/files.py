@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,6 +73,8 @@ def replacing(target: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
     """
     # Beside the target, since a rename is atomic within one file system only. "xb" honors the
     # umask, as files made by tempfile do not.
+    import secrets  # not needed at every start
+
     beside = target.parent / f".lineament-{os.getpid()}-{secrets.token_hex(4)}.tmp"
     try:
         with beside.open("x+b") as file:
@@ -125,6 +125,8 @@ def sha256_of_file(path: str | os.PathLike[str]) -> bytes:
     Raises:
         OSError, ValueError: it cannot be read; the name holds a NUL character.
     """
+    import hashlib  # not needed at every start
+
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
 

@@ -29,6 +29,7 @@ from typing import Any, Literal, TypeAlias, overload
 import numpy as np
 from PIL import Image as PILImage
 
+from lineament import models
 from lineament.align.alignment import (
     align_faces,
     face_transforms,
@@ -46,8 +47,7 @@ from lineament.errors import LineamentError, OptionError
 from lineament.images import DEFAULT_LIMITS, ImageLimits, ImageSource, describe_source, load_image
 from lineament.images.decode import decode_bytes
 from lineament.images.sources import read_bytes
-from lineament.models import cards
-from lineament.models.cards import LicensePolicy
+from lineament.models import LicensePolicy
 from lineament.models.runtime import Model, Runtime, load_model
 from lineament.types import ColorOrder, Face, FloatArray, Image, Photo
 
@@ -141,7 +141,7 @@ class FaceFinder:
         with self._lock:
             if self._landmarker is None:
                 self._landmarker = load_model(
-                    cards.get("landmarks68"), runtime=self.runtime, policy=self.policy
+                    models.get("landmarks68"), runtime=self.runtime, policy=self.policy
                 )
             return self._landmarker
 

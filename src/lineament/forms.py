@@ -38,7 +38,7 @@ def decode(
     try:
         return msgspec.json.decode(data, type=kind, strict=strict)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as reason:
-        raise error(f"{what}: {reason}") from reason
+        raise error(f"{what}: {_printable(reason)}") from reason
 
 
 def decode_toml(
@@ -48,7 +48,7 @@ def decode_toml(
     try:
         return msgspec.toml.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as reason:
-        raise error(f"{what}: {reason}") from reason
+        raise error(f"{what}: {_printable(reason)}") from reason
 
 
 def convert(
@@ -58,7 +58,7 @@ def convert(
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as reason:
-        raise error(f"{what}: {reason}") from reason
+        raise error(f"{what}: {_printable(reason)}") from reason
 
 
 def plain(value: object) -> Any:
@@ -83,3 +83,9 @@ def _plain(value: object) -> object:
     if to_list is not None:
         return to_list()
     return str(value)
+
+
+def _printable(reason: Exception) -> str:
+    """What an error says, short, and without control characters that a file may have brought."""
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(reason))
+    return text if len(text) <= 400 else f"{text[:397]}..."

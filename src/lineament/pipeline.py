@@ -37,12 +37,13 @@ import os
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import Lock, RLock
 from typing import Any, Literal, overload
 
 import numpy as np
 
+from lineament import models
 from lineament.align.alignment import (
     NATIVE_PX,
     AlignMethod,
@@ -63,8 +64,7 @@ from lineament.embed import BATCH, Embedder, load_embedder, wrap
 from lineament.errors import LineamentError, OptionError
 from lineament.finder import FEW, MOST_KEPT_BYTES, Choose, FaceFinder, Source
 from lineament.images import DEFAULT_LIMITS, ImageLimits
-from lineament.models import cards as weights_module
-from lineament.models.cards import LicensePolicy, Weights
+from lineament.models import DEFAULT_PRESET, PRESETS, Card, LicensePolicy
 from lineament.models.runtime import Runtime
 from lineament.quality import limits_of, quality_of
 from lineament.types import ColorOrder, Decision, Embedding, Photo, Threshold
@@ -73,22 +73,6 @@ Faces = Literal["all", "chosen"] | Sequence[int]
 """Which faces of a photo are embedded: every one, the one it is of, or those of some numbers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """A recognizer with its options, by what they are good for."""
-
-    recognizer: str
-    flip: bool
-
-
-PRESETS = {
-    "fast": Preset("mobilefacenet", flip=False),
-    "balanced": Preset("sface", flip=False),
-    "accurate": Preset("sface-mobilefacenet", flip=True),
-}
-"""What each takes and is worth: ``benchmarks/accuracy/presets.py``."""
-
-DEFAULT_PRESET = "balanced"
 DEFAULT_RECOGNIZER = PRESETS[DEFAULT_PRESET].recognizer
 DEFAULT_FLIP = PRESETS[DEFAULT_PRESET].flip
 """Averaging over the mirror image takes twice the recognizer's time and gains 1 to 4 of the 3,192
@@ -112,7 +96,7 @@ class Recognizer:
 
     def __init__(
         self,
-        recognizer: str | Weights = DEFAULT_PRESET,
+        recognizer: str | Card = DEFAULT_PRESET,
         *,
         detector: str | Detector = DEFAULT_DETECTOR,
         options: DetectOptions | None = None,
@@ -131,8 +115,8 @@ class Recognizer:
         """Choose the networks and options.
 
         Args:
-            recognizer: one of ``PRESETS``, the name of a weights entry, or an entry
-                (``lineament.models.cards.from_file`` makes one of an ONNX file).
+            recognizer: one of ``lineament.models.PRESETS``, the name of a model, or its card
+                (``lineament.models.from_file`` makes one for an ONNX file).
             detector, options, turning, choose, limits: as ``FaceFinder`` takes them.
             alignment: "five-points"; the others exist for comparison.
             flip: average embeddings over the crop and its mirror image; None: as the preset says,
@@ -153,7 +137,7 @@ class Recognizer:
         """
         preset = PRESETS.get(recognizer) if isinstance(recognizer, str) else None
         name = recognizer if preset is None else preset.recognizer
-        self.weights = weights_module.get(name) if isinstance(name, str) else name
+        self.weights = models.get(name) if isinstance(name, str) else name
         joined = bool(self.weights.members)  # fitted with the mirror image
         default_flip = joined or (DEFAULT_FLIP if preset is None else preset.flip)
         self.flip = default_flip if flip is None else flip
@@ -242,7 +226,7 @@ class Recognizer:
                     chosen = bundled(contract, CALIBRATED_METRIC)
                 else:
                     chosen.check(contract, CALIBRATED_METRIC)
-                self._judge = Judge(chosen, self.prior, limits_of(self.weights.name))
+                self._judge = Judge(chosen, self.prior, limits_of(self.weights))
             return self._judge
 
     def load(self) -> None:

@@ -14,14 +14,15 @@ measurements, ``docs/concepts/quality.md`` holds them.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from lineament.align.alignment import NATIVE_PX
-from lineament.errors import OptionError
+from lineament.errors import OptionError, WeightsError
+from lineament.models import Card
 from lineament.types import Embedding, Face, Float64Array, Image, Quality
 
 FACE_XYZ = np.array(
@@ -251,23 +252,6 @@ DEFAULT_LIMITS = QualityLimits(
 )
 """For a recognizer that was not measured: those of the weaker one that was."""
 
-FITTED_LIMITS = {
-    "sface": replace(
-        DEFAULT_LIMITS,
-        least_size_px=8,
-        least_sharpness=0.057,
-        least_brightness=0.08,
-        least_contrast=0.03,
-    ),
-    "mobilefacenet": DEFAULT_LIMITS,
-}
-FITTED_LIMITS["sface-mobilefacenet"] = FITTED_LIMITS["sface"]  # its first member's share is 0.8
-"""By weights; without the norm's, which belongs to a contract. From LFW View 1 at the default
-threshold: where one bad photo is missed in more than ``MISSED_LEVEL`` of its genuine pairs, or
-two equally bad ones match five times as often as wanted. The turn is the exception: up to 45
-degrees View 1 shows too small a rise to place a limit, and beyond it has too few pairs to show any.
-``docs/concepts/quality.md`` has the figures."""
-
 MISSED_LEVEL = 0.1
 """FNMR from which on a decision is not relied upon; eight times that of ordinary photos."""
 
@@ -278,9 +262,23 @@ LEAST_PAIRS = 30
 """Below the limit: from fewer, a share of misses cannot be told (the rule of 30)."""
 
 
-def limits_of(weights: str) -> QualityLimits:
-    """The limits for a recognizer by its name: those measured for it, else the stricter ones."""
-    return FITTED_LIMITS.get(weights, DEFAULT_LIMITS)
+def limits_of(card: Card) -> QualityLimits:
+    """The limits for an embedder: those of its card, else ``DEFAULT_LIMITS``.
+
+    The bundled ones were fitted on LFW View 1 at the default threshold: where one bad photo is
+    missed in more than ``MISSED_LEVEL`` of its genuine pairs, or two equally bad ones match five
+    times as often as wanted. The turn is the exception: up to 45 degrees View 1 shows too small a
+    rise to place a limit, and beyond it has too few pairs to show any. The norm's limit belongs to
+    a contract and stands in its calibration. ``docs/concepts/quality.md`` has the figures.
+
+    Raises:
+        WeightsError: the card names a limit that there is not.
+    """
+    try:
+        return replace(DEFAULT_LIMITS, **card.quality_limits)
+    except TypeError as error:
+        names = ", ".join(field.name for field in fields(QualityLimits))
+        raise WeightsError(f"{card.name}: quality_limits: expected {names}, got {error}") from error
 
 
 def least_norm(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from lineament import models
 from lineament.align import frontal
 from lineament.align.alignment import similarity_transforms, template_xy, warp
 from lineament.align.frontal import (
@@ -25,7 +26,6 @@ from lineament.align.landmarks68 import LEFT_EYE, RIGHT_EYE, five_of_68, landmar
 from lineament.cli import app
 from lineament.errors import DataError, OptionError
 from lineament.images import load_image
-from lineament.models import cards as weights
 from lineament.models.runtime import load_model
 from lineament.pipeline import Recognizer
 
@@ -356,7 +356,7 @@ def test_the_command_writes_the_librarys_crop(tmp_path: Path) -> None:
     (path,) = item["crops"]
     image = load_image(photo)
     (face,) = Recognizer().detect(image).faces
-    points = landmarks68(load_model(weights.get("landmarks68")), image, [face])[0]
+    points = landmarks68(load_model(models.get("landmarks68")), image, [face])[0]
     np.testing.assert_array_equal(load_image(path), frontalize(image, points))
 
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image as PILImage
 
 import lineament
+from lineament import models
 from lineament.align.alignment import face_transforms, to_crop_xy, warp
 from lineament.align.landmarks68 import (
     FOREHEAD,
@@ -18,7 +19,6 @@ from lineament.align.landmarks68 import (
     landmarks68,
 )
 from lineament.errors import OptionError
-from lineament.models import cards as weights
 from lineament.models.runtime import Model, load_model
 from lineament.types import Face, FloatArray, Image
 
@@ -34,7 +34,7 @@ EYE_DISTANCE = np.linalg.norm(FIVE[1] - FIVE[0])
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return load_model(weights.get("landmarks68"))
+    return load_model(models.get("landmarks68"))
 
 
 @pytest.fixture(scope="module")

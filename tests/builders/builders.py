@@ -10,11 +10,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from lineament import models
 from lineament.datasets.source import Embedded
 from lineament.detect import DetectOptions
 from lineament.errors import ImageFormatError
-from lineament.models import cards as weights
-from lineament.models.cards import Weights
+from lineament.models import Card
 from lineament.types import Contract, Embedding, Face, Image
 
 LANDMARKS_XY = np.array([[40, 40], [60, 40], [50, 52], [42, 62], [58, 62]], np.float32)
@@ -110,7 +110,7 @@ def save_flatten(
 
 def tiny_recognizer(
     path: Path, *, channels: int = 3, side: int = 8, batch: int | str = "N", **spec: Any
-) -> Weights:
+) -> Card:
     """The entry of ``save_flatten``'s file."""
     save_flatten(path, channels=channels, side=side, batch=batch)
     values: dict[str, Any] = {
@@ -119,7 +119,7 @@ def tiny_recognizer(
         "mean": 0.0,
         "scale": 1.0,
     }
-    return weights.from_file(path, **values | spec)
+    return models.from_file(path, **values | spec)
 
 
 class TableSource:

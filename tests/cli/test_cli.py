@@ -485,7 +485,7 @@ class TestModels:
     def test_json_is_complete(self, run: Run) -> None:
         found = one_object(run("models", "--json", "--license-policy", "spdx:MIT"))
         sface = next(entry for entry in found["weights"] if entry["name"] == "sface")
-        assert sface["sha256"] == lineament.models.cards.get("sface").sha256
+        assert sface["sha256"] == lineament.models.get("sface").sha256
         assert sface["present"] is True
         assert "MIT" in sface["refused"]
         assert found["policy"] == "any;spdx:MIT"

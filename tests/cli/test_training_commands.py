@@ -16,10 +16,9 @@ pytest.importorskip("torch")
 from made_faces import SIZE_PX, MadeFaces
 
 import lineament
-from lineament import Recognizer
+from lineament import Recognizer, models
 from lineament.cli import app
 from lineament.errors import OptionError
-from lineament.models import cards as weights
 from lineament.train.recipes import distill_config, finetune_config
 
 DEMO = Path(lineament.__file__).parent / "data" / "demo"
@@ -81,7 +80,7 @@ def test_export_is_taken_by_name(
     photo = Recognizer("small-one").analyze(DEMO / "obama.jpg")
     assert photo.embeddings[0].vector.shape == (16,)
     assert float(np.linalg.norm(photo.embeddings[0].vector)) == pytest.approx(1, abs=1e-5)
-    assert weights.get("small-one").sha256 == entry["sha256"]
+    assert models.get("small-one").sha256 == entry["sha256"]
 
 
 def test_exporting_twice_needs_overwrite(distilled: Path, tmp_path: Path) -> None:

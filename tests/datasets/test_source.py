@@ -7,12 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
-from lineament import DetectOptions, Recognizer, align_faces, load_image
+from lineament import DetectOptions, Recognizer, align_faces, load_image, models
 from lineament.datasets.source import RecognizerSource, way_of
 from lineament.errors import DataError, OptionError
-from lineament.models import cards as weights
 
-DEMO = Path(weights.PACKAGE_MANIFEST).parent / "demo"
+DEMO = Path(models.PACKAGE_MANIFEST).parent / "demo"
 OBAMA, BIDEN, GROUP = DEMO / "obama.jpg", DEMO / "biden.jpg", DEMO / "group.jpg"
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lineament import models
 from lineament.decide.calibration import (
-    FOLDER,
     FORMAT,
     Calibration,
     Identification,
@@ -21,7 +21,6 @@ from lineament.decide.calibration import (
     bundled_name,
 )
 from lineament.errors import ContractError, DataError, LineamentError, OptionError
-from lineament.models import cards as weights
 from lineament.types import Contract
 
 CONTRACT = Contract("net", "ab" * 32, "arcface-112", "rgb", False, 8)
@@ -415,7 +414,7 @@ def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["sface", "mobilefacenet"])
 @pytest.mark.parametrize("flip", [False, True])
 def test_bundled_calibrations(name: str, flip: bool) -> None:
-    entry = weights.get(name)
+    entry = models.get(name)
     assert entry.alignment is not None
     assert entry.dimension is not None
     contract = Contract(
@@ -426,7 +425,7 @@ def test_bundled_calibrations(name: str, flip: bool) -> None:
     assert made.data == "LFW View 1"
     assert (made.n_people, made.n_photos) == (3095, 4992)
     assert (made.n_genuine_pairs, made.n_impostor_pairs) == (3192, 12_454_344)
-    assert (FOLDER / bundled_name(contract, "cosine")).stat().st_size < 40_000
+    assert (entry.folder / bundled_name(flip)).stat().st_size < 40_000
     # The thresholds of the manifest were fitted on the same pairs by another program
     known = {t.fmr: t.threshold for t in entry.thresholds if (t.metric, t.flip) == ("cosine", flip)}
     assert len(known) == 4

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from builders import make_embedding
+from lineament import models
 from lineament.decide import metrics
 from lineament.decide.metrics import (
     METRICS,
@@ -21,7 +21,6 @@ from lineament.decide.metrics import (
     score_rows,
 )
 from lineament.errors import ContractError, OptionError
-from lineament.models import cards as weights
 from lineament.models.cards import Threshold as FittedThreshold
 
 NAMES = ("cosine", "euclidean", "euclidean_l2", "angular", "chi_square")
@@ -282,7 +281,7 @@ FITTED = tuple(
         ("angular", 0.5, 0.0, False),
     )
 )
-ENTRY = replace(weights.get("sface"), thresholds=FITTED)
+ENTRY = models.get("sface").replace(thresholds=FITTED)
 
 
 def find(metric: str = "cosine", **options: Any) -> float:

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image as PILImage
 
 import lineament
+from lineament import models
 from lineament.detect.blazeface import KEYPOINT_NAMES, BlazeFace
 from lineament.detect.options import DetectOptions
-from lineament.models import cards as weights
 from lineament.models.runtime import Model, load_model
 from lineament.types import FloatArray, Image
 
@@ -40,7 +40,7 @@ REFERENCE = (
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return load_model(weights.get("blazeface-full"))
+    return load_model(models.get("blazeface-full"))
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lineament import models
 from lineament.detect import (
     DEFAULT_DETECTOR,
     DETECTORS,
@@ -16,8 +17,7 @@ from lineament.detect import (
     load_detector,
 )
 from lineament.errors import LicenseError, OptionError
-from lineament.models import cards as weights
-from lineament.models.cards import LicensePolicy
+from lineament.models import LicensePolicy
 from lineament.models.runtime import Runtime
 from lineament.types import Image
 
@@ -30,8 +30,8 @@ def test_names() -> None:
     assert DEFAULT_DETECTOR in DETECTORS
     assert {"yunet", "mtcnn", "blazeface", "ultralight", "yunet+onet"} <= DETECTORS.keys()
     needed = {name for names in DETECTORS.values() for name in names}
-    assert {weights.get(name).task for name in needed} == {"detector"}
-    assert needed == {entry.name for entry in weights.entries("detector")}
+    assert {models.get(name).task for name in needed} == {"detector"}
+    assert needed == {entry.name for entry in models.entries("detector")}
 
 
 @pytest.mark.parametrize("turning", [True, False])

@@ -10,12 +10,12 @@ import pytest
 from PIL import Image as PILImage
 
 import lineament
+from lineament import models as catalog
 from lineament.detect import mtcnn
 from lineament.detect.boxes import nms
 from lineament.detect.mtcnn import MTCNN, onet_landmarks
 from lineament.detect.options import DetectOptions
 from lineament.errors import OptionError
-from lineament.models import cards as weights
 from lineament.models.runtime import Model, load_model
 from lineament.types import FloatArray, Image
 
@@ -35,7 +35,7 @@ REFERENCE_POINTS = [
 
 @pytest.fixture(scope="module")
 def models() -> dict[str, Model]:
-    return {name: load_model(weights.get(f"mtcnn-{name}")) for name in "pro"}
+    return {name: load_model(catalog.get(f"mtcnn-{name}")) for name in "pro"}
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from builders import FakeDetector, make_face
+from lineament import models
 from lineament.detect import DetectOptions, load_detector
 from lineament.detect.refine import (
     CERTAIN_READING,
@@ -19,7 +20,6 @@ from lineament.detect.refine import (
     _points_back,
     _shrunk,
 )
-from lineament.models import cards as weights
 from lineament.models.runtime import load_model
 from lineament.types import Face, FloatArray, Image
 
@@ -207,9 +207,9 @@ def test_boxes_shrink_about_their_centers() -> None:
 def test_many_faces_keep_their_order(astronaut: Image) -> None:
     picture = np.concatenate([astronaut[:256], astronaut[:256, ::-1]], axis=1)
     rough = load_detector("yunet", turning=False).detect(picture, OPTIONS)
-    fine = Refined(
-        load_detector("yunet", turning=False), load_model(weights.get("mtcnn-o"))
-    ).detect(picture, OPTIONS)
+    fine = Refined(load_detector("yunet", turning=False), load_model(models.get("mtcnn-o"))).detect(
+        picture, OPTIONS
+    )
     assert len(rough) == 2
     np.testing.assert_array_equal([f.box_xyxy for f in fine], [f.box_xyxy for f in rough])
     points = [face.landmarks_xy for face in (*fine, *rough)]

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lineament import models
 from lineament.detect.options import DetectOptions
 from lineament.detect.ultralight import UltraLight
-from lineament.models import cards as weights
 from lineament.models.runtime import load_model
 from lineament.types import FloatArray, Image
 
 
 @pytest.fixture(scope="module")
 def detector() -> UltraLight:
-    return UltraLight(load_model(weights.get("ultralight-320")))
+    return UltraLight(load_model(models.get("ultralight-320")))
 
 
 def fake(scores: list[float], shares: list[list[float]]) -> tuple[UltraLight, list[FloatArray]]:

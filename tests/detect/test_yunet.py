@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
+from lineament import models
 from lineament.detect import yunet
 from lineament.detect.options import DetectOptions
 from lineament.detect.yunet import TILE_PX, YuNet
-from lineament.models import cards as weights
 from lineament.models.runtime import load_model
 from lineament.types import Face, FloatArray, Image
 
@@ -22,7 +22,7 @@ GOLDEN = Path(__file__).parent.parent / "golden" / "yunet.npz"
 
 @pytest.fixture(scope="module")
 def detector() -> YuNet:
-    return YuNet(load_model(weights.get("yunet")))
+    return YuNet(load_model(models.get("yunet")))
 
 
 def resized(image: Image, scale: float) -> Image:

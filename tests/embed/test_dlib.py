@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from builders import make_face
+from lineament import models
 from lineament.align.alignment import (
     ARCFACE_TEMPLATE_XY,
     DLIB_TEMPLATE_XY,
@@ -25,7 +26,6 @@ from lineament.embed import load_embedder
 from lineament.errors import OptionError
 from lineament.files import DATA
 from lineament.images import load_image
-from lineament.models import cards as weights
 from lineament.models.runtime import Runtime, load_model
 from lineament.pipeline import Recognizer
 from lineament.types import FloatArray, Image
@@ -49,7 +49,7 @@ def recognizer() -> Recognizer:
 
 def raw_outputs(chips: Image, engine: Any = "openvino") -> FloatArray:
     """The network's outputs, (N, 128), not scaled to unit length."""
-    network = load_model(weights.get(NAME), runtime=Runtime(engine))
+    network = load_model(models.get(NAME), runtime=Runtime(engine))
     batch = np.ascontiguousarray(chips.transpose(0, 3, 1, 2)).astype(np.float32)
     return np.asarray(network(batch)[0])
 
@@ -121,7 +121,7 @@ def test_the_recognizer_cuts_them(recognizer: Recognizer) -> None:
     np.testing.assert_array_equal(crop, expected[0])
     (embedding,) = analysis.embeddings
     assert embedding.contract.alignment == recognizer.alignment_name == "dlib-150"
-    unit, norm = load_embedder(weights.get(NAME), flip=False).embed(expected)
+    unit, norm = load_embedder(models.get(NAME), flip=False).embed(expected)
     np.testing.assert_allclose(embedding.vector, unit[0], atol=1e-5)
     assert embedding.norm == pytest.approx(float(norm[0]), rel=1e-4)
     other = Recognizer(NAME, alignment="eyes")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,10 @@ import pytest
 from onnx import helper, numpy_helper
 
 from builders import save_flatten, tiny_recognizer
+from lineament import models
 from lineament.embed import BATCH, Embedder, load_embedder, wrap
 from lineament.errors import LicenseError, OptionError, WeightsError
-from lineament.models import cards as weights
-from lineament.models.cards import LicensePolicy
+from lineament.models import LicensePolicy
 from lineament.models.runtime import Runtime, load_model
 from lineament.types import Image
 
@@ -41,7 +40,7 @@ def crops() -> Image:
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", RECOGNIZERS)
 def test_golden_embedding(name: str, engine: Any) -> None:
-    embedder = load_embedder(weights.get(name), flip=False, runtime=Runtime(engine))
+    embedder = load_embedder(models.get(name), flip=False, runtime=Runtime(engine))
     with np.load(GOLDEN) as golden:
         (vector,), (norm,) = embedder.embed(golden["crop"][None])
         expected = golden[name]
@@ -53,7 +52,7 @@ def test_golden_embedding(name: str, engine: Any) -> None:
 
 @pytest.mark.parametrize("name", RECOGNIZERS)
 def test_a_batch_is_as_good_as_one_by_one(name: str, crops: Image) -> None:
-    embedder = load_embedder(weights.get(name), flip=False)
+    embedder = load_embedder(models.get(name), flip=False)
     together, norms = embedder.embed(crops)
     apart = [embedder.embed(crop[None]) for crop in crops]
     assert together.shape == (len(crops), embedder.contract.dimension)
@@ -66,8 +65,8 @@ def test_a_batch_is_as_good_as_one_by_one(name: str, crops: Image) -> None:
 
 @pytest.mark.parametrize("name", RECOGNIZERS)
 def test_flip_is_the_mean_of_two_outputs(name: str, crops: Image) -> None:
-    plain = load_embedder(weights.get(name), flip=False)
-    both = load_embedder(weights.get(name), flip=True)
+    plain = load_embedder(models.get(name), flip=False)
+    both = load_embedder(models.get(name), flip=True)
     assert (plain.contract.flip, both.contract.flip) == (False, True)
     crops = crops[:3]
     one, one_norm = plain.embed(crops)
@@ -82,7 +81,7 @@ def test_flip_is_the_mean_of_two_outputs(name: str, crops: Image) -> None:
 
 def test_sface_expands_its_blocks() -> None:
     """The first convolutions of the graph, by NumPy from the int8 blocks in float64."""
-    graph = onnx.load(weights.get("sface").path).graph
+    graph = onnx.load(models.get("sface").path).graph
     values = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
     first = convolutions[0]
@@ -98,7 +97,7 @@ def test_sface_expands_its_blocks() -> None:
 
     # What feeds the convolution: undo nothing, ask the graph for both of its ends.
     ends = onnx.ModelProto()
-    ends.CopyFrom(onnx.load(weights.get("sface").path))
+    ends.CopyFrom(onnx.load(models.get("sface").path))
     for name in (first.input[0], first.output[0]):
         ends.graph.output.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
     session = onnx_session(ends.SerializeToString())
@@ -201,13 +200,13 @@ def test_a_network_that_takes_one_crop_at_a_time(tmp_path: Path, engine: Any) ->
 
 
 def test_wrapped_embeddings_carry_norm_and_contract(crops: Image) -> None:
-    embedder = load_embedder(weights.get("mobilefacenet"), flip=True)
+    embedder = load_embedder(models.get("mobilefacenet"), flip=True)
     vectors, norms = embedder.embed(crops[:2])
     wrapped = wrap(vectors, norms, embedder.contract)
     assert [item.norm for item in wrapped] == norms.tolist()
     np.testing.assert_array_equal([item.vector for item in wrapped], vectors)
     assert all(item.contract is embedder.contract for item in wrapped)
-    entry = weights.get("mobilefacenet")
+    entry = models.get("mobilefacenet")
     assert embedder.contract.weights_sha256 == entry.sha256
     assert embedder.contract.alignment == "arcface-112"
     assert embedder.contract.dimension == 512
@@ -228,7 +227,7 @@ def test_wrapped_embeddings_carry_norm_and_contract(crops: Image) -> None:
     ids=lambda wrong: f"{wrong.dtype}{wrong.shape}",
 )
 def test_wrong_crops(wrong: Any) -> None:
-    embedder = load_embedder(weights.get("mobilefacenet"), flip=False)
+    embedder = load_embedder(models.get("mobilefacenet"), flip=False)
     with pytest.raises(OptionError, match=r"expected uint8 of shape \(N, 112, 112, 3\), got") as e:
         embedder.embed(wrong)
     assert f"{wrong.dtype} of shape {wrong.shape}" in str(e.value)
@@ -236,7 +235,7 @@ def test_wrong_crops(wrong: Any) -> None:
 
 @pytest.mark.parametrize("name", RECOGNIZERS)
 def test_no_crops(name: str) -> None:
-    embedder = load_embedder(weights.get(name), flip=True)
+    embedder = load_embedder(models.get(name), flip=True)
     vectors, norms = embedder.embed(np.zeros((0, 112, 112, 3), np.uint8))
     assert vectors.shape == (0, embedder.contract.dimension)
     assert norms.shape == (0,)
@@ -245,7 +244,7 @@ def test_no_crops(name: str) -> None:
 
 def test_a_detector_is_no_recognizer() -> None:
     with pytest.raises(OptionError, match="yunet: expected a recognizer, got a detector network"):
-        load_embedder(weights.get("yunet"), flip=False)
+        load_embedder(models.get("yunet"), flip=False)
 
 
 def test_the_policy_is_asked(tmp_path: Path) -> None:
@@ -271,22 +270,21 @@ def test_wrong_descriptions(tmp_path: Path) -> None:
 
 def test_a_network_that_returns_nothing_of_use(tmp_path: Path) -> None:
     spec = {"size_wh": [8, 8], "color_order": "rgb", "mean": 0.0, "scale": 1.0}
-    zero = weights.from_file(save_flatten(tmp_path / "zero.onnx", alter="zero"), **spec)
+    zero = models.from_file(save_flatten(tmp_path / "zero.onnx", alter="zero"), **spec)
     with pytest.raises(WeightsError, match="zero: the network returned vectors of no length"):
         load_embedder(zero, flip=False).embed(np.ones((1, 8, 8, 3), np.uint8))
 
 
 def test_an_entry_that_names_another_length() -> None:
-    from dataclasses import replace
 
-    entry = replace(weights.get("mobilefacenet"), dimension=128)
+    entry = models.get("mobilefacenet").replace(dimension=128)
     embedder = load_embedder(entry, flip=False)
     with pytest.raises(WeightsError, match=r"expected a first output of shape \(1, 128\), got"):
         embedder.embed(np.ones((1, 112, 112, 3), np.uint8))
 
 
 def test_recognizers_share_a_compiled_network() -> None:
-    entry = weights.get("mobilefacenet")
+    entry = models.get("mobilefacenet")
     assert load_embedder(entry, flip=False)._model is load_embedder(entry, flip=True)._model
     assert load_model(entry) is load_embedder(entry, flip=False)._model
 
@@ -295,10 +293,10 @@ class TestJoined:
     """Several networks as one vector."""
 
     def test_the_cosine_is_the_weighted_mean_of_the_members(self, crops: Image) -> None:
-        entry = replace(weights.get("sface-mobilefacenet"), norm_term=None, dimension=128 + 512)
+        entry = models.get("sface-mobilefacenet").replace(norm_term=None, dimension=128 + 512)
         vectors, norms = load_embedder(entry, flip=True).embed(crops)
         parts = {
-            name: load_embedder(weights.get(name), flip=True).embed(crops)
+            name: load_embedder(models.get(name), flip=True).embed(crops)
             for name in ("sface", "mobilefacenet")
         }
         expected = 0.8 * parts["sface"][0] @ parts["sface"][0].T
@@ -307,7 +305,7 @@ class TestJoined:
         np.testing.assert_allclose(norms, parts["sface"][1], rtol=1e-6)
 
     def test_the_last_coordinate_tells_of_the_norm(self, crops: Image) -> None:
-        entry = weights.get("sface-mobilefacenet")
+        entry = models.get("sface-mobilefacenet")
         term = entry.norm_term
         assert term is not None
         vectors, norms = load_embedder(entry, flip=True).embed(crops)
@@ -321,15 +319,15 @@ class TestJoined:
 
     def test_it_is_fitted_with_the_mirror_image(self) -> None:
         with pytest.raises(OptionError, match="leave the option out"):
-            load_embedder(weights.get("sface-mobilefacenet"), flip=False)
+            load_embedder(models.get("sface-mobilefacenet"), flip=False)
 
     def test_members_must_add_up(self) -> None:
-        entry = replace(weights.get("sface-mobilefacenet"), dimension=640)
+        entry = models.get("sface-mobilefacenet").replace(dimension=640)
         with pytest.raises(WeightsError, match=r"expected 640 coordinates, .* make 641"):
             load_embedder(entry, flip=True)
 
     def test_members_must_take_the_same_crops(self) -> None:
-        entry = weights.get("sface-mobilefacenet")
-        members = (replace(entry.members[0], name="dlib-resnet"), entry.members[1])
+        entry = models.get("sface-mobilefacenet")
+        members = (entry.members[0].replace(name="dlib-resnet"), entry.members[1])
         with pytest.raises(WeightsError, match="take the same crops, got dlib-resnet"):
-            load_embedder(replace(entry, members=members), flip=True)
+            load_embedder(entry.replace(members=members), flip=True)

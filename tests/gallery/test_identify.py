@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from gallery_builders import CONTRACT, embed, make_gallery, turned, vectors
 
+from lineament import models
 from lineament.decide.calibration import bundled
 from lineament.decide.metrics import score_matrix
 from lineament.errors import OptionError
 from lineament.gallery import Gallery, NewSample, Settings
-from lineament.models import cards as weights
 from lineament.types import Contract, Embedding
 
-SFACE = weights.get("sface")
+SFACE = models.get("sface")
 DEFAULT = Contract("sface", SFACE.sha256, "arcface-112", "rgb", False, 128)
 
 
@@ -198,7 +198,7 @@ def test_the_threshold_follows_the_size(tmp_path: Path) -> None:
 def test_without_a_table_for_galleries_a_fixed_rate_is_divided(tmp_path: Path) -> None:
     from lineament.gallery.thresholds import search_threshold
 
-    other = weights.get("mobilefacenet")
+    other = models.get("mobilefacenet")
     contract = Contract(
         other.name, other.sha256, "arcface-112", other.input.color_order, False, 512
     )

@@ -9,13 +9,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lineament import models as module
 from lineament.errors import (
     LicenseError,
     OptionError,
@@ -25,16 +25,18 @@ from lineament.errors import (
     WeightsHashError,
 )
 from lineament.files import DATA
-from lineament.models import cards as module
-from lineament.models.cards import InputSpec, LicensePolicy, Weights
+from lineament.models import Card, InputSpec, LicensePolicy, catalog
 
-ALL: list[dict[str, Any]] = json.loads((DATA / "manifest.json").read_text("utf-8"))["weights"]
+FOLDER = DATA / "models"
+ALL: list[dict[str, Any]] = [
+    json.loads(path.read_text("utf-8")) for path in sorted(FOLDER.glob("*/card.json"))
+]
 JOINED = [raw for raw in ALL if "members" in raw]
 RAW = [raw for raw in ALL if "members" not in raw]
 NAMES = {
-    "recognizer": {"sface", "mobilefacenet", "dlib-resnet", "sface-mobilefacenet"},
+    "embedder": {"sface", "mobilefacenet", "dlib-resnet", "sface-mobilefacenet"},
     "detector": {"yunet", "mtcnn-p", "mtcnn-r", "mtcnn-o", "blazeface-full", "ultralight-320"},
-    "landmarks": {"landmarks68"},
+    "landmarker": {"landmarks68"},
 }
 CONTENT = b"not really a network"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -45,14 +47,14 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("MANIFEST", "LICENSE_POLICY", "OFFLINE"):
         monkeypatch.delenv(f"LINEAMENT_{name}", raising=False)
     monkeypatch.setenv("LINEAMENT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(module, "_added", [])
+    monkeypatch.setattr(catalog, "_added", [])
 
 
 def entry(**changes: Any) -> dict[str, Any]:
     """A valid entry of a manifest."""
     return {
         "name": "mine",
-        "task": "recognizer",
+        "task": "embedder",
         "file": "mine.onnx",
         "sha256": SHA256,
         "bytes": len(CONTENT),
@@ -72,8 +74,8 @@ def write_manifest(folder: Path, *entries: dict[str, Any], name: str = "manifest
     return path
 
 
-def weights_with(**changes: Any) -> Weights:
-    return replace(module.get("sface"), **changes)
+def weights_with(**changes: Any) -> Card:
+    return module.get("sface").replace(**changes)
 
 
 # --- the bundled ones -----------------------------------------------------------------------------
@@ -89,12 +91,12 @@ def test_the_bundled_names() -> None:
 
 @pytest.mark.parametrize("raw", RAW, ids=lambda raw: raw["name"])
 def test_a_bundled_file_is_the_promised_one(raw: dict[str, Any]) -> None:
-    data = (DATA / raw["file"]).read_bytes()
+    data = (FOLDER / raw["name"] / "model.onnx").read_bytes()
     assert len(data) == raw["bytes"]
     assert hashlib.sha256(data).hexdigest() == raw["sha256"]
     weights = module.get(raw["name"])
     assert module.read(weights) == data
-    assert module.locate(weights) == DATA / raw["file"]
+    assert module.locate(weights) == FOLDER / raw["name"] / "model.onnx"
     assert module.is_present(weights)
 
 
@@ -134,13 +136,20 @@ def test_a_bundled_network_takes_and_gives_what_its_entry_says(raw: dict[str, An
         assert height.is_dynamic
     else:
         assert (width.get_length(), height.get_length()) == weights.input.size_wh
-    if weights.task == "recognizer":
+    if weights.task == "embedder":
         assert network.outputs[0].partial_shape[1].get_length() == weights.dimension
 
 
-def test_everything_in_the_data_folder_is_named_by_the_manifest() -> None:
-    files = {path.relative_to(DATA).as_posix() for path in (DATA / "weights").iterdir()}
-    assert files == {raw["file"] for raw in RAW}
+@pytest.mark.parametrize("raw", ALL, ids=lambda raw: raw["name"])
+def test_one_folder_is_one_model(raw: dict[str, Any]) -> None:
+    folder = FOLDER / raw["name"]
+    files = {path.name for path in folder.iterdir()}
+    networks = set() if "members" in raw else {"model.onnx"}
+    fixed = {"card.json", "license.txt"} | networks
+    assert files >= fixed
+    assert all(name.startswith(("calibration", "license-")) for name in files - fixed)
+    assert raw["license_file"] == "license.txt"
+    assert [raw["file"]] == (list(networks) or [None])
 
 
 @pytest.mark.parametrize("raw", JOINED, ids=lambda raw: raw["name"])
@@ -158,8 +167,8 @@ def test_a_joined_recognizer_says_what_it_joins(raw: dict[str, Any]) -> None:
         module.read(weights)
 
 
-def test_the_manifest_is_up_to_date_and_formatted() -> None:
-    tool = DATA.parents[2] / "scripts" / "build" / "update_manifest.py"
+def test_the_cards_are_up_to_date_and_formatted() -> None:
+    tool = DATA.parents[2] / "scripts" / "build" / "update_cards.py"
     if not tool.is_file():
         pytest.skip("an installed package has no scripts/")
     command = [sys.executable, str(tool), "--check"]
@@ -176,7 +185,7 @@ def test_importing_reads_nothing_and_pulls_in_nothing_heavy() -> None:
         "    if event == 'open':\n"
         "        opened.append(str(args[0]))\n"
         "sys.addaudithook(note)\n"
-        "import lineament.models.cards\n"
+        "import lineament.models\n"
         "print(sorted({'hashlib', 'json', 'urllib.request', 'difflib', 'tomllib', 'numpy',\n"
         "              'openvino', 'ssl'} & (set(sys.modules) - before)))\n"
         "print([name for name in opened if not name.endswith(('.py', '.pyc'))])\n"
@@ -232,7 +241,7 @@ def test_a_manifest_of_the_user_adds_entries(
     path = write_manifest(tmp_path, entry())
     monkeypatch.setenv("LINEAMENT_MANIFEST", str(path))
     assert module.read(module.get("mine")) == CONTENT
-    assert {w.name for w in module.entries("recognizer")} == NAMES["recognizer"] | {"mine"}
+    assert {w.name for w in module.entries("embedder")} == NAMES["embedder"] | {"mine"}
     # Adding the same one in the other way changes nothing.
     assert [w.name for w in module.add_manifest(path)] == ["mine"]
     assert [w.name for w in module.entries()].count("mine") == 1
@@ -274,7 +283,7 @@ def test_the_license_text(tmp_path: Path) -> None:
         module.license_text(with_text)
     (tmp_path / "l.txt").write_text("Do as you like.")
     assert module.license_text(with_text) == "Do as you like."
-    assert module.license_text(replace(with_text, license_file=None)) is None
+    assert module.license_text(with_text.replace(license_file=None)) is None
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -355,12 +364,12 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
 
 
 @pytest.fixture
-def remote(web: Web, tmp_path: Path) -> Weights:
+def remote(web: Web, tmp_path: Path) -> Card:
     (weights,) = module.add_manifest(write_manifest(tmp_path, entry(file=None, url=web.url)))
     return weights
 
 
-def test_weights_with_an_address_are_fetched_once(web: Web, remote: Weights) -> None:
+def test_weights_with_an_address_are_fetched_once(web: Web, remote: Card) -> None:
     assert not module.is_present(remote)
     seen: list[tuple[int, int]] = []
     assert module.read(remote, progress=lambda *at: seen.append(at)) == CONTENT
@@ -371,7 +380,7 @@ def test_weights_with_an_address_are_fetched_once(web: Web, remote: Weights) -> 
     assert web.asked == 1
 
 
-def test_a_damaged_file_in_the_cache_is_fetched_again(web: Web, remote: Weights) -> None:
+def test_a_damaged_file_in_the_cache_is_fetched_again(web: Web, remote: Card) -> None:
     path = module.locate(remote)
     for damaged in (bytes(len(CONTENT)), CONTENT[:5], CONTENT + b"more"):
         path.write_bytes(damaged)
@@ -380,7 +389,7 @@ def test_a_damaged_file_in_the_cache_is_fetched_again(web: Web, remote: Weights)
     assert web.asked == 4
 
 
-def test_a_damaged_file_that_cannot_be_replaced_is_removed(web: Web, remote: Weights) -> None:
+def test_a_damaged_file_that_cannot_be_replaced_is_removed(web: Web, remote: Card) -> None:
     path = module.locate(remote)
     path.write_bytes(bytes(len(CONTENT)))
     web.content = bytes(len(CONTENT))
@@ -390,7 +399,7 @@ def test_a_damaged_file_that_cannot_be_replaced_is_removed(web: Web, remote: Wei
 
 
 def test_a_file_put_into_the_cache_by_hand_is_taken(
-    web: Web, remote: Weights, monkeypatch: pytest.MonkeyPatch
+    web: Web, remote: Card, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LINEAMENT_OFFLINE", "1")
     with pytest.raises(WeightsDownloadError, match="LINEAMENT_OFFLINE") as caught:
@@ -403,22 +412,22 @@ def test_a_file_put_into_the_cache_by_hand_is_taken(
     assert web.asked == 0
 
 
-def test_the_policy_is_asked_before_a_download(web: Web, remote: Weights) -> None:
+def test_the_policy_is_asked_before_a_download(web: Web, remote: Card) -> None:
     with pytest.raises(LicenseError):
         module.read(remote, policy=LicensePolicy.parse("deny:mine"))
     assert web.asked == 0
 
 
 def test_the_file_of_a_manifest_goes_before_its_address(
-    web: Web, tmp_path: Path, remote: Weights
+    web: Web, tmp_path: Path, remote: Card
 ) -> None:
     (tmp_path / "mine.onnx").write_bytes(CONTENT)
-    assert module.read(replace(remote, file="mine.onnx")) == CONTENT
+    assert module.read(remote.replace(file="mine.onnx")) == CONTENT
     assert web.asked == 0
 
 
-def test_two_contents_never_share_a_name_in_the_cache(remote: Weights) -> None:
-    assert module.cached_path(remote) != module.cached_path(replace(remote, sha256="0" * 64))
+def test_two_contents_never_share_a_name_in_the_cache(remote: Card) -> None:
+    assert module.cached_path(remote) != module.cached_path(remote.replace(sha256="0" * 64))
 
 
 @pytest.mark.parametrize(
@@ -440,7 +449,7 @@ def test_the_cache_folder(
         monkeypatch.delenv(name, raising=False)
     for name, value in (variables | {"HOME": "/home/me"}).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(module.sys, "platform", platform)
+    monkeypatch.setattr(sys, "platform", platform)
     assert module.cache_folder() == Path(expected)
 
 
@@ -461,7 +470,7 @@ def test_a_file_with_its_spec_in_the_arguments(model: Path) -> None:
     assert weights.input == InputSpec((112, 112), "bgr", 127.5, 0.01)
     assert (weights.sha256, weights.bytes) == (SHA256, len(CONTENT))
     assert (weights.task, weights.alignment, weights.dimension) == (
-        "recognizer",
+        "embedder",
         "arcface-112",
         None,
     )
@@ -503,16 +512,19 @@ def test_a_detector_of_the_users_own(model: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"size": 112}, ['"size"', "size_wh", "color_order"]),
-        ({"sha256": SHA256}, ['"sha256"']),
-        ({"file": "/etc/passwd"}, ['"file"']),
-        ({"url": "https://example.org"}, ['"url"']),
-        ({"color_order": "grb"}, ['"color_order"', "bgr"]),
-        ({"size_wh": "112"}, ['"size_wh"']),
-        ({"mean": "0"}, ['"mean"']),
-        ({"dimension": 0}, ['"dimension"']),
-        ({"mean": None}, ["missing mean"]),
-        ({"size_wh": None, "scale": None}, ["missing size_wh, scale"]),
+        ({"size": 112}, ["unknown field `size`", "size_wh", "color_order"]),
+        ({"sha256": SHA256}, ["unknown field `sha256`"]),
+        ({"file": "/etc/passwd"}, ["unknown field `file`"]),
+        ({"url": "https://example.org"}, ["unknown field `url`"]),
+        ({"color_order": "grb"}, ["$.color_order", "'grb'"]),
+        ({"size_wh": "112"}, ["$.size_wh"]),
+        ({"mean": "0"}, ["$.mean"]),
+        ({"mean": float("nan")}, ['"mean"', "finite"]),
+        ({"scale": 0}, ['"scale"', "not 0"]),
+        ({"mean": [1, 2]}, ["$.mean"]),
+        ({"dimension": 0}, ["$.dimension"]),
+        ({"mean": None}, ["missing required field `mean`"]),
+        ({"size_wh": None, "scale": None}, ["missing required field `size_wh`"]),
         ({"task": "detector", "dimension": 5}, ['"dimension"']),
         ({"license_weights": "CC-BY-NC-4.0", "commercial_use": "yes"}, ['"commercial_use"']),
     ],
@@ -525,7 +537,7 @@ def test_a_bad_spec_names_the_key(model: Path, changes: dict[str, Any], named: l
 
 
 @pytest.mark.parametrize(
-    "text", ["size_wh = [", "color_order = 'rgb'", "\x00", "a = " + "[" * 50_000]
+    "text", ["size_wh = [", "colour_order = 'rgb'", "\x00", "a = " + "[" * 50_000]
 )
 def test_a_bad_toml_is_a_clear_error(model: Path, text: str) -> None:
     model.with_suffix(".toml").write_text(text)
@@ -632,17 +644,17 @@ def test_a_file_of_unknown_license_is_refused_for_commerce(model: Path) -> None:
         module.read(weights, policy=LicensePolicy.parse("commercial"))
 
 
-# --- scripts/build/update_manifest.py -------------------------------------------------------------
+# --- scripts/build/update_cards.py -------------------------------------------------------------
 
 
 @pytest.fixture
 def update() -> Callable[..., subprocess.CompletedProcess[str]]:
-    tool = DATA.parents[2] / "scripts" / "build" / "update_manifest.py"
+    tool = DATA.parents[2] / "scripts" / "build" / "update_cards.py"
     if not tool.is_file():
         pytest.skip("an installed package has no scripts/")
 
-    def run(manifest: Path, *options: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(tool), "--manifest", str(manifest), *options]
+    def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(tool), "--folder", str(folder), *options]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     return run
@@ -651,23 +663,27 @@ def update() -> Callable[..., subprocess.CompletedProcess[str]]:
 def test_the_tool_writes_hash_and_size(
     tmp_path: Path, update: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    (tmp_path / "mine.onnx").write_bytes(CONTENT)
     remote = entry(name="a-remote", file=None, url="https://example.org/x", sha256="1" * 64)
-    path = write_manifest(tmp_path, entry(sha256="0" * 64, bytes=1), remote)
+    for card in (entry(sha256="0" * 64, bytes=1), remote):
+        (tmp_path / card["name"]).mkdir()
+        (tmp_path / card["name"] / "card.json").write_text(json.dumps(card))
+    network, path = tmp_path / "mine" / "mine.onnx", tmp_path / "mine" / "card.json"
+    network.write_bytes(CONTENT)
     before = path.read_text()
 
-    assert update(path, "--check").returncode == 1
+    assert update(tmp_path, "--check").returncode == 1
     assert path.read_text() == before
-    assert update(path).returncode == 0
-    assert update(path, "--check").returncode == 0
-    after = {w.name: w for w in module.add_manifest(path)}
-    assert list(after) == ["a-remote", "mine"]
-    assert (after["mine"].sha256, after["mine"].bytes) == (SHA256, len(CONTENT))
-    assert after["a-remote"].sha256 == "1" * 64
+    assert update(tmp_path).returncode == 0
+    assert update(tmp_path, "--check").returncode == 0
+    (mine,) = module.add_manifest(path)
+    (other,) = module.add_manifest(tmp_path / "a-remote" / "card.json")
+    assert (mine.name, mine.sha256, mine.bytes) == ("mine", SHA256, len(CONTENT))
+    assert (other.name, other.sha256) == ("a-remote", "1" * 64)
+    assert module.read(mine) == CONTENT
 
-    (tmp_path / "mine.onnx").write_bytes(CONTENT + b"x")
-    assert update(path, "--check").returncode == 1
-    (tmp_path / "mine.onnx").unlink()
-    run = update(path, "--check")
+    network.write_bytes(CONTENT + b"x")
+    assert update(tmp_path, "--check").returncode == 1
+    network.unlink()
+    run = update(tmp_path, "--check")
     assert run.returncode == 1
     assert "mine.onnx" in run.stderr

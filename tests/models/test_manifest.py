@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from lineament.errors import WeightsError
-from lineament.models import manifest
-from lineament.models.cards import InputSpec, Measurement, Source, Threshold, Weights
+from lineament.models import Card, InputSpec, Measurement, Source, catalog
+from lineament.models.cards import Threshold
 
 ENTRY: dict[str, Any] = {
     "name": "mine",
-    "task": "recognizer",
+    "task": "embedder",
     "file": "sub/mine.onnx",
     "url": "https://example.org/mine.onnx",
     "sha256": "ab" * 32,
@@ -60,10 +60,10 @@ def write(tmp_path: Path, *entries: Any, **changes: Any) -> Path:
 
 
 def test_every_key_arrives(tmp_path: Path) -> None:
-    (found,) = manifest.read_manifest(write(tmp_path, ENTRY))
-    assert found == Weights(
+    (found,) = catalog.read_manifest(write(tmp_path, ENTRY))
+    assert found == Card(
         name="mine",
-        task="recognizer",
+        task="embedder",
         file="sub/mine.onnx",
         url="https://example.org/mine.onnx",
         sha256="ab" * 32,
@@ -87,20 +87,20 @@ def test_every_key_arrives(tmp_path: Path) -> None:
 
 
 def test_what_is_written_out_reads_back_the_same(tmp_path: Path) -> None:
-    (found,) = manifest.read_manifest(write(tmp_path, ENTRY))
+    (found,) = catalog.read_manifest(write(tmp_path, ENTRY))
     assert json.loads(json.dumps(found.to_dict())) == ENTRY
 
 
 def test_an_empty_manifest_has_no_entries(tmp_path: Path) -> None:
-    assert manifest.read_manifest(write(tmp_path)) == []
+    assert catalog.read_manifest(write(tmp_path)) == []
 
 
 def test_optional_keys_may_be_missing_or_null(tmp_path: Path) -> None:
     optional = ("url", "license_file", "source", "paper", "measured", "thresholds", "notes")
     short = {key: value for key, value in ENTRY.items() if key not in optional}
     null = ENTRY | dict.fromkeys(optional)
-    (from_short,) = manifest.read_manifest(write(tmp_path, short))
-    (from_null,) = manifest.read_manifest(write(tmp_path, null))
+    (from_short,) = catalog.read_manifest(write(tmp_path, short))
+    (from_null,) = catalog.read_manifest(write(tmp_path, null))
     assert from_short == from_null
     assert from_short.measured == {}
     assert from_short.thresholds == ()
@@ -108,10 +108,10 @@ def test_optional_keys_may_be_missing_or_null(tmp_path: Path) -> None:
 
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     path = write(tmp_path, ENTRY)
-    assert [w.name for w in manifest.read_manifest(path)] == ["mine"]
+    assert [w.name for w in catalog.read_manifest(path)] == ["mine"]
     write(tmp_path, ENTRY | {"name": "other"})
     os.utime(path, ns=(1, 1))  # not the time stamp of the first one, however coarse the clock
-    assert [w.name for w in manifest.read_manifest(path)] == ["other"]
+    assert [w.name for w in catalog.read_manifest(path)] == ["other"]
 
 
 def change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
@@ -153,51 +153,51 @@ BAD_SIDES = [[112], [112, 112, 3], "112x112", [0, 112], [1.5, 2], [True, True], 
 BAD_TEXTS = ["", "  ", "two\nlines", "\x1b[31mred", "\u202egnp", "\ud800", 5, ["x"]]
 
 CASES: list[tuple[str, Callable[[dict[str, Any]], None]]] = [
-    *(('"name"', change("name", value)) for value in BAD_NAMES),
-    *(('"file"', change("file", value)) for value in BAD_PATHS),
-    *(('"license_file"', change("license_file", value)) for value in BAD_PATHS),
-    *(('"url"', change("url", value)) for value in BAD_URLS),
-    *(('"sha256"', change("sha256", value)) for value in BAD_HASHES),
-    *(('"bytes"', change("bytes", value)) for value in BAD_SIZES),
-    *(('"mean"', change("input.mean", value)) for value in BAD_NUMBERS),
-    *(('"scale"', change("input.scale", value)) for value in [*BAD_NUMBERS, 0]),
-    *(('"size_wh"', change("input.size_wh", value)) for value in BAD_SIDES),
-    *(('"notes"', change("notes", value)) for value in BAD_TEXTS),
-    *(('"training_data"', change("training_data", value)) for value in [*BAD_TEXTS, None]),
-    *(('"license_weights"', change("license_weights", value)) for value in ["", "M I T", None, 1]),
-    *(('"license_code"', change("license_code", value)) for value in ["a\x00", "MIT OR GPL"]),
-    *(('"commercial_use"', change("commercial_use", value)) for value in [True, "maybe", None]),
-    ('"commercial_use"', change("commercial_use", "yes")),  # its license is CC-BY-NC
-    *(('"task"', change("task", value)) for value in ["liveness", None, ["recognizer"], {}]),
-    *(('"dimension"', change("dimension", value)) for value in [0, -1, 1.5, "512", True]),
-    ('"dimension"', lambda e: e.update(task="detector", alignment=None)),
-    ('"alignment"', change("alignment", None)),
-    ('"alignment"', lambda e: e.update(task="landmarks", dimension=None)),
-    ('"color_order"', change("input.color_order", "rbg")),
-    ('"layout"', change("input.layout", "nhwc")),
+    *(("name", change("name", value)) for value in BAD_NAMES),
+    *(("file", change("file", value)) for value in BAD_PATHS),
+    *(("license_file", change("license_file", value)) for value in BAD_PATHS),
+    *(("url", change("url", value)) for value in BAD_URLS),
+    *(("sha256", change("sha256", value)) for value in BAD_HASHES),
+    *(("bytes", change("bytes", value)) for value in BAD_SIZES),
+    *(("mean", change("input.mean", value)) for value in BAD_NUMBERS),
+    *(("scale", change("input.scale", value)) for value in [*BAD_NUMBERS, 0]),
+    *(("size_wh", change("input.size_wh", value)) for value in BAD_SIDES),
+    *(("notes", change("notes", value)) for value in BAD_TEXTS),
+    *(("training_data", change("training_data", value)) for value in [*BAD_TEXTS, None]),
+    *(("license_weights", change("license_weights", value)) for value in ["", "M I T", None, 1]),
+    *(("license_code", change("license_code", value)) for value in ["a\x00", "MIT OR GPL"]),
+    *(("commercial_use", change("commercial_use", value)) for value in [True, "maybe", None]),
+    ("commercial_use", change("commercial_use", "yes")),  # its license is CC-BY-NC
+    *(("task", change("task", value)) for value in ["liveness", None, ["embedder"], {}]),
+    *(("dimension", change("dimension", value)) for value in [0, -1, 1.5, "512", True]),
+    ("dimension", lambda e: e.update(task="detector", alignment=None)),
+    ("alignment", change("alignment", None)),
+    ("alignment", lambda e: e.update(task="landmarker", dimension=None)),
+    ("color_order", change("input.color_order", "rbg")),
+    ("layout", change("input.layout", "hwcn")),
     ("input", change("input", [112, 112])),
     ("input", change("input", None)),
     ("source", change("source", "pypi")),
-    ('"version"', change("source.version", 1)),
+    ("version", change("source.version", 1)),
     ("measured", change("measured", 99.5)),
-    ("lfw_view2", change("measured.lfw_view2", 99.5)),
-    ('"protocol"', change("measured.lfw_view2.protocol", None)),
-    ('"value"', change("measured.lfw_view2.value", "99")),
-    ('"thresholds"', change("thresholds", {"cosine": 0.2})),
+    ("measured", change("measured.lfw_view2", 99.5)),
+    ("protocol", change("measured.lfw_view2.protocol", None)),
+    ("value", change("measured.lfw_view2.value", "99")),
+    ("thresholds", change("thresholds", {"cosine": 0.2})),
     ("thresholds[0]", change("thresholds", [0.2])),
-    ('thresholds[0]: key "fmr"', lambda e: e["thresholds"][0].update(fmr=2)),
+    ("thresholds[0].fmr", lambda e: e["thresholds"][0].update(fmr=2)),
     (
-        'thresholds[0]: key "n_impostor_pairs"',
+        "thresholds[0].n_impostor_pairs",
         lambda e: e["thresholds"][0].update(n_impostor_pairs=0),
     ),
     *((key, drop(key)) for key in ("sha256", "bytes", "input", "dimension", "training_data")),
     ("scale", drop("input.scale")),
     ("path", drop("source.path")),
-    ('"flie"', change("flie", "x")),
-    ('"mena"', change("input.mena", 0)),
-    ('"\\u001b[2J"', change("\x1b[2J", 0)),
-    ('"license"', change("source.license", "MIT")),
-    ('"url"', lambda e: (e.pop("file"), e.pop("url"))),
+    ("flie", change("flie", "x")),
+    ("mena", change("input.mena", 0)),
+    (r"\x1b[2J", change("\x1b[2J", 0)),
+    ("license", change("source.license", "MIT")),
+    ("url", lambda e: (e.pop("file"), e.pop("url"))),
 ]
 
 
@@ -209,7 +209,7 @@ def test_a_bad_value_is_an_error_that_names_entry_and_key(
     spoil(entry)
     path = write(tmp_path, entry)
     with pytest.raises(WeightsError) as caught:
-        manifest.read_manifest(path)
+        catalog.read_manifest(path)
     message = str(caught.value)
     assert named in message
     assert str(path) in message
@@ -241,7 +241,7 @@ def test_a_bad_value_is_an_error_that_names_entry_and_key(
         b'{"schema": 1, "weights": [], "extra": 1}',
         b'{"schema": 1, "weights": [], "weights": []}',
         b'{"schema": 1, "weights": ' + b"9" * 10_000 + b"}",
-        b" " * (manifest.LARGEST_TEXT_FILE + 1),
+        b" " * (catalog.LARGEST_TEXT_FILE + 1),
     ],
     ids=lambda content: repr(content[:30]),
 )
@@ -249,30 +249,30 @@ def test_what_is_no_manifest_is_one_clear_error(tmp_path: Path, content: bytes) 
     path = tmp_path / "manifest.json"
     path.write_bytes(content)
     with pytest.raises(WeightsError, match=r"manifest\.json"):
-        manifest.read_manifest(path)
+        catalog.read_manifest(path)
 
 
 def test_a_doubled_key_is_an_error(tmp_path: Path) -> None:
     path = write(tmp_path, ENTRY)
     path.write_text(path.read_text().replace('"bytes": 1234', '"bytes": 1234, "bytes": 99'))
     with pytest.raises(WeightsError, match="twice"):
-        manifest.read_manifest(path)
+        catalog.read_manifest(path)
 
 
 def test_a_doubled_name_is_an_error(tmp_path: Path) -> None:
     path = write(tmp_path, ENTRY, ENTRY)
     with pytest.raises(WeightsError, match=r'"mine".*twice'):
-        manifest.read_manifest(path)
+        catalog.read_manifest(path)
 
 
 def test_missing_files_and_folders_are_errors(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="nowhere"):
-        manifest.read_manifest(tmp_path / "nowhere.json")
+        catalog.read_manifest(tmp_path / "nowhere.json")
     with pytest.raises(WeightsError, match=tmp_path.name):
-        manifest.read_manifest(tmp_path)
+        catalog.read_manifest(tmp_path)
 
 
 def test_a_byte_order_mark_is_no_obstacle(tmp_path: Path) -> None:
     path = write(tmp_path, ENTRY)
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
-    assert len(manifest.read_manifest(path)) == 1
+    assert len(catalog.read_manifest(path)) == 1

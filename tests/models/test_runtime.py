@@ -6,7 +6,6 @@ import importlib.util
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 from onnx import helper
 
 from builders import save_flatten, save_network, tiny_recognizer
+from lineament import models
 from lineament.errors import (
     LicenseError,
     MissingExtraError,
@@ -22,18 +22,16 @@ from lineament.errors import (
     WeightsError,
     WeightsHashError,
 )
-from lineament.models import cards as weights
-from lineament.models import runtime
-from lineament.models.cards import LicensePolicy, Weights
+from lineament.models import Card, LicensePolicy, runtime
 from lineament.models.runtime import Runtime, check_model, load_model, unload_models
 from lineament.types import FloatArray
 
 ENGINES = ("openvino", "onnxruntime")
-BUNDLED = [entry.name for entry in weights.entries() if not entry.members]
+BUNDLED = [entry.name for entry in models.entries() if not entry.members]
 SPEC: dict[str, Any] = {"size_wh": [8, 8], "color_order": "rgb", "mean": 0.0, "scale": 1.0}
 
 
-def inputs(entry: Weights, n: int, seed: int = 0) -> FloatArray:
+def inputs(entry: Card, n: int, seed: int = 0) -> FloatArray:
     """(n, C, H, W): smooth pictures of all brightnesses, as networks expect them."""
     width, height = (96, 64) if entry.input.size_wh is None else entry.input.size_wh
     channels = 1 if entry.input.color_order == "gray" else 3
@@ -48,7 +46,7 @@ def test_all_bundled_networks_are_known() -> None:
 
 @pytest.mark.parametrize("name", BUNDLED)
 def test_engines_agree(name: str) -> None:
-    entry = weights.get(name)
+    entry = models.get(name)
     batch = inputs(entry, 3)
     one, two = (load_model(entry, runtime=Runtime(engine))(batch) for engine in ENGINES)
     assert len(one) == len(two) > 0
@@ -63,7 +61,7 @@ def test_engines_agree(name: str) -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", ["mtcnn-o", "yunet", "mobilefacenet"])
 def test_eight_threads(name: str, engine: Any) -> None:
-    entry = weights.get(name)
+    entry = models.get(name)
     model = load_model(entry, runtime=Runtime(engine, threads=1))
     batches = [inputs(entry, 1 + i % 3, seed=i) for i in range(24)]
     if name == "yunet":  # sizes that differ from call to call
@@ -78,7 +76,7 @@ def test_eight_threads(name: str, engine: Any) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_results_stay_when_the_network_runs_again(engine: Any) -> None:
-    entry = weights.get("mtcnn-o")
+    entry = models.get("mtcnn-o")
     model = load_model(entry, runtime=Runtime(engine))
     first = model(inputs(entry, 2, seed=1))
     kept = [value.copy() for value in first]
@@ -89,7 +87,7 @@ def test_results_stay_when_the_network_runs_again(engine: Any) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_inputs_in_any_order_of_memory(engine: Any) -> None:
-    entry = weights.get("mtcnn-o")
+    entry = models.get("mtcnn-o")
     model = load_model(entry, runtime=Runtime(engine))
     batch = inputs(entry, 2)
     strided = np.asfortranarray(batch)
@@ -100,7 +98,7 @@ def test_inputs_in_any_order_of_memory(engine: Any) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_thread_count_changes_nothing_but_speed(engine: Any) -> None:
-    entry = weights.get("mtcnn-o")
+    entry = models.get("mtcnn-o")
     one, two = (load_model(entry, runtime=Runtime(engine, threads=n)) for n in (1, 2))
     assert one is not two
     for a, b in zip(one(inputs(entry, 2)), two(inputs(entry, 2)), strict=True):
@@ -113,12 +111,12 @@ def test_first_calls_that_meet(engine: str) -> None:
     code = f"""
 import threading
 import numpy as np
-from lineament.models import cards as weights
+from lineament import models
 from lineament.models.runtime import Runtime, load_model
 start = threading.Barrier(4)
 def work(name, side):
     start.wait()
-    model = load_model(weights.get(name), runtime=Runtime({engine!r}, threads=1))
+    model = load_model(models.get(name), runtime=Runtime({engine!r}, threads=1))
     done.append(model(np.zeros((1, 3, side, side), np.float32)))
 done = []
 jobs = (("mtcnn-p", 12), ("mtcnn-r", 24), ("mtcnn-o", 48), ("yunet", 32))
@@ -141,7 +139,7 @@ def test_the_same_weights_are_compiled_once(tmp_path: Path) -> None:
     first = load_model(entry)
     assert load_model(entry) is first
     assert load_model(entry, runtime=Runtime("auto", "cpu")) is first
-    assert load_model(replace(entry, name="another-name")) is first
+    assert load_model(entry.replace(name="another-name")) is first
     assert load_model(entry, runtime=Runtime("onnxruntime")) is not first
     unload_models()
     assert load_model(entry) is not first
@@ -188,7 +186,7 @@ def test_onnxruntime_where_openvino_is_missing(monkeypatch: pytest.MonkeyPatch) 
     only(monkeypatch, "onnxruntime")
     assert Runtime().resolved() == Runtime("onnxruntime", "cpu")
     with pytest.raises(MissingExtraError, match=r"engine openvino .* run  pip install openvino$"):
-        load_model(weights.get("mtcnn-p"), runtime=Runtime("openvino"))
+        load_model(models.get("mtcnn-p"), runtime=Runtime("openvino"))
 
 
 def test_no_engine_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +194,7 @@ def test_no_engine_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         MissingExtraError, match=r'pip install "lineament\[onnxruntime\]"'
     ) as caught:
-        load_model(weights.get("mtcnn-p"))
+        load_model(models.get("mtcnn-p"))
     assert caught.value.extra == "onnxruntime"
     with pytest.raises(MissingExtraError, match=r'on the device cuda .*"lineament\[gpu\]"'):
         Runtime(device="cuda").resolved()
@@ -267,7 +265,7 @@ def test_environment_without_sense(
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_damaged_file(tmp_path: Path, engine: Any) -> None:
     path = save_flatten(tmp_path / "net.onnx", side=12)
-    entry = weights.from_file(path, **SPEC)
+    entry = models.from_file(path, **SPEC)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
@@ -280,7 +278,7 @@ def test_a_damaged_file(tmp_path: Path, engine: Any) -> None:
 def test_a_file_of_another_kind(tmp_path: Path, engine: Any, content: bytes) -> None:
     path = tmp_path / "net.onnx"
     path.write_bytes(content)
-    entry = weights.from_file(path, **SPEC)
+    entry = models.from_file(path, **SPEC)
     for _ in range(2):  # a failure must not be remembered as a network
         with pytest.raises(WeightsError, match=f"net: {engine} cannot run this network") as caught:
             load_model(entry, runtime=Runtime(engine))
@@ -299,7 +297,7 @@ def test_a_network_with_two_inputs(tmp_path: Path, engine: Any) -> None:
         output=shape,
     )
     with pytest.raises(WeightsError, match=r"two: .* \(it has 2 inputs\): expected an ONNX graph"):
-        load_model(weights.from_file(path, **SPEC), runtime=Runtime(engine))
+        load_model(models.from_file(path, **SPEC), runtime=Runtime(engine))
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -316,7 +314,7 @@ def test_check_model(tmp_path: Path, engine: Any) -> None:
 
 
 def test_only_resolved_settings_are_keys() -> None:
-    load_model(weights.get("mtcnn-p"))
+    load_model(models.get("mtcnn-p"))
     assert len(runtime._loaded) > 0
     for _, key in runtime._loaded:
         assert "auto" not in (key.engine, key.device)

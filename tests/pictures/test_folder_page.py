@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image as PILImage
 
+from lineament import models
 from lineament.errors import DataError
-from lineament.models import cards as weights
 from lineament.models.runtime import load_model
 from lineament.pipeline import Recognizer
 from lineament.types import Image
@@ -78,7 +78,7 @@ def folder(
 ) -> Path:
     """Two people who are one, a photo without a face, and one that is none."""
     root = tmp_path_factory.mktemp("people")
-    model = load_model(weights.get("landmarks68"))
+    model = load_model(models.get("landmarks68"))
     subject = subject_of(astronaut, recognizer.detect(astronaut).faces[0], model)
     for name, versions in (
         ("Ann", [subject.image, worse(subject, "sunglasses", 0.3)]),

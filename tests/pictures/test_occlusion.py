@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image as PILImage
 
+from lineament import models
 from lineament.errors import NoFaceError, OptionError
-from lineament.models import cards as weights
 from lineament.models.runtime import Model, load_model
 from lineament.pipeline import Recognizer
 from lineament.types import Image
@@ -36,7 +36,7 @@ def recognizer() -> Recognizer:
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return load_model(weights.get("landmarks68"))
+    return load_model(models.get("landmarks68"))
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from onnx import helper, numpy_helper  # noqa: E402
 
 import lineament  # noqa: E402
 from builders import save_network, tiny_recognizer  # noqa: E402
-from lineament import Recognizer  # noqa: E402
+from lineament import Recognizer, models  # noqa: E402
 from lineament.cli import app  # noqa: E402
 from lineament.embed import load_embedder  # noqa: E402
 from lineament.errors import (  # noqa: E402
@@ -37,9 +37,7 @@ from lineament.errors import (  # noqa: E402
     MissingExtraError,
     OptionError,
 )
-from lineament.models import cards as weights  # noqa: E402
-from lineament.models.cards import LicensePolicy, Weights  # noqa: E402
-from lineament.models.manifest import read_manifest  # noqa: E402
+from lineament.models import Card, LicensePolicy  # noqa: E402
 from lineament.models.runtime import Runtime, folded  # noqa: E402
 from lineament.quantize import (  # noqa: E402
     Quantized,
@@ -102,13 +100,13 @@ SPEC: dict[str, Any] = {"size_wh": [SIDE, SIDE], "color_order": "rgb", "mean": 0
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Weights:
+def source(tmp_path_factory: pytest.TempPathFactory) -> Card:
     path = save_convolutions(tmp_path_factory.mktemp("source") / "small.onnx")
-    return weights.from_file(path, **SPEC, license_weights="MIT", commercial_use="yes")
+    return models.from_file(path, **SPEC, license_weights="MIT", commercial_use="yes")
 
 
 @pytest.fixture(scope="module")
-def made(source: Weights, tmp_path_factory: pytest.TempPathFactory) -> Quantized:
+def made(source: Card, tmp_path_factory: pytest.TempPathFactory) -> Quantized:
     out = tmp_path_factory.mktemp("made") / "new" / "folder"
     return quantize(source, patterns(40), out=out, least_speedup=0)
 
@@ -144,7 +142,7 @@ def test_the_pipelines_engine_runs_it_with_8_bit_kernels(made: Quantized) -> Non
     assert set(layers) <= {"i8", "u8"}
 
 
-def test_both_engines_make_the_same_of_it(made: Quantized, source: Weights) -> None:
+def test_both_engines_make_the_same_of_it(made: Quantized, source: Card) -> None:
     crops = patterns(24, seed=5)
     rows = {}
     for engine in ("openvino", "onnxruntime"):
@@ -158,7 +156,7 @@ def test_both_engines_make_the_same_of_it(made: Quantized, source: Weights) -> N
     assert 0.99 < cosines.mean() < 0.99999  # close, and not the same network
 
 
-def test_the_figures_are_those_of_the_crops_kept_back(made: Quantized, source: Weights) -> None:
+def test_the_figures_are_those_of_the_crops_kept_back(made: Quantized, source: Card) -> None:
     crops = patterns(40)
     both = [load_embedder(w, flip=False).embed(crops)[0] for w in (source, made.weights)]
     cosines = (both[0] * both[1]).sum(axis=1)
@@ -173,8 +171,8 @@ def test_the_figures_are_those_of_the_crops_kept_back(made: Quantized, source: W
     assert slow.speedup == pytest.approx(slow.before_ms / slow.after_ms)
 
 
-def test_the_entry_tells_what_it_is(made: Quantized, source: Weights) -> None:
-    (entry,) = read_manifest(made.manifest)
+def test_the_entry_tells_what_it_is(made: Quantized, source: Card) -> None:
+    (entry,) = models.read_manifest(made.manifest)
     assert entry == made.weights
     assert entry.name == "small-int8"
     assert (entry.license_weights, entry.commercial_use) == ("MIT", "yes")
@@ -230,8 +228,8 @@ def test_a_bundled_recognizer_by_name(tmp_path: Path, monkeypatch: pytest.Monkey
     assert ("calibrating", 1, made.calibrated_on) in done
     assert (made.calibrated_on, made.agreement.crops) == (len(crops) // 2, -(-len(crops) // 2))
     assert made.weights.bytes < made.bytes_before / 2
-    bundled = weights.get("mobilefacenet")
-    assert (tmp_path / "mine.license.txt").read_text() == weights.license_text(bundled)
+    bundled = models.get("mobilefacenet")
+    assert (tmp_path / "mine.license.txt").read_text() == models.license_text(bundled)
     monkeypatch.setenv("LINEAMENT_MANIFEST", str(made.manifest))
     int8 = Recognizer("mine", flip=False)
     limit = int8.threshold(value=0.4)
@@ -249,7 +247,7 @@ def test_a_bundled_recognizer_by_name(tmp_path: Path, monkeypatch: pytest.Monkey
         quantize("mine", crops, out=tmp_path, name="again", least_speedup=0)
 
 
-def test_other_entries_stay_and_overwrite_replaces(source: Weights, tmp_path: Path) -> None:
+def test_other_entries_stay_and_overwrite_replaces(source: Card, tmp_path: Path) -> None:
     entry = tiny_recognizer(tmp_path / "other.onnx")
     listed = {"schema": 1, "weights": [entry.to_dict()]}
     (tmp_path / "manifest.json").write_text(json.dumps(listed))
@@ -270,8 +268,8 @@ def test_other_entries_stay_and_overwrite_replaces(source: Weights, tmp_path: Pa
     )
     assert (again.calibrated_on, again.agreement.crops) == (5, 6)
     assert again.weights.sha256 != first.weights.sha256
-    assert [w.name for w in read_manifest(again.manifest)] == ["other", "a"]
-    assert weights.read(again.weights)
+    assert [w.name for w in models.read_manifest(again.manifest)] == ["other", "a"]
+    assert models.read(again.weights)
 
 
 # --- what is refused ------------------------------------------------------------------------------
@@ -285,7 +283,7 @@ def test_other_entries_stay_and_overwrite_replaces(source: Weights, tmp_path: Pa
     ],
 )
 def test_a_worse_one_is_not_written(
-    source: Weights, tmp_path: Path, limit: dict[str, float], message: str
+    source: Card, tmp_path: Path, limit: dict[str, float], message: str
 ) -> None:
     out = tmp_path / "new"
     with pytest.raises(ExportError, match=message):
@@ -334,7 +332,7 @@ def test_verification_pair_by_pair() -> None:
     assert verification_of(few, people[: few.shape[1]]) is None
 
 
-def test_bad_input(source: Weights, tmp_path: Path) -> None:
+def test_bad_input(source: Card, tmp_path: Path) -> None:
     crops = patterns(12)
     file = tmp_path / "file"
     file.write_text("")
@@ -375,14 +373,14 @@ def test_a_network_with_nothing_to_quantize(tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
-def test_without_nncf(source: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_nncf(source: Card, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "nncf", None)
     with pytest.raises(MissingExtraError, match=r"lineament\[quantize\]"):
         check_options(source, out=tmp_path)
 
 
 def test_a_full_disk_leaves_nothing(
-    source: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: Card, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[str] = []
     real = writing.write_atomically
@@ -401,7 +399,7 @@ def test_a_full_disk_leaves_nothing(
     assert not out.exists()
 
 
-def test_the_license_policy_counts(source: Weights, tmp_path: Path) -> None:
+def test_the_license_policy_counts(source: Card, tmp_path: Path) -> None:
     with pytest.raises(LineamentError, match="license"):
         quantize(source, patterns(12), out=tmp_path, policy=LicensePolicy(base="none"))
     assert list(tmp_path.iterdir()) == []
@@ -410,11 +408,11 @@ def test_the_license_policy_counts(source: Weights, tmp_path: Path) -> None:
 # --- folding, photos, the command line -------------------------------------------------------
 
 
-def test_folding_changes_no_number(source: Weights) -> None:
+def test_folding_changes_no_number(source: Card) -> None:
     import onnxruntime
 
     batch = np.random.default_rng(0).uniform(0, 255, (3, 3, SIDE, SIDE)).astype(np.float32)
-    graph = weights.read(source)
+    graph = models.read(source)
     plain = folded(graph)
     kinds = [node.op_type for node in onnx.load_from_string(plain).graph.node]
     assert "BatchNormalization" not in kinds
@@ -436,7 +434,7 @@ def save_photos(folder: Path, people: dict[str, int], side: int = SIDE) -> None:
             PILImage.fromarray(crop).save(folder / person / f"{i}.png")
 
 
-def test_crops_of_people(source: Weights, tmp_path: Path) -> None:
+def test_crops_of_people(source: Card, tmp_path: Path) -> None:
     save_photos(tmp_path, {"ada": 5, "bob": 4, "eve": 6})
     (tmp_path / "ada" / "broken.jpg").write_bytes(b"no photo")
     crops = crops_of(tmp_path, source, aligned=True)
@@ -458,7 +456,7 @@ def test_crops_of_photos(tmp_path: Path) -> None:
     for name in ("obama.jpg", "biden.jpg"):
         (tmp_path / name).write_bytes((DEMO / name).read_bytes())
     PILImage.new("RGB", (64, 64)).save(tmp_path / "nobody.png")
-    entry = weights.get("mobilefacenet")
+    entry = models.get("mobilefacenet")
     crops = crops_of(tmp_path, entry)
     assert (crops.people, crops.photos, crops.skipped) == (None, 3, 1)
     photo = Recognizer(entry).analyze(tmp_path / "biden.jpg", keep_crops=True)
@@ -468,19 +466,19 @@ def test_crops_of_photos(tmp_path: Path) -> None:
     np.testing.assert_array_equal(crops.images[0], photo.crops[index])  # sorted by name
 
 
-def test_crops_of_nothing(source: Weights, tmp_path: Path) -> None:
+def test_crops_of_nothing(source: Card, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="found none"):
         crops_of(tmp_path, source)
     with pytest.raises(DataError, match="found nothing"):
         crops_of(tmp_path / "missing", source)
     PILImage.new("RGB", (64, 64)).save(tmp_path / "nobody.png")
     with pytest.raises(DataError, match="no face in 1"):
-        crops_of(tmp_path, weights.get("mobilefacenet"))
+        crops_of(tmp_path, models.get("mobilefacenet"))
     with pytest.raises(OptionError, match="most"):
         crops_of(tmp_path, source, most=1)
 
 
-def test_the_command_prints_one_object_and_nothing_else(source: Weights, tmp_path: Path) -> None:
+def test_the_command_prints_one_object_and_nothing_else(source: Card, tmp_path: Path) -> None:
     assert source.path is not None
     model = tmp_path / "small.onnx"
     model.write_bytes(source.path.read_bytes())

@@ -18,13 +18,12 @@ from torch import nn
 
 import lineament
 from builders import save_network
-from lineament import Recognizer
+from lineament import Recognizer, models
 from lineament.align.alignment import align_faces
 from lineament.embed import load_embedder
 from lineament.errors import LicenseError, OptionError, UnknownWeightsError, WeightsError
 from lineament.images import load_image
-from lineament.models import cards as weights
-from lineament.models.cards import LicensePolicy
+from lineament.models import LicensePolicy
 from lineament.train.backbones.bundled import BUNDLED, GraphBackbone, load_bundled
 from lineament.types import FloatArray, Image
 
@@ -58,7 +57,7 @@ def name_of(backbone: GraphBackbone) -> str:
 
 
 def test_outputs_are_those_of_the_engine(backbone: GraphBackbone, crops: Image) -> None:
-    vectors, norms = load_embedder(weights.get(name_of(backbone)), flip=False).embed(crops)
+    vectors, norms = load_embedder(models.get(name_of(backbone)), flip=False).embed(crops)
     with torch.inference_mode():
         outputs = backbone(batch(crops)).numpy()
     lengths = np.linalg.norm(outputs, axis=1)
@@ -178,16 +177,16 @@ def added(
     monkeypatch: pytest.MonkeyPatch,
     nodes: list[NodeProto],
     constants: dict[str, np.ndarray],
-) -> weights.Weights:
+) -> models.Card:
     """A small network in a manifest of its own, called "small"."""
     save_network(tmp_path / "small.onnx", nodes, constants=constants, output=["N", 4])
-    entry = weights.from_file(
+    entry = models.from_file(
         tmp_path / "small.onnx", size_wh=[8, 8], color_order="rgb", mean=0, scale=1
     )
     manifest = tmp_path / "manifest.json"
     manifest.write_text(json.dumps({"schema": 1, "weights": [entry.to_dict()]}))
     monkeypatch.setenv("LINEAMENT_MANIFEST", str(manifest))
-    return weights.get("small")
+    return models.get("small")
 
 
 def small_graph() -> tuple[list[NodeProto], dict[str, np.ndarray]]:

@@ -21,12 +21,12 @@ from torch import Tensor, nn
 from typer.testing import CliRunner
 
 import lineament
-from lineament import Recognizer
+from lineament import Recognizer, models
 from lineament.cli import app
 from lineament.embed import load_embedder
 from lineament.errors import ExportError, LicenseError, OptionError, WeightsError
-from lineament.models import cards as weights
-from lineament.models.cards import Measurement, Threshold
+from lineament.models import Measurement, catalog
+from lineament.models.cards import Threshold
 from lineament.models.runtime import ENGINES, Runtime
 from lineament.train.backbones import make_backbone
 from lineament.train.backbones.backbone import Backbone
@@ -90,7 +90,7 @@ def test_the_pipeline_makes_the_same_embeddings(kind: str, manifest: Path) -> No
     }
     backbone = made[kind]()
     entry = export_onnx(backbone, manifest.with_name("mine.onnx"), name="mine")
-    assert entry == weights.get("mine")
+    assert entry == models.get("mine")
     crops = photos(5, backbone.size_px)
     wanted = by_torch(backbone, crops)
     assert np.abs(wanted[0] - wanted[1]).max() > 1e-3  # or anything would do
@@ -129,7 +129,7 @@ def test_the_entry(manifest: Path) -> None:
     )
     assert entry.path == manifest.with_name("file.onnx")
     assert entry.path.stat().st_size == entry.bytes
-    assert (entry.dimension, entry.alignment, entry.task) == (6, "arcface-16", "recognizer")
+    assert (entry.dimension, entry.alignment, entry.task) == (6, "arcface-16", "embedder")
     assert (entry.license_weights, entry.commercial_use) == ("CC-BY-4.0", "yes")
     assert entry.measured == {"some": score}
     assert entry.thresholds == (threshold,)
@@ -137,7 +137,7 @@ def test_the_entry(manifest: Path) -> None:
     said = tomllib.loads(manifest.with_name("file.toml").read_text())
     assert said["name"] == "small-1.0_x"
     assert said["training_data"] == "12 photos of “nobody”"
-    alone = weights.from_file(manifest.with_name("file.onnx"))
+    alone = models.from_file(manifest.with_name("file.onnx"))
     same = ("name", "sha256", "bytes", "input", "dimension", "alignment", "license_weights")
     assert [getattr(alone, key) for key in same] == [getattr(entry, key) for key in same]
     model = onnx.load(entry.path)
@@ -192,24 +192,24 @@ def test_recognizer_by_name(manifest: Path) -> None:
     contract = Recognizer("mine", flip=False).embedder.contract
     assert (contract.weights, contract.alignment) == ("mine", "arcface-112")
     with pytest.raises(LicenseError, match="unknown"):
-        Recognizer("mine", policy=weights.LicensePolicy.parse("commercial")).load()
+        Recognizer("mine", policy=models.LicensePolicy.parse("commercial")).load()
 
 
 # --- beside others --------------------------------------------------------------------------------
 
 
 def test_other_entries_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "_added", [])
+    monkeypatch.setattr(catalog, "_added", [])
     folder = tmp_path / "models"
     folder.mkdir()
     first = export_onnx(Small(), folder / "a.onnx", name="a")
     second = export_onnx(Small(), folder / "b.onnx", name="b", notes="second")
-    assert weights.add_manifest(folder / "manifest.json") == [first, second]
+    assert models.add_manifest(folder / "manifest.json") == [first, second]
     third = export_onnx(Small(), folder / "a.onnx", name="a", notes="again", overwrite=True)
     listed = json.loads((folder / "manifest.json").read_text())["weights"]
     assert {entry["name"]: entry["notes"] for entry in listed} == {"a": "again", "b": "second"}
-    assert weights.read(third)
-    assert weights.read(second)
+    assert models.read(third)
+    assert models.read(second)
     assert sorted(path.name for path in folder.iterdir()) == [
         *("a.onnx", "a.toml", "b.onnx", "b.toml", "manifest.json")
     ]
@@ -261,7 +261,7 @@ def test_bad_options(
 
 def test_a_manifest_that_is_none_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"name": "a web page"}')
-    with pytest.raises(WeightsError, match="unknown key"):
+    with pytest.raises(WeightsError, match="unknown field `name`"):
         export_onnx(Small(), tmp_path / "n.onnx", name="n")
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
     assert (tmp_path / "manifest.json").read_text() == '{"name": "a web page"}'

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from lineament import models
 from lineament.detect import DETECTORS
 from lineament.errors import DataError, LineamentError, MissingExtraError
-from lineament.models import cards
 from lineament.pipeline import Recognizer
 from lineament.types import Contract, Embedding, Face, Photo
 
@@ -35,7 +35,7 @@ def made_by(recognizer: Recognizer) -> dict[str, Any]:
     return {
         "contract": asdict(recognizer.embedder.contract),
         "detector": recognizer.finder.detector_name,
-        "detector_sha256": {name: cards.get(name).sha256 for name in names},
+        "detector_sha256": {name: models.get(name).sha256 for name in names},
         "options": asdict(recognizer.finder.options),
         "turning": recognizer.finder.turning,
         "choose": recognizer.finder.choose,

@@ -193,11 +193,11 @@ def _write(crop: Any, path: Path, overwrite: bool) -> Path:
 
 
 def _landmarks_model(values: dict[str, Any]) -> Any:
-    from lineament.models import cards as weights
+    from lineament import models
     from lineament.models.runtime import load_model
 
     return load_model(
-        weights.get("landmarks68"),
+        models.get("landmarks68"),
         runtime=options.runtime_from(values),
         policy=options.policy_from(values.get("license_policy")),
     )

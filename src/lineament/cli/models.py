@@ -21,17 +21,17 @@ def command(
 
     With a license policy the table says which of them it refuses.
     """
-    from lineament.models import cards as weights
+    from lineament import models
 
     policy = options.policy_from(license_policy)
-    known = weights.entries()
+    known = models.entries()
     if json:
         listed = []
         for entry in known:
-            item: dict[str, Any] = {**entry.to_dict(), "present": weights.is_present(entry)}
+            item: dict[str, Any] = {**entry.to_dict(), "present": models.is_present(entry)}
             item["refused"] = policy.refusal(entry)
             if licenses:
-                item["license_text"] = weights.license_text(entry)
+                item["license_text"] = models.license_text(entry)
             listed.append(item)
         print_json({"policy": str(policy), "weights": listed})
         return
@@ -75,11 +75,11 @@ def _score(entry: Any) -> str:
 
 
 def _print_licenses(known: list[Any]) -> None:
-    from lineament.models import cards as weights
+    from lineament import models
 
     names: dict[str | None, list[str]] = {}
     for entry in known:
-        names.setdefault(weights.license_text(entry), []).append(
+        names.setdefault(models.license_text(entry), []).append(
             f"{entry.name} ({entry.license_weights})"
         )
     for text, of in names.items():

@@ -18,7 +18,7 @@ import typer
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
-    from lineament.models.cards import LicensePolicy, Weights
+    from lineament.models import Card, LicensePolicy
     from lineament.models.runtime import Runtime
     from lineament.pipeline import Recognizer
 
@@ -38,9 +38,9 @@ PARTS, NETWORKS, SPEED = "Parts", "Own network", "Engine"
 
 
 def _recognizers() -> list[str]:
-    from lineament.models import cards as weights
+    from lineament import models
 
-    return [entry.name for entry in weights.entries("recognizer")]
+    return [entry.name for entry in models.entries("embedder")]
 
 
 def _detectors() -> list[str]:
@@ -205,7 +205,7 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that
 
 def policy_from(text: str | None) -> LicensePolicy:
     """The license policy that an option, or else the environment, asks for."""
-    from lineament.models.cards import LicensePolicy
+    from lineament.models import LicensePolicy
 
     return LicensePolicy.active() if text is None else LicensePolicy.parse(text)
 
@@ -221,7 +221,8 @@ def recognizer_from(values: Mapping[str, Any], *, crop_px: int | None = None) ->
     Raises:
         LineamentError: an option has a value that makes no sense, or the policy refuses something.
     """
-    from lineament.pipeline import DEFAULT_PRESET, Recognizer
+    from lineament.models import DEFAULT_PRESET
+    from lineament.pipeline import Recognizer
 
     return Recognizer(**{"recognizer": DEFAULT_PRESET, **recognizer_options(values, crop_px)})
 
@@ -231,10 +232,11 @@ def recognizer_options(values: Mapping[str, Any], crop_px: int | None = None) ->
 
     Arguments and errors as ``recognizer_from``.
     """
+    from lineament import models
     from lineament.align.alignment import alignment_name
     from lineament.detect import DetectOptions
-    from lineament.models import cards as weights_module
-    from lineament.pipeline import DEFAULT_RECOGNIZER, PRESETS
+    from lineament.models import PRESETS
+    from lineament.pipeline import DEFAULT_RECOGNIZER
 
     given = {name: value for name, value in values.items() if value is not None}
     if "alignment" in given:  # the library's message calls it a method
@@ -257,8 +259,8 @@ def recognizer_options(values: Mapping[str, Any], crop_px: int | None = None) ->
     weights = _weights_from(given)
     if crop_px is not None and (weights is None or isinstance(weights, str)):
         name = DEFAULT_RECOGNIZER if weights is None else PRESETS[weights].recognizer
-        weights = weights_module.get(name)
-    if weights is not None and not isinstance(weights, str) and weights.task != "recognizer":
+        weights = models.get(name)
+    if weights is not None and not isinstance(weights, str) and weights.task != "embedder":
         raise OptionError(
             f"--recognizer: expected a recognizer, got {weights.name}, a {weights.task} network; "
             "`lineament models` lists what there is"
@@ -266,7 +268,7 @@ def recognizer_options(values: Mapping[str, Any], crop_px: int | None = None) ->
     if crop_px is not None:
         assert weights is not None
         assert not isinstance(weights, str)
-        weights = replace(weights, input=replace(weights.input, size_wh=(crop_px, crop_px)))
+        weights = weights.replace(input=weights.input.replace(size_wh=(crop_px, crop_px)))
     if weights is not None:
         parts["recognizer"] = weights
     return parts | {
@@ -277,10 +279,10 @@ def recognizer_options(values: Mapping[str, Any], crop_px: int | None = None) ->
     }
 
 
-def _weights_from(given: Mapping[str, Any]) -> Weights | str | None:
+def _weights_from(given: Mapping[str, Any]) -> Card | str | None:
     """An entry, or the name of a preset; None when none is named."""
-    from lineament.models import cards as weights
-    from lineament.pipeline import PRESETS
+    from lineament import models
+    from lineament.models import PRESETS
 
     described = [n for n in ("input_size", "color_order", "mean", "scale") if n in given]
     if "model" not in given:
@@ -290,7 +292,7 @@ def _weights_from(given: Mapping[str, Any]) -> Weights | str | None:
         if "recognizer" in given and "preset" in given:
             raise OptionError("expected --preset or --recognizer, got both")
         if "recognizer" in given:
-            return weights.get(given["recognizer"])
+            return models.get(given["recognizer"])
         preset = given.get("preset")
         if preset is not None and preset not in PRESETS:
             raise OptionError(f"--preset: expected one of {', '.join(PRESETS)}, got {preset!r}")
@@ -305,7 +307,7 @@ def _weights_from(given: Mapping[str, Any]) -> Weights | str | None:
                 f"--input-size: expected pixels such as 112 or 112x112, got {given['input_size']!r}"
             )
         spec["size_wh"] = [int(sides[0]), int(sides[-1])]
-    return weights.from_file(given["model"], **spec)
+    return models.from_file(given["model"], **spec)
 
 
 def runtime_from(given: Mapping[str, Any]) -> Runtime:

@@ -114,7 +114,7 @@ def command(
         fmr=fmr,
         keep_suspects=keep_suspects,
         duplicate=DUPLICATE_COSINE if near_duplicate is None else near_duplicate,
-        limits=limits_of(recognizer.weights.name),
+        limits=limits_of(recognizer.weights),
         seed=seed,
         progress=_show if sys.stderr.isatty() else None,
     )

@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from lineament.errors import OptionError
 from lineament.files import DATA, write_atomically
-from lineament.models.cards import cache_folder
+from lineament.models import cache_folder
 from lineament.types import FloatArray
 
 MOST_FILES = 8

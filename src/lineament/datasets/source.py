@@ -13,15 +13,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from lineament import models
 from lineament.align.alignment import alignment_name
 from lineament.datasets.cache import EmbeddingCache
 from lineament.detect import DETECTORS
 from lineament.errors import DataError, LineamentError, OptionError
 from lineament.images import load_image
-from lineament.models import cards as weights
 from lineament.pipeline import Recognizer
 from lineament.types import FloatArray, Image, Photo, ProgressBar
 
@@ -201,8 +202,8 @@ def way_of(recognizer: Recognizer) -> dict[str, Any]:
     networks = DETECTORS[recognizer.finder.detector_name]
     return {
         "contract": asdict(recognizer.embedder.contract),
-        "input": asdict(recognizer.weights.input),
-        "detector": {name: weights.get(name).sha256 for name in networks},
+        "input": msgspec.to_builtins(recognizer.weights.input),
+        "detector": {name: models.get(name).sha256 for name in networks},
         "options": asdict(recognizer.finder.options),
         "turning": recognizer.finder.turning,
         "choose": recognizer.finder.choose,

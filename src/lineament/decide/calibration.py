@@ -44,13 +44,13 @@ from lineament.decide.operating_points import (
     supported,
 )
 from lineament.errors import ContractError, DataError, OptionError
-from lineament.files import DATA, write_atomically
+from lineament.files import write_atomically
+from lineament.models.catalog import by_hash
 from lineament.types import Contract, Float64Array, Threshold
 
 __all__ = [
     "DEFAULT_FPIR",
     "DEFAULT_PRIOR",
-    "FOLDER",
     "FORMAT",
     "RULE_OF_3",
     "RULE_OF_30",
@@ -62,14 +62,10 @@ __all__ = [
     "OperatingPoint",
     "Probability",
     "bundled",
-    "bundled_name",
     "supported",
 ]
 
 Method = Literal["logistic", "isotonic"]
-
-FOLDER = DATA / "calibration"
-"""The package's own calibrations."""
 
 DEFAULT_PRIOR = 0.5
 DEFAULT_FPIR = 0.01
@@ -445,20 +441,25 @@ class Calibration:
 
 
 def bundled(contract: Contract, metric: str) -> Calibration | None:
-    """The package's own calibration for such scores, or None when it has none."""
-    path = FOLDER / bundled_name(contract, metric)
-    if not path.is_file():
+    """The package's own calibration for such scores, or None when it has none.
+
+    It stands in the folder of the model with the contract's hash, whatever it is called elsewhere.
+    """
+    card = by_hash(contract.weights_sha256, contract.weights)
+    path = None if card is None else card.folder / bundled_name(contract.flip)
+    if path is None or not path.is_file():
         return None
     calibration = Calibration.load(path)
-    calibration.check(contract, metric)
+    try:
+        calibration.check(contract, metric)
+    except (ContractError, OptionError):  # other crops, or another metric
+        return None
     return calibration
 
 
-def bundled_name(contract: Contract, metric: str) -> str:
-    """The name of the package's file. The weights' own name plays no part, as in contracts."""
-    flip = "flip" if contract.flip else "plain"
-    parts = (contract.weights_sha256[:16], contract.alignment, contract.color_order, flip)
-    return "-".join((*parts, str(contract.dimension), metric)) + ".json"
+def bundled_name(flip: bool) -> str:
+    """The name of a calibration's file in its model's folder."""
+    return "calibration-mirrored.json" if flip else "calibration.json"
 
 
 def _log_odds(share: float, what: str) -> float:

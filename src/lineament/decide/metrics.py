@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import OptionError
-from lineament.models.cards import Weights
+from lineament.models import Card
 from lineament.types import Contract, Decision, Embedding, Face, FloatArray, Quality, Threshold
 
 MetricName = Literal["cosine", "euclidean", "euclidean_l2", "angular", "chi_square"]
@@ -183,7 +183,7 @@ def _prepared(
 
 
 def find_threshold(
-    weights: Weights, metric: str, *, flip: bool, alignment: str, fmr: float = DEFAULT_FMR
+    weights: Card, metric: str, *, flip: bool, alignment: str, fmr: float = DEFAULT_FMR
 ) -> Threshold:
     """The threshold that the weights' entry has for a wanted false match rate.
 

@@ -7,11 +7,11 @@ photos that lie on a side; ``docs/concepts/detectors.md`` has the table that cho
 
 from __future__ import annotations
 
+from lineament import models
 from lineament.detect.detector import Detector
 from lineament.detect.options import DetectOptions
 from lineament.errors import OptionError
-from lineament.models import cards as weights
-from lineament.models.cards import LicensePolicy
+from lineament.models import LicensePolicy
 from lineament.models.runtime import Model, Runtime, load_model
 
 __all__ = [
@@ -49,7 +49,7 @@ def check_detector(name: str, policy: LicensePolicy) -> None:
             f"expected one of {', '.join(DETECTORS)}, got {name!r}", option="detector"
         )
     for weights_name in DETECTORS[name]:
-        policy.check(weights.get(weights_name))
+        policy.check(models.get(weights_name))
 
 
 def load_detector(
@@ -76,7 +76,7 @@ def load_detector(
     check_detector(name, policy)
 
     def load(weights_name: str) -> Model:
-        return load_model(weights.get(weights_name), runtime=runtime, policy=policy)
+        return load_model(models.get(weights_name), runtime=runtime, policy=policy)
 
     # Each file is imported when it is wanted: the start of the command line counts milliseconds.
     detector: Detector

@@ -14,14 +14,14 @@ from __future__ import annotations
 from lineament.embed.embedder import Embedder, wrap
 from lineament.embed.joined import load_joined
 from lineament.embed.network import BATCH, load_network
-from lineament.models.cards import LicensePolicy, Weights
+from lineament.models import Card, LicensePolicy
 from lineament.models.runtime import Runtime
 
 __all__ = ["BATCH", "Embedder", "load_embedder", "wrap"]
 
 
 def load_embedder(
-    weights: Weights,
+    weights: Card,
     *,
     flip: bool,
     alignment: str | None = None,

@@ -18,7 +18,7 @@ import numpy as np
 
 from lineament.embed.network import NetworkEmbedder, load_network
 from lineament.errors import OptionError, WeightsError
-from lineament.models.cards import LicensePolicy, NormTerm, Weights, get
+from lineament.models import Card, LicensePolicy, NormTerm, get
 from lineament.models.runtime import Runtime
 from lineament.types import Contract, FloatArray, Image
 
@@ -49,7 +49,7 @@ class JoinedEmbedder:
 
 
 def load_joined(
-    weights: Weights,
+    weights: Card,
     *,
     flip: bool,
     alignment: str | None = None,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lineament.errors import OptionError, WeightsError
-from lineament.models.cards import LicensePolicy, Weights
+from lineament.models import Card, LicensePolicy
 from lineament.models.runtime import Model, Runtime, check_model, load_model
 from lineament.types import Contract, FloatArray, Image
 
@@ -29,7 +29,7 @@ class NetworkEmbedder:
         batch: crops in one call of the network; 1 where its batch size is fixed.
     """
 
-    weights: Weights
+    weights: Card
     contract: Contract
     size_px: int
     _model: Model
@@ -61,7 +61,8 @@ class NetworkEmbedder:
             batch = self.prepare(crops[start : start + self.batch])
             outputs[start : start + self.batch] = self._run(batch)
             if self.contract.flip:
-                mirrored = np.ascontiguousarray(batch[..., ::-1])
+                across = 3 if self.weights.input.layout == "nchw" else 2
+                mirrored = np.ascontiguousarray(np.flip(batch, across))
                 outputs[start : start + self.batch] += self._run(mirrored)
         if self.contract.flip:
             outputs /= 2
@@ -92,12 +93,17 @@ class NetworkEmbedder:
         elif spec.color_order == "bgr":
             values = values[..., ::-1]
         if spec.mean != 0 or spec.scale != 1:
-            values = (values - np.float32(spec.mean)) * np.float32(spec.scale)
+            # One number, or one a channel: (n, S, S, C) and (C,)
+            values = (values - np.asarray(spec.mean, np.float32)) * np.asarray(
+                spec.scale, np.float32
+            )
+        if spec.layout == "nhwc":
+            return np.ascontiguousarray(values)
         return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
 
 
 def load_network(
-    weights: Weights,
+    weights: Card,
     *,
     flip: bool,
     alignment: str | None = None,
@@ -105,7 +111,7 @@ def load_network(
     policy: LicensePolicy | None = None,
 ) -> NetworkEmbedder:
     """Load a recognizer of one network; Args and Raises as ``load_embedder``."""
-    if weights.task != "recognizer":
+    if weights.task != "embedder":
         raise OptionError(f"{weights.name}: expected a recognizer, got a {weights.task} network")
     size_wh = weights.input.size_wh
     size_wh = (112, 112) if size_wh is None else size_wh

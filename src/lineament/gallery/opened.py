@@ -23,7 +23,8 @@ from lineament.gallery import records
 from lineament.gallery.index_sync import Searcher
 from lineament.gallery.settings import Settings
 from lineament.gallery.store import DATABASE, Store
-from lineament.pipeline import DEFAULT_RECOGNIZER, PRESETS, Recognizer
+from lineament.models import PRESETS
+from lineament.pipeline import DEFAULT_RECOGNIZER, Recognizer
 from lineament.types import Contract
 
 WAIT_S = 5.0

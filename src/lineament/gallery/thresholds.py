@@ -13,7 +13,7 @@ from lineament.decide.judge import CALIBRATED_METRIC
 from lineament.decide.metrics import DEFAULT_FMR, own_threshold
 from lineament.errors import OptionError, WeightsError
 from lineament.gallery.settings import Settings, checked_share
-from lineament.models.cards import get
+from lineament.models import get
 from lineament.types import Contract, Threshold
 
 

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import numpy as np
 
+from lineament import models
 from lineament.errors import MissingExtraError, OptionError, WeightsError
-from lineament.models import cards as weights_module
-from lineament.models.cards import LicensePolicy, Weights
+from lineament.models import Card, LicensePolicy
 from lineament.types import FloatArray
 
 if TYPE_CHECKING:
@@ -127,12 +127,12 @@ _lock = threading.Lock()
 
 
 def load_model(
-    weights: Weights, *, runtime: Runtime | None = None, policy: LicensePolicy | None = None
+    weights: Card, *, runtime: Runtime | None = None, policy: LicensePolicy | None = None
 ) -> Model:
     """Read, verify and compile a network; the same weights are compiled once per process.
 
     Args:
-        weights: an entry of ``lineament.models.cards``.
+        weights: an entry of ``lineament.models``.
         runtime: engine, device and threads; None asks the environment.
         policy: which licenses may be used; None asks the environment.
 
@@ -150,7 +150,7 @@ def load_model(
     with loading:
         model = _loaded.get(key)
         if model is None:
-            graph = weights_module.read(weights, policy=policy)
+            graph = models.read(weights, policy=policy)
             make = _openvino_model if chosen.engine == "openvino" else _onnxruntime_model
             try:
                 model = _loaded[key] = make(graph, chosen)

@@ -27,16 +27,16 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Hashable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lineament import models
 from lineament.embed.network import BATCH, load_network
 from lineament.errors import ExportError, OptionError, WeightsError
-from lineament.models import cards as weights_module
-from lineament.models.cards import LicensePolicy, Weights
+from lineament.models import Card, LicensePolicy
 from lineament.models.runtime import Runtime
 from lineament.quantize.crops import LEAST_CROPS, check_weights, side_px
 from lineament.quantize.judging import (
@@ -76,7 +76,7 @@ class Quantized:
         agreement: how close the embeddings are.
     """
 
-    weights: Weights
+    weights: Card
     manifest: Path
     made_from: str
     calibrated_on: int
@@ -107,7 +107,7 @@ class Quantized:
 
 
 def quantize(
-    weights: str | Weights,
+    weights: str | Card,
     crops: Image,
     *,
     out: str | os.PathLike[str],
@@ -156,7 +156,7 @@ def quantize(
             written.
         MissingExtraError: NNCF, ONNX or ONNX Runtime is not installed.
     """
-    source = weights_module.get(weights) if isinstance(weights, str) else weights
+    source = models.get(weights) if isinstance(weights, str) else weights
     check_options(
         source,
         out=out,
@@ -193,8 +193,7 @@ def quantize(
     graph = plain_graph(source, policy)
     data = int8_graph(graph, before, given[np.sort(order[:used])], source.name, progress)
     with tempfile.TemporaryDirectory(prefix="lineament-quantize-") as place:
-        tried = replace(
-            source,
+        tried = source.replace(
             name=name,
             sha256=hashlib.sha256(data).hexdigest(),
             bytes=len(data),
@@ -205,6 +204,7 @@ def quantize(
             source=None,
             measured={},
             thresholds=(),
+            quality_limits={},
             folder=Path(place),
         )
         (Path(place) / f"{name}.onnx").write_bytes(data)
@@ -224,15 +224,14 @@ def quantize(
             f"{slowest.after_ms:.2f} ms after, {slowest.batch} at once); nothing was written. "
             "Does this processor have 8-bit arithmetic, and is it busy with something else?"
         )
-    entry = replace(
-        tried,
+    entry = tried.replace(
         folder=folder,
         license_file=None if source.license_file is None else f"{name}.license.txt",
         measured=measured(agreement, slowest),
         notes=notes(source, used),
     )
     others = _check_target(folder, name, source, overwrite)  # as it is now
-    manifest = write_all(folder, entry, data, others, weights_module.license_text(source))
+    manifest = write_all(folder, entry, data, others, models.license_text(source))
     return Quantized(
         weights=entry,
         manifest=manifest,
@@ -246,7 +245,7 @@ def quantize(
 
 
 def check_options(
-    weights: Weights,
+    weights: Card,
     *,
     out: str | os.PathLike[str],
     name: str | None = None,
@@ -276,12 +275,12 @@ def check_options(
     check_installed()
 
 
-def _name(weights: Weights, name: str | None) -> str:
+def _name(weights: Card, name: str | None) -> str:
     return f"{weights.name[:59]}-int8" if name is None else name
 
 
 def _check_crops(
-    crops: Image, people: Sequence[Hashable] | None, weights: Weights, what: str, least: int
+    crops: Image, people: Sequence[Hashable] | None, weights: Card, what: str, least: int
 ) -> Image:
     given = np.asarray(crops)
     side = side_px(weights)
@@ -303,12 +302,10 @@ def _check_crops(
     return given
 
 
-def _check_target(
-    folder: Path, name: str, source: Weights, overwrite: bool
-) -> list[dict[str, Any]]:
+def _check_target(folder: Path, name: str, source: Card, overwrite: bool) -> list[dict[str, Any]]:
     """The entries of the manifest that stay, as they stand there; nothing is made yet."""
     check_name(name)
-    for known in weights_module.entries():
+    for known in models.entries():
         if known.name == name and not (overwrite and known.folder == folder):
             raise OptionError(
                 f"there are weights called {name!r} already: choose another", option="name"

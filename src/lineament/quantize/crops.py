@@ -12,7 +12,7 @@ import numpy as np
 from lineament.datasets.people_folder import read_people
 from lineament.errors import DataError, ImageError, LineamentError, OptionError
 from lineament.images import describe_source, find_images, load_image
-from lineament.models.cards import LicensePolicy, Weights
+from lineament.models import Card, LicensePolicy
 from lineament.models.runtime import Runtime
 from lineament.pipeline import Recognizer
 from lineament.types import Image, StageProgress
@@ -43,7 +43,7 @@ class Crops:
 
 def crops_of(
     folder: str | os.PathLike[str],
-    weights: Weights,
+    weights: Card,
     *,
     aligned: bool = False,
     most: int = MOST_PHOTOGRAPHS,
@@ -130,7 +130,7 @@ def _photos(folder: Path, most: int, seed: int) -> tuple[list[Path], list[str] |
     return [paths[i] for i in chosen], None if people is None else [people[i] for i in chosen]
 
 
-def _aligned(paths: Sequence[Path], weights: Weights) -> Iterator[Image | None]:
+def _aligned(paths: Sequence[Path], weights: Card) -> Iterator[Image | None]:
     side = side_px(weights)
     for path in paths:
         try:
@@ -148,7 +148,7 @@ def _aligned(paths: Sequence[Path], weights: Weights) -> Iterator[Image | None]:
 
 def _detected(
     paths: Sequence[Path],
-    weights: Weights,
+    weights: Card,
     runtime: Runtime | None,
     policy: LicensePolicy | None,
 ) -> Iterator[Image | None]:
@@ -158,14 +158,14 @@ def _detected(
         yield None if index is None or photo.crops is None else photo.crops[index]
 
 
-def side_px(weights: Weights) -> int:
+def side_px(weights: Card) -> int:
     """Side of the crops that a recognizer takes."""
     return 112 if weights.input.size_wh is None else weights.input.size_wh[0]
 
 
-def check_weights(weights: Weights) -> None:
+def check_weights(weights: Card) -> None:
     """Raise OptionError unless it is a recognizer of one network."""
-    if weights.task != "recognizer":
+    if weights.task != "embedder":
         raise OptionError(f"{weights.name}: expected a recognizer, got a {weights.task} network")
     if weights.members:
         names = " and ".join(member.name for member in weights.members)

@@ -10,10 +10,10 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from lineament import models
 from lineament.embed.network import NetworkEmbedder
 from lineament.errors import ExportError, LineamentError, MissingExtraError, OptionError
-from lineament.models import cards as weights_module
-from lineament.models.cards import LicensePolicy, Weights
+from lineament.models import Card, LicensePolicy
 from lineament.models.runtime import folded
 from lineament.types import FloatArray, Image, StageProgress
 
@@ -33,14 +33,14 @@ def check_installed() -> None:
             raise MissingExtraError("Quantizing a recognizer", _EXTRA)
 
 
-def plain_graph(source: Weights, policy: LicensePolicy | None) -> bytes:
+def plain_graph(source: Card, policy: LicensePolicy | None) -> bytes:
     """The network of a recognizer as an ONNX file, its constants folded.
 
     Raises:
         ExportError: ONNX Runtime cannot read it.
     """
     try:
-        return folded(weights_module.read(source, policy=policy))
+        return folded(models.read(source, policy=policy))
     except ValueError as error:
         reason = (str(error).strip().splitlines() or ["no reason given"])[0]
         raise ExportError(

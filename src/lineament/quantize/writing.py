@@ -9,8 +9,8 @@ from typing import Any
 
 from lineament.errors import OptionError
 from lineament.files import write_atomically
-from lineament.models.cards import Measurement, Weights
-from lineament.models.manifest import SCHEMA, read_manifest
+from lineament.models import Card, Measurement, read_manifest
+from lineament.models.catalog import SCHEMA
 from lineament.quantize.judging import Agreement, Speed
 
 
@@ -37,7 +37,7 @@ def measured(agreement: Agreement, speed: Speed) -> dict[str, Measurement]:
     return measured
 
 
-def notes(source: Weights, used: int) -> str:
+def notes(source: Card, used: int) -> str:
     """What the entry tells of where it comes from; ``used``: crops calibrated on."""
     made = (
         f"int8 weights and activations, made from {source.name} (SHA-256 {source.sha256}), "
@@ -47,7 +47,7 @@ def notes(source: Weights, used: int) -> str:
 
 
 def write_all(
-    folder: Path, entry: Weights, data: bytes, others: list[dict[str, Any]], license: str | None
+    folder: Path, entry: Card, data: bytes, others: list[dict[str, Any]], license: str | None
 ) -> Path:
     """Write network, license and manifest, all or none; returns the manifest's path.
 

@@ -48,11 +48,11 @@ def threshold_of(values: Mapping[str, Any], recognizer: Recognizer) -> Threshold
 
 def landmarks_model(values: Mapping[str, Any]) -> Any:
     """The network that finds 68 points, loaded as the options say."""
-    from lineament.models import cards as weights
+    from lineament import models
     from lineament.models.runtime import load_model
 
     return load_model(
-        weights.get("landmarks68"),
+        models.get("landmarks68"),
         runtime=options.runtime_from(values),
         policy=options.policy_from(values.get("license_policy")),
     )

@@ -11,7 +11,8 @@ from lineament.cli.output import print_json, print_note, print_pairs
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
-    from lineament.models.cards import CommercialUse, Weights
+    from lineament.models import Card
+    from lineament.models.cards import CommercialUse
     from lineament.train.config import TrainConfig
 
 
@@ -89,26 +90,26 @@ def name_from(folder: Path) -> str:
     return plain[:64]
 
 
-def _parents(config: TrainConfig, bundled: str) -> list[Weights]:
+def _parents(config: TrainConfig, bundled: str) -> list[Card]:
     """The recognizers that the model has its weights or its lessons from."""
-    from lineament.models import cards as weights
+    from lineament import models
 
-    entries = {entry.name: entry for entry in weights.entries("recognizer")}
+    entries = {entry.name: entry for entry in models.entries("embedder")}
     names = dict.fromkeys((bundled, config.backbone.start, config.teacher.name))
     return [entries[name] for name in names if name in entries]
 
 
-def _use(parents: list[Weights]) -> str:
+def _use(parents: list[Card]) -> str:
     """What the publishers of its parents forbid, it may not allow; the rest its user must say."""
     return "no" if any(parent.commercial_use == "no" for parent in parents) else "unknown"
 
 
-def _data(config: TrainConfig, parents: list[Weights]) -> str:
+def _data(config: TrainConfig, parents: list[Card]) -> str:
     text = f"photos of {Path(config.data.path).name}" if config.data.path else "unknown"
     return text + "".join(f"; before that, as {parent.name} was" for parent in parents)
 
 
-def _notes(parents: list[Weights]) -> str | None:
+def _notes(parents: list[Card]) -> str | None:
     if not parents:
         return None
     return "Derived from " + " and ".join(

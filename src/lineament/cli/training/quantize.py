@@ -14,7 +14,7 @@ from lineament.cli import options
 from lineament.cli.output import print_json, print_note, print_pairs
 
 if TYPE_CHECKING:
-    from lineament.models.cards import Weights
+    from lineament.models import Card
     from lineament.quantize import Quantized
     from lineament.types import StageProgress
 
@@ -144,12 +144,12 @@ def command(
         )
 
 
-def _weights(recognizer: str) -> Weights:
-    from lineament.models import cards as weights
+def _weights(recognizer: str) -> Card:
+    from lineament import models
 
     if recognizer.lower().endswith(".onnx"):
-        return weights.from_file(recognizer)
-    return weights.get(recognizer)
+        return models.from_file(recognizer)
+    return models.get(recognizer)
 
 
 def _rows(made: Quantized) -> list[tuple[str, str]]:

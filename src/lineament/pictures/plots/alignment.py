@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lineament import models
 from lineament.align.alignment import (
     ALIGNMENT_NAMES,
     AlignMethod,
@@ -24,8 +25,7 @@ from lineament.align.alignment import (
 from lineament.align.landmarks68 import cut_out, face_hull_mask, landmarks68
 from lineament.errors import NoFaceError, OptionError
 from lineament.images import ImageSource, describe_source, load_image
-from lineament.models import cards as weights
-from lineament.models.cards import LicensePolicy
+from lineament.models import LicensePolicy
 from lineament.models.runtime import Model, load_model
 from lineament.pictures import photos as draw
 from lineament.pictures.charts.colors import GRAY, INK, ORANGE, SKY, VERMILLION
@@ -84,7 +84,7 @@ def alignment(
         )
     if model is None:
         model = load_model(
-            weights.get("landmarks68"), runtime=recognizer.runtime, policy=LicensePolicy.active()
+            models.get("landmarks68"), runtime=recognizer.runtime, policy=LicensePolicy.active()
         )
     five = np.asarray(face.landmarks_xy, np.float64)
     points = landmarks68(model, image, [face])[0].astype(np.float64)

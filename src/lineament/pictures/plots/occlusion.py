@@ -14,12 +14,12 @@ from typing import Any, Literal, cast, get_args
 import cv2
 import numpy as np
 
+from lineament import models
 from lineament.align.landmarks68 import CHIN, JAW, five_of_68, landmarks68
 from lineament.decide.metrics import compare
 from lineament.errors import NoFaceError, OptionError
 from lineament.images import ImageSource, describe_source, load_image
-from lineament.models import cards as weights
-from lineament.models.cards import LicensePolicy
+from lineament.models import LicensePolicy
 from lineament.models.runtime import Model, load_model
 from lineament.pictures.charts.colors import BLUE, GRAY, INK, VERMILLION
 from lineament.pictures.charts.text import percent
@@ -276,7 +276,7 @@ def occlusion(
         )
     if model is None:
         model = load_model(
-            weights.get("landmarks68"), runtime=recognizer.runtime, policy=LicensePolicy.active()
+            models.get("landmarks68"), runtime=recognizer.runtime, policy=LicensePolicy.active()
         )
     subject = subject_of(image, found.faces[index], model)
     against = recognizer.embed(image if reference is None else reference)

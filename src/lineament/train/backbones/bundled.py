@@ -27,9 +27,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from lineament import models
 from lineament.errors import MissingExtraError, OptionError, WeightsError
-from lineament.models import cards as weights_module
-from lineament.models.cards import LicensePolicy
+from lineament.models import LicensePolicy
 from lineament.train.backbones.backbone import Backbone
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class GraphBackbone(Backbone):
 
 
 def load_bundled(name: str, *, policy: LicensePolicy | None = None) -> GraphBackbone:
-    """A recognizer of ``lineament.models.cards`` as a module in evaluation mode, to be trained.
+    """A recognizer of ``lineament.models`` as a module in evaluation mode, to be trained.
 
     Args:
         name: "sface" or "mobilefacenet"; an entry of your own will do if its graph is made of the
@@ -147,8 +147,8 @@ def load_bundled(name: str, *, policy: LicensePolicy | None = None) -> GraphBack
             node that this module knows no trainable layer for.
         MissingExtraError: ``onnx`` is not installed.
     """
-    entry = weights_module.get(name)
-    if entry.task != "recognizer" or entry.alignment is None or entry.members:
+    entry = models.get(name)
+    if entry.task != "embedder" or entry.alignment is None or entry.members:
         raise WeightsError(
             f"{name}: expected one recognition network, such as {' or '.join(BUNDLED)}, got "
             + (f"one that joins {len(entry.members)}" if entry.members else f"a {entry.task}")
@@ -165,7 +165,7 @@ def load_bundled(name: str, *, policy: LicensePolicy | None = None) -> GraphBack
         from onnx import numpy_helper
     except ImportError as error:
         raise MissingExtraError("Training a bundled recognizer", "train") from error
-    data = weights_module.read(entry, policy=policy)
+    data = models.read(entry, policy=policy)
     try:
         graph = onnx.load_model_from_string(data).graph
     except Exception as error:  # protobuf's DecodeError is no ValueError in all its versions

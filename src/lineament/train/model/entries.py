@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lineament.errors import OptionError
-from lineament.models.manifest import NAME_RULE, is_name, read_manifest
+from lineament.models import read_manifest
+from lineament.models.cards import NAME_RULE, is_name
 
 
 def check_name(name: object) -> None:

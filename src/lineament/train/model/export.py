@@ -20,7 +20,6 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +34,9 @@ from lineament.errors import (
     WeightsError,
 )
 from lineament.files import write_atomically
-from lineament.models.cards import (
-    PACKAGE_MANIFEST,
-    CommercialUse,
-    InputSpec,
-    LicensePolicy,
-    Measurement,
-    Threshold,
-    Weights,
-)
-from lineament.models.manifest import SCHEMA, read_manifest
+from lineament.models import Card, InputSpec, LicensePolicy, Measurement, read_manifest
+from lineament.models.cards import CommercialUse, Threshold
+from lineament.models.catalog import SCHEMA, bundled_names
 from lineament.models.runtime import Engine, Runtime, load_model
 from lineament.train.backbones.backbone import Backbone
 from lineament.train.model.entries import check_name, staying_entries
@@ -76,7 +68,7 @@ def export_onnx(
     thresholds: Sequence[Threshold] = (),
     crops: Image | None = None,
     overwrite: bool = False,
-) -> Weights:
+) -> Card:
     """Write a backbone so that the pipeline can use it; it is not changed.
 
     Float32, any batch size, RGB from 0 to 255 (the scaling is in the graph), no flip.
@@ -99,7 +91,7 @@ def export_onnx(
         overwrite: replace the file, and the entry of that name, if they exist.
 
     Returns:
-        The entry, as ``lineament.models.cards`` will return it.
+        The entry, as ``lineament.models`` will return it.
 
     Raises:
         OptionError: the name, the path or the crops will not do, or exist already.
@@ -115,9 +107,9 @@ def export_onnx(
     examples = _examples(backbone.size_px) if crops is None else _checked(crops, backbone.size_px)
     wanted = _embed(backbone, examples)
     data = _graph(backbone, name)
-    entry = Weights(
+    entry = Card(
         name=name,
-        task="recognizer",
+        task="embedder",
         sha256=hashlib.sha256(data).hexdigest(),
         bytes=len(data),
         input=InputSpec((backbone.size_px, backbone.size_px), "rgb", 0.0, 1.0),
@@ -144,12 +136,12 @@ def export_onnx(
     write_atomically(target, data)
     write_atomically(beside, _toml(entry).encode())
     write_atomically(manifest, text.encode())
-    return replace(read, folder=target.parent)
+    return read.replace(folder=target.parent)
 
 
 def _check_name(name: str) -> None:
     check_name(name)
-    if name in {weights.name for weights in read_manifest(PACKAGE_MANIFEST)}:
+    if name in bundled_names():
         raise OptionError(f"{name!r} is one of the bundled networks: choose another", option="name")
 
 
@@ -282,7 +274,7 @@ def _silence() -> Iterator[None]:
             torch._C._jit_onnx_log = printing
 
 
-def _check_parity(weights: Weights, crops: Image, wanted: FloatArray) -> None:
+def _check_parity(weights: Card, crops: Image, wanted: FloatArray) -> None:
     """Compare what the pipeline's engines make of the file with what PyTorch made."""
     tried = 0
     for engine in _ENGINES:
@@ -324,7 +316,7 @@ def _check_parity(weights: Weights, crops: Image, wanted: FloatArray) -> None:
         raise MissingExtraError("Checking the written file", "", package="openvino")
 
 
-def _toml(entry: Weights) -> str:
+def _toml(entry: Card) -> str:
     """What ``weights.from_file`` reads beside the file."""
     import tomli_w
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lineament import models
 from lineament.embed import Embedder, load_embedder
 from lineament.errors import OptionError, UnknownWeightsError
-from lineament.models import cards as weights
 from lineament.models.runtime import Runtime
 from lineament.train.backbones.backbone import Backbone
 
@@ -81,7 +81,7 @@ def load_teacher(name: str, device: torch.device, threads: int, *, flip: bool = 
     """Load a teacher.
 
     Args:
-        name: a recognizer that ``lineament.models.cards`` knows, or the folder of a run.
+        name: a recognizer that ``lineament.models`` knows, or the folder of a run.
         device: where crops will be.
         threads: of the engine on the CPU; 0 is its own choice.
         flip: average over the crop and its mirror image; twice the time.
@@ -95,7 +95,7 @@ def load_teacher(name: str, device: torch.device, threads: int, *, flip: bool = 
 
         return NetworkTeacher(load_run(name), device, flip=flip)
     try:
-        entry = weights.get(name)
+        entry = models.get(name)
     except UnknownWeightsError as error:
         raise OptionError(f"{error}; or the folder of a run", option="teacher.name") from error
     if device.type == "cuda":  # the same network where the crops are
