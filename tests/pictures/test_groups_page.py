@@ -11,7 +11,7 @@ import pytest
 from builders import make_contract, make_face
 from lineament.gallery.grouping import GroupFace, Grouping, GroupPhoto
 from lineament.pictures.pages import groups as sheets
-from lineament.pictures.pages.groups import contact_sheet
+from lineament.pictures.pages.groups import groups_page
 from lineament.types import Embedding, Threshold
 
 CONTRACT = make_contract(dimension=2)
@@ -38,7 +38,7 @@ def page_of(value: Grouping, **options: int) -> tuple[str, list[int]]:
         asked.append(place)
         return None if place == 0 else b"jpeg"
 
-    return contact_sheet(value, crop_of, **options).decode(), asked
+    return groups_page(value, crop_of, **options).decode(), asked
 
 
 def test_everybody_is_shown_once_and_escaped() -> None:

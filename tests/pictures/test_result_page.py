@@ -304,7 +304,7 @@ def test_a_tile_may_have_words_of_its_own() -> None:
 
 
 def test_a_figure_becomes_a_drawing() -> None:
-    from lineament.pictures.figures import lines
+    from lineament.pictures.charts import lines
 
     picture = picture_of(lines({"a": {"1": 0.5, "2": 0.75}}), alt="two points", caption="c")
     assert (picture.media_type, picture.alt, picture.caption) == (

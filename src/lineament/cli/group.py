@@ -186,12 +186,12 @@ def _write_report(
     path: Path, grouping: Grouping, parts: Recognizer, pictures: Thumbnails, min_size: int
 ) -> None:
     from lineament.files import write_atomically
-    from lineament.pictures.pages.groups import contact_sheet
+    from lineament.pictures.pages.groups import groups_page
 
     def crop_of(place: int) -> bytes | None:
         return pictures.jpeg(grouping.faces[place])
 
-    sheet = contact_sheet(grouping, crop_of, calibration=parts.calibration, min_size=min_size)
+    sheet = groups_page(grouping, crop_of, calibration=parts.calibration, min_size=min_size)
     write_atomically(path, sheet)
 
 

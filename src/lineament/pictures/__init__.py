@@ -1,8 +1,7 @@
 """Everything that is drawn.
 
-photos     faces marked in photos, verdicts, contact sheets
-charts     what all charts share, and the charts of training
-figures    the charts of a measurement
+photos     faces marked in photos, verdicts, sheets of crops
+charts     curves of a measurement and of training
 plots      what the model sees
 pages      pages to look at in a browser
 """

@@ -66,7 +66,7 @@ def check_report(path: Path | None) -> None:
     check_page(path)
     if path is None:
         return
-    from lineament.pictures.charts import check_extra
+    from lineament.pictures.charts.files import check_extra
 
     check_extra()
 

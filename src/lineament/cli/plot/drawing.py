@@ -76,7 +76,7 @@ def check_out(
         OptionError: another ending, no such folder, or one of the photos.
         MissingExtraError: matplotlib is missing.
     """
-    from lineament.pictures.charts import check_extra
+    from lineament.pictures.charts.files import check_extra
     from lineament.pictures.plots.plot import check_path
 
     check_extra()

@@ -37,7 +37,7 @@ def command(
     json: options.Json = False,
 ) -> None:
     """All pictures of a folder a person as one page, which starts with a summary in words."""
-    from lineament.pictures.charts import check_extra
+    from lineament.pictures.charts.files import check_extra
 
     check_extra()
     if out is None and not json:

@@ -1,22 +1,36 @@
-"""What all pictures that matplotlib draws share, whoever draws them (the extra "plot").
+"""Charts, with matplotlib (the extra "plot"): of a measurement, and of training.
 
-    colors  of Okabe and Ito, as matplotlib takes them; dashes and markers for curves
-    text     any name in letters that some font has; percentages and counts in words
-    panels   a figure with its title, its panels, their ticks, its legend
-    files    a figure -> a PNG, SVG or PDF file
+    roc(), det()          error curves on logarithmic axes, operating points marked
+    score_distribution()  how genuine and impostor pairs score, with the threshold
+    lines()               any curves, such as accuracy against references per person
+    reliability()         are probabilities what they claim to be?
+    group_matrix()        a rate for each pair of groups, for example FMR
+    group_rates()         rates of each group, with intervals
+    training              loss and accuracy over steps, triplets, embeddings in two dimensions
 
-Figures are ``matplotlib.figure.Figure`` and belong to the caller; pyplot and the global state of
-matplotlib are left alone, and no screen is needed. matplotlib is loaded by what draws, not before.
+and what they share with all pictures that matplotlib draws: ``colors`` of Okabe and Ito, ``text``
+in letters that some font has, ``panels`` (a figure with its title, ticks and legend), ``files``.
+
+Each returns a ``matplotlib.figure.Figure`` that belongs to the caller; ``files.save`` writes it.
+pyplot and the global state of matplotlib are left alone, and no screen is needed. matplotlib is
+loaded by what draws, not before.
 """
 
 from __future__ import annotations
 
-from lineament.errors import MissingExtraError
+from lineament.pictures.charts.curves import lines
+from lineament.pictures.charts.distributions import reliability, score_distribution
+from lineament.pictures.charts.error_curves import det, roc
+from lineament.pictures.charts.files import check_extra
+from lineament.pictures.charts.group_rates import group_matrix, group_rates
 
-
-def check_extra(what: str = "drawing pictures of a run", extra: str = "plot") -> None:
-    """Raise MissingExtraError, saying for what and from which extra, unless matplotlib is there."""
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError(what, extra) from error
+__all__ = [
+    "check_extra",
+    "det",
+    "group_matrix",
+    "group_rates",
+    "lines",
+    "reliability",
+    "roc",
+    "score_distribution",
+]

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lineament.errors import OptionError
+from lineament.errors import MissingExtraError, OptionError
 from lineament.files import write_atomically
 
 if TYPE_CHECKING:
@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 
 FORMATS = ("png", "svg", "pdf")
 DPI = 160
+
+
+def check_extra(what: str = "drawing pictures of a run", extra: str = "plot") -> None:
+    """Raise MissingExtraError, saying for what and from which extra, unless matplotlib is there."""
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(what, extra) from error
 
 
 def to_bytes(figure: Figure, kind: str = "svg") -> bytes:

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lineament.pictures.charts import check_extra
 from lineament.pictures.charts.colors import BLUE, GRAY, INK, LIGHT, SKY
+from lineament.pictures.charts.files import check_extra
 from lineament.pictures.charts.text import TITLE_WIDTH, drawable, percent, wrapped
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import OptionError
-from lineament.pictures import charts
+from lineament.pictures.charts import files
 from lineament.pictures.charts.colors import (
     BLUE,
     GRAY,
@@ -61,7 +61,7 @@ SMOOTHED_SHARE = 0.05
 
 def check_extra() -> None:
     """Raise MissingExtraError unless matplotlib is there."""
-    charts.check_extra("drawing pictures of training", "train")
+    files.check_extra("drawing pictures of training", "train")
 
 
 # --- over training --------------------------------------------------------------------------------

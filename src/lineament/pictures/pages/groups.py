@@ -21,7 +21,7 @@ CropOf = Callable[[int], bytes | None]
 """The place of a face in ``Grouping.faces`` -> an encoded JPEG of it, or None."""
 
 
-def contact_sheet(
+def groups_page(
     grouping: Grouping,
     crop_of: CropOf,
     *,

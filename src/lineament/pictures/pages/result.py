@@ -1,7 +1,7 @@
 """A run as one self-contained HTML page: words, tables, pictures, worst errors, how it was made.
 
 ``write_report`` writes what ``report_sections`` makes of a ``Result``; a command with more to say
-passes sections of its own. The blocks are those of ``page``, the pictures those of ``figures``.
+passes sections of its own. The blocks are those of ``page``, the pictures those of ``charts``.
 """
 
 from __future__ import annotations
@@ -29,9 +29,8 @@ from lineament.evaluate.curves import (
 from lineament.evaluate.metrics import NO_FACE_SCORE
 from lineament.evaluate.result import MEASURES, PairShown, Part, Result, in_words
 from lineament.files import write_atomically
-from lineament.pictures import figures
-from lineament.pictures.charts import check_extra
-from lineament.pictures.charts.files import to_bytes
+from lineament.pictures import charts
+from lineament.pictures.charts.files import check_extra, to_bytes
 from lineament.pictures.charts.text import percent
 from lineament.pictures.pages.page import Picture, Section, Table, Tile, page, thumbnail
 
@@ -263,12 +262,12 @@ def _pictures(part: Part) -> list[Picture]:
             used = f" At the threshold {at:.4g}: FMR {percent(fmr, 3)}, FNMR {percent(fnmr, 3)}."
         pictures += [
             picture_of(
-                figures.roc(scores, title=f"{title}: ROC", threshold=at),
+                charts.roc(scores, title=f"{title}: ROC", threshold=at),
                 alt=f"ROC curve of {part.title}. {told}.",
                 caption="True accept rate against false match rate.",
             ),
             picture_of(
-                figures.det(scores, title=f"{title}: DET", threshold=at),
+                charts.det(scores, title=f"{title}: DET", threshold=at),
                 alt=f"DET curve of {part.title}. EER {equal}.{used}",
                 caption=f"False non-match rate against false match rate; lower is better.{used}",
             ),
@@ -276,7 +275,7 @@ def _pictures(part: Part) -> list[Picture]:
     if scores is not None and any(sizes(scores)):
         pictures.append(
             picture_of(
-                figures.score_distribution(scores, title=f"{title}: scores", threshold=at),
+                charts.score_distribution(scores, title=f"{title}: scores", threshold=at),
                 alt=f"Histograms of the similarities of genuine and impostor pairs, {part.title}.",
                 caption="How alike genuine and impostor pairs are found; the number of pairs is on "
                 "a logarithmic axis.",
@@ -311,13 +310,13 @@ def _of_groups(part: Part) -> list[Picture]:
         if key == "fmr":
             pictures.append(
                 picture_of(
-                    figures.group_matrix(groups, rates, too_few=few, title=f"{title}: FMR"),
+                    charts.group_matrix(groups, rates, too_few=few, title=f"{title}: FMR"),
                     alt=f"False match rate of each pair of groups, {part.title}.",
                     caption="False match rate of each pair of groups; hatched: too few pairs.",
                 )
             )
     if any(math.isfinite(value) for values in own.values() for value in values):
-        figure = figures.group_rates(
+        figure = charts.group_rates(
             groups, own, intervals=intervals, too_few=few_own, title=f"{title}: rates"
         )
         pictures.append(
@@ -349,7 +348,7 @@ def _further(part: Part) -> list[Picture]:
     if bins:
         pictures.append(
             picture_of(
-                figures.reliability(bins, title=f"{title}: reliability"),
+                charts.reliability(bins, title=f"{title}: reliability"),
                 alt=f"Reliability diagram of {part.title}: "
                 + "; ".join(f"predicted {b.predicted:.3g}, observed {b.observed:.3g}" for b in bins)
                 + ".",
@@ -365,7 +364,7 @@ def _further(part: Part) -> list[Picture]:
     for base, curves in groups.items():
         said, xlabel, ylabel = CURVES.get(base, (_spaced(base), "", ""))
         try:
-            figure = figures.lines(curves, title=f"{title}: {said}", xlabel=xlabel, ylabel=ylabel)
+            figure = charts.lines(curves, title=f"{title}: {said}", xlabel=xlabel, ylabel=ylabel)
         except OptionError:  # no value in it that could be drawn
             continue
         told = "; ".join(

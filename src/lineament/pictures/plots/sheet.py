@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lineament.pictures.charts import check_extra
 from lineament.pictures.charts.colors import GRAY, INK, LIGHT, SHADE
+from lineament.pictures.charts.files import check_extra
 from lineament.pictures.charts.text import drawable
 from lineament.types import Image
 

@@ -24,7 +24,7 @@ from lineament.errors import OptionError
 from lineament.files import write_atomically
 from lineament.fit.clean import clean
 from lineament.fit.examine import examine
-from lineament.pictures.charts import check_extra
+from lineament.pictures.charts.files import check_extra
 from lineament.pictures.pages.folder.comparing import compare_all
 from lineament.pictures.pages.folder.facts import sections_of, summary, suspect_in_words
 from lineament.pictures.pages.folder.known import Known

@@ -27,7 +27,7 @@ from lineament.evaluate.curves import (
 )
 from lineament.evaluate.metrics import PairCounts, all_pairs, eer
 from lineament.evaluate.result import Scores
-from lineament.pictures import charts, figures
+from lineament.pictures import charts
 from lineament.pictures.charts import files
 
 if TYPE_CHECKING:
@@ -280,22 +280,22 @@ BINS = [ReliabilityBin(0.02, 0.01, 2000), ReliabilityBin(0.5, 0.6, 20), Reliabil
 REFERENCES = {"mean": {"1": 0.9, "2": 0.95, "10": 0.99}, "best": {"1": 0.9, "2": 0.93}}
 
 DRAWN: dict[str, Callable[[], Figure]] = {
-    "roc": lambda: figures.roc(scores_of(), title="ROC " * 40, threshold=0.4),
-    "roc of counts": lambda: figures.roc(counted(exact_up_to_fmr=0.02)[0], threshold=9.0),
-    "roc of three": lambda: figures.roc({name: scores_of() for name in NAMES}),
-    "det": lambda: figures.det(scores_of(), title="DET", threshold=0.4),
-    "det of few": lambda: figures.det(scores_of(3, 4)),
-    "scores": lambda: figures.score_distribution(scores_of(), title=NAMES[1], threshold=0.4),
-    "scores linear": lambda: figures.score_distribution(scores_of(), log=False),
-    "scores of counts": lambda: figures.score_distribution(counted()[0], threshold=0.8),
-    "references": lambda: figures.lines(REFERENCES, xlabel="references", ylabel="share"),
-    "sizes": lambda: figures.lines({"fpir": {"10": 0.01, "100": 0.012, "4000": 0.009}}),
-    "names": lambda: figures.lines({"a": dict.fromkeys(NAMES, 3.5)}, title="by name"),
-    "reliability": lambda: figures.reliability(BINS, title="View 2"),
-    "reliability of two": lambda: figures.reliability({"a": BINS, "b": BINS[:2]}),
-    "matrix": lambda: figures.group_matrix(NAMES, MATRIX, too_few=FEW, title=NAMES[4]),
-    "matrix of one": lambda: figures.group_matrix(["all"], [[0.0]]),
-    "groups": lambda: figures.group_rates(
+    "roc": lambda: charts.roc(scores_of(), title="ROC " * 40, threshold=0.4),
+    "roc of counts": lambda: charts.roc(counted(exact_up_to_fmr=0.02)[0], threshold=9.0),
+    "roc of three": lambda: charts.roc({name: scores_of() for name in NAMES}),
+    "det": lambda: charts.det(scores_of(), title="DET", threshold=0.4),
+    "det of few": lambda: charts.det(scores_of(3, 4)),
+    "scores": lambda: charts.score_distribution(scores_of(), title=NAMES[1], threshold=0.4),
+    "scores linear": lambda: charts.score_distribution(scores_of(), log=False),
+    "scores of counts": lambda: charts.score_distribution(counted()[0], threshold=0.8),
+    "references": lambda: charts.lines(REFERENCES, xlabel="references", ylabel="share"),
+    "sizes": lambda: charts.lines({"fpir": {"10": 0.01, "100": 0.012, "4000": 0.009}}),
+    "names": lambda: charts.lines({"a": dict.fromkeys(NAMES, 3.5)}, title="by name"),
+    "reliability": lambda: charts.reliability(BINS, title="View 2"),
+    "reliability of two": lambda: charts.reliability({"a": BINS, "b": BINS[:2]}),
+    "matrix": lambda: charts.group_matrix(NAMES, MATRIX, too_few=FEW, title=NAMES[4]),
+    "matrix of one": lambda: charts.group_matrix(["all"], [[0.0]]),
+    "groups": lambda: charts.group_rates(
         NAMES,
         {"FMR": RATES, "FNMR": RATES * 10},
         intervals={"FMR": np.stack([RATES / 2, RATES * 2], 1)},
@@ -374,7 +374,7 @@ def legend(figure: Figure) -> list[str]:
 
 def test_the_roc_shows_the_points() -> None:
     scores = scores_of()
-    figure = figures.roc(scores, threshold=0.4)
+    figure = charts.roc(scores, threshold=0.4)
     axes = figure.axes[0]
     expected = det_points(scores)
     x, y = (np.asarray(values) for values in axes.get_lines()[0].get_data())
@@ -399,7 +399,7 @@ def test_the_roc_shows_the_points() -> None:
 
 def test_the_det_shows_the_points_on_two_logarithmic_axes() -> None:
     scores = scores_of()
-    axes = figures.det(scores).axes[0]
+    axes = charts.det(scores).axes[0]
     expected = det_points(scores)
     shown = (expected.fmr > 0) & (expected.fnmr > 0)
     x, y = (np.asarray(values) for values in axes.get_lines()[0].get_data())
@@ -412,7 +412,7 @@ def test_the_det_shows_the_points_on_two_logarithmic_axes() -> None:
 @pytest.mark.parametrize("log", [True, False])
 def test_the_histogram_shows_the_counts(log: bool) -> None:
     scores = scores_of()
-    axes = figures.score_distribution(scores, threshold=0.4, log=log).axes[0]
+    axes = charts.score_distribution(scores, threshold=0.4, log=log).axes[0]
     expected = score_histogram(scores)
     from matplotlib.patches import StepPatch
 
@@ -427,49 +427,49 @@ def test_the_histogram_shows_the_counts(log: bool) -> None:
 
 
 def test_lines_stand_at_their_numbers_in_order() -> None:
-    axes = figures.lines({"a": {"10": 0.9, "2": 0.8, "1": float("nan")}}).axes[0]
+    axes = charts.lines({"a": {"10": 0.9, "2": 0.8, "1": float("nan")}}).axes[0]
     x, y = axes.get_lines()[0].get_data()
     assert (np.asarray(x).tolist(), np.asarray(y).tolist()) == ([2, 10], [0.8, 0.9])
     with pytest.raises(OptionError, match="got none"):
-        figures.lines({"a": {"1": float("nan")}})
+        charts.lines({"a": {"1": float("nan")}})
 
 
 def test_reliability_shows_bins_and_how_many() -> None:
-    figure = figures.reliability(BINS)
+    figure = charts.reliability(BINS)
     top, bottom = figure.axes
     line = next(line for line in top.get_lines() if "observed" in str(line.get_label()))
     assert np.asarray(line.get_xdata()).tolist() == [0.02, 0.5, 1]
     assert np.asarray(line.get_ydata()).tolist() == [0.01, 0.6, 1]
     assert np.asarray(bottom.get_lines()[0].get_ydata()).tolist() == [2000, 20, 900]
-    whole = figures.reliability([ReliabilityBin(0.2, 0.3)])
+    whole = charts.reliability([ReliabilityBin(0.2, 0.3)])
     assert len(whole.axes) == 1  # nobody said how many
     with pytest.raises(OptionError, match="got none"):
-        figures.reliability([])
+        charts.reliability([])
 
 
 def test_the_matrix_says_its_numbers() -> None:
-    figure = figures.group_matrix(
+    figure = charts.group_matrix(
         ["a", "b"], [[0.001, 0.02], [0.02, np.nan]], too_few=[[False, True], [True, False]]
     )
     axes = figure.axes[0]
     assert [text.get_text() for text in axes.texts] == ["0.1%", "too few", "too few", "none"]
     assert sum(patch.get_hatch() is not None for patch in axes.patches) == 2
     with pytest.raises(OptionError, match=r"expected \(2, 2\)"):
-        figures.group_matrix(["a", "b"], [[1.0]])
+        charts.group_matrix(["a", "b"], [[1.0]])
 
 
 def test_group_rates_stand_where_they_belong() -> None:
-    figure = figures.group_rates(["a", "b"], {"FMR": [0.01, 0.2]}, too_few=[False, True])
+    figure = charts.group_rates(["a", "b"], {"FMR": [0.01, 0.2]}, too_few=[False, True])
     dots = [line for line in figure.axes[0].get_lines() if line.get_marker() == "o"][:2]
     assert [float(np.asarray(dot.get_xdata())[0]) for dot in dots] == [0.01, 0.2]
     assert [float(np.asarray(dot.get_ydata())[0]) for dot in dots] == [1, 0]
     assert [dot.get_markerfacecolor() == "white" for dot in dots] == [False, True]
     with pytest.raises(OptionError, match="2 groups"):
-        figures.group_rates(["a", "b"], {"FMR": [0.01]})
+        charts.group_rates(["a", "b"], {"FMR": [0.01]})
 
 
 def test_letters_without_a_font_are_boxes_and_no_warning() -> None:
-    figure = figures.lines({"x": {"1": 1.0}}, title="ab\U000e0041 \ue000 $a_1$ é Ж ع")
+    figure = charts.lines({"x": {"1": 1.0}}, title="ab\U000e0041 \ue000 $a_1$ é Ж ع")
     assert figure.get_suptitle() == "ab□ □ $a_1$ é Ж ع"
     from matplotlib.text import Text
 
@@ -512,13 +512,13 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
 def test_matplotlib_is_loaded_late_and_left_as_it_was() -> None:
     code = """
 import sys
+from lineament.pictures import charts
 from lineament.pictures.charts import files
-from lineament.pictures import figures
 from lineament.pictures.pages import result as report
 print("matplotlib" in sys.modules)
 import matplotlib
 before = matplotlib.rcParams.copy()  # dict() would look for a screen, with pyplot
-files.to_bytes(figures.lines({"a": {"1": 0.5, "2": 0.6}}))
+files.to_bytes(charts.lines({"a": {"1": 0.5, "2": 0.6}}))
 print(matplotlib.rcParams.copy() == before, "matplotlib.pyplot" in sys.modules)
 """
     done = subprocess.run(
