@@ -39,7 +39,6 @@ ORDER = (
 """Each may import what stands before it, and its own row."""
 
 CIRCLES: set[frozenset[str]] = {
-    frozenset({"train.data", "train.data.leakage"}),
     frozenset({"cli.training.toy", "cli.training.train"}),
     frozenset({"cli.gallery.enroll_folder", "cli.gallery.refusals"}),
 }

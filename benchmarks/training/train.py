@@ -247,7 +247,7 @@ def one(work: tuple[Task, np.ndarray, np.ndarray]) -> dict[str, Any]:
     import torch
 
     from lineament.train.config import from_dict, override
-    from lineament.train.data import Crops
+    from lineament.train.data.crops import Crops
     from lineament.train.model.last_layer import whiten
     from lineament.train.model.start import starting_backbone
     from lineament.train.run.loop import fit

@@ -20,33 +20,31 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image as PILImage
+from recordio_writer import write_recordio
 
 from lineament.datasets.people_folder import read_people
 from lineament.errors import DataError, OptionError, TrainError
 from lineament.train.data import (
     Augment,
-    Crops,
     FaceSet,
     PeopleBatches,
     RandomBatches,
     Selection,
     check_faces,
-    loader,
     notes_of,
     open_faces,
     with_least_photos,
 )
 from lineament.train.data.aligning import crop_names
 from lineament.train.data.augment import NOTHING, STRONG, augment
-from lineament.train.data.checking import without_unreadable
-from lineament.train.data.crops import Batch, Loader, worker_errors
+from lineament.train.data.crops import Batch, Crops, Loader, loader, worker_errors
+from lineament.train.data.face_set import without_unreadable
 from lineament.train.data.leakage import (
     evaluation_people,
     leakage,
     leakage_by_face,
     normalized,
 )
-from lineament.train.data.recordio import write_recordio
 from lineament.train.data.shards import expand_braces, write_shards
 from lineament.types import Image
 
@@ -106,7 +104,7 @@ class TestFolders:
         assert found.labels.tolist() == [0] * 3 + [1] * 4
         assert np.array_equal(found.read(5), picture(5))
         assert notes_of(found) == (
-            "2 of 4 people have fewer than 3 photos and were left out, with 3 of 10 photographs",
+            "2 of 4 people have fewer than 3 photos and were left out, with 3 of 10 photos",
         )
         with pytest.raises(DataError, match=r"at least 5 photos, found 4 people with at mo"):
             open_faces(folder, least_photos=5)
@@ -701,7 +699,7 @@ faces = open_faces({str(folder)!r})
 assert check_faces(faces) == []
 print(len(faces), augment(faces.read(0), STRONG, 1).shape)
 from lineament.errors import MissingExtraError
-from lineament.train.data import shards, recordio, csv_list
+from lineament.train.data import files, recordio, shards
 from importlib import import_module
 writing = lambda: shards.write_shards(faces, "x")
 for what in (writing, lambda: import_module("lineament.train.data.crops")):

@@ -18,7 +18,8 @@ from lineament.evaluate import metrics
 from lineament.train.backbones import make_backbone
 from lineament.train.backbones.bundled import load_bundled
 from lineament.train.config import LeakageOptions, OptimizerOptions, VerifyOptions, load_config
-from lineament.train.data import Crops, RandomBatches
+from lineament.train.data import RandomBatches
+from lineament.train.data.crops import Crops
 from lineament.train.losses import make_loss
 from lineament.train.model.checkpoint import load_model, load_run, read_checkpoint
 from lineament.train.model.teacher import Distillation, Remembered, load_teacher

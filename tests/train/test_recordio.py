@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image as PILImage
+from recordio_writer import record_bytes, write_recordio
 
 from lineament.errors import DataError, OptionError
 from lineament.train.data import open_faces
@@ -20,8 +21,6 @@ from lineament.train.data.random_access import RandomFile
 from lineament.train.data.recordio import (
     read_record,
     read_recordio,
-    record_bytes,
-    write_recordio,
 )
 from lineament.types import Image
 

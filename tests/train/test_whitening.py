@@ -12,7 +12,7 @@ from made_faces import MadeFaces, made_config
 
 from lineament.errors import DataError, OptionError
 from lineament.train.backbones import make_backbone
-from lineament.train.data import Crops
+from lineament.train.data.crops import Crops
 from lineament.train.model.checkpoint import load_run
 from lineament.train.model.last_layer import SHRINKAGE, Scatter, whiten
 from lineament.train.model.start import starting_backbone

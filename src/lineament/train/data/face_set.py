@@ -1,16 +1,21 @@
-"""What every source of training photos is: people, labels, and pixels by number."""
+"""A set of training photos: people, labels, and pixels by number."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
 import numpy as np
 
-from lineament.errors import DataError, ImageError, OptionError
+from lineament.errors import DataError, ImageError, LineamentError, OptionError
 from lineament.images import DEFAULT_LIMITS, load_image
 from lineament.images.decode import decode_bytes
-from lineament.types import Image, IntArray
+from lineament.types import Image, IntArray, Progress
+
+_AHEAD = 64
+"""Photos that ``check_faces`` decodes ahead."""
 
 
 class FaceSet(Protocol):
@@ -88,7 +93,7 @@ class Selection:
 
 
 def notes_of(faces: FaceSet) -> tuple[str, ...]:
-    """What is worth telling about a set: sentences, () when there is nothing."""
+    """Sentences on what was left out of a set; () when there is nothing to say."""
     return tuple(getattr(faces, "notes", ()))
 
 
@@ -138,3 +143,69 @@ def read_photo(source: Any, name: str) -> Image:
         return load_image(source)
     except ImageError as error:
         raise DataError(f"{error} (or take the photo out of the training set)") from error
+
+
+def check_faces(
+    faces: FaceSet, *, progress: Progress | None = None, threads: int = 2
+) -> list[tuple[str, str]]:
+    """Decode every photo once.
+
+    Args:
+        faces: the set.
+        progress: called with photos done and their number.
+        threads: that decode; decoders release Python's lock.
+
+    Returns:
+        (name, reason) of those that cannot be read, in the set's order.
+    """
+    return [(faces.name(index), reason) for index, reason in _unreadable(faces, progress, threads)]
+
+
+def without_unreadable(
+    faces: FaceSet, *, progress: Progress | None = None, threads: int = 2
+) -> FaceSet:
+    """The same set without photos that cannot be read; ``notes`` says how many.
+
+    Raises:
+        DataError: none can be read.
+    """
+    bad = {index for index, _ in _unreadable(faces, progress, threads)}
+    if not bad:
+        return faces
+    chosen = Selection(faces, [index for index in range(len(faces)) if index not in bad])
+    first = faces.name(min(bad))
+    chosen.notes = (
+        *notes_of(faces),
+        f"{len(bad):,} of {len(faces):,} photos cannot be read and were left out, such as {first}",
+    )
+    return chosen
+
+
+def _unreadable(
+    faces: FaceSet, progress: Progress | None, threads: int
+) -> Iterator[tuple[int, str]]:
+    def reason(index: int) -> str | None:
+        try:
+            faces.read(index)
+        except LineamentError as error:
+            return str(error)
+        return None
+
+    total = len(faces)
+    with ThreadPoolExecutor(max(1, threads), thread_name_prefix="lineament") as pool:
+        pending: deque[Future[str | None]] = deque()
+        try:
+            for index in range(total + _AHEAD):
+                if index < total:
+                    pending.append(pool.submit(reason, index))
+                done = index - _AHEAD
+                if not 0 <= done < total:
+                    continue
+                found = pending.popleft().result()
+                if found is not None:
+                    yield done, found
+                if progress is not None:
+                    progress(done + 1, total)
+        finally:
+            for future in pending:
+                future.cancel()

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lineament.datasets.people_folder import plain, read_people
+from lineament.datasets.people_folder import plain
 from lineament.datasets.text import read_text
 from lineament.errors import DataError, OptionError
 from lineament.images import describe_source
+from lineament.train.data.opening import open_faces
 
 _LETTERS = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h"}
@@ -138,7 +139,7 @@ def evaluation_people(path: str | os.PathLike[str]) -> tuple[str, ...]:
     """The names of the people of an evaluation set, sorted.
 
     Args:
-        path: a folder with a folder a person (LFW's too), a list of people or pairs as LFW has
+        path: a folder with one folder per person (LFW's too), a list of people or pairs as LFW has
             them (people.txt, pairs.txt, pairsDevTest.txt), any list with a name a line, or a
             ``.csv``, ``.tar`` or ``.rec`` file as for training.
 
@@ -146,11 +147,7 @@ def evaluation_people(path: str | os.PathLike[str]) -> tuple[str, ...]:
         DataError: nothing there, or nobody in it.
     """
     place = Path(path)
-    if place.is_dir() and not (place / "train.rec").is_file():
-        return read_people(place, min_people=1).names
-    if place.suffix.lower() in (".csv", ".tar", ".rec") or place.is_dir():
-        from lineament.train.data import open_faces
-
+    if place.is_dir() or place.suffix.lower() in (".csv", ".tar", ".rec"):
         return tuple(sorted(open_faces(place).people))
     shown = describe_source(place)
     names: set[str] = set()

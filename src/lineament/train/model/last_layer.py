@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from lineament.errors import DataError, OptionError
 from lineament.train.backbones.backbone import Backbone
-from lineament.train.data import Crops
+from lineament.train.data.crops import Crops
 
 Matrix = npt.NDArray[np.float64]
 

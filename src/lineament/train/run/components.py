@@ -14,8 +14,8 @@ from torch import nn
 from lineament.errors import OptionError
 from lineament.train.backbones.backbone import Backbone
 from lineament.train.config import TrainConfig
-from lineament.train.data import Crops, FaceSet, PeopleBatches, RandomBatches
-from lineament.train.data.crops import Loader
+from lineament.train.data import FaceSet, PeopleBatches, RandomBatches
+from lineament.train.data.crops import Crops, Loader
 from lineament.train.data.samplers import Sampler
 from lineament.train.losses import make_loss
 from lineament.train.losses.loss import Loss

@@ -7,7 +7,6 @@ threshold that is best on the others; FMR and TAR are those of ``lineament.evalu
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lineament.datasets.people_folder import plain
+from lineament.datasets.text import read_text
 from lineament.errors import DataError, OptionError, TrainError
 from lineament.evaluate.metrics import (
     NO_FACE_SCORE,
@@ -28,9 +29,10 @@ from lineament.evaluate.metrics import (
     kfold_accuracy,
     tar_at_fmr,
 )
-from lineament.train.data import Crops, FaceSet, Selection, open_faces
+from lineament.train.data import FaceSet, Selection, open_faces
 from lineament.train.data.augment import NOTHING
-from lineament.train.data.leakage import leakage
+from lineament.train.data.crops import Crops
+from lineament.train.data.leakage import evaluation_people, leakage
 from lineament.types import BoolArray, IntArray
 
 if TYPE_CHECKING:
@@ -197,21 +199,17 @@ def read_pairs(path: str | Path) -> list[NamedPair]:
     Raises:
         DataError: it cannot be read, or a line is laid out otherwise; the message names it.
     """
-    try:
-        lines = Path(path).read_text("utf-8").splitlines()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"{path}: expected a list of pairs, cannot be read: {reason}") from error
+    lines = read_text(Path(path)).splitlines()
     pairs: list[NamedPair] = []
     for number, line in enumerate(lines, 1):
         parts = [part.strip() for part in (line.split("\t") if "\t" in line else line.split())]
         if parts in ([], [""]) or (number == 1 and len(parts) <= 2 and all(map(_whole, parts))):
             continue
         if len(parts) == 3 and _whole(parts[1]) and _whole(parts[2]):
-            one = _plain(parts[0])
+            one = plain(parts[0])
             pairs.append(NamedPair((one, int(parts[1])), (one, int(parts[2]))))
         elif len(parts) == 4 and _whole(parts[1]) and _whole(parts[3]):
-            first, second = (_plain(parts[0]), int(parts[1])), (_plain(parts[2]), int(parts[3]))
+            first, second = (plain(parts[0]), int(parts[1])), (plain(parts[2]), int(parts[3]))
             pairs.append(NamedPair(first, second))
         else:
             raise DataError(
@@ -226,8 +224,8 @@ def photo_numbers(faces: FaceSet) -> dict[Named, int]:
     """Photos by person and number: Ann/Ann_0003.jpg and Ann/3.jpg are both Ann's third."""
     found: dict[Named, int] = {}
     for i, label in enumerate(faces.labels.tolist()):
-        person = _plain(faces.people[label])
-        rest = _plain(Path(faces.name(i)).stem).removeprefix(person)
+        person = plain(faces.people[label])
+        rest = plain(Path(faces.name(i)).stem).removeprefix(person)
         digits = re.search(r"\d+", rest)
         if digits is not None:
             found.setdefault((person, int(digits.group())), i)
@@ -314,7 +312,9 @@ def without_leaks(
     if verification is not None:
         sets["verify"] = verification.people
     for path in options.against:
-        sets[path] = people_of(path)
+        if not Path(path).exists():
+            raise OptionError(f"there is no file or folder {path}", option="leakage.against")
+        sets[path] = evaluation_people(path)
     found: dict[str, Any] = {}
     leaking: set[str] = set()
     for name, people in sets.items():
@@ -339,26 +339,6 @@ def without_leaks(
     if not keep.any():
         raise DataError("leakage: everybody in the training set is in an evaluation set")
     return Selection(faces, np.flatnonzero(keep)), found
-
-
-def people_of(path: str) -> list[str]:
-    """The people of a list of pairs (a text file), or of any set of photos.
-
-    Raises:
-        OptionError: nothing of that name.
-        DataError: it cannot be read.
-    """
-    place = Path(path)
-    if not place.exists():
-        raise OptionError(f"there is no file or folder {path}", option="leakage.against")
-    if place.suffix == ".txt":
-        pairs = read_pairs(place)
-        return sorted({name for pair in pairs for name in (pair.first[0], pair.second[0])})
-    return list(open_faces(place).people)
-
-
-def _plain(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
 
 
 def _whole(text: str) -> bool:

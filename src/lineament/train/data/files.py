@@ -1,28 +1,72 @@
-"""A list of photos: a CSV file with the columns ``path`` and ``person``.
+"""Photos in the file system: one folder per person, or a list.
+
+A list is a CSV file in UTF-8 with the columns ``path`` and ``person``, in any order; others are
+ignored. Paths are relative to its folder::
 
     path,person
     ada/1.jpg,Ada Lovelace
     /photos/2.png,김구
-
-The first line names the columns, in any order; others are passed over. Paths are relative to the
-list's folder. The text is UTF-8.
 """
 
 from __future__ import annotations
 
 import csv
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from lineament.datasets.people_folder import plain
+from lineament.datasets.people_folder import plain, read_people
 from lineament.datasets.text import reading
 from lineament.errors import DataError
 from lineament.images import describe_source
-from lineament.train.data.folders import Photos
+from lineament.train.data.face_set import read_photo
+from lineament.types import Image, IntArray
 
 COLUMNS = ("path", "person")
+
+
+@dataclass(frozen=True, eq=False)
+class Photos:
+    """A ``FaceSet`` of files.
+
+    Attributes:
+        people: P names.
+        labels: (N,) int64, 0 to P - 1.
+        paths: N photos.
+        notes: sentences on what was left out.
+    """
+
+    people: tuple[str, ...]
+    labels: IntArray
+    paths: tuple[Path, ...]
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """The number of photos."""
+        return len(self.paths)
+
+    def name(self, index: int) -> str:
+        """The path."""
+        return describe_source(self.paths[index])
+
+    def read(self, index: int) -> Image:
+        """The pixels, upright."""
+        return read_photo(self.paths[index], self.name(index))
+
+
+def read_people_folder(folder: str | os.PathLike[str]) -> Photos:
+    """List a folder with one folder per person; opens no photo.
+
+    People are sorted by name, photos by path. Hidden files, and files that are no photos
+    by their suffix, are passed over.
+
+    Raises:
+        DataError: no such folder, nobody in it, an empty person's folder, photos outside.
+    """
+    people = read_people(folder, min_people=1)
+    return Photos(people.names, people.person, people.paths)
 
 
 def read_csv(file: str | os.PathLike[str]) -> Photos:
