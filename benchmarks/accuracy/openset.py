@@ -29,10 +29,10 @@ from lineament import Recognizer
 from lineament.datasets.lfw import LFW, read_lfw
 from lineament.datasets.source import Embedded
 from lineament.decide.calibration import Calibration
+from lineament.embed.pooling import pooling_weights
 from lineament.evaluate.identification import Searches, search, searches_of
 from lineament.evaluate.protocols.lfw import images_of
 from lineament.models import DEFAULT_PRESET, PRESETS
-from lineament.quality import pooling_weights
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from _harness import Parser, at_least, embed_all, report, table

@@ -37,13 +37,12 @@ from lineament import FaceFinder, Recognizer, models
 from lineament.datasets.lfw import LFW, Pairs, read_lfw
 from lineament.datasets.source import Embedded
 from lineament.decide.fusion import Side, features_of
+from lineament.embed.pooling import POOLING_POWER, pool_mean
 from lineament.ensemble import Ensemble
 from lineament.evaluate.metrics import all_pairs, kfold_accuracy, tar_at_fmr
 from lineament.evaluate.protocols.lfw import images_of, pair_scores
-from lineament.evaluate.templates import pool_mean
 from lineament.fit.ensembles import judge, pair_set
 from lineament.models import PRESETS
-from lineament.quality import POOLING_POWER
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from _harness import Parser, embed_all, report, table

@@ -26,15 +26,15 @@ import numpy.typing as npt
 
 from lineament import Recognizer, load_image, models
 from lineament.datasets.lfw import read_lfw
+from lineament.embed.pooling import pooling_weights
 from lineament.evaluate.metrics import auc, threshold_at_fmr
 from lineament.evaluate.protocols.lfw import images_of
+from lineament.fit.norm_limit import least_norm
 from lineament.pipeline import DEFAULT_RECOGNIZER
 from lineament.quality import (
     QualityLimits,
-    least_norm,
     limits_of,
     measure,
-    pooling_weights,
 )
 from lineament.types import Face, Image, Quality
 

@@ -4,8 +4,6 @@
     quality_of()       the same for an embedded face; None where quality is not defined
     head_pose()        five landmarks -> eye distance, yaw, pitch
     QualityLimits      beyond which a decision is called "undecided", with the reasons in words
-    least_norm()       the norm's limit, from the genuine pairs of a fitting set
-    pooling_weights()  what each counts when several photos of a person are averaged
 
 The limits come from LFW View 1, degraded in steps: ``benchmarks/accuracy/quality.py`` prints the
 measurements, ``docs/concepts/quality.md`` holds them.
@@ -23,7 +21,7 @@ import numpy.typing as npt
 from lineament.align.alignment import NATIVE_PX
 from lineament.errors import OptionError, WeightsError
 from lineament.models import Card
-from lineament.types import Embedding, Face, Float64Array, Image, Quality
+from lineament.types import Embedding, Face, Image, Quality
 
 FACE_XYZ = np.array(
     [
@@ -165,7 +163,7 @@ class QualityLimits:
         least_size_px, least_sharpness, greatest_turn_deg, least_brightness, greatest_brightness,
         least_contrast: of the values of ``Quality`` with these names.
         least_norm: of the embedding's norm. It holds for one contract, so it belongs to a
-            calibration; ``least_norm()`` finds it.
+            calibration; ``fit.norm_limit`` finds it.
     """
 
     least_size_px: float | None = None
@@ -255,12 +253,6 @@ DEFAULT_LIMITS = QualityLimits(
 MISSED_LEVEL = 0.1
 """FNMR from which on a decision is not relied upon; eight times that of ordinary photos."""
 
-MOST_SHARE = 0.02
-"""Of genuine pairs that ``least_norm`` may call undecided: more would help nobody."""
-
-LEAST_PAIRS = 30
-"""Below the limit: from fewer, a share of misses cannot be told (the rule of 30)."""
-
 
 def limits_of(card: Card) -> QualityLimits:
     """The limits for an embedder: those of its card, else ``DEFAULT_LIMITS``.
@@ -279,105 +271,6 @@ def limits_of(card: Card) -> QualityLimits:
     except TypeError as error:
         names = ", ".join(field.name for field in fields(QualityLimits))
         raise WeightsError(f"{card.name}: quality_limits: expected {names}, got {error}") from error
-
-
-def least_norm(
-    norms_a: npt.ArrayLike,
-    norms_b: npt.ArrayLike,
-    scores: npt.ArrayLike,
-    threshold: float,
-    *,
-    level: float = MISSED_LEVEL,
-    most_share: float = MOST_SHARE,
-    least_pairs: int = LEAST_PAIRS,
-) -> float | None:
-    """Find the norm below which genuine pairs are missed too often.
-
-    The pairs are put in the order of the lesser of their two norms. The limit is where
-    ``sum(missed - level)`` over the pairs below it is greatest. That is where the isotonic
-    regression of the misses on the norm (a share that only falls as the norm grows) crosses
-    ``level``: every pair below has an estimated FNMR above it.
-
-    Args:
-        norms_a, norms_b: (N,) of the two photos of N genuine pairs.
-        scores: (N,) of these pairs; higher is more alike.
-        threshold: below it a pair is missed.
-        level: the FNMR, between 0 and 1.
-        most_share: of the pairs that may lie below, above 0 up to 1.
-        least_pairs: that must lie below.
-
-    Returns:
-        The limit, halfway between two norms; None when the pairs do not support one.
-
-    Raises:
-        OptionError: arrays of different or wrong shape, numbers that are not finite, or a share
-            out of its range.
-    """
-    a, b, values = (np.asarray(v, dtype=np.float64) for v in (norms_a, norms_b, scores))
-    if a.ndim != 1 or not a.shape == b.shape == values.shape:
-        raise OptionError(
-            f"expected three arrays of one shape (N,), got {a.shape}, {b.shape} and {values.shape}",
-            option="least_norm",
-        )
-    if not (np.isfinite(a) & np.isfinite(b) & np.isfinite(values)).all():
-        raise OptionError(
-            "expected finite norms and scores, got others: leave them out", option="least_norm"
-        )
-    if not (0 < level < 1 and 0 < most_share <= 1):
-        raise OptionError(
-            "expected a level between 0 and 1 and a share above 0 up to 1, got "
-            f"{level} and {most_share}",
-            option="least_norm",
-        )
-    if len(a) == 0:
-        return None
-    norms, group = np.unique(np.minimum(a, b), return_inverse=True)  # pairs of equal norm together
-    pairs = np.cumsum(np.bincount(group))
-    missed = np.cumsum(np.bincount(group, weights=values < threshold))
-    excess = missed - level * pairs
-    excess[pairs > most_share * len(a)] = -np.inf
-    excess[-1] = -np.inf  # a limit above all norms that were seen says nothing
-    # Of equal ones the last, as far as float64 can tell: there the share is ``level`` exactly.
-    best = int(np.flatnonzero(excess >= excess.max() - _TINY)[-1])
-    if not excess[best] > 0 or pairs[best] < least_pairs:
-        return None
-    return float((norms[best] + norms[best + 1]) / 2)
-
-
-POOLING_POWER = 4.0
-"""See ``pooling_weights``."""
-
-
-def pooling_weights(norms: npt.ArrayLike, *, power: float = POOLING_POWER) -> Float64Array:
-    """What each of several photos of one person counts when their unit vectors are averaged.
-
-    ``norm ** power``, scaled to sum 1. A power of 0 is the plain mean; 1 is the mean of the
-    network's outputs as they were before scaling. On templates of LFW View 1 in which one of two or
-    three photos is spoiled, powers of 2 to 4 gain much where it is very bad, and change
-    nothing that can be told where it is not; beyond, the best photo stands nearly alone, and
-    errors rise again (``docs/concepts/quality.md``).
-
-    Args:
-        norms: (N,), of embeddings of one contract, above 0.
-        power: 0 or more.
-
-    Returns:
-        (N,) float64, sum 1.
-
-    Raises:
-        OptionError: norms that are not finite or not above 0, none at all, or a power below 0.
-    """
-    values = np.asarray(norms, dtype=np.float64)
-    if values.ndim != 1 or not len(values) or not (np.isfinite(values) & (values > 0)).all():
-        raise OptionError(
-            f"expected one or more finite numbers above 0, shape (N,), got {values.tolist()}",
-            option="norms",
-        )
-    if not (math.isfinite(power) and power >= 0):
-        raise OptionError(f"expected a finite number of 0 or more, got {power}", option="power")
-    weights = (values / values.max()) ** power  # at most 1: no overflow
-    result: Float64Array = weights / weights.sum()
-    return result
 
 
 def _least_detail(gray: npt.NDArray[np.float32]) -> float:

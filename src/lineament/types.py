@@ -39,6 +39,9 @@ StageProgress = Callable[[str, int, int], None]
 ProgressBar = Callable[[Iterable[T], int, str], Iterable[T]]
 """Wraps (items, how many, what is being done) and yields the items."""
 
+NO_FACE_SCORE = -1.0
+"""The similarity of a pair in which a face is missing: the least that a cosine can be."""
+
 LANDMARK_NAMES = ("left eye", "right eye", "nose tip", "left mouth corner", "right mouth corner")
 
 

@@ -1,9 +1,10 @@
 """Stage 4: aligned crops -> unit embeddings.
 
     load_embedder()     a weights entry -> an ``Embedder``
-    seam.py             ``Embedder``: what the pipeline needs, whatever is behind it
+    embedder.py         ``Embedder``: what the pipeline needs, whatever is behind it
     network.py          one network
     joined.py           several networks as one
+    pooling.py          several embeddings of one person as one
 
 A recognizer is any weights entry of that task: the manifest's, one you add, or an ONNX file with a
 description. What it wants (size, color order, scaling) stands in the entry, so nothing is guessed.

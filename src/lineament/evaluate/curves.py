@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import OptionError
-from lineament.evaluate.metrics import NO_FACE_SCORE, PairCounts, interval_of_rate, threshold_at_fmr
+from lineament.evaluate.metrics import PairCounts, interval_of_rate, threshold_at_fmr
 from lineament.evaluate.result import Scores
-from lineament.types import Float64Array, IntArray
+from lineament.types import NO_FACE_SCORE, Float64Array, IntArray
 
 Data = Scores | PairCounts
 """The scores of pairs, or the counts of all pairs."""

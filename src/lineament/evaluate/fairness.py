@@ -29,13 +29,12 @@ import numpy.typing as npt
 from lineament.decide.calibration import RULE_OF_30, supported
 from lineament.errors import OptionError
 from lineament.evaluate.metrics import (
-    NO_FACE_SCORE,
     all_pairs,
     check_unit_rows,
     interval_of_rate,
     threshold_at_fmr,
 )
-from lineament.types import Float64Array, IntArray
+from lineament.types import NO_FACE_SCORE, Float64Array, IntArray
 
 LEAST_PEOPLE = 10
 FNMR_LEVEL = 0.01

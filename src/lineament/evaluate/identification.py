@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import OptionError
-from lineament.evaluate.metrics import NO_FACE_SCORE, check_unit_rows, threshold_at_fmr
-from lineament.types import BoolArray, Float64Array, FloatArray, IntArray
+from lineament.evaluate.metrics import check_unit_rows, threshold_at_fmr
+from lineament.types import NO_FACE_SCORE, BoolArray, Float64Array, FloatArray, IntArray
 
 BLOCK = 512
 """Probes that are compared with the gallery at a time."""

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import OptionError
-from lineament.types import BoolArray, Float64Array, IntArray, Progress
+from lineament.types import NO_FACE_SCORE, BoolArray, Float64Array, IntArray, Progress
 
 Array = npt.NDArray[Any]
 
@@ -37,8 +37,6 @@ EXACT_UP_TO_FMR = 2e-3
 EXACT_SCORES = 1 << 20
 """... and it keeps at least so many: 4 MiB, all the impostor pairs of 1,400 photos."""
 
-NO_FACE_SCORE = -1.0
-"""The similarity of a pair in which a face is missing: the least that a cosine can be."""
 
 UNIT_NORM_TOLERANCE = 1e-3
 """float32 unit vectors are within 1e-6; this catches vectors that nobody has scaled."""

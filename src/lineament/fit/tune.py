@@ -32,7 +32,8 @@ from lineament.evaluate.result import rate_text
 from lineament.fit.calibrate import FMRS, FOLDS, N_BOOTSTRAP, Fitted, fit
 from lineament.fit.clean import DUPLICATE_COSINE, Cleaning, Suspect, clean
 from lineament.fit.examine import Examined
-from lineament.quality import DEFAULT_LIMITS, QualityLimits, least_norm
+from lineament.fit.norm_limit import least_norm
+from lineament.quality import DEFAULT_LIMITS, QualityLimits
 from lineament.types import BoolArray, Contract, Float64Array, IntArray, StageProgress
 
 LEAST_SEVERAL = 5

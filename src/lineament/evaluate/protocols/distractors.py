@@ -24,12 +24,12 @@ import numpy as np
 from lineament.datasets.people_folder import People
 from lineament.datasets.source import Embedded, FaceSource
 from lineament.errors import DataError, OptionError
-from lineament.evaluate.metrics import HISTOGRAM_BINS, NO_FACE_SCORE, PairCounts
+from lineament.evaluate.metrics import HISTOGRAM_BINS, PairCounts
 from lineament.evaluate.protocols.folder import rates_at, too_few_note
 from lineament.evaluate.result import PairShown, Part, Result
 from lineament.files import sha256_of_file
 from lineament.images import describe_source
-from lineament.types import FloatArray, Progress
+from lineament.types import NO_FACE_SCORE, FloatArray, Progress
 
 FMRS = (1e-3, 1e-4, 1e-5, 1e-6)
 WORST = 8

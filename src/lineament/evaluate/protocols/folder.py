@@ -12,12 +12,12 @@ import numpy.typing as npt
 from lineament.datasets.people_folder import People
 from lineament.datasets.source import Embedded, FaceSource
 from lineament.decide.calibration import RULE_OF_30, supported
+from lineament.embed.pooling import pool_mean, present
 from lineament.errors import DataError
 from lineament.evaluate.identification import search
-from lineament.evaluate.metrics import NO_FACE_SCORE, PairCounts, all_pairs, eer, tar_at_fmr
+from lineament.evaluate.metrics import PairCounts, all_pairs, eer, tar_at_fmr
 from lineament.evaluate.result import PairShown, Part, Result, Scores, rate_text
-from lineament.evaluate.templates import pool_mean, present
-from lineament.types import BoolArray, Float64Array, FloatArray, IntArray, Progress
+from lineament.types import NO_FACE_SCORE, BoolArray, Float64Array, FloatArray, IntArray, Progress
 
 FMRS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 REFERENCES = (1, 2, 3, 5, 10)

@@ -15,10 +15,10 @@ import numpy as np
 from lineament.datasets.ijb import Set, TemplatePairs, TemplateSearches
 from lineament.datasets.source import Embedded, FaceSource
 from lineament.decide.calibration import supported
+from lineament.embed.pooling import media_weights, pair_cosine, pool_mean, present
 from lineament.evaluate.identification import Searches, search
 from lineament.evaluate.metrics import tar_at_fmr, threshold_at_fmr
 from lineament.evaluate.result import Part, Result, Scores, by_text, rate_text
-from lineament.evaluate.templates import media_weights, pair_cosine, pool_mean, present
 from lineament.types import FloatArray
 
 FMRS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)

@@ -20,18 +20,10 @@ from lineament.datasets.pairs import FOLDS, PairList, folds_in_order
 from lineament.datasets.source import Embedded, FaceSource
 from lineament.datasets.text import read_bytes
 from lineament.errors import DataError, LineamentError, OptionError
-from lineament.evaluate.metrics import (
-    NO_FACE_SCORE,
-    KFoldAccuracy,
-    accuracy,
-    auc,
-    best_threshold,
-    eer,
-    tar_at_fmr,
-)
+from lineament.evaluate.metrics import KFoldAccuracy, accuracy, auc, best_threshold, eer, tar_at_fmr
 from lineament.evaluate.result import PairShown, Part, Result, Scores, rate_text
 from lineament.images import load_image
-from lineament.types import BoolArray, FloatArray, IntArray
+from lineament.types import NO_FACE_SCORE, BoolArray, FloatArray, IntArray
 
 FMRS: Final = (1e-1, 1e-2, 1e-3, 1e-4)
 """Rates for which the benchmarks of some thousand pairs are asked; see ``tar_by_rate``."""

@@ -10,10 +10,9 @@ import numpy.typing as npt
 
 from lineament.datasets.source import Embedded, FaceSource
 from lineament.datasets.ytf import PAIRS, Videos
+from lineament.embed.pooling import POOLING_POWER, pair_best, pair_cosine, pool_mean
 from lineament.evaluate.protocols.verification import size_note, verification_part
 from lineament.evaluate.result import PairShown, Published, Result
-from lineament.evaluate.templates import pair_best, pair_cosine, pool_mean
-from lineament.quality import POOLING_POWER
 from lineament.types import FloatArray
 
 PUBLISHED_YTF: Final = tuple(
@@ -43,7 +42,7 @@ Weight = Callable[[Embedded], npt.ArrayLike]
 def by_norm(embedded: Embedded) -> FloatArray:
     """A power of the embedding's length before scaling: poor frames tend to have short ones.
 
-    See ``lineament.quality.pooling_weights``, which says why that power.
+    See ``lineament.embed.pooling.pooling_weights``, which says why that power.
     """
     return embedded.norms**POOLING_POWER
 

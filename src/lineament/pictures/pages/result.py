@@ -26,13 +26,13 @@ from lineament.evaluate.curves import (
     reliability_bins,
     sizes,
 )
-from lineament.evaluate.metrics import NO_FACE_SCORE
 from lineament.evaluate.result import MEASURES, PairShown, Part, Result, in_words
 from lineament.files import write_atomically
 from lineament.pictures import charts
 from lineament.pictures.charts.files import check_extra, to_bytes
 from lineament.pictures.charts.text import percent
 from lineament.pictures.pages.page import Picture, Section, Table, Tile, page, thumbnail
+from lineament.types import NO_FACE_SCORE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

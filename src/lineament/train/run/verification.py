@@ -22,7 +22,6 @@ from lineament.datasets.people_folder import plain
 from lineament.datasets.text import read_text
 from lineament.errors import DataError, OptionError, TrainError
 from lineament.evaluate.metrics import (
-    NO_FACE_SCORE,
     accuracy,
     auc,
     best_threshold,
@@ -33,7 +32,7 @@ from lineament.train.data import FaceSet, Selection, open_faces
 from lineament.train.data.augment import NOTHING
 from lineament.train.data.crops import Crops
 from lineament.train.data.leakage import evaluation_people, leakage
-from lineament.types import BoolArray, IntArray
+from lineament.types import NO_FACE_SCORE, BoolArray, IntArray
 
 if TYPE_CHECKING:
     from lineament.train.backbones.backbone import Backbone

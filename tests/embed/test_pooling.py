@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from lineament.errors import OptionError
-from lineament.evaluate.templates import (
+from lineament.embed.pooling import (
     media_weights,
     pair_best,
     pair_cosine,
     pool_mean,
+    pooling_weights,
     present,
 )
+from lineament.errors import OptionError
 
 
 @pytest.fixture
@@ -102,3 +105,21 @@ def test_what_is_refused(arguments: tuple, options: dict, words: str) -> None:
         pool_mean(*arguments, **options)
     with pytest.raises(OptionError, match="pairs"):
         pair_best([[1.0]], [0], [[0, 1]])
+
+
+def test_pooling_weights() -> None:
+    assert pooling_weights([1, 2, 1], power=1).tolist() == [0.25, 0.5, 0.25]
+    assert pooling_weights([1, 2, 1], power=2) == pytest.approx([1 / 6, 4 / 6, 1 / 6])
+    assert pooling_weights([3, 9], power=0).tolist() == [0.5, 0.5]
+    assert pooling_weights([1e200, 1e200], power=8).tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("norms", [[], [1, 0], [1, -1], [np.nan], [[1.0]], 3.0])
+def test_norms_that_are_none_are_refused(norms: Any) -> None:
+    with pytest.raises(OptionError, match="norms: expected"):
+        pooling_weights(norms)
+
+
+def test_a_negative_power_is_refused() -> None:
+    with pytest.raises(OptionError, match="power: expected"):
+        pooling_weights([1.0], power=-1)
