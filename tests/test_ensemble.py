@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import fusions
 import numpy as np
 import pytest
+from fusions import PairSet, folds_of, judge, meaning_of, out_of_fold, pair_set
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 from typer.testing import CliRunner
@@ -40,8 +42,6 @@ from lineament.errors import (
     WeightsError,
     WeightsHashError,
 )
-from lineament.fit import ensembles
-from lineament.fit.ensembles import PairSet, folds_of, judge, meaning_of, out_of_fold, pair_set
 from lineament.models import LicensePolicy
 
 DEMO = Path(lineament.__file__).parent / "data" / "demo"
@@ -156,7 +156,7 @@ def test_linear_fusion_by_hand(made: type[MeanFusion]) -> None:
 
 def test_mean_is_the_average_of_standard_scores() -> None:
     pairs = people_pairs()
-    fused = ensembles.fit_mean(pairs, (3, 1)).fuse(pairs.features)
+    fused = fusions.fit_mean(pairs, (3, 1)).fuse(pairs.features)
     impostor, weight = pairs.features[~pairs.same], pairs.weight[~pairs.same]
     wanted = np.zeros(len(fused))
     for member, share in enumerate((3, 1)):
@@ -173,7 +173,7 @@ def test_logistic_fusion_is_scikit_learns_where_no_bound_binds() -> None:
     # Two scores that both help, so that the bounds play no part.
     some = dataclasses.replace(pairs, features=pairs.features[:, [0, 7]])
     ridge, prior = 1e-2, 0.05
-    made = ensembles.fit_logistic_fusion(
+    made = fusions.fit_logistic_fusion(
         some, ["one.cosine", "two.cosine"], prior=prior, ridge=ridge
     )
     assert (made.weights > 0).all()
@@ -193,7 +193,7 @@ def test_no_score_has_a_negative_weight() -> None:
     features[:, 7:12] *= -1  # the second recognizer lies
     some = dataclasses.replace(pairs, features=features)
     ridge, prior = 1e-3, 0.05
-    made = ensembles.fit_logistic_fusion(some, NAMES, prior=prior, ridge=ridge)
+    made = fusions.fit_logistic_fusion(some, NAMES, prior=prior, ridge=ridge)
     assert (made.weights[7:12] == 0).all()
     assert (made.weights[rises(NAMES)] >= 0).all()
     # The same minimum by SciPy's bounded quasi-Newton method
@@ -219,8 +219,8 @@ def test_no_score_has_a_negative_weight() -> None:
 def test_boosted_fusion_never_falls_and_is_reproducible() -> None:
     pytest.importorskip("lightgbm")
     pairs = people_pairs()
-    text = ensembles.fit_boosted(pairs, NAMES, depth=2, rounds=20)
-    assert ensembles.fit_boosted(pairs, NAMES, depth=2, rounds=20) == text
+    text = fusions.fit_boosted(pairs, NAMES, depth=2, rounds=20)
+    assert fusions.fit_boosted(pairs, NAMES, depth=2, rounds=20) == text
     fusion = BoostedFusion(text, len(NAMES))
     fused = fusion.fuse(pairs.features)
     assert len(np.unique(fused)) > 10
@@ -297,7 +297,7 @@ def test_meaning_of_scores_that_are_likelihood_ratios() -> None:
     pairs = people_pairs(120, 4)
     fold = folds_of(pairs)
     scores = out_of_fold(
-        pairs, fold, lambda a, b: ensembles.fit_logistic_fusion(a, NAMES).fuse(b.features)
+        pairs, fold, lambda a, b: fusions.fit_logistic_fusion(a, NAMES).fuse(b.features)
     )
     made = meaning_of(pairs, scores, fold, fmrs=(1e-2, 1e-3, 1e-9), n_bootstrap=30)
     assert [point.fmr for point in made.points] == [1e-2, 1e-3]

@@ -41,10 +41,12 @@ from lineament.embed.pooling import POOLING_POWER, pool_mean
 from lineament.ensemble import Ensemble
 from lineament.evaluate.metrics import all_pairs, kfold_accuracy, tar_at_fmr
 from lineament.evaluate.protocols.lfw import images_of, pair_scores
-from lineament.fit.ensembles import judge, pair_set
 from lineament.models import PRESETS
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts" / "fit"))
+from fusions import judge, pair_set
+
 from _harness import Parser, embed_all, report, table
 
 KINDS = ("mean", "logistic", "boosted")

@@ -16,19 +16,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import fusions
 import numpy as np
-from rich.console import Console
-from rich.progress import track
-
-import lineament
-from lineament import Recognizer, models
-from lineament.datasets.lfw import read_lfw
-from lineament.datasets.source import RecognizerSource
-from lineament.decide.fusion import Side, feature_names
-from lineament.ensemble import FOLDER, FORMAT
-from lineament.evaluate.protocols.lfw import images_of
-from lineament.fit import ensembles
-from lineament.fit.ensembles import (
+from fusions import (
     DEPTHS,
     ROUNDS,
     SHARES,
@@ -44,6 +34,16 @@ from lineament.fit.ensembles import (
     pair_set,
     staged,
 )
+from rich.console import Console
+from rich.progress import track
+
+import lineament
+from lineament import Recognizer, models
+from lineament.datasets.lfw import read_lfw
+from lineament.datasets.source import RecognizerSource
+from lineament.decide.fusion import Side, feature_names
+from lineament.ensemble import FOLDER, FORMAT
+from lineament.evaluate.protocols.lfw import images_of
 
 MEMBERS = ("sface", "mobilefacenet", "dlib-resnet")
 DATA = "LFW View 1"
@@ -142,7 +142,7 @@ def main() -> None:
             ],
             "features": list(names),
             "fusion": fusion,
-            **ensembles.to_dict(meaning),
+            **fusions.to_dict(meaning),
             "tar_out_of_fold": {f"{fmr:g}": round(tar, 6) for fmr, tar in figures.tar.items()},
             "data": DATA,
             "n_people": pairs.n_people,

@@ -12,7 +12,7 @@ scores hardly depend on how good the photos are, genuine ones do, and norms tell
                      heterogeneous speaker recognition systems", IEEE TASLP 2007)
     BoostedFusion    LightGBM: a sum of small trees (Ke et al., NIPS 2017)
 
-All three rise, or stay, with each score; ``lineament.fit.ensembles`` fits them.
+All three rise, or stay, with each score; ``scripts/fit/fusions.py`` fits them.
 """
 
 from __future__ import annotations
