@@ -275,7 +275,7 @@ class FaceFinder:
         color_order: ColorOrder | None,
     ) -> Photo:
         """One photo; its error, if any, goes into the result."""
-        photo = source if isinstance(source, Photo) else Photo(describe_source(source), None)
+        photo = source if isinstance(source, Photo) else Photo(name_of(source), None)
         try:
             if not isinstance(source, Photo):
                 pixels, sha256 = self._read(source, photo.source, digest, color_order)
@@ -373,6 +373,11 @@ class FaceFinder:
         from lineament.align.landmarks68 import landmarks68
 
         return landmarks68(self.landmarker, pixels_of(photo), faces_of(photo, faces))
+
+
+def name_of(source: Source) -> str:
+    """Return what messages and results call a source."""
+    return source.source if isinstance(source, Photo) else describe_source(source)
 
 
 def faces_of(photo: Photo, numbers: Sequence[int] | None) -> tuple[Face, ...]:

@@ -13,9 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image as PILImage
 
-from lineament import models
 from lineament.errors import DataError
-from lineament.models.runtime import load_model
 from lineament.pipeline import Recognizer
 from lineament.types import Image
 
@@ -78,8 +76,7 @@ def folder(
 ) -> Path:
     """Two people who are one, a photo without a face, and one that is none."""
     root = tmp_path_factory.mktemp("people")
-    model = load_model(models.get("landmarks68"))
-    subject = subject_of(astronaut, recognizer.detect(astronaut).faces[0], model)
+    subject = subject_of(recognizer.finder, recognizer.detect(astronaut))
     for name, versions in (
         ("Ann", [subject.image, worse(subject, "sunglasses", 0.3)]),
         (HOSTILE, [worse(subject, "mask", 0.85), worse(subject, "blur", 0.08)]),

@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image as PILImage
 
-from lineament import models
 from lineament.errors import NoFaceError, OptionError
-from lineament.models.runtime import Model, load_model
 from lineament.pipeline import Recognizer
 from lineament.types import Image
 
@@ -35,13 +33,8 @@ def recognizer() -> Recognizer:
 
 
 @pytest.fixture(scope="module")
-def model() -> Model:
-    return load_model(models.get("landmarks68"))
-
-
-@pytest.fixture(scope="module")
-def subject(recognizer: Recognizer, model: Model, astronaut: Image) -> Subject:
-    return subject_of(astronaut, recognizer.detect(astronaut).faces[0], model)
+def subject(recognizer: Recognizer, astronaut: Image) -> Subject:
+    return subject_of(recognizer.finder, recognizer.detect(astronaut))
 
 
 def test_the_window_has_the_face_in_its_middle(subject: Subject, recognizer: Recognizer) -> None:
@@ -88,9 +81,9 @@ def test_lenses_grow_over_the_eyes(subject: Subject) -> None:
 
 
 def test_numbers_are_those_of_the_pipeline(
-    recognizer: Recognizer, model: Model, subject: Subject, astronaut: Image
+    recognizer: Recognizer, subject: Subject, astronaut: Image
 ) -> None:
-    plot = occlusion(recognizer, astronaut, kinds=["blur", "mask"], model=model)
+    plot = occlusion(recognizer, astronaut, kinds=["blur", "mask"])
     assert list(plot.numbers["series"]) == ["mask", "blur"]
     against = recognizer.embed(astronaut).vector
     threshold = plot.numbers["threshold"]
@@ -107,10 +100,10 @@ def test_numbers_are_those_of_the_pipeline(
 
 
 def test_a_face_that_is_lost_is_said_so(
-    recognizer: Recognizer, model: Model, astronaut: Image, monkeypatch: pytest.MonkeyPatch
+    recognizer: Recognizer, astronaut: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(LEVELS, "darkness", (0.5, 1e-9))
-    plot = occlusion(recognizer, astronaut, kinds=["darkness"], model=model)
+    plot = occlusion(recognizer, astronaut, kinds=["darkness"])
     steps = plot.numbers["series"]["darkness"]["steps"]
     assert [step["face_found"] for step in steps] == [True, True, False]
     assert steps[2]["similarity"] is None
@@ -120,13 +113,13 @@ def test_a_face_that_is_lost_is_said_so(
 
 
 def test_what_makes_no_sense_is_refused(
-    recognizer: Recognizer, model: Model, subject: Subject, astronaut: Image
+    recognizer: Recognizer, subject: Subject, astronaut: Image
 ) -> None:
     with pytest.raises(OptionError, match="kinds: expected some of mask"):
-        occlusion(recognizer, astronaut, kinds=["hat"], model=model)
+        occlusion(recognizer, astronaut, kinds=["hat"])
     with pytest.raises(OptionError, match="got none"):
-        occlusion(recognizer, astronaut, kinds=[], model=model)
+        occlusion(recognizer, astronaut, kinds=[])
     with pytest.raises(OptionError, match="level"):
         worse(subject, KINDS[0], float("nan"))
     with pytest.raises(NoFaceError, match="no face was found"):
-        occlusion(recognizer, np.full((80, 80, 3), 90, np.uint8), model=model)
+        occlusion(recognizer, np.full((80, 80, 3), 90, np.uint8))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -20,13 +21,13 @@ from lineament.cli.output import (
     refuse_existing,
     with_progress,
 )
-from lineament.cli.sources import FileNames, load_again, many_sources, readable_twice
+from lineament.cli.sources import FileNames, many_sources
 from lineament.errors import LineamentError, OptionError
 
 if TYPE_CHECKING:
-    from lineament.pipeline import Recognizer
-    from lineament.train.data.aligning import Cut, Existing
-    from lineament.types import Face, Photo
+    from lineament.finder import FaceFinder
+    from lineament.train.data.aligning import Existing
+    from lineament.types import Photo
 
 SIZES_PX = (112, 150, 152, 160, 224)
 """What recognizers in use take: ArcFace and SFace 112, dlib 150, DeepFace 152, FaceNet 160, VGGFace
@@ -93,26 +94,28 @@ def command(
             raise OptionError(f"{option}: expected together with --people only")
     if frontal and cut_out:
         raise OptionError("--method frontal: expected without --cut-out, got both")
-    # The frontal crops are cut here; "crop" asks least of the detector.
-    values = {**ctx.params, "alignment": "crop"} if frontal else ctx.params
-    parts = options.recognizer_from(values, crop_px=size)
+    if alignment is not None and not frontal:
+        options.check_alignment(alignment)
+    finder = options.finder_from(ctx.params)
+    name = f"{FRONTAL}-{size}" if frontal else _alignment_name(alignment, size)
+    if people and cut_out:
+        raise OptionError("expected --people or --cut-out, got both")
+    if cut_out or frontal:
+        _ = finder.landmarker  # what cannot be loaded is said once, before the work
     if people:
-        if cut_out:
-            raise OptionError("expected --people or --cut-out, got both")
-        cut = _frontal_cut(_landmarks_model(ctx.params), size) if frontal else None
-        _align_people(images, out, parts, _existing(resume, overwrite), cut, json)
-    landmarks = _landmarks_model(ctx.params) if cut_out or frontal else None
+        _align_people(images, out, finder, name, _existing(resume, overwrite), json)
     sources = many_sources(images)
-    if landmarks is not None:
-        sources = [readable_twice(source) for source in sources]
     make_folder(out, "--out")
     found: list[dict[str, Any]] = []
     errors = 0
     names = FileNames()
-    results = parts.stream(sources, embed=False, keep_crops=True)
-    for source, photo in zip(
-        sources, with_progress(results, len(sources), "aligning"), strict=True
-    ):
+
+    def cut(photo: Photo) -> Photo:
+        crops = finder.crops(photo, alignment=name, cut_out=cut_out)
+        return replace(photo, selected=tuple(range(len(crops))), crops=crops)
+
+    results = finder.stream(sources, then=cut)
+    for photo in with_progress(results, len(sources), "aligning"):
         errors += report(photo)
         item: dict[str, Any] = {**photo.to_dict(), "crops": []}
         found.append(item)
@@ -120,14 +123,7 @@ def command(
             continue
         stem = names.stem(photo.source)
         try:
-            crops: Sequence[Any] = list(photo.crops)
-            if landmarks is not None and len(crops):
-                crops = (
-                    _frontal(landmarks, source, photo.faces, size)
-                    if frontal
-                    else _cut_out(landmarks, source, photo, parts.alignment, size)
-                )
-            for number, crop in enumerate(crops, 1):
+            for number, crop in enumerate(photo.crops, 1):
                 item["crops"].append(str(_write(crop, out / f"{stem}_{number}.png", overwrite)))
         except LineamentError as error:
             errors += 1
@@ -153,9 +149,9 @@ def _existing(resume: bool, overwrite: bool) -> Existing:
 def _align_people(
     images: Sequence[str],
     out: Path,
-    parts: Recognizer,
+    finder: FaceFinder,
+    alignment: str,
     existing: Existing,
-    cut: Cut | None,
     json: bool,
 ) -> NoReturn:
     from lineament.train.data.aligning import align_people
@@ -164,7 +160,9 @@ def _align_people(
         raise OptionError(
             f"--people: expected one folder with a folder a person, got {len(images)} arguments"
         )
-    made = align_people(images[0], out, parts, existing=existing, progress=with_progress, cut=cut)
+    made = align_people(
+        images[0], out, finder, alignment=alignment, existing=existing, progress=with_progress
+    )
     for source in made.without_face:
         print_note(f"{source}: no face was found")
     for _, reason in made.failed:
@@ -192,39 +190,7 @@ def _write(crop: Any, path: Path, overwrite: bool) -> Path:
     return path
 
 
-def _landmarks_model(values: dict[str, Any]) -> Any:
-    from lineament import models
-    from lineament.models.runtime import load_model
+def _alignment_name(method: Any, size_px: int) -> str:
+    from lineament.align.alignment import alignment_name
 
-    return load_model(
-        models.get("landmarks68"),
-        runtime=options.runtime_from(values),
-        policy=options.policy_from(values.get("license_policy")),
-    )
-
-
-def _cut_out(model: Any, source: Any, photo: Photo, method: Any, size_px: int) -> list[Any]:
-    from lineament.align.alignment import face_transforms, to_crop_xy, warp
-    from lineament.align.landmarks68 import cut_out, landmarks68
-
-    image = load_again(source)
-    transforms = face_transforms(photo.faces, method=method, size_px=size_px)
-    points = to_crop_xy(landmarks68(model, image, photo.faces), transforms)
-    crops = warp(image, transforms, size_px)
-    return [cut_out(crop, face) for crop, face in zip(crops, points, strict=True)]
-
-
-def _frontal_cut(model: Any, size_px: int) -> Cut:
-    def cut(path: Path, face: Face) -> Any:
-        return _frontal(model, path, [face], size_px)[0]
-
-    return cut
-
-
-def _frontal(model: Any, source: Any, faces: Sequence[Face], size_px: int) -> list[Any]:
-    from lineament.align.frontal import frontalize
-    from lineament.align.landmarks68 import landmarks68
-
-    image = load_again(source)
-    points = landmarks68(model, image, faces)
-    return [frontalize(image, face, size_px=size_px) for face in points]
+    return alignment_name("five-points" if method is None else method, size_px)

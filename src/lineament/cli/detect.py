@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +20,7 @@ from lineament.cli.output import (
     refuse_inputs,
     with_progress,
 )
-from lineament.cli.sources import FileNames, load_again, many_sources, readable_twice
+from lineament.cli.sources import FileNames, many_sources
 from lineament.errors import LineamentError, OptionError
 
 if TYPE_CHECKING:
@@ -52,25 +53,23 @@ def command(
 
     Exit code 0: there are some, 1: there are none, 2: error.
     """
-    parts = options.recognizer_from(ctx.params)
+    finder = options.finder_from(ctx.params)
     sources = many_sources(images)
     as_file = save is not None and _is_file(save, sources)
     if save is not None and as_file:
         refuse_inputs(save, sources, "--save")
     elif save is not None:
         make_folder(save, "--save")
-    if save is not None:
-        sources = [readable_twice(source) for source in sources]
     found: list[Photo] = []
     errors = 0
     names = FileNames()
-    results = with_progress(parts.stream(sources, embed=False), len(sources), "detecting")
-    for source, photo in zip(sources, results, strict=True):
-        found.append(photo)
+    photos = finder.stream(sources, keep_pixels=save is not None)
+    for photo in with_progress(photos, len(sources), "detecting"):
+        found.append(replace(photo, pixels=None))
         errors += report(photo)
         if save is not None and photo.error is None:
             target = save if as_file else save / f"{names.stem(photo.source)}.png"
-            errors += _draw(source, photo, target, overwrite or as_file)
+            errors += _draw(photo, target, overwrite or as_file)
     if json:
         print_json({"images": [photo.to_dict() for photo in found], "errors": errors})
     else:
@@ -115,13 +114,14 @@ def _is_file(save: Path, sources: list[Any]) -> bool:
     return is_png
 
 
-def _draw(source: Any, photo: Photo, target: Path, overwrite: bool) -> int:
+def _draw(photo: Photo, target: Path, overwrite: bool) -> int:
+    from lineament.finder import pixels_of
     from lineament.pictures.photos import annotate, save_png
 
     try:
         refuse_existing(target, overwrite)
         labels = [f"{i}  {face.score:.2f}" for i, face in enumerate(photo.faces, 1)]
-        save_png(annotate(load_again(source), photo.faces, labels=labels), target)
+        save_png(annotate(pixels_of(photo), photo.faces, labels=labels), target)
     except LineamentError as error:
         print_error(error)
         return 1

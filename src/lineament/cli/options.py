@@ -18,6 +18,7 @@ import typer
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
+    from lineament.finder import FaceFinder
     from lineament.models import Card, LicensePolicy
     from lineament.models.runtime import Runtime
     from lineament.pipeline import Recognizer
@@ -210,69 +211,70 @@ def policy_from(text: str | None) -> LicensePolicy:
     return LicensePolicy.active() if text is None else LicensePolicy.parse(text)
 
 
-def recognizer_from(values: Mapping[str, Any], *, crop_px: int | None = None) -> Recognizer:
-    """Build what the options describe; nothing is loaded yet.
+def finder_from(values: Mapping[str, Any]) -> FaceFinder:
+    """Build the ``FaceFinder`` that the options describe; nothing is loaded yet.
 
     Args:
-        values: the command's parameters by name, as Typer's context has them; None and missing ones
-            leave the library's default.
-        crop_px: side of the crops, for a command that embeds nothing.
+        values: the command's parameters by name; None and missing ones leave the library's default.
 
     Raises:
         LineamentError: an option has a value that makes no sense, or the policy refuses something.
     """
+    from lineament.finder import FaceFinder
+
+    return FaceFinder(**_finding(values))
+
+
+def recognizer_from(values: Mapping[str, Any]) -> Recognizer:
+    """Build the ``Recognizer`` that the options describe; as ``finder_from``."""
     from lineament.models import DEFAULT_PRESET
     from lineament.pipeline import Recognizer
 
-    return Recognizer(**{"recognizer": DEFAULT_PRESET, **recognizer_options(values, crop_px)})
+    return Recognizer(**{"recognizer": DEFAULT_PRESET, **recognizer_options(values)})
 
 
-def recognizer_options(values: Mapping[str, Any], crop_px: int | None = None) -> dict[str, Any]:
+def recognizer_options(values: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of ``Recognizer`` that the options give; "recognizer" only where it is named.
 
-    Arguments and errors as ``recognizer_from``.
+    Arguments and errors as ``finder_from``.
     """
-    from lineament import models
-    from lineament.align.alignment import alignment_name
-    from lineament.detect import DetectOptions
-    from lineament.models import PRESETS
-    from lineament.pipeline import DEFAULT_RECOGNIZER
-
     given = {name: value for name, value in values.items() if value is not None}
-    if "alignment" in given:  # the library's message calls it a method
-        try:
-            alignment_name(given["alignment"])
-        except OptionError as error:
-            raise OptionError(
-                f"expected five-points, eyes or crop, got {given['alignment']!r}",
-                option="alignment",
-            ) from error
-    names = {"min_face": "min_face_px", "min_score": "score_threshold", "max_faces": "max_faces"}
-    options = DetectOptions(**{names[k]: v for k, v in given.items() if k in names})
-    parts: dict[str, Any] = {
-        k: given[k] for k in ("detector", "alignment", "flip", "choose", "prior") if k in given
-    }
+    if "alignment" in given:
+        check_alignment(given["alignment"])
+    parts = _finding(given) | {k: given[k] for k in ("alignment", "flip", "prior") if k in given}
     if "calibration" in given:
         from lineament.decide.calibration import Calibration
 
         parts["calibration"] = Calibration.load(given["calibration"])
     weights = _weights_from(given)
-    if crop_px is not None and (weights is None or isinstance(weights, str)):
-        name = DEFAULT_RECOGNIZER if weights is None else PRESETS[weights].recognizer
-        weights = models.get(name)
     if weights is not None and not isinstance(weights, str) and weights.task != "embedder":
         raise OptionError(
             f"--recognizer: expected a recognizer, got {weights.name}, a {weights.task} network; "
             "`lineament models` lists what there is"
         )
-    if crop_px is not None:
-        assert weights is not None
-        assert not isinstance(weights, str)
-        weights = weights.replace(input=weights.input.replace(size_wh=(crop_px, crop_px)))
-    if weights is not None:
-        parts["recognizer"] = weights
-    return parts | {
-        "options": options,
+    return parts if weights is None else parts | {"recognizer": weights}
+
+
+def check_alignment(method: Any) -> None:
+    """OptionError unless there is such a method; the library's message calls it a method."""
+    from lineament.align.alignment import alignment_name
+
+    try:
+        alignment_name(method)
+    except OptionError as error:
+        raise OptionError(
+            f"expected five-points, eyes or crop, got {method!r}", option="alignment"
+        ) from error
+
+
+def _finding(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of ``FaceFinder`` that the options give."""
+    from lineament.detect import DetectOptions
+
+    given = {name: value for name, value in values.items() if value is not None}
+    names = {"min_face": "min_face_px", "min_score": "score_threshold", "max_faces": "max_faces"}
+    return {k: given[k] for k in ("detector", "choose") if k in given} | {
+        "options": DetectOptions(**{names[k]: v for k, v in given.items() if k in names}),
         "turning": not given.get("no_turning", False),
         "runtime": runtime_from(given),
         "policy": policy_from(given.get("license_policy")),

@@ -6,7 +6,7 @@ import io
 import sys
 from collections.abc import Iterable
 from pathlib import PurePath
-from typing import IO, Any, cast
+from typing import IO, Any
 
 from lineament.errors import ImageError, LineamentError, OptionError
 
@@ -14,13 +14,10 @@ STDIN = "-"
 STDIN_NAME = "standard input"
 
 
-class NamedBytes(io.BytesIO):
-    """Bytes of a photo that can be read again, under a name."""
+class _Stdin(io.BytesIO):
+    """What was piped in; the attribute is what messages and results call it."""
 
-    def __init__(self, data: bytes, name: str) -> None:
-        """``name``: for messages and results."""
-        super().__init__(data)
-        self.name = name
+    name = STDIN_NAME
 
 
 class Unreadable:
@@ -44,7 +41,7 @@ def is_url(argument: str) -> bool:
     return argument[:8].lower().startswith(("http://", "https://", "data:"))
 
 
-def read_stdin() -> NamedBytes:
+def read_stdin() -> IO[bytes]:
     """The photo that is piped in.
 
     Raises:
@@ -55,42 +52,12 @@ def read_stdin() -> NamedBytes:
 
     if sys.stdin is None or sys.stdin.isatty():
         raise ImageError(f"{STDIN_NAME}: expected a photo piped in, as in  cat a.jpg | ...")
-    return NamedBytes(read_bytes(sys.stdin.buffer, STDIN_NAME, DEFAULT_LIMITS), STDIN_NAME)
+    return _Stdin(read_bytes(sys.stdin.buffer, STDIN_NAME, DEFAULT_LIMITS))
 
 
-def one_source(argument: str, *, again: bool = False) -> Any:
-    """One photo.
-
-    Args:
-        argument: a path, a URL, or "-".
-        again: whether it will be read twice: then what comes over the network is kept.
-    """
-    if argument == STDIN:
-        return read_stdin()
-    if again and is_url(argument):
-        return kept(argument)
-    return argument
-
-
-def kept(argument: str) -> NamedBytes:
-    """What lies at a URL, to be read more than once."""
-    from lineament.images import DEFAULT_LIMITS, describe_source
-    from lineament.images.sources import read_bytes
-
-    name = describe_source(argument)
-    return NamedBytes(read_bytes(argument, name, DEFAULT_LIMITS), name)
-
-
-def readable_twice(source: Any) -> Any:
-    """The same source; what comes over the network is fetched now and kept."""
-    if not isinstance(source, str) or not is_url(source):
-        return source
-    try:
-        return kept(source)
-    except ImageError as error:
-        from lineament.images import describe_source
-
-        return Unreadable(describe_source(source), error)
+def one_source(argument: str) -> Any:
+    """One photo: a path, a URL, or "-"."""
+    return read_stdin() if argument == STDIN else argument
 
 
 def many_sources(arguments: Iterable[str]) -> list[Any]:
@@ -105,7 +72,7 @@ def many_sources(arguments: Iterable[str]) -> list[Any]:
     for argument in arguments:
         try:
             if argument == STDIN:
-                if any(isinstance(source, NamedBytes) for source in found):
+                if any(isinstance(source, _Stdin) for source in found):
                     raise OptionError('expected "-" once: standard input is one photo')
                 found[read_stdin()] = None
             elif is_url(argument):
@@ -115,16 +82,6 @@ def many_sources(arguments: Iterable[str]) -> list[Any]:
         except ImageError as error:
             found[Unreadable(describe_source(argument), error)] = None
     return list(found)
-
-
-def load_again(source: Any) -> Any:
-    """Decode a photo that was read before: RGB uint8 (H, W, 3)."""
-    from lineament.images import load_image
-
-    if isinstance(source, NamedBytes):
-        source.seek(0)
-        return load_image(cast("IO[bytes]", source))
-    return load_image(source)
 
 
 class FileNames:

@@ -10,8 +10,8 @@ import typer
 
 from lineament.cli import options
 from lineament.cli.output import print_json, print_note, print_pairs, refuse_inputs
-from lineament.cli.sources import STDIN, load_again, one_source
-from lineament.errors import LineamentError, OptionError
+from lineament.cli.sources import STDIN, one_source
+from lineament.errors import OptionError
 
 if TYPE_CHECKING:
     from lineament.ensemble import Ensemble
@@ -70,22 +70,16 @@ def command(
     ensemble = None if fusion is None else _ensemble(fusion, parts, ctx.params)
     wanted = _threshold(parts if ensemble is None else ensemble, metric, fmr, threshold)
     same_path = a == b
-    sources = [one_source(a, again=save is not None)]
-    if not same_path:
-        sources.append(one_source(b, again=save is not None))
-    decision: Decision | LineamentError
+    sources = [one_source(a)] if same_path else [one_source(a), one_source(b)]
     if ensemble is None:
-        photos = list(parts.stream_chosen(sources))
+        photos = list(parts.stream_chosen(sources, keep_pixels=save is not None))
         decision = compare_photos(photos[0], photos[-1], wanted, parts.judge)
     else:
         seen = [ensemble.look(source) for source in sources]
         photos = [one.photo for one in seen]
         decision = ensemble.decide(seen[0], seen[-1], wanted)
-    first, second = photos[0], photos[-1]
-    if isinstance(decision, LineamentError):
-        raise decision
     if save is not None:
-        _draw(save, (sources[0], sources[-1]), (first, second), decision)
+        _draw(save, photos[0], photos[-1], decision)
     if json:
         print_json(decision.to_dict())
     else:
@@ -138,22 +132,21 @@ def _threshold(
         raise OptionError(f"{error} (--fmr RATE or --threshold NUMBER)") from error
 
 
-def _draw(
-    path: Path, sources: tuple[Any, Any], photos: tuple[Photo, Photo], decision: Decision
-) -> None:
+def _draw(path: Path, a: Photo, b: Photo, decision: Decision) -> None:
     from lineament.pictures.photos import save_png, verdict_picture
 
-    crops = [photo.crop for photo in photos]
-    assert crops[0] is not None
-    assert crops[1] is not None
+    assert a.pixels is not None
+    assert b.pixels is not None
+    assert a.crop is not None
+    assert b.crop is not None
     picture = verdict_picture(
-        load_again(sources[0]),
-        load_again(sources[1]),
+        a.pixels,
+        b.pixels,
         decision,
-        crops[0],
-        crops[1],
-        faces_a=photos[0].faces,
-        faces_b=photos[1].faces,
+        a.crop,
+        b.crop,
+        faces_a=a.faces,
+        faces_b=b.faces,
     )
     save_png(picture, path)
 

@@ -153,9 +153,8 @@ def _detected(
     policy: LicensePolicy | None,
 ) -> Iterator[Image | None]:
     recognizer = Recognizer(weights, flip=False, runtime=runtime, policy=policy)
-    for photo in recognizer.stream(iter(paths), embed=False, keep_crops=True):
-        index = photo.largest() if photo.error is None else None
-        yield None if index is None or photo.crops is None else photo.crops[index]
+    for photo in recognizer.stream(iter(paths), faces="chosen", embed=False, keep_crops=True):
+        yield photo.crop
 
 
 def side_px(weights: Card) -> int:

@@ -20,12 +20,12 @@ from lineament.cli.output import (
     refuse_inputs,
     with_progress,
 )
-from lineament.cli.sources import load_again, many_sources, readable_twice
+from lineament.cli.sources import many_sources
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
     from lineament.gallery import Candidate, Gallery, Identification, IdentifiedPhoto
-    from lineament.types import Image, Threshold
+    from lineament.types import Image, Photo, Threshold
 
 SHOWN_TOP, SHOWN_FPIR = 5, 0.01
 """As ``Gallery.identify`` has them; a test compares."""
@@ -79,10 +79,11 @@ def command(
     sources = many_sources(photos)
     if save is not None:
         _check_save(save, sources)
-        sources = [readable_twice(source) for source in sources]
     found: list[IdentifiedPhoto] = []
     errors = 0
     with opening.opened_with_recognizer(ctx.params, read_only=True) as opened:
+        if save is not None:  # found here, so that the pixels are there to draw on
+            sources = list(opened.recognizer.finder.stream(sources, keep_pixels=True))
         stream = opened.identify_stream(
             sources,
             top=top,
@@ -192,8 +193,9 @@ def probability_in_words(candidate: Candidate) -> str:
     return f"{100 * candidate.probability:.1f} %"
 
 
-def _draw(gallery: Gallery, source: Any, photo: IdentifiedPhoto, path: Path) -> None:
+def _draw(gallery: Gallery, source: Photo, photo: IdentifiedPhoto, path: Path) -> None:
     from lineament.cli.gallery.pictures import CARD_PX, identified_picture, sample_picture
+    from lineament.finder import pixels_of
     from lineament.pictures.photos import save_png
 
     best: list[Image | None] = []
@@ -218,4 +220,4 @@ def _draw(gallery: Gallery, source: Any, photo: IdentifiedPhoto, path: Path) -> 
                 margin,
             ]
         )
-    save_png(identified_picture(load_again(source), photo, best, words), path)
+    save_png(identified_picture(pixels_of(source), photo, best, words), path)

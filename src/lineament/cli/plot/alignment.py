@@ -26,7 +26,6 @@ def command(
     plot = alignment(
         options.recognizer_from(ctx.params),
         one_source(photo),
-        model=drawing.landmarks_model(ctx.params),
         title=title,
     )
     drawing.finish(plot, target, json)

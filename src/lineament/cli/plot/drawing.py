@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lineament.cli import options
 from lineament.cli.output import print_json, print_note, refuse_inputs
 from lineament.errors import OptionError
 
@@ -44,18 +43,6 @@ def threshold_of(values: Mapping[str, Any], recognizer: Recognizer) -> Threshold
     if fmr is not None and not 0 < fmr < 1:
         raise OptionError(f"--fmr: expected a rate between 0 and 1, got {fmr:g}")
     return recognizer.threshold(fmr=fmr, value=value)
-
-
-def landmarks_model(values: Mapping[str, Any]) -> Any:
-    """The network that finds 68 points, loaded as the options say."""
-    from lineament import models
-    from lineament.models.runtime import load_model
-
-    return load_model(
-        models.get("landmarks68"),
-        runtime=options.runtime_from(values),
-        policy=options.policy_from(values.get("license_policy")),
-    )
 
 
 def check_out(

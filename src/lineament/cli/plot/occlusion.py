@@ -52,7 +52,6 @@ def command(
         reference=None if reference is None else one_source(reference),
         kinds=kinds if kinds else KINDS,
         threshold=drawing.threshold_of(ctx.params, recognizer),
-        model=drawing.landmarks_model(ctx.params),
         title=title,
     )
     if not json:

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from lineament import models
 from lineament.align.alignment import (
     ALIGNMENT_NAMES,
     AlignMethod,
@@ -22,11 +21,9 @@ from lineament.align.alignment import (
     to_crop_xy,
     warp,
 )
-from lineament.align.landmarks68 import cut_out, face_hull_mask, landmarks68
-from lineament.errors import NoFaceError, OptionError
-from lineament.images import ImageSource, describe_source, load_image
-from lineament.models import LicensePolicy
-from lineament.models.runtime import Model, load_model
+from lineament.align.landmarks68 import cut_out, face_hull_mask
+from lineament.errors import OptionError
+from lineament.finder import Source, pixels_of
 from lineament.pictures import photos as draw
 from lineament.pictures.charts.colors import GRAY, INK, ORANGE, SKY, VERMILLION
 from lineament.pictures.plots.plot import Plot
@@ -48,9 +45,8 @@ LEAST_SHARE = 0.2
 
 def alignment(
     recognizer: Recognizer,
-    source: ImageSource,
+    source: Source,
     *,
-    model: Model | None = None,
     title: str = "",
 ) -> Plot:
     """Draw the stages of alignment of the face that a photo is of.
@@ -58,7 +54,6 @@ def alignment(
     Args:
         recognizer: its detector finds the face; its ``choose`` says which.
         source: the photo.
-        model: the weights "landmarks68", loaded; None loads them.
         title: None is the photo's name.
 
     Raises:
@@ -67,27 +62,16 @@ def alignment(
         ImageError: the photo cannot be read.
         MissingExtraError: matplotlib is missing.
     """
-    image = load_image(source, limits=recognizer.finder.limits)
-    photo = recognizer.detect(image)
-    name = describe_source(source)
-    index = photo.largest() if recognizer.finder.choose == "largest" else photo.most_central()
-    if index is None:
-        raise NoFaceError(
-            f"{name}: no face was found with the detector {recognizer.finder.detector_name}: try a "
-            "photo in which the face is larger or better lit, or a lower least score"
-        )
+    photo = recognizer.finder.find(source)
+    name, image, index = photo.source, pixels_of(photo), photo.require()
     face = photo.faces[index]
     if face.landmarks_xy is None:
         raise OptionError(
             f"{name}: expected a face with landmarks, got one without: choose a detector that "
             "gives them, such as yunet"
         )
-    if model is None:
-        model = load_model(
-            models.get("landmarks68"), runtime=recognizer.runtime, policy=LicensePolicy.active()
-        )
     five = np.asarray(face.landmarks_xy, np.float64)
-    points = landmarks68(model, image, [face])[0].astype(np.float64)
+    points = recognizer.finder.landmarks68(photo, [index])[0].astype(np.float64)
     _, size_px, template = parse_alignment_name(recognizer.alignment_name)
     moved: dict[AlignMethod, tuple[Image, Float64Array, Float64Array]] = {}
     for method in ALIGNMENT_NAMES:

@@ -14,19 +14,16 @@ from typing import Any, Literal, cast, get_args
 import cv2
 import numpy as np
 
-from lineament import models
-from lineament.align.landmarks68 import CHIN, JAW, five_of_68, landmarks68
+from lineament.align.landmarks68 import CHIN, JAW, five_of_68
 from lineament.decide.metrics import compare
-from lineament.errors import NoFaceError, OptionError
-from lineament.images import ImageSource, describe_source, load_image
-from lineament.models import LicensePolicy
-from lineament.models.runtime import Model, load_model
+from lineament.errors import OptionError
+from lineament.finder import FaceFinder, Source, name_of, pixels_of
 from lineament.pictures.charts.colors import BLUE, GRAY, INK, VERMILLION
 from lineament.pictures.charts.text import percent
 from lineament.pictures.plots.plot import Plot
 from lineament.pictures.plots.sheet import EDGE, SMALL_PT, TEXT_PT, Sheet, height_of
 from lineament.pipeline import Recognizer
-from lineament.types import Embedding, Face, Float64Array, Image, Photo, Threshold
+from lineament.types import Embedding, Float64Array, Image, Photo, Threshold
 
 Kind = Literal["mask", "sunglasses", "blur", "darkness", "rotation", "resolution"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -79,15 +76,18 @@ class Subject:
     side_px: float
 
 
-def subject_of(image: Image, face: Face, model: Model) -> Subject:
-    """Cut out the window around a face, the photo's edge repeated where it ends.
+def subject_of(finder: FaceFinder, photo: Photo) -> Subject:
+    """Cut out the window around the face that a photo is of, its edge repeated where it ends.
 
     Args:
-        image: (H, W, 3) uint8.
-        face: as the detector returned it.
-        model: the weights "landmarks68".
+        finder: finds the 68 points.
+        photo: with its pixels.
+
+    Raises:
+        NoFaceError: it has no face.
     """
-    points = landmarks68(model, image, [face])[0].astype(np.float64)
+    face, image = photo.faces[photo.require()], pixels_of(photo)
+    points = finder.landmarks68(photo, photo.chosen)[0].astype(np.float64)
     side = float(max(face.size_wh))
     size = max(8, round(WINDOW * side))
     left, top = (round(c - size / 2) for c in face.center_xy)
@@ -229,12 +229,11 @@ class Step:
 
 def occlusion(
     recognizer: Recognizer,
-    source: ImageSource,
+    source: Source,
     *,
-    reference: ImageSource | None = None,
+    reference: Source | None = None,
     kinds: Sequence[str] = KINDS,
     threshold: Threshold | None = None,
-    model: Model | None = None,
     title: str = "",
 ) -> Plot:
     """Draw how similarity falls as a photo is made worse.
@@ -245,7 +244,6 @@ def occlusion(
         reference: another photo of the same person; None: the photo as it is.
         kinds: of ``KINDS``.
         threshold: from ``Recognizer.threshold``, of the metric "cosine"; None: the default one.
-        model: the weights "landmarks68", loaded; None loads them.
         title: None is the photo's name.
 
     Raises:
@@ -265,21 +263,10 @@ def occlusion(
         raise OptionError(
             f"expected one for cosine, got one for {threshold.metric}", option="threshold"
         )
-    name = describe_source(source)
-    image = load_image(source, limits=recognizer.finder.limits)
-    found = recognizer.detect(image)
-    index = found.largest() if recognizer.finder.choose == "largest" else found.most_central()
-    if index is None:
-        raise NoFaceError(
-            f"{name}: no face was found with the detector {recognizer.finder.detector_name}: try a "
-            "photo in which the face is larger or better lit, or a lower least score"
-        )
-    if model is None:
-        model = load_model(
-            models.get("landmarks68"), runtime=recognizer.runtime, policy=LicensePolicy.active()
-        )
-    subject = subject_of(image, found.faces[index], model)
-    against = recognizer.embed(image if reference is None else reference)
+    found = recognizer.finder.find(source)
+    name = found.source
+    subject = subject_of(recognizer.finder, found)
+    against = recognizer.embed(found if reference is None else reference)
     ways = [(kind, level) for kind in wanted for level in LEVELS[kind]]
     images = [subject.image, *(worse(subject, kind, level) for kind, level in ways)]
     photos = list(recognizer.stream(images))
@@ -293,7 +280,7 @@ def occlusion(
         kind: [steps[0], *(s for s, (k, _) in zip(steps[1:], ways, strict=True) if k == kind)]
         for kind in wanted
     }
-    told = None if reference is None else describe_source(reference)
+    told = None if reference is None else name_of(reference)
     figure = _draw(subject, series, threshold, name, told, title)
     numbers = {
         "photograph": name,

@@ -2,7 +2,7 @@
 
     SOURCE/Ada Lovelace/letters/2.jpg  ->  OUT/Ada Lovelace/letters/2.png
 
-One crop a photo: that of the face which the recognizer chooses (``choose``). A photo of
+One crop a photo: that of the face which the finder chooses (``choose``). A photo of
 several people belongs to one folder only, so the others in it are not that person.
 """
 
@@ -10,22 +10,19 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from lineament.datasets.people_folder import People, read_people
 from lineament.errors import OptionError
+from lineament.finder import DEFAULT_ALIGNMENT, FaceFinder
 from lineament.images import describe_source
 from lineament.pictures.photos import save_png
-from lineament.pipeline import Recognizer
-from lineament.types import Face, Image, Photo, ProgressBar
+from lineament.types import Photo, ProgressBar
 
 Existing = Literal["refuse", "resume", "overwrite"]
-
-
-Cut = Callable[[Path, Face], Image]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +65,11 @@ class Aligned:
 def align_people(
     source: str | os.PathLike[str],
     out: str | os.PathLike[str],
-    recognizer: Recognizer,
+    finder: FaceFinder,
     *,
+    alignment: str = DEFAULT_ALIGNMENT,
     existing: Existing = "refuse",
     progress: ProgressBar[Photo] | None = None,
-    cut: Cut | None = None,
 ) -> Aligned:
     """Cut the faces out of the photos of people.
 
@@ -82,12 +79,11 @@ def align_people(
     Args:
         source: a folder with a folder a person.
         out: where the crops go, as PNG; it is made if need be, and lies outside ``source``.
-        recognizer: detector, alignment, size of the crops, and which face is chosen.
+        finder: finds the faces, and chooses one.
+        alignment: how it is cut out, as ``FaceFinder.crops`` takes it.
         existing: what happens where there is a crop already: "refuse" writes nothing at all,
             "resume" keeps it, "overwrite" makes it anew.
         progress: what the photos pass through, to show how far it is.
-        cut: (photo's path, chosen face) -> crop (S, S, 3) uint8 RGB, in another way than the
-            recognizer's, for example by ``lineament.align.frontal``.
 
     Raises:
         DataError: ``source`` is not laid out like that.
@@ -120,21 +116,22 @@ def align_people(
     with_crop = {int(people.person[i]) for i, done in enumerate(there) if done}
     written = 0
     sources = [people.paths[i] for i in todo]
-    photos: Iterable[Photo] = recognizer.stream(sources, embed=False, keep_crops=True)
+
+    def cut(photo: Photo) -> Photo:
+        made = finder.crops(photo, photo.chosen, alignment=alignment)
+        return replace(photo, selected=photo.chosen, crops=made)
+
+    photos: Iterable[Photo] = finder.stream(sources, then=cut)
     if progress is not None:
         photos = progress(photos, len(todo), "aligning")
     for i, photo in zip(todo, photos, strict=True):
-        index = _chosen(photo, recognizer)
         if photo.error is not None:
             failed.append((photo.source, str(photo.error)))
-        elif index is None or photo.crops is None:
+        elif photo.crop is None:
             without_face.append(photo.source)
         else:
-            crop: Image = photo.crops[index]
-            if cut is not None:
-                crop = cut(people.paths[i], photo.faces[index])
             _make_folder(crops[i].parent)
-            save_png(crop, crops[i])
+            save_png(photo.crop, crops[i])
             with_crop.add(int(people.person[i]))
             written += 1
     return Aligned(
@@ -160,12 +157,6 @@ def crop_names(people: People) -> list[str]:
         f"{stem if taken[str(stem).casefold()] == 1 else path}.png"
         for path, stem in zip(below, stems, strict=True)
     ]
-
-
-def _chosen(photo: Photo, recognizer: Recognizer) -> int | None:
-    if not photo.faces:
-        return None
-    return photo.largest() if recognizer.finder.choose == "largest" else photo.most_central()
 
 
 def _make_folder(folder: Path) -> None:

@@ -96,10 +96,7 @@ def _aligned(
     for done, (place, analysis) in enumerate(zip(searched, found, strict=True)):
         if analysis.error is not None:
             raise DataError(f"{faces.name(chosen[place])}: {analysis.error}") from analysis.error
-        by_size = recognizer.finder.choose == "largest"
-        number = analysis.largest() if by_size else analysis.most_central()
-        if number is not None and analysis.crops is not None:
-            crops[place] = analysis.crops[number]
+        crops[place] = analysis.crop
         if progress is not None:
             progress("aligning faces", done + 1, len(searched))
     return crops

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ from lineament.pictures.plots.occlusion import occlusion
 from lineament.pictures.plots.plot import Plot
 from lineament.pictures.plots.pose import pose
 from lineament.pictures.plots.tsne import tsne
-from lineament.types import ProgressBar
+from lineament.types import Photo, ProgressBar
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -81,6 +82,10 @@ def pictures_of(known: Known, progress: ProgressBar[Any] | None) -> list[Section
             page_of_plane.append(plot.html)
         return plot
 
+    @cache  # two pictures show it
+    def example() -> Photo:
+        return known.recognizer.finder.find(_example(known))
+
     wanted: list[tuple[str, str, str, Callable[[], Plot | None]]] = [
         ("grid", "Every photo against every other", "Similarities of sampled photos.",
          lambda: grid(sample, threshold=threshold, seed=seed)),
@@ -99,9 +104,9 @@ def pictures_of(known: Known, progress: ProgressBar[Any] | None) -> list[Section
         ("barcode", "Embeddings as barcodes", "Two pairs and what differs in them.",
          lambda: barcode(sample, threshold=threshold)),
         ("occlusion", "A photo made worse", "What recognition bears.",
-         lambda: occlusion(known.recognizer, _example(known), threshold=threshold)),
+         lambda: occlusion(known.recognizer, example(), threshold=threshold)),
         ("alignment", "How a face is aligned", "From the photo to the crop.",
-         lambda: alignment(known.recognizer, _example(known))),
+         lambda: alignment(known.recognizer, example())),
     ]  # fmt: skip
     sections: list[Section] = []
     items: Iterable[Any] = wanted if progress is None else progress(wanted, len(wanted), "drawing")
