@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lineament.errors import OptionError
-from lineament.gallery.assignment import assign
+from lineament.gallery.ranking import assign
 
 optimize = pytest.importorskip("scipy.optimize")
 

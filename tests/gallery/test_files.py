@@ -29,7 +29,7 @@ from lineament.errors import (
     OptionError,
 )
 from lineament.gallery import Gallery, NewSample, SampleInfo, schema
-from lineament.gallery.records import all_vectors
+from lineament.gallery.lookup import all_vectors
 from lineament.gallery.store import DATABASE, INDEX
 from lineament.types import Face
 
@@ -460,9 +460,9 @@ def test_erasing_is_finished_after_a_crash_in_the_middle(tmp_path: Path) -> None
     vector = embed(vectors(3)[2]).vector.tobytes()
     code = f"""
 import os
-from lineament.gallery.index_sync import Searcher
+from lineament.gallery.index_sync import SyncedIndex
 gallery = Gallery.open(folder)
-Searcher.removed = lambda self, ids: os._exit(9)  # what was removed is in the database only
+SyncedIndex.removed = lambda self, ids: os._exit(9)  # what was removed is in the database only
 gallery.remove({secret!r})
 """
     crashed = child(folder, code)
@@ -515,7 +515,7 @@ def test_an_index_that_cannot_be_saved_costs_nothing_but_time(
 
 def test_a_reader_follows_a_migration(tmp_path: Path) -> None:
     """By what ``migrate`` writes: another contract, and another sample for each."""
-    from lineament.gallery import changes, migration
+    from lineament.gallery import editing, migration
 
     folder, other = tmp_path / "g", make_contract(dimension=DIMENSION, flip=True)
     with make_gallery(folder, people=2) as gallery, Gallery.open(folder, read_only=True) as reader:
@@ -530,7 +530,7 @@ def test_a_reader_follows_a_migration(tmp_path: Path) -> None:
             ).fetchall()
             for (_, uid, person), vector in zip(rows, new, strict=True):
                 sample = NewSample(embed(vector, other))
-                changes.add_sample(store, connection, person, number, sample, uid=uid)
+                editing.add_sample(store, connection, person, number, sample, uid=uid)
         assert reader.identify_embeddings([embed(vectors(2)[1])])[0].name == "person 1"
         migration._switch(store, number, other)
         assert reader.n_samples == 2

@@ -1,21 +1,20 @@
 """Stage 7: who is this? People, their photos' embeddings, and searching among them.
 
-    types       what is returned: Identification, Candidate, EnrollReport, Refusal, PersonInfo ...
+    types       settings; what goes in and comes out: NewSample, Identification, Refusal ...
     gallery     Gallery: all of it in one object; read this file first
-    opened      an open gallery and its parts
-    settings    how a gallery works
-    enrollment   checks before a face is let in
-    ranking     samples near a face -> people in order; two faces of a photo, two people
+    state       the parts of an open gallery: database, index, recognizer, calibration
+    folder      enroll_folder, list_folder: many people's photos, resumable
+    enroll      checks before a face is let in
+    ranking     samples near a face -> people in order; the best pairing of faces and people
     thresholds  from which similarity on a face gets a name
-    assignment  the best pairing of faces and people (Hungarian method)
-    derived     the index beside the database, kept in step with it
-    records     people and samples in SQL, read
-    changes     the same, written; naming: what names and metadata may be
-    filters     metadata filters
+    index_sync  the index beside the database, kept in step with it
+    lookup      people and samples in SQL, read; editing: changed
+    filters     metadata filters, and as text
     exchange    JSON lines and parquet
     migration   embedding everything anew with another recognizer
     store       the SQLite file: transactions, erasing
-    schema      its tables; connection: opening it; lock: who writes
+    schema      its tables; connection: opening it
+    grouping/   faces -> people without names
 
 A gallery is a folder: ``gallery.sqlite`` is the truth, ``index/`` is derived from it and may be
 removed at any time, ``gallery.lock`` tells who writes.
@@ -24,7 +23,6 @@ removed at any time, ``gallery.lock`` tells who writes.
 from __future__ import annotations
 
 from lineament.gallery.gallery import Gallery
-from lineament.gallery.settings import Settings
 from lineament.gallery.types import (
     Candidate,
     EnrollReport,
@@ -37,6 +35,7 @@ from lineament.gallery.types import (
     Refusal,
     RemovalReport,
     SampleInfo,
+    Settings,
 )
 
 __all__ = [

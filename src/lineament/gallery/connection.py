@@ -20,7 +20,7 @@ from lineament.errors import (
 )
 from lineament.gallery import schema
 from lineament.gallery.schema import contract_number, get, put
-from lineament.gallery.settings import Settings
+from lineament.gallery.types import Settings
 from lineament.types import Contract
 
 

@@ -14,14 +14,20 @@ from PIL import Image as PILImage
 
 from lineament.decide.calibration import DEFAULT_FPIR, Calibration
 from lineament.errors import LineamentError, OptionError
-from lineament.gallery import changes, naming, records
-from lineament.gallery.index_sync import Searcher
+from lineament.gallery import editing, lookup
+from lineament.gallery.index_sync import SyncedIndex
 from lineament.gallery.ranking import rank_people
 from lineament.gallery.schema import log_change
-from lineament.gallery.settings import Settings
 from lineament.gallery.store import Store
 from lineament.gallery.thresholds import same_threshold, search_threshold
-from lineament.gallery.types import EnrollReport, NewSample, OnLowQuality, Refusal, SampleInfo
+from lineament.gallery.types import (
+    EnrollReport,
+    NewSample,
+    OnLowQuality,
+    Refusal,
+    SampleInfo,
+    Settings,
+)
 from lineament.images import ImageSource, describe_source
 from lineament.images.sources import read_bytes
 from lineament.pipeline import Recognizer
@@ -56,7 +62,7 @@ def examine(
         raise OptionError(
             f'expected "refuse" or "accept", got {on_low_quality!r}', option="on_low_quality"
         )
-    naming.checked_metadata(metadata)
+    lookup.checked_metadata(metadata)
     known: deque[tuple[str, bytes | None]] = deque()
 
     def hashed() -> Iterator[ImageSource]:
@@ -140,7 +146,7 @@ def _judged(
 
 def enroll_examined(
     store: Store,
-    index: Searcher,
+    index: SyncedIndex,
     calibration: Calibration | None,
     name: str,
     examined: Sequence[Examined],
@@ -149,9 +155,9 @@ def enroll_examined(
     force: bool,
 ) -> EnrollReport:
     """What ``examine`` let pass, for one person; as ``Gallery.enroll``."""
-    wanted = naming.checked_name(name)
+    wanted = lookup.checked_name(name)
     new = [(wanted, one) for one in examined if isinstance(one, NewSample)]
-    before = records.find_person(store, wanted)
+    before = lookup.find_person(store, wanted)
     outcome, notes = admit(
         store,
         index,
@@ -162,9 +168,9 @@ def enroll_examined(
     )
     rest = iter(outcome)
     all_ = [next(rest) if isinstance(one, NewSample) else _meant(one, wanted) for one in examined]
-    there = records.find_person(store, wanted)
+    there = lookup.find_person(store, wanted)
     return EnrollReport(
-        person=None if there is None else records.people_of(store, [there])[0],
+        person=None if there is None else lookup.people_of(store, [there])[0],
         created=before is None and there is not None,
         enrolled=tuple(one for one in all_ if isinstance(one, SampleInfo)),
         refused=tuple(one for one in all_ if isinstance(one, Refusal)),
@@ -178,7 +184,7 @@ def _meant(refusal: Refusal, name: str) -> Refusal:
 
 def admit(
     store: Store,
-    index: Searcher,
+    index: SyncedIndex,
     calibration: Calibration | None,
     samples: Sequence[tuple[str, NewSample]],
     metadata: Mapping[str, Mapping[str, Any]],
@@ -190,14 +196,14 @@ def admit(
     Returns:
         What became of each sample, and what could not be checked, in words.
     """
-    named = [(naming.checked_name(name), sample) for name, sample in samples]
-    given = {naming.checked_name(name): dict(values) for name, values in metadata.items()}
+    named = [(lookup.checked_name(name), sample) for name, sample in samples]
+    given = {lookup.checked_name(name): dict(values) for name, values in metadata.items()}
     for values in given.values():
-        naming.checked_metadata(values)
+        lookup.checked_metadata(values)
     for _, sample in named:
         if sample.embedding.contract != store.contract:  # 40 us quicker than to ask what differs
             store.contract.check(sample.embedding.contract)
-        naming.checked_metadata(sample.metadata)
+        lookup.checked_metadata(sample.metadata)
     if not named:
         return [], []
     with index.mutex:
@@ -210,14 +216,14 @@ def admit(
         ids = _add(store, index, [named[i] for i in kept], given) if kept else []
         if kept and given:
             index.finish_erasing()
-        infos = dict(zip(kept, records.samples_of(store, ids), strict=True))
+        infos = dict(zip(kept, lookup.samples_of(store, ids), strict=True))
     outcome = [infos[i] if one is None else one for i, one in enumerate(refusals)]
     return outcome, notes
 
 
 def _add(
     store: Store,
-    index: Searcher,
+    index: SyncedIndex,
     samples: Sequence[tuple[str, NewSample]],
     metadata: Mapping[str, Mapping[str, Any]],
 ) -> list[int]:
@@ -227,17 +233,17 @@ def _add(
         ids = []
         for name, sample in samples:
             if name not in people:
-                found = records.find_person(store, name)
+                found = lookup.find_person(store, name)
                 if found is None:
-                    text = naming.checked_metadata(
+                    text = lookup.checked_metadata(
                         {k: v for k, v in metadata.get(name, {}).items() if v is not None}
                     )
-                    found = changes.add_person(store, connection, name, text)
+                    found = editing.add_person(store, connection, name, text)
                 elif metadata.get(name):
-                    changes.annotate(store, name, metadata[name])
+                    editing.annotate(store, name, metadata[name])
                 people[name] = found
             ids.append(
-                changes.add_sample(store, connection, people[name], store.contract_id, sample)
+                editing.add_sample(store, connection, people[name], store.contract_id, sample)
             )
         change = log_change(connection, "added", ids[0], ids[-1])
     # Durable from here on.
@@ -247,7 +253,7 @@ def _add(
 
 def _refusals(
     store: Store,
-    index: Searcher,
+    index: SyncedIndex,
     calibration: Calibration | None,
     named: Sequence[tuple[str, NewSample]],
 ) -> tuple[list[Refusal | None], list[str]]:
@@ -260,11 +266,11 @@ def _refusals(
             "calibration for these embeddings; set the gallery's threshold"
         )
     vectors = np.stack([sample.embedding.vector for _, sample in named])
-    people = {name: records.find_person(store, name) for name in {name for name, _ in named}}
-    own = records.vectors_of(store, [number for number in people.values() if number is not None])
+    people = {name: lookup.find_person(store, name) for name in {name for name, _ in named}}
+    own = lookup.vectors_of(store, [number for number in people.values() if number is not None])
     ranked = rank_people(store, index, vectors, 2, settings=Settings())
     found = {one.person for row in ranked for one in row}
-    names = {one.id: one.name for one in records.people_of(store, sorted(found))}
+    names = {one.id: one.name for one in lookup.people_of(store, sorted(found))}
     seen = _photos(store, named, people)
     refusals: list[Refusal | None] = []
     accepted = np.zeros(len(named), np.bool_)
@@ -348,7 +354,7 @@ def _threshold(
     The stricter one of the verification threshold and that of a search in this gallery: with the
     first alone, one in ten new people would look like somebody among a thousand.
     """
-    n_people, n_samples = records.totals(store)
+    n_people, n_samples = lookup.totals(store)
     people = n_people + len({name for name, _ in named})
     if store.settings.threshold is not None:
         return store.settings.threshold

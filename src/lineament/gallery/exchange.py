@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from lineament.errors import DataError, LineamentError, MissingExtraError, OptionError
-from lineament.gallery import changes, naming, records
+from lineament.gallery import editing, lookup
 from lineament.gallery.schema import log_change
 from lineament.gallery.store import Store
 from lineament.gallery.types import ImportReport, NewSample
@@ -99,12 +99,12 @@ def _add_all(store: Store, rows: Iterator[Row], path: Path) -> ImportReport:
         run: list[int] = []
         for number, row in enumerate(rows, 1):
             try:
-                name = naming.checked_name(row["person"])
+                name = lookup.checked_name(row["person"])
                 if name not in people:
-                    found = records.find_person(store, name)
+                    found = lookup.find_person(store, name)
                     if found is None:
-                        metadata = naming.checked_metadata(json.loads(row["person_metadata"]))
-                        found = changes.add_person(
+                        metadata = lookup.checked_metadata(json.loads(row["person_metadata"]))
+                        found = editing.add_person(
                             store, connection, name, metadata, float(row["person_created"])
                         )
                         new_people += 1
@@ -147,13 +147,13 @@ def _add_row(store: Store, connection: sqlite3.Connection, person: int, row: Row
         Embedding(vector, float(seen["norm"]), store.contract),
         str(row["source"]),
         None if row["sha256"] is None else bytes(row["sha256"]),
-        records.face_of(row["face"]),
+        lookup.face_of(row["face"]),
         quality,
         metadata=json.loads(row["metadata"]),
     )
     kept = store.settings.keep_crops and row["crop"] is not None
     png = bytes(row["crop"]) if kept else None
-    return changes.add_sample(
+    return editing.add_sample(
         store,
         connection,
         person,

@@ -22,7 +22,7 @@ from lineament.errors import ImageError, LineamentError, OptionError
 from lineament.files import sha256_of_file
 from lineament.gallery.enroll import Stream
 from lineament.gallery.gallery import Gallery
-from lineament.gallery.naming import checked_name
+from lineament.gallery.lookup import checked_name
 from lineament.gallery.types import NewSample, OnLowQuality, Refusal
 from lineament.images import IMAGE_SUFFIXES, find_images
 

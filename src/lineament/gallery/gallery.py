@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, overload
 
 from lineament.decide.calibration import DEFAULT_FPIR
-from lineament.gallery import changes, exchange, migration, naming, ranking, records
+from lineament.gallery import editing, exchange, lookup, migration, ranking
 from lineament.gallery import enroll as enrollment
-from lineament.gallery.opened import OpenGallery
+from lineament.gallery.state import OpenGallery
 from lineament.gallery.types import (
     EnrollReport,
     Identification,
@@ -77,7 +77,7 @@ class Gallery(OpenGallery):
             GalleryReadOnlyError, GalleryLockedError: nothing was changed.
         """
         sources = photos if isinstance(photos, (list, tuple)) else [photos]
-        naming.checked_name(name)
+        lookup.checked_name(name)
         examined = list(
             self.examine(
                 sources,
@@ -279,34 +279,34 @@ class Gallery(OpenGallery):
             after: only names after this one: for reading page by page.
             limit: at most so many.
         """
-        return records.people(self._store, where=where, after=after, limit=limit)
+        return lookup.people(self._store, where=where, after=after, limit=limit)
 
     def person(self, name: str) -> PersonInfo:
         """One person with all samples. UnknownPersonError: there is none of that name."""
-        return records.person(self._store, name)
+        return lookup.person(self._store, name)
 
     def sample(self, sample: int) -> SampleInfo:
         """One sample. UnknownPersonError: there is none of that number."""
-        return records.sample(self._store, sample)
+        return lookup.sample(self._store, sample)
 
     def crop(self, sample: int) -> bytes | None:
         """The kept aligned face as PNG; None when there is none."""
-        return records.crop(self._store, sample)
+        return lookup.crop(self._store, sample)
 
     def embedding(self, sample: int) -> Embedding:
         """The embedding of one sample."""
-        return records.embedding(self._store, sample)
+        return lookup.embedding(self._store, sample)
 
     def annotate(self, name: str, metadata: Mapping[str, Any], *, replace: bool = False) -> None:
         """Add to a person's metadata, or put others in its place; a value of None removes a key."""
         self._index.expect()
-        changes.annotate(self._store, name, metadata, replacing=replace)
+        editing.annotate(self._store, name, metadata, replacing=replace)
         self._index.finish_erasing()
 
     def rename(self, name: str, new_name: str) -> PersonInfo:
         """Give a person another name. PersonExistsError: it is taken; ``merge`` unites two."""
         self._index.expect()
-        changes.rename(self._store, name, new_name)
+        editing.rename(self._store, name, new_name)
         self._index.finish_erasing()
         return self.person(new_name)
 
@@ -314,7 +314,7 @@ class Gallery(OpenGallery):
         """Give ``others``' samples to ``name``, and remove the others; metadata are united."""
         wanted = [others] if isinstance(others, str) else list(others)
         self._index.expect()
-        changes.merge(self._store, name, wanted)
+        editing.merge(self._store, name, wanted)
         self._index.finish_erasing()
         return self.person(name)
 
@@ -328,7 +328,7 @@ class Gallery(OpenGallery):
             UnknownPersonError: there is none.
         """
         self._index.expect()
-        people, samples = changes.remove(self._store, what)
+        people, samples = editing.remove(self._store, what)
         self._index.removed(samples)
         return RemovalReport(tuple(people), tuple(samples), self._index.finish_erasing())
 

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import IndexFileError, LineamentError, OptionError
-from lineament.gallery import filters, records
+from lineament.gallery import filters, lookup
 from lineament.gallery.schema import get, put
 from lineament.gallery.store import INDEX, Store
 from lineament.search import Index, open_index
@@ -36,7 +36,7 @@ DEAD_SHARE, LEAST_DEAD = 0.25, 1000
 _TRIES = 3
 
 
-class Searcher:
+class SyncedIndex:
     """The index of one open gallery. Calls from several threads are safe."""
 
     def __init__(self, store: Store) -> None:
@@ -106,7 +106,7 @@ class Searcher:
             index = self._empty()
             version = self._store.data_version()
             change = _last_change(connection)
-            for ids, vectors in records.all_vectors(self._store):
+            for ids, vectors in lookup.all_vectors(self._store):
                 index.add(ids, vectors)
             self._index, self._change, self._version = index, change, version
             self._behind = False
@@ -156,7 +156,7 @@ class Searcher:
             self._index.check()
         except IndexFileError as error:
             return [str(error)]
-        _, samples = records.totals(self._store)
+        _, samples = lookup.totals(self._store)
         if samples != len(self._index):
             return [
                 f"{self._folder}: expected {samples:,} vectors, got {len(self._index):,}: run "
@@ -206,7 +206,7 @@ class Searcher:
             else:
                 joined.append([first, last])
         for first, last in joined:
-            for ids, vectors in records.all_vectors(self._store, after=first - 1, last=last):
+            for ids, vectors in lookup.all_vectors(self._store, after=first - 1, last=last):
                 self._index.add(ids, vectors)
 
     def expect(self) -> None:
@@ -263,7 +263,7 @@ class Searcher:
                 (dead,) = connection.execute(
                     "SELECT value FROM totals WHERE name = 'dead'"
                 ).fetchone()
-                samples = records.totals(store)[1]
+                samples = lookup.totals(store)[1]
             if pending is None:
                 return True
             self._wipe_files()
@@ -329,7 +329,7 @@ class Searcher:
             if kept is not None and kept[0] == self._change:
                 return kept[1], kept[2]
             change = self._change
-            ids, n_people = records.samples_where(self._store, where)
+            ids, n_people = lookup.samples_where(self._store, where)
             if len(self._filters) >= 16:
                 self._filters.clear()
             self._filters[key] = (change, ids, n_people)

@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 
 from lineament.detect.boxes import intersection_over_union
-from lineament.gallery import changes, records
-from lineament.gallery.index_sync import Searcher
+from lineament.gallery import editing, lookup
+from lineament.gallery.index_sync import SyncedIndex
 from lineament.gallery.schema import ask_erasing, contract_number, log_change, put
 from lineament.gallery.store import Store
 from lineament.gallery.types import MigrationReport, NewSample
@@ -57,7 +57,7 @@ class _Made:
     from_crop: bool
 
 
-def migrate(store: Store, index: Searcher, recognizer: Recognizer) -> MigrationReport:
+def migrate(store: Store, index: SyncedIndex, recognizer: Recognizer) -> MigrationReport:
     """As ``Gallery.migrate``."""
     new = recognizer.embedder.contract
     with index.mutex:
@@ -78,7 +78,7 @@ def migrate(store: Store, index: Searcher, recognizer: Recognizer) -> MigrationR
                         continue
                     crops += result.from_crop
                     photos += not result.from_crop
-                    changes.add_sample(
+                    editing.add_sample(
                         store,
                         connection,
                         sample.person,
@@ -99,7 +99,7 @@ def migrate(store: Store, index: Searcher, recognizer: Recognizer) -> MigrationR
         index.rebuild()
         index.finish_erasing()
         index.save()
-        infos = {info.id: info for info in records.samples_of(store, [i for i, _ in failed])}
+        infos = {info.id: info for info in lookup.samples_of(store, [i for i, _ in failed])}
     return MigrationReport(
         old.id,
         new.id,
@@ -135,7 +135,7 @@ def _batches(store: Store, number: int) -> Iterator[list[_Old]]:
                     added=row[3],
                     source=row[4],
                     sha256=row[5],
-                    face=records.face_of(row[6]),
+                    face=lookup.face_of(row[6]),
                     quality=None if quality is None else Quality(**quality),
                     metadata=json.loads(row[7]),
                     png=row[8],
@@ -188,7 +188,7 @@ def _embed(batch: Sequence[_Old], old: Contract, recognizer: Recognizer) -> list
         assert analysis.crops is not None
         face, crop, embedding = analysis.faces[at], analysis.crops[at], analysis.embeddings[at]
         quality = quality_of(face, crop, embedding)
-        png = None if sample.png is None else changes.encoded(crop)
+        png = None if sample.png is None else editing.encoded(crop)
         result[i] = _Made(embedding, face, quality, png, False)
     return result
 
@@ -233,7 +233,7 @@ def _switch(store: Store, number: int, contract: Contract) -> None:
             "EXISTS (SELECT 1 FROM uids u WHERE u.uid = s.uid AND u.contract = ?)",
             (number, number),
         ).fetchall()
-        changes.drop_samples(store, connection, [int(row[0]) for row in replaced])
+        editing.drop_samples(store, connection, [int(row[0]) for row in replaced])
         put(connection, "contract", str(number))
         connection.execute(
             "UPDATE totals SET value = (SELECT count(*) FROM owners WHERE contract = ?) WHERE "

@@ -21,21 +21,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lineament.decide.calibration import DEFAULT_FPIR, Calibration
 from lineament.decide.judge import CALIBRATED_METRIC
 from lineament.decide.metrics import own_threshold
 from lineament.errors import OptionError
-from lineament.gallery import records
-from lineament.gallery.assignment import assign
-from lineament.gallery.index_sync import Ids, Searcher
-from lineament.gallery.settings import Settings
+from lineament.gallery import lookup
+from lineament.gallery.index_sync import Ids, SyncedIndex
 from lineament.gallery.store import Store
 from lineament.gallery.thresholds import search_threshold
-from lineament.gallery.types import Candidate, Identification, IdentifiedPhoto
+from lineament.gallery.types import Candidate, Identification, IdentifiedPhoto, Settings
 from lineament.pipeline import Recognizer
 from lineament.quality import quality_of
-from lineament.types import Embedding, Face, FloatArray, Photo, Quality, Threshold
+from lineament.types import Embedding, Face, Float64Array, FloatArray, Photo, Quality, Threshold
 
 MOST_TOP = 1000
 
@@ -70,7 +69,7 @@ class Scored:
 
 def rank_people(
     store: Store,
-    index: Searcher,
+    index: SyncedIndex,
     queries: FloatArray,
     n: int,
     *,
@@ -88,7 +87,7 @@ def rank_people(
     while len(open_) and most:
         k = min(k, most)
         ids, scores = index.search(queries[open_], k, allowed)
-        owners = records.owners_of(store, np.unique(ids[ids >= 0]).tolist())
+        owners = lookup.owners_of(store, np.unique(ids[ids >= 0]).tolist())
         left = []
         for at, row_ids, row_scores in zip(open_, ids.tolist(), scores.tolist(), strict=True):
             people: dict[int, Scored] = {}
@@ -103,7 +102,7 @@ def rank_people(
         k *= 4
     if rule != "best":
         everybody = sorted({one.person for people_ in found for one in people_})
-        vectors = records.vectors_of(store, everybody)
+        vectors = lookup.vectors_of(store, everybody)
         found = [
             _scored(query, people_, vectors, settings)
             for query, people_ in zip(queries, found, strict=True)
@@ -135,7 +134,7 @@ def _scored(
 
 def identify_faces(
     store: Store,
-    index: Searcher,
+    index: SyncedIndex,
     calibration: Calibration | None,
     embeddings: Sequence[Embedding],
     search: Search,
@@ -152,7 +151,7 @@ def identify_faces(
         return []
     settings = store.settings
     allowed: Ids | None = None
-    n_people, n_samples = records.totals(store)
+    n_people, n_samples = lookup.totals(store)
     if search.where is not None:
         allowed, n_people = index.allowed(search.where)
         n_samples = len(allowed)
@@ -197,7 +196,7 @@ def identify_faces(
 
 def identify_photo(
     store: Store,
-    index: Searcher,
+    index: SyncedIndex,
     calibration: Calibration | None,
     recognizer: Recognizer,
     analysis: Photo,
@@ -272,9 +271,9 @@ def _candidates(
     """People with names and probabilities."""
     with store.reading():
         numbers = sorted({one.person for row in ranked for one in row})
-        people = {found.id: found for found in records.people_of(store, numbers)}
+        people = {found.id: found for found in lookup.people_of(store, numbers)}
         samples = sorted({one.sample for row in ranked for one in row})
-        sources = records.sources_of(store, samples)
+        sources = lookup.sources_of(store, samples)
     result = []
     for row in ranked:
         there = [one for one in row if one.person in people]  # else removed a moment ago
@@ -321,3 +320,69 @@ def _probabilities(
 
 def _share(ratio: float, others: float) -> float:
     return 1.0 if math.isinf(ratio) else ratio / (ratio + others)
+
+
+# --- the best pairing of faces and people ---------------------------------------------------------
+
+
+def assign(gains: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Pair rows with columns so that the sum of the gains is greatest; nobody has to be paired.
+
+    Shortest augmenting paths with potentials (Hungarian method; Kuhn 1955, Jonker and Volgenant
+    1987): exact, O(N^2 (N + M)).
+
+    Args:
+        gains: (N, M): what pairing row i with column j is worth. A pair worth 0 or less is not
+            made; -inf says that it must not be.
+
+    Returns:
+        (N,) the column of each row; -1 for none. No column stands there twice.
+
+    Raises:
+        OptionError: no matrix, or NaN or +inf in it.
+    """
+    values = np.asarray(gains, dtype=np.float64)
+    if values.ndim != 2:
+        raise OptionError(f"expected a matrix (N, M), got shape {values.shape}", option="gains")
+    if np.isnan(values).any() or np.isposinf(values).any():
+        raise OptionError("expected finite numbers or -inf, got others", option="gains")
+    n, m = values.shape
+    if n == 0 or m == 0:
+        return np.full(n, -1, np.int64)
+    # One column a row that stands for "none", worth 0: so all rows can be paired.
+    worth = np.concatenate([np.maximum(values, 0), np.zeros((n, n))], axis=1)
+    columns = _cheapest(worth.max() - worth)
+    made = (columns < m) & (values[np.arange(n), np.minimum(columns, m - 1)] > 0)
+    return np.where(made, columns, -1)
+
+
+def _cheapest(costs: Float64Array) -> npt.NDArray[np.int64]:
+    """Pair all rows at the least sum of the costs (N, M), N <= M, all finite."""
+    n, m = costs.shape
+    of_rows, of_columns = np.zeros(n), np.zeros(m + 1)  # the potentials
+    # Column m stands for the one from which a path starts.
+    row_at = np.full(m + 1, -1, np.int64)
+    for row in range(n):
+        row_at[m], column = row, m
+        least = np.full(m, np.inf)
+        before = np.full(m, m, np.int64)
+        done = np.zeros(m + 1, np.bool_)
+        while row_at[column] != -1:
+            done[column] = True
+            at = row_at[column]
+            reduced = costs[at] - of_rows[at] - of_columns[:m]
+            better = ~done[:m] & (reduced < least)
+            least[better], before[better] = reduced[better], column
+            open_ = np.where(done[:m], np.inf, least)
+            column = int(open_.argmin())
+            step = open_[column]
+            of_rows[row_at[done]] += step
+            of_columns[done] -= step
+            least[~done[:m]] -= step
+        while column != m:  # turn the path round
+            row_at[column] = row_at[before[column]]
+            column = int(before[column])
+    paired = np.full(n, -1, np.int64)
+    used = np.flatnonzero(row_at[:m] >= 0)
+    paired[row_at[used]] = used
+    return paired

@@ -30,7 +30,7 @@ from lineament.files import Lock, locked, sync_folder
 from lineament.gallery import schema
 from lineament.gallery.connection import check, connect, fill, translated
 from lineament.gallery.schema import put, read_contract
-from lineament.gallery.settings import Settings
+from lineament.gallery.types import Settings
 from lineament.types import Contract
 
 DATABASE, INDEX, LOCK = "gallery.sqlite", "index", "gallery.lock"

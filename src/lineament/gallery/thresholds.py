@@ -12,7 +12,7 @@ from lineament.decide.calibration import Calibration
 from lineament.decide.judge import CALIBRATED_METRIC
 from lineament.decide.metrics import DEFAULT_FMR, own_threshold
 from lineament.errors import OptionError, WeightsError
-from lineament.gallery.settings import Settings, checked_share
+from lineament.gallery.types import Settings
 from lineament.models import get
 from lineament.types import Contract, Threshold
 
@@ -108,3 +108,10 @@ def _points(
     if not known:
         return [], "", None
     return sorted((t.fmr, t.threshold) for t in known), known[0].data, known[0].n_impostor_pairs
+
+
+def checked_share(value: float, what: str) -> float:
+    """A share between 0 and 1, exclusive; OptionError otherwise."""
+    if not (math.isfinite(value) and 0 < value < 1):
+        raise OptionError(f"expected a share between 0 and 1, got {value}", option=what)
+    return value

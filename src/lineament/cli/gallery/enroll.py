@@ -66,7 +66,7 @@ def command(
     for source in sources:
         if isinstance(source, Unreadable):  # a wrong path; nothing is made or changed
             _raise(source)
-    from lineament.gallery.naming import checked_name
+    from lineament.gallery.lookup import checked_name
 
     checked_name(name)
     with opening.opened_or_made(ctx.params) as opened:

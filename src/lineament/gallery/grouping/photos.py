@@ -23,8 +23,8 @@ from lineament.decide.judge import CALIBRATED_METRIC
 from lineament.errors import LineamentError, OptionError
 from lineament.files import sha256_of_file
 from lineament.gallery.gallery import Gallery
+from lineament.gallery.grouping.groups import Group, GroupFace, Grouping, GroupPhoto, assign_new
 from lineament.gallery.grouping.linking import grouping_threshold
-from lineament.gallery.grouping.people import Group, GroupFace, Grouping, GroupPhoto, assign_new
 from lineament.gallery.types import EnrollReport, NewSample
 from lineament.images import ImageSource, describe_source, load_image
 from lineament.pipeline import Recognizer

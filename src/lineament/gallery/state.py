@@ -19,10 +19,10 @@ from lineament.errors import (
     OptionError,
     UnknownWeightsError,
 )
-from lineament.gallery import records
-from lineament.gallery.index_sync import Searcher
-from lineament.gallery.settings import Settings
+from lineament.gallery import lookup
+from lineament.gallery.index_sync import SyncedIndex
 from lineament.gallery.store import DATABASE, Store
+from lineament.gallery.types import Settings
 from lineament.models import PRESETS
 from lineament.pipeline import DEFAULT_RECOGNIZER, Recognizer
 from lineament.types import Contract
@@ -47,7 +47,7 @@ class OpenGallery:
         self._given_calibration = calibration
         self._checked: Contract | None = None
         self._bundled: tuple[Contract, Calibration | None] | None = None
-        self._searcher: Searcher | None = Searcher(store)
+        self._searcher: SyncedIndex | None = SyncedIndex(store)
 
     # --- opening and closing ----------------------------------------------------------------------
 
@@ -241,12 +241,12 @@ class OpenGallery:
     @property
     def n_people(self) -> int:
         """How many people are in it."""
-        return records.totals(self._store)[0]
+        return lookup.totals(self._store)[0]
 
     @property
     def n_samples(self) -> int:
         """How many samples of the gallery's contract are in it."""
-        return records.totals(self._store)[1]
+        return lookup.totals(self._store)[1]
 
     def __len__(self) -> int:
         """How many people are in it."""
@@ -254,7 +254,7 @@ class OpenGallery:
 
     def __contains__(self, name: object) -> bool:
         """Whether somebody of that name is in it."""
-        return isinstance(name, str) and records.find_person(self._store, name) is not None
+        return isinstance(name, str) and lookup.find_person(self._store, name) is not None
 
     @property
     def recognizer(self) -> Recognizer:
@@ -307,7 +307,7 @@ class OpenGallery:
             return
 
     @property
-    def _index(self) -> Searcher:
+    def _index(self) -> SyncedIndex:
         if self._searcher is None:
             raise self._store.closed()
         return self._searcher

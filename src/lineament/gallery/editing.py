@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 
 from lineament.errors import OptionError, PersonExistsError
-from lineament.gallery.naming import checked_metadata, checked_name
-from lineament.gallery.records import (
+from lineament.gallery.lookup import (
+    checked_metadata,
+    checked_name,
     find_person,
     owners_of,
     people_of,
