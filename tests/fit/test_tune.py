@@ -16,7 +16,8 @@ from lineament.decide.calibration import Calibration
 from lineament.errors import DataError, ImageFormatError, OptionError
 from lineament.fit.clean import clean, groups_of, limits_of
 from lineament.fit.examine import Examined
-from lineament.fit.tune import on_unseen_people, pairs_needed, tune
+from lineament.fit.support import pairs_needed
+from lineament.fit.tune import on_unseen_people, tune
 from lineament.pictures.pages.tune import tune_result, tune_sections
 from lineament.types import Quality
 

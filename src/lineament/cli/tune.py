@@ -22,7 +22,7 @@ from lineament.cli.output import (
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
-    from lineament.fit.tune import Tuned
+    from lineament.fit.tuned import Tuned
 
 SUFFIX = ".calibration.json"
 

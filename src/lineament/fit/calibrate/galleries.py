@@ -10,8 +10,8 @@ import numpy.typing as npt
 from lineament.decide.calibration import Identification, supported
 from lineament.decide.metrics import get_metric, score_matrix
 from lineament.evaluate.scoring import expected_fpir
-from lineament.fit.calibrate.bootstrap import DIGITS
-from lineament.fit.calibrate.pairs import BLOCK, Photos
+from lineament.fit.calibrate.pairs import BLOCK, LabeledEmbeddings
+from lineament.fit.calibrate.resampling import DIGITS
 from lineament.types import Float64Array, IntArray, StageProgress
 
 GALLERIES = (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000)
@@ -25,7 +25,7 @@ _LEAST_GALLERY_PEOPLE = 30
 
 
 def identification(
-    data: Photos,
+    data: LabeledEmbeddings,
     fpirs: list[float],
     replicas: int,
     tail: float,
@@ -90,7 +90,9 @@ def _grid(scores: npt.NDArray[np.float32], share: float) -> Float64Array:
     return np.unique(np.append(values[places], above))
 
 
-def _scores_of_people(data: Photos, random: np.random.Generator) -> npt.NDArray[np.float32]:
+def _scores_of_people(
+    data: LabeledEmbeddings, random: np.random.Generator
+) -> npt.NDArray[np.float32]:
     """(N, P) alike of each photo and one photo of each person; -inf for the own one."""
     sizes = data.sizes
     enrolled = np.cumsum(sizes) - sizes + random.integers(0, sizes)
@@ -115,7 +117,7 @@ def _passing_pairs(
 
 def _gallery_thresholds(
     pairs: tuple[IntArray, npt.NDArray[np.int32]],
-    data: Photos,
+    data: LabeledEmbeddings,
     times: Float64Array,
     grid: Float64Array,
     galleries: list[int],

@@ -25,11 +25,18 @@ BLOCK = 512
 
 
 @dataclass(frozen=True, eq=False)
-class Photos:
-    """Photos, sorted by person."""
+class LabeledEmbeddings:
+    """Embeddings of N photos, sorted by person.
+
+    Attributes:
+        vectors: (N, D) float32.
+        person: (N,) int64, 0 to P - 1, never falling.
+        metric: name of the comparison.
+        sign: 1 where higher is more alike, -1 where lower is.
+    """
 
     vectors: npt.NDArray[np.float32]
-    person: IntArray  # (N,) 0 .. P - 1, never falling
+    person: IntArray
     metric: str
     sign: int
 
@@ -58,7 +65,7 @@ class Photos:
 
 def photos_of(
     embeddings: npt.ArrayLike, people: npt.ArrayLike, found: npt.ArrayLike | None, metric: str
-) -> Photos:
+) -> LabeledEmbeddings:
     """Check what ``fit`` was given, leave out what shows no face, and sort it by person.
 
     Raises:
@@ -83,7 +90,7 @@ def photos_of(
     person = np.unique(names, return_inverse=True)[1].reshape(-1)
     order = np.argsort(person, kind="stable")
     sign = 1 if chosen.higher_is_more_alike else -1
-    return Photos(vectors[order], person[order].astype(np.int64), metric, sign)
+    return LabeledEmbeddings(vectors[order], person[order].astype(np.int64), metric, sign)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +122,7 @@ class Counts:
 
 
 def count_pairs(
-    data: Photos,
+    data: LabeledEmbeddings,
     fold: IntArray,
     folds: int,
     largest_fmr: float,

@@ -13,7 +13,7 @@ from typing import Any
 from lineament.evaluate.fairness import Rate
 from lineament.evaluate.protocols.folder import worst_pairs
 from lineament.evaluate.result import PairShown, Part, Result
-from lineament.fit.tune import AtThreshold, Tuned
+from lineament.fit.tuned import AtThreshold, Tuned
 from lineament.pictures.charts.text import percent
 from lineament.pictures.pages.page import Section, Table, Tile
 from lineament.pictures.pages.result import tile_of, write_report
