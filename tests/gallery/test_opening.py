@@ -44,7 +44,7 @@ def test_options_complete_the_recognizer(fast: Path, monkeypatch: pytest.MonkeyP
     with Gallery.open(fast, recognizer=options) as gallery:
         made = gallery.recognizer
     assert (made.weights.name, made.flip, made.alignment) == ("mobilefacenet", True, "eyes")
-    assert (made.detector_name, made.choose) == ("yunet", "central")
+    assert (made.finder.detector_name, made.finder.choose) == ("yunet", "central")
     assert opened == [fast]
 
 
