@@ -185,7 +185,7 @@ class TestVerify:
         assert message in result.stderr
 
     def test_a_model_of_ones_own(self, run: Run, photos: Path) -> None:
-        model = DEMO.parent / "weights" / "mobilefacenet.onnx"
+        model = DEMO.parent / "models" / "mobilefacenet" / "model.onnx"
         spec = ("--input-size", 112, "--color-order", "rgb", "--mean", 0, "--scale", 1)
         pair = (photos / "a.png", photos / "b.png", "--threshold", 0.3, "--json")
         own = one_object(run("verify", *pair, "--model", model, *spec))

@@ -21,6 +21,9 @@ Photos = Annotated[
     ),
 ]
 
+CROPS_UP_TO = 60
+"""Of so few photos all crops are kept; of more, those that are shown are read again."""
+
 
 @options.with_recognizer()
 def command(
@@ -42,11 +45,13 @@ def command(
         raise OptionError(f"expected a folder, or 2 or 3 photos, got {len(photos)}")
     source = source_from(ctx.params)
     limit = faces.threshold_of(ctx.params, source)
-    known = faces.load(photos, source, crops_up_to=0 if one_folder else 3)
+    known = faces.load(photos, source, crops_up_to=CROPS_UP_TO)
     if one_folder:
         picked = pick_pairs(known)
         rows = list(dict.fromkeys(row for pair in picked for row in pair))
-        known = with_crops(known.select(rows), source.recognizer)
+        known = known.select(rows)
+        if known.crops is None:
+            known = with_crops(known, source.recognizer)
         pairs = [(rows.index(a), rows.index(b)) for a, b in picked]
     elif known.left_out:
         raise OptionError("expected a face in each photo; see above which has none")
