@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 CODE := src tests scripts benchmarks examples
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format clean
+.PHONY: help demo test lint format docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -28,8 +28,11 @@ format: $(VENV)/.stamp-test  ## let ruff format the code
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/ruff format $(CODE)
 
-clean:  ## remove .venv, caches and what the demo wrote
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache
+docs: $(VENV)/.stamp-docs  ## build the docs into site/; broken links and names fail
+	$(BIN)/zensical build --clean --strict
+
+clean:  ## remove .venv, caches, the docs and what the demo wrote
+	rm -rf $(VENV) demo site build dist .pytest_cache .mypy_cache .ruff_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -46,4 +49,8 @@ $(VENV)/.stamp-demo: requirements/demo.txt pyproject.toml | $(BIN)/python
 
 $(VENV)/.stamp-test: requirements/test.txt $(VENV)/.stamp-demo
 	$(PIP) install --quiet -r requirements/test.txt
+	@touch $@
+
+$(VENV)/.stamp-docs: requirements/docs.txt $(VENV)/.stamp-demo
+	$(PIP) install --quiet -r requirements/docs.txt
 	@touch $@
