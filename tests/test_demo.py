@@ -1,9 +1,10 @@
-"""The demo photos: there, small, known, and what the demo says of them is right."""
+"""The demo photos: there, small, known, and what demo and examples say of them is right."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -62,3 +63,44 @@ def test_the_demo_runs_and_writes_pictures(tmp_path: Path) -> None:
     assert drawn.shape == group.shape
     changed = (drawn != group).any(axis=2).mean()
     assert 0.005 < changed < 0.2  # boxes and landmarks, not the photo
+
+
+def example(name: str, *arguments: str, here: Path) -> str:
+    command = [sys.executable, str(ROOT / "examples" / name), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=here)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_example_is_in_the_index() -> None:
+    index = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
+    names = {file.name for file in (ROOT / "examples").glob("*.py")}
+    assert set(re.findall(r"^\| \[`(\w+\.py)`\]\(\1\) \|", index, re.M)) == names
+
+
+def test_the_presets_agree(tmp_path: Path) -> None:
+    said = example("compare.py", here=tmp_path)
+    assert [line.split()[:2] for line in said.splitlines() if not line.startswith(" ")] == [
+        ["fast", "same"],
+        ["balanced", "same"],
+        ["accurate", "same"],
+    ]
+
+
+def test_a_gallery_names_the_people_of_the_collage(tmp_path: Path) -> None:
+    said = example("gallery.py", here=tmp_path)
+    assert said.count("Barack Obama    most like") >= 1
+    assert said.count("Eileen Collins  most like") >= 1
+    assert said.count("unknown         most like") >= 1  # one of them was not enrolled
+    assert (tmp_path / "names.png").is_file()
+
+
+def test_training_ends_in_a_recognizer(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    for name, photos in (("Barack Obama", ("obama", "obama2")), ("Joe Biden", ("biden",))):
+        (tmp_path / "people" / name).mkdir(parents=True)
+        for photo in photos:
+            shutil.copy(PHOTOS / f"{photo}.jpg", tmp_path / "people" / name)
+    said = example("train.py", "people", "--out", "out", "--epochs", "2", here=tmp_path)
+    assert said.startswith("3 crops of 2 people\n")
+    assert (tmp_path / "out" / "mine.onnx").is_file()

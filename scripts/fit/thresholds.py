@@ -109,7 +109,7 @@ def main() -> None:
                         }
                     )
     MANIFEST.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
-    print(f"{MANIFEST.name}: thresholds written; now run scripts/build/update_manifest.py")
+    print(f"{MANIFEST.name}: thresholds written; now run scripts/build/update_cards.py")
 
 
 if __name__ == "__main__":
