@@ -134,7 +134,7 @@ def parse_filter(entries: Sequence[str] | None, option: str = "where") -> dict[s
     Raises:
         OptionError: an entry that cannot be read, or two that cannot be joined.
 
-    Example:
+    Examples:
         >>> parse_filter(["age>=18", "age<65", "groups~night"])
         {'age': {'>=': 18, '<': 65}, 'groups': {'has': 'night'}}
     """
@@ -169,7 +169,7 @@ def parse_metadata(entries: Sequence[str] | None, option: str = "set") -> dict[s
     Raises:
         OptionError: there is no "=", or a key comes twice.
 
-    Example:
+    Examples:
         >>> parse_metadata(["building=B", "age=42"])
         {'building': 'B', 'age': 42}
     """

@@ -146,7 +146,7 @@ def enroll_folder(
         OptionError: no such folder or layout, no photo in it, a bad option.
         GalleryReadOnlyError, GalleryLockedError: what was committed before stays.
 
-    Example:
+    Examples:
         >>> report = enroll_folder(gallery, "staff/")
         >>> report.enrolled, report.by_reason
         (120, {'several faces': 3})

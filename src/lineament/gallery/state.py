@@ -116,7 +116,7 @@ class OpenGallery:
             ContractError: recognizer or calibration are for other embeddings.
             OptionError: options of a recognizer that make no sense.
 
-        Example:
+        Examples:
             >>> with Gallery.open("office", recognizer={"detector": "yunet"}) as gallery:
             ...     found = gallery.identify("door.jpg")
         """

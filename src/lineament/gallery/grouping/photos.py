@@ -65,7 +65,7 @@ def group(
         OptionError: no threshold is given, and there is no calibration to take it from.
         ContractError: ``grouping`` holds embeddings of another recognizer.
 
-    Example:
+    Examples:
         >>> found = group(find_images(["holidays/"]), Recognizer())
         >>> [(one.title, len(one.members)) for one in found.groups(min_size=2)]
         [('person 1', 12), ('person 2', 7)]
