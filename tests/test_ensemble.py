@@ -173,9 +173,7 @@ def test_logistic_fusion_is_scikit_learns_where_no_bound_binds() -> None:
     # Two scores that both help, so that the bounds play no part.
     some = dataclasses.replace(pairs, features=pairs.features[:, [0, 7]])
     ridge, prior = 1e-2, 0.05
-    made = fusions.fit_logistic_fusion(
-        some, ["one.cosine", "two.cosine"], prior=prior, ridge=ridge
-    )
+    made = fusions.fit_logistic_fusion(some, ["one.cosine", "two.cosine"], prior=prior, ridge=ridge)
     assert (made.weights > 0).all()
     same = some.same
     share = np.where(same, prior / same.sum(), 0)

@@ -42,11 +42,16 @@ from lineament.models.runtime import Runtime, folded  # noqa: E402
 from lineament.quantize import (  # noqa: E402
     Quantized,
     check_options,
+    output,
     quantize,
-    writing,
+)
+from lineament.quantize.comparison import (  # noqa: E402
+    Agreement,
+    VerificationChange,
+    refuse_loss,
+    verification_of,
 )
 from lineament.quantize.crops import crops_of  # noqa: E402
-from lineament.quantize.judging import Agreement, Verification, refuse_loss, verification_of  # noqa: E402
 from lineament.quantize.networks import quiet_nncf  # noqa: E402
 
 SIDE = 32
@@ -292,7 +297,7 @@ def test_a_worse_one_is_not_written(
 
 
 def judged(tar_after: float) -> Agreement:
-    return Agreement(50, 0.5, 0.1, Verification(0.01, 300, 4000, 0.95, tar_after, 0.99, 0.98))
+    return Agreement(50, 0.5, 0.1, VerificationChange(0.01, 300, 4000, 0.95, tar_after, 0.99, 0.98))
 
 
 def test_verification_goes_before_the_cosine() -> None:
@@ -383,7 +388,7 @@ def test_a_full_disk_leaves_nothing(
     source: Card, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[str] = []
-    real = writing.write_atomically
+    real = output.write_atomically
 
     def until_it_is_full(path: Path, data: bytes) -> None:
         if written:
@@ -391,7 +396,7 @@ def test_a_full_disk_leaves_nothing(
         written.append(path.name)
         real(path, data)
 
-    monkeypatch.setattr(writing, "write_atomically", until_it_is_full)
+    monkeypatch.setattr(output, "write_atomically", until_it_is_full)
     out = tmp_path / "new"
     with pytest.raises(OptionError, match="No space"):
         quantize(source, patterns(12), out=out, least_speedup=0, least_cosine=0)
@@ -538,7 +543,7 @@ def test_the_commands_errors_are_one_line(
 def test_the_commands_words(made: Quantized) -> None:
     from lineament.cli.training.quantize import _rows
 
-    found = Verification(0.001, 300, 20000, 0.95, 0.94, 0.99, 0.98)
+    found = VerificationChange(0.001, 300, 20000, 0.95, 0.94, 0.99, 0.98)
     shown = dict(_rows(replace(made, agreement=replace(made.agreement, verification=found))))
     assert shown["TAR at FMR 0.001"] == "94.00 %, 95.00 % before (300 pairs of one person)"
     assert shown["calibrated on"] == "20 crops"

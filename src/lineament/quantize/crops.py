@@ -25,7 +25,7 @@ MOST_PHOTOGRAPHS = 2000
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Crops:
+class FaceCrops:
     """Aligned faces.
 
     Attributes:
@@ -51,7 +51,7 @@ def crops_of(
     runtime: Runtime | None = None,
     policy: LicensePolicy | None = None,
     progress: StageProgress | None = None,
-) -> Crops:
+) -> FaceCrops:
     """Cut the faces out of a folder's photos, as the recognizer wants them.
 
     One folder per person says who is who; any other folder of photos will do too.
@@ -92,7 +92,7 @@ def crops_of(
             f"{describe_source(Path(folder))}: expected photos of faces, found no face in "
             f"{len(paths):,} photos"
         )
-    return Crops(
+    return FaceCrops(
         np.stack(images),
         None if people is None else tuple(kept),
         photos=len(paths),

@@ -22,7 +22,7 @@ FMRS = (1e-4, 1e-3, 1e-2)
 
 
 @dataclass(frozen=True, slots=True)
-class Verification:
+class VerificationChange:
     """What both networks make of the same pairs; rates are shares, 0 to 1.
 
     Attributes:
@@ -59,7 +59,7 @@ class Agreement:
     crops: int
     mean_cosine: float
     least_cosine: float
-    verification: Verification | None
+    verification: VerificationChange | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def agreement_of(
     )
 
 
-def verification_of(vectors: FloatArray, people: Sequence[Hashable]) -> Verification | None:
+def verification_of(vectors: FloatArray, people: Sequence[Hashable]) -> VerificationChange | None:
     """Of all pairs; ``vectors`` (2, N, D): before and after. None where they are too few."""
     numbers = {whom: number for number, whom in enumerate(dict.fromkeys(people))}
     person = np.array([numbers[whom] for whom in people])
@@ -130,7 +130,7 @@ def verification_of(vectors: FloatArray, people: Sequence[Hashable]) -> Verifica
     scores = [(rows @ rows.T)[a, b] for rows in vectors]  # (N, D) @ (D, N) -> pairs
     tars = [float(tar_at_fmr(row[same], row[~same], (fmr,))[0]) for row in scores]
     areas = [auc(row, same) for row in scores]
-    return Verification(fmr, genuine, impostor, *tars, *areas)
+    return VerificationChange(fmr, genuine, impostor, *tars, *areas)
 
 
 def refuse_loss(name: str, agreement: Agreement, most_loss: float, least_cosine: float) -> None:
