@@ -31,7 +31,9 @@ ORDER = (
     ("datasets",),
     ("search",),
     ("gallery",),
-    ("evaluate", "fit", "pictures"),
+    ("evaluate", "fit", "explain"),
+    ("pictures",),
+    ("report",),
     ("quantize", "train"),
     ("cli",),
     ("__main__",),
@@ -56,14 +58,7 @@ FORBIDDEN = {
 }
 """What no module of a room imports, although the order would allow it."""
 
-FORBIDDEN_STILL = {
-    "pictures.plots.explain",
-    "pictures.plots.occlusion",
-    "pictures.plots.pose",
-    "pictures.plots.alignment",
-    "pictures.pages.folder",
-    "pictures.pages.folder.known",
-}
+FORBIDDEN_STILL = {}
 """Modules that break a rule of FORBIDDEN still; this list only shrinks."""
 
 READS_FILES_STILL = {"decide.calibration"}

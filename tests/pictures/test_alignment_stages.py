@@ -16,6 +16,7 @@ from lineament.types import Face, Image
 
 pytest.importorskip("matplotlib", reason='pictures need the extra "plot"')
 
+from lineament.explain import alignment_stages
 from lineament.pictures.charts.files import to_bytes
 from lineament.pictures.plots.alignment import alignment, window
 
@@ -26,7 +27,7 @@ def recognizer() -> Recognizer:
 
 
 def test_numbers(recognizer: Recognizer, astronaut: Image) -> None:
-    numbers = alignment(recognizer, astronaut).numbers
+    numbers = alignment(alignment_stages(recognizer, astronaut)).numbers
     (face,) = recognizer.detect(astronaut).faces
     points = np.asarray(face.landmarks_xy, float)
     run = points[1] - points[0]
@@ -49,7 +50,7 @@ def test_numbers(recognizer: Recognizer, astronaut: Image) -> None:
 
 
 def test_six_stages_none_of_them_blank(recognizer: Recognizer, astronaut: Image) -> None:
-    plot = alignment(recognizer, astronaut, title="Ꙁ <b> $1$")
+    plot = alignment(alignment_stages(recognizer, astronaut), title="Ꙁ <b> $1$")
     assert [len(axes.images) for axes in plot.figure.axes] == [1] * 6
     assert all(np.asarray(axes.images[0].get_array()).std() > 10 for axes in plot.figure.axes)
     texts = [text.get_text() for text in plot.figure.texts]
@@ -73,4 +74,4 @@ def test_a_small_face_in_a_large_photo_is_shown_large() -> None:
 
 def test_no_face(recognizer: Recognizer) -> None:
     with pytest.raises(NoFaceError, match="no face was found"):
-        alignment(recognizer, np.full((90, 90, 3), 120, np.uint8))
+        alignment_stages(recognizer, np.full((90, 90, 3), 120, np.uint8))

@@ -14,15 +14,16 @@ from lineament.types import Image
 
 pytest.importorskip("matplotlib", reason='pictures need the extra "plot"')
 
-from lineament.pictures.charts.files import to_bytes
-from lineament.pictures.plots.explain import (
+from lineament.explain.occlusion_map import (
     STEPS,
     OcclusionMap,
     covered_crops,
     explain,
     occlusion_map,
-    overlay,
 )
+from lineament.pictures import plots
+from lineament.pictures.charts.files import to_bytes
+from lineament.pictures.plots.explain import overlay
 from lineament.pictures.plots.plot import Plot
 
 
@@ -40,7 +41,7 @@ def darker(astronaut: Image) -> Image:
 
 @pytest.fixture(scope="module")
 def plot(recognizer: Recognizer, astronaut: Image, darker: Image) -> Plot:
-    return explain(recognizer, astronaut, darker)
+    return plots.explain(explain(recognizer, astronaut, darker))
 
 
 def test_a_patch_covers_its_place_and_nothing_else(astronaut: Image) -> None:

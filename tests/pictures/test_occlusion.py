@@ -15,16 +15,17 @@ from lineament.types import Image
 
 pytest.importorskip("matplotlib", reason='pictures need the extra "plot"')
 
-from lineament.pictures.charts.files import to_bytes
-from lineament.pictures.plots.occlusion import (
+from lineament.explain.degrade import (
     KINDS,
     LEVELS,
     Subject,
+    degrade,
     fails_at,
-    occlusion,
     subject_of,
     worse,
 )
+from lineament.pictures.charts.files import to_bytes
+from lineament.pictures.plots.occlusion import occlusion
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,8 @@ def recognizer() -> Recognizer:
 
 @pytest.fixture(scope="module")
 def subject(recognizer: Recognizer, astronaut: Image) -> Subject:
-    return subject_of(recognizer.finder, recognizer.detect(astronaut))
+    photo = recognizer.finder.find(astronaut)
+    return subject_of(recognizer.finder, photo)
 
 
 def test_the_window_has_the_face_in_its_middle(subject: Subject, recognizer: Recognizer) -> None:
@@ -83,7 +85,7 @@ def test_lenses_grow_over_the_eyes(subject: Subject) -> None:
 def test_numbers_are_those_of_the_pipeline(
     recognizer: Recognizer, subject: Subject, astronaut: Image
 ) -> None:
-    plot = occlusion(recognizer, astronaut, kinds=["blur", "mask"])
+    plot = occlusion(degrade(recognizer, astronaut, kinds=["blur", "mask"]))
     assert list(plot.numbers["series"]) == ["mask", "blur"]
     against = recognizer.embed(astronaut).vector
     threshold = plot.numbers["threshold"]
@@ -103,7 +105,7 @@ def test_a_face_that_is_lost_is_said_so(
     recognizer: Recognizer, astronaut: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(LEVELS, "darkness", (0.5, 1e-9))
-    plot = occlusion(recognizer, astronaut, kinds=["darkness"])
+    plot = occlusion(degrade(recognizer, astronaut, kinds=["darkness"]))
     steps = plot.numbers["series"]["darkness"]["steps"]
     assert [step["face_found"] for step in steps] == [True, True, False]
     assert steps[2]["similarity"] is None
@@ -116,10 +118,10 @@ def test_what_makes_no_sense_is_refused(
     recognizer: Recognizer, subject: Subject, astronaut: Image
 ) -> None:
     with pytest.raises(OptionError, match="kinds: expected some of mask"):
-        occlusion(recognizer, astronaut, kinds=["hat"])
+        degrade(recognizer, astronaut, kinds=["hat"])
     with pytest.raises(OptionError, match="got none"):
-        occlusion(recognizer, astronaut, kinds=[])
+        degrade(recognizer, astronaut, kinds=[])
     with pytest.raises(OptionError, match="level"):
         worse(subject, KINDS[0], float("nan"))
     with pytest.raises(NoFaceError, match="no face was found"):
-        occlusion(recognizer, np.full((80, 80, 3), 90, np.uint8))
+        degrade(recognizer, np.full((80, 80, 3), 90, np.uint8))

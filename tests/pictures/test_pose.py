@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -13,12 +14,30 @@ from lineament.decide.judge import Judge
 from lineament.decide.metrics import own_threshold
 from lineament.errors import ImageNotFoundError, NoFaceError, OptionError
 from lineament.quality import FACE_XYZ
-from lineament.types import Contract, Embedding, Face, Photo
+from lineament.types import Contract, Embedding, Face, Photo, Threshold
 
 pytest.importorskip("matplotlib", reason='pictures need the extra "plot"')
 
+from lineament.explain.pose import By, compare_poses, degrees, yaw_and_pitch
 from lineament.pictures.charts.files import to_bytes
-from lineament.pictures.plots.pose import degrees, pose, yaw_and_pitch
+from lineament.pictures.plots.plot import Plot
+from lineament.pictures.plots.pose import pose
+
+
+def drawn(
+    photos: Sequence[Photo],
+    threshold: Threshold,
+    judge: Judge,
+    *,
+    by: By = "yaw",
+    reference: Photo | None = None,
+    title: str = "",
+    most: int = 24,
+) -> Plot:
+    """Compared and drawn."""
+    poses = compare_poses(photos, threshold, judge, by=by, reference=reference)
+    return pose(poses, title=title, most=most)
+
 
 CONTRACT = Contract("w", "0" * 64, "arcface-112", "rgb", False, 4)
 
@@ -62,7 +81,7 @@ PHOTOS = [
 
 
 def test_numbers_are_those_that_were_put_in() -> None:
-    plot = pose(PHOTOS, own_threshold(0.4, "cosine"), Judge())
+    plot = drawn(PHOTOS, own_threshold(0.4, "cosine"), Judge())
     assert plot.numbers["reference"]["photograph"] == "front.jpg"  # the longer embedding
     rows = plot.numbers["photographs"]
     assert [row["photograph"] for row in rows] == ["left.jpg", "covered front.jpg", "far right.jpg"]
@@ -75,7 +94,7 @@ def test_numbers_are_those_that_were_put_in() -> None:
 
 
 def test_the_picture_shows_something() -> None:
-    plot = pose(PHOTOS, own_threshold(0.4, "cosine"), Judge(), title="김구 $x$ " * 20)
+    plot = drawn(PHOTOS, own_threshold(0.4, "cosine"), Judge(), title="김구 $x$ " * 20)
     with PILImage.open(io.BytesIO(to_bytes(plot.figure, "png"))) as picture:
         pixels = np.asarray(picture.convert("RGB"))
     assert (pixels.min(axis=2) < 250).mean() > 0.05
@@ -86,7 +105,7 @@ def test_the_picture_shows_something() -> None:
 
 def test_many_faces_are_sampled_with_both_ends() -> None:
     many = [photo(f"{k}.jpg", yaw, 0.9) for k, yaw in enumerate(np.linspace(-40, 40, 30))]
-    plot = pose(many, own_threshold(0.4, "cosine"), Judge(), most=5)
+    plot = drawn(many, own_threshold(0.4, "cosine"), Judge(), most=5)
     assert plot.numbers["faces_shown"] == 5
     assert len(plot.numbers["photographs"]) == 29
     texts = " ".join(text.get_text() for text in plot.figure.texts)
@@ -96,7 +115,7 @@ def test_many_faces_are_sampled_with_both_ends() -> None:
 
 
 def test_a_reference_of_ones_own() -> None:
-    plot = pose(
+    plot = drawn(
         PHOTOS[:1], own_threshold(0.4, "cosine"), Judge(), reference=photo("other.jpg", 10, 0.2)
     )
     assert plot.numbers["reference"]["photograph"] == "other.jpg"
@@ -107,17 +126,17 @@ def test_a_reference_of_ones_own() -> None:
 def test_too_little_is_refused() -> None:
     judge, threshold = Judge(), own_threshold(0.4, "cosine")
     with pytest.raises(NoFaceError, match="two photos or more"):
-        pose(PHOTOS[-2:], threshold, judge)
+        drawn(PHOTOS[-2:], threshold, judge)
     with pytest.raises(NoFaceError, match="beside the reference"):
-        pose(PHOTOS[-1:], threshold, judge, reference=PHOTOS[0])
+        drawn(PHOTOS[-1:], threshold, judge, reference=PHOTOS[0])
     with pytest.raises(NoFaceError, match="no face"):
-        pose(PHOTOS, threshold, judge, reference=PHOTOS[-1])
+        drawn(PHOTOS, threshold, judge, reference=PHOTOS[-1])
     with pytest.raises(OptionError, match="cosine"):
-        pose(PHOTOS, own_threshold(0.4, "euclidean"), judge)
+        drawn(PHOTOS, own_threshold(0.4, "euclidean"), judge)
     with pytest.raises(OptionError, match="most"):
-        pose(PHOTOS, threshold, judge, most=1)
+        drawn(PHOTOS, threshold, judge, most=1)
     gone = Photo("x", None, error=ImageNotFoundError("x: no such file"))
-    plot = pose([*PHOTOS, gone], threshold, judge)
+    plot = drawn([*PHOTOS, gone], threshold, judge)
     assert plot.numbers["without_face"][-1]["reason"] == "x: no such file"
 
 
@@ -129,7 +148,7 @@ def test_degrees_have_a_real_sign() -> None:
 def test_by_what_is_seen_of_the_face() -> None:
     """The longest embedding first, whatever the turn."""
     threshold = own_threshold(0.55, "cosine")
-    numbers = pose(PHOTOS, threshold, Judge(), by="norm").numbers
+    numbers = drawn(PHOTOS, threshold, Judge(), by="norm").numbers
     rows = [(row["photograph"], row["norm"]) for row in numbers["photographs"]]
     assert rows == [("far right.jpg", 10), ("left.jpg", 10), ("covered front.jpg", 4)]
     assert numbers["by"] == "norm"
@@ -138,4 +157,4 @@ def test_by_what_is_seen_of_the_face() -> None:
         "4.0; the longest of them 10.0."
     )
     with pytest.raises(OptionError, match='by: expected "yaw" or "norm"'):
-        pose(PHOTOS, threshold, Judge(), by="age")  # type: ignore[arg-type]
+        drawn(PHOTOS, threshold, Judge(), by="age")  # type: ignore[arg-type]

@@ -21,11 +21,9 @@ def command(
 ) -> None:
     """How a face is aligned, stage by stage."""
     target = drawing.check_out(out, "alignment", json, inputs=[photo])
+    from lineament.explain import alignment_stages
     from lineament.pictures.plots.alignment import alignment
 
-    plot = alignment(
-        options.recognizer_from(ctx.params),
-        one_source(photo),
-        title=title,
-    )
+    aligned = alignment_stages(options.recognizer_from(ctx.params), one_source(photo))
+    plot = alignment(aligned, title=title)
     drawing.finish(plot, target, json)

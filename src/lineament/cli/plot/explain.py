@@ -34,17 +34,18 @@ def command(
     if fill not in ("blur", "gray"):
         raise OptionError(f"--fill: expected blur or gray, got {fill!r}")
     target = drawing.check_out(out, "explain", json, inputs=[a, b])
-    from lineament.pictures.plots.explain import explain
+    from lineament.explain import explain
+    from lineament.pictures import plots
 
     recognizer = options.recognizer_from(ctx.params)
-    plot = explain(
+    explanation = explain(
         recognizer,
         one_source(a),
         one_source(b),
         threshold=drawing.threshold_of(ctx.params, recognizer),
         fill="gray" if fill == "gray" else "blur",
-        title=title,
     )
+    plot = plots.explain(explanation, title=title)
     if not json:
         print(plot.numbers["decision"]["explanation"])
         for words in plot.numbers["what_would_change"]:

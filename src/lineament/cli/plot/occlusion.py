@@ -42,18 +42,18 @@ def command(
 ) -> None:
     """A photo made worse in steps: how much of each recognition bears."""
     target = drawing.check_out(out, "occlusion", json, inputs=[photo, reference])
-    from lineament.pictures.plots.occlusion import KINDS, occlusion
+    from lineament.explain import KINDS, degrade
+    from lineament.pictures.plots.occlusion import occlusion
 
     recognizer = options.recognizer_from(ctx.params)
-    source = one_source(photo)
-    plot = occlusion(
+    degraded = degrade(
         recognizer,
-        source,
+        one_source(photo),
         reference=None if reference is None else one_source(reference),
         kinds=kinds if kinds else KINDS,
         threshold=drawing.threshold_of(ctx.params, recognizer),
-        title=title,
     )
+    plot = occlusion(degraded, title=title)
     if not json:
         for kind, series in plot.numbers["series"].items():
             end = series["fails_at"]

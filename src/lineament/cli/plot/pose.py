@@ -53,6 +53,7 @@ def command(
         raise OptionError(f"--by: expected yaw or norm, got {by!r}")
     sources = many_sources(photos)
     target = drawing.check_out(out, "pose", json, inputs=[*sources, reference])
+    from lineament.explain import compare_poses
     from lineament.pictures.plots.pose import pose
 
     recognizer = options.recognizer_from(ctx.params)
@@ -66,15 +67,14 @@ def command(
     folder = Path(photos[0])
     if not title and len(photos) == 1 and folder.is_dir():
         title = folder.absolute().name.replace("_", " ")
-    plot = pose(
+    poses = compare_poses(
         seen,
         drawing.threshold_of(ctx.params, recognizer),
         recognizer.judge,
         by="yaw" if by == "yaw" else "norm",
         reference=against,
-        title=title,
-        most=most,
     )
+    plot = pose(poses, title=title, most=most)
     if not json:
         print(plot.numbers["summary"])
     drawing.finish(plot, target, json)

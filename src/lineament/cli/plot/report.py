@@ -47,7 +47,7 @@ def command(
             raise OptionError(f"--out: expected a file whose name ends in .html, got {out}")
         if not out.parent.is_dir():
             raise OptionError(f"--out: there is no folder {out.parent}; make it first")
-    from lineament.pictures.pages.folder import report
+    from lineament.report import report
 
     recognizer = options.recognizer_from(ctx.params)
     made = report(

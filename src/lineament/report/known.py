@@ -12,8 +12,8 @@ from lineament.datasets.people_folder import People
 from lineament.evaluate.result import PairShown
 from lineament.fit.clean import Cleaning
 from lineament.fit.examine import Examined
-from lineament.pictures.pages.folder.comparing import Confusable, Hardest
 from lineament.pipeline import Recognizer
+from lineament.report.comparing import Confusable, Hardest
 from lineament.types import Threshold
 
 

@@ -13,15 +13,15 @@ from PIL import Image as PILImage
 
 from lineament.datasets.people_folder import People
 from lineament.errors import LineamentError
+from lineament.explain import alignment_stages, compare_poses, degrade, explain
 from lineament.fit.examine import Examined
+from lineament.pictures import plots
 from lineament.pictures.charts.files import to_bytes
-from lineament.pictures.pages.folder.known import Known
 from lineament.pictures.pages.page import Picture, Section
 from lineament.pictures.plots.alignment import alignment
 from lineament.pictures.plots.barcode import barcode
 from lineament.pictures.plots.captions import counted
 from lineament.pictures.plots.correlation import correlation
-from lineament.pictures.plots.explain import explain
 from lineament.pictures.plots.faces import Faces, with_crops
 from lineament.pictures.plots.grid import grid
 from lineament.pictures.plots.histogram import histogram
@@ -29,6 +29,7 @@ from lineament.pictures.plots.occlusion import occlusion
 from lineament.pictures.plots.plot import Plot
 from lineament.pictures.plots.pose import pose
 from lineament.pictures.plots.tsne import tsne
+from lineament.report.known import Known
 from lineament.types import Photo, ProgressBar
 
 if TYPE_CHECKING:
@@ -71,6 +72,10 @@ def pictures_of(known: Known, progress: ProgressBar[Any] | None) -> list[Section
         known.sampled.append(f"{len(sample)} faces of {len(faces):,} in the grid and the barcodes")
     page_of_plane: list[bytes] = []
 
+    @cache  # two pictures show it
+    def example() -> Photo:
+        return known.recognizer.finder.find(_example(known))
+
     def draw_plane() -> Plot:
         some = faces.sample(PLANE_POINTS, seed=seed)
         if len(some) < len(faces):
@@ -81,10 +86,6 @@ def pictures_of(known: Known, progress: ProgressBar[Any] | None) -> list[Section
         if plot.html is not None:
             page_of_plane.append(plot.html)
         return plot
-
-    @cache  # two pictures show it
-    def example() -> Photo:
-        return known.recognizer.finder.find(_example(known))
 
     wanted: list[tuple[str, str, str, Callable[[], Plot | None]]] = [
         ("grid", "Every photo against every other", "Similarities of sampled photos.",
@@ -104,9 +105,9 @@ def pictures_of(known: Known, progress: ProgressBar[Any] | None) -> list[Section
         ("barcode", "Embeddings as barcodes", "Two pairs and what differs in them.",
          lambda: barcode(sample, threshold=threshold)),
         ("occlusion", "A photo made worse", "What recognition bears.",
-         lambda: occlusion(known.recognizer, example(), threshold=threshold)),
+         lambda: occlusion(degrade(known.recognizer, example(), threshold=threshold))),
         ("alignment", "How a face is aligned", "From the photo to the crop.",
-         lambda: alignment(known.recognizer, example())),
+         lambda: alignment(alignment_stages(known.recognizer, example()))),
     ]  # fmt: skip
     sections: list[Section] = []
     items: Iterable[Any] = wanted if progress is None else progress(wanted, len(wanted), "drawing")
@@ -158,11 +159,11 @@ def _pose(known: Known) -> Plot | None:
         rows = np.sort(some)
     photos = list(known.recognizer.stream_chosen([known.people.paths[i] for i in rows]))
     name = known.people.names[most].replace("_", " ")
-    return pose(photos, known.threshold, known.recognizer.judge, title=name)
+    return pose(compare_poses(photos, known.threshold, known.recognizer.judge), title=name)
 
 
 def _explained(known: Known, pair: tuple[int, int, float] | None) -> Plot | None:
     if pair is None:
         return None
     a, b = (known.people.paths[i] for i in pair[:2])
-    return explain(known.recognizer, a, b, threshold=known.threshold)
+    return plots.explain(explain(known.recognizer, a, b, threshold=known.threshold))

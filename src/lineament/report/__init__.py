@@ -25,12 +25,12 @@ from lineament.files import write_atomically
 from lineament.fit.clean import clean
 from lineament.fit.examine import examine
 from lineament.pictures.charts.files import check_extra
-from lineament.pictures.pages.folder.comparing import compare_all
-from lineament.pictures.pages.folder.facts import sections_of, summary, suspect_in_words
-from lineament.pictures.pages.folder.known import Known
-from lineament.pictures.pages.folder.pictures import pictures_of
 from lineament.pictures.pages.page import Section, page
 from lineament.pipeline import Recognizer
+from lineament.report.comparing import compare_all
+from lineament.report.facts import sections_of, summary, suspect_in_words
+from lineament.report.known import Known
+from lineament.report.pictures import pictures_of
 from lineament.types import ProgressBar, Threshold
 
 

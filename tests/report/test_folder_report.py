@@ -21,9 +21,9 @@ pytest.importorskip("matplotlib", reason='pictures need the extra "plot"')
 pytest.importorskip("scipy", reason="the order of people needs it")
 pytest.importorskip("openTSNE", reason="t-SNE needs it")
 
-from lineament.pictures.pages.folder import Report, report
-from lineament.pictures.pages.folder.comparing import compare_all
-from lineament.pictures.plots.occlusion import subject_of, worse
+from lineament.explain.degrade import subject_of, worse
+from lineament.report import Report, report
+from lineament.report.comparing import compare_all
 
 HOSTILE = "Zoë <script>alert(1)<|script> & 山田"
 
@@ -76,7 +76,8 @@ def folder(
 ) -> Path:
     """Two people who are one, a photo without a face, and one that is none."""
     root = tmp_path_factory.mktemp("people")
-    subject = subject_of(recognizer.finder, recognizer.detect(astronaut))
+    photo = recognizer.finder.find(astronaut)
+    subject = subject_of(recognizer.finder, photo)
     for name, versions in (
         ("Ann", [subject.image, worse(subject, "sunglasses", 0.3)]),
         (HOSTILE, [worse(subject, "mask", 0.85), worse(subject, "blur", 0.08)]),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lineament.fit.clean import Suspect
-from lineament.pictures.pages.folder.known import Known
 from lineament.pictures.pages.page import Picture, Section, Table, Tile, thumbnail
 from lineament.pictures.pages.result import tile_of
 from lineament.pictures.plots.captions import counted
+from lineament.report.known import Known
 
 MOST_LISTED = 24
 """Photos or pairs shown of each kind; the page says how many there are."""
