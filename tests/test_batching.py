@@ -65,6 +65,10 @@ def norms_of(result: object) -> list[int]:
     return [int(v) for v in norms]
 
 
+def wait_for(gate: threading.Event) -> None:
+    assert gate.wait(5)
+
+
 def test_calls_at_once_share_batches_and_each_gets_its_own() -> None:
     embedder = Recording()
     with Batcher(embedder, wait_ms=200, most=8) as batcher:
@@ -90,7 +94,7 @@ def test_the_wait_is_bounded() -> None:
 
 def test_a_large_call_does_not_keep_small_ones_waiting() -> None:
     gate = threading.Event()
-    embedder = Recording(lambda crops: None if gate.wait(5) else None)
+    embedder = Recording(lambda crops: wait_for(gate))
     with Batcher(embedder, wait_ms=0, most=4) as batcher, ThreadPoolExecutor(4) as pool:
         large = pool.submit(batcher.embed, crop(0, n=40))
         while not embedder.batches:  # its first share is running
@@ -158,7 +162,7 @@ def test_what_has_no_crops_is_answered_at_once() -> None:
 
 def test_closing_finishes_what_waits_and_refuses_what_comes() -> None:
     gate = threading.Event()
-    batcher = Batcher(Recording(lambda crops: None if gate.wait(5) else None), wait_ms=0, most=1)
+    batcher = Batcher(Recording(lambda crops: wait_for(gate)), wait_ms=0, most=1)
     with ThreadPoolExecutor(4) as pool:
         calls = [pool.submit(batcher.embed, crop(i)) for i in range(3)]
         while len(batcher._calls) < 2:

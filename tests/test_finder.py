@@ -1,4 +1,4 @@
-"""Finding faces: what a ``Photo`` keeps, what is made of it later, and that nothing is done twice."""
+"""Finding faces: what a ``Photo`` keeps, what is made of it, and that nothing is done twice."""
 
 from __future__ import annotations
 
