@@ -16,13 +16,12 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("matplotlib")
 
 from builders import FakeDetector, make_face  # noqa: E402
-from lineament import Recognizer  # noqa: E402
+from lineament import FaceFinder  # noqa: E402
 from lineament.errors import DataError, DivergedError, OptionError  # noqa: E402
 from lineament.pictures.charts import training as figures  # noqa: E402
 from lineament.pictures.charts.files import to_bytes  # noqa: E402
 from lineament.train.toy import MOST_PEOPLE, toy, training  # noqa: E402
-from lineament.train.toy.measures import measured  # noqa: E402
-from lineament.train.toy.result import ToyResult  # noqa: E402
+from lineament.train.toy.result import ToyResult, measured  # noqa: E402
 
 LOSSES = ("softmax", "arcface", "triplet", "centre")
 PEOPLE = {"Ada": 9, "Bo": 6, "Cy_Li": 7, "Dot": 3}
@@ -121,7 +120,7 @@ def test_photos_are_aligned_first(tmp_path: Path) -> None:
     said: list[tuple[str, int, int]] = []
     found = toy(
         tmp_path, people=2, losses=("softmax",), epochs=1,
-        recognizer=Recognizer("mobilefacenet", detector=detector, choose="central"),
+        finder=FaceFinder(detector, choose="central"),
         progress=lambda *what: said.append(what),
     )  # fmt: skip
     assert len(detector.seen) == len(found.labels) == 10
@@ -130,7 +129,7 @@ def test_photos_are_aligned_first(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"Ada: expected a face in at least 4 of 5 .* 0"):
         toy(
             tmp_path, people=2, losses=("softmax",), epochs=1,
-            recognizer=Recognizer("mobilefacenet", detector=FakeDetector()),
+            finder=FaceFinder(FakeDetector()),
         )  # fmt: skip
 
 

@@ -12,10 +12,8 @@ All losses start from the same weights, see the same photos in the same order wi
 changes, and train for as many steps. What is shown are the photos that were trained on, as in
 the paper: the picture tells how a loss arranges what it knows, not how it does on strangers.
 
-    photos  a set of photos -> crops of the people with the most
     training     one loss, one small network -> two-dimensional embeddings
-    measures     embeddings -> the angles within people and between them
-    result       the numbers of all losses, and their picture
+    result       the angles within people and between them, and their picture
 """
 
 from __future__ import annotations
@@ -24,17 +22,21 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lineament.errors import MissingExtraError, OptionError
+import numpy as np
+
+from lineament.errors import DataError, MissingExtraError, OptionError
 from lineament.train.data import FaceSet, open_faces
-from lineament.train.toy.photos import LEAST_PHOTOS, crops_of
+from lineament.train.data.augment import resized
 from lineament.train.toy.result import ToyResult
 from lineament.train.toy.training import made_loss, trained
-from lineament.types import StageProgress
+from lineament.types import Image, IntArray, Photo, StageProgress
 
 if TYPE_CHECKING:
-    from lineament.pipeline import Recognizer
+    from lineament.finder import FaceFinder
 
 LEAST_PEOPLE, MOST_PEOPLE = 2, 20
+LEAST_PHOTOS = 4
+NATIVE_PX = 112
 MOST_PHOTOS = 60
 SIZE_PX = 32
 EPOCHS = 100
@@ -51,7 +53,7 @@ def toy(
     epochs: int = EPOCHS,
     size_px: int = SIZE_PX,
     seed: int = 0,
-    recognizer: Recognizer | None = None,
+    finder: FaceFinder | None = None,
     progress: StageProgress | None = None,
 ) -> ToyResult:
     """Train a few people into two dimensions, once with each loss.
@@ -67,7 +69,7 @@ def toy(
     between people tell little about a loss here; those within a person do.
 
     Args:
-        photos: folder a person (or whatever ``open_faces`` takes), or a set that is open. Crops of
+        photos: one folder per person (or whatever ``open_faces`` takes), or an open set. Crops of
             112x112 pixels are taken as they are; in other photos the face nearest to the
             middle is looked for and aligned.
         people: C, those with the most photos, 2 to 20.
@@ -78,8 +80,8 @@ def toy(
         epochs: how often each photo is seen.
         size_px: side of the crops in training, a multiple of 16.
         seed: of the weights, the order and the changes.
-        recognizer: finds and aligns the faces; None is the default one, face in the middle.
-        progress: told what is being done, how many are done, of how many.
+        finder: finds and aligns the faces; None: the default detector, the face in the middle.
+        progress: called with what is being done, how many are done, of how many.
 
     Raises:
         DataError: too few people with enough photos, or one cannot be read.
@@ -93,8 +95,8 @@ def toy(
     except ImportError as error:
         raise MissingExtraError("training", "train") from error
     faces = open_faces(photos) if isinstance(photos, (str, os.PathLike)) else photos
-    names, labels, crops, notes = crops_of(
-        faces, people, photos_each, size_px, seed, recognizer, progress
+    names, labels, crops, notes = _crops_of(
+        faces, people, photos_each, size_px, seed, finder, progress
     )
     # (N, S, S, 3) -> (N, 3, S, S)
     pixels = torch.from_numpy(crops).permute(0, 3, 1, 2).contiguous().float()
@@ -123,3 +125,72 @@ def _check_options(people: int, photos_each: int, losses: Sequence[str], epochs:
         raise OptionError(f"expected 1 or more, got {epochs}", option="epochs")
     if isinstance(losses, str) or not losses or len(set(losses)) < len(losses):
         raise OptionError(f"expected one name or more, each once, got {losses!r}", option="losses")
+
+
+def _crops_of(
+    faces: FaceSet,
+    people: int,
+    photos_each: int,
+    size_px: int,
+    seed: int,
+    finder: FaceFinder | None,
+    progress: StageProgress | None,
+) -> tuple[tuple[str, ...], IntArray, Image, tuple[str, ...]]:
+    """Names, (N,) labels and (N, S, S, 3) crops of the people with the most photos; notes.
+
+    Raises:
+        DataError: too few people with enough photos, or one cannot be read.
+    """
+    counts = np.bincount(faces.labels, minlength=len(faces.people))
+    top = np.argsort(-counts, kind="stable")[:people]
+    if len(top) < people or counts[top[-1]] < LEAST_PHOTOS:
+        enough = int((counts >= LEAST_PHOTOS).sum())
+        raise DataError(
+            f"expected {people} people with at least {LEAST_PHOTOS} photos each, found "
+            f"{enough}; add photos or ask for fewer people"
+        )
+    each = min(photos_each, int(counts[top[-1]]))
+    draw = np.random.default_rng(seed)
+    chosen = [
+        int(i)
+        for person in top
+        for i in np.sort(draw.choice(np.flatnonzero(faces.labels == person), each, replace=False))
+    ]
+    aligned = _aligned(faces, chosen, finder, progress)
+    kept = [k for k, crop in enumerate(aligned) if crop is not None]
+    labels = np.repeat(np.arange(people), each)[kept]
+    left = np.bincount(labels, minlength=people)
+    if left.min() < LEAST_PHOTOS:
+        name = faces.people[top[int(left.argmin())]]
+        raise DataError(
+            f"{name}: expected a face in at least {LEAST_PHOTOS} of {each} photos, found one "
+            f"in {left.min()}; take other photos, or crops that are aligned already"
+        )
+    notes = []
+    if len(kept) < len(chosen):
+        notes.append(f"no face was found in {len(chosen) - len(kept)} of {len(chosen)} photos")
+    crops = np.stack([resized(crop, size_px) for crop in aligned if crop is not None])
+    return tuple(faces.people[i] for i in top), labels, crops, tuple(notes)
+
+
+def _aligned(
+    faces: FaceSet,
+    chosen: Sequence[int],
+    finder: FaceFinder | None,
+    progress: StageProgress | None,
+) -> list[Image | None]:
+    """Crops of 112 by 112 pixels; None where no face was found."""
+    crops: list[Image | None] = []
+    for index in chosen:
+        image: Image | None = faces.read(index)
+        if image is not None and image.shape[:2] != (NATIVE_PX, NATIVE_PX):
+            if finder is None:
+                from lineament.finder import FaceFinder
+
+                finder = FaceFinder(choose="central")
+            photo = finder.find(Photo.from_pixels(image, faces.name(index)))
+            image = finder.crops(photo, photo.chosen)[0] if photo.chosen else None
+        crops.append(image)
+        if progress is not None:
+            progress("aligning faces", len(crops), len(chosen))
+    return crops

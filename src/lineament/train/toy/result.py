@@ -1,17 +1,20 @@
-"""What the losses made of the photos: the numbers, the picture of them, and both as files."""
+"""What the losses made of the photos: angles, their picture, and both as files."""
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from lineament.files import write_atomically
 from lineament.types import Float64Array
 
 if TYPE_CHECKING:
@@ -75,18 +78,13 @@ class ToyLoss:
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        off = self.weights_off_deg
-        return {
-            "name": self.name,
-            "options": dict(self.options),
-            "within_deg": round(self.within_deg, 3),
-            "median_deg": round(self.median_deg, 3),
-            "least_between_deg": round(self.least_between_deg, 3),
-            "weights_off_deg": None if off is None else round(off, 3),
-            "accuracy": round(self.accuracy, 4),
-            "loss": round(self.loss, 5),
-            "seconds": round(self.seconds, 1),
+        """Plain values, rounded, ready for JSON."""
+        digits = {"accuracy": 4, "loss": 5, "seconds": 1}
+        values: dict[str, Any] = {"name": self.name, "options": dict(self.options)}
+        for name in ("within_deg", "median_deg", "least_between_deg", "weights_off_deg", *digits):
+            value = getattr(self, name)
+            values[name] = None if value is None else round(value, digits.get(name, 3))
+        return values | {
             "has_weights": self.has_weights,
             "centers_xy": self.centers_xy.round(5).tolist(),
             "embeddings_xy": self.embeddings_xy.round(5).tolist(),
@@ -102,7 +100,7 @@ class ToyResult:
         labels: (N,) int64, 0 to C - 1: of the rows of each ``embeddings_xy``.
         losses: in the order they were asked for.
         epochs, seed: of the training.
-        notes: what is worth telling about the photos.
+        notes: sentences on photos that were left out.
     """
 
     people: tuple[str, ...]
@@ -125,45 +123,35 @@ class ToyResult:
         }
 
     def figure(self, *, title: str = "") -> Figure:
-        """Draw it: softmax where its points lie, the others on the circle.
+        """Draw it: softmax where its points lie and on the circle, the others on the circle.
 
         Raises:
             MissingExtraError: matplotlib is missing.
         """
-        from lineament.pictures.charts import training as figures
+        from lineament.pictures.charts import training as charts
+
+        def panel(loss: ToyLoss, name: str, note: str, *, on_circle: bool = True) -> charts.Circle:
+            return charts.Circle(
+                name, loss.embeddings_xy, self.labels, loss.centers_xy, note, on_circle
+            )
 
         panels = []
-        for each in self.losses:
-            # Softmax has lengths to tell: people differ in them too, not in direction only.
-            in_plane = each.name == "softmax"
-            rays = "weights" if each.has_weights else "means"
-            head = SHOWN_NAMES.get(each.name, each.name)
-            panels.append(
-                figures.Circle(
-                    name=f"{head}, as it lies in the plane" if in_plane else head,
-                    points_xy=each.embeddings_xy,
-                    labels=self.labels,
-                    centers_xy=each.centers_xy,
-                    note=(
-                        f"within a person {each.within_deg:.1f}°, between at least "
-                        f"{each.least_between_deg:.0f}°\n"
-                        f"accuracy {each.accuracy:.1%}, rays: {rays}"
-                    ),
-                    on_circle=not in_plane,
-                )
+        for loss in self.losses:
+            name = SHOWN_NAMES.get(loss.name, loss.name)
+            note = (
+                f"within a person {loss.within_deg:.1f}°, between at least "
+                f"{loss.least_between_deg:.0f}°\naccuracy {loss.accuracy:.1%}, rays: "
+                f"{'weights' if loss.has_weights else 'means'}"
             )
-            if in_plane:
-                panels.append(
-                    figures.Circle(
-                        name=f"{head}, directions only",
-                        points_xy=each.embeddings_xy,
-                        labels=self.labels,
-                        centers_xy=each.centers_xy,
-                        note="the same points on the circle,\nas recognizers compare them",
-                    )
-                )
+            if loss.name != "softmax":
+                panels.append(panel(loss, name, note))
+                continue
+            # Its lengths tell people apart too, not only its directions.
+            same = "the same points on the circle,\nas recognizers compare them"
+            panels.append(panel(loss, f"{name}, as it lies in the plane", note, on_circle=False))
+            panels.append(panel(loss, f"{name}, directions only", same))
         names = [name.replace("_", " ") for name in self.people]
-        return figures.circles(panels, names, title=title if title else self._title())
+        return charts.circles(panels, names, title=title if title else self._title())
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the picture, and ``to_dict`` as JSON beside it, under the same name.
@@ -175,10 +163,6 @@ class ToyResult:
             OptionError: another ending, or it cannot be written.
             MissingExtraError: matplotlib is missing.
         """
-        import json
-        from pathlib import Path
-
-        from lineament.files import write_atomically
         from lineament.pictures.charts.files import save
 
         save(self.figure(), path)
@@ -195,3 +179,69 @@ class ToyResult:
                 f"with softmax, {within['arcface']:.1f}° with ArcFace"
             )
         return f"{people}, photos of training"
+
+
+def measured(
+    name: str,
+    options: Mapping[str, Any],
+    embeddings_xy: Float64Array,
+    labels: npt.NDArray[np.int64],
+    classes: int,
+    weights_xy: Float64Array | None = None,
+    *,
+    bias: Float64Array | None = None,
+    loss: float = math.nan,
+    seconds: float = 0.0,
+) -> ToyLoss:
+    """Measure the angles of embeddings in the plane.
+
+    Args:
+        name: of the loss.
+        options: of the loss.
+        embeddings_xy: (N, 2).
+        labels: (N,) 0 to C - 1; everybody has one at least.
+        classes: C.
+        weights_xy: (C, 2) of the classifier; None without one.
+        bias: (C,) of the classifier; None where only directions count.
+        loss: of the end of the training.
+        seconds: that it took.
+    """
+    unit = _unit(embeddings_xy)  # (N, 2)
+    means = _unit(np.stack([unit[labels == k].mean(0) for k in range(classes)]))  # (C, 2)
+    own = _degrees(unit, means[labels])
+    within = float(np.mean([own[labels == k].mean() for k in range(classes)]))
+    pairs = [float(_degrees(means[a], means[b])) for a in range(classes) for b in range(a)]
+    if weights_xy is None:
+        scores = unit @ means.T  # (N, 2) @ (2, C) -> (N, C)
+    elif bias is None:
+        scores = unit @ _unit(weights_xy).T
+    else:
+        scores = embeddings_xy @ weights_xy.T + bias
+    off = None if weights_xy is None else float(_degrees(_unit(weights_xy), means).mean())
+    return ToyLoss(
+        name=name,
+        options=dict(options),
+        embeddings_xy=embeddings_xy,
+        centers_xy=means if weights_xy is None else weights_xy,
+        has_weights=weights_xy is not None,
+        within_deg=within,
+        median_deg=float(np.median(own)),
+        least_between_deg=min(pairs),
+        weights_off_deg=off,
+        accuracy=float((scores.argmax(1) == labels).mean()),
+        loss=loss,
+        seconds=seconds,
+    )
+
+
+def _unit(rows: Float64Array) -> Float64Array:
+    scaled: Float64Array = rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12)
+    return scaled
+
+
+def _degrees(a: Float64Array, b: Float64Array) -> Float64Array:
+    """Angles between unit vectors of the plane, exact for small ones, where arccos is not."""
+    across = a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+    along = (a * b).sum(-1)
+    turned: Float64Array = np.degrees(np.abs(np.arctan2(across, along)))
+    return turned

@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import DivergedError
-from lineament.train.toy.measures import measured
-from lineament.train.toy.result import ToyLoss
+from lineament.train.toy.result import ToyLoss, measured
 from lineament.types import StageProgress
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ def trained(
         labels: (N,) 0 to C - 1.
         epochs: how often each crop is seen.
         seed: of the weights, the order and the changes.
-        progress: told after each epoch.
+        progress: called after each epoch.
 
     Raises:
         DivergedError: the loss is not a number any more.
