@@ -1,12 +1,12 @@
-"""All pictures of a folder a person as one HTML page that begins with what they come to, in words.
+"""All pictures of a folder of people as one HTML page that begins with a summary in words.
 
 How many people and photos there are; who is confusable with whom; which photos are
 probably mislabeled or too poor, or show no face. The page refers to nothing outside itself.
 
-    comparing  every photo against every other
-    known      all that is known of the folder
-    facts      that in words
-    pictures   that as pictures
+    comparison  every photo against every other
+    findings    what was found in the folder
+    sections    that in words
+    pictures    that as pictures
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from lineament.fit.examine import examine
 from lineament.pictures.charts.files import check_extra
 from lineament.pictures.pages.page import Section, page
 from lineament.pipeline import Recognizer
-from lineament.report.comparing import compare_all
-from lineament.report.facts import sections_of, summary, suspect_in_words
-from lineament.report.known import Known
+from lineament.report.comparison import compare_all
+from lineament.report.findings import Findings
 from lineament.report.pictures import pictures_of
+from lineament.report.sections import sections_of, summary, suspect_in_words
 from lineament.types import ProgressBar, Threshold
 
 
@@ -61,7 +61,7 @@ def report(
     progress: ProgressBar[Any] | None = None,
     on_note: Callable[[str], None] | None = None,
 ) -> Report:
-    """Look at a folder a person and make the page.
+    """Look at a folder with one folder per person and make the page.
 
     Args:
         folder: its folders are the people; one person is enough, then with fewer pictures.
@@ -70,7 +70,7 @@ def report(
         seed: of all samples, and of t-SNE.
         use_cache: keep embeddings on the disk, and use those that are there.
         progress: shows how far it is.
-        on_note: told what the user should know although the result does not depend on it.
+        on_note: called with what the user should know although no result depends on it.
 
     Raises:
         DataError: the folder is not laid out so.
@@ -90,20 +90,20 @@ def report(
     )
     embedded = examined.embedded
     cleaning = clean(embedded.vectors, people.person, embedded.found, digests=examined.digests)
-    known = Known(recognizer, people, examined, cleaning, threshold, seed)
+    seen = Findings(recognizer, people, examined, cleaning, threshold, seed)
     limits = recognizer.judge.all_limits
     for i, quality in enumerate(examined.quality):
         problems = () if quality is None else limits.problems(quality)
         if problems:
-            known.problems[i] = problems
-    known.confusable, known.hardest = compare_all(
+            seen.problems[i] = problems
+    seen.confusable, seen.hardest = compare_all(
         embedded.vectors, people.person, np.flatnonzero(cleaning.trusted), threshold.value
     )
-    drawn = pictures_of(known, progress)
-    words = summary(known)
+    drawn = pictures_of(seen, progress)
+    words = summary(seen)
     title = f"{folder_name(folder)}: what the recognizer sees"
-    sections = [Section("In short", tuple(words)), *sections_of(known), *drawn]
-    return Report(page(title, sections, styles=("folder.css",)), _numbers(known, words))
+    sections = [Section("In short", tuple(words)), *sections_of(seen), *drawn]
+    return Report(page(title, sections, styles=("folder.css",)), _numbers(seen, words))
 
 
 def folder_name(folder: str | os.PathLike[str]) -> str:
@@ -111,15 +111,15 @@ def folder_name(folder: str | os.PathLike[str]) -> str:
     return Path(folder).absolute().name
 
 
-def _numbers(known: Known, words: list[str]) -> dict[str, Any]:
-    names = known.people.names
+def _numbers(seen: Findings, words: list[str]) -> dict[str, Any]:
+    names = seen.people.names
     return {
         "summary": words,
-        "photographs": len(known.people.paths),
+        "photographs": len(seen.people.paths),
         "people": len(names),
-        "faces": int(known.found.sum()),
-        "threshold": known.threshold.value,
-        "fmr": known.threshold.fmr,
+        "faces": int(seen.found.sum()),
+        "threshold": seen.threshold.value,
+        "fmr": seen.threshold.fmr,
         "confusable": [
             {
                 "a": names[pair.a],
@@ -128,36 +128,39 @@ def _numbers(known: Known, words: list[str]) -> dict[str, Any]:
                 "pairs": pair.pairs,
                 "share": pair.matches / pair.pairs,
                 "similarity": round(pair.similarity, 6),
-                "photographs": [known.name(i) for i in pair.photos],
+                "photographs": [seen.name(i) for i in pair.photos],
             }
-            for pair in known.confusable
+            for pair in seen.confusable
         ],
         "hardest": {
             kind: None
             if pair is None
-            else {"photographs": [known.name(i) for i in pair[:2]], "similarity": round(pair[2], 6)}
+            else {
+                "photographs": [seen.name(i) for i in pair[:2]],
+                "similarity": round(pair[2], 6),
+            }
             for kind, pair in (
-                ("genuine", known.hardest.genuine),
-                ("impostor", known.hardest.impostor),
+                ("genuine", seen.hardest.genuine),
+                ("impostor", seen.hardest.impostor),
             )
         },
         "mislabeled": [
             {
                 "kind": suspect.kind,
-                "photographs": [known.name(i) for i in suspect.photos],
+                "photographs": [seen.name(i) for i in suspect.photos],
                 "words": suspect_in_words(suspect, names),
             }
-            for suspect in known.cleaning.suspects
+            for suspect in seen.cleaning.suspects
         ],
         "duplicates": [
-            [known.name(each.photo), known.name(each.of)] for each in known.cleaning.duplicates
+            [seen.name(each.photo), seen.name(each.of)] for each in seen.cleaning.duplicates
         ],
-        "too_poor": {known.name(i): list(problems) for i, problems in known.problems.items()},
-        "without_face": [known.name(i) for i in known.without],
+        "too_poor": {seen.name(i): list(problems) for i, problems in seen.problems.items()},
+        "without_face": [seen.name(i) for i in seen.without],
         "unreadable": {
-            known.name(i): str(error) for i, error in known.examined.embedded.unreadable.items()
+            seen.name(i): str(error) for i, error in seen.examined.embedded.unreadable.items()
         },
-        "sampled": known.sampled,
-        "seed": known.seed,
-        "pictures": known.pictures,
+        "sampled": seen.sampled,
+        "seed": seen.seed,
+        "pictures": seen.pictures,
     }

@@ -14,6 +14,7 @@ from PIL import Image as PILImage
 from lineament.datasets.people_folder import People
 from lineament.errors import LineamentError
 from lineament.explain import alignment_stages, compare_poses, degrade, explain
+from lineament.explain.faces import Faces, with_crops
 from lineament.fit.examine import Examined
 from lineament.pictures import plots
 from lineament.pictures.charts.files import to_bytes
@@ -22,14 +23,13 @@ from lineament.pictures.plots.alignment import alignment
 from lineament.pictures.plots.barcode import barcode
 from lineament.pictures.plots.captions import counted
 from lineament.pictures.plots.correlation import correlation
-from lineament.pictures.plots.faces import Faces, with_crops
 from lineament.pictures.plots.grid import grid
 from lineament.pictures.plots.histogram import histogram
 from lineament.pictures.plots.occlusion import occlusion
 from lineament.pictures.plots.plot import Plot
 from lineament.pictures.plots.pose import pose
 from lineament.pictures.plots.tsne import tsne
-from lineament.report.known import Known
+from lineament.report.findings import Findings
 from lineament.types import Photo, ProgressBar
 
 if TYPE_CHECKING:
@@ -58,30 +58,30 @@ def faces_of(people: People, examined: Examined) -> Faces:
     )
 
 
-def pictures_of(known: Known, progress: ProgressBar[Any] | None) -> list[Section]:
+def pictures_of(seen: Findings, progress: ProgressBar[Any] | None) -> list[Section]:
     """All pictures as sections; what cannot be drawn says why."""
-    faces = faces_of(known.people, known.examined)
+    faces = faces_of(seen.people, seen.examined)
     if len(faces) < 2:
-        found = counted(len(faces), "photograph", "photographs")
+        found = counted(len(faces), "photo", "photos")
         words = f"{found} with a face: at least two are needed."
         return [Section("No pictures", (words,))]
-    threshold, seed = known.threshold, known.seed
+    threshold, seed = seen.threshold, seen.seed
     several = len(faces.names) > 1
-    sample = with_crops(faces.sample(GRID_FACES, seed=seed), known.recognizer, leave_out=True)
+    sample = with_crops(faces.sample(GRID_FACES, seed=seed), seen.recognizer, leave_out=True)
     if len(sample) < len(faces):
-        known.sampled.append(f"{len(sample)} faces of {len(faces):,} in the grid and the barcodes")
+        seen.sampled.append(f"{len(sample)} faces of {len(faces):,} in the grid and the barcodes")
     page_of_plane: list[bytes] = []
 
     @cache  # two pictures show it
     def example() -> Photo:
-        return known.recognizer.finder.find(_example(known))
+        return seen.recognizer.finder.find(_example(seen))
 
     def draw_plane() -> Plot:
         some = faces.sample(PLANE_POINTS, seed=seed)
         if len(some) < len(faces):
-            known.sampled.append(f"{len(some):,} faces on the plane")
+            seen.sampled.append(f"{len(some):,} faces on the plane")
         if len(some) <= PLANE_FACES:
-            some = with_crops(some, known.recognizer, leave_out=True)
+            some = with_crops(some, seen.recognizer, leave_out=True)
         plot = tsne(some, seed=seed)
         if plot.html is not None:
             page_of_plane.append(plot.html)
@@ -97,17 +97,17 @@ def pictures_of(known: Known, progress: ProgressBar[Any] | None) -> list[Section
         ("histogram", "Distances to a person's mean", "Own photos and everybody else's.",
          lambda: histogram(faces, threshold=threshold) if several else None),
         ("pose", "How far a head may turn", "The person with most photos.",
-         lambda: _pose(known)),
+         lambda: _pose(seen)),
         ("explain_true", "The hardest pair of one person", "Which regions carry the decision.",
-         lambda: _explained(known, known.hardest.genuine)),
+         lambda: _explained(seen, seen.hardest.genuine)),
         ("explain_false", "The hardest pair of two people", "Which regions carry the decision.",
-         lambda: _explained(known, known.hardest.impostor)),
+         lambda: _explained(seen, seen.hardest.impostor)),
         ("barcode", "Embeddings as barcodes", "Two pairs and what differs in them.",
          lambda: barcode(sample, threshold=threshold)),
         ("occlusion", "A photo made worse", "What recognition bears.",
-         lambda: occlusion(degrade(known.recognizer, example(), threshold=threshold))),
+         lambda: occlusion(degrade(seen.recognizer, example(), threshold=threshold))),
         ("alignment", "How a face is aligned", "From the photo to the crop.",
-         lambda: alignment(alignment_stages(known.recognizer, example()))),
+         lambda: alignment(alignment_stages(seen.recognizer, example()))),
     ]  # fmt: skip
     sections: list[Section] = []
     items: Iterable[Any] = wanted if progress is None else progress(wanted, len(wanted), "drawing")
@@ -119,7 +119,7 @@ def pictures_of(known: Known, progress: ProgressBar[Any] | None) -> list[Section
             continue
         if plot is None:
             continue
-        known.pictures[key] = dict(plot.numbers)
+        seen.pictures[key] = dict(plot.numbers)
         vector = key in ("correlation", "histogram")
         sections.append(Section(title, pictures=(encoded(plot.figure, alt, vector),)))
         if key == "tsne" and page_of_plane:
@@ -138,32 +138,32 @@ def encoded(figure: Figure, alt: str, vector: bool) -> Picture:
     return Picture(file.getvalue(), "image/jpeg", alt)
 
 
-def _example(known: Known) -> Path:
+def _example(seen: Findings) -> Path:
     """A photo to show things on: the longest embedding among the trusted ones."""
-    norms = np.where(known.cleaning.trusted, known.examined.embedded.norms, 0)
+    norms = np.where(seen.cleaning.trusted, seen.examined.embedded.norms, 0)
     if not norms.any():
-        norms = known.examined.embedded.norms
-    return known.people.paths[int(np.argmax(norms))]
+        norms = seen.examined.embedded.norms
+    return seen.people.paths[int(np.argmax(norms))]
 
 
-def _pose(known: Known) -> Plot | None:
-    person = known.people.person
-    counts = np.bincount(person[known.found], minlength=len(known.people.names))
+def _pose(seen: Findings) -> Plot | None:
+    person = seen.people.person
+    counts = np.bincount(person[seen.found], minlength=len(seen.people.names))
     most = int(np.argmax(counts))
-    rows = np.flatnonzero((person == most) & known.found)
+    rows = np.flatnonzero((person == most) & seen.found)
     if len(rows) < 2:
         return None
     if len(rows) > POSE_PHOTOS:
-        some = np.random.default_rng(known.seed).choice(rows, POSE_PHOTOS, replace=False)
-        known.sampled.append(f"{POSE_PHOTOS} of {len(rows):,} photos of {known.people.names[most]}")
+        some = np.random.default_rng(seen.seed).choice(rows, POSE_PHOTOS, replace=False)
+        seen.sampled.append(f"{POSE_PHOTOS} of {len(rows):,} photos of {seen.people.names[most]}")
         rows = np.sort(some)
-    photos = list(known.recognizer.stream_chosen([known.people.paths[i] for i in rows]))
-    name = known.people.names[most].replace("_", " ")
-    return pose(compare_poses(photos, known.threshold, known.recognizer.judge), title=name)
+    photos = list(seen.recognizer.stream_chosen([seen.people.paths[i] for i in rows]))
+    name = seen.people.names[most].replace("_", " ")
+    return pose(compare_poses(photos, seen.threshold, seen.recognizer.judge), title=name)
 
 
-def _explained(known: Known, pair: tuple[int, int, float] | None) -> Plot | None:
+def _explained(seen: Findings, pair: tuple[int, int, float] | None) -> Plot | None:
     if pair is None:
         return None
-    a, b = (known.people.paths[i] for i in pair[:2])
-    return plots.explain(explain(known.recognizer, a, b, threshold=known.threshold))
+    a, b = (seen.people.paths[i] for i in pair[:2])
+    return plots.explain(explain(seen.recognizer, a, b, threshold=seen.threshold))

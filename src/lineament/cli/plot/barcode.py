@@ -37,8 +37,8 @@ def command(
 ) -> None:
     """Embeddings as barcodes, and the squared difference of two: a true pair and a false one."""
     target = drawing.check_out(out, "barcode", json, inputs=faces.inputs_of(photos))
+    from lineament.explain.faces import with_crops
     from lineament.pictures.plots.barcode import barcode, pick_pairs
-    from lineament.pictures.plots.faces import with_crops
 
     one_folder = len(photos) == 1
     if not one_folder and len(photos) > 3:

@@ -21,8 +21,8 @@ def command(
 ) -> None:
     """How alike people are, and who could unlock whose phone."""
     target = drawing.check_out(out, "correlation", json, inputs=faces.inputs_of(photos))
+    from lineament.explain.faces import portraits
     from lineament.pictures.plots.correlation import correlation, listed_people
-    from lineament.pictures.plots.faces import portraits
 
     source = source_from(ctx.params)
     limit = faces.threshold_of(ctx.params, source)

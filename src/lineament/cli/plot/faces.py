@@ -14,7 +14,7 @@ from lineament.errors import OptionError
 
 if TYPE_CHECKING:
     from lineament.datasets.source import RecognizerSource
-    from lineament.pictures.plots.faces import Faces
+    from lineament.explain.faces import Faces
     from lineament.types import Threshold
 
 Photos = Annotated[
@@ -76,7 +76,7 @@ def load(
         most: more are sampled.
         seed: of the sample.
     """
-    from lineament.pictures.plots.faces import load_people, photos_in
+    from lineament.explain.faces import load_people, photos_in
 
     number = len(photos_in(photos))
     shown = number if most is None else min(number, most)
@@ -95,6 +95,6 @@ def load(
 
 def inputs_of(photos: Iterable[Path]) -> list[Path]:
     """All photos that the argument stands for."""
-    from lineament.pictures.plots.faces import photos_in
+    from lineament.explain.faces import photos_in
 
     return photos_in(list(photos))

@@ -34,7 +34,7 @@ def command(
 ) -> None:
     """How far everybody lies from one person's mean, with the rates at the threshold."""
     target = drawing.check_out(out, "histogram", json, inputs=faces.inputs_of(photos))
-    from lineament.pictures.plots.faces import portraits
+    from lineament.explain.faces import portraits
     from lineament.pictures.plots.histogram import chosen_people, histogram
 
     source = source_from(ctx.params)

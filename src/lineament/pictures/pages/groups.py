@@ -53,7 +53,7 @@ def groups_page(
             Section(
                 f"Not read: {_count(len(failed), 'photo')}",
                 _shown_of(len(rows), len(failed)),
-                (Table(("photograph", "why"), rows),),
+                (Table(("photo", "why"), rows),),
                 folded=True,
             )
         )
@@ -91,7 +91,7 @@ def _summary(grouping: Grouping, large: Sequence[Group], small: Sequence[Group])
 
 def _group(grouping: Grouping, group: Group, crop_of: CropOf) -> Section:
     shown = _sample(group.members)
-    words = [_count(len(group.members), "photograph")]
+    words = [_count(len(group.members), "photo")]
     if group.cohesion is not None and group.weakest is not None:
         words.append(f"mean similarity {group.cohesion:.2f}, weakest {group.weakest:.2f}")
     if group.doubtful:

@@ -162,7 +162,7 @@ def suspects_in_words(tuned: Tuned) -> str:
         return ""
     count = sum(len(suspect.photos) for suspect in suspects)
     kept = bool((tuned.used & ~tuned.cleaning.trusted).any())
-    photos = "photograph" if count == 1 else "photographs"
+    photos = "photo" if count == 1 else "photos"
     return (
         f"{count:,} {photos} whose name is probably wrong "
         f"{'was' if count == 1 else 'were'} {'kept' if kept else 'left out'}. The threshold is "
@@ -290,7 +290,7 @@ def _suspects(tuned: Tuned) -> list[Section]:
             rows.append(
                 (names + (f" and {more:,} more" if more > 0 else ""), person, other or "", text)
             )
-        table = Table(("photographs", "under the name", "seems to be", "why"), rows[:MOST_ROWS])
+        table = Table(("photos", "under the name", "seems to be", "why"), rows[:MOST_ROWS])
         sections.append(Section(title, (about,), (table,), tiles=tuple(tiles), level=3))
     return sections
 
@@ -325,7 +325,7 @@ def _left_out(tuned: Tuned) -> list[Section]:
         ("counted", int(tuned.used.sum())),
     ]
     table = Table(
-        ("photographs", "number"), [(name, f"{count:,}") for name, count in rows], numbers=(1,),
+        ("photos", "number"), [(name, f"{count:,}") for name, count in rows], numbers=(1,),
         marked=(len(rows) - 1,),
     )  # fmt: skip
     words = (
@@ -376,7 +376,7 @@ def _left_out(tuned: Tuned) -> list[Section]:
                 tiles = tuple(tile_of(_pair(tuned, d.of, d.photo)) for d in near[:6])
                 if tiles:
                     said.append("Those that are least alike are shown: are they one picture?")
-            table = Table(("photograph", "why"), items[:MOST_ROWS])
+            table = Table(("photo", "why"), items[:MOST_ROWS])
             sections.append(Section(title, tuple(said), (table,), tiles=tiles, level=3))
     return sections
 
@@ -404,5 +404,5 @@ def _quality(tuned: Tuned) -> Section:
         "missed: the calibration says so from now on."
     )
     return Section(
-        "Quality", tuple(words), (Table(("beyond the limit", "photographs"), rows, numbers=(1,)),)
+        "Quality", tuple(words), (Table(("beyond the limit", "photos"), rows, numbers=(1,)),)
     )

@@ -10,7 +10,6 @@ from lineament.pictures.plots.alignment import alignment
 from lineament.pictures.plots.barcode import barcode
 from lineament.pictures.plots.correlation import correlation
 from lineament.pictures.plots.explain import explain
-from lineament.pictures.plots.faces import Faces, load_people
 from lineament.pictures.plots.grid import grid
 from lineament.pictures.plots.histogram import histogram
 from lineament.pictures.plots.occlusion import occlusion
@@ -19,7 +18,6 @@ from lineament.pictures.plots.pose import pose
 from lineament.pictures.plots.tsne import tsne
 
 __all__ = [
-    "Faces",
     "Plot",
     "alignment",
     "barcode",
@@ -27,7 +25,6 @@ __all__ = [
     "explain",
     "grid",
     "histogram",
-    "load_people",
     "occlusion",
     "pose",
     "save",

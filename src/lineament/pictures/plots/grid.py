@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lineament.errors import OptionError
+from lineament.explain.faces import Faces
 from lineament.pictures.charts.colors import BLUE, GRAY, INK, LIGHT, SKY, VERMILLION
-from lineament.pictures.plots.captions import put, sentence
-from lineament.pictures.plots.faces import Faces
-from lineament.pictures.plots.ordering import (
-    in_blocks,
-    leaf_order,
+from lineament.pictures.plots.captions import (
+    put,
+    sentence,
     threshold_numbers,
     threshold_words,
     value_of,
 )
+from lineament.pictures.plots.ordering import in_blocks, leaf_order
 from lineament.pictures.plots.plot import Plot
 from lineament.pictures.plots.sheet import EDGE, SMALL_PT, TEXT_PT, Sheet, height_of, wrapped
 from lineament.types import Float64Array, Image, IntArray, Threshold

@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lineament.errors import OptionError
+from lineament.explain.faces import Faces, typical
 from lineament.pictures.charts.colors import BLUE, GRAY, INK, VERMILLION
 from lineament.pictures.charts.text import percent
-from lineament.pictures.plots.captions import counted, sentence
-from lineament.pictures.plots.faces import Faces, typical
-from lineament.pictures.plots.ordering import threshold_numbers, threshold_words, value_of
+from lineament.pictures.plots.captions import (
+    counted,
+    sentence,
+    threshold_numbers,
+    threshold_words,
+    value_of,
+)
 from lineament.pictures.plots.plot import Plot
 from lineament.pictures.plots.sheet import EDGE, SMALL_PT, TEXT_PT, Sheet, height_of, wrapped
 from lineament.types import Float64Array, Image, IntArray, Threshold

@@ -20,8 +20,8 @@ import numpy as np
 from PIL import Image as PILImage
 from PIL import ImageOps
 
+from lineament.explain.faces import Faces
 from lineament.pictures.pages.page import escaped, filled, part_of_page
-from lineament.pictures.plots.faces import Faces
 from lineament.types import Float64Array, Image
 
 TILES = ((1_500, 64), (5_000, 48), (20_000, 40))

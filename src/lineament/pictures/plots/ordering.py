@@ -1,4 +1,4 @@
-"""In which order things stand, so that what is alike stands together; and the thresholds in words.
+"""In which order things stand, so that what is alike stands together.
 
 The order is that of the leaves of a tree of average linkage, turned at its nodes so that neighbors
 are as alike as can be (Bar-Joseph et al., "Fast optimal leaf ordering for hierarchical clustering",
@@ -7,14 +7,12 @@ Bioinformatics 17, 2001), as SciPy computes it.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import MissingExtraError, OptionError
-from lineament.pictures.plots.faces import Faces
-from lineament.types import IntArray, Threshold
+from lineament.explain.faces import Faces
+from lineament.types import IntArray
 
 MOST_OPTIMAL = 400
 """Of more, neighbors are not optimized: the time rises with the third power."""
@@ -55,32 +53,3 @@ def in_blocks(faces: Faces) -> IntArray:
         vectors = faces.vectors[own].astype(np.float64)
         rows += own[leaf_order(vectors @ vectors.T)].tolist()
     return np.array(rows, np.int64)
-
-
-def value_of(threshold: Threshold | float | None) -> float | None:
-    """The number; OptionError when it is a threshold for something else than cosines."""
-    if isinstance(threshold, Threshold):
-        if threshold.metric != "cosine":
-            raise OptionError(
-                f"expected one for the metric cosine, got one for {threshold.metric}",
-                option="threshold",
-            )
-        return threshold.value
-    return None if threshold is None else float(threshold)
-
-
-def threshold_words(threshold: Threshold | float) -> str:
-    """ "threshold 0.412 (false match rate 0.0001)"."""
-    value = value_of(threshold)
-    if isinstance(threshold, Threshold) and threshold.fmr is not None:
-        return f"threshold {value:.3f} (false match rate {threshold.fmr:g})"
-    return f"threshold {value:.3f}"
-
-
-def threshold_numbers(threshold: Threshold | float | None) -> dict[str, Any] | None:
-    """The threshold for JSON."""
-    if threshold is None:
-        return None
-    if isinstance(threshold, Threshold):
-        return {"value": threshold.value, "fmr": threshold.fmr, "data": threshold.data}
-    return {"value": float(threshold), "fmr": None, "data": None}

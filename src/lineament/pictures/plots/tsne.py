@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 import numpy as np
 
 from lineament.errors import MissingExtraError, OptionError
+from lineament.explain.faces import Faces
 from lineament.pictures.charts.colors import BLUE, GRAY, GREEN, INK, ORANGE, PURPLE, SKY, VERMILLION
 from lineament.pictures.plots.captions import put, sentence, what
-from lineament.pictures.plots.faces import Faces
 from lineament.pictures.plots.hover import Thumbnails, hover_page
 from lineament.pictures.plots.label_places import apart, beside
 from lineament.pictures.plots.plot import Plot

@@ -1,4 +1,4 @@
-"""All that is known of a folder: what the page's words and pictures are made from."""
+"""All that is seen of a folder: what the page's words and pictures are made from."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from lineament.evaluate.result import PairShown
 from lineament.fit.clean import Cleaning
 from lineament.fit.examine import Examined
 from lineament.pipeline import Recognizer
-from lineament.report.comparing import Confusable, Hardest
+from lineament.report.comparison import Confusable, Hardest
 from lineament.types import Threshold
 
 
 @dataclass(eq=False)
-class Known:
-    """All that is known of the folder."""
+class Findings:
+    """All that is seen of the folder."""
 
     recognizer: Recognizer
     people: People

@@ -1,4 +1,4 @@
-"""What is known of a folder in words: the summary, and a section for each kind of finding."""
+"""What is seen of a folder in words: the summary, and a section for each kind of finding."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lineament.fit.clean import Suspect
 from lineament.pictures.pages.page import Picture, Section, Table, Tile, thumbnail
 from lineament.pictures.pages.result import tile_of
 from lineament.pictures.plots.captions import counted
-from lineament.report.known import Known
+from lineament.report.findings import Findings
 
 MOST_LISTED = 24
 """Photos or pairs shown of each kind; the page says how many there are."""
@@ -16,10 +16,10 @@ MOST_LISTED = 24
 MOST_IN_SUMMARY = 5
 
 
-def summary(known: Known) -> list[str]:
+def summary(seen: Findings) -> list[str]:
     """What all of it comes to, in sentences."""
-    people, examined, cleaning = known.people, known.examined, known.cleaning
-    n, faces = len(people.paths), int(known.found.sum())
+    people, examined, cleaning = seen.people, seen.examined, seen.cleaning
+    n, faces = len(people.paths), int(seen.found.sum())
     several = int((examined.faces > 1).sum())
     least, most = int(people.counts.min()), int(people.counts.max())
     each = f"{least:,}" if least == most else f"{least:,} to {most:,}"
@@ -31,26 +31,26 @@ def summary(known: Known) -> list[str]:
     ]
     if len(people.names) == 1:
         words.append("There is one person only: nobody to be confused with.")
-    elif not known.confusable:
+    elif not seen.confusable:
         words.append(
             f"Nobody is confusable: no pair of photos of two people reaches the threshold "
-            f"{known.threshold.value:.3f}."
+            f"{seen.threshold.value:.3f}."
         )
     else:
         first = [
             f"{people.names[pair.a]} and {people.names[pair.b]} ({pair.matches:,} of "
             f"{counted(pair.pairs, 'pair', 'pairs')})"
-            for pair in known.confusable[:MOST_IN_SUMMARY]
+            for pair in seen.confusable[:MOST_IN_SUMMARY]
         ]
         words.append(
-            f"{counted(len(known.confusable), 'pair', 'pairs')} of people "
-            f"{'is' if len(known.confusable) == 1 else 'are'} confusable, which means that "
-            f"photos of both reach the threshold {known.threshold.value:.3f}: "
-            f"{_listed(first, len(known.confusable))}."
+            f"{counted(len(seen.confusable), 'pair', 'pairs')} of people "
+            f"{'is' if len(seen.confusable) == 1 else 'are'} confusable, which means that "
+            f"photos of both reach the threshold {seen.threshold.value:.3f}: "
+            f"{_listed(first, len(seen.confusable))}."
         )
     suspected = sum(len(suspect.photos) for suspect in cleaning.suspects)
     if suspected:
-        names = [known.name(i) for suspect in cleaning.suspects for i in suspect.photos]
+        names = [seen.name(i) for suspect in cleaning.suspects for i in suspect.photos]
         words.append(
             f"Probably mislabeled: {_listed(names[:MOST_IN_SUMMARY], suspected)}. They are left "
             "out where people are compared."
@@ -62,28 +62,28 @@ def summary(known: Known) -> list[str]:
             f"{counted(len(cleaning.duplicates), 'photo', 'photos')} nearly equal to "
             "another one of the same person; one of each counts where people are compared."
         )
-    if known.problems:
-        names = [known.name(i) for i in list(known.problems)[:MOST_IN_SUMMARY]]
+    if seen.problems:
+        names = [seen.name(i) for i in list(seen.problems)[:MOST_IN_SUMMARY]]
         words.append(
-            f"Too poor to rely on: {counted(len(known.problems), 'photo', 'photos')}, "
-            f"{_listed(names, len(known.problems))}."
+            f"Too poor to rely on: {counted(len(seen.problems), 'photo', 'photos')}, "
+            f"{_listed(names, len(seen.problems))}."
         )
     else:
         words.append("No face is too small, blurred, turned, dark or bright to rely on.")
-    if known.without:
-        names = [known.name(i) for i in known.without[:MOST_IN_SUMMARY]]
-        words.append(f"No face was found in {_listed(names, len(known.without))}.")
+    if seen.without:
+        names = [seen.name(i) for i in seen.without[:MOST_IN_SUMMARY]]
+        words.append(f"No face was found in {_listed(names, len(seen.without))}.")
     unreadable = examined.embedded.unreadable
     if unreadable:
-        names = [known.name(i) for i in list(unreadable)[:MOST_IN_SUMMARY]]
+        names = [seen.name(i) for i in list(unreadable)[:MOST_IN_SUMMARY]]
         words.append(f"Could not be read: {_listed(names, len(unreadable))}.")
     if cleaning.not_examined:
         names = [people.names[k] for k in cleaning.not_examined]
         words.append(f"Too many photos to look for wrong names among them: {'; '.join(names)}.")
-    if known.sampled:
-        words.append(f"Sampled (seed {known.seed}): {'; '.join(known.sampled)}.")
+    if seen.sampled:
+        words.append(f"Sampled (seed {seen.seed}): {'; '.join(seen.sampled)}.")
     words.append(
-        f"Recognizer {known.recognizer.weights.name}, threshold {known.threshold}. Photos "
+        f"Recognizer {seen.recognizer.weights.name}, threshold {seen.threshold}. Photos "
         "stay as they are: nothing was changed on the disk."
     )
     return words
@@ -94,9 +94,9 @@ def _listed(names: Sequence[str], total: int) -> str:
     return "; ".join(names) + (f" and {more:,} more" if more > 0 else "")
 
 
-def sections_of(known: Known) -> list[Section]:
+def sections_of(seen: Findings) -> list[Section]:
     """The sections of facts, in their order; what there is nothing of has none."""
-    return [*_confusable(known), *_suspects(known), *_poor(known), *_faceless(known)]
+    return [*_confusable(seen), *_suspects(seen), *_poor(seen), *_faceless(seen)]
 
 
 # --- sections -------------------------------------------------------------------------------------
@@ -106,17 +106,17 @@ def _shown_of(total: int, kind: str) -> tuple[str, ...]:
     return (f"The first {MOST_LISTED} of {total:,} {kind} are shown.",) * (total > MOST_LISTED)
 
 
-def _confusable(known: Known) -> list[Section]:
-    if not known.confusable:
+def _confusable(seen: Findings) -> list[Section]:
+    if not seen.confusable:
         return []
-    names = known.people.names
+    names = seen.people.names
     tiles = tuple(
         tile_of(
-            known.pair(*pair.photos),
+            seen.pair(*pair.photos),
             text=f"{names[pair.a]} and {names[pair.b]}: similarity {pair.similarity:.3f} at most, "
             f"{pair.matches:,} of {counted(pair.pairs, 'pair', 'pairs')} match",
         )
-        for pair in known.confusable[:MOST_LISTED]
+        for pair in seen.confusable[:MOST_LISTED]
     )
     words = (
         "The most alike pair of each two people. Whoever unlocks a device with one of these faces "
@@ -125,7 +125,7 @@ def _confusable(known: Known) -> list[Section]:
     return [
         Section(
             "Who is confusable with whom",
-            (*words, *_shown_of(len(known.confusable), "pairs of people")),
+            (*words, *_shown_of(len(seen.confusable), "pairs of people")),
             tiles=tiles,
         )
     ]
@@ -149,21 +149,21 @@ def suspect_in_words(suspect: Suspect, names: Sequence[str]) -> str:
     return f"{said} ({', '.join(likeness)})" if likeness else said
 
 
-def _suspects(known: Known) -> list[Section]:
-    suspects = known.cleaning.suspects
+def _suspects(seen: Findings) -> list[Section]:
+    suspects = seen.cleaning.suspects
     if not suspects:
         return []
     tiles = []
     for suspect in suspects[:MOST_LISTED]:
-        text = suspect_in_words(suspect, known.people.names)
+        text = suspect_in_words(suspect, seen.people.names)
         if len(suspect.photos) > 1:
             text = f"{len(suspect.photos)} photos: {text}"
         own, theirs = suspect.beside
         beside = theirs if theirs >= 0 else own
         if beside >= 0:
-            tiles.append(tile_of(known.pair(suspect.photos[0], beside), text=text))
+            tiles.append(tile_of(seen.pair(suspect.photos[0], beside), text=text))
         else:
-            tiles.append(Tile((_thumb(known, suspect.photos[0]),), (), text))
+            tiles.append(Tile((_thumb(seen, suspect.photos[0]),), (), text))
     words = "On the left the photo in question, on the right one that it is held against."
     return [
         Section(
@@ -172,51 +172,49 @@ def _suspects(known: Known) -> list[Section]:
     ]
 
 
-def _thumb(known: Known, photo: int) -> Picture:
-    return thumbnail(known.people.paths[photo], alt=f"photo {known.name(photo)}", size_px=96)
+def _thumb(seen: Findings, photo: int) -> Picture:
+    return thumbnail(seen.people.paths[photo], alt=f"photo {seen.name(photo)}", size_px=96)
 
 
-def _poor(known: Known) -> list[Section]:
-    if not known.problems:
+def _poor(seen: Findings) -> list[Section]:
+    if not seen.problems:
         return []
-    rows = [(known.name(i), "; ".join(problems)) for i, problems in known.problems.items()]
-    table = Table(("photograph", "what is wrong, and what would help"), rows[:MOST_LISTED])
+    rows = [(seen.name(i), "; ".join(problems)) for i, problems in seen.problems.items()]
+    table = Table(("photo", "what is wrong, and what would help"), rows[:MOST_LISTED])
     tiles = tuple(
-        Tile((_thumb(known, i),), (known.name(i),)) for i in list(known.problems)[:MOST_LISTED]
+        Tile((_thumb(seen, i),), (seen.name(i),)) for i in list(seen.problems)[:MOST_LISTED]
     )
     return [
         Section(
             "Too poor to rely on",
             ("Decisions about these photos are called undecided.",
-             *_shown_of(len(rows), "photographs")),
+             *_shown_of(len(rows), "photos")),
             (table,),
             faces=tiles,
         )
     ]  # fmt: skip
 
 
-def _faceless(known: Known) -> list[Section]:
-    unreadable = known.examined.embedded.unreadable
+def _faceless(seen: Findings) -> list[Section]:
+    unreadable = seen.examined.embedded.unreadable
     sections = []
-    if known.without:
-        tiles = tuple(
-            Tile((_thumb(known, i),), (known.name(i),)) for i in known.without[:MOST_LISTED]
-        )
+    if seen.without:
+        tiles = tuple(Tile((_thumb(seen, i),), (seen.name(i),)) for i in seen.without[:MOST_LISTED])
         words = "They take no part in what follows."
         sections.append(
             Section(
                 "No face was found",
-                (words, *_shown_of(len(known.without), "photographs")),
+                (words, *_shown_of(len(seen.without), "photos")),
                 faces=tiles,
             )
         )
     if unreadable:
-        rows = [(known.name(i), str(error)) for i, error in unreadable.items()]
+        rows = [(seen.name(i), str(error)) for i, error in unreadable.items()]
         sections.append(
             Section(
                 "Could not be read",
-                _shown_of(len(rows), "photographs"),
-                (Table(("photograph", "why"), rows[:MOST_LISTED]),),
+                _shown_of(len(rows), "photos"),
+                (Table(("photo", "why"), rows[:MOST_LISTED]),),
             )
         )
     return sections
