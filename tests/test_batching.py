@@ -122,12 +122,20 @@ def test_equal_shares_whoever_waits() -> None:
 
 
 def test_who_was_left_out_of_a_batch_is_in_the_next() -> None:
-    embedder = Recording()
-    with Batcher(embedder, wait_ms=100, most=2) as batcher:
-        results = together(batcher, [crop(10 * i, n=3) for i in range(4)])
+    gate = threading.Event()
+    embedder = Recording(lambda crops: wait_for(gate))
+    with Batcher(embedder, wait_ms=0, most=2) as batcher, ThreadPoolExecutor(5) as pool:
+        first = pool.submit(batcher.embed, crop(200))
+        while not embedder.batches:
+            time.sleep(0.001)
+        calls = [pool.submit(batcher.embed, crop(10 * i, n=3)) for i in range(4)]
+        while len(batcher._calls) < 4:
+            time.sleep(0.001)
+        gate.set()
+        results = [call.result(10) for call in calls]
+        assert norms_of(first.result(10)) == [200]
     assert [norms_of(r) for r in results] == [[10 * i + k for k in range(3)] for i in range(4)]
-    first_four = [value // 10 for batch in embedder.batches[:2] for value in batch]
-    assert sorted(first_four) == [0, 1, 2, 3]
+    assert sorted(value // 10 for batch in embedder.batches[1:3] for value in batch) == [0, 1, 2, 3]
 
 
 def test_an_error_goes_to_the_call_that_caused_it() -> None:
