@@ -17,7 +17,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -252,8 +252,12 @@ class Actor:
         if self.failure is None:
             numbers = [int(number) for number in batch["number"]]
             paths = [str(path) for path in batch["path"]]
-            stream = self.recognizer.stream_chosen if self.one_face else self.recognizer.stream
-            results = list(stream(paths))
+            faces: Literal["chosen", "all"] = "chosen" if self.one_face else "all"
+            results = list(
+                self.recognizer.stream(
+                    paths, faces=faces, keep_crops=self.one_face, digest=self.one_face
+                )
+            )
         return {
             "number": np.array(numbers, np.int64),
             "result": np.array([pickled(result) for result in results], dtype=object),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -10,10 +9,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-from PIL import Image as PILImage
 
 from lineament.decide.calibration import DEFAULT_FPIR, Calibration
-from lineament.errors import LineamentError, OptionError
+from lineament.errors import OptionError
+from lineament.finder import FEW, Source
 from lineament.gallery import editing, lookup
 from lineament.gallery.index_sync import SyncedIndex
 from lineament.gallery.ranking import rank_people
@@ -28,8 +27,7 @@ from lineament.gallery.types import (
     SampleInfo,
     Settings,
 )
-from lineament.images import ImageSource, describe_source
-from lineament.images.sources import read_bytes
+from lineament.images import describe_source
 from lineament.pipeline import Recognizer
 from lineament.quality import quality_of
 from lineament.types import Photo
@@ -40,8 +38,9 @@ scaled. Two photos of a person taken one after the other seldom reach it."""
 
 Examined = NewSample | Refusal
 
-Stream = Callable[[Iterable[ImageSource]], Iterator[Photo]]
-"""``Recognizer.stream_chosen``, or what does the same elsewhere: results in the sources' order."""
+Stream = Callable[[Iterable[Source]], Iterator[Photo]]
+"""``Recognizer.stream_chosen`` with ``digest``, or what does the same elsewhere: results in the
+sources' order."""
 
 
 # --- photos ----------------------------------------------------------------------------------
@@ -49,13 +48,12 @@ Stream = Callable[[Iterable[ImageSource]], Iterator[Photo]]
 
 def examine(
     recognizer: Recognizer,
-    photos: Iterable[ImageSource],
+    photos: Iterable[Source],
     *,
     choose: bool,
     on_low_quality: OnLowQuality,
     metadata: Mapping[str, Any],
     stream: Stream | None = None,
-    by_path: bool = False,
 ) -> Iterator[Examined]:
     """As ``Gallery.examine``."""
     if on_low_quality not in get_args(OnLowQuality):
@@ -63,42 +61,28 @@ def examine(
             f'expected "refuse" or "accept", got {on_low_quality!r}', option="on_low_quality"
         )
     lookup.checked_metadata(metadata)
-    known: deque[tuple[str, bytes | None]] = deque()
+    names: deque[str] = deque()
 
-    def hashed() -> Iterator[ImageSource]:
+    def named() -> Iterator[Source]:
         for photo in photos:
-            source, digest = read(photo, recognizer)
-            known.append((source_name(photo), digest))
-            yield photo if by_path else source
+            names.append(source_name(photo))
+            yield photo
 
-    sources: Iterable[ImageSource] = hashed()
-    if isinstance(photos, (list, tuple)) and len(photos) <= 2:
+    sources: Iterable[Source] = named()
+    if isinstance(photos, (list, tuple)) and len(photos) <= FEW:
         sources = list(sources)  # the recognizer needs no threads for so few
     # Of the faces of a photo at most one is enrolled: only that one is embedded.
-    for chosen in (recognizer.stream_chosen if stream is None else stream)(sources):
-        name, digest = known.popleft()
-        yield _judged(recognizer, chosen, name, digest, choose, on_low_quality, metadata)
+    for photo in (
+        recognizer.stream_chosen(sources, digest=True) if stream is None else stream(sources)
+    ):
+        yield _judged(recognizer, photo, names.popleft(), choose, on_low_quality, metadata)
 
 
-def read(photo: ImageSource, recognizer: Recognizer) -> tuple[ImageSource, bytes | None]:
-    """What to analyze, and the SHA-256 of it: of the file's bytes where there are any.
-
-    What cannot be read comes back as it is, for the recognizer to say so.
-    """
-    if isinstance(photo, (np.ndarray, PILImage.Image)):
-        pixels = np.ascontiguousarray(photo)
-        digest = hashlib.sha256(f"{pixels.shape} {pixels.dtype}".encode())
-        digest.update(pixels.tobytes())
-        return photo, digest.digest()
-    try:
-        data = read_bytes(photo, describe_source(photo), recognizer.finder.limits)
-    except LineamentError:
-        return photo, None
-    return data, hashlib.sha256(data).digest()
-
-
-def source_name(photo: ImageSource) -> str:
+def source_name(photo: Source) -> str:
     """The absolute path where there is one, so that ``migrate`` finds it; else a short name."""
+    if isinstance(photo, Photo):
+        path = Path(photo.source)
+        return str(path.absolute()) if path.is_file() else photo.source
     if isinstance(photo, os.PathLike) or (
         isinstance(photo, str) and "://" not in photo and photo[:5].lower() != "data:"
     ):
@@ -110,7 +94,6 @@ def _judged(
     recognizer: Recognizer,
     photo: Photo,
     name: str,
-    digest: bytes | None,
     choose: bool,
     on_low_quality: OnLowQuality,
     metadata: Mapping[str, Any],
@@ -138,7 +121,7 @@ def _judged(
     problems = [] if quality is None else recognizer.judge.all_limits.problems(quality)
     if problems and on_low_quality == "refuse":
         return Refusal(name, "low quality", "; ".join(problems))
-    return NewSample(embedding, name, digest, face, quality, crop, metadata)
+    return NewSample(embedding, name, photo.sha256, face, quality, crop, metadata)
 
 
 # --- samples --------------------------------------------------------------------------------------

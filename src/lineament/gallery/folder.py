@@ -123,7 +123,6 @@ def enroll_folder(
     on_low_quality: OnLowQuality = "refuse",
     force: bool = False,
     stream: Stream | None = None,
-    by_path: bool = False,
     progress: Callable[[FolderReport], None] | None = None,
 ) -> FolderReport:
     """Enroll the photos of many people; each batch is on the disk when it is committed.
@@ -138,7 +137,7 @@ def enroll_folder(
         layout: one of ``LAYOUTS``, as for ``list_folder``.
         metadata: of all these people.
         choose, on_low_quality, force: as for ``Gallery.enroll``.
-        stream, by_path: as for ``Gallery.examine``.
+        stream: as for ``Gallery.examine``.
         progress: called with the report after each photo, and after the last transaction, also
             when that follows an interruption.
 
@@ -177,7 +176,6 @@ def enroll_folder(
         choose=choose,
         on_low_quality=on_low_quality,
         stream=stream,
-        by_path=by_path,
     )
     committed = time.perf_counter()
     try:

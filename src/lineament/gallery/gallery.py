@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from lineament.decide.calibration import DEFAULT_FPIR
+from lineament.finder import Source
 from lineament.gallery import editing, exchange, lookup, migration, ranking
 from lineament.gallery import enroll as enrollment
 from lineament.gallery.state import OpenGallery
@@ -32,7 +33,6 @@ from lineament.gallery.types import (
     RemovalReport,
     SampleInfo,
 )
-from lineament.images import ImageSource
 from lineament.pipeline import Recognizer
 from lineament.types import Embedding
 
@@ -49,7 +49,7 @@ class Gallery(OpenGallery):
     def enroll(
         self,
         name: str,
-        photos: ImageSource | list[Any] | tuple[Any, ...],
+        photos: Source | list[Any] | tuple[Any, ...],
         *,
         metadata: Mapping[str, Any] | None = None,
         sample_metadata: Mapping[str, Any] | None = None,
@@ -110,13 +110,12 @@ class Gallery(OpenGallery):
 
     def examine(
         self,
-        photos: Iterable[ImageSource],
+        photos: Iterable[Source],
         *,
         choose: bool = False,
         on_low_quality: OnLowQuality = "refuse",
         metadata: Mapping[str, Any] | None = None,
         stream: enrollment.Stream | None = None,
-        by_path: bool = False,
     ) -> Iterator[NewSample | Refusal]:
         """The first half of ``enroll``, photo by photo as they come, in their order.
 
@@ -127,7 +126,6 @@ class Gallery(OpenGallery):
             photos, choose, on_low_quality, metadata: as for ``enroll``.
             stream: what embeds instead of this gallery's recognizer in this process, such as
                 ``lineament.bulk.on_ray.stream_chosen_on_ray``; the recognizer must be an equal one.
-            by_path: hand it the photos as they are given instead of their bytes.
         """
         return enrollment.examine(
             self.recognizer,
@@ -136,7 +134,6 @@ class Gallery(OpenGallery):
             on_low_quality=on_low_quality,
             metadata={} if metadata is None else metadata,
             stream=stream,
-            by_path=by_path,
         )
 
     def enroll_samples(
@@ -181,7 +178,7 @@ class Gallery(OpenGallery):
     @overload
     def identify(
         self,
-        photos: ImageSource,
+        photos: Source,
         *,
         top: int = 5,
         fpir: float = DEFAULT_FPIR,
@@ -190,7 +187,7 @@ class Gallery(OpenGallery):
     ) -> IdentifiedPhoto: ...
     def identify(
         self,
-        photos: ImageSource | list[Any] | tuple[Any, ...],
+        photos: Source | list[Any] | tuple[Any, ...],
         *,
         top: int = 5,
         fpir: float = DEFAULT_FPIR,
@@ -223,7 +220,7 @@ class Gallery(OpenGallery):
 
     def identify_stream(
         self,
-        photos: Iterable[ImageSource],
+        photos: Iterable[Source],
         *,
         top: int = 5,
         fpir: float = DEFAULT_FPIR,

@@ -98,7 +98,6 @@ def command(
             on_low_quality=low_quality(accept_low_quality),
             force=force,
             stream=_stream(opened, workers, ray),
-            by_path=ray is not None,
         )
         about = about_gallery(opened)
         unchecked = not force and opened.calibration is None and opened.settings.threshold is None
