@@ -137,3 +137,13 @@ def test_refusals(cache: EmbeddingCache, photos: list[Path], tmp_path: Path) -> 
     (tmp_path / "file").write_text("")
     with pytest.raises(OptionError, match="LINEAMENT_CACHE"):
         EmbeddingCache(WAY, 4, folder=tmp_path / "file" / "x").save(photos, unit(3), [1.5] * 3)
+
+
+def test_the_fingerprint_covers_stages_that_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = source_fingerprint()
+    monkeypatch.setattr(cache_module, "_STAGES", cache_module._STAGES[:-1])
+    assert source_fingerprint() != whole
+    for moved in ("no_such_stage.py", "data"):
+        monkeypatch.setattr(cache_module, "_STAGES", (moved,))
+        with pytest.raises((OSError, AssertionError)):
+            source_fingerprint()

@@ -7,11 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
-from lineament import DetectOptions, Recognizer, align_faces, load_image, models
+from lineament import DetectOptions, Recognizer, align_faces, load_image
 from lineament.datasets.source import RecognizerSource, way_of
 from lineament.errors import DataError, OptionError
+from lineament.files import DATA
 
-DEMO = Path(models.PACKAGE_MANIFEST).parent / "demo"
+DEMO = DATA / "demo"
 OBAMA, BIDEN, GROUP = DEMO / "obama.jpg", DEMO / "biden.jpg", DEMO / "group.jpg"
 
 

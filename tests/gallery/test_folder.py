@@ -13,7 +13,7 @@ import lineament
 from lineament import Recognizer
 from lineament.errors import OptionError
 from lineament.gallery import Gallery, folder
-from lineament.gallery.folder import FolderReport, enroll_folder, list_folder, name_of
+from lineament.gallery.folder import FolderReport, enroll_folder, list_folder
 
 DEMO = Path(lineament.__file__).parent / "data" / "demo"
 
@@ -36,22 +36,6 @@ def people(tmp_path: Path) -> Path:
         for photo in photos:
             shutil.copy(DEMO / photo, root / name)
     return root
-
-
-@pytest.mark.parametrize(
-    ("stem", "name"),
-    [
-        ("Ada_Lovelace_0001", "Ada Lovelace"),
-        ("김구-2", "김구"),
-        ("Ada (3)", "Ada"),
-        ("Ada", "Ada"),
-        ("R2_D2_0001", "R2 D2"),
-        ("0001", ""),
-        ("Ada_Lovelace", "Ada Lovelace"),
-    ],
-)
-def test_names_in_names_of_files(stem: str, name: str) -> None:
-    assert name_of(stem) == name
 
 
 def test_both_layouts_are_known(tmp_path: Path) -> None:

@@ -1,1 +1,11 @@
-"""Every reader of labeled photos, and the cache of their embeddings."""
+"""Labeled photos: every reader of them, and the source of their embeddings with its cache.
+
+people_folder                 one folder per person, numbered files, or photos without names
+lfw, agedb, cfp, pair_lists   published sets of pairs; pair_lists reads CALFW and CPLFW
+insightface_bin               lfw.bin, cfp_fp.bin, ...
+ytf, ijb                      videos; templates
+pairs_csv, attributes         pairs and attributes of your own
+pairs, text                   what the readers share: pairs in folds; text files
+safe_pickle, matlab           formats, read without executing anything
+source, cache                 photos -> embeddings, kept on the disk
+"""

@@ -31,7 +31,16 @@ from lineament.types import FloatArray
 
 MOST_FILES = 8
 
-_STAGES = ("images", "detect", "align", "embed", "pipeline.py", "models/runtime.py", "types.py")
+_STAGES = (
+    "images",
+    "detect",
+    "align",
+    "embed",
+    "finder.py",
+    "pipeline.py",
+    "models/runtime.py",
+    "types.py",
+)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -181,8 +190,10 @@ def source_fingerprint() -> str:
     digest = hashlib.sha256()
     for stage in _STAGES:
         path = package / stage
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            digest.update(file.read_bytes() if file.is_file() else b"")
+        files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
+        assert files, f"{stage}: no source code; name the stage's files in _STAGES"
+        for file in files:
+            digest.update(file.read_bytes())
     return digest.hexdigest()
 
 

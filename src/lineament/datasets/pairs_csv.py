@@ -42,7 +42,7 @@ class PairsFile:
     Attributes:
         file: where they were read from.
         pairs: in the order of the lines.
-        people: (P, 2) int64: who is shown, by number; None when nothing tells.
+        people: (P, 2) int64: who is shown, by number; None when nothing says so.
     """
 
     file: Path

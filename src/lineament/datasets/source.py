@@ -82,9 +82,9 @@ class RecognizerSource:
         Args:
             recognizer: what embeds; its ``choose`` decides whom a photo is of.
             use_cache: keep embeddings on the disk, and use those that are there. A detector of
-                your own is never cached, since nothing tells two of them apart.
+                your own is never cached, since nothing distinguishes two of them.
             progress: shows how far it is.
-            on_note: told what the user should know although the result does not depend on it.
+            on_note: called with what the user should know, though no result depends on it.
         """
         self.recognizer = recognizer
         self.images_embedded = 0

@@ -43,7 +43,7 @@ class Videos:
         names: V of them, "NAME/VIDEO".
         frames: the frames of each, chosen evenly, in order.
         boxes_xyxy: (N, 4) float32 pixels: where the face is in each frame, of all videos one after
-            another; NaN where nothing tells.
+            another; NaN where no file says.
         pairs: (P, 2) int64: places in ``names``.
         same: (P,) bool.
         folds: (P,) int64: the split of each pair.
@@ -116,7 +116,7 @@ def _is_heading(line: str) -> bool:
 
 def _split(line: str, where: str) -> tuple[int, tuple[str, str], bool]:
     columns = [column.strip() for column in line.split(",")]
-    # The pair's number is told in the published file, and left out in some copies.
+    # The published file has the pair's number; some copies leave it out.
     if len(columns) >= 5 and columns[1].isascii() and columns[1].isdigit():
         del columns[1]
     if (

@@ -29,7 +29,7 @@ def pooling_weights(norms: npt.ArrayLike, *, power: float = POOLING_POWER) -> Fl
     ``norm ** power``, scaled to sum 1. A power of 0 is the plain mean; 1 is the mean of the
     network's outputs as they were before scaling. On templates of LFW View 1 in which one of two or
     three photos is spoiled, powers of 2 to 4 gain much where it is very bad, and change
-    nothing that can be told where it is not; beyond, the best photo stands nearly alone, and
+    nothing that can be measured where it is not; beyond, the best photo stands nearly alone, and
     errors rise again (``docs/concepts/quality.md``).
 
     Args:

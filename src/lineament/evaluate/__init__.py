@@ -1,4 +1,4 @@
-"""How good is it? Metrics, data sets and their protocols, calibration, and what others see of it.
+"""How good is it? Metrics, protocols and their results; nothing is read, fitted or drawn here.
 
 Metrics, nothing but NumPy:
 
@@ -7,14 +7,12 @@ Metrics, nothing but NumPy:
 - ``scoring``: likelihood ratios and probabilities: Cllr, calibration error, reliability;
 - ``clustering``: groups without names: pairwise and BCubed precision and recall;
 - ``fairness``: error rates by group and pair of groups;
-- ``detection``: average precision of detectors as WIDER FACE's published evaluation computes it.
+- ``detection``: average precision of detectors as WIDER FACE's published evaluation computes it;
+- ``curves``: the numbers behind ROC, DET, histogram and reliability diagram.
 
-What feeds them, and what is made of them:
+Measuring:
 
-- ``embedding``: photos -> embeddings, with ``cache``; the one source of every protocol;
-- ``protocols/``: one file a family: a folder and a source -> a ``result.Result``;
-- ``calibrate``: known people -> a ``lineament.decide.calibration.Calibration``;
-- ``tune``: the same for a folder of your own, which it cleans first;
-- ``curves``, ``figures``, ``page``, ``report``: the numbers behind the pictures, the pictures, the
-  page's blocks, and the page of a run.
+- ``protocols/``: what is measured, one file each: labeled photos (``lineament.datasets``) and a
+  source of embeddings -> a ``result.Result``;
+- ``result``: one type for all: tables, JSON, and what pictures are made from.
 """

@@ -116,7 +116,7 @@ def eer_point(points: DetPoints) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class OperatingPoint:
+class CurvePoint:
     """What a threshold obtains; rates are shares 0 to 1.
 
     Attributes:
@@ -132,12 +132,12 @@ class OperatingPoint:
     fnmr: float
 
 
-def operating_points(scores: Data, fmrs: Iterable[float] = FMRS_MARKED) -> list[OperatingPoint]:
+def operating_points(scores: Data, fmrs: Iterable[float] = FMRS_MARKED) -> list[CurvePoint]:
     """Return what is obtained at wanted false match rates.
 
     Rates below one in the number of impostor pairs cannot be measured and are left out.
     """
-    points: list[OperatingPoint] = []
+    points: list[CurvePoint] = []
     n_genuine, n_impostor = sizes(scores)
     for wanted in fmrs:
         if n_genuine == 0 or n_impostor * wanted < 1 - 1e-9:
@@ -146,7 +146,7 @@ def operating_points(scores: Data, fmrs: Iterable[float] = FMRS_MARKED) -> list[
             threshold = scores.threshold_at_fmr(wanted)
         else:
             threshold = threshold_at_fmr(scores.impostor, wanted)
-        points.append(OperatingPoint(wanted, threshold, *rates_at(scores, threshold)))
+        points.append(CurvePoint(wanted, threshold, *rates_at(scores, threshold)))
     return points
 
 

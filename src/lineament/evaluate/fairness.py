@@ -76,7 +76,7 @@ class GroupRates:
     Attributes:
         groups: K names.
         threshold: from which similarity on two faces counted as one person.
-        wanted_fmr: what the groups' own thresholds are for; None: none could be told.
+        wanted_fmr: what the groups' own thresholds are for; None: it could not be measured.
         photos, people: (K,) int64: in each group. A person whose photos are in two groups
             counts in both.
         fmr, fnmr: by places of two groups (i <= j).

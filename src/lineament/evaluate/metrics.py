@@ -288,7 +288,7 @@ def wilson_intervals(
 
 @dataclass(frozen=True, eq=False)
 class PairCounts:
-    """The scores of all pairs, boiled down so that every rate can still be told.
+    """The scores of all pairs, as counts from which every rate can still be computed.
 
     Genuine scores and the highest impostor scores are all kept, so a rate that depends on them
     alone is exact. The other impostor scores are counted in a histogram; a threshold or a rate that
@@ -458,7 +458,7 @@ def all_pairs(
         scores = vectors[start:stop] @ vectors[start:].T  # (B, D) @ (D, N - start)
         scores[missing[start:stop]] = NO_FACE_SCORE
         scores[:, missing[start:]] = NO_FACE_SCORE
-        # Near the diagonal: each pair once, genuine and impostor told apart.
+        # Near the diagonal: each pair once, genuine and impostor separately.
         strip = scores[:, : edge - start]
         later = np.arange(start, edge) > np.arange(start, stop)[:, None]
         mine = codes[start:edge] == codes[start:stop, None]

@@ -1,4 +1,4 @@
-"""What in a folder a person should not count: duplicates, and people who seem to be wrong.
+"""Which photos in folders of people should not count: duplicates, and people who seem to be wrong.
 
 Labels of photos that people collect are wrong now and then, and both kinds of error spoil what
 is fitted on them: a wrong name makes impostor pairs of one person, so that thresholds come out too
@@ -11,7 +11,7 @@ high, and genuine pairs of two. ``clean`` looks for, in this order:
 - two folders that hold one person;
 - one photo in the folders of two people.
 
-"Alike" and "like strangers" are told from the photos themselves, so that it works for any
+"Alike" and "like strangers" are measured on the photos themselves, so that it works for any
 recognizer and camera: ``ALIKE`` and ``STRANGERS`` standard deviations above the median cosine of
 two people. Both are robust (median and median absolute deviation), since wrong names are among the
 scores that they come from.
@@ -156,7 +156,8 @@ def clean(
         vectors: (N, D) unit vectors; rows without a face may hold anything.
         person: (N,) int, who each photo is said to show.
         found: (N,) bool, False where no face was found.
-        digests: N hashes of the files; None: equal files are not told from near duplicates.
+        digests: N hashes of the files; None: equal files count as near
+            duplicates.
         duplicate: the cosine above which two photos of one person are one picture.
 
     Raises:

@@ -64,7 +64,7 @@ def examine(
         paths: N photos.
         use_cache: keep what was found on the disk, and use what is there.
         progress: shows how far it is.
-        on_note: told what the user should know although the result does not depend on it.
+        on_note: called with what the user should know although the result does not depend on it.
 
     Returns:
         What was found, and the source of the embeddings, which knows how fast it was.

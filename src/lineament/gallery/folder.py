@@ -9,7 +9,6 @@ Hidden files, and files whose suffix is not a photo's, are ignored.
 from __future__ import annotations
 
 import os
-import re
 import time
 import unicodedata
 from collections import Counter, deque
@@ -18,21 +17,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lineament.errors import ImageError, LineamentError, OptionError
+from lineament.datasets.people_folder import People, read_numbered, read_people
+from lineament.errors import OptionError
 from lineament.files import sha256_of_file
 from lineament.gallery.enroll import Stream
 from lineament.gallery.gallery import Gallery
 from lineament.gallery.lookup import checked_name
 from lineament.gallery.types import NewSample, OnLowQuality, Refusal
-from lineament.images import IMAGE_SUFFIXES, find_images
 
 LAYOUTS = ("auto", "folders", "flat")
 
 BATCH, BATCH_S = 256, 5.0
 """Photos per transaction, and seconds after which a smaller one is committed: what a crash loses.
 Measured with ``benchmarks/speed/enroll.py``."""
-
-_NUMBERED = re.compile(r"(.*?\D)??[ _.\-]*\(?[0-9]+\)?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,75 +213,26 @@ def list_folder(folder: str | os.PathLike[str], layout: str = "auto") -> Listing
     if not root.is_dir():
         what = "it is a file" if root.exists() else "there is nothing of that name"
         raise OptionError(f"{root}: expected a folder, but {what}; check the path")
-    for name, read in (("folders", _folders), ("flat", _flat)):
-        if layout in ("auto", name):
-            found = read(root)
-            if found.photos:
-                return found
+    found: People | None = None
+    if layout != "flat":
+        found = read_people(root, min_people=0, strays="skip", name_of_folder=_checked)
+    if layout != "folders" and not (found and found.paths):
+        found = read_numbered(root, checked_name=_checked)
+    if found and found.paths:
+        return Listing(
+            layout="flat" if found.layout == "numbered" else "folders",
+            photos=tuple((found.name(i), path) for i, path in enumerate(found.paths)),
+            passed_over=found.skipped,
+        )
     raise OptionError(
         f"{root}: expected one folder per person ({root.name}/NAME/1.jpg) or photos named after "
         f"people ({root.name}/NAME_0001.jpg), found no photo"
     )
 
 
-def name_of(stem: str) -> str:
-    """The name in a file's stem: without the number at its end; "_" stands for a space.
-
-    "Ada_Lovelace_0001" -> "Ada Lovelace", "김구-2" -> "김구", "Ada (3)" -> "Ada". A stem that is
-    nothing but a number holds no name: "".
-    """
-    match = _NUMBERED.fullmatch(stem)
-    rest = stem if match is None else match[1]
-    return "" if rest is None else rest.replace("_", " ").strip(" .-")
-
-
-def _folders(folder: Path) -> Listing:
-    photos: list[tuple[str, Path]] = []
-    passed_over: list[str] = []
-    for entry in _entries(folder):
-        if not entry.is_dir():
-            if _is_photo(entry):
-                passed_over.append(f"{entry.name}: it lies outside of the people's folders")
-            continue
-        try:
-            name = _checked(entry.name)
-            photos += [(name, path) for path in find_images([entry])]
-        except ImageError:
-            passed_over.append(f"{entry.name}/: no photos")
-        except LineamentError as error:
-            passed_over.append(f"{entry.name}/: {error}")
-    return Listing("folders", tuple(photos), tuple(passed_over))
-
-
-def _flat(folder: Path) -> Listing:
-    photos: list[tuple[str, Path]] = []
-    passed_over: list[str] = []
-    for entry in _entries(folder):
-        if not _is_photo(entry) or entry.is_dir():
-            continue
-        try:
-            photos.append((_checked(name_of(entry.stem)), entry))
-        except OptionError as error:
-            passed_over.append(f"{entry.name}: {error}")
-    return Listing("flat", tuple(sorted(photos)), tuple(passed_over))
-
-
 def _checked(name: str) -> str:
     # Names of files that are not UTF-8 come with lone surrogates, which no name may hold.
     return checked_name(unicodedata.normalize("NFC", name))
-
-
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except OSError as error:
-        raise OptionError(
-            f"{folder}: the folder cannot be read ({error.strerror}); check its rights"
-        ) from error
-
-
-def _is_photo(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def _not_enrolled(

@@ -60,13 +60,13 @@ def crops_of(
 
     Args:
         folder: of photos, folders within folders included.
-        weights: the recognizer: its entry tells the size and the alignment.
+        weights: the recognizer: its entry has the size and the alignment.
         aligned: the photos are crops already, of the size that the recognizer takes.
         most: of more photos so many are drawn, all those of a person together.
         seed: of that draw.
         runtime: engine, device and threads of the detector.
         policy: which licenses may be used.
-        progress: told of each photo.
+        progress: called after each photo.
 
     Raises:
         OptionError: ``most`` is too small, or the entry is no recognizer of one network.

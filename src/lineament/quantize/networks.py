@@ -62,7 +62,7 @@ def int8_graph(
         embedder: of the same network: it prepares the crops.
         crops: (N, S, S, 3) uint8, RGB, to calibrate on.
         name: of the recognizer, for messages.
-        progress: told of each crop.
+        progress: called after each crop.
 
     Raises:
         OptionError: it is an int8 network already.

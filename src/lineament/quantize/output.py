@@ -15,7 +15,7 @@ from lineament.quantize.comparison import Agreement, Speed
 
 
 def measured(agreement: Agreement, speed: Speed) -> dict[str, Measurement]:
-    """What the entry tells of the network's accuracy and speed, against the original's."""
+    """The entry's figures: the network's accuracy and speed against the original's."""
     on = f"on {agreement.crops} crops that it was not calibrated on"
     measured = {
         "cosine_to_original": Measurement(
@@ -38,7 +38,7 @@ def measured(agreement: Agreement, speed: Speed) -> dict[str, Measurement]:
 
 
 def notes(source: Card, used: int) -> str:
-    """What the entry tells of where it comes from; ``used``: crops calibrated on."""
+    """The entry's notes on where it comes from; ``used``: crops calibrated on."""
     made = (
         f"int8 weights and activations, made from {source.name} (SHA-256 {source.sha256}), "
         f"calibrated on {used} crops. Not to be compared with embeddings of {source.name}."

@@ -126,7 +126,7 @@ def quantize(
         overwrite: replace files and an entry of that name.
         runtime: engine and threads; the device must be the CPU.
         policy: which licenses may be used.
-        progress: told how far it is.
+        progress: called now and then.
 
     Raises:
         OptionError: an option makes no sense, the crops have another shape or are too few, the

@@ -1,4 +1,4 @@
-"""Any folder with a folder a person: all pairs, references a person, and suspected mislabels."""
+"""One folder per person: all pairs, references per person, and suspected mislabels."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def run_folder(
         notes.append(references.measures["about"])
     result = Result(
         protocol="folder",
-        title="a folder a person",
+        title="one folder per person",
         data=str(people.folder),
         images=len(people.paths),
         faces_found=int(embedded.found.sum()),
@@ -226,7 +226,7 @@ def extreme_pairs(
 def references_part(
     vectors: FloatArray, person: IntArray, found: BoolArray, *, seed: int = 0
 ) -> Part | str:
-    """How much several references a person help, or a sentence on why it cannot be told.
+    """How much several references per person help, or a sentence on why it cannot be measured.
 
     The same people, those with enough photos for the largest number, and the same probes are
     used for each number k, so that only k differs: one photo of each is the probe, the mean of

@@ -4,9 +4,9 @@ The attributes are a CSV file with a heading: a column ``person`` (the name of t
 or ``file`` (the photo's path below the folder, or as the list of pairs writes it), and a
 column for each attribute, such as ``sex`` or ``age``. What is left blank is unknown.
 
-What is compared is a folder with a folder a person (all pairs), or a CSV file of pairs with the
+What is compared is a folder with one folder per person (all pairs), or a CSV file of pairs with the
 heading ``file_a,file_b,same``, paths below the file's own folder and ``same`` 1 or 0. In a list of
-pairs, people are told by its own answers: photos that pairs of one person join.
+pairs, people follow from its own answers: photos that pairs of one person join.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def run_groups(
     """Embed, compare, and count errors by group.
 
     Args:
-        compared: a folder with a folder a person, or a CSV file of pairs.
+        compared: a folder with one folder per person, or a CSV file of pairs.
         attributes: from ``read_attributes``.
         source: what embeds.
         threshold: from which similarity on two faces count as one person.

@@ -1,4 +1,4 @@
-"""Open-set identification in the manner of BLUFR, on any folder with a folder a person.
+"""Open-set identification in the manner of BLUFR, on any folder with one folder per person.
 
 Liao, Lei, Yi, Li, "A Benchmark Study of Large-scale Unconstrained Face Recognition", IJCB 2014.
 There, in each of ten trials on LFW, 1,500 of the 5,749 people are set aside for training; of the

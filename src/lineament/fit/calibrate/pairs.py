@@ -1,4 +1,4 @@
-"""All pairs of the photos, compared in blocks and boiled down."""
+"""All pairs of the photos, compared in blocks and counted."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def photos_of(
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """All pairs, boiled down.
+    """All pairs, counted.
 
     ``alike``: (B,) bin centers; ``genuine_score``, ``genuine_person``: (G,) one by one;
     ``impostor``: (K, K, B) by the folds of the two people; ``top_*``: the highest impostor pairs,
@@ -137,7 +137,7 @@ def count_pairs(
         folds: how many there are.
         largest_fmr: impostor pairs are kept one by one as far as this rate needs them.
         random: draws the sample of the others.
-        progress: told how far it is.
+        progress: called now and then.
 
     Raises:
         OptionError: there is one person only.
