@@ -384,6 +384,11 @@ def test_api_pages_name_modules(page: Path) -> None:
     assert [path for path in asked if not has(path)] == []
 
 
+def test_every_public_name_is_in_the_reference() -> None:
+    named = set(spans_of(DOCS / "reference" / "python" / "index.md"))
+    assert set(lineament.__all__) - named == set()
+
+
 @cache
 def source() -> str:
     files = [*(ROOT / "src").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
@@ -438,6 +443,9 @@ def slug(heading: str) -> str:
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_links_resolve(page: Path) -> None:
     wrong = []
+    for path in re.findall(r"\]\[(lineament[\w.]*)\]", prose_of(page)):
+        if not has(path):
+            wrong.append(path)
     for link in re.findall(r"\]\(([^)\s]+)\)", prose_of(page)):
         if re.match(r"https?:", link):
             continue
