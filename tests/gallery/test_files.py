@@ -104,7 +104,7 @@ def test_as_safe_as_sqlite_can(tmp_path: Path) -> None:
     with make_gallery(tmp_path / "g") as gallery:
         wanted = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1}
         found = {
-            name: gallery._store.connection.execute(f"PRAGMA {name}").fetchone()[0]
+            name: gallery._state.store.connection.execute(f"PRAGMA {name}").fetchone()[0]
             for name in wanted
         }
         assert found == wanted
@@ -352,8 +352,8 @@ def test_what_changed_since_the_index_was_saved_is_taken_over(tmp_path: Path) ->
     with Gallery.open(folder) as gallery:
         answers = gallery.identify_embeddings([embed(v) for v in drawn])
         assert [a.name for a in answers] == ["person 0", None, "person 2", "Ada", None]
-        with gallery._store.reading():
-            ids = np.concatenate([ids for ids, _ in all_vectors(gallery._store)])
+        with gallery._state.store.reading():
+            ids = np.concatenate([ids for ids, _ in all_vectors(gallery._state.store)])
         assert ids.tolist() == [1, 3, 4]
 
 
@@ -462,7 +462,7 @@ def test_erasing_is_finished_after_a_crash_in_the_middle(tmp_path: Path) -> None
 import os
 from lineament.gallery.index_sync import SyncedIndex
 gallery = Gallery.open(folder)
-SyncedIndex.removed = lambda self, ids: os._exit(9)  # what was removed is in the database only
+SyncedIndex.finish_erasing = lambda self: os._exit(9)  # removed in the database only
 gallery.remove({secret!r})
 """
     crashed = child(folder, code)
@@ -487,7 +487,7 @@ def test_a_change_that_is_interrupted_before_the_index_has_it(
 
     with make_gallery(tmp_path / "g", people=2) as gallery:
         with monkeypatch.context() as patched:
-            patched.setattr(gallery._searcher, "added", stop)
+            patched.setattr(gallery._state.index, "added", stop)
             with pytest.raises(KeyboardInterrupt):
                 gallery.enroll_embeddings("Ada", [embed(vectors(3)[2])])
         assert gallery.identify_embeddings([embed(vectors(3)[2])])[0].name == "Ada"
@@ -504,7 +504,7 @@ def test_an_index_that_cannot_be_saved_costs_nothing_but_time(
     def full(*_: object) -> None:
         raise OptionError("the disk is full")
 
-    monkeypatch.setattr(gallery._index._index, "save", full)
+    monkeypatch.setattr(gallery._state.index._index, "save", full)
     assert gallery.remove("person 1").erased  # the files are removed instead
     assert not (folder / INDEX).exists()
     gallery.close()
@@ -520,7 +520,7 @@ def test_a_reader_follows_a_migration(tmp_path: Path) -> None:
     folder, other = tmp_path / "g", make_contract(dimension=DIMENSION, flip=True)
     with make_gallery(folder, people=2) as gallery, Gallery.open(folder, read_only=True) as reader:
         assert reader.identify_embeddings([embed(vectors(2)[1])])[0].name == "person 1"
-        store = gallery._store
+        store = gallery._state.store
         with store.writing() as connection:
             number = schema.contract_number(connection, other)
             new = vectors(2, seed=5)

@@ -17,7 +17,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -49,7 +49,7 @@ PIECES = 4
 def stream_chosen_on_ray(
     paths: Iterable[Any], recognizer: Recognizer, address: str, *, workers: int | None = None
 ) -> Iterator[Photo]:
-    """``Recognizer.stream_chosen`` on a Ray cluster: results in the order of the paths.
+    """``Recognizer.stream_chosen`` with digests on a cluster: results in the order of the paths.
 
     Args and Raises as ``stream_on_ray``; the paths are listed before it starts.
     """
@@ -252,12 +252,10 @@ class Actor:
         if self.failure is None:
             numbers = [int(number) for number in batch["number"]]
             paths = [str(path) for path in batch["path"]]
-            faces: Literal["chosen", "all"] = "chosen" if self.one_face else "all"
-            results = list(
-                self.recognizer.stream(
-                    paths, faces=faces, keep_crops=self.one_face, digest=self.one_face
-                )
-            )
+            if self.one_face:
+                results = list(self.recognizer.stream_chosen(paths, digest=True))
+            else:
+                results = list(self.recognizer.stream(paths))
         return {
             "number": np.array(numbers, np.int64),
             "result": np.array([pickled(result) for result in results], dtype=object),

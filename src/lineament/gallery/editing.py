@@ -144,7 +144,7 @@ def encoded(image: Image) -> bytes:
 def annotate(
     store: Store, name: str, metadata: Mapping[str, Any], *, replacing: bool = False
 ) -> None:
-    """As ``Gallery.annotate``."""
+    """Add to a person's metadata, or put others in their place; None removes a key."""
     checked_metadata(metadata)
     with store.writing() as connection:
         number = required_person(store, name)
@@ -156,7 +156,7 @@ def annotate(
 
 
 def rename(store: Store, name: str, new_name: str) -> None:
-    """As ``Gallery.rename``."""
+    """Give a person another name. PersonExistsError: it is taken."""
     wanted = checked_name(new_name)
     with store.writing() as connection:
         number = required_person(store, name)
@@ -172,7 +172,7 @@ def rename(store: Store, name: str, new_name: str) -> None:
 
 
 def merge(store: Store, name: str, others: Sequence[str]) -> None:
-    """As ``Gallery.merge``."""
+    """Give ``others``' samples to ``name``, unite the metadata, and remove the others."""
     with store.writing() as connection:
         number = required_person(store, name)
         given = [required_person(store, other) for other in others]

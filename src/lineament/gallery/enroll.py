@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 
-from lineament.decide.calibration import DEFAULT_FPIR, Calibration
+from lineament.decide.calibration import DEFAULT_FPIR
 from lineament.errors import OptionError
 from lineament.finder import FEW, Source
 from lineament.gallery import editing, lookup
-from lineament.gallery.index_sync import SyncedIndex
 from lineament.gallery.ranking import rank_people
 from lineament.gallery.schema import log_change
+from lineament.gallery.state import GalleryState
 from lineament.gallery.store import Store
 from lineament.gallery.thresholds import same_threshold, search_threshold
 from lineament.gallery.types import (
@@ -39,8 +40,8 @@ scaled. Two photos of a person taken one after the other seldom reach it."""
 Examined = NewSample | Refusal
 
 Stream = Callable[[Iterable[Source]], Iterator[Photo]]
-"""``Recognizer.stream_chosen`` with ``digest``, or what does the same elsewhere: results in the
-sources' order."""
+"""``Recognizer.stream_chosen`` with ``digest``, or what does the same elsewhere: each photo with
+the one face that it is of, in the sources' order."""
 
 
 # --- photos ----------------------------------------------------------------------------------
@@ -55,7 +56,7 @@ def examine(
     metadata: Mapping[str, Any],
     stream: Stream | None = None,
 ) -> Iterator[Examined]:
-    """As ``Gallery.examine``."""
+    """Check photos one by one: readable, one face, good enough; see ``Gallery.examine``."""
     if on_low_quality not in get_args(OnLowQuality):
         raise OptionError(
             f'expected "refuse" or "accept", got {on_low_quality!r}', option="on_low_quality"
@@ -68,13 +69,12 @@ def examine(
             names.append(source_name(photo))
             yield photo
 
-    sources: Iterable[Source] = named()
-    if isinstance(photos, (list, tuple)) and len(photos) <= FEW:
-        sources = list(sources)  # the recognizer needs no threads for so few
+    few = isinstance(photos, (list, tuple)) and len(photos) <= FEW
+    sources: Iterable[Source] = list(named()) if few else named()
+    if stream is None:
+        stream = partial(recognizer.stream_chosen, digest=True)
     # Of the faces of a photo at most one is enrolled: only that one is embedded.
-    for photo in (
-        recognizer.stream_chosen(sources, digest=True) if stream is None else stream(sources)
-    ):
+    for photo in stream(sources):
         yield _judged(recognizer, photo, names.popleft(), choose, on_low_quality, metadata)
 
 
@@ -87,7 +87,7 @@ def source_name(photo: Source) -> str:
         isinstance(photo, str) and "://" not in photo and photo[:5].lower() != "data:"
     ):
         return str(Path(os.fsdecode(photo)).absolute())
-    return describe_source(photo)
+    return photo.source if isinstance(photo, Photo) else describe_source(photo)
 
 
 def _judged(
@@ -128,27 +128,19 @@ def _judged(
 
 
 def enroll_examined(
-    store: Store,
-    index: SyncedIndex,
-    calibration: Calibration | None,
+    state: GalleryState,
     name: str,
     examined: Sequence[Examined],
     metadata: Mapping[str, Any] | None,
     *,
     force: bool,
 ) -> EnrollReport:
-    """What ``examine`` let pass, for one person; as ``Gallery.enroll``."""
+    """Enroll what ``examine`` let pass, for one person; arguments as ``Gallery.enroll``."""
+    store = state.store
     wanted = lookup.checked_name(name)
     new = [(wanted, one) for one in examined if isinstance(one, NewSample)]
     before = lookup.find_person(store, wanted)
-    outcome, notes = admit(
-        store,
-        index,
-        calibration,
-        new,
-        {} if metadata is None else {wanted: metadata},
-        force=force,
-    )
+    outcome, notes = admit(state, new, {} if metadata is None else {wanted: metadata}, force=force)
     rest = iter(outcome)
     all_ = [next(rest) if isinstance(one, NewSample) else _meant(one, wanted) for one in examined]
     there = lookup.find_person(store, wanted)
@@ -166,19 +158,18 @@ def _meant(refusal: Refusal, name: str) -> Refusal:
 
 
 def admit(
-    store: Store,
-    index: SyncedIndex,
-    calibration: Calibration | None,
+    state: GalleryState,
     samples: Sequence[tuple[str, NewSample]],
     metadata: Mapping[str, Mapping[str, Any]],
     *,
     force: bool,
 ) -> tuple[list[SampleInfo | Refusal], list[str]]:
-    """Add samples of people, by name, in one transaction; as ``Gallery.enroll_samples``.
+    """Add samples of people, by name, in one transaction; arguments as ``enroll_samples``.
 
     Returns:
         What became of each sample, and what could not be checked, in words.
     """
+    store, index = state.store, state.index
     named = [(lookup.checked_name(name), sample) for name, sample in samples]
     given = {lookup.checked_name(name): dict(values) for name, values in metadata.items()}
     for values in given.values():
@@ -194,9 +185,9 @@ def admit(
         refusals: list[Refusal | None] = [None] * len(named)
         notes: list[str] = []
         if not force:
-            refusals, notes = _refusals(store, index, calibration, named)
+            refusals, notes = _refusals(state, named)
         kept = [i for i, refusal in enumerate(refusals) if refusal is None]
-        ids = _add(store, index, [named[i] for i in kept], given) if kept else []
+        ids = _add(state, [named[i] for i in kept], given) if kept else []
         if kept and given:
             index.finish_erasing()
         infos = dict(zip(kept, lookup.samples_of(store, ids), strict=True))
@@ -205,11 +196,11 @@ def admit(
 
 
 def _add(
-    store: Store,
-    index: SyncedIndex,
+    state: GalleryState,
     samples: Sequence[tuple[str, NewSample]],
     metadata: Mapping[str, Mapping[str, Any]],
 ) -> list[int]:
+    store, index = state.store, state.index
     index.expect()
     with store.writing() as connection:
         people: dict[str, int] = {}
@@ -235,14 +226,13 @@ def _add(
 
 
 def _refusals(
-    store: Store,
-    index: SyncedIndex,
-    calibration: Calibration | None,
+    state: GalleryState,
     named: Sequence[tuple[str, NewSample]],
 ) -> tuple[list[Refusal | None], list[str]]:
     """For each sample why it is refused, or None. Accepted ones before it count as enrolled."""
+    store = state.store
     notes: list[str] = []
-    threshold = _threshold(store, calibration, named)
+    threshold = _threshold(state, named)
     if threshold is None:
         notes.append(
             "not checked whether the faces look like somebody else who is enrolled: there is no "
@@ -251,7 +241,7 @@ def _refusals(
     vectors = np.stack([sample.embedding.vector for _, sample in named])
     people = {name: lookup.find_person(store, name) for name in {name for name, _ in named}}
     own = lookup.vectors_of(store, [number for number in people.values() if number is not None])
-    ranked = rank_people(store, index, vectors, 2, settings=Settings())
+    ranked = rank_people(state, vectors, 2, settings=Settings())
     found = {one.person for row in ranked for one in row}
     names = {one.id: one.name for one in lookup.people_of(store, sorted(found))}
     seen = _photos(store, named, people)
@@ -329,14 +319,13 @@ def _photos(
     return found
 
 
-def _threshold(
-    store: Store, calibration: Calibration | None, named: Sequence[tuple[str, NewSample]]
-) -> float | None:
+def _threshold(state: GalleryState, named: Sequence[tuple[str, NewSample]]) -> float | None:
     """From which similarity on a face looks like somebody else; None when that cannot be told.
 
     The stricter one of the verification threshold and that of a search in this gallery: with the
     first alone, one in ten new people would look like somebody among a thousand.
     """
+    store, calibration = state.store, state.calibration
     n_people, n_samples = lookup.totals(store)
     people = n_people + len({name for name, _ in named})
     if store.settings.threshold is not None:

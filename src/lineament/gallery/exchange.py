@@ -51,7 +51,7 @@ Row = dict[str, Any]
 
 
 def export(store: Store, path: Path, *, crops: bool) -> int:
-    """As ``Gallery.export``."""
+    """Write people and samples to a file; how many samples."""
     writer = {".jsonl": _write_lines, ".parquet": _write_parquet}.get(path.suffix.lower())
     if writer is None:
         raise OptionError(f"{path}: expected a name ending in .jsonl or .parquet")
@@ -61,7 +61,7 @@ def export(store: Store, path: Path, *, crops: bool) -> int:
 
 
 def import_(store: Store, path: Path) -> ImportReport:
-    """As ``Gallery.import_``."""
+    """Add what ``export`` wrote, all or nothing; samples that are there already stay."""
     reader = {".jsonl": _read_lines, ".parquet": _read_parquet}.get(path.suffix.lower())
     if reader is None:
         raise OptionError(f"{path}: expected a name ending in .jsonl or .parquet")

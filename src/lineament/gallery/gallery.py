@@ -1,25 +1,30 @@
 """Stage 7, wired: read this file first.
 
-    photos --enrollment.examine--> NewSample or Refusal --enrollment.admit--> database, index
-    photos --Recognizer.stream--> faces --ranking--> people --assignment--> Identification
+    photos --enroll.examine--> NewSample or Refusal --enroll.admit--> database, index
+    photos --Recognizer.stream--> faces --ranking--> people --assign--> Identification
 
-``Gallery`` keeps the database (``store``), the index (``derived``) and the recognizer together and
-calls the functions of the other modules in order. A change is in the database, on the disk, before
-a method returns; then the index has it too.
+``Gallery`` calls the functions of the other modules with the parts of an open gallery
+(``GalleryState``). A change is in the database, on the disk, before a method returns; then the
+index has it too.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace as replaced
 from pathlib import Path
-from typing import Any, overload
+from types import TracebackType
+from typing import Any, Self, overload
 
-from lineament.decide.calibration import DEFAULT_FPIR
+from lineament.decide.calibration import DEFAULT_FPIR, Calibration
+from lineament.decide.judge import CALIBRATED_METRIC
+from lineament.errors import OptionError
 from lineament.finder import Source
 from lineament.gallery import editing, exchange, lookup, migration, ranking
 from lineament.gallery import enroll as enrollment
-from lineament.gallery.state import OpenGallery
+from lineament.gallery.state import GalleryState
+from lineament.gallery.store import DATABASE, Store
 from lineament.gallery.types import (
     EnrollReport,
     Identification,
@@ -32,17 +37,242 @@ from lineament.gallery.types import (
     Refusal,
     RemovalReport,
     SampleInfo,
+    Settings,
 )
-from lineament.pipeline import Recognizer
-from lineament.types import Embedding
+from lineament.pipeline import DEFAULT_RECOGNIZER, Recognizer
+from lineament.types import Contract, Embedding
+
+WAIT_S = 5.0
+"""How long another writer is waited for."""
 
 
-class Gallery(OpenGallery):
+class Gallery:
     """People and their samples in one folder.
 
     One process may write, any number may read beside it and see each change at their next search.
     One object may be used from several threads. Use it as a context manager, or ``close`` it.
     """
+
+    def __init__(self, state: GalleryState) -> None:
+        """For ``create`` and ``open``; use those."""
+        self._state = state
+
+    # --- opening and closing ----------------------------------------------------------------------
+
+    @classmethod
+    def create(
+        cls,
+        folder: str | os.PathLike[str],
+        contract: Contract | None = None,
+        *,
+        recognizer: Recognizer | None = None,
+        calibration: Calibration | None = None,
+        settings: Settings | None = None,
+        wait_s: float = WAIT_S,
+    ) -> Self:
+        """Make an empty gallery and open it for writing.
+
+        Args:
+            folder: made if need be; it may hold other things, but no gallery.
+            contract: of the embeddings; None takes the recognizer's.
+            recognizer: for photos; None makes the default one when it is first needed.
+            calibration: what scores mean; None takes the recognizer's or the package's own.
+            settings: None takes the defaults.
+            wait_s: seconds to wait for another writer.
+
+        Raises:
+            GalleryExistsError: there is one already.
+            GalleryError: the folder cannot be written to.
+            ContractError: contract and recognizer, or calibration, do not fit.
+        """
+        if contract is None:
+            recognizer = Recognizer(DEFAULT_RECOGNIZER) if recognizer is None else recognizer
+            contract = recognizer.embedder.contract
+        elif recognizer is not None:
+            recognizer.embedder.contract.check(contract)
+        if calibration is not None:
+            calibration.check(contract, CALIBRATED_METRIC)
+        chosen = Settings() if settings is None else settings
+        Store.create(Path(folder), contract, chosen)
+        return cls.open(folder, recognizer=recognizer, calibration=calibration, wait_s=wait_s)
+
+    @classmethod
+    def open(
+        cls,
+        folder: str | os.PathLike[str],
+        *,
+        read_only: bool = False,
+        recognizer: Recognizer | Mapping[str, Any] | None = None,
+        calibration: Calibration | None = None,
+        wait_s: float = WAIT_S,
+    ) -> Self:
+        """Open a gallery.
+
+        Args:
+            folder: of the gallery.
+            read_only: True leaves the writing to others.
+            recognizer: for photos. Options of ``Recognizer`` by name complete the one that the
+                gallery was made with, and may not contradict it. None makes that one when it is
+                first needed.
+            calibration: what scores mean; None takes the recognizer's or the package's own.
+            wait_s: seconds to wait for another writer, now and at each change.
+
+        Raises:
+            GalleryNotFoundError: there is none.
+            GalleryLockedError: another process has it open for writing.
+            GalleryDamagedError, GalleryVersionError: the database is damaged, foreign, or newer.
+            ContractError: recognizer or calibration are for other embeddings.
+            OptionError: options of a recognizer that make no sense.
+
+        Examples:
+            >>> with Gallery.open("office", recognizer={"detector": "yunet"}) as gallery:
+            ...     found = gallery.identify("door.jpg")
+        """
+        return cls(
+            GalleryState.open(
+                Path(folder),
+                read_only=read_only,
+                recognizer=recognizer,
+                calibration=calibration,
+                wait_s=wait_s,
+            )
+        )
+
+    @classmethod
+    def open_or_create(
+        cls,
+        folder: str | os.PathLike[str],
+        *,
+        recognizer: Recognizer | Mapping[str, Any] | None = None,
+        calibration: Calibration | None = None,
+        keep_crops: bool | None = None,
+        wait_s: float = WAIT_S,
+    ) -> Self:
+        """Open a gallery for writing; where there is none, make one with this recognizer.
+
+        Args:
+            folder, recognizer, calibration, wait_s: as for ``open`` and ``create``.
+            keep_crops: the setting of that name; None leaves it as it is.
+
+        Raises:
+            LineamentError: as ``open`` and ``create``; then no empty gallery is left behind.
+        """
+        if cls.exists(folder):
+            gallery = cls.open(
+                folder, recognizer=recognizer, calibration=calibration, wait_s=wait_s
+            )
+        else:
+            if isinstance(recognizer, Mapping):
+                given = {name: each for name, each in recognizer.items() if each is not None}
+                recognizer = Recognizer(**given)
+            if recognizer is not None and calibration is None:
+                _ = recognizer.calibration  # an error here leaves no empty gallery behind
+            gallery = cls.create(
+                folder, recognizer=recognizer, calibration=calibration, wait_s=wait_s
+            )
+        try:
+            if keep_crops is not None and keep_crops != gallery.settings.keep_crops:
+                gallery.configure(keep_crops=keep_crops)
+        except BaseException:
+            gallery.close()
+            raise
+        return gallery
+
+    @staticmethod
+    def exists(folder: str | os.PathLike[str]) -> bool:
+        """Whether the folder holds a gallery."""
+        return (Path(folder) / DATABASE).exists()
+
+    def close(self) -> None:
+        """Bring the index files up to date and let others write. Closing twice does nothing."""
+        self._state.close()
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+    # --- what it is -------------------------------------------------------------------------------
+
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+        return self._state.store.folder
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it was opened for reading only."""
+        return self._state.store.read_only
+
+    @property
+    def contract(self) -> Contract:
+        """How the embeddings that are searched were made."""
+        return self._state.store.contract
+
+    @property
+    def settings(self) -> Settings:
+        """As they stand in the database."""
+        return self._state.store.settings
+
+    def configure(self, **changes: Any) -> Settings:
+        """Change settings by name, for good; returns all. OptionError: no such setting or value."""
+        try:
+            new = replaced(self.settings, **changes)
+        except TypeError as error:
+            known = ", ".join(Settings().to_dict())
+            raise OptionError(
+                f"expected {known}, got {', '.join(changes)}: choose among these", option="settings"
+            ) from error
+        old = self.settings
+        self._state.store.save_settings(new)
+        if new.index != old.index:
+            self._state.index.rebuild()
+        return new
+
+    @property
+    def n_people(self) -> int:
+        """How many people are in it."""
+        return lookup.totals(self._state.store)[0]
+
+    @property
+    def n_samples(self) -> int:
+        """How many samples of the gallery's contract are in it."""
+        return lookup.totals(self._state.store)[1]
+
+    def __len__(self) -> int:
+        """How many people are in it."""
+        return self.n_people
+
+    def __contains__(self, name: object) -> bool:
+        """Whether somebody of that name is in it."""
+        return isinstance(name, str) and lookup.find_person(self._state.store, name) is not None
+
+    @property
+    def recognizer(self) -> Recognizer:
+        """What embeds photos: the one given, else the one of the contract.
+
+        Raises:
+            ContractError: it makes other embeddings than are in the gallery.
+            WeightsError: there are no such weights.
+        """
+        return self._state.recognizer
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What scores mean: the one given, else the given recognizer's, else the package's own.
+
+        Raises:
+            ContractError: the given recognizer makes other embeddings than are in the gallery.
+        """
+        return self._state.calibration
 
     # --- enrolling --------------------------------------------------------------------------------
 
@@ -86,9 +316,7 @@ class Gallery(OpenGallery):
                 metadata={} if sample_metadata is None else sample_metadata,
             )
         )
-        return enrollment.enroll_examined(
-            self._store, self._index, self.calibration, name, examined, metadata, force=force
-        )
+        return enrollment.enroll_examined(self._state, name, examined, metadata, force=force)
 
     def enroll_embeddings(
         self,
@@ -104,9 +332,7 @@ class Gallery(OpenGallery):
             ContractError: they were made in another way than those in the gallery.
         """
         given = [NewSample(s) if isinstance(s, Embedding) else s for s in samples]
-        return enrollment.enroll_examined(
-            self._store, self._index, self.calibration, name, given, metadata, force=force
-        )
+        return enrollment.enroll_examined(self._state, name, given, metadata, force=force)
 
     def examine(
         self,
@@ -154,12 +380,7 @@ class Gallery(OpenGallery):
             One for each sample, in their order.
         """
         outcome, _ = enrollment.admit(
-            self._store,
-            self._index,
-            self.calibration,
-            samples,
-            {} if metadata is None else metadata,
-            force=force,
+            self._state, samples, {} if metadata is None else metadata, force=force
         )
         return outcome
 
@@ -229,11 +450,8 @@ class Gallery(OpenGallery):
     ) -> Iterator[IdentifiedPhoto]:
         """The same photo by photo as they come, in their order."""
         search = ranking.Search(top=top, fpir=fpir, threshold=threshold, where=where)
-        recognizer = self.recognizer
-        for analysis in recognizer.stream(photos, keep_crops=True):
-            yield ranking.identify_photo(
-                self._store, self._index, self.calibration, recognizer, analysis, search
-            )
+        for photo in self.recognizer.stream(photos, keep_crops=True):
+            yield ranking.identify_photo(self._state, photo, search)
 
     def identify_embeddings(
         self,
@@ -256,9 +474,7 @@ class Gallery(OpenGallery):
             ContractError: they were made in another way than those in the gallery.
         """
         search = ranking.Search(top=top, fpir=fpir, threshold=threshold, where=where)
-        return ranking.identify_faces(
-            self._store, self._index, self.calibration, embeddings, search, together=together
-        )
+        return ranking.identify_faces(self._state, embeddings, search, together=together)
 
     # --- people -----------------------------------------------------------------------------------
 
@@ -276,43 +492,41 @@ class Gallery(OpenGallery):
             after: only names after this one: for reading page by page.
             limit: at most so many.
         """
-        return lookup.people(self._store, where=where, after=after, limit=limit)
+        return lookup.people(self._state.store, where=where, after=after, limit=limit)
 
     def person(self, name: str) -> PersonInfo:
         """One person with all samples. UnknownPersonError: there is none of that name."""
-        return lookup.person(self._store, name)
+        return lookup.person(self._state.store, name)
 
     def sample(self, sample: int) -> SampleInfo:
         """One sample. UnknownPersonError: there is none of that number."""
-        return lookup.sample(self._store, sample)
+        return lookup.sample(self._state.store, sample)
 
     def crop(self, sample: int) -> bytes | None:
         """The kept aligned face as PNG; None when there is none."""
-        return lookup.crop(self._store, sample)
+        return lookup.crop(self._state.store, sample)
 
     def embedding(self, sample: int) -> Embedding:
         """The embedding of one sample."""
-        return lookup.embedding(self._store, sample)
+        return lookup.embedding(self._state.store, sample)
 
     def annotate(self, name: str, metadata: Mapping[str, Any], *, replace: bool = False) -> None:
         """Add to a person's metadata, or put others in its place; a value of None removes a key."""
-        self._index.expect()
-        editing.annotate(self._store, name, metadata, replacing=replace)
-        self._index.finish_erasing()
+        with self._state.changing():
+            editing.annotate(self._state.store, name, metadata, replacing=replace)
 
     def rename(self, name: str, new_name: str) -> PersonInfo:
         """Give a person another name. PersonExistsError: it is taken; ``merge`` unites two."""
-        self._index.expect()
-        editing.rename(self._store, name, new_name)
-        self._index.finish_erasing()
+        with self._state.changing():
+            editing.rename(self._state.store, name, new_name)
         return self.person(new_name)
 
     def merge(self, name: str, others: str | Sequence[str]) -> PersonInfo:
         """Give ``others``' samples to ``name``, and remove the others; metadata are united."""
-        wanted = [others] if isinstance(others, str) else list(others)
-        self._index.expect()
-        editing.merge(self._store, name, wanted)
-        self._index.finish_erasing()
+        with self._state.changing():
+            editing.merge(
+                self._state.store, name, [others] if isinstance(others, str) else list(others)
+            )
         return self.person(name)
 
     def remove(self, what: str | int) -> RemovalReport:
@@ -324,10 +538,9 @@ class Gallery(OpenGallery):
         Raises:
             UnknownPersonError: there is none.
         """
-        self._index.expect()
-        people, samples = editing.remove(self._store, what)
-        self._index.removed(samples)
-        return RemovalReport(tuple(people), tuple(samples), self._index.finish_erasing())
+        with self._state.changing() as change:
+            people, samples = editing.remove(self._state.store, what)
+        return RemovalReport(tuple(people), tuple(samples), change.erased)
 
     # --- upkeep -----------------------------------------------------------------------------------
 
@@ -340,7 +553,7 @@ class Gallery(OpenGallery):
             OptionError: another suffix, or the file cannot be written.
             MissingExtraError: parquet without pyarrow.
         """
-        return exchange.export(self._store, Path(path), crops=crops)
+        return exchange.export(self._state.store, Path(path), crops=crops)
 
     def import_(self, path: str | os.PathLike[str]) -> ImportReport:
         """Read what ``export`` wrote, all or nothing; what is known already is passed over.
@@ -349,23 +562,21 @@ class Gallery(OpenGallery):
             ContractError: its embeddings were made in another way.
             DataError: the file is no export, or damaged.
         """
-        self._index.expect()
-        report = exchange.import_(self._store, Path(path))
-        self._index.sync(force=True)
-        return report
+        with self._state.changing():
+            return exchange.import_(self._state.store, Path(path))
 
     def reindex(self) -> int:
         """Build the index anew from the database; how many samples it has."""
-        self._index.rebuild()
-        return self._index.save()
+        self._state.index.rebuild()
+        return self._state.index.save()
 
     def compact(self) -> None:
         """Give back the room of what was removed. Removals do it themselves from time to time."""
-        self._index.compact()
+        self._state.index.compact()
 
     def check(self) -> list[str]:
         """Read everything and compare; what is wrong, in words. [] means all is well."""
-        return [*self._store.check(), *self._index.check()]
+        return [*self._state.store.check(), *self._state.index.check()]
 
     def migrate(self, recognizer: Recognizer) -> MigrationReport:
         """Embed every sample anew with another recognizer: from its crop, else its photo.
@@ -373,8 +584,6 @@ class Gallery(OpenGallery):
         Searches go on with the old embeddings until all is done. What was interrupted is taken up
         again by the next call. Afterwards this gallery uses ``recognizer``.
         """
-        report = migration.migrate(self._store, self._index, recognizer)
-        self._recognizer = self._given_recognizer = recognizer
-        self._checked = None
-        self._given_calibration = None
+        report = migration.migrate(self._state, recognizer)
+        self._state.use(recognizer)
         return report

@@ -232,13 +232,6 @@ class SyncedIndex:
             self._expecting = False
             self._save_if_due()
 
-    def removed(self, ids: Sequence[int]) -> None:
-        """Take over what this process just removed."""
-        with self._mutex:
-            self.sync(force=True)
-            if ids and self._saved_change >= 0 and min(ids) <= self._saved_samples:
-                self._try_to_save()
-
     def _save_if_due(self) -> None:
         if self._change - max(self._saved_change, 0) < 1 or self._store.read_only:
             return

@@ -68,7 +68,7 @@ def required_person(store: Store, name: str) -> int:
 def people(
     store: Store, *, where: Mapping[str, Any] | None, after: str | None, limit: int | None
 ) -> list[PersonInfo]:
-    """As ``Gallery.people``."""
+    """The people by name, without samples; arguments as ``Gallery.people``."""
     condition, values = filters.condition({} if where is None else where, "l.metadata")
     if after is not None:
         condition, values = f"{condition} AND l.name > ?", [*values, after]
@@ -85,7 +85,7 @@ def people(
 
 
 def person(store: Store, name: str) -> PersonInfo:
-    """As ``Gallery.person``."""
+    """One person with all samples. UnknownPersonError: there is none of that name."""
     with store.reading() as connection:
         number = required_person(store, name)
         (found,) = people_of(store, [number])
@@ -110,7 +110,7 @@ def people_of(store: Store, numbers: Sequence[int]) -> list[PersonInfo]:
 
 
 def sample(store: Store, number: int) -> SampleInfo:
-    """As ``Gallery.sample``."""
+    """One sample. UnknownPersonError: there is none of that number."""
     found = samples_of(store, [number])
     if not found:
         raise unknown_sample(number)
@@ -181,7 +181,7 @@ def face_of(text: str) -> Face | None:
 
 
 def crop(store: Store, number: int) -> bytes | None:
-    """As ``Gallery.crop``."""
+    """The kept aligned face of a sample as PNG; None when there is none."""
     with store.reading() as connection:
         row = connection.execute(
             "SELECT png FROM crops JOIN owners USING (sample) WHERE sample = ?", (int(number),)
@@ -190,7 +190,7 @@ def crop(store: Store, number: int) -> bytes | None:
 
 
 def embedding(store: Store, number: int) -> Embedding:
-    """As ``Gallery.embedding``."""
+    """The embedding of a sample. UnknownPersonError: there is none of that number."""
     with store.reading() as connection:
         row = connection.execute(
             "SELECT v.vector, s.face, s.contract FROM vectors v JOIN samples s ON s.id = v.sample "

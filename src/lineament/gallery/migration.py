@@ -19,8 +19,8 @@ import numpy as np
 
 from lineament.detect.boxes import intersection_over_union
 from lineament.gallery import editing, lookup
-from lineament.gallery.index_sync import SyncedIndex
 from lineament.gallery.schema import ask_erasing, contract_number, log_change, put
+from lineament.gallery.state import GalleryState
 from lineament.gallery.store import Store
 from lineament.gallery.types import MigrationReport, NewSample
 from lineament.pipeline import Recognizer
@@ -57,8 +57,9 @@ class _Made:
     from_crop: bool
 
 
-def migrate(store: Store, index: SyncedIndex, recognizer: Recognizer) -> MigrationReport:
-    """As ``Gallery.migrate``."""
+def migrate(state: GalleryState, recognizer: Recognizer) -> MigrationReport:
+    """Embed every sample anew with another recognizer; see ``Gallery.migrate``."""
+    store, index = state.store, state.index
     new = recognizer.embedder.contract
     with index.mutex:
         index.sync()

@@ -28,11 +28,10 @@ from lineament.decide.judge import CALIBRATED_METRIC
 from lineament.decide.metrics import own_threshold
 from lineament.errors import OptionError
 from lineament.gallery import lookup
-from lineament.gallery.index_sync import Ids, SyncedIndex
-from lineament.gallery.store import Store
+from lineament.gallery.index_sync import Ids
+from lineament.gallery.state import GalleryState
 from lineament.gallery.thresholds import search_threshold
 from lineament.gallery.types import Candidate, Identification, IdentifiedPhoto, Settings
-from lineament.pipeline import Recognizer
 from lineament.quality import quality_of
 from lineament.types import Embedding, Face, Float64Array, FloatArray, Photo, Quality, Threshold
 
@@ -68,8 +67,7 @@ class Scored:
 
 
 def rank_people(
-    store: Store,
-    index: SyncedIndex,
+    state: GalleryState,
     queries: FloatArray,
     n: int,
     *,
@@ -77,6 +75,7 @@ def rank_people(
     allowed: Ids | None = None,
 ) -> list[list[Scored]]:
     """The ``n`` most alike people to each query (Q, D), or as many as there are."""
+    store, index = state.store, state.index
     rule = settings.person_score
     # A mean over samples may put a person first whose best sample is not.
     wanted = n if rule == "best" else 4 * n + 16
@@ -133,9 +132,7 @@ def _scored(
 
 
 def identify_faces(
-    store: Store,
-    index: SyncedIndex,
-    calibration: Calibration | None,
+    state: GalleryState,
     embeddings: Sequence[Embedding],
     search: Search,
     *,
@@ -143,7 +140,8 @@ def identify_faces(
     faces: Sequence[Face | None] | None = None,
     qualities: Sequence[Quality | None] | None = None,
 ) -> list[Identification]:
-    """As ``Gallery.identify_embeddings``, with what is known of the faces."""
+    """``Gallery.identify_embeddings``, with the faces and their qualities for the results."""
+    store, index = state.store, state.index
     index.sync()
     for embedding in embeddings:
         store.contract.check(embedding.contract)
@@ -155,13 +153,13 @@ def identify_faces(
     if search.where is not None:
         allowed, n_people = index.allowed(search.where)
         n_samples = len(allowed)
-    threshold = _threshold(store, calibration, search, n_people, n_samples)
+    threshold = _threshold(state, search, n_people, n_samples)
     n = max(search.top, 2)
     if together:
         n = max(n, len(embeddings) + 1)  # so that each face has somebody left
     queries = np.stack([embedding.vector for embedding in embeddings])
-    ranked = rank_people(store, index, queries, n, settings=settings, allowed=allowed)
-    candidates = _candidates(store, calibration, ranked, n_people)
+    ranked = rank_people(state, queries, n, settings=settings, allowed=allowed)
+    candidates = _candidates(state, ranked, n_people)
     if together:
         chosen = _assigned(candidates, threshold.value)
     else:
@@ -195,10 +193,7 @@ def identify_faces(
 
 
 def identify_photo(
-    store: Store,
-    index: SyncedIndex,
-    calibration: Calibration | None,
-    recognizer: Recognizer,
+    state: GalleryState,
     analysis: Photo,
     search: Search,
 ) -> IdentifiedPhoto:
@@ -209,16 +204,14 @@ def identify_photo(
     rows = zip(analysis.faces, analysis.crops, analysis.embeddings, strict=True)
     qualities = [quality_of(face, crop, embedding) for face, crop, embedding in rows]
     found = identify_faces(
-        store,
-        index,
-        calibration,
+        state,
         analysis.embeddings,
         search,
         together=True,
         faces=analysis.faces,
         qualities=qualities,
     )
-    limits = recognizer.judge.all_limits
+    limits = state.recognizer.judge.all_limits
     noted = [
         replace(one, notes=(*one.notes, *limits.problems(quality))) if quality is not None else one
         for one, quality in zip(found, qualities, strict=True)
@@ -226,16 +219,14 @@ def identify_photo(
     return IdentifiedPhoto(analysis.source, analysis.size_wh, tuple(noted))
 
 
-def _threshold(
-    store: Store, calibration: Calibration | None, search: Search, n_people: int, n_samples: int
-) -> Threshold:
+def _threshold(state: GalleryState, search: Search, n_people: int, n_samples: int) -> Threshold:
     if search.threshold is not None:
         return own_threshold(search.threshold, CALIBRATED_METRIC)
     people = max(1, n_people)
     return search_threshold(
-        calibration,
-        store.contract,
-        store.settings,
+        state.calibration,
+        state.contract,
+        state.settings,
         n_people=people,
         references=max(1.0, n_samples / people),
         fpir=search.fpir,
@@ -263,12 +254,12 @@ def _assigned(candidates: Sequence[Sequence[Candidate]], threshold: float) -> li
 
 
 def _candidates(
-    store: Store,
-    calibration: Calibration | None,
+    state: GalleryState,
     ranked: Sequence[Sequence[Scored]],
     n_people: int,
 ) -> list[list[Candidate]]:
     """People with names and probabilities."""
+    store = state.store
     with store.reading():
         numbers = sorted({one.person for row in ranked for one in row})
         people = {found.id: found for found in lookup.people_of(store, numbers)}
@@ -277,7 +268,9 @@ def _candidates(
     result = []
     for row in ranked:
         there = [one for one in row if one.person in people]  # else removed a moment ago
-        sure = _probabilities(store, calibration, [one.score for one in there], n_people)
+        sure = _probabilities(
+            state.calibration, store.settings.prior, [one.score for one in there], n_people
+        )
         result.append(
             [
                 Candidate(
@@ -300,12 +293,11 @@ def _candidates(
 
 
 def _probabilities(
-    store: Store, calibration: Calibration | None, scores: Sequence[float], n_people: int
+    calibration: Calibration | None, prior: float, scores: Sequence[float], n_people: int
 ) -> list[tuple[float | None, float | None, float | None]]:
     """For each candidate: the probability, and its interval from that of the likelihood ratio."""
     if calibration is None or not scores:
         return [(None, None, None)] * len(scores)
-    prior = store.settings.prior
     ratios = np.exp(calibration.llr_of(np.array(scores)))
     people = max(n_people, len(scores))
     rest = people - len(scores) + people * (1 - prior) / prior

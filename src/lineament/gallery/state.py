@@ -1,13 +1,15 @@
-"""An open gallery and its parts: database, index, recognizer, calibration, settings."""
+"""What an open gallery consists of: database, index, recognizer, calibration.
+
+Functions of the other modules take a ``GalleryState``; ``Gallery`` is its public face.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from lineament.align.alignment import parse_alignment_name
 from lineament.decide.calibration import Calibration, bundled
@@ -19,242 +21,126 @@ from lineament.errors import (
     OptionError,
     UnknownWeightsError,
 )
-from lineament.gallery import lookup
 from lineament.gallery.index_sync import SyncedIndex
-from lineament.gallery.store import DATABASE, Store
+from lineament.gallery.store import Store
 from lineament.gallery.types import Settings
 from lineament.models import PRESETS
-from lineament.pipeline import DEFAULT_RECOGNIZER, Recognizer
+from lineament.pipeline import Recognizer
 from lineament.types import Contract
 
-WAIT_S = 5.0
-"""How long another writer is waited for."""
+
+@dataclass(slots=True)
+class Change:
+    """What ``GalleryState.changing`` did.
+
+    Attributes:
+        erased: whether nothing of what was removed or overwritten stands in the files any more.
+    """
+
+    erased: bool = False
 
 
-class OpenGallery:
-    """What every method of ``Gallery`` needs."""
+class GalleryState:
+    """The parts of one open gallery."""
 
     def __init__(
         self,
         store: Store,
-        *,
         recognizer: Recognizer | None = None,
         calibration: Calibration | None = None,
     ) -> None:
-        """For ``create`` and ``open``; use those."""
-        self._store = store
+        """Put an open store, and what was given for it, together.
+
+        Args:
+            store: the database.
+            recognizer: for photos; None makes the one of the contract when it is first needed.
+            calibration: what scores mean; None takes the recognizer's or the package's own.
+        """
+        self.store = store
+        self._index: SyncedIndex | None = SyncedIndex(store)
         self._recognizer = self._given_recognizer = recognizer
         self._given_calibration = calibration
         self._checked: Contract | None = None
         self._bundled: tuple[Contract, Calibration | None] | None = None
-        self._searcher: SyncedIndex | None = SyncedIndex(store)
-
-    # --- opening and closing ----------------------------------------------------------------------
-
-    @classmethod
-    def create(
-        cls,
-        folder: str | os.PathLike[str],
-        contract: Contract | None = None,
-        *,
-        recognizer: Recognizer | None = None,
-        calibration: Calibration | None = None,
-        settings: Settings | None = None,
-        wait_s: float = WAIT_S,
-    ) -> Self:
-        """Make an empty gallery and open it for writing.
-
-        Args:
-            folder: made if need be; it may hold other things, but no gallery.
-            contract: of the embeddings; None takes the recognizer's.
-            recognizer: for photos; None makes the default one when it is first needed.
-            calibration: what scores mean; None takes the recognizer's or the package's own.
-            settings: None takes the defaults.
-            wait_s: seconds to wait for another writer.
-
-        Raises:
-            GalleryExistsError: there is one already.
-            GalleryError: the folder cannot be written to.
-            ContractError: contract and recognizer, or calibration, do not fit.
-        """
-        if contract is None:
-            recognizer = Recognizer(DEFAULT_RECOGNIZER) if recognizer is None else recognizer
-            contract = recognizer.embedder.contract
-        elif recognizer is not None:
-            recognizer.embedder.contract.check(contract)
-        if calibration is not None:
-            calibration.check(contract, CALIBRATED_METRIC)
-        chosen = Settings() if settings is None else settings
-        Store.create(Path(folder), contract, chosen)
-        return cls.open(folder, recognizer=recognizer, calibration=calibration, wait_s=wait_s)
 
     @classmethod
     def open(
         cls,
-        folder: str | os.PathLike[str],
+        folder: Path,
         *,
-        read_only: bool = False,
-        recognizer: Recognizer | Mapping[str, Any] | None = None,
-        calibration: Calibration | None = None,
-        wait_s: float = WAIT_S,
-    ) -> Self:
-        """Open a gallery.
-
-        Args:
-            folder: of the gallery.
-            read_only: True leaves the writing to others.
-            recognizer: for photos; options of ``Recognizer`` by name complete the one of the
-                gallery's contract, as ``recognizer_for`` does; None makes that one when it is
-                first needed.
-            calibration: what scores mean; None takes the recognizer's or the package's own.
-            wait_s: seconds to wait for another writer, now and at each change.
-
-        Raises:
-            GalleryNotFoundError: there is none.
-            GalleryLockedError: another process has it open for writing.
-            GalleryDamagedError, GalleryVersionError: the database is damaged, foreign, or newer.
-            ContractError: recognizer or calibration are for other embeddings.
-            OptionError: options of a recognizer that make no sense.
-
-        Examples:
-            >>> with Gallery.open("office", recognizer={"detector": "yunet"}) as gallery:
-            ...     found = gallery.identify("door.jpg")
-        """
-        store = Store.open(Path(folder), read_only=read_only, wait_s=wait_s)
+        read_only: bool,
+        recognizer: Recognizer | Mapping[str, Any] | None,
+        calibration: Calibration | None,
+        wait_s: float,
+    ) -> GalleryState:
+        """Open database and index; arguments and errors as ``Gallery.open``."""
+        store = Store.open(folder, read_only=read_only, wait_s=wait_s)
         try:
             if isinstance(recognizer, Mapping):
                 recognizer = recognizer_for(store.contract, recognizer, str(folder))
-            gallery = cls(store, recognizer=recognizer, calibration=calibration)
             if calibration is not None:
                 calibration.check(store.contract, CALIBRATED_METRIC)
-            gallery._index.open()
+            state = cls(store, recognizer, calibration)
+            state.index.open()
             if not read_only:
-                gallery._finish_erasing()
+                state._finish_erasing()
         except BaseException:
             store.close()
             raise
-        return gallery
-
-    @classmethod
-    def open_or_create(
-        cls,
-        folder: str | os.PathLike[str],
-        *,
-        recognizer: Recognizer | Mapping[str, Any] | None = None,
-        calibration: Calibration | None = None,
-        keep_crops: bool | None = None,
-        wait_s: float = WAIT_S,
-    ) -> Self:
-        """Open a gallery for writing; where there is none, make one with this recognizer.
-
-        Args:
-            folder, recognizer, calibration, wait_s: as for ``open`` and ``create``.
-            keep_crops: the setting of that name; None leaves it as it is.
-
-        Raises:
-            LineamentError: as ``open`` and ``create``; then no empty gallery is left behind.
-        """
-        if cls.exists(folder):
-            gallery = cls.open(
-                folder, recognizer=recognizer, calibration=calibration, wait_s=wait_s
-            )
-        else:
-            if isinstance(recognizer, Mapping):
-                recognizer = Recognizer(**_given(recognizer))
-            if recognizer is not None and calibration is None:
-                _ = recognizer.calibration  # an error here leaves no empty gallery behind
-            gallery = cls.create(
-                folder, recognizer=recognizer, calibration=calibration, wait_s=wait_s
-            )
-        try:
-            if keep_crops is not None and keep_crops != gallery.settings.keep_crops:
-                gallery.configure(keep_crops=keep_crops)
-        except BaseException:
-            gallery.close()
-            raise
-        return gallery
-
-    @staticmethod
-    def exists(folder: str | os.PathLike[str]) -> bool:
-        """Whether the folder holds a gallery."""
-        return (Path(folder) / DATABASE).exists()
+        return state
 
     def close(self) -> None:
-        """Bring the index files up to date and let others write. Closing twice does nothing."""
-        if self._searcher is not None:
-            searcher, self._searcher = self._searcher, None
+        """Bring the index files up to date and unlock the gallery; twice does nothing."""
+        if self._index is not None:
+            index, self._index = self._index, None
             try:
-                searcher.close()
+                index.close()
             finally:
-                self._store.close()
+                self.store.close()
 
-    def __enter__(self) -> Self:
-        """Itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
-
-    # --- what it is -------------------------------------------------------------------------------
+    def _finish_erasing(self) -> None:
+        """Erase what a crash left; on a full disk it waits for the next time."""
+        try:
+            self.index.finish_erasing()
+        except GalleryDamagedError:
+            raise
+        except GalleryError:
+            return
 
     @property
-    def folder(self) -> Path:
-        """Where it is."""
-        return self._store.folder
-
-    @property
-    def read_only(self) -> bool:
-        """Whether it was opened for reading only."""
-        return self._store.read_only
+    def index(self) -> SyncedIndex:
+        """The index. GalleryReadOnlyError: the gallery is closed."""
+        if self._index is None:
+            raise self.store.closed()
+        return self._index
 
     @property
     def contract(self) -> Contract:
         """How the embeddings that are searched were made."""
-        return self._store.contract
+        return self.store.contract
 
     @property
     def settings(self) -> Settings:
         """As they stand in the database."""
-        return self._store.settings
+        return self.store.settings
 
-    def configure(self, **changes: Any) -> Settings:
-        """Change settings by name, for good; returns all. OptionError: no such setting or value."""
-        try:
-            new = replace(self.settings, **changes)
-        except TypeError as error:
-            known = ", ".join(Settings().to_dict())
-            raise OptionError(
-                f"expected {known}, got {', '.join(changes)}: choose among these", option="settings"
-            ) from error
-        old = self.settings
-        self._store.save_settings(new)
-        if new.index != old.index:
-            self._index.rebuild()
-        return new
+    @contextmanager
+    def changing(self) -> Iterator[Change]:
+        """Change the database inside; then the index follows, and what was overwritten is erased.
 
-    @property
-    def n_people(self) -> int:
-        """How many people are in it."""
-        return lookup.totals(self._store)[0]
+        Yields:
+            The change; ``erased`` is set when the block has ended.
+        """
+        change = Change()
+        self.index.expect()
+        yield change
+        change.erased = self.index.finish_erasing()
 
-    @property
-    def n_samples(self) -> int:
-        """How many samples of the gallery's contract are in it."""
-        return lookup.totals(self._store)[1]
-
-    def __len__(self) -> int:
-        """How many people are in it."""
-        return self.n_people
-
-    def __contains__(self, name: object) -> bool:
-        """Whether somebody of that name is in it."""
-        return isinstance(name, str) and lookup.find_person(self._store, name) is not None
+    def use(self, recognizer: Recognizer) -> None:
+        """Take another recognizer, with its own calibration, from now on."""
+        self._recognizer = self._given_recognizer = recognizer
+        self._given_calibration = None
+        self._checked = None
 
     @property
     def recognizer(self) -> Recognizer:
@@ -273,8 +159,8 @@ class OpenGallery:
                 contract.check(made)
             except ContractError as error:
                 raise ContractError(
-                    f"{self.folder}: the gallery holds embeddings of {contract.id}, the recognizer "
-                    f"makes {made.id}",
+                    f"{self.store.folder}: the gallery holds embeddings of {contract.id}, the "
+                    f"recognizer makes {made.id}",
                     hint="open it with that recognizer, or let {migrate} embed everything anew "
                     "with this one",
                 ) from error
@@ -296,21 +182,6 @@ class OpenGallery:
         if self._bundled is None or self._bundled[0] != contract:
             self._bundled = contract, bundled(contract, CALIBRATED_METRIC)
         return self._bundled[1]
-
-    def _finish_erasing(self) -> None:
-        """What a crash left to be erased; on a full disk it waits for the next time."""
-        try:
-            self._index.finish_erasing()
-        except GalleryDamagedError:
-            raise
-        except GalleryError:
-            return
-
-    @property
-    def _index(self) -> SyncedIndex:
-        if self._searcher is None:
-            raise self._store.closed()
-        return self._searcher
 
 
 # --- the recognizer of a contract -----------------------------------------------------------------
