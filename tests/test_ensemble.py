@@ -16,7 +16,7 @@ import pytest
 from fusions import PairSet, folds_of, judge, meaning_of, out_of_fold, pair_set
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 import lineament
 from lineament import Recognizer

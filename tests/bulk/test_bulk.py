@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image as PILImage
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 import lineament
 from lineament.bulk import BulkProgress, embed_many

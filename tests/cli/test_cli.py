@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image as PILImage
 from PIL import ImageOps
-from typer.testing import CliRunner, Result
+from click.testing import CliRunner, Result
 
 import lineament
 from lineament.cli import app, models, options, verify

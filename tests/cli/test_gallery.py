@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from PIL import Image as PILImage
-from typer.testing import CliRunner, Result
+from click.testing import CliRunner, Result
 
 import lineament
 from lineament.cli import app

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from PIL import Image as PILImage
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 import lineament
 from lineament.cli import app

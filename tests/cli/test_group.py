@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image as PILImage
-from typer.testing import CliRunner, Result
+from click.testing import CliRunner, Result
 
 import lineament
 from lineament.cli import app

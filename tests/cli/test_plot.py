@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image as PILImage
 from PIL import ImageEnhance
-from typer.testing import CliRunner, Result
+from click.testing import CliRunner, Result
 
 from lineament import Recognizer
 from lineament.cli import app

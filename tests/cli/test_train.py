@@ -16,7 +16,7 @@ import pytest
 import torch
 from made_faces import MadeFaces, made_config
 from PIL import Image as PILImage
-from typer.testing import CliRunner, Result
+from click.testing import CliRunner, Result
 
 from lineament.cli import app
 from lineament.train.config import TrainConfig, from_dict, save_config

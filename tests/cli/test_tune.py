@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image as PILImage
-from typer.testing import CliRunner, Result
+from click.testing import CliRunner, Result
 
 import lineament
 from lineament.cli import app

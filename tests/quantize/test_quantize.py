@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image as PILImage
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 if importlib.util.find_spec("nncf") is None:
     pytest.skip("needs the extra quantize", allow_module_level=True)

@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch")
 
 import onnx
 from torch import Tensor, nn
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 import lineament
 from lineament import Recognizer, models

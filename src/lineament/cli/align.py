@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from lineament.cli import options
-from lineament.cli.detect import Images, exit_code, report
+from lineament.cli.command import FILE, command, option
 from lineament.cli.output import (
+    exit_code,
     make_folder,
     print_error,
     print_json,
     print_note,
     print_pairs,
+    print_photo_error,
     print_table,
     refuse_existing,
     with_progress,
@@ -38,47 +38,48 @@ FRONTAL = "frontal"
 command has it."""
 
 
-@options.with_recognizer(without=options.OF_THE_RECOGNIZER)
-def command(
-    ctx: typer.Context,
-    images: Images,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the crops (PNG).")],
-    size: Annotated[
-        int | None,
-        typer.Option(
-            "--size",
-            metavar="|".join(map(str, SIZES_PX)),
-            help="Side in pixels.",
-            show_default=f"{SIZES_PX[0]}; 152 for frontal",
-        ),
-    ] = None,
-    alignment: Annotated[
-        str | None,
-        typer.Option(
-            "--method",
-            "--alignment",
-            metavar="five-points|eyes|crop|frontal",
-            help="How faces are aligned; frontal: turned to the front by 68 points.",
-            show_default=options.SHOWN_DEFAULTS["alignment"],
-        ),
-    ] = None,
-    cut_out: Annotated[
-        bool, typer.Option("--cut-out", help="Black outside of the face's hull (68 points).")
-    ] = False,
-    people: Annotated[
-        bool,
-        typer.Option(
-            "--people",
-            help="IMAGE is a folder with a folder a person: DIR/PERSON/PHOTO.png, one a photo.",
-        ),
-    ] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="With --people: keep crops that exist, make the rest.")
-    ] = False,
-    choose: options.Choose = None,
-    overwrite: options.Overwrite = False,
-    json: options.Json = False,
-) -> None:
+@command("lineament align ~/photos --out crops --size 160")
+@options.images
+@option("--out", type=FILE, required=True, metavar="DIR", help="Folder for the crops (PNG).")
+@option(
+    "--size",
+    type=int,
+    metavar="|".join(map(str, SIZES_PX)),
+    help="Side in pixels.",
+    show_default=f"{SIZES_PX[0]}; 152 for frontal",
+)
+@option(
+    "--method",
+    "--alignment",
+    "alignment",
+    metavar="five-points|eyes|crop|frontal",
+    help="How faces are aligned; frontal: turned to the front by 68 points.",
+    show_default=options.SHOWN_DEFAULTS["alignment"],
+)
+@option("--cut-out", is_flag=True, help="Black outside of the face's hull (68 points).")
+@option(
+    "--people",
+    is_flag=True,
+    help="IMAGE is a folder with one folder per person: DIR/PERSON/PHOTO.png, one a photo.",
+)
+@option("--resume", is_flag=True, help="With --people: keep crops that exist, make the rest.")
+@options.choose
+@options.overwrite
+@options.json
+@options.recognizer(without=options.ONLY_FACES)
+def align(
+    images: tuple[str, ...],
+    out: Path,
+    size: int | None,
+    alignment: str | None,
+    cut_out: bool,
+    people: bool,
+    resume: bool,
+    choose: str | None,
+    overwrite: bool,
+    json: bool,
+    **given: Any,
+) -> int:
     """Cut faces out, upright and in place.
 
     The crops are DIR/NAME_1.png, DIR/NAME_2.png, ...; with --people DIR/PERSON/PHOTO.png, for
@@ -89,21 +90,21 @@ def command(
         size = 152 if frontal else SIZES_PX[0]
     if size not in SIZES_PX:
         raise OptionError(f"--size: expected one of {', '.join(map(str, SIZES_PX))}, got {size}")
-    for option, given in (("--resume", resume), ("--choose", choose is not None)):
-        if given and not people:
-            raise OptionError(f"{option}: expected together with --people only")
+    for flag, value in (("--resume", resume), ("--choose", choose is not None)):
+        if value and not people:
+            raise OptionError(f"{flag}: expected together with --people only")
     if frontal and cut_out:
         raise OptionError("--method frontal: expected without --cut-out, got both")
     if alignment is not None and not frontal:
         options.check_alignment(alignment)
-    finder = options.finder_from(ctx.params)
+    finder = options.finder_from({**given, "choose": choose})
     name = f"{FRONTAL}-{size}" if frontal else _alignment_name(alignment, size)
     if people and cut_out:
         raise OptionError("expected --people or --cut-out, got both")
     if cut_out or frontal:
         _ = finder.landmarker  # what cannot be loaded is said once, before the work
     if people:
-        _align_people(images, out, finder, name, _existing(resume, overwrite), json)
+        return _align_people(images, out, finder, name, _existing(resume, overwrite), json)
     sources = many_sources(images)
     make_folder(out, "--out")
     found: list[dict[str, Any]] = []
@@ -116,7 +117,7 @@ def command(
 
     results = finder.stream(sources, then=cut)
     for photo in with_progress(results, len(sources), "aligning"):
-        errors += report(photo)
+        errors += print_photo_error(photo)
         item: dict[str, Any] = {**photo.to_dict(), "crops": []}
         found.append(item)
         if photo.error is not None or photo.crops is None:
@@ -137,7 +138,7 @@ def command(
             print_table(("photograph", "crop"), written, fold=("photograph", "crop"))
         if not written and not errors:
             print_note("no face was found")
-    raise typer.Exit(exit_code(errors, bool(written)))
+    return exit_code(errors, bool(written))
 
 
 def _existing(resume: bool, overwrite: bool) -> Existing:
@@ -153,12 +154,12 @@ def _align_people(
     alignment: str,
     existing: Existing,
     json: bool,
-) -> NoReturn:
+) -> int:
     from lineament.train.data.aligning import align_people
 
     if len(images) != 1:
         raise OptionError(
-            f"--people: expected one folder with a folder a person, got {len(images)} arguments"
+            f"--people: expected one folder with one folder per person, got {len(images)} arguments"
         )
     made = align_people(
         images[0], out, finder, alignment=alignment, existing=existing, progress=with_progress
@@ -179,7 +180,7 @@ def _align_people(
             ("people with a crop", made.people),
         ]
         print_pairs((name, f"{count:,}") for name, count in rows)
-    raise typer.Exit(exit_code(len(made.failed), made.written + made.kept > 0))
+    return exit_code(len(made.failed), made.written + made.kept > 0)
 
 
 def _write(crop: Any, path: Path, overwrite: bool) -> Path:

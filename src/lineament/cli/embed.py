@@ -8,13 +8,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from lineament.cli import options
-from lineament.cli.detect import Images, exit_code
-from lineament.cli.output import print_error, print_json, print_note, with_progress
+from lineament.cli.command import command, option
+from lineament.cli.output import exit_code, print_error, print_json, print_note, with_progress
 from lineament.cli.sources import STDIN, is_url, many_sources
 from lineament.errors import LineamentError, OptionError
 
@@ -30,56 +30,56 @@ TELL_EVERY_S = 30.0
 """How often progress is told where no terminal is: into the log of a long job."""
 
 
-@options.with_recognizer()
-def command(
-    ctx: typer.Context,
-    images: Images,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            metavar="FILE|FOLDER",
-            help=f"{', '.join(SUFFIXES)}; replaces FILE. A FOLDER gets many files, and an "
-            "interrupted run goes on where it ended. Left out or -: JSON lines on stdout.",
-        ),
-    ] = None,
-    all_faces: Annotated[
-        bool, typer.Option("--all-faces/--one-face", help="All, or the one of --choose.")
-    ] = True,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers",
-            metavar="N",
-            help="With --ray: N actors instead of one for each CPU of the cluster.",
-        ),
-    ] = None,
-    ray: Annotated[
-        str | None,
-        typer.Option(
-            "--ray",
-            metavar="ADDRESS",
-            help="With a FOLDER: embed on a Ray cluster: auto, HOST:PORT.",
-        ),
-    ] = None,
-    shard_size: Annotated[
-        int | None,
-        typer.Option(
-            "--shard-size",
-            metavar="N",
-            help="Photos in a file of FOLDER.",
-            show_default="1000",
-        ),
-    ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option("--resume/--restart", help="Go on in FOLDER, or remove what is there first."),
-    ] = True,
-    retry_errors: Annotated[
-        bool, typer.Option("--retry-errors", help="Read again what could not be read into FOLDER.")
-    ] = False,
-    json: options.Json = False,
-) -> None:
+@command("lineament embed ~/photos --out faces.parquet")
+@options.images
+@option(
+    "--out",
+    type=click.Path(path_type=Path, allow_dash=True),
+    metavar="FILE|FOLDER",
+    help=f"{', '.join(SUFFIXES)}; replaces FILE. A FOLDER gets many files, and an interrupted run "
+    "goes on where it ended. Left out or -: JSON lines on stdout.",
+)
+@option(
+    "--all-faces/--one-face",
+    default=True,
+    show_default="all-faces",
+    help="All, or the one of --choose.",
+)
+@option(
+    "--workers",
+    type=int,
+    metavar="N",
+    help="With --ray: N actors instead of one for each CPU of the cluster.",
+)
+@option("--ray", metavar="ADDRESS", help="With a FOLDER: embed on a Ray cluster: auto, HOST:PORT.")
+@option(
+    "--shard-size",
+    type=int,
+    metavar="N",
+    help="Photos in a file of FOLDER.",
+    show_default="1000",
+)
+@option(
+    "--resume/--restart",
+    default=True,
+    show_default="resume",
+    help="Go on in FOLDER, or remove what is there first.",
+)
+@option("--retry-errors", is_flag=True, help="Read again what could not be read into FOLDER.")
+@options.json
+@options.recognizer()
+def embed(
+    images: tuple[str, ...],
+    out: Path | None,
+    all_faces: bool,
+    workers: int | None,
+    ray: str | None,
+    shard_size: int | None,
+    resume: bool,
+    retry_errors: bool,
+    json: bool,
+    **given: Any,
+) -> int:
     """Represent faces by vectors.
 
     One row a face, and a header with the contract that says how they were made. Exit code 0: there
@@ -90,7 +90,7 @@ def command(
     bulk |= {"retry_errors": retry_errors, "one_face": not all_faces}
     if target is not None and _is_folder(target):
         bulk = {name: value for name, value in bulk.items() if value is not None}
-        _into_folder(options.recognizer_from(ctx.params), images, target, bulk, json)
+        return _into_folder(options.recognizer_from(given), images, target, bulk, json)
     if {workers, ray, shard_size} != {None} or not resume or retry_errors:
         raise OptionError(
             "--workers, --ray, --shard-size, --restart, --retry-errors: expected together with "
@@ -100,15 +100,15 @@ def command(
         _check_out(target)
     from lineament.bulk.tables import header, rows_of
 
-    parts = options.recognizer_from(ctx.params)
-    contract = parts.embedder.contract
+    recognizer = options.recognizer_from(given)
+    contract = recognizer.embedder.contract
     sources = many_sources(images)
     streamed = target is None and not json
     if streamed:
         print(json_module.dumps(header(contract)))
     rows: list[dict[str, Any]] = []
     n_faces = errors = 0
-    stream = parts.stream if all_faces else parts.stream_chosen
+    stream = recognizer.stream if all_faces else recognizer.stream_chosen
     photos: Any = stream(sources)
     for photo in with_progress(photos, len(sources), "embedding"):
         found = rows_of(photo)
@@ -130,7 +130,7 @@ def command(
         print_json(summary | {"errors": errors})
     elif target is not None and (rows or not errors):
         print_note(f"wrote {n_faces} face(s) of {len(sources)} photo(s) to {target}")
-    raise typer.Exit(exit_code(errors, n_faces > 0))
+    return exit_code(errors, n_faces > 0)
 
 
 def _is_folder(path: Path) -> bool:
@@ -156,7 +156,7 @@ def _write(path: Path, rows: list[dict[str, Any]], contract: Contract) -> None:
 
 def _into_folder(
     recognizer: Recognizer, images: Sequence[str], target: Path, bulk: dict[str, Any], json: bool
-) -> NoReturn:
+) -> int:
     from lineament.bulk import embed_many
 
     odd = [image for image in images if image == STDIN or is_url(image)]
@@ -187,7 +187,7 @@ def _into_folder(
             f"{report.errors:,} photo(s) could not be read: {target / 'errors.jsonl'} says "
             "why; --retry-errors tries them again"
         )
-    raise typer.Exit(exit_code(report.errors, report.faces > 0))
+    return exit_code(report.errors, report.faces > 0)
 
 
 class _ProgressLine:

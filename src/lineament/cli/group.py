@@ -1,17 +1,17 @@
-"""``lineament group DIR`` and ``lineament name-group GROUPS.json GROUP NAME``."""
+"""``lineament group DIR`` and ``lineament gallery name-group GROUPS.json GROUP NAME``."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from lineament.cli import options
-from lineament.cli.detect import exit_code
+from lineament.cli.command import FILE, argument, command, option
 from lineament.cli.output import (
+    check_new_file,
+    exit_code,
     make_folder,
     print_error,
     print_json,
@@ -24,72 +24,62 @@ from lineament.errors import OptionError
 
 if TYPE_CHECKING:
     from lineament.gallery import Gallery
-    from lineament.gallery.grouping import Group, GroupFace, Grouping, Thumbnails
+    from lineament.gallery.grouping import Group, GroupFace, Grouping, GroupPhoto, Thumbnails
     from lineament.pipeline import Recognizer
     from lineament.types import Image
 
 
-@options.with_recognizer(without=("choose",))
-def command(
-    ctx: typer.Context,
-    photos: Annotated[
-        list[str], typer.Argument(metavar="DIR...", help="Folders, files or glob patterns.")
-    ],
-    groups: Annotated[
-        Path | None,
-        typer.Option(
-            "--groups", metavar="FILE.json", help="Go on from groups that --out wrote earlier."
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="FILE.json", help="Write the groups; replaces FILE."),
-    ] = None,
-    report: Annotated[
-        Path | None,
-        typer.Option("--report", metavar="FILE.html", help="Everybody's faces as one page."),
-    ] = None,
-    copy_to: Annotated[
-        Path | None,
-        typer.Option("--copy-to", metavar="DIR", help="Copy photos, a folder a group."),
-    ] = None,
-    link_to: Annotated[
-        Path | None,
-        typer.Option("--link-to", metavar="DIR", help="The same with symbolic links."),
-    ] = None,
-    min_size: Annotated[
-        int, typer.Option("--min-size", metavar="N", help="Smaller groups are left out.")
-    ] = 2,
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            "--threshold",
-            metavar="COSINE",
-            help="Mean similarity from which on two groups are one.",
-            show_default="by the calibration and the number of faces",
-        ),
-    ] = None,
-    fmr: Annotated[
-        float | None,
-        typer.Option("--fmr", metavar="RATE", help="The threshold of that false match rate."),
-    ] = None,
-    calibration: options.Calibration_ = None,
-    json: options.Json = False,
-) -> None:
+@command("lineament group ~/holidays --report people.html")
+@argument("photos", nargs=-1, metavar="DIR...", help="Folders, files or glob patterns.")
+@option(
+    "--groups",
+    type=FILE,
+    metavar="FILE.json",
+    help="Go on from groups that --out wrote earlier.",
+)
+@option("--out", type=FILE, metavar="FILE.json", help="Write the groups; replaces FILE.")
+@option("--report", type=FILE, metavar="FILE.html", help="Everybody's faces as one page.")
+@option("--copy-to", type=FILE, metavar="DIR", help="Copy photos, one folder per group.")
+@option("--link-to", type=FILE, metavar="DIR", help="The same with symbolic links.")
+@option(
+    "--min-size",
+    type=int,
+    default=2,
+    show_default=True,
+    metavar="N",
+    help="Smaller groups are left out.",
+)
+@option(
+    "--threshold",
+    type=float,
+    metavar="COSINE",
+    help="Mean similarity from which on two groups are one.",
+    show_default="by the calibration and the number of faces",
+)
+@option("--fmr", type=float, metavar="RATE", help="The threshold of that false match rate.")
+@options.calibration
+@options.json
+@options.recognizer(without=("choose",))
+def group(
+    photos: tuple[str, ...],
+    groups: Path | None,
+    out: Path | None,
+    report: Path | None,
+    copy_to: Path | None,
+    link_to: Path | None,
+    min_size: int,
+    threshold: float | None,
+    fmr: float | None,
+    json: bool,
+    **given: Any,
+) -> int:
     """Group the faces of photos by person, without names.
 
     Two faces of one photo are never in one group. Photos are only read: nothing is moved
     or deleted. Exit code 0: there are groups, 1: there are none, 2: error.
     """
-    from lineament.gallery.grouping import (
-        Grouping,
-        GroupPhoto,
-        Thumbnails,
-        copy_photos,
-        group,
-        summary,
-        unread,
-    )
+    from lineament.gallery.grouping import Grouping, Thumbnails, copy_photos, summary, unread
+    from lineament.gallery.grouping import group as group_photos
     from lineament.images import find_images
 
     if min_size < 1:
@@ -103,10 +93,10 @@ def command(
         _check_target(target, photos, option)
     for path, name in ((out, "--out"), (report, "--report")):
         if path is not None:
-            _check_file(path, name)
+            check_new_file(path, name)
             refuse_inputs(path, sources, name)
     old = None if groups is None else Grouping.load(groups)
-    parts = options.recognizer_from(ctx.params)
+    recognizer = options.recognizer_from(given)
     new = len(unread(sources, old))
     pictures = Thumbnails()
     errors = done = 0
@@ -122,14 +112,14 @@ def command(
             done += 1
             tell(done, new)
 
-        grouping = group(
-            sources, parts, grouping=old, threshold=threshold, fmr=fmr, on_photo=on_photo
+        grouping = group_photos(
+            sources, recognizer, grouping=old, threshold=threshold, fmr=fmr, on_photo=on_photo
         )
     if out is not None:
-        grouping.save(out, calibration=parts.calibration)
+        grouping.save(out, calibration=recognizer.calibration)
     if report is not None:
-        _write_report(report, grouping, parts, pictures, min_size)
-    found = grouping.groups(parts.calibration, min_size=min_size)
+        _write_report(report, grouping, recognizer, pictures, min_size)
+    found = grouping.groups(recognizer.calibration, min_size=min_size)
     if target is not None:
         make_folder(target, option)
         failed = copy_photos(grouping, found, target, link=copy_to is None)
@@ -151,17 +141,10 @@ def command(
         for path in (out, report, target):
             if path is not None:
                 print_note(f"wrote {path}")
-    raise typer.Exit(exit_code(errors, bool(found)))
+    return exit_code(errors, bool(found))
 
 
 # --- what is written ------------------------------------------------------------------------------
-
-
-def _check_file(path: Path, option: str) -> None:
-    if not path.absolute().parent.is_dir():  # known now, not after an hour of work
-        raise OptionError(f"{option}: there is no folder {path.parent}; make it first")
-    if path.is_dir():
-        raise OptionError(f"{option}: expected a file, {path} is a folder")
 
 
 def _check_target(target: Path, photos: Sequence[str], option: str) -> None:
@@ -169,11 +152,11 @@ def _check_target(target: Path, photos: Sequence[str], option: str) -> None:
     from lineament.gallery.grouping.photos import check_empty
 
     whole = target.resolve()
-    for argument in photos:
-        folder = Path(argument).resolve()
+    for photo in photos:
+        folder = Path(photo).resolve()
         if folder.is_dir() and (whole == folder or folder in whole.parents):
             raise OptionError(
-                f"{option}: {target} is inside {argument}, where it would be taken for more "
+                f"{option}: {target} is inside {photo}, where it would be taken for more "
                 "photos; name a folder elsewhere"
             )
     try:
@@ -183,7 +166,7 @@ def _check_target(target: Path, photos: Sequence[str], option: str) -> None:
 
 
 def _write_report(
-    path: Path, grouping: Grouping, parts: Recognizer, pictures: Thumbnails, min_size: int
+    path: Path, grouping: Grouping, recognizer: Recognizer, pictures: Thumbnails, min_size: int
 ) -> None:
     from lineament.files import write_atomically
     from lineament.pictures.pages.groups import groups_page
@@ -191,7 +174,7 @@ def _write_report(
     def crop_of(place: int) -> bytes | None:
         return pictures.jpeg(grouping.faces[place])
 
-    sheet = groups_page(grouping, crop_of, calibration=parts.calibration, min_size=min_size)
+    sheet = groups_page(grouping, crop_of, calibration=recognizer.calibration, min_size=min_size)
     write_atomically(path, sheet)
 
 
@@ -224,28 +207,27 @@ def _print(grouping: Grouping, groups: Sequence[Group], new: int) -> None:
 # --- names ----------------------------------------------------------------------------------------
 
 
-def name_command(
-    groups: Annotated[
-        Path, typer.Argument(metavar="GROUPS.json", help="What `lineament group --out` wrote.")
-    ],
-    group: Annotated[int, typer.Argument(metavar="GROUP", help="The group's number.")],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Whom it shows.")],
-    gallery: Annotated[
-        Path | None,
-        typer.Option("--gallery", metavar="DIR", help="Enroll the faces there; made if need be."),
-    ] = None,
-    with_doubtful: Annotated[
-        bool, typer.Option("--with-doubtful", help="Enroll members in doubt, too.")
-    ] = False,
-    force: Annotated[
-        bool,
-        typer.Option("--force", help="Enroll duplicates, and who looks like somebody else, too."),
-    ] = False,
-    json: options.Json = False,
-) -> None:
-    """Give a group a name, and enroll its faces in a gallery.
+@command('lineament gallery name-group groups.json 3 "Ada Lovelace" --gallery staff')
+@argument("groups", type=FILE, metavar="GROUPS.json", help="What `lineament group --out` wrote.")
+@argument("group", type=int, metavar="GROUP", help="The number of the group.")
+@argument("name", metavar="NAME", help="Whom it shows.")
+@option("--gallery", type=FILE, metavar="DIR", help="Enroll the faces there; made if need be.")
+@option("--with-doubtful", is_flag=True, help="Enroll members in doubt, too.")
+@option("--force", is_flag=True, help="Enroll duplicates, and who looks like somebody else, too.")
+@options.json
+def name_group(
+    groups: Path,
+    group: int,
+    name: str,
+    gallery: Path | None,
+    with_doubtful: bool,
+    force: bool,
+    json: bool,
+) -> int:
+    """Give a group a name, and enroll its faces.
 
-    Exit code 0: it has the name, and a face was enrolled, 1: none was, 2: error.
+    Without --gallery it gets the name only. Exit code 0: it has the name, and a face was enrolled,
+    1: none was, 2: error.
     """
     from lineament.gallery.grouping import Grouping, name_groups
 
@@ -277,7 +259,7 @@ def name_command(
         print_json(result)
     elif gallery is None:
         print(f"group {group} is {title}")
-    raise typer.Exit(exit_code(0, found))
+    return exit_code(0, found)
 
 
 def _gallery(folder: Path, grouping: Grouping) -> Gallery:

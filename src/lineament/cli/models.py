@@ -1,22 +1,23 @@
-"""``lineament models``."""
+"""``lineament models``: list networks, show one, print licenses, quantize a recognizer."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-import typer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from lineament.cli import options
-from lineament.cli.output import print_json, print_note, print_table
+from lineament.cli.command import FILE, argument, command, option
+from lineament.cli.output import print_json, print_note, print_pairs, print_table, stage_bars
+
+if TYPE_CHECKING:
+    from lineament.models import Card, LicensePolicy
+    from lineament.quantize import Quantized
 
 
-def command(
-    licenses: Annotated[
-        bool, typer.Option("--licenses", help="Print the texts of the licenses instead.")
-    ] = False,
-    license_policy: options.Policy = None,
-    json: options.Json = False,
-) -> None:
+@command("lineament models list --license-policy commercial", name="list")
+@options.license_policy
+@options.json
+def list_(license_policy: str | None, json: bool) -> None:
     """List the networks and their licenses.
 
     With a license policy the table says which of them it refuses.
@@ -26,17 +27,8 @@ def command(
     policy = options.policy_from(license_policy)
     known = models.entries()
     if json:
-        listed = []
-        for entry in known:
-            item: dict[str, Any] = {**entry.to_dict(), "present": models.is_present(entry)}
-            item["refused"] = policy.refusal(entry)
-            if licenses:
-                item["license_text"] = models.license_text(entry)
-            listed.append(item)
-        print_json({"policy": str(policy), "weights": listed})
-        return
-    if licenses:
-        _print_licenses(known)
+        found = [_described(entry, policy) for entry in known]
+        print_json({"policy": str(policy), "weights": found})
         return
     restricted = str(policy) != "any"
     columns: tuple[str, ...] = ("name", "task", "MB", "license", "commercial", "measured")
@@ -61,6 +53,74 @@ def command(
                 print_note(f"{entry.name}: {reason}")
 
 
+@command("lineament models show sface")
+@argument("name", metavar="NAME", help="Of a network; see `lineament models list`.")
+@options.license_policy
+@options.json
+def show(name: str, license_policy: str | None, json: bool) -> None:
+    """All that is known about a network."""
+    from lineament import models
+
+    described = _described(models.get(name), options.policy_from(license_policy))
+    if json:
+        print_json(described)
+        return
+    rows = []
+    for key, value in described.items():
+        if isinstance(value, dict):
+            rows += [(f"{key}.{inner}", _words(each)) for inner, each in value.items()]
+        elif value is not None and value != []:
+            rows.append((key, _words(value)))
+    print_pairs(rows)
+
+
+@command("lineament models licenses", name="licenses")
+@options.license_policy
+@options.json
+def licenses(license_policy: str | None, json: bool) -> None:
+    """Print the texts of the licenses."""
+    from lineament import models
+
+    known = models.entries()
+    if json:
+        policy = options.policy_from(license_policy)
+        found = [
+            {**_described(entry, policy), "license_text": models.license_text(entry)}
+            for entry in known
+        ]
+        print_json({"policy": str(policy), "weights": found})
+        return
+    names: dict[str | None, list[str]] = {}
+    for entry in known:
+        names.setdefault(models.license_text(entry), []).append(
+            f"{entry.name} ({entry.license_weights})"
+        )
+    for text, of in names.items():
+        print("=" * 78)
+        print(", ".join(of))
+        print("=" * 78)
+        print("The manifest names no license text." if text is None else text.rstrip())
+        print()
+
+
+def _described(entry: Card, policy: LicensePolicy) -> dict[str, Any]:
+    from lineament import models
+
+    return {
+        **entry.to_dict(),
+        "present": models.is_present(entry),
+        "refused": policy.refusal(entry),
+    }
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_words(each)}" for key, each in value.items())
+    if isinstance(value, (list, tuple)):
+        return f"{len(value)} entries" if len(value) > 6 else ", ".join(map(_words, value))
+    return str(value)
+
+
 def _score(entry: Any) -> str:
     """The one score that says most, in a few characters; --json has all of them."""
     measured = entry.measured
@@ -74,17 +134,172 @@ def _score(entry: Any) -> str:
     return "-"
 
 
-def _print_licenses(known: list[Any]) -> None:
-    from lineament import models
+# --- quantize -------------------------------------------------------------------------------------
 
-    names: dict[str | None, list[str]] = {}
-    for entry in known:
-        names.setdefault(models.license_text(entry), []).append(
-            f"{entry.name} ({entry.license_weights})"
+
+@command("lineament models quantize sface --photos ~/staff --out int8")
+@argument(
+    "recognizer",
+    metavar="RECOGNIZER|MODEL.onnx",
+    help="Name of a recognizer, or an ONNX file with its description beside it (.toml).",
+)
+@option(
+    "--photos",
+    type=FILE,
+    required=True,
+    metavar="FOLDER",
+    help="Photos of faces, a few hundred; with one folder per person, accuracy is measured by "
+    "verification.",
+)
+@option(
+    "--out",
+    type=FILE,
+    required=True,
+    metavar="DIR",
+    help="Folder for the model and its manifest.json.",
+)
+@option("--name", metavar="NAME", help="How it is asked for.", show_default="RECOGNIZER-int8")
+@option("--aligned", is_flag=True, help="The photos are crops, from `lineament align`.")
+@option(
+    "--max-loss",
+    type=float,
+    metavar="0..1",
+    help="Most true accept rate it may lose; where the photos can measure it.",
+    show_default="0.01",
+    api=["most_loss"],
+)
+@option(
+    "--min-cosine",
+    type=float,
+    metavar="COSINE",
+    help="Least mean cosine to the original's embeddings; where they cannot.",
+    show_default="0.99",
+    api=["least_cosine"],
+)
+@option(
+    "--min-speedup",
+    type=float,
+    metavar="TIMES",
+    help="Least speed-up.",
+    show_default="1.1",
+    api=["least_speedup"],
+)
+@option("--subset", type=int, metavar="N", help="Most crops to calibrate on.", show_default="300")
+@option("--most", type=int, metavar="N", help="Most photos read.", show_default="2000")
+@options.seed
+@options.overwrite
+@options.json
+@options.engine
+@options.threads
+@options.license_policy
+def quantize(
+    recognizer: str,
+    photos: Path,
+    out: Path,
+    name: str | None,
+    aligned: bool,
+    max_loss: float | None,
+    min_cosine: float | None,
+    min_speedup: float | None,
+    subset: int | None,
+    most: int | None,
+    seed: int,
+    overwrite: bool,
+    json: bool,
+    engine: str | None,
+    threads: int | None,
+    license_policy: str | None,
+) -> None:
+    """Make an int8 version of a recognizer.
+
+    For processors: smaller and faster. It is written only if it is faster and loses little on
+    photos that it was not calibrated on. Half of the photos, at most --subset, are for the
+    calibration.
+    """
+    from lineament import models
+    from lineament import quantize as work
+    from lineament.quantize.crops import crops_of
+
+    file = recognizer.lower().endswith(".onnx")
+    weights = models.from_file(recognizer) if file else models.get(recognizer)
+    runtime = options.runtime_from({"engine": engine, "threads": threads})
+    policy = options.policy_from(license_policy)
+    limits = {
+        "least_speedup": min_speedup,
+        "most_loss": max_loss,
+        "least_cosine": min_cosine,
+        "subset": subset,
+    }
+    given: dict[str, Any] = {key: value for key, value in limits.items() if value is not None}
+    work.check_options(weights, out=out, name=name, overwrite=overwrite, **given)
+    with stage_bars() as progress:
+        crops = crops_of(
+            photos,
+            weights,
+            aligned=aligned,
+            seed=seed,
+            runtime=runtime,
+            policy=policy,
+            progress=progress,
+            **({} if most is None else {"most": most}),
         )
-    for text, of in names.items():
-        print("=" * 78)
-        print(", ".join(of))
-        print("=" * 78)
-        print("The manifest names no license text." if text is None else text.rstrip())
-        print()
+        made = work.quantize(
+            weights,
+            crops.images,
+            people=crops.people,
+            out=out,
+            name=name,
+            seed=seed,
+            overwrite=overwrite,
+            runtime=runtime,
+            policy=policy,
+            progress=progress,
+            **given,
+        )
+    if crops.skipped:
+        print_note(
+            f"{crops.skipped:,} of {crops.photos:,} photos cannot be read, or show no "
+            "face: they were passed over"
+        )
+    if json:
+        print_json(made.to_dict() | {"photographs": crops.photos, "skipped": crops.skipped})
+    else:
+        print_pairs(_rows(made))
+        print_note(
+            f"LINEAMENT_MANIFEST={made.manifest} makes the name {made.weights.name} known; "
+            "`lineament tune` finds its thresholds"
+        )
+
+
+def _rows(made: Quantized) -> list[tuple[str, str]]:
+    agreement = made.agreement
+    rows = [
+        ("written", str(made.weights.path)),
+        ("size", f"{made.weights.bytes / 1e6:.1f} MB, {made.bytes_before / 1e6:.1f} MB before"),
+    ]
+    rows += [
+        (
+            f"speed, {speed.batch} at once",
+            f"{speed.speedup:.2f} times ({speed.low:.2f} to {speed.high:.2f}), "
+            f"{speed.after_ms:.2f} ms a crop",
+        )
+        for speed in made.speeds
+    ]
+    rows.append(
+        (
+            "cosine to the original",
+            f"{agreement.mean_cosine:.4f}, least {agreement.least_cosine:.4f}, "
+            f"{agreement.crops:,} crops",
+        )
+    )
+    found = agreement.verification
+    if found is not None:
+        rows.append(
+            (
+                f"TAR at FMR {found.fmr:g}",
+                f"{100 * found.tar_after:.2f} %, {100 * found.tar_before:.2f} % before "
+                f"({found.same_pairs:,} pairs of one person)",
+            )
+        )
+    rows.append(("calibrated on", f"{made.calibrated_on:,} crops"))
+    return rows

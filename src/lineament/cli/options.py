@@ -7,14 +7,14 @@ compares the two.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
+from click.shell_completion import CompletionItem
 
+from lineament.cli.command import FILE, F, argument, option
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
@@ -35,173 +35,260 @@ SHOWN_DEFAULTS = {
     "prior": "0.5",
 }
 
-PARTS, NETWORKS, SPEED = "Parts", "Own network", "Engine"
+RECOGNIZER, FACES, ENGINE = "Recognizer", "Detector", "Engine"
 
 
-def _recognizers() -> list[str]:
+def _completed(names: Collection[str], incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+def _recognizers(_: object, __: object, incomplete: str) -> list[CompletionItem]:
     from lineament import models
 
-    return [entry.name for entry in models.entries("embedder")]
+    return _completed([entry.name for entry in models.entries("embedder")], incomplete)
 
 
-def _detectors() -> list[str]:
+def _detectors(_: object, __: object, incomplete: str) -> list[CompletionItem]:
     from lineament.detect import DETECTORS
 
-    return list(DETECTORS)
+    return _completed(list(DETECTORS), incomplete)
 
 
-def _metrics() -> list[str]:
+def _metrics(_: object, __: object, incomplete: str) -> list[CompletionItem]:
     from lineament.decide.metrics import METRICS
 
-    return list(METRICS)
+    return _completed(list(METRICS), incomplete)
 
 
-Preset = Annotated[
-    str | None,
-    typer.Option(
+# --- single options -------------------------------------------------------------------------------
+
+json = option("--json", is_flag=True, help="Print one JSON object.")
+overwrite = option("--overwrite", is_flag=True, help="Replace files that exist.")
+seed = option("--seed", type=click.IntRange(min=0), default=0, help="Of what is drawn by chance.")
+metric = option(
+    "--metric",
+    metavar="NAME",
+    help="cosine, euclidean, euclidean_l2, angular or chi_square.",
+    show_default=SHOWN_DEFAULTS["metric"],
+    shell_complete=_metrics,
+)
+fmr = option(
+    "--fmr",
+    type=float,
+    metavar="RATE",
+    help="False match rate that the threshold is for.",
+    show_default=SHOWN_DEFAULTS["fmr"],
+)
+calibration = option(
+    "--calibration",
+    type=FILE,
+    metavar="FILE.json",
+    help="Thresholds and probabilities of your own, from `lineament tune`.",
+    show_default="the package's, from LFW View 1",
+)
+choose = option(
+    "--choose",
+    metavar="largest|central",
+    help="Whom a photo with several faces is of.",
+    show_default=SHOWN_DEFAULTS["choose"],
+)
+engine = option(
+    "--engine", metavar="auto|openvino|onnxruntime", help="What runs the networks.", family=ENGINE
+)
+threads = option(
+    "--threads",
+    type=int,
+    metavar="N",
+    help="Threads; all cores when left out.",
+    family=ENGINE,
+)
+license_policy = option(
+    "--license-policy",
+    metavar="POLICY",
+    help="Which licenses weights may have: any, commercial, spdx:MIT,Apache-2.0 ...",
+    family=ENGINE,
+)
+gallery = option(
+    "--gallery",
+    type=FILE,
+    metavar="DIR",
+    help="Folder of the gallery.",
+    show_default="$LINEAMENT_GALLERY, else ./gallery",
+)
+where = option(
+    "--where",
+    multiple=True,
+    metavar="FILTER",
+    help="Only people with such metadata: 'building=B', 'age>=18', 'groups~night'; may be "
+    "repeated, and then all have to hold.",
+)
+no_cache = option("--no-cache", is_flag=True, help="Embed all photos again, and keep nothing.")
+report = option(
+    "--report",
+    type=FILE,
+    metavar="FILE.html",
+    help="Write figures and pictures into one page that needs nothing else; replaces FILE.",
+)
+images = argument(
+    "images",
+    nargs=-1,
+    metavar="IMAGE...",
+    help="Files, folders, glob patterns, URLs, or - (standard input).",
+)
+people_folder = argument(
+    "folder", type=FILE, metavar="DIR", help="Folder with one folder of photos per person."
+)
+
+
+def pair(function: F) -> F:
+    """The arguments A and B: two photos."""
+    function = argument("b", metavar="B", help="The other one.")(function)
+    return argument("a", metavar="A", help="Photo: a file, a URL, or - (stdin).")(function)
+
+
+# --- the options of the recognizer, for every command that has one --------------------------------
+
+_RECOGNIZER_OPTIONS: dict[str, Any] = {
+    "preset": option(
         "--preset",
         metavar="fast|balanced|accurate",
         help="Recognizer and its options, by what they are good for.",
         show_default=SHOWN_DEFAULTS["preset"],
+        family=RECOGNIZER,
     ),
-]
-Recognizer_ = Annotated[
-    str | None,
-    typer.Option(
+    "recognizer": option(
         "--recognizer",
         metavar="NAME",
-        help="Recognizer; see `lineament models`.",
+        help="Recognizer; see `lineament models list`.",
         show_default="the preset's",
-        autocompletion=_recognizers,
+        shell_complete=_recognizers,
+        family=RECOGNIZER,
     ),
-]
-Model = Annotated[
-    Path | None,
-    typer.Option(
+    "model": option(
         "--model",
+        type=FILE,
         metavar="FILE.onnx",
         help="A recognizer of your own, described by the next four options or FILE.toml beside it.",
+        family=RECOGNIZER,
     ),
-]
-InputSize = Annotated[
-    str | None,
-    typer.Option("--input-size", metavar="PX", help="Side of the crops that --model takes."),
-]
-ColorOrder = Annotated[
-    str | None,
-    typer.Option("--color-order", metavar="rgb|bgr|gray", help="Channels that --model takes."),
-]
-Mean = Annotated[
-    float | None,
-    typer.Option("--mean", help="--model is fed (x - MEAN) * SCALE, x from 0 to 255."),
-]
-Scale = Annotated[float | None, typer.Option("--scale", help="See --mean.")]
-Detector = Annotated[
-    str | None,
-    typer.Option(
-        "--detector",
-        metavar="NAME",
-        help="Detector: yunet, mtcnn, blazeface, ...",
-        show_default=SHOWN_DEFAULTS["detector"],
-        autocompletion=_detectors,
+    "input_size": option(
+        "--input-size",
+        metavar="PX",
+        help="Side of the crops that --model takes.",
+        family=RECOGNIZER,
     ),
-]
-Alignment = Annotated[
-    str | None,
-    typer.Option(
+    "color_order": option(
+        "--color-order",
+        metavar="rgb|bgr|gray",
+        help="Channels that --model takes.",
+        family=RECOGNIZER,
+    ),
+    "mean": option(
+        "--mean",
+        type=float,
+        metavar="FLOAT",
+        help="--model is fed (x - MEAN) * SCALE, x from 0 to 255.",
+        family=RECOGNIZER,
+    ),
+    "scale": option("--scale", type=float, metavar="FLOAT", help="See --mean.", family=RECOGNIZER),
+    "alignment": option(
         "--alignment",
         metavar="five-points|eyes|crop",
         help="How faces are aligned.",
         show_default=SHOWN_DEFAULTS["alignment"],
+        family=RECOGNIZER,
     ),
-]
-Flip = Annotated[
-    bool | None,
-    typer.Option(
+    "flip": option(
         "--flip/--no-flip",
         help="Average over the mirrored face.",
         show_default=SHOWN_DEFAULTS["flip"],
+        family=RECOGNIZER,
     ),
-]
-Choose = Annotated[
-    str | None,
-    typer.Option(
+    "detector": option(
+        "--detector",
+        metavar="NAME",
+        help="Detector: yunet, mtcnn, blazeface, ...",
+        show_default=SHOWN_DEFAULTS["detector"],
+        shell_complete=_detectors,
+        family=FACES,
+    ),
+    "choose": option(
         "--choose",
         metavar="largest|central",
         help="Whom a photo with several faces is of.",
         show_default=SHOWN_DEFAULTS["choose"],
+        family=FACES,
     ),
-]
-MinFace = Annotated[
-    float | None,
-    typer.Option(
+    "min_face": option(
         "--min-face",
+        type=float,
         metavar="PX",
         help="Least size of a face.",
         show_default=SHOWN_DEFAULTS["min_face"],
+        api=["min_face_px"],
+        family=FACES,
     ),
-]
-MinScore = Annotated[
-    float | None,
-    typer.Option(
-        "--min-score", metavar="0..1", help="Least score of a face.", show_default="the detector's"
+    "min_score": option(
+        "--min-score",
+        type=float,
+        metavar="0..1",
+        help="Least score of a face.",
+        show_default="the detector's",
+        api=["score_threshold"],
+        family=FACES,
     ),
-]
-MaxFaces = Annotated[
-    int | None, typer.Option("--max-faces", metavar="N", help="Most faces in a photo.")
-]
-NoTurning = Annotated[
-    bool, typer.Option("--no-turning", help="Do not try photos that lie on a side.")
-]
-Engine = Annotated[
-    str | None,
-    typer.Option("--engine", metavar="auto|openvino|onnxruntime", help="What runs the networks."),
-]
-Device = Annotated[
-    str | None,
-    typer.Option("--device", metavar="auto|cpu|cuda|coreml|directml", help="Where they run."),
-]
-Threads = Annotated[
-    int | None, typer.Option("--threads", metavar="N", help="Threads; all cores when left out.")
-]
-Policy = Annotated[
-    str | None,
-    typer.Option(
-        "--license-policy",
-        metavar="POLICY",
-        help="Which licenses weights may have: any, commercial, spdx:MIT,Apache-2.0 ...",
+    "max_faces": option(
+        "--max-faces", type=int, metavar="N", help="Most faces in a photo.", family=FACES
     ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Metric = Annotated[
-    str | None,
-    typer.Option(
-        "--metric",
-        metavar="NAME",
-        help="cosine, euclidean, euclidean_l2, angular or chi_square.",
-        show_default=SHOWN_DEFAULTS["metric"],
-        autocompletion=_metrics,
+    "no_turning": option(
+        "--no-turning",
+        is_flag=True,
+        help="Do not try photos that lie on a side.",
+        family=FACES,
     ),
-]
-Fmr = Annotated[
-    float | None,
-    typer.Option(
-        "--fmr",
-        metavar="RATE",
-        help="False match rate that the threshold is for.",
-        show_default=SHOWN_DEFAULTS["fmr"],
+    "engine": engine,
+    "device": option(
+        "--device",
+        metavar="auto|cpu|cuda|coreml|directml",
+        help="Where they run.",
+        family=ENGINE,
     ),
-]
-Calibration_ = Annotated[
-    Path | None,
-    typer.Option(
-        "--calibration",
-        metavar="FILE.json",
-        help="Thresholds and probabilities of your own, from `lineament tune`.",
-        show_default="the package's, from LFW View 1",
-    ),
-]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+    "threads": threads,
+    "license_policy": license_policy,
+}
+
+ONLY_FACES = (
+    *("preset", "recognizer", "model", "input_size", "color_order", "mean", "scale"),
+    *("alignment", "flip", "choose"),
+)
+"""Left out by commands that only look for faces."""
+
+ONLY_CROPS = ("choose", "detector", "alignment", "min_face", "min_score", "max_faces", "no_turning")
+"""Left out by commands whose faces are aligned already."""
+
+
+def recognizer(*, without: Collection[str] = ()) -> Callable[[F], F]:
+    """Give a command the options that describe a ``Recognizer``, after its own.
+
+    The command gets them as keywords, collects them as ``**given``, and hands them to
+    ``recognizer_from``.
+
+    Args:
+        without: names of options that make no sense for the command.
+    """
+    unknown = set(without) - _RECOGNIZER_OPTIONS.keys()
+    assert not unknown, unknown
+
+    def decorate(function: F) -> F:
+        for name, add in reversed(_RECOGNIZER_OPTIONS.items()):
+            if name not in without:
+                function = add(function)
+        return function
+
+    return decorate
+
+
+# --- what they describe ---------------------------------------------------------------------------
 
 
 def policy_from(text: str | None) -> LicensePolicy:
@@ -250,7 +337,7 @@ def recognizer_options(values: Mapping[str, Any]) -> dict[str, Any]:
     if weights is not None and not isinstance(weights, str) and weights.task != "embedder":
         raise OptionError(
             f"--recognizer: expected a recognizer, got {weights.name}, a {weights.task} network; "
-            "`lineament models` lists what there is"
+            "`lineament models list` lists what there is"
         )
     return parts if weights is None else parts | {"recognizer": weights}
 
@@ -319,73 +406,3 @@ def runtime_from(given: Mapping[str, Any]) -> Runtime:
     names = ("engine", "device", "threads")
     chosen = {name: given[name] for name in names if given.get(name) is not None}
     return replace(Runtime.from_environment(), **chosen)
-
-
-# --- the options of the recognizer, for every command that has one -----------------------------
-
-_RECOGNIZER_OPTIONS: dict[str, tuple[Any, Any]] = {
-    "preset": (Preset, None),
-    "recognizer": (Recognizer_, None),
-    "model": (Model, None),
-    "input_size": (InputSize, None),
-    "color_order": (ColorOrder, None),
-    "mean": (Mean, None),
-    "scale": (Scale, None),
-    "detector": (Detector, None),
-    "alignment": (Alignment, None),
-    "flip": (Flip, None),
-    "choose": (Choose, None),
-    "min_face": (MinFace, None),
-    "min_score": (MinScore, None),
-    "max_faces": (MaxFaces, None),
-    "no_turning": (NoTurning, False),
-    "engine": (Engine, None),
-    "device": (Device, None),
-    "threads": (Threads, None),
-    "license_policy": (Policy, None),
-}
-
-OF_THE_RECOGNIZER = (
-    *("preset", "recognizer", "model", "input_size", "color_order", "mean", "scale"),
-    *("alignment", "flip", "choose"),
-)
-"""Left out by commands that only look for faces."""
-
-Command = Callable[..., None]
-
-
-def with_recognizer(*, without: Collection[str] = ()) -> Callable[[Command], Command]:
-    """Give a command the options that describe a ``Recognizer``, after its own.
-
-    The command takes ``ctx: typer.Context`` and finds their values in ``ctx.params``, which
-    ``recognizer_from`` understands.
-
-    Args:
-        without: names of options that make no sense for the command.
-    """
-    unknown = set(without) - _RECOGNIZER_OPTIONS.keys()
-    assert not unknown, unknown
-
-    def decorate(function: Command) -> Command:
-        own = list(inspect.signature(function, eval_str=True).parameters.values())
-        names = [parameter.name for parameter in own]
-        shared = [
-            inspect.Parameter(
-                name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
-            )
-            for name, (annotation, default) in _RECOGNIZER_OPTIONS.items()
-            if name not in without
-        ]
-
-        def command(**values: Any) -> None:
-            function(**{name: values[name] for name in names})
-
-        # Typer reads the signature and the annotations, so both tell of all options.
-        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + shared
-        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        command.__annotations__ = {p.name: p.annotation for p in parameters}
-        command.__name__, command.__doc__ = function.__name__, function.__doc__
-        command.__module__ = function.__module__
-        return command
-
-    return decorate

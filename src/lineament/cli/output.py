@@ -9,9 +9,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lineament.errors import OptionError
+
+if TYPE_CHECKING:
+    from lineament.types import Photo, StageProgress
 
 T = TypeVar("T")
 
@@ -42,6 +45,26 @@ def print_error(message: object) -> None:
 def print_note(message: object) -> None:
     """One line on stderr that is no error."""
     print(message, file=sys.stderr)
+
+
+def print_photo_error(photo: Photo) -> int:
+    """Print the photo's error, if it has one, and count it."""
+    if photo.error is None:
+        return 0
+    print_error(photo.error)
+    return 1
+
+
+def exit_code(errors: int, found: bool) -> int:
+    """2 after any error, else 0 when there is something and 1 when there is nothing."""
+    if errors:
+        return 2
+    return 0 if found else 1
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """A number and its noun."""
+    return f"{number:,} {one if number == 1 else f'{one}s' if many is None else many}"
 
 
 def print_pairs(rows: Iterable[tuple[str, str]]) -> None:
@@ -124,6 +147,38 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
         progress.stop()
 
 
+@contextmanager
+def stage_bars() -> Iterator[StageProgress | None]:
+    """One bar on stderr for each thing that is done, when that is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TaskID,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.progress import Progress as Bars
+
+    layout = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    # NNCF has bars of its own on a stdout that is turned away: rich must leave that alone.
+    console = Console(stderr=True)
+    with Bars(*layout, TimeRemainingColumn(), console=console, redirect_stdout=False) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                for task in bars.tasks:  # what ended before its time is done as well
+                    bars.update(task.id, total=task.completed)
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done)
+
+        yield show
+
+
 def refuse_inputs(path: Path, inputs: Iterable[object], option: str) -> None:
     """Raise OptionError when ``path`` is one of the photos that are read."""
     for source in inputs:
@@ -135,14 +190,28 @@ def refuse_inputs(path: Path, inputs: Iterable[object], option: str) -> None:
             raise OptionError(f"{option}: {path} is one of the photos; name another file")
 
 
-def check_page(path: Path | None) -> None:
-    """Refuse a --report that could not be written, before the long work starts."""
+def check_picture(path: Path) -> None:
+    """Refuse a --save that is no PNG file."""
+    if path.suffix.lower() != ".png":
+        raise OptionError(f"--save: expected a file whose name ends in .png, got {path}")
+
+
+def check_new_file(path: Path, option: str) -> None:
+    """Refuse a file that could not be written, before the long work starts."""
+    if not path.absolute().parent.is_dir():
+        raise OptionError(f"{option}: there is no folder {path.parent}; make it first")
+    if path.is_dir():
+        raise OptionError(f"{option}: expected a file, {path} is a folder")
+
+
+def check_page(path: Path | None, option: str = "--report") -> None:
+    """Refuse a page that could not be written, before the long work starts."""
     if path is None:
         return
     if path.suffix.lower() not in (".html", ".htm"):
-        raise OptionError(f"--report: expected a file whose name ends in .html, got {path}")
+        raise OptionError(f"{option}: expected a file whose name ends in .html, got {path}")
     if not path.parent.is_dir():
-        raise OptionError(f"--report: there is no folder {path.parent}; make it first")
+        raise OptionError(f"{option}: there is no folder {path.parent}; make it first")
 
 
 def make_folder(path: Path, option: str) -> None:

@@ -55,6 +55,12 @@ def read_stdin() -> IO[bytes]:
     return _Stdin(read_bytes(sys.stdin.buffer, STDIN_NAME, DEFAULT_LIMITS))
 
 
+def check_stdin(*arguments: str) -> None:
+    """Raise OptionError when "-" stands twice."""
+    if arguments.count(STDIN) > 1:
+        raise OptionError('expected "-" once: standard input is one photo')
+
+
 def one_source(argument: str) -> Any:
     """One photo: a path, a URL, or "-"."""
     return read_stdin() if argument == STDIN else argument

@@ -6,13 +6,13 @@ import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from lineament.cli import options
-from lineament.cli.evaluation import measuring
+from lineament.cli.command import FILE, argument, command, option
+from lineament.cli.eval import check_report, report_unreadable
 from lineament.cli.output import (
+    check_new_file,
     print_json,
     print_note,
     print_table,
@@ -27,54 +27,53 @@ if TYPE_CHECKING:
 SUFFIX = ".calibration.json"
 
 
-@options.with_recognizer()
-def command(
-    ctx: typer.Context,
-    folder: Annotated[
-        Path,
-        typer.Argument(metavar="FOLDER", help="Folder with a folder of photos a person."),
-    ],
-    fmr: Annotated[
-        float | None,
-        typer.Option(
-            "--fmr",
-            metavar="RATE",
-            help="False match rate wanted; refused if the photos cannot support it.",
-            show_default=f"{options.SHOWN_DEFAULTS['fmr']}, or the least they support",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            metavar="FILE.json",
-            help="Where the calibration is written.",
-            show_default=f"FOLDER{SUFFIX} here",
-        ),
-    ] = None,
-    report: measuring.Report = None,
-    keep_suspects: Annotated[
-        bool,
-        typer.Option("--keep-suspects", help="Fit on photos with a doubtful name, too."),
-    ] = False,
-    near_duplicate: Annotated[
-        float | None,
-        typer.Option(
-            "--near-duplicate",
-            metavar="COSINE",
-            help="Above it two photos of a person count as one.",
-            show_default="0.95",
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn by chance.")] = 0,
-    overwrite: options.Overwrite = False,
-    no_cache: measuring.NoCache = False,
-    json: options.Json = False,
+@command("lineament tune ~/staff --out staff.calibration.json")
+@argument("folder", type=FILE, metavar="FOLDER", help="Folder with one folder per person.")
+@option(
+    "--fmr",
+    type=float,
+    metavar="RATE",
+    help="False match rate wanted; refused if the photos cannot support it.",
+    show_default=f"{options.SHOWN_DEFAULTS['fmr']}, or the least they support",
+)
+@option(
+    "--out",
+    type=FILE,
+    metavar="FILE.json",
+    help="Where the calibration is written.",
+    show_default=f"FOLDER{SUFFIX} here",
+)
+@options.report
+@option("--keep-suspects", is_flag=True, help="Fit on photos with a doubtful name, too.")
+@option(
+    "--near-duplicate",
+    type=float,
+    metavar="COSINE",
+    help="Above it two photos of a person count as one.",
+    show_default="0.95",
+)
+@options.seed
+@options.overwrite
+@options.no_cache
+@options.json
+@options.recognizer()
+def tune(
+    folder: Path,
+    fmr: float | None,
+    out: Path | None,
+    report: Path | None,
+    keep_suspects: bool,
+    near_duplicate: float | None,
+    seed: int,
+    overwrite: bool,
+    no_cache: bool,
+    json: bool,
+    **given: Any,
 ) -> None:
-    """Fit thresholds and probabilities to your own photos, for `--calibration`.
+    """Fit thresholds and probabilities to your own photos.
 
-    Duplicates, photos without a face and probable mislabels are listed and left out; nothing
-    is deleted.
+    For --calibration of other commands. Duplicates, photos without a face and probable mislabels
+    are listed and left out; nothing is deleted.
     """
     if fmr is not None and not 0 < fmr < 1:
         raise OptionError(f"--fmr: expected a rate between 0 and 1, got {fmr:g}")
@@ -82,23 +81,22 @@ def command(
         raise OptionError(
             f"--near-duplicate: expected a cosine above 0 up to 1, got {near_duplicate:g}"
         )
-    measuring.check_report(report)
+    check_report(report)
     target = Path(folder.absolute().name + SUFFIX) if out is None else out
     if not overwrite and target.exists():
         raise OptionError(
             f"--out: {target} exists already; name another file, or add --overwrite to replace it"
         )
-    if not target.parent.is_dir():
-        raise OptionError(f"--out: there is no folder {target.parent}; make it first")
+    check_new_file(target, "--out")
 
     from lineament.datasets.people_folder import read_people
+    from lineament.fit import tune as fit
     from lineament.fit.clean import DUPLICATE_COSINE
     from lineament.fit.examine import examine
-    from lineament.fit.tune import tune
     from lineament.quality import limits_of
 
     people = read_people(folder)
-    recognizer = options.recognizer_from(ctx.params)
+    recognizer = options.recognizer_from(given)
     examined, source = examine(
         recognizer,
         people.paths,
@@ -106,8 +104,8 @@ def command(
         progress=with_progress,
         on_note=print_note,
     )
-    measuring.report_unreadable(examined.embedded)
-    tuned = tune(
+    report_unreadable(examined.embedded)
+    tuned = fit.tune(
         people,
         examined,
         contract=recognizer.embedder.contract,

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from lineament.cli import options
-from lineament.cli.detect import exit_code
-from lineament.cli.gallery import opening, values
-from lineament.cli.gallery.people import about_gallery, count
+from lineament.cli.command import FILE, argument, command, option
 from lineament.cli.output import (
+    check_picture,
+    count,
+    exit_code,
     print_error,
     print_json,
     print_note,
@@ -31,42 +30,45 @@ SHOWN_TOP, SHOWN_FPIR = 5, 0.01
 """As ``Gallery.identify`` has them; a test compares."""
 
 
-@options.with_recognizer(without=("choose",))
-def command(
-    ctx: typer.Context,
-    photos: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="PHOTO...", help="Files, folders, glob patterns, URLs, or - (stdin)."
-        ),
-    ],
-    top: Annotated[int, typer.Option("--top", metavar="K", help="Candidates a face.")] = SHOWN_TOP,
-    fpir: Annotated[
-        float | None,
-        typer.Option(
-            "--fpir",
-            metavar="RATE",
-            help="Share of strangers' faces that may get a name.",
-            show_default=str(SHOWN_FPIR),
-        ),
-    ] = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option("--threshold", metavar="COSINE", help="From which on a face gets a name."),
-    ] = None,
-    where: values.Where = None,
-    calibration: options.Calibration_ = None,
-    save: Annotated[
-        Path | None,
-        typer.Option(
-            "--save",
-            metavar="FILE.png",
-            help="Draw one photo with names and best matches; replaces FILE.",
-        ),
-    ] = None,
-    gallery: opening.GalleryFolder = None,
-    json: options.Json = False,
-) -> None:
+@command("lineament identify party.jpg --where building=B")
+@argument(
+    "photos",
+    nargs=-1,
+    metavar="PHOTO...",
+    help="Files, folders, glob patterns, URLs, or - (stdin).",
+)
+@option(
+    "--top", type=int, metavar="K", default=SHOWN_TOP, show_default=True, help="Candidates a face."
+)
+@option(
+    "--fpir",
+    type=float,
+    metavar="RATE",
+    help="Share of strangers' faces that may get a name.",
+    show_default=str(SHOWN_FPIR),
+)
+@option("--threshold", type=float, metavar="COSINE", help="From which on a face gets a name.")
+@options.where
+@options.calibration
+@option(
+    "--save",
+    type=FILE,
+    metavar="FILE.png",
+    help="Draw one photo with names and best matches; replaces FILE.",
+)
+@options.gallery
+@options.json
+@options.recognizer(without=("choose",))
+def identify(
+    photos: tuple[str, ...],
+    top: int,
+    fpir: float | None,
+    threshold: float | None,
+    where: tuple[str, ...],
+    save: Path | None,
+    json: bool,
+    **given: Any,
+) -> int:
     """Who is in a photo? Every face in it.
 
     A face gets a name when the most alike person reaches the threshold, which follows the number of
@@ -75,13 +77,20 @@ def command(
     """
     if fpir is not None and threshold is not None:
         raise OptionError("expected --fpir or --threshold, got both")
-    wanted = values.filter_from(where)
+    from lineament.gallery.filters import parse_filter
+
+    wanted = parse_filter(where)
     sources = many_sources(photos)
     if save is not None:
-        _check_save(save, sources)
+        check_picture(save)
+        if len(sources) != 1:
+            raise OptionError(f"--save: expected one photo, got {len(sources)}")
+        refuse_inputs(save, sources, "--save")
+    from lineament.cli.gallery import about_gallery, open_with_recognizer
+
     found: list[IdentifiedPhoto] = []
     errors = 0
-    with opening.opened_with_recognizer(ctx.params, read_only=True) as opened:
+    with open_with_recognizer(given, read_only=True) as opened:
         if save is not None:  # found here, so that the pixels are there to draw on
             sources = list(opened.recognizer.finder.stream(sources, keep_pixels=True))
         stream = opened.identify_stream(
@@ -98,25 +107,17 @@ def command(
                 print_error(photo.error)
         about = about_gallery(opened)
         if save is not None and found[0].error is None:
-            _draw(opened, sources[0], found[0], save)
+            _draw_found(opened, sources[0], found[0], save)
     if json:
         print_json(about | {"photographs": [one.to_dict() for one in found], "errors": errors})
     else:
-        _print(found, about)
+        _print_found(found, about)
         if save is not None and not errors:
             print_note(f"wrote {save}")
-    raise typer.Exit(exit_code(errors, any(face.known for one in found for face in one.faces)))
+    return exit_code(errors, any(face.known for one in found for face in one.faces))
 
 
-def _check_save(save: Path, sources: Sequence[Any]) -> None:
-    if save.suffix.lower() != ".png":
-        raise OptionError(f"--save: expected a file whose name ends in .png, got {save}")
-    if len(sources) != 1:
-        raise OptionError(f"--save: expected one photo, got {len(sources)}")
-    refuse_inputs(save, sources, "--save")
-
-
-def _print(found: Sequence[IdentifiedPhoto], about: dict[str, Any]) -> None:
+def _print_found(found: Sequence[IdentifiedPhoto], about: dict[str, Any]) -> None:
     said: list[str] = []
     first = True
     for photo in found:
@@ -154,14 +155,14 @@ def _print_face(photo: IdentifiedPhoto, number: int, face: Identification) -> No
                 f"  {one.rank}",
                 one.name,
                 f"{one.similarity:.3f}",
-                probability_in_words(one),
+                _probability_in_words(one),
                 Path(one.sample_source).name,
             )
             for one in face.candidates
         ]
         columns = ("  rank", "person", "similarity", "probability", "photograph")
         print_table(columns, rows, right=columns[2:4], fold=("person", "photograph"))
-    for words in facts(face):
+    for words in _facts(face):
         print(f"  {words}")
 
 
@@ -171,7 +172,7 @@ def _threshold_in_words(threshold: Threshold) -> str:
     return words if words.startswith(f"{threshold.value:.3f} ") else str(threshold)
 
 
-def facts(face: Identification) -> list[str]:
+def _facts(face: Identification) -> list[str]:
     """The margin and the notes, a line each."""
     lines = []
     if face.margin is not None:
@@ -182,7 +183,7 @@ def facts(face: Identification) -> list[str]:
     return [*lines, *face.notes]
 
 
-def probability_in_words(candidate: Candidate) -> str:
+def _probability_in_words(candidate: Candidate) -> str:
     """In per cent, never rounded to certainty; "-" without a calibration."""
     if candidate.probability is None:
         return "-"
@@ -193,8 +194,8 @@ def probability_in_words(candidate: Candidate) -> str:
     return f"{100 * candidate.probability:.1f} %"
 
 
-def _draw(gallery: Gallery, source: Photo, photo: IdentifiedPhoto, path: Path) -> None:
-    from lineament.cli.gallery.pictures import CARD_PX, identified_picture, sample_picture
+def _draw_found(gallery: Gallery, source: Photo, photo: IdentifiedPhoto, path: Path) -> None:
+    from lineament.cli.gallery_pictures import CARD_PX, identified_picture, sample_picture
     from lineament.finder import pixels_of
     from lineament.pictures.photos import save_png
 
@@ -207,7 +208,7 @@ def _draw(gallery: Gallery, source: Photo, photo: IdentifiedPhoto, path: Path) -
             words.append([f"{number}  unknown", "nobody to compare with"])
             continue
         best.append(sample_picture(gallery, gallery.sample(match.sample), CARD_PX))
-        sure = "" if match.probability is None else f", {probability_in_words(match)}"
+        sure = "" if match.probability is None else f", {_probability_in_words(match)}"
         margin = "" if face.margin is None else f"margin {face.margin:.3f}"
         words.append(
             [

@@ -24,8 +24,8 @@ WHAT_TO_DO = {
     "use a better photo, or --accept-low-quality.",
     "duplicate": "The same photo of the same person is enrolled already: nothing is missing.",
     "someone else": "Looks like somebody else who is enrolled (on the right). Is it the same "
-    "person: unite the two by `lineament merge`, or move the photo into the right folder. Are "
-    "they two people who look alike: enroll it by --force.",
+    "person: unite the two by `lineament gallery merge`, or move the photo into the right folder. "
+    "Are they two people who look alike: enroll it by --force.",
 }
 
 

@@ -1,0 +1,366 @@
+"""Groups, commands and options: help that fits a screen, errors as one line and an exit code.
+
+A ``Group`` has a table of its commands and imports one only when it is called. A ``Command`` shows
+its own options and an example; options that many commands share are named, and explained by
+``--help-all``. Whatever is raised becomes one line on stderr, with ``--json`` one JSON object, too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import textwrap
+from collections.abc import Callable, Collection, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn, TypeVar
+
+import click
+
+from lineament.cli.output import print_error, print_json
+from lineament.errors import LineamentError
+
+EXIT_ERROR, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 2, 130, 141
+
+ACTIONS = {
+    "people": "`lineament gallery people` lists the names",
+    "person": "`lineament gallery show NAME` lists the numbers",
+    "migrate": "`lineament gallery migrate`",
+    "model": "name its file by --model FILE.onnx",
+    "wait": "try again later",
+    "wait_or_read": "or try again later",
+}
+"""What the hints of errors advise, as it is done here; the keys of ``errors.ACTIONS``."""
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+FILE = click.Path(path_type=Path)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Option(click.Option):
+    """An option that knows what the library calls it.
+
+    Args:
+        api: the library's names for it, as ``LineamentError.option`` has them, where they differ.
+        family: heading of options that many commands share.
+    """
+
+    def __init__(
+        self, *rest: Any, api: Collection[str] = (), family: str | None = None, **more: Any
+    ) -> None:
+        """Arguments of ``click.Option``, and those of the class."""
+        super().__init__(*rest, **more)
+        self.api = {self.name, *api}
+        self.family = family
+
+    @property
+    def flag(self) -> str:
+        """Its name on the command line."""
+        return max(self.opts, key=len)
+
+    def get_help_extra(self, ctx: click.Context) -> Any:
+        """A default in words stands without parentheses."""
+        extra = super().get_help_extra(ctx)
+        if isinstance(self.show_default, str):
+            extra["default"] = self.show_default
+        return extra
+
+
+def option(*names: str, **more: Any) -> Callable[[F], F]:
+    """An option; None when it is left out, False for a flag, an empty tuple for several values."""
+    if more.get("is_flag"):
+        more.setdefault("default", False)
+    elif not more.get("multiple") and not more.get("required"):
+        more.setdefault("default", None)
+    return click.option(*names, cls=Option, **more)
+
+
+def argument(name: str, **more: Any) -> Callable[[F], F]:
+    """A positional argument; ``nargs=-1`` takes at least one unless ``required`` is False."""
+    if more.get("nargs") == -1:
+        more.setdefault("required", True)
+    return click.argument(name, **more)
+
+
+class Command(click.Command):
+    """One command; its function returns the exit code, or None for 0."""
+
+    def __init__(self, *rest: Any, example: str = "", **more: Any) -> None:
+        """Arguments of ``click.Command``; ``example``: how it is called, for the help."""
+        super().__init__(*rest, **more)
+        self.example = example
+
+    @property
+    def _shared(self) -> list[Option]:
+        return [p for p in self.params if isinstance(p, Option) and p.family is not None]
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Its options, and ``--help-all`` where some are only named."""
+        found = super().get_params(ctx)
+        if not self._shared:
+            return found
+        return [*found, Option(["--help-all"], **_HELP_ALL)]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Its options; shared ones by name, or explained after ``--help-all``."""
+        rows = [
+            row
+            for each in self.get_params(ctx)
+            if isinstance(each, click.Option) and getattr(each, "family", None) is None
+            if (row := each.get_help_record(ctx)) is not None
+        ]
+        with formatter.section("Options"):
+            formatter.write_dl(rows, col_max=26)
+        families: dict[str, list[Option]] = {}
+        for each in self._shared:
+            families.setdefault(str(each.family), []).append(each)
+        if ctx.meta.get(_HELP_ALL_KEY):
+            for family, options in families.items():
+                with formatter.section(family):
+                    formatter.write_dl(
+                        [row for each in options if (row := each.get_help_record(ctx))], col_max=26
+                    )
+        elif families:
+            with formatter.section("More options (--help-all explains them)"):
+                for family, options in families.items():
+                    start = f"{'':{formatter.current_indent}}{family:<12}"
+                    names = "  ".join(map(_names, options))
+                    lines = textwrap.wrap(
+                        names,
+                        formatter.width,
+                        initial_indent=start,
+                        subsequent_indent=" " * len(start),
+                        break_on_hyphens=False,
+                        drop_whitespace=True,
+                    )
+                    formatter.write("\n".join(lines) + "\n")
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The example, as it is typed."""
+        if self.example:
+            with formatter.section("Example"):
+                for line in self.example.splitlines():
+                    formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the function; what it raises is said in the command line's words."""
+        as_json = bool(ctx.params.get("json"))
+        try:
+            code = super().invoke(ctx)
+            sys.stdout.flush()
+            return code
+        except LineamentError as error:
+            fail(
+                error.sentence(self._flag_of(error.option, ctx), ACTIONS),
+                error,
+                as_json,
+                {"code": error.code, "option": error.option, "hint": error.advice(ACTIONS)},
+            )
+        except BrokenPipeError as error:
+            raise click.exceptions.Exit(broken_pipe()) from error
+        except (click.exceptions.Exit, click.Abort, click.ClickException):
+            raise
+        except OSError as error:  # those of files are translated where they arise
+            fail(f"the output cannot be written: {one_line(error)}", error, as_json)
+        except Exception as error:
+            fail(
+                f"this is a bug in lineament: {type(error).__name__}: {one_line(error)} "
+                "(LINEAMENT_DEBUG=1 shows where; please report it)",
+                error,
+                as_json,
+            )
+
+    def _flag_of(self, name: str | None, ctx: click.Context) -> str | None:
+        """The option that was given for this argument of the library; None: as the library."""
+        for each in self.params:
+            if isinstance(each, Option) and name in each.api:
+                source = ctx.get_parameter_source(str(each.name))
+                if source is click.core.ParameterSource.COMMANDLINE:
+                    return each.flag
+        return None
+
+
+def command(
+    example: str = "", name: str | None = None
+) -> Callable[[Callable[..., Any]], click.Command]:
+    """Make a command of a function."""
+    return click.command(name, cls=Command, example=example)
+
+
+_HELP_ALL_KEY = "lineament.help_all"
+
+
+def _help_all(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        ctx.meta[_HELP_ALL_KEY] = True
+        click.echo(ctx.get_help(), color=ctx.color)
+        ctx.exit()
+
+
+_HELP_ALL: dict[str, Any] = {
+    "is_flag": True,
+    "is_eager": True,
+    "expose_value": False,
+    "callback": _help_all,
+    "help": "Show all options and exit.",
+}
+
+
+def _names(option: Option) -> str:
+    return "/".join([option.flag, *option.secondary_opts])
+
+
+class Entry(NamedTuple):
+    """A command of a ``Group``."""
+
+    place: str
+    """Module below ``lineament.cli`` and its attribute: "recognize:verify"."""
+    help: str
+    """One line; a test compares it with the command's own."""
+    section: str = "Commands"
+
+
+class Group(click.Group):
+    """Commands by a table; one is imported when it is called.
+
+    Args:
+        entries: name -> place and line of help, in the help's order.
+        moved: names of earlier versions -> what they are called now.
+        example: shown at the end of the help.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        entries: Mapping[str, Entry],
+        *,
+        moved: Mapping[str, str] | None = None,
+        example: str = "",
+        **more: Any,
+    ) -> None:
+        """Arguments of ``click.Group``, and those of the class."""
+        more.setdefault("no_args_is_help", True)
+        super().__init__(name, context_settings=CONTEXT, **more)
+        self.entries = entries
+        self.moved = {} if moved is None else moved
+        self.example = example
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, none of them imported."""
+        return list(self.entries)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Import a command."""
+        if name not in self.entries:
+            return None
+        module, _, attribute = self.entries[name].place.partition(":")
+        found: click.Command = getattr(
+            import_module(f"lineament.cli.{module}" if module else "lineament.cli"), attribute
+        )
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; of an unknown one say what it is called, or what is alike."""
+        name = args[0]
+        if name not in self.entries and not name.startswith("-") and not ctx.resilient_parsing:
+            if name in self.moved:
+                words = f"No such command {name!r}: it is `lineament {self.moved[name]}` now."
+                raise click.exceptions.NoSuchCommand(name, words, ctx=ctx)
+            raise click.exceptions.NoSuchCommand(name, possibilities=self.entries, ctx=ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table, in sections."""
+        for section in dict.fromkeys(entry.section for entry in self.entries.values()):
+            rows = [(n, e.help) for n, e in self.entries.items() if e.section == section]
+            with formatter.section(section):
+                formatter.write_dl(rows)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The example, and the exit codes."""
+        if self.example:
+            with formatter.section("Example"):
+                for line in self.example.splitlines():
+                    formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+        super().format_epilog(ctx, formatter)
+
+
+class Program(Group):
+    """The outermost group: leaves by SystemExit with the exit code of the command."""
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
+        """Run ``args``, or those of the process."""
+        arguments = list(sys.argv[1:] if args is None else args)
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):  # names of files may hold what a terminal cannot
+                stream.reconfigure(errors="backslashreplace")
+        extra["standalone_mode"] = False
+        extra.setdefault("prog_name", "lineament")
+        code: Any = None
+        try:
+            code = super().main(arguments, *rest, **extra)
+            sys.stdout.flush()
+        except click.ClickException as error:
+            code = _wrong_usage(error, arguments)
+        except (KeyboardInterrupt, click.Abort):
+            code = EXIT_INTERRUPTED
+        except BrokenPipeError:
+            code = broken_pipe()
+        except OSError as error:  # a full disk behind stdout, said already if a command ran
+            if code != EXIT_ERROR:
+                print_error(f"the output cannot be written: {one_line(error)}")
+            code = EXIT_ERROR
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+_NO_CODE: Mapping[str, str | None] = {"code": "internal", "option": None, "hint": None}
+
+
+def fail(
+    message: str,
+    error: Exception,
+    as_json: bool,
+    about: Mapping[str, str | None] = _NO_CODE,
+) -> NoReturn:
+    """Print the error and end with exit code 2."""
+    if os.environ.get("LINEAMENT_DEBUG", "") not in ("", "0"):
+        import traceback
+
+        traceback.print_exception(error, file=sys.stderr)
+    if as_json:
+        print_json({"error": message, **about})
+    print_error(message)
+    raise click.exceptions.Exit(EXIT_ERROR) from error
+
+
+def one_line(error: Exception) -> str:
+    """The message without line breaks."""
+    return " ".join(str(error).split()) or "no message"
+
+
+def _wrong_usage(error: click.ClickException, arguments: Sequence[str]) -> int:
+    """Print the usage and the message; returns the exit code."""
+    message = error.format_message()
+    context: click.Context | None = getattr(error, "ctx", None)
+    no_command = isinstance(error, click.exceptions.NoArgsIsHelpError)
+    if no_command:
+        print(message, file=sys.stderr)  # it is the help
+        message = "expected a command"
+    if "--json" in arguments:
+        print_json({"error": message, **_NO_CODE, "code": "usage"})
+    if context is not None and not no_command:
+        print(context.get_usage(), file=sys.stderr)
+        print(f"Try '{context.command_path} --help' for help.", file=sys.stderr)
+    print_error(message)
+    return EXIT_ERROR
+
+
+def broken_pipe() -> int:
+    """Nobody reads stdout any more, which is no error (``| head``): fall silent."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # when stdout is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_BROKEN_PIPE

@@ -1,0 +1,140 @@
+"""``lineament demo`` and ``lineament completion``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lineament.cli import options
+from lineament.cli.command import FILE, argument, command, option
+from lineament.cli.output import make_folder, print_json, print_note, print_table
+
+if TYPE_CHECKING:
+    from lineament.pipeline import Recognizer
+
+PAIRS = (
+    ("obama.jpg", "obama2.jpg", True),
+    ("obama.jpg", "biden.jpg", False),
+    ("obama2.jpg", "biden.jpg", False),
+    ("obama.jpg", "astronaut.jpg", False),
+)
+"""Two of the package's photos, and whether they show one person."""
+
+
+@command("lineament demo --out pictures")
+@option("--out", type=FILE, metavar="DIR", help="Draw the answers into this folder, too.")
+@options.json
+@options.recognizer()
+def demo(out: Path | None, json: bool, **given: Any) -> int:
+    """Try it on the photos that come with the package.
+
+    Who is the same person, and where are faces? Exit code 0: all answers are right, 1: one is
+    wrong, 2: error.
+    """
+    import lineament
+
+    photos = Path(lineament.__file__).parent / "data" / "demo"
+    recognizer = options.recognizer_from(given)
+    if out is not None:
+        make_folder(out, "--out")
+    compared, right = _compare(recognizer, photos)
+    found = _detect(recognizer, photos)
+    written = [] if out is None else _draw(recognizer, photos, out)
+    if json:
+        print_json({"pairs": compared, "photos": found, "out": written, "right": right})
+        return 0 if right else 1
+    columns = ("photo A", "photo B", "answer", "probability", "score", "truth")
+    rows = [
+        (
+            pair["a"],
+            pair["b"],
+            pair["verdict"],
+            "" if pair["probability"] is None else pair["probability"],
+            f"{pair['score']:.3f}",
+            "same" if pair["truth"] else "different",
+        )
+        for pair in compared
+    ]
+    print_table(columns, rows, right=("probability", "score"))
+    print()
+    columns_ = ("photo", "size", "faces", "smallest, px", "largest, px")
+    sizes = [
+        (
+            each["photo"],
+            "{} x {}".format(*each["size_wh"]),
+            str(len(each["faces_px"])),
+            *(f"{each['faces_px'][end]:.0f}" if each["faces_px"] else "" for end in (0, -1)),
+        )
+        for each in found
+    ]
+    print_table(columns_, sizes, right=columns_[1:])
+    for path in written:
+        print_note(f"wrote {path}")
+    if not right:
+        print_note("an answer is wrong: this should not happen, please report it")
+    return 0 if right else 1
+
+
+def _compare(recognizer: Recognizer, photos: Path) -> tuple[list[dict[str, Any]], bool]:
+    from lineament.errors import LineamentError
+
+    decisions = recognizer.verify(
+        [photos / a for a, _, _ in PAIRS], [photos / b for _, b, _ in PAIRS]
+    )
+    rows = []
+    for (a, b, truth), decision in zip(PAIRS, decisions, strict=True):
+        if isinstance(decision, LineamentError):
+            raise decision
+        certainty = decision.certainty
+        rows.append(
+            {
+                "a": a,
+                "b": b,
+                "verdict": decision.verdict,
+                "probability": None if certainty is None else certainty.in_words.split(" (")[0],
+                "score": decision.score,
+                "truth": truth,
+            }
+        )
+    right = all((row["verdict"] == "same") == row["truth"] for row in rows)
+    return rows, right
+
+
+def _detect(recognizer: Recognizer, photos: Path) -> list[dict[str, Any]]:
+    paths = sorted(photos.glob("*.jpg"))
+    rows = []
+    for path, photo in zip(paths, recognizer.detect(paths), strict=True):
+        if photo.error is not None:
+            raise photo.error
+        sides = sorted(float(max(face.size_wh)) for face in photo.faces)
+        rows.append({"photo": path.name, "size_wh": photo.size_wh, "faces_px": sides})
+    return rows
+
+
+def _draw(recognizer: Recognizer, photos: Path, folder: Path) -> list[str]:
+    from lineament.images import load_image
+    from lineament.pictures.photos import annotate, save_png
+
+    group = load_image(photos / "group.jpg")
+    faces = recognizer.detect(group).faces
+    path = folder / "detect.png"
+    save_png(annotate(group, faces, labels=[f"{face.score:.2f}" for face in faces]), path)
+    return [str(path)]
+
+
+@command('eval "$(lineament completion bash)"')
+@argument("shell", metavar="bash|zsh|fish", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Completion of the shell: what to run for it.
+
+    Prints a script; the example runs it, and belongs into ~/.bashrc or the like.
+    """
+    from click.shell_completion import get_completion_class
+
+    from lineament.cli import app
+
+    kind = get_completion_class(shell)
+    assert kind is not None
+    print(kind(app, {}, "lineament", "_LINEAMENT_COMPLETE").source())

@@ -1,0 +1,182 @@
+"""``lineament gallery export``, ``import``, ``reindex`` and ``migrate``."""
+
+from __future__ import annotations
+
+import json as json_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lineament.cli import options
+from lineament.cli.command import FILE, argument, command, option
+from lineament.cli.gallery import about_gallery, folder_from, open_gallery
+from lineament.cli.output import count, print_error, print_json, print_note
+from lineament.errors import DataError, MissingExtraError, OptionError
+
+if TYPE_CHECKING:
+    from lineament.types import Contract
+
+SUFFIXES = (".jsonl", ".parquet")
+MOST_LISTED = 20
+NAMING = ("preset", "recognizer", "model")
+
+
+@command("lineament gallery export staff.jsonl")
+@argument("file", type=FILE, metavar="FILE", help=f"A new file: {' or '.join(SUFFIXES)}.")
+@option(
+    "--crops/--no-crops",
+    default=True,
+    help="With the aligned faces that are kept.",
+    show_default="crops",
+)
+@options.gallery
+@options.overwrite
+@options.json
+def export(file: Path, crops: bool, gallery: Path | None, overwrite: bool, json: bool) -> None:
+    """Write people and embeddings into one file.
+
+    People who are removed from the gallery later stay in the file.
+    """
+    _check(file)
+    if not overwrite and file.exists():
+        raise OptionError(f"{file}: exists already; name another file, or add --overwrite")
+    with open_gallery(gallery, read_only=True) as opened:
+        written = opened.export(file, crops=crops)
+        about = about_gallery(opened)
+    if json:
+        print_json(about | {"out": str(file), "samples": written})
+    else:
+        print_note(f"wrote {count(written, 'embedding')} to {file}")
+
+
+@command("lineament gallery import staff.jsonl", name="import")
+@argument("file", type=FILE, metavar="FILE", help="What `gallery export` wrote.")
+@options.gallery
+@options.json
+def import_(file: Path, gallery: Path | None, json: bool) -> None:
+    """Add what `gallery export` wrote.
+
+    All or nothing; makes the gallery if there is none. What is known already is passed over, so
+    importing twice is as good as once.
+    """
+    _check(file)
+    from lineament.gallery import Gallery
+
+    folder = folder_from(gallery)
+    made = not Gallery.exists(folder)
+    with Gallery.create(folder, contract_in(file)) if made else Gallery.open(folder) as opened:
+        report = opened.import_(file)
+        about = about_gallery(opened)
+    if json:
+        print_json(about | {"imported": report.to_dict()})
+        return
+    print(
+        f"{folder}: {count(report.new_people, 'new person', 'new people')}, "
+        f"{count(report.new_samples, 'new embedding')}, {report.known_samples:,} known already"
+    )
+
+
+def _check(path: Path) -> None:
+    if path.suffix.lower() not in SUFFIXES:
+        raise OptionError(f"{path}: expected a name that ends in {' or '.join(SUFFIXES)}")
+
+
+@command("lineament gallery reindex --check")
+@option("--check", is_flag=True, help="Read all of the database too, and compare.")
+@options.gallery
+@options.json
+def reindex(check: bool, gallery: Path | None, json: bool) -> int:
+    """Build the search index anew.
+
+    It is never needed for a right answer: an index that does not fit the database is rebuilt when
+    the gallery is opened. Exit code 1: --check found something wrong.
+    """
+    with open_gallery(gallery) as opened:
+        samples = opened.reindex()
+        problems = opened.check() if check else []
+        about = about_gallery(opened)
+    if json:
+        print_json(about | {"indexed": samples} | ({"problems": problems} if check else {}))
+    else:
+        fine = "; the database is sound" if check and not problems else ""
+        print(f"{about['gallery']}: indexed {count(samples, 'embedding')}{fine}")
+        for problem in problems:
+            print_error(problem)
+    return 1 if problems else 0
+
+
+@command("lineament gallery migrate --recognizer mobilefacenet")
+@options.calibration
+@options.gallery
+@options.json
+@options.recognizer()
+def migrate(gallery: Path | None, json: bool, **given: Any) -> int:
+    """Embed everybody anew with another recognizer.
+
+    From kept crops or the photos. What cannot be embedded anew stays in the database, and is not
+    searched. Exit code 0: all were, 1: some could not be, 2: error.
+    """
+    if all(given[name] is None for name in NAMING):
+        names = ", ".join(f"--{name}" for name in NAMING)
+        raise OptionError(f"migrate: expected one of {names}: which recognizer it is to be")
+    recognizer = options.recognizer_from(given)
+    with open_gallery(gallery) as opened:
+        report = opened.migrate(recognizer)
+        about = about_gallery(opened)
+    if json:
+        print_json(about | report.to_dict())
+    elif report.old_contract == report.new_contract:
+        print_note(f"{about['gallery']}: it is made with {recognizer.weights.name} already")
+    else:
+        print(
+            f"{about['gallery']}: from {report.old_contract} to {report.new_contract}: "
+            f"{report.from_crops:,} from crops, {report.from_photos:,} from photos, "
+            f"{len(report.failed):,} failed"
+        )
+        for sample, reason in report.failed[:MOST_LISTED]:
+            print_error(f"sample {sample.id} of {sample.person}: {reason}")
+        if len(report.failed) > MOST_LISTED:
+            print_error(f"... and {len(report.failed) - MOST_LISTED:,} more: --json has all")
+    return 1 if report.failed else 0
+
+
+def contract_in(path: Path) -> Contract:
+    """The contract of an exported file; the rest of it is checked when it is imported.
+
+    Raises:
+        OptionError: the file cannot be read.
+        DataError: it is no export.
+    """
+    from lineament.types import Contract
+
+    head = _head_of_lines(path) if path.suffix.lower() == ".jsonl" else _head_of_parquet(path)
+    try:
+        return Contract(**head["contract"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: expected the export of a gallery, got something else") from error
+
+
+def _head_of_lines(path: Path) -> Any:
+    try:
+        with path.open(encoding="utf-8") as file:
+            return json_module.loads(file.readline())
+    except OSError as error:
+        raise OptionError(f"{path}: cannot be read ({error.strerror}): check the path") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: expected the export of a gallery, got something else") from error
+
+
+def _head_of_parquet(path: Path) -> Any:
+    try:
+        import pyarrow
+        import pyarrow.parquet as parquet
+    except ImportError as error:
+        raise MissingExtraError("Reading Parquet files", "parquet") from error
+    try:
+        with path.open("rb") as file:
+            return json_module.loads((parquet.read_schema(file).metadata or {})[b"lineament"])
+    except OSError as error:
+        if isinstance(error, pyarrow.ArrowException):
+            raise DataError(f"{path}: expected the export of a gallery, got {error}") from error
+        raise OptionError(f"{path}: cannot be read ({error.strerror}): check the path") from error
+    except (ValueError, KeyError, pyarrow.ArrowException) as error:
+        raise DataError(f"{path}: expected the export of a gallery, got something else") from error

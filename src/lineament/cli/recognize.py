@@ -1,0 +1,299 @@
+"""``lineament verify A B`` and ``lineament detect IMAGE...``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lineament.cli import options
+from lineament.cli.command import FILE, command, option
+from lineament.cli.output import (
+    check_picture,
+    exit_code,
+    make_folder,
+    print_error,
+    print_json,
+    print_note,
+    print_pairs,
+    print_photo_error,
+    print_table,
+    refuse_existing,
+    refuse_inputs,
+    with_progress,
+)
+from lineament.cli.sources import FileNames, check_stdin, many_sources, one_source
+from lineament.errors import LineamentError, OptionError
+
+if TYPE_CHECKING:
+    from lineament.ensemble import Ensemble
+    from lineament.pipeline import Recognizer
+    from lineament.types import Decision, Face, Photo, Threshold
+
+# --- verify ---------------------------------------------------------------------------------------
+
+
+@command("lineament verify a.jpg b.jpg")
+@options.pair
+@options.metric
+@option(
+    "--fusion",
+    metavar="boosted|logistic|mean",
+    help="Several recognizers and metrics at once: slower, surer.",
+)
+@options.fmr
+@option("--threshold", type=float, metavar="NUMBER", help="The threshold, in the metric's unit.")
+@options.calibration
+@option(
+    "--prior",
+    type=float,
+    metavar="0..1",
+    help="Share of pairs of one person among those you compare; for the probability.",
+    show_default=options.SHOWN_DEFAULTS["prior"],
+)
+@option(
+    "--save",
+    type=FILE,
+    metavar="FILE.png",
+    help="Draw both faces and the verdict; replaces FILE.",
+)
+@options.json
+@options.recognizer()
+def verify(
+    a: str,
+    b: str,
+    metric: str | None,
+    fusion: str | None,
+    fmr: float | None,
+    threshold: float | None,
+    save: Path | None,
+    json: bool,
+    **given: Any,
+) -> int:
+    """Are two photos of the same person?
+
+    Exit code 0: the same, 1: different or undecided, 2: error.
+    """
+    check_stdin(a, b)
+    if save is not None:
+        check_picture(save)
+        refuse_inputs(save, (a, b), "--save")
+    from lineament.pipeline import compare_photos
+
+    recognizer = options.recognizer_from(given)
+    ensemble = None if fusion is None else _ensemble(fusion, recognizer, metric, given)
+    wanted = _threshold(recognizer if ensemble is None else ensemble, metric, fmr, threshold)
+    same_path = a == b
+    sources = [one_source(a)] if same_path else [one_source(a), one_source(b)]
+    if ensemble is None:
+        photos = list(recognizer.stream_chosen(sources, keep_pixels=save is not None))
+        decision = compare_photos(photos[0], photos[-1], wanted, recognizer.judge)
+    else:
+        seen = [ensemble.look(source) for source in sources]
+        photos = [one.photo for one in seen]
+        decision = ensemble.decide(seen[0], seen[-1], wanted)
+    if save is not None:
+        _draw_verdict(save, photos[0], photos[-1], decision)
+    if json:
+        print_json(decision.to_dict())
+    else:
+        _print_decision(decision)
+        if save is not None:
+            print_note(f"wrote {save}")
+    return 0 if decision.verdict == "same" else 1
+
+
+_NOT_WITH_FUSION = (
+    *("preset", "recognizer", "model", "input_size", "color_order", "mean", "scale"),
+    *("alignment", "flip", "metric", "calibration"),
+)
+
+
+def _ensemble(
+    kind: str, recognizer: Recognizer, metric: str | None, given: Mapping[str, Any]
+) -> Ensemble:
+    from lineament.ensemble import Ensemble
+
+    refused = [
+        name
+        for name in _NOT_WITH_FUSION
+        if (metric if name == "metric" else given.get(name)) is not None
+    ]
+    if refused:
+        names = ", ".join("--" + name.replace("_", "-") for name in refused)
+        raise OptionError(f"{names}: expected without --fusion, which brings its own")
+    return Ensemble.load(kind, finder=recognizer.finder, prior=recognizer.prior)
+
+
+def _threshold(
+    recognizer: Recognizer | Ensemble, metric: str | None, fmr: float | None, value: float | None
+) -> Threshold:
+    from lineament.decide.metrics import DEFAULT_METRIC, get_metric
+    from lineament.pipeline import Recognizer
+
+    name = get_metric(DEFAULT_METRIC if metric is None else metric).name
+    if fmr is not None and value is not None:
+        raise OptionError("expected --fmr or --threshold, got both")
+    try:
+        if isinstance(recognizer, Recognizer):
+            return recognizer.threshold(name, fmr=fmr, value=value)
+        return recognizer.threshold(fmr=fmr, value=value)
+    except OptionError as error:
+        if value is not None or error.option == "fmr":
+            raise
+        raise OptionError(f"{error} (--fmr RATE or --threshold NUMBER)") from error
+
+
+def _draw_verdict(path: Path, a: Photo, b: Photo, decision: Decision) -> None:
+    from lineament.pictures.photos import save_png, verdict_picture
+
+    assert a.pixels is not None
+    assert b.pixels is not None
+    assert a.crop is not None
+    assert b.crop is not None
+    picture = verdict_picture(
+        a.pixels,
+        b.pixels,
+        decision,
+        a.crop,
+        b.crop,
+        faces_a=a.faces,
+        faces_b=b.faces,
+    )
+    save_png(picture, path)
+
+
+def _print_decision(decision: Decision) -> None:
+    threshold, certainty = decision.threshold, decision.certainty
+    print(decision.verdict_in_words)
+    rows = [("because" if i == 0 else "", reason) for i, reason in enumerate(decision.reasons)]
+    if certainty is not None:
+        rows += [("probability", certainty.in_words), ("  from", certainty.origin)]
+    rows += [
+        ("score", f"{decision.score:.3f} {decision.metric}"),
+        ("threshold", f"{threshold.value:.3f}{_interval(threshold)}"),
+        ("  for", threshold.origin),
+        ("margin", f"{decision.margin:+.3f}"),
+        ("recognizer", decision.contract.weights),
+        *_face_rows("face A", decision.source_a, decision.face_a, decision.others_a),
+        *_face_rows("face B", decision.source_b, decision.face_b, decision.others_b),
+    ]
+    print_pairs(rows)
+
+
+def _interval(threshold: Threshold) -> str:
+    if threshold.low is None or threshold.high is None:
+        return ""
+    return f" ({threshold.low:.3f} to {threshold.high:.3f})"
+
+
+def _face_rows(name: str, source: str, face: Any, others: int) -> list[tuple[str, str]]:
+    more = {0: "no other face", 1: "1 other face"}.get(others, f"{others} other faces")
+    return [(name, source), ("", f"{_face_in_words(face)}; {more}")]
+
+
+# --- detect ---------------------------------------------------------------------------------------
+
+
+@command("lineament detect party.jpg --save faces.png")
+@options.images
+@option(
+    "--save",
+    type=FILE,
+    metavar="PATH",
+    help="Draw the faces: FILE.png for one photo, else a folder.",
+)
+@options.overwrite
+@options.json
+@options.recognizer(without=options.ONLY_FACES)
+def detect(
+    images: tuple[str, ...], save: Path | None, overwrite: bool, json: bool, **given: Any
+) -> int:
+    """Find faces.
+
+    Exit code 0: there are some, 1: there are none, 2: error.
+    """
+    finder = options.finder_from(given)
+    sources = many_sources(images)
+    as_file = save is not None and _is_file(save, sources)
+    if save is not None and as_file:
+        refuse_inputs(save, sources, "--save")
+    elif save is not None:
+        make_folder(save, "--save")
+    found: list[Photo] = []
+    errors = 0
+    names = FileNames()
+    photos = finder.stream(sources, keep_pixels=save is not None)
+    for photo in with_progress(photos, len(sources), "detecting"):
+        found.append(replace(photo, pixels=None))
+        errors += print_photo_error(photo)
+        if save is not None and photo.error is None:
+            target = save if as_file else save / f"{names.stem(photo.source)}.png"
+            errors += _draw_faces(photo, target, overwrite or as_file)
+    if json:
+        print_json({"images": [photo.to_dict() for photo in found], "errors": errors})
+    else:
+        _print_faces(found)
+        if save is not None and errors < len(found):
+            print_note(f"wrote {save}")
+    return exit_code(errors, any(photo.faces for photo in found))
+
+
+def _face_in_words(face: Face | None) -> str:
+    """Size, score and turn of a face."""
+    if face is None:
+        return "unknown"
+    width, height = face.size_wh
+    turned = f", turned by {face.turned_deg} degrees" if face.turned_deg else ""
+    return f"{width:.0f} x {height:.0f} px, detected with {face.score:.3f}{turned}"
+
+
+def _is_file(save: Path, sources: list[Any]) -> bool:
+    is_png = save.suffix.lower() == ".png" and not save.is_dir()
+    if is_png and len(sources) > 1:
+        raise OptionError(
+            f"--save: expected a folder for {len(sources)} photos, got the file {save}"
+        )
+    if not is_png and save.suffix and not save.is_dir() and len(sources) == 1:
+        raise OptionError(f"--save: expected a name that ends in .png or a folder, got {save}")
+    return is_png
+
+
+def _draw_faces(photo: Photo, target: Path, overwrite: bool) -> int:
+    from lineament.finder import pixels_of
+    from lineament.pictures.photos import annotate, save_png
+
+    try:
+        refuse_existing(target, overwrite)
+        labels = [f"{i}  {face.score:.2f}" for i, face in enumerate(photo.faces, 1)]
+        save_png(annotate(pixels_of(photo), photo.faces, labels=labels), target)
+    except LineamentError as error:
+        print_error(error)
+        return 1
+    return 0
+
+
+def _print_faces(photos: Iterable[Photo]) -> None:
+    rows = []
+    for photo in photos:
+        if photo.error is not None:
+            continue
+        if not photo.faces:
+            rows.append((photo.source, "-", "", "", "", ""))
+        for number, face in enumerate(photo.faces, 1):
+            left, top, _, _ = face.box_xyxy
+            width, height = face.size_wh
+            rows.append(
+                (
+                    photo.source,
+                    str(number),
+                    f"{face.score:.3f}",
+                    f"{left:.0f},{top:.0f}",
+                    f"{width:.0f}x{height:.0f}",
+                    str(face.turned_deg),
+                )
+            )
+    if rows:
+        columns = ("photograph", "face", "score", "left,top", "size", "turned")
+        print_table(columns, rows, right=columns[1:], fold=columns[:1])

@@ -1,0 +1,520 @@
+"""``lineament train``: run, finetune, distill, toy, export."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from lineament.cli import options
+from lineament.cli.command import FILE, argument, command, option
+from lineament.cli.output import make_folder, print_json, print_note, print_pairs, print_table
+from lineament.errors import MissingExtraError, OptionError
+
+if TYPE_CHECKING:
+    from lineament.models import Card
+    from lineament.models.cards import CommercialUse
+    from lineament.train.config import TrainConfig
+    from lineament.train.run.loop import Progress, Run
+
+EXIT_STOPPED = 130
+
+_changes = option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="TABLE.KEY=VALUE",
+    help="Change a key. May be repeated.",
+)
+_resume = option(
+    "--resume", is_flag=True, help="Go on from the last checkpoint in the run's folder."
+)
+
+# --- run ------------------------------------------------------------------------------------------
+
+
+@command("lineament train run my.toml --set run.epochs=3 --out runs/1")
+@argument("config", required=False, metavar="[CONFIG]", help="TOML file.")
+@_changes
+@_resume
+@option("--out", type=FILE, metavar="DIR", help="Folder for the run.", show_default="run.out")
+@options.json
+def run(
+    config: str | None, changes: tuple[str, ...], resume: bool, out: Path | None, json: bool
+) -> int:
+    """Train a recognizer as a configuration says.
+
+    `lineament train example` shows what can be said. Ctrl-C ends the run after the step at hand;
+    --resume goes on, with the same outcome. On several processes: torchrun --nproc-per-node N
+    -m lineament train run ... Exit code 0: done, 2: error, 130: stopped.
+    """
+    if config is None and not changes and not (resume and out is not None):
+        raise OptionError(
+            "expected a CONFIG, --set, or --resume with --out; `lineament train example` shows one"
+        )
+    from lineament.train.config import load_config
+
+    path: str | Path | None = config
+    if config is None and resume and out is not None:
+        path = out / "config.toml"
+        if not path.is_file():
+            raise OptionError(f"--resume: expected the folder of a run, with {path}, found none")
+    given = load_config(path, changes)
+    if out is not None:
+        given = given.changed(run={"out": str(out)})
+    return _train(given, resume=resume, json=json)
+
+
+@command("lineament train example > my.toml")
+def example() -> None:
+    """Print a configuration with every key."""
+    from lineament.train import config
+
+    print(config.example(), end="")
+
+
+def _train(config: Any, *, resume: bool, json: bool) -> int:
+    """Run, with a progress bar, and say what came of it; returns the exit code."""
+    _check_torch()
+    from lineament.train.run.loop import fit
+
+    with _showing() as show:
+        run = fit(config, resume=resume, progress=show, note=print_note)
+    if os.environ.get("RANK", "0") == "0":  # the other processes of the run have nothing to add
+        if json:
+            print_json(_values(run))
+        else:
+            _summarize(run)
+    return EXIT_STOPPED if run.stopped else 0
+
+
+def _check_torch() -> None:
+    """Raise MissingExtraError unless PyTorch is there."""
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("training", "train") from error
+
+
+def _values(run: Run) -> dict[str, Any]:
+    return {
+        "run": str(run.folder),
+        "steps": run.step,
+        "of": run.steps,
+        "stopped": run.stopped,
+        "best": None if run.best is None else vars(run.best),
+        "verified": [{"step": step, **figures} for step, figures in run.verified],
+        "people": len(run.people),
+        "leaks": run.leaks,
+        "seconds": round(run.seconds, 1),
+    }
+
+
+def _summarize(run: Run) -> None:
+    folder = shlex.quote(str(run.folder))
+    rows = [("run", str(run.folder)), ("steps", f"{run.step:,} of {run.steps:,}")]
+    best = run.best
+    if best is not None:
+        value = f"{best.value:.4f}" if best.figure == "loss" else f"{best.value:.2%}"
+        rows.append(("best", f"{best.figure} {value}, after epoch {best.epoch:g}"))
+        rows.append(("model", str(run.folder / "best.pt")))
+    if run.stopped:
+        rows.append(("go on", f"lineament train run --resume --out {folder}"))
+    else:
+        rows.append(("export", f"lineament train export {folder}"))
+    print_pairs(rows)
+
+
+@contextmanager
+def _showing() -> Iterator[Callable[[Progress], None] | None]:
+    """A progress bar on a terminal; elsewhere a line for each verification."""
+    if not sys.stderr.isatty():
+        yield _lines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("epoch {task.fields[epoch]}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[figures]}"),
+    )
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=None, epoch="", figures="")
+        begun: list[int] = []
+
+        def show(now: Progress) -> None:
+            if not begun:  # of a resumed run only what is left counts for the time
+                begun.append(now.step - 1)
+                bar.reset(task, total=now.steps, completed=now.step - 1)
+            bar.update(
+                task,
+                completed=now.step,
+                epoch=f"{now.epoch}/{now.epochs}",
+                figures=_figures(now),
+            )
+
+        yield show
+
+
+def _lines() -> Callable[[Progress], None]:
+    last: list[dict[str, float]] = [{}]
+
+    def show(now: Progress) -> None:
+        if now.verified != last[0]:
+            last[0] = now.verified
+            print_note(f"epoch {now.epoch}/{now.epochs}, step {now.step:,}: {_figures(now)}")
+
+    return show
+
+
+def _figures(now: Progress) -> str:
+    words = [f"loss {now.loss:.3f}", f"lr {now.learning_rate:.2g}", f"{now.photos_per_s:.0f}/s"]
+    words += [f"{name} {now.verified[name]:.2%}" for name in ("accuracy", "auc") if now.verified]
+    return ", ".join(words)
+
+
+# --- recipes --------------------------------------------------------------------------------------
+
+_photos = argument(
+    "photos",
+    type=FILE,
+    metavar="PHOTOS",
+    help="Aligned faces (`lineament align --people`): one folder per person, .csv, .tar or .rec.",
+)
+_out = option("--out", type=FILE, required=True, metavar="DIR", help="Folder for the run.")
+_labels = option(
+    "--labels",
+    type=float,
+    metavar="WEIGHT",
+    help="Use the people's names too: weight of ArcFace.",
+    show_default="0",
+    api=["loss.weight"],
+)
+_epochs = option(
+    "--epochs",
+    type=int,
+    metavar="N",
+    help="Times that each photo is seen.",
+    api=["run.epochs"],
+)
+_lr = option("--lr", type=float, metavar="RATE", help="Learning rate.", api=["optimizer.lr"])
+_hold_out = option(
+    "--hold-out",
+    type=float,
+    metavar="0..0.9",
+    help="Share of the people to verify with, and not to train with.",
+    show_default="0",
+    api=["verify.people"],
+)
+
+
+@command("lineament train finetune crops --out runs/mine --epochs 3")
+@_photos
+@_out
+@option(
+    "--recognizer",
+    metavar="NAME|RUN",
+    help="Where to begin: sface, mobilefacenet, or the folder of a run.",
+    show_default="sface",
+)
+@_labels
+@option(
+    "--keep",
+    type=float,
+    metavar="WEIGHT",
+    help="Weight of staying near the recognizer as it was.",
+    show_default="1",
+    api=["teacher.weight"],
+)
+@option(
+    "--low-resolution",
+    "low_resolution_px",
+    type=int,
+    metavar="PX",
+    help="Train for faces about so many pixels wide.",
+)
+@_epochs
+@_lr
+@_hold_out
+@_changes
+@_resume
+@options.json
+def finetune(
+    photos: Path, out: Path, changes: tuple[str, ...], resume: bool, json: bool, **given: Any
+) -> int:
+    """Train a recognizer further, on photos of your own.
+
+    It learns to see in changed photos what it saw in the unchanged ones; --labels lets it
+    learn who is who as well. Exit code 0: done, 2: error, 130: stopped.
+    """
+    from lineament.train.recipes import finetune_config
+
+    return _run_recipe(finetune_config, photos, out, given, changes, resume, json)
+
+
+@command("lineament train distill crops --student tiny --out runs/small")
+@_photos
+@_out
+@option(
+    "--teacher",
+    metavar="NAME|RUN",
+    help="Whose embeddings: a recognizer, or the folder of a run.",
+    show_default="sface",
+)
+@option(
+    "--student",
+    metavar="NAME",
+    help="Architecture that learns them: mobilefacenet, iresnet18, tiny, ...",
+    show_default="mobilefacenet",
+)
+@_labels
+@_epochs
+@_lr
+@_hold_out
+@_changes
+@_resume
+@options.json
+def distill(
+    photos: Path, out: Path, changes: tuple[str, ...], resume: bool, json: bool, **given: Any
+) -> int:
+    """Teach an architecture a recognizer's embeddings.
+
+    For example a smaller one. Whom the photos show does not matter unless --labels is given. Exit
+    code 0: done, 2: error, 130: stopped.
+    """
+    from lineament.train.recipes import distill_config
+
+    return _run_recipe(distill_config, photos, out, given, changes, resume, json)
+
+
+def _run_recipe(
+    recipe: Any,
+    photos: Path,
+    out: Path,
+    given: dict[str, Any],
+    changes: tuple[str, ...],
+    resume: bool,
+    json: bool,
+) -> int:
+    """Train what a recipe says; what was not given is the recipe's own."""
+    chosen = {key: value for key, value in given.items() if value is not None}
+    config = recipe(str(photos), str(out), overrides=changes, **chosen)
+    return _train(config, resume=resume, json=json)
+
+
+# --- toy ------------------------------------------------------------------------------------------
+
+TOY_KEYS = ("people", "photos_each", "losses", "epochs", "size_px", "seed")
+"""What ``--set`` may change; see ``lineament.train.toy.toy``."""
+
+
+@command("lineament train toy ~/staff --out toy --set people=8")
+@argument("folder", type=FILE, metavar="FOLDER", help="One folder of photos per person.")
+@option("--out", type=FILE, required=True, metavar="DIR", help="Folder for toy.png and toy.json.")
+@option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help=f"Change one of {', '.join(TOY_KEYS)}. May be repeated.",
+)
+@options.json
+def toy(folder: Path, out: Path, changes: tuple[str, ...], json: bool) -> None:
+    """What the losses do, drawn in two dimensions.
+
+    Trains the people with the most photos into two dimensions, once with each loss.
+    """
+    from lineament.train.tables import parse_value
+
+    given: dict[str, Any] = {}
+    for change in changes:
+        key, equals, text = change.partition("=")
+        if equals == "" or key.strip() not in TOY_KEYS:
+            raise OptionError(
+                f"--set: expected one of {', '.join(TOY_KEYS)} with =VALUE, got {change}"
+            )
+        given[key.strip()] = parse_value(text.strip())
+    _check_torch()
+    from lineament.pictures.charts.training import check_extra
+    from lineament.train import toy as work
+
+    check_extra()
+    for key, value in given.items():
+        default = inspect.signature(work.toy).parameters[key].default
+        wanted = (list, tuple) if key == "losses" else type(default)
+        if not isinstance(value, wanted) or isinstance(value, bool):
+            kind = "a list of names" if key == "losses" else "a whole number"
+            raise OptionError(f"{key}: expected {kind}, got {value!r}")
+    make_folder(out, "--out")
+    result = work.toy(folder, progress=_told(), **given)
+    for note in result.notes:
+        print_note(note)
+    result.save(out / "toy.png")
+    if json:
+        print_json({**result.to_dict(), "out": str(out / "toy.png")})
+        return
+    rows = [
+        (
+            each.name,
+            f"{each.within_deg:.1f}",
+            f"{each.least_between_deg:.1f}",
+            f"{each.accuracy:.1%}",
+        )
+        for each in result.losses
+    ]
+    headings = ("loss", "within a person, degrees", "least between two", "accuracy")
+    print_table(headings, rows, right=headings[1:])
+    print_pairs([("picture", str(out / "toy.png"))])
+
+
+def _told() -> Any:
+    last = [""]
+
+    def tell(what: str, done: int, total: int) -> None:
+        if what != last[0] and done <= total:
+            last[0] = what
+            print_note(what)
+
+    return tell
+
+
+# --- export ---------------------------------------------------------------------------------------
+
+
+@command("lineament train export runs/1 --name mine --license MIT")
+@argument(
+    "run", type=FILE, metavar="RUN", help="Folder of a training run, or one of its .pt files."
+)
+@option("--out", type=FILE, metavar="FILE.onnx", help="The new file.", show_default="RUN/NAME.onnx")
+@option("--name", metavar="NAME", help="How it is asked for.", show_default="the run's folder")
+@option(
+    "--which", metavar="best|last", default="best", show_default=True, help="Which of its weights."
+)
+@option("--license", metavar="SPDX", help="Of the new weights.", show_default="unknown")
+@option(
+    "--commercial-use",
+    metavar="yes|no|unknown",
+    help="Whether that license grants it.",
+    show_default="unknown",
+)
+@option(
+    "--training-data",
+    metavar="TEXT",
+    help="What it was trained on.",
+    show_default="the run's folder of photos",
+)
+@options.overwrite
+@options.json
+def export(
+    run: Path,
+    out: Path | None,
+    name: str | None,
+    which: str,
+    license: str | None,
+    commercial_use: str | None,
+    training_data: str | None,
+    overwrite: bool,
+    json: bool,
+) -> None:
+    """Write a trained model as ONNX, with its entry.
+
+    The model is compared with what PyTorch computes before it is written; the entry in
+    manifest.json beside it makes its name known to the pipeline.
+    """
+    if not run.exists():
+        raise OptionError(f"{run}: expected the folder of a training run, found none")
+    _check_torch()
+    from lineament.train.model.checkpoint import checkpoint_path, load_model, run_config
+    from lineament.train.model.export import export_onnx
+
+    if commercial_use not in (None, "yes", "no", "unknown"):
+        raise OptionError(f"--commercial-use: expected yes, no or unknown, got {commercial_use}")
+    source = checkpoint_path(run, which)
+    backbone, origin = load_model(source)
+    folder = run if run.is_dir() else run.parent
+    config = run_config(folder)
+    parents = _parents(config, origin.name if origin.kind == "bundled" else "")
+    own = name if name is not None else _name_from(folder)
+    target = folder / f"{own}.onnx" if out is None else out
+    use = commercial_use if commercial_use is not None else _use(parents)
+    written = export_onnx(
+        backbone,
+        target,
+        name=own,
+        training_data=training_data if training_data is not None else _data(config, parents),
+        license_weights="unknown" if license is None else license,
+        commercial_use=cast("CommercialUse", use),
+        notes=_notes(parents),
+        overwrite=overwrite,
+    )
+    manifest = target.absolute().with_name("manifest.json")
+    if json:
+        print_json(
+            {
+                "out": str(target),
+                "manifest": str(manifest),
+                "checkpoint": str(source),
+                "weights": written.to_dict(),
+            }
+        )
+        return
+    print_pairs(
+        [
+            ("written", str(target)),
+            ("from", str(source)),
+            ("network", str(origin)),
+            ("embedding", f"{written.dimension} numbers, crops {written.alignment}"),
+            ("size", f"{written.bytes / 1e6:.1f} MB"),
+        ]
+    )
+    print_note(
+        f"export LINEAMENT_MANIFEST={shlex.quote(str(manifest))} makes the name known: "
+        f"`lineament verify A.jpg B.jpg --recognizer {own}`; it has no thresholds yet: "
+        f"`lineament tune PEOPLE --recognizer {own}` finds them"
+    )
+
+
+def _name_from(folder: Path) -> str:
+    """A name for the manifest, of the folder's."""
+    plain = re.sub(r"[^a-z0-9._-]+", "-", folder.absolute().name.lower()).strip("-._")
+    if plain == "":
+        raise OptionError(f"--name: expected a name, as {folder} gives none: a-z, 0-9, -")
+    return plain[:64]
+
+
+def _parents(config: TrainConfig, bundled: str) -> list[Card]:
+    """The recognizers that the model has its weights or its lessons from."""
+    from lineament import models
+
+    entries = {entry.name: entry for entry in models.entries("embedder")}
+    names = dict.fromkeys((bundled, config.backbone.start, config.teacher.name))
+    return [entries[name] for name in names if name in entries]
+
+
+def _use(parents: list[Card]) -> str:
+    """What the publishers of its parents forbid, it may not allow; the rest its user must say."""
+    return "no" if any(parent.commercial_use == "no" for parent in parents) else "unknown"
+
+
+def _data(config: TrainConfig, parents: list[Card]) -> str:
+    text = f"photos of {Path(config.data.path).name}" if config.data.path else "unknown"
+    return text + "".join(f"; before that, as {parent.name} was" for parent in parents)
+
+
+def _notes(parents: list[Card]) -> str | None:
+    if not parents:
+        return None
+    return "Derived from " + " and ".join(
+        f"{parent.name} (weights {parent.license_weights}, commercial use {parent.commercial_use})"
+        for parent in parents
+    )
