@@ -13,10 +13,10 @@ from typing import Any
 import fusions
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from fusions import PairSet, folds_of, judge, meaning_of, out_of_fold, pair_set
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
-from click.testing import CliRunner
 
 import lineament
 from lineament import Recognizer

@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from lineament import errors
-from lineament.cli import _ACTIONS
+from lineament.cli.command import ACTIONS as COMMANDS
 from lineament.errors import (
     ACTIONS,
     LineamentError,
@@ -59,7 +59,7 @@ def test_callers_may_have_other_words_for_options_and_actions() -> None:
     error = UnknownPersonError("nobody", option="name", hint="{people}")
     assert error.sentence("NAME", {"people": "`list` them"}) == "NAME: nobody: `list` them"
     assert error.advice({"people": "`list` them"}) == "`list` them"
-    assert set(_ACTIONS) == set(ACTIONS)
+    assert set(COMMANDS) == set(ACTIONS)
 
 
 def test_as_json() -> None:

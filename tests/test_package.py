@@ -75,7 +75,6 @@ THIRD_PARTY = {
         "filelock",
         "tomli_w",
         "click",
-        "typer",
         "rich",
         "pyarrow",
         "pillow_heif",
@@ -306,7 +305,7 @@ def test_third_parties_where_they_belong(path: Path) -> None:
     if module != ("models", "runtime"):
         assert not outside & ENGINES
     if module[:1] != ("cli",) and module != ("pictures", "photos"):
-        assert not outside & {"typer", "rich"}
+        assert not outside & {"click", "rich"}
     assert path.stem not in ("utils", "util", "base", "helpers", "common", "misc")
 
 

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image as PILImage
 from click.testing import CliRunner
+from PIL import Image as PILImage
 
 import lineament
 from lineament.bulk import BulkProgress, embed_many
@@ -484,7 +484,14 @@ class TestRay:
         for photo, name in names.items():
             (tmp_path / "people" / name).mkdir(parents=True, exist_ok=True)
             shutil.copy(PHOTOS / f"{photo}.jpg", tmp_path / "people" / name)
-        command = ["enroll-folder", str(tmp_path / "people"), "--gallery", str(tmp_path / "g")]
+        command = [
+            "gallery",
+            "gallery",
+            "enroll-folder",
+            str(tmp_path / "people"),
+            "--gallery",
+            str(tmp_path / "g"),
+        ]
         result = CliRunner().invoke(app, [*command, "--ray", cluster, "--json"])
         assert result.exit_code == 0, result.stderr
         assert json.loads(result.stdout)["enrolled"] == 3

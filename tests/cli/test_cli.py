@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 from PIL import Image as PILImage
 from PIL import ImageOps
-from click.testing import CliRunner, Result
 
 import lineament
-from lineament.cli import app, models, options, verify
+from lineament.cli import app, models, options, recognize
 from lineament.cli.sources import FileNames, many_sources
 
 DEMO = Path(lineament.__file__).parent / "data" / "demo"
@@ -475,7 +475,7 @@ class TestEmbed:
 
 class TestModels:
     def test_the_table_fits_80_columns(self, run: Run) -> None:
-        result = run("models")
+        result = run("models", "list")
         assert result.exit_code == 0
         lines = result.stdout.splitlines()
         assert max(len(line.rstrip()) for line in lines) <= 80
@@ -483,7 +483,7 @@ class TestModels:
         assert set(names) >= {"sface", "mobilefacenet", "yunet", "landmarks68"}
 
     def test_json_is_complete(self, run: Run) -> None:
-        found = one_object(run("models", "--json", "--license-policy", "spdx:MIT"))
+        found = one_object(run("models", "list", "--json", "--license-policy", "spdx:MIT"))
         sface = next(entry for entry in found["weights"] if entry["name"] == "sface")
         assert sface["sha256"] == lineament.models.get("sface").sha256
         assert sface["present"] is True
@@ -491,10 +491,10 @@ class TestModels:
         assert found["policy"] == "any;spdx:MIT"
 
     def test_refusals_and_texts(self, run: Run) -> None:
-        result = run("models", "--license-policy", "deny:sface")
+        result = run("models", "list", "--license-policy", "deny:sface")
         assert result.stdout.count("refused") == 1
         assert "sface: the policy denies it by name" in result.stderr
-        texts = run("models", "--licenses").stdout
+        texts = run("models", "licenses").stdout
         assert "Apache License" in texts
         assert "sface (Apache-2.0)" in texts
 
@@ -559,19 +559,19 @@ class TestEverything:
             raise ZeroDivisionError("division\nby zero")
 
         monkeypatch.setattr(models.options, "policy_from", fail)
-        result = run("models", "--json")
+        result = run("models", "list", "--json")
         assert result.exit_code == 2
         assert "ZeroDivisionError: division by zero" in one_object(result)["error"]
         assert len(result.stderr.splitlines()) == 1
         monkeypatch.setenv("LINEAMENT_DEBUG", "1")
-        debug = CliRunner().invoke(app, ["models"])
+        debug = CliRunner().invoke(app, ["models", "list"])
         assert "Traceback" in debug.stderr
 
     def test_interrupted(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         def interrupt(*_: object) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(verify.options, "recognizer_from", interrupt)
+        monkeypatch.setattr(recognize.options, "recognizer_from", interrupt)
         assert run("verify", "a", "b").exit_code == 130
 
     def test_shown_defaults_are_the_librarys(self) -> None:
@@ -654,7 +654,7 @@ class TestProcess:
 
     def test_a_closed_pipe_is_quiet(self) -> None:
         process = subprocess.Popen(
-            [sys.executable, "-m", "lineament", "models", "--licenses"],
+            [sys.executable, "-m", "lineament", "models", "licenses"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
@@ -667,7 +667,9 @@ class TestProcess:
         assert errors == b""
 
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
-    @pytest.mark.parametrize("command", [("models",), ("models", "--json"), ("--version",)])
+    @pytest.mark.parametrize(
+        "command", [("models", "list"), ("models", "list", "--json"), ("--version",)]
+    )
     def test_a_full_disk_is_one_line(self, command: tuple[str, ...]) -> None:
         with Path("/dev/full").open("wb") as full:
             done = subprocess.run(

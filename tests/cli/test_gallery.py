@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image as PILImage
 from click.testing import CliRunner, Result
+from PIL import Image as PILImage
 
 import lineament
-from lineament.cli import app
-from lineament.cli.gallery import changes, identify
+from lineament.cli import app, identify
+from lineament.cli import gallery as commands
 from lineament.gallery import Gallery
 
 DEMO = Path(lineament.__file__).parent / "data" / "demo"
@@ -47,7 +47,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (COLLINS, "astronaut.jpg", "B"),
     ):
         done = call(
-            *("enroll", name, DEMO / photo, "--gallery", folder, "--keep-crops"),
+            *("gallery", "enroll", name, DEMO / photo, "--gallery", folder, "--keep-crops"),
             *("--set", f"building={building}", "--set", "floors=[1, 2]", "--json"),
         )
         assert done.exit_code == 0, done.output
@@ -168,7 +168,15 @@ def test_what_the_help_shows_is_the_library_s_default() -> None:
 def test_refusals_say_why(gallery: Path, tmp_path: Path) -> None:
     PILImage.new("RGB", (200, 200), "gray").save(tmp_path / "wall.png")
     done = call(
-        *("enroll", "Somebody", "wall.png", DEMO / "group.jpg", DEMO / "obama2.jpg", "--json")
+        *(
+            "gallery",
+            "enroll",
+            "Somebody",
+            "wall.png",
+            DEMO / "group.jpg",
+            DEMO / "obama2.jpg",
+            "--json",
+        )
     )
     assert done.exit_code == 1
     values = values_of(done)
@@ -179,26 +187,26 @@ def test_refusals_say_why(gallery: Path, tmp_path: Path) -> None:
     ]
     assert values["refused"][2]["other"] == OBAMA
     assert values["person"] is None
-    told = call("enroll", OBAMA, DEMO / "obama.jpg", DEMO / "obama2.jpg")
+    told = call("gallery", "enroll", OBAMA, DEMO / "obama.jpg", DEMO / "obama2.jpg")
     assert told.exit_code == 1
     assert "enrolled already" in told.stderr
     assert f"enrolled {OBAMA}: 1 photo, 2 in all" in told.stdout
-    forced = call("enroll", "Somebody", DEMO / "obama2.jpg", "--force")
+    forced = call("gallery", "enroll", "Somebody", DEMO / "obama2.jpg", "--force")
     assert forced.exit_code == 0
     assert names(gallery) == {OBAMA: 2, BIDEN: 1, COLLINS: 1, "Somebody": 1}
 
 
 def test_one_of_several_faces_can_be_chosen(gallery: Path, tmp_path: Path) -> None:
     two = side_by_side(tmp_path / "two.png", "obama2.jpg", "biden.jpg")
-    assert call("enroll", "A", two).exit_code == 1
-    done = call("enroll", "A", two, "--choose", "largest", "--force", "--json")
+    assert call("gallery", "enroll", "A", two).exit_code == 1
+    done = call("gallery", "enroll", "A", two, "--choose", "largest", "--force", "--json")
     assert done.exit_code == 0
     assert len(values_of(done)["enrolled"]) == 1
 
 
 def test_a_wrong_path_makes_no_gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    done = call("enroll", "Ada", DEMO / "obama.jpg", "nothing.jpg")
+    done = call("gallery", "enroll", "Ada", DEMO / "obama.jpg", "nothing.jpg")
     assert done.exit_code == 2
     assert "nothing.jpg" in done.stderr
     assert list(tmp_path.iterdir()) == []
@@ -209,20 +217,20 @@ def test_the_gallery_says_which_recognizer(gallery: Path) -> None:
     assert wrong.exit_code == 2
     assert "sface" in wrong.stderr
     assert "mobilefacenet" in wrong.stderr
-    assert call("enroll", "X", DEMO / "obama2.jpg", "--flip").exit_code == 2
+    assert call("gallery", "enroll", "X", DEMO / "obama2.jpg", "--flip").exit_code == 2
     assert names(gallery) == {OBAMA: 1, BIDEN: 1, COLLINS: 1}
     assert call("identify", DEMO / "obama2.jpg", "--recognizer", "sface").exit_code == 0
 
 
 def test_migrate_to_another_recognizer_and_use_it(gallery: Path) -> None:
-    assert call("migrate").exit_code == 2
-    done = call("migrate", "--preset", "fast", "--json")
+    assert call("gallery", "migrate").exit_code == 2
+    done = call("gallery", "migrate", "--preset", "fast", "--json")
     assert done.exit_code == 0
     values = values_of(done)
     assert (values["from_crops"], values["from_photographs"], values["failed"]) == (3, 0, [])
     assert values["contract"]["weights"] == "mobilefacenet"
     assert call("identify", DEMO / "obama2.jpg").exit_code == 0  # knows by itself
-    again = call("migrate", "--preset", "fast")
+    again = call("gallery", "migrate", "--preset", "fast")
     assert again.exit_code == 0
     assert "already" in again.stderr
 
@@ -231,40 +239,40 @@ def test_migrate_to_another_recognizer_and_use_it(gallery: Path) -> None:
 
 
 def test_people_and_filters(gallery: Path) -> None:
-    done = call("people")
+    done = call("gallery", "people")
     assert done.exit_code == 0
     assert all(name in done.stdout for name in (OBAMA, BIDEN, COLLINS))
     assert "3 people, 3 photos" in done.stderr
-    values = values_of(call("people", "--where", 'building=["A", "C"]', "--json"))
+    values = values_of(call("gallery", "people", "--where", 'building=["A", "C"]', "--json"))
     assert [(one["name"], one["metadata"]) for one in values["people"]] == [
         (BIDEN, {"building": "A", "floors": [1, 2]})
     ]
-    page = values_of(call("people", "--after", OBAMA, "--limit", 1, "--json"))
+    page = values_of(call("gallery", "people", "--after", OBAMA, "--limit", 1, "--json"))
     assert [one["name"] for one in page["people"]] == [BIDEN]
-    assert call("people", "--where", "building=Z").exit_code == 1
+    assert call("gallery", "people", "--where", "building=Z").exit_code == 1
 
 
 def test_show_with_a_sheet(gallery: Path, tmp_path: Path) -> None:
-    done = call("show", COLLINS, "--save", "sheet.png")
+    done = call("gallery", "show", COLLINS, "--save", "sheet.png")
     assert done.exit_code == 0
     assert str(DEMO / "astronaut.jpg") in done.stdout
     with PILImage.open(tmp_path / "sheet.png") as sheet:
         assert sheet.size == (120, 120)
-    values = values_of(call("show", COLLINS, "--json"))
+    values = values_of(call("gallery", "show", COLLINS, "--json"))
     assert values["person"]["samples"][0]["has_crop"] is True
-    unknown = call("show", "nobody", "--json")
+    unknown = call("gallery", "show", "nobody", "--json")
     assert unknown.exit_code == 2
-    assert "`lineament people`" in values_of(unknown)["error"]
+    assert "`lineament gallery people`" in values_of(unknown)["error"]
 
 
 def test_remove_asks_first(gallery: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    refused = call("remove", BIDEN)
+    refused = call("gallery", "remove", BIDEN)
     assert refused.exit_code == 2
     assert "--yes" in refused.stderr
-    monkeypatch.setattr(changes, "somebody_there", lambda: True)
-    assert call("remove", BIDEN, text="n\n").exit_code == 1
+    monkeypatch.setattr(commands, "somebody_there", lambda: True)
+    assert call("gallery", "remove", BIDEN, text="n\n").exit_code == 1
     assert BIDEN in names(gallery)
-    done = call("remove", BIDEN, text="y\n")
+    done = call("gallery", "remove", BIDEN, text="y\n")
     assert done.exit_code == 0
     assert f"removed {BIDEN} with 1 photo" in done.stdout
     assert names(gallery) == {OBAMA: 1, COLLINS: 1}
@@ -274,29 +282,29 @@ def test_remove_asks_first(gallery: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_remove_a_sample(gallery: Path) -> None:
-    number = values_of(call("show", OBAMA, "--json"))["person"]["samples"][0]["id"]
-    done = call("remove", "--sample", number, "--yes", "--json")
+    number = values_of(call("gallery", "show", OBAMA, "--json"))["person"]["samples"][0]["id"]
+    done = call("gallery", "remove", "--sample", number, "--yes", "--json")
     assert done.exit_code == 0
     assert values_of(done)["removed"]["samples"] == [number]
     assert names(gallery)[OBAMA] == 0
-    assert call("remove", "--sample", number, "--yes").exit_code == 2
+    assert call("gallery", "remove", "--sample", number, "--yes").exit_code == 2
 
 
 def test_rename_merge_annotate(gallery: Path) -> None:
     spelt = unicodedata.normalize("NFD", "José Ñandú")
-    assert call("rename", BIDEN, spelt).exit_code == 0
+    assert call("gallery", "rename", BIDEN, spelt).exit_code == 0
     assert unicodedata.normalize("NFC", spelt) in names(gallery)
-    taken = call("rename", spelt, OBAMA)
+    taken = call("gallery", "rename", spelt, OBAMA)
     assert taken.exit_code == 2
     assert "merge" in taken.stderr
-    assert call("merge", OBAMA, spelt, COLLINS).exit_code == 0
+    assert call("gallery", "merge", OBAMA, spelt, COLLINS).exit_code == 0
     assert names(gallery) == {OBAMA: 3}
-    done = call("annotate", OBAMA, "building=C", "badge=007", "floors=null", "--json")
+    done = call("gallery", "annotate", OBAMA, "building=C", "badge=007", "floors=null", "--json")
     assert values_of(done)["person"]["metadata"] == {"building": "C", "badge": "007"}
-    assert call("annotate", OBAMA, "--replace", "vip=true").exit_code == 0
-    assert values_of(call("people", "--where", "vip=true", "--json"))["people"][0]["metadata"] == {
-        "vip": True
-    }
+    assert call("gallery", "annotate", OBAMA, "--replace", "vip=true").exit_code == 0
+    assert values_of(call("gallery", "people", "--where", "vip=true", "--json"))["people"][0][
+        "metadata"
+    ] == {"vip": True}
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
@@ -304,16 +312,16 @@ def test_export_and_import_into_a_new_gallery(gallery: Path, tmp_path: Path, suf
     if suffix == "parquet":
         pytest.importorskip("pyarrow")
     file = tmp_path / f"all.{suffix}"
-    assert call("export", file).exit_code == 0
-    assert call("export", file).exit_code == 2  # it is there
-    done = call("import", file, "--gallery", "second", "--json")
+    assert call("gallery", "export", file).exit_code == 0
+    assert call("gallery", "export", file).exit_code == 2  # it is there
+    done = call("gallery", "import", file, "--gallery", "second", "--json")
     assert done.exit_code == 0
     assert values_of(done)["imported"] == {"new_people": 3, "new_samples": 3, "known_samples": 0}
     assert names(tmp_path / "second") == names(gallery)
-    again = values_of(call("import", file, "--gallery", "second", "--json"))
+    again = values_of(call("gallery", "import", file, "--gallery", "second", "--json"))
     assert again["imported"]["known_samples"] == 3
     file.write_bytes(b"something else\n")
-    broken = call("import", file, "--gallery", "third")
+    broken = call("gallery", "import", file, "--gallery", "third")
     assert broken.exit_code == 2
     assert "export" in broken.stderr
     assert not (tmp_path / "third").exists()
@@ -321,7 +329,7 @@ def test_export_and_import_into_a_new_gallery(gallery: Path, tmp_path: Path, suf
 
 def test_reindex(gallery: Path) -> None:
     shutil.rmtree(gallery / "index", ignore_errors=True)
-    done = call("reindex", "--check", "--json")
+    done = call("gallery", "reindex", "--check", "--json")
     assert done.exit_code == 0
     assert values_of(done)["indexed"] == 3
     assert values_of(done)["problems"] == []
@@ -335,22 +343,22 @@ def test_the_environment_names_the_gallery(
 ) -> None:
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
-    nothing = call("people")
+    nothing = call("gallery", "people")
     assert nothing.exit_code == 2
     assert "--gallery" in nothing.stderr
     monkeypatch.setenv("LINEAMENT_GALLERY", str(gallery))
-    assert call("people").exit_code == 0
-    assert call("people", "--gallery", "elsewhere").exit_code == 2
+    assert call("gallery", "people").exit_code == 0
+    assert call("gallery", "people", "--gallery", "elsewhere").exit_code == 2
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("enroll", "", "OBAMA"), "at least one character"),
-        (("enroll", "a\nb", "OBAMA"), "control"),
-        (("enroll", "A", "OBAMA", "--set", "building"), "KEY=VALUE"),
-        (("enroll", "A", "OBAMA", "--set", "a=1", "--set", "a=2"), "once"),
-        (("enroll", "A", "OBAMA", "--choose", "any"), "--choose"),
+        (("gallery", "enroll", "", "OBAMA"), "at least one character"),
+        (("gallery", "enroll", "a\nb", "OBAMA"), "control"),
+        (("gallery", "enroll", "A", "OBAMA", "--set", "building"), "KEY=VALUE"),
+        (("gallery", "enroll", "A", "OBAMA", "--set", "a=1", "--set", "a=2"), "once"),
+        (("gallery", "enroll", "A", "OBAMA", "--choose", "any"), "--choose"),
         (("identify", "OBAMA", "--fpir", "2"), "--fpir"),
         (("identify", "OBAMA", "--fpir", "0.01", "--threshold", "0.5"), "got both"),
         (("identify", "OBAMA", "--top", "0"), "--top"),
@@ -360,16 +368,16 @@ def test_the_environment_names_the_gallery(
         (("identify", "OBAMA", "--where", "a={}"), "--where"),
         (("identify", "OBAMA", "OBAMA2", "--save", "a.png"), "one photo"),
         (("identify", "OBAMA", "--save", "a.jpg"), ".png"),
-        (("show", "A", "--save", "a.jpg"), ".png"),
-        (("remove", "--yes"), "neither"),
-        (("remove", "A", "--sample", "1", "--yes"), "both"),
-        (("export", "a.csv"), ".jsonl"),
-        (("import", "nothing.jsonl"), "nothing.jsonl"),
-        (("merge", OBAMA, OBAMA), "other people"),
-        (("annotate", OBAMA), "KEY=VALUE"),
-        (("enroll-folder", "nothing"), "nothing"),
-        (("enroll-folder", ".", "--layout", "tree"), "--layout"),
-        (("enroll-folder", ".", "--report", "a.txt"), ".html"),
+        (("gallery", "show", "A", "--save", "a.jpg"), ".png"),
+        (("gallery", "remove", "--yes"), "neither"),
+        (("gallery", "remove", "A", "--sample", "1", "--yes"), "both"),
+        (("gallery", "export", "a.csv"), ".jsonl"),
+        (("gallery", "import", "nothing.jsonl"), "nothing.jsonl"),
+        (("gallery", "merge", OBAMA, OBAMA), "other people"),
+        (("gallery", "annotate", OBAMA), "KEY=VALUE"),
+        (("gallery", "enroll-folder", "nothing"), "nothing"),
+        (("gallery", "enroll-folder", ".", "--layout", "tree"), "--layout"),
+        (("gallery", "enroll-folder", ".", "--report", "a.txt"), ".html"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )

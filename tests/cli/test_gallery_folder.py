@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image as PILImage
 from click.testing import CliRunner
+from PIL import Image as PILImage
 
 import lineament
 from lineament.cli import app
@@ -52,7 +52,9 @@ def test_a_folder_and_its_report(people: Path, tmp_path: Path) -> None:
     shutil.copy(people / "Обама" / "obama.jpg", people / "Я" / "same.jpg")
     (people / "Обама" / "broken.jpg").write_bytes(b"none")
     PILImage.new("RGB", (150, 150), "gray").save(people / "Обама" / "wall.png")
-    code, found, _ = run("enroll-folder", people, "--report", "refused.html", "--set", "site=1")
+    code, found, _ = run(
+        "gallery", "enroll-folder", people, "--report", "refused.html", "--set", "site=1"
+    )
     assert code == 1
     assert (found["photographs"], found["enrolled"], found["new_people"]) == (8, 4, 3)
     assert found["refused_by_reason"] == {
@@ -76,13 +78,13 @@ def test_a_folder_and_its_report(people: Path, tmp_path: Path) -> None:
 
 def test_a_second_run_has_nothing_to_do(people: Path) -> None:
     shutil.rmtree(people / "콜린스")
-    code, found, _ = run("enroll-folder", people)
+    code, found, _ = run("gallery", "enroll-folder", people)
     assert (code, found["enrolled"], found["enrolled_already"]) == (0, 3, 0)
-    code, found, _ = run("enroll-folder", people)
+    code, found, _ = run("gallery", "enroll-folder", people)
     assert (code, found["enrolled"], found["enrolled_already"]) == (0, 0, 3)
     assert found["images_per_second"] is None
     shutil.copy(DEMO / "astronaut.jpg", people / "Обама" / "another.jpg")  # wrong, but new
-    code, found, _ = run("enroll-folder", people)
+    code, found, _ = run("gallery", "enroll-folder", people)
     assert (code, found["enrolled"], found["enrolled_already"]) == (0, 1, 3)
 
 
@@ -102,7 +104,7 @@ def enroll_samples(self, samples, **options):
     return result
 
 Gallery.enroll_samples = enroll_samples
-app(["enroll-folder", sys.argv[1]])
+app(["gallery", "enroll-folder", sys.argv[1]])
 """
 
 
@@ -114,7 +116,7 @@ def test_killed_in_the_middle_it_goes_on(people: Path) -> None:
     assert done.returncode == -signal.SIGKILL, done.stderr
     with Gallery.open("gallery", read_only=True) as opened:
         assert opened.n_samples == 2
-    code, found, _ = run("enroll-folder", people)
+    code, found, _ = run("gallery", "enroll-folder", people)
     assert code == 0
     assert (found["enrolled_already"], found["enrolled"], found["n_samples"]) == (2, 2, 4)
     with Gallery.open("gallery", read_only=True) as opened:
@@ -133,12 +135,12 @@ def test_ctrl_c_keeps_what_was_looked_at(people: Path, monkeypatch: pytest.Monke
             yield one
 
     monkeypatch.setattr(Gallery, "examine", interrupted)
-    code, found, words = run("enroll-folder", people)
+    code, found, words = run("gallery", "enroll-folder", people)
     assert code == 130
     assert found == {}
     assert "2 of 5 photos are enrolled" in words
     monkeypatch.setattr(Gallery, "examine", examine)
-    code, found, _ = run("enroll-folder", people)
+    code, found, _ = run("gallery", "enroll-folder", people)
     assert (code, found["enrolled_already"], found["enrolled"]) == (1, 2, 2)
 
 
@@ -152,7 +154,7 @@ def test_batches_are_what_is_durable(people: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(Gallery, "enroll_samples", counted)
     monkeypatch.setattr(folder, "BATCH", 3)
-    code, found, _ = run("enroll-folder", people)
+    code, found, _ = run("gallery", "enroll-folder", people)
     assert code == 1
     assert found["enrolled"] == 4
     assert sum(sizes) == 4
@@ -160,9 +162,9 @@ def test_batches_are_what_is_durable(people: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_workers_that_make_no_sense(people: Path) -> None:
-    code, found, _ = run("enroll-folder", people, "--workers", "0")
+    code, found, _ = run("gallery", "enroll-folder", people, "--workers", "0")
     assert code == 2
     assert "--workers: expected 1 or more, got 0" in found["error"]
-    code, found, _ = run("enroll-folder", people, "--workers", "2")
+    code, found, _ = run("gallery", "enroll-folder", people, "--workers", "2")
     assert code == 2
     assert "--workers: expected together with --ray" in found["error"]

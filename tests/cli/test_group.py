@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image as PILImage
 from click.testing import CliRunner, Result
+from PIL import Image as PILImage
 
 import lineament
 from lineament.cli import app
@@ -110,7 +110,9 @@ def test_more_photos_and_a_name(run: Run, photos: Path, tmp_path: Path) -> None:
     assert group["size"] == 3
     assert page.read_bytes().count(b"<img") == 4  # older faces are read again
 
-    named = run("name-group", out, group["id"], "Barack Obama", "--gallery", gallery, "--json")
+    named = run(
+        "gallery", "name-group", out, group["id"], "Barack Obama", "--gallery", gallery, "--json"
+    )
     assert named.exit_code == 0, named.output
     enrolled = one_object(named)["enrolled"]
     assert {Path(sample["source"]) for sample in enrolled} <= set(photos.rglob("*"))
@@ -171,4 +173,4 @@ def test_wrong_options_are_refused_before_the_work(
         result = run("group", photos, *arguments)
         assert (result.exit_code, message in result.stderr) == (2, True), (arguments, result.stderr)
     assert run("group", tmp_path / "nothing").exit_code == 2
-    assert run("name-group", tmp_path / "none.json", 1, "Ada").exit_code == 2
+    assert run("gallery", "name-group", tmp_path / "none.json", 1, "Ada").exit_code == 2

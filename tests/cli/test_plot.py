@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 from PIL import Image as PILImage
 from PIL import ImageEnhance
-from click.testing import CliRunner, Result
 
 from lineament import Recognizer
 from lineament.cli import app

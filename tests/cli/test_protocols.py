@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 from PIL import Image as PILImage
 from PIL import ImageEnhance, ImageOps
-from click.testing import CliRunner, Result
 
 import lineament
 from lineament.cli import app

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 import torch
+from click.testing import CliRunner, Result
 from made_faces import MadeFaces, made_config
 from PIL import Image as PILImage
-from click.testing import CliRunner, Result
 
 from lineament.cli import app
 from lineament.train.config import TrainConfig, from_dict, save_config
@@ -31,7 +31,9 @@ def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
 
     def run(*arguments: object) -> Result:
         threads = torch.get_num_threads()
-        result = CliRunner().invoke(app, ["train", *map(str, arguments)])
+        given = [*map(str, arguments)]
+        how = [] if given and given[0] in ("toy", "example") else ["run"]
+        result = CliRunner().invoke(app, ["train", *how, *given])
         torch.set_num_threads(threads)
         assert result.exception is None or isinstance(result.exception, SystemExit)
         return result
@@ -70,7 +72,7 @@ def test_from_a_config_to_a_model(call: Call, config: Path, tmp_path: Path) -> N
     assert longer.exit_code == 0
     assert "2 of 2" in longer.stdout
     assert str(tmp_path / "run" / "best.pt") in longer.stdout
-    assert f"lineament export {tmp_path / 'run'}" in longer.stdout
+    assert f"lineament train export {tmp_path / 'run'}" in longer.stdout
 
 
 def test_stopped_is_130_and_says_how_to_go_on(
@@ -86,13 +88,13 @@ def test_stopped_is_130_and_says_how_to_go_on(
     monkeypatch.setattr(loop._Training, "_after_step", interrupted)
     stopped = call(config, "--out", "run", "--set", "run.epochs=5")
     assert stopped.exit_code == 130
-    assert "lineament train --resume --out" in stopped.stdout
+    assert "lineament train run --resume --out" in stopped.stdout
     assert "stopped after step 2 of 5" in stopped.stderr
     assert call("--resume", "--out", "run").exit_code == 0
 
 
 def test_the_example_is_a_config(call: Call) -> None:
-    done = call("--example")
+    done = call("example")
     assert done.exit_code == 0
     assert from_dict(tomllib.loads(done.stdout)) == TrainConfig()
 
@@ -109,8 +111,6 @@ def test_the_example_is_a_config(call: Call) -> None:
         ),
         (("--set", "run.epochs=3"), "run.out: expected the folder"),
         (("--resume", "--out", "nothing"), "expected the folder of a run"),
-        (("a.toml", "b"), "expected one CONFIG"),
-        (("toy",), "toy: expected FOLDER and --out DIR"),
         (("toy", "x", "--out", "y", "--set", "width=3"), "--set: expected one of people"),
         (("toy", "x", "--out", "y", "--set", "epochs=few"), "epochs: expected a whole number"),
     ],
@@ -120,6 +120,20 @@ def test_mistakes_are_one_line_and_2(call: Call, arguments: tuple[str, ...], wor
     assert done.exit_code == 2
     assert words in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("a.toml", "b"), "unexpected extra argument (b)"),
+        (("toy",), "Missing argument 'FOLDER'"),
+        (("toy", "x"), "Missing option '--out'"),
+    ],
+)
+def test_wrong_usage_is_2(call: Call, arguments: tuple[str, ...], words: str) -> None:
+    done = call(*arguments)
+    assert done.exit_code == 2
+    assert words in done.stderr.splitlines()[-1]
 
 
 def test_toy(call: Call, crops: Path, tmp_path: Path) -> None:
@@ -144,10 +158,10 @@ def test_help_and_mistakes_load_no_torch_and_its_lack_is_said(tmp_path: Path) ->
         "def run(*a):\n"
         "    try: app(['train', *a])\n"
         "    except SystemExit as end: return end.code\n"
-        "codes = [run('--help'), run('--example'), run('--set', 'loss.nam=x')]\n"
+        "codes = [run('--help'), run('example'), run('run', '--set', 'loss.nam=x')]\n"
         "loaded = 'torch' in sys.modules\n"
         "sys.modules['torch'] = None\n"
-        "codes.append(run('--set', 'run.out=x', '--set', 'data.path=y'))\n"
+        "codes.append(run('run', '--set', 'run.out=x', '--set', 'data.path=y'))\n"
         "sys.exit(0 if (codes, loaded) == ([0, 0, 2, 2], False) else repr((codes, loaded)))\n"
     )
     done = subprocess.run(

@@ -49,7 +49,7 @@ def distilled(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     small = ("backbone.dimension=16", "backbone.options.width=8", f"data.size_px={SIZE_PX}")
     changes = [part for one in (*small, "sampler.batch=6") for part in ("--set", one)]
     done = call(
-        *("distill", faces, "--teacher", "mobilefacenet", "--student", "tiny"),
+        *("train", "distill", faces, "--teacher", "mobilefacenet", "--student", "tiny"),
         *("--out", out, "--epochs", 1, *changes, "--json"),
     )
     values = values_of(done)
@@ -69,7 +69,9 @@ def test_export_is_taken_by_name(
     distilled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "small.onnx"
-    values = values_of(call("export", distilled, "--out", target, "--license", "MIT", "--json"))
+    values = values_of(
+        call("train", "export", distilled, "--out", target, "--license", "MIT", "--json")
+    )
     entry = values["weights"]
     assert entry["name"] == "small-one"
     assert entry["license_weights"] == "MIT"
@@ -85,13 +87,13 @@ def test_export_is_taken_by_name(
 
 def test_exporting_twice_needs_overwrite(distilled: Path, tmp_path: Path) -> None:
     target = tmp_path / "again.onnx"
-    assert call("export", distilled, "--out", target).exit_code == 0
+    assert call("train", "export", distilled, "--out", target).exit_code == 0
     before = target.read_bytes()
-    refused = call("export", distilled, "--out", target, "--json")
+    refused = call("train", "export", distilled, "--out", target, "--json")
     assert refused.exit_code == 2
     assert "exists already" in json.loads(refused.stdout)["error"]
     assert target.read_bytes() == before
-    assert call("export", distilled, "--out", target, "--overwrite").exit_code == 0
+    assert call("train", "export", distilled, "--out", target, "--overwrite").exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -113,7 +115,7 @@ def test_export_refuses(
         str(distilled) if part == "{run}" else str(tmp_path) if part == "{empty}" else part
         for part in arguments
     ]
-    done = call("export", *given)
+    done = call("train", "export", *given)
     assert done.exit_code == 2
     assert expected in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -125,7 +127,7 @@ def test_finetune_begins_with_the_recognizer(faces: Path, tmp_path: Path) -> Non
     out = tmp_path / "tuned"
     values = values_of(
         call(
-            *("finetune", faces, "--recognizer", "mobilefacenet", "--low-resolution", 12),
+            *("train", "finetune", faces, "--recognizer", "mobilefacenet", "--low-resolution", 12),
             *("--out", out, "--lr", 1e-12, "--set", "run.steps=1", "--set", "sampler.batch=4"),
             *("--labels", 0.1, "--json"),
         )
@@ -139,7 +141,7 @@ def test_finetune_begins_with_the_recognizer(faces: Path, tmp_path: Path) -> Non
     assert tuned.keys() == start.keys()
     differences = [float((tuned[name] - start[name]).abs().max()) for name in start]
     assert max(differences) < 1e-9
-    assert call("finetune", faces, "--out", out).exit_code == 2  # a run is there
+    assert call("train", "finetune", faces, "--out", out).exit_code == 2  # a run is there
 
 
 @pytest.mark.parametrize(
@@ -158,14 +160,14 @@ def test_finetune_begins_with_the_recognizer(faces: Path, tmp_path: Path) -> Non
 def test_finetune_refuses(
     options: tuple[str, ...], expected: str, faces: Path, tmp_path: Path
 ) -> None:
-    done = call("finetune", faces, "--out", tmp_path / "run", *options)
+    done = call("train", "finetune", faces, "--out", tmp_path / "run", *options)
     assert done.exit_code == 2
     assert expected in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
 def test_an_unknown_student_is_refused(faces: Path, tmp_path: Path) -> None:
-    done = call("distill", faces, "--out", tmp_path / "run", "--student", "resnet")
+    done = call("train", "distill", faces, "--out", tmp_path / "run", "--student", "resnet")
     assert done.exit_code == 2
     assert "mobilefacenet" in done.stderr
 

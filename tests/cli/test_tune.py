@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PIL import Image as PILImage
 from click.testing import CliRunner, Result
+from PIL import Image as PILImage
 
 import lineament
 from lineament.cli import app

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image as PILImage
 from click.testing import CliRunner
+from PIL import Image as PILImage
 
 if importlib.util.find_spec("nncf") is None:
     pytest.skip("needs the extra quantize", allow_module_level=True)
@@ -490,7 +490,14 @@ def test_the_command_prints_one_object_and_nothing_else(source: Card, tmp_path: 
     lines = ["size_wh = [32, 32]", 'color_order = "rgb"', "mean = 0.0", "scale = 1.0"]
     model.with_suffix(".toml").write_text("\n".join(lines))
     save_photos(tmp_path / "photos", {"ada": 7, "bob": 7})
-    arguments = ["quantize", str(model), "--photos", str(tmp_path / "photos"), "--aligned"]
+    arguments = [
+        "models",
+        "quantize",
+        str(model),
+        "--photos",
+        str(tmp_path / "photos"),
+        "--aligned",
+    ]
     arguments += ["--out", str(tmp_path / "out"), "--min-speedup", "0", "--json"]
     done = subprocess.run(
         [sys.executable, "-m", "lineament", *arguments, "--min-cosine", "0.5"],
@@ -531,7 +538,7 @@ def test_the_commands_errors_are_one_line(
     PILImage.new("RGB", (64, 64)).save(empty / "nobody.png")
     out = tmp_path / "out"
     done = CliRunner().invoke(
-        app, ["quantize", *arguments, "--photos", str(empty), "--out", str(out)]
+        app, ["models", "quantize", *arguments, "--photos", str(empty), "--out", str(out)]
     )
     assert done.exit_code == 2
     assert message in done.stderr
@@ -541,7 +548,7 @@ def test_the_commands_errors_are_one_line(
 
 
 def test_the_commands_words(made: Quantized) -> None:
-    from lineament.cli.training.quantize import _rows
+    from lineament.cli.models import _rows
 
     found = VerificationChange(0.001, 300, 20000, 0.95, 0.94, 0.99, 0.98)
     shown = dict(_rows(replace(made, agreement=replace(made.agreement, verification=found))))

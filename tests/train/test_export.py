@@ -17,8 +17,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import onnx
-from torch import Tensor, nn
 from click.testing import CliRunner
+from torch import Tensor, nn
 
 import lineament
 from lineament import Recognizer, models
