@@ -486,7 +486,6 @@ class TestRay:
             shutil.copy(PHOTOS / f"{photo}.jpg", tmp_path / "people" / name)
         command = [
             "gallery",
-            "gallery",
             "enroll-folder",
             str(tmp_path / "people"),
             "--gallery",

@@ -1,4 +1,4 @@
-"""`lineament enroll-folder`: layouts, refusals, and going on where it ended."""
+"""`lineament gallery enroll-folder`: layouts, refusals, and going on where it ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``lineament group`` and ``lineament name-group`` on the demonstration photos."""
+"""``lineament group`` and ``lineament gallery name-group`` on the demonstration photos."""
 
 from __future__ import annotations
 

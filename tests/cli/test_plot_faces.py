@@ -40,7 +40,7 @@ def test_json_alone_writes_no_picture(
     ("arguments", "said"),
     [
         (["explain", "PHOTO", "PHOTO", "--fill", "red"], "--fill: expected blur or gray"),
-        (["occlusion", "PHOTO", "--kind", "hat", "--json"], "kinds: expected some of mask"),
+        (["occlusion", "PHOTO", "--kind", "hat", "--json"], "--kind: expected some of mask"),
         (["alignment", "PHOTO", "--out", "x.html"], "ends in .png, .svg, .pdf"),
         (["alignment", "PHOTO", "--out", "nowhere/x.png"], "there is no folder nowhere"),
         (["pose", "PHOTO", "--json"], "two photos or more"),

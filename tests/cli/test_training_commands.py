@@ -1,4 +1,4 @@
-"""``lineament finetune``, ``distill`` and ``export``, as a user calls them."""
+"""``lineament train finetune``, ``distill`` and ``export``, as a user calls them."""
 
 from __future__ import annotations
 
@@ -100,8 +100,7 @@ def test_exporting_twice_needs_overwrite(distilled: Path, tmp_path: Path) -> Non
     ("arguments", "expected"),
     [
         (("nowhere",), "expected the folder of a training run"),
-        (("people.jsonl", "--name", "x"), "expected only with a training run"),
-        (("{run}", "--no-crops"), "expected only with a gallery"),
+        (("people.jsonl", "--name", "x"), "expected the folder of a training run"),
         (("{run}", "--which", "worst"), "expected best or last"),
         (("{run}", "--name", "sface"), "one of the bundled networks"),
         (("{run}", "--commercial-use", "perhaps"), "expected yes, no or unknown"),
@@ -120,6 +119,16 @@ def test_export_refuses(
     assert expected in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_gallery_is_exported_by_another_command(distilled: Path) -> None:
+    for arguments, option in (
+        (("train", "export", distilled, "--no-crops"), "--no-crops"),
+        (("gallery", "export", "people.jsonl", "--license", "MIT"), "--license"),
+    ):
+        done = call(*arguments)
+        assert done.exit_code == 2
+        assert f"No such option '{option}'" in done.stderr.splitlines()[-1]
 
 
 def test_finetune_begins_with_the_recognizer(faces: Path, tmp_path: Path) -> None:
@@ -149,8 +158,8 @@ def test_finetune_begins_with_the_recognizer(faces: Path, tmp_path: Path) -> Non
     [
         (("--keep", "0"), "--keep: expected above 0"),
         (("--keep", "-1"), "--keep: expected"),
-        (("--epochs", "0"), "--epochs: expected at least 1"),
-        (("--lr", "0"), "--lr: expected above 0"),
+        (("--epochs", "0"), "--epochs: expected a whole number, at least 1"),
+        (("--lr", "0"), "--lr: expected a number, above 0"),
         (("--hold-out", "2"), "--hold-out: expected"),
         (("--low-resolution", "1"), "--low-resolution: expected at least 4"),
         (("--recognizer", "facenet"), "backbone.start: expected sface"),

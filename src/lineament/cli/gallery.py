@@ -285,7 +285,6 @@ def enroll_folder(
             on_low_quality=_low_quality(accept_low_quality),
             force=force,
             stream=_stream(opened, workers, ray),
-            by_path=ray is not None,
         )
         about = about_gallery(opened)
         unchecked = not force and opened.calibration is None and opened.settings.threshold is None

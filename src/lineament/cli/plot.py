@@ -23,7 +23,7 @@ from lineament.errors import OptionError
 
 if TYPE_CHECKING:
     from lineament.datasets.source import RecognizerSource
-    from lineament.pictures.plots.faces import Faces
+    from lineament.explain.faces import Faces
     from lineament.pictures.plots.plot import Plot
     from lineament.pipeline import Recognizer
     from lineament.types import Threshold
@@ -112,7 +112,7 @@ def _load(
         most: more are sampled.
         seed: of the sample.
     """
-    from lineament.pictures.plots.faces import load_people, photos_in
+    from lineament.explain.faces import load_people, photos_in
 
     number = len(photos_in(list(photos)))
     shown = number if most is None else min(number, most)
@@ -131,7 +131,7 @@ def _load(
 
 def _inputs_of(photos: Iterable[Path]) -> list[Path]:
     """All photos that the argument stands for."""
-    from lineament.pictures.plots.faces import photos_in
+    from lineament.explain.faces import photos_in
 
     return photos_in(list(photos))
 
@@ -191,13 +191,11 @@ def _finish(plot: Plot, out: Path | None, json: bool) -> None:
 def alignment(photo: str, title: str, out: Path | None, json: bool, **given: Any) -> None:
     """How a face is aligned, stage by stage."""
     target = _check_out(out, "alignment", json, inputs=[photo])
+    from lineament.explain import alignment_stages
     from lineament.pictures.plots.alignment import alignment as draw
 
-    plot = draw(
-        options.recognizer_from(given),
-        one_source(photo),
-        title=title,
-    )
+    aligned = alignment_stages(options.recognizer_from(given), one_source(photo))
+    plot = draw(aligned, title=title)
     _finish(plot, target, json)
 
 
@@ -230,17 +228,18 @@ def explain(
     if fill not in ("blur", "gray"):
         raise OptionError(f"--fill: expected blur or gray, got {fill!r}")
     target = _check_out(out, "explain", json, inputs=[a, b])
-    from lineament.pictures.plots.explain import explain as draw
+    from lineament.explain import explain as work
+    from lineament.pictures import plots
 
     recognizer = options.recognizer_from(given)
-    plot = draw(
+    explanation = work(
         recognizer,
         one_source(a),
         one_source(b),
         threshold=_threshold_of(recognizer, fmr, threshold),
         fill="gray" if fill == "gray" else "blur",
-        title=title,
     )
+    plot = plots.explain(explanation, title=title)
     if not json:
         print(plot.numbers["decision"]["explanation"])
         for words in plot.numbers["what_would_change"]:
@@ -287,18 +286,18 @@ def occlusion(
     How much of a mask, of blur, of darkness ... recognition still bears.
     """
     target = _check_out(out, "occlusion", json, inputs=[photo, reference])
-    from lineament.pictures.plots.occlusion import KINDS
+    from lineament.explain import KINDS, degrade
     from lineament.pictures.plots.occlusion import occlusion as draw
 
     recognizer = options.recognizer_from(given)
-    plot = draw(
+    degraded = degrade(
         recognizer,
         one_source(photo),
         reference=None if reference is None else one_source(reference),
         kinds=kinds if kinds else KINDS,
         threshold=_threshold_of(recognizer, fmr, threshold),
-        title=title,
     )
+    plot = draw(degraded, title=title)
     if not json:
         for kind, series in plot.numbers["series"].items():
             end = series["fails_at"]
@@ -339,9 +338,9 @@ def barcode(
     With the squared difference of the two.
     """
     target = _check_out(out, "barcode", json, inputs=_inputs_of(photos))
+    from lineament.explain.faces import with_crops
     from lineament.pictures.plots.barcode import barcode as draw
     from lineament.pictures.plots.barcode import pick_pairs
-    from lineament.pictures.plots.faces import with_crops
 
     one_folder = len(photos) == 1
     if not one_folder and len(photos) > 3:
@@ -385,9 +384,9 @@ def correlation(
     Who could unlock whose phone, at which rates.
     """
     target = _check_out(out, "correlation", json, inputs=_inputs_of(photos))
+    from lineament.explain.faces import portraits
     from lineament.pictures.plots.correlation import correlation as draw
     from lineament.pictures.plots.correlation import listed_people
-    from lineament.pictures.plots.faces import portraits
 
     source = source_from(given, no_cache=no_cache)
     limit = _threshold_or_none(source, fmr, threshold)
@@ -465,7 +464,7 @@ def histogram(
     With the rates at the threshold.
     """
     target = _check_out(out, "histogram", json, inputs=_inputs_of(photos))
-    from lineament.pictures.plots.faces import portraits
+    from lineament.explain.faces import portraits
     from lineament.pictures.plots.histogram import chosen_people
     from lineament.pictures.plots.histogram import histogram as draw
 
@@ -568,6 +567,7 @@ def pose(
         raise OptionError(f"--by: expected yaw or norm, got {by!r}")
     sources = many_sources(photos)
     target = _check_out(out, "pose", json, inputs=[*sources, reference])
+    from lineament.explain import compare_poses
     from lineament.pictures.plots.pose import pose as draw
 
     recognizer = options.recognizer_from(given)
@@ -581,15 +581,14 @@ def pose(
     folder = Path(photos[0])
     if not title and len(photos) == 1 and folder.is_dir():
         title = folder.absolute().name.replace("_", " ")
-    plot = draw(
+    poses = compare_poses(
         seen,
         _threshold_of(recognizer, fmr, threshold),
         recognizer.judge,
         by="yaw" if by == "yaw" else "norm",
         reference=against,
-        title=title,
-        most=most,
     )
+    plot = draw(poses, title=title, most=most)
     if not json:
         print(plot.numbers["summary"])
     _finish(plot, target, json)
@@ -632,7 +631,7 @@ def report(
         out = Path("report.html")
     if out is not None:
         check_page(out, "--out")
-    from lineament.pictures.pages.folder import report as draw
+    from lineament.report import report as draw
 
     recognizer = options.recognizer_from(given)
     made = draw(

@@ -32,7 +32,7 @@ def finetune_config(
     hold_out: float = 0.0,
     overrides: Sequence[str] = (),
 ) -> TrainConfig:
-    """What ``lineament finetune`` runs: all weights, slowly, held near the model as it was.
+    """What ``lineament train finetune`` runs: all weights, slowly, held near the model as it was.
 
     The student sees changed photos, the teacher, which is the model as it was, sees them
     unchanged; that the two agree is all that is asked when ``labels`` is 0. Part of each batch is
@@ -100,7 +100,7 @@ def distill_config(
     hold_out: float = 0.0,
     overrides: Sequence[str] = (),
 ) -> TrainConfig:
-    """What ``lineament distill`` runs: an architecture learns a model's embeddings from scratch.
+    """What ``lineament train distill`` runs: an architecture learns a model's embeddings.
 
     Args:
         photos: the training set; with ``labels`` 0 it does not matter who is on them.

@@ -1,7 +1,7 @@
 """One run on several processes: who is who, gathering with gradients, batch norm over all of them.
 
-``torchrun --nproc-per-node 2 -m lineament train CONFIG`` starts the processes and tells each its
-number by environment variables. NCCL carries the numbers between GPUs, gloo between CPUs.
+``torchrun --nproc-per-node 2 -m lineament train run CONFIG`` starts the processes, and gives each
+its number by environment variables. NCCL carries the numbers between GPUs, gloo between CPUs.
 
 Every process takes its part of each global batch through the backbone; the embeddings of all parts
 are gathered, and every process computes the loss of the whole batch. So a loss means the same on

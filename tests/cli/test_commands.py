@@ -1,0 +1,169 @@
+"""The tree of commands: help, names, suggestions; light, and the same everywhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from lineament.cli import MOVED, app
+from lineament.cli.command import ACTIONS as WORDS
+from lineament.cli.command import Command, Group, Option
+from lineament.errors import ACTIONS
+
+
+def walk(group: Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Group]]:
+    yield path, group
+    for name in group.entries:
+        found = command(group, name)
+        if isinstance(found, Group):
+            yield from walk(found, (*path, name))
+
+
+def command(group: Group, name: str) -> click.Command:
+    found = group.get_command(click.Context(group), name)
+    assert found is not None, name
+    return found
+
+
+GROUPS = dict(walk(app))
+LEAVES = {
+    (*path, name): found
+    for path, group in GROUPS.items()
+    for name in group.entries
+    if isinstance(found := command(group, name), Command)
+}
+every_command = pytest.mark.parametrize("path", LEAVES, ids=" ".join)
+
+
+def test_there_are_all() -> None:
+    assert set(GROUPS) == {(), ("gallery",), ("models",), ("train",), ("eval",), ("plot",)}
+    assert len(LEAVES) == 9 + 14 + 4 + 6 + 13 + 10
+
+
+@every_command
+def test_the_table_says_what_the_command_says(path: tuple[str, ...]) -> None:
+    entry = GROUPS[path[:-1]].entries[path[-1]]
+    assert LEAVES[path].help is not None
+    first = " ".join(LEAVES[path].help.split("\n\n")[0].split())
+    assert entry.help == first
+    assert len(entry.help) <= 64
+
+
+@every_command
+def test_help_fits_a_screen_and_shows_an_example(
+    path: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = CliRunner().invoke(app, [*path, "--help"])
+    assert shown.exit_code == 0
+    lines = shown.output.splitlines()
+    assert len(lines) <= 50
+    assert max(map(len, lines)) <= 80 or LEAVES[path].example in shown.output
+    example = LEAVES[path].example
+    assert "lineament " + " ".join(path) in example
+    assert f"  {example}" in lines
+
+
+@every_command
+def test_all_options_are_explained_somewhere(path: tuple[str, ...]) -> None:
+    shared = [p for p in LEAVES[path].params if isinstance(p, Option) and p.family is not None]
+    if not shared:
+        return
+    short, whole = (CliRunner().invoke(app, [*path, f]).output for f in ("--help", "--help-all"))
+    for option in shared:
+        assert option.help is not None
+        assert option.flag in short
+        assert option.help.split()[0] in whole
+    assert len(whole.splitlines()) > len(short.splitlines())
+
+
+@every_command
+def test_examples_are_understood(path: tuple[str, ...]) -> None:
+    """Options of the examples exist; nothing is run."""
+    import shlex
+
+    example = LEAVES[path].example.partition(" > ")[0].removeprefix('eval "$(').removesuffix(')"')
+    words = shlex.split(example)
+    assert words[: 1 + len(path)] == ["lineament", *path]
+    LEAVES[path].make_context(path[-1], words[1 + len(path) :])
+
+
+@pytest.mark.parametrize("path", GROUPS, ids=lambda path: " ".join(path) or "lineament")
+def test_help_of_groups(path: tuple[str, ...]) -> None:
+    shown = CliRunner().invoke(app, [*path, "--help"])
+    assert shown.exit_code == 0
+    for name in GROUPS[path].entries:
+        assert f"  {name} " in shown.output
+    assert "Example:" in shown.output
+    assert len(shown.output.splitlines()) <= 50
+    alone = CliRunner().invoke(app, [*path])
+    assert alone.exit_code == 2
+    assert alone.stdout == ""
+    assert alone.stderr.splitlines()[-1] == "error: expected a command"
+
+
+def test_old_names_say_the_new_ones() -> None:
+    for old, new in MOVED.items():
+        done = CliRunner().invoke(app, [old, "--json"])
+        assert done.exit_code == 2
+        assert f"it is `lineament {new}` now" in json.loads(done.stdout)["error"]
+        for name in new.split("` or `lineament "):
+            assert tuple(name.split()) in LEAVES
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("detekt", "a.jpg"), "Did you mean 'detect'?"),
+        (("gallery", "enrol", "a", "b.jpg"), "'enroll'"),
+        (("verify", "a", "b", "--treshold", "1"), "'--threshold'"),
+        (("eval", "lfv", "x"), "'lfw'"),
+    ],
+)
+def test_what_is_alike_is_suggested(arguments: tuple[str, ...], words: str) -> None:
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2
+    assert words in done.stderr.splitlines()[-1]
+
+
+def test_hints_have_words_for_the_terminal() -> None:
+    assert set(WORDS) == set(ACTIONS)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(shell: str) -> None:
+    script = CliRunner().invoke(app, ["completion", shell])
+    assert script.exit_code == 0
+    assert "_LINEAMENT_COMPLETE" in script.stdout
+    done = subprocess.run(
+        [sys.executable, "-m", "lineament"],
+        env={
+            **os.environ,
+            "_LINEAMENT_COMPLETE": "bash_complete",
+            "COMP_WORDS": "lineament gallery en",
+            "COMP_CWORD": "2",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["plain,enroll", "plain,enroll-folder"]
+
+
+def test_help_imports_no_command() -> None:
+    code = (
+        "import sys\nfrom lineament.cli import app\n"
+        "try:\n    app(['--help'])\nexcept SystemExit as end:\n    assert not end.code\n"
+        "known = {'__init__', 'command', 'output'}\n"
+        "loaded = {n.split('.')[2] for n in sys.modules if n.startswith('lineament.cli.')}\n"
+        "sys.exit(repr(loaded - known) if loaded - known else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
