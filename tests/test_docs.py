@@ -212,12 +212,7 @@ def test_commands_of_the_readme_run(words: list[str], shell: Path) -> None:
 def root_command() -> Any:
     from lineament import cli
 
-    app = cli.app
-    if not hasattr(app, "list_commands"):
-        from typer.main import get_command
-
-        app = get_command(app)
-    return app
+    return cli.app
 
 
 def resolve(words: list[str]) -> tuple[Any, list[str], str]:
@@ -231,7 +226,7 @@ def resolve(words: list[str]) -> tuple[Any, list[str], str]:
 
 
 def options_of(command: Any) -> set[str]:
-    always = {"--help", "-h", "--version", "--install-completion", "--show-completion"}
+    always = {"--help", "-h", "--version", "--help-all"}
     return always.union(*(set(p.opts) | set(p.secondary_opts) for p in command.params))
 
 
