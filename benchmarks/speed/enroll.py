@@ -2,10 +2,10 @@
 
     python benchmarks/speed/enroll.py DIR [--images 2000] [--blocks 8] [--json]
 
-The same photos of LFW, spread over it, are embedded (decoded, detected, aligned, embedded, the
-one face that each is of) and enrolled by what ``lineament gallery enroll-folder --choose
-central`` calls, into a new gallery each time: beside the same, quality is measured, duplicates and people who look
-like somebody else are looked for, and each batch is written to the disk. Blocks of photos
+The same photos of LFW, spread over it, are embedded (decoded, detected, aligned, embedded, the one
+face that each is of) and enrolled by what ``lineament gallery enroll-folder --choose central``
+calls, into a new gallery each time: beside the same, quality is measured, duplicates and people who
+look like somebody else are looked for, and each batch is written to the disk. Blocks of photos
 alternate between the two, in changing order, so that whatever else the computer does meanwhile hits
 both alike; ``ratio_to_embedding`` is the median of the blocks' ratios, ``ratio_of_processor_time``
 that of the sums of the time that processors worked for this process: on a busy computer it is the
