@@ -1,4 +1,4 @@
-"""Losses by name: embeddings and labels in, one number out. One file a loss; see ``seam.Loss``.
+"""Losses by name: embeddings and labels in, one number out. One file a loss; see ``loss.Loss``.
 
 Importing this loads no PyTorch; ``make_loss`` does.
 """
@@ -30,8 +30,8 @@ LOSSES: dict[str, str] = {
     "subcenter-arcface": "lineament.train.losses.subcenter_arcface:SubcenterArcFace",
     "partial-fc": "lineament.train.losses.partial_fc:PartialFC",
 }
-"""Name -> "module:Class". The class takes ``dimension`` and ``classes``, and its options by
-keyword, each with its default."""
+"""Name -> "module:Class", of a ``Loss``, which takes ``dimension``, ``classes`` and its options by
+keyword, or of a ``Margin``, which takes its options and makes a ``MarginLoss``."""
 
 _COMMON = ("self", "dimension", "classes")
 
@@ -49,11 +49,15 @@ def make_loss(name: str, dimension: int, classes: int, **options: Any) -> Loss:
         OptionError: no such loss or option, or a value that it cannot have.
         MissingExtraError: PyTorch is not installed.
     """
-    kind = looked_up("loss", LOSSES, name, options, _COMMON)
+    kind: Any = looked_up("loss", LOSSES, name, options, _COMMON)
     for what, value in (("dimension", dimension), ("classes", classes)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise OptionError(
                 f"loss {name}, {what}: expected a whole number, at least 1, got {value!r}"
             )
+    from lineament.train.losses.head import Margin, MarginLoss
+
+    if issubclass(kind, Margin):
+        return MarginLoss(dimension, classes, kind(**options))
     loss: Loss = kind(dimension, classes, **options)
     return loss

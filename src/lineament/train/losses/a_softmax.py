@@ -7,11 +7,33 @@ import math
 import torch
 from torch import Tensor
 
-from lineament.train.losses.head import Margin, MarginLoss, check_number, check_whole
+from lineament.train.losses.head import Margin, check_number, check_whole
 
 
-class ASoftmaxMargin(Margin):
-    """(lambda cos + psi) / (1 + lambda), scaled by the norm."""
+class ASoftmax(Margin):
+    """Angular softmax.
+
+        theta = angle between x_i and w_y,   k = floor(m theta / pi), at most m - 1
+        psi   = (-1)^k cos(m theta) - 2 k                              (falls from 1 to 1 - 2 m)
+        z_iy  = |x_i| (lambda cos theta + psi) / (1 + lambda),   z_ij = |x_i| cos(x_i, w_j)
+        loss  = mean over i of  -log( exp z_iy / sum over j of exp z_ij )
+
+    W. Liu et al., "SphereFace", CVPR 2017, section 3; lambda is of its authors' code: large
+    at first, where the loss is the modified softmax, and
+
+        lambda = max(least, start (1 + decay step)^-power)
+
+    with the values of that code (5, 1000, 0.12, 1) as the defaults: the least is reached after 1658
+    steps. Give a larger ``decay`` for a shorter run. ``advance`` sets lambda; it is saved in
+    ``state_dict``.
+
+    Args:
+        margin: m, a whole number, at least 1.
+        start: lambda at step 0; 0, with ``least`` 0, is psi alone.
+        decay: see above.
+        power: see above.
+        least: what lambda does not fall below.
+    """
 
     blend: Tensor
 
@@ -24,7 +46,7 @@ class ASoftmaxMargin(Margin):
         power: float = 1.0,
         least: float = 5.0,
     ) -> None:
-        """The options are described at ``ASoftmax``."""
+        """Take the options above."""
         check_whole("loss a-softmax, margin", margin, 1)
         check_number("loss a-softmax, start", start, 0)
         check_number("loss a-softmax, decay", decay, 0)
@@ -59,49 +81,3 @@ class ASoftmaxMargin(Margin):
     def figures(self) -> dict[str, Tensor | float]:
         """See ``Margin.figures``."""
         return {"lambda": self.blend.clone()}
-
-
-class ASoftmax(MarginLoss):
-    """Angular softmax.
-
-        theta = angle between x_i and w_y,   k = floor(m theta / pi), at most m - 1
-        psi   = (-1)^k cos(m theta) - 2 k                              (falls from 1 to 1 - 2 m)
-        z_iy  = |x_i| (lambda cos theta + psi) / (1 + lambda),   z_ij = |x_i| cos(x_i, w_j)
-        loss  = mean over i of  -log( exp z_iy / sum over j of exp z_ij )
-
-    W. Liu et al., "SphereFace", CVPR 2017, section 3; lambda is of its authors' code: large
-    at first, where the loss is the modified softmax, and
-
-        lambda = max(least, start (1 + decay step)^-power)
-
-    with the values of that code (5, 1000, 0.12, 1) as the defaults: the least is reached after 1658
-    steps. Give a larger ``decay`` for a shorter run. ``advance`` sets lambda; it is saved in
-    ``state_dict``.
-
-    Args:
-        dimension: D.
-        classes: C.
-        margin: m, a whole number, at least 1.
-        start: lambda at step 0; 0, with ``least`` 0, is psi alone.
-        decay: see above.
-        power: see above.
-        least: what lambda does not fall below.
-    """
-
-    def __init__(
-        self,
-        dimension: int,
-        classes: int,
-        *,
-        margin: int = 4,
-        start: float = 1000.0,
-        decay: float = 0.12,
-        power: float = 1.0,
-        least: float = 5.0,
-    ) -> None:
-        """The arguments are described above."""
-        super().__init__(
-            dimension,
-            classes,
-            ASoftmaxMargin(margin=margin, start=start, decay=decay, power=power, least=least),
-        )

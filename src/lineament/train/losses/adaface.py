@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from lineament.train.losses.head import Margin, MarginLoss, angle, check_number
+from lineament.train.losses.head import Margin, angle, check_number
 
 _LEAST_NORM = 0.001
 _MOST_NORM = 100.0
@@ -16,8 +16,28 @@ _LEAST_DEVIATION = 0.001
 added to their standard deviation."""
 
 
-class AdaFaceMargin(Margin):
-    """cos(theta - m q) - (m q + m), q the standardized norm."""
+class AdaFace(Margin):
+    """Quality-adaptive margin.
+
+        q_i  = (|x_i| - mu) / (sigma / h), held between -1 and 1
+        z_iy = s (cos(theta + g_angle) - g_add),   g_angle = -m q_i,   g_add = m q_i + m
+        z_ij = s cos(x_i, w_j)
+        loss = mean over i of  -log( exp z_iy / sum over j of exp z_ij )
+        mu, sigma <- (1 - momentum) (mean, deviation of the batch's norms) + momentum (mu, sigma)
+
+    M. Kim et al., "AdaFace", CVPR 2022, section 3; the defaults are its authors'. A bad
+    photo (q = -1) gets ArcFace's margin, a middling one CosFace's, a good one a negative angle
+    and twice the cosine margin. theta + g_angle is held between 0 and pi. No gradient goes through
+    q. mu and sigma start at 20 and 100, move in training only, before each batch's use, are kept as
+    they were by a batch of one, and are saved in ``state_dict``. A new batch counts for 0.01 of
+    them, as in the authors' training scripts.
+
+    Args:
+        margin: m, 0 to pi / 2.
+        concentration: h, more than 0.
+        momentum: 0 to 1.
+        scale: s, more than 0.
+    """
 
     mean: Tensor
     deviation: Tensor
@@ -30,7 +50,7 @@ class AdaFaceMargin(Margin):
         momentum: float = 0.99,
         scale: float = 64.0,
     ) -> None:
-        """The options are described at ``AdaFace``."""
+        """Take the options above."""
         check_number("loss adaface, margin", margin, 0, math.pi / 2)
         check_number("loss adaface, concentration", concentration, 0, open_least=True)
         check_number("loss adaface, momentum", momentum, 0, 1)
@@ -63,45 +83,3 @@ class AdaFaceMargin(Margin):
     def figures(self) -> dict[str, Tensor | float]:
         """See ``Margin.figures``."""
         return {"norm_mean": self.mean.clone(), "norm_deviation": self.deviation.clone()}
-
-
-class AdaFace(MarginLoss):
-    """Quality-adaptive margin.
-
-        q_i  = (|x_i| - mu) / (sigma / h), held between -1 and 1
-        z_iy = s (cos(theta + g_angle) - g_add),   g_angle = -m q_i,   g_add = m q_i + m
-        z_ij = s cos(x_i, w_j)
-        loss = mean over i of  -log( exp z_iy / sum over j of exp z_ij )
-        mu, sigma <- (1 - momentum) (mean, deviation of the batch's norms) + momentum (mu, sigma)
-
-    M. Kim et al., "AdaFace", CVPR 2022, section 3; the defaults are its authors'. A bad
-    photo (q = -1) gets ArcFace's margin, a middling one CosFace's, a good one a negative angle
-    and twice the cosine margin. theta + g_angle is held between 0 and pi. No gradient goes through
-    q. mu and sigma start at 20 and 100, move in training only, before each batch's use, are kept as
-    they were by a batch of one, and are saved in ``state_dict``. A new batch counts for 0.01 of
-    them, as in the authors' training scripts.
-
-    Args:
-        dimension: D.
-        classes: C.
-        margin: m, 0 to pi / 2.
-        concentration: h, more than 0.
-        momentum: 0 to 1.
-        scale: s, more than 0.
-    """
-
-    def __init__(
-        self,
-        dimension: int,
-        classes: int,
-        *,
-        margin: float = 0.4,
-        concentration: float = 0.333,
-        momentum: float = 0.99,
-        scale: float = 64.0,
-    ) -> None:
-        """The arguments are described above."""
-        margin_of = AdaFaceMargin(
-            margin=margin, concentration=concentration, momentum=momentum, scale=scale
-        )
-        super().__init__(dimension, classes, margin_of)

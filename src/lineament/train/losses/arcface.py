@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from lineament.train.losses.head import Margin, MarginLoss, angle, check_number, check_switch
+from lineament.train.losses.head import Margin, angle, check_number, check_switch
 
 
 def arc_margin(cosine: Tensor, margin: Tensor | float, *, easy: bool) -> Tensor:
@@ -26,27 +26,7 @@ def arc_margin(cosine: Tensor, margin: Tensor | float, *, easy: bool) -> Tensor:
     return torch.where(theta <= math.pi - m, moved, cosine - m * torch.sin(m))
 
 
-class ArcFaceMargin(Margin):
-    """cos(theta + m)."""
-
-    def __init__(
-        self, *, margin: float = 0.5, scale: float = 64.0, easy_margin: bool = False
-    ) -> None:
-        """The options are described at ``ArcFace``."""
-        check_number("loss arcface, margin (radians)", margin, 0, math.pi, open_most=True)
-        check_number("loss arcface, scale", scale, 0, open_least=True)
-        check_switch("loss arcface, easy_margin", easy_margin)
-        super().__init__(scale)
-        self.margin = margin
-        self.easy_margin = easy_margin
-
-    def forward(self, cosine: Tensor, norm: Tensor) -> Tensor:
-        """See ``Margin.forward``."""
-        del norm
-        return arc_margin(cosine, self.margin, easy=self.easy_margin)
-
-
-class ArcFace(MarginLoss):
+class ArcFace(Margin):
     """Additive angular margin loss.
 
         theta = angle between x_i and w_y
@@ -63,23 +43,23 @@ class ArcFace(MarginLoss):
     authors' code too, for training that does not start to converge.
 
     Args:
-        dimension: D.
-        classes: C.
         margin: m in radians, 0 to less than pi.
         scale: s, more than 0.
         easy_margin: see above.
     """
 
     def __init__(
-        self,
-        dimension: int,
-        classes: int,
-        *,
-        margin: float = 0.5,
-        scale: float = 64.0,
-        easy_margin: bool = False,
+        self, *, margin: float = 0.5, scale: float = 64.0, easy_margin: bool = False
     ) -> None:
-        """The arguments are described above."""
-        super().__init__(
-            dimension, classes, ArcFaceMargin(margin=margin, scale=scale, easy_margin=easy_margin)
-        )
+        """Take the options above."""
+        check_number("loss arcface, margin (radians)", margin, 0, math.pi, open_most=True)
+        check_number("loss arcface, scale", scale, 0, open_least=True)
+        check_switch("loss arcface, easy_margin", easy_margin)
+        super().__init__(scale)
+        self.margin = margin
+        self.easy_margin = easy_margin
+
+    def forward(self, cosine: Tensor, norm: Tensor) -> Tensor:
+        """See ``Margin.forward``."""
+        del norm
+        return arc_margin(cosine, self.margin, easy=self.easy_margin)

@@ -4,26 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from lineament.train.losses.head import Margin, MarginLoss, check_number
+from lineament.train.losses.head import Margin, check_number
 
 
-class CosFaceMargin(Margin):
-    """cos - m."""
-
-    def __init__(self, *, margin: float = 0.35, scale: float = 64.0) -> None:
-        """The options are described at ``CosFace``."""
-        check_number("loss cosface, margin", margin, 0, 2)
-        check_number("loss cosface, scale", scale, 0, open_least=True)
-        super().__init__(scale)
-        self.margin = margin
-
-    def forward(self, cosine: Tensor, norm: Tensor) -> Tensor:
-        """See ``Margin.forward``."""
-        del norm
-        return cosine - self.margin
-
-
-class CosFace(MarginLoss):
+class CosFace(Margin):
     """Large margin cosine loss.
 
         z_iy = s (cos(x_i, w_y) - m),   z_ij = s cos(x_i, w_j)
@@ -33,14 +17,18 @@ class CosFace(MarginLoss):
     as the additive margin softmax of F. Wang et al., 2018.
 
     Args:
-        dimension: D.
-        classes: C.
         margin: m, 0 to 2.
         scale: s, more than 0.
     """
 
-    def __init__(
-        self, dimension: int, classes: int, *, margin: float = 0.35, scale: float = 64.0
-    ) -> None:
-        """The arguments are described above."""
-        super().__init__(dimension, classes, CosFaceMargin(margin=margin, scale=scale))
+    def __init__(self, *, margin: float = 0.35, scale: float = 64.0) -> None:
+        """Take the options above."""
+        check_number("loss cosface, margin", margin, 0, 2)
+        check_number("loss cosface, scale", scale, 0, open_least=True)
+        super().__init__(scale)
+        self.margin = margin
+
+    def forward(self, cosine: Tensor, norm: Tensor) -> Tensor:
+        """See ``Margin.forward``."""
+        del norm
+        return cosine - self.margin

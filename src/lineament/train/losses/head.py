@@ -34,7 +34,10 @@ class Margin(nn.Module):
 
     Attributes:
         scale: s, the factor of all cosines; None takes the norm of each embedding.
+        centers: K, centers a class; the nearest of them counts.
     """
+
+    centers: int = 1
 
     def __init__(self, scale: float | None) -> None:
         """See ``scale`` above."""
@@ -77,17 +80,15 @@ class MarginLoss(Loss):
     Args:
         dimension: D.
         classes: C.
-        margin: what happens to the own cosine.
-        centers: K, centers a class; the nearest of them counts. Rows K j to K j + K - 1 of
-            ``weight`` belong to class j.
+        margin: what happens to the own cosine. With its K centers a class, rows K j to K j + K - 1
+            of ``weight`` belong to class j.
     """
 
-    def __init__(self, dimension: int, classes: int, margin: Margin, *, centers: int = 1) -> None:
-        """The arguments are described above."""
+    def __init__(self, dimension: int, classes: int, margin: Margin) -> None:
+        """Take the arguments above, and draw the centers."""
         super().__init__(dimension, classes)
         self.margin = margin
-        self.centers = centers
-        self.weight = nn.Parameter(torch.empty(classes * centers, dimension))
+        self.weight = nn.Parameter(torch.empty(classes * margin.centers, dimension))
         # Only the directions matter. The length sets how fast they turn: the gradient is
         # proportional to 1 / length. 0.01 is what InsightFace's heads draw.
         nn.init.normal_(self.weight, std=0.01)
@@ -98,7 +99,7 @@ class MarginLoss(Loss):
         if len(labels) == 0:
             return LossValue(full_precision(embeddings).sum() * 0)
         with torch.autocast(embeddings.device.type, enabled=False):
-            return margin_loss(embeddings, self.weight, labels, self.margin, centers=self.centers)
+            return margin_loss(embeddings, self.weight, labels, self.margin)
 
     def advance(self, step: int, steps: int) -> None:
         """See ``Loss.advance``."""
@@ -111,17 +112,15 @@ def margin_loss(
     labels: Tensor,
     margin: Margin,
     *,
-    centers: int = 1,
     group: Any = None,
 ) -> LossValue:
-    """The equation at the top of this file.
+    """Compute the equation at the top of this file.
 
     Args:
         embeddings: (N, D), N at least 1; half precision is computed with in float32.
         weight: (C K, D), of any lengths. In a sharded head: the ones that this process has.
         labels: (N,) int64, row / K of ``weight``; -1 where another process has the class.
         margin: what happens to the own cosine.
-        centers: K.
         group: of ``torch.distributed``: the processes over which the classes are spread. Each gets
             the same ``embeddings``, the same loss, and the gradient of the whole loss in them.
     """
@@ -133,7 +132,7 @@ def margin_loss(
     else:
         rows = embeddings * (margin.scale * _inverse(norm))[:, None]
     loss, own = _MarginCrossEntropy.apply(  # type: ignore[no-untyped-call]
-        rows, norm, weight.to(dtype), labels, margin, centers, group
+        rows, norm, weight.to(dtype), labels, margin, group
     )
     figures: dict[str, Tensor | float] = {
         "own_angle_deg": own.clamp(-1, 1).acos().mean() * (180 / math.pi),
@@ -158,10 +157,9 @@ class _MarginCrossEntropy(torch.autograd.Function):
         weight: Tensor,
         labels: Tensor,
         margin: Margin,
-        centers: int,
         group: Any,
     ) -> tuple[Tensor, Tensor]:
-        n = len(rows)
+        n, centers = len(rows), margin.centers
         inverse = _inverse(torch.linalg.vector_norm(weight, dim=1))  # (C K,)
         linear = _product(rows, weight)  # (N, D) @ (D, C K) -> (N, C K)
         linear.mul_(inverse)
@@ -241,7 +239,7 @@ class _MarginCrossEntropy(torch.autograd.Function):
                 # (C K, N) @ (N, D) -> (C K, D); in place, since new memory is what costs most here
                 d_weight = _product(grad.t(), (rows * factor).t().contiguous())
                 d_weight.addcmul_(weight, (along * factor)[:, None], value=-1)
-        return d_rows, d_norm * factor if need_norm else None, d_weight, None, None, None, None
+        return d_rows, d_norm * factor if need_norm else None, d_weight, None, None, None
 
 
 def _softmax(logits: Tensor, group: Any) -> tuple[Tensor, Tensor]:

@@ -8,11 +8,31 @@ from torch import Tensor
 
 from lineament.errors import OptionError
 from lineament.train.losses.arcface import arc_margin
-from lineament.train.losses.head import Margin, MarginLoss, check_number, check_switch
+from lineament.train.losses.head import Margin, check_number, check_switch
 
 
-class MagFaceMargin(Margin):
-    """cos(theta + m(|x|)), and a term that wants long embeddings."""
+class MagFace(Margin):
+    """Magnitude-aware margin.
+
+        a_i  = |x_i|, held between l_a and u_a
+        m_i  = l_m + (u_m - l_m) / (u_a - l_a) (a_i - l_a)
+        z_iy = s cos(theta + m_i), past pi - m_i as in ``arcface``,   z_ij = s cos(x_i, w_j)
+        g_i  = 1 / a_i + a_i / u_a^2
+        loss = mean over i of  -log( exp z_iy / sum over j of exp z_ij ) + lambda_g g_i
+
+    Q. Meng et al., "MagFace", CVPR 2021, section 3; the defaults are its authors'. The
+    gradient goes through m_i and g_i into the length of the embedding, but not outside l_a to u_a:
+    a backbone whose embeddings are not of such lengths needs other limits.
+
+    Args:
+        least_norm: l_a, more than 0.
+        most_norm: u_a, more than ``least_norm``.
+        least_margin: l_m in radians.
+        most_margin: u_m in radians, less than pi.
+        penalty_weight: lambda_g, at least 0.
+        scale: s, more than 0.
+        easy_margin: see ``arcface``.
+    """
 
     def __init__(
         self,
@@ -25,7 +45,7 @@ class MagFaceMargin(Margin):
         scale: float = 64.0,
         easy_margin: bool = False,
     ) -> None:
-        """The options are described at ``MagFace``."""
+        """Take the options above."""
         check_number("loss magface, least_norm", least_norm, 0, open_least=True)
         check_number("loss magface, most_norm", most_norm, 0, open_least=True)
         check_number("loss magface, least_margin (radians)", least_margin, 0)
@@ -57,54 +77,3 @@ class MagFaceMargin(Margin):
         """See ``Margin.penalty``."""
         a = norm.clamp(self.least_norm, self.most_norm)
         return self.penalty_weight * (1 / a + a / self.most_norm**2).mean()
-
-
-class MagFace(MarginLoss):
-    """Magnitude-aware margin.
-
-        a_i  = |x_i|, held between l_a and u_a
-        m_i  = l_m + (u_m - l_m) / (u_a - l_a) (a_i - l_a)
-        z_iy = s cos(theta + m_i), past pi - m_i as in ``arcface``,   z_ij = s cos(x_i, w_j)
-        g_i  = 1 / a_i + a_i / u_a^2
-        loss = mean over i of  -log( exp z_iy / sum over j of exp z_ij ) + lambda_g g_i
-
-    Q. Meng et al., "MagFace", CVPR 2021, section 3; the defaults are its authors'. The
-    gradient goes through m_i and g_i into the length of the embedding, but not outside l_a to u_a:
-    a backbone whose embeddings are not of such lengths needs other limits.
-
-    Args:
-        dimension: D.
-        classes: C.
-        least_norm: l_a, more than 0.
-        most_norm: u_a, more than ``least_norm``.
-        least_margin: l_m in radians.
-        most_margin: u_m in radians, less than pi.
-        penalty_weight: lambda_g, at least 0.
-        scale: s, more than 0.
-        easy_margin: see ``arcface``.
-    """
-
-    def __init__(
-        self,
-        dimension: int,
-        classes: int,
-        *,
-        least_norm: float = 10.0,
-        most_norm: float = 110.0,
-        least_margin: float = 0.45,
-        most_margin: float = 0.8,
-        penalty_weight: float = 35.0,
-        scale: float = 64.0,
-        easy_margin: bool = False,
-    ) -> None:
-        """The arguments are described above."""
-        margin = MagFaceMargin(
-            least_norm=least_norm,
-            most_norm=most_norm,
-            least_margin=least_margin,
-            most_margin=most_margin,
-            penalty_weight=penalty_weight,
-            scale=scale,
-            easy_margin=easy_margin,
-        )
-        super().__init__(dimension, classes, margin)

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from lineament.train.losses.head import Margin, MarginLoss, check_number
+from lineament.train.losses.head import Margin, check_number
 
 
-class NoMargin(Margin):
-    """The own cosine as it is."""
-
-    def __init__(self, *, scale: float | None = 64.0) -> None:
-        """The options are described at ``NormalizedSoftmax``."""
-        if scale is not None:
-            check_number("loss normalized-softmax, scale", scale, 0, open_least=True)
-        super().__init__(scale)
-
-
-class NormalizedSoftmax(MarginLoss):
+class NormalizedSoftmax(Margin):
     """Cross-entropy of scaled cosines, without a margin.
 
         z_ij = s cos(x_i, w_j)          F. Wang et al., "NormFace", ACM MM 2017
@@ -24,11 +14,11 @@ class NormalizedSoftmax(MarginLoss):
         loss = mean over i of  -log( exp z_iy / sum over j of exp z_ij )
 
     Args:
-        dimension: D.
-        classes: C.
         scale: s, more than 0; None takes the norm of each embedding.
     """
 
-    def __init__(self, dimension: int, classes: int, *, scale: float | None = 64.0) -> None:
-        """The arguments are described above."""
-        super().__init__(dimension, classes, NoMargin(scale=scale))
+    def __init__(self, *, scale: float | None = 64.0) -> None:
+        """Take the options above."""
+        if scale is not None:
+            check_number("loss normalized-softmax, scale", scale, 0, open_least=True)
+        super().__init__(scale)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -11,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lineament.errors import CheckpointError, OptionError
+from lineament.train.losses import LOSSES
 from lineament.train.losses.head import (
     Margin,
     check_batch,
@@ -20,16 +19,14 @@ from lineament.train.losses.head import (
     margin_loss,
 )
 from lineament.train.losses.loss import Loss, LossValue
+from lineament.train.registry import looked_up
 
 MARGINS: dict[str, str] = {
-    "normalized-softmax": "lineament.train.losses.normalized_softmax:NoMargin",
-    "a-softmax": "lineament.train.losses.a_softmax:ASoftmaxMargin",
-    "cosface": "lineament.train.losses.cosface:CosFaceMargin",
-    "arcface": "lineament.train.losses.arcface:ArcFaceMargin",
-    "combined": "lineament.train.losses.combined:CombinedMargin",
-    "curricularface": "lineament.train.losses.curricularface:CurricularFaceMargin",
-    "magface": "lineament.train.losses.magface:MagFaceMargin",
-    "adaface": "lineament.train.losses.adaface:AdaFaceMargin",
+    name: LOSSES[name]
+    for name in (
+        *("normalized-softmax", "a-softmax", "cosface", "arcface", "combined", "curricularface"),
+        *("magface", "adaface"),
+    )
 }
 """What ``margin`` may be: the losses of one center a class and no other parameters."""
 
@@ -101,7 +98,7 @@ class PartialFC(Loss):
         weight_decay: float = 5e-4,
         seed: int | None = None,
     ) -> None:
-        """The arguments are described above."""
+        """Take the arguments above."""
         super().__init__(dimension, classes)
         check_number("loss partial-fc, rate", rate, 0, 1, open_least=True)
         check_number("loss partial-fc, momentum", momentum, 0, 1, open_most=True)
@@ -302,24 +299,11 @@ def make_margin(name: str, options: Mapping[str, Any]) -> Margin:
     Raises:
         OptionError: it is none of ``MARGINS``, or an option is unknown or has an impossible value.
     """
-    target = MARGINS.get(name) if isinstance(name, str) else None
-    if target is None:
-        raise OptionError(
-            f"loss partial-fc, margin: expected one of {', '.join(MARGINS)}, got {name!r}"
-        )
     if not isinstance(options, Mapping):
         raise OptionError(
             f"loss partial-fc, margin_options: expected a table of options, got {options!r}"
         )
-    module_name, _, class_name = target.partition(":")
-    kind = getattr(importlib.import_module(module_name), class_name)
-    known = list(inspect.signature(kind).parameters)
-    unknown = [key for key in options if key not in known]
-    if unknown:
-        raise OptionError(
-            f"loss partial-fc, margin_options of {name}: expected options among "
-            f"{', '.join(known) or 'none'}, got {', '.join(unknown)}"
-        )
+    kind = looked_up("loss partial-fc, margin", MARGINS, name, options, ())
     return cast("Margin", kind(**options))
 
 

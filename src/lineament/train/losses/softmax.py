@@ -26,7 +26,7 @@ class Softmax(Loss):
     """
 
     def __init__(self, dimension: int, classes: int, *, bias: bool = True) -> None:
-        """The arguments are described above."""
+        """Take the arguments above."""
         super().__init__(dimension, classes)
         check_switch("loss softmax, bias", bias)
         self.weight = nn.Parameter(torch.empty(classes, dimension))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from lineament.train.losses.arcface import ArcFaceMargin
-from lineament.train.losses.head import MarginLoss, check_whole
+from lineament.train.losses.arcface import ArcFace
+from lineament.train.losses.head import check_whole
 
 
-class SubcenterArcFace(MarginLoss):
+class SubcenterArcFace(ArcFace):
     """ArcFace over the nearest of K centers.
 
         cos_ij = max over k of cos(x_i, w_jk)
@@ -18,8 +18,6 @@ class SubcenterArcFace(MarginLoss):
     K j + K - 1 of ``weight`` are the centers of class j.
 
     Args:
-        dimension: D.
-        classes: C.
         centers: K, at least 1.
         margin: m in radians, 0 to less than pi.
         scale: s, more than 0.
@@ -28,19 +26,13 @@ class SubcenterArcFace(MarginLoss):
 
     def __init__(
         self,
-        dimension: int,
-        classes: int,
         *,
         centers: int = 3,
         margin: float = 0.5,
         scale: float = 64.0,
         easy_margin: bool = False,
     ) -> None:
-        """The arguments are described above."""
+        """Take the options above."""
         check_whole("loss subcenter-arcface, centers", centers, 1)
-        super().__init__(
-            dimension,
-            classes,
-            ArcFaceMargin(margin=margin, scale=scale, easy_margin=easy_margin),
-            centers=centers,
-        )
+        super().__init__(margin=margin, scale=scale, easy_margin=easy_margin)
+        self.centers = centers
