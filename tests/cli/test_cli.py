@@ -586,8 +586,8 @@ class TestEverything:
         assert shown["detector"] == detect.DEFAULT_DETECTOR
         assert shown["metric"] == compare.DEFAULT_METRIC
         assert float(shown["fmr"]) == compare.DEFAULT_FMR
-        share = round(1 / detect.options.LEAST_FACE_SHARE)
-        least = f"{detect.options.LEAST_FACE_PX:g}, or 1/{share} of the longer side"
+        share = round(1 / detect.detector.LEAST_FACE_SHARE)
+        least = f"{detect.detector.LEAST_FACE_PX:g}, or 1/{share} of the longer side"
         assert shown["min_face"] == least
         assert shown["choose"] == recognizer.finder.choose
         assert shown["alignment"] == recognizer.alignment

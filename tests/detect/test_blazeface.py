@@ -12,7 +12,7 @@ from PIL import Image as PILImage
 import lineament
 from lineament import models
 from lineament.detect.blazeface import KEYPOINT_NAMES, BlazeFace
-from lineament.detect.options import DetectOptions
+from lineament.detect.detector import DetectOptions
 from lineament.models.runtime import Model, load_model
 from lineament.types import FloatArray, Image
 

@@ -13,8 +13,8 @@ import lineament
 from lineament import models as catalog
 from lineament.detect import mtcnn
 from lineament.detect.boxes import nms
+from lineament.detect.detector import DetectOptions
 from lineament.detect.mtcnn import MTCNN, onet_landmarks
-from lineament.detect.options import DetectOptions
 from lineament.errors import OptionError
 from lineament.models.runtime import Model, load_model
 from lineament.types import FloatArray, Image

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lineament import models
-from lineament.detect.options import DetectOptions
+from lineament.detect.detector import DetectOptions
 from lineament.detect.ultralight import UltraLight
 from lineament.models.runtime import load_model
 from lineament.types import FloatArray, Image

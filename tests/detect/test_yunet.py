@@ -11,7 +11,7 @@ import pytest
 
 from lineament import models
 from lineament.detect import yunet
-from lineament.detect.options import DetectOptions
+from lineament.detect.detector import DetectOptions
 from lineament.detect.yunet import TILE_PX, YuNet
 from lineament.models.runtime import load_model
 from lineament.types import Face, FloatArray, Image

@@ -1,11 +1,72 @@
-"""The seam between detectors and everything else: one method."""
+"""What a detector is, what it can be asked for, and which there are.
+
+A detector is any object with the method of ``Detector``. A class or function that makes one is
+registered by name, with the models that it takes:
+
+    @register_detector("mine", models=("my-model",))
+    class Mine:
+        def __init__(self, model): ...
+        def detect(self, image, options): ...
+
+"mine" then stands for it everywhere, and "mine+onet" for it with the O-Net's landmarks.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
-from lineament.detect.options import DetectOptions
-from lineament.types import Face, Image
+from lineament import models
+from lineament.errors import OptionError
+from lineament.models import LicensePolicy
+from lineament.models.registry import Entry, Registry
+from lineament.models.runtime import Runtime, load_model
+from lineament.types import Face, FloatArray, Image
+
+LEAST_FACE_PX = 10.0
+"""Below this no detector here is of use, and no recognizer."""
+
+LEAST_FACE_SHARE = 1 / 150
+"""Of the photo's longer side: 27 pixels in 12 megapixels. Smaller faces are looked for only
+when asked for, since the time grows with the square."""
+
+
+@dataclass(frozen=True, slots=True)
+class DetectOptions:
+    """Options of ``Detector.detect``.
+
+    Attributes:
+        min_face_px: faces whose longer side is shorter than this many pixels of the photo are
+            not looked for, and not returned. Greater values are faster. None is 10 pixels, or
+            1/150 of the photo's longer side where that is more.
+        score_threshold: least score, 0 to 1; None takes the detector's own default.
+        max_faces: return at most so many, the best; None returns all.
+    """
+
+    min_face_px: float | None = None
+    score_threshold: float | None = None
+    max_faces: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse values that make no sense."""
+        if self.min_face_px is not None and not 4 <= self.min_face_px <= 100_000:
+            raise OptionError(
+                f"expected 4 or more pixels, got {self.min_face_px}", option="min_face_px"
+            )
+        if self.score_threshold is not None and not 0 <= self.score_threshold <= 1:
+            raise OptionError(
+                f"expected 0 to 1, got {self.score_threshold}", option="score_threshold"
+            )
+        if self.max_faces is not None and self.max_faces < 1:
+            raise OptionError(f"expected 1 or more, got {self.max_faces}", option="max_faces")
+
+    def least_face_px(self, image: Image) -> float:
+        """``min_face_px``, or its default for this photo."""
+        if self.min_face_px is not None:
+            return self.min_face_px
+        longer = max(image.shape[0], image.shape[1])
+        return max(LEAST_FACE_PX, LEAST_FACE_SHARE * float(longer))
 
 
 class Detector(Protocol):
@@ -14,3 +75,113 @@ class Detector(Protocol):
     def detect(self, image: Image, options: DetectOptions, /) -> list[Face]:
         """Return the faces of one photo, the most certain first; [] when there are none."""
         ...
+
+
+@runtime_checkable
+class CertainDetector(Detector, Protocol):
+    """A detector that also tells how certain it is that a face was read upright."""
+
+    def read(self, image: Image, options: DetectOptions, /) -> tuple[list[Face], FloatArray]:
+        """Return the faces, and for each (N,) how certain it is that it is upright, 0 to 1."""
+        ...
+
+
+# --- which there are ------------------------------------------------------------------------------
+
+DEFAULT_DETECTOR = "yunet+onet"
+
+_REFINED = "+onet"
+_ONET = "mtcnn-o"
+
+_DETECTORS: Registry[Callable[..., Detector]] = Registry(
+    "detector",
+    {
+        "yunet": Entry("lineament.detect.yunet:YuNet", ("yunet",)),
+        "mtcnn": Entry("lineament.detect.mtcnn:MTCNN", ("mtcnn-p", "mtcnn-r", _ONET)),
+        "blazeface": Entry("lineament.detect.blazeface:BlazeFace", ("blazeface-full",)),
+        "ultralight": Entry("lineament.detect.ultralight:UltraLight", ("ultralight-320",)),
+    },
+)
+
+register_detector = _DETECTORS.register
+"""Decorator of a class or function that takes loaded models and returns a ``Detector``."""
+
+
+class _Names(Mapping[str, tuple[str, ...]]):
+    """Names of detectors and of the models each needs. "+onet" adds landmarks, or finer ones."""
+
+    def __getitem__(self, name: str) -> tuple[str, ...]:
+        base = name.removesuffix(_REFINED)
+        entry = _DETECTORS.find(base)
+        if entry is None or (base != name and _ONET in entry.models):
+            raise KeyError(name)
+        return entry.models if base == name else (*entry.models, _ONET)
+
+    def __iter__(self) -> Iterator[str]:
+        yield DEFAULT_DETECTOR
+        for base in _DETECTORS.names():
+            yield base
+            if base + _REFINED in self and base + _REFINED != DEFAULT_DETECTOR:
+                yield base + _REFINED
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+DETECTORS: Mapping[str, tuple[str, ...]] = _Names()
+"""Names of detectors, and of the models each needs. "+onet" adds landmarks, or finer ones."""
+
+
+def check_detector(name: str, policy: LicensePolicy) -> None:
+    """Return if there is a detector of that name and the policy accepts its models.
+
+    Raises:
+        OptionError: there is no detector of that name.
+        LicenseError: the policy refuses one of its models.
+    """
+    if name not in DETECTORS:
+        raise OptionError(
+            f"expected one of {', '.join(DETECTORS)}, got {name!r}", option="detector"
+        )
+    for model in DETECTORS[name]:
+        policy.check(models.get(model))
+
+
+def load_detector(
+    name: str = DEFAULT_DETECTOR,
+    *,
+    turning: bool = True,
+    runtime: Runtime | None = None,
+    policy: LicensePolicy | None = None,
+) -> Detector:
+    """Build a detector.
+
+    Args:
+        name: one of ``DETECTORS``.
+        turning: look at the photo turned by 90, 180 and 270 degrees too when nothing certain
+            is found upright.
+        runtime: engine, device and threads.
+        policy: which licenses may be used.
+
+    Raises:
+        OptionError: there is no detector of that name.
+        WeightsError: its models are missing, damaged or refused.
+    """
+    policy = LicensePolicy.active() if policy is None else policy
+    check_detector(name, policy)
+
+    loaded = [
+        load_model(models.get(model), runtime=runtime, policy=policy) for model in DETECTORS[name]
+    ]
+    base = name.removesuffix(_REFINED)
+    onet = loaded.pop() if base != name else None
+    detector = _DETECTORS.builder(base)(*loaded)
+    if onet is not None or turning:
+        # Imported when it is used: the start of the command line counts milliseconds.
+        from lineament.detect.refine import Refined, Turning
+
+        if onet is not None:
+            detector = Refined(detector, onet)
+        if turning:
+            detector = Turning(detector)
+    return detector

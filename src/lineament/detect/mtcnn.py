@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.detect.boxes import nms
-from lineament.detect.options import DetectOptions
+from lineament.detect.detector import DetectOptions
 from lineament.errors import OptionError
 from lineament.models.runtime import Model
 from lineament.types import Face, FloatArray, Image, IntArray

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from lineament.detect.detector import Detector
+from lineament.detect.detector import CertainDetector, DetectOptions, Detector
 from lineament.detect.mtcnn import onet_landmarks
-from lineament.detect.options import DetectOptions
 from lineament.models.runtime import Model
 from lineament.types import Face, FloatArray, Image
 
@@ -105,7 +104,7 @@ class Turning:
 
     def _look(self, image: Image, options: DetectOptions) -> tuple[list[Face], float, bool]:
         """The faces, the certainty of the best of them, and whether it needs no other look."""
-        if isinstance(self._detector, Refined):
+        if isinstance(self._detector, CertainDetector):
             faces, reading = self._detector.read(image, options)
         else:
             faces = self._detector.detect(image, options)

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from lineament.detect.boxes import intersection_over_union, intersections, nms
-from lineament.detect.options import DetectOptions
+from lineament.detect.detector import DetectOptions
 from lineament.models.runtime import Model
 from lineament.types import Face, FloatArray, Image
 
