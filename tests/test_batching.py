@@ -30,7 +30,7 @@ class Recording:
     """An embedder whose norm is the crop's first pixel; remembers its batches."""
 
     contract = make_contract(dimension=2)
-    size_px = SIDE
+    size_wh = SIDE, SIDE
 
     def __init__(self, before: Callable[[Image], None] = lambda crops: None) -> None:
         self.batches: list[list[int]] = []

@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from lineament.align.landmarks import cut_out
 from PIL import Image as PILImage
 
 import lineament.finder
 from builders import FakeDetector, make_contract, make_embedding, make_face
 from lineament import FaceFinder, Photo, Recognizer
-from lineament.align.alignment import align_faces, face_transforms, to_crop_xy
+from lineament.align.alignment import Alignment, align_faces, face_transforms, to_crop_xy
 from lineament.align.frontal import frontalize
-from lineament.align.landmarks68 import cut_out, landmarks68
 from lineament.detect import DetectOptions
 from lineament.errors import (
     ImageNotFoundError,
@@ -181,21 +181,20 @@ def test_crops_of_any_alignment(
 ) -> None:
     crops = finder.crops(photo, alignment=alignment)
     assert photo.pixels is not None
-    expected = align_faces(
-        photo.pixels, photo.faces, method=method, size_px=size_px, template=template
-    )
+    value = Alignment(method, (size_px, size_px), template)
+    expected = align_faces(photo.pixels, photo.faces, value)
     np.testing.assert_array_equal(crops, expected)
     assert finder.crops(photo, [], alignment=alignment).shape == (0, size_px, size_px, 3)
-    points = finder.landmarks68(photo)
-    transforms = face_transforms(photo.faces, method=method, size_px=size_px, template=template)
+    points = finder.landmarks(photo)
+    transforms = face_transforms(photo.faces, value)
     hull = finder.crops(photo, [0], alignment=alignment, cut_out=True)
     np.testing.assert_array_equal(hull[0], cut_out(crops[0], to_crop_xy(points, transforms)[0]))
 
 
 def test_frontal_crops_and_68_points(finder: FaceFinder, photo: Photo) -> None:
     assert photo.pixels is not None
-    points = landmarks68(finder.landmarker, photo.pixels, photo.faces)
-    np.testing.assert_array_equal(finder.landmarks68(photo), points)
+    points = finder.landmarker.locate(photo.pixels, photo.faces)
+    np.testing.assert_array_equal(finder.landmarks(photo), points)
     (crop,) = finder.crops(photo, alignment="frontal-152")
     np.testing.assert_array_equal(crop, frontalize(photo.pixels, points[0], size_px=152))
     with pytest.raises(OptionError, match="cut_out"):
@@ -212,14 +211,14 @@ def test_crops_that_cannot_be_made(finder: FaceFinder, photo: Photo) -> None:
         finder.crops(bare)
     (missing,) = finder.find(["nothing.jpg"])
     with pytest.raises(ImageNotFoundError):
-        finder.landmarks68(missing)
+        finder.landmarks(missing)
 
 
 def test_the_landmarks_license_is_the_finders_policy(astronaut_path: Path) -> None:
     strict = FaceFinder(policy=policy("any;deny:landmarks68"))
     found = strict.find(astronaut_path)
     assert strict.crops(found).shape == (1, 112, 112, 3)
-    for make in (strict.landmarks68, lambda photo: strict.crops(photo, cut_out=True)):
+    for make in (strict.landmarks, lambda photo: strict.crops(photo, cut_out=True)):
         with pytest.raises(LicenseError, match="landmarks68"):
             make(found)
 

@@ -21,7 +21,13 @@ from typing import Any
 import numpy as np
 
 from lineament import Recognizer, models
-from lineament.align.alignment import align_faces, similarity_transforms, template_xy, warp
+from lineament.align.alignment import (
+    Alignment,
+    align_faces,
+    similarity_transforms,
+    template_xy,
+    warp,
+)
 from lineament.align.frontal import frontalize
 from lineament.align.landmarks68 import five_of_68, landmarks68
 from lineament.datasets.lfw import read_lfw
@@ -56,7 +62,7 @@ def measure(folder: Path) -> dict[str, Any]:
         face, image = photo.faces[index], load_image(path)
         points = landmarks68(model, image, [face])
         by_five = similarity_transforms(five_of_68(points), template_xy(SIZE_PX))
-        crops[WAYS[0]].append(align_faces(image, [face], size_px=SIZE_PX)[0])
+        crops[WAYS[0]].append(align_faces(image, [face], Alignment.square(SIZE_PX))[0])
         crops[WAYS[1]].append(warp(image, by_five, SIZE_PX)[0])
         crops[WAYS[2]].append(frontalize(image, points[0], size_px=SIZE_PX))
         crops[WAYS[3]].append(frontalize(image, points[0], size_px=SIZE_PX, fill="none"))

@@ -170,7 +170,7 @@ def aligned(folder: Path, frontal: bool) -> tuple[np.ndarray, np.ndarray]:
         if frontal:
             crop = frontalize(image, landmarks68(points, image, [face])[0], size_px=NATIVE_PX)
         else:
-            crop = align_faces(image, [face], size_px=NATIVE_PX)[0]
+            crop = align_faces(image, [face], f"arcface-{NATIVE_PX}")[0]
         close = crop[y : NATIVE_PX - y // 2, x : NATIVE_PX - x]
         crops.append(cv2.resize(close, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA))
     return np.stack(crops), np.repeat(np.arange(PEOPLE), PHOTOS)

@@ -85,9 +85,9 @@ class Batcher:
         return self._embedder.contract
 
     @property
-    def size_px(self) -> int:
-        """Side of the crops it takes."""
-        return self._embedder.size_px
+    def size_wh(self) -> tuple[int, int]:
+        """Width and height of the crops it takes."""
+        return self._embedder.size_wh
 
     def embed(self, crops: Image, /) -> Result:
         """Embed aligned faces, in a batch with those of other threads; waits for the result.

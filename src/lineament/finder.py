@@ -4,7 +4,7 @@
     photo = finder.find("a.jpg")                    pixels, faces, and which one the photo is of
     finder.crops(photo)                             (N, 112, 112, 3): all faces, aligned
     finder.crops(photo, [0], alignment="frontal-152")
-    finder.landmarks68(photo)                       (N, 68, 2)
+    finder.landmarks(photo)                         (N, 68, 2)
     for photo in finder.stream(paths): ...          many, in their order, in threads
 
 Everything that starts from a photo starts here: ``Recognizer`` and ``Ensemble`` embed what a finder
@@ -29,12 +29,17 @@ from typing import Any, Literal, TypeAlias, overload
 import numpy as np
 from PIL import Image as PILImage
 
-from lineament import models
 from lineament.align.alignment import (
+    Alignment,
     align_faces,
     face_transforms,
-    parse_alignment_name,
     to_crop_xy,
+)
+from lineament.align.landmarker import (
+    DEFAULT_LANDMARKER,
+    LANDMARKERS,
+    Landmarker,
+    load_landmarker,
 )
 from lineament.detect import (
     DEFAULT_DETECTOR,
@@ -48,7 +53,7 @@ from lineament.images import DEFAULT_LIMITS, ImageLimits, ImageSource, describe_
 from lineament.images.decode import decode_bytes
 from lineament.images.sources import read_bytes
 from lineament.models import LicensePolicy
-from lineament.models.runtime import Model, Runtime, load_model
+from lineament.models.runtime import Runtime
 from lineament.types import ColorOrder, Face, FloatArray, Image, Photo
 
 Choose = Literal["largest", "central"]
@@ -85,6 +90,7 @@ class FaceFinder:
         self,
         detector: str | Detector = DEFAULT_DETECTOR,
         *,
+        landmarker: str | Landmarker = DEFAULT_LANDMARKER,
         options: DetectOptions | None = None,
         turning: bool = True,
         choose: Choose = "largest",
@@ -96,6 +102,8 @@ class FaceFinder:
 
         Args:
             detector: one of ``lineament.detect.DETECTORS``, or your own object with that method.
+            landmarker: a registered one (``lineament.align.landmarker``), or your own object;
+                frontal faces and faces cut out need one of 68 points.
             options: least face size, least score, most faces.
             turning: look for faces in photos that lie on a side.
             choose: which face a photo with several is of.
@@ -104,7 +112,7 @@ class FaceFinder:
             policy: which licenses may be used; None asks the environment.
 
         Raises:
-            OptionError: no such detector or choice.
+            OptionError: no such detector, landmarker or choice.
             LicenseError: the policy refuses the detector's weights.
         """
         if choose not in ("largest", "central"):
@@ -119,7 +127,12 @@ class FaceFinder:
         self.limits = limits
         self.runtime = Runtime.from_environment() if runtime is None else runtime
         self._detector: Detector | None = None if isinstance(detector, str) else detector
-        self._landmarker: Model | None = None
+        if isinstance(landmarker, str) and landmarker != DEFAULT_LANDMARKER:
+            LANDMARKERS.get(landmarker)
+        self.landmarker_name = (
+            landmarker if isinstance(landmarker, str) else type(landmarker).__name__
+        )
+        self._landmarker: Landmarker | None = None if isinstance(landmarker, str) else landmarker
         self._lock = RLock()
 
     @property
@@ -136,12 +149,12 @@ class FaceFinder:
             return self._detector
 
     @property
-    def landmarker(self) -> Model:
-        """The network that finds 68 points of a face, loaded."""
+    def landmarker(self) -> Landmarker:
+        """What finds many points of a face, loaded."""
         with self._lock:
             if self._landmarker is None:
-                self._landmarker = load_model(
-                    models.get("landmarks68"), runtime=self.runtime, policy=self.policy
+                self._landmarker = load_landmarker(
+                    self.landmarker_name, runtime=self.runtime, policy=self.policy
                 )
             return self._landmarker
 
@@ -315,7 +328,7 @@ class FaceFinder:
         photo: Photo,
         faces: Sequence[int] | None = None,
         *,
-        alignment: str = DEFAULT_ALIGNMENT,
+        alignment: Alignment | str = DEFAULT_ALIGNMENT,
         cut_out: bool = False,
     ) -> Image:
         """Cut faces out, aligned.
@@ -323,8 +336,8 @@ class FaceFinder:
         Args:
             photo: with its pixels.
             faces: numbers of the faces in ``photo.faces``; None: all.
-            alignment: as contracts name it: "arcface-112", "dlib-150", "eyes-160", "crop-224", or
-                "frontal-152": turned to the front by 68 points.
+            alignment: the value, or its name as contracts have it: "arcface-112", "dlib-150",
+                "eyes-160", "crop-224", or "frontal-152": turned to the front by 68 points.
             cut_out: paint everything outside of the face's hull (68 points) black.
 
         Returns:
@@ -333,34 +346,36 @@ class FaceFinder:
         Raises:
             OptionError: no such alignment, a photo without pixels, a face without the landmarks
                 that the alignment needs, or both "frontal" and ``cut_out``.
-            LicenseError: the policy refuses the weights "landmarks68", where they are needed.
+            LicenseError: the policy refuses the landmarker's model, where it is needed.
         """
-        method, _, size = alignment.rpartition("-")
-        frontal = method == "frontal"
+        wanted = Alignment.parse(alignment) if isinstance(alignment, str) else alignment
+        frontal = wanted.method == "frontal"
         if frontal and cut_out:
             raise OptionError("expected without a frontal alignment, got both", option="cut_out")
-        way, size_px, template = parse_alignment_name(f"arcface-{size}" if frontal else alignment)
+        width, height = wanted.size_wh
+        if frontal and width != height:
+            raise OptionError(f"expected a square, got {alignment}", option="alignment")
         chosen = faces_of(photo, faces)
         if not chosen:
-            return np.zeros((0, size_px, size_px, 3), np.uint8)
+            return np.zeros((0, height, width, 3), np.uint8)
         pixels = pixels_of(photo)
         if not frontal:
-            crops = align_faces(pixels, chosen, method=way, size_px=size_px, template=template)
+            crops = align_faces(pixels, chosen, wanted)
             if not cut_out:
                 return crops
-        points = self.landmarks68(photo, faces)
+        points = self.landmarks(photo, faces)
         if frontal:
             from lineament.align.frontal import frontalize
 
-            return np.stack([frontalize(pixels, each, size_px=size_px) for each in points])
+            return np.stack([frontalize(pixels, each, size_px=width) for each in points])
         from lineament.align.landmarks68 import cut_out as cut
 
-        transforms = face_transforms(chosen, method=way, size_px=size_px, template=template)
+        transforms = face_transforms(chosen, wanted)
         rows = zip(crops, to_crop_xy(points, transforms), strict=True)
         return np.stack([cut(crop, each) for crop, each in rows])
 
-    def landmarks68(self, photo: Photo, faces: Sequence[int] | None = None) -> FloatArray:
-        """Find 68 points in faces: (N, 68, 2) float32, pixels of the photo.
+    def landmarks(self, photo: Photo, faces: Sequence[int] | None = None) -> FloatArray:
+        """Find the landmarker's points in faces: (N, 68, 2) float32, pixels of the photo.
 
         Args:
             photo: with its pixels.
@@ -368,11 +383,9 @@ class FaceFinder:
 
         Raises:
             OptionError: a photo without pixels, or landmarks that coincide.
-            LicenseError: the policy refuses the weights "landmarks68".
+            LicenseError: the policy refuses the landmarker's model.
         """
-        from lineament.align.landmarks68 import landmarks68
-
-        return landmarks68(self.landmarker, pixels_of(photo), faces_of(photo, faces))
+        return self.landmarker.locate(pixels_of(photo), faces_of(photo, faces))
 
 
 def name_of(source: Source) -> str:

@@ -44,12 +44,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from lineament import models
-from lineament.align.alignment import (
-    NATIVE_PX,
-    AlignMethod,
-    alignment_name,
-    template_of,
-)
+from lineament.align.alignment import AlignMethod, alignment_of
 from lineament.decide.calibration import DEFAULT_PRIOR, Calibration, bundled
 from lineament.decide.judge import CALIBRATED_METRIC, Judge
 from lineament.decide.metrics import (
@@ -100,7 +95,7 @@ class Recognizer:
         *,
         detector: str | Detector = DEFAULT_DETECTOR,
         options: DetectOptions | None = None,
-        alignment: AlignMethod = "five-points",
+        alignment: AlignMethod | None = None,
         flip: bool | None = None,
         turning: bool = True,
         choose: Choose = "largest",
@@ -118,7 +113,8 @@ class Recognizer:
             recognizer: one of ``lineament.models.PRESETS``, the name of a model, or its card
                 (``lineament.models.from_file`` makes one for an ONNX file).
             detector, options, turning, choose, limits: as ``FaceFinder`` takes them.
-            alignment: "five-points"; the others exist for comparison.
+            alignment: a method in place of the one that the recognizer was made for; for
+                comparison.
             flip: average embeddings over the crop and its mirror image; None: as the preset says,
                 ``DEFAULT_FLIP`` without one.
             calibration: what scores mean, and thresholds: yours from ``lineament tune``; None takes
@@ -146,7 +142,7 @@ class Recognizer:
                 f"{self.weights.name} was fitted with the mirror image: leave the option out",
                 option="flip",
             )
-        self.alignment: AlignMethod = alignment
+        self.alignment = alignment_of(self.weights.alignment, None, alignment).method
         self.prior = Judge(prior=prior).prior
         if finder is not None:
             policy = finder.policy if policy is None else policy
@@ -185,9 +181,8 @@ class Recognizer:
     @property
     def alignment_name(self) -> str:
         """How the crops are made, as contracts name it: "arcface-112", "dlib-150", ..."""
-        size_wh = self.weights.input.size_wh
-        size_px = NATIVE_PX if size_wh is None else size_wh[0]
-        return alignment_name(self.alignment, size_px, template_of(self.weights.alignment))
+        card = self.weights
+        return str(alignment_of(card.alignment, card.input.size_wh, self.alignment))
 
     # --- finder, embedder, judge ------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ measurements, ``docs/concepts/quality.md`` holds them.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import asdict, dataclass, fields, replace
 
 import cv2
@@ -112,7 +113,8 @@ def quality_of(face: Face, crop: Image | None, embedding: Embedding) -> Quality 
         crop: (S, S, 3) uint8, RGB: the face as the recognizer saw it; None when it was not kept.
         embedding: of that crop.
     """
-    if crop is None or not embedding.contract.alignment.startswith("arcface-"):
+    square = re.fullmatch("arcface-[0-9]+", embedding.contract.alignment)
+    if crop is None or square is None:
         return None
     return measure(face, crop, embedding.norm)
 

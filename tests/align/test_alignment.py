@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -9,10 +11,12 @@ import pytest
 from lineament.align.alignment import (
     ARCFACE_TEMPLATE_XY,
     BOX_SIDE,
+    TEMPLATES,
+    Alignment,
     align_faces,
-    alignment_name,
+    alignment_of,
     face_transforms,
-    parse_alignment_name,
+    register_template,
     similarity_transforms,
     template_xy,
     to_crop_xy,
@@ -61,7 +65,7 @@ def umeyama(source: Float64Array, target: Float64Array) -> Float64Array:
 
 def test_no_faces() -> None:
     for method in ("five-points", "eyes", "crop"):
-        crops = align_faces(noise(), [], method=method, size_px=160)
+        crops = align_faces(noise(), [], Alignment.square(160, method))
         assert crops.shape == (0, 160, 160, 3)
         assert crops.dtype == np.uint8
     assert similarity_transforms(np.zeros((0, 5, 2)), template_xy()).shape == (0, 2, 3)
@@ -132,8 +136,8 @@ def test_template_scales_about_edges() -> None:
 @pytest.mark.parametrize("method", ["five-points", "eyes", "crop"])
 def test_sizes_show_the_same(method: str) -> None:
     photo, turned = smooth(), ARCFACE_TEMPLATE_XY @ matrix(1.2, 12, (0, 0))[:, :2].T + [80, 60]
-    small = align_faces(photo, [face(turned)], method=method, size_px=112)[0]
-    large = align_faces(photo, [face(turned)], method=method, size_px=224)[0]
+    small = align_faces(photo, [face(turned)], Alignment.square(112, method))[0]
+    large = align_faces(photo, [face(turned)], Alignment.square(224, method))[0]
     halved = large.reshape(112, 2, 112, 2, 3).astype(float).mean(axis=(1, 3))
     # For comparison, a crop that lies half of its pixels off, as if centers had been scaled.
     off = (large[1:, 1:].astype(float) + large[:-1, :-1])[1::2, 1::2] / 2
@@ -175,7 +179,7 @@ def test_outside_is_black() -> None:
     assert not crop[:, :28].any()
     assert not crop[53:].any()
     assert not align_faces(photo, [face(template_at(5000, 0))]).any()
-    assert not align_faces(photo, [face(box=(-900, -900, -800, -800))], method="crop").any()
+    assert not align_faces(photo, [face(box=(-900, -900, -800, -800))], "crop-112").any()
 
 
 @pytest.mark.parametrize("scale", [2.3, 3.0, 4.7, 9.0])
@@ -246,7 +250,7 @@ def test_points_go_there_and_back() -> None:
 def test_eyes_become_level_and_the_middle_of_the_box_stays() -> None:
     landmarks = ARCFACE_TEMPLATE_XY @ matrix(1.0, 35, (0, 0))[:, :2].T + [120, 40]
     one = face(landmarks, box=(50, 70, 150, 210))
-    m = face_transforms([one], method="eyes", size_px=160)
+    m = face_transforms([one], "eyes-160")
     eyes = to_crop_xy(one.landmarks_xy[None, :2], m)[0]
     assert abs(eyes[0, 1] - eyes[1, 1]) < 1e-4
     assert eyes[0, 0] < eyes[1, 0]
@@ -255,7 +259,7 @@ def test_eyes_become_level_and_the_middle_of_the_box_stays() -> None:
 
 
 def test_crop_is_the_square_about_the_middle_of_the_box() -> None:
-    m = face_transforms([face(box=(50, 70, 150, 210))], method="crop", size_px=160)
+    m = face_transforms([face(box=(50, 70, 150, 210))], "crop-160")
     half = 70 * BOX_SIDE
     corners = to_photo_xy(np.array([[[-0.5, -0.5], [159.5, 159.5]]]), m)[0]
     np.testing.assert_allclose(corners, [[100 - half, 140 - half], [100 + half, 140 + half]])
@@ -270,10 +274,10 @@ def test_crop_turns_faces_upright(turns: int) -> None:
         corners = np.stack([lying.shape[0] - 1 - corners[:, 1], corners[:, 0]], 1)
         lying = np.ascontiguousarray(np.rot90(lying, -1))
     turned_box = np.concatenate([corners.min(0), corners.max(0)])
-    found = align_faces(lying, [face(None, turned_box, 90 * turns)], method="crop")
-    wanted = align_faces(upright, [face(None, box.ravel())], method="crop")
+    found = align_faces(lying, [face(None, turned_box, 90 * turns)], "crop-112")
+    wanted = align_faces(upright, [face(None, box.ravel())], "crop-112")
     assert np.abs(found.astype(int) - wanted).max() <= 2
-    not_turned = align_faces(lying, [face(None, turned_box)], method="crop")
+    not_turned = align_faces(lying, [face(None, turned_box)], "crop-112")
     assert np.abs(not_turned.astype(int) - wanted).mean() > 10
 
 
@@ -281,28 +285,31 @@ def test_crop_turns_faces_upright(turns: int) -> None:
 def test_methods_that_need_landmarks_say_who_has_them(method: str) -> None:
     faces = [face(ARCFACE_TEMPLATE_XY), face()]
     with pytest.raises(OptionError, match=r'face 1 has none: detect with "mtcnn" or "yunet"'):
-        align_faces(noise(), faces, method=method)
+        align_faces(noise(), faces, Alignment.square(112, method))
 
 
 def test_eyes_that_coincide() -> None:
     landmarks = ARCFACE_TEMPLATE_XY.copy()
     landmarks[1] = landmarks[0]
     with pytest.raises(OptionError, match="eyes that coincide"):
-        align_faces(noise(), [face(landmarks)], method="eyes")
+        align_faces(noise(), [face(landmarks)], "eyes-112")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"method": "six-points"}, "expected one of five-points, eyes, crop, got 'six-points'"),
+        (
+            {"size_px": 112, "method": "six-points"},
+            "expected one of five-points, eyes, crop, got 'six-points'",
+        ),
         ({"size_px": 7}, "expected a whole number from 8 to 4096, got 7"),
         ({"size_px": 4097}, "got 4097"),
         ({"size_px": 112.5}, "got 112.5"),
     ],
 )
-def test_options_are_checked(arguments: dict[str, object], message: str) -> None:
+def test_options_are_checked(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(OptionError, match=message):
-        align_faces(noise(), [face(ARCFACE_TEMPLATE_XY)], **arguments)
+        align_faces(noise(), [face(ARCFACE_TEMPLATE_XY)], Alignment.square(**arguments))
 
 
 @pytest.mark.parametrize(
@@ -334,14 +341,115 @@ def test_matrices_are_checked() -> None:
     ],
 )
 def test_names(method: str, size_px: int, name: str) -> None:
-    assert alignment_name(method, size_px) == name
-    assert parse_alignment_name(name) == (method, size_px, "arcface")
+    made = Alignment.square(size_px, method)
+    assert str(made) == name
+    assert Alignment.parse(name) == made
+    assert (made.method, made.size_wh, made.template) == (method, (size_px, size_px), "arcface")
 
 
 @pytest.mark.parametrize(
     "name",
-    ["", "arcface", "arcface-", "arcface-0112", "vgg-150", "dlib-7", "arcface-7", "arcface-112 "],
+    [
+        "",
+        "arcface",
+        "arcface-",
+        "arcface-0112",
+        "vgg-150",
+        "dlib-7",
+        "arcface-7",
+        "arcface-112 ",
+        "arcface-112x112",
+        "arcface-96x7",
+        "arcface-112-m0",
+        "arcface-112-m0.20",
+        "arcface-112-m99",
+    ],
 )
 def test_names_that_are_none(name: str) -> None:
     with pytest.raises(OptionError, match="expected"):
-        parse_alignment_name(name)
+        Alignment.parse(name)
+
+
+# --- other shapes, margins, templates -------------------------------------------------------------
+
+
+def test_a_narrow_crop_is_the_middle_of_the_square_one() -> None:
+    """The 96x112 of SphereFace and CosFace: ArcFace's template, 8 pixels less on either side."""
+    narrow = Alignment.parse("arcface-96x112")
+    np.testing.assert_allclose(narrow.template_xy, ARCFACE_TEMPLATE_XY - [8, 0])
+    photo = smooth()
+    faces = [face(template_at(60, 33))]
+    wide = align_faces(photo, faces)
+    found = align_faces(photo, faces, narrow)
+    assert found.shape == (1, 112, 96, 3)
+    assert np.abs(found.astype(int) - wide[:, :, 8:-8].astype(int)).max() <= 1
+    flat = align_faces(photo, faces, "arcface-112x96")
+    assert flat.shape == (1, 96, 112, 3)
+    assert np.abs(flat.astype(int) - wide[:, 8:-8].astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize("method", ["eyes", "crop"])
+def test_a_narrow_crop_of_a_box_is_the_middle_of_the_square_one(method: str) -> None:
+    photo, faces = smooth(), [face(template_at(60, 33))]
+    wide = align_faces(photo, faces, f"{method}-112")
+    found = align_faces(photo, faces, f"{method}-96x112")
+    assert np.abs(found.astype(int) - wide[:, :, 8:-8].astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize("kind", ["arcface", "eyes", "crop"])
+def test_a_margin_shows_more_about_the_same_middle(kind: str) -> None:
+    photo, faces = smooth(), [face(template_at(60, 33))]
+    large = face_transforms(faces, f"{kind}-112-m0.5")[0]
+    usual = face_transforms(faces, f"{kind}-112")[0]
+    middle = np.array([55.5, 55.5])
+    np.testing.assert_allclose(large[:, :2] * 1.5, usual[:, :2], atol=1e-9)
+    np.testing.assert_allclose((large[:, 2] - middle) * 1.5, usual[:, 2] - middle, atol=1e-9)
+    assert align_faces(photo, faces, f"{kind}-112-m0.5").shape == (1, 112, 112, 3)
+
+
+@pytest.mark.parametrize(
+    "name", ["arcface-112", "arcface-96x112", "dlib-150-m0.2", "crop-224-m-0.1", "frontal-152"]
+)
+def test_names_come_back(name: str) -> None:
+    assert str(Alignment.parse(name)) == name
+
+
+def test_templates_are_added_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lineament.align.alignment.TEMPLATES", dict(TEMPLATES))
+    points = np.array([[30, 40], [66, 40], [48, 60], [34, 80], [62, 80.0]])
+    register_template("mine", points, (96, 96))
+    register_template("mine", points, (96, 96))
+    np.testing.assert_array_equal(Alignment.parse("mine-96").template_xy, points)
+    np.testing.assert_allclose(Alignment.parse("mine-192").template_xy, points * 2 + 0.5)
+    assert alignment_of("mine-96", (96, 96)) == Alignment.parse("mine-96")
+    for name, given in (
+        ("mine", points + 1),
+        ("crop", points),
+        ("Mine", points),
+        ("x", points[:4]),
+    ):
+        with pytest.raises(OptionError):
+            register_template(name, given, (96, 96))
+
+
+@pytest.mark.parametrize(
+    ("asked", "size_wh", "method", "name"),
+    [
+        ("arcface-112", (112, 112), None, "arcface-112"),
+        ("dlib-150", (150, 150), None, "dlib-150"),
+        ("dlib-150", (150, 150), "crop", "crop-150"),
+        ("crop-224-m0.3", (224, 224), None, "crop-224-m0.3"),
+        ("arcface-112", (96, 112), None, "arcface-96x112"),
+        ("mine", None, None, "arcface-112"),
+        (None, (160, 160), "eyes", "eyes-160"),
+    ],
+)
+def test_the_alignment_of_a_card(
+    asked: str | None, size_wh: tuple[int, int] | None, method: Any, name: str
+) -> None:
+    assert str(alignment_of(asked, size_wh, method)) == name
+
+
+def test_frontal_crops_need_more_than_five_points() -> None:
+    with pytest.raises(OptionError, match="68 points"):
+        align_faces(noise(), [face(ARCFACE_TEMPLATE_XY)], "frontal-152")

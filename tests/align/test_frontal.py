@@ -12,12 +12,11 @@ from click.testing import CliRunner
 
 from lineament import models
 from lineament.align import frontal
-from lineament.align.alignment import similarity_transforms, template_xy, warp
+from lineament.align.alignment import Alignment, similarity_transforms, template_xy, warp
 from lineament.align.frontal import (
     FILE,
     MIRRORED,
     fit_camera,
-    frontal_name,
     frontalize,
     generic_face,
     visibility,
@@ -274,8 +273,8 @@ def test_outside_of_the_photo_is_black(front: np.ndarray) -> None:
 
 
 def test_the_name() -> None:
-    assert frontal_name() == "frontal-152"
-    assert frontal_name(112) == "frontal-112"
+    assert str(Alignment.square(152, "frontal")) == "frontal-152"
+    assert str(Alignment.parse("frontal-112")) == "frontal-112"
 
 
 # --- bad input -----------------------------------------------------------------------------------
@@ -340,7 +339,7 @@ def test_bad_cameras() -> None:
     with pytest.raises(OptionError, match="camera: expected shape"):
         visibility(np.zeros((3, 4)))
     with pytest.raises(OptionError, match="size_px"):
-        frontal_name(5000)
+        Alignment.square(5000, "frontal")
 
 
 # --- the command ---------------------------------------------------------------------------------

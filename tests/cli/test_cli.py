@@ -268,7 +268,7 @@ class TestAlign:
         assert [Path(path).name for path in crops] == ["a_1.png", "b_1.png"]
         image = lineament.load_image(photos / "a.png")
         faces = lineament.Recognizer().detect(photos / "a.png").faces
-        wanted = lineament.align_faces(image, list(faces), size_px=size)[0]
+        wanted = lineament.align_faces(image, list(faces), f"arcface-{size}")[0]
         assert np.array_equal(lineament.load_image(crops[0]), wanted)
 
     def test_cut_out_blackens_the_background(self, run: Run, photos: Path, tmp_path: Path) -> None:
@@ -363,7 +363,7 @@ class TestAlignPeople:
             more = ("--people", "--choose", choose, "--size", 160)
             assert run("align", tmp_path / "people", "--out", out, *more).exit_code == 0
             wanted = lineament.align_faces(
-                lineament.load_image(group), [photo.faces[number]], size_px=160
+                lineament.load_image(group), [photo.faces[number]], "arcface-160"
             )[0]
             assert np.array_equal(lineament.load_image(out / "x" / "group.png"), wanted)
 

@@ -14,11 +14,10 @@ from lineament import models
 from lineament.align.alignment import (
     ARCFACE_TEMPLATE_XY,
     DLIB_TEMPLATE_XY,
+    Alignment,
     align_faces,
-    alignment_name,
+    alignment_of,
     face_transforms,
-    parse_alignment_name,
-    template_of,
     template_xy,
     to_crop_xy,
 )
@@ -117,7 +116,7 @@ def test_the_recognizer_cuts_them(recognizer: Recognizer) -> None:
     photo = DEMO / "astronaut.jpg"
     analysis = recognizer.analyze(photo, keep_crops=True)
     face, (crop,) = analysis.faces[0], analysis.crops
-    expected = align_faces(load_image(photo), [face], size_px=150, template="dlib")
+    expected = align_faces(load_image(photo), [face], "dlib-150")
     np.testing.assert_array_equal(crop, expected[0])
     (embedding,) = analysis.embeddings
     assert embedding.contract.alignment == recognizer.alignment_name == "dlib-150"
@@ -141,7 +140,7 @@ def test_the_template_takes_the_landmarks_to_where_it_says() -> None:
     points = (DLIB_TEMPLATE_XY - 74.5) @ np.array([[0.0, 2.0], [-2.0, 0.0]]) + 300
     face = make_face()
     face = type(face)(face.box_xyxy, face.score, points)
-    matrices = face_transforms([face], size_px=150, template="dlib")
+    matrices = face_transforms([face], "dlib-150")
     np.testing.assert_allclose(to_crop_xy(points[None], matrices)[0], DLIB_TEMPLATE_XY, atol=1e-4)
 
 
@@ -168,11 +167,12 @@ def test_its_size_may_be_another() -> None:
 
 
 def test_its_name() -> None:
-    assert alignment_name("five-points", 150, "dlib") == "dlib-150"
-    assert parse_alignment_name("dlib-150") == ("five-points", 150, "dlib")
-    assert alignment_name("crop", 150, "dlib") == "crop-150"
+    dlib = Alignment.square(150, template="dlib")
+    assert str(dlib) == "dlib-150"
+    assert Alignment.parse("dlib-150") == dlib
+    assert str(Alignment.square(150, "crop", "dlib")) == "crop-150"
     with pytest.raises(OptionError, match="template: expected one of arcface, dlib, got 'vgg'"):
-        template_xy(150, "vgg")  # type: ignore[arg-type]
+        template_xy(150, "vgg")
 
 
 @pytest.mark.parametrize(
@@ -187,4 +187,4 @@ def test_its_name() -> None:
     ],
 )
 def test_what_an_entry_asks_for(alignment: str | None, template: str) -> None:
-    assert template_of(alignment) == template
+    assert alignment_of(alignment, (112, 112)).template == template

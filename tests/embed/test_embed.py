@@ -14,10 +14,11 @@ from onnx import helper, numpy_helper
 from builders import save_flatten, tiny_recognizer
 from lineament import models
 from lineament.embed import BATCH, Embedder, load_embedder, wrap
+from lineament.embed.network import NetworkEmbedder
 from lineament.errors import LicenseError, OptionError, WeightsError
-from lineament.models import LicensePolicy
+from lineament.models import InputSpec, LicensePolicy
 from lineament.models.runtime import Runtime, load_model
-from lineament.types import Image
+from lineament.types import Contract, Image
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "embed.npz"
 """By scripts/golden/embed.py: an aligned face, and what the packages' own files make of it."""
@@ -134,7 +135,7 @@ def fed(embedder: Embedder, crop: Image) -> np.ndarray:
     """The input as the network saw it, (C, S, S): these networks return it as their embedding."""
     vectors, norms = embedder.embed(crop[None])
     channels = 1 if embedder.contract.color_order == "gray" else 3
-    return (vectors[0] * norms[0]).reshape(channels, embedder.size_px, embedder.size_px)
+    return (vectors[0] * norms[0]).reshape(channels, *embedder.size_wh[::-1])
 
 
 @pytest.fixture
@@ -177,10 +178,36 @@ def test_flip_turns_left_to_right(tmp_path: Path, crop: Image) -> None:
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-3)
 
 
+@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
+@pytest.mark.parametrize("flip", [False, True])
+def test_other_shapes_layouts_and_scaling_by_channel(layout: Any, flip: bool) -> None:
+    spec = InputSpec((6, 8), "bgr", (1.0, 2.0, 3.0), (0.5, 0.25, 2.0), layout)
+    card = models.get("sface").replace(input=spec, dimension=8 * 6 * 3)
+    contract = Contract("mine", "ab" * 32, "arcface-6x8", "bgr", flip, 8 * 6 * 3)
+    seen: list[tuple[int, ...]] = []
+
+    def flat(batch: np.ndarray) -> tuple[np.ndarray, ...]:
+        seen.append(batch.shape)
+        return (batch.reshape(len(batch), -1),)
+
+    embedder = NetworkEmbedder(card, contract, (6, 8), flat)
+    crops = np.random.default_rng(3).integers(0, 256, (2, 8, 6, 3), dtype=np.uint8)
+    vectors, norms = embedder.embed(crops)
+    planes = (crops[..., ::-1].astype(np.float64) - [1, 2, 3]) * [0.5, 0.25, 2]
+    if flip:
+        planes = (planes + planes[:, :, ::-1]) / 2
+    planes = planes if layout == "nhwc" else planes.transpose(0, 3, 1, 2)
+    assert set(seen) == {planes.shape}
+    expected = planes.reshape(2, -1)
+    np.testing.assert_allclose(vectors * norms[:, None], expected, rtol=1e-5, atol=1e-3)
+    with pytest.raises(OptionError, match=r"\(N, 8, 6, 3\)"):
+        embedder.embed(crops.transpose(0, 2, 1, 3))
+
+
 def test_other_sizes(tmp_path: Path) -> None:
     entry = tiny_recognizer(tmp_path / "net.onnx", side=160)
     embedder = load_embedder(entry, flip=False, alignment="arcface-160")
-    assert embedder.size_px == 160
+    assert embedder.size_wh == (160, 160)
     assert embedder.contract.alignment == "arcface-160"
     crops = np.full((2, 160, 160, 3), 7, np.uint8)
     vectors, norms = embedder.embed(crops)
@@ -255,7 +282,7 @@ def test_the_policy_is_asked(tmp_path: Path) -> None:
 
 def test_wrong_descriptions(tmp_path: Path) -> None:
     wide = tiny_recognizer(tmp_path / "wide.onnx", size_wh=[8, 16])
-    with pytest.raises(WeightsError, match=r"wide: expected a square input, got \(8, 16\)"):
+    with pytest.raises(WeightsError, match=r"does not take an input of shape \(1, 3, 16, 8\)"):
         load_embedder(wide, flip=False)
     long = tiny_recognizer(tmp_path / "long.onnx", dimension=193)
     with pytest.raises(WeightsError, match="long: expected embeddings of length 193, got 192"):

@@ -141,9 +141,7 @@ def test_a_gallery_of_dlib_gets_dlib_crops(recognizer: Recognizer, tmp_path: Pat
     contract = make_contract(alignment="dlib-150", dimension=2)
     vector = np.array([0.6, 0.8], np.float32)
     face = GroupFace(str(photo), 0, found, Embedding(vector, 1.0, contract))
-    expected = align_faces(
-        load_image(photo), [found], method="five-points", size_px=150, template="dlib"
-    )[0]
+    expected = align_faces(load_image(photo), [found], "dlib-150")[0]
     crop = crop_of(face)
     assert crop is not None
     assert np.array_equal(crop, expected)

@@ -1,26 +1,22 @@
 """Stage 3: a photo and its faces -> crops of one size, each face in the same place.
 
-alignment      five points, the eyes' turn, or the box alone -> crops
+alignment      how crops are made, as a value; crops by five points, the eyes, or the box
+landmarker     many points of a face: the protocol and the registry
 landmarks68    68 points of a face, and its hull
 frontal        turned to the front, by 68 points and a generic face
 """
 
 from __future__ import annotations
 
-from lineament.align.alignment import (
-    ALIGNMENT_NAMES,
-    AlignMethod,
-    Template,
-    align_faces,
-    alignment_name,
-    parse_alignment_name,
-)
+from lineament.align.alignment import Alignment, AlignMethod, align_faces, register_template
+from lineament.align.landmarker import Landmarker, load_landmarker, register_landmarker
 
 __all__ = [
-    "ALIGNMENT_NAMES",
     "AlignMethod",
-    "Template",
+    "Alignment",
+    "Landmarker",
     "align_faces",
-    "alignment_name",
-    "parse_alignment_name",
+    "load_landmarker",
+    "register_landmarker",
+    "register_template",
 ]

@@ -6,6 +6,9 @@
     align_faces()             the two above in one call
     to_crop_xy(), to_photo_xy()  points there and back
 
+How crops are made is a value, ``Alignment``, and its name stands in contracts: "arcface-112",
+"dlib-150", "eyes-112", "crop-112", "arcface-96x112". A template is added by ``register_template``.
+
 Three methods, so that what alignment is worth can be measured:
 
 - ``five-points``: the similarity (turn, scale, shift) that brings the five landmarks nearest to a
@@ -31,7 +34,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import Literal, cast
+from dataclasses import dataclass, replace
+from typing import Literal, cast, get_args
 
 import cv2
 import numpy as np
@@ -40,19 +44,8 @@ import numpy.typing as npt
 from lineament.errors import OptionError
 from lineament.types import Face, Float64Array, Image
 
-AlignMethod = Literal["five-points", "eyes", "crop"]
-
-Template = Literal["arcface", "dlib"]
-"""Where "five-points" puts the landmarks; the names that contracts begin with."""
-
-
-ALIGNMENT_NAMES: dict[AlignMethod, str] = {
-    "five-points": "arcface",
-    "eyes": "eyes",
-    "crop": "crop",
-}
-"""What the methods are called in a contract: ``alignment_name`` appends the size. "five-points" is
-called by its template's name, of which ArcFace's is the usual one."""
+AlignMethod = Literal["five-points", "eyes", "crop", "frontal"]
+"""What is done; "frontal" is done by ``lineament.align.frontal``, with 68 points."""
 
 NATIVE_PX = 112
 
@@ -87,11 +80,14 @@ here is where ours lie in its chips of LFW View 1, scaled so that chips cut by e
 same size on average (``scripts/fit/dlib_template.py``)."""
 DLIB_TEMPLATE_XY.flags.writeable = False
 
-_TEMPLATES: dict[Template, tuple[Float64Array, int]] = {
-    "arcface": (ARCFACE_TEMPLATE_XY, NATIVE_PX),
-    "dlib": (DLIB_TEMPLATE_XY, DLIB_NATIVE_PX),
+METHODS: tuple[AlignMethod, ...] = ("five-points", "eyes", "crop")
+"""The methods of this file, which need no more than what a detector gives."""
+
+TEMPLATES: dict[str, tuple[Float64Array, tuple[int, int]]] = {
+    "arcface": (ARCFACE_TEMPLATE_XY, (NATIVE_PX, NATIVE_PX)),
+    "dlib": (DLIB_TEMPLATE_XY, (DLIB_NATIVE_PX, DLIB_NATIVE_PX)),
 }
-"""Landmarks, and the side of the crop that they are given for."""
+"""Where "five-points" puts the landmarks, and width and height of the crop that holds for."""
 
 MIN_SIZE_PX, MAX_SIZE_PX = 8, 4096
 
@@ -113,69 +109,165 @@ _MOST_SHRINK = 1024
 _TINY = 1e-12  # of squared lengths: a millionth of the length
 
 
-def alignment_name(
-    method: AlignMethod = "five-points",
-    size_px: int = NATIVE_PX,
-    template: Template = "arcface",
-) -> str:
-    """Return the alignment's name in a contract: "arcface-112", "dlib-150", "eyes-112", ...
+def register_template(
+    name: str, points_xy: npt.NDArray[np.floating], size_wh: tuple[int, int]
+) -> None:
+    """Add a template for "five-points"; ``Alignment("five-points", ..., name)`` then uses it.
 
     Args:
+        name: lower-case letters and digits, the first a letter; contracts begin with it.
+        points_xy: (5, 2), pixels of the crop, in the order of ``LANDMARK_NAMES``.
+        size_wh: width and height of that crop.
+
+    Raises:
+        OptionError: the name is taken or no name, or the points are not five.
+    """
+    points = np.array(points_xy, dtype=np.float64)
+    if not re.fullmatch("[a-z][a-z0-9]*", name) or name in ("eyes", "crop", "frontal"):
+        raise OptionError(f"expected lower-case letters and digits, got {name!r}", option="name")
+    if points.shape != (5, 2) or not np.isfinite(points).all():
+        raise OptionError(f"expected 5 points (5, 2), got {points.tolist()}", option="points_xy")
+    there = TEMPLATES.get(name)
+    if there is not None and not (np.array_equal(there[0], points) and there[1] == size_wh):
+        raise OptionError(f"there is another template called {name!r}", option="name")
+    points.flags.writeable = False
+    TEMPLATES[name] = points, size_wh
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """How crops are made, as a value.
+
+    Attributes:
         method: see the module's docstring.
-        size_px: side of the crop.
-        template: of "five-points"; the other methods have none.
+        size_wh: width and height of the crops, 8 to 4096 pixels each.
+        template: of "five-points", one of ``TEMPLATES``; "arcface" for the others.
+        margin: how much more is shown, as a share of the crop's side: 0.2 shows 1.2 times as much,
+            -0.2 less, about the same middle.
+    """
+
+    method: AlignMethod = "five-points"
+    size_wh: tuple[int, int] = (NATIVE_PX, NATIVE_PX)
+    template: str = "arcface"
+    margin: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Validate; OptionError says what is wrong."""
+        if self.method not in get_args(AlignMethod):
+            raise OptionError(
+                f"expected one of {', '.join(METHODS)}, got {self.method!r}", option="method"
+            )
+        if self.template not in TEMPLATES:
+            raise OptionError(
+                f"expected one of {', '.join(TEMPLATES)}, got {self.template!r}", option="template"
+            )
+        for side in self.size_wh:
+            _check_size(side)
+        if not -0.9 <= self.margin <= 10:
+            raise OptionError(f"expected -0.9 to 10, got {self.margin}", option="margin")
+        if self.method != "five-points":
+            object.__setattr__(self, "template", "arcface")
+
+    @classmethod
+    def square(
+        cls, size_px: int, method: AlignMethod = "five-points", template: str = "arcface"
+    ) -> Alignment:
+        """Of as many pixels a side. OptionError: a value that there is not."""
+        return cls(method, (size_px, size_px), template)
+
+    @classmethod
+    def parse(cls, name: str) -> Alignment:
+        """Read a contract's alignment; the inverse of ``str``.
+
+        Raises:
+            OptionError: it is not the name of an alignment.
+        """
+        match = _NAME.fullmatch(name)
+        if match is not None and match["kind"] in (*TEMPLATES, "eyes", "crop", "frontal"):
+            kind, width = match["kind"], int(match["width"])
+            height = width if match["height"] is None else int(match["height"])
+            margin = 0.0 if match["margin"] is None else float(match["margin"])
+            if kind in TEMPLATES:
+                found = cls("five-points", (width, height), kind, margin)
+            else:
+                found = cls(cast("AlignMethod", kind), (width, height), margin=margin)
+            if str(found) == name:
+                return found
+        names = ", ".join(f"{kind}-{NATIVE_PX}" for kind in (*TEMPLATES, "eyes", "crop"))
+        raise OptionError(f"expected a name such as {names}, got {name!r}", option="alignment")
+
+    def __str__(self) -> str:
+        """Its name in a contract: "arcface-112", "arcface-96x112", "crop-224-m0.2"."""
+        width, height = self.size_wh
+        kind = self.template if self.method == "five-points" else self.method
+        size = f"{width}" if width == height else f"{width}x{height}"
+        margin = f"-m{self.margin:g}" if self.margin else ""
+        return f"{kind}-{size}{margin}"
+
+    @property
+    def template_xy(self) -> Float64Array:
+        """(5, 2) float64: where "five-points" puts the landmarks, pixels of the crop."""
+        points = template_xy(self.size_wh, self.template)
+        if not self.margin:
+            return points
+        middle = (np.array(self.size_wh) - 1) / 2
+        return middle + (points - middle) / (1 + self.margin)
+
+
+_NAME = re.compile(
+    r"(?P<kind>[a-z][a-z0-9]*)-(?P<width>[1-9][0-9]{0,3})(?:x(?P<height>[1-9][0-9]{0,3}))?"
+    r"(?:-m(?P<margin>-?[0-9]+(?:\.[0-9]+)?))?"
+)
+
+
+def alignment_of(
+    asked: str | None, size_wh: tuple[int, int] | None, method: AlignMethod | None = None
+) -> Alignment:
+    """Return the alignment that a model's card asks for.
+
+    Args:
+        asked: the card's; cards are free in what they call theirs: five points of ArcFace's
+            template, unless it is the name of another.
+        size_wh: of the network's input; None: it takes any, and gets 112.
+        method: in place of the card's.
 
     Raises:
-        OptionError: no such method or template, or a size outside of 8 to 4096 pixels.
+        OptionError: no such method, or a size outside of 8 to 4096 pixels.
     """
-    _check(method, size_px, template)
-    return f"{template if method == 'five-points' else ALIGNMENT_NAMES[method]}-{size_px}"
+    size = (NATIVE_PX, NATIVE_PX) if size_wh is None else size_wh
+    try:
+        found = Alignment.parse("" if asked is None else asked)
+    except OptionError:
+        kind = "" if asked is None else asked.rpartition("-")[0]
+        found = Alignment(template=kind if kind in TEMPLATES else "arcface")
+    chosen = found.method if method is None else method
+    return replace(found, method=chosen, size_wh=size)
 
 
-def parse_alignment_name(name: str) -> tuple[AlignMethod, int, Template]:
-    """Return a contract's alignment as ``alignment_name`` takes it; the inverse of it.
+def template_xy(size: int | tuple[int, int] = NATIVE_PX, template: str = "arcface") -> Float64Array:
+    """Return a template for a crop of that size: (5, 2) float64, pixels.
 
-    Methods without a template have "arcface" there.
-
-    Raises:
-        OptionError: it is not the name of an alignment.
-    """
-    match = re.fullmatch(r"([a-z]+)-([1-9][0-9]{0,3})", name)
-    names: dict[str, tuple[AlignMethod, Template]] = {
-        prefix: (method, "arcface") for method, prefix in ALIGNMENT_NAMES.items()
-    } | {template: ("five-points", template) for template in _TEMPLATES}
-    if match is not None and match[1] in names:
-        method, template = names[match[1]]
-        size_px = int(match[2])
-        _check(method, size_px, template)
-        return method, size_px, template
-    wanted = ", ".join(f"{prefix}-{NATIVE_PX}" for prefix in names)
-    raise OptionError(f"expected a name such as {wanted}, got {name!r}", option="alignment")
-
-
-def template_of(alignment: str | None) -> Template:
-    """Return the template that a weights entry's alignment asks for.
-
-    Entries are free in what they call their alignment: "arcface" unless it is another template's.
-    """
-    prefix = "" if alignment is None else alignment.rpartition("-")[0]
-    return next((name for name in _TEMPLATES if name == prefix), "arcface")
-
-
-def template_xy(size_px: int = NATIVE_PX, template: Template = "arcface") -> Float64Array:
-    """Return a template for a crop of ``size_px``: (5, 2) float64, pixels.
-
-    Templates are scaled about the pixels' edges, ``(xy + 0.5) * size_px / 112 - 0.5`` for ArcFace's
+    Templates are scaled about the pixels' edges, ``(xy + 0.5) * size / 112 - 0.5`` for ArcFace's
     of 112 pixels: a crop of any size then shows exactly what the crop of 112 pixels shows, as if
     that one had been resized. (InsightFace multiplies the coordinates themselves, which scales
-    about the center of the top left pixel: at 224 pixels its crop lies half a pixel off.)
+    about the center of the top left pixel: at 224 pixels its crop lies half a pixel off.) A crop of
+    another shape shows the middle of that: 96x112 is the usual narrow crop, 8 pixels less on
+    either side.
+
+    Args:
+        size: side of the crop, or its width and height.
+        template: one of ``TEMPLATES``.
 
     Raises:
         OptionError: no such template, or a size outside of 8 to 4096 pixels.
     """
-    _check("five-points", size_px, template)
-    xy, native_px = _TEMPLATES[template]
-    return (xy + 0.5) * (size_px / native_px) - 0.5
+    width, height = Alignment("five-points", _pair(size), template).size_wh
+    xy, (native_width, native_height) = TEMPLATES[template]
+    scale = max(width / native_width, height / native_height)
+    points: Float64Array = (xy + 0.5) * scale - 0.5
+    if width * native_height != height * native_width:
+        points = points + (np.array([width, height]) - scale * np.array(TEMPLATES[template][1])) / 2
+    return points
 
 
 def similarity_transforms(
@@ -233,32 +325,35 @@ def similarity_transforms(
 
 
 def face_transforms(
-    faces: Sequence[Face],
-    *,
-    method: AlignMethod = "five-points",
-    size_px: int = NATIVE_PX,
-    template: Template = "arcface",
+    faces: Sequence[Face], alignment: Alignment | str = "arcface-112"
 ) -> Float64Array:
     """Return for each face the matrix from the photo to its crop: (N, 2, 3) float64.
 
     Args:
         faces: as a detector returns them. "five-points" and "eyes" need their landmarks.
-        method: see the module's docstring.
-        size_px: side of the crop.
-        template: of "five-points".
+        alignment: the value, or its name.
 
     Raises:
-        OptionError: no such method or template, a size outside of 8 to 4096 pixels, a face without
-            the landmarks that the method needs, or landmarks that coincide.
+        OptionError: no such alignment, a face without the landmarks that the method needs, or
+            landmarks that coincide.
     """
-    _check(method, size_px, template)
+    wanted = Alignment.parse(alignment) if isinstance(alignment, str) else alignment
+    method = wanted.method
+    if method == "frontal":
+        raise OptionError(
+            f"expected {', '.join(METHODS)}, got frontal, which takes 68 points: "
+            "lineament.FaceFinder.crops",
+            option="method",
+        )
     if not faces:
         return np.zeros((0, 2, 3))
     if method == "five-points":
-        return similarity_transforms(_landmarks(faces, method), template_xy(size_px, template))
+        return similarity_transforms(_landmarks(faces, method), wanted.template_xy)
     boxes = np.array([face.box_xyxy for face in faces], dtype=np.float64)  # (N, 4)
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
     side = (boxes[:, 2:] - boxes[:, :2]).max(axis=1) * BOX_SIDE
+    if wanted.margin:
+        side = side * (1 + wanted.margin)
     if method == "eyes":
         eyes = _landmarks(faces, method)[:, :2]
         across = eyes[:, 1] - eyes[:, 0]
@@ -269,40 +364,36 @@ def face_transforms(
         angle = np.arctan2(across[:, 1], across[:, 0])
     else:
         angle = np.radians([float(face.turned_deg) for face in faces])
+    width, height = wanted.size_wh
     # y points down: the factor exp(-i t) turns counter-clockwise for the viewer.
-    factor = size_px / side * np.exp(-1j * angle)
-    return _matrices(factor, middle[:, 0] + 1j * middle[:, 1], (size_px - 1) / 2 * (1 + 1j))
+    factor = max(width, height) / side * np.exp(-1j * angle)
+    target = (width - 1) / 2 + (height - 1) / 2 * 1j
+    return _matrices(factor, middle[:, 0] + 1j * middle[:, 1], target)
 
 
 def align_faces(
-    image: Image,
-    faces: Sequence[Face],
-    *,
-    method: AlignMethod = "five-points",
-    size_px: int = NATIVE_PX,
-    template: Template = "arcface",
+    image: Image, faces: Sequence[Face], alignment: Alignment | str = "arcface-112"
 ) -> Image:
     """Cut the faces out of a photo, each upright and in the same place.
 
     Args:
         image: (H, W, 3) uint8.
         faces: as a detector returns them. "five-points" and "eyes" need their landmarks.
-        method: "five-points", "eyes" or "crop"; see the module's docstring.
-        size_px: side of the crops; 112 is what the ArcFace template was made for, 150 dlib's.
-        template: of "five-points"; each recognizer wants its own (``template_of``).
+        alignment: the value, or its name: "arcface-112", "dlib-150", "eyes-112", "crop-224", ...;
+            each embedder takes its own (``Recognizer.alignment_name``).
 
     Returns:
-        (N, size_px, size_px, 3) uint8, the channels in the photo's order. What lies outside
-        of the photo is black.
+        (N, height, width, 3) uint8, the channels in the photo's order. What lies outside of the
+        photo is black.
 
     Raises:
         OptionError: as ``face_transforms``, or an image of another shape or type.
     """
-    transforms = face_transforms(faces, method=method, size_px=size_px, template=template)
-    return warp(image, transforms, size_px)
+    wanted = Alignment.parse(alignment) if isinstance(alignment, str) else alignment
+    return warp(image, face_transforms(faces, wanted), wanted.size_wh)
 
 
-def warp(image: Image, transforms: Float64Array, size_px: int = NATIVE_PX) -> Image:
+def warp(image: Image, transforms: Float64Array, size: int | tuple[int, int] = NATIVE_PX) -> Image:
     """Cut crops out of a photo by similarity transforms.
 
     Cubic interpolation, black outside of the photo. Where the crop is less than half as large
@@ -314,10 +405,10 @@ def warp(image: Image, transforms: Float64Array, size_px: int = NATIVE_PX) -> Im
     Args:
         image: (H, W, 3) uint8.
         transforms: (N, 2, 3), from the photo's pixels to the crop's.
-        size_px: side of the crops.
+        size: side of the crops, or their width and height.
 
     Returns:
-        (N, size_px, size_px, 3) uint8.
+        (N, height, width, 3) uint8.
 
     Raises:
         OptionError: an image of another shape or type, or a matrix that cannot be inverted.
@@ -330,7 +421,8 @@ def warp(image: Image, transforms: Float64Array, size_px: int = NATIVE_PX) -> Im
         )
     if transforms.ndim != 3 or transforms.shape[1:] != (2, 3):
         raise OptionError(f"expected shape (N, 2, 3), got {transforms.shape}", option="transforms")
-    crops = np.zeros((len(transforms), size_px, size_px, 3), np.uint8)
+    width, height = _pair(size)
+    crops = np.zeros((len(transforms), height, width, 3), np.uint8)
     for crop, matrix in zip(crops, transforms.tolist(), strict=True):
         _warp_one(image, matrix, crop)
     return crops
@@ -365,15 +457,11 @@ def to_photo_xy(
     return back
 
 
-def _check(method: str, size_px: int, template: str = "arcface") -> None:
-    if template not in _TEMPLATES:
-        raise OptionError(
-            f"expected one of {', '.join(_TEMPLATES)}, got {template!r}", option="template"
-        )
-    if method not in ALIGNMENT_NAMES:
-        raise OptionError(
-            f"expected one of {', '.join(ALIGNMENT_NAMES)}, got {method!r}", option="method"
-        )
+def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
+    return size if isinstance(size, tuple) else (size, size)
+
+
+def _check_size(size_px: int) -> None:
     if not MIN_SIZE_PX <= size_px <= MAX_SIZE_PX or size_px != int(size_px):
         raise OptionError(
             f"expected a whole number from {MIN_SIZE_PX} to {MAX_SIZE_PX}, got {size_px}",
@@ -405,7 +493,7 @@ def _matrices(
 
 
 def _warp_one(image: Image, matrix: list[list[float]], crop: Image) -> None:
-    """Fill ``crop`` (n, n, 3), which must be black; ``matrix`` maps the photo to it.
+    """Fill ``crop`` (h, w, 3), which must be black; ``matrix`` maps the photo to it.
 
     Plain floats: for one face, arrays of six numbers would cost more than the warp itself.
     """
@@ -420,15 +508,15 @@ def _warp_one(image: Image, matrix: list[list[float]], crop: Image) -> None:
 
     # What of the photo the crop shows, with a margin for the cubic kernel. It is cut out even
     # when nothing is shrunk: OpenCV does not warp pictures of more than 32766 pixels a side.
-    size = len(crop)
-    low, high = -0.5, size - 0.5
+    height, width = crop.shape[:2]
+    low, right_edge, low_edge = -0.5, width - 0.5, height - 0.5
     corners = [
         ((d * u - b * v) / det, (a * v - c * u) / det)
         for u, v in (
             (low - x_shift, low - y_shift),
-            (low - x_shift, high - y_shift),
-            (high - x_shift, low - y_shift),
-            (high - x_shift, high - y_shift),
+            (low - x_shift, low_edge - y_shift),
+            (right_edge - x_shift, low - y_shift),
+            (right_edge - x_shift, low_edge - y_shift),
         )
     ]
     margin = 3 * shrink
@@ -455,4 +543,4 @@ def _warp_one(image: Image, matrix: list[list[float]], crop: Image) -> None:
             [c * shrink, d * shrink, c * offset_x + d * offset_y + y_shift],
         ]
     )
-    cv2.warpAffine(part, from_part, (size, size), dst=crop, flags=_INTERPOLATION)
+    cv2.warpAffine(part, from_part, (width, height), dst=crop, flags=_INTERPOLATION)

@@ -99,16 +99,6 @@ class GenericFace:
         return self.vertices_xyz[:68]
 
 
-def frontal_name(size_px: int = NATIVE_PX) -> str:
-    """Return the alignment's name in a contract: "frontal-152".
-
-    Raises:
-        OptionError: a size outside of 8 to 4096 pixels.
-    """
-    _check_size(size_px)
-    return f"frontal-{size_px}"
-
-
 @lru_cache(maxsize=1)
 def generic_face() -> GenericFace:
     """Read ``data/frontal.json``.

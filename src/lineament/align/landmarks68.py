@@ -56,6 +56,18 @@ FOREHEAD = 0.25
 chin. The canon of thirds puts the hairline at 0.5; half of that is skin on nearly every face."""
 
 
+class Landmarks68:
+    """The bundled ``Landmarker`` of 68 points; see ``landmarks68``."""
+
+    def __init__(self, model: Model) -> None:
+        """``model``: "landmarks68"."""
+        self._model = model
+
+    def locate(self, image: Image, faces: Sequence[Face]) -> FloatArray:
+        """Return (N, 68, 2) float32, pixels of the photo."""
+        return landmarks68(self._model, image, faces)
+
+
 def landmarks68(model: Model, image: Image, faces: Sequence[Face]) -> FloatArray:
     """Find 68 points in each face.
 

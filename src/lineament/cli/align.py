@@ -192,6 +192,6 @@ def _write(crop: Any, path: Path, overwrite: bool) -> Path:
 
 
 def _alignment_name(method: Any, size_px: int) -> str:
-    from lineament.align.alignment import alignment_name
+    from lineament.align.alignment import Alignment
 
-    return alignment_name("five-points" if method is None else method, size_px)
+    return str(Alignment.square(size_px, "five-points" if method is None else method))

@@ -344,14 +344,10 @@ def recognizer_options(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def check_alignment(method: Any) -> None:
     """OptionError unless there is such a method; the library's message calls it a method."""
-    from lineament.align.alignment import alignment_name
+    from lineament.align.alignment import METHODS
 
-    try:
-        alignment_name(method)
-    except OptionError as error:
-        raise OptionError(
-            f"expected five-points, eyes or crop, got {method!r}", option="alignment"
-        ) from error
+    if method not in METHODS:
+        raise OptionError(f"expected five-points, eyes or crop, got {method!r}", option="alignment")
 
 
 def _finding(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament import models
-from lineament.align.alignment import alignment_name
 from lineament.datasets.cache import EmbeddingCache
 from lineament.detect import DETECTORS
+from lineament.detect.detector import detector_code
+from lineament.embed.embedder import EMBEDDERS
 from lineament.errors import DataError, LineamentError, OptionError
 from lineament.images import load_image
 from lineament.pipeline import Recognizer
@@ -164,7 +165,7 @@ class RecognizerSource:
             DataError: a face has another size, or is no photo.
         """
         embedder = self.recognizer.embedder
-        theirs = alignment_name("five-points", 112)
+        theirs = "arcface-112"
         if embedder.contract.alignment != theirs:
             raise OptionError(
                 f"{embedder.contract.weights} takes faces aligned as {embedder.contract.alignment},"
@@ -199,7 +200,11 @@ class RecognizerSource:
 def way_of(recognizer: Recognizer) -> dict[str, Any]:
     """All that a vector depends on, apart from the photo and the source code."""
     runtime = recognizer.runtime.resolved()
-    networks = DETECTORS[recognizer.finder.detector_name]
+    detector, builder = recognizer.finder.detector_name, recognizer.weights.builder
+    networks = DETECTORS[detector]
+    code = {f"detector {detector}": detector_code(detector)}
+    if builder is not None:
+        code[f"embedder {builder}"] = EMBEDDERS.code_sha256(builder)
     return {
         "contract": asdict(recognizer.embedder.contract),
         "input": msgspec.to_builtins(recognizer.weights.input),
@@ -208,6 +213,7 @@ def way_of(recognizer: Recognizer) -> dict[str, Any]:
         "turning": recognizer.finder.turning,
         "choose": recognizer.finder.choose,
         "runtime": [runtime.engine, runtime.device],
+        "code": {name: digest for name, digest in code.items() if digest is not None},
     }
 
 

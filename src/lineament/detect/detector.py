@@ -103,6 +103,14 @@ _DETECTORS: Registry[Callable[..., Detector]] = Registry(
     },
 )
 
+_WRAPPERS: Registry[Callable[..., Detector]] = Registry(
+    "wrapper of a detector",
+    {
+        "onet": Entry("lineament.detect.refine:Refined", (_ONET,)),
+        "turning": Entry("lineament.detect.refine:Turning"),
+    },
+)
+
 register_detector = _DETECTORS.register
 """Decorator of a class or function that takes loaded models and returns a ``Detector``."""
 
@@ -147,6 +155,11 @@ def check_detector(name: str, policy: LicensePolicy) -> None:
         policy.check(models.get(model))
 
 
+def detector_code(name: str) -> str | None:
+    """The SHA-256 of the file that brings a detector; None for the package's own."""
+    return _DETECTORS.code_sha256(name.removesuffix(_REFINED))
+
+
 def load_detector(
     name: str = DEFAULT_DETECTOR,
     *,
@@ -174,14 +187,8 @@ def load_detector(
         load_model(models.get(model), runtime=runtime, policy=policy) for model in DETECTORS[name]
     ]
     base = name.removesuffix(_REFINED)
-    onet = loaded.pop() if base != name else None
+    onet = [loaded.pop()] if base != name else []
     detector = _DETECTORS.builder(base)(*loaded)
-    if onet is not None or turning:
-        # Imported when it is used: the start of the command line counts milliseconds.
-        from lineament.detect.refine import Refined, Turning
-
-        if onet is not None:
-            detector = Refined(detector, onet)
-        if turning:
-            detector = Turning(detector)
-    return detector
+    if onet:
+        detector = _WRAPPERS.builder("onet")(detector, *onet)
+    return _WRAPPERS.builder("turning")(detector) if turning else detector

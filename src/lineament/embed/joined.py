@@ -28,7 +28,7 @@ class JoinedEmbedder:
     """An ``Embedder`` of several networks. Calls from several threads are safe."""
 
     contract: Contract
-    size_px: int
+    size_wh: tuple[int, int]
     _members: tuple[tuple[NetworkEmbedder, float], ...]
     _norm_term: NormTerm | None
 
@@ -74,7 +74,7 @@ def load_joined(
     ]
     first = loaded[0]
     if any(
-        (other.size_px, other.contract.alignment) != (first.size_px, first.contract.alignment)
+        (other.size_wh, other.contract.alignment) != (first.size_wh, first.contract.alignment)
         for other in loaded
     ):
         names = ", ".join(member.name for member in weights.members)
@@ -98,7 +98,7 @@ def load_joined(
     )
     shares = [member.share for member in weights.members]
     return JoinedEmbedder(
-        contract, first.size_px, tuple(zip(loaded, shares, strict=True)), weights.norm_term
+        contract, first.size_wh, tuple(zip(loaded, shares, strict=True)), weights.norm_term
     )
 
 

@@ -25,13 +25,13 @@ class NetworkEmbedder:
     Attributes:
         weights: its entry.
         contract: what its embeddings carry.
-        size_px: side of the crops it takes.
+        size_wh: width and height of the crops it takes.
         batch: crops in one call of the network; 1 where its batch size is fixed.
     """
 
     weights: Card
     contract: Contract
-    size_px: int
+    size_wh: tuple[int, int]
     _model: Model
     batch: int = BATCH
 
@@ -39,7 +39,7 @@ class NetworkEmbedder:
         """Embed aligned faces.
 
         Args:
-            crops: (N, S, S, 3) uint8, RGB, S being ``size_px``; N may be 0.
+            crops: (N, H, W, 3) uint8, RGB, of ``size_wh``; N may be 0.
 
         Returns:
             Unit vectors (N, D) float32, and their lengths (N,) float32 before they were scaled.
@@ -49,7 +49,7 @@ class NetworkEmbedder:
             OptionError: the crops have another shape or type.
             WeightsError: the network returned something that is no vector.
         """
-        expected = (self.size_px, self.size_px, 3)
+        expected = (self.size_wh[1], self.size_wh[0], 3)
         if crops.ndim != 4 or crops.shape[1:] != expected or crops.dtype != np.uint8:
             raise OptionError(
                 f"expected uint8 of shape (N, {', '.join(map(str, expected))}), got "
@@ -85,7 +85,7 @@ class NetworkEmbedder:
         return first
 
     def prepare(self, crops: Image) -> FloatArray:
-        """Crops (n, S, S, 3) uint8 RGB -> what the network sees: (n, C, S, S) float32."""
+        """Crops (n, H, W, 3) uint8 RGB -> what the network sees: (n, C, H, W) or (n, H, W, C)."""
         spec = self.weights.input
         values = crops.astype(np.float32)
         if spec.color_order == "gray":
@@ -93,7 +93,7 @@ class NetworkEmbedder:
         elif spec.color_order == "bgr":
             values = values[..., ::-1]
         if spec.mean != 0 or spec.scale != 1:
-            # One number, or one a channel: (n, S, S, C) and (C,)
+            # One number, or one a channel: (n, H, W, C) and (C,)
             values = (values - np.asarray(spec.mean, np.float32)) * np.asarray(
                 spec.scale, np.float32
             )
@@ -115,12 +115,13 @@ def load_network(
         raise OptionError(f"{weights.name}: expected a recognizer, got a {weights.task} network")
     size_wh = weights.input.size_wh
     size_wh = (112, 112) if size_wh is None else size_wh
-    if size_wh[0] != size_wh[1]:
-        raise WeightsError(f"{weights.name}: expected a square input, got {size_wh}")
     model = load_model(weights, runtime=runtime, policy=policy)
     dimension, batch = weights.dimension, BATCH
     if dimension is None or weights.source is None:  # not one of ours: see what it does
-        shape = (1 if weights.input.color_order == "gray" else 3, size_wh[1], size_wh[0])
+        channels = 1 if weights.input.color_order == "gray" else 3
+        shape = (channels, size_wh[1], size_wh[0])
+        if weights.input.layout == "nhwc":
+            shape = (size_wh[1], size_wh[0], channels)
         found = check_model(model, (1, *shape))
         try:
             check_model(model, (2, *shape))
@@ -140,4 +141,4 @@ def load_network(
         flip=flip,
         dimension=dimension,
     )
-    return NetworkEmbedder(weights, contract, size_wh[0], model, batch)
+    return NetworkEmbedder(weights, contract, size_wh, model, batch)

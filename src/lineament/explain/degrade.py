@@ -80,7 +80,7 @@ def subject_of(finder: FaceFinder, photo: Photo) -> Subject:
         NoFaceError, OptionError: the photo has no face, or no pixels.
     """
     image, face = pixels_of(photo), photo.faces[photo.require()]
-    points = finder.landmarks68(photo, photo.chosen)[0].astype(np.float64)
+    points = finder.landmarks(photo, photo.chosen)[0].astype(np.float64)
     side = float(max(face.size_wh))
     size = max(8, round(WINDOW * side))
     left, top = (round(c - size / 2) for c in face.center_xy)

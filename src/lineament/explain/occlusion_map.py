@@ -16,7 +16,7 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
-from lineament.align.alignment import face_transforms, template_of, to_crop_xy
+from lineament.align.alignment import face_transforms, to_crop_xy
 from lineament.errors import OptionError
 from lineament.explain.degrade import check_cosine
 from lineament.finder import Source
@@ -199,10 +199,7 @@ def _regions(recognizer: Recognizer, photo: Photo, found: OcclusionMap) -> dict[
     face = photo.faces[photo.index]
     if face.landmarks_xy is None:
         return {}
-    transforms = face_transforms(
-        [face], method=recognizer.alignment, size_px=len(photo.crop),
-        template=template_of(recognizer.weights.alignment),
-    )  # fmt: skip
+    transforms = face_transforms([face], recognizer.alignment_name)
     points = to_crop_xy(np.asarray(face.landmarks_xy, np.float64)[None], transforms)[0]
     eye_l, eye_r, nose, mouth_l, mouth_r = points
     eyes, mouth = (eye_l + eye_r) / 2, (mouth_l + mouth_r) / 2

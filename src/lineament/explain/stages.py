@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from lineament.align.alignment import (
-    ALIGNMENT_NAMES,
+    METHODS,
+    Alignment,
     AlignMethod,
     face_transforms,
-    parse_alignment_name,
-    template_xy,
     to_crop_xy,
     warp,
 )
@@ -93,17 +92,19 @@ def alignment_stages(recognizer: Recognizer, source: Source) -> AlignmentStages:
             "that gives them, such as yunet"
         )
     five = np.asarray(face.landmarks_xy, np.float64)
-    points = recognizer.finder.landmarks68(photo, [index])[0].astype(np.float64)
-    _, size_px, template = parse_alignment_name(recognizer.alignment_name)
+    points = recognizer.finder.landmarks(photo, [index])[0].astype(np.float64)
+    used = replace(Alignment.parse(recognizer.alignment_name), method="five-points")
+    shown = replace(used, size_wh=(SHOWN_PX, SHOWN_PX))
+    size_px = max(used.size_wh)
     stages: dict[AlignMethod, Stage] = {}
-    for method in ALIGNMENT_NAMES:
-        transforms = face_transforms([face], method=method, size_px=SHOWN_PX, template=template)
+    for method in METHODS:
+        transforms = face_transforms([face], replace(shown, method=method))
         stages[method] = Stage(
             warp(image, transforms, SHOWN_PX)[0],
             to_crop_xy(five[None], transforms)[0],
             to_crop_xy(points[None], transforms)[0],
         )
-    aim = template_xy(SHOWN_PX, template)
+    aim = shown.template_xy
     warped = stages["five-points"]
     apart = np.linalg.norm(warped.five_xy - aim, axis=1) * size_px / SHOWN_PX
     across = five[1] - five[0]
@@ -118,10 +119,8 @@ def alignment_stages(recognizer: Recognizer, source: Source) -> AlignmentStages:
         "alignment": recognizer.alignment_name,
         "method": recognizer.alignment,
         "transforms": {
-            method: face_transforms([face], method=method, size_px=size_px, template=template)[
-                0
-            ].tolist()
-            for method in ALIGNMENT_NAMES
+            method: face_transforms([face], replace(used, method=method))[0].tolist()
+            for method in METHODS
         },
         "distance_to_template_px": [round(value, 4) for value in apart.tolist()],
         "landmarks68_xy": np.round(points, 2).tolist(),

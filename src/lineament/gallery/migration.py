@@ -154,7 +154,7 @@ def _embed(batch: Sequence[_Old], old: Contract, recognizer: Recognizer) -> list
         there = [
             (i, image)
             for i, image in found
-            if image is not None and image.shape[0] == embedder.size_px
+            if image is not None and image.shape[1::-1] == embedder.size_wh
         ]
         if there:
             vectors, norms = embedder.embed(np.stack([image for _, image in there]))

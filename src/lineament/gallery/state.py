@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lineament.align.alignment import parse_alignment_name
+from lineament.align.alignment import Alignment
 from lineament.decide.calibration import Calibration, bundled
 from lineament.decide.judge import CALIBRATED_METRIC
 from lineament.errors import (
@@ -203,7 +203,7 @@ def recognizer_of(contract: Contract, options: Mapping[str, Any] | None = None) 
     name = given.setdefault("recognizer", contract.weights)
     if not (isinstance(name, str) and name in PRESETS):  # a preset brings its own
         given.setdefault("flip", contract.flip)
-    given.setdefault("alignment", parse_alignment_name(contract.alignment)[0])
+    given.setdefault("alignment", Alignment.parse(contract.alignment).method)
     return Recognizer(**given)
 
 

@@ -21,7 +21,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from lineament.errors import OptionError
@@ -101,6 +103,17 @@ class Registry(Generic[Builder]):
             names = ", ".join(self.names())
             raise OptionError(f"expected one of {names}, got {name!r}", option=self.kind)
         return found
+
+    def code_sha256(self, name: str) -> str | None:
+        """The SHA-256 of the file that brings a builder; None for the package's own."""
+        target = self.get(name).target
+        if isinstance(target, str):
+            return None
+        import hashlib
+
+        path = getattr(sys.modules.get(target.__module__), "__file__", None)
+        data = b"" if path is None else Path(path).read_bytes()
+        return hashlib.sha256(data).hexdigest()
 
     def builder(self, name: str) -> Builder:
         """The builder of that name, imported. Raises as ``get``."""

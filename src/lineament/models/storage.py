@@ -50,6 +50,8 @@ def is_present(card: Card) -> bool:
         return all(is_present(get(member.name)) for member in card.members)
     if card.path is not None and card.path.is_file():
         return True
+    if card.file is None and card.url is None:  # its builder needs none
+        return True
     return card.url is not None and _has_size(cached_path(card), card.bytes)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from PIL import Image as PILImage
 
-from lineament.align.alignment import align_faces, parse_alignment_name
+from lineament.align.alignment import align_faces
 from lineament.decide.calibration import Calibration, bundled
 from lineament.decide.judge import CALIBRATED_METRIC
 from lineament.errors import LineamentError, OptionError
@@ -159,11 +159,9 @@ def crop_of(face: GroupFace) -> Image | None:
 
     None when the photo cannot be read any more.
     """
-    method, size_px, template = parse_alignment_name(face.embedding.contract.alignment)
     try:
-        crops = align_faces(
-            load_image(face.source), [face.face], method=method, size_px=size_px, template=template
-        )
+        image = load_image(face.source)
+        crops = align_faces(image, [face.face], face.embedding.contract.alignment)
     except LineamentError:
         return None
     crop: Image = crops[0]

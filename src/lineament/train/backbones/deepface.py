@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lineament.align.alignment import alignment_name
+from lineament.align.alignment import Alignment
 from lineament.train.backbones.backbone import Backbone
 from lineament.train.backbones.options import (
     check_choice,
@@ -78,7 +78,7 @@ class DeepFace(Backbone):
         """Take the checked options of ``deepface``."""
         super().__init__()
         self.dimension, self.size_px = dimension, size_px
-        self.alignment = alignment_name(size_px=size_px)
+        self.alignment = str(Alignment.square(size_px))
         self.scaling = Scaling(size_px, middle=0.0, unit=255.0)
         # The paper's 142 pixels become 71: the last window reaches one pixel over the edge.
         after_m2 = -((size_px - 10 - 3) // -2) + 1

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lineament.align.alignment import alignment_name
+from lineament.align.alignment import Alignment
 from lineament.errors import OptionError
 from lineament.train.backbones.backbone import Backbone
 from lineament.train.backbones.options import check_dimension, check_size
@@ -78,7 +78,7 @@ class EdgeFace(Backbone):
         """Take the checked options of ``edgeface_xs``, and the widths."""
         super().__init__()
         self.dimension, self.size_px = dimension, size_px
-        self.alignment = alignment_name(size_px=size_px)
+        self.alignment = str(Alignment.square(size_px))
         self.scaling = Scaling(size_px)
         ins, grid_px = size.channels[0], size_px // 4
         self.stem = nn.Sequential(nn.Conv2d(3, ins, 4, 4), _ChannelNorm(ins))

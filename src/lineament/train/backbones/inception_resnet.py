@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lineament.align.alignment import alignment_name
+from lineament.align.alignment import Alignment
 from lineament.train.backbones.backbone import Backbone
 from lineament.train.backbones.options import check_dimension, check_fraction, check_size
 from lineament.train.backbones.scaling import Scaling
@@ -45,7 +45,7 @@ class InceptionResNet(Backbone):
         """Take the checked options of ``inception_resnet_v1``."""
         super().__init__()
         self.dimension, self.size_px = dimension, size_px
-        self.alignment = alignment_name(size_px=size_px)
+        self.alignment = str(Alignment.square(size_px))
         self.scaling = Scaling(size_px, unit=128.0)
         self.stem = nn.Sequential(  # figure 14; comments: at 160 pixels
             *_convolution(3, 32, 3, stride=2),  # 79x79

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from lineament.align.alignment import alignment_name
+from lineament.align.alignment import Alignment
 from lineament.train.backbones.backbone import Backbone
 from lineament.train.backbones.options import check_dimension, check_size
 from lineament.train.backbones.scaling import Scaling
@@ -47,7 +47,7 @@ class MobileFaceNet(Backbone):
         """Take the checked options of ``mobilefacenet``."""
         super().__init__()
         self.dimension, self.size_px = dimension, size_px
-        self.alignment = alignment_name(size_px=size_px)
+        self.alignment = str(Alignment.square(size_px))
         self.scaling = Scaling(size_px, unit=128.0)  # section 4.1: (pixel - 127.5) / 128
         self.stem = nn.Sequential(
             *_convolution(3, 64, 3, stride=2, padding=1),

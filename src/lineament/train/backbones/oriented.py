@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (PyTorch's own way to write it)
 from torch import Tensor, nn
 
-from lineament.align.alignment import alignment_name
+from lineament.align.alignment import Alignment
 from lineament.train.backbones.backbone import Backbone
 from lineament.train.backbones.options import check_dimension, check_size, check_whole
 from lineament.train.backbones.scaling import Scaling, standardized
@@ -61,7 +61,7 @@ class Oriented(Backbone):
         """Take the checked options of ``oriented``."""
         super().__init__()
         self.dimension, self.size_px = dimension, size_px
-        self.alignment = alignment_name(size_px=size_px)
+        self.alignment = str(Alignment.square(size_px))
         self.scaling = Scaling(size_px)
         edges = _edges(directions)  # (K, side, side)
         self.stage1 = nn.Conv2d(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from lineament.align.alignment import alignment_name
+from lineament.align.alignment import Alignment
 from lineament.train.backbones.backbone import Backbone
 from lineament.train.backbones.options import check_dimension, check_size, check_whole
 from lineament.train.backbones.scaling import Scaling, standardized
@@ -42,7 +42,7 @@ class Shallow(Backbone):
         """Take the checked options of ``shallow``."""
         super().__init__()
         self.dimension, self.size_px = dimension, size_px
-        self.alignment = alignment_name(size_px=size_px)
+        self.alignment = str(Alignment.square(size_px))
         self.scaling = Scaling(size_px)
         self.stage1 = nn.Sequential(
             nn.Conv2d(3, width, 5, 2, 2, bias=False), nn.BatchNorm2d(width), nn.PReLU(width)

@@ -10,7 +10,7 @@ import math
 
 from torch import Tensor, nn
 
-from lineament.align.alignment import alignment_name
+from lineament.align.alignment import Alignment
 from lineament.train.backbones.backbone import Backbone
 from lineament.train.backbones.options import check_dimension, check_size
 from lineament.train.backbones.scaling import Scaling
@@ -45,7 +45,7 @@ class SphereNet(Backbone):
         """Take the checked options of ``spherenet20``."""
         super().__init__()
         self.dimension, self.size_px = dimension, size_px
-        self.alignment = alignment_name(size_px=size_px)
+        self.alignment = str(Alignment.square(size_px))
         self.scaling = Scaling(size_px, unit=128.0)
         ins = 3
         for number, (channels, units) in enumerate(_STAGES, start=1):

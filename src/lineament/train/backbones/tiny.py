@@ -12,7 +12,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from lineament.align.alignment import alignment_name
+from lineament.align.alignment import Alignment
 from lineament.train.backbones.backbone import Backbone
 from lineament.train.backbones.options import (
     check_choice,
@@ -66,7 +66,7 @@ class Tiny(Backbone):
         """Take the checked options of ``tiny``."""
         super().__init__()
         self.dimension, self.size_px = dimension, size_px
-        self.alignment = alignment_name(size_px=size_px)
+        self.alignment = str(Alignment.square(size_px))
         last = 4 * width
         self.scaling = Scaling(size_px)
         self.stem = nn.Sequential(

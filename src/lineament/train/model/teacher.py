@@ -41,10 +41,10 @@ class BundledTeacher:
     def embed(self, crops: Tensor) -> Tensor:
         """As the seam says; crops of another size are resized."""
         images = crops.permute(0, 2, 3, 1).cpu().numpy()  # (N, S, S, 3)
-        size = self._embedder.size_px
-        if images.shape[1] != size:
-            way = cv2.INTER_AREA if images.shape[1] > size else cv2.INTER_CUBIC
-            images = np.stack([cv2.resize(one, (size, size), interpolation=way) for one in images])
+        size_wh = self._embedder.size_wh
+        if images.shape[2:0:-1] != size_wh:
+            way = cv2.INTER_AREA if images.shape[1] > size_wh[1] else cv2.INTER_CUBIC
+            images = np.stack([cv2.resize(one, size_wh, interpolation=way) for one in images])
         vectors, _ = self._embedder.embed(np.ascontiguousarray(images))
         return torch.from_numpy(vectors).to(crops.device)
 
