@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lineament.align.landmarks import cut_out
+from lineament.align.landmarks68 import cut_out
 from PIL import Image as PILImage
 
 import lineament.finder
