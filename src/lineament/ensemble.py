@@ -40,7 +40,7 @@ from lineament.decide.fusion import (
     feature_names,
     pair_features,
 )
-from lineament.decide.judge import Judge
+from lineament.decide.judge import Judge, sides
 from lineament.decide.metrics import DEFAULT_FMR, decided, own_threshold
 from lineament.embed import BATCH, Embedder, load_embedder, wrap
 from lineament.errors import (
@@ -51,9 +51,9 @@ from lineament.errors import (
     WeightsHashError,
 )
 from lineament.files import DATA
-from lineament.finder import FEW, FaceFinder, Source
+from lineament.finder import FaceFinder, Source
 from lineament.models import LicensePolicy
-from lineament.pipeline import paired, sides
+from lineament.pipeline import paired
 from lineament.quality import limits_of
 from lineament.types import (
     Certainty,
@@ -352,13 +352,12 @@ class Ensemble:
             color_order: of NumPy arrays.
         """
         ready: list[Photo] = []
-        few = isinstance(sources, (list, tuple)) and len(sources) <= FEW
         with closing(
             self.finder.stream(sources, keep_pixels=True, color_order=color_order)
         ) as photos:
             for photo in photos:
                 ready.append(photo)
-                if not few and len(ready) >= BATCH:
+                if len(ready) >= BATCH or self.finder.is_enough(ready):
                     yield from self._embedded(ready)
                     ready = []
             yield from self._embedded(ready)

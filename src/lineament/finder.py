@@ -168,6 +168,11 @@ class FaceFinder:
         """Photos of a stream that may be under way."""
         return 2 * (AHEAD + self.workers)
 
+    def is_enough(self, photos: Sequence[Photo]) -> bool:
+        """Whether so many photos of a stream, or so many pixels, should be held back no longer."""
+        kept = sum(0 if photo.pixels is None else photo.pixels.nbytes for photo in photos)
+        return len(photos) >= self.ahead or kept >= MOST_KEPT_BYTES
+
     # --- source -> Photo --------------------------------------------------------------------------
 
     @overload

@@ -41,8 +41,6 @@ from dataclasses import replace
 from threading import Lock, RLock
 from typing import Any, Literal, overload
 
-import numpy as np
-
 from lineament import models
 from lineament.align.alignment import AlignMethod, alignment_of
 from lineament.decide.calibration import DEFAULT_PRIOR, Calibration, bundled
@@ -50,18 +48,17 @@ from lineament.decide.judge import CALIBRATED_METRIC, Judge
 from lineament.decide.metrics import (
     DEFAULT_FMR,
     DEFAULT_METRIC,
-    compare,
     find_threshold,
     own_threshold,
 )
 from lineament.detect import DEFAULT_DETECTOR, DetectOptions, Detector
-from lineament.embed import BATCH, Embedder, load_embedder, wrap
+from lineament.embed import Embedder, embed_photos, load_embedder
 from lineament.errors import LineamentError, OptionError
-from lineament.finder import FEW, MOST_KEPT_BYTES, Choose, FaceFinder, Source
+from lineament.finder import Choose, FaceFinder, Source
 from lineament.images import DEFAULT_LIMITS, ImageLimits
 from lineament.models import DEFAULT_PRESET, PRESETS, Card, LicensePolicy
 from lineament.models.runtime import Runtime
-from lineament.quality import limits_of, quality_of
+from lineament.quality import limits_of
 from lineament.types import ColorOrder, Decision, Embedding, Photo, Threshold
 
 Faces = Literal["all", "chosen"] | Sequence[int]
@@ -435,14 +432,12 @@ class Recognizer:
         photos = list(self.stream_chosen(unique, color_order=color_order))
         if not isinstance(a, (list, tuple)):
             ((i, j),) = pairs
-            return compare_photos(photos[i], photos[j], threshold, self.judge)
+            return self.judge.compare(photos[i], photos[j], threshold)
         results: list[Decision | LineamentError] = []
         for i, j in pairs:
             problem = photos[i].problem or photos[j].problem
             results.append(
-                compare_photos(photos[i], photos[j], threshold, self.judge)
-                if problem is None
-                else problem
+                self.judge.compare(photos[i], photos[j], threshold) if problem is None else problem
             )
         return results
 
@@ -479,7 +474,6 @@ class Recognizer:
         embedder = self.embedder if embed else None
         contract = None if embedder is None else embedder.contract
         alignment = self.alignment_name
-        cutting = embed or keep_crops
 
         def cut(photo: Photo) -> Photo:
             if isinstance(faces, str):
@@ -492,23 +486,19 @@ class Recognizer:
             crops = self.finder.crops(photo, numbers, alignment=alignment)
             return replace(photo, selected=numbers, crops=crops, embeddings=())
 
-        few = isinstance(sources, (list, tuple)) and len(sources) <= FEW
-        ready: list[Photo] = []
-        with closing(
-            self.finder.stream(
-                sources,
-                then=cut if cutting else None,
-                keep_pixels=keep_pixels,
-                digest=digest,
-                color_order=color_order,
-            )
-        ) as photos:
-            for photo in photos:
-                ready.append(photo)
-                if embedder is None or (not few and _is_batch(ready, self.finder.ahead)):
-                    yield from _embedded(ready, embedder, keep_crops=keep_crops)
-                    ready = []
-            yield from _embedded(ready, embedder, keep_crops=keep_crops)
+        photos = self.finder.stream(
+            sources,
+            then=cut if embed or keep_crops else None,
+            keep_pixels=keep_pixels,
+            digest=digest,
+            color_order=color_order,
+        )
+        with closing(photos):
+            if embedder is None:
+                yield from photos
+                return
+            for photo in embed_photos(photos, embedder, self.finder.is_enough):
+                yield photo if keep_crops else replace(photo, crops=None)
 
     def stream_chosen(
         self,
@@ -555,46 +545,6 @@ def paired(a: Any, b: Any) -> tuple[list[Source], list[tuple[int, int]]]:
     return unique, pairs
 
 
-def compare_photos(
-    a: Photo, b: Photo, threshold: Threshold, judge: Judge | None = None
-) -> Decision:
-    """Compare the faces that two photos are of.
-
-    Args:
-        a, b: from ``Recognizer.stream_chosen``, with embedding and crop of that face.
-        threshold: from ``Recognizer.threshold``.
-        judge: ``Recognizer.judge``; None: no probability, and nothing is left undecided.
-
-    Raises:
-        NoFaceError: one of them has no face.
-        ImageError: one of them could not be read.
-    """
-    for photo in (a, b):
-        photo.require()
-        if photo.embedding is None:
-            raise OptionError(f"{photo.source}: expected a photo whose face was embedded")
-    assert a.embedding is not None
-    assert b.embedding is not None
-    decision = compare(a.embedding, b.embedding, threshold, **sides(a, b))
-    return decision if judge is None else judge.assess(decision)
-
-
-def sides(a: Photo, b: Photo) -> dict[str, Any]:
-    """What ``compare`` is to be told of two photos beside their embeddings, by its arguments."""
-    qualities = [
-        None
-        if photo.face is None or photo.embedding is None
-        else quality_of(photo.face, photo.crop, photo.embedding)
-        for photo in (a, b)
-    ]
-    return {
-        "sources": (a.source, b.source),
-        "faces": (a.face, b.face),
-        "others": (len(a.faces) - 1, len(b.faces) - 1),
-        "qualities": tuple(qualities),
-    }
-
-
 _default: Recognizer | None = None
 _default_lock = Lock()
 
@@ -625,34 +575,3 @@ def verify(
             _default = Recognizer()
         recognizer = _default
     return recognizer.verify(a, b, threshold=threshold, color_order=color_order)
-
-
-def _waiting(photo: Photo) -> int:
-    """Crops that are to be embedded."""
-    return 0 if photo.embeddings or photo.crops is None else len(photo.crops)
-
-
-def _is_batch(ready: Sequence[Photo], ahead: int) -> bool:
-    return (
-        len(ready) >= ahead
-        or sum(map(_waiting, ready)) >= BATCH
-        or sum(0 if p.pixels is None else p.pixels.nbytes for p in ready) >= MOST_KEPT_BYTES
-    )
-
-
-def _embedded(
-    ready: Sequence[Photo], embedder: Embedder | None, *, keep_crops: bool
-) -> Iterable[Photo]:
-    """Stage 4 over the faces of several photos at once."""
-    crops = [photo.crops for photo in ready if photo.crops is not None and _waiting(photo)]
-    vectors = norms = np.zeros(0, np.float32)
-    if embedder is not None and crops:
-        vectors, norms = embedder.embed(np.concatenate(crops))
-    first = 0
-    for photo in ready:
-        embeddings = photo.embeddings
-        if embedder is not None and _waiting(photo):
-            rows = slice(first, first + _waiting(photo))
-            embeddings = wrap(vectors[rows], norms[rows], embedder.contract)
-            first = rows.stop
-        yield replace(photo, embeddings=embeddings, crops=photo.crops if keep_crops else None)

@@ -79,8 +79,6 @@ def verify(
     if save is not None:
         check_picture(save)
         refuse_inputs(save, (a, b), "--save")
-    from lineament.pipeline import compare_photos
-
     recognizer = options.recognizer_from(given)
     ensemble = None if fusion is None else _ensemble(fusion, recognizer, metric, given)
     wanted = _threshold(recognizer if ensemble is None else ensemble, metric, fmr, threshold)
@@ -88,7 +86,7 @@ def verify(
     sources = [one_source(a)] if same_path else [one_source(a), one_source(b)]
     if ensemble is None:
         photos = list(recognizer.stream_chosen(sources, keep_pixels=save is not None))
-        decision = compare_photos(photos[0], photos[-1], wanted, recognizer.judge)
+        decision = recognizer.judge.compare(photos[0], photos[-1], wanted)
     else:
         seen = [ensemble.look(source) for source in sources]
         photos = [one.photo for one in seen]

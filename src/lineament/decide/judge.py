@@ -14,11 +14,13 @@ A score past the threshold says "same". That is all a threshold can say, so a ``
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from lineament.decide.calibration import DEFAULT_PRIOR, Calibration
+from lineament.decide.metrics import compare
 from lineament.errors import OptionError
-from lineament.quality import DEFAULT_LIMITS, QualityLimits
-from lineament.types import Certainty, Decision, Threshold
+from lineament.quality import DEFAULT_LIMITS, QualityLimits, quality_of
+from lineament.types import Certainty, Decision, Photo, Threshold
 
 CALIBRATED_METRIC = "cosine"
 """Every decision has its cosine beside the score, so one calibration serves all metrics."""
@@ -54,6 +56,26 @@ class Judge:
         if self.calibration is None or not self.calibration.quality:
             return self.limits
         return replace(self.limits, **self.calibration.quality)
+
+    def compare(self, a: Photo, b: Photo, threshold: Threshold) -> Decision:
+        """Compare the faces that two photos are of, and say how sure that is.
+
+        Args:
+            a, b: from ``Recognizer.stream_chosen``: with embedding and crop of that face.
+            threshold: from ``Recognizer.threshold``.
+
+        Raises:
+            NoFaceError: one of them has no face.
+            ImageError: one of them could not be read.
+            ContractError: they were embedded in different ways, or as the calibration's were not.
+        """
+        for photo in (a, b):
+            photo.require()
+            if photo.embedding is None:
+                raise OptionError(f"{photo.source}: expected a photo whose face was embedded")
+        assert a.embedding is not None
+        assert b.embedding is not None
+        return self.assess(compare(a.embedding, b.embedding, threshold, **sides(a, b)))
 
     def assess(self, decision: Decision, certainty: Certainty | None = None) -> Decision:
         """The same decision with its certainty, and the reasons why it is open, if any.
@@ -95,6 +117,22 @@ class Judge:
             genuine_pairs=self.calibration.n_genuine_pairs,
             impostor_pairs=self.calibration.n_impostor_pairs,
         )
+
+
+def sides(a: Photo, b: Photo) -> dict[str, Any]:
+    """The arguments of ``compare`` that describe two photos and the faces that they are of."""
+    qualities = [
+        None
+        if photo.face is None or photo.embedding is None
+        else quality_of(photo.face, photo.crop, photo.embedding)
+        for photo in (a, b)
+    ]
+    return {
+        "sources": (a.source, b.source),
+        "faces": (a.face, b.face),
+        "others": (len(a.faces) - 1, len(b.faces) - 1),
+        "qualities": (qualities[0], qualities[1]),
+    }
 
 
 def _doubts(decision: Decision, certainty: Certainty | None) -> list[str]:

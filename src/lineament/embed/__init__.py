@@ -12,7 +12,8 @@ an ONNX file with a description. What it takes (size, color order, scaling) stan
 
 from __future__ import annotations
 
+from lineament.embed.batches import embed_photos
 from lineament.embed.embedder import Embedder, load_embedder, register_embedder, wrap
 from lineament.embed.network import BATCH
 
-__all__ = ["BATCH", "Embedder", "load_embedder", "register_embedder", "wrap"]
+__all__ = ["BATCH", "Embedder", "embed_photos", "load_embedder", "register_embedder", "wrap"]

@@ -20,7 +20,7 @@ from lineament.align.alignment import face_transforms, to_crop_xy
 from lineament.errors import OptionError
 from lineament.explain.degrade import check_cosine
 from lineament.finder import Source
-from lineament.pipeline import Recognizer, compare_photos
+from lineament.pipeline import Recognizer
 from lineament.types import Decision, Float64Array, FloatArray, Image, Photo, Threshold
 
 Fill = Literal["blur", "gray"]
@@ -170,7 +170,7 @@ def explain(
         threshold = recognizer.threshold()
     check_cosine(threshold)
     first, second = recognizer.stream_chosen([a, b])
-    decision = compare_photos(first, second, threshold, recognizer.judge)
+    decision = recognizer.judge.compare(first, second, threshold)
     assert first.crop is not None
     assert second.crop is not None
     assert first.embedding is not None

@@ -16,7 +16,6 @@ from typing import Any, Literal, get_args
 from lineament.decide.judge import Judge
 from lineament.errors import NoFaceError, OptionError
 from lineament.explain.degrade import check_cosine
-from lineament.pipeline import compare_photos
 from lineament.quality import head_pose
 from lineament.types import Decision, Photo, Threshold
 
@@ -164,7 +163,7 @@ def compare_poses(
         )
     turned = []
     for i in others:
-        decision = compare_photos(reference, photos[i], threshold, judge)
+        decision = judge.compare(reference, photos[i], threshold)
         turned.append(Turned(i, *seen[i], decision.norm_b, decision))
     sign = 1 if by == "yaw" else -1  # the longest embedding first
     turned.sort(key=lambda each: (sign * each.value(by), each.index))
