@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lineament.align.landmarks68 import cut_out
 from PIL import Image as PILImage
 
 import lineament.finder
@@ -22,6 +21,7 @@ from builders import FakeDetector, make_contract, make_embedding, make_face
 from lineament import FaceFinder, Photo, Recognizer
 from lineament.align.alignment import Alignment, align_faces, face_transforms, to_crop_xy
 from lineament.align.frontal import frontalize
+from lineament.align.landmarks68 import cut_out
 from lineament.detect import DetectOptions
 from lineament.errors import (
     ImageNotFoundError,
