@@ -2,7 +2,7 @@
 
     python benchmarks/accuracy/detect.py DIR [--only NAME]... [--lfw DIR] [--json]
 
-DIR holds ``annotations.csv`` and ``images/`` as ``lineament.evaluate.detection.read_wider_csv``
+DIR holds ``annotations.csv`` and ``images/`` as ``lineament.datasets.wider.read_wider_csv``
 describes. For the average precision detectors report down to a score of 0.02 and photos are
 not turned; ``ms`` is the median time a photo of the detector as users have it (its own least
 score, turning on), decoding not included. ``--lfw`` adds in how many photos of LFW a detector
@@ -18,14 +18,9 @@ from typing import Any
 
 from lineament import DetectOptions, Recognizer, load_detector, load_image
 from lineament.datasets.lfw import read_lfw
+from lineament.datasets.wider import SUBSETS, AnnotatedImage, read_wider_csv
 from lineament.detect import DEFAULT_DETECTOR, DETECTORS
-from lineament.evaluate.detection import (
-    SUBSETS,
-    AnnotatedImage,
-    average_precision,
-    boxes_and_scores,
-    read_wider_csv,
-)
+from lineament.evaluate.detection import average_precision, boxes_and_scores
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from _harness import Parser, median_ms, report, table, track

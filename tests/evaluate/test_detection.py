@@ -10,14 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lineament.datasets.wider import SUBSETS, AnnotatedImage, read_wider_csv
 from lineament.errors import DataError, OptionError
-from lineament.evaluate.detection import (
-    SUBSETS,
-    AnnotatedImage,
-    average_precision,
-    boxes_and_scores,
-    read_wider_csv,
-)
+from lineament.evaluate.detection import average_precision, boxes_and_scores
 from lineament.types import Face
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from lineament import forms
 from lineament.errors import OptionError
 from lineament.evaluate.metrics import PairCounts
 from lineament.types import FloatArray
@@ -89,10 +90,6 @@ class PairShown:
     score: float
     picture_a: bytes | None = field(default=None, repr=False)
     picture_b: bytes | None = field(default=None, repr=False)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON; without the pictures."""
-        return {"a": self.a, "b": self.b, "same": self.same, "score": round(self.score, 5)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,15 +168,6 @@ class Published:
     source: str
     note: str = ""
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return {
-            "name": self.name,
-            "value": self.value,
-            "source": self.source,
-            "note": self.note,
-        }
-
 
 @dataclass(frozen=True, eq=False)
 class Result:
@@ -237,7 +225,7 @@ class Result:
         }
         values |= {part.key: dict(part.measures) | _curves(part) for part in self.parts}
         if self.published:
-            values["published"] = [row.to_dict() for row in self.published]
+            values["published"] = [forms.plain(row) for row in self.published]
         if self.notes:
             values["notes"] = list(self.notes)
         return values | dict(self.run)

@@ -25,6 +25,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from lineament import forms
 from lineament.datasets.lfw import LFW, Pairs
 from lineament.datasets.source import Embedded, FaceSource
 from lineament.decide.calibration import Calibration
@@ -62,10 +63,6 @@ class View1Report:
     pairs: int
     pairs_without_face: int
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, ready for JSON."""
-        return dict(vars(self))
-
 
 @dataclass(frozen=True, eq=False)
 class View2Report:
@@ -93,14 +90,6 @@ class View2Report:
     pairs: int
     pairs_without_face: int
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, ready for JSON; the keys of ``tar_at_fmr`` are like "1e-3"."""
-        return vars(self) | {
-            "accuracies": self.accuracies.tolist(),
-            "thresholds": self.thresholds.tolist(),
-            "tar_at_fmr": by_text(self.tar_at_fmr),
-        }
-
 
 @dataclass(frozen=True, eq=False)
 class AllPairsReport:
@@ -119,13 +108,6 @@ class AllPairsReport:
     genuine_pairs: int
     impostor_pairs: int
     pairs_without_face: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, ready for JSON; the keys of the maps are like "1e-3"."""
-        return vars(self) | {
-            "tar_at_fmr": by_text(self.tar_at_fmr),
-            "threshold_at_fmr": by_text(self.threshold_at_fmr),
-        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,8 +134,16 @@ class LFWReport:
         """Nested plain numbers, ready for JSON, without the views that were not asked for."""
         views = {"view1": self.view1, "view2": self.view2, "all_pairs": self.all_pairs}
         return {"images": self.images, "faces_found": self.faces_found} | {
-            name: view.to_dict() for name, view in views.items() if view is not None
+            name: measures_of(view) for name, view in views.items() if view is not None
         }
+
+
+def measures_of(view: View1Report | View2Report | AllPairsReport) -> dict[str, Any]:
+    """Plain numbers, ready for JSON; keys of maps from rates are like "1e-3"."""
+    return {
+        name: by_text(value) if isinstance(value, Mapping) else forms.plain(value)
+        for name, value in vars(view).items()
+    }
 
 
 def lfw_report(
@@ -344,7 +334,7 @@ def run_lfw(
             Part(
                 "view1",
                 "View 1",
-                report.view1.to_dict(),
+                measures_of(report.view1),
                 scores=_scores(lfw.view1_test, vectors, found),
                 threshold=report.view1.threshold,
                 worst=_worst(lfw, lfw.view1_test, vectors, found, report.view1.threshold),
@@ -356,7 +346,7 @@ def run_lfw(
             Part(
                 "view2",
                 "View 2",
-                report.view2.to_dict(),
+                measures_of(report.view2),
                 scores=_scores(lfw.view2_folds, vectors, found),
                 threshold=threshold,
                 worst=_worst(lfw, lfw.view2_folds, vectors, found, threshold),
@@ -372,7 +362,7 @@ def run_lfw(
             Part(
                 "all_pairs",
                 "all pairs",
-                report.all_pairs.to_dict(),
+                measures_of(report.all_pairs),
                 scores=counts,
                 threshold=report.all_pairs.threshold_at_fmr.get(1e-4),
             )
