@@ -242,9 +242,9 @@ def report(
         figures = measure()
     except LineamentError as error:
         raise SystemExit(str(error)) from error
-    figures = {**figures, "machine": machine()}
     if options.json:
-        print(json.dumps(figures))
+        print(json.dumps({**figures, "machine": machine()}))
     else:
+        where = machine()
         show(figures)
-        print(in_words(figures["machine"]))
+        print(in_words(where))

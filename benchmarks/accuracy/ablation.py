@@ -157,8 +157,10 @@ def measure(bench: Bench) -> dict[str, Any]:
     add("flip", lambda: (embed(DEFAULT_RECOGNIZER, crops, found, flip=True), found), True)
     wrong = crops[..., ::-1]
     add("color order: wrong", lambda: (embed(DEFAULT_RECOGNIZER, wrong, found), found), True)
+    alike = models.get(DEFAULT_RECOGNIZER).alignment  # those that take the same crops
     for entry in models.entries("embedder"):
-        if entry.file is not None and entry.name != DEFAULT_RECOGNIZER:
+        others = entry.file is not None and entry.name != DEFAULT_RECOGNIZER
+        if others and entry.alignment == alike:
             for flip in (False, True):
                 label = f"recognizer: {entry.name}{', flip' if flip else ''}"
                 add(

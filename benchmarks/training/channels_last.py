@@ -64,7 +64,6 @@ def show(figures: dict[str, Any]) -> None:
         (
             (name, *(f"{row[kind]['speedup']:.2f}" for kind in PRECISIONS))
             for name, row in figures.items()
-            if name != "machine"
         ),
         title="a training step: usual order / channels last",
     )
