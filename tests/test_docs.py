@@ -420,7 +420,12 @@ def test_files_that_are_mentioned_exist() -> None:
         ROOT / "NOTICE",
         *ROOT.glob("requirements/*.txt"),
     ]
-    files += [f for x in folders for s in ("*.py", "*.md", "*.toml") for f in (ROOT / x).rglob(s)]
+    files += [
+        f
+        for x in folders
+        for s in ("*.py", "*.md", "*.toml", "*.json")
+        for f in (ROOT / x).rglob(s)
+    ]
     wrong = [
         f"{file.relative_to(ROOT)}: {path}"
         for file in files
