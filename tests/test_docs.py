@@ -266,7 +266,7 @@ def test_commands_and_options_exist(page: Path) -> None:
         if re.match(r"lineament [a-z]", span):
             wrong += unknown_in(span.replace(" ...", "").split())
         elif re.match(r"--[a-z]", span):
-            option = re.split(r"[ =]", span)[0]
+            option = re.split(r"[ =,]", span)[0]
             if option not in anywhere and option not in OTHER_OPTIONS:
                 wrong.append(option)
     assert wrong == []
@@ -377,6 +377,12 @@ def test_api_pages_name_modules(page: Path) -> None:
     """What mkdocstrings is asked for; `make docs` builds it."""
     asked = re.findall(r"^::: (\S+)$", text_of(page), re.MULTILINE)
     assert [path for path in asked if not has(path)] == []
+
+
+def test_the_page_of_the_command_line_is_what_the_commands_say() -> None:
+    command = [sys.executable, "-m", "scripts.build.command_line", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_public_name_is_in_the_reference() -> None:
