@@ -95,6 +95,15 @@ def test_a_gallery_names_the_people_of_the_collage(tmp_path: Path) -> None:
     assert (tmp_path / "names.png").is_file()
 
 
+def test_a_plugin_finds_one_face(tmp_path: Path) -> None:
+    lines = example("plugin.py", here=tmp_path).splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        ["yunet", "8"],
+        ["largest", "1"],
+        ["largest+onet", "1"],
+    ]
+
+
 def test_training_ends_in_a_recognizer(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     for name, photos in (("Barack Obama", ("obama", "obama2")), ("Joe Biden", ("biden",))):
