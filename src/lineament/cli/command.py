@@ -321,10 +321,7 @@ _NO_CODE: Mapping[str, str | None] = {"code": "internal", "option": None, "hint"
 
 
 def fail(
-    message: str,
-    error: Exception,
-    as_json: bool,
-    about: Mapping[str, str | None] = _NO_CODE,
+    message: str, error: Exception, as_json: bool, about: Mapping[str, str | None] = _NO_CODE
 ) -> NoReturn:
     """Print the error and end with exit code 2."""
     if os.environ.get("LINEAMENT_DEBUG", "") not in ("", "0"):

@@ -53,11 +53,7 @@ TELL_EVERY_S = 30.0
 )
 @option("--ray", metavar="ADDRESS", help="With a FOLDER: embed on a Ray cluster: auto, HOST:PORT.")
 @option(
-    "--shard-size",
-    type=int,
-    metavar="N",
-    help="Photos in a file of FOLDER.",
-    show_default="1000",
+    "--shard-size", type=int, metavar="N", help="Photos in a file of FOLDER.", show_default="1000"
 )
 @option(
     "--resume/--restart",

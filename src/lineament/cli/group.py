@@ -32,10 +32,7 @@ if TYPE_CHECKING:
 @command("lineament group ~/holidays --report people.html")
 @argument("photos", nargs=-1, metavar="DIR...", help="Folders, files or glob patterns.")
 @option(
-    "--groups",
-    type=FILE,
-    metavar="FILE.json",
-    help="Go on from groups that --out wrote earlier.",
+    "--groups", type=FILE, metavar="FILE.json", help="Go on from groups that --out wrote earlier."
 )
 @option("--out", type=FILE, metavar="FILE.json", help="Write the groups; replaces FILE.")
 @option("--report", type=FILE, metavar="FILE.html", help="Everybody's faces as one page.")

@@ -96,11 +96,7 @@ engine = option(
     "--engine", metavar="auto|openvino|onnxruntime", help="What runs the networks.", family=ENGINE
 )
 threads = option(
-    "--threads",
-    type=int,
-    metavar="N",
-    help="Threads; all cores when left out.",
-    family=ENGINE,
+    "--threads", type=int, metavar="N", help="Threads; all cores when left out.", family=ENGINE
 )
 license_policy = option(
     "--license-policy",
@@ -241,17 +237,11 @@ _RECOGNIZER_OPTIONS: dict[str, Any] = {
         "--max-faces", type=int, metavar="N", help="Most faces in a photo.", family=FACES
     ),
     "no_turning": option(
-        "--no-turning",
-        is_flag=True,
-        help="Do not try photos that lie on a side.",
-        family=FACES,
+        "--no-turning", is_flag=True, help="Do not try photos that lie on a side.", family=FACES
     ),
     "engine": engine,
     "device": option(
-        "--device",
-        metavar="auto|cpu|cuda|coreml|directml",
-        help="Where they run.",
-        family=ENGINE,
+        "--device", metavar="auto|cpu|cuda|coreml|directml", help="Where they run.", family=ENGINE
     ),
     "threads": threads,
     "license_policy": license_policy,

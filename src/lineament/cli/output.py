@@ -154,13 +154,7 @@ def stage_bars() -> Iterator[StageProgress | None]:
         yield None
         return
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        TaskID,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
     layout = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())

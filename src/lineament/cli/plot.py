@@ -11,13 +11,7 @@ import click
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
 from lineament.cli.eval import source_from
-from lineament.cli.output import (
-    check_page,
-    print_json,
-    print_note,
-    refuse_inputs,
-    with_progress,
-)
+from lineament.cli.output import check_page, print_json, print_note, refuse_inputs, with_progress
 from lineament.cli.sources import check_stdin, many_sources, one_source
 from lineament.errors import OptionError
 
@@ -508,13 +502,7 @@ def tsne(
     source = source_from(given, no_cache=no_cache)
     known = _load(photos, source, crops_up_to=MOST_FACES, most=MOST_POINTS, seed=seed)
     page = target is not None and target.suffix.lower() == ".html"
-    plot = draw(
-        known,
-        method=cast("Any", method),
-        seed=seed,
-        page=page,
-        threads=given["threads"],
-    )
+    plot = draw(known, method=cast("Any", method), seed=seed, page=page, threads=given["threads"])
     _finish(plot, target, json)
 
 

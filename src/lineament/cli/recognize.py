@@ -53,10 +53,7 @@ if TYPE_CHECKING:
     show_default=options.SHOWN_DEFAULTS["prior"],
 )
 @option(
-    "--save",
-    type=FILE,
-    metavar="FILE.png",
-    help="Draw both faces and the verdict; replaces FILE.",
+    "--save", type=FILE, metavar="FILE.png", help="Draw both faces and the verdict; replaces FILE."
 )
 @options.json
 @options.recognizer()
@@ -151,13 +148,7 @@ def _draw_verdict(path: Path, a: Photo, b: Photo, decision: Decision) -> None:
     assert a.crop is not None
     assert b.crop is not None
     picture = verdict_picture(
-        a.pixels,
-        b.pixels,
-        decision,
-        a.crop,
-        b.crop,
-        faces_a=a.faces,
-        faces_b=b.faces,
+        a.pixels, b.pixels, decision, a.crop, b.crop, faces_a=a.faces, faces_b=b.faces
     )
     save_png(picture, path)
 

@@ -157,10 +157,7 @@ def _showing() -> Iterator[Callable[[Progress], None] | None]:
                 begun.append(now.step - 1)
                 bar.reset(task, total=now.steps, completed=now.step - 1)
             bar.update(
-                task,
-                completed=now.step,
-                epoch=f"{now.epoch}/{now.epochs}",
-                figures=_figures(now),
+                task, completed=now.step, epoch=f"{now.epoch}/{now.epochs}", figures=_figures(now)
             )
 
         yield show
@@ -201,11 +198,7 @@ _labels = option(
     api=["loss.weight"],
 )
 _epochs = option(
-    "--epochs",
-    type=int,
-    metavar="N",
-    help="Times that each photo is seen.",
-    api=["run.epochs"],
+    "--epochs", type=int, metavar="N", help="Times that each photo is seen.", api=["run.epochs"]
 )
 _lr = option("--lr", type=float, metavar="RATE", help="Learning rate.", api=["optimizer.lr"])
 _hold_out = option(

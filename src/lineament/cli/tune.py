@@ -98,11 +98,7 @@ def tune(
     people = read_people(folder)
     recognizer = options.recognizer_from(given)
     examined, source = examine(
-        recognizer,
-        people.paths,
-        use_cache=not no_cache,
-        progress=with_progress,
-        on_note=print_note,
+        recognizer, people.paths, use_cache=not no_cache, progress=with_progress, on_note=print_note
     )
     report_unreadable(examined.embedded)
     tuned = fit.tune(
@@ -141,10 +137,7 @@ def tune(
 
 
 def _print(tuned: Tuned, target: Path) -> None:
-    from lineament.pictures.pages.tune import (
-        rate_in_words,
-        suspects_in_words,
-    )
+    from lineament.pictures.pages.tune import rate_in_words, suspects_in_words
 
     made, cleaning = tuned.calibration, tuned.cleaning
     suspected = sum(len(suspect.photos) for suspect in cleaning.suspects)
