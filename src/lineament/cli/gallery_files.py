@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +9,10 @@ from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
 from lineament.cli.gallery import about_gallery, folder_from, open_gallery
 from lineament.cli.output import count, print_error, print_json, print_note
-from lineament.errors import DataError, MissingExtraError, OptionError
+from lineament.errors import OptionError
 
 if TYPE_CHECKING:
-    from lineament.types import Contract
+    pass
 
 SUFFIXES = (".jsonl", ".parquet")
 MOST_LISTED = 20
@@ -36,7 +35,6 @@ def export(file: Path, crops: bool, gallery: Path | None, overwrite: bool, json:
 
     People who are removed from the gallery later stay in the file.
     """
-    _check(file)
     if not overwrite and file.exists():
         raise OptionError(f"{file}: exists already; name another file, or add --overwrite")
     with open_gallery(gallery, read_only=True) as opened:
@@ -58,8 +56,8 @@ def import_(file: Path, gallery: Path | None, json: bool) -> None:
     All or nothing; makes the gallery if there is none. What is known already is passed over, so
     importing twice is as good as once.
     """
-    _check(file)
     from lineament.gallery import Gallery
+    from lineament.gallery.exchange import contract_in
 
     folder = folder_from(gallery)
     made = not Gallery.exists(folder)
@@ -73,11 +71,6 @@ def import_(file: Path, gallery: Path | None, json: bool) -> None:
         f"{folder}: {count(report.new_people, 'new person', 'new people')}, "
         f"{count(report.new_samples, 'new embedding')}, {report.known_samples:,} known already"
     )
-
-
-def _check(path: Path) -> None:
-    if path.suffix.lower() not in SUFFIXES:
-        raise OptionError(f"{path}: expected a name that ends in {' or '.join(SUFFIXES)}")
 
 
 @command("lineament gallery reindex --check")
@@ -137,46 +130,3 @@ def migrate(gallery: Path | None, json: bool, **given: Any) -> int:
         if len(report.failed) > MOST_LISTED:
             print_error(f"... and {len(report.failed) - MOST_LISTED:,} more: --json has all")
     return 1 if report.failed else 0
-
-
-def contract_in(path: Path) -> Contract:
-    """The contract of an exported file; the rest of it is checked when it is imported.
-
-    Raises:
-        OptionError: the file cannot be read.
-        DataError: it is no export.
-    """
-    from lineament.types import Contract
-
-    head = _head_of_lines(path) if path.suffix.lower() == ".jsonl" else _head_of_parquet(path)
-    try:
-        return Contract(**head["contract"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: expected the export of a gallery, got something else") from error
-
-
-def _head_of_lines(path: Path) -> Any:
-    try:
-        with path.open(encoding="utf-8") as file:
-            return json_module.loads(file.readline())
-    except OSError as error:
-        raise OptionError(f"{path}: cannot be read ({error.strerror}): check the path") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: expected the export of a gallery, got something else") from error
-
-
-def _head_of_parquet(path: Path) -> Any:
-    try:
-        import pyarrow
-        import pyarrow.parquet as parquet
-    except ImportError as error:
-        raise MissingExtraError("Reading Parquet files", "parquet") from error
-    try:
-        with path.open("rb") as file:
-            return json_module.loads((parquet.read_schema(file).metadata or {})[b"lineament"])
-    except OSError as error:
-        if isinstance(error, pyarrow.ArrowException):
-            raise DataError(f"{path}: expected the export of a gallery, got {error}") from error
-        raise OptionError(f"{path}: cannot be read ({error.strerror}): check the path") from error
-    except (ValueError, KeyError, pyarrow.ArrowException) as error:
-        raise DataError(f"{path}: expected the export of a gallery, got something else") from error

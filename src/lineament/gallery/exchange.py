@@ -62,14 +62,38 @@ def export(store: Store, path: Path, *, crops: bool) -> int:
 
 def import_(store: Store, path: Path) -> ImportReport:
     """Add what ``export`` wrote, all or nothing; samples that are there already stay."""
+
+    def check(head: Any) -> None:
+        store.contract.check(_contract_of(head, path))
+
+    with _reading(path) as read:
+        return _add_all(store, read(path, check), path)
+
+
+def contract_in(path: Path) -> Contract:
+    """Read the contract of an exported file; the rest of it is checked when it is imported.
+
+    Raises:
+        OptionError: the file cannot be read, or has another ending.
+        DataError: it is no export.
+    """
+    found: list[Contract] = []
+    with _reading(path) as read:
+        for _ in read(path, lambda head: found.append(_contract_of(head, path))):
+            break
+    return found[0]
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[Callable[[Path, Callable[[Any], None]], Iterator[Row]]]:
     reader = {".jsonl": _read_lines, ".parquet": _read_parquet}.get(path.suffix.lower())
     if reader is None:
         raise OptionError(f"{path}: expected a name ending in .jsonl or .parquet")
     try:
-        return _add_all(store, reader(path, lambda head: _check(store, head, path)), path)
+        yield reader
     except OSError as error:
         raise OptionError(
-            f"{path}: cannot be read ({error.strerror}): check the path and its rights"
+            f"{path}: cannot be read ({error.strerror})", hint="check the path and its rights"
         ) from error
 
 
@@ -165,7 +189,7 @@ def _add_row(store: Store, connection: sqlite3.Connection, person: int, row: Row
     )
 
 
-def _check(store: Store, head: Any, path: Path) -> None:
+def _contract_of(head: Any, path: Path) -> Contract:
     if not isinstance(head, dict) or head.get("lineament") != "gallery":
         raise DataError(f"{path}: expected the export of a gallery, got something else")
     if head.get("version") != VERSION:
@@ -174,10 +198,9 @@ def _check(store: Store, head: Any, path: Path) -> None:
             "lineament, or export it again"
         )
     try:
-        contract = Contract(**head["contract"])
-    except (KeyError, TypeError) as error:
-        raise DataError(f"{path}: the contract is damaged: export it again") from error
-    store.contract.check(contract)
+        return Contract(**head["contract"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: the contract is damaged", hint="export it again") from error
 
 
 # --- files ----------------------------------------------------------------------------------------
