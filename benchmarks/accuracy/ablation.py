@@ -27,7 +27,8 @@ from lineament import Recognizer, load_detector, load_embedder, load_image, mode
 from lineament.align.alignment import NATIVE_PX, AlignMethod
 from lineament.datasets.lfw import LFW, Pairs, read_lfw
 from lineament.detect import DEFAULT_DETECTOR, DETECTORS, DetectOptions
-from lineament.evaluate.metrics import accuracy, all_pairs, best_threshold
+from lineament.evaluate.metrics import accuracy, best_threshold
+from lineament.evaluate.pair_counts import all_pairs
 from lineament.pipeline import DEFAULT_RECOGNIZER
 
 sys.path.insert(0, str(Path(__file__).parents[1]))

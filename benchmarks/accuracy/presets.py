@@ -39,7 +39,8 @@ from lineament.datasets.source import Embedded
 from lineament.decide.fusion import Side, features_of
 from lineament.embed.pooling import POOLING_POWER, pool_mean
 from lineament.ensemble import Ensemble
-from lineament.evaluate.metrics import all_pairs, kfold_accuracy, tar_at_fmr
+from lineament.evaluate.metrics import kfold_accuracy, tar_at_fmr
+from lineament.evaluate.pair_counts import all_pairs
 from lineament.evaluate.protocols.lfw import images_of, pair_scores
 from lineament.models import PRESETS
 

@@ -27,7 +27,7 @@ import numpy.typing as npt
 from lineament import Recognizer, models
 from lineament.datasets.lfw import LFW, read_lfw
 from lineament.embed import BATCH, load_embedder
-from lineament.evaluate.metrics import all_pairs
+from lineament.evaluate.pair_counts import all_pairs
 from lineament.evaluate.protocols.lfw import images_of, lfw_report
 from lineament.models import Card
 from lineament.quantize import quantize

@@ -37,7 +37,7 @@ from lineament import Recognizer, models
 from lineament.datasets.lfw import LFW, read_lfw
 from lineament.embed import Embedder, load_embedder
 from lineament.errors import DataError
-from lineament.evaluate.metrics import all_pairs
+from lineament.evaluate.pair_counts import all_pairs
 from lineament.evaluate.protocols.lfw import images_of, lfw_report
 from lineament.models.runtime import Runtime
 from lineament.types import Image

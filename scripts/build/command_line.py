@@ -1,7 +1,7 @@
 """Write docs/reference/command-line.md from the commands themselves.
 
-    python -m scripts.build.command_line            rewrite the page
-    python -m scripts.build.command_line --check    change nothing; exit 1 if it would change
+python -m scripts.build.command_line            rewrite the page
+python -m scripts.build.command_line --check    change nothing; exit 1 if it would change
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ from lineament.decide.fusion import (
     rises,
 )
 from lineament.errors import OptionError
-from lineament.evaluate.metrics import all_pairs
+from lineament.evaluate.pair_counts import all_pairs
 from lineament.evaluate.scoring import cllr
 from lineament.fit.calibrate.likelihood import Curve, fit_isotonic, fit_logistic
 from lineament.types import BoolArray, Float64Array, IntArray

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from lineament.errors import OptionError
-from lineament.evaluate import metrics
+from lineament.evaluate import pair_counts
 from lineament.evaluate.metrics import (
     accuracy,
-    all_pairs,
     auc,
     best_threshold,
     eer,
@@ -23,6 +22,7 @@ from lineament.evaluate.metrics import (
     tar_at_fmr,
     threshold_at_fmr,
 )
+from lineament.evaluate.pair_counts import all_pairs
 
 
 def sample(kind: str, seed: int = 0) -> tuple[Any, Any]:
@@ -332,8 +332,8 @@ def test_pairs_without_a_face_are_different_and_counted() -> None:
 def test_many_people_in_few_blocks_lose_no_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tail is cut down while scores still come in; what was cut must not be needed later."""
     shrunk = []
-    shrink = metrics._Tail._shrink
-    monkeypatch.setattr(metrics._Tail, "_shrink", lambda tail: (shrunk.append(1), shrink(tail)))
+    shrink = pair_counts._Tail._shrink
+    monkeypatch.setattr(pair_counts._Tail, "_shrink", lambda tail: (shrunk.append(1), shrink(tail)))
     vectors, _ = tied_embeddings(6)
     order = np.argsort(vectors[:, 6:].sum(axis=1))  # the highest scores come last
     _, impostor, _ = brute(vectors[order], np.arange(300))

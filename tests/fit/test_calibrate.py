@@ -12,7 +12,7 @@ import pytest
 from lineament.decide.calibration import RULE_OF_30, Calibration
 from lineament.decide.metrics import METRICS, score_matrix
 from lineament.errors import OptionError
-from lineament.evaluate.metrics import all_pairs
+from lineament.evaluate.pair_counts import all_pairs
 from lineament.fit.calibrate import Fitted, fit
 from lineament.fit.calibrate.galleries import reference_exponent
 from lineament.fit.calibrate.likelihood import Curve, fit_isotonic, fit_logistic

@@ -25,7 +25,8 @@ from lineament.evaluate.curves import (
     score_histogram,
     thinned,
 )
-from lineament.evaluate.metrics import PairCounts, all_pairs, eer
+from lineament.evaluate.metrics import eer
+from lineament.evaluate.pair_counts import PairCounts, all_pairs
 from lineament.evaluate.result import Scores
 from lineament.pictures import charts
 from lineament.pictures.charts import files

@@ -19,7 +19,7 @@ import pytest
 from PIL import Image as PILImage
 
 from lineament.errors import MissingExtraError, OptionError
-from lineament.evaluate.metrics import PairCounts
+from lineament.evaluate.pair_counts import PairCounts
 from lineament.evaluate.result import PairShown, Part, Published, Result, Scores
 from lineament.pictures.pages.page import Picture, Section, Table, Tile, page, thumbnail
 from lineament.pictures.pages.result import picture_of, report_sections, tile_of, write_report

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lineament.errors import CheckpointError, DataError, DivergedError, OptionError
 from lineament.evaluate import metrics
+from lineament.evaluate.pair_counts import all_pairs
 from lineament.train.backbones import make_backbone
 from lineament.train.backbones.bundled import load_bundled
 from lineament.train.config import LeakageOptions, OptimizerOptions, VerifyOptions, load_config
@@ -116,7 +117,7 @@ def test_verification_is_what_the_metrics_say_of_the_best_model(learned: Run) ->
     held = [i for i, label in enumerate(FACES.labels) if FACES.people[label] not in learned.people]
     with torch.no_grad():
         vectors = nn.functional.normalize(backbone(pixels(FACES, held))).numpy()
-    counts = metrics.all_pairs(vectors, FACES.labels[held])
+    counts = all_pairs(vectors, FACES.labels[held])
     # Few enough that all pairs of the held-out people are compared.
     scores = np.concatenate([counts.genuine, counts.impostor_tail])
     same = np.arange(len(scores)) < counts.n_genuine

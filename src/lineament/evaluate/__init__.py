@@ -2,7 +2,7 @@
 
 Metrics, nothing but NumPy:
 
-- ``metrics``: rates, curves and thresholds of verification, and of all pairs of a data set;
+- ``metrics``: rates, curves and thresholds of verification; ``pair_counts``: of all pairs of a set;
 - ``identification``: open-set searches: rank k, detection and identification rate at FPIR;
 - ``scoring``: likelihood ratios and probabilities: Cllr, calibration error, reliability;
 - ``clustering``: groups without names: pairwise and BCubed precision and recall;

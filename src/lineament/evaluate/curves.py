@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import OptionError
-from lineament.evaluate.metrics import PairCounts, interval_of_rate, threshold_at_fmr
+from lineament.evaluate.metrics import interval_of_rate, threshold_at_fmr
+from lineament.evaluate.pair_counts import PairCounts
 from lineament.evaluate.result import Scores
 from lineament.types import NO_FACE_SCORE, Float64Array, IntArray
 

@@ -28,12 +28,8 @@ import numpy.typing as npt
 
 from lineament.decide.calibration import RULE_OF_30, supported
 from lineament.errors import OptionError
-from lineament.evaluate.metrics import (
-    all_pairs,
-    check_unit_rows,
-    interval_of_rate,
-    threshold_at_fmr,
-)
+from lineament.evaluate.metrics import check_unit_rows, interval_of_rate, threshold_at_fmr
+from lineament.evaluate.pair_counts import all_pairs
 from lineament.types import NO_FACE_SCORE, Float64Array, IntArray
 
 LEAST_PEOPLE = 10

@@ -15,7 +15,7 @@ import numpy as np
 
 from lineament import forms
 from lineament.errors import OptionError
-from lineament.evaluate.metrics import PairCounts
+from lineament.evaluate.pair_counts import PairCounts
 from lineament.types import FloatArray
 
 Unit = Literal["share", "number", "count", "value"]

@@ -25,7 +25,7 @@ from lineament.decide.calibration import (
 from lineament.decide.metrics import DEFAULT_FMR, DEFAULT_METRIC
 from lineament.errors import OptionError
 from lineament.evaluate.fairness import rates_of_all_pairs
-from lineament.evaluate.metrics import all_pairs
+from lineament.evaluate.pair_counts import all_pairs
 from lineament.evaluate.result import rate_text
 from lineament.fit.calibrate import FMRS, FOLDS, N_BOOTSTRAP, fit
 from lineament.fit.calibrate.resampling import drawn_folds

@@ -14,7 +14,8 @@ from lineament.decide.calibration import (
     FittedThreshold,
 )
 from lineament.evaluate.fairness import Rate
-from lineament.evaluate.metrics import PairCounts, interval_of_rate
+from lineament.evaluate.metrics import interval_of_rate
+from lineament.evaluate.pair_counts import PairCounts
 from lineament.fit.calibrate import Fitted
 from lineament.fit.clean import Cleaning, Suspect
 from lineament.fit.examine import Examined

@@ -10,7 +10,8 @@ import pytest
 from builders import TableSource
 from lineament.datasets.people_folder import People, read_people
 from lineament.errors import DataError, OptionError
-from lineament.evaluate.metrics import all_pairs, auc, eer
+from lineament.evaluate.metrics import auc, eer
+from lineament.evaluate.pair_counts import all_pairs
 from lineament.evaluate.protocols.distractors import (
     choose_distractors,
     run_distractors,

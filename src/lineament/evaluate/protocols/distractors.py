@@ -24,7 +24,7 @@ import numpy as np
 from lineament.datasets.people_folder import People
 from lineament.datasets.source import Embedded, FaceSource
 from lineament.errors import DataError, OptionError
-from lineament.evaluate.metrics import HISTOGRAM_BINS, PairCounts
+from lineament.evaluate.pair_counts import HISTOGRAM_BINS, PairCounts
 from lineament.evaluate.protocols.folder import rates_at, too_few_note
 from lineament.evaluate.result import PairShown, Part, Result
 from lineament.files import sha256_of_file

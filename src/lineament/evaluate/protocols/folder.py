@@ -15,7 +15,8 @@ from lineament.decide.calibration import RULE_OF_30, supported
 from lineament.embed.pooling import pool_mean, present
 from lineament.errors import DataError
 from lineament.evaluate.identification import search
-from lineament.evaluate.metrics import PairCounts, all_pairs, eer, tar_at_fmr
+from lineament.evaluate.metrics import eer, tar_at_fmr
+from lineament.evaluate.pair_counts import PairCounts, all_pairs
 from lineament.evaluate.result import PairShown, Part, Result, Scores, rate_text
 from lineament.types import NO_FACE_SCORE, BoolArray, Float64Array, FloatArray, IntArray, Progress
 

@@ -31,9 +31,7 @@ from lineament.datasets.source import Embedded, FaceSource
 from lineament.decide.calibration import Calibration
 from lineament.errors import OptionError
 from lineament.evaluate.metrics import (
-    PairCounts,
     accuracy,
-    all_pairs,
     auc,
     best_threshold,
     check_unit_rows,
@@ -41,6 +39,7 @@ from lineament.evaluate.metrics import (
     kfold_accuracy,
     tar_at_fmr,
 )
+from lineament.evaluate.pair_counts import PairCounts, all_pairs
 from lineament.evaluate.protocols.calibrated import calibration_part
 from lineament.evaluate.protocols.verification import pair_cosines, worst_of
 from lineament.evaluate.result import PairShown, Part, Published, Result, Scores, by_text

@@ -23,7 +23,7 @@ from lineament.datasets.source import Embedded, FaceSource
 from lineament.decide.calibration import RULE_OF_30, supported
 from lineament.errors import DataError, OptionError
 from lineament.evaluate.identification import Searches, search
-from lineament.evaluate.metrics import all_pairs
+from lineament.evaluate.pair_counts import all_pairs
 from lineament.evaluate.result import Part, Result, Scores, rate_text
 from lineament.types import IntArray, Progress
 
