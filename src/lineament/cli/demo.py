@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from lineament.cli.output import make_folder, print_json, print_note, print_tabl
 
 if TYPE_CHECKING:
     from lineament.pipeline import Recognizer
+    from lineament.types import Photo
 
 PAIRS = (
     ("obama.jpg", "obama2.jpg", True),
@@ -35,13 +37,15 @@ def demo(out: Path | None, json: bool, **given: Any) -> int:
     """
     import lineament
 
-    photos = Path(lineament.__file__).parent / "data" / "demo"
+    paths = sorted((Path(lineament.__file__).parent / "data" / "demo").glob("*.jpg"))
     recognizer = options.recognizer_from(given)
     if out is not None:
         make_folder(out, "--out")
+    analyzed = recognizer.analyze(paths, keep_crops=True, keep_pixels=out is not None)
+    photos = {path.name: photo for path, photo in zip(paths, analyzed, strict=True)}
     compared, right = _compare(recognizer, photos)
-    found = _detect(recognizer, photos)
-    written = [] if out is None else _draw(recognizer, photos, out)
+    found = [_measured(name, photo) for name, photo in photos.items()]
+    written = [] if out is None else _draw(photos["group.jpg"], out)
     if json:
         print_json({"pairs": compared, "photos": found, "out": written, "right": right})
         return 0 if right else 1
@@ -77,11 +81,13 @@ def demo(out: Path | None, json: bool, **given: Any) -> int:
     return 0 if right else 1
 
 
-def _compare(recognizer: Recognizer, photos: Path) -> tuple[list[dict[str, Any]], bool]:
+def _compare(
+    recognizer: Recognizer, photos: Mapping[str, Photo]
+) -> tuple[list[dict[str, Any]], bool]:
     from lineament.errors import LineamentError
 
     decisions = recognizer.verify(
-        [photos / a for a, _, _ in PAIRS], [photos / b for _, b, _ in PAIRS]
+        [photos[a] for a, _, _ in PAIRS], [photos[b] for _, b, _ in PAIRS]
     )
     rows = []
     for (a, b, truth), decision in zip(PAIRS, decisions, strict=True):
@@ -102,25 +108,20 @@ def _compare(recognizer: Recognizer, photos: Path) -> tuple[list[dict[str, Any]]
     return rows, right
 
 
-def _detect(recognizer: Recognizer, photos: Path) -> list[dict[str, Any]]:
-    paths = sorted(photos.glob("*.jpg"))
-    rows = []
-    for path, photo in zip(paths, recognizer.detect(paths), strict=True):
-        if photo.error is not None:
-            raise photo.error
-        sides = sorted(float(max(face.size_wh)) for face in photo.faces)
-        rows.append({"photo": path.name, "size_wh": photo.size_wh, "faces_px": sides})
-    return rows
+def _measured(name: str, photo: Photo) -> dict[str, Any]:
+    if photo.error is not None:
+        raise photo.error
+    sides = sorted(float(max(face.size_wh)) for face in photo.faces)
+    return {"photo": name, "size_wh": photo.size_wh, "faces_px": sides}
 
 
-def _draw(recognizer: Recognizer, photos: Path, folder: Path) -> list[str]:
-    from lineament.images import load_image
+def _draw(photo: Photo, folder: Path) -> list[str]:
+    from lineament.finder import pixels_of
     from lineament.pictures.photos import annotate, save_png
 
-    group = load_image(photos / "group.jpg")
-    faces = recognizer.detect(group).faces
     path = folder / "detect.png"
-    save_png(annotate(group, faces, labels=[f"{face.score:.2f}" for face in faces]), path)
+    labels = [f"{face.score:.2f}" for face in photo.faces]
+    save_png(annotate(pixels_of(photo), photo.faces, labels=labels), path)
     return [str(path)]
 
 
