@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lineament import Recognizer
+from lineament import FaceFinder, Recognizer
 from lineament.train.config import from_dict
 from lineament.train.data.aligning import align_people
 from lineament.train.model.export import export_onnx
@@ -26,7 +26,7 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
 
-    aligned = align_people(options.people, options.out / "crops", Recognizer())
+    aligned = align_people(options.people, options.out / "crops", FaceFinder())
     print(f"{aligned.written} crops of {aligned.people} people")
     run = fit(
         from_dict(
