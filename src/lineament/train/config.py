@@ -98,7 +98,7 @@ class LossOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class TeacherOptions:
-    """Another model, whose embeddings the trained one shall have.
+    """Another model, whose embeddings the trained one learns.
 
     Its term is the mean of 1 - cos(student's, teacher's embedding). Where the two lengths differ, a
     linear layer is learned between them; it is no part of the trained model.

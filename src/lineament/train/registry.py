@@ -1,4 +1,4 @@
-"""Looking losses and backbones up: a name -> what builds it, imported when it is asked for."""
+"""Losses and backbones by name: what builds them is imported when it is first used."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def looked_up(
     options: Collection[str],
     common: Collection[str],
 ) -> Callable[..., Any]:
-    """What builds the thing of that name, once it is known to take these options.
+    """Look up what builds the thing of that name, and check that it takes these options.
 
     Args:
         what: "loss" or "backbone", for messages.

@@ -3,7 +3,7 @@
 There is a table of them in docs/reference/backbones.md.
 
 Importing this loads no PyTorch; ``make_backbone`` does. Every backbone takes RGB of 0 to 255 and
-scales it by itself (``seam.Backbone``).
+scales it by itself (``backbone.Backbone``).
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ BACKBONES: dict[str, str] = {
     "iresnet34": "lineament.train.backbones.iresnet:iresnet34",
     "iresnet50": "lineament.train.backbones.iresnet:iresnet50",
     "iresnet100": "lineament.train.backbones.iresnet:iresnet100",
-    "ir50": "lineament.train.backbones.ir:ir50",
-    "ir-se50": "lineament.train.backbones.ir:ir_se50",
+    "ir50": "lineament.train.backbones.iresnet:ir50",
+    "ir-se50": "lineament.train.backbones.iresnet:ir_se50",
     "spherenet20": "lineament.train.backbones.spherenet:spherenet20",
     "inception-resnet-v1": "lineament.train.backbones.inception_resnet:inception_resnet_v1",
     "deepface": "lineament.train.backbones.deepface:deepface",

@@ -30,14 +30,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lineament.align.alignment import Alignment
-from lineament.train.backbones.backbone import Backbone
-from lineament.train.backbones.options import (
+from lineament.train.backbones.backbone import (
+    Backbone,
+    Scaling,
     check_choice,
     check_dimension,
     check_fraction,
     check_size,
 )
-from lineament.train.backbones.scaling import Scaling
 
 Initial = Literal["paper", "he"]
 

@@ -21,9 +21,7 @@ from torch.nn import functional
 
 from lineament.align.alignment import Alignment
 from lineament.errors import OptionError
-from lineament.train.backbones.backbone import Backbone
-from lineament.train.backbones.options import check_dimension, check_size
-from lineament.train.backbones.scaling import Scaling
+from lineament.train.backbones.backbone import Backbone, Scaling, check_dimension, check_size
 
 _EPS = 1e-6  # of the layer norms, and the first value of the layer scales
 

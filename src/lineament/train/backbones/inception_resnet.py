@@ -14,9 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from lineament.align.alignment import Alignment
-from lineament.train.backbones.backbone import Backbone
-from lineament.train.backbones.options import check_dimension, check_fraction, check_size
-from lineament.train.backbones.scaling import Scaling
+from lineament.train.backbones.backbone import (
+    Backbone,
+    Scaling,
+    check_dimension,
+    check_fraction,
+    check_size,
+)
 
 
 def inception_resnet_v1(

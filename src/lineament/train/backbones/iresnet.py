@@ -1,23 +1,39 @@
-"""iResNet: the residual networks of ArcFace, R18, R34, R50 and R100.
+"""The residual networks of ArcFace, in two forms.
 
-The unit, BN - 3x3 - BN - PReLU - 3x3 (stride) - BN, without an activation after the sum, and the
-output, BN - dropout - flatten - linear - BN, are those of Deng et al., "ArcFace", CVPR 2019,
-arXiv:1801.07698, section 3.1 (settings E and "improved residual unit"), after Han et al. 2017. The
-name and the idea of a residual stream that no activation interrupts: Duta et al., "Improved
-Residual Networks for Image and Video Recognition", ICPR 2020, arXiv:2004.04989. InsightFace's
-networks of this name have the same layers.
+``iresnet18`` to ``iresnet100``: the unit, BN - 3x3 - BN - PReLU - 3x3 (stride) - BN, without an
+activation after the sum, and the output, BN - dropout - flatten - linear - BN, are those of Deng et
+al., "ArcFace", CVPR 2019, arXiv:1801.07698, section 3.1 (settings E and "improved residual unit"),
+after Han et al. 2017. The name and the idea of a residual stream that no activation interrupts:
+Duta et al., "Improved Residual Networks for Image and Video Recognition", ICPR 2020,
+arXiv:2004.04989. InsightFace's networks of this name have the same layers.
+
+``ir50`` and ``ir-se50``: layers as in Zhao et al., face.evoLVe (Wang et al. 2021,
+arXiv:2107.08621), ``IR_50`` and ``IR_SE_50``. The unit has one normalization less, a shortcut of
+equal width takes every second pixel without weights, and IR-SE weighs its channels (Hu et al.,
+"Squeeze-and-Excitation Networks", CVPR 2018, arXiv:1709.01507):
+``s = sigmoid(W2 relu(W1 mean(x)))``, ``y = s x``, with a reduction by 16.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor, nn
 
 from lineament.align.alignment import Alignment
-from lineament.train.backbones.backbone import Backbone
-from lineament.train.backbones.options import check_dimension, check_fraction, check_size
-from lineament.train.backbones.scaling import Scaling
+from lineament.train.backbones.backbone import (
+    Backbone,
+    Scaling,
+    check_dimension,
+    check_fraction,
+    check_size,
+)
+
+Form = Literal["insightface", "evolve", "evolve-squeeze"]
+Units = tuple[int, int, int, int]
 
 _CHANNELS = (64, 128, 256, 512)
+_REDUCTION = 16
 
 
 def iresnet18(*, dimension: int = 512, size_px: int = 112, dropout: float = 0.0) -> IResNet:
@@ -50,20 +66,35 @@ def iresnet100(*, dimension: int = 512, size_px: int = 112, dropout: float = 0.0
     return _build("iresnet100", (3, 13, 30, 3), dimension, size_px, dropout)
 
 
+def ir50(*, dimension: int = 512, size_px: int = 112, dropout: float = 0.5) -> IResNet:
+    """Build IR-50: 43.6 M parameters. Arguments as ``iresnet100``."""
+    return _build("ir50", (3, 4, 14, 3), dimension, size_px, dropout, form="evolve")
+
+
+def ir_se50(*, dimension: int = 512, size_px: int = 112, dropout: float = 0.5) -> IResNet:
+    """Build IR-SE-50: 43.8 M parameters. Arguments as ``iresnet100``."""
+    return _build("ir-se50", (3, 4, 14, 3), dimension, size_px, dropout, form="evolve-squeeze")
+
+
 def _build(
-    name: str, units: tuple[int, int, int, int], dimension: int, size_px: int, dropout: float
+    name: str,
+    units: Units,
+    dimension: int,
+    size_px: int,
+    dropout: float,
+    form: Form = "insightface",
 ) -> IResNet:
     check_dimension(name, dimension)
     check_size(name, size_px, least=16, multiple_of=16)
     check_fraction(f"backbone {name}, dropout", dropout)
-    return IResNet(units, dimension, size_px, dropout)
+    return IResNet(units, dimension, size_px, dropout, form)
 
 
 class IResNet(Backbone):
-    """See ``iresnet100``."""
+    """See the top of this file for its forms."""
 
     def __init__(
-        self, units: tuple[int, int, int, int], dimension: int, size_px: int, dropout: float
+        self, units: Units, dimension: int, size_px: int, dropout: float, form: Form
     ) -> None:
         """Take the checked options of ``iresnet100``, and the units of each stage."""
         super().__init__()
@@ -77,13 +108,14 @@ class IResNet(Backbone):
         for number, (channels, count) in enumerate(zip(_CHANNELS, units, strict=True), start=1):
             parts = []
             for i in range(count):
-                parts.append(_Unit(ins, channels, 2 if i == 0 else 1))
+                parts.append(_Unit(ins, channels, 2 if i == 0 else 1, form))
                 ins = channels
             self.add_module(f"stage{number}", nn.Sequential(*parts))
         last = nn.BatchNorm1d(dimension)
-        # The embedding is compared by its angle: a factor for each component would only stretch
-        # the axes. InsightFace fixes it to one, too.
-        last.weight.requires_grad_(False)
+        if form == "insightface":
+            # The embedding is compared by its angle: a factor for each component would only
+            # stretch the axes. InsightFace fixes it to one, too.
+            last.weight.requires_grad_(False)
         self.output = nn.Sequential(
             nn.BatchNorm2d(ins),
             nn.Dropout(dropout),
@@ -92,8 +124,13 @@ class IResNet(Backbone):
             last,
         )
         for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.normal_(module.weight, 0.0, 0.1)  # as InsightFace
+            if form == "insightface":
+                if isinstance(module, nn.Conv2d):
+                    nn.init.normal_(module.weight, 0.0, 0.1)
+            elif isinstance(module, (nn.Conv2d, nn.Linear)):
+                nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def forward(self, crops: Tensor) -> Tensor:
         """(N, 3, S, S) float, RGB, 0 to 255 -> (N, D), not of unit length."""
@@ -104,25 +141,28 @@ class IResNet(Backbone):
         return embeddings
 
     def stages(self) -> list[tuple[str, list[nn.Module]]]:
-        """The parts from the input on: "stem", "stage1" to "stage4", "output"."""
+        """From the input on: "stem", "stage1" to "stage4", "output"."""
         return [(name, [part]) for name, part in self.named_children() if name != "scaling"]
 
 
 class _Unit(nn.Module):
-    """The improved residual unit; the shortcut has a 1x1 convolution where the shape changes."""
+    """The improved residual unit, and a shortcut where the shape changes."""
 
-    def __init__(self, ins: int, outs: int, stride: int) -> None:
+    def __init__(self, ins: int, outs: int, stride: int, form: Form) -> None:
         super().__init__()
-        self.path = nn.Sequential(
-            nn.BatchNorm2d(ins),
-            nn.Conv2d(ins, outs, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(outs),
-            nn.PReLU(outs),
-            nn.Conv2d(outs, outs, 3, stride, 1, bias=False),
-            nn.BatchNorm2d(outs),
-        )
-        self.shortcut: nn.Module = nn.Identity()
-        if stride > 1 or ins != outs:
+        path: list[nn.Module] = [nn.BatchNorm2d(ins), nn.Conv2d(ins, outs, 3, 1, 1, bias=False)]
+        if form == "insightface":
+            path.append(nn.BatchNorm2d(outs))
+        path.append(nn.PReLU(outs))
+        path.append(nn.Conv2d(outs, outs, 3, stride, 1, bias=False))
+        path.append(nn.BatchNorm2d(outs))
+        if form == "evolve-squeeze":
+            path.append(_Squeeze(outs))
+        self.path = nn.Sequential(*path)
+        self.shortcut: nn.Module
+        if ins == outs and (form != "insightface" or stride == 1):
+            self.shortcut = nn.MaxPool2d(1, stride) if stride > 1 else nn.Identity()
+        else:
             self.shortcut = nn.Sequential(
                 nn.Conv2d(ins, outs, 1, stride, bias=False), nn.BatchNorm2d(outs)
             )
@@ -130,4 +170,23 @@ class _Unit(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, ins, H, W) -> (N, outs, H / stride, W / stride)."""
         y: Tensor = self.path(x) + self.shortcut(x)
+        return y
+
+
+class _Squeeze(nn.Module):
+    """Squeeze and excitation: each channel times a number between 0 and 1."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weigh = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(channels, channels // _REDUCTION, 1, bias=False),
+            nn.ReLU(),
+            nn.Conv2d(channels // _REDUCTION, channels, 1, bias=False),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> the same shape."""
+        y: Tensor = x * self.weigh(x)  # (N, C, H, W) * (N, C, 1, 1)
         return y

@@ -9,9 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from lineament.align.alignment import Alignment
-from lineament.train.backbones.backbone import Backbone
-from lineament.train.backbones.options import check_dimension, check_size
-from lineament.train.backbones.scaling import Scaling
+from lineament.train.backbones.backbone import Backbone, Scaling, check_dimension, check_size
 
 _STAGES = (
     # expansion t, channels c, blocks n, stride s of the first: table 1

@@ -19,9 +19,14 @@ import torch.nn.functional as F  # noqa: N812 (PyTorch's own way to write it)
 from torch import Tensor, nn
 
 from lineament.align.alignment import Alignment
-from lineament.train.backbones.backbone import Backbone
-from lineament.train.backbones.options import check_dimension, check_size, check_whole
-from lineament.train.backbones.scaling import Scaling, standardized
+from lineament.train.backbones.backbone import (
+    Backbone,
+    Scaling,
+    check_dimension,
+    check_size,
+    check_whole,
+    standardized,
+)
 
 DEVIATION_PX = 1.5
 """Of the Gaussian whose derivatives the first layer begins with."""

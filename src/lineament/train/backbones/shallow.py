@@ -13,9 +13,14 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from lineament.align.alignment import Alignment
-from lineament.train.backbones.backbone import Backbone
-from lineament.train.backbones.options import check_dimension, check_size, check_whole
-from lineament.train.backbones.scaling import Scaling, standardized
+from lineament.train.backbones.backbone import (
+    Backbone,
+    Scaling,
+    check_dimension,
+    check_size,
+    check_whole,
+    standardized,
+)
 
 
 def shallow(*, dimension: int = 128, size_px: int = 48, width: int = 32) -> Shallow:

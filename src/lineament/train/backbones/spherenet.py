@@ -11,9 +11,7 @@ import math
 from torch import Tensor, nn
 
 from lineament.align.alignment import Alignment
-from lineament.train.backbones.backbone import Backbone
-from lineament.train.backbones.options import check_dimension, check_size
-from lineament.train.backbones.scaling import Scaling
+from lineament.train.backbones.backbone import Backbone, Scaling, check_dimension, check_size
 
 _STAGES = ((64, 1), (128, 2), (256, 4), (512, 1))
 """Channels and residual units, table 2: one convolution of stride 2 before each."""

@@ -13,14 +13,14 @@ from typing import Literal
 from torch import Tensor, nn
 
 from lineament.align.alignment import Alignment
-from lineament.train.backbones.backbone import Backbone
-from lineament.train.backbones.options import (
+from lineament.train.backbones.backbone import (
+    Backbone,
+    Scaling,
     check_choice,
     check_dimension,
     check_size,
     check_whole,
 )
-from lineament.train.backbones.scaling import Scaling
 
 Norm = Literal["batch", "group"]
 Pool = Literal["depthwise", "average"]

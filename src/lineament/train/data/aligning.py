@@ -1,8 +1,8 @@
-"""Photos in a folder a person -> aligned crops in a folder a person: the training set.
+"""Photos, one folder per person -> aligned crops, one folder per person: the training set.
 
     SOURCE/Ada Lovelace/letters/2.jpg  ->  OUT/Ada Lovelace/letters/2.png
 
-One crop a photo: that of the face which the finder chooses (``choose``). A photo of
+One crop per photo: that of the face which the finder chooses (``choose``). A photo of
 several people belongs to one folder only, so the others in it are not that person.
 """
 
@@ -77,7 +77,7 @@ def align_people(
     goes on with ``existing="resume"``. The result does not depend on where it was broken off.
 
     Args:
-        source: a folder with a folder a person.
+        source: a folder with one folder per person.
         out: where the crops go, as PNG; it is made if need be, and lies outside ``source``.
         finder: finds the faces, and chooses one.
         alignment: how it is cut out, as ``FaceFinder.crops`` takes it.

@@ -40,7 +40,7 @@ class Item(NamedTuple):
     Attributes:
         augmented: (3, S, S) uint8 RGB.
         plain: (3, S, S) uint8 RGB.
-        label: whom it shows.
+        label: of its person.
         number: its place in the set.
     """
 
@@ -105,7 +105,7 @@ class Crops(Dataset[Item]):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is worth telling, so far: about the set, and whether photos were resized."""
+        """Sentences, so far: on the set, and whether photos were resized."""
         height, width = self._other_hw.tolist()
         if not height:
             return notes_of(self.faces)

@@ -33,7 +33,7 @@ class FaceSet(Protocol):
 
     @property
     def labels(self) -> IntArray:
-        """(N,) int64, 0 to P - 1: whom each photo shows. Everybody has one at least."""
+        """(N,) int64, 0 to P - 1: the person of each photo. Everybody has one at least."""
 
     def __len__(self) -> int:
         """N, the number of photos."""
@@ -84,7 +84,7 @@ class Selection:
         return len(self.indices)
 
     def name(self, index: int) -> str:
-        """As the whole set calls it."""
+        """The name in the whole set."""
         return self.faces.name(int(self.indices[index]))
 
     def read(self, index: int) -> Image:

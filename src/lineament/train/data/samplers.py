@@ -92,7 +92,7 @@ class PeopleBatches:
         """Set up.
 
         Args:
-            labels: (N,) whom each photo shows.
+            labels: (N,) the person of each photo.
             people: P, people in a global batch, at least 1.
             photos: K, photos of each, at least 1. Somebody with fewer, but 2 at least, gets
                 some of them twice (they are augmented differently). Somebody with one photo

@@ -55,7 +55,7 @@ class Shards:
         members: N names within the shards, for messages.
         shard: (N,) the number of each photo's shard.
         offset, size: (N,) where its bytes are.
-        notes: what is worth telling about the set.
+        notes: sentences on what was left out.
     """
 
     people: tuple[str, ...]

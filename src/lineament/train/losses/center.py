@@ -62,7 +62,7 @@ class Center(Loss):
         self._pending = False
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> LossValue:
-        """As the seam says; remembers the embeddings for ``update`` while training."""
+        """See ``Loss.forward``; remembers the embeddings for ``update`` while training."""
         check_batch(embeddings, labels, self.dimension, self.classes)
         if not len(labels):
             return LossValue(full_precision(embeddings).sum() * 0)

@@ -66,7 +66,7 @@ class Contrastive(Loss):
         self.balanced = balanced
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> LossValue:
-        """As the seam says; 0 where the batch is one photo."""
+        """See ``Loss.forward``; 0 where the batch is one photo."""
         check_batch(embeddings, labels, self.dimension, self.classes)
         x = full_precision(embeddings)  # (N, D)
         if self.normalize:

@@ -60,7 +60,7 @@ class Loss(nn.Module, ABC):
         """
 
     def advance(self, step: int, steps: int) -> None:
-        """Be told, before a step, how many were done of how many in all. Most need not know."""
+        """Prepare for a step: ``step`` are done of ``steps``. Most losses do nothing."""
 
     def gradient_norm(self) -> Tensor | None:
         """(): length of the gradient that waits for ``update``; None where there is none.

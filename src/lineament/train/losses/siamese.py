@@ -105,7 +105,7 @@ class Siamese(Loss):
         self.beta = nn.Parameter(torch.tensor(_FIRST_LOGIT))
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> LossValue:
-        """As the seam says; 0 where the batch lacks pairs of one person or of two."""
+        """See ``Loss.forward``; 0 where the batch lacks pairs of one person or of two."""
         check_batch(embeddings, labels, self.dimension, self.classes)
         f = self._featured(embeddings)  # (N, D)
         a, b = torch.triu_indices(len(f), len(f), offset=1, device=f.device)

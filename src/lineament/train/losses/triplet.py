@@ -76,7 +76,7 @@ class Triplet(Loss):
         self.mining: Mining = mining
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> LossValue:
-        """As the seam says; 0 where the batch has no triplet that counts."""
+        """See ``Loss.forward``; 0 where the batch has no triplet that counts."""
         check_batch(embeddings, labels, self.dimension, self.classes)
         x = unit_rows(full_precision(embeddings))  # (N, D)
         if not len(x):

@@ -1,4 +1,4 @@
-"""The model whose embeddings a student shall have: a bundled recognizer, or a run."""
+"""The teacher, whose embeddings a student learns: a bundled recognizer, or a run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class BundledTeacher:
         self.dimension = embedder.contract.dimension
 
     def embed(self, crops: Tensor) -> Tensor:
-        """As the seam says; crops of another size are resized."""
+        """See ``Teacher.embed``; crops of another size are resized."""
         images = crops.permute(0, 2, 3, 1).cpu().numpy()  # (N, S, S, 3)
         size_wh = self._embedder.size_wh
         if images.shape[2:0:-1] != size_wh:
@@ -63,7 +63,7 @@ class NetworkTeacher:
 
     @torch.no_grad()
     def embed(self, crops: Tensor) -> Tensor:
-        """As the seam says; crops of another size are resized."""
+        """See ``Teacher.embed``; crops of another size are resized."""
         x = crops.float()
         size = self._backbone.size_px
         if x.shape[-1] != size:

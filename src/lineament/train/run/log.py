@@ -57,7 +57,7 @@ class Log:
     """The rows of a run, in memory and in its folder.
 
     Attributes:
-        rows: one a logged step, each with what is known of it.
+        rows: one per logged step.
     """
 
     def __init__(

@@ -98,7 +98,7 @@ class Run:
         stopped: whether it was asked to stop before its end; ``resume`` goes on.
         backbone: the network as it is now, in evaluation mode: with EMA the mean of its weights.
         loss: with its parameters; None where labels were not used.
-        people: whom it was trained with, in the order of the labels.
+        people: names of the training people, in the order of the labels.
         leaks: for each evaluation set the people that are in the training set.
         seconds: that it took, since it was last begun.
     """

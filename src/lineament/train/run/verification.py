@@ -73,7 +73,7 @@ class PairVerification:
     Attributes:
         pairs: (M, 2) int64, numbers of photos; -1 where there is no crop.
         same: (M,) bool.
-        people: whom the photos show.
+        people: names of those in the photos.
         notes: sentences for the user.
     """
 
