@@ -19,7 +19,7 @@ import lineament.pipeline
 from builders import FakeDetector, make_face, tiny_recognizer
 from lineament import models
 from lineament.align.alignment import align_faces
-from lineament.decide.metrics import own_threshold
+from lineament.decide.thresholds import own_threshold
 from lineament.detect import DetectOptions
 from lineament.embed import BATCH
 from lineament.errors import (
@@ -31,7 +31,7 @@ from lineament.errors import (
 )
 from lineament.images import ImageLimits
 from lineament.models import LicensePolicy
-from lineament.models.cards import Threshold as FittedThreshold
+from lineament.models.cards import StatedThreshold as FittedThreshold
 from lineament.models.runtime import Runtime
 from lineament.pipeline import Recognizer
 from lineament.types import Embedding, Face, Image, Photo
@@ -453,8 +453,8 @@ def test_threshold_of_the_weights(astronaut: Image) -> None:
         one.threshold(fmr=1e-3, value=0.5)
     with pytest.raises(OptionError, match=r"1\.25 false matches would stand behind it"):
         one.threshold(fmr=1e-7)
-    with pytest.raises(OptionError, match=r"there are some for 0\.0001"):
-        one.threshold("euclidean", fmr=1e-2)
+    with pytest.raises(OptionError, match=r"there are some for 1e-05, 0\.0001"):
+        one.threshold("euclidean", fmr=2e-2)
 
 
 @pytest.mark.parametrize("changes", [{"alignment": "eyes"}, {"alignment": "crop"}])

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from builders import LANDMARKS_XY, make_contract, make_embedding, make_face
-from lineament.decide.metrics import compare, own_threshold
+from lineament.decide.comparison import compare
+from lineament.decide.thresholds import own_threshold
 from lineament.errors import ContractError, ImageNotFoundError, OptionError
 from lineament.types import Contract, Embedding, Face, Photo, Threshold
 

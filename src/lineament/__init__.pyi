@@ -1,6 +1,6 @@
 from lineament.align.alignment import align_faces as align_faces
 from lineament.batching import Batcher as Batcher
-from lineament.decide.metrics import compare as compare
+from lineament.decide.comparison import compare as compare
 from lineament.decide.metrics import score_matrix as score_matrix
 from lineament.decide.metrics import score_rows as score_rows
 from lineament.detect import DetectOptions as DetectOptions

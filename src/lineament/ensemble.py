@@ -31,6 +31,7 @@ import numpy as np
 
 from lineament import models
 from lineament.decide.calibration import DEFAULT_PRIOR, OperatingPoint
+from lineament.decide.comparison import decided
 from lineament.decide.fusion import (
     BoostedFusion,
     Fusion,
@@ -41,7 +42,7 @@ from lineament.decide.fusion import (
     pair_features,
 )
 from lineament.decide.judge import Judge, sides
-from lineament.decide.metrics import DEFAULT_FMR, decided, own_threshold
+from lineament.decide.thresholds import DEFAULT_FMR, own_threshold
 from lineament.embed import BATCH, Embedder, load_embedder, wrap
 from lineament.errors import (
     DataError,

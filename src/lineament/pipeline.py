@@ -45,12 +45,8 @@ from lineament import models
 from lineament.align.alignment import AlignMethod, alignment_of
 from lineament.decide.calibration import DEFAULT_PRIOR, Calibration, bundled
 from lineament.decide.judge import CALIBRATED_METRIC, Judge
-from lineament.decide.metrics import (
-    DEFAULT_FMR,
-    DEFAULT_METRIC,
-    find_threshold,
-    own_threshold,
-)
+from lineament.decide.metrics import DEFAULT_METRIC
+from lineament.decide.thresholds import DEFAULT_FMR, find_threshold, own_threshold
 from lineament.detect import DEFAULT_DETECTOR, DetectOptions, Detector
 from lineament.embed import Embedder, embed_photos, load_embedder
 from lineament.errors import LineamentError, OptionError
@@ -262,17 +258,13 @@ class Recognizer:
             return own.threshold(own.default_rate(DEFAULT_FMR) if fmr is None else fmr).plain
         wanted = DEFAULT_FMR if fmr is None else fmr
         try:
-            found = find_threshold(
+            return find_threshold(
                 self.weights, metric, flip=self.flip, alignment=self.alignment_name, fmr=wanted
             )
         except OptionError:
             if metric != CALIBRATED_METRIC or self.calibration is None:
                 raise
             return self.calibration.threshold(wanted).plain
-        if metric != CALIBRATED_METRIC or self.calibration is None:
-            return found
-        fitted = self.calibration.threshold(wanted)
-        return replace(found, low=min(fitted.low, found.value), high=max(fitted.high, found.value))
 
     # --- one photo or a list ----------------------------------------------------------------------
 

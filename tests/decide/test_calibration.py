@@ -319,39 +319,44 @@ def change(values: dict[str, Any], path: str, new: Any) -> dict[str, Any]:
 HOSTILE = [
     ("format", FORMAT + 1, "update lineament"),
     ("format", 0, "expected format 1, got 0"),
-    ("format", "1", "format: expected int"),
-    ("format", True, "format"),
+    ("format", "1", r"Expected `int`, got `str` - at `\$.format`"),
+    ("format", True, r"at `\$.format`"),
     ("metric", "manhattan", "metric"),
-    ("metric", 5, "metric: expected str"),
+    ("metric", 5, r"Expected `str`, got `int` - at `\$.metric`"),
     ("method", "pickle", "method"),
-    ("score", ..., "missing: score"),
-    ("identification", ..., "missing: identification"),
-    ("extra", 1, "unknown: extra"),
-    ("score", "0.1", "score: expected list"),
-    ("score.0", "0.0", "list of numbers"),
-    ("score.0", [0.0], "list of numbers"),
-    ("score.0", True, "list of numbers"),
-    ("score.0", 10**400, "finite"),
-    ("llr.0", 1e300, "finite"),
-    ("llr.1", None, "list of numbers"),
-    ("n_people", 1.5, "n_people: expected int"),
+    ("score", ..., "missing required field `score`"),
+    ("identification", ..., "missing required field `identification`"),
+    ("n_photographs", ..., "missing required field `n_photographs`"),
+    ("extra", 1, "unknown field `extra`"),
+    ("score", "0.1", r"Expected `array`, got `str` - at `\$.score`"),
+    ("score.0", "0.0", r"Expected `float`, got `str` - at `\$.score\[0\]`"),
+    ("score.0", [0.0], r"Expected `float`, got `array` - at `\$.score\[0\]`"),
+    ("score.0", True, r"Expected `float`, got `bool` - at `\$.score\[0\]`"),
+    ("score.0", 10**400, r"at `\$.score\[0\]`"),
+    ("llr.0", 1e300, r"Expected `float` <= 1000000000000000.0 - at `\$.llr\[0\]`"),
+    ("llr.1", None, r"at `\$.llr\[1\]`"),
+    ("n_people", 1.5, r"Expected `int`, got `float` - at `\$.n_people`"),
     ("n_people", 10**400, "n_people"),
-    ("contract", [], "contract: expected dict"),
-    ("contract.flip", 1, "flip: expected bool"),
-    ("contract.dimension", ..., "missing: dimension"),
-    ("points.0", 3, "points: expected an object"),
+    ("contract", [], r"Expected `object`, got `array` - at `\$.contract`"),
+    ("contract.flip", 1, r"at `\$.contract.flip`"),
+    ("contract.dimension", ..., "missing required field `dimension`"),
+    ("points.0", 3, r"Expected `object`, got `int` - at `\$.points\[0\]`"),
     ("points.0.low", 0.31, "low <= value"),
-    ("points.0.value", "x", "value: expected float"),
-    ("points", {}, "points: expected list"),
-    ("identification", [], "identification"),
-    ("identification", 5, "identification"),
-    ("identification.n_people.0", 1.5, "list of numbers"),
-    ("identification.threshold.0", [0.3], "one length"),
-    ("identification.threshold.0", 0.3, "list of numbers"),
+    ("points.0.value", "x", r"Expected `float`, got `str` - at `\$.points\[0\].value`"),
+    ("points", {}, r"Expected `array`, got `object` - at `\$.points`"),
+    ("metrics", {"euclidean": [[0.01]]}, r"at `\$.metrics"),
+    ("metrics", {"manhattan": []}, "manhattan"),
+    ("metrics", {"euclidean": [[2.0, 1.0]]}, "metrics"),
+    ("metrics", {"euclidean": [[0.01, 1.0], [0.1, 0.5]]}, "metrics"),
+    ("identification", [], r"at `\$.identification`"),
+    ("identification", 5, r"at `\$.identification`"),
+    ("identification.n_people.0", 1.5, r"at `\$.identification.n_people\[0\]`"),
+    ("identification.threshold.0", [0.3], "threshold"),
+    ("identification.threshold.0", 0.3, r"at `\$.identification.threshold\[0\]`"),
     ("identification.threshold", [], "identification|threshold"),
     ("identification.fpir", [], "fpir"),
-    ("quality", {"norm": "high"}, "norm: expected float"),
-    ("quality", [], "quality: expected dict"),
+    ("quality", {"norm": "high"}, r"Expected `float`, got `str` - at `\$.quality"),
+    ("quality", [], r"Expected `object`, got `array` - at `\$.quality`"),
 ]
 
 
@@ -387,7 +392,7 @@ def test_hostile_files_are_refused_in_words(
 def test_files_that_are_no_calibration(data: bytes, tmp_path: Path) -> None:
     file = tmp_path / "file.json"
     file.write_bytes(data)
-    with pytest.raises(DataError, match="expected"):
+    with pytest.raises(DataError, match=r"(?i)expected|required"):
         Calibration.load(file)
 
 
@@ -426,11 +431,25 @@ def test_bundled_calibrations(name: str, flip: bool) -> None:
     assert (made.n_people, made.n_photos) == (3095, 4992)
     assert (made.n_genuine_pairs, made.n_impostor_pairs) == (3192, 12_454_344)
     assert (entry.folder / bundled_name(flip)).stat().st_size < 40_000
-    # The thresholds of the manifest were fitted on the same pairs by another program
-    known = {t.fmr: t.threshold for t in entry.thresholds if (t.metric, t.flip) == ("cosine", flip)}
-    assert len(known) == 4
-    for fmr, value in known.items():
-        assert made.threshold(fmr).plain.value == pytest.approx(value, abs=1e-3)
+    assert not entry.thresholds  # they all stand here, from one fit
+    for fmr in (1e-2, 1e-3, 1e-4, 1e-5):
+        whole = made.threshold_of("cosine", fmr)
+        assert whole is not None
+        assert whole.low is not None
+        assert whole.high is not None
+        assert whole.low <= whole.value <= whole.high
+        assert whole.value == made.threshold(fmr).plain.value
+        for metric in ("euclidean", "euclidean_l2", "angular", "chi_square"):
+            other = made.threshold_of(metric, fmr)
+            assert other is not None
+            assert other.value < dict(made.rates_of(metric)).get(0.1, np.inf)
+        l2 = made.threshold_of("euclidean_l2", fmr)
+        assert l2 is not None
+        assert l2.value**2 == pytest.approx(2 - 2 * whole.value)
+        angle = made.threshold_of("angular", fmr)
+        assert angle is not None
+        assert np.cos(np.pi * angle.value) == pytest.approx(whole.value)
+    assert made.threshold_of("euclidean", 3e-4) is None
     assert made.identification_threshold(1000).value > made.identification_threshold(10).value
     assert made.probability(0.9).value > 0.999
     assert made.probability(0.0).value < 0.01

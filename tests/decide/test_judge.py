@@ -8,8 +8,9 @@ import pytest
 
 from builders import make_contract, make_embedding
 from lineament.decide.calibration import Calibration
+from lineament.decide.comparison import compare
 from lineament.decide.judge import Judge
-from lineament.decide.metrics import compare, own_threshold
+from lineament.decide.thresholds import own_threshold
 from lineament.errors import ContractError, OptionError
 from lineament.quality import QualityLimits
 from lineament.types import Decision, Quality, Threshold

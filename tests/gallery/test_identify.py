@@ -14,6 +14,7 @@ from lineament.decide.calibration import bundled
 from lineament.decide.metrics import score_matrix
 from lineament.errors import OptionError
 from lineament.gallery import Gallery, NewSample, Settings
+from lineament.models.cards import StatedThreshold as Stated
 from lineament.types import Contract, Embedding
 
 SFACE = models.get("sface")
@@ -195,10 +196,18 @@ def test_the_threshold_follows_the_size(tmp_path: Path) -> None:
             assert candidate.low <= candidate.probability <= candidate.high
 
 
-def test_without_a_table_for_galleries_a_fixed_rate_is_divided(tmp_path: Path) -> None:
+def test_without_a_table_for_galleries_a_fixed_rate_is_divided(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from lineament.gallery import thresholds
     from lineament.gallery.thresholds import search_threshold
 
-    other = models.get("mobilefacenet")
+    stated = [
+        Stated("cosine", value, fmr, False, "a fit", 10**7)
+        for fmr, value in ((1e-2, 0.25), (1e-3, 0.34), (1e-4, 0.41), (1e-5, 0.48))
+    ]
+    other = models.get("mobilefacenet").replace(thresholds=tuple(stated))
+    monkeypatch.setattr(thresholds, "get", lambda name: other)
     contract = Contract(
         other.name, other.sha256, "arcface-112", other.input.color_order, False, 512
     )

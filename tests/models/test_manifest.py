@@ -13,7 +13,7 @@ import pytest
 
 from lineament.errors import WeightsError
 from lineament.models import Card, InputSpec, Measurement, Source, catalog
-from lineament.models.cards import Threshold
+from lineament.models.cards import StatedThreshold
 
 ENTRY: dict[str, Any] = {
     "name": "mine",
@@ -79,7 +79,7 @@ def test_every_key_arrives(tmp_path: Path) -> None:
         source=Source("pypi:some", "1.0", "a/b.onnx"),
         paper="arXiv:0000.00000",
         measured={"lfw_view2": Measurement(99.0, "accuracy in %")},
-        thresholds=(Threshold("cosine", 0.25, 1e-4, True, "LFW View 1", 1100),),
+        thresholds=(StatedThreshold("cosine", 0.25, 1e-4, True, "LFW View 1", 1100),),
         notes="none",
     )
     assert found.folder == tmp_path

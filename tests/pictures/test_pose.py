@@ -11,7 +11,7 @@ import pytest
 from PIL import Image as PILImage
 
 from lineament.decide.judge import Judge
-from lineament.decide.metrics import own_threshold
+from lineament.decide.thresholds import own_threshold
 from lineament.errors import ImageNotFoundError, NoFaceError, OptionError
 from lineament.quality import FACE_XYZ
 from lineament.types import Contract, Embedding, Face, Photo, Threshold

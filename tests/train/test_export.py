@@ -26,7 +26,7 @@ from lineament.cli import app
 from lineament.embed import load_embedder
 from lineament.errors import ExportError, LicenseError, OptionError, WeightsError
 from lineament.models import Measurement, catalog
-from lineament.models.cards import Threshold
+from lineament.models.cards import StatedThreshold
 from lineament.models.runtime import ENGINES, Runtime
 from lineament.train.backbones import make_backbone
 from lineament.train.backbones.backbone import Backbone
@@ -113,7 +113,7 @@ def test_sface_goes_there_and_back(manifest: Path, capsys: pytest.CaptureFixture
 
 def test_the_entry(manifest: Path) -> None:
     score = Measurement(98.5, "accuracy in %, some pairs")
-    threshold = Threshold("cosine", 0.31, 1e-3, False, "some people", 5000)
+    threshold = StatedThreshold("cosine", 0.31, 1e-3, False, "some people", 5000)
     entry = export_onnx(
         Small(),
         manifest.with_name("file.onnx"),

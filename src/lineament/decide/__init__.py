@@ -1,6 +1,8 @@
 """Stage 5: two embeddings -> a Decision.
 
 metrics             how alike two embeddings are
+comparison          two embeddings and a threshold -> a Decision
+thresholds          of a model, for a wanted false match rate, or set by hand
 calibration         what a score means: probabilities, thresholds with their interval
 operating_points    thresholds of a calibration
 judge               how sure a decision is, or "undecided" and why

@@ -22,8 +22,9 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -72,6 +73,12 @@ DEFAULT_FPIR = 0.01
 MOST_BYTES = 4 << 20
 """Of a file; the bundled ones have less than 40 kB."""
 
+_OF_COSINE: dict[str, Callable[[float], float]] = {
+    "euclidean_l2": lambda cosine: math.sqrt(max(0.0, 2 - 2 * cosine)),
+    "angular": lambda cosine: math.acos(max(-1.0, min(1.0, cosine))) / math.pi,
+}
+"""Metrics that are monotone functions of the cosine."""
+
 _TAIL = 10
 """The threshold's slope beyond the largest gallery is that of the last tenth of the sizes."""
 
@@ -92,6 +99,8 @@ class Calibration:
         cllr, min_cllr: in bits, cross-validated over people.
         ece: expected calibration error, a share, cross-validated, at prior 0.5.
         points: thresholds for false match rates, the largest rate first.
+        metrics: thresholds of other metrics, fitted on the same pairs, by name: false match rate
+            and value. What follows from the cosine (``threshold_of``) does not stand there.
         identification: thresholds for galleries; None when the data are too few.
         quality: limits of what was seen to be reliable, by name.
         created_by: program and version.
@@ -114,6 +123,7 @@ class Calibration:
     min_cllr: float
     ece: float
     points: tuple[OperatingPoint, ...] = ()
+    metrics: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     identification: Identification | None = None
     quality: Mapping[str, float] = field(default_factory=dict)
     created_by: str = "lineament"
@@ -147,6 +157,13 @@ class Calibration:
         values = [self._sign * point.value for point in self.points]
         if sorted(set(rates), reverse=True) != rates or sorted(values) != values:
             raise DataError("points: expected falling rates and thresholds that get stricter")
+        for name, rows in self.metrics.items():
+            sign = 1 if get_metric(name).higher_is_more_alike else -1
+            fmrs, values = [rate for rate, _ in rows], [sign * value for _, value in rows]
+            if sorted(set(fmrs), reverse=True) != fmrs or not all(0 < rate < 1 for rate in fmrs):
+                raise DataError(f"metrics: {name}: expected falling rates between 0 and 1")
+            if sorted(values) != values or not np.isfinite(values).all():
+                raise DataError(f"metrics: {name}: expected thresholds that get stricter")
         if self.wanted_fmr is not None and self.wanted_fmr not in rates:
             raise DataError(
                 f"wanted_fmr: expected one of the rates of the points, got {self.wanted_fmr:g}"
@@ -306,6 +323,29 @@ class Calibration:
         count = round(fmr * self.n_impostor_pairs)
         return self._fitted(OperatingPoint(fmr, value, low, high, count), fmr, interpolated=True)
 
+    def threshold_of(self, metric: str, fmr: float) -> Threshold | None:
+        """The threshold of any metric for a false match rate that was fitted; None: it was not.
+
+        Of euclidean_l2 and angular it follows from that of the cosine, which orders pairs alike.
+        """
+        data = f"{self.data}, all pairs of {self.n_photos:,} photos"
+        for point in self.points:
+            if math.isclose(point.fmr, fmr, rel_tol=1e-6) and metric == self.metric:
+                found = Threshold(point.value, metric, point.fmr, data, self.n_impostor_pairs)
+                return replace(found, low=point.low, high=point.high)
+        for rate, value in self.rates_of(metric):
+            if math.isclose(rate, fmr, rel_tol=1e-6):
+                return Threshold(value, metric, rate, data, self.n_impostor_pairs)
+        return None
+
+    def rates_of(self, metric: str) -> tuple[tuple[float, float], ...]:
+        """False match rates that were fitted for a metric, with the thresholds."""
+        if metric == self.metric:
+            return tuple((point.fmr, point.value) for point in self.points)
+        if self.metric == "cosine" and metric in _OF_COSINE:
+            return tuple((point.fmr, _OF_COSINE[metric](point.value)) for point in self.points)
+        return tuple(self.metrics.get(metric, ()))
+
     def _fitted(self, point: OperatingPoint, fmr: float, *, interpolated: bool) -> FittedThreshold:
         plain = Threshold(point.value, self.metric, fmr, self.data, self.n_impostor_pairs)
         return FittedThreshold(plain, point.low, point.high, point.false_matches, interpolated)
@@ -386,6 +426,8 @@ class Calibration:
             values[key] = plain(getattr(self, item.name))
         if self.wanted_fmr is None:
             del values["wanted_fmr"]
+        if not self.metrics:
+            del values["metrics"]
         return values
 
     @classmethod
@@ -449,12 +491,17 @@ def bundled(contract: Contract, metric: str) -> Calibration | None:
     path = None if card is None else card.folder / bundled_name(contract.flip)
     if path is None or not path.is_file():
         return None
-    calibration = Calibration.load(path)
+    calibration = _load_once(path)
     try:
         calibration.check(contract, metric)
     except (ContractError, OptionError):  # other crops, or another metric
         return None
     return calibration
+
+
+@lru_cache(maxsize=16)
+def _load_once(path: Path) -> Calibration:
+    return Calibration.load(path)
 
 
 def bundled_name(flip: bool) -> str:

@@ -1,19 +1,88 @@
-"""The file of a calibration: JSON that people can read, checked as it is read."""
+"""The file of a calibration: JSON that people can read, checked by its types as it is read."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
+from msgspec import Meta
 
+from lineament import forms
 from lineament.decide.metrics import get_metric
 from lineament.decide.operating_points import Identification, OperatingPoint
 from lineament.errors import DataError
 from lineament.types import Contract
 
 FORMAT = 1
+
+_Number = Annotated[float, Meta(ge=-1e15, le=1e15)]
+_Count = Annotated[int, Meta(ge=-(10**15), le=10**15)]
+
+
+class _Form(msgspec.Struct, forbid_unknown_fields=True):
+    """Unknown keys are refused."""
+
+
+class _Head(msgspec.Struct):
+    """What a file of any version says."""
+
+    format: int
+    created_by: str = "unknown"
+
+
+class _ContractForm(_Form):
+    weights: str
+    weights_sha256: str
+    alignment: str
+    color_order: str
+    flip: bool
+    dimension: _Count
+
+
+class _PointForm(_Form):
+    fmr: _Number
+    value: _Number
+    low: _Number
+    high: _Number
+    false_matches: _Count
+
+
+class _IdentificationForm(_Form):
+    n_people: list[_Count]
+    fpir: list[_Number]
+    threshold: list[list[_Number]]
+    low: list[list[_Number]]
+    high: list[list[_Number]]
+    n_probe_people: _Count
+    reference_exponent: _Number
+
+
+class _CalibrationForm(_Form, kw_only=True):
+    format: int
+    contract: _ContractForm
+    metric: str
+    method: str
+    score: list[_Number]
+    llr: list[_Number]
+    llr_low: list[_Number]
+    llr_high: list[_Number]
+    data: str
+    n_people: _Count
+    n_photos: _Count = msgspec.field(name="n_photographs")
+    n_genuine_pairs: _Count
+    n_impostor_pairs: _Count
+    cllr: _Number
+    min_cllr: _Number
+    ece: _Number
+    points: list[_PointForm]
+    metrics: dict[str, list[tuple[float, float]]] = {}
+    identification: _IdentificationForm | None
+    quality: dict[str, _Number]
+    created_by: str
+    wanted_fmr: _Number | None = None
 
 
 def plain(value: Any) -> Any:
@@ -28,7 +97,9 @@ def plain(value: Any) -> Any:
         return asdict(value)
     if isinstance(value, tuple):
         return [plain(item) for item in value]
-    return dict(value) if isinstance(value, Mapping) else value
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    return value
 
 
 def compact(text: str) -> str:
@@ -43,56 +114,6 @@ def compact(text: str) -> str:
     return "\n".join(lines)
 
 
-_HUGE = 10**15
-_KINDS: dict[str, tuple[type, ...]] = {
-    "str": (str,),
-    "int": (int,),
-    "float": (float, int),
-    "list": (list,),
-    "dict": (dict,),
-}
-
-
-def _take(values: Any, kinds: Mapping[str, str], what: str) -> dict[str, Any]:
-    """The values of exactly these keys, each of its kind."""
-    if not isinstance(values, dict):
-        raise DataError(f"{what}: expected an object, got {type(values).__name__}")
-    missing, unknown = kinds.keys() - values.keys(), values.keys() - kinds.keys()
-    if missing or unknown:
-        raise DataError(
-            f"{what}: expected the keys {', '.join(kinds)}; "
-            f"missing: {', '.join(sorted(missing)) or 'none'}, "
-            f"unknown: {', '.join(sorted(map(str, unknown)))[:200] or 'none'}"
-        )
-    for key, kind in kinds.items():
-        value = values[key]
-        if kind == "bool":
-            good = isinstance(value, bool)
-        else:
-            good = isinstance(value, _KINDS[kind]) and not isinstance(value, bool)
-        if good and kind in ("int", "float"):
-            good = abs(value) < _HUGE  # nan is not, either
-        if not good:
-            raise DataError(f"{what}: {key}: expected {kind}, got {value!r:.60}")
-    return values
-
-
-def _row(values: Any, what: str, kinds: tuple[type, ...] = (int, float)) -> list[Any]:
-    """A list of numbers; NumPy would take text and booleans for numbers, too."""
-    if not isinstance(values, list) or not all(type(v) in kinds for v in values):
-        raise DataError(f"{what}: expected a list of numbers")
-    if not all(abs(v) < _HUGE for v in values):  # nan is not, either
-        raise DataError(f"{what}: expected finite numbers")
-    return values
-
-
-def _table(values: Any, what: str) -> list[list[Any]]:
-    rows = [_row(row, what) for row in values]
-    if len({len(row) for row in rows}) > 1:
-        raise DataError(f"{what}: expected rows of one length")
-    return rows
-
-
 def read_values(values: Any) -> dict[str, Any]:
     """Check what a JSON file holds; returns the attributes of a ``Calibration``.
 
@@ -101,76 +122,20 @@ def read_values(values: Any) -> dict[str, Any]:
             newer than this version.
         OptionError: an unknown metric.
     """
-    if isinstance(values, dict) and isinstance(values.get("format"), int):
-        found = values["format"]
-        if found > FORMAT:
-            raise DataError(
-                f"expected format {FORMAT}, got {found}, written by a newer version "
-                f"({values.get('created_by', 'unknown')!r:.60}): update lineament"
-            )
-        if found != FORMAT:
-            raise DataError(f"expected format {FORMAT}, got {found}")
-    knots = ("score", "llr", "llr_low", "llr_high")
-    kinds = {
-        "format": "int",
-        "contract": "dict",
-        "metric": "str",
-        "method": "str",
-        **dict.fromkeys(knots, "list"),
-        "data": "str",
-        **dict.fromkeys(
-            ("n_people", "n_photographs", "n_genuine_pairs", "n_impostor_pairs"), "int"
-        ),
-        **dict.fromkeys(("cllr", "min_cllr", "ece"), "float"),
-        "points": "list",
-        "identification": "dict",
-        "quality": "dict",
-        "created_by": "str",
-    }
-    # A calibration of few people has no table, but has the key.
-    table = values.get("identification") if isinstance(values, dict) else None
-    if table is None and isinstance(values, dict) and "identification" in values:
-        values = {**values, "identification": {}}
-    if isinstance(values, dict) and values.get("wanted_fmr") is not None:
-        kinds["wanted_fmr"] = "float"
-    elif isinstance(values, dict):
-        values = {key: value for key, value in values.items() if key != "wanted_fmr"}
-    taken = dict(_take(values, kinds, "calibration"))
-    del taken["format"], taken["identification"]
-    taken["n_photos"] = taken.pop("n_photographs")  # the file's key, from its first version on
-    get_metric(taken["metric"])
-    contract_kinds = {
-        "weights": "str",
-        "weights_sha256": "str",
-        "alignment": "str",
-        "color_order": "str",
-        "flip": "bool",
-        "dimension": "int",
-    }
-    taken["contract"] = Contract(**_take(taken["contract"], contract_kinds, "contract"))
-    for name in knots:
-        taken[name] = _row(taken[name], name)
-    point_kinds = dict.fromkeys(("fmr", "value", "low", "high"), "float") | {"false_matches": "int"}
-    taken["points"] = tuple(
-        OperatingPoint(**_take(point, point_kinds, "points")) for point in taken["points"]
-    )
-    limits = taken["quality"]
-    taken["quality"] = dict(_take(limits, dict.fromkeys(limits, "float"), "quality"))
-    if table is not None:
-        taken["identification"] = _read_identification(table)
+    head = forms.convert(values, _Head, what="calibration")
+    if head.format > FORMAT:
+        raise DataError(
+            f"expected format {FORMAT}, got {head.format}, written by a newer version "
+            f"({head.created_by!r:.60}): update lineament"
+        )
+    if head.format != FORMAT:
+        raise DataError(f"expected format {FORMAT}, got {head.format}")
+    form = forms.convert(values, _CalibrationForm, what="calibration")
+    get_metric(form.metric)
+    taken = {key: getattr(form, key) for key in form.__struct_fields__ if key != "format"}
+    taken["contract"] = Contract(**msgspec.structs.asdict(form.contract))
+    taken["points"] = tuple(OperatingPoint(**msgspec.structs.asdict(p)) for p in form.points)
+    taken["metrics"] = {get_metric(name).name: tuple(rows) for name, rows in form.metrics.items()}
+    if form.identification is not None:
+        taken["identification"] = Identification(**msgspec.structs.asdict(form.identification))
     return taken
-
-
-def _read_identification(table: Any) -> Identification:
-    arrays = ("n_people", "fpir", "threshold", "low", "high")
-    kinds = {
-        **dict.fromkeys(arrays, "list"),
-        "n_probe_people": "int",
-        "reference_exponent": "float",
-    }
-    values = dict(_take(table, kinds, "identification"))
-    for name in arrays[2:]:
-        values[name] = _table(values[name], f"identification: {name}")
-    values["fpir"] = _row(values["fpir"], "identification: fpir")
-    values["n_people"] = _row(values["n_people"], "identification: n_people", (int,))
-    return Identification(**values)

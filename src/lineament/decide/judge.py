@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lineament.decide.calibration import DEFAULT_PRIOR, Calibration
-from lineament.decide.metrics import compare
+from lineament.decide.comparison import compare
 from lineament.errors import OptionError
 from lineament.quality import DEFAULT_LIMITS, QualityLimits, quality_of
 from lineament.types import Certainty, Decision, Photo, Threshold
@@ -81,7 +81,7 @@ class Judge:
         """The same decision with its certainty, and the reasons why it is open, if any.
 
         Args:
-            decision: from ``lineament.decide.metrics.compare``.
+            decision: from ``lineament.decide.comparison.compare``.
             certainty: where it is known from elsewhere; None asks the calibration.
 
         Raises:

@@ -17,7 +17,6 @@ with signed ones the magnitudes stand in the denominator, or it could vanish.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -26,15 +25,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import OptionError
-from lineament.models import Card
-from lineament.types import Contract, Decision, Embedding, Face, FloatArray, Quality, Threshold
+from lineament.types import FloatArray
 
 MetricName = Literal["cosine", "euclidean", "euclidean_l2", "angular", "chi_square"]
 
 DEFAULT_METRIC: MetricName = "cosine"
-
-DEFAULT_FMR = 1e-4
-"""One impostor in ten thousand is let in: what FIDO's biometric certification asks of 1:1."""
 
 BLOCK_BYTES = 64 << 20
 """How large an intermediate result of a score matrix may be."""
@@ -180,127 +175,3 @@ def _prepared(
         raise OptionError("expected vectors with a direction, got one of length zero")
     unit: FloatArray = np.divide(vectors, lengths, out=np.empty_like(vectors), casting="same_kind")
     return unit
-
-
-def find_threshold(
-    weights: Card, metric: str, *, flip: bool, alignment: str, fmr: float = DEFAULT_FMR
-) -> Threshold:
-    """The threshold that the weights' entry has for a wanted false match rate.
-
-    Args:
-        weights: the recognizer.
-        metric: name of the comparison.
-        flip: whether embeddings are averaged over the mirrored crop.
-        alignment: of the crops; thresholds hold for the one that the weights' entry names.
-        fmr: the false match rate wanted.
-
-    Raises:
-        OptionError: none was fitted for that; the message names those there are.
-    """
-    get_metric(metric)
-    if alignment == weights.alignment:
-        for known in weights.thresholds:
-            if (known.metric, known.flip) == (metric, flip) and math.isclose(
-                known.fmr, fmr, rel_tol=1e-6
-            ):
-                return Threshold(
-                    known.threshold, known.metric, known.fmr, known.data, known.n_impostor_pairs
-                )
-    rates = sorted({t.fmr for t in weights.thresholds if (t.metric, t.flip) == (metric, flip)})
-    there_are = (
-        f"there are some for {', '.join(f'{rate:g}' for rate in rates)}"
-        if rates and alignment == weights.alignment
-        else "there is none for these weights, this alignment and this way to compare"
-    )
-    raise OptionError(
-        f"no threshold of {weights.name} was fitted for a false match rate of {fmr:g} with "
-        f"{metric}; {there_are}: choose one of them, or state the threshold itself"
-    )
-
-
-def own_threshold(value: float, metric: str) -> Threshold:
-    """A threshold that the user sets by hand, in the unit of ``metric``."""
-    if not np.isfinite(value):
-        raise OptionError(f"expected a finite number, got {value}", option="threshold")
-    return Threshold(float(value), get_metric(metric).name, None, "set by hand", None)
-
-
-def compare(
-    a: Embedding,
-    b: Embedding,
-    threshold: Threshold,
-    *,
-    sources: tuple[str, str] = ("a", "b"),
-    faces: tuple[Face | None, Face | None] = (None, None),
-    others: tuple[int, int] = (0, 0),
-    qualities: tuple[Quality | None, Quality | None] = (None, None),
-) -> Decision:
-    """Compare two embeddings and decide; ``lineament.decide.judge`` adds how sure that is.
-
-    A score exactly on the threshold is "same".
-
-    Raises:
-        ContractError: the embeddings were made in different ways.
-    """
-    a.contract.check(b.contract)
-    metric = get_metric(threshold.metric)
-    lengths = (1.0, 1.0) if metric.unit else (a.norm, b.norm)
-    first, second = (
-        e.vector[None] * np.float32(length) for e, length in zip((a, b), lengths, strict=True)
-    )
-    return decided(
-        float(score_rows(first, second, metric.name)[0]),
-        a,
-        b,
-        threshold,
-        higher_is_more_alike=metric.higher_is_more_alike,
-        sources=sources,
-        faces=faces,
-        others=others,
-        qualities=qualities,
-    )
-
-
-def decided(
-    score: float,
-    a: Embedding,
-    b: Embedding,
-    threshold: Threshold,
-    *,
-    contract: Contract | None = None,
-    higher_is_more_alike: bool = True,
-    sources: tuple[str, str] = ("a", "b"),
-    faces: tuple[Face | None, Face | None] = (None, None),
-    others: tuple[int, int] = (0, 0),
-    qualities: tuple[Quality | None, Quality | None] = (None, None),
-) -> Decision:
-    """Hold a score against a threshold of its metric.
-
-    Args:
-        score: of the two faces, in the unit of the threshold's metric.
-        a, b: their embeddings, for ``Decision.similarity`` and the norms.
-        threshold: what the score is held against; exactly on it is "same".
-        contract: what the decision carries; None: that of the embeddings.
-        higher_is_more_alike: direction of the metric.
-        sources, faces, others, qualities: as ``Decision`` has them.
-    """
-    margin = score - threshold.value if higher_is_more_alike else threshold.value - score
-    return Decision(
-        same=margin >= 0,
-        score=score,
-        metric=threshold.metric,
-        similarity=float(np.clip(a.vector @ b.vector, -1, 1)),
-        threshold=threshold,
-        margin=margin,
-        source_a=sources[0],
-        source_b=sources[1],
-        face_a=faces[0],
-        face_b=faces[1],
-        others_a=others[0],
-        others_b=others[1],
-        norm_a=a.norm,
-        norm_b=b.norm,
-        contract=a.contract if contract is None else contract,
-        quality_a=qualities[0],
-        quality_b=qualities[1],
-    )

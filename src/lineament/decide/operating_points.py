@@ -67,7 +67,7 @@ class FittedThreshold:
     """A threshold for a wanted false match rate, with its interval.
 
     Attributes:
-        plain: for ``lineament.decide.metrics.compare``.
+        plain: for ``lineament.decide.comparison.compare``.
         low, high: 95 % interval of ``plain.value``, bootstrap over people.
         false_matches: how many impostor pairs of the data it lets in.
         interpolated: the rate lies between two that were fitted.
@@ -114,7 +114,7 @@ class IdentificationThreshold:
 
     @property
     def plain(self) -> Threshold:
-        """As ``lineament.decide.metrics.compare`` takes it."""
+        """As ``lineament.decide.comparison.compare`` takes it."""
         return Threshold(self.value, self.metric, None, str(self), None)
 
     def __str__(self) -> str:

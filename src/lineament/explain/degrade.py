@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from lineament.align.landmarks68 import CHIN, JAW, five_of_68
-from lineament.decide.metrics import compare
+from lineament.decide.comparison import compare
 from lineament.errors import OptionError
 from lineament.finder import FaceFinder, Source, name_of, pixels_of
 from lineament.pipeline import Recognizer

@@ -10,7 +10,7 @@ from lineament.decide.calibration import (
     RULE_OF_30,
     supported,
 )
-from lineament.decide.metrics import DEFAULT_FMR
+from lineament.decide.thresholds import DEFAULT_FMR
 from lineament.errors import DataError, OptionError
 from lineament.evaluate.fairness import LEAST_PEOPLE
 from lineament.fit.calibrate import FMRS

@@ -22,7 +22,8 @@ from lineament.decide.calibration import (
     bundled,
     supported,
 )
-from lineament.decide.metrics import DEFAULT_FMR, DEFAULT_METRIC
+from lineament.decide.metrics import DEFAULT_METRIC
+from lineament.decide.thresholds import DEFAULT_FMR
 from lineament.errors import OptionError
 from lineament.evaluate.fairness import rates_of_all_pairs
 from lineament.evaluate.pair_counts import all_pairs

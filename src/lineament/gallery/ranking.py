@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from lineament.decide.calibration import DEFAULT_FPIR, Calibration
 from lineament.decide.judge import CALIBRATED_METRIC
-from lineament.decide.metrics import own_threshold
+from lineament.decide.thresholds import own_threshold
 from lineament.errors import OptionError
 from lineament.gallery import lookup
 from lineament.gallery.index_sync import Ids

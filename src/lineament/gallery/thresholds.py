@@ -10,7 +10,7 @@ import numpy as np
 
 from lineament.decide.calibration import Calibration
 from lineament.decide.judge import CALIBRATED_METRIC
-from lineament.decide.metrics import DEFAULT_FMR, own_threshold
+from lineament.decide.thresholds import DEFAULT_FMR, own_threshold
 from lineament.errors import OptionError, WeightsError
 from lineament.gallery.types import Settings
 from lineament.models import get

@@ -101,7 +101,7 @@ class Measurement(Form, frozen=True, forbid_unknown_fields=True):
         _check_texts(self, "protocol")
 
 
-class Threshold(Form, frozen=True, forbid_unknown_fields=True):
+class StatedThreshold(Form, frozen=True, forbid_unknown_fields=True):
     """From which value on two embeddings of this model count as one person.
 
     Attributes:
@@ -185,7 +185,7 @@ class CardForm(Form, frozen=True, forbid_unknown_fields=True, kw_only=True):
     members: tuple[Member, ...] | None = None
     norm_term: NormTerm | None = None
     measured: dict[str, Measurement] | None = None
-    thresholds: tuple[Threshold, ...] | None = None
+    thresholds: tuple[StatedThreshold, ...] | None = None
     quality_limits: dict[str, Number] | None = None
     notes: str | None = None
 
@@ -273,7 +273,7 @@ class Card(CardForm, frozen=True, forbid_unknown_fields=True, kw_only=True, eq=F
     task: Task
     members: tuple[Member, ...] = ()
     measured: dict[str, Measurement] = {}
-    thresholds: tuple[Threshold, ...] = ()
+    thresholds: tuple[StatedThreshold, ...] = ()
     quality_limits: dict[str, Number] = {}
     folder: Path = Path()
 
@@ -295,7 +295,7 @@ class Card(CardForm, frozen=True, forbid_unknown_fields=True, kw_only=True, eq=F
         values = {key: getattr(self, key) for key in self.__struct_fields__ if key != "folder"}
         if not self.members:  # said only of embedders that join others
             del values["members"], values["norm_term"]
-        for key in ("builder", "quality_limits"):
+        for key in ("builder", "thresholds", "quality_limits"):
             if not values[key]:
                 del values[key]
         plain: dict[str, Any] = msgspec.to_builtins(values)

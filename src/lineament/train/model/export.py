@@ -35,7 +35,7 @@ from lineament.errors import (
 )
 from lineament.files import write_atomically
 from lineament.models import Card, InputSpec, LicensePolicy, Measurement, read_manifest
-from lineament.models.cards import CommercialUse, Threshold
+from lineament.models.cards import CommercialUse, StatedThreshold
 from lineament.models.catalog import SCHEMA, bundled_names
 from lineament.models.runtime import Engine, Runtime, load_model
 from lineament.train.backbones.backbone import Backbone
@@ -65,7 +65,7 @@ def export_onnx(
     paper: str | None = None,
     notes: str | None = None,
     measured: Mapping[str, Measurement] | None = None,
-    thresholds: Sequence[Threshold] = (),
+    thresholds: Sequence[StatedThreshold] = (),
     crops: Image | None = None,
     overwrite: bool = False,
 ) -> Card:

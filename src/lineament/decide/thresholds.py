@@ -1,0 +1,75 @@
+"""Thresholds: of a card, of a model's own calibration, or set by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from lineament.decide.calibration import Calibration, bundled
+from lineament.decide.judge import CALIBRATED_METRIC
+from lineament.decide.metrics import get_metric
+from lineament.errors import OptionError
+from lineament.models import Card
+from lineament.types import Contract, Threshold
+
+DEFAULT_FMR = 1e-4
+"""One impostor in ten thousand is let in: what FIDO's biometric certification asks of 1:1."""
+
+
+def find_threshold(
+    card: Card, metric: str, *, flip: bool, alignment: str, fmr: float = DEFAULT_FMR
+) -> Threshold:
+    """The threshold of a model for a wanted false match rate.
+
+    What the card states comes first, then its own calibration.
+
+    Args:
+        card: of the embedder.
+        metric: name of the comparison.
+        flip: whether embeddings are averaged over the mirrored crop.
+        alignment: of the crops; what a card states holds for the one that it names.
+        fmr: the false match rate wanted.
+
+    Raises:
+        OptionError: none was fitted for that; the message names those there are.
+    """
+    get_metric(metric)
+    stated = [t for t in card.thresholds if (t.metric, t.flip) == (metric, flip)]
+    if alignment != card.alignment:
+        stated = []
+    for t in stated:
+        if math.isclose(t.fmr, fmr, rel_tol=1e-6):
+            return Threshold(t.threshold, t.metric, t.fmr, t.data, t.n_impostor_pairs)
+    fitted = own_calibration(card, flip=flip, alignment=alignment)
+    found = None if fitted is None else fitted.threshold_of(metric, fmr)
+    if found is not None:
+        return found
+    rates = {t.fmr for t in stated}
+    rates |= set() if fitted is None else {rate for rate, _ in fitted.rates_of(metric)}
+    there_are = (
+        f"there are some for {', '.join(f'{rate:g}' for rate in sorted(rates))}"
+        if rates
+        else "there is none for these weights, this alignment and this way to compare"
+    )
+    raise OptionError(
+        f"no threshold of {card.name} was fitted for a false match rate of {fmr:g} with "
+        f"{metric}; {there_are}: choose one of them, or state the threshold itself"
+    )
+
+
+def own_calibration(card: Card, *, flip: bool, alignment: str) -> Calibration | None:
+    """The calibration in a model's folder for such embeddings; None: there is none."""
+    if card.dimension is None:
+        return None
+    contract = Contract(
+        card.name, card.sha256, alignment, card.input.color_order, flip, card.dimension
+    )
+    return bundled(contract, CALIBRATED_METRIC)
+
+
+def own_threshold(value: float, metric: str) -> Threshold:
+    """A threshold that the user sets by hand, in the unit of ``metric``."""
+    if not np.isfinite(value):
+        raise OptionError(f"expected a finite number, got {value}", option="threshold")
+    return Threshold(float(value), get_metric(metric).name, None, "set by hand", None)
