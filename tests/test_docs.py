@@ -478,6 +478,13 @@ def test_links_resolve(page: Path) -> None:
     assert wrong == []
 
 
+def test_the_index_of_scripts_has_them_all() -> None:
+    index = text_of(ROOT / "scripts" / "README.md")
+    for file in (ROOT / "scripts").glob("*/*.py"):
+        module = f"scripts.{file.parent.name}.{file.stem}"
+        assert f"`python -m {module}" in index or f"`{file.parent.name}/{file.name}`" in index, file
+
+
 def test_every_page_is_in_the_navigation_and_in_the_index_of_its_shelf() -> None:
     nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     for page in DOCS.rglob("*.md"):

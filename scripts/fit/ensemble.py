@@ -16,9 +16,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import fusions
 import numpy as np
-from fusions import (
+from rich.console import Console
+from rich.progress import track
+
+import lineament
+from lineament import Recognizer, models
+from lineament.datasets.lfw import read_lfw
+from lineament.datasets.source import RecognizerSource
+from lineament.decide.fusion import Side, feature_names
+from lineament.ensemble import FOLDER, FORMAT
+from lineament.evaluate.protocols.lfw import images_of
+from scripts.fit import fusions
+from scripts.fit.fusions import (
     DEPTHS,
     ROUNDS,
     SHARES,
@@ -34,16 +44,6 @@ from fusions import (
     pair_set,
     staged,
 )
-from rich.console import Console
-from rich.progress import track
-
-import lineament
-from lineament import Recognizer, models
-from lineament.datasets.lfw import read_lfw
-from lineament.datasets.source import RecognizerSource
-from lineament.decide.fusion import Side, feature_names
-from lineament.ensemble import FOLDER, FORMAT
-from lineament.evaluate.protocols.lfw import images_of
 
 MEMBERS = ("sface", "mobilefacenet", "dlib-resnet")
 DATA = "LFW View 1"
