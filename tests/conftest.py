@@ -17,7 +17,8 @@ pytest.register_assert_rewrite("index_contract")  # it holds tests
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("LINEAMENT_")]:
+    settings = {name for name in os.environ if name.startswith("LINEAMENT_")}
+    for name in settings - {"LINEAMENT_DATA"}:  # where data sets lie, for tests alone
         monkeypatch.delenv(name)
 
 

@@ -27,7 +27,7 @@ Run = Callable[..., Result]
 def att_faces() -> Path:
     given = os.environ.get("LINEAMENT_DATA")
     folder = (
-        Path(__file__).resolve().parent.parent.parent / "shared" if given is None else Path(given)
+        Path(__file__).resolve().parents[3] / "shared" if given is None else Path(given)
     ) / "att_faces"
     if not folder.is_dir():
         pytest.skip(f"no {folder}; set LINEAMENT_DATA to the folder that holds att_faces/")
