@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import zlib
 from typing import Any
 
@@ -93,3 +94,21 @@ def test_other_formats_and_bombs() -> None:
     ):
         with pytest.raises(DataError, match=words):
             read_mat(data, "x.mat")
+
+
+@pytest.mark.parametrize("depth", [17, 10_000])
+def test_cells_in_one_another_without_end(depth: int) -> None:
+    """Each says that it holds one more: SciPy's reader follows them until the stack ends."""
+
+    def element(kind: int, content: bytes) -> bytes:
+        return struct.pack("<II", kind, len(content)) + content
+
+    header = element(6, struct.pack("<II", 1, 0)) + element(5, struct.pack("<ii", 1, 1))
+    header += struct.pack("<II", 1, 0)  # no name
+    data = b""
+    for _ in range(min(depth, 100)):
+        data = element(14, header + data)
+    if depth > 100:  # lengths that lie, as a short file would have them
+        data = (struct.pack("<II", 14, 1 << 20) + header) * depth
+    with pytest.raises(DataError):
+        read_mat(b"MATLAB 5.0".ljust(124) + b"\x00\x01IM" + data, "x.mat")
