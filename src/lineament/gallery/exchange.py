@@ -12,42 +12,79 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import secrets
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+import msgspec
 import numpy as np
 
-from lineament.errors import DataError, LineamentError, MissingExtraError, OptionError
+from lineament import forms
+from lineament.errors import (
+    DataError,
+    GalleryError,
+    LineamentError,
+    MissingExtraError,
+    OptionError,
+)
+from lineament.files import replacing
 from lineament.gallery import editing, lookup
 from lineament.gallery.schema import log_change
 from lineament.gallery.store import Store
 from lineament.gallery.types import ImportReport, NewSample
-from lineament.types import Contract, Embedding, Quality
+from lineament.types import Contract, Embedding
 
 VERSION = 1
 ROWS = 4096
 """Of a parquet file's row group."""
 
-_FIELDS = (
-    ("person", "string"),
-    ("person_metadata", "string"),
-    ("person_created", "double"),
-    ("uid", "binary"),
-    ("vector", "binary"),
-    ("source", "string"),
-    ("sha256", "binary"),
-    ("face", "string"),
-    ("metadata", "string"),
-    ("added", "double"),
-    ("crop", "binary"),
+
+class Row(msgspec.Struct):
+    """A sample and its person, or a person without samples; a row of a parquet file."""
+
+    person: str
+    person_metadata: str  # JSON
+    person_created: float
+    uid: bytes | None = None
+    vector: bytes | None = None
+    source: str | None = None
+    sha256: bytes | None = None
+    face: str | None = None  # JSON: ``lookup.Seen``
+    metadata: str | None = None  # JSON
+    added: float | None = None
+    crop: bytes | None = None
+
+
+_ARROW = (
+    *("string", "string", "double", "binary", "binary", "string", "binary", "string", "string"),
+    *("double", "binary"),
 )
-Row = dict[str, Any]
+"""The types of these fields in parquet."""
+
+
+class _Person(msgspec.Struct):
+    name: str
+    metadata: msgspec.Raw
+    created: float
+
+
+class _Sample(msgspec.Struct):
+    person: str
+    uid: str
+    source: str
+    sha256: str | None
+    added: float
+    face: msgspec.Raw
+    metadata: msgspec.Raw
+    vector: bytes
+    crop: bytes | None = None
+
+
+class _Line(msgspec.Struct):
+    person: _Person | None = None
+    sample: _Sample | None = None
 
 
 def export(store: Store, path: Path, *, crops: bool) -> int:
@@ -55,46 +92,65 @@ def export(store: Store, path: Path, *, crops: bool) -> int:
     writer = {".jsonl": _write_lines, ".parquet": _write_parquet}.get(path.suffix.lower())
     if writer is None:
         raise OptionError(f"{path}: expected a name ending in .jsonl or .parquet")
-    with store.reading(), _replacing(path) as beside:
-        head = {"lineament": "gallery", "version": VERSION, "contract": asdict(store.contract)}
-        return writer(beside, head, _rows(store, crops))
+    head = {"lineament": "gallery", "version": VERSION, "contract": asdict(store.contract)}
+    try:
+        with store.reading(), replacing(path, durable=True) as file:
+            return writer(file, head, _rows(store, crops))
+    except OSError as error:
+        raise OptionError(
+            f"{path}: cannot be written ({error.strerror}): name a file in a folder that exists "
+            "and that you may write to"
+        ) from error
 
 
 def import_(store: Store, path: Path) -> ImportReport:
     """Add what ``export`` wrote, all or nothing; samples that are there already stay."""
-
-    def check(head: Any) -> None:
-        store.contract.check(_contract_of(head, path))
-
-    with _reading(path) as read:
-        return _add_all(store, read(path, check), path)
+    store.contract.check(contract_in(path))
+    read = _read_lines if path.suffix.lower() == ".jsonl" else _read_parquet
+    try:
+        return _add_all(store, read(path), path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def contract_in(path: Path) -> Contract:
-    """Read the contract of an exported file; the rest of it is checked when it is imported.
+    """The contract of an exported file, of which only the head is read.
 
     Raises:
-        OptionError: the file cannot be read, or has another ending.
-        DataError: it is no export.
+        OptionError: another suffix, or the file cannot be read.
+        DataError: it is no export, or of another version.
+        MissingExtraError: parquet without pyarrow.
     """
-    found: list[Contract] = []
-    with _reading(path) as read:
-        for _ in read(path, lambda head: found.append(_contract_of(head, path))):
-            break
-    return found[0]
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[Callable[[Path, Callable[[Any], None]], Iterator[Row]]]:
-    reader = {".jsonl": _read_lines, ".parquet": _read_parquet}.get(path.suffix.lower())
-    if reader is None:
+    read = {".jsonl": _head_of_lines, ".parquet": _head_of_parquet}.get(path.suffix.lower())
+    if read is None:
         raise OptionError(f"{path}: expected a name ending in .jsonl or .parquet")
     try:
-        yield reader
+        head = msgspec.json.decode(read(path))
     except OSError as error:
-        raise OptionError(
-            f"{path}: cannot be read ({error.strerror})", hint="check the path and its rights"
-        ) from error
+        raise _unreadable(path, error) from error
+    except (msgspec.DecodeError, RecursionError):
+        head = None
+    if not isinstance(head, dict) or head.get("lineament") != "gallery":
+        raise DataError(f"{path}: expected the export of a gallery, got something else")
+    if head.get("version") != VERSION:
+        raise DataError(
+            f"{path}: expected an export of version {VERSION}, got {head.get('version')!r}: update "
+            "lineament, or export it again"
+        )
+    return forms.convert(head.get("contract"), Contract, what=f"{path}: the contract is damaged")
+
+
+def _unreadable(path: Path, error: OSError) -> OptionError:
+    return OptionError(
+        f"{path}: cannot be read ({error.strerror})", hint="check the path and its rights"
+    )
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    return DataError(
+        f"{path}: expected the export of a gallery, got a damaged one ({error}): export it again; "
+        "nothing was imported"
+    )
 
 
 # --- rows -----------------------------------------------------------------------------------------
@@ -111,9 +167,8 @@ def _rows(store: Store, crops: bool) -> Iterator[Row]:
         "c.sample = o.sample ORDER BY p.id, o.sample",
         (store.contract_id,),
     )
-    names = [name for name, _ in _FIELDS]
     for values in cursor:
-        yield dict(zip(names, values, strict=True))
+        yield Row(*values)
 
 
 def _add_all(store: Store, rows: Iterator[Row], path: Path) -> ImportReport:
@@ -123,22 +178,22 @@ def _add_all(store: Store, rows: Iterator[Row], path: Path) -> ImportReport:
         run: list[int] = []
         for number, row in enumerate(rows, 1):
             try:
-                name = lookup.checked_name(row["person"])
+                name = lookup.checked_name(row.person)
                 if name not in people:
                     found = lookup.find_person(store, name)
                     if found is None:
-                        metadata = lookup.checked_metadata(json.loads(row["person_metadata"]))
+                        metadata = lookup.checked_metadata(json.loads(row.person_metadata))
                         found = editing.add_person(
-                            store, connection, name, metadata, float(row["person_created"])
+                            store, connection, name, metadata, row.person_created
                         )
                         new_people += 1
                     people[name] = found
-                if row["uid"] is None:
+                if row.uid is None:
                     continue
-                added = _add_row(store, connection, people[name], row)
-            except (ValueError, TypeError, KeyError, AttributeError) as error:
-                if isinstance(error, LineamentError) and not isinstance(error, OptionError):
-                    raise
+                added = _add_row(store, connection, people[name], row.uid, row)
+            except GalleryError:
+                raise
+            except (OptionError, DataError, ValueError, TypeError) as error:
                 raise DataError(
                     f"{path}: entry {number} is damaged ({error}): export it again; nothing was "
                     "imported"
@@ -153,8 +208,10 @@ def _add_all(store: Store, rows: Iterator[Row], path: Path) -> ImportReport:
     return ImportReport(new_people, new_samples, known)
 
 
-def _add_row(store: Store, connection: sqlite3.Connection, person: int, row: Row) -> int | None:
-    uid = bytes(row["uid"])
+def _add_row(
+    store: Store, connection: sqlite3.Connection, person: int, uid: bytes, row: Row
+) -> int | None:
+    """Add a sample to a person; its id, or None when it is there already."""
     if len(uid) != 16:
         raise DataError(f"uid: expected 16 bytes, got {len(uid)}")
     there = connection.execute(
@@ -162,21 +219,17 @@ def _add_row(store: Store, connection: sqlite3.Connection, person: int, row: Row
     ).fetchone()
     if there is not None:
         return None
-    seen = json.loads(row["face"])
-    quality = None
-    if seen.get("quality") is not None:
-        quality = Quality(**seen["quality"])
-    vector = np.frombuffer(row["vector"], "<f4")
+    if row.vector is None or row.source is None or row.added is None:
+        raise DataError("expected a vector, a source and a time, got none")
+    seen = forms.decode(row.face or "", lookup.Seen, what="face")
     new = NewSample(
-        Embedding(vector, float(seen["norm"]), store.contract),
-        str(row["source"]),
-        None if row["sha256"] is None else bytes(row["sha256"]),
-        lookup.face_of(row["face"]),
-        quality,
-        metadata=json.loads(row["metadata"]),
+        Embedding(np.frombuffer(row.vector, "<f4"), seen.norm, store.contract),
+        row.source,
+        row.sha256,
+        seen.face,
+        seen.quality,
+        metadata=json.loads(row.metadata or ""),
     )
-    kept = store.settings.keep_crops and row["crop"] is not None
-    png = bytes(row["crop"]) if kept else None
     return editing.add_sample(
         store,
         connection,
@@ -184,129 +237,92 @@ def _add_row(store: Store, connection: sqlite3.Connection, person: int, row: Row
         store.contract_id,
         new,
         uid=uid,
-        added=float(row["added"]),
-        png=png,
+        added=row.added,
+        png=row.crop if store.settings.keep_crops else None,
     )
-
-
-def _contract_of(head: Any, path: Path) -> Contract:
-    if not isinstance(head, dict) or head.get("lineament") != "gallery":
-        raise DataError(f"{path}: expected the export of a gallery, got something else")
-    if head.get("version") != VERSION:
-        raise DataError(
-            f"{path}: expected an export of version {VERSION}, got {head.get('version')!r}: update "
-            "lineament, or export it again"
-        )
-    try:
-        return Contract(**head["contract"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: the contract is damaged", hint="export it again") from error
 
 
 # --- files ----------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A path beside; what was written there takes the other's place, on the disk, at the end."""
-    beside = path.parent / f".lineament-{os.getpid()}-{secrets.token_hex(4)}.tmp"
-    try:
-        try:
-            yield beside
-            with beside.open("rb+") as file:
-                os.fsync(file.fileno())
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise OptionError(
-            f"{path}: cannot be written ({error.strerror}): name a file in a folder that exists "
-            "and that you may write to"
-        ) from error
-
-
-def _text(data: bytes | None) -> str | None:
-    return None if data is None else base64.b64encode(data).decode("ascii")
-
-
-def _bytes(text: str | None) -> bytes | None:
-    return None if text is None else base64.b64decode(text, validate=True)
-
-
-def _write_lines(path: Path, head: Row, rows: Iterator[Row]) -> int:
+def _write_lines(file: BinaryIO, head: dict[str, Any], rows: Iterator[Row]) -> int:
     count = 0
-    with path.open("x", encoding="utf-8", newline="\n") as file:
 
-        def line(value: Row) -> None:
-            file.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
+    def line(value: dict[str, Any]) -> None:
+        file.write(json.dumps(value, ensure_ascii=False, allow_nan=False).encode() + b"\n")
 
-        line(head)
-        last = None
-        for row in rows:
-            if row["person"] != last:
-                last = row["person"]
-                metadata = json.loads(row["person_metadata"])
-                created = row["person_created"]
-                line({"person": {"name": last, "metadata": metadata, "created": created}})
-            if row["uid"] is None:
-                continue
-            count += 1
-            sample = {
-                "person": last,
-                "uid": row["uid"].hex(),
-                "source": row["source"],
-                "sha256": None if row["sha256"] is None else row["sha256"].hex(),
-                "added": row["added"],
-                "face": json.loads(row["face"]),
-                "metadata": json.loads(row["metadata"]),
-                "vector": _text(row["vector"]),
-            }
-            if row["crop"] is not None:
-                sample["crop"] = _text(row["crop"])
-            line({"sample": sample})
+    line(head)
+    last = None
+    for row in rows:
+        if row.person != last:
+            last = row.person
+            metadata = json.loads(row.person_metadata)
+            line({"person": {"name": last, "metadata": metadata, "created": row.person_created}})
+        if row.uid is None:
+            continue
+        count += 1
+        sample = {
+            "person": last,
+            "uid": row.uid.hex(),
+            "source": row.source,
+            "sha256": None if row.sha256 is None else row.sha256.hex(),
+            "added": row.added,
+            "face": json.loads(row.face or "null"),
+            "metadata": json.loads(row.metadata or "null"),
+            "vector": base64.b64encode(row.vector or b"").decode(),
+        }
+        if row.crop is not None:
+            sample["crop"] = base64.b64encode(row.crop).decode()
+        line({"sample": sample})
     return count
 
 
-def _read_lines(path: Path, check: Callable[[Any], None]) -> Iterator[Row]:
-    empty: Row = {name: None for name, _ in _FIELDS}
-    people: dict[str, Row] = {}
-    with path.open(encoding="utf-8") as file:
-        try:
-            check(json.loads(file.readline() or "null"))
-            for number, text in enumerate(file, 2):
-                value = json.loads(text)
-                if not text.endswith("\n"):
+def _head_of_lines(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.readline()
+
+
+def _read_lines(path: Path) -> Iterator[Row]:
+    decoder = msgspec.json.Decoder(_Line)
+    person: Row | None = None
+    with path.open("rb") as file:
+        file.readline()
+        for number, text in enumerate(file, 2):
+            try:
+                value = decoder.decode(text)
+                if not text.endswith(b"\n"):
                     raise DataError(f"{path}: line {number} is cut short: export it again")
-                if "person" in value:
-                    person = value["person"]
-                    row = {
-                        "person": person["name"],
-                        "person_metadata": json.dumps(person["metadata"]),
-                        "person_created": person["created"],
-                    }
-                    people = {person["name"]: row}
-                    yield {**empty, **row}
-                    continue
-                sample = value["sample"]
-                digest = sample["sha256"]
-                yield {
-                    **people[sample["person"]],
-                    "uid": bytes.fromhex(sample["uid"]),
-                    "vector": _bytes(sample["vector"]),
-                    "source": sample["source"],
-                    "sha256": None if digest is None else bytes.fromhex(digest),
-                    "face": json.dumps(sample["face"]),
-                    "metadata": json.dumps(sample["metadata"]),
-                    "added": sample["added"],
-                    "crop": _bytes(sample.get("crop")),
-                }
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            if isinstance(error, LineamentError):
-                raise
-            raise DataError(
-                f"{path}: expected the export of a gallery, got a damaged one ({error}): export it "
-                "again; nothing was imported"
-            ) from error
+                one, sample = value.person, value.sample
+                if one is not None:
+                    person = Row(one.name, bytes(one.metadata).decode(), one.created)
+                    yield person
+                elif sample is not None and person is not None and sample.person == person.person:
+                    yield _sample_row(sample, person)
+                else:
+                    raise DataError(
+                        f"{path}: line {number} is neither a person nor a sample of one: "
+                        "export it again; nothing was imported"
+                    )
+            except (msgspec.DecodeError, ValueError, RecursionError) as error:
+                if isinstance(error, LineamentError):
+                    raise
+                raise _damaged(path, error) from error
+
+
+def _sample_row(sample: _Sample, person: Row) -> Row:
+    return Row(
+        person.person,
+        person.person_metadata,
+        person.person_created,
+        bytes.fromhex(sample.uid),
+        sample.vector,
+        sample.source,
+        None if sample.sha256 is None else bytes.fromhex(sample.sha256),
+        bytes(sample.face).decode(),
+        bytes(sample.metadata).decode(),
+        sample.added,
+        sample.crop,
+    )
 
 
 def _arrow() -> tuple[Any, Any]:
@@ -318,18 +334,21 @@ def _arrow() -> tuple[Any, Any]:
     return pyarrow, pyarrow.parquet
 
 
-def _write_parquet(path: Path, head: Row, rows: Iterator[Row]) -> int:
+def _write_parquet(file: BinaryIO, head: dict[str, Any], rows: Iterator[Row]) -> int:
     arrow, parquet = _arrow()
     count = 0
     schema = arrow.schema(
-        [(name, arrow.type_for_alias(kind)) for name, kind in _FIELDS],
+        [
+            (name, arrow.type_for_alias(kind))
+            for name, kind in zip(Row.__struct_fields__, _ARROW, strict=True)
+        ],
         metadata={"lineament": json.dumps(head)},
     )
-    with parquet.ParquetWriter(str(path), schema, compression="zstd") as writer:
-        block: list[Row] = []
+    with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+        block: list[dict[str, Any]] = []
         for row in rows:
-            count += row["uid"] is not None
-            block.append(row)
+            count += row.uid is not None
+            block.append(msgspec.structs.asdict(row))
             if len(block) >= ROWS:
                 writer.write_table(arrow.Table.from_pylist(block, schema=schema))
                 block = []
@@ -337,19 +356,20 @@ def _write_parquet(path: Path, head: Row, rows: Iterator[Row]) -> int:
     return count
 
 
-def _read_parquet(path: Path, check: Callable[[Any], None]) -> Iterator[Row]:
+def _head_of_parquet(path: Path) -> bytes:
+    arrow, parquet = _arrow()
+    try:
+        with path.open("rb") as file:
+            return bytes((parquet.read_schema(file).metadata or {}).get(b"lineament", b"null"))
+    except arrow.ArrowException as error:
+        raise _damaged(path, error) from error
+
+
+def _read_parquet(path: Path) -> Iterator[Row]:
     arrow, parquet = _arrow()
     try:
         with path.open("rb") as raw, parquet.ParquetFile(raw) as file:
-            found = file.schema_arrow.metadata
-            head = None if found is None else found.get(b"lineament")
-            check(None if head is None else json.loads(head))
             for batch in file.iter_batches(ROWS):
-                yield from batch.to_pylist()
-    except (arrow.ArrowException, ValueError) as error:
-        if isinstance(error, LineamentError):
-            raise
-        raise DataError(
-            f"{path}: expected the export of a gallery, got a damaged one ({error}): export it "
-            "again; nothing was imported"
-        ) from error
+                yield from msgspec.convert(batch.to_pylist(), list[Row])
+    except (arrow.ArrowException, msgspec.ValidationError) as error:
+        raise _damaged(path, error) from error

@@ -239,7 +239,7 @@ def _not_enrolled(
     gallery: Gallery, photos: Sequence[tuple[str, Path]]
 ) -> Iterator[tuple[str, Path]]:
     """The photos that are not enrolled under that name yet, by their bytes."""
-    enrolled: dict[str, set[str]] = {}
+    enrolled: dict[str, set[bytes]] = {}
     empty = gallery.n_samples == 0
     for name, path in photos:
         if not empty and name not in enrolled:
@@ -250,9 +250,9 @@ def _not_enrolled(
         yield name, path
 
 
-def _sha256(path: Path) -> str | None:
+def _sha256(path: Path) -> bytes | None:
     try:
-        return sha256_of_file(path).hex()
+        return sha256_of_file(path)
     except OSError:  # whoever reads the photo reports it
         return None
 

@@ -8,15 +8,16 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from lineament.errors import OptionError, UnknownPersonError
+from lineament.errors import GalleryDamagedError, OptionError, UnknownPersonError
 from lineament.gallery import filters
 from lineament.gallery.schema import read_contract
 from lineament.gallery.store import Store
 from lineament.gallery.types import PersonInfo, SampleInfo
-from lineament.types import Contract, Embedding, Face, FloatArray
+from lineament.types import Contract, Embedding, Face, FloatArray, Quality
 
 LONGEST_NAME = 200
 """Characters, after NFC."""
@@ -138,17 +139,16 @@ def samples_of(store: Store, numbers: Sequence[int]) -> list[SampleInfo]:
 
 def _sample_info(contracts: Mapping[int, str], row: tuple[Any, ...]) -> SampleInfo:
     number, name, source, sha256, face, contract, added, metadata, has_crop = row
-    seen = json.loads(face)
-    box = seen.get("box_xyxy")
+    seen = read_seen(face)
     return SampleInfo(
         id=number,
         person=name,
         source=source,
-        sha256=None if sha256 is None else sha256.hex(),
-        box_xyxy=None if box is None else (box[0], box[1], box[2], box[3]),
-        detector_score=seen.get("score"),
-        quality=seen.get("quality"),
-        norm=seen["norm"],
+        sha256=sha256,
+        box_xyxy=seen.box_xyxy,
+        detector_score=seen.score,
+        quality=seen.quality,
+        norm=seen.norm,
         contract=contracts[contract],
         added=added,
         has_crop=bool(has_crop),
@@ -172,14 +172,6 @@ def contract_of(connection: sqlite3.Connection, number: int) -> Contract:
     return read_contract(row)
 
 
-def face_of(text: str) -> Face | None:
-    """The face of a sample's row."""
-    seen = json.loads(text)
-    if seen.get("box_xyxy") is None:
-        return None
-    return Face(seen["box_xyxy"], seen["score"], seen["landmarks_xy"], seen["turned_deg"])
-
-
 def crop(store: Store, number: int) -> bytes | None:
     """The kept aligned face of a sample as PNG; None when there is none."""
     with store.reading() as connection:
@@ -200,7 +192,7 @@ def embedding(store: Store, number: int) -> Embedding:
         if row is None:
             raise unknown_sample(number)
         contract = contract_of(connection, row[2])
-    return Embedding(np.frombuffer(row[0], "<f4"), json.loads(row[1])["norm"], contract)
+    return Embedding(np.frombuffer(row[0], "<f4"), read_seen(row[1]).norm, contract)
 
 
 def owners_of(store: Store, numbers: Iterable[int]) -> dict[int, int]:
@@ -278,6 +270,48 @@ def samples_where(store: Store, where: Mapping[str, Any]) -> tuple[npt.NDArray[n
         ).fetchall()
     found = np.array(rows, np.int64).reshape(-1, 2)
     return np.sort(found[:, 0]), len(np.unique(found[:, 1]))
+
+
+# --- the column "face" ----------------------------------------------------------------------------
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What was seen of a face when it was enrolled, as it stands in ``samples.face`` in JSON.
+
+    Attributes:
+        norm: length of the embedding before scaling.
+        box_xyxy, score, landmarks_xy, turned_deg: of the ``Face``; the first two are None when
+            only an embedding was enrolled.
+        quality: of it, where it was measured.
+    """
+
+    norm: float
+    box_xyxy: tuple[float, float, float, float] | None = None
+    score: float | None = None
+    landmarks_xy: list[list[float]] | None = None
+    turned_deg: int = 0
+    quality: Quality | None = None
+
+    @property
+    def face(self) -> Face | None:
+        """Where it was in the photo."""
+        if self.box_xyxy is None or self.score is None:
+            return None
+        landmarks = None if self.landmarks_xy is None else np.array(self.landmarks_xy, np.float32)
+        return Face(np.array(self.box_xyxy, np.float32), self.score, landmarks, self.turned_deg)
+
+
+_SEEN = msgspec.json.Decoder(Seen)
+
+
+def read_seen(text: str) -> Seen:
+    """Read the column. GalleryDamagedError: it is no such JSON."""
+    try:
+        return _SEEN.decode(text)
+    except msgspec.DecodeError as error:
+        raise GalleryDamagedError(
+            f"what was seen of a sample is damaged ({error})", hint="restore a backup"
+        ) from error
 
 
 # --- names and metadata ---------------------------------------------------------------------------

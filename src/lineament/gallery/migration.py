@@ -127,7 +127,7 @@ def _batches(store: Store, number: int) -> Iterator[list[_Old]]:
         after = rows[-1][0]
         batch = []
         for row in rows:
-            quality = json.loads(row[6]).get("quality")
+            seen = lookup.read_seen(row[6])
             batch.append(
                 _Old(
                     id=row[0],
@@ -136,8 +136,8 @@ def _batches(store: Store, number: int) -> Iterator[list[_Old]]:
                     added=row[3],
                     source=row[4],
                     sha256=row[5],
-                    face=lookup.face_of(row[6]),
-                    quality=None if quality is None else Quality(**quality),
+                    face=seen.face,
+                    quality=seen.quality,
                     metadata=json.loads(row[7]),
                     png=row[8],
                 )

@@ -106,10 +106,10 @@ class SampleInfo:
         id: its number; never given to another.
         person: the name of whom it shows.
         source: name of the photo.
-        sha256: of its bytes in hexadecimal; None when there was no photo.
+        sha256: of its bytes, 32 bytes; None when there was no photo.
         box_xyxy: left, top, right, bottom in pixels; None when only an embedding was enrolled.
         detector_score: 0 to 1, or None.
-        quality: as ``Quality.to_dict``, or None.
+        quality: of the face, rounded; None where it was not measured.
         norm: length of the embedding before scaling.
         contract: id of the embedding's contract.
         added: seconds since 1970, UTC.
@@ -120,10 +120,10 @@ class SampleInfo:
     id: int
     person: str
     source: str
-    sha256: str | None
+    sha256: bytes | None
     box_xyxy: tuple[float, float, float, float] | None
     detector_score: float | None
-    quality: dict[str, float | None] | None
+    quality: Quality | None
     norm: float
     contract: str
     added: float
@@ -132,7 +132,11 @@ class SampleInfo:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        return {**asdict(self), "metadata": dict(self.metadata)}
+        return {
+            **asdict(self),
+            "sha256": None if self.sha256 is None else self.sha256.hex(),
+            "metadata": dict(self.metadata),
+        }
 
 
 @dataclass(frozen=True, slots=True)

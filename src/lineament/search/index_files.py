@@ -27,8 +27,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lineament.errors import IndexFileError
-from lineament.files import sync_folder
+from lineament import forms
+from lineament.errors import DataError, IndexFileError
+from lineament.files import replace_file
 
 HEADER = "index.json"
 MAGIC = "lineament index"
@@ -99,28 +100,19 @@ def read_header(folder: Path) -> Header:
     check = content.pop("sha256", None)
     if _digest(content) != check:
         raise damaged(path, "is damaged: its checksum differs")
-    del content["magic"], content["version"]
     try:
-        parts = {role: Part(**part) for role, part in content.pop("parts").items()}
-        return Header(parts=parts, **content)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise damaged(path, "is damaged: it lacks an entry") from error
+        return forms.convert(content, Header, what="header")
+    except DataError as error:
+        raise damaged(path, f"is damaged ({error})") from error
 
 
 def write_header(folder: Path, header: Header) -> None:
     """Put ``index.json`` in place, on the disk when this returns."""
     content = {"magic": MAGIC, "version": VERSION, **asdict(header)}
     content["sha256"] = _digest(content)
-    beside = folder / f".{HEADER}-{secrets.token_hex(6)}.tmp"
-    try:
-        with beside.open("xb") as file:
-            file.write(json.dumps(content, indent=1, sort_keys=True).encode())
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(folder / HEADER)
-    finally:
-        beside.unlink(missing_ok=True)
-    sync_folder(folder)
+    replace_file(
+        folder / HEADER, json.dumps(content, indent=1, sort_keys=True).encode(), durable=True
+    )
 
 
 def new_name(role: str) -> str:
@@ -184,7 +176,7 @@ def clear(folder: Path, keep: set[str], *, wipe: bool) -> None:
     """
     for path in folder.iterdir():
         ours = path.name.startswith(tuple(f"{role}-" for role in ROLES))
-        stray = path.name.startswith(f".{HEADER}-") and path.suffix == ".tmp"
+        stray = path.name.startswith((".lineament-", f".{HEADER}-")) and path.suffix == ".tmp"
         if not (ours or stray) or path.name in keep:
             continue
         try:

@@ -10,8 +10,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
+from lineament import forms
 from lineament.decide.calibration import Calibration
 from lineament.errors import DataError, LineamentError, OptionError
 from lineament.files import write_atomically
@@ -300,18 +302,18 @@ class Grouping:
                 "them with the version of lineament that wrote them"
             )
         try:
-            contract = Contract(**values["contract"])
+            form = forms.convert(values, _File, what="file")
             return cls(
-                contract=contract,
-                threshold=Threshold(**values["threshold"]),
-                photos=tuple(GroupPhoto(**photo) for photo in values["photos"]),
-                faces=tuple(_face(row, contract) for row in values["faces"]),
-                group=np.array([row["group"] for row in values["faces"]], np.int64),
-                next_id=int(values["next_id"]),
-                names={g["id"]: g["name"] for g in values["groups"] if g["name"] is not None},
-                apart=tuple((int(a), int(b)) for a, b in values["apart"]),
+                contract=form.contract,
+                threshold=form.threshold,
+                photos=form.photos,
+                faces=tuple(face.read(form.contract) for face in form.faces),
+                group=np.array([face.group for face in form.faces], np.int64),
+                next_id=form.next_id,
+                names={one.id: one.name for one in form.groups if one.name is not None},
+                apart=form.apart,
             )
-        except (KeyError, TypeError, ValueError, AttributeError, LineamentError) as error:
+        except (LineamentError, ValueError) as error:
             raise DataError(
                 f"{where}: the groups are damaged ({error}); make them anew (lineament group)"
             ) from error
@@ -332,20 +334,41 @@ class Grouping:
         return cls.from_dict(values, str(path))
 
 
-def _face(row: Mapping[str, Any], contract: Contract) -> GroupFace:
-    vector = np.frombuffer(base64.b64decode(row["vector"], validate=True), "<f4")
-    return GroupFace(
-        source=str(row["source"]),
-        number=int(row["number"]),
-        face=Face(
-            np.array(row["box_xyxy"]),
-            float(row["score"]),
-            None if row["landmarks_xy"] is None else np.array(row["landmarks_xy"]),
-            int(row["turned_deg"]),
-        ),
-        embedding=Embedding(vector.astype(np.float32), float(row["norm"]), contract),
-        problems=tuple(map(str, row["problems"])),
-    )
+class _FileGroup(msgspec.Struct):
+    id: int
+    name: str | None
+
+
+class _FileFace(msgspec.Struct):
+    source: str
+    number: int
+    box_xyxy: tuple[float, float, float, float]
+    score: float
+    landmarks_xy: list[tuple[float, float]] | None
+    turned_deg: int
+    group: int
+    problems: tuple[str, ...]
+    norm: float
+    vector: bytes  # base64 of little-endian float32
+
+    def read(self, contract: Contract) -> GroupFace:
+        landmarks = None if self.landmarks_xy is None else np.array(self.landmarks_xy)
+        face = Face(np.array(self.box_xyxy), self.score, landmarks, self.turned_deg)
+        vector = np.frombuffer(self.vector, "<f4").astype(np.float32)
+        embedding = Embedding(vector, self.norm, contract)
+        return GroupFace(self.source, self.number, face, embedding, self.problems)
+
+
+class _File(msgspec.Struct):
+    """What is read of the file; ``Grouping.to_dict`` writes more, for people."""
+
+    contract: Contract
+    threshold: Threshold
+    next_id: int
+    apart: tuple[tuple[int, int], ...]
+    photos: tuple[GroupPhoto, ...]
+    groups: tuple[_FileGroup, ...]
+    faces: tuple[_FileFace, ...]
 
 
 def group_faces(
