@@ -387,6 +387,9 @@ def test_api_pages_name_modules(page: Path) -> None:
     """What mkdocstrings is asked for; `make docs` builds it."""
     asked = re.findall(r"^::: (\S+)$", text_of(page), re.MULTILINE)
     assert [path for path in asked if not has(path)] == []
+    everywhere = [m for p in PAGES for m in re.findall(r"^::: (\S+)$", text_of(p), re.MULTILINE)]
+    referred = re.findall(r"\]\[(lineament[\w.]*)\]", text_of(page))
+    assert [path for path in referred if path.rpartition(".")[0] not in everywhere] == []
 
 
 def test_the_page_of_the_command_line_is_what_the_commands_say() -> None:
