@@ -9,6 +9,7 @@ it are relative to its own folder.
 
 from __future__ import annotations
 
+import json
 import os
 from functools import cache, lru_cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from lineament.errors import OptionError, UnknownWeightsError, WeightsError
 from lineament.files import DATA
 from lineament.models.cards import (
     NAME_CHARACTERS,
+    NAME_RULE,
     TASKS,
     Card,
     CardForm,
@@ -32,6 +34,7 @@ from lineament.models.cards import (
     PerChannel,
     Side,
     Task,
+    is_name,
     made,
     shown,
 )
@@ -338,3 +341,37 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(_read(path).decode())
     except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError
         raise WeightsError(f"{path}: expected TOML: {error}") from error
+
+
+def check_name(name: object) -> None:
+    """Raise OptionError unless a manifest may have an entry of that name."""
+    if not is_name(name):
+        raise OptionError(f"expected {NAME_RULE}, got {name!r}", option="name")
+
+
+def other_entries(
+    manifest: Path, name: str, target: Path, *, overwrite: bool
+) -> list[dict[str, Any]]:
+    """Entries of a manifest to which one is added, as they stand there; [] without a manifest.
+
+    Args:
+        manifest: its path.
+        name: of the entry that will be added.
+        target: its file.
+        overwrite: an entry of that name may be replaced.
+
+    Raises:
+        OptionError: the name is taken, or the file belongs to another entry.
+        WeightsError: the manifest is unusable.
+    """
+    if not manifest.exists():
+        return []
+    for card in read_manifest(manifest):  # checked as a whole before anything is added
+        if card.name == name and not overwrite:
+            raise OptionError(
+                f"{manifest} has {name!r} already: choose another, or overwrite", option="name"
+            )
+        if card.name != name and card.file == target.name:
+            raise OptionError(f"{target}: it belongs to {card.name!r} of {manifest.name}")
+    raw = json.loads(manifest.read_text(encoding="utf-8-sig"))["weights"]
+    return [entry for entry in raw if entry["name"] != name]

@@ -16,6 +16,7 @@ from lineament import models
 from lineament.embed.network import BATCH, load_network
 from lineament.errors import ExportError, OptionError, WeightsError
 from lineament.models import Card, LicensePolicy
+from lineament.models.catalog import check_name, other_entries
 from lineament.models.runtime import Runtime
 from lineament.quantize.comparison import (
     Agreement,
@@ -27,7 +28,6 @@ from lineament.quantize.comparison import (
 from lineament.quantize.crops import LEAST_CROPS, check_weights, side_px
 from lineament.quantize.networks import check_installed, int8_graph, plain_graph
 from lineament.quantize.output import measured, notes, write_all
-from lineament.train.model.entries import check_name, staying_entries
 from lineament.types import Image, StageProgress
 
 SUBSET = 300
@@ -302,4 +302,4 @@ def _check_target(folder: Path, name: str, source: Card, overwrite: bool) -> lis
         raise OptionError(f"{target}: it is the network that is read: choose another name")
     if target.exists() and not (overwrite and target.is_file()):
         raise OptionError(f"{target}: it exists already: choose another name, or overwrite")
-    return staying_entries(manifest, name, target, overwrite=overwrite)
+    return other_entries(manifest, name, target, overwrite=overwrite)

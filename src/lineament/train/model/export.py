@@ -36,10 +36,9 @@ from lineament.errors import (
 from lineament.files import write_atomically
 from lineament.models import Card, InputSpec, LicensePolicy, Measurement, read_manifest
 from lineament.models.cards import CommercialUse, StatedThreshold
-from lineament.models.catalog import SCHEMA, bundled_names
+from lineament.models.catalog import SCHEMA, bundled_names, check_name, other_entries
 from lineament.models.runtime import Engine, Runtime, load_model
 from lineament.train.backbones.backbone import Backbone
-from lineament.train.model.entries import check_name, staying_entries
 from lineament.types import FloatArray, Image
 
 PARITY = 1e-4
@@ -157,7 +156,7 @@ def _check_target(
         for file in (target, beside):
             if file.exists():
                 raise OptionError(f"{file}: it exists already: choose another name, or overwrite")
-    return staying_entries(manifest, name, target, overwrite=overwrite)
+    return other_entries(manifest, name, target, overwrite=overwrite)
 
 
 def _examples(size_px: int) -> Image:
