@@ -22,6 +22,7 @@ removed at any time, ``gallery.lock`` tells who writes.
 
 from __future__ import annotations
 
+from lineament.gallery.folder import FolderReport, Listing, enroll_folder, list_folder
 from lineament.gallery.gallery import Gallery
 from lineament.gallery.types import (
     Candidate,
@@ -41,10 +42,12 @@ from lineament.gallery.types import (
 __all__ = [
     "Candidate",
     "EnrollReport",
+    "FolderReport",
     "Gallery",
     "Identification",
     "IdentifiedPhoto",
     "ImportReport",
+    "Listing",
     "MigrationReport",
     "NewSample",
     "PersonInfo",
@@ -52,4 +55,6 @@ __all__ = [
     "RemovalReport",
     "SampleInfo",
     "Settings",
+    "enroll_folder",
+    "list_folder",
 ]

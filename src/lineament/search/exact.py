@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,6 @@ from lineament.errors import IndexFileError, OptionError
 from lineament.search import index_files as files
 from lineament.search.index import Ids
 from lineament.search.index_files import Header
-from lineament.search.read_write_lock import ReadWriteLock
 from lineament.search.rows import Rows
 from lineament.search.slots import Slots, checked_ids, checked_vectors
 from lineament.types import FloatArray
@@ -218,3 +220,45 @@ class _Best:
             return np.empty(0, np.int64)
         self._thin()
         return self._slots[0]
+
+
+class ReadWriteLock:
+    """Many may read at once; one writes, alone. Whoever wants to write goes first."""
+
+    def __init__(self) -> None:
+        """Nobody holds it."""
+        self._changed = threading.Condition()
+        self._readers = 0
+        self._waiting = 0
+        self._writing = False
+
+    @contextmanager
+    def read(self) -> Iterator[None]:
+        """Hold it together with other readers. Not to be taken again while held."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._writing and not self._waiting)
+            self._readers += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._readers -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def write(self) -> Iterator[None]:
+        """Hold it alone. Not to be taken again while held."""
+        with self._changed:
+            self._waiting += 1
+            try:
+                self._changed.wait_for(lambda: not self._writing and not self._readers)
+                self._writing = True
+            finally:
+                self._waiting -= 1
+                self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._writing = False
+                self._changed.notify_all()
