@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import secrets
 import zlib
 from collections.abc import Callable
@@ -29,7 +28,7 @@ from typing import Any
 
 from lineament import forms
 from lineament.errors import DataError, IndexFileError
-from lineament.files import replace_file
+from lineament.files import replace_file, sync_file
 
 HEADER = "index.json"
 MAGIC = "lineament index"
@@ -134,8 +133,7 @@ def write_part(folder: Path, role: str, data: bytes) -> Part:
     path = folder / new_name(role)
     with path.open("xb") as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        sync_file(file)
     return Part(path.name, len(data), zlib.crc32(data))
 
 
@@ -192,5 +190,4 @@ def _overwrite(path: Path) -> None:
     with path.open("r+b") as file:
         while left > 0:
             left -= file.write(bytes(min(left, BLOCK_BYTES)))
-        file.flush()
-        os.fsync(file.fileno())
+        sync_file(file)

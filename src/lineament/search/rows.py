@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import OptionError
+from lineament.files import sync_file
 from lineament.search import index_files as files
 from lineament.search.index import Ids
 from lineament.search.index_files import Header, Part, damaged
@@ -257,8 +258,7 @@ class Rows:
         with path.open("xb") as file:
             for _, vectors in self.blocks():
                 file.write(np.ascontiguousarray(vectors).data)
-            file.flush()
-            os.fsync(file.fileno())
+            sync_file(file)
         return Part(path.name, self.count * self.dimension * 4, 0)
 
     def _write_tail(self) -> Part:
@@ -316,8 +316,7 @@ class Rows:
             for row in np.sort(rows):
                 file.seek(int(row) * length)
                 file.write(bytes(length))
-            file.flush()
-            os.fsync(file.fileno())
+            sync_file(file)
 
     def load(self, folder: Path, header: Header, *, writer: bool) -> None:
         """As ``Index.load``, into rows that are empty; the engine reads its own files."""

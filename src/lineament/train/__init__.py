@@ -1,11 +1,14 @@
 """Training: from photos in folders to a recognizer that the pipeline takes by name.
 
-    config      what a run is: a TOML file, read into frozen dataclasses
+    config      what a run is: a TOML file, read into frozen dataclasses; ``tables`` checks them
+    recipes     configurations of the usual tasks: fine-tuning, distillation
     data/       folders, lists, shards and RecordIO -> crops, augmented; samplers; leakage
-    losses/     one file a loss; all are called alike
-    backbones/  one file an architecture; crops in, embeddings out
-    loop        the run itself: steps, checkpoints, verification while training
-    export      a run -> an ONNX file and its entry for ``weights``
+    losses/     one file per loss; all are called alike
+    backbones/  one file per architecture; crops in, embeddings out
+    model/      the network: what it starts from, checkpoints, teacher; export to ONNX
+    run/        the run itself: components, steps, verification, state on the disk, log
+    toy/        what margins do, in two dimensions
 
-Needs the extra "train" (PyTorch). Importing this package loads nothing of it.
+Begin with ``run.loop.fit``. Needs the extra "train" (PyTorch); importing this package loads nothing
+of it.
 """
