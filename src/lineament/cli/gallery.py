@@ -289,7 +289,7 @@ def enroll_folder(
         about = about_gallery(opened)
         unchecked = not force and opened.calibration is None and opened.settings.threshold is None
         if report is not None:
-            from lineament.cli.gallery_refusals import write_report
+            from lineament.pictures.pages.refusals import write_report
 
             write_report(report, opened, folder, outcome)
     new_people = about["n_people"] - before
@@ -671,7 +671,7 @@ def _draw_person(gallery: Gallery, person: PersonInfo, path: Path) -> list[int]:
     """The sheet of faces; ids of the samples of which nothing can be shown."""
     import numpy as np
 
-    from lineament.cli.gallery_pictures import sample_picture
+    from lineament.pictures.identified import sample_picture
     from lineament.pictures.photos import contact_sheet, save_png
 
     pictures = {one.id: sample_picture(gallery, one, SHEET_PX) for one in person.samples}

@@ -195,8 +195,8 @@ def _probability_in_words(candidate: Candidate) -> str:
 
 
 def _draw_found(gallery: Gallery, source: Photo, photo: IdentifiedPhoto, path: Path) -> None:
-    from lineament.cli.gallery_pictures import CARD_PX, identified_picture, sample_picture
     from lineament.finder import pixels_of
+    from lineament.pictures.identified import CARD_PX, identified_picture, sample_picture
     from lineament.pictures.photos import save_png
 
     best: list[Image | None] = []

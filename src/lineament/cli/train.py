@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -18,9 +17,7 @@ from lineament.cli.output import make_folder, print_json, print_note, print_pair
 from lineament.errors import MissingExtraError, OptionError
 
 if TYPE_CHECKING:
-    from lineament.models import Card
     from lineament.models.cards import CommercialUse
-    from lineament.train.config import TrainConfig
     from lineament.train.run.loop import Progress, Run
 
 EXIT_STOPPED = 130
@@ -424,90 +421,41 @@ def export(
     The model is compared with what PyTorch computes before it is written; the entry in
     manifest.json beside it makes its name known to the pipeline.
     """
-    if not run.exists():
-        raise OptionError(f"{run}: expected the folder of a training run, found none")
     _check_torch()
-    from lineament.train.model.checkpoint import checkpoint_path, load_model, run_config
-    from lineament.train.model.export import export_onnx
+    from lineament.train.model.export_run import export_run
 
-    if commercial_use not in (None, "yes", "no", "unknown"):
-        raise OptionError(f"--commercial-use: expected yes, no or unknown, got {commercial_use}")
-    source = checkpoint_path(run, which)
-    backbone, origin = load_model(source)
-    folder = run if run.is_dir() else run.parent
-    config = run_config(folder)
-    parents = _parents(config, origin.name if origin.kind == "bundled" else "")
-    own = name if name is not None else _name_from(folder)
-    target = folder / f"{own}.onnx" if out is None else out
-    use = commercial_use if commercial_use is not None else _use(parents)
-    written = export_onnx(
-        backbone,
-        target,
-        name=own,
-        training_data=training_data if training_data is not None else _data(config, parents),
-        license_weights="unknown" if license is None else license,
-        commercial_use=cast("CommercialUse", use),
-        notes=_notes(parents),
+    made = export_run(
+        run,
+        out,
+        name=name,
+        which=which,
+        license=license,
+        commercial_use=cast("CommercialUse | None", commercial_use),
+        training_data=training_data,
         overwrite=overwrite,
     )
-    manifest = target.absolute().with_name("manifest.json")
+    card = made.card
     if json:
         print_json(
             {
-                "out": str(target),
-                "manifest": str(manifest),
-                "checkpoint": str(source),
-                "weights": written.to_dict(),
+                "out": str(made.path),
+                "manifest": str(made.manifest),
+                "checkpoint": str(made.checkpoint),
+                "weights": card.to_dict(),
             }
         )
         return
     print_pairs(
         [
-            ("written", str(target)),
-            ("from", str(source)),
-            ("network", str(origin)),
-            ("embedding", f"{written.dimension} numbers, crops {written.alignment}"),
-            ("size", f"{written.bytes / 1e6:.1f} MB"),
+            ("written", str(made.path)),
+            ("from", str(made.checkpoint)),
+            ("network", str(made.origin)),
+            ("embedding", f"{card.dimension} numbers, crops {card.alignment}"),
+            ("size", f"{card.bytes / 1e6:.1f} MB"),
         ]
     )
     print_note(
-        f"export LINEAMENT_MANIFEST={shlex.quote(str(manifest))} makes the name known: "
-        f"`lineament verify A.jpg B.jpg --recognizer {own}`; it has no thresholds yet: "
-        f"`lineament tune PEOPLE --recognizer {own}` finds them"
-    )
-
-
-def _name_from(folder: Path) -> str:
-    """A name for the manifest, of the folder's."""
-    plain = re.sub(r"[^a-z0-9._-]+", "-", folder.absolute().name.lower()).strip("-._")
-    if plain == "":
-        raise OptionError(f"--name: expected a name, as {folder} gives none: a-z, 0-9, -")
-    return plain[:64]
-
-
-def _parents(config: TrainConfig, bundled: str) -> list[Card]:
-    """The recognizers that the model has its weights or its lessons from."""
-    from lineament import models
-
-    entries = {entry.name: entry for entry in models.entries("embedder")}
-    names = dict.fromkeys((bundled, config.backbone.start, config.teacher.name))
-    return [entries[name] for name in names if name in entries]
-
-
-def _use(parents: list[Card]) -> str:
-    """What the publishers of its parents forbid, it may not allow; the rest its user must say."""
-    return "no" if any(parent.commercial_use == "no" for parent in parents) else "unknown"
-
-
-def _data(config: TrainConfig, parents: list[Card]) -> str:
-    text = f"photos of {Path(config.data.path).name}" if config.data.path else "unknown"
-    return text + "".join(f"; before that, as {parent.name} was" for parent in parents)
-
-
-def _notes(parents: list[Card]) -> str | None:
-    if not parents:
-        return None
-    return "Derived from " + " and ".join(
-        f"{parent.name} (weights {parent.license_weights}, commercial use {parent.commercial_use})"
-        for parent in parents
+        f"export LINEAMENT_MANIFEST={shlex.quote(str(made.manifest))} makes the name known: "
+        f"`lineament verify A.jpg B.jpg --recognizer {card.name}`; it has no thresholds yet: "
+        f"`lineament tune PEOPLE --recognizer {card.name}` finds them"
     )
