@@ -124,7 +124,7 @@ def add_sample(
     connection.execute("INSERT INTO owners VALUES (?, ?, ?)", (identifier, number, contract))
     if new.sha256 is not None:
         connection.execute(
-            "INSERT INTO photos VALUES (?, ?, ?)",
+            "INSERT INTO photographs VALUES (?, ?, ?)",
             (store.photo_key(new.sha256), number, identifier),
         )
     if png is None and new.crop is not None and store.settings.keep_crops:
@@ -190,7 +190,9 @@ def merge(store: Store, name: str, others: Sequence[str]) -> None:
             for (identifier,) in moved:
                 log_change(connection, "moved", identifier, identifier)
             connection.execute("UPDATE owners SET person = ? WHERE person = ?", (number, other))
-            connection.execute("UPDATE photos SET person = ? WHERE person = ?", (number, other))
+            connection.execute(
+                "UPDATE photographs SET person = ? WHERE person = ?", (number, other)
+            )
             _drop_person(connection, other)
         metadata |= dict(people_of(store, [number])[0].metadata)
         annotate(store, name, metadata)
@@ -232,7 +234,7 @@ def drop_samples(store: Store, connection: sqlite3.Connection, numbers: Sequence
         ).fetchone()
         if sha256 is not None:
             connection.execute(
-                "DELETE FROM photos WHERE photo_key = ? AND sample = ?",
+                "DELETE FROM photographs WHERE photo_key = ? AND sample = ?",
                 (store.photo_key(sha256), number),
             )
         _blank(connection, "samples", "id", number)

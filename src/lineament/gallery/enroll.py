@@ -311,7 +311,7 @@ def _photos(
             if sample.sha256 is None or people[name] is None:
                 continue
             row = connection.execute(
-                "SELECT 1 FROM photos WHERE photo_key = ? AND person = ?",
+                "SELECT 1 FROM photographs WHERE photo_key = ? AND person = ?",
                 (store.photo_key(sample.sha256), people[name]),
             ).fetchone()
             if row is not None:

@@ -54,10 +54,10 @@ CREATE TABLE changes (
 """
 
 _VERSION_2 = """
-CREATE TABLE photos (
+CREATE TABLE photographs (
     photo_key INTEGER, person INTEGER, sample INTEGER REFERENCES samples (id),
     PRIMARY KEY (photo_key, person, sample)) WITHOUT ROWID;
-INSERT INTO photos
+INSERT INTO photographs
     SELECT photo_key(s.sha256), o.person, s.id FROM samples s JOIN owners o ON o.sample = s.id
     WHERE s.sha256 IS NOT NULL;
 CREATE TABLE totals (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
