@@ -119,7 +119,7 @@ def run_groups(
         )
     notes.append(
         "intervals: the wider of Wilson's and of a bootstrap over people, since pairs share "
-        "photographs"
+        "photos"
     )
     result = Result(
         protocol="groups",
