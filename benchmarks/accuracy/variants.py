@@ -18,7 +18,7 @@ the other half.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -240,7 +240,7 @@ def run(folder: Path, att: Path | None) -> dict[str, Any]:
     assert term is not None
 
     def own(norms: Floats) -> NormTerm:
-        return replace(term, mean=float(norms.mean()), sd=float(norms.std()))
+        return term.replace(mean=float(norms.mean()), sd=float(norms.std()))
 
     both = joined((0.8, flip.vectors), (0.2, mobile))
     three = joined((0.72, flip.vectors), (0.18, mobile), (0.1, dlib))
