@@ -409,6 +409,35 @@ def source() -> str:
     return "".join(file.read_text(encoding="utf-8") for file in files)
 
 
+@cache
+def words() -> frozenset[str]:
+    """Of the package; what README and docs say of benchmarks stands there."""
+    files = [f for x in ("src", "benchmarks") for f in (ROOT / x).rglob("*.py")]
+    return frozenset(re.findall(r"[A-Za-z_]\w*", "".join(f.read_text("utf-8") for f in files)))
+
+
+OTHER_NAMES = {
+    *("by_NAME", "fmr_errors", "fmr_pairs", "ijbb_"),
+    *("PQCodeBudgetGBRatio", "SearchCacheBudgetGBRatio", "maxSize", "yaml", "enableDisk"),
+}
+"""Patterns, and settings of Milvus."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_identifiers_and_attributes_occur_in_the_source(page: Path) -> None:
+    """Those without the name of their module, and those of examples that cannot run here."""
+    named = {
+        re.split(r"\(", span)[0].rpartition(".")[2]
+        for span in spans_of(page)
+        if re.fullmatch(r"[A-Za-z_]\w+(\.\w+)*(\(.*\))?", span)
+    }
+    for block in blocks_of(page):
+        if block.language == "python":
+            nodes = ast.walk(ast.parse(block.code))
+            named |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    assert named - words() - OTHER_NAMES == set()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_environment_variables_exist(page: Path) -> None:
     named = set(re.findall(r"\bLINEAMENT_[A-Z_]+\b", text_of(page)))
