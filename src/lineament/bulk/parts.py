@@ -17,8 +17,11 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
+
+from lineament import forms
 from lineament.bulk.tables import Row, check_suffix, encode, read_note, read_rows
 from lineament.errors import ContractError, DataError, OptionError
 from lineament.files import Lock, locked, replace_file, sha256_of_file, write_atomically
@@ -66,6 +69,20 @@ class _Part:
     errors: tuple[Record, ...]
 
 
+class _Manifest(msgspec.Struct, kw_only=True):
+    """``manifest.json``."""
+
+    lineament: str = KIND
+    format: int = FORMAT
+    contract: Contract
+    made_by: dict[str, Any]
+    root: str
+    suffix: Literal[".npz", ".parquet"]
+    images: int
+    complete: bool = False
+    parts: list[dict[str, Any]]
+
+
 class Parts:
     """The folder, open for writing; a context manager that holds its lock."""
 
@@ -89,7 +106,7 @@ class Parts:
             root: the folder that names are relative to.
             suffix: of the parts; None takes what is there, else parquet, else npz.
             restart: remove what is there first.
-            on_note: told what the user should know.
+            on_note: called with what the user should know, in words.
         """
         self.folder = folder
         self.contract = contract
@@ -206,23 +223,21 @@ class Parts:
             }
             for number, part in sorted(self._parts.items())
         ]
-        manifest = {
-            "lineament": KIND,
-            "format": FORMAT,
-            "contract": asdict(self.contract),
-            "made_by": self.made_by,
-            "root": str(self.root),
-            "suffix": self.suffix,
-            "images": self.found,
-            "complete": self.complete,
-            "parts": parts,
-        }
+        manifest = _Manifest(
+            contract=self.contract,
+            made_by=self.made_by,
+            root=str(self.root),
+            suffix=self.suffix,  # type: ignore[arg-type]
+            images=self.found,
+            complete=self.complete,
+            parts=parts,
+        )
         lines = [
             json.dumps({"source": record.name, "reason": record.error, "part": part}) + "\n"
             for part, record in self.errors
         ]
         write_atomically(self.folder / ERRORS, "".join(lines).encode())
-        write_atomically(self.folder / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+        write_atomically(self.folder / MANIFEST, forms.encode(manifest))
         self._saved_s = time.monotonic()
 
     # --- inside -----------------------------------------------------------------------------------
@@ -247,7 +262,7 @@ class Parts:
                 path.unlink()
         if manifest is not None:
             self._check(manifest)
-            self._suffix = str(manifest["suffix"])
+            self._suffix = manifest.suffix
         elif self._suffix is None:
             self._suffix = ".parquet" if _has_pyarrow() else ".npz"
         check_suffix(self.suffix)
@@ -285,37 +300,37 @@ class Parts:
         except (ValueError, TypeError) as error:
             raise DataError(f"{path}: expected a list of photos, it is damaged") from error
 
-    def _manifest(self) -> dict[str, Any] | None:
+    def _manifest(self) -> _Manifest | None:
         path = self.folder / MANIFEST
         try:
-            manifest = json.loads(path.read_bytes())
-            known = manifest["lineament"] == KIND and manifest["format"] == FORMAT
-            known = known and manifest["suffix"] in (".npz", ".parquet")
-            Contract(**manifest["contract"])
-            _ = str(manifest["root"]), dict(manifest["made_by"])
+            data = path.read_bytes()
+            kind = msgspec.json.decode(data)
+            if not isinstance(kind, dict) or (kind.get("lineament"), kind.get("format")) != (
+                KIND,
+                FORMAT,
+            ):
+                raise DataError(
+                    f"{path}: written by another version of lineament, or something else; name "
+                    "another folder"
+                )
+            return msgspec.json.decode(data, type=_Manifest)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, msgspec.DecodeError, RecursionError) as error:
             raise DataError(
                 f"{path}: expected the manifest of bulk embeddings, it is damaged or something "
                 "else; name another folder"
             ) from error
-        if not known:
-            raise DataError(
-                f"{path}: written by another version of lineament, or something else; name another "
-                "folder"
-            )
-        return dict(manifest)
 
-    def _check(self, manifest: dict[str, Any]) -> None:
+    def _check(self, manifest: _Manifest) -> None:
         remedy = "name another folder, or start anew (restart)"
         try:
-            Contract(**manifest["contract"]).check(self.contract)
+            manifest.contract.check(self.contract)
         except ContractError as error:
             raise ContractError(
                 f"{self.folder}: holds embeddings that were made in another way ({error}): {remedy}"
             ) from error
-        theirs, mine = manifest["made_by"], json.loads(json.dumps(self.made_by))
+        theirs, mine = manifest.made_by, json.loads(json.dumps(self.made_by))
         differing = sorted(
             key for key in {*theirs, *mine} - {"contract"} if theirs.get(key) != mine.get(key)
         )
@@ -323,11 +338,11 @@ class Parts:
             raise OptionError(
                 f"{self.folder}: was made with other options ({', '.join(differing)}): {remedy}"
             )
-        root = Path(manifest["root"])
+        root = Path(manifest.root)
         # A folder that was moved has another name and the same photos.
         if root != self.root and root.is_dir() and not root.samefile(self.root):
             raise OptionError(f"{self.folder}: holds the photos of {root}: {remedy}")
-        self.complete = bool(manifest.get("complete", False))
+        self.complete = manifest.complete
 
     def _busy(self, _: str) -> OptionError:
         return OptionError(

@@ -169,8 +169,7 @@ def identify_faces(
         notes = []
         if row and row[0].similarity >= threshold.value and at != 0:
             notes.append(
-                f"{row[0].name} (similarity {row[0].similarity:.3f}) is another face of this "
-                "photo"
+                f"{row[0].name} (similarity {row[0].similarity:.3f}) is another face of this photo"
             )
         match = None if at is None else row[at]
         shown = row[: search.top]

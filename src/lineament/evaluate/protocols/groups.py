@@ -118,8 +118,7 @@ def run_groups(
             "are left out"
         )
     notes.append(
-        "intervals: the wider of Wilson's and of a bootstrap over people, since pairs share "
-        "photos"
+        "intervals: the wider of Wilson's and of a bootstrap over people, since pairs share photos"
     )
     result = Result(
         protocol="groups",
