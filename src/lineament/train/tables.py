@@ -81,8 +81,10 @@ def checked(place: str, value: Any, kind: Any) -> Any:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
+        bare = _bare(kind)[0]
+        near = _near(str(value), get_args(bare)) if get_origin(bare) is Literal else ""
         raise OptionError(
-            f"expected {_expected(value, kind)}, got {value!r}", option=place
+            f"expected {_expected(kind)}, got {value!r}{near}", option=place
         ) from error
 
 
@@ -121,11 +123,10 @@ def _bare(kind: Any) -> tuple[Any, msgspec.Meta | None]:
     return kind, None
 
 
-def _expected(value: Any, kind: Any) -> str:
+def _expected(kind: Any) -> str:
     bare, meta = _bare(kind)
     if get_origin(bare) is Literal:
-        choices = get_args(bare)
-        return f"one of {', '.join(choices)}{_near(str(value), choices)}"
+        return f"one of {', '.join(get_args(bare))}"
     if get_origin(bare) is tuple:
         return f"a list of {_WORDS[get_args(bare)[0]].removeprefix('a ')}"
     if get_origin(bare) is dict:
@@ -143,4 +144,4 @@ def _expected(value: Any, kind: Any) -> str:
 
 def _near(name: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(name, known, n=2)
-    return f" (did you mean {' or '.join(close)}?)" if close else ""
+    return f"; did you mean {' or '.join(close)}?" if close else ""
