@@ -21,6 +21,7 @@ from sklearn.linear_model import LogisticRegression
 import lineament
 from lineament import Recognizer
 from lineament.cli import app
+from lineament.decide.ensemble_file import FOLDER, Kind, read_spec
 from lineament.decide.fusion import (
     BoostedFusion,
     LogisticFusion,
@@ -32,7 +33,7 @@ from lineament.decide.fusion import (
     rises,
 )
 from lineament.decide.metrics import METRICS
-from lineament.ensemble import FOLDER, Ensemble, Kind, read_spec
+from lineament.ensemble import Ensemble
 from lineament.errors import (
     DataError,
     LicenseError,
@@ -367,7 +368,7 @@ def test_a_tampered_model_is_refused(tmp_path: Path) -> None:
         ({"points": []}, "points"),
         ({"fusion": {"mean": [0.0], "sd": [1.0], "weights": [1.0], "bias": 0}}, "21 weights"),
         ({"fusion": {}}, "mean"),
-        ({"n_people": "many"}, "many"),
+        ({"n_people": "many"}, "n_people"),
     ],
     ids=str,
 )

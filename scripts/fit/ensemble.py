@@ -24,8 +24,8 @@ import lineament
 from lineament import Recognizer, models
 from lineament.datasets.lfw import read_lfw
 from lineament.datasets.source import RecognizerSource
+from lineament.decide.ensemble_file import FOLDER, FORMAT
 from lineament.decide.fusion import Side, feature_names
-from lineament.ensemble import FOLDER, FORMAT
 from lineament.evaluate.protocols.lfw import images_of
 from scripts.fit import fusions
 from scripts.fit.fusions import (

@@ -382,7 +382,7 @@ def _limit(descending: Float64Array, passed: Float64Array, allowed: float) -> fl
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Meaning:
-    """Thresholds and log-likelihood ratios of scores out of fold; see ``ensemble.Spec``."""
+    """Thresholds and log-likelihood ratios of scores out of fold; see ``ensemble_file.Spec``."""
 
     method: str
     score: Float64Array

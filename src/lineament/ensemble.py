@@ -9,15 +9,10 @@ scores "out of fold": each pair was scored by a fusion that had seen neither of 
 
 An ensemble only verifies: its score needs both photos, so there is no vector to put into an
 index. For galleries there is the preset "accurate", whose fusion is a vector.
-
-Files (``data/ensemble``): ``KIND.json``, ``{"format": 1, ...}``, and for the boosted one
-``boosted.txt``, LightGBM's text format, whose SHA-256 stands in the JSON.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -25,33 +20,26 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from threading import RLock
-from typing import Any, Literal, get_args, overload
+from typing import Any, overload
 
 import numpy as np
 
 from lineament import models
-from lineament.decide.calibration import DEFAULT_PRIOR, OperatingPoint
+from lineament.decide.calibration import DEFAULT_PRIOR
 from lineament.decide.comparison import decided
+from lineament.decide.ensemble_file import DEFAULT_KIND, FOLDER, Spec, read_spec
 from lineament.decide.fusion import (
-    BoostedFusion,
-    Fusion,
-    LogisticFusion,
-    MeanFusion,
     Side,
-    feature_names,
     pair_features,
 )
 from lineament.decide.judge import Judge, sides
 from lineament.decide.thresholds import DEFAULT_FMR, own_threshold
 from lineament.embed import BATCH, Embedder, load_embedder, wrap
 from lineament.errors import (
-    DataError,
     LineamentError,
     OptionError,
     WeightsError,
-    WeightsHashError,
 )
-from lineament.files import DATA
 from lineament.finder import FaceFinder, Source
 from lineament.models import LicensePolicy
 from lineament.pipeline import paired
@@ -62,152 +50,10 @@ from lineament.types import (
     Contract,
     Decision,
     Embedding,
-    Float64Array,
     Image,
     Photo,
     Threshold,
 )
-
-Kind = Literal["boosted", "logistic", "mean"]
-DEFAULT_KIND: Kind = "boosted"
-
-FORMAT = 1
-FOLDER = DATA / "ensemble"
-MOST_BYTES = 4 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One recognizer: its entry, and what it was when the ensemble was fitted."""
-
-    name: str
-    weights_sha256: str
-    alignment: str
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Spec:
-    """An ensemble as its file has it.
-
-    Attributes:
-        kind: "boosted", "logistic" or "mean".
-        members: in the order of the features.
-        fusion: what makes one score of a pair's features.
-        score, llr, llr_low, llr_high: (L,) knots of the score's log-likelihood ratio and of its
-            95 % band, bootstrap over people; straight lines between them, constant outside.
-        points: thresholds, the largest false match rate first.
-        data: what it was fitted on, in words.
-        n_people, n_genuine_pairs, n_impostor_pairs: how much that is.
-        cllr: in bits, of the log-likelihood ratios out of fold.
-        sha256: of the file, of what belongs to it, and so of the members.
-    """
-
-    kind: Kind
-    members: tuple[Member, ...]
-    fusion: Fusion
-    score: Float64Array
-    llr: Float64Array
-    llr_low: Float64Array
-    llr_high: Float64Array
-    points: tuple[OperatingPoint, ...]
-    data: str
-    n_people: int
-    n_genuine_pairs: int
-    n_impostor_pairs: int
-    cllr: float
-    sha256: str
-
-    def __post_init__(self) -> None:
-        """DataError unless the numbers fit together."""
-        bands = (self.llr_low, self.llr, self.llr_high)
-        if {array.shape for array in bands} != {self.score.shape} or len(self.score) < 2:
-            raise DataError("expected score, llr, llr_low and llr_high of one length, 2 or more")
-        if not all(np.isfinite(array).all() for array in (self.score, *bands)):
-            raise DataError("expected finite scores and log-likelihood ratios")
-        if (np.diff(self.score) <= 0).any() or any((np.diff(a) < 0).any() for a in bands):
-            raise DataError("expected rising scores, and log-likelihood ratios that never fall")
-        if not self.members or not self.points:
-            raise DataError("expected members and points, got none")
-
-
-def read_spec(kind: str, folder: Path = FOLDER) -> Spec:
-    """Read an ensemble's file, and check it.
-
-    Raises:
-        OptionError: there is no such kind.
-        WeightsHashError: the trees are not those that the file promises.
-        MissingExtraError: LightGBM is needed, and not installed.
-        DataError: the file is missing, broken, or of another version.
-    """
-    if kind not in get_args(Kind):
-        raise OptionError(
-            f"expected one of {', '.join(get_args(Kind))}, got {kind!r}", option="ensemble"
-        )
-    path = folder / f"{kind}.json"
-    data = _bytes_of(path)
-    try:
-        values = json.loads(data)
-        if values["format"] != FORMAT or values["kind"] != kind:
-            raise DataError(
-                f"expected format {FORMAT} and kind {kind}, got {values['format']!r:.20} and "
-                f"{values['kind']!r:.20}"
-            )
-        members = tuple(Member(**member) for member in values["members"])
-        names = feature_names([member.name for member in members])
-        if tuple(values["features"]) != names:
-            raise DataError(f"expected the features {', '.join(names)}")
-        return Spec(
-            kind=values["kind"],
-            members=members,
-            fusion=_fusion(values["kind"], values["fusion"], len(names), folder),
-            score=np.array(values["score"], np.float64),
-            llr=np.array(values["llr"], np.float64),
-            llr_low=np.array(values["llr_low"], np.float64),
-            llr_high=np.array(values["llr_high"], np.float64),
-            points=tuple(OperatingPoint(**point) for point in values["points"]),
-            data=str(values["data"]),
-            n_people=int(values["n_people"]),
-            n_genuine_pairs=int(values["n_genuine_pairs"]),
-            n_impostor_pairs=int(values["n_impostor_pairs"]),
-            cllr=float(values["cllr"]),
-            sha256=hashlib.sha256(data).hexdigest(),
-        )
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        if isinstance(error, WeightsHashError):
-            raise
-        raise DataError(f"{path}: {error!s:.300}: install lineament again") from error
-
-
-def _bytes_of(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise DataError(
-            f"{path}: expected a file of an ensemble, got: {error.strerror}: install lineament "
-            "again"
-        ) from error
-    if len(data) > MOST_BYTES:
-        raise DataError(f"{path}: expected at most {MOST_BYTES >> 20} MiB")
-    return data
-
-
-def _fusion(kind: Kind, values: dict[str, Any], n_features: int, folder: Path) -> Fusion:
-    if kind == "boosted":
-        path = folder / "boosted.txt"
-        trees = _bytes_of(path)
-        digest = hashlib.sha256(trees).hexdigest()
-        if digest != values["sha256"]:
-            raise WeightsHashError(
-                f"{path}: expected the trees with SHA-256 {values['sha256']!s:.64}, got {digest}: "
-                "install lineament again"
-            )
-        return BoostedFusion(trees.decode("ascii"), n_features)
-    made = MeanFusion if kind == "mean" else LogisticFusion
-    mean, sd, weights = (np.array(values[key], np.float64) for key in ("mean", "sd", "weights"))
-    if mean.shape != (n_features,):
-        raise DataError(f"fusion: expected {n_features} weights, got {mean.shape}")
-    return made(mean, sd, weights, float(values["bias"]))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
