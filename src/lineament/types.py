@@ -238,12 +238,13 @@ class Photo:
             lengths.append(len(self.crops))
         if any(length != n for length in lengths):
             raise OptionError(
-                f"photo: expected {n} embeddings and crops, as selected, got {lengths}"
+                f"expected {n} embeddings and crops, as selected, got {lengths}", option="photo"
             )
         if not all(0 <= i < len(self.faces) for i in (*self.selected, *self.chosen)):
             raise OptionError(
-                f"photo: expected numbers of {len(self.faces)} faces, got {self.selected} and "
-                f"{self.index}"
+                f"expected numbers of {len(self.faces)} faces, got {self.selected} and "
+                f"{self.index}",
+                option="photo",
             )
 
     @classmethod

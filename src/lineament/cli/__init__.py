@@ -63,9 +63,9 @@ MOVED = {
 GALLERY = Group(
     "gallery",
     {
-        "create": Entry("gallery:create", "Make an empty gallery."),
-        "enroll": Entry("gallery:enroll", "Enroll photos of one person."),
-        "enroll-folder": Entry("gallery:enroll_folder", "Enroll the photos of many people."),
+        "create": Entry("enroll:create", "Make an empty gallery."),
+        "enroll": Entry("enroll:enroll", "Enroll photos of one person."),
+        "enroll-folder": Entry("enroll:enroll_folder", "Enroll the photos of many people."),
         "name-group": Entry("group:name_group", "Give a group a name, and enroll its faces."),
         "people": Entry("gallery:people", "Who is in the gallery."),
         "show": Entry("gallery:show", "One person with all photos."),

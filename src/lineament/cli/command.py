@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 import click
 
 from lineament.cli.output import print_error, print_json
-from lineament.errors import LineamentError
+from lineament.errors import LineamentError, OptionError
 
 EXIT_ERROR, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 2, 130, 141
 
@@ -68,8 +68,30 @@ class Option(click.Option):
         return extra
 
 
-def option(*names: str, **more: Any) -> Callable[[F], F]:
-    """An option; None when it is left out, False for a flag, an empty tuple for several values."""
+class OneOf(click.Choice[str]):
+    """One of some words; another one is refused in one line, as the library does it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The word as it is spelled in the choices."""
+        same = (each for each in self.choices if each.lower() == str(value).lower())
+        found = next(same, None)
+        if found is None:
+            words = " or ".join(", ".join(self.choices).rsplit(", ", 1))
+            name = None if param is None else param.name
+            raise OptionError(f"expected {words}, got {value!r}", option=name)
+        return found
+
+
+def option(*names: str, choices: Sequence[str] = (), **more: Any) -> Callable[[F], F]:
+    """An option; None when it is left out, False for a flag, an empty tuple for several values.
+
+    Args:
+        names: as it is written, and its name in the function where that is another.
+        choices: the words that it takes.
+        more: arguments of ``Option``.
+    """
+    if choices:
+        more = {"type": OneOf(choices), "metavar": "|".join(choices), **more}
     if more.get("is_flag"):
         more.setdefault("default", False)
     elif not more.get("multiple") and not more.get("required"):
@@ -144,6 +166,21 @@ class Command(click.Command):
                 for line in self.example.splitlines():
                     formatter.write(f"{'':{formatter.current_indent}}{line}\n")
 
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """Parse the arguments; a refused choice is one line."""
+        as_json = "--json" in args
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except LineamentError as error:
+            named = [p for p in self.params if isinstance(p, Option) and p.name == error.option]
+            fail(error.sentence(named[0].flag if named else None, ACTIONS), error, as_json)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the function; what it raises is said in the command line's words."""
         as_json = bool(ctx.params.get("json"))
@@ -152,12 +189,7 @@ class Command(click.Command):
             sys.stdout.flush()
             return code
         except LineamentError as error:
-            fail(
-                error.sentence(self._flag_of(error.option, ctx), ACTIONS),
-                error,
-                as_json,
-                {"code": error.code, "option": error.option, "hint": error.advice(ACTIONS)},
-            )
+            fail(error.sentence(self._flag_of(error.option, ctx), ACTIONS), error, as_json)
         except BrokenPipeError as error:
             raise click.exceptions.Exit(broken_pipe()) from error
         except (click.exceptions.Exit, click.Abort, click.ClickException):
@@ -320,15 +352,17 @@ class Program(Group):
 _NO_CODE: Mapping[str, str | None] = {"code": "internal", "option": None, "hint": None}
 
 
-def fail(
-    message: str, error: Exception, as_json: bool, about: Mapping[str, str | None] = _NO_CODE
-) -> NoReturn:
+def fail(message: str, error: Exception, as_json: bool) -> NoReturn:
     """Print the error and end with exit code 2."""
     if os.environ.get("LINEAMENT_DEBUG", "") not in ("", "0"):
         import traceback
 
         traceback.print_exception(error, file=sys.stderr)
     if as_json:
+        about = _NO_CODE
+        if isinstance(error, LineamentError):
+            hint = error.advice(ACTIONS)
+            about = {"code": error.code, "option": error.option, "hint": hint}
         print_json({"error": message, **about})
     print_error(message)
     raise click.exceptions.Exit(EXIT_ERROR) from error

@@ -247,7 +247,7 @@ CFP_PROTOCOLS: dict[str, tuple[CfpProtocol, ...]] = {
 @argument("folder", type=FILE, metavar="DIR", help="Folder that holds Data and Protocol.")
 @option(
     "--protocol",
-    metavar="|".join(CFP_PROTOCOLS),
+    choices=tuple(CFP_PROTOCOLS),
     default="both",
     show_default=True,
     help="Frontal-frontal, frontal-profile.",
@@ -257,8 +257,6 @@ def cfp(run: _Run, folder: Path, protocol: str) -> Measured:
 
     350 + 350 pairs each. A photo without a face stays in: its pairs are called different.
     """
-    if protocol not in CFP_PROTOCOLS:
-        raise OptionError(f"--protocol: expected ff, fp or both, got {protocol!r}")
     from lineament.evaluate.protocols.verification import run_cfp
 
     return run_cfp(folder, run.source, protocols=CFP_PROTOCOLS[protocol])
@@ -272,7 +270,7 @@ VIEWS = ("1", "2", "all-pairs")
 @option(
     "--view",
     multiple=True,
-    metavar="|".join(VIEWS),
+    choices=VIEWS,
     help="May be repeated.",
     show_default="all three",
     api=["views"],
@@ -284,9 +282,6 @@ def lfw(run: _Run, folder: Path, view: tuple[str, ...]) -> Measured:
     its pairs are called different. Embeddings are kept in the cache folder.
     """
     views = tuple(dict.fromkeys(view)) if view else VIEWS
-    for each in views:
-        if each not in VIEWS:
-            raise OptionError(f"--view: expected one of {', '.join(VIEWS)}, got {each!r}")
     from lineament.datasets.lfw import read_lfw
     from lineament.evaluate.protocols.lfw import run_lfw
 
@@ -329,10 +324,10 @@ def ytf(run: _Run, folder: Path, frames: int) -> Measured:
     metavar="DIR",
     help="Folder with protocol/ and the photos, or meta/ and loose_crop/.",
 )
-@option("--set", "which", required=True, metavar="b|c", help="IJB-B or IJB-C.")
+@option("--set", "which", required=True, choices=("b", "c"), help="IJB-B or IJB-C.")
 @option(
     "--protocol",
-    metavar="1:1|1:N",
+    choices=("1:1", "1:N"),
     default="1:1",
     show_default=True,
     help="Verification or identification.",
@@ -343,16 +338,12 @@ def ijb(run: _Run, folder: Path, which: str, protocol: str) -> Measured:
     By NIST's or InsightFace's files. Faces are averaged within a medium, then over the media; a
     template without any face is like nobody and stays in.
     """
-    kind, what = which.lower(), protocol.upper()
-    if kind not in ("b", "c"):
-        raise OptionError(f"--set: expected b or c, got {which!r}")
-    if what not in ("1:1", "1:N"):
-        raise OptionError(f"--protocol: expected 1:1 or 1:N, got {protocol!r}")
+    kind = cast("Set", which)
     from lineament.datasets.ijb import read_ijb
     from lineament.evaluate.protocols.templates import run_ijb
 
-    data = read_ijb(folder, cast("Set", kind), cast("Protocol", what))
-    return run_ijb(data, run.source, cast("Set", kind))
+    data = read_ijb(folder, kind, cast("Protocol", protocol))
+    return run_ijb(data, run.source, kind)
 
 
 # --- photos of your own ---------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""``lineament gallery``: enroll people, list, show and change them."""
+"""``lineament gallery``: who is enrolled; show, rename, merge, annotate and remove people."""
 
 from __future__ import annotations
 
@@ -8,31 +8,25 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
 from lineament.cli.output import (
-    check_page,
     check_picture,
     count,
     print_json,
     print_note,
     print_pairs,
     print_table,
-    progress_bar,
 )
-from lineament.cli.sources import Unreadable, many_sources
-from lineament.errors import GalleryNotFoundError, ImageError, OptionError
+from lineament.errors import GalleryNotFoundError, OptionError
 
 if TYPE_CHECKING:
-    from lineament.gallery import EnrollReport, Gallery, PersonInfo, Refusal, SampleInfo
-    from lineament.gallery.enroll import Stream
-    from lineament.gallery.folder import FolderReport, Listing
+    from lineament.gallery import Gallery, PersonInfo, SampleInfo
 
 ENVIRONMENT = "LINEAMENT_GALLERY"
 DEFAULT_FOLDER = "gallery"
@@ -66,15 +60,6 @@ def open_with_recognizer(given: Mapping[str, Any], *, read_only: bool = False) -
     return Gallery.open(folder, read_only=read_only, recognizer=made)
 
 
-def _open_or_create(given: Mapping[str, Any], keep_crops: bool | None) -> Gallery:
-    """The same for writing; where there is none, a new one with the recognizer of the options."""
-    from lineament.gallery import Gallery
-
-    made = options.recognizer_options(given)
-    folder = folder_from(given["gallery"])
-    return Gallery.open_or_create(folder, recognizer=made, keep_crops=keep_crops)
-
-
 def _existing(gallery: Path | None) -> Path:
     from lineament.gallery import Gallery
 
@@ -98,333 +83,7 @@ def about_gallery(gallery: Gallery) -> dict[str, Any]:
     }
 
 
-# --- enroll ---------------------------------------------------------------------------------------
-
-_set = option(
-    "--set",
-    "metadata",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Metadata of the person; may be repeated.",
-)
-_choose = option(
-    "--choose",
-    metavar="largest|central",
-    help="Of a photo with several faces, take this one.",
-    show_default="such a photo is refused",
-)
-_accept_low_quality = option(
-    "--accept-low-quality", is_flag=True, help="Take small, blurred or turned faces, too."
-)
-_force = option(
-    "--force", is_flag=True, help="Take duplicates, and faces that look like somebody else, too."
-)
-_keep_crops = option(
-    "--keep-crops/--no-keep-crops",
-    help="Keep the aligned faces too, from now on: `show` and `migrate` then need no photographs.",
-    show_default="as the gallery does; no-keep-crops in a new one",
-)
 _name = argument("name", metavar="NAME", help="Whom.")
-
-
-@command("lineament gallery create --gallery staff --recognizer sface")
-@option("--keep-crops", is_flag=True, help="Keep the aligned faces of everybody, too.")
-@options.gallery
-@options.json
-@options.recognizer(without=("choose",))
-def create(keep_crops: bool, gallery: Path | None, json: bool, **given: Any) -> None:
-    """Make an empty gallery.
-
-    The recognizer that it is made with is used for it from then on. `enroll` makes a gallery
-    as well, where there is none.
-    """
-    from lineament.gallery import Gallery, Settings
-
-    folder = folder_from(gallery)
-    recognizer = options.recognizer_from(given)
-    settings = Settings(keep_crops=keep_crops)
-    with Gallery.create(folder, recognizer=recognizer, settings=settings) as opened:
-        about = about_gallery(opened)
-    if json:
-        print_json(about)
-    else:
-        print_note(f"{folder}: an empty gallery, recognizer {_weights(about)}")
-
-
-@command('lineament gallery enroll "Ada Lovelace" ada1.jpg ada2.jpg --set building=B')
-@argument("name", metavar="NAME", help="Of the person, in any script.")
-@argument(
-    "photos",
-    nargs=-1,
-    metavar="PHOTO...",
-    help="Files, folders, glob patterns, URLs, or - (stdin).",
-)
-@_set
-@_choose
-@_accept_low_quality
-@_force
-@_keep_crops
-@options.calibration
-@options.gallery
-@options.json
-@options.recognizer(without=("choose",))
-def enroll(
-    name: str,
-    photos: tuple[str, ...],
-    metadata: tuple[str, ...],
-    choose: str | None,
-    accept_low_quality: bool,
-    force: bool,
-    keep_crops: bool | None,
-    json: bool,
-    **given: Any,
-) -> int:
-    """Enroll photos of one person.
-
-    Makes the gallery if there is none. Refused, with the reason: photos without a face or with
-    several, of low quality, duplicates, and faces that look like somebody else who is enrolled.
-    Exit code 0: all were enrolled, 1: some were refused, 2: error.
-    """
-    from lineament.gallery.filters import parse_metadata
-    from lineament.gallery.lookup import checked_name
-
-    said = parse_metadata(metadata, "--set")
-    _check_choose(choose)
-    sources = many_sources(photos)
-    for source in sources:
-        if isinstance(source, Unreadable):  # a wrong path; nothing is made or changed
-            _raise(source)
-    checked_name(name)
-    with _open_or_create({**given, "choose": choose}, keep_crops) as opened:
-        report = opened.enroll(
-            name,
-            sources,
-            metadata=said,
-            choose=choose is not None,
-            on_low_quality=_low_quality(accept_low_quality),
-            force=force,
-        )
-        about = about_gallery(opened)
-    if json:
-        print_json(about | report.to_dict())
-    else:
-        _print_enrolled(report, name)
-    return 1 if report.refused else 0
-
-
-@command("lineament gallery enroll-folder ~/staff --report refused.html")
-@argument(
-    "folder",
-    type=FILE,
-    metavar="DIR",
-    help="Folder with one folder per person, or with files like NAME_0001.jpg.",
-)
-@option("--layout", metavar="auto|folders|flat", default="auto", help="Where the names stand.")
-@option(
-    "--set",
-    "metadata",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Metadata of everybody; may be repeated.",
-)
-@_choose
-@_accept_low_quality
-@_force
-@_keep_crops
-@options.calibration
-@option(
-    "--workers",
-    type=int,
-    metavar="N",
-    help="With --ray: N actors instead of one for each CPU of the cluster.",
-)
-@option("--ray", metavar="ADDRESS", help="Embed on a Ray cluster: auto, HOST:PORT.")
-@option(
-    "--report",
-    type=FILE,
-    metavar="FILE.html",
-    help="Write what was refused, with pictures, into one page; replaces FILE.",
-)
-@options.gallery
-@options.json
-@options.recognizer(without=("choose",))
-def enroll_folder(
-    folder: Path,
-    layout: str,
-    metadata: tuple[str, ...],
-    choose: str | None,
-    accept_low_quality: bool,
-    force: bool,
-    keep_crops: bool | None,
-    workers: int | None,
-    ray: str | None,
-    report: Path | None,
-    json: bool,
-    **given: Any,
-) -> int:
-    """Enroll the photos of many people.
-
-    Makes the gallery if there is none. Whatever ends it, what was enrolled stays: the same command
-    goes on where it ended, and passes over the photos that are enrolled. Exit code 0: all are
-    enrolled, 1: some were refused, 2: error.
-    """
-    from lineament.gallery.filters import parse_metadata
-    from lineament.gallery.folder import list_folder
-
-    said = parse_metadata(metadata, "--set")
-    _check_choose(choose)
-    check_page(report)
-    listing = list_folder(folder, layout)
-    with _open_or_create({**given, "choose": choose}, keep_crops) as opened:
-        before = opened.n_people
-        outcome = _enroll_listing(
-            opened,
-            listing,
-            metadata=said,
-            choose=choose is not None,
-            on_low_quality=_low_quality(accept_low_quality),
-            force=force,
-            stream=_stream(opened, workers, ray),
-        )
-        about = about_gallery(opened)
-        unchecked = not force and opened.calibration is None and opened.settings.threshold is None
-        if report is not None:
-            from lineament.pictures.pages.refusals import write_report
-
-            write_report(report, opened, folder, outcome)
-    new_people = about["n_people"] - before
-    if json:
-        print_json(
-            about
-            | {
-                "folder": str(folder),
-                **outcome.to_dict(),
-                "new_people": new_people,
-                "report": None if report is None else str(report),
-            }
-        )
-    else:
-        _print_outcome(outcome, new_people, folder)
-        if unchecked:
-            print_note(
-                "note: not checked whether faces look like somebody else: there is no calibration "
-                "for these embeddings"
-            )
-        if report is not None:
-            print_note(f"wrote {report}")
-    return 1 if outcome.refused else 0
-
-
-def _check_choose(choose: str | None) -> None:
-    """OptionError if it is no such face."""
-    if choose not in (None, "largest", "central"):
-        raise OptionError(f"--choose: expected largest or central, got {choose!r}")
-
-
-def _low_quality(accept: bool) -> Literal["accept", "refuse"]:
-    """As ``Gallery.examine`` calls it."""
-    return "accept" if accept else "refuse"
-
-
-def _raise(source: Any) -> None:
-    try:
-        source.read()
-    except ImageError as error:
-        raise OptionError(f"{error}; nothing was enrolled") from error
-
-
-def _enroll_listing(gallery: Gallery, listing: Listing, **how: Any) -> FolderReport:
-    """Enroll with a progress bar; after Ctrl-C, say what is enrolled."""
-    from lineament.gallery.folder import FolderReport, enroll_folder
-
-    report = FolderReport(listing)
-    with progress_bar("enrolling") as tell:
-
-        def progress(now: FolderReport) -> None:
-            nonlocal report
-            report = now
-            tell(now.done, now.total)
-
-        try:
-            return enroll_folder(gallery, listing, progress=progress, **how)
-        except KeyboardInterrupt:
-            print_note(
-                f"interrupted: {report.enrolled:,} of {report.total:,} photos are enrolled and "
-                "stay; the same command goes on from there"
-            )
-            raise
-
-
-def _stream(gallery: Gallery, workers: int | None, ray: str | None) -> Stream | None:
-    """Where photos are embedded: None is this process, with its threads."""
-    if workers is not None and workers < 1:
-        raise OptionError(f"--workers: expected 1 or more, got {workers}")
-    if ray is not None:
-        from lineament.bulk.on_ray import check_ray, stream_chosen_on_ray
-
-        check_ray(ray)
-        return partial(
-            stream_chosen_on_ray, recognizer=gallery.recognizer, address=ray, workers=workers
-        )
-    if workers is not None:
-        raise OptionError("--workers: expected together with --ray ADDRESS")
-    return None
-
-
-_WORDS = (
-    ("or let the largest or most central face be chosen", "or add --choose largest"),
-    ("if it is not, enroll it by force", "if it is not, add --force"),
-)
-"""What the library advises, and how that is said here."""
-
-
-def _refusal_in_words(refusal: Refusal) -> str:
-    """Which photo, why, and what to do."""
-    text = str(refusal)
-    for words, here in _WORDS:
-        text = text.replace(words, here)
-    return text
-
-
-def _print_enrolled(report: EnrollReport, name: str) -> None:
-    for refusal in report.refused:
-        print_note(f"refused: {_refusal_in_words(refusal)}")
-    if report.enrolled and report.person is not None:
-        new = "a new person" if report.created else f"{report.person.n_samples:,} in all"
-        print(f"enrolled {report.person.name}: {count(len(report.enrolled), 'photo')}, {new}")
-    else:
-        print(f"enrolled nothing of {name}")
-    for note in report.notes:
-        print_note(f"note: {note}")
-
-
-def _print_outcome(outcome: FolderReport, new_people: int, folder: Path) -> None:
-    above = str(folder.absolute() / "_")[:-1]
-    for refusal in outcome.refused[:MOST_LISTED]:
-        print_note(f"refused: {_refusal_in_words(refusal).removeprefix(above)}")
-    if len(outcome.refused) > MOST_LISTED:
-        print_note(
-            f"... and {len(outcome.refused) - MOST_LISTED:,} more refused: --report FILE.html "
-            "shows all"
-        )
-    for words in outcome.listing.passed_over[:MOST_LISTED]:
-        print_note(f"passed over: {words}")
-    if len(outcome.listing.passed_over) > MOST_LISTED:
-        print_note(f"... and {len(outcome.listing.passed_over) - MOST_LISTED:,} more passed over")
-    speed = outcome.images_per_second
-    rows = [
-        ("photographs", f"{outcome.photos:,} of {len(outcome.listing.names):,} people"),
-        ("enrolled", f"{outcome.enrolled:,} of {len(outcome.people):,} people, {new_people:,} new"),
-    ]
-    if outcome.already:
-        rows.append(("enrolled already", f"{outcome.already:,}"))
-    if outcome.refused:
-        rows.append(("refused", f"{len(outcome.refused):,}"))
-        rows += [(f"  {reason}", f"{number:,}") for reason, number in outcome.by_reason.items()]
-    rows.append(
-        ("time", f"{outcome.seconds:.1f} s" + ("" if speed is None else f", {speed:.1f} a second"))
-    )
-    print_pairs(rows)
 
 
 # --- people ---------------------------------------------------------------------------------------
@@ -461,7 +120,7 @@ def people(
             print_table(columns, rows, right=columns[1:2], fold=("name", "metadata"))
         print_note(
             f"{about['gallery']}: {count(about['n_people'], 'person', 'people')}, "
-            f"{count(about['n_samples'], 'photo')}, recognizer {_weights(about)}"
+            f"{count(about['n_samples'], 'photo')}, recognizer {weights_name(about)}"
         )
     return 0 if found else 1
 
@@ -618,7 +277,7 @@ def _in_words(gallery: Gallery, what: str | int) -> str:
 # --- in words -------------------------------------------------------------------------------------
 
 
-def _weights(about: dict[str, Any]) -> str:
+def weights_name(about: dict[str, Any]) -> str:
     """The recognizer's name."""
     return str(about["contract"]["weights"])
 

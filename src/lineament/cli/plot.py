@@ -195,7 +195,7 @@ def alignment(photo: str, title: str, out: Path | None, json: bool, **given: Any
 
 @command("lineament plot explain a.jpg b.jpg --out why.png")
 @options.pair
-@option("--fill", metavar="blur|gray", default="blur", help="What the face is covered with.")
+@option("--fill", choices=("blur", "gray"), default="blur", help="What the face is covered with.")
 @_title
 @options.fmr
 @_threshold
@@ -219,8 +219,6 @@ def explain(
     And what would change it.
     """
     check_stdin(a, b)
-    if fill not in ("blur", "gray"):
-        raise OptionError(f"--fill: expected blur or gray, got {fill!r}")
     target = _check_out(out, "explain", json, inputs=[a, b])
     from lineament.explain import explain as work
     from lineament.pictures import plots
@@ -231,7 +229,7 @@ def explain(
         one_source(a),
         one_source(b),
         threshold=_threshold_of(recognizer, fmr, threshold),
-        fill="gray" if fill == "gray" else "blur",
+        fill=cast("Any", fill),
     )
     plot = plots.explain(explanation, title=title)
     if not json:
@@ -475,7 +473,7 @@ def histogram(
 @command("lineament plot tsne ~/staff --out people.html")
 @_photos
 @_out
-@option("--method", metavar="tsne|pca|umap", default="tsne", help="How the plane is found.")
+@option("--method", choices=("tsne", "pca", "umap"), default="tsne", help="How the plane is found.")
 @options.seed
 @options.no_cache
 @options.json
@@ -494,8 +492,6 @@ def tsne(
     An .html file shows them under the mouse.
     """
     target = _check_out(out, "tsne", json, html=True, inputs=_inputs_of(photos))
-    if method not in ("tsne", "pca", "umap"):
-        raise OptionError(f"--method: expected tsne, pca or umap, got {method!r}")
     from lineament.pictures.plots.tsne import MOST_FACES, MOST_POINTS
     from lineament.pictures.plots.tsne import tsne as draw
 
@@ -510,7 +506,7 @@ def tsne(
 @argument("photos", nargs=-1, metavar="PHOTOS...", help="A person's photos: a folder, or files.")
 @option(
     "--by",
-    metavar="yaw|norm",
+    choices=("yaw", "norm"),
     default="yaw",
     help="Order: the turn of the head, or how much is seen of the face (covered or not).",
 )
@@ -551,8 +547,6 @@ def pose(
 
     Or by how much is seen of the face.
     """
-    if by not in ("yaw", "norm"):
-        raise OptionError(f"--by: expected yaw or norm, got {by!r}")
     sources = many_sources(photos)
     target = _check_out(out, "pose", json, inputs=[*sources, reference])
     from lineament.explain import compare_poses
@@ -573,7 +567,7 @@ def pose(
         seen,
         _threshold_of(recognizer, fmr, threshold),
         recognizer.judge,
-        by="yaw" if by == "yaw" else "norm",
+        by=cast("Any", by),
         reference=against,
     )
     plot = draw(poses, title=title, most=most)

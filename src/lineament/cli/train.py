@@ -388,12 +388,16 @@ def _told() -> Any:
 @option("--out", type=FILE, metavar="FILE.onnx", help="The new file.", show_default="RUN/NAME.onnx")
 @option("--name", metavar="NAME", help="How it is asked for.", show_default="the run's folder")
 @option(
-    "--which", metavar="best|last", default="best", show_default=True, help="Which of its weights."
+    "--which",
+    choices=("best", "last"),
+    default="best",
+    show_default=True,
+    help="Which of its weights.",
 )
 @option("--license", metavar="SPDX", help="Of the new weights.", show_default="unknown")
 @option(
     "--commercial-use",
-    metavar="yes|no|unknown",
+    choices=("yes", "no", "unknown"),
     help="Whether that license grants it.",
     show_default="unknown",
 )
