@@ -167,3 +167,23 @@ def test_help_imports_no_command() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("plot", "explain", "a", "b", "--fill", "red"),
+            "--fill: expected blur or gray, got 'red'",
+        ),
+        (("eval", "lfw", "x", "--view", "3"), "--view: expected 1, 2 or all-pairs, got '3'"),
+        (("eval", "ijb", "x", "--set", "q"), "--set: expected b or c, got 'q'"),
+    ],
+)
+def test_a_wrong_choice_is_one_line(arguments: tuple[str, ...], message: str) -> None:
+    done = CliRunner().invoke(app, arguments)
+    assert (done.exit_code, done.stdout, done.stderr) == (2, "", f"error: {message}\n")
+    found = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
+    option = arguments[-2].removeprefix("--")
+    name = {"set": "which"}.get(option, option)
+    assert found == {"error": message, "code": "option_invalid", "option": name, "hint": None}
