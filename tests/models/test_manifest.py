@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lineament.errors import WeightsError
-from lineament.models import Card, InputSpec, Measurement, Source, catalog
+from lineament.models import Card, InputSpec, Measurement, Source, cards, catalog
 from lineament.models.cards import StatedThreshold
 
 ENTRY: dict[str, Any] = {
@@ -241,7 +241,7 @@ def test_a_bad_value_is_an_error_that_names_entry_and_key(
         b'{"schema": 1, "weights": [], "extra": 1}',
         b'{"schema": 1, "weights": [], "weights": []}',
         b'{"schema": 1, "weights": ' + b"9" * 10_000 + b"}",
-        b" " * (catalog.LARGEST_TEXT_FILE + 1),
+        b" " * (cards.LARGEST_TEXT_FILE + 1),
     ],
     ids=lambda content: repr(content[:30]),
 )

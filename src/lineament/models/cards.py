@@ -23,6 +23,12 @@ Layout = Literal["nchw", "nhwc"]
 
 TASKS: tuple[Task, ...] = ("embedder", "detector", "landmarker")
 
+SCHEMA = 1
+"""Of manifests."""
+
+LARGEST_TEXT_FILE = 4 << 20
+"""In bytes: a manifest or card beyond is a mistake or an attack."""
+
 LARGEST_FILE = 1 << 36
 """Of a model, in bytes: 64 GiB."""
 
@@ -306,6 +312,18 @@ def made(form: CardForm, folder: Path) -> Card:
     """The card of a form that was read from a file in ``folder``."""
     values = {key: getattr(form, key) for key in form.__struct_fields__}
     return Card(**values, folder=folder)
+
+
+def read_text(path: Path) -> bytes:
+    """The bytes of a manifest or a card. WeightsError: there are none, or too many."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST_TEXT_FILE + 1)
+    except OSError as error:
+        raise WeightsError(f"{path}: {error}") from error
+    if len(data) > LARGEST_TEXT_FILE:
+        raise WeightsError(f"{path}: expected at most {LARGEST_TEXT_FILE} bytes of text, got more")
+    return data
 
 
 # --- checks ---------------------------------------------------------------------------------------

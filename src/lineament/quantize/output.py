@@ -10,7 +10,7 @@ from typing import Any
 from lineament.errors import OptionError
 from lineament.files import write_atomically
 from lineament.models import Card, Measurement, read_manifest
-from lineament.models.catalog import SCHEMA
+from lineament.models.cards import SCHEMA
 from lineament.quantize.comparison import Agreement, Speed
 
 

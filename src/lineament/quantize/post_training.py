@@ -16,7 +16,7 @@ from lineament import models
 from lineament.embed.network import BATCH, load_network
 from lineament.errors import ExportError, OptionError, WeightsError
 from lineament.models import Card, LicensePolicy
-from lineament.models.catalog import check_name, other_entries
+from lineament.models.manifest import check_name, other_entries
 from lineament.models.runtime import Runtime
 from lineament.quantize.comparison import (
     Agreement,

@@ -35,8 +35,9 @@ from lineament.errors import (
 )
 from lineament.files import write_atomically
 from lineament.models import Card, InputSpec, LicensePolicy, Measurement, read_manifest
-from lineament.models.cards import CommercialUse, StatedThreshold
-from lineament.models.catalog import SCHEMA, bundled_names, check_name, other_entries
+from lineament.models.cards import SCHEMA, CommercialUse, StatedThreshold
+from lineament.models.catalog import bundled_names
+from lineament.models.manifest import check_name, other_entries
 from lineament.models.runtime import Engine, Runtime, load_model
 from lineament.train.backbones.backbone import Backbone
 from lineament.types import FloatArray, Image
