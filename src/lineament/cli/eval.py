@@ -28,7 +28,7 @@ from lineament.errors import OptionError
 if TYPE_CHECKING:
     from lineament.datasets.cfp import Protocol as CfpProtocol
     from lineament.datasets.ijb import Protocol, Set
-    from lineament.datasets.pairs import PairList
+    from lineament.datasets.pair_lists import PairList
     from lineament.datasets.source import Embedded, RecognizerSource
     from lineament.evaluate.protocols.lfw import View
     from lineament.evaluate.result import Result

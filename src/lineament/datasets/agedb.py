@@ -24,8 +24,14 @@ from typing import Any, Final
 import numpy as np
 
 from lineament.datasets.matlab import read_mat
-from lineament.datasets.pair_lists import aligned_list, read_aligned_pairs
-from lineament.datasets.pairs import PairList, Row, folds_by_kind, pair_list
+from lineament.datasets.pair_lists import (
+    PairList,
+    Row,
+    aligned_list,
+    folds_by_kind,
+    pair_list,
+    read_aligned_pairs,
+)
 from lineament.datasets.text import existing, folder_of, read_bytes, read_lines
 from lineament.errors import DataError
 

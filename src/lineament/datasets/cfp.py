@@ -18,7 +18,7 @@ import os
 from pathlib import Path
 from typing import Final, Literal
 
-from lineament.datasets.pairs import PairList, Row, pair_list
+from lineament.datasets.pair_lists import PairList, Row, pair_list
 from lineament.datasets.text import existing, folder_of, read_lines
 from lineament.errors import DataError
 

@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from lineament.datasets.pairs import PairList, pair_list
+from lineament.datasets.pair_lists import PairList, pair_list
 from lineament.datasets.text import existing, reading
 from lineament.errors import DataError
 from lineament.types import IntArray

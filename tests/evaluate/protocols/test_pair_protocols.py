@@ -20,8 +20,12 @@ from PIL import Image as PILImage
 from lineament.datasets.agedb import read_agedb
 from lineament.datasets.cfp import read_cfp
 from lineament.datasets.insightface_bin import read_bin
-from lineament.datasets.pair_lists import read_two_line_pairs
-from lineament.datasets.pairs import PairList, folds_by_kind, folds_in_order
+from lineament.datasets.pair_lists import (
+    PairList,
+    folds_by_kind,
+    folds_in_order,
+    read_two_line_pairs,
+)
 from lineament.datasets.pairs_csv import read_pairs
 from lineament.datasets.source import Embedded
 from lineament.datasets.ytf import read_ytf

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from lineament.datasets.attributes import Attributes
-from lineament.datasets.pairs import PairList
+from lineament.datasets.pair_lists import PairList
 from lineament.datasets.pairs_csv import PairsFile, read_pairs
 from lineament.datasets.people_folder import People, plain, read_people
 from lineament.datasets.source import Embedded, FaceSource

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from lineament.datasets.pairs import FOLDS, PairList, folds_by_kind
+from lineament.datasets.pair_lists import FOLDS, PairList, folds_by_kind
 from lineament.datasets.pairs_csv import PairsFile
 from lineament.datasets.source import Embedded, FaceSource
 from lineament.evaluate.metrics import interval_of_rate

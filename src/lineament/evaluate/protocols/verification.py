@@ -16,7 +16,7 @@ import numpy as np
 
 from lineament.datasets import cfp, pair_lists
 from lineament.datasets.insightface_bin import BinSet
-from lineament.datasets.pairs import FOLDS, PairList, folds_in_order
+from lineament.datasets.pair_lists import FOLDS, PairList, folds_in_order
 from lineament.datasets.source import Embedded, FaceSource
 from lineament.datasets.text import read_bytes
 from lineament.errors import DataError, LineamentError, OptionError
