@@ -29,18 +29,21 @@ from typing import Any
 __version__ = "0.1.0"
 
 
+_HOMES: dict[str, str] = {}
+
+
 def _homes() -> dict[str, str]:
     """Public name -> module, from the stub's lines ``from MODULE import NAME as NAME``."""
-    lines = Path(__file__).with_suffix(".pyi").read_text("utf-8").splitlines()
-    return {words[-1]: words[1] for words in map(str.split, lines) if words[:1] == ["from"]}
-
-
-_HOMES = _homes()
-__all__ = sorted(_HOMES)  # noqa: PLE0605  (the stub has them for type checkers)
+    if not _HOMES:
+        lines = Path(__file__).with_suffix(".pyi").read_text("utf-8").splitlines()
+        _HOMES.update((w[-1], w[1]) for w in map(str.split, lines) if w[:1] == ["from"])
+    return _HOMES
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
+    if name == "__all__":
+        return sorted(_homes())
+    if name in _homes():
         from importlib import import_module
 
         return getattr(import_module(_HOMES[name]), name)
@@ -48,4 +51,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_homes()})
