@@ -13,7 +13,7 @@ from builders import LANDMARKS_XY, make_contract, make_embedding, make_face
 from lineament.decide.comparison import compare
 from lineament.decide.thresholds import own_threshold
 from lineament.errors import ContractError, ImageNotFoundError, OptionError
-from lineament.types import Contract, Embedding, Face, Photo, Threshold
+from lineament.types import Contract, Embedding, Face, Photo, Threshold, flip_of
 
 
 @pytest.mark.parametrize(
@@ -217,3 +217,18 @@ def test_a_refusal_in_words() -> None:
     assert words == (
         "different people: euclidean_l2 1.414 is 0.414 short of the threshold 1.000 (set by hand)"
     )
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("none", False), ("mean", True), (False, False), (True, True), ("concatenate", "concatenate")],
+)
+def test_flip_by_name_and_as_old_files_have_it(option: Any, value: Any) -> None:
+    assert flip_of(option) == value
+    assert Contract("a", "ab" * 32, "arcface-112", "rgb", option, 4).flip == value
+
+
+@pytest.mark.parametrize("option", ["both", None, 2, ""])
+def test_flips_that_are_none(option: Any) -> None:
+    with pytest.raises(OptionError, match="flip: expected none, mean or concatenate"):
+        Contract("a", "ab" * 32, "arcface-112", "rgb", option, 4)

@@ -55,7 +55,7 @@ from lineament.images import DEFAULT_LIMITS, ImageLimits
 from lineament.models import DEFAULT_PRESET, PRESETS, Card, LicensePolicy
 from lineament.models.runtime import Runtime
 from lineament.quality import limits_of
-from lineament.types import ColorOrder, Decision, Embedding, Photo, Threshold
+from lineament.types import ColorOrder, Decision, Embedding, FlipOption, Photo, Threshold, flip_of
 
 Faces = Literal["all", "chosen"] | Sequence[int]
 """Which faces of a photo are embedded: every one, the one it is of, or those of some numbers."""
@@ -89,7 +89,7 @@ class Recognizer:
         detector: str | Detector = DEFAULT_DETECTOR,
         options: DetectOptions | None = None,
         alignment: AlignMethod | None = None,
-        flip: bool | None = None,
+        flip: FlipOption | None = None,
         turning: bool = True,
         choose: Choose = "largest",
         calibration: Calibration | None = None,
@@ -108,8 +108,9 @@ class Recognizer:
             detector, options, turning, choose, limits: as ``FaceFinder`` takes them.
             alignment: a method in place of the one that the recognizer was made for; for
                 comparison.
-            flip: average embeddings over the crop and its mirror image; None: as the preset says,
-                ``DEFAULT_FLIP`` without one.
+            flip: "none"; "mean" (or True): average embeddings over the crop and its mirror image;
+                "concatenate": both one after the other, as ArcFace's evaluation does; None: as the
+                preset says, ``DEFAULT_FLIP`` without one.
             calibration: what scores mean, and thresholds: yours from ``lineament tune``; None takes
                 the package's own where it has one for these networks.
             prior: how many of the pairs that you verify show one person, 0 to 1, before you look:
@@ -129,8 +130,8 @@ class Recognizer:
         self.weights = models.get(name) if isinstance(name, str) else name
         joined = bool(self.weights.members)  # fitted with the mirror image
         default_flip = joined or (DEFAULT_FLIP if preset is None else preset.flip)
-        self.flip = default_flip if flip is None else flip
-        if joined and not self.flip:
+        self.flip = default_flip if flip is None else flip_of(flip)
+        if joined and self.flip is not True:
             raise OptionError(
                 f"{self.weights.name} was fitted with the mirror image: leave the option out",
                 option="flip",

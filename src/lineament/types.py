@@ -122,6 +122,27 @@ class Face:
         }
 
 
+Flip = bool | Literal["concatenate"]
+"""What is made of the crop and its mirror image: nothing, the mean, or both one after the other."""
+
+FlipOption = Flip | Literal["none", "mean"]
+
+
+def flip_of(option: FlipOption) -> Flip:
+    """Return the value of an option: "none" is False, "mean" is True.
+
+    Raises:
+        OptionError: it is none of these.
+    """
+    if isinstance(option, bool) or option == "concatenate":
+        return option
+    if option not in ("none", "mean"):
+        raise OptionError(
+            f"expected none, mean or concatenate, or true or false, got {option!r}", option="flip"
+        )
+    return option == "mean"
+
+
 @dataclass(frozen=True, slots=True)
 class Contract:
     """How an embedding was made. Two embeddings can be compared when their contracts are equal.
@@ -131,7 +152,8 @@ class Contract:
         weights_sha256: of the weights file: what counts.
         alignment: how the crop was made, for example "arcface-112".
         color_order: of the crop that the network saw.
-        flip: whether the embedding is the mean over the crop and its mirror image.
+        flip: whether the embedding is the mean over the crop and its mirror image; or
+            "concatenate": both one after the other, twice as long.
         dimension: length of the vector.
     """
 
@@ -139,13 +161,17 @@ class Contract:
     weights_sha256: str
     alignment: str
     color_order: Literal["rgb", "bgr", "gray"]
-    flip: bool
+    flip: Flip
     dimension: int
+
+    def __post_init__(self) -> None:
+        """Validate; OptionError says what is wrong."""
+        object.__setattr__(self, "flip", flip_of(self.flip))
 
     @property
     def id(self) -> str:
         """Short name, for files: equal contracts have equal ids."""
-        flip = "flip" if self.flip else "plain"
+        flip = self.flip if isinstance(self.flip, str) else ("flip" if self.flip else "plain")
         name = f"{self.weights}-{self.weights_sha256[:12]}"
         return f"{name}-{self.alignment}-{self.color_order}-{flip}-{self.dimension}"
 

@@ -179,11 +179,12 @@ def test_flip_turns_left_to_right(tmp_path: Path, crop: Image) -> None:
 
 
 @pytest.mark.parametrize("layout", ["nchw", "nhwc"])
-@pytest.mark.parametrize("flip", [False, True])
-def test_other_shapes_layouts_and_scaling_by_channel(layout: Any, flip: bool) -> None:
+@pytest.mark.parametrize("flip", ["none", "mean", "concatenate"])
+def test_other_shapes_layouts_and_scaling_by_channel(layout: Any, flip: Any) -> None:
     spec = InputSpec((6, 8), "bgr", (1.0, 2.0, 3.0), (0.5, 0.25, 2.0), layout)
     card = models.get("sface").replace(input=spec, dimension=8 * 6 * 3)
-    contract = Contract("mine", "ab" * 32, "arcface-6x8", "bgr", flip, 8 * 6 * 3)
+    length = 8 * 6 * 3 * (2 if flip == "concatenate" else 1)
+    contract = Contract("mine", "ab" * 32, "arcface-6x8", "bgr", flip, length)
     seen: list[tuple[int, ...]] = []
 
     def flat(batch: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -194,14 +195,34 @@ def test_other_shapes_layouts_and_scaling_by_channel(layout: Any, flip: bool) ->
     crops = np.random.default_rng(3).integers(0, 256, (2, 8, 6, 3), dtype=np.uint8)
     vectors, norms = embedder.embed(crops)
     planes = (crops[..., ::-1].astype(np.float64) - [1, 2, 3]) * [0.5, 0.25, 2]
-    if flip:
-        planes = (planes + planes[:, :, ::-1]) / 2
-    planes = planes if layout == "nhwc" else planes.transpose(0, 3, 1, 2)
+    mirrored = planes[:, :, ::-1]
+    planes = (planes + mirrored) / 2 if flip == "mean" else planes
+    planes, mirrored = (
+        p if layout == "nhwc" else p.transpose(0, 3, 1, 2) for p in (planes, mirrored)
+    )
     assert set(seen) == {planes.shape}
     expected = planes.reshape(2, -1)
+    if flip == "concatenate":  # as ArcFace's evaluation: both, one after the other
+        expected = np.concatenate([expected, mirrored.reshape(2, -1)], axis=1)
     np.testing.assert_allclose(vectors * norms[:, None], expected, rtol=1e-5, atol=1e-3)
     with pytest.raises(OptionError, match=r"\(N, 8, 6, 3\)"):
         embedder.embed(crops.transpose(0, 2, 1, 3))
+
+
+def test_concatenated_embeddings_are_another_contract(tmp_path: Path, crop: Image) -> None:
+    entry = tiny_recognizer(tmp_path / "net.onnx")
+    plain = load_embedder(entry, flip=False)
+    both = load_embedder(entry, flip="concatenate")
+    assert both.contract.dimension == 2 * plain.contract.dimension
+    assert both.contract.flip == "concatenate"
+    assert "-concatenate-" in both.contract.id
+    (one,), (length,) = plain.embed(crop[None])
+    (other,), (other_length,) = plain.embed(crop[None, :, ::-1])
+    (vector,), (norm,) = both.embed(crop[None])
+    expected = np.concatenate([one * length, other * other_length])
+    np.testing.assert_allclose(vector * norm, expected, rtol=1e-5)
+    with pytest.raises(OptionError, match="mirror image"):
+        load_embedder(models.get("sface-mobilefacenet"), flip="concatenate")
 
 
 def test_other_sizes(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +19,8 @@ from lineament.errors import (
     UnknownPersonError,
 )
 from lineament.gallery import Gallery, NewSample, SampleInfo, Settings
+from lineament.gallery.schema import MIGRATIONS, contract_number, read_contract
+from lineament.types import Contract
 
 
 def test_enrolled_and_there_after_closing(tmp_path: Path) -> None:
@@ -117,6 +120,20 @@ def test_without_any_threshold_the_report_says_what_was_not_checked(tmp_path: Pa
         assert "no calibration" in report.notes[0]
         with pytest.raises(OptionError, match="no thresholds are known"):
             gallery.identify_embeddings([embed(vectors(1)[0])])
+
+
+def test_each_way_to_flip_has_its_row() -> None:
+    connection = sqlite3.connect(":memory:")
+    for statement in MIGRATIONS[0].split(";\n"):
+        connection.execute(statement)
+    made = [Contract("a", "ab" * 32, "arcface-112", "rgb", f, 4) for f in (False, True)]
+    made.append(Contract("a", "ab" * 32, "arcface-112", "rgb", "concatenate", 4))
+    numbers = [contract_number(connection, contract) for contract in made]
+    assert numbers == [contract_number(connection, contract) for contract in made] == [1, 2, 3]
+    columns = "weights, weights_sha256, alignment, color_order, flip, dimension"
+    rows = connection.execute(f"SELECT {columns} FROM contracts ORDER BY id").fetchall()
+    assert [row[4] for row in rows] == [0, 1, 2]  # 0 and 1 as in older galleries
+    assert [read_contract(row) for row in rows] == made
 
 
 def test_contracts_are_not_mixed(tmp_path: Path) -> None:

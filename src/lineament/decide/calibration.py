@@ -47,7 +47,7 @@ from lineament.decide.operating_points import (
 from lineament.errors import ContractError, DataError, OptionError
 from lineament.files import write_atomically
 from lineament.models.catalog import by_hash
-from lineament.types import Contract, Float64Array, Threshold
+from lineament.types import Contract, Flip, Float64Array, Threshold
 
 __all__ = [
     "DEFAULT_FPIR",
@@ -504,8 +504,10 @@ def _load_once(path: Path) -> Calibration:
     return Calibration.load(path)
 
 
-def bundled_name(flip: bool) -> str:
+def bundled_name(flip: Flip) -> str:
     """The name of a calibration's file in its model's folder."""
+    if flip == "concatenate":
+        return "calibration-concatenated.json"
     return "calibration-mirrored.json" if flip else "calibration.json"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -38,7 +38,7 @@ class _ContractForm(_Form):
     weights_sha256: str
     alignment: str
     color_order: str
-    flip: bool
+    flip: bool | Literal["concatenate"]
     dimension: _Count
 
 

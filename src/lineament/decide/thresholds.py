@@ -11,14 +11,14 @@ from lineament.decide.judge import CALIBRATED_METRIC
 from lineament.decide.metrics import get_metric
 from lineament.errors import OptionError
 from lineament.models import Card
-from lineament.types import Contract, Threshold
+from lineament.types import Contract, Flip, Threshold
 
 DEFAULT_FMR = 1e-4
 """One impostor in ten thousand is let in: what FIDO's biometric certification asks of 1:1."""
 
 
 def find_threshold(
-    card: Card, metric: str, *, flip: bool, alignment: str, fmr: float = DEFAULT_FMR
+    card: Card, metric: str, *, flip: Flip, alignment: str, fmr: float = DEFAULT_FMR
 ) -> Threshold:
     """The threshold of a model for a wanted false match rate.
 
@@ -58,13 +58,12 @@ def find_threshold(
     )
 
 
-def own_calibration(card: Card, *, flip: bool, alignment: str) -> Calibration | None:
+def own_calibration(card: Card, *, flip: Flip, alignment: str) -> Calibration | None:
     """The calibration in a model's folder for such embeddings; None: there is none."""
     if card.dimension is None:
         return None
-    contract = Contract(
-        card.name, card.sha256, alignment, card.input.color_order, flip, card.dimension
-    )
+    dimension = 2 * card.dimension if flip == "concatenate" else card.dimension
+    contract = Contract(card.name, card.sha256, alignment, card.input.color_order, flip, dimension)
     return bundled(contract, CALIBRATED_METRIC)
 
 

@@ -16,7 +16,7 @@ from lineament.errors import OptionError
 from lineament.models import Card, LicensePolicy
 from lineament.models.registry import Entry, Registry
 from lineament.models.runtime import Runtime
-from lineament.types import Contract, Embedding, FloatArray, Image
+from lineament.types import Contract, Embedding, Flip, FloatArray, Image
 
 
 class Embedder(Protocol):
@@ -59,7 +59,7 @@ register_embedder = EMBEDDERS.register
 def load_embedder(
     weights: Card,
     *,
-    flip: bool,
+    flip: Flip,
     alignment: str | None = None,
     runtime: Runtime | None = None,
     policy: LicensePolicy | None = None,
@@ -68,7 +68,7 @@ def load_embedder(
 
     Args:
         weights: a card whose task is "embedder".
-        flip: average over the crop and its mirror image; twice the time.
+        flip: average over the crop and its mirror image, or "concatenate" both; twice the time.
         alignment: how crops will be made; None takes what the card asks for.
         runtime: engine, device and threads.
         policy: which licenses may be used.

@@ -20,7 +20,7 @@ from lineament.embed.network import NetworkEmbedder, load_network
 from lineament.errors import OptionError, WeightsError
 from lineament.models import Card, LicensePolicy, NormTerm, get
 from lineament.models.runtime import Runtime
-from lineament.types import Contract, FloatArray, Image
+from lineament.types import Contract, Flip, FloatArray, Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class JoinedEmbedder:
 def load_joined(
     weights: Card,
     *,
-    flip: bool,
+    flip: Flip,
     alignment: str | None = None,
     runtime: Runtime | None = None,
     policy: LicensePolicy | None = None,
@@ -59,10 +59,10 @@ def load_joined(
     """Load the members of an entry. Args and Raises as ``load_embedder``.
 
     Raises:
-        OptionError: ``flip`` is False: shares and norms were fitted with the mirror image.
+        OptionError: ``flip`` is not True: shares and norms were fitted with the mirror image.
         WeightsError: the members do not take the same crops, or do not add up to the entry.
     """
-    if not flip:
+    if flip is not True:
         raise OptionError(
             f"{weights.name} was fitted with the mirror image: leave the option out", option="flip"
         )

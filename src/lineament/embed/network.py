@@ -9,7 +9,7 @@ import numpy as np
 from lineament.errors import OptionError, WeightsError
 from lineament.models import Card, LicensePolicy
 from lineament.models.runtime import Model, Runtime, check_model, load_model
-from lineament.types import Contract, FloatArray, Image
+from lineament.types import Contract, Flip, FloatArray, Image
 
 BATCH = 8
 """Crops in one call of the network: fewer or more cost a crop up to a tenth more time on a CPU."""
@@ -43,7 +43,8 @@ class NetworkEmbedder:
 
         Returns:
             Unit vectors (N, D) float32, and their lengths (N,) float32 before they were scaled.
-            With flip the network's outputs for the crop and its mirror image are averaged first.
+            With flip the network's outputs for the crop and its mirror image are averaged first, or
+            stand one after the other ("concatenate"), as in ArcFace's evaluation.
 
         Raises:
             OptionError: the crops have another shape or type.
@@ -56,15 +57,20 @@ class NetworkEmbedder:
                 f"{crops.dtype} of shape {crops.shape}: make them with align_faces",
                 option="crops",
             )
+        flip, length = self.contract.flip, self._length
         outputs = np.zeros((len(crops), self.contract.dimension), np.float32)
         for start in range(0, len(crops), self.batch):
             batch = self.prepare(crops[start : start + self.batch])
-            outputs[start : start + self.batch] = self._run(batch)
-            if self.contract.flip:
+            rows = outputs[start : start + self.batch]
+            rows[:, :length] = self._run(batch)
+            if flip:
                 across = 3 if self.weights.input.layout == "nchw" else 2
                 mirrored = np.ascontiguousarray(np.flip(batch, across))
-                outputs[start : start + self.batch] += self._run(mirrored)
-        if self.contract.flip:
+                if flip == "concatenate":
+                    rows[:, length:] = self._run(mirrored)
+                else:
+                    rows += self._run(mirrored)
+        if flip is True:
             outputs /= 2
         norms = np.linalg.norm(outputs, axis=1)
         if not (np.isfinite(norms).all() and (norms > 0).all()):
@@ -74,9 +80,14 @@ class NetworkEmbedder:
             )
         return outputs / norms[:, None], norms
 
+    @property
+    def _length(self) -> int:
+        """Of what the network returns for one crop."""
+        return self.contract.dimension // (2 if self.contract.flip == "concatenate" else 1)
+
     def _run(self, batch: FloatArray) -> FloatArray:
         first = self._model(batch)[0]
-        expected = (len(batch), self.contract.dimension)
+        expected = (len(batch), self._length)
         if first.shape != expected:
             raise WeightsError(
                 f"{self.weights.name}: expected a first output of shape {expected}, got "
@@ -105,7 +116,7 @@ class NetworkEmbedder:
 def load_network(
     weights: Card,
     *,
-    flip: bool,
+    flip: Flip,
     alignment: str | None = None,
     runtime: Runtime | None = None,
     policy: LicensePolicy | None = None,
@@ -139,6 +150,6 @@ def load_network(
         alignment="arcface-112" if used is None else used,
         color_order=weights.input.color_order,
         flip=flip,
-        dimension=dimension,
+        dimension=2 * dimension if flip == "concatenate" else dimension,
     )
     return NetworkEmbedder(weights, contract, size_wh, model, batch)

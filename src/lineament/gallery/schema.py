@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from lineament.types import Contract
+from lineament.types import Contract, Flip
 
 APPLICATION_ID = 0x4C4E4D47  # "LNMG"
 VERSION = 2
@@ -128,15 +128,20 @@ def get(connection: sqlite3.Connection, name: str) -> str | None:
     return None if row is None else str(row[0])
 
 
+_FLIPS: tuple[Flip, ...] = (False, True, "concatenate")
+"""By their numbers in the column ``flip``."""
+
+
 def read_contract(row: tuple[Any, ...]) -> Contract:
     """Of the columns weights, weights_sha256, alignment, color_order, flip, dimension."""
     weights, sha256, alignment, color_order, flip, dimension = row
-    return Contract(weights, sha256, alignment, color_order, bool(flip), dimension)
+    return Contract(weights, sha256, alignment, color_order, _FLIPS[min(flip, 2)], dimension)
 
 
 def contract_number(connection: sqlite3.Connection, contract: Contract) -> int:
     """The id of a contract's row; it is added if need be."""
     values: dict[str, Any] = asdict(contract)
+    values["flip"] = _FLIPS.index(contract.flip)
     keys = [key for key in values if key != "weights"]
     condition = " AND ".join(f"{key} = :{key}" for key in keys)
     row = connection.execute(f"SELECT id FROM contracts WHERE {condition}", values).fetchone()
