@@ -16,16 +16,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from lineament.errors import IndexFileError, LineamentError, OptionError
 from lineament.gallery import filters, lookup
 from lineament.gallery.schema import get, put
 from lineament.gallery.store import INDEX, Store
 from lineament.search import Index, open_index
+from lineament.search.index import Ids
 from lineament.types import FloatArray
-
-Ids = npt.NDArray[np.int64]
 
 SAVE_EVERY = 20_000
 """So many changes may have to be taken over when a gallery is opened; then the index is saved."""
