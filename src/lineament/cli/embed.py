@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 STDOUT = "-"
 SUFFIXES = (".npz", ".parquet", ".jsonl")
 
-TELL_EVERY_S = 30.0
-"""How often progress is told where no terminal is: into the log of a long job."""
+PRINT_EVERY_S = 30.0
+"""How often progress is printed where no terminal is: into the log of a long job."""
 
 
 @command("lineament embed ~/photos --out faces.parquet")
@@ -161,7 +161,7 @@ def _into_folder(
     line = _ProgressLine()
     try:
         report = embed_many(
-            images, target, recognizer, on_progress=line.tell, on_note=print_note, **bulk
+            images, target, recognizer, on_progress=line.show, on_note=print_note, **bulk
         )
     finally:
         line.end()
@@ -191,15 +191,15 @@ class _ProgressLine:
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
-        self._next_s = time.monotonic() + (0.0 if self._terminal else TELL_EVERY_S)
+        self._next_s = time.monotonic() + (0.0 if self._terminal else PRINT_EVERY_S)
         self._open = False
 
-    def tell(self, progress: BulkProgress) -> None:
+    def show(self, progress: BulkProgress) -> None:
         """Show how far it is, unless that was shown just now."""
         now = time.monotonic()
         if now < self._next_s:
             return
-        self._next_s = now + (0.2 if self._terminal else TELL_EVERY_S)
+        self._next_s = now + (0.2 if self._terminal else PRINT_EVERY_S)
         left = progress.seconds_left
         words = (
             f"{progress.done:,} of {progress.total:,}, {progress.images_per_second:,.1f} a second"

@@ -269,12 +269,12 @@ def _enroll_listing(gallery: Gallery, listing: Listing, **how: Any) -> FolderRep
     from lineament.gallery.folder import FolderReport, enroll_folder
 
     report = FolderReport(listing)
-    with progress_bar("enrolling") as tell:
+    with progress_bar("enrolling") as advance:
 
         def progress(now: FolderReport) -> None:
             nonlocal report
             report = now
-            tell(now.done, now.total)
+            advance(now.done, now.total)
 
         try:
             return enroll_folder(gallery, listing, progress=progress, **how)

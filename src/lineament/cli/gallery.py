@@ -104,9 +104,9 @@ def people(
     """
     from lineament.gallery.filters import parse_filter
 
-    wanted = parse_filter(where, "--where")
+    filters = parse_filter(where, "--where")
     with open_gallery(gallery, read_only=True) as opened:
-        found = opened.people(where=wanted, after=after, limit=limit)
+        found = opened.people(where=filters, after=after, limit=limit)
         about = about_gallery(opened)
     if json:
         print_json(about | {"people": [_listed(person) for person in found]})
@@ -243,8 +243,8 @@ def remove(
     if not yes and (json or not somebody_there()):
         raise OptionError("remove: nobody is there to be asked: add --yes to remove it")
     with open_gallery(gallery) as opened:
-        told = _in_words(opened, what)
-        if not yes and not click.confirm(f"Remove {told} for good?", err=True):
+        words = _in_words(opened, what)
+        if not yes and not click.confirm(f"Remove {words} for good?", err=True):
             print_note("nothing was removed")
             return 1
         report = opened.remove(what)
@@ -252,7 +252,7 @@ def remove(
     if json:
         print_json(about | {"removed": report.to_dict()})
     else:
-        print(f"removed {told}")
+        print(f"removed {words}")
     if not report.erased:
         print_note(
             "not erased to the last byte yet: another process is reading an older state; the next "

@@ -35,6 +35,9 @@ def export(file: Path, crops: bool, gallery: Path | None, overwrite: bool, json:
 
     People who are removed from the gallery later stay in the file.
     """
+    from lineament.gallery.exchange import checked_suffix
+
+    checked_suffix(file)
     if not overwrite and file.exists():
         raise OptionError(f"{file}: exists already; name another file, or add --overwrite")
     with open_gallery(gallery, read_only=True) as opened:
@@ -59,9 +62,10 @@ def import_(file: Path, gallery: Path | None, json: bool) -> None:
     from lineament.gallery import Gallery
     from lineament.gallery.exchange import contract_in
 
+    contract = contract_in(file)  # an error here leaves no gallery behind
     folder = folder_from(gallery)
     made = not Gallery.exists(folder)
-    with Gallery.create(folder, contract_in(file)) if made else Gallery.open(folder) as opened:
+    with Gallery.create(folder, contract) if made else Gallery.open(folder) as opened:
         report = opened.import_(file)
         about = about_gallery(opened)
     if json:

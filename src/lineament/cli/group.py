@@ -97,7 +97,7 @@ def group(
     new = len(unread(sources, old))
     pictures = Thumbnails()
     errors = done = 0
-    with progress_bar("looking for faces") as tell:
+    with progress_bar("looking for faces") as advance:
 
         def on_photo(photo: GroupPhoto, faces: Sequence[GroupFace], crops: Image | None) -> None:
             nonlocal errors, done
@@ -107,7 +107,7 @@ def group(
             if report is not None:
                 pictures.add(photo, faces, crops)
             done += 1
-            tell(done, new)
+            advance(done, new)
 
         grouping = group_photos(
             sources, recognizer, grouping=old, threshold=threshold, fmr=fmr, on_photo=on_photo

@@ -79,7 +79,7 @@ def identify(
         raise OptionError("expected --fpir or --threshold, got both")
     from lineament.gallery.filters import parse_filter
 
-    wanted = parse_filter(where)
+    filters = parse_filter(where)
     sources = many_sources(photos)
     if save is not None:
         check_picture(save)
@@ -98,7 +98,7 @@ def identify(
             top=top,
             fpir=SHOWN_FPIR if fpir is None else fpir,
             threshold=threshold,
-            where=wanted,
+            where=filters,
         )
         for photo in with_progress(stream, len(sources), "identifying"):
             found.append(photo)

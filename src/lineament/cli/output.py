@@ -111,10 +111,10 @@ def print_table(
 
 def with_progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
     """The same items, with a progress bar on stderr when that is a terminal and it takes long."""
-    with progress_bar(what) as tell:
+    with progress_bar(what) as advance:
         for done, item in enumerate(items, 1):
             yield item
-            tell(done, total)
+            advance(done, total)
 
 
 @contextmanager
@@ -136,13 +136,13 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
     progress = Progress(*layout, TimeRemainingColumn(), console=Console(stderr=True))
     task = progress.add_task(what)
 
-    def tell(done: int, total: int) -> None:
+    def advance(done: int, total: int) -> None:
         if total >= FEW:
             progress.start()
         progress.update(task, completed=done, total=total)
 
     try:
-        yield tell
+        yield advance
     finally:
         progress.stop()
 

@@ -133,7 +133,7 @@ def _inputs_of(photos: Iterable[Path]) -> list[Path]:
 def _check_out(
     out: Path | None, name: str, json: bool, *, html: bool = False, inputs: Iterable[object] = ()
 ) -> Path | None:
-    """Where the picture goes; None: nowhere, since only the numbers are wanted.
+    """Where the picture goes; None: nowhere, since only the numbers are asked for.
 
     Called before the long work, so that what cannot be written is refused at once.
 
@@ -162,7 +162,7 @@ def _check_out(
 
 
 def _finish(plot: Plot, out: Path | None, json: bool) -> None:
-    """Write the picture and print the numbers, as far as they are wanted."""
+    """Write the picture and print the numbers, as far as they are asked for."""
     from lineament.pictures.plots.plot import save
 
     if out is not None:

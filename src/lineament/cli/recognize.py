@@ -78,16 +78,16 @@ def verify(
         refuse_inputs(save, (a, b), "--save")
     recognizer = options.recognizer_from(given)
     ensemble = None if fusion is None else _ensemble(fusion, recognizer, metric, given)
-    wanted = _threshold(recognizer if ensemble is None else ensemble, metric, fmr, threshold)
+    limit = _threshold(recognizer if ensemble is None else ensemble, metric, fmr, threshold)
     same_path = a == b
     sources = [one_source(a)] if same_path else [one_source(a), one_source(b)]
     if ensemble is None:
         photos = list(recognizer.stream_chosen(sources, keep_pixels=save is not None))
-        decision = recognizer.judge.compare(photos[0], photos[-1], wanted)
+        decision = recognizer.judge.compare(photos[0], photos[-1], limit)
     else:
         seen = [ensemble.look(source) for source in sources]
         photos = [one.photo for one in seen]
-        decision = ensemble.decide(seen[0], seen[-1], wanted)
+        decision = ensemble.decide(seen[0], seen[-1], limit)
     if save is not None:
         _draw_verdict(save, photos[0], photos[-1], decision)
     if json:

@@ -341,12 +341,12 @@ def toy(folder: Path, out: Path, changes: tuple[str, ...], json: bool) -> None:
     check_extra()
     for key, value in given.items():
         default = inspect.signature(work.toy).parameters[key].default
-        wanted = (list, tuple) if key == "losses" else type(default)
-        if not isinstance(value, wanted) or isinstance(value, bool):
+        expected = (list, tuple) if key == "losses" else type(default)
+        if not isinstance(value, expected) or isinstance(value, bool):
             kind = "a list of names" if key == "losses" else "a whole number"
             raise OptionError(f"{key}: expected {kind}, got {value!r}")
     make_folder(out, "--out")
-    result = work.toy(folder, progress=_told(), **given)
+    result = work.toy(folder, progress=_print_steps(), **given)
     for note in result.notes:
         print_note(note)
     result.save(out / "toy.png")
@@ -367,15 +367,15 @@ def toy(folder: Path, out: Path, changes: tuple[str, ...], json: bool) -> None:
     print_pairs([("picture", str(out / "toy.png"))])
 
 
-def _told() -> Any:
+def _print_steps() -> Any:
     last = [""]
 
-    def tell(what: str, done: int, total: int) -> None:
+    def show(what: str, done: int, total: int) -> None:
         if what != last[0] and done <= total:
             last[0] = what
             print_note(what)
 
-    return tell
+    return show
 
 
 # --- export ---------------------------------------------------------------------------------------

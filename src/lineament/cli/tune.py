@@ -33,7 +33,7 @@ SUFFIX = ".calibration.json"
     "--fmr",
     type=float,
     metavar="RATE",
-    help="False match rate wanted; refused if the photos cannot support it.",
+    help="False match rate asked for; refused if the photos cannot support it.",
     show_default=f"{options.SHOWN_DEFAULTS['fmr']}, or the least they support",
 )
 @option(

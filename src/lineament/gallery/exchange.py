@@ -37,6 +37,7 @@ from lineament.gallery.types import ImportReport, NewSample
 from lineament.types import Contract, Embedding
 
 VERSION = 1
+SUFFIXES = (".jsonl", ".parquet")
 ROWS = 4096
 """Of a parquet file's row group."""
 
@@ -87,11 +88,17 @@ class _Line(msgspec.Struct):
     sample: _Sample | None = None
 
 
+def checked_suffix(path: Path) -> str:
+    """The ending, which says how people are written: ".jsonl" or ".parquet"; else OptionError."""
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise OptionError(f"{path}: expected a name that ends in {' or '.join(SUFFIXES)}")
+    return suffix
+
+
 def export(store: Store, path: Path, *, crops: bool) -> int:
     """Write people and samples to a file; how many samples."""
-    writer = {".jsonl": _write_lines, ".parquet": _write_parquet}.get(path.suffix.lower())
-    if writer is None:
-        raise OptionError(f"{path}: expected a name ending in .jsonl or .parquet")
+    writer = {".jsonl": _write_lines, ".parquet": _write_parquet}[checked_suffix(path)]
     head = {"lineament": "gallery", "version": VERSION, "contract": asdict(store.contract)}
     try:
         with store.reading(), replacing(path, durable=True) as file:
@@ -121,9 +128,7 @@ def contract_in(path: Path) -> Contract:
         DataError: it is no export, or of another version.
         MissingExtraError: parquet without pyarrow.
     """
-    read = {".jsonl": _head_of_lines, ".parquet": _head_of_parquet}.get(path.suffix.lower())
-    if read is None:
-        raise OptionError(f"{path}: expected a name ending in .jsonl or .parquet")
+    read = {".jsonl": _head_of_lines, ".parquet": _head_of_parquet}[checked_suffix(path)]
     try:
         head = msgspec.json.decode(read(path))
     except OSError as error:
