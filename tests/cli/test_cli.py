@@ -576,7 +576,7 @@ class TestEverything:
 
     def test_shown_defaults_are_the_librarys(self) -> None:
         from lineament import detect, pipeline
-        from lineament.decide import metrics as compare
+        from lineament.decide import metrics, thresholds
 
         shown = options.SHOWN_DEFAULTS
         recognizer = pipeline.Recognizer()
@@ -584,8 +584,8 @@ class TestEverything:
         assert float(shown["prior"]) == recognizer.prior
         assert shown["flip"] == ("flip" if pipeline.DEFAULT_FLIP else "no-flip")
         assert shown["detector"] == detect.DEFAULT_DETECTOR
-        assert shown["metric"] == compare.DEFAULT_METRIC
-        assert float(shown["fmr"]) == compare.DEFAULT_FMR
+        assert shown["metric"] == metrics.DEFAULT_METRIC
+        assert float(shown["fmr"]) == thresholds.DEFAULT_FMR
         share = round(1 / detect.detector.LEAST_FACE_SHARE)
         least = f"{detect.detector.LEAST_FACE_PX:g}, or 1/{share} of the longer side"
         assert shown["min_face"] == least
