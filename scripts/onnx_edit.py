@@ -136,7 +136,7 @@ def save(model: onnx.ModelProto, path: Path, opset: int = 13) -> None:
     model.producer_name = "lineament"
     model.producer_version = ""
     model.doc_string = ""
-    model.graph.name = path.stem
+    model.graph.name = path.parent.name if path.stem == "model" else path.stem
     del model.metadata_props[:]
     del model.graph.value_info[:]
     for node in model.graph.node:

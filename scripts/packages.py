@@ -15,7 +15,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD_DIR = ROOT / ".weights-build"
-WEIGHTS_DIR = ROOT / "src" / "lineament" / "data" / "weights"
+MODELS_DIR = ROOT / "src" / "lineament" / "data" / "models"
+"""One folder is one model: NAME/model.onnx."""
 
 
 @dataclass(frozen=True)

@@ -328,7 +328,8 @@ def test_bundled_file(kind: str) -> None:
     assert values == sorted(values)
     assert spec.n_people == 3095
     assert spec.data == "LFW View 1"
-    files = [FOLDER / f"{kind}.json", *([FOLDER / "boosted.txt"] if kind == "boosted" else [])]
+    files = list((FOLDER / kind).iterdir())
+    assert len(files) == (2 if kind == "boosted" else 1)
     assert sum(path.stat().st_size for path in files) < 300_000
 
 
@@ -345,15 +346,14 @@ def test_bundled_fusion_never_falls(kind: str) -> None:
 
 def test_a_tampered_model_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("lightgbm")
-    for path in FOLDER.iterdir():
-        shutil.copy(path, tmp_path)
+    shutil.copytree(FOLDER, tmp_path, dirs_exist_ok=True)
     assert read_spec("boosted", tmp_path).kind == "boosted"
-    trees = (tmp_path / "boosted.txt").read_bytes()
-    (tmp_path / "boosted.txt").write_bytes(trees.replace(b"leaf_value=-", b"leaf_value=", 1))
+    trees = tmp_path / "boosted" / "trees.txt"
+    trees.write_bytes(trees.read_bytes().replace(b"leaf_value=-", b"leaf_value=", 1))
     with pytest.raises(WeightsHashError, match="SHA-256"):
         read_spec("boosted", tmp_path)
-    (tmp_path / "boosted.txt").unlink()
-    with pytest.raises(DataError, match=r"boosted\.txt"):
+    trees.unlink()
+    with pytest.raises(DataError, match=r"trees\.txt"):
         read_spec("boosted", tmp_path)
 
 
@@ -373,8 +373,9 @@ def test_a_tampered_model_is_refused(tmp_path: Path) -> None:
     ids=str,
 )
 def test_a_broken_file_is_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
-    values = json.loads((FOLDER / "logistic.json").read_text("utf-8"))
-    (tmp_path / "logistic.json").write_text(json.dumps(values | change), "utf-8")
+    values = json.loads((FOLDER / "logistic" / "ensemble.json").read_text("utf-8"))
+    (tmp_path / "logistic").mkdir()
+    (tmp_path / "logistic" / "ensemble.json").write_text(json.dumps(values | change), "utf-8")
     with pytest.raises(DataError, match=message):
         read_spec("logistic", tmp_path)
 

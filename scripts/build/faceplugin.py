@@ -12,14 +12,12 @@ Run:  python -m scripts.build.faceplugin
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper, version_converter
 
 from scripts.onnx_edit import constants, drop_weights_from_inputs, save, set_constants, set_shape
-from scripts.packages import FACEPLUGIN, WEIGHTS_DIR, fetch
+from scripts.packages import FACEPLUGIN, MODELS_DIR, fetch
 
 
 def scale_input(graph: onnx.GraphProto, mean: float, divisor: float) -> None:
@@ -83,7 +81,7 @@ def main() -> None:
     ):
         # The operator sets 9 and 11 differ from 13 in attributes that became inputs, so convert.
         model = version_converter.convert_version(build(onnx.load(models / file)), 13)
-        save(model, Path(WEIGHTS_DIR / f"{name}.onnx"))
+        save(model, MODELS_DIR / name / "model.onnx")
 
 
 if __name__ == "__main__":

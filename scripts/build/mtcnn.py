@@ -45,7 +45,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch.nn import functional
 
 from scripts.onnx_edit import save
-from scripts.packages import WEIGHTS_DIR, Package, fetch
+from scripts.packages import MODELS_DIR, Package, fetch
 
 FACENET_PYTORCH = Package(
     "pypi",
@@ -262,7 +262,7 @@ def difference(model: onnx.ModelProto, name: str, state: State) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("package", nargs="?", type=Path, help="the wheel or its unpacked folder")
-    parser.add_argument("--out", type=Path, default=WEIGHTS_DIR, help="where the files go")
+    parser.add_argument("--out", type=Path, default=MODELS_DIR, help="where the files go")
     parser.add_argument("--golden", type=Path, help="also write the tests' golden outputs here")
     options = parser.parse_args()
 
@@ -276,7 +276,7 @@ def main() -> None:
         if worst > TOLERANCE:
             sys.exit(f"mtcnn-{name}: differs from PyTorch by {worst:.2e}, allowed {TOLERANCE:.0e}")
         print(f"max difference {worst:.1e}", end="  ")
-        save(model, options.out / f"mtcnn-{name}.onnx", OPSET)
+        save(model, options.out / f"mtcnn-{name}" / "model.onnx", OPSET)
         image = seeded_image(name).round()
         golden[f"{name}_image"] = image.astype(np.uint8)
         for output, value in reference(name, state, image).items():

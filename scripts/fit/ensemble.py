@@ -126,7 +126,6 @@ def main() -> None:
     names = feature_names(MEMBERS)
     pairs = pair_set(sides, lfw.person[rows], seed=SEED)
     fold = folds_of(pairs, seed=SEED)
-    FOLDER.mkdir(exist_ok=True)
     for kind in sys.argv[2:] or KINDS:
         fusion, scores, trees = fit_kind(kind, pairs, fold, names)
         figures = judge(pairs, scores)
@@ -152,12 +151,12 @@ def main() -> None:
             "created_by": f"lineament {lineament.__version__}",
         }
         if trees is not None:
-            (FOLDER / "boosted.txt").write_bytes(trees.encode())
-        path = FOLDER / f"{kind}.json"
+            (FOLDER / kind / "trees.txt").write_bytes(trees.encode())
+        path = FOLDER / kind / "ensemble.json"
         lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in values.items()]
         path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
         size = path.stat().st_size + (0 if trees is None else len(trees))
-        print(f"{path.name}: {meaning.method}, Cllr {meaning.cllr:.4f}, {size:,} bytes", flush=True)
+        print(f"{kind}: {meaning.method}, Cllr {meaning.cllr:.4f}, {size:,} bytes", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The files of an ensemble: its members, its fusion, and what a fused score means.
 
-``data/ensemble/KIND.json``, and for the boosted one ``boosted.txt``, LightGBM's text format, whose
-SHA-256 stands in the JSON.
+One folder is one ensemble: ``data/ensembles/KIND`` holds ``ensemble.json``, and for the boosted one
+``trees.txt``, LightGBM's text format, whose SHA-256 stands in the JSON.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Kind = Literal["boosted", "logistic", "mean"]
 DEFAULT_KIND: Kind = "boosted"
 
 FORMAT = 1
-FOLDER = DATA / "ensemble"
+FOLDER = DATA / "ensembles"
 MOST_BYTES = 4 << 20
 
 
@@ -110,7 +110,7 @@ class _File(msgspec.Struct):
 
 
 class _Trees(msgspec.Struct):
-    """The boosted fusion in ``_File``: the hash of ``boosted.txt``."""
+    """The boosted fusion in ``_File``: the hash of ``trees.txt``."""
 
     sha256: str
 
@@ -135,7 +135,7 @@ def read_spec(kind: str, folder: Path = FOLDER) -> Spec:
     """
     if kind not in get_args(Kind):
         raise OptionError(f"ensemble: expected one of {', '.join(get_args(Kind))}, got {kind!r}")
-    path = folder / f"{kind}.json"
+    path = folder / kind / "ensemble.json"
     data = _bytes_of(path)
     try:
         file = forms.decode(data, _File, what="its values")
@@ -184,7 +184,7 @@ def _bytes_of(path: Path) -> bytes:
 
 def _fusion(kind: str, values: msgspec.Raw, n_features: int, folder: Path) -> Fusion:
     if kind == "boosted":
-        path = folder / "boosted.txt"
+        path = folder / "boosted" / "trees.txt"
         expected = forms.decode(bytes(values), _Trees, what="fusion").sha256
         trees = _bytes_of(path)
         digest = hashlib.sha256(trees).hexdigest()
