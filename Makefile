@@ -32,7 +32,7 @@ docs: $(VENV)/.stamp-docs  ## build the docs into site/; broken links and names 
 	$(BIN)/zensical build --clean --strict
 
 clean:  ## remove .venv, caches, the docs and what the demo wrote
-	rm -rf $(VENV) demo site build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) demo site .cache build dist .pytest_cache .mypy_cache .ruff_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
