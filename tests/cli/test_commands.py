@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -187,3 +188,44 @@ def test_a_wrong_choice_is_one_line(arguments: tuple[str, ...], message: str) ->
     option = arguments[-2].removeprefix("--")
     name = {"set": "which"}.get(option, option)
     assert found == {"error": message, "code": "option_invalid", "option": name, "hint": None}
+
+
+def test_the_demo_answers_rightly_and_draws(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["demo", "--out", str(tmp_path / "pictures"), "--json"])
+    assert done.exit_code == 0
+    found = json.loads(done.stdout)
+    assert found["right"] is True
+    assert [pair["verdict"] for pair in found["pairs"]] == ["same"] + 3 * ["different"]
+    assert {photo["photo"]: len(photo["faces_px"]) for photo in found["photos"]} == {
+        "astronaut.jpg": 1,
+        "biden.jpg": 1,
+        "group.jpg": 8,
+        "obama.jpg": 1,
+        "obama2.jpg": 1,
+    }
+    assert [Path(path).stat().st_size > 1000 for path in found["out"]] == [True]
+    table = CliRunner().invoke(app, ["demo"])
+    assert (table.exit_code, table.stderr) == (0, "")
+    assert "astronaut.jpg  different" in table.stdout
+
+
+def test_an_empty_gallery_is_made_once(tmp_path: Path) -> None:
+    folder = str(tmp_path / "staff")
+    made = ["gallery", "create", "--gallery", folder, "--preset", "fast", "--json"]
+    found = json.loads(CliRunner().invoke(app, made).stdout)
+    assert (found["gallery"], found["n_people"], found["n_samples"]) == (folder, 0, 0)
+    again = CliRunner().invoke(app, made)
+    assert again.exit_code == 2
+    assert json.loads(again.stdout)["code"] == "gallery_exists"
+    listed = CliRunner().invoke(app, ["gallery", "people", "--gallery", folder])
+    assert (listed.exit_code, "0 people" in listed.stderr) == (1, True)
+
+
+def test_a_model_is_shown() -> None:
+    found = json.loads(CliRunner().invoke(app, ["models", "show", "sface", "--json"]).stdout)
+    assert (found["name"], found["present"], found["refused"]) == ("sface", True, None)
+    shown = CliRunner().invoke(app, ["models", "show", "sface"]).stdout
+    assert found["sha256"] in shown
+    wrong = CliRunner().invoke(app, ["models", "show", "sfase", "--json"])
+    assert wrong.exit_code == 2
+    assert json.loads(wrong.stdout)["code"] == "unknown_weights"

@@ -131,15 +131,23 @@ PLOT = Group(
     "plot",
     {
         "alignment": Entry("plot:alignment", "How a face is aligned, stage by stage."),
-        "barcode": Entry("plot:barcode", "Embeddings as barcodes: a true pair and a false one."),
-        "correlation": Entry("plot:correlation", "How alike people are, and who passes for whom."),
+        "barcode": Entry(
+            "plot_people:barcode", "Embeddings as barcodes: a true pair and a false one."
+        ),
+        "correlation": Entry(
+            "plot_people:correlation", "How alike people are, and who passes for whom."
+        ),
         "explain": Entry("plot:explain", "Which regions of two faces carry the decision."),
-        "grid": Entry("plot:grid", "Similarity of every pair of photos, with the faces."),
-        "histogram": Entry("plot:histogram", "How far everybody lies from one person's mean."),
+        "grid": Entry("plot_people:grid", "Similarity of every pair of photos, with the faces."),
+        "histogram": Entry(
+            "plot_people:histogram", "How far everybody lies from one person's mean."
+        ),
         "occlusion": Entry("plot:occlusion", "A photo made worse in steps: what it bears."),
-        "pose": Entry("plot:pose", "A person's photos by the turn of the head."),
-        "report": Entry("plot:report", "All pictures of a folder of people as one page."),
-        "tsne": Entry("plot:tsne", "Faces on a plane, those that are alike near each other."),
+        "pose": Entry("plot_people:pose", "A person's photos by the turn of the head."),
+        "report": Entry("plot_people:report", "All pictures of a folder of people as one page."),
+        "tsne": Entry(
+            "plot_people:tsne", "Faces on a plane, those that are alike near each other."
+        ),
     },
     help="Pictures of what the recognizer sees, and why it decides as it does.",
     example="lineament plot explain a.jpg b.jpg --out why.png",
