@@ -92,8 +92,19 @@ def test_no_threshold_is_known(run: Run) -> None:
 
 
 def test_a_gallery(run: Run) -> None:
-    run(*COMMAND, "enroll", "Red", "red.png", "--gallery", "g", *NAMED, "--json")
-    run(*COMMAND, "enroll", "Blue", "blue.png", "--gallery", "g", "--detector", "toy", "--json")
+    run(*COMMAND, "gallery", "enroll", "Red", "red.png", "--gallery", "g", *NAMED, "--json")
+    run(
+        *COMMAND,
+        "gallery",
+        "enroll",
+        "Blue",
+        "blue.png",
+        "--gallery",
+        "g",
+        "--detector",
+        "toy",
+        "--json",
+    )
     said = run(
         *COMMAND, "identify", "both.png", "--gallery", "g", "--detector", "toy",
         "--threshold", 0.9, "--json",
@@ -111,7 +122,7 @@ def test_plot(run: Run, photos: Path) -> None:
 
 
 def test_models_lists_it(run: Run) -> None:
-    listed = run(*COMMAND, "models", "--json")["weights"]
+    listed = run(*COMMAND, "models", "list", "--json")["weights"]
     (toy,) = [entry for entry in listed if entry["name"] == "toy"]
     assert (toy["task"], toy["builder"], toy["present"]) == ("embedder", "toy", True)
 
