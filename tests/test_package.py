@@ -189,7 +189,7 @@ print(sorted(m for m in sys.modules if m.startswith("lineament")))
 NOT_FORMS = THIRD_PARTY - {"msgspec"}
 
 
-@pytest.mark.parametrize("name", ["errors", "models", "models.registry", "models.download"])
+@pytest.mark.parametrize("name", ["errors", "models", "models.registry", "models._download"])
 def test_what_needs_no_arrays_loads_none(name: str) -> None:
     loaded = f"import sys, lineament.{name}; print(sorted(sys.modules.keys() & {NOT_FORMS!r}))"
     assert in_a_fresh_process(loaded) == "[]"
@@ -338,5 +338,5 @@ def test_only_our_own_errors_are_raised() -> None:
     assert {(name, file) for name, file in raised if name not in allowed} == set()
     assert {file for name, file in raised if name == "ValueError"} <= {
         *("runtime.py", "decode.py", "ijb.py", "filters.py"),  # caught a few lines on
-        *("bundled.py", "distributed.py"),  # batch norms, as PyTorch's own do
+        *("bundled.py", "_distributed.py"),  # batch norms, as PyTorch's own do
     }

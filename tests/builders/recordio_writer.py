@@ -13,7 +13,7 @@ from lineament.errors import OptionError
 from lineament.files import write_atomically
 from lineament.images import describe_source
 from lineament.train.data import FaceSet
-from lineament.train.data.recordio import (
+from lineament.train.data._recordio import (
     _FIRST,
     _HEAD,
     _HEADER,

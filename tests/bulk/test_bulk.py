@@ -24,8 +24,8 @@ from PIL import Image as PILImage
 
 import lineament
 from lineament.bulk import BulkProgress, embed_many
+from lineament.bulk._parts import NOTE
 from lineament.bulk.on_ray import check_ray, check_same, fingerprint, options_of, pickled
-from lineament.bulk.parts import NOTE
 from lineament.bulk.tables import read_note, read_rows
 from lineament.cli import app
 from lineament.errors import (

@@ -14,7 +14,7 @@ from lineament.decide.metrics import METRICS, score_matrix
 from lineament.errors import OptionError
 from lineament.evaluate.pair_counts import all_pairs
 from lineament.fit.calibrate import Fitted, fit
-from lineament.fit.calibrate.galleries import reference_exponent
+from lineament.fit.calibrate._galleries import reference_exponent
 from lineament.fit.calibrate.likelihood import Curve, fit_isotonic, fit_logistic
 from lineament.types import Contract
 

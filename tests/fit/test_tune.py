@@ -14,9 +14,9 @@ from lineament.datasets.people_folder import People
 from lineament.datasets.source import Embedded
 from lineament.decide.calibration import Calibration
 from lineament.errors import DataError, ImageFormatError, OptionError
+from lineament.fit._support import pairs_needed
 from lineament.fit.clean import clean, groups_of, limits_of
 from lineament.fit.examine import Examined
-from lineament.fit.support import pairs_needed
 from lineament.fit.tune import on_unseen_people, tune
 from lineament.pictures.pages.tune import tune_result, tune_sections
 from lineament.types import Quality

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lineament.errors import OptionError
-from lineament.gallery.ranking import assign
+from lineament.gallery._ranking import assign
 
 optimize = pytest.importorskip("scipy.optimize")
 

@@ -28,9 +28,10 @@ from lineament.errors import (
     GalleryVersionError,
     OptionError,
 )
-from lineament.gallery import Gallery, NewSample, SampleInfo, schema
+from lineament.gallery import Gallery, NewSample, SampleInfo
+from lineament.gallery import _schema as schema
+from lineament.gallery._store import DATABASE, INDEX
 from lineament.gallery.lookup import all_vectors
-from lineament.gallery.store import DATABASE, INDEX
 from lineament.types import Face
 
 HERE = Path(__file__).parents[1] / "builders"
@@ -460,7 +461,7 @@ def test_erasing_is_finished_after_a_crash_in_the_middle(tmp_path: Path) -> None
     vector = embed(vectors(3)[2]).vector.tobytes()
     code = f"""
 import os
-from lineament.gallery.index_sync import SyncedIndex
+from lineament.gallery._index_sync import SyncedIndex
 gallery = Gallery.open(folder)
 SyncedIndex.finish_erasing = lambda self: os._exit(9)  # removed in the database only
 gallery.remove({secret!r})
@@ -515,7 +516,8 @@ def test_an_index_that_cannot_be_saved_costs_nothing_but_time(
 
 def test_a_reader_follows_a_migration(tmp_path: Path) -> None:
     """By what ``migrate`` writes: another contract, and another sample for each."""
-    from lineament.gallery import editing, migration
+    from lineament.gallery import _editing as editing
+    from lineament.gallery import _migration as migration
 
     folder, other = tmp_path / "g", make_contract(dimension=DIMENSION, flip=True)
     with make_gallery(folder, people=2) as gallery, Gallery.open(folder, read_only=True) as reader:

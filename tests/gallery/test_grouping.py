@@ -25,8 +25,8 @@ from lineament.gallery.grouping import (
     grouping_prior,
     grouping_threshold,
     link,
-    linking,
 )
+from lineament.gallery.grouping import _linking as linking
 from lineament.types import Embedding, Threshold
 
 DIMENSION = 32

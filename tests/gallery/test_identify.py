@@ -199,8 +199,8 @@ def test_the_threshold_follows_the_size(tmp_path: Path) -> None:
 def test_without_a_table_for_galleries_a_fixed_rate_is_divided(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from lineament.gallery import thresholds
-    from lineament.gallery.thresholds import search_threshold
+    from lineament.gallery import _thresholds as thresholds
+    from lineament.gallery._thresholds import search_threshold
 
     stated = [
         Stated("cosine", value, fmr, False, "a fit", 10**7)

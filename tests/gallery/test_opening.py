@@ -10,8 +10,8 @@ from gallery_builders import CONTRACT, make_gallery
 from lineament import Recognizer
 from lineament.errors import ContractError, GalleryNotFoundError, LineamentError, OptionError
 from lineament.gallery import Gallery
+from lineament.gallery._store import Store
 from lineament.gallery.filters import parse_filter, parse_metadata, parse_value
-from lineament.gallery.store import Store
 
 
 @pytest.fixture(scope="module")

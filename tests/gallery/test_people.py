@@ -19,7 +19,7 @@ from lineament.errors import (
     UnknownPersonError,
 )
 from lineament.gallery import Gallery, NewSample, SampleInfo, Settings
-from lineament.gallery.schema import MIGRATIONS, contract_number, read_contract
+from lineament.gallery._schema import MIGRATIONS, contract_number, read_contract
 from lineament.types import Contract
 
 

@@ -158,7 +158,7 @@ def test_another_recognizer_embeds_everything_anew(tmp_path: Path, recognizer: R
 def test_a_migration_that_was_interrupted_is_taken_up_again(
     tmp_path: Path, recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lineament.gallery import migration
+    from lineament.gallery import _migration as migration
 
     folder, other = tmp_path / "g", Recognizer(flip=True)
     monkeypatch.setattr(migration, "BATCH", 1)

@@ -23,7 +23,7 @@ import pytest
 
 from lineament.errors import WeightsDownloadError, WeightsHashError
 from lineament.files import locked
-from lineament.models import download
+from lineament.models import _download as download
 
 CONTENT = random.Random(1).randbytes(700_001)  # three chunks, the last one odd
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -405,7 +405,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from lineament.files import locked
-from lineament.models import download
+from lineament.models import _download as download
 url, target, sha256, size = sys.argv[1:]
 download.fetch(url, Path(target), sha256=sha256, size=int(size), what="x")
 """

@@ -24,10 +24,10 @@ from lineament.datasets.source import Embedded
 from lineament.errors import DataError, NoFaceError, OptionError
 from lineament.explain.faces import Faces, draw, load_people, photos_in
 from lineament.pictures import plots as plot
+from lineament.pictures.plots._label_places import apart, beside
+from lineament.pictures.plots._ordering import leaf_order
 from lineament.pictures.plots.correlation import closest
 from lineament.pictures.plots.histogram import distances_to
-from lineament.pictures.plots.label_places import apart, beside
-from lineament.pictures.plots.ordering import leaf_order
 from lineament.pictures.plots.plot import Plot, save
 from lineament.pictures.plots.tsne import neighbors, on_plane
 from lineament.types import Threshold

@@ -39,20 +39,16 @@ from lineament.errors import (  # noqa: E402
 )
 from lineament.models import Card, LicensePolicy  # noqa: E402
 from lineament.models.runtime import Runtime, folded  # noqa: E402
-from lineament.quantize import (  # noqa: E402
-    Quantized,
-    check_options,
-    output,
-    quantize,
-)
-from lineament.quantize.comparison import (  # noqa: E402
+from lineament.quantize import Quantized, check_options, quantize  # noqa: E402
+from lineament.quantize import _output as output  # noqa: E402
+from lineament.quantize._comparison import (  # noqa: E402
     Agreement,
     VerificationChange,
     refuse_loss,
     verification_of,
 )
+from lineament.quantize._networks import quiet_nncf  # noqa: E402
 from lineament.quantize.crops import crops_of  # noqa: E402
-from lineament.quantize.networks import quiet_nncf  # noqa: E402
 
 SIDE = 32
 DEMO = Path(lineament.__file__).parent / "data" / "demo"

@@ -23,7 +23,7 @@ pytest.importorskip("openTSNE", reason="t-SNE needs it")
 
 from lineament.explain.degrade import subject_of, worse
 from lineament.report import Report, report
-from lineament.report.comparison import compare_all
+from lineament.report._comparison import compare_all
 
 HOSTILE = "Zoë <script>alert(1)<|script> & 山田"
 

@@ -14,8 +14,9 @@ from index_contract import DIMENSION, IndexContract, Make, Vectors, agree, peopl
 from index_contract import filled as filled
 
 from lineament.errors import IndexFileError, MissingExtraError, OptionError
-from lineament.search import KINDS, Index, open_index, rows, turbo
-from lineament.search import index_files as files
+from lineament.search import KINDS, Index, open_index, turbo
+from lineament.search import _index_files as files
+from lineament.search import _rows as rows
 from lineament.search.exact import ExactIndex
 from lineament.search.turbo import Projection, TurboIndex
 

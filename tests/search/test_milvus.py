@@ -34,7 +34,7 @@ from lineament.errors import (
     MissingExtraError,
     OptionError,
 )
-from lineament.search.expression import expression
+from lineament.search._expression import expression
 from lineament.search.milvus import MilvusIndex, open_milvus
 from lineament.search.milvus_server import MilvusOptions, load_pymilvus
 

@@ -699,7 +699,9 @@ faces = open_faces({str(folder)!r})
 assert check_faces(faces) == []
 print(len(faces), augment(faces.read(0), STRONG, 1).shape)
 from lineament.errors import MissingExtraError
-from lineament.train.data import files, recordio, shards
+from lineament.train.data import shards
+from lineament.train.data import _files as files
+from lineament.train.data import _recordio as recordio
 from importlib import import_module
 writing = lambda: shards.write_shards(faces, "x")
 for what in (writing, lambda: import_module("lineament.train.data.crops")):

@@ -18,7 +18,7 @@ from torch import nn
 from lineament.errors import OptionError
 from lineament.train.model.checkpoint import read_checkpoint
 from lineament.train.model.teacher import clean_places
-from lineament.train.run.distributed import World, world_of
+from lineament.train.run._distributed import World, world_of
 from lineament.train.run.loop import Run, fit
 
 HERE = Path(__file__).parents[1] / "builders"

@@ -24,15 +24,15 @@ from lineament.train.data.crops import Crops
 from lineament.train.losses import make_loss
 from lineament.train.model.checkpoint import load_model, load_run, read_checkpoint
 from lineament.train.model.teacher import Distillation, Remembered, load_teacher
-from lineament.train.run.loop import Run, fit
-from lineament.train.run.optimizer import Average, Precision, parameter_groups
-from lineament.train.run.verification import (
+from lineament.train.run._verification import (
     accuracy_by_folds,
     open_verification,
     photo_numbers,
     read_pairs,
     without_leaks,
 )
+from lineament.train.run.loop import Run, fit
+from lineament.train.run.optimizer import Average, Precision, parameter_groups
 
 FACES = MadeFaces()
 

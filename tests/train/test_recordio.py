@@ -17,8 +17,8 @@ from recordio_writer import record_bytes, write_recordio
 
 from lineament.errors import DataError, OptionError
 from lineament.train.data import open_faces
-from lineament.train.data.random_access import RandomFile
-from lineament.train.data.recordio import (
+from lineament.train.data._random_access import RandomFile
+from lineament.train.data._recordio import (
     read_record,
     read_recordio,
 )

@@ -17,7 +17,7 @@ from lineament.errors import CheckpointError, TrainError
 from lineament.train.config import TrainConfig
 from lineament.train.model import checkpoint
 from lineament.train.model.checkpoint import read_checkpoint, write_checkpoint
-from lineament.train.run.log import Log, read_log
+from lineament.train.run._log import Log, read_log
 from lineament.train.run.loop import Progress, Run, fit, resume
 from lineament.types import Image
 

@@ -20,8 +20,9 @@ from lineament import FaceFinder  # noqa: E402
 from lineament.errors import DataError, DivergedError, OptionError  # noqa: E402
 from lineament.pictures.charts import training as figures  # noqa: E402
 from lineament.pictures.charts.files import to_bytes  # noqa: E402
-from lineament.train.toy import MOST_PEOPLE, toy, training  # noqa: E402
-from lineament.train.toy.result import ToyResult, measured  # noqa: E402
+from lineament.train.toy import MOST_PEOPLE, toy  # noqa: E402
+from lineament.train.toy import _training as training  # noqa: E402
+from lineament.train.toy._result import ToyResult, measured  # noqa: E402
 
 LOSSES = ("softmax", "arcface", "triplet", "centre")
 PEOPLE = {"Ada": 9, "Bo": 6, "Cy_Li": 7, "Dot": 3}

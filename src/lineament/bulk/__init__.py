@@ -8,6 +8,6 @@ tables.py   rows and the files that hold them
 
 from __future__ import annotations
 
-from lineament.bulk.job import SHARD, BulkProgress, BulkReport, embed_many
+from lineament.bulk._job import SHARD, BulkProgress, BulkReport, embed_many
 
 __all__ = ["SHARD", "BulkProgress", "BulkReport", "embed_many"]

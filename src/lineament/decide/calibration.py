@@ -31,9 +31,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from lineament.decide.calibration_file import FORMAT, compact, plain, read_values
-from lineament.decide.metrics import get_metric
-from lineament.decide.operating_points import (
+from lineament.decide._calibration_file import FORMAT, compact, plain, read_values
+from lineament.decide._operating_points import (
     RULE_OF_3,
     RULE_OF_30,
     FittedThreshold,
@@ -44,6 +43,7 @@ from lineament.decide.operating_points import (
     freeze,
     supported,
 )
+from lineament.decide.metrics import get_metric
 from lineament.errors import ContractError, DataError, OptionError
 from lineament.files import write_atomically
 from lineament.models.catalog import by_hash

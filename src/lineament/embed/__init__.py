@@ -12,7 +12,7 @@ an ONNX file with a description. What it takes (size, color order, scaling) stan
 
 from __future__ import annotations
 
-from lineament.embed.batches import embed_photos
+from lineament.embed._batches import embed_photos
 from lineament.embed.embedder import Embedder, load_embedder, register_embedder, wrap
 from lineament.embed.network import BATCH
 

@@ -48,7 +48,7 @@ EMBEDDERS: Registry[Callable[..., Embedder]] = Registry(
     "embedder",
     {
         "network": Entry("lineament.embed.network:load_network"),
-        "joined": Entry("lineament.embed.joined:load_joined"),
+        "joined": Entry("lineament.embed._joined:load_joined"),
     },
 )
 

@@ -28,18 +28,18 @@ from lineament.errors import OptionError
 from lineament.evaluate.fairness import rates_of_all_pairs
 from lineament.evaluate.pair_counts import all_pairs
 from lineament.evaluate.result import rate_text
-from lineament.fit.calibrate import FMRS, FOLDS, N_BOOTSTRAP, fit
-from lineament.fit.calibrate.resampling import drawn_folds
-from lineament.fit.clean import DUPLICATE_COSINE, Cleaning, clean
-from lineament.fit.examine import Examined
-from lineament.fit.norm_limit import least_norm
-from lineament.fit.support import (
+from lineament.fit._support import (
     check_enough,
     impostor_pairs,
     pairs_needed,
     rate_to_fit,
     rounded_up,
 )
+from lineament.fit.calibrate import FMRS, FOLDS, N_BOOTSTRAP, fit
+from lineament.fit.calibrate.resampling import drawn_folds
+from lineament.fit.clean import DUPLICATE_COSINE, Cleaning, clean
+from lineament.fit.examine import Examined
+from lineament.fit.norm_limit import least_norm
 from lineament.fit.tuned import AtThreshold, Tuned, Unseen
 from lineament.quality import DEFAULT_LIMITS, QualityLimits
 from lineament.types import BoolArray, Contract, Float64Array, IntArray, StageProgress

@@ -22,9 +22,8 @@ removed at any time, ``gallery.lock`` tells who writes.
 
 from __future__ import annotations
 
-from lineament.gallery.folder import FolderReport, Listing, enroll_folder, list_folder
-from lineament.gallery.gallery import Gallery
-from lineament.gallery.types import (
+from lineament.gallery._gallery import Gallery
+from lineament.gallery._types import (
     Candidate,
     EnrollReport,
     Identification,
@@ -38,6 +37,7 @@ from lineament.gallery.types import (
     SampleInfo,
     Settings,
 )
+from lineament.gallery.folder import FolderReport, Listing, enroll_folder, list_folder
 
 __all__ = [
     "Candidate",

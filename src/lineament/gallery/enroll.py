@@ -14,13 +14,14 @@ import numpy as np
 from lineament.decide.calibration import DEFAULT_FPIR
 from lineament.errors import OptionError
 from lineament.finder import FEW, Source
-from lineament.gallery import editing, lookup
-from lineament.gallery.ranking import rank_people
-from lineament.gallery.schema import log_change
-from lineament.gallery.state import GalleryState
-from lineament.gallery.store import Store
-from lineament.gallery.thresholds import same_threshold, search_threshold
-from lineament.gallery.types import (
+from lineament.gallery import _editing as editing
+from lineament.gallery import lookup
+from lineament.gallery._ranking import rank_people
+from lineament.gallery._schema import log_change
+from lineament.gallery._state import GalleryState
+from lineament.gallery._store import Store
+from lineament.gallery._thresholds import same_threshold, search_threshold
+from lineament.gallery._types import (
     EnrollReport,
     NewSample,
     OnLowQuality,

@@ -30,10 +30,11 @@ from lineament.errors import (
     OptionError,
 )
 from lineament.files import replacing
-from lineament.gallery import editing, lookup
-from lineament.gallery.schema import log_change
-from lineament.gallery.store import Store
-from lineament.gallery.types import ImportReport, NewSample
+from lineament.gallery import _editing as editing
+from lineament.gallery import lookup
+from lineament.gallery._schema import log_change
+from lineament.gallery._store import Store
+from lineament.gallery._types import ImportReport, NewSample
 from lineament.types import Contract, Embedding
 
 VERSION = 1

@@ -20,10 +20,10 @@ from typing import Any
 from lineament.datasets.people_folder import People, read_numbered, read_people
 from lineament.errors import OptionError
 from lineament.files import sha256_of_file
+from lineament.gallery._gallery import Gallery
+from lineament.gallery._types import NewSample, OnLowQuality, Refusal
 from lineament.gallery.enroll import Stream
-from lineament.gallery.gallery import Gallery
 from lineament.gallery.lookup import checked_name
-from lineament.gallery.types import NewSample, OnLowQuality, Refusal
 
 LAYOUTS = ("auto", "folders", "flat")
 

@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from lineament.errors import GalleryDamagedError, OptionError, UnknownPersonError
 from lineament.gallery import filters
-from lineament.gallery.schema import read_contract
-from lineament.gallery.store import Store
-from lineament.gallery.types import PersonInfo, SampleInfo
+from lineament.gallery._schema import read_contract
+from lineament.gallery._store import Store
+from lineament.gallery._types import PersonInfo, SampleInfo
 from lineament.types import Contract, Embedding, Face, FloatArray, Quality
 
 LONGEST_NAME = 200

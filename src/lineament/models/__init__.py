@@ -16,6 +16,15 @@ runtime     OpenVINO and ONNX Runtime behind one call
 
 from __future__ import annotations
 
+from lineament.models._license import LicensePolicy
+from lineament.models._storage import (
+    cache_folder,
+    cached_path,
+    is_present,
+    license_text,
+    locate,
+    read,
+)
 from lineament.models.cards import Card, InputSpec, Measurement, Member, NormTerm, Source
 from lineament.models.catalog import (
     DEFAULT_PRESET,
@@ -27,15 +36,6 @@ from lineament.models.catalog import (
     from_file,
     get,
     read_manifest,
-)
-from lineament.models.license import LicensePolicy
-from lineament.models.storage import (
-    cache_folder,
-    cached_path,
-    is_present,
-    license_text,
-    locate,
-    read,
 )
 
 __all__ = [

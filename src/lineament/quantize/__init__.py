@@ -23,7 +23,7 @@ carry another contract, so that comparing the two is an error. Thresholds are no
 
 from __future__ import annotations
 
-from lineament.quantize.post_training import (
+from lineament.quantize._post_training import (
     LEAST_COSINE,
     LEAST_SPEEDUP,
     MOST_LOSS,

@@ -27,10 +27,10 @@ from lineament.fit.examine import examine
 from lineament.pictures.charts.files import check_extra
 from lineament.pictures.pages.page import Section, page
 from lineament.pipeline import Recognizer
-from lineament.report.comparison import compare_all
-from lineament.report.findings import Findings
-from lineament.report.pictures import pictures_of
-from lineament.report.sections import sections_of, summary, suspect_in_words
+from lineament.report._comparison import compare_all
+from lineament.report._findings import Findings
+from lineament.report._pictures import pictures_of
+from lineament.report._sections import sections_of, summary, suspect_in_words
 from lineament.types import ProgressBar, Threshold
 
 

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import IndexFileError, OptionError
-from lineament.search import index_files as files
+from lineament.search import _index_files as files
+from lineament.search._index_files import Header
+from lineament.search._rows import Rows
+from lineament.search._slots import Slots, checked_ids, checked_vectors
 from lineament.search.index import Ids
-from lineament.search.index_files import Header
-from lineament.search.rows import Rows
-from lineament.search.slots import Slots, checked_ids, checked_vectors
 from lineament.types import FloatArray
 
 QUERIES = 256

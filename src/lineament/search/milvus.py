@@ -33,15 +33,15 @@ from lineament.errors import (
     IndexServerError,
     OptionError,
 )
+from lineament.search._expression import among, expression
+from lineament.search._slots import checked_ids, checked_vectors
 from lineament.search.exact import checked_addition
-from lineament.search.expression import among, expression
 from lineament.search.index import Ids
 from lineament.search.milvus_server import (
     MilvusOptions,
     MilvusServer,
     load_pymilvus,
 )
-from lineament.search.slots import checked_ids, checked_vectors
 from lineament.types import FloatArray
 
 PREFIX = "milvus:"

@@ -33,12 +33,12 @@ from typing import Any
 import numpy as np
 
 from lineament.errors import MissingExtraError
-from lineament.search import index_files as files
+from lineament.search import _index_files as files
+from lineament.search._index_files import Header, Part, damaged
+from lineament.search._rows import Rows
+from lineament.search._slots import Slots
 from lineament.search.exact import ExactIndex, rank, scan
 from lineament.search.index import Ids
-from lineament.search.index_files import Header, Part, damaged
-from lineament.search.rows import Rows
-from lineament.search.slots import Slots
 from lineament.types import FloatArray
 
 CROSSOVER = 32768

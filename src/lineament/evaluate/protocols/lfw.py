@@ -40,7 +40,7 @@ from lineament.evaluate.metrics import (
     tar_at_fmr,
 )
 from lineament.evaluate.pair_counts import PairCounts, all_pairs
-from lineament.evaluate.protocols.calibrated import calibration_part
+from lineament.evaluate.protocols._calibrated import calibration_part
 from lineament.evaluate.protocols.verification import pair_cosines, worst_of
 from lineament.evaluate.result import PairShown, Part, Published, Result, Scores, by_text
 from lineament.types import BoolArray, Float64Array, FloatArray, IntArray, Progress

@@ -31,6 +31,6 @@ A score is turned so that more alike is higher ("alike"), whatever the metric.
 
 from __future__ import annotations
 
-from lineament.fit.calibrate.fitting import FMRS, FOLDS, FPIRS, N_BOOTSTRAP, Fitted, fit
+from lineament.fit.calibrate._fitting import FMRS, FOLDS, FPIRS, N_BOOTSTRAP, Fitted, fit
 
 __all__ = ["FMRS", "FOLDS", "FPIRS", "N_BOOTSTRAP", "Fitted", "fit"]

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from lineament.decide.calibration import RULE_OF_3, Method, OperatingPoint
 from lineament.evaluate.scoring import cllr
+from lineament.fit.calibrate._pairs import BINS, Counts
 from lineament.fit.calibrate.likelihood import Curve, fit_curve
-from lineament.fit.calibrate.pairs import BINS, Counts
 from lineament.types import Float64Array, IntArray, StageProgress
 
 DIGITS = 6

@@ -7,7 +7,7 @@ linking   link: the bare computation on vectors
 
 from __future__ import annotations
 
-from lineament.gallery.grouping.groups import (
+from lineament.gallery.grouping._groups import (
     Group,
     GroupFace,
     Grouping,
@@ -16,7 +16,7 @@ from lineament.gallery.grouping.groups import (
     assign_new,
     group_faces,
 )
-from lineament.gallery.grouping.linking import Linked, grouping_prior, grouping_threshold, link
+from lineament.gallery.grouping._linking import Linked, grouping_prior, grouping_threshold, link
 from lineament.gallery.grouping.photos import (
     NamedGroups,
     Thumbnails,

@@ -22,10 +22,10 @@ from lineament.decide.calibration import Calibration, bundled
 from lineament.decide.judge import CALIBRATED_METRIC
 from lineament.errors import LineamentError, OptionError
 from lineament.files import sha256_of_file
-from lineament.gallery.gallery import Gallery
-from lineament.gallery.grouping.groups import Group, GroupFace, Grouping, GroupPhoto, assign_new
-from lineament.gallery.grouping.linking import grouping_threshold
-from lineament.gallery.types import EnrollReport, NewSample
+from lineament.gallery._gallery import Gallery
+from lineament.gallery._types import EnrollReport, NewSample
+from lineament.gallery.grouping._groups import Group, GroupFace, Grouping, GroupPhoto, assign_new
+from lineament.gallery.grouping._linking import grouping_threshold
 from lineament.images import ImageSource, describe_source, load_image
 from lineament.pipeline import Recognizer
 from lineament.quality import quality_of

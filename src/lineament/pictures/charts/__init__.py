@@ -18,11 +18,11 @@ loaded by what draws, not before.
 
 from __future__ import annotations
 
-from lineament.pictures.charts.curves import lines
-from lineament.pictures.charts.distributions import reliability, score_distribution
-from lineament.pictures.charts.error_curves import det, roc
+from lineament.pictures.charts._curves import lines
+from lineament.pictures.charts._distributions import reliability, score_distribution
+from lineament.pictures.charts._error_curves import det, roc
+from lineament.pictures.charts._group_rates import group_matrix, group_rates
 from lineament.pictures.charts.files import check_extra
-from lineament.pictures.charts.group_rates import group_matrix, group_rates
 
 __all__ = [
     "check_extra",

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from lineament.errors import OptionError
 from lineament.pictures.charts import files
+from lineament.pictures.charts._panels import finished, log_ticks, new_figure, share_ticks
 from lineament.pictures.charts.colors import (
     BLUE,
     GRAY,
@@ -33,7 +34,6 @@ from lineament.pictures.charts.colors import (
     VERMILLION,
     YELLOW,
 )
-from lineament.pictures.charts.panels import finished, log_ticks, new_figure, share_ticks
 from lineament.pictures.charts.text import count_text, wrapped
 
 if TYPE_CHECKING:

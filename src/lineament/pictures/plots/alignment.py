@@ -15,8 +15,8 @@ from lineament.explain.stages import SHOWN_PX, AlignmentStages
 from lineament.finder import pixels_of
 from lineament.pictures.charts.colors import GRAY, INK, ORANGE, SKY, VERMILLION
 from lineament.pictures.photos import annotate
+from lineament.pictures.plots._sheet import EDGE, SMALL_PT, Sheet
 from lineament.pictures.plots.plot import Plot
-from lineament.pictures.plots.sheet import EDGE, SMALL_PT, Sheet
 from lineament.types import Face, Float64Array, Image
 
 SIDE_IN, GAP_IN = 2.7, 0.3

@@ -10,9 +10,9 @@ import numpy as np
 from lineament.errors import OptionError
 from lineament.explain.faces import Faces
 from lineament.pictures.charts.colors import BLUE, GRAY, INK, VERMILLION
+from lineament.pictures.plots._sheet import EDGE, SMALL_PT, TEXT_PT, Sheet
 from lineament.pictures.plots.captions import sentence, threshold_numbers, threshold_words, value_of
 from lineament.pictures.plots.plot import Plot
-from lineament.pictures.plots.sheet import EDGE, SMALL_PT, TEXT_PT, Sheet
 from lineament.types import Float64Array, Threshold
 
 if TYPE_CHECKING:

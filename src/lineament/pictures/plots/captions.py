@@ -8,7 +8,7 @@ from lineament.errors import OptionError
 from lineament.explain.faces import Faces
 from lineament.pictures.charts.colors import INK
 from lineament.pictures.charts.text import drawable
-from lineament.pictures.plots.sheet import SMALL_PT
+from lineament.pictures.plots._sheet import SMALL_PT
 from lineament.types import Threshold
 
 if TYPE_CHECKING:

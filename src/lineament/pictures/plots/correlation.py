@@ -10,6 +10,8 @@ import numpy as np
 from lineament.errors import OptionError
 from lineament.explain.faces import Faces, typical
 from lineament.pictures.charts.colors import GRAY, INK, LIGHT
+from lineament.pictures.plots._ordering import leaf_order
+from lineament.pictures.plots._sheet import EDGE, SMALL_PT, TEXT_PT, Sheet, wrapped
 from lineament.pictures.plots.captions import (
     counted,
     put,
@@ -19,9 +21,7 @@ from lineament.pictures.plots.captions import (
     value_of,
 )
 from lineament.pictures.plots.grid import LOWEST, colors_around, draw_bar, short
-from lineament.pictures.plots.ordering import leaf_order
 from lineament.pictures.plots.plot import Plot
-from lineament.pictures.plots.sheet import EDGE, SMALL_PT, TEXT_PT, Sheet, wrapped
 from lineament.types import Float64Array, Image, IntArray, Threshold
 
 if TYPE_CHECKING:

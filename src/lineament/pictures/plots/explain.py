@@ -11,8 +11,8 @@ import numpy as np
 
 from lineament.explain.occlusion_map import STEPS, Explanation
 from lineament.pictures.charts.colors import BLUE, GRAY, VERMILLION
+from lineament.pictures.plots._sheet import EDGE, SMALL_PT, TEXT_PT, Sheet
 from lineament.pictures.plots.plot import Plot
-from lineament.pictures.plots.sheet import EDGE, SMALL_PT, TEXT_PT, Sheet
 from lineament.types import Decision, Float64Array, Image, Quality
 
 LEAST_SCALE = 0.02

@@ -10,6 +10,8 @@ import numpy as np
 from lineament.errors import OptionError
 from lineament.explain.faces import Faces
 from lineament.pictures.charts.colors import BLUE, GRAY, INK, LIGHT, SKY, VERMILLION
+from lineament.pictures.plots._ordering import in_blocks, leaf_order
+from lineament.pictures.plots._sheet import EDGE, SMALL_PT, TEXT_PT, Sheet, height_of, wrapped
 from lineament.pictures.plots.captions import (
     put,
     sentence,
@@ -17,9 +19,7 @@ from lineament.pictures.plots.captions import (
     threshold_words,
     value_of,
 )
-from lineament.pictures.plots.ordering import in_blocks, leaf_order
 from lineament.pictures.plots.plot import Plot
-from lineament.pictures.plots.sheet import EDGE, SMALL_PT, TEXT_PT, Sheet, height_of, wrapped
 from lineament.types import Float64Array, Image, IntArray, Threshold
 
 if TYPE_CHECKING:

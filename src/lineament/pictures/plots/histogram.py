@@ -12,6 +12,7 @@ from lineament.errors import OptionError
 from lineament.explain.faces import Faces, typical
 from lineament.pictures.charts.colors import BLUE, GRAY, INK, VERMILLION
 from lineament.pictures.charts.text import percent
+from lineament.pictures.plots._sheet import EDGE, SMALL_PT, TEXT_PT, Sheet, height_of, wrapped
 from lineament.pictures.plots.captions import (
     counted,
     sentence,
@@ -20,7 +21,6 @@ from lineament.pictures.plots.captions import (
     value_of,
 )
 from lineament.pictures.plots.plot import Plot
-from lineament.pictures.plots.sheet import EDGE, SMALL_PT, TEXT_PT, Sheet, height_of, wrapped
 from lineament.types import Float64Array, Image, IntArray, Threshold
 
 if TYPE_CHECKING:

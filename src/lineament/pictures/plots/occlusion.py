@@ -10,8 +10,8 @@ import numpy as np
 from lineament.explain.degrade import MEANT, Degraded, Kind, Step, Subject, fails_at
 from lineament.pictures.charts.colors import BLUE, GRAY, INK, VERMILLION
 from lineament.pictures.charts.text import percent
+from lineament.pictures.plots._sheet import EDGE, SMALL_PT, TEXT_PT, Sheet, height_of
 from lineament.pictures.plots.plot import Plot
-from lineament.pictures.plots.sheet import EDGE, SMALL_PT, TEXT_PT, Sheet, height_of
 from lineament.types import Image, Threshold
 
 

@@ -16,8 +16,8 @@ from lineament.errors import OptionError
 from lineament.explain.pose import Poses, Turned, degrees
 from lineament.pictures.charts.colors import BLUE, GRAY, INK, VERMILLION
 from lineament.pictures.charts.text import percent
+from lineament.pictures.plots._sheet import EDGE, SMALL_PT, Sheet, height_of, wrapped
 from lineament.pictures.plots.plot import Plot
-from lineament.pictures.plots.sheet import EDGE, SMALL_PT, Sheet, height_of, wrapped
 
 MOST_FACES = 24
 """Faces shown; more are sampled, evenly over their order."""

@@ -20,11 +20,9 @@ import numpy as np
 from lineament.errors import MissingExtraError, OptionError
 from lineament.explain.faces import Faces
 from lineament.pictures.charts.colors import BLUE, GRAY, GREEN, INK, ORANGE, PURPLE, SKY, VERMILLION
-from lineament.pictures.plots.captions import put, sentence, what
-from lineament.pictures.plots.hover import Thumbnails, hover_page
-from lineament.pictures.plots.label_places import apart, beside
-from lineament.pictures.plots.plot import Plot
-from lineament.pictures.plots.sheet import (
+from lineament.pictures.plots._hover import Thumbnails, hover_page
+from lineament.pictures.plots._label_places import apart, beside
+from lineament.pictures.plots._sheet import (
     EDGE,
     SMALL_PT,
     TEXT_PT,
@@ -33,6 +31,8 @@ from lineament.pictures.plots.sheet import (
     text_width_in,
     wrapped,
 )
+from lineament.pictures.plots.captions import put, sentence, what
+from lineament.pictures.plots.plot import Plot
 from lineament.types import Float64Array, IntArray
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lineament.train.registry import looked_up
+from lineament.train._registry import looked_up
 
 if TYPE_CHECKING:
     from lineament.train.backbones.backbone import Backbone

@@ -12,6 +12,7 @@ crops       tensors, workers, the share of each process; needs PyTorch, which no
 leakage     people of an evaluation set who are in the training set
 """
 
+from lineament.train.data._opening import open_faces
 from lineament.train.data.augment import Augment, augmented_sheet
 from lineament.train.data.face_set import (
     FaceSet,
@@ -22,7 +23,6 @@ from lineament.train.data.face_set import (
     without_unreadable,
 )
 from lineament.train.data.leakage import Leak
-from lineament.train.data.opening import open_faces
 from lineament.train.data.samplers import PeopleBatches, RandomBatches
 
 __all__ = [

@@ -20,7 +20,7 @@ from lineament.datasets.people_folder import plain
 from lineament.datasets.text import read_text
 from lineament.errors import DataError, OptionError
 from lineament.images import describe_source
-from lineament.train.data.opening import open_faces
+from lineament.train.data._opening import open_faces
 
 _LETTERS = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h"}

@@ -29,8 +29,8 @@ import numpy as np
 from lineament.datasets.people_folder import plain
 from lineament.errors import DataError, MissingExtraError, OptionError
 from lineament.images import IMAGE_SUFFIXES, describe_source
+from lineament.train.data._random_access import RandomFile
 from lineament.train.data.face_set import FaceSet, read_photo
-from lineament.train.data.random_access import RandomFile
 from lineament.types import Image, IntArray
 
 MOST_SHARDS = 100_000

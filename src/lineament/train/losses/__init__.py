@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lineament.errors import OptionError
-from lineament.train.registry import looked_up
+from lineament.train._registry import looked_up
 
 if TYPE_CHECKING:
     from lineament.train.losses.loss import Loss

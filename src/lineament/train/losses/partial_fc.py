@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lineament.errors import CheckpointError, OptionError
+from lineament.train._registry import looked_up
 from lineament.train.losses import LOSSES
 from lineament.train.losses.head import (
     Margin,
@@ -19,7 +20,6 @@ from lineament.train.losses.head import (
     margin_loss,
 )
 from lineament.train.losses.loss import Loss, LossValue
-from lineament.train.registry import looked_up
 
 MARGINS: dict[str, str] = {
     name: LOSSES[name]

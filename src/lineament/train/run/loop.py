@@ -40,10 +40,10 @@ from lineament.train.model.checkpoint import (
     Origin,
     run_config,
 )
-from lineament.train.run.components import Components
-from lineament.train.run.distributed import World, world_of
-from lineament.train.run.log import Log, Row, Window, draw_figures
-from lineament.train.run.state import (
+from lineament.train.run._components import Components
+from lineament.train.run._distributed import World, world_of
+from lineament.train.run._log import Log, Row, Window, draw_figures
+from lineament.train.run._state import (
     Best,
     RunState,
     check_state,
@@ -53,8 +53,8 @@ from lineament.train.run.state import (
     save_state,
     seed_all,
 )
-from lineament.train.run.step import Stepper
-from lineament.train.run.verification import hold_out, open_verification, without_leaks
+from lineament.train.run._step import Stepper
+from lineament.train.run._verification import hold_out, open_verification, without_leaks
 
 DRAW_EVERY_S = 30.0
 """Between two drawings of the curves while the run goes; each takes a second."""

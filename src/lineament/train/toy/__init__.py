@@ -27,8 +27,8 @@ import numpy as np
 from lineament.errors import DataError, MissingExtraError, OptionError
 from lineament.train.data import FaceSet, open_faces
 from lineament.train.data.augment import resized
-from lineament.train.toy.result import ToyResult
-from lineament.train.toy.training import made_loss, trained
+from lineament.train.toy._result import ToyResult
+from lineament.train.toy._training import made_loss, trained
 from lineament.types import Image, IntArray, Photo, StageProgress
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from lineament.decide.calibration import Calibration
 from lineament.decide.judge import CALIBRATED_METRIC
 from lineament.decide.thresholds import DEFAULT_FMR, own_threshold
 from lineament.errors import OptionError, WeightsError
-from lineament.gallery.types import Settings
+from lineament.gallery._types import Settings
 from lineament.models import get
 from lineament.types import Contract, Threshold
 

@@ -14,9 +14,9 @@ from lineament.decide.calibration import Calibration, Method, supported
 from lineament.decide.metrics import DEFAULT_METRIC
 from lineament.errors import OptionError
 from lineament.evaluate.scoring import Reliability, min_cllr, reliability
-from lineament.fit.calibrate.galleries import identification
+from lineament.fit.calibrate._galleries import identification
+from lineament.fit.calibrate._pairs import BINS, count_pairs, photos_of
 from lineament.fit.calibrate.likelihood import fit_curve, thinned
-from lineament.fit.calibrate.pairs import BINS, count_pairs, photos_of
 from lineament.fit.calibrate.resampling import (
     DIGITS,
     cross_validated,

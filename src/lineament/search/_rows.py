@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 from lineament.errors import OptionError
 from lineament.files import sync_file
-from lineament.search import index_files as files
+from lineament.search import _index_files as files
+from lineament.search._index_files import Header, Part, damaged
+from lineament.search._slots import Places, Slots
 from lineament.search.index import Ids
-from lineament.search.index_files import Header, Part, damaged
-from lineament.search.slots import Places, Slots
 from lineament.types import FloatArray
 
 BLOCK_BYTES = 1 << 24

@@ -18,16 +18,16 @@ from lineament.errors import ExportError, OptionError, WeightsError
 from lineament.models import Card, LicensePolicy
 from lineament.models.manifest import check_name, other_entries
 from lineament.models.runtime import Runtime
-from lineament.quantize.comparison import (
+from lineament.quantize._comparison import (
     Agreement,
     Speed,
     agreement_of,
     refuse_loss,
     speed_of,
 )
+from lineament.quantize._networks import check_installed, int8_graph, plain_graph
+from lineament.quantize._output import measured, notes, write_all
 from lineament.quantize.crops import LEAST_CROPS, check_weights, side_px
-from lineament.quantize.networks import check_installed, int8_graph, plain_graph
-from lineament.quantize.output import measured, notes, write_all
 from lineament.types import Image, StageProgress
 
 SUBSET = 300

@@ -21,11 +21,14 @@ from lineament.decide.calibration import DEFAULT_FPIR, Calibration
 from lineament.decide.judge import CALIBRATED_METRIC
 from lineament.errors import OptionError
 from lineament.finder import Source
-from lineament.gallery import editing, exchange, lookup, migration, ranking
+from lineament.gallery import _editing as editing
+from lineament.gallery import _migration as migration
+from lineament.gallery import _ranking as ranking
 from lineament.gallery import enroll as enrollment
-from lineament.gallery.state import GalleryState
-from lineament.gallery.store import DATABASE, Store
-from lineament.gallery.types import (
+from lineament.gallery import exchange, lookup
+from lineament.gallery._state import GalleryState
+from lineament.gallery._store import DATABASE, Store
+from lineament.gallery._types import (
     EnrollReport,
     Identification,
     IdentifiedPhoto,

@@ -11,8 +11,8 @@ import numpy as np
 from msgspec import Meta
 
 from lineament import forms
+from lineament.decide._operating_points import Identification, OperatingPoint
 from lineament.decide.metrics import get_metric
-from lineament.decide.operating_points import Identification, OperatingPoint
 from lineament.errors import DataError
 from lineament.types import Contract
 

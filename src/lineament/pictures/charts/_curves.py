@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lineament.errors import OptionError
-from lineament.pictures.charts.colors import (
-    STYLES,
-)
-from lineament.pictures.charts.panels import (
+from lineament.pictures.charts._panels import (
     finished,
     log_ticks,
     name_ticks,
     new_figure,
     share_ticks,
+)
+from lineament.pictures.charts.colors import (
+    STYLES,
 )
 from lineament.pictures.charts.text import count_text, percent, wrapped
 

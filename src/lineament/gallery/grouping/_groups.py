@@ -17,7 +17,7 @@ from lineament import forms
 from lineament.decide.calibration import Calibration
 from lineament.errors import DataError, LineamentError, OptionError
 from lineament.files import write_atomically
-from lineament.gallery.grouping.linking import grouping_prior, link
+from lineament.gallery.grouping._linking import grouping_prior, link
 from lineament.types import Contract, Embedding, Face, FloatArray, IntArray, Threshold
 
 DOUBTFUL_BELOW = 0.8

@@ -23,9 +23,9 @@ from lineament.train.model.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from lineament.train.run.components import Components
-from lineament.train.run.distributed import World
-from lineament.train.run.log import Window
+from lineament.train.run._components import Components
+from lineament.train.run._distributed import World
+from lineament.train.run._log import Window
 
 MAY_CHANGE: dict[str, tuple[str, ...] | None] = {
     "run": ("out", "device", "threads", "epochs", "steps"),

@@ -13,20 +13,20 @@ from lineament.evaluate.curves import (
     ReliabilityBin,
     score_histogram,
 )
-from lineament.pictures.charts.colors import (
-    BLUE,
-    GRAY,
-    INK,
-    STYLES,
-    VERMILLION,
-)
-from lineament.pictures.charts.panels import (
+from lineament.pictures.charts._panels import (
     add_remark,
     finished,
     log_ticks,
     new_figure,
     set_span,
     share_ticks,
+)
+from lineament.pictures.charts.colors import (
+    BLUE,
+    GRAY,
+    INK,
+    STYLES,
+    VERMILLION,
 )
 from lineament.pictures.charts.text import count_text, wrapped
 

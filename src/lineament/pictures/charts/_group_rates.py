@@ -10,18 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import OptionError
-from lineament.pictures.charts.colors import (
-    BLUE,
-    INK,
-    LIGHT,
-)
-from lineament.pictures.charts.panels import (
+from lineament.pictures.charts._panels import (
     finished,
     log_marks,
     log_ticks,
     map_of_colors,
     new_figure,
     share_ticks,
+)
+from lineament.pictures.charts.colors import (
+    BLUE,
+    INK,
+    LIGHT,
 )
 from lineament.pictures.charts.text import percent, wrapped
 

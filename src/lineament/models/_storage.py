@@ -16,9 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lineament.errors import WeightsError, WeightsHashError
+from lineament.models._license import LicensePolicy
 from lineament.models.cards import Card
 from lineament.models.catalog import get
-from lineament.models.license import LicensePolicy
 
 # hashlib and the module "download" are imported where they are used: importing this module is part
 # of every start.
@@ -116,7 +116,7 @@ def locate(
         )
     target = cached_path(card)
     if not _has_size(target, card.bytes):
-        from lineament.models import download
+        from lineament.models import _download as download
 
         download.fetch(
             card.url,

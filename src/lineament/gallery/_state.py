@@ -21,9 +21,9 @@ from lineament.errors import (
     OptionError,
     UnknownWeightsError,
 )
-from lineament.gallery.index_sync import SyncedIndex
-from lineament.gallery.store import Store
-from lineament.gallery.types import Settings
+from lineament.gallery._index_sync import SyncedIndex
+from lineament.gallery._store import Store
+from lineament.gallery._types import Settings
 from lineament.models import PRESETS
 from lineament.pipeline import Recognizer
 from lineament.types import Contract

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import DivergedError
-from lineament.train.toy.result import ToyLoss, measured
+from lineament.train.toy._result import ToyLoss, measured
 from lineament.types import StageProgress
 
 if TYPE_CHECKING:

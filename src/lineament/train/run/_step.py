@@ -17,8 +17,8 @@ from lineament.train.config import TrainConfig
 from lineament.train.data.crops import Batch
 from lineament.train.model.checkpoint import LAST
 from lineament.train.model.teacher import Remembered, clean_places
-from lineament.train.run.components import Components
-from lineament.train.run.distributed import World
+from lineament.train.run._components import Components
+from lineament.train.run._distributed import World
 from lineament.train.run.optimizer import learning_rate_factor
 from lineament.types import IntArray
 

@@ -18,9 +18,9 @@ from lineament.errors import (
     GalleryReadOnlyError,
     GalleryVersionError,
 )
-from lineament.gallery import schema
-from lineament.gallery.schema import contract_number, get, put
-from lineament.gallery.types import Settings
+from lineament.gallery import _schema as schema
+from lineament.gallery._schema import contract_number, get, put
+from lineament.gallery._types import Settings
 from lineament.types import Contract
 
 

@@ -20,6 +20,12 @@ from lineament.evaluate.curves import (
     sizes,
     thinned,
 )
+from lineament.pictures.charts._panels import (
+    finished,
+    log_ticks,
+    new_figure,
+    share_ticks,
+)
 from lineament.pictures.charts.colors import (
     INK,
     LIGHT,
@@ -28,12 +34,6 @@ from lineament.pictures.charts.colors import (
     SHADE,
     STYLES,
     VERMILLION,
-)
-from lineament.pictures.charts.panels import (
-    finished,
-    log_ticks,
-    new_figure,
-    share_ticks,
 )
 from lineament.pictures.charts.text import percent
 

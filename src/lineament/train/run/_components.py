@@ -23,7 +23,7 @@ from lineament.train.model.checkpoint import Origin, built
 from lineament.train.model.last_layer import whiten
 from lineament.train.model.start import Mode, starting_backbone
 from lineament.train.model.teacher import Distillation, Remembered, Teacher, load_teacher
-from lineament.train.run.distributed import World, data_parallel, share_batch_norm
+from lineament.train.run._distributed import World, data_parallel, share_batch_norm
 from lineament.train.run.optimizer import Average, Precision, parameter_groups
 
 TEACHER_CACHE = "teacher.f32"

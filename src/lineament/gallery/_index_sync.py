@@ -19,8 +19,8 @@ import numpy as np
 
 from lineament.errors import IndexFileError, LineamentError, OptionError
 from lineament.gallery import filters, lookup
-from lineament.gallery.schema import get, put
-from lineament.gallery.store import INDEX, Store
+from lineament.gallery._schema import get, put
+from lineament.gallery._store import INDEX, Store
 from lineament.search import Index, open_index
 from lineament.search.index import Ids
 from lineament.types import FloatArray

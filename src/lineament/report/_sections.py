@@ -8,7 +8,7 @@ from lineament.fit.clean import Suspect
 from lineament.pictures.pages.page import Picture, Section, Table, Tile, thumbnail
 from lineament.pictures.pages.result import tile_of
 from lineament.pictures.plots.captions import counted
-from lineament.report.findings import Findings
+from lineament.report._findings import Findings
 
 MOST_LISTED = 24
 """Photos or pairs shown of each kind; the page says how many there are."""

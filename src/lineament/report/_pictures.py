@@ -29,7 +29,7 @@ from lineament.pictures.plots.occlusion import occlusion
 from lineament.pictures.plots.plot import Plot
 from lineament.pictures.plots.pose import pose
 from lineament.pictures.plots.tsne import tsne
-from lineament.report.findings import Findings
+from lineament.report._findings import Findings
 from lineament.types import Photo, ProgressBar
 
 if TYPE_CHECKING:

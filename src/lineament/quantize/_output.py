@@ -11,7 +11,7 @@ from lineament.errors import OptionError
 from lineament.files import write_atomically
 from lineament.models import Card, Measurement, read_manifest
 from lineament.models.cards import SCHEMA
-from lineament.quantize.comparison import Agreement, Speed
+from lineament.quantize._comparison import Agreement, Speed
 
 
 def measured(agreement: Agreement, speed: Speed) -> dict[str, Measurement]:

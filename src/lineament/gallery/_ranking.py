@@ -28,9 +28,9 @@ from lineament.decide.judge import CALIBRATED_METRIC
 from lineament.decide.thresholds import own_threshold
 from lineament.errors import OptionError
 from lineament.gallery import lookup
-from lineament.gallery.state import GalleryState
-from lineament.gallery.thresholds import search_threshold
-from lineament.gallery.types import Candidate, Identification, IdentifiedPhoto, Settings
+from lineament.gallery._state import GalleryState
+from lineament.gallery._thresholds import search_threshold
+from lineament.gallery._types import Candidate, Identification, IdentifiedPhoto, Settings
 from lineament.quality import quality_of
 from lineament.search.index import Ids
 from lineament.types import Embedding, Face, Float64Array, FloatArray, Photo, Quality, Threshold

@@ -13,7 +13,7 @@ from lineament.evaluate.result import PairShown
 from lineament.fit.clean import Cleaning
 from lineament.fit.examine import Examined
 from lineament.pipeline import Recognizer
-from lineament.report.comparison import Confusable, Hardest
+from lineament.report._comparison import Confusable, Hardest
 from lineament.types import Threshold
 
 

@@ -40,8 +40,8 @@ import numpy as np
 from lineament.datasets.people_folder import plain
 from lineament.errors import DataError
 from lineament.images import describe_source
+from lineament.train.data._random_access import RandomFile
 from lineament.train.data.face_set import read_photo
-from lineament.train.data.random_access import RandomFile
 from lineament.types import Image, IntArray
 
 MAGIC = 0xCED7230A

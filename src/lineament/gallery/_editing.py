@@ -16,6 +16,9 @@ import cv2
 import numpy as np
 
 from lineament.errors import OptionError, PersonExistsError
+from lineament.gallery._schema import ask_erasing, log_change
+from lineament.gallery._store import Store
+from lineament.gallery._types import NewSample
 from lineament.gallery.lookup import (
     checked_metadata,
     checked_name,
@@ -25,9 +28,6 @@ from lineament.gallery.lookup import (
     required_person,
     unknown_sample,
 )
-from lineament.gallery.schema import ask_erasing, log_change
-from lineament.gallery.store import Store
-from lineament.gallery.types import NewSample
 from lineament.types import Image
 
 

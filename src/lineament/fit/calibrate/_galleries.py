@@ -10,7 +10,7 @@ import numpy.typing as npt
 from lineament.decide.calibration import Identification, supported
 from lineament.decide.metrics import get_metric, score_matrix
 from lineament.evaluate.scoring import expected_fpir
-from lineament.fit.calibrate.pairs import BLOCK, LabeledEmbeddings
+from lineament.fit.calibrate._pairs import BLOCK, LabeledEmbeddings
 from lineament.fit.calibrate.resampling import DIGITS
 from lineament.types import Float64Array, IntArray, StageProgress
 

@@ -27,10 +27,10 @@ from lineament.errors import (
     OptionError,
 )
 from lineament.files import Lock, locked, sync_folder
-from lineament.gallery import schema
-from lineament.gallery.connection import check, connect, fill, translated
-from lineament.gallery.schema import put, read_contract
-from lineament.gallery.types import Settings
+from lineament.gallery import _schema as schema
+from lineament.gallery._connection import check, connect, fill, translated
+from lineament.gallery._schema import put, read_contract
+from lineament.gallery._types import Settings
 from lineament.types import Contract
 
 DATABASE, INDEX, LOCK = "gallery.sqlite", "index", "gallery.lock"

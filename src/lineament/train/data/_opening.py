@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 from lineament.errors import DataError
+from lineament.train.data._files import read_csv, read_people_folder
+from lineament.train.data._recordio import read_recordio
 from lineament.train.data.face_set import FaceSet, with_least_photos
-from lineament.train.data.files import read_csv, read_people_folder
-from lineament.train.data.recordio import read_recordio
 from lineament.train.data.shards import holds_shards, read_shards
 
 

@@ -18,11 +18,12 @@ import cv2
 import numpy as np
 
 from lineament.detect.boxes import intersection_over_union
-from lineament.gallery import editing, lookup
-from lineament.gallery.schema import ask_erasing, contract_number, log_change, put
-from lineament.gallery.state import GalleryState
-from lineament.gallery.store import Store
-from lineament.gallery.types import MigrationReport, NewSample
+from lineament.gallery import _editing as editing
+from lineament.gallery import lookup
+from lineament.gallery._schema import ask_erasing, contract_number, log_change, put
+from lineament.gallery._state import GalleryState
+from lineament.gallery._store import Store
+from lineament.gallery._types import MigrationReport, NewSample
 from lineament.pipeline import Recognizer
 from lineament.quality import quality_of
 from lineament.types import Contract, Embedding, Face, Image, Quality

@@ -11,8 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
+from lineament.bulk._parts import Parts, Record, names_of, sha256_of
 from lineament.bulk.on_ray import check_ray, stream_on_ray
-from lineament.bulk.parts import Parts, Record, names_of, sha256_of
 from lineament.bulk.tables import Result, Row, made_by, rows_of
 from lineament.errors import LineamentError, OptionError
 from lineament.images import find_images
