@@ -41,7 +41,7 @@ def result(**changes: Any) -> Result:
 
 def test_rows_are_in_words() -> None:
     assert result().rows() == [
-        ("photographs", "7,701"),
+        ("photos", "7,701"),
         ("faces found", "7,700"),
         ("could not be read", "1"),
         ("View 2: accuracy", "99.50% ± 0.10%"),

@@ -91,6 +91,16 @@ def test_what_is_written_out_reads_back_the_same(tmp_path: Path) -> None:
     assert json.loads(json.dumps(found.to_dict())) == ENTRY
 
 
+def test_keys_in_the_spelling_of_before_are_read(tmp_path: Path) -> None:
+    old = {key.replace("license", "licence"): value for key, value in ENTRY.items()}
+    assert "licence_weights" in old
+    (today,) = catalog.read_manifest(write(tmp_path, ENTRY))
+    (found,) = catalog.read_manifest(write(tmp_path, old | {"task": "recognizer"}))
+    assert found == today
+    with pytest.raises(WeightsError, match="licence_code"):  # which of the two would count?
+        catalog.read_manifest(write(tmp_path, ENTRY | {"licence_code": "MIT"}))
+
+
 def test_an_empty_manifest_has_no_entries(tmp_path: Path) -> None:
     assert catalog.read_manifest(write(tmp_path)) == []
 

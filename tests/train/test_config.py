@@ -182,3 +182,16 @@ def test_no_torch_is_loaded() -> None:
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_keys_in_the_spelling_of_before_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text(
+        "[augment]\ngrey = 0.25\n[loss]\nname = 'centre'\noptions = {centre_weight = 0.5}\n"
+    )
+    config = load_config(file)
+    assert config.augment.gray == 0.25
+    assert config.loss.options == {"center_weight": 0.5}
+    file.write_text("[augment]\ngrey = 0.25\ngray = 0.5\n")
+    with pytest.raises(OptionError, match=r"augment.grey"):  # which of the two would count?
+        load_config(file)

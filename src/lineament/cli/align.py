@@ -135,7 +135,7 @@ def align(
         print_json({"images": found, "errors": errors})
     else:
         if written:
-            print_table(("photograph", "crop"), written, fold=("photograph", "crop"))
+            print_table(("photo", "crop"), written, fold=("photo", "crop"))
         if not written and not errors:
             print_note("no face was found")
     return exit_code(errors, bool(written))
@@ -172,7 +172,7 @@ def _align_people(
         print_json({**made.to_dict(), "out": str(out), "errors": len(made.failed)})
     else:
         rows = [
-            ("photographs", made.photos),
+            ("photos", made.photos),
             ("crops written", made.written),
             ("crops kept", made.kept),
             ("without a face", len(made.without_face)),

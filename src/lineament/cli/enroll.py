@@ -59,7 +59,7 @@ _force = option(
 )
 _keep_crops = option(
     "--keep-crops/--no-keep-crops",
-    help="Keep the aligned faces too, from now on: `show` and `migrate` then need no photographs.",
+    help="Keep the aligned faces too, from now on: `show` and `migrate` then need no photos.",
     show_default="as the gallery does; no-keep-crops in a new one",
 )
 
@@ -344,7 +344,7 @@ def _print_outcome(outcome: FolderReport, new_people: int, folder: Path) -> None
         print_note(f"... and {len(outcome.listing.passed_over) - MOST_LISTED:,} more passed over")
     speed = outcome.images_per_second
     rows = [
-        ("photographs", f"{outcome.photos:,} of {len(outcome.listing.names):,} people"),
+        ("photos", f"{outcome.photos:,} of {len(outcome.listing.names):,} people"),
         ("enrolled", f"{outcome.enrolled:,} of {len(outcome.people):,} people, {new_people:,} new"),
     ]
     if outcome.already:

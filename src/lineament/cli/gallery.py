@@ -116,7 +116,7 @@ def people(
                 (one.name, str(one.n_samples), _day(one.created), _metadata_in_words(one.metadata))
                 for one in found
             ]
-            columns = ("name", "photographs", "since", "metadata")
+            columns = ("name", "photos", "since", "metadata")
             print_table(columns, rows, right=columns[1:2], fold=("name", "metadata"))
         print_note(
             f"{about['gallery']}: {count(about['n_people'], 'person', 'people')}, "
@@ -304,19 +304,19 @@ def _print_person(person: PersonInfo) -> None:
     rows = [("name", person.name)]
     if person.metadata:
         rows.append(("metadata", _metadata_in_words(person.metadata)))
-    rows += [("since", _day(person.created)), ("photographs", str(person.n_samples))]
+    rows += [("since", _day(person.created)), ("photos", str(person.n_samples))]
     print_pairs(rows)
     if not person.samples:
         return
     print()
     noted = any(one.metadata for one in person.samples)
-    columns = ("sample", "photograph", "face, px", "enrolled", "metadata")[: 5 if noted else 4]
+    columns = ("sample", "photo", "face, px", "enrolled", "metadata")[: 5 if noted else 4]
     cells = []
     for one in person.samples:
         source = one.source if one.source else "-"
         row = (str(one.id), source, _size(one), _day(one.added), _metadata_in_words(one.metadata))
         cells.append(row[: len(columns)])
-    print_table(columns, cells, right=("sample", "face, px"), fold=("photograph", "metadata"))
+    print_table(columns, cells, right=("sample", "face, px"), fold=("photo", "metadata"))
 
 
 def _size(sample: SampleInfo) -> str:

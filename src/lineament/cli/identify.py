@@ -160,8 +160,8 @@ def _print_face(photo: IdentifiedPhoto, number: int, face: Identification) -> No
             )
             for one in face.candidates
         ]
-        columns = ("  rank", "person", "similarity", "probability", "photograph")
-        print_table(columns, rows, right=columns[2:4], fold=("person", "photograph"))
+        columns = ("  rank", "person", "similarity", "probability", "photo")
+        print_table(columns, rows, right=columns[2:4], fold=("person", "photo"))
     for words in _facts(face):
         print(f"  {words}")
 

@@ -284,5 +284,5 @@ def _print_faces(photos: Iterable[Photo]) -> None:
                 )
             )
     if rows:
-        columns = ("photograph", "face", "score", "left,top", "size", "turned")
+        columns = ("photo", "face", "score", "left,top", "size", "turned")
         print_table(columns, rows, right=columns[1:], fold=columns[:1])

@@ -143,7 +143,7 @@ def _print(tuned: Tuned, target: Path) -> None:
     suspected = sum(len(suspect.photos) for suspect in cleaning.suspects)
     fitted = tuned.threshold
     rows = [
-        ("photographs", f"{len(tuned.people.paths):,} of {len(tuned.people.names):,} people"),
+        ("photos", f"{len(tuned.people.paths):,} of {len(tuned.people.names):,} people"),
         ("could not be read", f"{len(tuned.examined.embedded.unreadable):,}"),
         ("no face", f"{len(tuned.without_face):,}"),
         ("several faces", f"{len(tuned.several_faces):,} (one was taken of each)"),

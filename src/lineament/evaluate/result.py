@@ -62,7 +62,7 @@ MEASURES: dict[str, tuple[str, Unit]] = {
     "templates": ("templates", "count"),
     "probes": ("probes", "count"),
     "gallery": ("gallery", "count"),
-    "photographs": ("photographs", "count"),
+    "photographs": ("photos", "count"),
     "impostor_probes": ("probes of people not enrolled", "count"),
     "mated_searches": ("searches for people enrolled", "count"),
     "nonmated_searches": ("searches for people not enrolled", "count"),
@@ -232,7 +232,7 @@ class Result:
 
     def rows(self) -> list[tuple[str, str]]:
         """The table of all parts: (measure, value)."""
-        rows = [("photographs", f"{self.images:,}"), ("faces found", f"{self.faces_found:,}")]
+        rows = [("photos", f"{self.images:,}"), ("faces found", f"{self.faces_found:,}")]
         if self.errors:
             rows.append(("could not be read", f"{self.errors:,}"))
         for part in self.parts:

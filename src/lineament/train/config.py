@@ -264,7 +264,7 @@ def load_config(
     where = "" if path is None or overrides else f"{path}: "  # it may be an override's fault
     if path is not None:
         try:
-            values = tomllib.loads(Path(path).read_text("utf-8"))
+            values = _spelled(tomllib.loads(Path(path).read_text("utf-8")))
         except (OSError, ValueError) as error:  # ValueError: no UTF-8, a NUL in the path, no TOML
             reason = getattr(error, "strerror", None) or str(error)
             raise OptionError(f"{path}: expected a TOML file, cannot be read: {reason}") from error
@@ -276,6 +276,19 @@ def load_config(
         if where == "":
             raise
         raise OptionError(f"{where}{error}") from error
+
+
+OLD_KEYS = {"grey": "gray", "centre_weight": "center_weight", "centres": "centers"}
+"""Keys of files that were written before the spelling became American; they are still read."""
+
+
+def _spelled(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The tables with today's keys; an old key beside its new one stays, and is refused."""
+    names = {old: new for old, new in OLD_KEYS.items() if new not in values}
+    return {
+        names.get(key, key): _spelled(value) if isinstance(value, Mapping) else value
+        for key, value in values.items()
+    }
 
 
 def from_dict(values: Mapping[str, Any]) -> TrainConfig:

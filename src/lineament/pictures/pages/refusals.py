@@ -32,7 +32,7 @@ WHAT_TO_DO = {
 def write_report(path: Path, gallery: Gallery, folder: Path, outcome: FolderReport) -> None:
     """Write the page; a file that exists is replaced."""
     rows = [
-        ("photographs", f"{outcome.photos:,}"),
+        ("photos", f"{outcome.photos:,}"),
         ("people", f"{len(outcome.listing.names):,}"),
         ("enrolled now", f"{outcome.enrolled:,}"),
         ("enrolled already", f"{outcome.already:,}"),
@@ -53,7 +53,7 @@ def write_report(path: Path, gallery: Gallery, folder: Path, outcome: FolderRepo
         if left:
             tables = (
                 Table(
-                    ("photograph", "person", "why"),
+                    ("photo", "person", "why"),
                     [(one.source, _person(one), one.message) for one in left],
                     caption=f"{len(left):,} more",
                 ),
