@@ -200,7 +200,7 @@ class TestDetect:
         result = run("detect", photos / "a.png", photos / "noise.png")
         assert result.exit_code == 0
         lines = result.stdout.splitlines()
-        assert lines[0].split() == ["photograph", "face", "score", "left,top", "size", "turned"]
+        assert lines[0].split() == ["photo", "face", "score", "left,top", "size", "turned"]
         assert max(map(len, lines)) <= 80
         names = "".join(line.split()[0] for line in lines[1:])  # long ones are wrapped
         assert names == f"{photos / 'a.png'}{photos / 'noise.png'}"
