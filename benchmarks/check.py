@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import operator
+import os
 import shlex
 import subprocess
 import sys
@@ -52,7 +53,10 @@ def check(name: str, shared: Path) -> bool:
     """Run one benchmark and compare it with all of its bars."""
     benchmark = tomllib.loads(BARS.read_text(encoding="utf-8"))[name]
     command = command_of(benchmark["command"], shared)
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    environment = os.environ | benchmark.get("environment", {})
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False
+    )
     if done.returncode:
         print(f"{done.stdout}    exit code {done.returncode}")
         return False
