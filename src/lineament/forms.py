@@ -6,6 +6,7 @@ Forms are ``msgspec.Struct`` classes or dataclasses. What does not fit is refuse
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -59,6 +60,12 @@ def convert(
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as reason:
         raise error(f"{what}: {_printable(reason)}") from reason
+
+
+def renamed(values: Mapping[str, T], names: Mapping[str, str]) -> dict[str, T]:
+    """The values with new keys for old ones; an old key beside its new one stays, to be refused."""
+    new = {old: name for old, name in names.items() if name not in values}
+    return {new.get(key, key): value for key, value in values.items()}
 
 
 def plain(value: object) -> Any:

@@ -55,12 +55,6 @@ OLD_KEYS = {
 """Keys of files that were written before the spelling became American; they are still read."""
 
 
-def _spelled(values: dict[str, Any]) -> dict[str, Any]:
-    """The values with today's keys; an old key beside its new one stays, and is refused."""
-    names = {old: new for old, new in OLD_KEYS.items() if new not in values}
-    return {names.get(key, key): value for key, value in values.items()}
-
-
 class _Manifest(msgspec.Struct, forbid_unknown_fields=True):
     schema: int
     weights: list[Any]
@@ -94,7 +88,7 @@ def _parse_manifest(path: Path, mtime_ns: int, size: int) -> tuple[Card, ...]:
         label = f"weights {shown(name)}" if isinstance(name, str) else f"weights[{i}]"
         where = f"{path}: {label}"
         if isinstance(value, dict):
-            value = _spelled(value)
+            value = forms.renamed(value, OLD_KEYS)
         card = made(forms.convert(value, CardForm, what=where, error=WeightsError), path.parent)
         if card.file is None and card.url is None and not card.members and card.builder is None:
             raise WeightsError(f'{where}: expected a path at "file" or an address at "url"')
@@ -133,7 +127,7 @@ def from_file(path: str | Path, **spec: Any) -> Card:
 
     path = Path(path).absolute()
     beside = path.with_suffix(".toml")
-    values = _spelled(_read_toml(beside)) if beside.is_file() else {}
+    values = forms.renamed(_read_toml(beside), OLD_KEYS) if beside.is_file() else {}
     values |= {key: value for key, value in spec.items() if value is not None}
     try:
         digest, size = sha256_of_file(path).hex(), path.stat().st_size

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from lineament import forms
 from lineament.errors import MissingExtraError, OptionError
 from lineament.files import write_atomically
 from lineament.train.data.augment import Augment
@@ -283,11 +284,10 @@ OLD_KEYS = {"grey": "gray", "centre_weight": "center_weight", "centres": "center
 
 
 def _spelled(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The tables with today's keys; an old key beside its new one stays, and is refused."""
-    names = {old: new for old, new in OLD_KEYS.items() if new not in values}
+    """The tables with today's keys."""
     return {
-        names.get(key, key): _spelled(value) if isinstance(value, Mapping) else value
-        for key, value in values.items()
+        key: _spelled(value) if isinstance(value, Mapping) else value
+        for key, value in forms.renamed(values, OLD_KEYS).items()
     }
 
 
