@@ -17,6 +17,7 @@ SOURCE = Path(lineament.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 
 ORDER = (
+    ("text",),
     ("errors", "files", "forms", "types"),
     ("models",),
     ("images",),

@@ -34,14 +34,17 @@
 
 Each has a ``code`` (the second column; stable, for programs), the ``message`` (what was expected,
 what came), the ``option`` that it is about and the ``hint`` (the remedy), the latter two or None.
-``str(error)`` is all of it as one sentence, to be shown to a person as it is. The command line
-prints it with its own words for options and actions and exits with 2.
+``str(error)`` is all of it as one sentence, to be shown to a person as it is: names of files in it
+are escaped by ``text.printable``, so it is no place to read a path from. The command line prints it
+with its own words for options and actions and exits with 2.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+from lineament.text import printable
 
 ACTIONS: Mapping[str, str] = {
     "people": "see people() for the names",
@@ -77,10 +80,11 @@ class LineamentError(Exception):
             hint: the remedy; it stands after the message, after a colon, or after the ``;`` or
                 ``,`` that it begins with. ``{key}`` of ``ACTIONS`` stands for what to call.
         """
+        message = printable(message)
         super().__init__(message)
         self.message = message
         self.option = option
-        self._hint = hint
+        self._hint = None if hint is None else printable(hint)
 
     @property
     def hint(self) -> str | None:

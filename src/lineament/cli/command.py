@@ -20,6 +20,7 @@ import click
 
 from lineament.cli.output import print_error, print_json
 from lineament.errors import LineamentError, OptionError
+from lineament.text import printable
 
 EXIT_ERROR, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 2, 130, 141
 
@@ -370,7 +371,7 @@ def fail(message: str, error: Exception, as_json: bool) -> NoReturn:
 
 def one_line(error: Exception) -> str:
     """The message without line breaks."""
-    return " ".join(str(error).split()) or "no message"
+    return printable(" ".join(str(error).split())) or "no message"
 
 
 def _wrong_usage(error: click.ClickException, arguments: Sequence[str]) -> int:

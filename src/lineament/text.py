@@ -1,0 +1,61 @@
+"""Text for people: what came from outside is shown so that it cannot act.
+
+Names of files, and of what stands in files, may hold anything but "/" and NUL: escape sequences,
+line breaks, marks that turn the direction of writing around, bytes that are no UTF-8. Data keep
+them as they are (``Photo.source``, JSON, files); ``printable`` is for what a person reads: messages
+of errors, tables, notes, captions.
+
+Python has a byte of a name that is no UTF-8 as a lone surrogate (``os.fsdecode``: 0xE9 is
+``"\\udce9"``), which no text file can hold. Each kind of output has one form for it:
+
+    printed text, HTML, pictures     the six characters \\udce9: escaped by ``printable``
+    JSON, JSON lines                 the escape "\\udce9", which ``json.loads`` reads back
+    CSV and other text files         the byte itself (``errors="surrogateescape"``)
+    a gallery's database             the name's bytes, as a BLOB
+
+``os.fsencode`` makes the file's name again of what was read.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+_JOINERS = "\u200c\u200d"
+"""Letters' business in Persian and in Indian scripts, and what joins emoji."""
+
+_ESCAPED = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Control characters, lone surrogates, separators of lines and paragraphs."""
+
+_VISIBLE_FORMATS = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u08e2")
+"""Format characters (Cf) that stand as a sign above the digits after them."""
+
+
+def printable(text: str) -> str:
+    """Escape what would act on a terminal or hide in a line: one line of plain text.
+
+    Control characters, line breaks, tabs, what turns the direction of writing around, invisible
+    characters, and lone surrogates become ``\\n``, ``\\x1b``, ``\\u202e``, ``\\udce9``, as Python
+    writes them. Everything else stays, in any script: non-breaking spaces, too, and joiners between
+    characters that are not ASCII. Text that is printable already comes back as it is.
+
+    Args:
+        text: for example a file's name.
+    """
+    if text.isprintable():
+        return text
+    shown = []
+    for at, letter in enumerate(text):
+        if letter in _JOINERS:
+            around = text[at - 1 : at] + text[at + 1 : at + 2]
+            acts = len(around) < 2 or not all(c > "\x7f" and _is_shown(c) for c in around)
+        else:
+            acts = not _is_shown(letter)
+        shown.append(ascii(letter)[1:-1] if acts else letter)
+    return "".join(shown)
+
+
+def _is_shown(letter: str) -> bool:
+    category = unicodedata.category(letter)
+    if category == "Cf":
+        return letter in _VISIBLE_FORMATS
+    return category not in _ESCAPED
