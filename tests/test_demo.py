@@ -14,6 +14,9 @@ import pytest
 from PIL import Image as PILImage
 
 import lineament
+from lineament.demo import copy_photos
+from lineament.errors import OptionError
+from lineament.gallery.folder import list_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 PHOTOS = Path(lineament.__file__).parent / "data" / "demo"
@@ -56,13 +59,32 @@ def test_the_demo_runs_and_writes_pictures(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "examples" / "quickstart.py"), "--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("obama2.jpg") == 3  # two pairs, and the list of faces
-    assert {file.name for file in tmp_path.iterdir()} == {"detect.png", "verify.png"}
+    assert done.stdout.count("obama2 ") == 3  # two pairs, and the list of faces
+    assert {file.name for file in tmp_path.iterdir()} == {
+        "detect.png",
+        "verify.png",
+        "people",
+        *NAMES,
+    }
+    for name in NAMES:
+        assert (tmp_path / name).read_bytes() == (PHOTOS / name).read_bytes()
     group = np.asarray(PILImage.open(PHOTOS / "group.jpg").convert("RGB"))
     drawn = np.asarray(PILImage.open(tmp_path / "detect.png").convert("RGB"))
     assert drawn.shape == group.shape
     changed = (drawn != group).any(axis=2).mean()
     assert 0.005 < changed < 0.2  # boxes and landmarks, not the photo
+
+
+def test_the_photos_are_named_and_copied_beside_people(tmp_path: Path) -> None:
+    assert {path.name for path in lineament.demo_photos().values()} == NAMES
+    (tmp_path / "obama.jpg").write_text("mine")
+    copied = copy_photos(tmp_path)
+    assert {path.name for path in copied} == NAMES
+    assert (tmp_path / "obama.jpg").read_text() == "mine"  # nothing is replaced
+    listing = list_folder(tmp_path / "people")
+    assert sorted(listing.names) == ["Barack Obama", "Eileen Collins", "Joe Biden"]
+    with pytest.raises(OptionError, match="cannot be copied"):
+        copy_photos(tmp_path / "obama.jpg")
 
 
 def example(name: str, *arguments: str, here: Path) -> str:

@@ -19,6 +19,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 ORDER = (
     ("text",),
     ("errors", "files", "forms", "types"),
+    ("demo",),
     ("models",),
     ("images",),
     ("detect",),

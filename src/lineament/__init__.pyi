@@ -3,6 +3,7 @@ from lineament.batching import Batcher as Batcher
 from lineament.decide.comparison import compare as compare
 from lineament.decide.metrics import score_matrix as score_matrix
 from lineament.decide.metrics import score_rows as score_rows
+from lineament.demo import demo_photos as demo_photos
 from lineament.detect import DetectOptions as DetectOptions
 from lineament.detect import load_detector as load_detector
 from lineament.embed import load_embedder as load_embedder

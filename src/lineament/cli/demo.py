@@ -16,38 +16,47 @@ if TYPE_CHECKING:
     from lineament.pipeline import Recognizer
     from lineament.types import Photo
 
-PAIRS = (
-    ("obama.jpg", "obama2.jpg", True),
-    ("obama.jpg", "biden.jpg", False),
-    ("obama2.jpg", "biden.jpg", False),
-    ("obama.jpg", "astronaut.jpg", False),
-)
-"""Two of the package's photos, and whether they show one person."""
-
 
 @command("lineament demo --out pictures")
 @option("--out", type=FILE, metavar="DIR", help="Draw the answers into this folder, too.")
+@option(
+    "--photos",
+    type=FILE,
+    metavar="DIR",
+    help="Copy the photos into this folder, to try other commands on them; files that are there "
+    "stay.",
+)
 @options.json
 @options.recognizer()
-def demo(out: Path | None, json: bool, **given: Any) -> int:
+def demo(out: Path | None, photos: Path | None, json: bool, **given: Any) -> int:
     """Try it on the photos that come with the package.
 
     Who is the same person, and where are faces? Exit code 0: all answers are right, 1: one is
     wrong, 2: error.
     """
-    import lineament
+    from lineament.demo import copy_photos, demo_photos
 
-    paths = sorted((Path(lineament.__file__).parent / "data" / "demo").glob("*.jpg"))
+    paths = list(demo_photos().values())
     recognizer = options.recognizer_from(given)
     if out is not None:
         make_folder(out, "--out")
+    copied = [] if photos is None else copy_photos(photos)
     analyzed = recognizer.analyze(paths, keep_crops=True, keep_pixels=out is not None)
-    photos = {path.name: photo for path, photo in zip(paths, analyzed, strict=True)}
-    compared, right = _compare(recognizer, photos)
-    found = [_measured(name, photo) for name, photo in photos.items()]
-    written = [] if out is None else _draw(photos["group.jpg"], out)
+    seen = {path.name: photo for path, photo in zip(paths, analyzed, strict=True)}
+    compared, right = _compare(recognizer, seen)
+    found = [_measured(name, photo) for name, photo in seen.items()]
+    written = [] if out is None else _draw(seen["group.jpg"], out)
     if json:
-        print_json({"pairs": compared, "photos": found, "out": written, "right": right})
+        places = [str(path) for path in copied]
+        print_json(
+            {
+                "pairs": compared,
+                "photos": found,
+                "out": written,
+                "copied": places,
+                "right": right,
+            }
+        )
         return 0 if right else 1
     columns = ("photo A", "photo B", "answer", "probability", "score", "truth")
     rows = [
@@ -76,6 +85,8 @@ def demo(out: Path | None, json: bool, **given: Any) -> int:
     print_table(columns_, sizes, right=columns_[1:])
     for path in written:
         print_note(f"wrote {path}")
+    if photos is not None:
+        print_note(f"the photos are in {photos}, one folder per person in {photos / 'people'}")
     if not right:
         print_note("an answer is wrong: this should not happen, please report it")
     return 0 if right else 1
@@ -84,13 +95,15 @@ def demo(out: Path | None, json: bool, **given: Any) -> int:
 def _compare(
     recognizer: Recognizer, photos: Mapping[str, Photo]
 ) -> tuple[list[dict[str, Any]], bool]:
+    from lineament.demo import PAIRS
     from lineament.errors import LineamentError
 
+    names = [(f"{pair.a}.jpg", f"{pair.b}.jpg", pair.same) for pair in PAIRS]
     decisions = recognizer.verify(
-        [photos[a] for a, _, _ in PAIRS], [photos[b] for _, b, _ in PAIRS]
+        [photos[a] for a, _, _ in names], [photos[b] for _, b, _ in names]
     )
     rows = []
-    for (a, b, truth), decision in zip(PAIRS, decisions, strict=True):
+    for (a, b, truth), decision in zip(names, decisions, strict=True):
         if isinstance(decision, LineamentError):
             raise decision
         certainty = decision.certainty
