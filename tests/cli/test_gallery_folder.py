@@ -168,3 +168,42 @@ def test_workers_that_make_no_sense(people: Path) -> None:
     code, found, _ = run("gallery", "enroll-folder", people, "--workers", "2")
     assert code == 2
     assert "--workers: expected together with --ray" in found["error"]
+
+
+def test_who_would_be_enrolled(people: Path) -> None:
+    (people / "100CANON").mkdir()
+    shutil.copy(DEMO / "biden.jpg", people / "100CANON" / "IMG_0001.jpg")
+    code, found, _ = run("gallery", "enroll-folder", people, "--dry-run", "--gallery", "g")
+    assert (code, found["dry_run"], found["layout"]) == (0, True, "folders")
+    assert [tuple(one.values()) for one in found["people"]] == [
+        ("José", 1),
+        ("Обама", 2),
+        ("콜린스", 2),
+    ]
+    assert (found["photographs"], found["new_people"], found["enrolled_already"]) == (5, 3, 0)
+    assert [words.partition(":")[0] for words in found["passed_over"]] == ["100CANON/"]
+    assert not Path("g").exists()
+
+    code, found, _ = run("gallery", "enroll-folder", people, "--gallery", "g")
+    assert found["layout"] == "folders"
+    before = sorted((path, path.stat().st_mtime_ns) for path in Path("g").rglob("*.sqlite"))
+    code, found, _ = run("gallery", "enroll-folder", people, "--dry-run", "--gallery", "g")
+    assert (code, found["new_people"], found["enrolled_already"]) == (0, 0, 4)
+    assert sorted((path, path.stat().st_mtime_ns) for path in Path("g").rglob("*.sqlite")) == before
+
+    words = ["gallery", "enroll-folder", str(people), "--dry-run", "--gallery", "g"]
+    done = CliRunner().invoke(app, words)
+    assert "one folder per person" in done.output
+    assert "nothing was changed" in done.stderr
+
+
+def test_a_cameras_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("cam").mkdir()
+    for name, photo in (("IMG_0001", "obama"), ("IMG_0002", "biden"), ("DSC00017", "obama2")):
+        shutil.copy(DEMO / f"{photo}.jpg", Path("cam", f"{name}.jpg"))
+    for more in ([], ["--dry-run"]):
+        code, found, _ = run("gallery", "enroll-folder", "cam", "--gallery", "g", *more)
+        assert code == 2
+        assert "nobody was enrolled" in str(found["error"])
+        assert not Path("g").exists()

@@ -146,6 +146,8 @@ def test_numbered_files(tmp_path: Path) -> None:
         "17.jpg",
         "a.txt",
         ".h_1.jpg",
+        "IMG_0001.jpg",
+        "김_1.jpg",
         "C/1.jpg",
     )
     people = read_numbered(plant(tmp_path, files), checked_name=short)
@@ -155,7 +157,11 @@ def test_numbered_files(tmp_path: Path) -> None:
         "Ada_B_0002.jpg",
         "Bo_1.jpg",
     ]
-    assert people.skipped == ("17.jpg: too short",)
+    assert people.skipped == (
+        "17.jpg: no person's name: it is a number or a date",
+        "IMG_0001.jpg: no person's name: IMG is what cameras and programs call photos",
+        "김_1.jpg: too short",
+    )
 
 
 def test_any_photos(tmp_path: Path) -> None:

@@ -63,6 +63,42 @@ def test_both_layouts_are_known(tmp_path: Path) -> None:
         list_folder(flat / "Nobody")
 
 
+CAMERA = ("DSC00017.jpg", "IMG_0001.jpg", "IMG_0002.jpg", "20240101_120000.jpg", "photo 1.jpg")
+
+
+def test_a_cameras_photos_are_nobody(tmp_path: Path) -> None:
+    flat = tmp_path / "camera"
+    flat.mkdir()
+    for name in CAMERA:
+        (flat / name).touch()
+    for layout in ("auto", "flat"):
+        with pytest.raises(OptionError, match="none that is said to be somebody's") as raised:
+            list_folder(flat, layout)
+        assert "20240101_120000.jpg" in str(raised.value)
+        assert "lineament group" in str(raised.value)
+
+    (flat / "Ada_0001.jpg").touch()
+    found = list_folder(flat)
+    assert (found.layout, found.names) == ("flat", ["Ada"])
+    assert sorted(words.partition(":")[0] for words in found.passed_over) == sorted(CAMERA)
+
+
+def test_albums_are_nobody(tmp_path: Path) -> None:
+    for name in ("2024-05-01 Rome", "100CANON", "Ada"):
+        (tmp_path / "albums" / name).mkdir(parents=True)
+        (tmp_path / "albums" / name / "IMG_0001.jpg").touch()
+    found = list_folder(tmp_path / "albums")
+    assert (found.layout, found.names) == ("folders", ["Ada"])
+    assert [words.partition(":")[0] for words in found.passed_over] == [
+        "100CANON/",
+        "2024-05-01 Rome/",
+    ]
+    assert len(list_folder(tmp_path / "albums", "folders").names) == 3
+    (tmp_path / "albums" / "Ada").rename(tmp_path / "away")
+    with pytest.raises(OptionError, match="100CANON/: no person's name"):
+        list_folder(tmp_path / "albums")
+
+
 def test_a_bad_layout_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="layout: expected one of auto, folders, flat, got 'x'"):
         list_folder(tmp_path, "x")

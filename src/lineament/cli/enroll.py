@@ -16,6 +16,7 @@ from lineament.cli.output import (
     print_json,
     print_note,
     print_pairs,
+    print_table,
     progress_bar,
 )
 from lineament.cli.sources import Unreadable, many_sources
@@ -165,6 +166,11 @@ def enroll(
     metavar="KEY=VALUE",
     help="Metadata of everybody; may be repeated.",
 )
+@option(
+    "--dry-run",
+    is_flag=True,
+    help="Say who would be enrolled by these names; open no photo, write nothing.",
+)
 @_choose
 @_accept_low_quality
 @_force
@@ -190,6 +196,7 @@ def enroll_folder(
     folder: Path,
     layout: str,
     metadata: tuple[str, ...],
+    dry_run: bool,
     choose: str | None,
     accept_low_quality: bool,
     force: bool,
@@ -202,9 +209,10 @@ def enroll_folder(
 ) -> int:
     """Enroll the photos of many people.
 
-    Makes the gallery if there is none. Whatever ends it, what was enrolled stays: the same command
-    goes on where it ended, and passes over the photos that are enrolled. Exit code 0: all are
-    enrolled, 1: some were refused, 2: error.
+    Makes the gallery if there is none. Names that cameras and phones give, such as IMG_0001, are
+    nobody's: --dry-run shows who would be enrolled. Whatever ends it, what was enrolled stays: the
+    same command goes on where it ended, and passes over the photos that are enrolled. Exit code 0:
+    all are enrolled, 1: some were refused, 2: error.
     """
     from lineament.gallery.filters import parse_metadata
     from lineament.gallery.folder import list_folder
@@ -212,6 +220,9 @@ def enroll_folder(
     said = parse_metadata(metadata, "--set")
     check_page(report)
     listing = list_folder(folder, layout)
+    if dry_run:
+        _list_only(folder, listing, given["gallery"], json)
+        return 0
     with _open_or_create({**given, "choose": choose}, keep_crops) as opened:
         before = opened.n_people
         outcome = _enroll_listing(
@@ -250,6 +261,52 @@ def enroll_folder(
         if report is not None:
             print_note(f"wrote {report}")
     return 1 if outcome.refused else 0
+
+
+def _list_only(folder: Path, listing: Listing, gallery: Path | None, json: bool) -> None:
+    """What ``--dry-run`` says; photos that are enrolled are known by their bytes."""
+    from lineament.gallery import Gallery
+    from lineament.gallery.folder import count_enrolled
+
+    target = folder_from(gallery)
+    already = known = 0
+    if Gallery.exists(target):
+        with Gallery.open(target, read_only=True) as opened:
+            already = count_enrolled(opened, listing)
+            known = sum(name in opened for name in listing.names)
+    new_people = len(listing.names) - known
+    found = listing.to_dict()
+    if json:
+        print_json(
+            {
+                "dry_run": True,
+                "gallery": str(target),
+                "folder": str(folder),
+                **found,
+                "new_people": new_people,
+                "enrolled_already": already,
+            }
+        )
+        return
+    rows = [(one["name"], f"{one['photographs']:,}") for one in found["people"]]
+    print_table(("name", "photos"), rows, right=("photos",), fold=("name",))
+    _print_passed_over(listing)
+    pairs = [
+        ("layout", listing.layout_in_words),
+        ("photos", f"{len(listing.photos):,} of {count(len(listing.names), 'person', 'people')}"),
+        ("new people", f"{new_people:,}"),
+    ]
+    if already:
+        pairs.append(("enrolled already", f"{already:,}"))
+    print_pairs(pairs)
+    print_note(f"{target}: nothing was changed (--dry-run), and no photo was opened")
+
+
+def _print_passed_over(listing: Listing) -> None:
+    for words in listing.passed_over[:MOST_LISTED]:
+        print_note(f"passed over: {words}")
+    if len(listing.passed_over) > MOST_LISTED:
+        print_note(f"... and {len(listing.passed_over) - MOST_LISTED:,} more passed over")
 
 
 def _low_quality(accept: bool) -> Literal["accept", "refuse"]:
@@ -338,12 +395,10 @@ def _print_outcome(outcome: FolderReport, new_people: int, folder: Path) -> None
             f"... and {len(outcome.refused) - MOST_LISTED:,} more refused: --report FILE.html "
             "shows all"
         )
-    for words in outcome.listing.passed_over[:MOST_LISTED]:
-        print_note(f"passed over: {words}")
-    if len(outcome.listing.passed_over) > MOST_LISTED:
-        print_note(f"... and {len(outcome.listing.passed_over) - MOST_LISTED:,} more passed over")
+    _print_passed_over(outcome.listing)
     speed = outcome.images_per_second
     rows = [
+        ("layout", outcome.listing.layout_in_words),
         ("photos", f"{outcome.photos:,} of {len(outcome.listing.names):,} people"),
         ("enrolled", f"{outcome.enrolled:,} of {len(outcome.people):,} people, {new_people:,} new"),
     ]

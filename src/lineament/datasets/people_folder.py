@@ -5,7 +5,8 @@
     DIR/김구/portrait.webp               names in any script
 
     DIR/Ada_Lovelace_0001.jpg           "numbered": the person's name, then a number
-    DIR/IMG_1234.jpg                    "unnamed": each photo stands for itself
+    DIR/IMG_1234.jpg                    "unnamed": each photo stands for itself, as no number of
+                                        a camera's is a person's
 
 Files that are no photos by their suffix, and whatever starts with ".", are skipped. No photo is
 opened.
@@ -24,6 +25,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from lineament.datasets.photo_names import why_nobody
 from lineament.errors import DataError, ImageError, LineamentError
 from lineament.images import IMAGE_SUFFIXES, describe_source, find_images
 from lineament.types import IntArray
@@ -31,6 +33,9 @@ from lineament.types import IntArray
 Layout = Literal["folders", "numbered", "unnamed"]
 
 _LAYOUT: Final = "one folder per person, like DIR/NAME/1.jpg"
+_COPY: Final = re.compile(
+    r"(?<=\d)(?: ?\(\d+\)|[ _-]+(?:copy|kopie|copia|edited|bearbeitet).*)", re.IGNORECASE
+)
 _NUMBERED: Final = re.compile(r"(.*?\D)??[ _.\-]*\(?[0-9]+\)?", re.DOTALL)
 
 
@@ -131,6 +136,9 @@ def read_people(
 def read_numbered(folder: str | os.PathLike[str], *, checked_name: Callable[[str], str]) -> People:
     """List the photos of a folder whose files have their people's names, then a number.
 
+    Names that cameras, phones and programs give are nobody's (``photo_names``): such photos are
+    among ``skipped``.
+
     Args:
         folder: that holds the photos; folders in it are skipped.
         checked_name: the name as it is kept; may raise a LineamentError, and the photo is then
@@ -142,6 +150,10 @@ def read_numbered(folder: str | os.PathLike[str], *, checked_name: Callable[[str
     people: dict[str, list[Path]] = {}
     skipped: list[str] = []
     for path in _listing(Path(folder))[1]:
+        nobody = why_nobody(path.stem)
+        if nobody is not None:
+            skipped.append(f"{path.name}: no person's name: {nobody}")
+            continue
         try:
             people.setdefault(checked_name(name_in(path.stem)), []).append(path)
         except LineamentError as error:
@@ -206,9 +218,13 @@ def unnamed(paths: Iterable[Path], folder: Path) -> People:
 def name_in(stem: str) -> str:
     """The name in a file's name: without the number at its end; "_" stands for a space.
 
-    "Ada_Lovelace_0001" -> "Ada Lovelace", "김구-2" -> "김구", "Ada (3)" -> "Ada". A stem that is
-    nothing but a number is no name.
+    "Ada_Lovelace_0001" -> "Ada Lovelace", "김구-2" -> "김구", "Ada (3)" -> "Ada", and the copy
+    "Ada_0001 (1)" -> "Ada". A stem that is nothing but a number is no name; which others are
+    nobody's, ``photo_names`` knows.
     """
+    copied = _COPY.search(stem)
+    if copied is not None and copied.end() == len(stem):
+        stem = stem[: copied.start()]
     match = _NUMBERED.fullmatch(stem)
     rest = stem if match is None else match[1]
     return "" if rest is None else rest.replace("_", " ").strip(" .-")

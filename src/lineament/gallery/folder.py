@@ -3,7 +3,9 @@
     DIR/Ada Lovelace/1.jpg       "folders": one folder per person, searched recursively
     DIR/Ada_Lovelace_0001.jpg    "flat": files named by the person and a number
 
-Hidden files, and files whose suffix is not a photo's, are ignored.
+Hidden files, and files whose suffix is not a photo's, are ignored. Files and folders that are
+called what cameras, phones and programs call them, or by a date, are nobody's
+(``lineament.datasets.photo_names``) and are passed over.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from lineament.datasets.people_folder import People, read_numbered, read_people
+from lineament.datasets.photo_names import why_album
 from lineament.errors import OptionError
 from lineament.files import sha256_of_file
 from lineament.gallery._gallery import Gallery
@@ -26,6 +29,12 @@ from lineament.gallery.enroll import Stream
 from lineament.gallery.lookup import checked_name
 
 LAYOUTS = ("auto", "folders", "flat")
+
+_LAYOUTS_IN_WORDS = {
+    "folders": "one folder per person",
+    "flat": "files named by the person and a number",
+}
+_NOBODY = "no person's name"
 
 BATCH, BATCH_S = 256, 5.0
 """Photos per transaction, and seconds after which a smaller one is committed: what a crash loses.
@@ -50,6 +59,21 @@ class Listing:
     def names(self) -> list[str]:
         """The people, each once, in the order of ``photos``."""
         return list(dict.fromkeys(name for name, _ in self.photos))
+
+    @property
+    def layout_in_words(self) -> str:
+        """How the names were read, for people."""
+        return _LAYOUTS_IN_WORDS[self.layout]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON: who is in how many photos."""
+        counts = Counter(name for name, _ in self.photos)
+        return {
+            "layout": self.layout,
+            "people": [{"name": name, "photographs": counts[name]} for name in self.names],
+            "photographs": len(self.photos),
+            "passed_over": list(self.passed_over),
+        }
 
 
 @dataclass(slots=True)
@@ -196,16 +220,23 @@ def enroll_folder(
     return report
 
 
+def count_enrolled(gallery: Gallery, listing: Listing) -> int:
+    """How many of these photos are enrolled under their names already; reads their bytes."""
+    return len(listing.photos) - sum(1 for _ in _not_enrolled(gallery, listing.photos))
+
+
 def list_folder(folder: str | os.PathLike[str], layout: str = "auto") -> Listing:
     """List the photos of a folder by person; opens none of them.
 
     Args:
         folder: that holds them.
         layout: one of ``LAYOUTS``; "auto" is "folders" where there is a folder with photos,
-            else "flat".
+            else "flat", and passes over folders that are called by a date or as cameras call
+            theirs; "folders" takes each for a person.
 
     Raises:
-        OptionError: no such folder or layout, or no photo in it.
+        OptionError: no such folder or layout, no photo in it, or none that is said to be
+            somebody's.
     """
     if layout not in LAYOUTS:
         raise OptionError(f"expected one of {', '.join(LAYOUTS)}, got {layout!r}", option="layout")
@@ -214,25 +245,53 @@ def list_folder(folder: str | os.PathLike[str], layout: str = "auto") -> Listing
         what = "it is a file" if root.exists() else "there is nothing of that name"
         raise OptionError(f"{root}: expected a folder, but {what}; check the path")
     found: People | None = None
+    skipped: tuple[str, ...] = ()
     if layout != "flat":
-        found = read_people(root, min_people=0, strays="skip", name_of_folder=_checked)
+        name_of_folder = _checked if layout == "folders" else _checked_person
+        found = read_people(root, min_people=0, strays="skip", name_of_folder=name_of_folder)
+        skipped = found.skipped
     if layout != "folders" and not (found and found.paths):
         found = read_numbered(root, checked_name=_checked)
+        # What is said of a photo by its name says more than that it lies beside the folders.
+        skipped = (*(words for words in skipped if words.partition(":")[0][-1:] == "/"),
+                   *found.skipped)  # fmt: skip
     if found and found.paths:
         return Listing(
             layout="flat" if found.layout == "numbered" else "folders",
             photos=tuple((found.name(i), path) for i, path in enumerate(found.paths)),
-            passed_over=found.skipped,
+            passed_over=skipped,
         )
     raise OptionError(
         f"{root}: expected one folder per person ({root.name}/NAME/1.jpg) or photos named after "
-        f"people ({root.name}/NAME_0001.jpg), found no photo"
+        f"people ({root.name}/NAME_0001.jpg), found {_found(skipped)}"
+    )
+
+
+def _found(skipped: Sequence[str]) -> str:
+    """What there is instead of people's photos, and what to do with it."""
+    nobody = [words for words in skipped if _NOBODY in words]
+    if not nobody:
+        return "no photo"
+    some = "; ".join(nobody[:2])
+    more = f" and {len(nobody) - 2:,} more" if len(nobody) > 2 else ""
+    return (
+        f"none that is said to be somebody's ({some}{more}): nobody was enrolled; put the photos "
+        "of each person into a folder of their own; lineament group finds out which belong "
+        "together"
     )
 
 
 def _checked(name: str) -> str:
     # Names of files that are not UTF-8 come with lone surrogates, which no name may hold.
     return checked_name(unicodedata.normalize("NFC", name))
+
+
+def _checked_person(name: str) -> str:
+    """The same for a folder, unless it is called as albums are."""
+    album = why_album(name)
+    if album is not None:
+        raise OptionError(f'{_NOBODY}: {album}; the layout "folders" takes it for a person')
+    return _checked(name)
 
 
 def _not_enrolled(
