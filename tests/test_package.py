@@ -18,7 +18,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 ORDER = (
     ("text",),
-    ("errors", "files", "forms", "types"),
+    ("errors", "files", "forms", "results", "types"),
     ("demo",),
     ("models",),
     ("images",),
@@ -84,6 +84,7 @@ THIRD_PARTY = {
         "rich",
         "pyarrow",
         "pillow_heif",
+        "pandas",
     ),
     *("matplotlib", "lightgbm", "turbovec", "pymilvus", "ray", "openTSNE", "umap", "scipy"),
     *("torch", "kornia", "webdataset", "tensorboard", "onnx", "onnxscript", "nncf"),

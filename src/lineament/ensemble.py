@@ -42,7 +42,7 @@ from lineament.errors import (
 )
 from lineament.finder import FaceFinder, Source
 from lineament.models import LicensePolicy
-from lineament.pipeline import paired
+from lineament.pipeline import first_problem, paired
 from lineament.quality import limits_of
 from lineament.types import (
     Certainty,
@@ -125,6 +125,11 @@ class Ensemble:
     ) -> Ensemble:
         """The package's ensemble of that kind. Args and Raises as __init__ and ``read_spec``."""
         return cls(read_spec(kind, folder), finder=finder, prior=prior, policy=policy)
+
+    def __repr__(self) -> str:
+        """In short."""
+        members = ", ".join(member.name for member in self.spec.members)
+        return f"Ensemble({self.spec.kind!r} of {members}; detector={self.finder.detector_name!r})"
 
     @property
     def name(self) -> str:
@@ -360,14 +365,16 @@ class Ensemble:
         seen = list(self.stream(unique, color_order=color_order))
         results: list[Decision | LineamentError] = []
         for i, j in pairs:
-            problem = next((p for p in (seen[i].photo.problem, seen[j].photo.problem) if p), None)
-            results.append(self.decide(seen[i], seen[j], threshold) if problem is None else problem)
-        if isinstance(a, (list, tuple)):
-            return results
-        (result,) = results
-        if isinstance(result, LineamentError):
-            raise result
-        return result
+            problem = first_problem(seen[i].photo, seen[j].photo)
+            if not isinstance(a, (list, tuple)):
+                if problem is not None:
+                    raise problem
+                decision = self.decide(seen[i], seen[j], threshold)
+                return replace(decision, crop_a=seen[i].photo.crop, crop_b=seen[j].photo.crop)
+            results.append(
+                self.decide(seen[i], seen[j], threshold) if problem is None else problem.as_result()
+            )
+        return results
 
 
 def _side(embedding: Embedding) -> Side:

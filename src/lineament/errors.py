@@ -30,6 +30,7 @@
     │   ├── DivergedError        diverged           the loss is not a number any more
     │   └── ExportError          export_refused     the written model would be another
     ├── DataError                data_layout        a data set is laid out in another way
+    ├── TruthValueError          truth_value        an answer that is no yes or no was taken for one
     └── OptionError              option_invalid     an option has a wrong value
 
 Each has a ``code`` (the second column; stable, for programs), the ``message`` (what was expected,
@@ -37,12 +38,18 @@ what came), the ``option`` that it is about and the ``hint`` (the remedy), the l
 ``str(error)`` is all of it as one sentence, to be shown to a person as it is: names of files in it
 are escaped by ``text.printable``, so it is no place to read a path from. The command line prints it
 with its own words for options and actions and exits with 2.
+
+Of one photo an error is raised. Of a list of photos it stands in the place of the result that it
+spoiled, and there it cannot pass for one: asked whether it is true, it raises itself
+(``LineamentError.as_result``), and asked for what a result has, such as ``vector``, it says what
+failed. ``lineament.results.failed`` and ``succeeded`` tell both apart.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from lineament.text import printable
 
@@ -68,6 +75,7 @@ class LineamentError(Exception):
     """
 
     code = "error"
+    _is_result = False
 
     def __init__(
         self, message: str = "", *, option: str | None = None, hint: str | None = None
@@ -112,6 +120,34 @@ class LineamentError(Exception):
     def __str__(self) -> str:
         """The whole message, in terms of the library."""
         return self.sentence()
+
+    def as_result(self) -> Self:
+        """A copy that stands in a list in the place of a result, and cannot pass for one.
+
+        ``bool(copy)`` raises the copy itself: ``if result:`` and ``filter(None, results)`` end with
+        what went wrong in place of taking an unread photo for a match. Every other error is true,
+        as exceptions are, since ``logging`` and ``concurrent.futures`` ask for it, and so that
+        ``if photo.error:`` may be written.
+        """
+        error = copy.copy(self)  # without the traceback, which holds the pixels
+        error._is_result = True
+        return error
+
+    def __bool__(self) -> bool:
+        """True; of an error in the place of a result: raises it."""
+        if self._is_result:
+            raise self
+        return True
+
+    if not TYPE_CHECKING:  # a type checker would take every name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            """What results have and errors have not: AttributeError with the reason."""
+            if name.startswith("_") or "message" not in vars(self):
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            raise AttributeError(
+                f"no {name!r} here: in the place of a result stands {type(self).__name__}: {self}"
+            ) from self
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For pickle: without ``__init__``, whose arguments differ between classes."""
@@ -252,6 +288,12 @@ class OptionError(LineamentError, ValueError):
     """An option has a value that makes no sense."""
 
     code = "option_invalid"
+
+
+class TruthValueError(LineamentError, ValueError):
+    """A result that is neither true nor false was asked for its truth, as by ``if decision:``."""
+
+    code = "truth_value"
 
 
 class GalleryError(LineamentError):

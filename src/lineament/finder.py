@@ -135,6 +135,10 @@ class FaceFinder:
         self._landmarker: Landmarker | None = None if isinstance(landmarker, str) else landmarker
         self._lock = RLock()
 
+    def __repr__(self) -> str:
+        """In short."""
+        return f"FaceFinder({self.detector_name!r}, choose={self.choose!r})"
+
     @property
     def detector(self) -> Detector:
         """Stage 2, loaded."""
@@ -413,15 +417,8 @@ def faces_of(photo: Photo, numbers: Sequence[int] | None) -> tuple[Face, ...]:
 
 
 def pixels_of(photo: Photo) -> Image:
-    """Return the photo's pixels; OptionError says that they were not kept, or its own error."""
-    if photo.error is not None:
-        raise photo.error
-    if photo.pixels is None:
-        raise OptionError(
-            f"{photo.source}: expected a photo with its pixels, they were not kept",
-            hint="find it with keep_pixels=True",
-        )
-    return photo.pixels
+    """Return the photo's pixels: ``Photo.needed_pixels``."""
+    return photo.needed_pixels()
 
 
 class _Kept:

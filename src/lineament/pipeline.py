@@ -163,6 +163,13 @@ class Recognizer:
         if embedder is not None:
             self._check_embedder(embedder)
 
+    def __repr__(self) -> str:
+        """In short."""
+        return (
+            f"Recognizer({self.weights.name!r}, detector={self.finder.detector_name!r}, "
+            f"alignment={self.alignment_name!r}, flip={self.flip!r})"
+        )
+
     def _check_embedder(self, embedder: Embedder) -> None:
         own = embedder.contract
         replace(
@@ -375,9 +382,11 @@ class Recognizer:
             raise OptionError("expected one photo, not a list, with faces", option="faces")
         results: list[Embedding | LineamentError] = []
         for photo in self.stream_chosen(source, color_order=color_order):
-            result = photo.problem if photo.embedding is None else photo.embedding
-            assert result is not None
-            results.append(result)
+            if photo.embedding is None:
+                assert photo.problem is not None
+                results.append(photo.problem.as_result())
+            else:
+                results.append(photo.embedding)
         return results
 
     @overload
@@ -425,12 +434,15 @@ class Recognizer:
         photos = list(self.stream_chosen(unique, color_order=color_order))
         if not isinstance(a, (list, tuple)):
             ((i, j),) = pairs
-            return self.judge.compare(photos[i], photos[j], threshold)
+            decision = self.judge.compare(photos[i], photos[j], threshold)
+            return replace(decision, crop_a=photos[i].crop, crop_b=photos[j].crop)
         results: list[Decision | LineamentError] = []
         for i, j in pairs:
-            problem = photos[i].problem or photos[j].problem
+            problem = first_problem(photos[i], photos[j])
             results.append(
-                self.judge.compare(photos[i], photos[j], threshold) if problem is None else problem
+                self.judge.compare(photos[i], photos[j], threshold)
+                if problem is None
+                else problem.as_result()
             )
         return results
 
@@ -510,6 +522,11 @@ class Recognizer:
             digest=digest,
             color_order=color_order,
         )
+
+
+def first_problem(*photos: Photo) -> LineamentError | None:
+    """Return why the first of these photos that is of nobody is so; None: there is none."""
+    return next((photo.problem for photo in photos if photo.problem is not None), None)
 
 
 def paired(a: Any, b: Any) -> tuple[list[Source], list[tuple[int, int]]]:

@@ -13,14 +13,15 @@ Conventions that hold everywhere:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import ContractError, LineamentError, NoFaceError, OptionError
+from lineament.results import Outcome, Pictured, flat, no_truth
 
 FloatArray = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
@@ -60,8 +61,15 @@ def _frozen(values: Any, shape: tuple[int, ...], what: str) -> FloatArray:
     return array
 
 
+def _as_array(values: npt.NDArray[Any], dtype: Any, copy: bool | None) -> npt.NDArray[Any]:
+    """For ``__array__``; ``copy`` is only given by NumPy 2."""
+    if copy is None:
+        return np.asarray(values, dtype=dtype)
+    return np.array(values, dtype=dtype, copy=copy)
+
+
 @dataclass(frozen=True, eq=False, slots=True)
-class Face:
+class Face(Outcome):
     """One face in one photo.
 
     Attributes:
@@ -110,6 +118,54 @@ class Face:
         left, top, right, bottom = (float(v) for v in self.box_xyxy)
         return (left + right) / 2, (top + bottom) / 2
 
+    def crop(self, photo: Photo | Image, *, margin: float = 0.0) -> Image:
+        """Cut the box out of the photo, as far as it lies inside; a copy.
+
+        ``FaceFinder.crops`` cuts faces out upright and aligned.
+
+        Args:
+            photo: that the face was found in, with its pixels; or the pixels, (H, W, 3) uint8.
+            margin: so much of the box's width and height is added on each side, 0 or more.
+
+        Returns:
+            (H', W', 3) uint8.
+
+        Raises:
+            OptionError: a photo without pixels, or one in which the box does not lie.
+        """
+        pixels = photo.needed_pixels() if isinstance(photo, Photo) else photo
+        if not isinstance(pixels, np.ndarray) or pixels.ndim != 3:
+            raise OptionError(
+                f"expected a Photo or pixels (H, W, 3), got {type(photo).__name__}", option="photo"
+            )
+        if not (isinstance(margin, (int, float)) and 0 <= margin <= 100):
+            raise OptionError(f"expected a number of 0 or more, got {margin!r}", option="margin")
+        (width, height), (left, top, right, bottom) = self.size_wh, self.box_xyxy.tolist()
+        low = [math.floor(left - margin * width), math.floor(top - margin * height)]
+        high = [math.ceil(right + margin * width) + 1, math.ceil(bottom + margin * height) + 1]
+        across, down = (slice(max(a, 0), max(b, 0)) for a, b in zip(low, high, strict=True))
+        cut = pixels[down, across].copy()
+        if not cut.size:
+            raise OptionError(
+                f"expected the photo of this face, its box {self.box_xyxy.tolist()} lies outside "
+                f"of {pixels.shape[1]} x {pixels.shape[0]} pixels",
+                option="photo",
+            )
+        return cut
+
+    def __repr__(self) -> str:
+        """In short."""
+        (width, height), (left, top) = self.size_wh, self.box_xyxy[:2]
+        turned = f", turned by {self.turned_deg} degrees" if self.turned_deg else ""
+        return (
+            f"Face({width:.0f} x {height:.0f} px at ({left:.0f}, {top:.0f}), "
+            f"score {self.score:.3f}{turned})"
+        )
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """One row: the box as four columns."""
+        return [_face_row(self)]
+
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, ready for JSON."""
         return {
@@ -120,6 +176,14 @@ class Face:
             else [[round(float(x), 2), round(float(y), 2)] for x, y in self.landmarks_xy],
             "turned_deg": self.turned_deg,
         }
+
+
+def _face_row(face: Face | None) -> dict[str, Any]:
+    names = ("left", "top", "right", "bottom", "score", "turned_deg")
+    if face is None:
+        return dict.fromkeys(names)
+    box = [round(float(v), 2) for v in face.box_xyxy]
+    return dict(zip(names, [*box, round(face.score, 4), face.turned_deg], strict=True))
 
 
 Flip = bool | Literal["concatenate"]
@@ -144,7 +208,7 @@ def flip_of(option: FlipOption) -> Flip:
 
 
 @dataclass(frozen=True, slots=True)
-class Contract:
+class Contract(Outcome):
     """How an embedding was made. Two embeddings can be compared when their contracts are equal.
 
     Attributes:
@@ -175,6 +239,10 @@ class Contract:
         name = f"{self.weights}-{self.weights_sha256[:12]}"
         return f"{name}-{self.alignment}-{self.color_order}-{flip}-{self.dimension}"
 
+    def __repr__(self) -> str:
+        """In short: ``id``."""
+        return f"Contract({self.id})"
+
     def check(self, other: Contract) -> None:
         """Raise ContractError, naming what differs, unless ``other`` is the same contract."""
         mine, theirs = asdict(self), asdict(other)
@@ -189,8 +257,12 @@ class Contract:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Embedding:
+class Embedding(Outcome):
     """What a recognizer makes of one face.
+
+    ``np.asarray(embedding)`` is its vector, ``a @ b`` and ``a.similarity(b)`` are the cosine of
+    two. Embeddings that were made in different ways are refused there. Equality is identity: two
+    photos never give equal numbers, so compare by similarity.
 
     Attributes:
         vector: (D,) float32 of length 1.
@@ -215,13 +287,65 @@ class Embedding:
         object.__setattr__(self, "vector", vector)
         object.__setattr__(self, "norm", float(self.norm))
 
+    def similarity(self, other: Embedding) -> float:
+        """Return the cosine of two embeddings, -1 to 1; higher is more alike.
+
+        Raises:
+            ContractError: they were made in different ways.
+            OptionError: no embedding.
+        """
+        if not isinstance(other, Embedding):
+            raise OptionError(f"expected an Embedding, got {type(other).__name__}", option="other")
+        self.contract.check(other.contract)
+        return float(np.clip(self.vector @ other.vector, -1, 1))
+
+    @overload
+    def __matmul__(self, other: Embedding) -> float: ...
+    @overload
+    def __matmul__(self, other: npt.NDArray[Any]) -> Any: ...
+    def __matmul__(self, other: object) -> Any:
+        """With an embedding as ``similarity``; with an array (D,) or (D, N) as the vector does."""
+        if isinstance(other, Embedding):
+            return self.similarity(other)
+        return self.vector @ other if isinstance(other, np.ndarray) else NotImplemented
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """For NumPy: the vector, (D,) float32."""
+        return _as_array(self.vector, dtype, copy)
+
+    def __len__(self) -> int:
+        """The dimension, D."""
+        return len(self.vector)
+
+    def __repr__(self) -> str:
+        """In short."""
+        contract = self.contract
+        return f"Embedding({contract.weights}, {len(self)} dimensions, norm {self.norm:.3g})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON: all numbers of the vector, too."""
+        return {
+            "vector": [float(f"{v:.9g}") for v in self.vector],  # enough for float32
+            "norm": round(self.norm, 4),
+            "contract": asdict(self.contract),
+        }
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """One row: weights, norm, and the vector in one cell."""
+        return [{"weights": self.contract.weights, "norm": self.norm, "vector": self.vector}]
+
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Photo:
+class Photo(Pictured):
     """One photo or video frame: its pixels, the faces in it, and which of them it is of.
 
     ``FaceFinder`` makes it of a source; ``Recognizer`` adds embeddings. Whatever takes a source
     takes a ``Photo`` too, and then neither decodes nor detects again.
+
+    It is a sequence of its faces: ``len(photo)``, ``photo[0]``, ``for face in photo``, and
+    ``if photo`` for "there is a face". Of a photo that could not be read all of these raise its
+    error, since nobody has looked for faces there; ``photo.faces`` is () then.
+    ``np.asarray(photo)`` is its pixels.
 
     Attributes:
         source: name of the photo, for messages and results.
@@ -351,6 +475,58 @@ class Photo:
         assert self.index is not None
         return self.index
 
+    def needed_pixels(self) -> Image:
+        """Return the pixels.
+
+        Raises:
+            OptionError: they were not kept.
+            LineamentError: ``error``, when the photo could not be read.
+        """
+        if self.error is not None:
+            raise self.error
+        if self.pixels is None:
+            raise OptionError(
+                f"{self.source}: expected a photo with its pixels, they were not kept",
+                hint="find it with keep_pixels=True",
+            )
+        return self.pixels
+
+    def _found(self) -> tuple[Face, ...]:
+        if self.error is not None:
+            raise self.error
+        return self.faces
+
+    def __len__(self) -> int:
+        """How many faces; raises ``error``."""
+        return len(self._found())
+
+    def __iter__(self) -> Iterator[Face]:
+        """The faces; raises ``error``."""
+        return iter(self._found())
+
+    @overload
+    def __getitem__(self, number: int) -> Face: ...
+    @overload
+    def __getitem__(self, number: slice) -> tuple[Face, ...]: ...
+    def __getitem__(self, number: int | slice) -> Face | tuple[Face, ...]:
+        """The face of that number; raises ``error``."""
+        return self._found()[number]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """For NumPy: the pixels, (H, W, 3) uint8; raises as ``needed_pixels``."""
+        return _as_array(self.needed_pixels(), dtype, copy)
+
+    def __repr__(self) -> str:
+        """In short."""
+        if self.error is not None:
+            return f"Photo({self.source!r}, error: {self.error})"
+        size = "" if self.size_wh is None else f", {self.size_wh[0]} x {self.size_wh[1]}"
+        count = len(self.faces)
+        faces = {0: "no face", 1: "1 face"}.get(count, f"{count} faces")
+        if self.detector is None and not count:
+            faces = "not looked at"
+        return f"Photo({self.source!r}{size}, {faces})"
+
     def narrowed(self, numbers: tuple[int, ...], contract: Contract) -> Photo | None:
         """The same photo with some of its selected faces only.
 
@@ -404,9 +580,20 @@ class Photo:
             "error": None if self.error is None else str(self.error),
         }
 
+    def to_rows(self) -> list[dict[str, Any]]:
+        """One row a face; a photo without any has one row, too."""
+        about = {
+            "source": self.source,
+            "time_s": self.time_s,
+            "frame": self.frame,
+            "error": None if self.error is None else str(self.error),
+        }
+        faces: list[tuple[int | None, Face | None]] = [*enumerate(self.faces)] or [(None, None)]
+        return [{**about, "face": number, **_face_row(face)} for number, face in faces]
+
 
 @dataclass(frozen=True, slots=True)
-class Quality:
+class Quality(Outcome):
     """How good one photo of a face is for recognition.
 
     Attributes:
@@ -440,6 +627,18 @@ class Quality:
         """How far the face is turned to either side: ``abs(yaw_deg)``."""
         return None if self.yaw_deg is None else abs(self.yaw_deg)
 
+    def __repr__(self) -> str:
+        """In short."""
+        parts = [f"{self.size_px:.0f} px between the eyes"]
+        if self.sharpness is not None:
+            parts.append(f"sharpness {self.sharpness:.3f}")
+        if self.yaw_deg is not None and self.pitch_deg is not None:
+            parts.append(f"yaw {self.yaw_deg:+.0f}, pitch {self.pitch_deg:+.0f} degrees")
+        parts.append(f"brightness {self.brightness:.2f}, contrast {self.contrast:.2f}")
+        if self.norm is not None:
+            parts.append(f"norm {self.norm:.3g}")
+        return f"Quality({', '.join(parts)})"
+
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, ready for JSON."""
         return {
@@ -448,7 +647,7 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True)
-class Threshold:
+class Threshold(Outcome):
     """From which score on two faces count as one person, and where that comes from.
 
     Attributes:
@@ -481,9 +680,14 @@ class Threshold:
         """In words, for people."""
         return f"{self.value:.3f} ({self.origin})"
 
+    def __repr__(self) -> str:
+        """In short."""
+        aim = self.data if self.fmr is None else f"for a false match rate of {self.fmr:g}"
+        return f"Threshold({self.value:.3f} {self.metric}, {aim})"
+
 
 @dataclass(frozen=True, slots=True)
-class Certainty:
+class Certainty(Outcome):
     """How probable it is that two photos show one person, and what that rests on.
 
     Attributes:
@@ -513,6 +717,10 @@ class Certainty:
         value, low, high = (_per_cent(p) for p in (self.probability, self.low, self.high))
         return f"{value} % ({low} to {high} %)"
 
+    def __repr__(self) -> str:
+        """In short."""
+        return f"Certainty({self.in_words}, prior {self.prior:g})"
+
     @property
     def origin(self) -> str:
         """What it rests on, in words."""
@@ -538,8 +746,13 @@ def _per_cent(share: float) -> str:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Decision:
+class Decision(Pictured):
     """Whether two faces are of the same person, and what that rests on.
+
+    It is neither true nor false: ``if verify(a, b):`` raises, as ``if array:`` does in NumPy,
+    because there are three answers and code with two ends would let the third one through. Ask
+    ``decision.verdict == "same"`` where the answer must be relied upon, or ``decision.same`` for
+    the bare threshold.
 
     Attributes:
         same: whether the score reaches the threshold. ``verdict`` may leave the answer open.
@@ -557,6 +770,8 @@ class Decision:
         certainty: the probability, with its interval; None without a calibration.
         quality_a, quality_b: of the faces; None when only embeddings were given.
         reasons: why the answer is open, each with what to do; () when it is not.
+        crop_a, crop_b: (S, S, 3) uint8, the aligned faces, for pictures; None in lists, where
+            they would fill the memory, and when only embeddings were given.
     """
 
     same: bool
@@ -578,6 +793,24 @@ class Decision:
     quality_a: Quality | None = None
     quality_b: Quality | None = None
     reasons: tuple[str, ...] = ()
+    crop_a: Image | None = None
+    crop_b: Image | None = None
+
+    def __bool__(self) -> bool:
+        """TruthValueError: "undecided" is neither."""
+        return no_truth(
+            self, 'decision.verdict == "same" (sure), or decision.same (past the threshold)'
+        )
+
+    def __repr__(self) -> str:
+        """In short."""
+        parts = [
+            f"{self.metric} {self.score:.3f}",
+            f"threshold {self.threshold.value:.3f}",
+            *([] if self.certainty is None else [f"one person: {self.certainty.in_words}"]),
+            f"{self.source_a!r}, {self.source_b!r}",
+        ]
+        return f"Decision({self.verdict}, {', '.join(parts)})"
 
     @property
     def verdict(self) -> Literal["same", "different", "undecided"]:
@@ -634,6 +867,35 @@ class Decision:
             "contract": asdict(self.contract),
             "explanation": str(self),
         }
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """One row: the answer first; the faces' boxes and landmarks are left out."""
+        certainty = {} if self.certainty is None else asdict(self.certainty)
+        threshold = self.threshold.to_dict()
+        sides = {}
+        for name, norm, others, quality in (
+            ("a", self.norm_a, self.others_a, self.quality_a),
+            ("b", self.norm_b, self.others_b, self.quality_b),
+        ):
+            measures = {} if quality is None else quality.to_dict()
+            sides[name] = {"other_faces": others, **measures, "norm": round(norm, 4)}
+        return [
+            {
+                "source_a": self.source_a,
+                "source_b": self.source_b,
+                "verdict": self.verdict,
+                "same": self.same,
+                "score": self.score,
+                "metric": self.metric,
+                "similarity": self.similarity,
+                "margin": self.margin,
+                **flat({"threshold": threshold}),
+                **{key: certainty.get(key) for key in ("probability", "low", "high", "prior")},
+                "reasons": "; ".join(self.reasons),
+                "weights": self.contract.weights,
+                **flat(sides),
+            }
+        ]
 
 
 def _side(

@@ -17,6 +17,7 @@ from lineament.bulk.tables import Result, Row, made_by, rows_of
 from lineament.errors import LineamentError, OptionError
 from lineament.images import find_images
 from lineament.pipeline import Recognizer
+from lineament.results import Outcome
 
 SHARD = 1000
 """Photos in a part: what a crash costs at the most, a minute's work or so."""
@@ -42,7 +43,7 @@ class BulkProgress:
 
 
 @dataclass(frozen=True, slots=True)
-class BulkReport:
+class BulkReport(Outcome):
     """What ``embed_many`` did.
 
     Attributes:

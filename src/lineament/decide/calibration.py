@@ -23,7 +23,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -47,6 +47,7 @@ from lineament.decide.metrics import get_metric
 from lineament.errors import ContractError, DataError, OptionError
 from lineament.files import write_atomically
 from lineament.models.catalog import by_hash
+from lineament.results import Outcome
 from lineament.types import Contract, Flip, Float64Array, Threshold
 
 __all__ = [
@@ -84,7 +85,7 @@ _TAIL = 10
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Calibration:
+class Calibration(Outcome):
     """What scores of one contract and metric mean.
 
     Attributes:
@@ -168,6 +169,18 @@ class Calibration:
             raise DataError(
                 f"wanted_fmr: expected one of the rates of the points, got {self.wanted_fmr:g}"
             )
+
+    def __repr__(self) -> str:
+        """In short."""
+        return (
+            f"Calibration({self.contract.weights}, {self.metric}, {self.n_people:,} people in "
+            f"{self.n_photos:,} photos of {self.data})"
+        )
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """One row for each threshold that was fitted, the largest false match rate first."""
+        points = [asdict(point) for point in self.points]
+        return [{"weights": self.contract.weights, "metric": self.metric, **row} for row in points]
 
     @property
     def _sign(self) -> int:

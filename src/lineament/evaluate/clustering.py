@@ -19,10 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import OptionError
+from lineament.results import Outcome
 
 
 @dataclass(frozen=True, slots=True)
-class ClusteringReport:
+class ClusteringReport(Outcome):
     """Rates, shares of 0 to 1.
 
     Attributes:

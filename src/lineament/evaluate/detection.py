@@ -32,6 +32,7 @@ import numpy.typing as npt
 
 from lineament.datasets.wider import SUBSETS, AnnotatedImage
 from lineament.errors import OptionError
+from lineament.results import Outcome
 from lineament.types import BoolArray, Face, Float64Array, IntArray
 
 LEAST_IOU = 0.5
@@ -39,7 +40,7 @@ THRESHOLDS = 1000
 
 
 @dataclass(frozen=True, eq=False)
-class AveragePrecision:
+class AveragePrecision(Outcome):
     """How good a detector is on one subset.
 
     Attributes:

@@ -16,6 +16,7 @@ import numpy as np
 from lineament import forms
 from lineament.errors import OptionError
 from lineament.evaluate.pair_counts import PairCounts
+from lineament.results import Outcome
 from lineament.types import FloatArray
 
 Unit = Literal["share", "number", "count", "value"]
@@ -170,7 +171,7 @@ class Published:
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
+class Result(Outcome):
     """One run of one protocol.
 
     Attributes:

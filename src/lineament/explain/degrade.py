@@ -19,6 +19,7 @@ from lineament.decide.comparison import compare
 from lineament.errors import OptionError
 from lineament.finder import FaceFinder, Source, name_of, pixels_of
 from lineament.pipeline import Recognizer
+from lineament.results import Outcome
 from lineament.types import Embedding, Float64Array, Image, Photo, Threshold
 
 Kind = Literal["mask", "sunglasses", "blur", "darkness", "rotation", "resolution"]
@@ -192,7 +193,7 @@ _MAKERS: dict[Kind, Callable[[Subject, float], Image]] = {
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Step:
+class Step(Outcome):
     """One version of the photo, held against the reference.
 
     Attributes:
@@ -221,7 +222,7 @@ class Step:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Degraded:
+class Degraded(Outcome):
     """A photo and its versions, each compared with the reference.
 
     Attributes:

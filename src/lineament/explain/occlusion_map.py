@@ -21,6 +21,7 @@ from lineament.errors import OptionError
 from lineament.explain.degrade import check_cosine
 from lineament.finder import Source
 from lineament.pipeline import Recognizer
+from lineament.results import Outcome
 from lineament.types import Decision, Float64Array, FloatArray, Image, Photo, Threshold
 
 Fill = Literal["blur", "gray"]
@@ -109,7 +110,7 @@ def covered_crops(crop: Image, fill: Fill) -> tuple[Image, Float64Array, int]:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Explanation:
+class Explanation(Outcome):
     """What a decision on two photos rests on.
 
     Attributes:

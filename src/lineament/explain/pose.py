@@ -17,6 +17,7 @@ from lineament.decide.judge import Judge
 from lineament.errors import NoFaceError, OptionError
 from lineament.explain.degrade import check_cosine
 from lineament.quality import head_pose
+from lineament.results import Outcome
 from lineament.types import Decision, Photo, Threshold
 
 By = Literal["yaw", "norm"]
@@ -28,7 +29,7 @@ photos the one whose embedding is longest, since a covered face has a short one.
 
 
 @dataclass(frozen=True, slots=True)
-class Turned:
+class Turned(Outcome):
     """One photo against the reference.
 
     Attributes:
@@ -62,7 +63,7 @@ class Turned:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Poses:
+class Poses(Outcome):
     """A person's photos in order, each compared with a reference.
 
     Attributes:

@@ -19,11 +19,12 @@ from lineament.evaluate.pair_counts import PairCounts
 from lineament.fit.calibrate import Fitted
 from lineament.fit.clean import Cleaning, Suspect
 from lineament.fit.examine import Examined
+from lineament.results import Outcome
 from lineament.types import BoolArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)
-class AtThreshold:
+class AtThreshold(Outcome):
     """What a threshold gives on the photos that count.
 
     Attributes:
@@ -41,7 +42,7 @@ class AtThreshold:
 
 
 @dataclass(frozen=True, slots=True)
-class Unseen:
+class Unseen(Outcome):
     """What thresholds fitted on some of the people give on the others, all folds together.
 
     Attributes:
@@ -68,7 +69,7 @@ class Unseen:
 
 
 @dataclass(frozen=True, eq=False)
-class Tuned:
+class Tuned(Outcome):
     """What ``tune`` found.
 
     Attributes:

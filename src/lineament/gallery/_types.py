@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 from lineament.errors import LineamentError, OptionError
+from lineament.results import Outcome, flat, no_truth
 from lineament.search import check_kind
 from lineament.types import Embedding, Face, Image, Quality, Threshold
 
@@ -99,7 +100,7 @@ class NewSample:
 
 
 @dataclass(frozen=True, slots=True)
-class SampleInfo:
+class SampleInfo(Outcome):
     """One sample as it stands in the gallery.
 
     Attributes:
@@ -140,7 +141,7 @@ class SampleInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class PersonInfo:
+class PersonInfo(Outcome):
     """One person as it stands in the gallery.
 
     Attributes:
@@ -172,7 +173,7 @@ class PersonInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Outcome):
     """A photo or embedding that was not enrolled, and why.
 
     Attributes:
@@ -201,7 +202,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class EnrollReport:
+class EnrollReport(Outcome):
     """What became of photos of one person.
 
     Attributes:
@@ -231,7 +232,7 @@ class EnrollReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Outcome):
     """One person whom a face may show.
 
     Attributes:
@@ -269,7 +270,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Identification:
+class Identification(Outcome):
     """Who one face is.
 
     Attributes:
@@ -295,10 +296,43 @@ class Identification:
     quality: Quality | None = None
     notes: tuple[str, ...] = ()
 
+    def __bool__(self) -> bool:
+        """TruthValueError: a face without a name is an answer, too."""
+        return no_truth(self, "identification.known (it got a name), or identification.name")
+
+    def __repr__(self) -> str:
+        """In short."""
+        best = self.match if self.match is not None else next(iter(self.candidates), None)
+        who = "unknown" if self.name is None else repr(self.name)
+        alike = ""
+        if best is not None:
+            other = "" if self.match is not None else f"most alike {best.name!r}, "
+            alike = f", {other}similarity {best.similarity:.3f}"
+        threshold = f"threshold {self.threshold.value:.3f}"
+        return f"Identification({who}{alike}, {threshold}, among {self.n_people:,})"
+
     @property
     def known(self) -> bool:
         """Whether the face got a name."""
         return self.name is not None
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """One row: the answer and the most alike person."""
+        best = next(iter(self.candidates), None)
+        box = [None] * 4 if self.face is None else self.face.to_dict()["box_xyxy"]
+        return [
+            {
+                "name": self.name,
+                "most_alike": None if best is None else best.name,
+                "similarity": None if best is None else best.similarity,
+                "probability": None if best is None else best.probability,
+                **flat({"threshold": self.threshold.to_dict()}),
+                "margin": self.margin,
+                "n_people": self.n_people,
+                **dict(zip(("left", "top", "right", "bottom"), box, strict=True)),
+                "notes": "; ".join(self.notes),
+            }
+        ]
 
     def __str__(self) -> str:
         """In words, for people."""
@@ -330,7 +364,7 @@ class Identification:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class IdentifiedPhoto:
+class IdentifiedPhoto(Outcome):
     """Who is in one photo.
 
     Attributes:
@@ -345,6 +379,39 @@ class IdentifiedPhoto:
     faces: tuple[Identification, ...] = ()
     error: LineamentError | None = None
 
+    def _found(self) -> tuple[Identification, ...]:
+        if self.error is not None:
+            raise self.error
+        return self.faces
+
+    def __len__(self) -> int:
+        """How many faces; raises ``error``, since nobody has looked for any there."""
+        return len(self._found())
+
+    def __iter__(self) -> Iterator[Identification]:
+        """The faces; raises ``error``."""
+        return iter(self._found())
+
+    def __getitem__(self, number: int) -> Identification:
+        """The face of that number; raises ``error``."""
+        return self._found()[number]
+
+    def __repr__(self) -> str:
+        """In short."""
+        if self.error is not None:
+            return f"IdentifiedPhoto({self.source!r}, error: {self.error})"
+        names = ", ".join("unknown" if face.name is None else face.name for face in self.faces)
+        return f"IdentifiedPhoto({self.source!r}, {names or 'no face'})"
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """One row a face; a photo without any has one row, too."""
+        about = {
+            "source": self.source,
+            "error": None if self.error is None else str(self.error),
+        }
+        rows = [{"face": n, **face.to_rows()[0]} for n, face in enumerate(self.faces)]
+        return [{**about, **row} for row in rows or [{"face": None}]]
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         return {
@@ -356,7 +423,7 @@ class IdentifiedPhoto:
 
 
 @dataclass(frozen=True, slots=True)
-class RemovalReport:
+class RemovalReport(Outcome):
     """What was removed.
 
     Attributes:
@@ -377,7 +444,7 @@ class RemovalReport:
 
 
 @dataclass(frozen=True, slots=True)
-class ImportReport:
+class ImportReport(Outcome):
     """What ``Gallery.import_`` did: numbers of people and samples."""
 
     new_people: int
@@ -390,7 +457,7 @@ class ImportReport:
 
 
 @dataclass(frozen=True, slots=True)
-class MigrationReport:
+class MigrationReport(Outcome):
     """What ``Gallery.migrate`` did.
 
     Attributes:

@@ -27,6 +27,7 @@ from lineament.gallery._gallery import Gallery
 from lineament.gallery._types import NewSample, OnLowQuality, Refusal
 from lineament.gallery.enroll import Stream
 from lineament.gallery.lookup import checked_name
+from lineament.results import Outcome
 
 LAYOUTS = ("auto", "folders", "flat")
 
@@ -77,7 +78,7 @@ class Listing:
 
 
 @dataclass(slots=True)
-class FolderReport:
+class FolderReport(Outcome):
     """What became of a folder's photos; up to date while ``enroll_folder`` runs.
 
     Attributes:

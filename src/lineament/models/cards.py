@@ -287,6 +287,10 @@ class Card(CardForm, frozen=True, forbid_unknown_fields=True, kw_only=True, eq=F
         """Equal descriptions, wherever they lie."""
         return isinstance(other, Card) and self.to_dict() == other.to_dict()
 
+    def __repr__(self) -> str:
+        """In short."""
+        return f"Card({self.name!r}, {self.task}, {self.license_weights})"
+
     def __hash__(self) -> int:
         """Of what tells models apart."""
         return hash((self.name, self.sha256))

@@ -2,6 +2,7 @@
 
     annotate()         a photo with boxes, landmarks and labels
     verdict_picture()  two photos, the aligned faces, the decision in words
+    decision_picture() the aligned faces and the decision, without the photos
     contact_sheet()    many crops in rows
     save_png()         any of them, into a file
 
@@ -136,6 +137,43 @@ def verdict_picture(
         left += column.width + gap
     canvas.paste(_color(decision), (0, height + 2 * gap, width, canvas.height))
     canvas.paste(verdict, (gap, height + 2 * gap))
+    return np.asarray(canvas, np.uint8)
+
+
+def decision_picture(decision: Decision) -> Image:
+    """Draw a decision without its photos: both aligned faces, names, score and threshold.
+
+    Returns:
+        (H', W', 3) uint8.
+
+    Raises:
+        OptionError: the decision has no crops: it is one of a list, or of two embeddings.
+    """
+    crops = [decision.crop_a, decision.crop_b]
+    if any(crop is None for crop in crops):
+        raise OptionError(
+            "expected a decision with both aligned faces, they were not kept",
+            hint="verify one pair, not a list",
+        )
+    gap, side = 16, 2 * CROP_PX
+    names = [
+        _wrapped(source, _font(17), side, most=2)
+        for source in (decision.source_a, decision.source_b)
+    ]
+    lines = max(map(len, names))
+    verdict = _verdict(decision, 2 * side + gap)
+    top = gap + side + 10 + 23 * lines + 10
+    canvas = PILImage.new("RGB", (2 * side + 3 * gap, top + verdict.height), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    for i, (crop, rows) in enumerate(zip(crops, names, strict=True)):
+        assert crop is not None
+        left = gap + i * (side + gap)
+        aligned = PILImage.fromarray(crop).resize((side, side), PILImage.Resampling.BICUBIC)
+        canvas.paste(aligned, (left, gap))
+        for k, row in enumerate(rows):
+            draw.text((left, gap + side + 10 + 23 * k), row, fill=INK, font=_font(17))
+    canvas.paste(_color(decision), (0, top, canvas.width, canvas.height))
+    canvas.paste(verdict, (gap, top))
     return np.asarray(canvas, np.uint8)
 
 

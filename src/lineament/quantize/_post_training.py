@@ -28,6 +28,7 @@ from lineament.quantize._comparison import (
 from lineament.quantize._networks import check_installed, int8_graph, plain_graph
 from lineament.quantize._output import measured, notes, write_all
 from lineament.quantize.crops import LEAST_CROPS, check_weights, side_px
+from lineament.results import Outcome
 from lineament.types import Image, StageProgress
 
 SUBSET = 300
@@ -41,7 +42,7 @@ with 0.995, 1.7 points with 0.95 and 3.7 points with 0.93."""
 
 
 @dataclass(frozen=True, slots=True)
-class Quantized:
+class Quantized(Outcome):
     """What ``quantize`` wrote.
 
     Attributes:

@@ -43,6 +43,7 @@ from lineament.evaluate.pair_counts import PairCounts, all_pairs
 from lineament.evaluate.protocols._calibrated import calibration_part
 from lineament.evaluate.protocols.verification import pair_cosines, worst_of
 from lineament.evaluate.result import PairShown, Part, Published, Result, Scores, by_text
+from lineament.results import Outcome
 from lineament.types import BoolArray, Float64Array, FloatArray, IntArray, Progress
 
 View = Literal["1", "2", "all-pairs"]
@@ -110,7 +111,7 @@ class AllPairsReport:
 
 
 @dataclass(frozen=True, eq=False)
-class LFWReport:
+class LFWReport(Outcome):
     """What LFW says of one set of embeddings.
 
     Attributes:

@@ -27,6 +27,7 @@ from lineament.fit.calibrate.resampling import (
     threshold_at,
     unseen_shares,
 )
+from lineament.results import Outcome
 from lineament.types import Contract, Float64Array, StageProgress
 
 FMRS = (3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6)
@@ -40,7 +41,7 @@ N_BOOTSTRAP = 200
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
+class Fitted(Outcome):
     """What ``fit`` found.
 
     Attributes:

@@ -18,6 +18,7 @@ from lineament.decide.calibration import Calibration
 from lineament.errors import DataError, LineamentError, OptionError
 from lineament.files import write_atomically
 from lineament.gallery.grouping._linking import grouping_prior, link
+from lineament.results import Outcome
 from lineament.types import Contract, Embedding, Face, FloatArray, IntArray, Threshold
 
 DOUBTFUL_BELOW = 0.8
@@ -112,7 +113,7 @@ class Group:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Grouping:
+class Grouping(Outcome):
     """Faces and their groups. Every face is in one, if only by itself.
 
     Attributes:

@@ -20,13 +20,14 @@ from lineament.errors import OptionError
 from lineament.finder import DEFAULT_ALIGNMENT, FaceFinder
 from lineament.images import describe_source
 from lineament.pictures.photos import save_png
+from lineament.results import Outcome
 from lineament.types import Photo, ProgressBar
 
 Existing = Literal["refuse", "resume", "overwrite"]
 
 
 @dataclass(frozen=True, slots=True)
-class Aligned:
+class Aligned(Outcome):
     """What became of a folder of photos.
 
     Attributes:

@@ -20,6 +20,7 @@ from lineament.datasets.people_folder import plain
 from lineament.datasets.text import read_text
 from lineament.errors import DataError, OptionError
 from lineament.images import describe_source
+from lineament.results import Outcome
 from lineament.train.data._opening import open_faces
 
 _LETTERS = str.maketrans(
@@ -31,7 +32,7 @@ _SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Leak:
+class Leak(Outcome):
     """What two lists of people share.
 
     Attributes:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.files import write_atomically
+from lineament.results import Outcome
 from lineament.types import Float64Array
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ SHOWN_NAMES = MappingProxyType(
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class ToyLoss:
+class ToyLoss(Outcome):
     """What one loss made of the photos.
 
     Attributes:
@@ -92,7 +93,7 @@ class ToyLoss:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class ToyResult:
+class ToyResult(Outcome):
     """What ``toy`` found.
 
     Attributes:
