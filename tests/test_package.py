@@ -7,6 +7,7 @@ import importlib
 import inspect
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -98,10 +99,21 @@ def module_of(path: Path) -> tuple[str, ...]:
     return parts[:-1] if parts[-1] == "__init__" else parts
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+@cache
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    """All nodes of a file: several tests walk them, and walking takes longer than parsing."""
+    return tuple(ast.walk(tree_of(path)))
+
+
 def imports(path: Path) -> set[str]:
     """The full names of all modules that a file imports, anywhere in it."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -125,7 +137,7 @@ every_file = pytest.mark.parametrize(
 def imported_modules(path: Path) -> set[str]:
     """Names in MODULES of what a file imports anywhere: in functions and for types, too."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -280,7 +292,7 @@ def test_decisions_are_made_without_files() -> None:
             continue
         called = {
             node.func.id
-            for node in ast.walk(ast.parse(path.read_text("utf-8")))
+            for node in nodes_of(path)
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
         }
         if imports(path) & {"lineament.files", "pathlib", "os", "io"} or "open" in called:
@@ -312,7 +324,7 @@ def test_third_parties_where_they_belong(path: Path) -> None:
 
 @every_file
 def test_every_file_says_what_it_is(path: Path) -> None:
-    assert ast.get_docstring(ast.parse(path.read_text("utf-8")))
+    assert ast.get_docstring(tree_of(path))
 
 
 def test_only_our_own_errors_are_raised() -> None:
@@ -331,7 +343,7 @@ def test_only_our_own_errors_are_raised() -> None:
     raised = {
         (node.exc.func.id, path.name)
         for path in FILES
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in nodes_of(path)
         if isinstance(node, ast.Raise)
         and isinstance(node.exc, ast.Call)
         and isinstance(node.exc.func, ast.Name)
