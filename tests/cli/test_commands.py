@@ -106,8 +106,8 @@ def test_help_of_groups(path: tuple[str, ...]) -> None:
     assert len(shown.output.splitlines()) <= 50
     alone = CliRunner().invoke(app, [*path])
     assert alone.exit_code == 2
-    assert alone.stdout == ""
-    assert alone.stderr.splitlines()[-1] == "error: expected a command"
+    assert alone.stdout == shown.stdout
+    assert alone.stderr == ""
 
 
 def test_old_names_say_the_new_ones() -> None:
@@ -162,7 +162,7 @@ def test_help_imports_no_command() -> None:
     code = (
         "import sys\nfrom lineament.cli import app\n"
         "try:\n    app(['--help'])\nexcept SystemExit as end:\n    assert not end.code\n"
-        "known = {'__init__', 'command', 'output'}\n"
+        "known = {'__init__', 'command', 'help', 'layout', 'output', 'terminal'}\n"
         "loaded = {n.split('.')[2] for n in sys.modules if n.startswith('lineament.cli.')}\n"
         "sys.exit(repr(loaded - known) if loaded - known else 0)\n"
     )

@@ -162,7 +162,9 @@ app = Program(
     "Results go to stdout, messages to stderr.",
     example="lineament verify a.jpg b.jpg",
 )
-click.version_option(__version__, message="lineament %(version)s", help="Print the version.")(app)
+click.version_option(
+    __version__, "-V", "--version", message="lineament %(version)s", help="Print the version."
+)(app)
 
 
 def main() -> None:

@@ -135,7 +135,7 @@ def align(
         print_json({"images": found, "errors": errors})
     else:
         if written:
-            print_table(("photo", "crop"), written, fold=("photo", "crop"))
+            print_table(("photo", "crop"), written)
         if not written and not errors:
             print_note("no face was found")
     return exit_code(errors, bool(written))

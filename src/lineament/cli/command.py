@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import textwrap
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +18,11 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import click
 
-from lineament.cli.output import print_error, print_json
+from lineament.cli import terminal
+from lineament.cli.help import MOST, Context
+from lineament.cli.layout import wrap
+from lineament.cli.output import print_detail, print_error, print_json
+from lineament.cli.terminal import VERBOSITY
 from lineament.errors import LineamentError, OptionError
 from lineament.text import printable
 
@@ -34,7 +38,7 @@ ACTIONS = {
 }
 """What the hints of errors advise, as it is done here; the keys of ``errors.ACTIONS``."""
 
-CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": MOST}
 FILE = click.Path(path_type=Path)
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -110,6 +114,8 @@ def argument(name: str, **more: Any) -> Callable[[F], F]:
 class Command(click.Command):
     """One command; its function returns the exit code, or None for 0."""
 
+    context_class = Context
+
     def __init__(self, *rest: Any, example: str = "", **more: Any) -> None:
         """Arguments of ``click.Command``; ``example``: how it is called, for the help."""
         super().__init__(*rest, **more)
@@ -120,11 +126,11 @@ class Command(click.Command):
         return [p for p in self.params if isinstance(p, Option) and p.family is not None]
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Its options, and ``--help-all`` where some are only named."""
+        """Its options, how much it says, and ``--help-all`` where some are only named."""
         found = super().get_params(ctx)
         if not self._shared:
-            return found
-        return [*found, Option(["--help-all"], **_HELP_ALL)]
+            return [*found[:-1], *saying(None), *found[-1:]]
+        return [*found, Option(["--help-all"], **_HELP_ALL), *saying(OUTPUT)]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Its options; shared ones by name, or explained after ``--help-all``."""
@@ -137,7 +143,7 @@ class Command(click.Command):
         with formatter.section("Options"):
             formatter.write_dl(rows, col_max=26)
         families: dict[str, list[Option]] = {}
-        for each in self._shared:
+        for each in [*self._shared, *(saying(OUTPUT) if self._shared else ())]:
             families.setdefault(str(each.family), []).append(each)
         if ctx.meta.get(_HELP_ALL_KEY):
             for family, options in families.items():
@@ -150,14 +156,7 @@ class Command(click.Command):
                 for family, options in families.items():
                     start = f"{'':{formatter.current_indent}}{family:<12}"
                     names = "  ".join(map(_names, options))
-                    lines = textwrap.wrap(
-                        names,
-                        formatter.width,
-                        initial_indent=start,
-                        subsequent_indent=" " * len(start),
-                        break_on_hyphens=False,
-                        drop_whitespace=True,
-                    )
+                    lines = wrap(names, formatter.width, first=start, rest=" " * len(start))
                     formatter.write("\n".join(lines) + "\n")
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -185,9 +184,11 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the function; what it raises is said in the command line's words."""
         as_json = bool(ctx.params.get("json"))
+        begun = time.perf_counter()
         try:
             code = super().invoke(ctx)
             sys.stdout.flush()
+            print_detail(f"time: {time.perf_counter() - begun:.2f} s")
             return code
         except LineamentError as error:
             fail(error.sentence(self._flag_of(error.option, ctx), ACTIONS), error, as_json)
@@ -220,6 +221,26 @@ def command(
 ) -> Callable[[Callable[..., Any]], click.Command]:
     """Make a command of a function."""
     return click.command(name, cls=Command, example=example)
+
+
+OUTPUT = "Output"
+
+
+def saying(family: str | None) -> list[click.Parameter]:
+    """The options for how much is said besides the results, for commands and the program."""
+
+    def set_level(ctx: click.Context, option: click.Parameter, asked: bool) -> None:
+        if asked and not ctx.resilient_parsing:
+            level = -1 if option.name == "quiet" else 1
+            if VERBOSITY.level == -level:
+                raise click.UsageError("expected --quiet or --verbose, got both", ctx)
+            VERBOSITY.level = level
+
+    shared: dict[str, Any] = {"is_flag": True, "expose_value": False, "callback": set_level}
+    return [
+        Option(["-q", "--quiet"], help="No notes and no progress.", family=family, **shared),
+        Option(["-v", "--verbose"], help="Say more, such as times.", family=family, **shared),
+    ]
 
 
 _HELP_ALL_KEY = "lineament.help_all"
@@ -276,9 +297,12 @@ class Group(click.Group):
         """Arguments of ``click.Group``, and those of the class."""
         more.setdefault("no_args_is_help", True)
         super().__init__(name, context_settings=CONTEXT, **more)
+        self.params += saying(None)
         self.entries = entries
         self.moved = {} if moved is None else moved
         self.example = example
+
+    context_class = Context
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, none of them imported."""
@@ -328,9 +352,8 @@ class Program(Group):
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
         """Run ``args``, or those of the process."""
         arguments = list(sys.argv[1:] if args is None else args)
-        for stream in (sys.stdout, sys.stderr):
-            if hasattr(stream, "reconfigure"):  # names of files may hold what a terminal cannot
-                stream.reconfigure(errors="backslashreplace")
+        terminal.open_streams()
+        VERBOSITY.level = 0
         extra["standalone_mode"] = False
         extra.setdefault("prog_name", "lineament")
         code: Any = None
@@ -358,15 +381,23 @@ def fail(message: str, error: Exception, as_json: bool) -> NoReturn:
     if os.environ.get("LINEAMENT_DEBUG", "") not in ("", "0"):
         import traceback
 
-        traceback.print_exception(error, file=sys.stderr)
-    if as_json:
-        about = _NO_CODE
-        if isinstance(error, LineamentError):
-            hint = error.advice(ACTIONS)
-            about = {"code": error.code, "option": error.option, "hint": hint}
-        print_json({"error": message, **about})
-    print_error(message)
+        with contextlib.suppress(OSError):
+            traceback.print_exception(error, file=sys.stderr)
+    about = _NO_CODE
+    if isinstance(error, LineamentError):
+        hint = error.advice(ACTIONS)
+        about = {"code": error.code, "option": error.option, "hint": hint}
+    _print_failure(message, about, as_json)
     raise click.exceptions.Exit(EXIT_ERROR) from error
+
+
+def _print_failure(message: str, about: Mapping[str, str | None], as_json: bool) -> None:
+    """The error as one line and, where it is asked for and can be written, as JSON."""
+    print_error(message)
+    if as_json:
+        with contextlib.suppress(OSError):
+            print_json({"error": message, **about})
+            sys.stdout.flush()
 
 
 def one_line(error: Exception) -> str:
@@ -376,18 +407,18 @@ def one_line(error: Exception) -> str:
 
 def _wrong_usage(error: click.ClickException, arguments: Sequence[str]) -> int:
     """Print the usage and the message; returns the exit code."""
-    message = error.format_message()
     context: click.Context | None = getattr(error, "ctx", None)
-    no_command = isinstance(error, click.exceptions.NoArgsIsHelpError)
-    if no_command:
-        print(message, file=sys.stderr)  # it is the help
-        message = "expected a command"
-    if "--json" in arguments:
-        print_json({"error": message, **_NO_CODE, "code": "usage"})
-    if context is not None and not no_command:
-        print(context.get_usage(), file=sys.stderr)
-        print(f"Try '{context.command_path} --help' for help.", file=sys.stderr)
-    print_error(message)
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        if "--json" in arguments:
+            _print_failure("expected a command", {**_NO_CODE, "code": "usage"}, True)
+        else:
+            terminal.write_plain(error.format_message())  # it is the help
+        return EXIT_ERROR
+    if context is not None:
+        usage = context.get_usage().splitlines()
+        terminal.write_error([*usage, f"Try '{context.command_path} --help' for help."])
+    message = error.format_message()
+    _print_failure(message, {**_NO_CODE, "code": "usage"}, "--json" in arguments)
     return EXIT_ERROR
 
 

@@ -10,7 +10,14 @@ import click
 
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
-from lineament.cli.output import make_folder, print_json, print_note, print_table
+from lineament.cli.output import (
+    make_folder,
+    print_json,
+    print_line,
+    print_note,
+    print_table,
+    print_verbatim,
+)
 
 if TYPE_CHECKING:
     from lineament.pipeline import Recognizer
@@ -71,7 +78,7 @@ def demo(out: Path | None, photos: Path | None, json: bool, **given: Any) -> int
         for pair in compared
     ]
     print_table(columns, rows, right=("probability", "score"))
-    print()
+    print_line()
     columns_ = ("photo", "size", "faces", "smallest, px", "largest, px")
     sizes = [
         (
@@ -151,4 +158,4 @@ def completion(shell: str) -> None:
 
     kind = get_completion_class(shell)
     assert kind is not None
-    print(kind(app, {}, "lineament", "_LINEAMENT_COMPLETE").source())
+    print_verbatim(kind(app, {}, "lineament", "_LINEAMENT_COMPLETE").source())

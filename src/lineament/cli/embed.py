@@ -14,7 +14,14 @@ import click
 
 from lineament.cli import options
 from lineament.cli.command import command, option
-from lineament.cli.output import exit_code, print_error, print_json, print_note, with_progress
+from lineament.cli.output import (
+    exit_code,
+    print_error,
+    print_json,
+    print_note,
+    print_verbatim,
+    with_progress,
+)
 from lineament.cli.sources import STDIN, is_url, many_sources
 from lineament.errors import LineamentError, OptionError
 
@@ -101,7 +108,7 @@ def embed(
     sources = many_sources(images)
     streamed = target is None and not json
     if streamed:
-        print(json_module.dumps(header(contract)))
+        print_verbatim(json_module.dumps(header(contract)))
     rows: list[dict[str, Any]] = []
     n_faces = errors = 0
     stream = recognizer.stream if all_faces else recognizer.stream_chosen
@@ -115,7 +122,7 @@ def embed(
         n_faces += len(found)
         if streamed:
             for row in found:
-                print(json_module.dumps(row))
+                print_verbatim(json_module.dumps(row))
         else:
             rows += found
     if target is not None and (rows or not errors):

@@ -14,6 +14,7 @@ from lineament.cli.output import (
     check_page,
     count,
     print_json,
+    print_line,
     print_note,
     print_pairs,
     print_table,
@@ -379,9 +380,9 @@ def _print_enrolled(report: EnrollReport, name: str) -> None:
         print_note(f"refused: {_refusal_in_words(refusal)}")
     if report.enrolled and report.person is not None:
         new = "a new person" if report.created else f"{report.person.n_samples:,} in all"
-        print(f"enrolled {report.person.name}: {count(len(report.enrolled), 'photo')}, {new}")
+        print_line(f"enrolled {report.person.name}: {count(len(report.enrolled), 'photo')}, {new}")
     else:
-        print(f"enrolled nothing of {name}")
+        print_line(f"enrolled nothing of {name}")
     for note in report.notes:
         print_note(f"note: {note}")
 

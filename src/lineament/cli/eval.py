@@ -19,6 +19,7 @@ from lineament.cli.output import (
     check_page,
     print_error,
     print_json,
+    print_line,
     print_note,
     print_table,
     with_progress,
@@ -116,7 +117,7 @@ class _Run:
         print_table(("measure", "value"), rows, right=("value",))
         published = result.published_rows()
         if published:
-            print()
+            print_line()
             print_table(("model", "published", ""), published, right=("published",))
         for note in result.notes:
             print_note(f"note: {note}")
@@ -459,7 +460,8 @@ def _print_groups(result: Result) -> None:
     from lineament.evaluate.protocols.groups import GROUP_COLUMNS, group_rows
 
     for part in result.parts:
-        print(f"\n{part.title}")
+        print_line()
+        print_line(part.title)
         print_table(GROUP_COLUMNS, group_rows(part), right=GROUP_COLUMNS[1:])
 
 

@@ -19,6 +19,7 @@ from lineament.cli.output import (
     check_picture,
     count,
     print_json,
+    print_line,
     print_note,
     print_pairs,
     print_table,
@@ -117,7 +118,7 @@ def people(
                 for one in found
             ]
             columns = ("name", "photos", "since", "metadata")
-            print_table(columns, rows, right=columns[1:2], fold=("name", "metadata"))
+            print_table(columns, rows, right=columns[1:2])
         print_note(
             f"{about['gallery']}: {count(about['n_people'], 'person', 'people')}, "
             f"{count(about['n_samples'], 'photo')}, recognizer {weights_name(about)}"
@@ -165,7 +166,7 @@ def rename(name: str, new_name: str, gallery: Path | None, json: bool) -> None:
     if json:
         print_json(about | {"person": person.to_dict()})
     else:
-        print(f"{name} is {person.name} now")
+        print_line(f"{name} is {person.name} now")
 
 
 @command("lineament gallery merge Ada Countess")
@@ -184,7 +185,7 @@ def merge(name: str, others: tuple[str, ...], gallery: Path | None, json: bool) 
     if json:
         print_json(about | {"person": person.to_dict()})
     else:
-        print(f"{person.name} has {count(person.n_samples, 'photo')} now")
+        print_line(f"{person.name} has {count(person.n_samples, 'photo')} now")
 
 
 @command("lineament gallery annotate Ada building=B groups='[\"night\"]'")
@@ -219,7 +220,7 @@ def annotate(
         print_json(about | {"person": person.to_dict()})
     else:
         words = _metadata_in_words(person.metadata)
-        print(f"{person.name}: {words if words else 'no metadata'}")
+        print_line(f"{person.name}: {words if words else 'no metadata'}")
 
 
 @command("lineament gallery remove --sample 17")
@@ -252,7 +253,7 @@ def remove(
     if json:
         print_json(about | {"removed": report.to_dict()})
     else:
-        print(f"removed {words}")
+        print_line(f"removed {words}")
     if not report.erased:
         print_note(
             "not erased to the last byte yet: another process is reading an older state; the next "
@@ -308,7 +309,7 @@ def _print_person(person: PersonInfo) -> None:
     print_pairs(rows)
     if not person.samples:
         return
-    print()
+    print_line()
     noted = any(one.metadata for one in person.samples)
     columns = ("sample", "photo", "face, px", "enrolled", "metadata")[: 5 if noted else 4]
     cells = []
@@ -316,7 +317,7 @@ def _print_person(person: PersonInfo) -> None:
         source = one.source if one.source else "-"
         row = (str(one.id), source, _size(one), _day(one.added), _metadata_in_words(one.metadata))
         cells.append(row[: len(columns)])
-    print_table(columns, cells, right=("sample", "face, px"), fold=("photo", "metadata"))
+    print_table(columns, cells, right=("sample", "face, px"))
 
 
 def _size(sample: SampleInfo) -> str:

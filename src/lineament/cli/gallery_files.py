@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
 from lineament.cli.gallery import about_gallery, folder_from, open_gallery
-from lineament.cli.output import count, print_error, print_json, print_note
+from lineament.cli.output import count, print_error, print_json, print_line, print_note
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def import_(file: Path, gallery: Path | None, json: bool) -> None:
     if json:
         print_json(about | {"imported": report.to_dict()})
         return
-    print(
+    print_line(
         f"{folder}: {count(report.new_people, 'new person', 'new people')}, "
         f"{count(report.new_samples, 'new embedding')}, {report.known_samples:,} known already"
     )
@@ -95,7 +95,7 @@ def reindex(check: bool, gallery: Path | None, json: bool) -> int:
         print_json(about | {"indexed": samples} | ({"problems": problems} if check else {}))
     else:
         fine = "; the database is sound" if check and not problems else ""
-        print(f"{about['gallery']}: indexed {count(samples, 'embedding')}{fine}")
+        print_line(f"{about['gallery']}: indexed {count(samples, 'embedding')}{fine}")
         for problem in problems:
             print_error(problem)
     return 1 if problems else 0
@@ -124,7 +124,7 @@ def migrate(gallery: Path | None, json: bool, **given: Any) -> int:
     elif report.old_contract == report.new_contract:
         print_note(f"{about['gallery']}: it is made with {recognizer.weights.name} already")
     else:
-        print(
+        print_line(
             f"{about['gallery']}: from {report.old_contract} to {report.new_contract}: "
             f"{report.from_crops:,} from crops, {report.from_photos:,} from photos, "
             f"{len(report.failed):,} failed"

@@ -15,6 +15,7 @@ from lineament.cli.output import (
     make_folder,
     print_error,
     print_json,
+    print_line,
     print_note,
     print_table,
     progress_bar,
@@ -192,7 +193,7 @@ def _print(grouping: Grouping, groups: Sequence[Group], new: int) -> None:
     if rows:
         columns = ("group", "name", "faces", "similarity", "weakest", "in doubt", "for example")
         right = ("group", "faces", "similarity", "weakest", "in doubt")
-        print_table(columns, rows, right=right, fold=columns[-1:])
+        print_table(columns, rows, right=right)
     print_note(
         f"{new} new photo(s), {len(grouping.faces)} face(s): {grouped} in {len(groups)} "
         f"group(s), {len(grouping.faces) - grouped} in none; threshold {grouping.threshold}"
@@ -250,12 +251,12 @@ def name_group(
                 print_note(f"note: {note}")
             if left_out:
                 print_note(f"left out: {left_out} in doubt; --with-doubtful enrolls them, too")
-            print(f"enrolled {len(enrolled.enrolled)} face(s) as {title}")
+            print_line(f"enrolled {len(enrolled.enrolled)} face(s) as {title}")
     done.grouping.save(groups, calibration=done.calibration)
     if json:
         print_json(result)
     elif gallery is None:
-        print(f"group {group} is {title}")
+        print_line(f"group {group} is {title}")
     return exit_code(0, found)
 
 

@@ -14,6 +14,7 @@ from lineament.cli.output import (
     exit_code,
     print_error,
     print_json,
+    print_line,
     print_note,
     print_table,
     refuse_inputs,
@@ -124,20 +125,20 @@ def _print_found(found: Sequence[IdentifiedPhoto], about: dict[str, Any]) -> Non
         if photo.error is not None:
             continue
         if not photo.faces:
-            print(f"{photo.source}: no face was found")
+            print_line(f"{photo.source}: no face was found")
             continue
         for number, face in enumerate(photo.faces, 1):
             if not first:
-                print()
+                print_line()
             first = False
             _print_face(photo, number, face)
             text = _threshold_in_words(face.threshold)
             if text not in said:
                 said.append(text)
     if said:
-        print()
+        print_line()
     for text in said:
-        print(f"threshold {text}")
+        print_line(f"threshold {text}")
     if not about["n_people"]:
         print_note(f"{about['gallery']}: nobody is enrolled")
 
@@ -148,7 +149,7 @@ def _print_face(photo: IdentifiedPhoto, number: int, face: Identification) -> No
     if face.face is not None and which:
         left, top, _, _ = face.face.box_xyxy
         place = f" at {left:.0f},{top:.0f}"
-    print(f"{photo.source}{which}{place}: {'unknown' if face.name is None else face.name}")
+    print_line(f"{photo.source}{which}{place}: {'unknown' if face.name is None else face.name}")
     if face.candidates:
         rows = [
             (
@@ -161,9 +162,9 @@ def _print_face(photo: IdentifiedPhoto, number: int, face: Identification) -> No
             for one in face.candidates
         ]
         columns = ("  rank", "person", "similarity", "probability", "photo")
-        print_table(columns, rows, right=columns[2:4], fold=("person", "photo"))
+        print_table(columns, rows, right=columns[2:4])
     for words in _facts(face):
-        print(f"  {words}")
+        print_line(f"  {words}")
 
 
 def _threshold_in_words(threshold: Threshold) -> str:

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
-from lineament.cli.output import print_json, print_note, print_pairs, print_table, stage_bars
+from lineament.cli.output import (
+    print_json,
+    print_line,
+    print_note,
+    print_pairs,
+    print_rule,
+    print_table,
+    print_text,
+    stage_bars,
+)
 
 if TYPE_CHECKING:
     from lineament.models import Card, LicensePolicy
@@ -45,7 +54,7 @@ def list_(license_policy: str | None, json: bool) -> None:
         rows.append([*row, "refused" if policy.refusal(entry) else "ok"] if restricted else row)
     if restricted:
         columns = (*columns, "policy")
-    print_table(columns, rows, right=("MB",), fold=("measured",))
+    print_table(columns, rows, right=("MB",))
     if restricted:
         for entry in known:
             reason = policy.refusal(entry)
@@ -96,11 +105,11 @@ def licenses(license_policy: str | None, json: bool) -> None:
             f"{entry.name} ({entry.license_weights})"
         )
     for text, of in names.items():
-        print("=" * 78)
-        print(", ".join(of))
-        print("=" * 78)
-        print("The manifest names no license text." if text is None else text.rstrip())
-        print()
+        print_rule()
+        print_line(", ".join(of))
+        print_rule()
+        print_text("The manifest names no license text." if text is None else text.rstrip())
+        print_line()
 
 
 def _described(entry: Card, policy: LicensePolicy) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from lineament.cli import layout, terminal
+from lineament.cli.terminal import VERBOSITY, Style
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
@@ -24,7 +26,12 @@ FEW = 4
 
 def print_json(value: Mapping[str, Any]) -> None:
     """Print one JSON object on a line of its own; numbers that are not finite become null."""
-    print(json.dumps(_finite(value), allow_nan=False))
+    terminal.write_plain(json.dumps(_finite(value), allow_nan=False))
+
+
+def print_verbatim(text: str) -> None:
+    """Print a text that is meant for a file: nothing is wrapped or escaped."""
+    terminal.write_plain(text)
 
 
 def _finite(value: Any) -> Any:
@@ -37,14 +44,38 @@ def _finite(value: Any) -> Any:
     return value
 
 
+def print_line(text: str = "", *, style: Style | None = None) -> None:
+    """Print a line; on a terminal wrapped at words, and the verdict in its color."""
+    terminal.write(layout.sentence(text, terminal.width_of(sys.stdout)), style=style)
+
+
+def print_text(text: str) -> None:
+    """Print a text of several lines, each as ``print_line`` does it."""
+    for line in text.splitlines():
+        print_line(line)
+
+
+def print_rule() -> None:
+    """Print a line across the terminal, at most 78 columns of it."""
+    print_line("=" * min(78, terminal.width_of(sys.stdout) or 78))
+
+
 def print_error(message: object) -> None:
-    """One line on stderr."""
-    print(f"error: {message}", file=sys.stderr)
+    """One line on stderr, wrapped at words where that is a terminal."""
+    lines = layout.sentence(f"error: {message}", terminal.width_of(sys.stderr))
+    terminal.write_error(lines, style="red", label=len("error:"))
 
 
 def print_note(message: object) -> None:
-    """One line on stderr that is no error."""
-    print(message, file=sys.stderr)
+    """The same for what is no error; nothing with ``--quiet``."""
+    if not VERBOSITY.quiet:
+        terminal.write_error(layout.sentence(str(message), terminal.width_of(sys.stderr)))
+
+
+def print_detail(message: object) -> None:
+    """A note that only ``--verbose`` shows."""
+    if VERBOSITY.verbose:
+        print_note(message)
 
 
 def print_photo_error(photo: Photo) -> int:
@@ -68,45 +99,21 @@ def count(number: int, one: str, many: str | None = None) -> str:
 
 
 def print_pairs(rows: Iterable[tuple[str, str]]) -> None:
-    """Print a table of names and values; without rich, whose loading takes longer than printing."""
-    known = list(rows)
-    width = max(len(name) for name, _ in known)
-    for name, value in known:
-        print(f"  {name:<{width}}  {value}")
+    """Print names and values in two columns; a value without a name goes on with the one above."""
+    terminal.write(layout.records(rows, terminal.width_of(sys.stdout)))
 
 
 def print_table(
-    columns: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    *,
-    right: Sequence[str] = (),
-    fold: Sequence[str] = (),
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()
 ) -> None:
-    """Print a table as wide as the terminal allows; wide enough for everything into a pipe.
+    """Print a table that fits the terminal; into a pipe one line for each row.
 
     Args:
         columns: the headings.
         rows: cells as text.
-        right: headings of columns that are aligned to the right.
-        fold: headings of columns that may be wrapped; the others keep their width.
+        right: headings of columns that are aligned to the right: figures, which never wrap.
     """
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        table.add_column(
-            column,
-            justify="right" if column in right else "left",
-            no_wrap=column not in fold,
-            overflow="fold" if column in fold else "ellipsis",
-        )
-    for row in rows:
-        table.add_row(*row)
-    wide = not sys.stdout.isatty() and "COLUMNS" not in os.environ
-    # Names of files are text: no markup, no emoji codes, no guessing what is a number.
-    console = Console(width=10_000 if wide else None, markup=False, emoji=False, highlight=False)
-    console.print(table)
+    terminal.write(layout.table(columns, rows, terminal.width_of(sys.stdout), right=right))
 
 
 def with_progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
@@ -120,7 +127,7 @@ def with_progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
 @contextmanager
 def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
     """A callback ``(done, total)`` that draws a bar on stderr, under ``with_progress``'s terms."""
-    if not sys.stderr.isatty():
+    if VERBOSITY.quiet or not terminal.is_terminal(sys.stderr):
         yield lambda _done, _total: None
         return
     from rich.console import Console
@@ -150,7 +157,7 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
 @contextmanager
 def stage_bars() -> Iterator[StageProgress | None]:
     """One bar on stderr for each thing that is done, when that is a terminal."""
-    if not sys.stderr.isatty():
+    if VERBOSITY.quiet or not terminal.is_terminal(sys.stderr):
         yield None
         return
     from rich.console import Console

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
-from lineament.cli.output import print_json, print_note, refuse_inputs
+from lineament.cli.output import print_json, print_line, print_note, refuse_inputs
 from lineament.cli.sources import check_stdin, one_source
 from lineament.errors import OptionError
 
@@ -149,9 +149,9 @@ def explain(
     )
     plot = plots.explain(explanation, title=title)
     if not json:
-        print(plot.numbers["decision"]["explanation"])
+        print_line(plot.numbers["decision"]["explanation"])
         for words in plot.numbers["what_would_change"]:
-            print(words)
+            print_line(words)
     finish(plot, target, json)
 
 
@@ -210,5 +210,5 @@ def occlusion(
         for kind, series in plot.numbers["series"].items():
             end = series["fails_at"]
             fails = "no step fails" if end is None else f"fails first at {end:g}"
-            print(f"{kind}: {fails} ({series['unit']})")
+            print_line(f"{kind}: {fails} ({series['unit']})")
     finish(plot, target, json)

@@ -11,7 +11,7 @@ import click
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
 from lineament.cli.eval import source_from
-from lineament.cli.output import check_page, print_json, print_note, with_progress
+from lineament.cli.output import check_page, print_json, print_line, print_note, with_progress
 from lineament.cli.plot import check_out, finish, out_, threshold_, threshold_of, title_
 from lineament.cli.sources import many_sources
 from lineament.errors import OptionError
@@ -373,7 +373,7 @@ def pose(
     )
     plot = draw(poses, title=title, most=most)
     if not json:
-        print(plot.numbers["summary"])
+        print_line(plot.numbers["summary"])
     finish(plot, target, json)
 
 
@@ -432,6 +432,6 @@ def report(
         print_json(made.numbers)
     else:
         for words in made.numbers["summary"]:
-            print(words)
+            print_line(words)
     if out is not None:
         print_note(f"wrote {out}")

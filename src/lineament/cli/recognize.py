@@ -15,6 +15,7 @@ from lineament.cli.output import (
     make_folder,
     print_error,
     print_json,
+    print_line,
     print_note,
     print_pairs,
     print_photo_error,
@@ -27,6 +28,7 @@ from lineament.cli.sources import FileNames, check_stdin, many_sources, one_sour
 from lineament.errors import LineamentError, OptionError
 
 if TYPE_CHECKING:
+    from lineament.cli.terminal import Style
     from lineament.ensemble import Ensemble
     from lineament.pipeline import Recognizer
     from lineament.types import Decision, Face, Photo, Threshold
@@ -153,9 +155,12 @@ def _draw_verdict(path: Path, a: Photo, b: Photo, decision: Decision) -> None:
     save_png(picture, path)
 
 
+_COLORS: Mapping[str, Style] = {"same": "green", "different": "red", "undecided": "yellow"}
+
+
 def _print_decision(decision: Decision) -> None:
     threshold, certainty = decision.threshold, decision.certainty
-    print(decision.verdict_in_words)
+    print_line(decision.verdict_in_words, style=_COLORS[decision.verdict])
     rows = [("because" if i == 0 else "", reason) for i, reason in enumerate(decision.reasons)]
     if certainty is not None:
         rows += [("probability", certainty.in_words), ("  from", certainty.origin)]
@@ -285,4 +290,4 @@ def _print_faces(photos: Iterable[Photo]) -> None:
             )
     if rows:
         columns = ("photo", "face", "score", "left,top", "size", "turned")
-        print_table(columns, rows, right=columns[1:], fold=columns[:1])
+        print_table(columns, rows, right=columns[1:])

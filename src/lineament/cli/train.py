@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
-from lineament.cli.output import make_folder, print_json, print_note, print_pairs, print_table
+from lineament.cli.output import (
+    make_folder,
+    print_json,
+    print_note,
+    print_pairs,
+    print_table,
+    print_verbatim,
+)
 from lineament.errors import MissingExtraError, OptionError
 
 if TYPE_CHECKING:
@@ -73,7 +80,7 @@ def example() -> None:
     """Print a configuration with every key."""
     from lineament.train import config
 
-    print(config.example(), end="")
+    print_verbatim(config.example())
 
 
 def _train(config: Any, *, resume: bool, json: bool) -> int:
