@@ -290,7 +290,7 @@ def _list_only(folder: Path, listing: Listing, gallery: Path | None, json: bool)
         )
         return
     rows = [(one["name"], f"{one['photographs']:,}") for one in found["people"]]
-    print_table(("name", "photos"), rows, right=("photos",), fold=("name",))
+    print_table(("name", "photos"), rows, right=("photos",))
     _print_passed_over(listing)
     pairs = [
         ("layout", listing.layout_in_words),
