@@ -158,4 +158,9 @@ class _Closed(io.TextIOBase):
 
     def write(self, _: str) -> int:
         """Raise OSError."""
-        raise OSError(errno.EBADF, "standard output is closed")
+        raise _closed()
+
+
+def _closed() -> OSError:
+    """What the system would say, in words."""
+    return OSError(errno.EBADF, "standard output is closed")
