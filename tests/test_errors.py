@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import pickle
 
 import pytest
@@ -70,13 +71,33 @@ def test_as_json() -> None:
         "option": "fmr",
         "hint": "ask for less",
     }
+    hint = MissingExtraError("plots", "plot").hint
     assert MissingExtraError("plots", "plot").to_dict() == {
         "code": "missing_extra",
-        "message": "plots needs packages that are not installed: "
-        'run  pip install "lineament[plot]"',
+        "message": f"plots needs packages that are not installed: {hint}",
         "option": None,
-        "hint": 'run  pip install "lineament[plot]"',
+        "hint": hint,
     }
+
+
+def test_a_missing_extra_names_packages_that_pip_finds_anywhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines = ["numpy>=1.26", "scipy>=1.11; extra == 'plot'", "ray[data]>=2.20; extra == 'ray'"]
+    monkeypatch.setattr(importlib.metadata, "requires", lambda _: lines)
+    assert MissingExtraError("plots", "plot").hint == 'run  pip install "scipy>=1.11"'
+    assert MissingExtraError("Ray", "ray").hint == 'run  pip install "ray[data]>=2.20"'
+
+    def unknown(_: str) -> None:
+        raise importlib.metadata.PackageNotFoundError
+
+    monkeypatch.setattr(importlib.metadata, "requires", unknown)
+    assert MissingExtraError("plots", "plot").hint == 'run  pip install "lineament[plot]"'
+
+
+@pytest.mark.parametrize("name", ["plot", "train", "ray", "index", "parquet", "quantize"])
+def test_every_extra_is_described(name: str) -> None:
+    assert "lineament[" not in str(MissingExtraError("it", name).hint)
 
 
 def test_errors_can_be_sent_to_another_process() -> None:

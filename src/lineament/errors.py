@@ -250,11 +250,27 @@ class MissingExtraError(LineamentError, ImportError):
 
     def __init__(self, what: str, extra: str, *, package: str | None = None) -> None:
         """``what``: the feature in words; ``extra``: the extra that brings it, or ``package``."""
-        name = f'"lineament[{extra}]"' if package is None else package
+        names = _packages_of(extra) if package is None else package
         super().__init__(
-            f"{what} needs packages that are not installed", hint=f"run  pip install {name}"
+            f"{what} needs packages that are not installed", hint=f"run  pip install {names}"
         )
         self.extra = extra
+
+
+def _packages_of(extra: str) -> str:
+    """What an extra consists of, as pip takes it.
+
+    The packages' own names work wherever lineament came from: an index, a clone, a wheel.
+    """
+    from importlib import metadata
+
+    try:
+        lines = metadata.requires("lineament") or []
+    except metadata.PackageNotFoundError:  # used from its sources, not installed
+        lines = []
+    ends = (f"extra == '{extra}'", f'extra == "{extra}"')
+    found = [line.partition(";")[0].strip() for line in lines if line.rstrip().endswith(ends)]
+    return " ".join(f'"{each}"' for each in found) or f'"lineament[{extra}]"'
 
 
 class IndexFileError(LineamentError):

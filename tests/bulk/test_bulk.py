@@ -387,7 +387,7 @@ class TestCommand:
         monkeypatch.setitem(sys.modules, "ray", None)
         result = self.run(originals, "--out", tmp_path / "out", "--ray", "auto")
         assert result.exit_code == 2
-        assert 'pip install "lineament[ray]"' in result.stderr
+        assert 'pip install "ray[data]' in result.stderr
         assert not (tmp_path / "out").exists()
 
 

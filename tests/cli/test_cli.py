@@ -459,7 +459,7 @@ class TestEmbed:
         monkeypatch.setitem(sys.modules, "pyarrow", None)
         result = run("embed", photos / "a.png", "--out", tmp_path / "e.parquet")
         assert result.exit_code == 2
-        assert 'pip install "lineament[parquet]"' in result.stderr
+        assert 'pip install "pyarrow' in result.stderr
 
     def test_json_and_errors(self, run: Run, photos: Path, tmp_path: Path) -> None:
         result = run("embed", photos / "a.png", photos / "notes.txt", "--json")

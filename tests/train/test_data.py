@@ -708,7 +708,7 @@ for what in (writing, lambda: import_module("lineament.train.data.crops")):
     try:
         what()
     except MissingExtraError as error:
-        print("lineament[train]" in str(error))
+        print("webdataset" in str(error))
 """
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
