@@ -19,7 +19,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 ORDER = (
     ("text",),
-    ("errors", "files", "forms", "results", "types"),
+    ("errors", "files", "forms", "results", "suggest", "types"),
     ("demo",),
     ("models",),
     ("images",),

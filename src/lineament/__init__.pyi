@@ -11,6 +11,7 @@ from lineament.embed import load_embedder as load_embedder
 from lineament.ensemble import Ensemble as Ensemble
 from lineament.errors import LineamentError as LineamentError
 from lineament.finder import FaceFinder as FaceFinder
+from lineament.gallery._gallery import Gallery as Gallery
 from lineament.images import load_image as load_image
 from lineament.models.runtime import Runtime as Runtime
 from lineament.pipeline import Recognizer as Recognizer

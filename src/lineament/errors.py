@@ -22,7 +22,10 @@
     │   ├── GalleryDamagedError  gallery_damaged    its database is damaged, or no gallery's
     │   ├── GalleryVersionError  gallery_version    it was written by a newer version
     │   ├── GalleryLockedError   gallery_locked     another process is writing to it
-    │   ├── GalleryReadOnlyError gallery_read_only  it was opened for reading, or is closed
+    │   ├── GalleryReadOnlyError gallery_read_only  it was opened for reading
+    │   │   └── GalleryClosedError gallery_closed   it was closed
+    │   ├── NobodySearchedError  nobody_searched    there was nobody to search among
+    │   ├── EnrollRefusedError   enroll_refused     a photo was not enrolled
     │   ├── UnknownPersonError   unknown_person     no such person or sample
     │   └── PersonExistsError    person_exists      the name is taken
     ├── TrainError               training           a model cannot be trained or written
@@ -48,7 +51,7 @@ failed. ``lineament.results.failed`` and ``succeeded`` tell both apart.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from lineament.text import printable
@@ -58,6 +61,7 @@ ACTIONS: Mapping[str, str] = {
     "person": "see person() for the numbers",
     "migrate": "migrate()",
     "model": "pass a recognizer made of its file",
+    "open_or_create": "Gallery.open_or_create opens it",
     "wait": "wait longer (wait_s)",
     "wait_or_read": "wait longer (wait_s), or open it read-only",
 }
@@ -349,9 +353,48 @@ class GalleryLockedError(GalleryError):
 
 
 class GalleryReadOnlyError(GalleryError):
-    """The gallery was opened for reading only, or is closed."""
+    """The gallery was opened for reading only."""
 
     code = "gallery_read_only"
+
+
+class GalleryClosedError(GalleryReadOnlyError):
+    """The gallery was closed, and then used."""
+
+    code = "gallery_closed"
+
+
+class NobodySearchedError(GalleryError):
+    """There was nobody to search among: nobody is enrolled, or nobody matches the filter."""
+
+    code = "nobody_searched"
+
+
+class EnrollRefusedError(GalleryError, ValueError):
+    """One or more photos were refused by enrollment.
+
+    Attributes:
+        refusals: all of them, each with source, reason and message (``gallery.Refusal``).
+    """
+
+    code = "enroll_refused"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        option: str | None = None,
+        hint: str | None = None,
+        refusals: Sequence[Any] = (),
+    ) -> None:
+        """As ``LineamentError``; ``refusals``: one or more."""
+        super().__init__(message, option=option, hint=hint)
+        self.refusals = tuple(refusals)
+
+    @property
+    def refusal(self) -> Any:
+        """The first of ``refusals``; None without any."""
+        return self.refusals[0] if self.refusals else None
 
 
 class UnknownPersonError(GalleryError, KeyError):

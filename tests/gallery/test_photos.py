@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,13 @@ from PIL import Image as PILImage
 
 import lineament
 from lineament import Recognizer
-from lineament.errors import ContractError, ImageNotFoundError
+from lineament.errors import (
+    ContractError,
+    EnrollRefusedError,
+    ImageNotFoundError,
+    LineamentError,
+    NoFaceError,
+)
 from lineament.gallery import Gallery, Settings
 
 DEMO = Path(lineament.__file__).parent / "data" / "demo"
@@ -67,7 +74,7 @@ def test_enrolled_refused_identified(tmp_path: Path, recognizer: Recognizer) -> 
         ]
         assert all(r.person == "Joe Biden" and r.message for r in report.refused)
 
-        (refusal,) = gallery.enroll("Nobody", str(resaved)).refused
+        (refusal,) = gallery.enroll("Nobody", [str(resaved)]).refused
         assert (refusal.reason, refusal.other) == ("someone else", "Joe Biden")
         assert "Nobody" not in gallery
         assert gallery.enroll("Barack Obama", DEMO / "obama.jpg").created
@@ -187,3 +194,39 @@ def test_a_migration_that_was_interrupted_is_taken_up_again(
         (sample,) = gallery.person("Barack").samples
         assert np.isclose(np.linalg.norm(gallery.embedding(sample.id).vector), 1, atol=1e-5)
         assert gallery.check() == []
+
+
+def test_one_photo_that_is_refused_raises_and_a_list_reports(tmp_path: Path) -> None:
+    PILImage.new("RGB", (200, 200), (90, 90, 90)).save(tmp_path / "gray.png")
+    wanted: list[tuple[Path, type[LineamentError], str]] = [
+        (tmp_path / "nobody.jpg", ImageNotFoundError, "unreadable"),
+        (tmp_path / "gray.png", NoFaceError, "no face"),
+        (DEMO / "group.jpg", EnrollRefusedError, "several faces"),
+        (DEMO / "obama2.jpg", EnrollRefusedError, "someone else"),
+        (DEMO / "obama.jpg", EnrollRefusedError, "duplicate"),
+    ]
+    with Gallery.in_memory() as gallery:
+        gallery.enroll("Barack Obama", DEMO / "obama.jpg")
+        for photo, kind, reason in wanted:
+            name = "Barack Obama" if reason == "duplicate" else "Nobody"
+            with pytest.raises(kind) as raised:
+                gallery.enroll(name, photo)
+            assert type(raised.value) is kind
+            report = gallery.enroll(name, [photo])
+            assert [one.reason for one in report.refused] == [reason]
+            with pytest.raises(kind):
+                report.raise_for_refused()
+            if kind is EnrollRefusedError:
+                assert isinstance(raised.value, EnrollRefusedError)
+                assert raised.value.refusal == report.refused[0]
+            else:  # what the recognizer says of the same photo
+                with pytest.raises(kind):
+                    gallery.recognizer.embed(photo)
+        assert "Nobody" not in gallery
+        report = gallery.enroll("Barack Obama", [photo for photo, _, _ in wanted[:3]])
+        with pytest.raises(EnrollRefusedError, match="3 of 3 photos were refused: ") as several:
+            report.raise_for_refused()
+        assert several.value.refusals == report.refused
+        assert json.loads(json.dumps(report.to_dict()))["refused"][0]["reason"] == "unreadable"
+        taken = gallery.enroll("Joe", [DEMO / "biden.jpg"])
+        assert taken.raise_for_refused() is taken

@@ -33,6 +33,7 @@ ACTIONS = {
     "person": "`lineament gallery show NAME` lists the numbers",
     "migrate": "`lineament gallery migrate`",
     "model": "name its file by --model FILE.onnx",
+    "open_or_create": "`lineament gallery enroll` adds people to it",
     "wait": "try again later",
     "wait_or_read": "or try again later",
 }

@@ -61,20 +61,55 @@ def fill(path: Path, contract: Contract, settings: Settings) -> None:
     """Make a database with the tables, the settings and the contract."""
     connection = sqlite3.connect(path, isolation_level=None)
     try:
-        connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
         connection.execute("PRAGMA synchronous = FULL")
-        secret = secrets.token_bytes(32)
-        connection.create_function("photo_key", 1, schema.photo_key(secret), deterministic=True)
-        connection.execute("BEGIN")
-        schema.upgrade(connection, 0)
-        put(connection, "gallery", secrets.token_hex(16))
-        put(connection, "secret", secret.hex())
-        put(connection, "settings", json.dumps(settings.to_dict()))
-        put(connection, "contract", str(contract_number(connection, contract)))
-        connection.execute("COMMIT")
+        _fill(connection, contract, settings)
         connection.execute("PRAGMA journal_mode = WAL")
     finally:
         connection.close()
+
+
+def in_memory(contract: Contract, settings: Settings) -> sqlite3.Connection:
+    """The same in memory, open: it is gone when the connection is closed."""
+    connection = sqlite3.connect(
+        ":memory:", isolation_level=None, check_same_thread=False, cached_statements=256
+    )
+    _fill(connection, contract, settings)
+    _prepare(connection)
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection
+
+
+def copy(connection: sqlite3.Connection, path: Path) -> None:
+    """Write an open database to a new file, as another gallery with the same people."""
+    target = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.backup(target)
+        target.execute("PRAGMA synchronous = FULL")
+        put(target, "gallery", secrets.token_hex(16))  # an index of the one does not fit the other
+        target.execute("VACUUM")  # overwritten rows leave no gaps in the copy
+        target.execute("PRAGMA journal_mode = WAL")
+    finally:
+        target.close()
+
+
+def _fill(connection: sqlite3.Connection, contract: Contract, settings: Settings) -> None:
+    connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+    secret = secrets.token_bytes(32)
+    connection.create_function("photo_key", 1, schema.photo_key(secret), deterministic=True)
+    connection.execute("BEGIN")
+    schema.upgrade(connection, 0)
+    put(connection, "gallery", secrets.token_hex(16))
+    put(connection, "secret", secret.hex())
+    put(connection, "settings", json.dumps(settings.to_dict()))
+    put(connection, "contract", str(contract_number(connection, contract)))
+    connection.execute("COMMIT")
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """What a connection that writes needs."""
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA secure_delete = ON")
 
 
 def connect(path: Path, *, read_only: bool, wait_s: float) -> sqlite3.Connection:
@@ -96,9 +131,7 @@ def connect(path: Path, *, read_only: bool, wait_s: float) -> sqlite3.Connection
         cached_statements=256,
     )
     if not read_only:
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA secure_delete = ON")
+        _prepare(connection)
     return connection
 
 

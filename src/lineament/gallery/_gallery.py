@@ -10,8 +10,10 @@ index has it too.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from dataclasses import replace as replaced
 from pathlib import Path
 from types import TracebackType
@@ -19,15 +21,16 @@ from typing import Any, Self, overload
 
 from lineament.decide.calibration import DEFAULT_FPIR, Calibration
 from lineament.decide.judge import CALIBRATED_METRIC
-from lineament.errors import OptionError
+from lineament.errors import MissingExtraError, OptionError
 from lineament.finder import Source
 from lineament.gallery import _editing as editing
 from lineament.gallery import _migration as migration
+from lineament.gallery import _portraits as portraits
 from lineament.gallery import _ranking as ranking
 from lineament.gallery import enroll as enrollment
 from lineament.gallery import exchange, lookup
 from lineament.gallery._state import GalleryState
-from lineament.gallery._store import DATABASE, Store
+from lineament.gallery._store import DATABASE, MEMORY, Store
 from lineament.gallery._types import (
     EnrollReport,
     Identification,
@@ -50,10 +53,21 @@ WAIT_S = 5.0
 
 
 class Gallery:
-    """People and their samples in one folder.
+    """People and their samples, in one folder or in memory.
 
+    ``Gallery.open_or_create(folder)`` is the usual way to have one; ``in_memory`` leaves no file.
     One process may write, any number may read beside it and see each change at their next search.
-    One object may be used from several threads. Use it as a context manager, or ``close`` it.
+    Within one process a folder may be opened any number of times: the objects share it, and the
+    last one that is closed leaves it to others. One object may be used from several threads. Use
+    it as a context manager, or ``close`` it.
+
+    Methods that take one photo raise its error; what takes a list has errors and refusals in its
+    results (docs/concepts/errors.md).
+
+    Examples:
+        >>> with Gallery.open_or_create("family") as gallery:
+        ...     gallery.enroll("Ada Lovelace", ["ada1.jpg", "ada2.jpg"]).raise_for_refused()
+        ...     print(gallery.identify("party.jpg"))
     """
 
     def __init__(self, state: GalleryState) -> None:
@@ -73,10 +87,10 @@ class Gallery:
         settings: Settings | None = None,
         wait_s: float = WAIT_S,
     ) -> Self:
-        """Make an empty gallery and open it for writing.
+        """Make an empty gallery and open it for writing; ``open_or_create`` takes an old one, too.
 
         Args:
-            folder: made if need be; it may hold other things, but no gallery.
+            folder: made if need be; it may hold other things, but no gallery. ":memory:" is none.
             contract: of the embeddings; None takes the recognizer's.
             recognizer: for photos; None makes the default one when it is first needed.
             calibration: what scores mean; None takes the recognizer's or the package's own.
@@ -95,9 +109,43 @@ class Gallery:
             recognizer.embedder.contract.check(contract)
         if calibration is not None:
             calibration.check(contract, CALIBRATED_METRIC)
-        chosen = Settings() if settings is None else settings
-        Store.create(Path(folder), contract, chosen)
+        if folder == MEMORY:
+            return cls(
+                GalleryState.in_memory(
+                    contract,
+                    Settings(keep_crops=True) if settings is None else settings,
+                    recognizer,
+                    calibration,
+                )
+            )
+        Store.create(Path(folder), contract, Settings() if settings is None else settings)
         return cls.open(folder, recognizer=recognizer, calibration=calibration, wait_s=wait_s)
+
+    @classmethod
+    def in_memory(
+        cls,
+        *,
+        recognizer: Recognizer | Mapping[str, Any] | None = None,
+        calibration: Calibration | None = None,
+        settings: Settings | None = None,
+    ) -> Self:
+        """Make an empty gallery that leaves no file; it is gone when it is closed.
+
+        It does what one in a folder does. ``save`` writes it into a folder.
+
+        Args:
+            recognizer: for photos; options of ``Recognizer`` by name make one; None takes the
+                default one.
+            calibration: what scores mean; None takes the recognizer's or the package's own.
+            settings: None takes the defaults, with the aligned faces kept.
+
+        Raises:
+            OptionError, WeightsError: there is no such recognizer.
+            ContractError: recognizer and calibration do not fit.
+        """
+        return cls.create(
+            MEMORY, recognizer=_made(recognizer), calibration=calibration, settings=settings
+        )
 
     @classmethod
     def open(
@@ -109,10 +157,10 @@ class Gallery:
         calibration: Calibration | None = None,
         wait_s: float = WAIT_S,
     ) -> Self:
-        """Open a gallery.
+        """Open a gallery that exists.
 
         Args:
-            folder: of the gallery.
+            folder: of the gallery; ":memory:" makes an empty one, as ``in_memory``.
             read_only: True leaves the writing to others.
             recognizer: for photos. Options of ``Recognizer`` by name complete the one that the
                 gallery was made with, and may not contradict it. None makes that one when it is
@@ -122,7 +170,7 @@ class Gallery:
 
         Raises:
             GalleryNotFoundError: there is none.
-            GalleryLockedError: another process has it open for writing.
+            GalleryLockedError: another process has it open for writing. This one may open it again.
             GalleryDamagedError, GalleryVersionError: the database is damaged, foreign, or newer.
             ContractError: recognizer or calibration are for other embeddings.
             OptionError: options of a recognizer that make no sense.
@@ -131,6 +179,8 @@ class Gallery:
             >>> with Gallery.open("office", recognizer={"detector": "yunet"}) as gallery:
             ...     found = gallery.identify("door.jpg")
         """
+        if folder == MEMORY:
+            return cls.in_memory(recognizer=recognizer, calibration=calibration)
         return cls(
             GalleryState.open(
                 Path(folder),
@@ -165,9 +215,7 @@ class Gallery:
                 folder, recognizer=recognizer, calibration=calibration, wait_s=wait_s
             )
         else:
-            if isinstance(recognizer, Mapping):
-                given = {name: each for name, each in recognizer.items() if each is not None}
-                recognizer = Recognizer(**given)
+            recognizer = _made(recognizer)
             if recognizer is not None and calibration is None:
                 _ = recognizer.calibration  # an error here leaves no empty gallery behind
             gallery = cls.create(
@@ -185,6 +233,15 @@ class Gallery:
     def exists(folder: str | os.PathLike[str]) -> bool:
         """Whether the folder holds a gallery."""
         return (Path(folder) / DATABASE).exists()
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write everything that is in it now into another folder, as a gallery of its own.
+
+        Raises:
+            GalleryExistsError: there is a gallery already.
+            GalleryError: the folder cannot be written to.
+        """
+        self._state.store.copy(Path(folder))
 
     def close(self) -> None:
         """Bring the index files up to date and let others write. Closing twice does nothing."""
@@ -207,8 +264,8 @@ class Gallery:
 
     @property
     def folder(self) -> Path:
-        """Where it is."""
-        return self._state.store.folder
+        """Where it is, as it was named; ":memory:" where it is in memory."""
+        return self._state.folder
 
     @property
     def read_only(self) -> bool:
@@ -255,8 +312,60 @@ class Gallery:
         return self.n_people
 
     def __contains__(self, name: object) -> bool:
-        """Whether somebody of that name is in it."""
+        """Whether somebody of that name is in it, in capitals or not."""
         return isinstance(name, str) and lookup.find_person(self._state.store, name) is not None
+
+    def __iter__(self) -> Iterator[PersonInfo]:
+        """The people, by name, without their samples."""
+        return iter(self.people())
+
+    def __repr__(self) -> str:
+        """Where it is and what is in it, in one line."""
+        if self._state.is_closed:
+            return f"<Gallery {str(self.folder)!r}: closed>"
+        people, samples = lookup.totals(self._state.store)
+        of_people = "1 person" if people == 1 else f"{people:,} people"
+        of_samples = "1 sample" if samples == 1 else f"{samples:,} samples"
+        made_by = self.contract.weights
+        return f"<Gallery {str(self.folder)!r}: {of_people}, {of_samples}, recognizer {made_by}>"
+
+    def _repr_html_(self) -> str:
+        """The people with their portraits, for notebooks."""
+        return portraits.gallery_html(self._state, repr(self))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON: where it is, and its people without their samples."""
+        return {
+            "gallery": str(self.folder),
+            "n_people": self.n_people,
+            "n_samples": self.n_samples,
+            "contract": asdict(self.contract),
+            "people": [{k: v for k, v in p.to_dict().items() if k != "samples"} for p in self],
+        }
+
+    def to_json(self, **options: Any) -> str:
+        """``to_dict`` as JSON; ``options`` are those of ``json.dumps``."""
+        return json.dumps(self.to_dict(), **{"ensure_ascii": False, **options})
+
+    def to_pandas(self) -> Any:
+        """The people as a ``pandas.DataFrame``: name, n_samples, created, and their metadata.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise MissingExtraError("a table of pandas", "pandas", package="pandas") from error
+        rows = [
+            {**p.metadata, "name": p.name, "n_samples": p.n_samples, "created": p.created}
+            for p in self
+        ]
+        columns = ["name", "n_samples", "created"]
+        columns += [k for k in dict.fromkeys(k for row in rows for k in row) if k not in columns]
+        made = pd.DataFrame(rows, columns=columns)
+        made["created"] = pd.to_datetime(made["created"], unit="s", utc=True)
+        return made
 
     @property
     def recognizer(self) -> Recognizer:
@@ -303,12 +412,17 @@ class Gallery:
             force: enroll duplicates, and faces that look like somebody else, too.
 
         Returns:
-            What was enrolled and what was refused, each with the reason. A refusal is no error.
+            What was enrolled and what was refused, each with the reason. Of a list a refusal is no
+            error: ``raise_for_refused`` makes it one.
 
         Raises:
+            ImageError: the one photo could not be read.
+            NoFaceError: it has no face.
+            EnrollRefusedError: it was refused for another reason; ``refusal`` has it.
             OptionError: a bad name or bad metadata.
             GalleryReadOnlyError, GalleryLockedError: nothing was changed.
         """
+        many = isinstance(photos, (list, tuple))
         sources = photos if isinstance(photos, (list, tuple)) else [photos]
         lookup.checked_name(name)
         examined = list(
@@ -319,7 +433,8 @@ class Gallery:
                 metadata={} if sample_metadata is None else sample_metadata,
             )
         )
-        return enrollment.enroll_examined(self._state, name, examined, metadata, force=force)
+        report = enrollment.enroll_examined(self._state, name, examined, metadata, force=force)
+        return report if many else report.raise_for_refused()
 
     def enroll_embeddings(
         self,
@@ -590,3 +705,10 @@ class Gallery:
         report = migration.migrate(self._state, recognizer)
         self._state.use(recognizer)
         return report
+
+
+def _made(recognizer: Recognizer | Mapping[str, Any] | None) -> Recognizer | None:
+    """A recognizer of its options by name; None counts as left out."""
+    if not isinstance(recognizer, Mapping):
+        return recognizer
+    return Recognizer(**{name: each for name, each in recognizer.items() if each is not None})

@@ -40,7 +40,7 @@ class SyncedIndex:
     def __init__(self, store: Store) -> None:
         """Nothing is read yet: ``open`` does."""
         self._store = store
-        self._folder = store.folder / INDEX
+        self._folder = store.folder.absolute() / INDEX  # wherever the process goes
         self._mutex = threading.RLock()
         self._change = 0
         self._version = -1
@@ -69,6 +69,9 @@ class SyncedIndex:
 
     def open(self) -> None:
         """Load the files and take over what changed since; build anew where that cannot be done."""
+        if not self._store.on_disk:
+            self.rebuild()
+            return
         with self._mutex:
             for _ in range(_TRIES):  # the writer may replace the files while they are read
                 if self._load():
@@ -110,10 +113,15 @@ class SyncedIndex:
             self._behind = False
             self._saved_change = -1
 
+    @property
+    def _fileless(self) -> bool:
+        """Whether there are no files that this index writes."""
+        return self._store.read_only or not self._store.on_disk
+
     def save(self) -> int:
         """Bring the files up to date; how many vectors there are."""
         with self._mutex:
-            if self._store.read_only:
+            if self._fileless:
                 return len(self._index)
             with self._store.reading() as connection:
                 mark = _mark(connection, self._change)
@@ -138,12 +146,12 @@ class SyncedIndex:
     def close(self) -> None:
         """Save what is not saved yet."""
         with self._mutex:
-            if not (self._store.read_only or self._behind or self._saved_change == self._change):
+            if not (self._fileless or self._behind or self._saved_change == self._change):
                 self._try_to_save()
 
     def _forget_files(self) -> None:
         """Remove the index's files; the database has it all."""
-        if not self._store.read_only:
+        if not self._fileless:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._saved_change = self._saved_samples = -1
 
@@ -231,7 +239,7 @@ class SyncedIndex:
             self._save_if_due()
 
     def _save_if_due(self) -> None:
-        if self._change - max(self._saved_change, 0) < 1 or self._store.read_only:
+        if self._change - max(self._saved_change, 0) < 1 or self._fileless:
             return
         with self._store.reading() as connection:
             largest = connection.execute("SELECT max(id) FROM samples").fetchone()[0]

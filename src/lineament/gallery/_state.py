@@ -1,15 +1,20 @@
 """What an open gallery consists of: database, index, recognizer, calibration.
 
-Functions of the other modules take a ``GalleryState``; ``Gallery`` is its public face.
+Functions of the other modules take a ``GalleryState``; ``Gallery`` is its public face. A folder
+that this process has open for writing is not opened twice: several states share its database and
+index (``_Opened``), each with a recognizer and a calibration of its own.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
+from weakref import WeakSet, WeakValueDictionary
 
 from lineament.align.alignment import Alignment
 from lineament.decide.calibration import Calibration, bundled
@@ -22,7 +27,7 @@ from lineament.errors import (
     UnknownWeightsError,
 )
 from lineament.gallery._index_sync import SyncedIndex
-from lineament.gallery._store import Store
+from lineament.gallery._store import DATABASE, Store, closed
 from lineament.gallery._types import Settings
 from lineament.models import PRESETS
 from lineament.pipeline import Recognizer
@@ -40,24 +45,73 @@ class Change:
     erased: bool = False
 
 
+class _Opened:
+    """A database and its index, open once in this process.
+
+    Attributes:
+        store, index: the two.
+        key: of the file and the process: a child that was forked shares nothing with its parent.
+        users: the states that were not closed; one that was dropped is not among them.
+    """
+
+    def __init__(self, store: Store) -> None:
+        """Take an open store; the index is not loaded yet."""
+        self.store = store
+        self.index = SyncedIndex(store)
+        self.key = _file_key(store.folder) or (id(self), 0, os.getpid())
+        self.users: WeakSet[GalleryState] = WeakSet()
+
+
+_OPEN: WeakValueDictionary[tuple[int, int, int], _Opened] = WeakValueDictionary()
+"""What this process has open for writing."""
+_OPENING = Lock()
+
+
+def _after_fork() -> None:
+    """Another thread of the parent may have held it; in the child that thread does not exist."""
+    global _OPENING  # noqa: PLW0603
+    _OPENING = Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _file_key(folder: Path) -> tuple[int, int, int] | None:
+    """The database's file, whatever its path is called; another one after it was replaced."""
+    try:
+        found = (folder / DATABASE).stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino, os.getpid()
+
+
+def _opened_here(folder: Path) -> _Opened | None:
+    key = _file_key(folder)
+    return None if key is None else _OPEN.get(key)
+
+
 class GalleryState:
     """The parts of one open gallery."""
 
     def __init__(
         self,
-        store: Store,
+        folder: Path,
+        opened: _Opened,
         recognizer: Recognizer | None = None,
         calibration: Calibration | None = None,
     ) -> None:
-        """Put an open store, and what was given for it, together.
+        """Put an open database and index, and what was given for them, together.
 
         Args:
-            store: the database.
+            folder: as it was named.
+            opened: the two; they are closed with the last state that uses them.
             recognizer: for photos; None makes the one of the contract when it is first needed.
             calibration: what scores mean; None takes the recognizer's or the package's own.
         """
-        self.store = store
-        self._index: SyncedIndex | None = SyncedIndex(store)
+        self.folder = folder
+        self._opened: _Opened | None = opened
+        opened.users.add(self)
         self._recognizer = self._given_recognizer = recognizer
         self._given_calibration = calibration
         self._checked: Contract | None = None
@@ -74,29 +128,80 @@ class GalleryState:
         wait_s: float,
     ) -> GalleryState:
         """Open database and index; arguments and errors as ``Gallery.open``."""
-        store = Store.open(folder, read_only=read_only, wait_s=wait_s)
+        with _OPENING:  # of two threads that open one folder, the second shares what the first made
+            opened = _opened_here(folder) if not read_only else None
+            new = opened is None
+            if opened is None:
+                opened = _Opened(Store.open(folder, read_only=read_only, wait_s=wait_s))
+            try:
+                state = cls._of(folder, opened, recognizer, calibration)
+                if new:
+                    opened.index.open()
+                    if not read_only:
+                        state._finish_erasing()
+                        _OPEN[opened.key] = opened
+            except BaseException:
+                if new:
+                    opened.store.close()
+                raise
+        return state
+
+    @classmethod
+    def in_memory(
+        cls,
+        contract: Contract,
+        settings: Settings,
+        recognizer: Recognizer | None,
+        calibration: Calibration | None,
+    ) -> GalleryState:
+        """An empty gallery in memory; arguments and errors as ``Gallery.in_memory``."""
+        opened = _Opened(Store.in_memory(contract, settings))
         try:
-            if isinstance(recognizer, Mapping):
-                recognizer = recognizer_for(store.contract, recognizer, str(folder))
-            if calibration is not None:
-                calibration.check(store.contract, CALIBRATED_METRIC)
-            state = cls(store, recognizer, calibration)
-            state.index.open()
-            if not read_only:
-                state._finish_erasing()
+            state = cls._of(opened.store.folder, opened, recognizer, calibration)
+            opened.index.open()
         except BaseException:
-            store.close()
+            opened.store.close()
             raise
         return state
 
+    @classmethod
+    def _of(
+        cls,
+        folder: Path,
+        opened: _Opened,
+        recognizer: Recognizer | Mapping[str, Any] | None,
+        calibration: Calibration | None,
+    ) -> GalleryState:
+        store = opened.store
+        if isinstance(recognizer, Mapping):
+            recognizer = recognizer_for(store.contract, recognizer, str(folder))
+        if calibration is not None:
+            calibration.check(store.contract, CALIBRATED_METRIC)
+        return cls(folder, opened, recognizer, calibration)
+
     def close(self) -> None:
-        """Bring the index files up to date and unlock the gallery; twice does nothing."""
-        if self._index is not None:
-            index, self._index = self._index, None
+        """Leave the gallery; the last one to leave brings the index files up to date and unlocks.
+
+        Twice does nothing.
+        """
+        with _OPENING:
+            opened, self._opened = self._opened, None
+            if opened is None:
+                return
+            opened.users.discard(self)
+            if opened.users:
+                return
+            if _OPEN.get(opened.key) is opened:
+                del _OPEN[opened.key]
             try:
-                index.close()
+                opened.index.close()
             finally:
-                self.store.close()
+                opened.store.close()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed."""
+        return self._opened is None
 
     def _finish_erasing(self) -> None:
         """Erase what a crash left; on a full disk it waits for the next time."""
@@ -108,11 +213,18 @@ class GalleryState:
             return
 
     @property
+    def store(self) -> Store:
+        """The database. GalleryClosedError: the gallery was closed."""
+        if self._opened is None:
+            raise closed(self.folder)
+        return self._opened.store
+
+    @property
     def index(self) -> SyncedIndex:
-        """The index. GalleryReadOnlyError: the gallery is closed."""
-        if self._index is None:
-            raise self.store.closed()
-        return self._index
+        """The index. GalleryClosedError: the gallery was closed."""
+        if self._opened is None:
+            raise closed(self.folder)
+        return self._opened.index
 
     @property
     def contract(self) -> Contract:
@@ -159,7 +271,7 @@ class GalleryState:
                 contract.check(made)
             except ContractError as error:
                 raise ContractError(
-                    f"{self.store.folder}: the gallery holds embeddings of {contract.id}, the "
+                    f"{self.folder}: the gallery holds embeddings of {contract.id}, the "
                     f"recognizer makes {made.id}",
                     hint="open it with that recognizer, or let {migrate} embed everything anew "
                     "with this one",

@@ -2,7 +2,8 @@
 
 Write-ahead log, ``synchronous=FULL``: what a transaction changed is on the disk when it ends.
 ``gallery.lock`` is locked by the process that writes, for as long as it has the gallery open: the
-index files have one writer, and the system unlocks it however the process ends.
+index files have one writer, and the system unlocks it however the process ends. A gallery in memory
+has neither log nor lock.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from lineament.errors import (
+    GalleryClosedError,
     GalleryDamagedError,
     GalleryError,
     GalleryExistsError,
@@ -28,12 +30,15 @@ from lineament.errors import (
 )
 from lineament.files import Lock, locked, sync_folder
 from lineament.gallery import _schema as schema
-from lineament.gallery._connection import check, connect, fill, translated
+from lineament.gallery._connection import check, connect, copy, fill, in_memory, translated
 from lineament.gallery._schema import put, read_contract
 from lineament.gallery._types import Settings
+from lineament.suggest import did_you_mean, similar_path
 from lineament.types import Contract
 
 DATABASE, INDEX, LOCK = "gallery.sqlite", "index", "gallery.lock"
+MEMORY = ":memory:"
+"""In place of a folder: the gallery is in memory, as SQLite calls it."""
 
 _STEP_S = 0.02
 
@@ -42,12 +47,13 @@ class Store:
     """An open database. All access goes through ``reading`` and ``writing``."""
 
     def __init__(
-        self, folder: Path, connection: sqlite3.Connection, lock: Lock | None, wait_s: float
+        self, folder: Path | None, connection: sqlite3.Connection, lock: Lock | None, wait_s: float
     ) -> None:
-        """For ``open``."""
-        self.folder = folder
-        self.path = folder / DATABASE
-        self.read_only = lock is None
+        """For ``open`` and ``in_memory``, whose folder is None."""
+        self.on_disk = folder is not None
+        self.folder = Path(MEMORY) if folder is None else folder
+        self.path = self.folder if folder is None else folder / DATABASE
+        self.read_only = lock is None and self.on_disk
         self.wait_s = wait_s
         self._connection: sqlite3.Connection | None = connection
         self._lock = lock
@@ -60,13 +66,27 @@ class Store:
     @classmethod
     def create(cls, folder: Path, contract: Contract, settings: Settings) -> None:
         """Make the database, as a whole or not at all; raises as ``Gallery.create``."""
+        cls._make(folder, lambda beside: fill(beside, contract, settings))
+
+    @classmethod
+    def in_memory(cls, contract: Contract, settings: Settings) -> Store:
+        """Make an empty database in memory, and open it."""
+        return cls(None, in_memory(contract, settings), None, 0.0)
+
+    def copy(self, folder: Path) -> None:
+        """Write what is in it into another folder; raises as ``create``."""
+        with self._mutex:
+            self._make(folder, lambda beside: copy(self.connection, beside))
+
+    @classmethod
+    def _make(cls, folder: Path, write: Callable[[Path], None]) -> None:
         target = folder / DATABASE
         beside = folder / f".{DATABASE}-{secrets.token_hex(6)}.tmp"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             try:
                 with translated(target):
-                    fill(beside, contract, settings)
+                    write(beside)
                 made = _put_in_place(beside, target)
             finally:
                 beside.unlink(missing_ok=True)
@@ -78,7 +98,8 @@ class Store:
             ) from error
         if not made:
             raise GalleryExistsError(
-                f"{folder}: there is a gallery already: open it, or choose another folder"
+                f"{folder}: there is a gallery already",
+                hint="{open_or_create}, or choose another folder",
             )
 
     @classmethod
@@ -87,7 +108,8 @@ class Store:
         path = folder / DATABASE
         if not path.is_file():
             raise GalleryNotFoundError(
-                f"{folder}: there is no gallery: check the path, or create one"
+                f"{folder}: there is no gallery",
+                hint=f"check the path{did_you_mean(similar_path(folder))}, or create one",
             )
         lock = None if read_only else _lock(folder, wait_s)
         connection = None
@@ -113,9 +135,9 @@ class Store:
                 self._lock.release()
                 self._lock = None
 
-    def closed(self) -> GalleryReadOnlyError:
+    def closed(self) -> GalleryClosedError:
         """The error for who uses it afterwards."""
-        return GalleryReadOnlyError(f"{self.folder}: the gallery is closed: open it again")
+        return closed(self.folder)
 
     # --- transactions -----------------------------------------------------------------------------
 
@@ -215,6 +237,8 @@ class Store:
 
         False when that cannot be done now, since another process reads an older state.
         """
+        if not self.on_disk:
+            return True
         with self._mutex, translated(self.path):
             deadline = time.monotonic() + self.wait_s
             while True:
@@ -268,11 +292,26 @@ def _put_in_place(beside: Path, target: Path) -> bool:
     return True
 
 
+def closed(folder: Path) -> GalleryClosedError:
+    """The error for who uses a gallery that was closed."""
+    if str(folder) == MEMORY:
+        return GalleryClosedError(
+            f"{folder}: this gallery was closed, and what was in it is gone",
+            hint="save(folder) before it is closed keeps it",
+        )
+    return GalleryClosedError(f"{folder}: this gallery was closed", hint="open it again")
+
+
 def _lock(folder: Path, wait_s: float) -> Lock:
     """Be the one who writes."""
 
     def busy(holder: str) -> GalleryLockedError:
         who = f"another process ({holder})" if holder.startswith("process ") else holder
+        if holder == f"process {os.getpid()}":
+            return GalleryLockedError(
+                f"{folder}: this process ({holder}) has the gallery open for writing already",
+                hint="use the one that is open, or close it first",
+            )
         return GalleryLockedError(
             f"{folder}: {who} has the gallery open for writing; waited {wait_s:g} s",
             hint="close it there, {wait_or_read}",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
-from lineament.errors import LineamentError, OptionError
+from lineament.errors import EnrollRefusedError, LineamentError, OptionError
 from lineament.results import Outcome, flat, no_truth
 from lineament.search import check_kind
 from lineament.types import Embedding, Face, Image, Quality, Threshold
@@ -183,6 +183,7 @@ class Refusal(Outcome):
         person: whom it was meant for; None before that is known.
         other: whom it looks like, for "someone else".
         similarity: to what it is a duplicate of or looks like.
+        error: what ``Recognizer.embed`` raises of such a photo, for "unreadable" and "no face".
     """
 
     source: str
@@ -191,6 +192,7 @@ class Refusal(Outcome):
     person: str | None = None
     other: str | None = None
     similarity: float | None = None
+    error: LineamentError | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         """For people."""
@@ -198,12 +200,15 @@ class Refusal(Outcome):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        return asdict(self)
+        names = ("source", "reason", "message", "person", "other", "similarity")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True, slots=True)
 class EnrollReport(Outcome):
     """What became of photos of one person.
+
+    A refusal in it is no exception: ``raise_for_refused`` makes it one.
 
     Attributes:
         person: as it stands in the gallery now; None when nothing was enrolled and there was no
@@ -219,6 +224,30 @@ class EnrollReport(Outcome):
     enrolled: tuple[SampleInfo, ...]
     refused: tuple[Refusal, ...]
     notes: tuple[str, ...] = ()
+
+    def raise_for_refused(self) -> Self:
+        """Itself, if nothing was refused.
+
+        Raises:
+            ImageError, NoFaceError: the one photo that was refused could not be read, or has no
+                face: what ``Recognizer.embed`` raises of it.
+            EnrollRefusedError: another reason, or several photos; ``refusals`` has all of them.
+                What was not refused is enrolled all the same.
+        """
+        if not self.refused:
+            return self
+        first = self.refused[0]
+        if len(self.refused) == 1:
+            if first.error is not None:
+                raise first.error
+            raise EnrollRefusedError(str(first), refusals=self.refused)
+        shown = "; ".join(str(one) for one in self.refused[:3])
+        n = len(self.refused)
+        more = "" if n <= 3 else f"; and {n - 3:,} more"
+        raise EnrollRefusedError(
+            f"{n:,} of {n + len(self.enrolled):,} photos were refused: {shown}{more}",
+            refusals=self.refused,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
@@ -101,12 +102,13 @@ def _judged(
 ) -> Examined:
     if photo.error is not None:
         reason = str(photo.error).removeprefix(f"{photo.source}: ")
-        return Refusal(name, "unreadable", reason)
+        return Refusal(name, "unreadable", reason, error=photo.error)
     if not photo.faces:
         return Refusal(
             name,
             "no face",
             "no face was found: use a photo in which the face is larger or better lit",
+            error=photo.problem,
         )
     if len(photo.faces) > 1 and not choose:
         return Refusal(
@@ -155,7 +157,7 @@ def enroll_examined(
 
 
 def _meant(refusal: Refusal, name: str) -> Refusal:
-    return Refusal(refusal.source, refusal.reason, refusal.message, name)
+    return replace(refusal, person=name)
 
 
 def admit(

@@ -137,6 +137,16 @@ def samples_of(store: Store, numbers: Sequence[int]) -> list[SampleInfo]:
         return [_sample_info(contracts, row) for row in rows]
 
 
+def first_sample(store: Store, person: int) -> SampleInfo | None:
+    """The first sample of a person, of the gallery's contract if there is one; None without any."""
+    with store.reading() as connection:
+        row = connection.execute(
+            "SELECT sample FROM owners WHERE person = ? ORDER BY contract <> ?, sample LIMIT 1",
+            (person, store.contract_id),
+        ).fetchone()
+        return None if row is None else samples_of(store, [row[0]])[0]
+
+
 def _sample_info(contracts: Mapping[int, str], row: tuple[Any, ...]) -> SampleInfo:
     number, name, source, sha256, face, contract, added, metadata, has_crop = row
     seen = read_seen(face)
