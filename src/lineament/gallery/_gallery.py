@@ -10,7 +10,6 @@ index has it too.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -46,13 +45,15 @@ from lineament.gallery._types import (
     Settings,
 )
 from lineament.pipeline import DEFAULT_RECOGNIZER, Recognizer
+from lineament.results import Outcome
 from lineament.types import Contract, Embedding
 
+_COLUMNS = ("name", "n_samples", "created")
 WAIT_S = 5.0
 """How long another writer is waited for."""
 
 
-class Gallery:
+class Gallery(Outcome):
     """People and their samples, in one folder or in memory.
 
     ``Gallery.open_or_create(folder)`` is the usual way to have one; ``in_memory`` leaves no file.
@@ -343,9 +344,13 @@ class Gallery:
             "people": [{k: v for k, v in p.to_dict().items() if k != "samples"} for p in self],
         }
 
-    def to_json(self, **options: Any) -> str:
-        """``to_dict`` as JSON; ``options`` are those of ``json.dumps``."""
-        return json.dumps(self.to_dict(), **{"ensure_ascii": False, **options})
+    def to_rows(self) -> list[dict[str, Any]]:
+        """One row a person: name, n_samples, created, and the keys of the metadata."""
+        return [
+            {"name": p.name, "n_samples": p.n_samples, "created": p.created}
+            | {key: value for key, value in p.metadata.items() if key not in _COLUMNS}
+            for p in self
+        ]
 
     def to_pandas(self) -> Any:
         """The people as a ``pandas.DataFrame``: name, n_samples, created, and their metadata.
@@ -357,12 +362,8 @@ class Gallery:
             import pandas as pd
         except ImportError as error:
             raise MissingExtraError("a table of pandas", "pandas", package="pandas") from error
-        rows = [
-            {**p.metadata, "name": p.name, "n_samples": p.n_samples, "created": p.created}
-            for p in self
-        ]
-        columns = ["name", "n_samples", "created"]
-        columns += [k for k in dict.fromkeys(k for row in rows for k in row) if k not in columns]
+        rows = self.to_rows()
+        columns = list(dict.fromkeys([*_COLUMNS, *(key for row in rows for key in row)]))
         made = pd.DataFrame(rows, columns=columns)
         made["created"] = pd.to_datetime(made["created"], unit="s", utc=True)
         return made
