@@ -72,7 +72,7 @@ NAMED = ("--detector", "toy", "--recognizer", "toy")
 
 
 def test_detect(run: Run) -> None:
-    (found,) = run(*COMMAND, "detect", "both.png", "--detector", "toy", "--json")["images"]
+    (found,) = run(*COMMAND, "detect", "both.png", "--detector", "toy", "--json")["photos"]
     assert [face["box_xyxy"] for face in found["faces"]] == [[0, 0, 40, 40], [80, 0, 120, 40]]
 
 
@@ -109,7 +109,7 @@ def test_a_gallery(run: Run) -> None:
         *COMMAND, "identify", "both.png", "--gallery", "g", "--detector", "toy",
         "--threshold", 0.9, "--json",
     )  # fmt: skip
-    names = [face["name"] for face in said["photographs"][0]["faces"]]
+    names = [face["name"] for face in said["photos"][0]["faces"]]
     assert names == ["Red", "Blue"]
 
 

@@ -195,7 +195,7 @@ def test_decision_in_words_and_as_json() -> None:
         "metric": "cosine",
         "fmr": None,
         "data": "set by hand",
-        "impostor_pairs": None,
+        "n_impostor_pairs": None,
         "low": None,
         "high": None,
     }

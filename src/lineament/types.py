@@ -668,6 +668,12 @@ class Threshold(Outcome):
     low: float | None = None
     high: float | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        values = asdict(self)
+        values["n_impostor_pairs"] = values.pop("impostor_pairs")
+        return values
+
     @property
     def origin(self) -> str:
         """Where it comes from, in words."""
@@ -720,6 +726,13 @@ class Certainty(Outcome):
     def __repr__(self) -> str:
         """In short."""
         return f"Certainty({self.in_words}, prior {self.prior:g})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        values = asdict(self)
+        for name in ("people", "genuine_pairs", "impostor_pairs"):
+            values[f"n_{name}"] = values.pop(name)
+        return values
 
     @property
     def origin(self) -> str:
@@ -856,11 +869,11 @@ class Decision(Pictured):
             "verdict": self.verdict,
             "reasons": list(self.reasons),
             "probability": self.probability,
-            "certainty": None if self.certainty is None else asdict(self.certainty),
+            "certainty": None if self.certainty is None else self.certainty.to_dict(),
             "score": round(self.score, 6),
             "metric": self.metric,
             "similarity": round(self.similarity, 6),
-            "threshold": asdict(self.threshold),
+            "threshold": self.threshold.to_dict(),
             "margin": round(self.margin, 6),
             "a": _side(self.source_a, self.face_a, self.others_a, self.norm_a, self.quality_a),
             "b": _side(self.source_b, self.face_b, self.others_b, self.norm_b, self.quality_b),
@@ -878,7 +891,7 @@ class Decision(Pictured):
             ("b", self.norm_b, self.others_b, self.quality_b),
         ):
             measures = {} if quality is None else quality.to_dict()
-            sides[name] = {"other_faces": others, **measures, "norm": round(norm, 4)}
+            sides[name] = {"n_other_faces": others, **measures, "norm": round(norm, 4)}
         return [
             {
                 "source_a": self.source_a,
@@ -904,7 +917,7 @@ def _side(
     return {
         "source": source,
         "face": None if face is None else face.to_dict(),
-        "other_faces": others,
+        "n_other_faces": others,
         "embedding_norm": round(norm, 4),
         "quality": None if quality is None else quality.to_dict(),
     }

@@ -351,7 +351,7 @@ def test_the_command_writes_the_librarys_crop(tmp_path: Path) -> None:
         app, ["align", str(photo), "--out", str(tmp_path), "--method", "frontal", "--json"]
     )
     assert done.exit_code == 0, done.output
-    (item,) = json.loads(done.stdout)["images"]
+    (item,) = json.loads(done.stdout)["photos"]
     (path,) = item["crops"]
     image = load_image(photo)
     (face,) = Recognizer().detect(image).faces

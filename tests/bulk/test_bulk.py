@@ -343,7 +343,7 @@ def test_kill_9_of_everything_loses_and_doubles_nothing(
     report = subprocess.run([*arguments, "--json"], capture_output=True, text=True, check=False)
     found = json.loads(report.stdout)
     assert found["earlier"] == 2 * len(survived)
-    assert found["embedded"] == 26 - found["earlier"]
+    assert found["n_embedded"] == 26 - found["n_earlier"]
     assert {name: (out / name).read_bytes() for name in survived} == survived
     each_once(out)
 
@@ -363,7 +363,7 @@ def test_ctrl_c_can_be_gone_on_from(originals: Path, tmp_path: Path) -> None:
     manifest = json.loads((out / "manifest.json").read_text())
     assert sum(part["images"] for part in manifest["parts"]) == len(records_of(out)) > 0
     again = subprocess.run([*arguments, "--json"], capture_output=True, text=True, check=False)
-    assert json.loads(again.stdout)["earlier"] == sum(p["images"] for p in manifest["parts"])
+    assert json.loads(again.stdout)["n_earlier"] == sum(p["images"] for p in manifest["parts"])
     each_once(out)
 
 

@@ -210,8 +210,8 @@ class TestDetect:
         result = run("detect", photos, "--json")
         assert result.exit_code == 0
         found = one_object(result)
-        assert found["errors"] == 0
-        faces = {Path(photo["source"]).name: len(photo["faces"]) for photo in found["images"]}
+        assert found["n_errors"] == 0
+        faces = {Path(photo["source"]).name: len(photo["faces"]) for photo in found["photos"]}
         assert faces == {"a.png": 1, "b.png": 1, "noise.png": 0}
 
     def test_no_face_is_1(self, run: Run, photos: Path) -> None:
@@ -222,24 +222,24 @@ class TestDetect:
         result = run("detect", *paths, "--json")
         assert result.exit_code == 2
         found = one_object(result)
-        assert found["errors"] == 3
-        assert [len(photo["faces"]) for photo in found["images"]] == [0, 0, 1, 0]
-        assert [photo["error"] is None for photo in found["images"]] == [False, False, True, False]
+        assert found["n_errors"] == 3
+        assert [len(photo["faces"]) for photo in found["photos"]] == [0, 0, 1, 0]
+        assert [photo["error"] is None for photo in found["photos"]] == [False, False, True, False]
         assert result.stderr.count("error: ") == 3
 
     def test_glob_and_stdin(self, run: Run, photos: Path) -> None:
         data = (photos / "b.png").read_bytes()
         found = one_object(run("detect", photos / "[a]*.png", "-", "--json", stdin=data))
-        sources = [Path(photo["source"]).name for photo in found["images"]]
+        sources = [Path(photo["source"]).name for photo in found["photos"]]
         assert sources == ["a.png", "standard input"]
-        assert [len(photo["faces"]) for photo in found["images"]] == [1, 1]
+        assert [len(photo["faces"]) for photo in found["photos"]] == [1, 1]
 
     def test_a_data_uri(self, run: Run, photos: Path) -> None:
         import base64
 
         text = base64.b64encode((photos / "a.png").read_bytes()).decode()
         found = one_object(run("detect", f"data:image/png;base64,{text}", "--json"))
-        assert len(found["images"][0]["faces"]) == 1
+        assert len(found["photos"][0]["faces"]) == 1
 
     def test_save_one_and_many(self, run: Run, photos: Path, tmp_path: Path) -> None:
         one = tmp_path / "one.png"
@@ -265,7 +265,7 @@ class TestAlign:
         result = run("align", photos, "--out", tmp_path, "--size", size, "--json")
         assert result.exit_code == 0
         found = one_object(result)
-        crops = [path for photo in found["images"] for path in photo["crops"]]
+        crops = [path for photo in found["photos"] for path in photo["crops"]]
         assert [Path(path).name for path in crops] == ["a_1.png", "b_1.png"]
         image = lineament.load_image(photos / "a.png")
         faces = lineament.Recognizer().detect(photos / "a.png").faces
@@ -330,7 +330,7 @@ class TestAlignPeople:
         result = run("align", people, "--people", "--out", out, "--json")
         assert result.exit_code == 0
         found = one_object(result)
-        counts = ("photographs", "people", "written", "kept", "n_without_face", "n_failed")
+        counts = ("n_photos", "n_people", "n_written", "n_kept", "n_without_face", "n_failed")
         assert [found[key] for key in counts] == [4, 2, 3, 0, 1, 0]
         assert found["without_face"] == [str(people / "Bo" / "noise.png")]
         assert "noise.png: no face was found" in result.stderr
@@ -378,7 +378,7 @@ class TestAlignPeople:
         assert "1.png: exists already, as do 1 more" in refused.stderr
         assert self.files(out) == ["Ada L/1.png", "Ada L/letters/1.png"]
         resumed = one_object(run("align", people, "--people", "--out", out, "--resume", "--json"))
-        assert (resumed["written"], resumed["kept"], resumed["people"]) == (1, 2, 2)
+        assert (resumed["n_written"], resumed["n_kept"], resumed["n_people"]) == (1, 2, 2)
         assert (out / "Ada L" / "1.png").read_text() == "mine"
         again = run("align", people, "--people", "--out", out, "--overwrite")
         assert again.exit_code == 0
@@ -390,7 +390,7 @@ class TestAlignPeople:
         result = run("align", people, "--people", "--out", tmp_path / "out", "--json")
         assert result.exit_code == 2
         found = one_object(result)
-        assert (found["errors"], found["written"]) == (1, 3)
+        assert (found["n_errors"], found["n_written"]) == (1, 3)
         assert found["failed"][0]["source"] == str(people / "Bo" / "text.jpg")
         assert "text.jpg: expected a photo" in result.stderr
 
@@ -465,7 +465,7 @@ class TestEmbed:
         result = run("embed", photos / "a.png", photos / "notes.txt", "--json")
         assert result.exit_code == 2
         found = one_object(result)
-        assert (found["images"], found["errors"], len(found["faces"])) == (2, 1, 1)
+        assert (found["n_photos"], found["n_errors"], len(found["faces"])) == (2, 1, 1)
         assert run("embed", photos / "noise.png").exit_code == 1
         assert run("embed", photos / "a.png", "--out", "e.csv").exit_code == 2
         assert run("embed", photos / "a.png", "--out", tmp_path / "no" / "e.npz").exit_code == 2
@@ -517,19 +517,19 @@ class TestEvalLfw:
 
     def test_keys_and_the_cache(self, run: Run, lfw: Path) -> None:
         first = one_object(run("eval", "lfw", lfw, "--json"))
-        assert (first["images"], first["faces_found"], first["images_embedded"]) == (3, 2, 3)
+        assert (first["n_photos"], first["n_faces_found"], first["n_photos_embedded"]) == (3, 2, 3)
         assert first["view2"]["accuracy_mean"] == 1
         assert {"accuracy_se", "auc", "eer", "tar_at_fmr"} <= first["view2"].keys()
         assert first["all_pairs"]["tar_at_fmr"].keys() == {"1e-3", "1e-4", "1e-5", "1e-6"}
-        assert first["images_per_second"] > 0
+        assert first["photos_per_second"] > 0
         second = one_object(run("eval", "lfw", lfw, "--json"))
-        assert (second["images_embedded"], second["images_per_second"]) == (0, None)
-        same = ("images", "faces_found", "view1", "view2", "all_pairs")
+        assert (second["n_photos_embedded"], second["photos_per_second"]) == (0, None)
+        same = ("n_photos", "n_faces_found", "view1", "view2", "all_pairs")
         assert [second[key] for key in same] == [first[key] for key in same]
         third = one_object(run("eval", "lfw", lfw, "--json", "--no-cache", "--view", "2"))
-        assert third["images_embedded"] == 3
+        assert third["n_photos_embedded"] == 3
         assert third.keys().isdisjoint({"view1", "all_pairs"})
-        assert one_object(run("eval", "lfw", lfw, "--flip", "--json"))["images_embedded"] == 3
+        assert one_object(run("eval", "lfw", lfw, "--flip", "--json"))["n_photos_embedded"] == 3
 
     def test_text_and_errors(self, run: Run, lfw: Path) -> None:
         result = run("eval", "lfw", lfw, "--view", "2")

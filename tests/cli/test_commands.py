@@ -195,8 +195,8 @@ def test_the_demo_answers_rightly_and_draws(tmp_path: Path) -> None:
     assert done.exit_code == 0
     found = json.loads(done.stdout)
     assert found["right"] is True
-    assert [pair["verdict"] for pair in found["pairs"]] == ["same"] + 3 * ["different"]
-    assert {photo["photo"]: len(photo["faces_px"]) for photo in found["photos"]} == {
+    assert [pair["verdict"] for pair in found["decisions"]] == ["same"] + 3 * ["different"]
+    assert {photo["source"]: len(photo["faces"]) for photo in found["photos"]} == {
         "astronaut.jpg": 1,
         "biden.jpg": 1,
         "group.jpg": 8,

@@ -78,7 +78,7 @@ def test_another_photo_of_somebody_is_identified(gallery: Path) -> None:
     done = call("identify", DEMO / "obama2.jpg", "--json")
     assert done.exit_code == 0
     values = values_of(done)
-    (photo,) = values["photographs"]
+    (photo,) = values["photos"]
     (face,) = photo["faces"]
     assert face["name"] == OBAMA
     with Gallery.open(gallery, read_only=True) as opened:
@@ -89,7 +89,7 @@ def test_another_photo_of_somebody_is_identified(gallery: Path) -> None:
     assert first["similarity"] >= face["threshold"]["value"] > second["similarity"]
     assert second["probability"] < 0.5 < first["probability"]
     assert values["n_people"] == 3
-    assert values["errors"] == 0
+    assert values["n_errors"] == 0
 
     told = call("identify", DEMO / "obama2.jpg", "--top", 1)
     assert told.exit_code == 0
@@ -103,7 +103,7 @@ def test_a_filter_and_a_threshold_make_somebody_unknown(gallery: Path) -> None:
     photo = DEMO / "obama2.jpg"
     among = call("identify", photo, "--where", "building=B", "--where", "floors~2", "--json")
     assert among.exit_code == 0
-    face = values_of(among)["photographs"][0]["faces"][0]
+    face = values_of(among)["photos"][0]["faces"][0]
     assert {one["name"] for one in face["candidates"]} == {OBAMA, COLLINS}
     assert face["n_people"] == 2
     elsewhere = call("identify", photo, "--where", "building!=B")
@@ -113,7 +113,7 @@ def test_a_filter_and_a_threshold_make_somebody_unknown(gallery: Path) -> None:
     assert strict.exit_code == 1
     nobody = call("identify", photo, "--where", "building=C", "--json")
     assert nobody.exit_code == 1
-    assert values_of(nobody)["photographs"][0]["faces"][0]["candidates"] == []
+    assert values_of(nobody)["photos"][0]["faces"][0]["candidates"] == []
 
 
 def side_by_side(path: Path, *photos: str) -> Path:
@@ -129,7 +129,7 @@ def test_two_faces_in_one_photo_are_two_people(gallery: Path, tmp_path: Path) ->
     two = side_by_side(tmp_path / "two.png", "obama2.jpg", "biden.jpg")
     done = call("identify", two, "--save", "out.png", "--json")
     assert done.exit_code == 0
-    faces = values_of(done)["photographs"][0]["faces"]
+    faces = values_of(done)["photos"][0]["faces"]
     by_place = sorted(faces, key=lambda face: face["face"]["box_xyxy"][0])
     assert [face["name"] for face in by_place] == [OBAMA, BIDEN]
     with PILImage.open(tmp_path / "out.png") as picture:
@@ -151,9 +151,9 @@ def test_a_photo_without_a_face_and_one_that_is_none(gallery: Path, tmp_path: Pa
     done = call("identify", "broken.jpg", DEMO / "obama2.jpg", "--json")
     assert done.exit_code == 2
     values = values_of(done)
-    assert values["errors"] == 1
-    assert values["photographs"][0]["error"]
-    assert values["photographs"][1]["faces"][0]["name"] == OBAMA
+    assert values["n_errors"] == 1
+    assert values["photos"][0]["error"]
+    assert values["photos"][1]["faces"][0]["name"] == OBAMA
 
 
 def test_what_the_help_shows_is_the_library_s_default() -> None:
@@ -227,7 +227,7 @@ def test_migrate_to_another_recognizer_and_use_it(gallery: Path) -> None:
     done = call("gallery", "migrate", "--preset", "fast", "--json")
     assert done.exit_code == 0
     values = values_of(done)
-    assert (values["from_crops"], values["from_photographs"], values["failed"]) == (3, 0, [])
+    assert (values["n_from_crops"], values["n_from_photos"], values["failed"]) == (3, 0, [])
     assert values["contract"]["weights"] == "mobilefacenet"
     assert call("identify", DEMO / "obama2.jpg").exit_code == 0  # knows by itself
     again = call("gallery", "migrate", "--preset", "fast")
@@ -316,10 +316,10 @@ def test_export_and_import_into_a_new_gallery(gallery: Path, tmp_path: Path, suf
     assert call("gallery", "export", file).exit_code == 2  # it is there
     done = call("gallery", "import", file, "--gallery", "second", "--json")
     assert done.exit_code == 0
-    assert values_of(done)["imported"] == {"new_people": 3, "new_samples": 3, "known_samples": 0}
+    assert values_of(done)["imported"] == {"n_new_people": 3, "n_new_samples": 3, "n_known_samples": 0}
     assert names(tmp_path / "second") == names(gallery)
     again = values_of(call("gallery", "import", file, "--gallery", "second", "--json"))
-    assert again["imported"]["known_samples"] == 3
+    assert again["imported"]["n_known_samples"] == 3
     file.write_bytes(b"something else\n")
     broken = call("gallery", "import", file, "--gallery", "third")
     assert broken.exit_code == 2
@@ -331,7 +331,7 @@ def test_reindex(gallery: Path) -> None:
     shutil.rmtree(gallery / "index", ignore_errors=True)
     done = call("gallery", "reindex", "--check", "--json")
     assert done.exit_code == 0
-    assert values_of(done)["indexed"] == 3
+    assert values_of(done)["n_indexed"] == 3
     assert values_of(done)["problems"] == []
 
 

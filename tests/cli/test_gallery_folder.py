@@ -56,8 +56,8 @@ def test_a_folder_and_its_report(people: Path, tmp_path: Path) -> None:
         "gallery", "enroll-folder", people, "--report", "refused.html", "--set", "site=1"
     )
     assert code == 1
-    assert (found["photographs"], found["enrolled"], found["new_people"]) == (8, 4, 3)
-    assert found["refused_by_reason"] == {
+    assert (found["n_photos"], found["n_enrolled"], found["n_new_people"]) == (8, 4, 3)
+    assert found["n_refused_by_reason"] == {
         "someone else": 1,
         "several faces": 1,
         "unreadable": 1,
@@ -79,13 +79,13 @@ def test_a_folder_and_its_report(people: Path, tmp_path: Path) -> None:
 def test_a_second_run_has_nothing_to_do(people: Path) -> None:
     shutil.rmtree(people / "콜린스")
     code, found, _ = run("gallery", "enroll-folder", people)
-    assert (code, found["enrolled"], found["enrolled_already"]) == (0, 3, 0)
+    assert (code, found["n_enrolled"], found["n_enrolled_already"]) == (0, 3, 0)
     code, found, _ = run("gallery", "enroll-folder", people)
-    assert (code, found["enrolled"], found["enrolled_already"]) == (0, 0, 3)
-    assert found["images_per_second"] is None
+    assert (code, found["n_enrolled"], found["n_enrolled_already"]) == (0, 0, 3)
+    assert found["photos_per_second"] is None
     shutil.copy(DEMO / "astronaut.jpg", people / "Обама" / "another.jpg")  # wrong, but new
     code, found, _ = run("gallery", "enroll-folder", people)
-    assert (code, found["enrolled"], found["enrolled_already"]) == (0, 1, 3)
+    assert (code, found["n_enrolled"], found["n_enrolled_already"]) == (0, 1, 3)
 
 
 KILLED = """
@@ -118,7 +118,7 @@ def test_killed_in_the_middle_it_goes_on(people: Path) -> None:
         assert opened.n_samples == 2
     code, found, _ = run("gallery", "enroll-folder", people)
     assert code == 0
-    assert (found["enrolled_already"], found["enrolled"], found["n_samples"]) == (2, 2, 4)
+    assert (found["n_enrolled_already"], found["n_enrolled"], found["n_samples"]) == (2, 2, 4)
     with Gallery.open("gallery", read_only=True) as opened:
         assert opened.check() == []
         sources = [s.source for one in opened.people() for s in opened.person(one.name).samples]
@@ -141,7 +141,7 @@ def test_ctrl_c_keeps_what_was_looked_at(people: Path, monkeypatch: pytest.Monke
     assert "2 of 5 photos are enrolled" in words
     monkeypatch.setattr(Gallery, "examine", examine)
     code, found, _ = run("gallery", "enroll-folder", people)
-    assert (code, found["enrolled_already"], found["enrolled"]) == (1, 2, 2)
+    assert (code, found["n_enrolled_already"], found["n_enrolled"]) == (1, 2, 2)
 
 
 def test_batches_are_what_is_durable(people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +156,7 @@ def test_batches_are_what_is_durable(people: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(folder, "BATCH", 3)
     code, found, _ = run("gallery", "enroll-folder", people)
     assert code == 1
-    assert found["enrolled"] == 4
+    assert found["n_enrolled"] == 4
     assert sum(sizes) == 4
     assert max(sizes) <= 3
 

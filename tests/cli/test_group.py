@@ -73,7 +73,7 @@ def test_photos_become_people(run: Run, photos: Path, tmp_path: Path) -> None:
     (group,) = printed["groups"]
     sources = sorted(Path(face["source"]).name for face in group["faces"])
     assert sources == ["obama.jpg", "obama.jpg", "small.png"]
-    assert (printed["photos"], printed["new_photos"], printed["faces"]) == (6, 6, 4)
+    assert (printed["n_photos"], printed["n_new_photos"], printed["n_faces"]) == (6, 6, 4)
     assert [Path(bad["source"]).name for bad in printed["unreadable"]] == ["broken.jpg"]
     assert printed["threshold"]["value"] == 0.4
     assert 0.4 < group["weakest"] <= group["cohesion"] < 1
@@ -105,9 +105,9 @@ def test_more_photos_and_a_name(run: Run, photos: Path, tmp_path: Path) -> None:
     more = run(*arguments, "--groups", out, "--out", out, "--report", page, "--json")
     assert more.exit_code == 0
     printed = one_object(more)
-    assert (printed["photos"], printed["new_photos"], printed["faces"]) == (4, 2, 4)
+    assert (printed["n_photos"], printed["n_new_photos"], printed["n_faces"]) == (4, 2, 4)
     (group,) = printed["groups"]
-    assert group["size"] == 3
+    assert group["n_faces"] == 3
     assert page.read_bytes().count(b"<img") == 4  # older faces are read again
 
     named = run(

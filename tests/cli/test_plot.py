@@ -48,7 +48,7 @@ def test_numbers_are_those_of_the_recognizer(
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert not (tmp_path / "grid.png").exists()
-    paths = [people / name for name in told["photographs"]]
+    paths = [people / name for name in told["photos"]]
     vectors = np.stack([c.embedding.vector for c in Recognizer().stream_chosen(paths)])  # type: ignore[union-attr]
     np.testing.assert_allclose(told["similarity"], vectors @ vectors.T, atol=1e-4)
     assert told["threshold"]["fmr"] == 1e-4

@@ -88,31 +88,31 @@ def cosines(photos: Path) -> dict[frozenset[str], float]:
 
 def test_folder(run: Run, photos: Path, cosines: dict[frozenset[str], float]) -> None:
     found = one_object(run("folder", photos, "--json"))
-    assert (found["protocol"], found["images"], found["faces_found"]) == ("folder", 6, 5)
+    assert (found["protocol"], found["n_photos"], found["n_faces_found"]) == ("folder", 6, 5)
     pairs = found["all_pairs"]
     # Ann and Obama have a pair each with faces, Biden's second photo has none.
     genuine = [cosines[frozenset(("astronaut.png", "astronaut 2.png"))]]
     genuine += [cosines[frozenset(("obama.png", "obama2.png"))], -1.0]
     impostor = [v for k, v in cosines.items() if v not in genuine] + [-1.0] * 4
     wins = np.mean([(g > i) + (g == i) / 2 for g in genuine for i in impostor])
-    assert (pairs["genuine_pairs"], pairs["impostor_pairs"]) == (3, 12)
-    assert pairs["pairs_without_face"] == 5
+    assert (pairs["n_genuine_pairs"], pairs["n_impostor_pairs"]) == (3, 12)
+    assert pairs["n_pairs_without_face"] == 5
     assert pairs["auc"] == pytest.approx(wins, abs=1e-9)
     assert set(pairs["tar_at_fmr"].values()) == {None}
-    assert found["images_embedded"] == 6
+    assert found["n_photos_embedded"] == 6
     again = run("folder", photos)
     assert again.exit_code == 0
     assert "from the cache" in again.stdout
     assert "not measurable" in again.stdout
     assert "rule of 30" in again.stderr
-    assert one_object(run("folder", photos, "--json", "--no-cache"))["images_embedded"] == 6
+    assert one_object(run("folder", photos, "--json", "--no-cache"))["n_photos_embedded"] == 6
 
 
 def test_open_set(run: Run, photos: Path) -> None:
     found = one_object(
         run("open-set", photos, "--json", "--trials", 3, "--seed", 1, "--gallery", 1)
     )
-    assert found["mean"]["gallery"] == 1
+    assert found["mean"]["n_gallery"] == 1
     assert len(found["trials"]) == 3
     assert 0 <= found["mean"]["rank"]["1"] <= 1
     assert run("open-set", photos, "--gallery", 3).exit_code == 2
@@ -128,8 +128,8 @@ def test_distractors(
     (tmp_path / "deep" / "again.png").write_bytes((photos / "Biden" / "noise.png").read_bytes())
     found = one_object(run("distractors", photos, tmp_path, "--sizes", "1,2", "--json"))
     part = found["distractors"]
-    assert part["distractors_repeating_probes"] == 1
-    assert part["gallery"] == 2
+    assert part["n_distractors_repeating_probes"] == 1
+    assert part["n_gallery"] == 2
     assert part["rank1_at_distractors"].keys() == {"1", "2"}
     # The astronaut is a distractor in disguise, as another file; Biden's second has no face.
     recognizer = lineament.Recognizer()
@@ -154,9 +154,9 @@ def test_groups(run: Run, photos: Path, tmp_path: Path) -> None:
     table.write_text("person,sex\nAnn,f\nBiden,m\nObama,m\n")
     found = one_object(run("groups", photos, table, "--json"))
     part = found["by_sex"]
-    assert part["people"] == {"f": 1, "m": 2}
+    assert part["n_people"] == {"f": 1, "m": 2}
     threshold = lineament.Recognizer().threshold()
-    assert part["threshold"] == threshold.value
+    assert part["threshold_value"] == threshold.value
     assert part["fmr_errors"] == {"f x m": 0, "m x m": 0}
     assert part["fnmr_pairs"] == {"f x f": 1, "m x m": 2}
     assert part["fnmr_errors"] == {"f x f": 0, "m x m": 1}
@@ -176,7 +176,7 @@ def test_groups(run: Run, photos: Path, tmp_path: Path) -> None:
     )
     listed = one_object(run("groups", pairs, table, "--by", "sex", "--fmr", "1e-3", "--json"))
     assert listed["by_sex"]["fmr_pairs"] == {"m x m": 1}
-    assert listed["by_sex"]["threshold"] == lineament.Recognizer().threshold(fmr=1e-3).value
+    assert listed["by_sex"]["threshold_value"] == lineament.Recognizer().threshold(fmr=1e-3).value
     assert run("groups", photos, table, "--by", "age").exit_code == 2
 
 
@@ -210,7 +210,7 @@ def test_ijb(run: Run, photos: Path, tmp_path: Path, cosines: dict[frozenset[str
     (protocol / "ijbb_11_S1_S2_matches.csv").write_text("1,3\n1,4\n2,3\n2,4\n")
     found = one_object(run("ijb", tmp_path, "--set", "b", "--json"))
     part = found["verification_mean"]
-    assert (part["genuine_pairs"], part["impostor_pairs"]) == (2, 2)
+    assert (part["n_genuine_pairs"], part["n_impostor_pairs"]) == (2, 2)
     assert part["tar_at_fmr"]["1e-6"] == 1
     # The strictest threshold lies just above the most alike pair of two people.
     names = list(faces)
@@ -219,7 +219,7 @@ def test_ijb(run: Run, photos: Path, tmp_path: Path, cosines: dict[frozenset[str
     many = one_object(run("ijb", tmp_path, "--set", "B", "--protocol", "1:n", "--json"))
     assert many["gallery_s1_mean"]["rank"]["1"] == 1
     assert many["gallery_s2_norm"]["dir_at_fpir"]["1e-2"] == 1
-    assert many["images_embedded"] == 0
+    assert many["n_photos_embedded"] == 0
     assert "IJB" in run("ijb", "--help").stdout
     assert "--set says which" in run("ijb", tmp_path, "--set", "c").stderr
     assert "--set: expected b or c" in run("ijb", tmp_path, "--set", "a").stderr

@@ -101,9 +101,9 @@ def figures(result: Result) -> dict[str, Any]:
 
 
 def check(part: dict[str, Any], scores: list[float], same: list[bool]) -> None:
-    assert part["pairs"] == len(same)
-    assert part["genuine_pairs"] == sum(same)
-    assert part["pairs_without_face"] == 0
+    assert part["n_pairs"] == len(same)
+    assert part["n_genuine_pairs"] == sum(same)
+    assert part["n_pairs_without_face"] == 0
     area = sklearn_metrics.roc_auc_score(same, scores)
     assert area > 0.9
     assert part["auc"] == pytest.approx(area, abs=1e-9)
@@ -133,7 +133,7 @@ def test_bin(
     file = tmp_path / "tiny.bin"
     file.write_bytes(pickle.dumps((stored, same), protocol=2))
     found = figures(run("bin", file, "--json"))
-    assert found["images"] == found["faces_found"] == 12
+    assert found["n_photos"] == found["n_faces_found"] == 12
     images = {k: np.asarray(PILImage.open(io.BytesIO(v)).convert("RGB")) for k, v in crops.items()}
     vectors = {k: recognizer.embedder.embed(image[None])[0][0] for k, image in images.items()}
     check(found["pairs"], [float(vectors[a] @ vectors[b]) for a, b, _ in rows()], same)
@@ -168,7 +168,7 @@ def test_pairs(
     check(found["pairs"], scores, same)
     threshold = recognizer.threshold().value
     said = [s >= threshold for s in scores]
-    assert found["at_threshold"]["threshold"] == threshold
+    assert found["at_threshold"]["threshold_value"] == threshold
     right = sum(x == t for x, t in zip(said, same, strict=True))
     assert found["at_threshold"]["accuracy"] == right / len(same)
     table = run("pairs", tmp_path / "p.csv", "--choose", "central")
@@ -216,7 +216,7 @@ def test_agedb(
     )
     found = figures(run("agedb", tmp_path, "--json", "--no-cache"))
     check(found["pairs"], [similarity(a, b) for a, b, _ in rows()], [s for *_, s in rows()])
-    assert found["images_embedded"] == 12
+    assert found["n_photos_embedded"] == 12
 
 
 def test_cfp(
@@ -265,7 +265,7 @@ def test_cfp(
     found = figures(run("cfp", tmp_path, "--json"))
     for key in ("ff", "fp"):
         part = found[key]
-        assert part["pairs"] == len(same[key])
+        assert part["n_pairs"] == len(same[key])
         area = sklearn_metrics.roc_auc_score(same[key], scores[key])
         assert part["auc"] == pytest.approx(area, abs=1e-9)
         assert len(part["accuracies"]) == 2
@@ -302,7 +302,7 @@ def test_ytf(
             )
     (tmp_path / "splits.txt").write_text(text)
     found = figures(run("ytf", tmp_path, "--json", "--frames", 2))
-    assert found["images"] == found["faces_found"] == 12
+    assert found["n_photos"] == found["n_faces_found"] == 12
     assert found["videos"] == 6
     area = sklearn_metrics.roc_auc_score(same, best)
     assert found["best_pair"]["auc"] == pytest.approx(area, abs=1e-9)

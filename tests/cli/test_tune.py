@@ -76,13 +76,13 @@ def test_from_photos_to_a_verdict(run: Run, faces: Path, tmp_path: Path) -> None
     assert cleaning["no_face"] == ["s03/wall.png"]
     exact = [row for row in cleaning["duplicates"] if row["exact"]]
     assert [(row["photograph"], row["of"]) for row in exact] == [("s01/copy.pgm", "s01/1.pgm")]
-    assert [(row["kind"], row["photographs"], row["other"]) for row in cleaning["suspects"]] == [
+    assert [(row["kind"], row["photos"], row["other"]) for row in cleaning["suspects"]] == [
         ("mislabeled", ["s05/wrong.pgm"], "s04")
     ]
     assert sorted(path.name for path in (faces / "s05").iterdir())[-1] == "wrong.pgm"
     at = values["threshold"]["value"]
     assert values["bundled"]["data"] == "LFW View 1"
-    assert values["low_quality"]["measured"] == values["used"]["photographs"]
+    assert values["low_quality"]["measured"] == values["used"]["n_photos"]
 
     file = tmp_path / "faces.calibration.json"
     assert values["out"] == file.name
@@ -98,7 +98,7 @@ def test_from_photos_to_a_verdict(run: Run, faces: Path, tmp_path: Path) -> None
     assert decision.certainty.data == own.data
     assert decision.threshold.value == at  # the rate that it was tuned for
     assert own.wanted_fmr == 0.02
-    assert decision.threshold.impostor_pairs == values["used"]["impostor_pairs"]
+    assert decision.threshold.impostor_pairs == values["used"]["n_impostor_pairs"]
 
     again = run("tune", faces)
     assert again.exit_code == 2

@@ -18,7 +18,7 @@ def result(**changes: Any) -> Result:
             "accuracy_mean": 0.995,
             "accuracy_se": 0.001,
             "tar_at_fmr": {"1e-3": 0.99, "1e-4": None},
-            "pairs": 6000,
+            "n_pairs": 6000,
             "private": [1, 2],
         },
         curves={"references": {"1": 0.9, "2": 0.95}},
@@ -57,7 +57,7 @@ def test_json_has_everything() -> None:
     assert values["view2"]["private"] == [1, 2]
     assert values["view2"]["curves"] == {"references": {"1": 0.9, "2": 0.95}}
     assert values["published"][0] == {"name": "A", "value": 0.999, "source": "x", "note": "n"}
-    assert (values["detector"], values["notes"], values["errors"]) == ("yunet", ["mind this"], 1)
+    assert (values["detector"], values["notes"], values["n_errors"]) == ("yunet", ["mind this"], 1)
 
 
 def test_ours_stands_among_the_published_ones() -> None:

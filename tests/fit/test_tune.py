@@ -310,7 +310,7 @@ def test_suspects_are_left_out_or_kept_and_both_thresholds_told() -> None:
     assert without.to_dict()["cleaning"]["suspects"] == [
         {
             "kind": "one person",
-            "photographs": ["person 20/0.jpg", "person 20/1.jpg"],
+            "photos": ["person 20/0.jpg", "person 20/1.jpg"],
             "person": "person 20",
             "other": "person 00",
             "own_score": None,
@@ -389,7 +389,7 @@ def test_the_report_says_all_of_it() -> None:
     wrong[12] = 7
     made = tuned(vectors, wrong, fmr=1e-2)
     result = tune_result(made)
-    assert result.part("all_pairs").measures["impostor_pairs"] == made.own.fmr.trials
+    assert result.part("all_pairs").measures["n_impostor_pairs"] == made.own.fmr.trials
     sections = tune_sections(made, "own.json")
     titles = [section.title for section in sections]
     assert titles[:3] == ["Thresholds", "Beside the package's own", "Probably wrong names"]

@@ -49,9 +49,9 @@ def test_there_and_back(tmp_path: Path, suffix: str) -> None:
     with filled(tmp_path / "g") as gallery:
         assert gallery.export(path) == 4
         assert gallery.import_(path).to_dict() == {
-            "new_people": 0,
-            "new_samples": 0,
-            "known_samples": 4,
+            "n_new_people": 0,
+            "n_new_samples": 0,
+            "n_known_samples": 4,
         }
         before = contents(gallery)
     assert len(before) == 4 + 4

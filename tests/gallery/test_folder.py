@@ -127,7 +127,7 @@ def test_a_folder_becomes_people(people: Path, tmp_path: Path, recognizer: Recog
             "Joe": (1, {"site": 1}),
         }
         plain = report.to_dict()
-        assert (plain["photographs"], plain["refused_by_reason"]) == (5, {"several faces": 1})
+        assert (plain["n_photos"], plain["n_refused_by_reason"]) == (5, {"several faces": 1})
 
         again = enroll_folder(
             gallery, str(people), choose=True, on_low_quality="accept", force=True

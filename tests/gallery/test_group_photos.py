@@ -81,7 +81,7 @@ def test_photos_become_groups(photos: list[Path], recognizer: Recognizer) -> Non
         made = np.frombuffer(jpeg, np.uint8)
         assert cv2.imdecode(made, cv2.IMREAD_COLOR).shape == (112, 112, 3)
     plain = summary(found, [both])
-    assert (plain["photos"], plain["faces"], plain["groups"][0]["size"]) == (4, 3, 2)
+    assert (plain["n_photos"], plain["n_faces"], plain["groups"][0]["n_faces"]) == (4, 3, 2)
     assert plain["unreadable"][0]["source"] == str(photos[1])
 
 

@@ -102,9 +102,9 @@ def test_the_decision_is_that_of_verify(
     assert plot.numbers["decision"]["similarity"] == round(decision.similarity, 6)
     assert plot.numbers["decision"]["verdict"] == decision.verdict == "same"
     tried = {each["fmr"]: each for each in plot.numbers["thresholds"]}
-    assert tried[1e-4]["threshold"] == pytest.approx(decision.threshold.value, abs=1e-6)
+    assert tried[1e-4]["value"] == pytest.approx(decision.threshold.value, abs=1e-6)
     assert all(
-        each["reached"] == (decision.similarity >= each["threshold"]) for each in tried.values()
+        each["reached"] == (decision.similarity >= each["value"]) for each in tried.values()
     )
     change = np.array(plot.numbers["change_a"])
     assert change.shape == (STEPS, STEPS)

@@ -88,7 +88,7 @@ def test_numbers_are_those_of_the_pipeline(
     plot = occlusion(degrade(recognizer, astronaut, kinds=["blur", "mask"]))
     assert list(plot.numbers["series"]) == ["mask", "blur"]
     against = recognizer.embed(astronaut).vector
-    threshold = plot.numbers["threshold"]
+    threshold = plot.numbers["threshold"]["value"]
     for kind in ("mask", "blur"):
         steps = plot.numbers["series"][kind]["steps"]
         assert [step["level"] for step in steps] == [None, *LEVELS[kind]]

@@ -174,7 +174,7 @@ def test_order_is_that_of_the_tree() -> None:
 def test_grid(tmp_path: Path) -> None:
     faces = make_faces(noise=0.9)
     made = plot.grid(faces, threshold=THRESHOLD)
-    rows = [faces.relative.index(name) for name in made.numbers["photographs"]]
+    rows = [faces.relative.index(name) for name in made.numbers["photos"]]
     assert sorted(rows) == list(range(20))
     table = cosine_similarity(faces.vectors[rows])
     np.testing.assert_allclose(made.numbers["similarity"], table, atol=2e-6)
@@ -182,22 +182,22 @@ def test_grid(tmp_path: Path) -> None:
     assert (np.diff(person) != 0).sum() == 4  # people stand together
     i, j = np.triu_indices(20, 1)
     same, match = person[i] == person[j], table[i, j] >= 0.45
-    assert made.numbers["genuine_pairs"] == same.sum() == 30
-    assert made.numbers["false_non_matches"] == (same & ~match).sum() > 0
-    assert made.numbers["false_matches"] == (~same & match).sum()
+    assert made.numbers["n_genuine_pairs"] == same.sum() == 30
+    assert made.numbers["n_false_non_matches"] == (same & ~match).sum() > 0
+    assert made.numbers["n_false_matches"] == (~same & match).sum()
     assert looks_right(pixels(made, tmp_path))
 
 
 def test_grid_without_names_or_threshold(tmp_path: Path) -> None:
     plain = make_faces(4, 1, named=False, names=("a", "b", "Ä" * 60, "$x_1$"))
     made = plot.grid(plain)
-    assert made.numbers["false_matches"] is None
+    assert made.numbers["n_false_matches"] is None
     assert looks_right(pixels(made, tmp_path))
 
 
 def test_grid_of_many_is_sampled_and_unnumbered(tmp_path: Path) -> None:
     made = plot.grid(make_faces(40, 4, crops=False), most=70, seed=5)
-    assert len(made.numbers["photographs"]) == 70
+    assert len(made.numbers["photos"]) == 70
     assert "70 of 160 photos" in made.numbers["notes"][0]
     assert "no numbers" in made.numbers["notes"][1]
     assert looks_right(pixels(made, tmp_path))
@@ -324,7 +324,7 @@ def test_ten_thousand_people(tmp_path: Path) -> None:
     assert len(heat.numbers["people"]) <= 60
     assert "of 10,000 people are drawn" in heat.numbers["notes"][0]
     grid = plot.grid(faces)
-    assert len(grid.numbers["photographs"]) == 60
+    assert len(grid.numbers["photos"]) == 60
 
 
 # --- barcode --------------------------------------------------------------------------------------
@@ -425,13 +425,13 @@ def test_correlation(tmp_path: Path) -> None:
     upper = table[np.triu_indices(7, 1)]
     pairs = made.numbers["closest"]
     np.testing.assert_allclose([p["similarity"] for p in pairs], np.sort(upper)[::-1], atol=1e-6)
-    assert made.numbers["pairs_above_threshold"] == (upper >= 0.2).sum()
+    assert made.numbers["n_pairs_above_threshold"] == (upper >= 0.2).sum()
     a, b = (faces.names.index(pairs[0][end]) for end in "ab")
     to_b = cosine_similarity(faces.vectors[faces.of(a)], [faces.vectors[faces.of(b)].mean(axis=0)])
     to_a = cosine_similarity(faces.vectors[faces.of(b)], [faces.vectors[faces.of(a)].mean(axis=0)])
     assert pairs[0]["opens"] == {
-        "photographs_of_a": (to_b >= 0.2).sum(), "of_a": 3,
-        "photographs_of_b": (to_a >= 0.2).sum(), "of_b": 3,
+        "n_photos_of_a": (to_b >= 0.2).sum(), "n_of_a": 3,
+        "n_photos_of_b": (to_a >= 0.2).sum(), "n_of_b": 3,
     }  # fmt: skip
     assert pairs[0]["best"] == pytest.approx(max(to_a.max(), to_b.max()), abs=1e-6)
     assert pairs[0]["strictest_fmr"] == (0.01 if pairs[0]["best"] >= 0.1 else 0.1)

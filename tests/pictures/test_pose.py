@@ -82,13 +82,13 @@ PHOTOS = [
 
 def test_numbers_are_those_that_were_put_in() -> None:
     plot = drawn(PHOTOS, own_threshold(0.4, "cosine"), Judge())
-    assert plot.numbers["reference"]["photograph"] == "front.jpg"  # the longer embedding
-    rows = plot.numbers["photographs"]
-    assert [row["photograph"] for row in rows] == ["left.jpg", "covered front.jpg", "far right.jpg"]
+    assert plot.numbers["reference"]["source"] == "front.jpg"  # the longer embedding
+    rows = plot.numbers["photos"]
+    assert [row["source"] for row in rows] == ["left.jpg", "covered front.jpg", "far right.jpg"]
     np.testing.assert_allclose([row["yaw_deg"] for row in rows], [-35, 0.5, 60], atol=0.1)
     np.testing.assert_allclose([row["similarity"] for row in rows], [0.5, 0.9, 0.2], atol=1e-5)
     assert [row["same"] for row in rows] == [True, True, False]
-    assert [row["photograph"] for row in plot.numbers["without_face"]] == ["nobody.jpg"]
+    assert [row["source"] for row in plot.numbers["without_face"]] == ["nobody.jpg"]
     assert "1 of 3 photos falls short of the threshold 0.400" in plot.numbers["summary"]
     assert "+60°" in plot.numbers["summary"]
 
@@ -106,8 +106,8 @@ def test_the_picture_shows_something() -> None:
 def test_many_faces_are_sampled_with_both_ends() -> None:
     many = [photo(f"{k}.jpg", yaw, 0.9) for k, yaw in enumerate(np.linspace(-40, 40, 30))]
     plot = drawn(many, own_threshold(0.4, "cosine"), Judge(), most=5)
-    assert plot.numbers["faces_shown"] == 5
-    assert len(plot.numbers["photographs"]) == 29
+    assert plot.numbers["n_faces_shown"] == 5
+    assert len(plot.numbers["photos"]) == 29
     texts = " ".join(text.get_text() for text in plot.figure.texts)
     assert "5 of 29 faces are shown" in texts
     assert "−40°" in texts
@@ -118,8 +118,8 @@ def test_a_reference_of_ones_own() -> None:
     plot = drawn(
         PHOTOS[:1], own_threshold(0.4, "cosine"), Judge(), reference=photo("other.jpg", 10, 0.2)
     )
-    assert plot.numbers["reference"]["photograph"] == "other.jpg"
-    assert plot.numbers["photographs"][0]["similarity"] == pytest.approx(1.0, abs=1e-5)
+    assert plot.numbers["reference"]["source"] == "other.jpg"
+    assert plot.numbers["photos"][0]["similarity"] == pytest.approx(1.0, abs=1e-5)
     assert plot.numbers["summary"].startswith("The only photo reaches")
 
 
@@ -137,7 +137,7 @@ def test_too_little_is_refused() -> None:
         drawn(PHOTOS, threshold, judge, most=1)
     gone = Photo("x", None, error=ImageNotFoundError("x: no such file"))
     plot = drawn([*PHOTOS, gone], threshold, judge)
-    assert plot.numbers["without_face"][-1]["reason"] == "x: no such file"
+    assert plot.numbers["without_face"][-1]["error"] == "x: no such file"
 
 
 def test_degrees_have_a_real_sign() -> None:
@@ -149,7 +149,7 @@ def test_by_what_is_seen_of_the_face() -> None:
     """The longest embedding first, whatever the turn."""
     threshold = own_threshold(0.55, "cosine")
     numbers = drawn(PHOTOS, threshold, Judge(), by="norm").numbers
-    rows = [(row["photograph"], row["norm"]) for row in numbers["photographs"]]
+    rows = [(row["source"], row["norm"]) for row in numbers["photos"]]
     assert rows == [("far right.jpg", 10), ("left.jpg", 10), ("covered front.jpg", 4)]
     assert numbers["by"] == "norm"
     assert numbers["summary"] == (

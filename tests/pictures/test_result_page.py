@@ -83,7 +83,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
             "accuracy_mean": 0.99517,
             "accuracy_se": 0.00123,
             "tar_at_fmr": {"1e-1": 0.998, "1e-2": 0.9876},
-            "pairs": 4000,
+            "n_pairs": 4000,
         },
         scores=Scores(
             rng.normal(0.6, 0.1, 1000).astype(np.float32),

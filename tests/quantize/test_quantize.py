@@ -505,7 +505,7 @@ def test_the_command_prints_one_object_and_nothing_else(source: Card, tmp_path: 
     assert (done.returncode, done.stderr) == (0, "")
     printed = json.loads(done.stdout)
     assert printed["name"] == "small-int8"
-    assert (printed["photographs"], printed["calibrated_on"]) == (14, 7)
+    assert (printed["n_photos"], printed["calibrated_on"]) == (14, 7)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "small-int8.onnx",
         "manifest.json",

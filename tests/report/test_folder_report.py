@@ -122,8 +122,8 @@ def test_the_summary_says_what_is_in_the_folder(
     photos = [folder / name / f"{k}.png" for name in ("Ann", HOSTILE) for k in (0, 1)]
     a, b, c, d = (each.vector for each in recognizer.embed(photos))  # type: ignore[union-attr]
     cross = {0: float(a @ c), 1: float(a @ d), 2: float(b @ c), 3: float(b @ d)}
-    cut = made.numbers["threshold"]
-    assert (pair["matches"], pair["pairs"]) == (sum(v >= cut for v in cross.values()), 4)
+    cut = made.numbers["threshold"]["value"]
+    assert (pair["n_matches"], pair["n_pairs"]) == (sum(v >= cut for v in cross.values()), 4)
     assert pair["similarity"] == pytest.approx(max(cross.values()), abs=1e-4)
     hardest = made.numbers["hardest"]
     assert hardest["impostor"]["similarity"] == pytest.approx(max(cross.values()), abs=1e-4)
@@ -174,7 +174,7 @@ def test_one_photo_only(astronaut: Image, recognizer: Recognizer, tmp_path: Path
     (tmp_path / "all" / "Ann").mkdir(parents=True)
     PILImage.fromarray(astronaut).save(tmp_path / "all" / "Ann" / "1.png")
     made = report(tmp_path / "all", recognizer, use_cache=False)
-    assert made.numbers["faces"] == 1
+    assert made.numbers["n_faces"] == 1
     assert made.numbers["pictures"] == {}
     assert b"at least two are needed" in made.html
     with pytest.raises(DataError):

@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -76,7 +76,14 @@ class BulkReport(Outcome):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        return {**asdict(self), "folder": str(self.folder)}
+        counts = ("earlier", "embedded", "changed", "gone", "faces", "errors", "parts", "machines")
+        return {
+            "folder": str(self.folder),
+            "n_photos": self.images,
+            **{f"n_{name}": getattr(self, name) for name in counts},
+            "seconds": self.seconds,
+            "photos_per_second": self.images_per_second,
+        }
 
 
 @dataclass(frozen=True, slots=True)

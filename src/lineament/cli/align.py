@@ -132,7 +132,7 @@ def align(
             print_error(error)
     written = [(item["source"], path) for item in found for path in item["crops"]]
     if json:
-        print_json({"images": found, "errors": errors})
+        print_json({"photos": found, "n_errors": errors})
     else:
         if written:
             print_table(("photo", "crop"), written)
@@ -169,7 +169,7 @@ def _align_people(
     for _, reason in made.failed:
         print_error(reason)
     if json:
-        print_json({**made.to_dict(), "out": str(out), "errors": len(made.failed)})
+        print_json({**made.to_dict(), "out": str(out), "n_errors": len(made.failed)})
     else:
         rows = [
             ("photos", made.photos),

@@ -54,13 +54,12 @@ def demo(out: Path | None, photos: Path | None, json: bool, **given: Any) -> int
     found = [_measured(name, photo) for name, photo in seen.items()]
     written = [] if out is None else _draw(seen["group.jpg"], out)
     if json:
-        places = [str(path) for path in copied]
         print_json(
             {
-                "pairs": compared,
-                "photos": found,
-                "out": written,
-                "copied": places,
+                "decisions": compared,
+                "photos": [photo.to_dict() | {"source": name} for name, photo in seen.items()],
+                "out": None if out is None else str(out),
+                "copied": [str(path) for path in copied],
                 "right": right,
             }
         )
@@ -71,7 +70,7 @@ def demo(out: Path | None, photos: Path | None, json: bool, **given: Any) -> int
             pair["a"],
             pair["b"],
             pair["verdict"],
-            "" if pair["probability"] is None else pair["probability"],
+            pair["in_words"],
             f"{pair['score']:.3f}",
             "same" if pair["truth"] else "different",
         )
@@ -119,7 +118,8 @@ def _compare(
                 "a": a,
                 "b": b,
                 "verdict": decision.verdict,
-                "probability": None if certainty is None else certainty.in_words.split(" (")[0],
+                "probability": decision.probability,
+                "in_words": "" if certainty is None else certainty.in_words.split(" (")[0],
                 "score": decision.score,
                 "truth": truth,
             }

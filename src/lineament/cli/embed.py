@@ -128,9 +128,10 @@ def embed(
     if target is not None and (rows or not errors):
         _write(target, rows, contract)
     if json:
-        summary: dict[str, Any] = {"contract": asdict(contract), "images": len(sources)}
-        summary |= {"faces": rows} if target is None else {"faces": n_faces, "out": str(target)}
-        print_json(summary | {"errors": errors})
+        summary: dict[str, Any] = {"contract": asdict(contract), "n_photos": len(sources)}
+        summary |= {"n_faces": n_faces, "n_errors": errors}
+        summary |= {"faces": rows} if target is None else {"out": str(target)}
+        print_json(summary)
     elif target is not None and (rows or not errors):
         print_note(f"wrote {n_faces} face(s) of {len(sources)} photo(s) to {target}")
     return exit_code(errors, n_faces > 0)

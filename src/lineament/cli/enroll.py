@@ -248,7 +248,7 @@ def enroll_folder(
             | {
                 "folder": str(folder),
                 **outcome.to_dict(),
-                "new_people": new_people,
+                "n_new_people": new_people,
                 "report": None if report is None else str(report),
             }
         )

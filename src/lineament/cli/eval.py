@@ -95,8 +95,8 @@ class _Run:
         """Print the result as a table or JSON, and write the report if one is asked for."""
         source = self.source
         run = {
-            "images_embedded": source.images_embedded,
-            "images_per_second": source.images_per_second,
+            "n_photos_embedded": source.images_embedded,
+            "photos_per_second": source.images_per_second,
             "contract": asdict(source.recognizer.embedder.contract),
             "detector": source.recognizer.finder.detector_name,
             "command": ["lineament", *sys.argv[1:]],

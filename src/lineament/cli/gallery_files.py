@@ -44,7 +44,7 @@ def export(file: Path, crops: bool, gallery: Path | None, overwrite: bool, json:
         written = opened.export(file, crops=crops)
         about = about_gallery(opened)
     if json:
-        print_json(about | {"out": str(file), "samples": written})
+        print_json(about | {"out": str(file), "n_exported": written})
     else:
         print_note(f"wrote {count(written, 'embedding')} to {file}")
 
@@ -92,7 +92,7 @@ def reindex(check: bool, gallery: Path | None, json: bool) -> int:
         problems = opened.check() if check else []
         about = about_gallery(opened)
     if json:
-        print_json(about | {"indexed": samples} | ({"problems": problems} if check else {}))
+        print_json(about | {"n_indexed": samples} | ({"problems": problems} if check else {}))
     else:
         fine = "; the database is sound" if check and not problems else ""
         print_line(f"{about['gallery']}: indexed {count(samples, 'embedding')}{fine}")

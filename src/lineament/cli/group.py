@@ -128,8 +128,8 @@ def group(
         print_json(
             summary(grouping, found)
             | {
-                "new_photos": new,
-                "errors": errors,
+                "n_new_photos": new,
+                "n_errors": errors,
                 "out": None if out is None else str(out),
                 "report": None if report is None else str(report),
             }
@@ -238,7 +238,7 @@ def name_group(
         with _gallery(gallery, grouping) as opened:
             done = name_groups(grouping, {group: name}, opened, **how)
     title, left_out = done.groups[group].title, done.left_out[group]
-    result: dict[str, Any] = {"group": group, "name": title, "left_out": left_out}
+    result: dict[str, Any] = {"group": group, "name": title, "n_left_out": left_out}
     found = True
     if gallery is not None:
         enrolled = done.reports[group]

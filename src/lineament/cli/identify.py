@@ -110,7 +110,7 @@ def identify(
         if save is not None and found[0].error is None:
             _draw_found(opened, sources[0], found[0], save)
     if json:
-        print_json(about | {"photographs": [one.to_dict() for one in found], "errors": errors})
+        print_json(about | {"photos": [one.to_dict() for one in found], "n_errors": errors})
     else:
         _print_found(found, about)
         if save is not None and not errors:

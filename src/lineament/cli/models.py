@@ -271,7 +271,7 @@ def quantize(
             "face: they were passed over"
         )
     if json:
-        print_json(made.to_dict() | {"photographs": crops.photos, "skipped": crops.skipped})
+        print_json(made.to_dict() | {"n_photos": crops.photos, "n_skipped": crops.skipped})
     else:
         print_pairs(_rows(made))
         print_note(

@@ -226,7 +226,7 @@ def detect(
             target = save if as_file else save / f"{names.stem(photo.source)}.png"
             errors += _draw_faces(photo, target, overwrite or as_file)
     if json:
-        print_json({"images": [photo.to_dict() for photo in found], "errors": errors})
+        print_json({"photos": [photo.to_dict() for photo in found], "n_errors": errors})
     else:
         _print_faces(found)
         if save is not None and errors < len(found):

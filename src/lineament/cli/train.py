@@ -114,7 +114,7 @@ def _values(run: Run) -> dict[str, Any]:
         "stopped": run.stopped,
         "best": None if run.best is None else vars(run.best),
         "verified": [{"step": step, **figures} for step, figures in run.verified],
-        "people": len(run.people),
+        "n_people": len(run.people),
         "leaks": run.leaks,
         "seconds": round(run.seconds, 1),
     }

@@ -118,8 +118,8 @@ def tune(
         from lineament.pictures.pages.tune import write_tune_report
 
         run = {
-            "images_embedded": source.images_embedded,
-            "images_per_second": source.images_per_second,
+            "n_photos_embedded": source.images_embedded,
+            "photos_per_second": source.images_per_second,
             "contract": asdict(recognizer.embedder.contract),
             "detector": recognizer.finder.detector_name,
             "seed": seed,

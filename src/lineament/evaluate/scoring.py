@@ -199,7 +199,7 @@ class Reliability(NamedTuple):
                 "observed": round(float(o), 6),
                 "low": round(float(low), 6),
                 "high": round(float(high), 6),
-                "pairs": int(n),
+                "n_pairs": int(n),
                 "weight": round(float(w), 6),
             }
             for p, o, low, high, n, w, _, _ in zip(*self, strict=True)

@@ -242,10 +242,9 @@ class Degraded(Outcome):
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         return {
-            "photograph": self.source,
+            "source": self.source,
             "reference": self.source if self.reference is None else self.reference,
-            "threshold": self.threshold.value,
-            "fmr": self.threshold.fmr,
+            "threshold": self.threshold.to_dict(),
             "eyes_px": round(self.subject.eyes_px, 2),
             "series": {
                 kind: {

@@ -242,7 +242,7 @@ def _rates(recognizer: Recognizer, decision: Decision) -> list[dict[str, Any]]:
         found.append(
             {
                 "fmr": fmr,
-                "threshold": round(threshold.value, 6),
+                "value": round(threshold.value, 6),
                 "reached": decision.similarity >= threshold.value,
             }
         )
@@ -263,9 +263,9 @@ def what_would_change(
     if reached:
         words.append(
             f"The similarity reaches the thresholds for false match rates down to "
-            f"{reached[-1]['fmr']:g} ({reached[-1]['threshold']:.3f})"
+            f"{reached[-1]['fmr']:g} ({reached[-1]['value']:.3f})"
             + (
-                f", not the one for {missed[0]['fmr']:g} ({missed[0]['threshold']:.3f})."
+                f", not the one for {missed[0]['fmr']:g} ({missed[0]['value']:.3f})."
                 if missed
                 else ", the lowest that is known here."
             )
@@ -273,7 +273,7 @@ def what_would_change(
     elif missed:
         words.append(
             f"The similarity reaches no threshold that is known here, not even that for a false "
-            f"match rate of {missed[0]['fmr']:g} ({missed[0]['threshold']:.3f})."
+            f"match rate of {missed[0]['fmr']:g} ({missed[0]['value']:.3f})."
         )
     limits = recognizer.judge.all_limits
     for name, quality in (("A", decision.quality_a), ("B", decision.quality_b)):

@@ -51,7 +51,7 @@ class Turned(Outcome):
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         return {
-            "photograph": self.decision.source_b,
+            "source": self.decision.source_b,
             "yaw_deg": round(self.yaw_deg, 2),
             "pitch_deg": round(self.pitch_deg, 2),
             "norm": round(self.norm, 4),
@@ -94,14 +94,13 @@ class Poses(Outcome):
         """Plain values, ready for JSON."""
         return {
             "reference": {
-                "photograph": self.reference.source,
+                "source": self.reference.source,
                 "yaw_deg": round(self.pose_of_reference[0], 2),
                 "pitch_deg": round(self.pose_of_reference[1], 2),
             },
             "by": self.by,
-            "threshold": self.threshold.value,
-            "fmr": self.threshold.fmr,
-            "photographs": [each.to_dict() for each in self.turned],
+            "threshold": self.threshold.to_dict(),
+            "photos": [each.to_dict() for each in self.turned],
             "without_face": list(self.left_out),
             "summary": self.summary,
         }
@@ -136,7 +135,7 @@ def compare_poses(
     poses = {i: yaw_and_pitch(photo) for i, photo in enumerate(photos) if photo.problem is None}
     seen = {i: pose for i, pose in poses.items() if pose is not None}
     left_out = [
-        {"photograph": photo.source, "reason": _reason(photo)}
+        {"source": photo.source, "error": _reason(photo)}
         for i, photo in enumerate(photos)
         if i not in seen
     ]

@@ -111,9 +111,9 @@ def alignment_stages(recognizer: Recognizer, source: Source) -> AlignmentStages:
     angle = math.degrees(math.atan2(across[1], across[0]))
     hull = face_hull_mask(warped.points_xy, (SHOWN_PX, SHOWN_PX))
     numbers = {
-        "photograph": photo.source,
+        "source": photo.source,
         "size_wh": [image.shape[1], image.shape[0]],
-        "faces": len(photo.faces),
+        "n_faces": len(photo.faces),
         "face": face.to_dict(),
         "eyes_angle_deg": round(angle, 3),
         "alignment": recognizer.alignment_name,

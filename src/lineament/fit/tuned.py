@@ -151,13 +151,13 @@ class Tuned(Outcome):
         made, cleaning, embedded = self.calibration, self.cleaning, self.examined.embedded
         return {
             "folder": str(self.people.folder),
-            "people": len(self.people.names),
-            "photographs": len(self.people.paths),
+            "n_people": len(self.people.names),
+            "n_photos": len(self.people.paths),
             "used": {
-                "people": made.n_people,
-                "photographs": made.n_photos,
-                "genuine_pairs": made.n_genuine_pairs,
-                "impostor_pairs": made.n_impostor_pairs,
+                "n_people": made.n_people,
+                "n_photos": made.n_photos,
+                "n_genuine_pairs": made.n_genuine_pairs,
+                "n_impostor_pairs": made.n_impostor_pairs,
             },
             "fmr": self.fmr,
             "least_fmr": made.least_fmr,
@@ -183,21 +183,21 @@ class Tuned(Outcome):
             "cleaning": {
                 "limits": cleaning.limits._asdict(),
                 "unreadable": [
-                    {"photograph": self.name(i), "error": str(error)}
+                    {"source": self.name(i), "error": str(error)}
                     for i, error in sorted(embedded.unreadable.items())
                 ],
-                "no_face": [self.name(i) for i in self.without_face.tolist()],
+                "without_face": [self.name(i) for i in self.without_face.tolist()],
                 "several_faces": [
                     {
-                        "photograph": self.name(i),
-                        "faces": int(self.examined.faces[i]),
+                        "source": self.name(i),
+                        "n_faces": int(self.examined.faces[i]),
                         "taken_box_xyxy": [round(float(v), 1) for v in self.examined.box_xyxy[i]],
                     }
                     for i in self.several_faces.tolist()
                 ],
                 "duplicates": [
                     {
-                        "photograph": self.name(d.photo),
+                        "source": self.name(d.photo),
                         "of": self.name(d.of),
                         "score": round(d.score, 5),
                         "exact": d.exact,
@@ -213,7 +213,7 @@ class Tuned(Outcome):
     def _suspect(self, suspect: Suspect) -> dict[str, Any]:
         return {
             "kind": suspect.kind,
-            "photographs": [self.name(i) for i in suspect.photos],
+            "photos": [self.name(i) for i in suspect.photos],
             "person": self.people.names[suspect.person],
             "other": None if suspect.other is None else self.people.names[suspect.other],
             "own_score": None if suspect.own is None else round(suspect.own, 5),
@@ -224,8 +224,8 @@ class Tuned(Outcome):
 def _rate(rate: Rate) -> dict[str, Any]:
     return {
         "rate": rate.errors / rate.trials if rate.trials else None,
-        "errors": rate.errors,
-        "pairs": rate.trials,
+        "n_errors": rate.errors,
+        "n_pairs": rate.trials,
         "low": rate.low,
         "high": rate.high,
         "enough": rate.enough,

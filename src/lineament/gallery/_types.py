@@ -383,7 +383,7 @@ class Identification(Outcome):
             "name": self.name,
             "match": None if self.match is None else self.match.to_dict(),
             "candidates": [candidate.to_dict() for candidate in self.candidates],
-            "threshold": asdict(self.threshold),
+            "threshold": self.threshold.to_dict(),
             "margin": None if self.margin is None else round(self.margin, 6),
             "n_people": self.n_people,
             "face": None if self.face is None else self.face.to_dict(),
@@ -482,7 +482,7 @@ class ImportReport(Outcome):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        return asdict(self)
+        return {f"n_{name}": number for name, number in asdict(self).items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -507,7 +507,7 @@ class MigrationReport(Outcome):
         return {
             "old_contract": self.old_contract,
             "new_contract": self.new_contract,
-            "from_crops": self.from_crops,
-            "from_photographs": self.from_photos,
-            "failed": [{"sample": s.to_dict(), "reason": reason} for s, reason in self.failed],
+            "n_from_crops": self.from_crops,
+            "n_from_photos": self.from_photos,
+            "failed": [{"sample": s.to_dict(), "error": reason} for s, reason in self.failed],
         }

@@ -123,15 +123,15 @@ class FolderReport(Outcome):
         """Plain values, ready for JSON."""
         return {
             "layout": self.listing.layout,
-            "people": len(self.listing.names),
-            "photographs": self.photos,
-            "enrolled": self.enrolled,
-            "enrolled_already": self.already,
+            "n_people_found": len(self.listing.names),
+            "n_photos": self.photos,
+            "n_enrolled": self.enrolled,
+            "n_enrolled_already": self.already,
             "refused": [refusal.to_dict() for refusal in self.refused],
-            "refused_by_reason": self.by_reason,
+            "n_refused_by_reason": self.by_reason,
             "passed_over": list(self.listing.passed_over),
             "seconds": round(self.seconds, 2),
-            "images_per_second": self.images_per_second,
+            "photos_per_second": self.images_per_second,
         }
 
 

@@ -115,20 +115,19 @@ def _numbers(seen: Findings, words: list[str]) -> dict[str, Any]:
     names = seen.people.names
     return {
         "summary": words,
-        "photographs": len(seen.people.paths),
-        "people": len(names),
-        "faces": int(seen.found.sum()),
-        "threshold": seen.threshold.value,
-        "fmr": seen.threshold.fmr,
+        "n_photos": len(seen.people.paths),
+        "n_people": len(names),
+        "n_faces": int(seen.found.sum()),
+        "threshold": seen.threshold.to_dict(),
         "confusable": [
             {
                 "a": names[pair.a],
                 "b": names[pair.b],
-                "matches": pair.matches,
-                "pairs": pair.pairs,
+                "n_matches": pair.matches,
+                "n_pairs": pair.pairs,
                 "share": pair.matches / pair.pairs,
                 "similarity": round(pair.similarity, 6),
-                "photographs": [seen.name(i) for i in pair.photos],
+                "photos": [seen.name(i) for i in pair.photos],
             }
             for pair in seen.confusable
         ],
@@ -136,7 +135,7 @@ def _numbers(seen: Findings, words: list[str]) -> dict[str, Any]:
             kind: None
             if pair is None
             else {
-                "photographs": [seen.name(i) for i in pair[:2]],
+                "photos": [seen.name(i) for i in pair[:2]],
                 "similarity": round(pair[2], 6),
             }
             for kind, pair in (
@@ -147,7 +146,7 @@ def _numbers(seen: Findings, words: list[str]) -> dict[str, Any]:
         "mislabeled": [
             {
                 "kind": suspect.kind,
-                "photographs": [seen.name(i) for i in suspect.photos],
+                "photos": [seen.name(i) for i in suspect.photos],
                 "words": suspect_in_words(suspect, names),
             }
             for suspect in seen.cleaning.suspects
@@ -157,9 +156,10 @@ def _numbers(seen: Findings, words: list[str]) -> dict[str, Any]:
         ],
         "too_poor": {seen.name(i): list(problems) for i, problems in seen.problems.items()},
         "without_face": [seen.name(i) for i in seen.without],
-        "unreadable": {
-            seen.name(i): str(error) for i, error in seen.examined.embedded.unreadable.items()
-        },
+        "unreadable": [
+            {"source": seen.name(i), "error": str(error)}
+            for i, error in seen.examined.embedded.unreadable.items()
+        ],
         "sampled": seen.sampled,
         "seed": seen.seed,
         "pictures": seen.pictures,

@@ -73,11 +73,11 @@ class TestFolder:
             assert measures["tar_at_fmr"][f"1e-{-int(np.log10(rate))}"] == pytest.approx(best)
         assert measures["eer"] == pytest.approx(eer(flat, same), abs=1e-5)
         assert (result.images, result.faces_found) == (264, 262)
-        assert (measures["genuine_pairs"], measures["impostor_pairs"]) == (
+        assert (measures["n_genuine_pairs"], measures["n_impostor_pairs"]) == (
             same.sum(),
             (~same).sum(),
         )
-        assert measures["pairs_without_face"] == int((flat == -1).sum())
+        assert measures["n_pairs_without_face"] == int((flat == -1).sum())
         # 33,804 impostor pairs: 34 at 1e-3, 3 at 1e-4
         assert measures["tar_at_fmr"]["1e-4"] is None
         assert measures["threshold_at_fmr"]["1e-6"] is None
@@ -120,7 +120,7 @@ class TestFolder:
         part = result.part("references")
         curve = part.curves["references"]
         assert list(curve) == ["1", "2", "3", "5"]  # nobody has eleven photos
-        assert part.measures["people"] == 30
+        assert part.measures["n_people"] == 30
         # 30 people make 870 impostor comparisons a draw, 8,700 in all: too few for 1e-3
         assert part.measures["references_measure"] == "1 - EER"
         assert curve["5"] > curve["1"] + 0.02
@@ -294,7 +294,7 @@ class TestDistractors:
         assert counts.genuine.tolist() == pytest.approx(genuine.tolist(), abs=1e-6)
         # 7,275 pairs cannot support 1e-3 with 30 errors
         assert set(part.measures["tar_at_fmr"].values()) == {None}
-        assert part.measures["pairs_without_face"] == int((impostor == -1).sum()) + 2
+        assert part.measures["n_pairs_without_face"] == int((impostor == -1).sum()) + 2
         assert len(embedded.found) == result.images == 25 + 291
         assert part.worst[0].score == pytest.approx(impostor[0], abs=1e-6)
         assert any("left out: 9 distractors" in note for note in result.notes)

@@ -70,7 +70,7 @@ def test_a_folder_against_a_count(crowd: tuple[Path, TableSource]) -> None:
     part = result.part("by_sex")
     found = part.measures
     assert found["groups"] == ["f", "m"]
-    assert found["people"] == {"f": 30, "m": 30}
+    assert found["n_people"] == {"f": 30, "m": 30}
     for name in ("fmr", "fnmr"):
         expected = count(root, source, sex_of, name == "fmr")
         assert {k: (found[f"{name}_errors"][k], n) for k, n in found[f"{name}_pairs"].items()} == (
@@ -107,7 +107,7 @@ def test_columns_joined_missing_rows_and_small_groups(crowd: tuple[Path, TableSo
     result, _ = run_groups(root, attributes, source, threshold=T, fmr=0.02, by=["Sex+age", "age"])
     part = result.parts[0]
     assert (part.key, part.title) == ("by_sex_age", "Sex+age")
-    assert part.measures["people"] == {"f, old": 6, "f, young": 15, "m, old": 6, "m, young": 15}
+    assert part.measures["n_people"] == {"f, old": 6, "f, young": 15, "m, old": 6, "m, young": 15}
     assert part.measures["fmr"]["f, old x f, old"] is None
     assert part.measures["fmr"]["f, young x f, young"] is not None
     assert "54 of 180 photos have no row" in " ".join(result.notes)
@@ -125,8 +125,8 @@ def test_attributes_of_files(crowd: tuple[Path, TableSource]) -> None:
     file.write_text("File,age\n" + "".join(lines))
     result, _ = run_groups(root, read_attributes(file), source, threshold=T, fmr=0.01)
     part = result.part("by_age")
-    assert part.measures["photographs"] == {"old": 59, "young": 120}
-    assert part.measures["people"] == {"old": 59, "young": 60}
+    assert part.measures["n_photos"] == {"old": 59, "young": 120}
+    assert part.measures["n_people"] == {"old": 59, "young": 60}
     assert part.measures["fnmr_pairs"] == {"old x young": 118, "young x young": 60}
 
 
@@ -142,7 +142,7 @@ def test_a_list_of_pairs(crowd: tuple[Path, TableSource]) -> None:
     result, _ = run_groups(file, attributes, source, threshold=T, fmr=0.05, by=["sex"])
     part = result.part("by_sex")
     assert sum(part.measures["fnmr_pairs"].values()) == 120
-    assert part.measures["people"] == {"f": 30, "m": 30}
+    assert part.measures["n_people"] == {"f": 30, "m": 30}
     assert part.measures["fmr_pairs"] == {"f x f": 435, "f x m": 900, "m x m": 435}
     scores = {
         (a, b): float(u @ v / np.sqrt((u @ u) * (v @ v)))

@@ -274,7 +274,7 @@ def test_report_as_json(tmp_path: Path) -> None:
     report = json.loads(
         json.dumps(lfw_report(read_lfw(tree(tmp_path)), VECTORS).to_dict(), allow_nan=False)
     )
-    assert set(report) == {"images", "faces_found", "view1", "view2", "all_pairs"}
+    assert set(report) == {"n_photos", "n_faces_found", "view1", "view2", "all_pairs"}
     assert list(report["view2"]["tar_at_fmr"]) == ["1e-1", "1e-2", "1e-3", "1e-4"]
     assert list(report["all_pairs"]["tar_at_fmr"]) == ["1e-3", "1e-4", "1e-5", "1e-6"]
     assert {"accuracy_mean", "accuracy_se", "auc", "eer"} <= set(report["view2"])
@@ -308,7 +308,7 @@ def test_views_that_were_not_asked_for_are_left_out(tmp_path: Path) -> None:
     vectors[rows] = VECTORS[rows]
     report = lfw_report(lfw, vectors, views=["2"])
     assert (report.images, report.faces_found) == (8, 8)
-    assert set(report.to_dict()) == {"images", "faces_found", "view2"}
+    assert set(report.to_dict()) == {"n_photos", "n_faces_found", "view2"}
     assert report.view2 is not None
     assert report.view2.auc == pytest.approx(6 / 9)
     assert images_of(lfw, ["1", "2", "all-pairs"]).tolist() == list(range(11))

@@ -89,7 +89,7 @@ def check_part(part: Part, scores: Any, same: Any, folds: Any) -> None:
     """AUC by scikit-learn, TAR by counting, accuracy by trying every threshold."""
     scores, same, folds = np.asarray(scores, np.float32), np.asarray(same), np.asarray(folds)
     measures = part.measures
-    assert measures["pairs"] == len(same)
+    assert measures["n_pairs"] == len(same)
     assert measures["auc"] == pytest.approx(sklearn_metrics.roc_auc_score(same, scores), abs=1e-9)
     shares = []
     for fold in sorted(set(folds.tolist())):
@@ -276,7 +276,7 @@ def test_two_line_lists(tmp_path: Path, name: str, numbered: bool, folder: str) 
         gone = "Ann_Lee-3_0002.jpg" in (a, b)
         scores.append(-1 if gone else float(source.vector(Path(a)) @ source.vector(Path(b))))
     check_part(result.part("pairs"), scores, [f != 0 for _, _, f in rows], folds)
-    assert result.part("pairs").measures["pairs_without_face"] == 2
+    assert result.part("pairs").measures["n_pairs_without_face"] == 2
     assert result.faces_found == len(pairs.photos) - 1
     assert "6,000" in result.notes[0]
 
@@ -744,7 +744,7 @@ def test_ytf(tmp_path: Path, aligned: bool) -> None:
     assert [part.key for part in result.parts] == ["mean", "weighted", "best_pair"]
     for part in result.parts:
         check_part(part, scores(part.key), same, folds)
-        assert part.measures["pairs_without_face"] == (2 if without else 0)
+        assert part.measures["n_pairs_without_face"] == (2 if without else 0)
     other, _ = run_ytf(videos, source, weight=lambda embedded: np.ones(len(embedded.norms)))
     assert other.part("weighted").measures == other.part("mean").measures
     published = {row.name: row.value for row in result.published}

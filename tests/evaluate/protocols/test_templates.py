@@ -186,7 +186,7 @@ def test_identification(tmp_path: Path, layout: str) -> None:
             assert part.measures["rank"]["1"] == pytest.approx(first, abs=1e-9)
             assert part.measures["rank"]["5"] == 1
             assert part.measures["dir_at_fpir"]["1e-2"] == pytest.approx(open_set, abs=1e-9)
-            assert (part.measures["mated_searches"], part.measures["nonmated_searches"]) == (
+            assert (part.measures["n_mated_searches"], part.measures["n_nonmated_searches"]) == (
                 len(mated),
                 len(tops),
             )
@@ -205,8 +205,8 @@ def test_a_template_without_a_face_stays_in(tmp_path: Path) -> None:
     del source.table[str(tmp_path / "images" / "img/2.png")]  # cannot be read; its template can
     result, embedded = run_ijb(data, source, "c")
     part = result.part("verification_mean")
-    assert part.measures["pairs_without_face"] == 2
-    assert (part.measures["genuine_pairs"], part.measures["impostor_pairs"]) == (4, 4)
+    assert part.measures["n_pairs_without_face"] == 2
+    assert (part.measures["n_genuine_pairs"], part.measures["n_impostor_pairs"]) == (4, 4)
     assert part.scores is not None
     assert part.scores.genuine[1] == part.scores.impostor[0] == -1  # type: ignore[union-attr]
     assert result.errors == len(embedded.unreadable) == 1

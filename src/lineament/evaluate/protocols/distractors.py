@@ -161,14 +161,14 @@ def run_distractors(
         {
             "rank1_at_distractors": curve,
             **rates,
-            "people": int((people.counts >= 2).sum()),
-            "probes": int(np.isin(people.person, np.flatnonzero(people.counts >= 2)).sum()),
-            "gallery": len(paths),
-            "genuine_pairs": counts.n_genuine,
-            "impostor_pairs": counts.n_impostor,
-            "pairs_without_face": counts.n_without_face
+            "n_people": int((people.counts >= 2).sum()),
+            "n_probes": int(np.isin(people.person, np.flatnonzero(people.counts >= 2)).sum()),
+            "n_gallery": len(paths),
+            "n_genuine_pairs": counts.n_genuine,
+            "n_impostor_pairs": counts.n_impostor,
+            "n_pairs_without_face": counts.n_without_face
             + int((missing[left] | missing[right]).sum()),
-            "distractors_repeating_probes": distractors.repeat_probes,
+            "n_distractors_repeating_probes": distractors.repeat_probes,
             "distractors_repeating_each_other": distractors.repeat_each_other,
             "distractors_without_face": int((~found[n:]).sum()),
         },

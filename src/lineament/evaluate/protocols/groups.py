@@ -128,7 +128,7 @@ def run_groups(
         faces_found=int(embedded.found.sum()),
         errors=len(embedded.unreadable),
         parts=tuple(parts),
-        run={"attributes": str(attributes.file), "photographs_without_row": unknown},
+        run={"attributes": str(attributes.file), "n_photos_without_row": unknown},
         notes=tuple(notes),
     )
     return result, embedded
@@ -141,7 +141,7 @@ def group_part(key: str, title: str, rates: GroupRates) -> Part:
     the same of fnmr, each only where there is enough to say; "fmr_too_few" and "fnmr_too_few" hold
     the others, with the number of pairs.
     """
-    measures: dict[str, Any] = {"threshold": rates.threshold, "groups": list(rates.groups)}
+    measures: dict[str, Any] = {"threshold_value": rates.threshold, "groups": list(rates.groups)}
     curves: dict[str, dict[str, float]] = {}
     for name, table in (("fmr", rates.fmr), ("fnmr", rates.fnmr)):
         cells = {rates.cell(i, j): rate for (i, j), rate in table.items()}
@@ -164,10 +164,10 @@ def group_part(key: str, title: str, rates: GroupRates) -> Part:
             f"{at}, {group}": value
             for group, value in zip(rates.groups, rates.own_threshold, strict=True)
         }
-    measures["people"] = dict(zip(rates.groups, rates.people.tolist(), strict=True))
-    measures["photographs"] = dict(zip(rates.groups, rates.photos.tolist(), strict=True))
+    measures["n_people"] = dict(zip(rates.groups, rates.people.tolist(), strict=True))
+    measures["n_photos"] = dict(zip(rates.groups, rates.photos.tolist(), strict=True))
     measures["fmr_overall"], measures["fnmr_overall"] = rates.overall_fmr, rates.overall_fnmr
-    measures["pairs_without_face"] = rates.pairs_without_face
+    measures["n_pairs_without_face"] = rates.pairs_without_face
     measures |= rates.differentials()
     return Part(key, title, measures, threshold=rates.threshold, curves=curves)
 

@@ -133,7 +133,7 @@ class LFWReport(Outcome):
     def to_dict(self) -> dict[str, Any]:
         """Nested plain numbers, ready for JSON, without the views that were not asked for."""
         views = {"view1": self.view1, "view2": self.view2, "all_pairs": self.all_pairs}
-        return {"images": self.images, "faces_found": self.faces_found} | {
+        return {"n_photos": self.images, "n_faces_found": self.faces_found} | {
             name: measures_of(view) for name, view in views.items() if view is not None
         }
 

@@ -151,11 +151,11 @@ def run_open_set(
     unsupported = [f for f in FPIRS if not supported(f, n_nonmated)]
     no_fmr = [f for f in FMRS if not supported(f, n_impostor)]
     about = {
-        "gallery": round(float(np.mean([len(t.gallery) for t in drawn]))),
-        "probes": round(float(np.mean([len(t.genuine) for t in drawn]))),
-        "impostor_probes": round(float(np.mean([len(t.impostor) for t in drawn]))),
-        "people": len(people.names),
-        "pairs_without_face": n_pairs_without,
+        "n_gallery": round(float(np.mean([len(t.gallery) for t in drawn]))),
+        "n_probes": round(float(np.mean([len(t.genuine) for t in drawn]))),
+        "n_impostor_probes": round(float(np.mean([len(t.impostor) for t in drawn]))),
+        "n_people": len(people.names),
+        "n_pairs_without_face": n_pairs_without,
     }
     pool = Scores(
         np.concatenate([s.mate[s.mated] for s in searched]),

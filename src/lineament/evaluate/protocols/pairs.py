@@ -48,7 +48,7 @@ def run_pairs(
     rates = FMRS + tuple(rate for rate in RARE_FMRS if n_impostor * rate >= 1)
     measures, middle, note = _by_folds(scores, data)
     notes = [note]
-    measures |= curve_measures(scores, pairs.same, rates) | {"pairs_without_face": missing}
+    measures |= curve_measures(scores, pairs.same, rates) | {"n_pairs_without_face": missing}
     if threshold is not None and middle is None:
         middle = threshold.value
     parts = [
@@ -148,7 +148,7 @@ def _decided(scores: FloatArray, pairs: PairList, threshold: Threshold) -> tuple
         "f1": 2 * hits / (2 * hits + false + misses) if 2 * hits + false + misses else None,
         "fmr": false / (false + rejected) if false + rejected else None,
         "fnmr": misses / (hits + misses) if hits + misses else None,
-        "threshold": threshold.value,
+        "threshold_value": threshold.value,
         "threshold_origin": threshold.origin,
         "confusion": {
             "same_called_same": hits,

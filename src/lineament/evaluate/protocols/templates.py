@@ -89,10 +89,10 @@ def _verification(
                 {
                     "tar_at_fmr": by_text(zip(FMRS, tars.tolist(), strict=True)),
                     "threshold_at_fmr": by_text(zip(FMRS, thresholds, strict=True)),
-                    "templates": len(data.templates.ids),
-                    "genuine_pairs": len(scores.genuine),
-                    "impostor_pairs": len(scores.impostor),
-                    "pairs_without_face": int((~known).sum()),
+                    "n_templates": len(data.templates.ids),
+                    "n_genuine_pairs": len(scores.genuine),
+                    "n_impostor_pairs": len(scores.impostor),
+                    "n_pairs_without_face": int((~known).sum()),
                 },
                 scores=scores,
                 threshold=threshold_at_fmr(scores.impostor, 1e-4),
@@ -130,10 +130,10 @@ def _identification(
                     f"gallery {name}, {POOLINGS[key]}",
                     measures
                     | {
-                        "gallery": len(gallery),
-                        "probes": len(data.probes),
-                        "mated_searches": searches.n_mated,
-                        "nonmated_searches": searches.n_nonmated,
+                        "n_gallery": len(gallery),
+                        "n_probes": len(data.probes),
+                        "n_mated_searches": searches.n_mated,
+                        "n_nonmated_searches": searches.n_nonmated,
                     },
                     scores=Scores(searches.mate[searches.mated], searches.top[~searches.mated])
                     if searches.n_mated and searches.n_nonmated

@@ -116,9 +116,9 @@ def curve_measures(
         "auc": auc(scores, same) if both else None,
         "eer": eer(scores, same) if both else None,
         "tar_at_fmr": tar_by_rate(scores, same, fmrs),
-        "pairs": len(same),
-        "genuine_pairs": int(same.sum()),
-        "impostor_pairs": int((~same).sum()),
+        "n_pairs": len(same),
+        "n_genuine_pairs": int(same.sum()),
+        "n_impostor_pairs": int((~same).sum()),
     }
 
 
@@ -158,7 +158,7 @@ def verification_part(
     return Part(
         key,
         title,
-        fold_measures(found) | curve_measures(scores, same) | {"pairs_without_face": without_face},
+        fold_measures(found) | curve_measures(scores, same) | {"n_pairs_without_face": without_face},
         scores=Scores.of(scores, same),
         threshold=threshold,
         worst=worst_of(scores, same, threshold, show),

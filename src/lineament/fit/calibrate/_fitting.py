@@ -65,7 +65,7 @@ class Fitted(Outcome):
             "cllr_by_method": {k: round(v, DIGITS) for k, v in self.cllr_by_method.items()},
             "reliability": self.reliability.to_rows(),
             "n_people": made.n_people,
-            "n_photographs": made.n_photos,
+            "n_photos": made.n_photos,
             "n_genuine_pairs": made.n_genuine_pairs,
             "n_impostor_pairs": made.n_impostor_pairs,
         }

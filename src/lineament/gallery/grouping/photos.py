@@ -11,7 +11,7 @@ import io
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -343,14 +343,14 @@ def summary(grouping: Grouping, groups: Sequence[Group]) -> dict[str, Any]:
         groups: of it, such as ``Grouping.groups(min_size=2)``.
     """
     return {
-        "photos": len(grouping.photos),
-        "faces": len(grouping.faces),
-        "threshold": asdict(grouping.threshold),
+        "n_photos": len(grouping.photos),
+        "n_faces": len(grouping.faces),
+        "threshold": grouping.threshold.to_dict(),
         "groups": [
             {
                 "id": one.id,
                 "name": one.name,
-                "size": len(one.members),
+                "n_faces": len(one.members),
                 "cohesion": one.cohesion,
                 "llr": one.llr,
                 "weakest": one.weakest,

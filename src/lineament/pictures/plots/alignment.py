@@ -65,7 +65,7 @@ def _draw(aligned: AlignmentStages, title: str) -> Any:
     )  # fmt: skip
     part = np.ascontiguousarray(image[top:bottom, left:right])
     whole = (bottom - top, right - left) == image.shape[:2]
-    name = str(numbers["photograph"]).replace("\\", "/").rsplit("/", 1)[-1]
+    name = str(numbers["source"]).replace("\\", "/").rsplit("/", 1)[-1]
     sheet = Sheet(title if title else f"{name}: how its face is aligned", WIDTH_IN)
     n = len(aligned.photo.faces)
     others = "" if n == 1 else f"; {n - 1} other {'face' if n == 2 else 'faces'}, not shown"

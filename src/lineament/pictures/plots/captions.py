@@ -77,5 +77,5 @@ def threshold_numbers(threshold: Threshold | float | None) -> dict[str, Any] | N
     if threshold is None:
         return None
     if isinstance(threshold, Threshold):
-        return {"value": threshold.value, "fmr": threshold.fmr, "data": threshold.data}
-    return {"value": float(threshold), "fmr": None, "data": None}
+        return threshold.to_dict()
+    return Threshold(float(threshold), "cosine", None, "set by hand", None).to_dict()

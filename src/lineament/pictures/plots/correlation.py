@@ -77,9 +77,9 @@ def correlation(
     Returns:
         ``numbers``: "people" and "similarity" (P, P) as shown; "closest": pairs of all people,
         closest first, each with "a", "b", "similarity" (of the means), "best" (the highest of any
-        photo of the one to the mean of the other), "opens" ("photographs_of_a"
-        of "of_a" open b's phone, and the reverse; None without threshold), "strictest_fmr" (of the
-        ladder, None when none is passed); "pairs_above_threshold" (of means, of all people);
+        photo of the one to the mean of the other), "opens" ("n_photos_of_a"
+        of "n_of_a" open b's phone, and the reverse; None without threshold), "strictest_fmr" (of the
+        ladder, None when none is passed); "n_pairs_above_threshold" (of means, of all people);
         "threshold"; "notes".
 
     Raises:
@@ -110,7 +110,7 @@ def correlation(
         "people": [faces.names[k] for k in shown],
         "similarity": np.round(similarity, 6).tolist(),
         "closest": listed,
-        "pairs_above_threshold": above,
+        "n_pairs_above_threshold": above,
         "threshold": threshold_numbers(threshold),
         "notes": notes,
     }
@@ -188,10 +188,10 @@ def _told(
         "opens": None
         if cut is None
         else {
-            "photographs_of_a": int((scores[0] >= cut).sum()),
-            "of_a": len(scores[0]),
-            "photographs_of_b": int((scores[1] >= cut).sum()),
-            "of_b": len(scores[1]),
+            "n_photos_of_a": int((scores[0] >= cut).sum()),
+            "n_of_a": len(scores[0]),
+            "n_photos_of_b": int((scores[1] >= cut).sum()),
+            "n_of_b": len(scores[1]),
         },
         "strictest_fmr": min(passed) if passed else None,
     }
@@ -200,10 +200,10 @@ def _told(
 def _said(pair: dict[str, Any]) -> str:
     opens, parts = pair["opens"], []
     if opens is not None:
-        if opens["photographs_of_a"] or opens["photographs_of_b"]:
+        if opens["n_photos_of_a"] or opens["n_photos_of_b"]:
             parts.append(
-                f"opens with {opens['photographs_of_a']} of {opens['of_a']} of A, "
-                f"{opens['photographs_of_b']} of {opens['of_b']} of B"
+                f"opens with {opens['n_photos_of_a']} of {opens['n_of_a']} of A, "
+                f"{opens['n_photos_of_b']} of {opens['n_of_b']} of B"
             )
         else:
             parts.append("opens with none")
@@ -233,7 +233,7 @@ def _draw(
     if threshold is not None:
         words.append(
             f"Orange: at or above the {threshold_words(threshold)}; "
-            f"{numbers['pairs_above_threshold']:,} of "
+            f"{numbers['n_pairs_above_threshold']:,} of "
             f"{counted(len(faces.names) * (len(faces.names) - 1) // 2, 'pair', 'pairs')}."
         )
     sheet = Sheet(

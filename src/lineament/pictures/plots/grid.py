@@ -65,8 +65,8 @@ def grid(
 
     Returns:
         ``numbers``: "photos", "people" (of each photo) and "similarity" (N, N) in the
-        order shown; "threshold"; "genuine_pairs", "impostor_pairs", "false_non_matches",
-        "false_matches" (None without names or threshold); "notes".
+        order shown; "threshold"; "n_genuine_pairs", "n_impostor_pairs", "n_false_non_matches",
+        "n_false_matches" (None without names or threshold); "notes".
 
     Raises:
         OptionError: fewer than two photos, or ``most`` makes no sense.
@@ -126,15 +126,15 @@ def _numbers(
     missed = None if above is None or not known else int((same & ~above).sum())
     mistaken = None if above is None or not known else int((other & above).sum())
     return {
-        "photographs": [faces.relative[row] for row in rows],
+        "photos": [faces.relative[row] for row in rows],
         "people": [faces.name(row) for row in rows],
         "similarity": [[round(value, 6) for value in row] for row in similarity.tolist()],
         "threshold": threshold_numbers(threshold),
-        "genuine_pairs": int(same.sum()) if known else None,
-        "impostor_pairs": int(other.sum()) if known else None,
-        "false_non_matches": missed,
-        "false_matches": mistaken,
-        "pairs_above_threshold": None if above is None else int((above_diagonal & above).sum()),
+        "n_genuine_pairs": int(same.sum()) if known else None,
+        "n_impostor_pairs": int(other.sum()) if known else None,
+        "n_false_non_matches": missed,
+        "n_false_matches": mistaken,
+        "n_pairs_above_threshold": None if above is None else int((above_diagonal & above).sum()),
     }
 
 
@@ -148,11 +148,11 @@ def _said(
         if named:
             parts.append(
                 "Framed: decided otherwise than the names say, "
-                f"{numbers['false_non_matches']:,} of {numbers['genuine_pairs']:,} pairs of one "
-                f"person and {numbers['false_matches']:,} of {numbers['impostor_pairs']:,} of two."
+                f"{numbers['n_false_non_matches']:,} of {numbers['n_genuine_pairs']:,} pairs of one "
+                f"person and {numbers['n_false_matches']:,} of {numbers['n_impostor_pairs']:,} of two."
             )
         else:
-            parts.append(f"{numbers['pairs_above_threshold']:,} pairs are.")
+            parts.append(f"{numbers['n_pairs_above_threshold']:,} pairs are.")
     return " ".join([*parts, *map(sentence, notes)])
 
 

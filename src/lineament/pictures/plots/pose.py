@@ -42,7 +42,7 @@ def pose(poses: Poses, *, title: str = "", most: int = MOST_FACES) -> Plot:
     if most < 2:
         raise OptionError(f"expected 2 faces or more, got {most}", option="most")
     shown = _sampled(poses.turned, most)
-    return Plot(_draw(poses, shown, title), poses.to_dict() | {"faces_shown": len(shown)})
+    return Plot(_draw(poses, shown, title), poses.to_dict() | {"n_faces_shown": len(shown)})
 
 
 def _sampled(turned: Sequence[Turned], most: int) -> Sequence[Turned]:

@@ -126,7 +126,7 @@ def tsne(
     draw = _draw_faces if shown else _draw_points
     figure = draw(faces, xy, title, words, notes)
     numbers = {
-        "photographs": list(faces.relative),
+        "photos": list(faces.relative),
         "people": [faces.name(row) for row in range(len(faces))],
         "xy": [[round(x, 5), round(y, 5)] for x, y in xy.tolist()],
         "method": used,

@@ -52,10 +52,10 @@ class Aligned(Outcome):
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         return {
-            "photographs": self.photos,
-            "people": self.people,
-            "written": self.written,
-            "kept": self.kept,
+            "n_photos": self.photos,
+            "n_people": self.people,
+            "n_written": self.written,
+            "n_kept": self.kept,
             "n_without_face": len(self.without_face),
             "n_failed": len(self.failed),
             "without_face": list(self.without_face),

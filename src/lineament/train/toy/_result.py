@@ -115,7 +115,7 @@ class ToyResult(Outcome):
         """Plain values, ready for JSON: the table, and the points of the picture."""
         return {
             "people": list(self.people),
-            "photos": np.bincount(self.labels, minlength=len(self.people)).tolist(),
+            "n_photos_of_each": np.bincount(self.labels, minlength=len(self.people)).tolist(),
             "epochs": self.epochs,
             "seed": self.seed,
             "losses": [each.to_dict() for each in self.losses],
