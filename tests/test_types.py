@@ -202,7 +202,7 @@ def test_decision_in_words_and_as_json() -> None:
     assert written["a"] == {
         "source": "a.jpg",
         "face": make_face().to_dict(),
-        "other_faces": 1,
+        "n_other_faces": 1,
         "embedding_norm": 7.5,
         "quality": None,
     }

@@ -316,7 +316,11 @@ def test_export_and_import_into_a_new_gallery(gallery: Path, tmp_path: Path, suf
     assert call("gallery", "export", file).exit_code == 2  # it is there
     done = call("gallery", "import", file, "--gallery", "second", "--json")
     assert done.exit_code == 0
-    assert values_of(done)["imported"] == {"n_new_people": 3, "n_new_samples": 3, "n_known_samples": 0}
+    assert values_of(done)["imported"] == {
+        "n_new_people": 3,
+        "n_new_samples": 3,
+        "n_known_samples": 0,
+    }
     assert names(tmp_path / "second") == names(gallery)
     again = values_of(call("gallery", "import", file, "--gallery", "second", "--json"))
     assert again["imported"]["n_known_samples"] == 3

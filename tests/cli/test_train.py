@@ -59,7 +59,12 @@ def test_from_a_config_to_a_model(call: Call, config: Path, tmp_path: Path) -> N
     assert done.exit_code == 0
     values = json.loads(done.stdout)
     assert values["run"] == str(tmp_path / "run")
-    assert (values["steps"], values["of"], values["stopped"], values["n_people"]) == (1, 1, False, 6)
+    assert (values["steps"], values["of"], values["stopped"], values["n_people"]) == (
+        1,
+        1,
+        False,
+        6,
+    )
     assert values["best"]["figure"] == "auc"
     assert values["verified"][0]["auc"] == values["best"]["value"]
     assert "2 of 8 people are held out" in done.stderr

@@ -103,9 +103,7 @@ def test_the_decision_is_that_of_verify(
     assert plot.numbers["decision"]["verdict"] == decision.verdict == "same"
     tried = {each["fmr"]: each for each in plot.numbers["thresholds"]}
     assert tried[1e-4]["value"] == pytest.approx(decision.threshold.value, abs=1e-6)
-    assert all(
-        each["reached"] == (decision.similarity >= each["value"]) for each in tried.values()
-    )
+    assert all(each["reached"] == (decision.similarity >= each["value"]) for each in tried.values())
     change = np.array(plot.numbers["change_a"])
     assert change.shape == (STEPS, STEPS)
     words = " ".join(plot.numbers["what_would_change"])

@@ -158,7 +158,9 @@ def verification_part(
     return Part(
         key,
         title,
-        fold_measures(found) | curve_measures(scores, same) | {"n_pairs_without_face": without_face},
+        fold_measures(found)
+        | curve_measures(scores, same)
+        | {"n_pairs_without_face": without_face},
         scores=Scores.of(scores, same),
         threshold=threshold,
         worst=worst_of(scores, same, threshold, show),

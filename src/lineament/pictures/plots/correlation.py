@@ -78,8 +78,8 @@ def correlation(
         ``numbers``: "people" and "similarity" (P, P) as shown; "closest": pairs of all people,
         closest first, each with "a", "b", "similarity" (of the means), "best" (the highest of any
         photo of the one to the mean of the other), "opens" ("n_photos_of_a"
-        of "n_of_a" open b's phone, and the reverse; None without threshold), "strictest_fmr" (of the
-        ladder, None when none is passed); "n_pairs_above_threshold" (of means, of all people);
+        of "n_of_a" open b's phone, and the reverse; None without threshold), "strictest_fmr" (of
+        the ladder, None when none is passed); "n_pairs_above_threshold" (of means, of all people);
         "threshold"; "notes".
 
     Raises:

@@ -148,8 +148,9 @@ def _said(
         if named:
             parts.append(
                 "Framed: decided otherwise than the names say, "
-                f"{numbers['n_false_non_matches']:,} of {numbers['n_genuine_pairs']:,} pairs of one "
-                f"person and {numbers['n_false_matches']:,} of {numbers['n_impostor_pairs']:,} of two."
+                f"{numbers['n_false_non_matches']:,} of {numbers['n_genuine_pairs']:,} pairs of "
+                f"one person and {numbers['n_false_matches']:,} of "
+                f"{numbers['n_impostor_pairs']:,} of two."
             )
         else:
             parts.append(f"{numbers['n_pairs_above_threshold']:,} pairs are.")
