@@ -524,3 +524,49 @@ def test_a_detector_without_landmarks(astronaut: Image) -> None:
 def test_nothing_is_loaded_before_it_is_needed() -> None:
     one = Recognizer()
     assert (one.finder._detector, one._embedder) == (None, None)
+
+
+# --- one or many ----------------------------------------------------------------------------------
+
+
+MANY: dict[str, Any] = {
+    "folder": lambda folder: folder,
+    "folder as text": str,
+    "pattern": lambda folder: f"{folder}/*.png",
+    "generator": lambda folder: (path for path in sorted(folder.glob("*.png"))),
+    "Path.glob": lambda folder: iter(sorted(folder.glob("*.png"))),
+    "entries": lambda folder: sorted(os.scandir(folder), key=lambda entry: entry.name),
+    "array of texts": lambda folder: np.array([str(path) for path in sorted(folder.glob("*.png"))]),
+    "batch (N, H, W, C)": lambda folder: np.stack(pictures(3)),
+    "batch (N, C, H, W)": lambda folder: np.stack(pictures(3)).transpose(0, 3, 1, 2) / 255,
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_what_stands_for_many_gives_a_list(name: str, tmp_path: Path) -> None:
+    for i, pixels in enumerate(pictures(3)):
+        PILImage.fromarray(pixels).save(tmp_path / f"{i}.png")
+    make = MANY[name]
+    one, detector = fake(make_face())
+    photos = one.detect(make(tmp_path))
+    assert [type(photo) for photo in photos] == [Photo] * 3
+    expected = sorted(int(each[0, 0, 0]) for each in pictures(3))
+    assert sorted(int(each[0, 0, 0]) for each in detector.seen) == expected
+    assert len(one.finder.find(make(tmp_path))) == 3
+    assert len(list(one.finder.stream(make(tmp_path)))) == 3
+    assert [len(photo.embeddings) for photo in one.analyze(make(tmp_path))] == [1, 1, 1]
+    assert [type(each) for each in one.embed(make(tmp_path))] == [Embedding] * 3
+    decisions = one.verify(make(tmp_path), make(tmp_path), threshold=own_threshold(0.5, "cosine"))
+    assert [type(each).__name__ for each in decisions] == ["Decision"] * 3
+
+
+def test_errors_among_many_stand_in_their_places(tmp_path: Path) -> None:
+    PILImage.fromarray(pictures(1)[0]).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_text("no photo")
+    one, _ = fake(make_face())
+    good, bad = one.detect(tmp_path)
+    assert good.error is None
+    assert bad.error is not None
+    assert bad.source == str(tmp_path / "b.png")
+    (folder_in_a_list,) = one.detect([tmp_path])
+    assert "got a folder" in str(folder_in_a_list.error)

@@ -41,6 +41,7 @@ from lineament.errors import (
     WeightsError,
 )
 from lineament.finder import FaceFinder, Source
+from lineament.images import Many, is_many
 from lineament.models import LicensePolicy
 from lineament.pipeline import first_problem, paired
 from lineament.quality import limits_of
@@ -317,8 +318,8 @@ class Ensemble:
     @overload
     def verify(
         self,
-        a: list[Any] | tuple[Any, ...],
-        b: list[Any] | tuple[Any, ...],
+        a: Many,
+        b: Many,
         *,
         threshold: Threshold | None = None,
         fmr: float | None = None,
@@ -336,8 +337,8 @@ class Ensemble:
     ) -> Decision: ...
     def verify(
         self,
-        a: Source | list[Any] | tuple[Any, ...],
-        b: Source | list[Any] | tuple[Any, ...],
+        a: Any,
+        b: Any,
         *,
         threshold: Threshold | None = None,
         fmr: float | None = None,
@@ -366,7 +367,7 @@ class Ensemble:
         results: list[Decision | LineamentError] = []
         for i, j in pairs:
             problem = first_problem(seen[i].photo, seen[j].photo)
-            if not isinstance(a, (list, tuple)):
+            if not is_many(a):
                 if problem is not None:
                     raise problem
                 decision = self.decide(seen[i], seen[j], threshold)

@@ -15,7 +15,6 @@ for it, and no recognizer's license checked.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -27,7 +26,6 @@ from threading import Condition, RLock
 from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
-from PIL import Image as PILImage
 
 from lineament.align.alignment import (
     Alignment,
@@ -49,9 +47,16 @@ from lineament.detect import (
     load_detector,
 )
 from lineament.errors import LineamentError, OptionError
-from lineament.images import DEFAULT_LIMITS, ImageLimits, ImageSource, describe_source, load_image
-from lineament.images.decode import decode_bytes
-from lineament.images.sources import read_bytes
+from lineament.images import (
+    DEFAULT_LIMITS,
+    ImageLimits,
+    ImageSource,
+    Many,
+    expand,
+    is_many,
+    read_image,
+    source_name,
+)
 from lineament.models import LicensePolicy
 from lineament.models.runtime import Runtime
 from lineament.types import ColorOrder, Face, FloatArray, Image, Photo
@@ -182,7 +187,7 @@ class FaceFinder:
     @overload
     def find(
         self,
-        source: list[Any] | tuple[Any, ...],
+        source: Many,
         *,
         keep_pixels: bool | None = None,
         digest: bool = False,
@@ -199,25 +204,26 @@ class FaceFinder:
     ) -> Photo: ...
     def find(
         self,
-        source: Source | list[Any] | tuple[Any, ...],
+        source: Any,
         *,
         keep_pixels: bool | None = None,
         digest: bool = False,
         color_order: ColorOrder | None = None,
     ) -> Photo | list[Photo]:
-        """Find the faces of one photo, or of each of a list.
+        """Find the faces of one photo, or of each of many.
 
         A photo without faces has ``faces == ()``; that is no error. Of one source an error is
-        raised; in a list it stands in the ``Photo`` of the source that it belongs to.
+        raised; among many it stands in the ``Photo`` of the source that it belongs to.
 
         Args:
-            source: what ``load_image`` reads, a ``Photo``, or a list of them.
-            keep_pixels: None keeps them for one photo, and not for a list: a thousand photos of 12
+            source: what ``load_image`` reads, or a ``Photo``; or many: a list, a folder, a glob
+                pattern, a generator, a batch (``images.many`` has the rule).
+            keep_pixels: None keeps them for one photo, and not for many: a thousand photos of 12
                 megapixels are 36 GB.
             digest: have ``Photo.sha256`` too.
             color_order: of NumPy arrays.
         """
-        if isinstance(source, (list, tuple)):
+        if is_many(source):
             return list(
                 self.stream(
                     source, keep_pixels=bool(keep_pixels), digest=digest, color_order=color_order
@@ -248,13 +254,15 @@ class FaceFinder:
         ``Photo`` of the source that it belongs to.
 
         Args:
-            sources: what ``load_image`` reads, and ``Photo``s.
+            sources: what ``load_image`` reads, and ``Photo``s; a folder, pattern or batch stands
+                for its photos.
             then: called with each photo that could be read, in the thread that found its faces and
                 while its pixels are there; what it returns takes the photo's place.
             keep_pixels: leave the pixels in the photos that are yielded.
             digest: have ``Photo.sha256`` too.
             color_order: of NumPy arrays among the sources.
         """
+        sources = expand(sources)
         _ = self.detector
         look = partial(
             self._look, then=then, keep_pixels=keep_pixels, digest=digest, color_order=color_order
@@ -300,7 +308,9 @@ class FaceFinder:
         photo = source if isinstance(source, Photo) else Photo(name_of(source), None)
         try:
             if not isinstance(source, Photo):
-                pixels, sha256 = self._read(source, photo.source, digest, color_order)
+                pixels, sha256 = read_image(
+                    source, color_order=color_order, limits=self.limits, digest=digest
+                )
                 photo = replace(Photo.from_pixels(pixels, photo.source), sha256=sha256)
             if photo.error is None and photo.detector is None:
                 photo = self._detected(photo)
@@ -315,20 +325,6 @@ class FaceFinder:
         found = replace(photo, faces=faces, detector=self.detector_name)
         index = found.largest() if self.choose == "largest" else found.most_central()
         return found if index is None else replace(found, index=index)
-
-    def _read(
-        self, source: Any, name: str, digest: bool, color_order: ColorOrder | None
-    ) -> tuple[Image, bytes | None]:
-        if not digest:
-            return load_image(source, color_order=color_order, limits=self.limits), None
-        if isinstance(source, (np.ndarray, PILImage.Image)):
-            array = np.ascontiguousarray(source)
-            sha256 = hashlib.sha256(f"{array.shape} {array.dtype}".encode())
-            sha256.update(array.tobytes())
-            pixels = load_image(source, color_order=color_order, limits=self.limits)
-            return pixels, sha256.digest()
-        data = read_bytes(source, name, self.limits)
-        return decode_bytes(data, name, self.limits), hashlib.sha256(data).digest()
 
     # --- Photo -> crops, landmarks ----------------------------------------------------------------
 
@@ -398,8 +394,8 @@ class FaceFinder:
 
 
 def name_of(source: Source) -> str:
-    """Return what messages and results call a source."""
-    return source.source if isinstance(source, Photo) else describe_source(source)
+    """Return what results call a source: of a file its true name (``images.source_name``)."""
+    return source.source if isinstance(source, Photo) else source_name(source)
 
 
 def faces_of(photo: Photo, numbers: Sequence[int] | None) -> tuple[Face, ...]:

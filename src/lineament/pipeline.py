@@ -25,10 +25,11 @@ models; ``pictures/`` draws; ``cli/`` is the command line.
 Every stage is a plain function or a one-method object that can be used without this file; what is
 here is only the order of the calls, the batches, and what happens to a photo that fails.
 
-Given one source, methods return one result and raise its error. Given a list, they return a list
-of the same length in the same order, and an error takes the place of the result it spoiled. A
-source is what ``images.load_image`` reads, or a ``Photo``: nothing is decoded, detected or embedded
-twice.
+Given one source, methods return one result and raise its error. Given many, they return a list in
+their order, and an error takes the place of the result it spoiled. A source is what
+``images.load_image`` reads, or a ``Photo``: nothing is decoded, detected or embedded twice. Many
+are a list or anything else that can be iterated, a folder, a glob pattern, or a batch of pixels;
+the rule has one place, ``images.many``.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ from lineament.detect import DEFAULT_DETECTOR, DetectOptions, Detector
 from lineament.embed import Embedder, embed_photos, load_embedder
 from lineament.errors import LineamentError, OptionError
 from lineament.finder import Choose, FaceFinder, Source
-from lineament.images import DEFAULT_LIMITS, ImageLimits
+from lineament.images import DEFAULT_LIMITS, ImageLimits, Many, expand, is_many
 from lineament.models import DEFAULT_PRESET, PRESETS, Card, LicensePolicy
 from lineament.models.runtime import Runtime
 from lineament.quality import limits_of
@@ -277,24 +278,23 @@ class Recognizer:
     # --- one photo or a list ----------------------------------------------------------------------
 
     @overload
-    def detect(
-        self, source: list[Any] | tuple[Any, ...], *, color_order: ColorOrder | None = None
-    ) -> list[Photo]: ...
+    def detect(self, source: Many, *, color_order: ColorOrder | None = None) -> list[Photo]: ...
     @overload
     def detect(self, source: Source, *, color_order: ColorOrder | None = None) -> Photo: ...
     def detect(
         self,
-        source: Source | list[Any] | tuple[Any, ...],
+        source: Any,
         *,
         color_order: ColorOrder | None = None,
     ) -> Photo | list[Photo]:
         """Find the faces: ``FaceFinder.find``. A photo without faces is no error."""
-        return self.finder.find(source, color_order=color_order)
+        found: Photo | list[Photo] = self.finder.find(source, color_order=color_order)
+        return found
 
     @overload
     def analyze(
         self,
-        source: list[Any] | tuple[Any, ...],
+        source: Many,
         *,
         faces: Faces = "all",
         keep_crops: bool = False,
@@ -313,7 +313,7 @@ class Recognizer:
     ) -> Photo: ...
     def analyze(
         self,
-        source: Source | list[Any] | tuple[Any, ...],
+        source: Any,
         *,
         faces: Faces = "all",
         keep_crops: bool = False,
@@ -329,9 +329,9 @@ class Recognizer:
             keep_pixels: None keeps them for one photo, and not for a list.
             color_order: of NumPy arrays.
         """
-        many = isinstance(source, (list, tuple))
+        many = is_many(source)
         photos = self.stream(
-            source if isinstance(source, (list, tuple)) else [source],
+            source if many else [source],
             faces=faces,
             keep_crops=keep_crops,
             keep_pixels=not many if keep_pixels is None else keep_pixels,
@@ -346,7 +346,7 @@ class Recognizer:
 
     @overload
     def embed(
-        self, source: list[Any] | tuple[Any, ...], *, color_order: ColorOrder | None = None
+        self, source: Many, *, color_order: ColorOrder | None = None
     ) -> list[Embedding | LineamentError]: ...
     @overload
     def embed(self, source: Source, *, color_order: ColorOrder | None = None) -> Embedding: ...
@@ -356,7 +356,7 @@ class Recognizer:
     ) -> tuple[Embedding, ...]: ...
     def embed(
         self,
-        source: Source | list[Any] | tuple[Any, ...],
+        source: Any,
         *,
         faces: Sequence[int] | None = None,
         color_order: ColorOrder | None = None,
@@ -371,9 +371,10 @@ class Recognizer:
         Raises:
             NoFaceError: a photo has none; in a list, it takes the place of the embedding.
         """
-        if not isinstance(source, (list, tuple)):
+        if not is_many(source):
             if faces is not None:
-                return self.analyze(source, faces=faces, color_order=color_order).embeddings
+                found: Photo = self.analyze(source, faces=faces, color_order=color_order)
+                return found.embeddings
             (photo,) = self.stream_chosen([source], color_order=color_order)
             photo.require()
             assert photo.embedding is not None
@@ -392,8 +393,8 @@ class Recognizer:
     @overload
     def verify(
         self,
-        a: list[Any] | tuple[Any, ...],
-        b: list[Any] | tuple[Any, ...],
+        a: Many,
+        b: Many,
         *,
         threshold: Threshold | None = None,
         color_order: ColorOrder | None = None,
@@ -409,8 +410,8 @@ class Recognizer:
     ) -> Decision: ...
     def verify(
         self,
-        a: Source | list[Any] | tuple[Any, ...],
-        b: Source | list[Any] | tuple[Any, ...],
+        a: Any,
+        b: Any,
         *,
         threshold: Threshold | None = None,
         color_order: ColorOrder | None = None,
@@ -432,7 +433,7 @@ class Recognizer:
         if threshold is None:
             threshold = self.threshold()
         photos = list(self.stream_chosen(unique, color_order=color_order))
-        if not isinstance(a, (list, tuple)):
+        if not is_many(a):
             ((i, j),) = pairs
             decision = self.judge.compare(photos[i], photos[j], threshold)
             return replace(decision, crop_a=photos[i].crop, crop_b=photos[j].crop)
@@ -535,10 +536,10 @@ def paired(a: Any, b: Any) -> tuple[list[Source], list[tuple[int, int]]]:
     Raises:
         OptionError: only one of them is a list, or the lists' lengths differ.
     """
-    many = isinstance(a, (list, tuple))
-    if many != isinstance(b, (list, tuple)):
+    many = is_many(a)
+    if many != is_many(b):
         raise OptionError("expected two photos or two lists, got one of each")
-    firsts, seconds = (list(a), list(b)) if many else ([a], [b])
+    firsts, seconds = list(expand(a)), list(expand(b))
     if len(firsts) != len(seconds):
         raise OptionError(f"expected lists of equal length, got {len(firsts)} and {len(seconds)}")
     numbers: dict[Any, int] = {}

@@ -74,13 +74,13 @@ def test_a_photo_is_decoded_once(
     monkeypatch.setenv("LINEAMENT_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     decoded: Counter[str] = Counter()
-    real = lineament.images.decode._sniff
+    real = lineament.images.decode.sniff
 
     def counted(data: bytes) -> str:
         decoded[hashlib.sha256(data).hexdigest()] += 1
         return real(data)
 
-    monkeypatch.setattr(lineament.images.decode, "_sniff", counted)
+    monkeypatch.setattr(lineament.images.decode, "sniff", counted)
     places = {
         "a": folder / "flat" / "obama.jpg",
         "b": folder / "flat" / "biden.jpg",

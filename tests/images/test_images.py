@@ -36,8 +36,12 @@ from lineament.images import (
     IMAGE_SUFFIXES,
     ImageLimits,
     describe_source,
+    expand,
     find_images,
+    is_many,
+    list_images,
     load_image,
+    source_name,
 )
 from lineament.images import decode as decode_module
 
@@ -116,6 +120,22 @@ def _as_path(folder: Path) -> Path:
     return path
 
 
+def _named(folder: Path, name: str) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(PNG)
+    return path
+
+
+class WithArray:
+    """What arrays of other libraries are."""
+
+    shape, dtype = PIXELS.shape, PIXELS.dtype
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        return PIXELS
+
+
 def _as_file_that_stands_behind_a_header(folder: Path) -> io.BytesIO:
     file = io.BytesIO(b"header" + PNG)
     file.seek(6)
@@ -153,6 +173,21 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
     "Pillow image": lambda folder: PILImage.fromarray(PIXELS),
     "Pillow file": lambda folder: PILImage.open(io.BytesIO(PNG)),
     "array": lambda folder: PIXELS.copy(),
+    "array (C, H, W)": lambda folder: np.ascontiguousarray(PIXELS.transpose(2, 0, 1)),
+    "array of int64": lambda folder: PIXELS.astype(np.int64),
+    "array of floats from 0 to 255": lambda folder: PIXELS.astype(np.float32),
+    "array of the file's bytes": lambda folder: np.frombuffer(PNG, np.uint8),
+    "array of the file's bytes, a column": lambda folder: np.frombuffer(PNG, np.uint8)[:, None],
+    "object with __array__": lambda folder: WithArray(),
+    "base64": lambda folder: base64.b64encode(PNG).decode(),
+    "base64 in lines": lambda folder: base64.encodebytes(PNG).decode(),
+    "base64 of JPEG's letters": lambda folder: base64.urlsafe_b64encode(PNG).decode(),
+    "file URL": lambda folder: _as_path(folder).as_uri(),
+    "file URL of localhost": lambda folder: (
+        _as_path(folder).as_uri().replace("file://", "FILE://localhost")
+    ),
+    "file URL that is not encoded": lambda folder: f"file://{_named(folder, 'a%20b?c#d.png')}",
+    "DirEntry": lambda folder: [*os.scandir(_as_path(folder).parent)].pop(),
 }
 
 
@@ -163,6 +198,30 @@ def test_every_source_gives_the_same_pixels(name: str, tmp_path: Path) -> None:
     assert image.flags.c_contiguous
     assert image.flags.writeable
     np.testing.assert_array_equal(image, PIXELS)
+
+
+LIKE_ADDRESSES = [
+    *("C:/photos/a.png", "C://photos/a.png", "c:\\photos\\a.png", "http:/a.png", "http://h/a.png"),
+    *("https://h/a.png?b=c", "data:a.png", "data:image/png;base64,AAAA", "file:a.png"),
+    *("file:///a.png", "ftp://h/a.png", "~", "~root/a.png", "-", "a*.png", "a%20b.png", "[a].png"),
+    *("/9j/4AAQSkZJRg", " a .png ", "-a.png", "name:with:colons.png", "#?&.png"),
+]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+@pytest.mark.parametrize("name", LIKE_ADDRESSES)
+def test_a_file_of_exactly_that_name_is_read(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("." + name if name.startswith("/") else name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(PNG)
+    source = "." + name if name.startswith("/") else name
+    np.testing.assert_array_equal(load_image(source), PIXELS)
+    assert source_name(source) == source
+    assert not is_many(source)
+    assert find_images([source]) == [path]
 
 
 def test_a_file_object_stays_open(tmp_path: Path) -> None:
@@ -491,6 +550,20 @@ def test_arrays(name: str) -> None:
     np.testing.assert_array_equal(array, before)
 
 
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("kind", [np.uint16, np.int32, np.int64, np.float32, ">u2"])
+def test_values_are_scaled_by_the_bits_that_hold_the_largest(bits: int, kind: Any) -> None:
+    largest = 2**bits - 1
+    values = np.array([[0, largest // 3, largest]]).astype(kind)
+    assert load_image(values)[0, :, 0].tolist() == [0, 85, 255]
+    half = np.array([[0, largest // 2 + 1]]).astype(kind)  # needs all the bits, but not all of them
+    assert load_image(half)[0, :, 0].tolist() == [0, 128]
+
+
+def test_truth_values_are_black_and_white() -> None:
+    assert load_image(np.array([[False, True]]))[0, :, 0].tolist() == [0, 255]
+
+
 def test_every_16_bit_value_is_rounded() -> None:
     values = np.arange(65536, dtype=np.uint16).reshape(256, 256)
     np.testing.assert_array_equal(load_image(values)[..., 1], np.rint(values / 257))
@@ -507,19 +580,19 @@ def test_a_ready_array_is_not_copied() -> None:
         (np.zeros((), np.uint8), r"expected \(H, W\)"),
         (np.zeros((4, 4, 2), np.uint8), r"expected \(H, W\)"),
         (np.zeros((4, 4, 5), np.uint8), r"expected \(H, W\)"),
-        (np.zeros((3, 8, 9), np.uint8), r"transpose\(1, 2, 0\)"),
-        (np.zeros((2, 4, 4, 3), np.uint8), r"give one"),
+        (np.zeros((2, 4, 4, 3), np.uint8), r"got a batch"),
+        (np.zeros((5, 8, 9), np.uint8), r"with 1, 3 or 4 channels"),
         (np.zeros((0, 4, 3), np.uint8), "at least one pixel"),
         (np.zeros((4, 0), np.uint8), "at least one pixel"),
-        (np.zeros((4, 4, 3), bool), "got bool"),
-        (np.zeros((4, 4, 3), np.int64), "got int64"),
-        (np.zeros((4, 4, 3), np.int8), "got int8"),
-        (np.zeros((4, 4, 3), np.uint32), "got uint32"),
+        (np.full((4, 4, 3), -1, np.int64), "integers from 0 to 65535, got -1"),
+        (np.full((4, 4, 3), 65536, np.uint32), "integers from 0 to 65535, got 65536"),
         (np.zeros((4, 4, 3), complex), "got complex128"),
         (np.array([["a", "b"]]), "got <U1"),
         (np.array([[None, 1]], object), "got object"),
-        (np.full((4, 4, 3), 200.0), "got 200 to 200"),
-        (np.full((4, 4, 3), -0.1), "from 0 to 1, got -0.1"),
+        (np.full((4, 4, 3), 1.1), "got 1.1 to 1.1; clip"),
+        (np.full((4, 4, 3), 65537.0), "got 65537 to 65537"),
+        (np.full((4, 4, 3), -0.1), "from 0 to 255, got -0.1"),
+        (np.array([[-3.0, 200.0]]), "from 0 to 255, got -3"),
         (np.array([[0.5, np.nan]]), "got nan to nan"),
         (np.array([[0.5, np.inf]]), "got 0.5 to inf"),
     ],
@@ -590,9 +663,19 @@ def test_paths_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (tmp_path, ImageError, "got a folder"),
         (str(tmp_path) + "\0", ImageError, "cannot be read"),
         ("x" * 5000, ImageError, "cannot be read"),
-        ("", ImageNotFoundError, "no such file"),
-        ("ftp://example.org/a.jpg", ImageError, r"expected an http\(s\) URL"),
-        ("file:///etc/passwd", ImageError, r"expected an http\(s\) URL"),
+        ("", ImageNotFoundError, "got an empty text"),
+        ("ftp://example.org/a.jpg", ImageError, r"or an http\(s\) address"),
+        ("s3+ssl://bucket/a.jpg", ImageError, r"or an http\(s\) address"),
+        ("file:///etc/no%20such.jpg", ImageNotFoundError, "^/etc/no such.jpg: no such file"),
+        ("file://server/share/a.jpg", ImageNotFoundError, "^//server/share/a.jpg: no such file"),
+        ("C:\\photos\\a.jpg", ImageNotFoundError, "no such file"),
+        ("C://photos/a.jpg", ImageNotFoundError, "no such file"),
+        ("c:/photos/a.jpg", ImageNotFoundError, "no such file"),
+        ("~/a.jpg", ImageNotFoundError, "no such file.*expanduser"),
+        ("~nobody/a.jpg", ImageNotFoundError, "no such file.*expanduser"),
+        ("-", ImageNotFoundError, "no such file.*standard input"),
+        (f"{file}/", ImageNotFoundError, "without the slash at its end there is one"),
+        ("party/*.jpg", ImageNotFoundError, "a pattern"),
     ]
     for source, error, message in cases:
         with pytest.raises(error, match=message) as caught:
@@ -1130,7 +1213,11 @@ def test_messages_keep_secrets(server: Server) -> None:
         (io.BytesIO(), "file object"),
         (np.zeros((2, 3)), "array (2, 3) float64"),
         (PILImage.new("L", (4, 3)), "Pillow image 4 x 3 L"),
-        ("a\nb\0", "a?b?"),
+        ("a\nb\0", r"a\nb\x00"),
+        ("caf\udce9 \u202f\u200d.jpg", "caf\\udce9 \u202f\\u200d.jpg"),
+        ("file:///tmp/a%20b.jpg", "/tmp/a b.jpg"),
+        ("C://me:pw@host/a.jpg?b", "C://me:pw@host/a.jpg?b"),
+        (base64.b64encode(PNG).decode(), "base64 text"),
         ("x" * 500, "x" * 99 + "…" + "x" * 100),
         (None, "NoneType object"),
     ],
@@ -1222,6 +1309,49 @@ def test_find_images_survives_links_in_circles(album: Path) -> None:
     assert [path.name for path in find_images([album / "sub"])] == ["c.webp", "d.heic"]
 
 
+def test_what_is_passed_over_is_counted(album: Path) -> None:
+    (album / "sub" / "loop").symlink_to(album, target_is_directory=True)
+    (album / "sub" / "broken.png").symlink_to(album / "nowhere.png")
+    (album / "b.txt").touch()
+    (album / "plain").touch()
+    found = list_images([album, album / "sub"])
+    assert [path.relative_to(album).as_posix() for path in found.paths] == ALL
+    left_out = found.passed_over
+    assert left_out.to_dict() == {
+        "other_files": 4,
+        "suffixes": {"": 1, ".md": 1, ".txt": 2},
+        "hidden": 2,
+        "links": 4,  # of the two in sub each time that sub is named
+        "unreadable": [],
+    }
+    assert left_out.in_words == (
+        "4 files that are no photos by the suffix (.txt 2, none 1, .md 1), 2 hidden, "
+        "4 links not followed"
+    )
+    assert not list_images([album / "sub" / "deep"]).passed_over
+    with pytest.raises(ImageError, match=r"found none: 1 file .* \(\.md 1\); name"):
+        list_images(album / "empty")
+
+
+def test_a_folder_that_cannot_be_listed_stops_no_others(
+    album: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.scandir
+
+    def refuse(path: Any) -> Any:
+        if os.fspath(path).endswith("deep"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found = list_images([album])
+    assert [path.relative_to(album).as_posix() for path in found.paths] == [*ALL[:3], ALL[4]]
+    assert found.passed_over.unreadable == ((str(album / "sub" / "deep"), "Permission denied"),)
+    assert "sub/deep, which cannot be listed (Permission denied)" in found.passed_over.in_words
+    with pytest.raises(ImageError, match=r"deep: the folder cannot be listed"):
+        find_images([album])
+
+
 def test_find_images_reports_a_folder_that_cannot_be_listed(
     album: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1240,6 +1370,104 @@ def test_suffixes_are_those_that_load() -> None:
     assert {suffix for suffix, kind in pillow.items() if kind in readable} - IMAGE_SUFFIXES <= {
         ".pfm"  # floats without a range
     }
+
+
+# ---- one or many -------------------------------------------------------------------------------
+
+
+def test_what_stands_for_many(album: Path) -> None:
+    arrays = np.stack([PIXELS, PIXELS[::-1]])
+    paths = [album / name for name in ALL]
+    for many, expected in [
+        (paths, paths),
+        (tuple(paths), paths),
+        ({paths[0]}, paths[:1]),
+        (iter(paths), paths),
+        ((path for path in paths), paths),
+        (map(Path, paths), paths),
+        (dict.fromkeys(paths).keys(), paths),
+        (np.array([str(path) for path in paths]), [str(path) for path in paths]),
+        (np.array(paths, object), paths),
+        (album, paths),
+        (str(album), paths),
+        (album.as_uri(), paths),
+        (str(album / "*"), paths),
+        (album / "**" / "*.png", paths[:1]),
+        ([], []),
+    ]:
+        assert is_many(many), many
+        assert list(expand(many)) == expected
+    for batch in (arrays, np.ascontiguousarray(arrays.transpose(0, 3, 1, 2)), arrays / 255):
+        assert is_many(batch)
+        for one, pixels in zip(expand(batch), arrays, strict=True):
+            np.testing.assert_array_equal(load_image(one), pixels)
+    assert list(expand(arrays[:0])) == []
+
+
+def test_what_stands_for_one(tmp_path: Path) -> None:
+    for name, make in SOURCES.items():
+        (tmp_path / name.replace("/", "")).mkdir()
+        source = make(tmp_path / name.replace("/", ""))
+        assert not is_many(source), name
+        assert [each is source for each in expand(source)] == [True], name
+    for one in (
+        "no.jpg",
+        "",
+        "http://h/*.jpg",
+        data_uri(PNG),
+        {},
+        None,
+        7,
+        np.zeros((2, 3)),
+        np.zeros(3),
+    ):
+        assert not is_many(one), one
+
+
+def test_an_endless_generator_is_walked_over_as_needed() -> None:
+    def endless() -> Iterator[int]:
+        number = 0
+        while True:
+            yield number
+            number += 1
+
+    each = iter(expand(endless()))
+    assert [next(each) for _ in range(3)] == [0, 1, 2]
+
+
+def test_an_empty_folder_is_no_list_of_none(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="expected at least one photo"):
+        list(expand(tmp_path))
+
+
+def test_tensors_of_pytorch() -> None:
+    torch = pytest.importorskip("torch")
+    chw = torch.from_numpy(np.ascontiguousarray(PIXELS.transpose(2, 0, 1)))
+    for tensor in (
+        chw,
+        torch.from_numpy(PIXELS),
+        chw.double() / 255,
+        (chw.float() / 255).requires_grad_(),
+        chw.float(),
+        chw.to(torch.bfloat16),
+    ):
+        image = load_image(tensor)
+        assert np.abs(image.astype(int) - PIXELS).max() <= (tensor.dtype == torch.bfloat16)
+        assert not is_many(tensor)
+    np.testing.assert_array_equal(load_image(chw.flip(0), color_order="bgr"), PIXELS)
+    np.testing.assert_array_equal(load_image(chw[:1])[..., 0], PIXELS[..., 0])
+    batch = torch.stack([chw, chw.flip(1)])
+    first, second = expand(batch)
+    np.testing.assert_array_equal(load_image(second), PIXELS[::-1])
+    assert source_name(first) == f"array ({HEIGHT}, {WIDTH}, 3) uint8"
+    assert source_name(chw) == f"Tensor (3, {HEIGHT}, {WIDTH}) torch.uint8"
+
+
+def test_a_series_of_pandas() -> None:
+    pandas = pytest.importorskip("pandas")
+    series = pandas.Series(["a.jpg", "b.jpg"])
+    assert is_many(series)
+    assert list(expand(series)) == ["a.jpg", "b.jpg"]
 
 
 # ---- hostile files -------------------------------------------------------------------------------

@@ -157,7 +157,7 @@ def embed_many(
     _check_options(workers, ray, shard_size, same, suffix)
     if ray is not None:
         check_ray(ray)
-    paths = [Path(os.path.abspath(path)) for path in find_images(sources)]  # type: ignore[arg-type]  # noqa: PTH100
+    paths = [Path(os.path.abspath(path)) for path in find_images(sources)]  # noqa: PTH100
     root = _root(sources, paths)
     way = {**made_by(recognizer), "one_face": one_face}
     folder = Parts(

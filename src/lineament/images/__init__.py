@@ -1,27 +1,35 @@
 """Stage 1: a photo in any shape -> RGB, uint8, (H, W, 3), upright.
 
-``load_image`` takes a path, an http(s) URL, a ``data:`` URI, bytes, a binary file object, a Pillow
-image or a NumPy array. What every photo goes through:
+``load_image`` takes a path, an http(s) or file URL, a ``data:`` URI, base64, bytes, a binary file
+object, a Pillow image, or an array or tensor of any library. What every photo goes through:
 
 - **Formats.** Only JPEG (with MPO), PNG, WebP, GIF, BMP, TIFF, binary PNM (PBM, PGM, PPM), AVIF and
   HEIC are decoded: a short list, since each decoder is code that strangers' bytes reach. The bytes
-  decide, never the name. Of an animation or of several pages the first is taken.
+  decide, never the name, and other formats are refused by name.
+- **Pages.** Of an animation, or of several pages, the first full-size one is taken: the first frame
+  of a GIF, WebP or PNG, the first picture of an MPO, the primary one of a HEIC or AVIF. A TIFF's
+  pages that are marked as reduced copies or masks are passed over; one that has no other, and raw
+  files without a full-size preview, are refused.
 - **EXIF.** The photo is turned and mirrored as its EXIF orientation says.
 - **Transparency.** Pixels are laid over white, as a viewer shows them. Dropping the alpha channel
   instead would uncover pixels that no person sees (often black, sometimes another picture), and a
   cut-out head on white resembles the passport photos that recognizers know.
-- **More than 8 bits.** Values are scaled, never clipped: 65535 becomes 255.
+- **More than 8 bits.** Values are scaled, never clipped, by the smallest of 8, 10, 12, 14 and 16
+  bits that holds the largest of them (``arrays``): both 1023 and 65535 can become 255.
 - **Color profiles** are not applied: neither are they in the pictures recognizers learn from.
 - **Limits** are checked on the header, before pixels are decoded.
 
-NumPy arrays of three or four channels are RGB unless ``color_order="bgr"`` says otherwise: pictures
-from ``cv2.imread`` need it.
+Arrays of three or four channels are RGB unless ``color_order="bgr"`` says otherwise: pictures from
+``cv2.imread`` need it.
 
-``sources`` turns anything into bytes, ``decode`` turns bytes into pixels.
+``names`` says what a text stands for and what sources are called, ``many`` whether a source is one
+photo or many; ``find`` searches folders, ``sources`` turns anything into bytes, ``formats`` knows
+what they are, and ``decode``, ``tiff`` and ``arrays`` turn them into pixels.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 from typing import IO, Any, TypeAlias
 
@@ -30,25 +38,39 @@ import numpy.typing as npt
 from PIL import Image as PILImage
 
 from lineament.errors import OptionError
+from lineament.images.arrays import as_array, is_array
 from lineament.images.decode import decode_bytes, from_array, from_pillow
-from lineament.images.sources import (
-    DEFAULT_LIMITS,
+from lineament.images.find import (
     IMAGE_SUFFIXES,
-    ImageLimits,
-    describe_source,
+    ImageList,
+    PassedOver,
     find_images,
-    read_bytes,
+    list_images,
 )
+from lineament.images.formats import PLUGINS, sniff
+from lineament.images.many import Many, check_one, expand, is_many
+from lineament.images.names import describe_source, path_of, source_name
+from lineament.images.sources import DEFAULT_LIMITS, ImageLimits, read_bytes
 from lineament.types import ColorOrder, Image
 
 __all__ = [
     "DEFAULT_LIMITS",
     "IMAGE_SUFFIXES",
     "ImageLimits",
+    "ImageList",
     "ImageSource",
+    "Many",
+    "PassedOver",
+    "check_one",
     "describe_source",
+    "expand",
     "find_images",
+    "is_many",
+    "list_images",
     "load_image",
+    "path_of",
+    "read_image",
+    "source_name",
 ]
 
 ImageSource: TypeAlias = (
@@ -61,7 +83,7 @@ ImageSource: TypeAlias = (
     | PILImage.Image
     | npt.NDArray[Any]
 )
-"""Everything that ``load_image`` reads."""
+"""What ``load_image`` reads, apart from tensors and other objects with ``__array__``."""
 
 
 def load_image(
@@ -72,16 +94,17 @@ def load_image(
 ) -> Image:
     """Read one photo: RGB, uint8, (H, W, 3), contiguous, upright.
 
-    A ``str`` that begins with ``http://``, ``https://`` or ``data:`` is a URL, any other a path. A
-    file object is read from where it stands and left open.
+    What a ``str`` stands for, path, address or data, is said in ``names``. A file object is read
+    from where it stands and left open. A Pillow image is taken at the page where it stands.
 
-    A NumPy array is (H, W), (H, W, 1), (H, W, 3) or (H, W, 4): uint8, uint16 (0 to 65535) or float
-    (0 to 1); the limits do not apply to it. One that is already contiguous RGB uint8 comes back as
-    it is, not copied.
+    An array or tensor (NumPy, PyTorch, whatever has ``__array__``) is (H, W), (H, W, C) or
+    (C, H, W) with 1, 3 or 4 channels, of integers, floats or truth values as ``arrays`` says; the
+    limits do not apply to it. One that is already contiguous RGB uint8 comes back as it is, not
+    copied. An array of bytes (``np.fromfile``, ``cv2.imencode``) is a file.
 
     Args:
         source: the photo.
-        color_order: of a NumPy array's channels; None means "rgb". Other sources ignore it.
+        color_order: of an array's channels; None means "rgb". Other sources ignore it.
         limits: on bytes, pixels and seconds.
 
     Raises:
@@ -92,11 +115,44 @@ def load_image(
         MissingExtraError: HEIC without pillow-heif.
         OptionError: an unknown ``color_order``.
     """
+    return read_image(source, color_order=color_order, limits=limits)[0]
+
+
+def read_image(
+    source: ImageSource,
+    *,
+    color_order: ColorOrder | None = None,
+    limits: ImageLimits = DEFAULT_LIMITS,
+    digest: bool = False,
+) -> tuple[Image, bytes | None]:
+    """``load_image``, with the SHA-256 of the file's bytes, or of the array, if it is asked for.
+
+    Raises:
+        LineamentError: as ``load_image``.
+    """
     if color_order not in (None, "rgb", "bgr"):
         raise OptionError(f'expected "rgb" or "bgr", got {color_order!r}', option="color_order")
     name = describe_source(source)
-    if isinstance(source, np.ndarray):
-        return from_array(source, color_order, name)
     if isinstance(source, PILImage.Image):
-        return from_pillow(source, name, limits)
-    return decode_bytes(read_bytes(source, name, limits), name, limits)
+        pixels = from_pillow(source, name, limits)
+        return pixels, _sha256(np.asarray(source)) if digest else None
+    if is_array(source):
+        array = as_array(source)
+        if not _is_file(array):
+            return from_array(array, color_order, name), _sha256(array) if digest else None
+        data = array.tobytes()
+    else:
+        data = read_bytes(source, name, limits)
+    return decode_bytes(data, name, limits), hashlib.sha256(data).digest() if digest else None
+
+
+def _is_file(array: npt.NDArray[Any]) -> bool:
+    """Whether these are the bytes of a file."""
+    is_row = array.ndim in (1, 2) and array.size == array.shape[0]
+    return is_row and array.dtype == np.uint8 and sniff(array[:512].tobytes()) in PLUGINS
+
+
+def _sha256(array: npt.NDArray[Any]) -> bytes:
+    sha256 = hashlib.sha256(f"{array.shape} {array.dtype}".encode())
+    sha256.update(np.ascontiguousarray(array).tobytes())
+    return sha256.digest()

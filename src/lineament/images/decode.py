@@ -26,46 +26,10 @@ from lineament.errors import (
     LineamentError,
     MissingExtraError,
 )
+from lineament.images.arrays import CHANNELS, to_uint8
+from lineament.images.formats import PLUGINS, sniff
 from lineament.images.sources import ImageLimits
 from lineament.types import ColorOrder, Image
-
-PLUGINS = {
-    # format: Pillow's module and class. They are called directly, not by way of Image.open: that
-    # would load all forty plugins for WebP, TIFF or AVIF, and check and warn about sizes by
-    # Pillow's global limit. The JPEG class reads the first picture of an MPO.
-    "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
-    "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
-    "WebP": ("PIL.WebPImagePlugin", "WebPImageFile"),
-    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
-    "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
-    "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
-    "PNM": ("PIL.PpmImagePlugin", "PpmImageFile"),
-    "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
-    "HEIC": ("pillow_heif", "HeifImageFile"),
-}
-"""The formats that are read."""
-
-_MAGIC = (
-    # (offset, bytes, what it is): the formats above, then what people give by mistake
-    (0, b"\xff\xd8\xff", "JPEG"),
-    (0, b"\x89PNG\r\n\x1a\n", "PNG"),
-    (8, b"WEBP", "WebP"),
-    (0, b"GIF87a", "GIF"),
-    (0, b"GIF89a", "GIF"),
-    (0, b"BM", "BMP"),
-    (0, b"II*\0", "TIFF"),
-    (0, b"MM\0*", "TIFF"),
-    (0, b"II+\0", "TIFF"),  # BigTIFF
-    (0, b"MM\0+", "TIFF"),
-    *((0, b"P%d%c" % (kind, end), "PNM") for kind in (4, 5, 6) for end in b" \t\r\n#"),
-    (0, b"%PDF", "a PDF document"),
-    (0, b"PK", "a ZIP archive"),
-    (0, b"8BPS", "a Photoshop document"),
-    (0, b"\0\0\0\x0cjP  ", "a JPEG 2000 image"),
-    (0, b"\xff\x0a", "a JPEG XL image"),
-    (0, b"\x1a\x45\xdf\xa3", "a video"),
-    (4, b"ftyp", "a video"),
-)
 
 _PNG_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND"}
 
@@ -84,7 +48,7 @@ def decode_bytes(data: bytes, name: str, limits: ImageLimits) -> Image:
     """Decode a file's bytes; ``name`` is for messages."""
     if not data:
         raise ImageFormatError(f"{name}: expected a photo, got nothing (0 bytes); copy it anew")
-    kind = _sniff(data)
+    kind = sniff(data)
     if kind not in PLUGINS:
         raise ImageFormatError(
             f"{name}: expected a photo ({', '.join(PLUGINS)}), got {kind}; save it in one of "
@@ -130,25 +94,6 @@ def _translated(kind: str, name: str) -> Iterator[None]:
             f"{name}: the {kind} image is broken or cut short ({error}); copy, download or export "
             "it again"
         ) from error
-
-
-def _sniff(data: bytes) -> str:
-    if data[4:8] == b"ftyp":  # ISO base media: major brand, version, compatible brands
-        end = min(int.from_bytes(data[:4], "big"), 256)
-        brands = {data[i : i + 4] for i in range(8, end, 4)}
-        if brands & {b"avif", b"avis"}:
-            return "AVIF"
-        if brands & {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}:
-            return "HEIC"
-    for offset, magic, what in _MAGIC:
-        if data.startswith(magic, offset):
-            return what
-    head = data[:512].lstrip().lower()
-    if b"<svg" in head:
-        return "an SVG drawing"
-    if head.startswith((b"<!doctype html", b"<html")):
-        return "an HTML page"
-    return "text" if head.isascii() and b"\0" not in head else "unknown bytes"
 
 
 @functools.cache
@@ -255,12 +200,7 @@ def _to_rgb(image: PILImage.Image) -> PILImage.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode[0] in "IF":  # 16 or 32 bits, which Pillow's own conversion clips at 255
-        values = np.asarray(image)
-        if image.mode == "I":
-            if values.min() < 0 or values.max() > 65535:
-                raise ValueError("32-bit values outside 0 to 65535: save it with 8 or 16 bits")
-            values = values.astype(np.uint16)
-        image = PILImage.fromarray(_to_uint8(values))
+        image = PILImage.fromarray(to_uint8(np.asarray(image)))
     elif image.mode[-1] in "Aa" or "transparency" in image.info:
         image = image.convert("RGBA")
         if image.getchannel("A").getextrema() != (255, 255):
@@ -283,17 +223,22 @@ def _pixels(image: PILImage.Image) -> Image:
 
 
 def from_array(array: npt.NDArray[Any], color_order: ColorOrder | None, name: str) -> Image:
-    """Check and convert an array as ``load_image`` describes."""
+    """Check and convert an array of channels last, as ``load_image`` describes."""
     shape = array.shape
-    if array.ndim not in (2, 3) or (array.ndim == 3 and shape[2] not in (1, 3, 4)):
-        hint = "give one gray, RGB or RGBA photo"
-        if array.ndim == 3 and shape[0] in (1, 3, 4):
-            hint = "if it is (channels, H, W), transpose(1, 2, 0)"
-        raise ImageError(f"{name}: expected (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); {hint}")
+    if array.ndim == 4:
+        raise ImageError(
+            f"{name}: expected one photo, got a batch; give it to a method that takes many, such "
+            "as detect, or take one of it"
+        )
+    if array.ndim not in (2, 3) or (array.ndim == 3 and shape[2] not in CHANNELS):
+        raise ImageError(
+            f"{name}: expected (H, W), (H, W, C) or (C, H, W) with 1, 3 or 4 channels; give one "
+            "gray, RGB or RGBA photo"
+        )
     if array.size == 0:
         raise ImageError(f"{name}: expected at least one pixel; check the crop that made it")
     try:
-        pixels = _to_uint8(array)
+        pixels = to_uint8(array)
     except ValueError as error:
         raise ImageError(f"{name}: {error}") from error
     channels = 1 if array.ndim == 2 else shape[2]
@@ -304,23 +249,3 @@ def from_array(array: npt.NDArray[Any], color_order: ColorOrder | None, name: st
     if channels == 4:
         return _pixels(_to_rgb(PILImage.fromarray(np.ascontiguousarray(pixels))))
     return np.ascontiguousarray(pixels)
-
-
-def _to_uint8(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    if values.dtype == np.uint8:
-        return cast("npt.NDArray[np.uint8]", values)
-    if values.dtype.kind == "u" and values.dtype.itemsize == 2:
-        # (v * 255 + 32895) >> 16 is v / 257 rounded, for every 16-bit v
-        return ((values.astype(np.uint32) * 255 + 32895) >> 16).astype(np.uint8)
-    if values.dtype.kind == "f":
-        low, high = float(values.min()), float(values.max())
-        if not (low >= -1e-6 and high <= 1 + 1e-6):  # the rounding of a resize; NaN fails as well
-            raise ValueError(
-                f"expected floats from 0 to 1, got {low:g} to {high:g}; divide by the largest "
-                "possible value, or convert to uint8"
-            )
-        return cast("npt.NDArray[np.uint8]", np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8))
-    raise ValueError(
-        f"expected uint8, uint16 or floats from 0 to 1, got {values.dtype}; convert it, for 0 to "
-        '255 with astype("uint8")'
-    )

@@ -1,19 +1,16 @@
-"""Stage 1, first half: where photos come from, and their bytes."""
+"""Stage 1, first half: the bytes of a photo, wherever they are."""
 
 from __future__ import annotations
 
 import base64
 import glob
 import os
+import re
 import stat
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NoReturn
-
-import numpy as np
-from PIL import Image as PILImage
 
 from lineament.errors import (
     ImageError,
@@ -23,13 +20,13 @@ from lineament.errors import (
     LineamentError,
     OptionError,
 )
+from lineament.images.names import URL_SAFE, path_of_url, text_kind
 
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib"}
-    | {".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"}
-    | {".avif", ".avifs", ".heic", ".heics", ".heif", ".heifs", ".hif"}
+ACCEPTED = (
+    "a path, an address (http, https, file, data), base64 of a file, its bytes, a binary file "
+    "object, a Pillow image, or an array or tensor of (H, W), (H, W, C) or (C, H, W)"
 )
-"""Suffixes, in lower case, by which ``find_images`` knows photos in a folder."""
+"""What one photo may be, for messages."""
 
 MAX_REDIRECTS = 5
 
@@ -64,99 +61,23 @@ class ImageLimits:
 DEFAULT_LIMITS = ImageLimits()
 
 
-def describe_source(source: object) -> str:
-    """Short name of a source for messages and results: never its bytes, password or query."""
-    if isinstance(source, (str, os.PathLike)):
-        text = os.fsdecode(source)
-        scheme, separator, rest = text.partition("://")
-        if text[:5].lower() == "data:":
-            return "data URI"
-        if isinstance(source, str) and separator and scheme.isalnum():
-            address, query, _ = rest.partition("?")
-            host, slash, path = address.partition("/")
-            text = f"{scheme}://{host.rpartition('@')[2]}{slash}{path}{query}" + "…" * bool(query)
-        if not text.isprintable():
-            text = "".join(c if c.isprintable() else "?" for c in text)
-        return text if len(text) <= 200 else f"{text[:99]}…{text[-100:]}"
-    if isinstance(source, (bytes, bytearray)):
-        return f"{len(source):,} bytes"
-    if isinstance(source, memoryview):
-        return f"{source.nbytes:,} bytes"
-    if isinstance(source, np.ndarray):
-        return f"array {source.shape} {source.dtype}"
-    file_name = getattr(source, "filename", None) or getattr(source, "name", None)
-    if isinstance(file_name, str):
-        return describe_source(file_name)
-    if isinstance(source, PILImage.Image):
-        return f"Pillow image {source.width} x {source.height} {source.mode}"
-    return "file object" if hasattr(source, "read") else f"{type(source).__name__} object"
-
-
-def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """The photos that paths, folders and glob patterns stand for, each once.
-
-    A file is taken whatever its suffix; folders (searched recursively) and glob patterns (``**``
-    too; a folder they match is searched) give the files with one of ``IMAGE_SUFFIXES``, sorted.
-    Hidden files and folders are skipped. Links to folders are followed only where they are named.
-
-    Raises:
-        ImageNotFoundError: a path that does not exist, or a pattern that matches nothing.
-        ImageError: a folder or pattern without photos, or a folder that cannot be listed.
-    """
-    found: dict[Path, None] = {}
-    for entry in [paths] if isinstance(paths, (str, os.PathLike)) else paths:
-        text, name = os.fspath(entry), describe_source(entry)
-        # os.path, since the methods of Path raise for a name that is too long
-        if os.path.isdir(text):  # noqa: PTH112
-            images = _images_below(Path(text))
-        elif os.path.exists(text):  # noqa: PTH110
-            images = [Path(text)]
-        elif glob.has_magic(text):
-            matches = [Path(match) for match in glob.glob(text, recursive=True)]  # noqa: PTH207
-            if not matches:
-                raise ImageNotFoundError(f"{name}: the pattern matches nothing; check it")
-            below = [image for match in matches if match.is_dir() for image in _images_below(match)]
-            images = sorted({*below, *(match for match in matches if _is_image(match))})
-        else:
-            raise ImageNotFoundError(f"{name}: no such file or folder; check the path")
-        if not images:
-            raise ImageError(
-                f"{name}: expected at least one photo ({', '.join(sorted(IMAGE_SUFFIXES))}), "
-                "found none; name the folder that holds them"
-            )
-        found.update(dict.fromkeys(images))
-    return list(found)
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
-
-
-def _images_below(folder: Path) -> list[Path]:
-    def refuse(error: OSError) -> None:
-        raise ImageError(
-            f"{error.filename}: the folder cannot be listed ({error.strerror}); check its rights"
-        ) from error
-
-    images = []
-    for parent, folders, files in os.walk(folder, onerror=refuse):
-        folders[:] = [child for child in folders if not child.startswith(".")]
-        images += [Path(parent, file) for file in files if not file.startswith(".")]
-    return sorted(path for path in images if _is_image(path))
-
-
 def read_bytes(source: object, name: str, limits: ImageLimits) -> bytes:
-    """The bytes of a path, a URL, a data URI, a bytes-like or a file object, within the limits."""
+    """The bytes of a path, a URL, base64, a bytes-like or a file object, within the limits."""
     if isinstance(source, str):
-        start = source[:8].lower()
-        if start.startswith("data:"):
+        kind = text_kind(source)
+        if kind == "data":
             return _read_data_uri(source, name, limits)
-        if start.startswith(("http://", "https://")):
+        if kind == "base64":
+            return _decoded("base64 text", source, name, limits)
+        if kind == "http":
             return _read_url(source, name, limits)
-        scheme, separator, _ = source.partition("://")
-        if separator and scheme.isalnum():
-            raise ImageError(f"{name}: expected an http(s) URL or a path; download it first")
-    if isinstance(source, (str, os.PathLike)):
+        if kind == "other":
+            raise ImageError(
+                f"{name}: expected a path or an http(s) address, and there is no file of that "
+                "name; download it first"
+            )
+        return _read_path(path_of_url(source) if kind == "file" else source, name, limits)
+    if isinstance(source, os.PathLike):
         return _read_path(os.fsdecode(source), name, limits)
     if isinstance(source, (bytes, bytearray, memoryview)):
         if memoryview(source).nbytes > limits.max_bytes:
@@ -164,16 +85,21 @@ def read_bytes(source: object, name: str, limits: ImageLimits) -> bytes:
         return bytes(source)
     read = getattr(source, "read", None)
     if read is None:
-        raise ImageError(
-            "expected a path, a URL, bytes, a binary file object, a Pillow image or a NumPy array, "
-            f"got {type(source).__name__}; convert it"
-        )
+        raise ImageError(f"expected {ACCEPTED}, got {_unfit(source)}; convert it")
     try:
         return _read_stream(read, name, limits)
     except LineamentError:
         raise
     except (OSError, ValueError) as error:  # ValueError: it is closed
         raise ImageError(f"{name}: the file object cannot be read ({error}); reopen it") from error
+
+
+def _unfit(source: object) -> str:
+    """What a source is instead of a photo."""
+    kind = type(source).__name__
+    if isinstance(source, (list, tuple, set, frozenset)) or hasattr(source, "__next__"):
+        return f"{kind}: several photos are for methods that take many"
+    return kind
 
 
 def _refuse_size(name: str, limits: ImageLimits) -> NoReturn:
@@ -205,6 +131,8 @@ def _read_stream(
 
 
 def _read_path(path: str, name: str, limits: ImageLimits) -> bytes:
+    if not path:
+        raise ImageNotFoundError("expected the path of a photo, got an empty text")
     try:
         with open(path, "rb") as file:  # noqa: PTH123  (faster than by way of a Path)
             status = os.fstat(file.fileno())
@@ -216,17 +144,33 @@ def _read_path(path: str, name: str, limits: ImageLimits) -> bytes:
     except LineamentError:
         raise
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise ImageNotFoundError(f"{name}: no such file; check the path") from error
+        raise ImageNotFoundError(f"{name}: no such file; {missing_hint(path)}") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
         if os.path.isdir(path):  # noqa: PTH112  (Windows says "permission denied" for a folder)
             raise ImageError(
-                f"{name}: expected a photo, got a folder; name the files in it, or let "
-                "find_images list them"
+                f"{name}: expected a photo, got a folder; name the files in it, give the folder "
+                "alone, which stands for all of them, or let find_images list them"
             ) from error
         reason = getattr(error, "strerror", None) or error
         raise ImageError(
             f"{name}: cannot be read ({reason}); check the path and its rights"
         ) from error
+
+
+def missing_hint(path: str) -> str:
+    """What to do about a path that does not exist."""
+    if path == "-":
+        return '"-" is standard input on the command line only: pass sys.stdin.buffer'
+    if path.startswith("~"):
+        return '"~" is not expanded here: pass os.path.expanduser of it'
+    if os.name != "nt" and re.match(r"[A-Za-z]:[\\/]", path):
+        return "it is a path of Windows, and this is none: name it as it is mounted here"
+    plain = path.rstrip("/\\")
+    if plain != path and os.path.isfile(plain):  # noqa: PTH113
+        return "without the slash at its end there is one"
+    if glob.has_magic(path):
+        return "a pattern stands for many photos only where it is given alone"
+    return "check the path"
 
 
 def _read_data_uri(uri: str, name: str, limits: ImageLimits) -> bytes:
@@ -237,14 +181,18 @@ def _read_data_uri(uri: str, name: str, limits: ImageLimits) -> bytes:
         from urllib.parse import unquote
 
         payload = unquote(payload)
-    payload = "".join(payload.split())
+    return _decoded("what follows the comma", payload, name, limits)
+
+
+def _decoded(what: str, payload: str, name: str, limits: ImageLimits) -> bytes:
+    payload = "".join(payload.split()).translate(URL_SAFE)
     if len(payload) // 4 * 3 - payload[-2:].count("=") > limits.max_bytes:
         _refuse_size(name, limits)
     try:
         return base64.b64decode(payload, validate=True)
     except ValueError as error:
         raise ImageFormatError(
-            f"{name}: what follows the comma is not base64 ({error}); encode the file again"
+            f"{name}: {what} is not base64 ({error}); encode the file again"
         ) from error
 
 
