@@ -58,6 +58,25 @@ def replace_file(target: Path, data: bytes | memoryview, *, durable: bool = Fals
 
 
 @contextmanager
+def beside(target: Path) -> Iterator[Path]:
+    """A free name beside the target; what is made there gets the target's name in the end.
+
+    After an exception it is removed, and a target that existed is unchanged.
+
+    Raises:
+        OSError, ValueError: it cannot be renamed.
+    """
+    import secrets  # not needed at every start
+
+    new = target.parent / f".lineament-{os.getpid()}-{secrets.token_hex(4)}.tmp"
+    try:
+        yield new
+        new.replace(target)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+@contextmanager
 def replacing(target: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
     """Open a file to be written piece by piece; it gets its name when the block ends normally.
 
@@ -70,20 +89,16 @@ def replacing(target: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
 
     Raises:
         OSError, ValueError: it cannot be made, written or renamed.
+        OptionError: the target is a device, a pipe or a socket, whose place no file must take.
     """
+    if target.exists() and not (target.is_file() or target.is_dir()):
+        raise OptionError(f"expected a file, {target} is a device, a pipe or a socket")
     # Beside the target, since a rename is atomic within one file system only. "xb" honors the
     # umask, as files made by tempfile do not.
-    import secrets  # not needed at every start
-
-    beside = target.parent / f".lineament-{os.getpid()}-{secrets.token_hex(4)}.tmp"
-    try:
-        with beside.open("x+b") as file:
-            yield file
-            if durable:
-                sync_file(file)
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
+    with beside(target) as new, new.open("x+b") as file:
+        yield file
+        if durable:
+            sync_file(file)
     if durable:
         sync_folder(target.parent)
 

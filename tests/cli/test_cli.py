@@ -113,7 +113,11 @@ class TestVerify:
             assert picture.format == "PNG"
             assert picture.width > 500
         target.write_text("old")
-        assert run(*arguments, "--save", target, "--json").exit_code == 0
+        refused = run(*arguments, "--save", target, "--json")
+        assert refused.exit_code == 2
+        assert "add --overwrite" in one_object(refused)["hint"]
+        assert target.read_text() == "old"
+        assert run(*arguments, "--save", target, "--overwrite", "--json").exit_code == 0
         assert target.stat().st_size > 10_000
 
     @pytest.mark.parametrize(
@@ -146,7 +150,7 @@ class TestVerify:
             (("--prior", "1"), "prior: expected a share between 0 and 1"),
             (("--calibration", "no.json"), "no.json"),
             (("--model", "no.onnx"), "no.onnx"),
-            (("--save", "x.jpg"), ".png"),
+            (("--save", "x.gif"), ".png, .jpg or .jpeg"),
             (("--save", "no/such/x.png", "--threshold", "0.4"), "there is no folder"),
             (("--unknown",), "--unknown"),
             (("--threads", "many"), "--threads"),
@@ -163,9 +167,9 @@ class TestVerify:
     def test_the_photo_is_not_overwritten(self, run: Run, photos: Path) -> None:
         path = photos / "a.png"
         before = path.read_bytes()
-        result = run("verify", path, photos / "b.png", "--save", path)
+        result = run("verify", path, photos / "b.png", "--save", path, "--overwrite")
         assert result.exit_code == 2
-        assert "is one of the photos" in result.stderr
+        assert "is one of the files that are read" in result.stderr
         assert path.read_bytes() == before
 
     @pytest.mark.parametrize(

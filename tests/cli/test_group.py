@@ -102,7 +102,9 @@ def test_more_photos_and_a_name(run: Run, photos: Path, tmp_path: Path) -> None:
     assert "2 face(s): 0 in 0 group(s), 2 in none" in first.stderr
     page = tmp_path / "g.html"
     arguments = ("group", photos / "trip", photos / "obama.jpg", photos / "small.png")
-    more = run(*arguments, "--groups", out, "--out", out, "--report", page, "--json")
+    again = (*arguments, "--groups", out, "--out", out, "--report", page, "--json")
+    assert "exists already" in one_object(run(*again))["error"]
+    more = run(*again, "--overwrite")
     assert more.exit_code == 0
     printed = one_object(more)
     assert (printed["n_photos"], printed["n_new_photos"], printed["n_faces"]) == (4, 2, 4)
@@ -146,7 +148,7 @@ def test_groups_of_another_recognizer_are_refused(run: Run, photos: Path, tmp_pa
     out = tmp_path / "g.json"
     run("group", photos / "biden.jpg", "--out", out)
     before = out.read_bytes()
-    result = run("group", photos / "obama.jpg", "--groups", out, "--out", out, "--preset", "fast")
+    result = run("group", photos / "obama.jpg", "--groups", out, "--preset", "fast")
     assert result.exit_code == 2
     assert "made in the same way" in result.stderr
     assert out.read_bytes() == before
@@ -166,7 +168,7 @@ def test_wrong_options_are_refused_before_the_work(
         ("--copy-to", tmp_path / "full"): "expected a new or an empty folder",
         ("--out", tmp_path / "none" / "g.json"): "there is no folder",
         ("--report", tmp_path): "is a folder",
-        ("--out", photos / "biden.jpg"): "is one of the photos",
+        ("--out", photos / "biden.jpg"): "is one of the files that are read",
         ("--groups", photos / "biden.jpg"): "expected a file of groups",
     }
     for arguments, message in cases.items():

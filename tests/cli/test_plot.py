@@ -69,9 +69,9 @@ def test_each_writes_a_picture(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("grid", "{}", "--out", "a.gif"), "expected a file whose name ends in"),
-        (("grid", "{}", "--out", "a.html"), "expected a file whose name ends in"),
-        (("grid", "{}/Ada", "--out", "{}/Ada/1.png"), "is one of the photos"),
+        (("grid", "{}", "--out", "a.gif"), "expected a name that ends in"),
+        (("grid", "{}", "--out", "a.html"), "expected a name that ends in"),
+        (("grid", "{}/Ada", "--out", "{}/Ada/1.png"), "is one of the files that are read"),
         (("tsne", "{}/Ada/1.png"), "at least 2 photos, found 1"),
         (("tsne", "{}", "--method", "lda"), "expected tsne, pca or umap"),
         (("histogram", "{}", "--person", "Nobody"), "nobody is called"),

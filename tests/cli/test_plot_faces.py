@@ -41,7 +41,7 @@ def test_json_alone_writes_no_picture(
     [
         (["explain", "PHOTO", "PHOTO", "--fill", "red"], "--fill: expected blur or gray"),
         (["occlusion", "PHOTO", "--kind", "hat", "--json"], "--kind: expected some of mask"),
-        (["alignment", "PHOTO", "--out", "x.html"], "ends in .png, .svg, .pdf"),
+        (["alignment", "PHOTO", "--out", "x.html"], "ends in .png, .jpg"),
         (["alignment", "PHOTO", "--out", "nowhere/x.png"], "there is no folder nowhere"),
         (["pose", "PHOTO", "--json"], "two photos or more"),
         (["report", "nowhere", "--json"], "nowhere"),
@@ -62,5 +62,5 @@ def test_a_photo_is_never_replaced(astronaut_path: Path, tmp_path: Path) -> None
     photo.write_bytes(astronaut_path.read_bytes())
     done = RUN.invoke(app, ["plot", "alignment", str(photo), "--out", str(photo)])
     assert done.exit_code == 2
-    assert "is one of the photos" in done.output
+    assert "is one of the files that are read" in done.output
     assert photo.read_bytes() == astronaut_path.read_bytes()

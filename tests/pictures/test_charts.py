@@ -495,7 +495,7 @@ def test_save(tmp_path: Path, ending: str, begins: bytes) -> None:
 
 
 def test_save_refuses_other_endings_and_folders_that_are_not_there(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match=r"\.png, \.svg or \.pdf"):
+    with pytest.raises(OptionError, match=r"\.jpg, \.svg or \.pdf"):
         files.save(DRAWN["references"](), tmp_path / "picture.gif")
     with pytest.raises(OptionError, match="no folder"):
         files.save(DRAWN["references"](), tmp_path / "nowhere" / "picture.png")

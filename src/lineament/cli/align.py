@@ -8,20 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lineament.cli import options
-from lineament.cli.command import FILE, command, option
+from lineament.cli.command import command, option
 from lineament.cli.output import (
     exit_code,
-    make_folder,
     print_error,
     print_json,
     print_note,
     print_pairs,
     print_photo_error,
     print_table,
-    refuse_existing,
     with_progress,
 )
 from lineament.cli.sources import FileNames, many_sources
+from lineament.cli.targets import FOLDER, make_folder, refuse_existing
 from lineament.errors import LineamentError, OptionError
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ command has it."""
 
 @command("lineament align ~/photos --out crops --size 160")
 @options.images
-@option("--out", type=FILE, required=True, metavar="DIR", help="Folder for the crops (PNG).")
+@option("--out", writes=FOLDER, required=True, metavar="DIR", help="Folder for the crops (PNG).")
 @option(
     "--size",
     type=int,
@@ -106,7 +105,7 @@ def align(
     if people:
         return _align_people(images, out, finder, name, _existing(resume, overwrite), json)
     sources = many_sources(images)
-    make_folder(out, "--out")
+    make_folder(out, "out")
     found: list[dict[str, Any]] = []
     errors = 0
     names = FileNames()

@@ -21,7 +21,8 @@ import click
 from lineament.cli import terminal
 from lineament.cli.help import MOST, Context
 from lineament.cli.layout import wrap
-from lineament.cli.output import print_detail, print_error, print_json
+from lineament.cli.output import failed, print_detail, print_error, print_json, print_note
+from lineament.cli.targets import Target, probe_all, written
 from lineament.cli.terminal import VERBOSITY
 from lineament.errors import LineamentError, OptionError
 from lineament.text import printable
@@ -51,15 +52,22 @@ class Option(click.Option):
     Args:
         api: the library's names for it, as ``LineamentError.option`` has them, where they differ.
         family: heading of options that many commands share.
+        writes: what its path may be, where the command writes there.
     """
 
     def __init__(
-        self, *rest: Any, api: Collection[str] = (), family: str | None = None, **more: Any
+        self,
+        *rest: Any,
+        api: Collection[str] = (),
+        family: str | None = None,
+        writes: Target | None = None,
+        **more: Any,
     ) -> None:
         """Arguments of ``click.Option``, and those of the class."""
         super().__init__(*rest, **more)
         self.api = {self.name, *api}
         self.family = family
+        self.writes = writes
 
     @property
     def flag(self) -> str:
@@ -72,6 +80,15 @@ class Option(click.Option):
         if isinstance(self.show_default, str):
             extra["default"] = self.show_default
         return extra
+
+
+class Argument(click.Argument):
+    """A positional argument; ``writes`` as that of ``Option``."""
+
+    def __init__(self, *rest: Any, writes: Target | None = None, **more: Any) -> None:
+        """Arguments of ``click.Argument``, and those of the class."""
+        super().__init__(*rest, **more)
+        self.writes = writes
 
 
 class OneOf(click.Choice[str]):
@@ -96,6 +113,8 @@ def option(*names: str, choices: Sequence[str] = (), **more: Any) -> Callable[[F
         choices: the words that it takes.
         more: arguments of ``Option``.
     """
+    if more.get("writes") is not None:
+        more.setdefault("type", FILE)
     if choices:
         more = {"type": OneOf(choices), "metavar": "|".join(choices), **more}
     if more.get("is_flag"):
@@ -109,7 +128,7 @@ def argument(name: str, **more: Any) -> Callable[[F], F]:
     """A positional argument; ``nargs=-1`` takes at least one unless ``required`` is False."""
     if more.get("nargs") == -1:
         more.setdefault("required", True)
-    return click.argument(name, **more)
+    return click.argument(name, cls=Argument, **more)
 
 
 class Command(click.Command):
@@ -121,6 +140,12 @@ class Command(click.Command):
         """Arguments of ``click.Command``; ``example``: how it is called, for the help."""
         super().__init__(*rest, **more)
         self.example = example
+
+    @property
+    def targets(self) -> dict[str, Target]:
+        """What it writes, by the parameter that names the place."""
+        found = {each.name: getattr(each, "writes", None) for each in self.params}
+        return {str(name): target for name, target in found.items() if target is not None}
 
     @property
     def _shared(self) -> list[Option]:
@@ -187,10 +212,14 @@ class Command(click.Command):
         as_json = bool(ctx.params.get("json"))
         begun = time.perf_counter()
         try:
+            probe_all(self.targets, ctx.params)
             code = super().invoke(ctx)
+            if not as_json:
+                for words in written(ctx):
+                    print_note(words)
             sys.stdout.flush()
             print_detail(f"time: {time.perf_counter() - begun:.2f} s")
-            return code
+            return EXIT_ERROR if failed(ctx) else code
         except LineamentError as error:
             fail(error.sentence(self._flag_of(error.option, ctx), ACTIONS), error, as_json)
         except BrokenPipeError as error:
@@ -212,7 +241,7 @@ class Command(click.Command):
         for each in self.params:
             if isinstance(each, Option) and name in each.api:
                 source = ctx.get_parameter_source(str(each.name))
-                if source is click.core.ParameterSource.COMMANDLINE:
+                if each.writes or source is click.core.ParameterSource.COMMANDLINE:
                     return each.flag
         return None
 

@@ -9,33 +9,36 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lineament.cli import options
-from lineament.cli.command import FILE, argument, command, option
-from lineament.cli.output import (
-    make_folder,
-    print_json,
-    print_line,
-    print_note,
-    print_table,
-    print_verbatim,
-)
+from lineament.cli.command import argument, command, option
+from lineament.cli.output import print_json, print_line, print_note, print_table, print_verbatim
+from lineament.cli.targets import Target, make_folder, writing
 
 if TYPE_CHECKING:
     from lineament.pipeline import Recognizer
     from lineament.types import Photo
 
 
+PICTURE = "detect.png"
+
+
 @command("lineament demo --out pictures")
-@option("--out", type=FILE, metavar="DIR", help="Draw the answers into this folder, too.")
+@option(
+    "--out",
+    writes=Target(file=False, folder=True, inside=(PICTURE,)),
+    metavar="DIR",
+    help="Draw the answers into this folder, too.",
+)
 @option(
     "--photos",
-    type=FILE,
+    writes=Target(file=False, folder=True, resumes=True),
     metavar="DIR",
     help="Copy the photos into this folder, to try other commands on them; files that are there "
     "stay.",
 )
+@options.overwrite
 @options.json
 @options.recognizer()
-def demo(out: Path | None, photos: Path | None, json: bool, **given: Any) -> int:
+def demo(out: Path | None, photos: Path | None, overwrite: bool, json: bool, **given: Any) -> int:
     """Try it on the photos that come with the package.
 
     Who is the same person, and where are faces? Exit code 0: all answers are right, 1: one is
@@ -45,14 +48,16 @@ def demo(out: Path | None, photos: Path | None, json: bool, **given: Any) -> int
 
     paths = list(demo_photos().values())
     recognizer = options.recognizer_from(given)
-    if out is not None:
-        make_folder(out, "--out")
     copied = [] if photos is None else copy_photos(photos)
     analyzed = recognizer.analyze(paths, keep_crops=True, keep_pixels=out is not None)
     seen = {path.name: photo for path, photo in zip(paths, analyzed, strict=True)}
     compared, right = _compare(recognizer, seen)
     found = [_measured(name, photo) for name, photo in seen.items()]
-    written = [] if out is None else _draw(seen["group.jpg"], out)
+    written = []
+    if out is not None:
+        with writing(out / PICTURE, "out"):
+            _draw(seen["group.jpg"], out)
+            written.append(str(out / PICTURE))
     if json:
         print_json(
             {
@@ -89,8 +94,6 @@ def demo(out: Path | None, photos: Path | None, json: bool, **given: Any) -> int
         for each in found
     ]
     print_table(columns_, sizes, right=columns_[1:])
-    for path in written:
-        print_note(f"wrote {path}")
     if photos is not None:
         print_note(f"the photos are in {photos}, one folder per person in {photos / 'people'}")
     if not right:
@@ -135,14 +138,13 @@ def _measured(name: str, photo: Photo) -> dict[str, Any]:
     return {"photo": name, "size_wh": photo.size_wh, "faces_px": sides}
 
 
-def _draw(photo: Photo, folder: Path) -> list[str]:
+def _draw(photo: Photo, folder: Path) -> None:
     from lineament.finder import pixels_of
-    from lineament.pictures.photos import annotate, save_png
+    from lineament.pictures.photos import annotate, save_picture
 
-    path = folder / "detect.png"
+    make_folder(folder, "out")
     labels = [f"{face.score:.2f}" for face in photo.faces]
-    save_png(annotate(pixels_of(photo), photo.faces, labels=labels), path)
-    return [str(path)]
+    save_picture(annotate(pixels_of(photo), photo.faces, labels=labels), folder / PICTURE)
 
 
 @command('eval "$(lineament completion bash)"')

@@ -23,6 +23,7 @@ from lineament.cli.output import (
     with_progress,
 )
 from lineament.cli.sources import STDIN, is_url, many_sources
+from lineament.cli.targets import STDOUT, Target, writing
 from lineament.errors import LineamentError, OptionError
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from lineament.pipeline import Recognizer
     from lineament.types import Contract
 
-STDOUT = "-"
 SUFFIXES = (".npz", ".parquet", ".jsonl")
+OUT = Target(SUFFIXES, folder=True, stdout=True, resumes=True)
 
 PRINT_EVERY_S = 30.0
 """How often progress is printed where no terminal is: into the log of a long job."""
@@ -42,9 +43,10 @@ PRINT_EVERY_S = 30.0
 @option(
     "--out",
     type=click.Path(path_type=Path, allow_dash=True),
+    writes=OUT,
     metavar="FILE|FOLDER",
-    help=f"{', '.join(SUFFIXES)}; replaces FILE. A FOLDER gets many files, and an interrupted run "
-    "goes on where it ended. Left out or -: JSON lines on stdout.",
+    help=f"{', '.join(SUFFIXES)}. A FOLDER gets many files, and an interrupted run goes on where "
+    "it ended. Left out or -: JSON lines on stdout.",
 )
 @option(
     "--all-faces/--one-face",
@@ -69,6 +71,7 @@ PRINT_EVERY_S = 30.0
     help="Go on in FOLDER, or remove what is there first.",
 )
 @option("--retry-errors", is_flag=True, help="Read again what could not be read into FOLDER.")
+@options.overwrite
 @options.json
 @options.recognizer()
 def embed(
@@ -80,6 +83,7 @@ def embed(
     shard_size: int | None,
     resume: bool,
     retry_errors: bool,
+    overwrite: bool,
     json: bool,
     **given: Any,
 ) -> int:
@@ -91,7 +95,11 @@ def embed(
     target = None if out is None or str(out) == STDOUT else out
     bulk = {"workers": workers, "ray": ray, "shard_size": shard_size, "resume": resume}
     bulk |= {"retry_errors": retry_errors, "one_face": not all_faces}
-    if target is not None and _is_folder(target):
+    if target is not None and OUT.is_folder(target):
+        if overwrite:
+            raise OptionError(
+                "--overwrite: expected with --out FILE; --restart begins a FOLDER anew"
+            )
         bulk = {name: value for name, value in bulk.items() if value is not None}
         return _into_folder(options.recognizer_from(given), images, target, bulk, json)
     if {workers, ray, shard_size} != {None} or not resume or retry_errors:
@@ -99,10 +107,10 @@ def embed(
             "--workers, --ray, --shard-size, --restart, --retry-errors: expected together with "
             "--out FOLDER"
         )
-    if target is not None:
-        _check_out(target)
-    from lineament.bulk.tables import header, rows_of
+    from lineament.bulk.tables import check_suffix, header, rows_of
 
+    if target is not None:
+        check_suffix(target.suffix.lower())
     recognizer = options.recognizer_from(given)
     contract = recognizer.embedder.contract
     sources = many_sources(images)
@@ -125,30 +133,16 @@ def embed(
                 print_verbatim(json_module.dumps(row))
         else:
             rows += found
+    words = f"wrote {n_faces} face(s) of {len(sources)} photo(s) to {target}"
     if target is not None and (rows or not errors):
-        _write(target, rows, contract)
+        with writing(target, "out", words):
+            _write(target, rows, contract)
     if json:
         summary: dict[str, Any] = {"contract": asdict(contract), "n_photos": len(sources)}
         summary |= {"n_faces": n_faces, "n_errors": errors}
         summary |= {"faces": rows} if target is None else {"out": str(target)}
         print_json(summary)
-    elif target is not None and (rows or not errors):
-        print_note(f"wrote {n_faces} face(s) of {len(sources)} photo(s) to {target}")
     return exit_code(errors, n_faces > 0)
-
-
-def _is_folder(path: Path) -> bool:
-    return path.suffix.lower() not in SUFFIXES and (not path.suffix or path.is_dir())
-
-
-def _check_out(path: Path) -> None:
-    from lineament.bulk.tables import check_suffix
-
-    if path.suffix.lower() not in SUFFIXES:
-        raise OptionError(f"--out: expected a name that ends in {', '.join(SUFFIXES)}, got {path}")
-    if not path.parent.is_dir():  # known now, not after an hour of work
-        raise OptionError(f"--out: there is no folder {path.parent}; make it, or name another one")
-    check_suffix(path.suffix.lower())
 
 
 def _write(path: Path, rows: list[dict[str, Any]], contract: Contract) -> None:

@@ -11,7 +11,6 @@ from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
 from lineament.cli.gallery import about_gallery, folder_from, weights_name
 from lineament.cli.output import (
-    check_page,
     count,
     print_json,
     print_line,
@@ -21,6 +20,7 @@ from lineament.cli.output import (
     progress_bar,
 )
 from lineament.cli.sources import Unreadable, many_sources
+from lineament.cli.targets import PAGE, writing
 from lineament.errors import ImageError, OptionError
 
 if TYPE_CHECKING:
@@ -186,10 +186,11 @@ def enroll(
 @option("--ray", metavar="ADDRESS", help="Embed on a Ray cluster: auto, HOST:PORT.")
 @option(
     "--report",
-    type=FILE,
+    writes=PAGE,
     metavar="FILE.html",
-    help="Write what was refused, with pictures, into one page; replaces FILE.",
+    help="Write what was refused, with pictures, into one page.",
 )
+@options.overwrite
 @options.gallery
 @options.json
 @options.recognizer(without=("choose",))
@@ -205,6 +206,7 @@ def enroll_folder(
     workers: int | None,
     ray: str | None,
     report: Path | None,
+    overwrite: bool,
     json: bool,
     **given: Any,
 ) -> int:
@@ -219,7 +221,6 @@ def enroll_folder(
     from lineament.gallery.folder import list_folder
 
     said = parse_metadata(metadata, "--set")
-    check_page(report)
     listing = list_folder(folder, layout)
     if dry_run:
         _list_only(folder, listing, given["gallery"], json)
@@ -240,7 +241,8 @@ def enroll_folder(
         if report is not None:
             from lineament.pictures.pages.refusals import write_report
 
-            write_report(report, opened, folder, outcome)
+            with writing(report, "report"):
+                write_report(report, opened, folder, outcome)
     new_people = about["n_people"] - before
     if json:
         print_json(
@@ -259,8 +261,6 @@ def enroll_folder(
                 "note: not checked whether faces look like somebody else: there is no calibration "
                 "for these embeddings"
             )
-        if report is not None:
-            print_note(f"wrote {report}")
     return 1 if outcome.refused else 0
 
 

@@ -16,7 +16,6 @@ import click
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
 from lineament.cli.output import (
-    check_page,
     print_error,
     print_json,
     print_line,
@@ -24,6 +23,7 @@ from lineament.cli.output import (
     print_table,
     with_progress,
 )
+from lineament.cli.targets import writing
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
@@ -59,8 +59,7 @@ def report_unreadable(embedded: Embedded) -> None:
 
 
 def check_report(path: Path | None) -> None:
-    """Refuse a report that could not be written or drawn, before the long work starts."""
-    check_page(path)
+    """Refuse a report that could not be drawn, before the long work starts."""
     if path is not None:
         from lineament.pictures.charts.files import check_extra
 
@@ -107,7 +106,8 @@ class _Run:
         if report is not None:
             from lineament.pictures.pages.result import write_report
 
-            write_report(result, report)
+            with writing(report, "report"):
+                write_report(result, report)
         if json:
             print_json(result.to_dict())
             return
@@ -121,8 +121,6 @@ class _Run:
             print_table(("model", "published", ""), published, right=("published",))
         for note in result.notes:
             print_note(f"note: {note}")
-        if report is not None:
-            print_note(f"wrote {report}")
 
 
 def _protocol(
@@ -148,7 +146,9 @@ def _protocol(
         own_parameters = function.__dict__.pop("__click_params__", [])
 
         @functools.wraps(function)
-        def run(no_cache: bool, report: Path | None, json: bool, **given: Any) -> None:
+        def run(
+            no_cache: bool, report: Path | None, overwrite: bool, json: bool, **given: Any
+        ) -> None:
             own = {name: given.pop(name) for name in names}
             check_report(report)
             measuring = _Run(given if choose is None else {**given, "choose": choose}, no_cache)
@@ -161,7 +161,7 @@ def _protocol(
 
         left_out = without if choose is None else (*without, "choose")
         made: Any = options.recognizer(without=left_out)(run)
-        for add in (options.json, options.report, options.no_cache):
+        for add in (options.json, options.overwrite, options.report, options.no_cache):
             made = add(made)
         made.__click_params__ += own_parameters  # they come first: Click reverses the list
         return command(example, name=name)(made)

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lineament.cli import options
-from lineament.cli.command import FILE, argument, command, option
+from lineament.cli.command import argument, command, option
 from lineament.cli.output import (
-    check_picture,
     count,
     print_json,
     print_line,
@@ -24,6 +23,7 @@ from lineament.cli.output import (
     print_pairs,
     print_table,
 )
+from lineament.cli.targets import PICTURE, writing
 from lineament.errors import GalleryNotFoundError, OptionError
 
 if TYPE_CHECKING:
@@ -128,29 +128,29 @@ def people(
 
 @command('lineament gallery show "Ada Lovelace" --save ada.png')
 @_name
-@option("--save", type=FILE, metavar="FILE.png", help="Draw the enrolled faces; replaces FILE.")
+@option("--save", writes=PICTURE, metavar="FILE.png", help="Draw the enrolled faces.")
+@options.overwrite
 @options.gallery
 @options.json
-def show(name: str, save: Path | None, gallery: Path | None, json: bool) -> None:
+def show(name: str, save: Path | None, overwrite: bool, gallery: Path | None, json: bool) -> None:
     """One person with all photos."""
-    if save is not None:
-        check_picture(save)
     with open_gallery(gallery, read_only=True) as opened:
         person = opened.person(name)
         about = about_gallery(opened)
-        missing = [] if save is None else _draw_person(opened, person, save)
+        missing: list[int] = []
+        if save is not None:
+            with writing(save, "save"):
+                missing = _draw_person(opened, person, save)
     if json:
         found = about | {"person": person.to_dict()}
         print_json(found | ({} if save is None else {"out": str(save), "not_drawn": missing}))
         return
     _print_person(person)
-    if save is not None:
-        print_note(f"wrote {save}")
-        if missing:
-            print_note(
-                f"not drawn: {', '.join(f'sample {number}' for number in missing)}: no crop is "
-                "kept (--keep-crops), and the photo is not there any more"
-            )
+    if missing:
+        print_note(
+            f"not drawn: {', '.join(f'sample {number}' for number in missing)}: no crop is "
+            "kept (--keep-crops), and the photo is not there any more"
+        )
 
 
 @command('lineament gallery rename "Ada Byron" "Ada Lovelace"')
@@ -332,7 +332,7 @@ def _draw_person(gallery: Gallery, person: PersonInfo, path: Path) -> list[int]:
     import numpy as np
 
     from lineament.pictures.identified import sample_picture
-    from lineament.pictures.photos import contact_sheet, save_png
+    from lineament.pictures.photos import contact_sheet, save_picture
 
     pictures = {one.id: sample_picture(gallery, one, SHEET_PX) for one in person.samples}
     shown = [picture for picture in pictures.values() if picture is not None]
@@ -341,5 +341,5 @@ def _draw_person(gallery: Gallery, person: PersonInfo, path: Path) -> list[int]:
             f"--save: nothing can be drawn of {person.name}: no crop is kept (enroll with "
             "--keep-crops), and no photo is there any more"
         )
-    save_png(contact_sheet(np.stack(shown), SHEET_COLUMNS), path)
+    save_picture(contact_sheet(np.stack(shown), SHEET_COLUMNS), path)
     return [number for number, picture in pictures.items() if picture is None]

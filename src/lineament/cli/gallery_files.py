@@ -9,6 +9,7 @@ from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
 from lineament.cli.gallery import about_gallery, folder_from, open_gallery
 from lineament.cli.output import count, print_error, print_json, print_line, print_note
+from lineament.cli.targets import Target
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ NAMING = ("preset", "recognizer", "model")
 
 
 @command("lineament gallery export staff.jsonl")
-@argument("file", type=FILE, metavar="FILE", help=f"A new file: {' or '.join(SUFFIXES)}.")
+@argument(
+    "file", type=FILE, writes=Target(SUFFIXES), metavar="FILE", help=f"{' or '.join(SUFFIXES)}."
+)
 @option(
     "--crops/--no-crops",
     default=True,
@@ -38,11 +41,9 @@ def export(file: Path, crops: bool, gallery: Path | None, overwrite: bool, json:
     from lineament.gallery.exchange import checked_suffix
 
     checked_suffix(file)
-    if not overwrite and file.exists():
-        raise OptionError(f"{file}: exists already; name another file, or add --overwrite")
     with open_gallery(gallery, read_only=True) as opened:
-        written = opened.export(file, crops=crops)
         about = about_gallery(opened)
+        written = opened.export(file, crops=crops)
     if json:
         print_json(about | {"out": str(file), "n_exported": written})
     else:

@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING, Any
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
 from lineament.cli.output import (
-    check_new_file,
     exit_code,
-    make_folder,
     print_error,
     print_json,
     print_line,
     print_note,
     print_table,
     progress_bar,
-    refuse_inputs,
 )
+from lineament.cli.targets import JSON, PAGE, Target, make_folder, writing
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
@@ -30,15 +28,23 @@ if TYPE_CHECKING:
     from lineament.types import Image
 
 
+_EMPTY = Target(file=False, folder=True, empty=True)
+
+
 @command("lineament group ~/holidays --report people.html")
 @argument("photos", nargs=-1, metavar="DIR...", help="Folders, files or glob patterns.")
 @option(
     "--groups", type=FILE, metavar="FILE.json", help="Go on from groups that --out wrote earlier."
 )
-@option("--out", type=FILE, metavar="FILE.json", help="Write the groups; replaces FILE.")
-@option("--report", type=FILE, metavar="FILE.html", help="Everybody's faces as one page.")
-@option("--copy-to", type=FILE, metavar="DIR", help="Copy photos, one folder per group.")
-@option("--link-to", type=FILE, metavar="DIR", help="The same with symbolic links.")
+@option(
+    "--out",
+    writes=Target(JSON.suffixes, edits=("groups",)),
+    metavar="FILE.json",
+    help="Write the groups.",
+)
+@option("--report", writes=PAGE, metavar="FILE.html", help="Everybody's faces as one page.")
+@option("--copy-to", writes=_EMPTY, metavar="DIR", help="Copy photos, one folder per group.")
+@option("--link-to", writes=_EMPTY, metavar="DIR", help="The same with symbolic links.")
 @option(
     "--min-size",
     type=int,
@@ -56,6 +62,7 @@ if TYPE_CHECKING:
 )
 @option("--fmr", type=float, metavar="RATE", help="The threshold of that false match rate.")
 @options.calibration
+@options.overwrite
 @options.json
 @options.recognizer(without=("choose",))
 def group(
@@ -68,6 +75,7 @@ def group(
     min_size: int,
     threshold: float | None,
     fmr: float | None,
+    overwrite: bool,
     json: bool,
     **given: Any,
 ) -> int:
@@ -86,13 +94,7 @@ def group(
         raise OptionError("expected --copy-to or --link-to, got both")
     sources = [Path(os.path.abspath(path)) for path in find_images(photos)]  # noqa: PTH100
     target = link_to if copy_to is None else copy_to
-    option = "--link-to" if copy_to is None else "--copy-to"
-    if target is not None:
-        _check_target(target, photos, option)
-    for path, name in ((out, "--out"), (report, "--report")):
-        if path is not None:
-            check_new_file(path, name)
-            refuse_inputs(path, sources, name)
+    option = "link_to" if copy_to is None else "copy_to"
     old = None if groups is None else Grouping.load(groups)
     recognizer = options.recognizer_from(given)
     new = len(unread(sources, old))
@@ -114,16 +116,19 @@ def group(
             sources, recognizer, grouping=old, threshold=threshold, fmr=fmr, on_photo=on_photo
         )
     if out is not None:
-        grouping.save(out, calibration=recognizer.calibration)
+        with writing(out, "out"):
+            grouping.save(out, calibration=recognizer.calibration)
     if report is not None:
-        _write_report(report, grouping, recognizer, pictures, min_size)
+        with writing(report, "report"):
+            _write_report(report, grouping, recognizer, pictures, min_size)
     found = grouping.groups(recognizer.calibration, min_size=min_size)
     if target is not None:
-        make_folder(target, option)
-        failed = copy_photos(grouping, found, target, link=copy_to is None)
-        for path_, reason in failed:
-            print_error(f"{path_}: {reason}")
-        errors += len(failed)
+        with writing(target, option):
+            make_folder(target, option)
+            failed = copy_photos(grouping, found, target, link=copy_to is None, overwrite=overwrite)
+            for path_, reason in failed:
+                print_error(f"{path_}: {reason}")
+            errors += len(failed)
     if json:
         print_json(
             summary(grouping, found)
@@ -136,31 +141,10 @@ def group(
         )
     else:
         _print(grouping, found, new)
-        for path in (out, report, target):
-            if path is not None:
-                print_note(f"wrote {path}")
     return exit_code(errors, bool(found))
 
 
 # --- what is written ------------------------------------------------------------------------------
-
-
-def _check_target(target: Path, photos: Sequence[str], option: str) -> None:
-    """Raise OptionError unless the folder is new or empty, and apart from the photos."""
-    from lineament.gallery.grouping.photos import check_empty
-
-    whole = target.resolve()
-    for photo in photos:
-        folder = Path(photo).resolve()
-        if folder.is_dir() and (whole == folder or folder in whole.parents):
-            raise OptionError(
-                f"{option}: {target} is inside {photo}, where it would be taken for more "
-                "photos; name a folder elsewhere"
-            )
-    try:
-        check_empty(target)
-    except OptionError as error:
-        raise OptionError(f"{option}: {error}") from error
 
 
 def _write_report(

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lineament.cli import options
-from lineament.cli.command import FILE, argument, command, option
+from lineament.cli.command import argument, command, option
 from lineament.cli.output import (
-    check_picture,
     count,
     exit_code,
     print_error,
@@ -17,10 +16,10 @@ from lineament.cli.output import (
     print_line,
     print_note,
     print_table,
-    refuse_inputs,
     with_progress,
 )
 from lineament.cli.sources import many_sources
+from lineament.cli.targets import PICTURE, writing
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
@@ -53,10 +52,11 @@ SHOWN_TOP, SHOWN_FPIR = 5, 0.01
 @options.calibration
 @option(
     "--save",
-    type=FILE,
+    writes=PICTURE,
     metavar="FILE.png",
-    help="Draw one photo with names and best matches; replaces FILE.",
+    help="Draw one photo with names and best matches.",
 )
+@options.overwrite
 @options.gallery
 @options.json
 @options.recognizer(without=("choose",))
@@ -67,6 +67,7 @@ def identify(
     threshold: float | None,
     where: tuple[str, ...],
     save: Path | None,
+    overwrite: bool,
     json: bool,
     **given: Any,
 ) -> int:
@@ -82,11 +83,8 @@ def identify(
 
     filters = parse_filter(where)
     sources = many_sources(photos)
-    if save is not None:
-        check_picture(save)
-        if len(sources) != 1:
-            raise OptionError(f"--save: expected one photo, got {len(sources)}")
-        refuse_inputs(save, sources, "--save")
+    if save is not None and len(sources) != 1:
+        raise OptionError(f"--save: expected one photo, got {len(sources)}")
     from lineament.cli.gallery import about_gallery, open_with_recognizer
 
     found: list[IdentifiedPhoto] = []
@@ -108,13 +106,12 @@ def identify(
                 print_error(photo.error)
         about = about_gallery(opened)
         if save is not None and found[0].error is None:
-            _draw_found(opened, sources[0], found[0], save)
+            with writing(save, "save"):
+                _draw_found(opened, sources[0], found[0], save)
     if json:
         print_json(about | {"photos": [one.to_dict() for one in found], "n_errors": errors})
     else:
         _print_found(found, about)
-        if save is not None and not errors:
-            print_note(f"wrote {save}")
     return exit_code(errors, any(face.known for one in found for face in one.faces))
 
 
@@ -198,7 +195,7 @@ def _probability_in_words(candidate: Candidate) -> str:
 def _draw_found(gallery: Gallery, source: Photo, photo: IdentifiedPhoto, path: Path) -> None:
     from lineament.finder import pixels_of
     from lineament.pictures.identified import CARD_PX, identified_picture, sample_picture
-    from lineament.pictures.photos import save_png
+    from lineament.pictures.photos import save_picture
 
     best: list[Image | None] = []
     words: list[list[str]] = []
@@ -222,4 +219,4 @@ def _draw_found(gallery: Gallery, source: Photo, photo: IdentifiedPhoto, path: P
                 margin,
             ]
         )
-    save_png(identified_picture(pixels_of(source), photo, best, words), path)
+    save_picture(identified_picture(pixels_of(source), photo, best, words), path)

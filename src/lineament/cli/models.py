@@ -17,6 +17,7 @@ from lineament.cli.output import (
     print_text,
     stage_bars,
 )
+from lineament.cli.targets import FOLDER
 
 if TYPE_CHECKING:
     from lineament.models import Card, LicensePolicy
@@ -162,7 +163,7 @@ def _score(entry: Any) -> str:
 )
 @option(
     "--out",
-    type=FILE,
+    writes=FOLDER,
     required=True,
     metavar="DIR",
     help="Folder for the model and its manifest.json.",

@@ -15,6 +15,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from lineament.cli.command import FILE, F, argument, option
+from lineament.cli.targets import PAGE
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
@@ -121,9 +122,9 @@ where = option(
 no_cache = option("--no-cache", is_flag=True, help="Embed all photos again, and keep nothing.")
 report = option(
     "--report",
-    type=FILE,
+    writes=PAGE,
     metavar="FILE.html",
-    help="Write figures and pictures into one page that needs nothing else; replaces FILE.",
+    help="Write figures and pictures into one page that needs nothing else.",
 )
 images = argument(
     "images",

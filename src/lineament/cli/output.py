@@ -4,28 +4,49 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lineament.cli import layout, terminal
 from lineament.cli.terminal import VERBOSITY, Style
-from lineament.errors import OptionError
 
 if TYPE_CHECKING:
+    import click
+
+    from lineament.errors import OptionError
     from lineament.types import Photo, StageProgress
 
 T = TypeVar("T")
+
+FAILED = "lineament.failed"
+"""Key of click's context: what could not be written."""
 
 FEW = 4
 """From so many photos on there is a progress bar."""
 
 
+def failed(context: click.Context | None) -> list[tuple[str, OptionError]]:
+    """What was said of the outputs that could not be written so far, and the errors."""
+    if context is None:
+        return []
+    found: list[tuple[str, OptionError]] = context.meta.setdefault(FAILED, [])
+    return found
+
+
 def print_json(value: Mapping[str, Any]) -> None:
-    """Print one JSON object on a line of its own; numbers that are not finite become null."""
+    """Print one JSON object on a line of its own; numbers that are not finite become null.
+
+    What the command could not write is added as ``error``, ``code``, ``option`` and ``hint``.
+    """
+    import click
+
+    errors = failed(click.get_current_context(silent=True))
+    if errors and "error" not in value:
+        known = errors[0][1]
+        about = {"code": known.code, "option": known.option, "hint": known.hint}
+        value = {**value, "error": "; ".join(words for words, _ in errors), **about}
     terminal.write_plain(json.dumps(_finite(value), allow_nan=False))
 
 
@@ -178,61 +199,3 @@ def stage_bars() -> Iterator[StageProgress | None]:
             bars.update(tasks[what], completed=done)
 
         yield show
-
-
-def refuse_inputs(path: Path, inputs: Iterable[object], option: str) -> None:
-    """Raise OptionError when ``path`` is one of the photos that are read."""
-    for source in inputs:
-        try:
-            clash = isinstance(source, (str, os.PathLike)) and path.samefile(source)
-        except (OSError, ValueError):
-            continue
-        if clash:
-            raise OptionError(f"{option}: {path} is one of the photos; name another file")
-
-
-def check_picture(path: Path) -> None:
-    """Refuse a --save that is no PNG file."""
-    if path.suffix.lower() != ".png":
-        raise OptionError(f"--save: expected a file whose name ends in .png, got {path}")
-
-
-def check_new_file(path: Path, option: str) -> None:
-    """Refuse a file that could not be written, before the long work starts."""
-    if not path.absolute().parent.is_dir():
-        raise OptionError(f"{option}: there is no folder {path.parent}; make it first")
-    if path.is_dir():
-        raise OptionError(f"{option}: expected a file, {path} is a folder")
-
-
-def check_page(path: Path | None, option: str = "--report") -> None:
-    """Refuse a page that could not be written, before the long work starts."""
-    if path is None:
-        return
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise OptionError(f"{option}: expected a file whose name ends in .html, got {path}")
-    if not path.parent.is_dir():
-        raise OptionError(f"{option}: there is no folder {path.parent}; make it first")
-
-
-def make_folder(path: Path, option: str) -> None:
-    """Make a folder unless it exists.
-
-    Raises:
-        OptionError: it cannot be made.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:
-        reason = "it is a file" if isinstance(error, FileExistsError) else error
-        raise OptionError(
-            f"{option}: the folder {path} cannot be made ({reason}); name another one"
-        ) from error
-
-
-def refuse_existing(path: Path, overwrite: bool) -> None:
-    """Raise OptionError when the file exists and may not be overwritten."""
-    if not overwrite and path.exists():
-        raise OptionError(
-            f"{path}: exists already; name another folder, or add --overwrite to replace it"
-        )

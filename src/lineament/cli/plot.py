@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from lineament.cli import options
-from lineament.cli.command import FILE, argument, command, option
-from lineament.cli.output import print_json, print_line, print_note, refuse_inputs
+from lineament.cli.command import F, argument, command, option
+from lineament.cli.output import print_json, print_line
 from lineament.cli.sources import check_stdin, one_source
+from lineament.cli.targets import PICTURE, Given, Target, writing
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
@@ -17,14 +18,7 @@ if TYPE_CHECKING:
     from lineament.pipeline import Recognizer
     from lineament.types import Threshold
 
-out_ = option(
-    "--out",
-    type=FILE,
-    metavar="FILE",
-    help="Where the picture goes: .png, .svg or .pdf, with some also .html; replaces FILE.",
-    show_default="the command's name.png here; none with --json",
-    api=["path"],
-)
+FORMATS = (*PICTURE.suffixes, ".svg", ".pdf")
 title_ = option(
     "--title", metavar="TEXT", default="", help="Above the picture; a default if empty."
 )
@@ -33,6 +27,24 @@ _photo = argument("photo", metavar="PHOTO", help="A file, a URL, or - (stdin).")
 
 
 # --- what the commands share ----------------------------------------------------------------------
+
+
+def out_(name: str, formats: tuple[str, ...] = FORMATS) -> Callable[[F], F]:
+    """The option --out of ``plot NAME``: a picture, NAME.png when it is left out."""
+    own = f"{name}{'.png' if '.png' in formats else formats[0]}"
+
+    def default(given: Given) -> Path | None:
+        return None if given["json"] else Path(own)
+
+    words = ", ".join(each for each in formats if each not in (".jpeg", ".htm"))
+    return option(
+        "--out",
+        writes=Target(formats, default=default),
+        metavar="FILE",
+        help=f"Where it goes: {words}.",
+        show_default=f"{own} here; none with --json",
+        api=["path"],
+    )
 
 
 def threshold_of(recognizer: Recognizer, fmr: float | None, value: float | None) -> Threshold:
@@ -46,35 +58,11 @@ def threshold_of(recognizer: Recognizer, fmr: float | None, value: float | None)
     return recognizer.threshold(fmr=fmr, value=value)
 
 
-def check_out(
-    out: Path | None, name: str, json: bool, *, html: bool = False, inputs: Iterable[object] = ()
-) -> Path | None:
-    """Where the picture goes; None: nowhere, since only the numbers are asked for.
+def check_extra() -> None:
+    """Raise MissingExtraError unless matplotlib is there."""
+    from lineament.pictures.charts import files
 
-    Called before the long work, so that what cannot be written is refused at once.
-
-    Args:
-        out: the option.
-        name: of the command, for the default.
-        json: the option.
-        html: whether the picture has a page.
-        inputs: photos that are read, and must not be replaced.
-
-    Raises:
-        OptionError: another ending, no such folder, or one of the photos.
-        MissingExtraError: matplotlib is missing.
-    """
-    from lineament.pictures.charts.files import check_extra
-    from lineament.pictures.plots.plot import check_path
-
-    check_extra()
-    if out is None:
-        if json:
-            return None
-        out = Path(f"{name}.png")
-    check_path(out, html=html)
-    refuse_inputs(out, inputs, "--out")
-    return out
+    files.check_extra()
 
 
 def finish(plot: Plot, out: Path | None, json: bool) -> None:
@@ -82,11 +70,10 @@ def finish(plot: Plot, out: Path | None, json: bool) -> None:
     from lineament.pictures.plots.plot import save
 
     if out is not None:
-        save(plot, out)
+        with writing(out, "out"):
+            save(plot, out)
     if json:
         print_json(plot.numbers)
-    if out is not None:
-        print_note(f"wrote {out}")
 
 
 # --- one face, or two -----------------------------------------------------------------------------
@@ -95,18 +82,21 @@ def finish(plot: Plot, out: Path | None, json: bool) -> None:
 @command("lineament plot alignment a.jpg --out alignment.svg")
 @_photo
 @title_
-@out_
+@out_("alignment")
+@options.overwrite
 @options.json
 @options.recognizer()
-def alignment(photo: str, title: str, out: Path | None, json: bool, **given: Any) -> None:
+def alignment(
+    photo: str, title: str, out: Path | None, overwrite: bool, json: bool, **given: Any
+) -> None:
     """How a face is aligned, stage by stage."""
-    target = check_out(out, "alignment", json, inputs=[photo])
+    check_extra()
     from lineament.explain import alignment_stages
     from lineament.pictures.plots.alignment import alignment as draw
 
     aligned = alignment_stages(options.recognizer_from(given), one_source(photo))
     plot = draw(aligned, title=title)
-    finish(plot, target, json)
+    finish(plot, out, json)
 
 
 @command("lineament plot explain a.jpg b.jpg --out why.png")
@@ -116,7 +106,8 @@ def alignment(photo: str, title: str, out: Path | None, json: bool, **given: Any
 @options.fmr
 @threshold_
 @options.calibration
-@out_
+@out_("explain")
+@options.overwrite
 @options.json
 @options.recognizer()
 def explain(
@@ -127,6 +118,7 @@ def explain(
     fmr: float | None,
     threshold: float | None,
     out: Path | None,
+    overwrite: bool,
     json: bool,
     **given: Any,
 ) -> None:
@@ -135,7 +127,7 @@ def explain(
     And what would change it.
     """
     check_stdin(a, b)
-    target = check_out(out, "explain", json, inputs=[a, b])
+    check_extra()
     from lineament.explain import explain as work
     from lineament.pictures import plots
 
@@ -152,7 +144,7 @@ def explain(
         print_line(plot.numbers["decision"]["explanation"])
         for words in plot.numbers["what_would_change"]:
             print_line(words)
-    finish(plot, target, json)
+    finish(plot, out, json)
 
 
 @command("lineament plot occlusion a.jpg --kind mask --kind blur")
@@ -175,7 +167,8 @@ def explain(
 @options.fmr
 @threshold_
 @options.calibration
-@out_
+@out_("occlusion")
+@options.overwrite
 @options.json
 @options.recognizer()
 def occlusion(
@@ -186,6 +179,7 @@ def occlusion(
     fmr: float | None,
     threshold: float | None,
     out: Path | None,
+    overwrite: bool,
     json: bool,
     **given: Any,
 ) -> None:
@@ -193,7 +187,7 @@ def occlusion(
 
     How much of a mask, of blur, of darkness ... recognition still bears.
     """
-    target = check_out(out, "occlusion", json, inputs=[photo, reference])
+    check_extra()
     from lineament.explain import KINDS, degrade
     from lineament.pictures.plots.occlusion import occlusion as draw
 
@@ -211,4 +205,4 @@ def occlusion(
             end = series["fails_at"]
             fails = "no step fails" if end is None else f"fails first at {end:g}"
             print_line(f"{kind}: {fails} ({series['unit']})")
-    finish(plot, target, json)
+    finish(plot, out, json)

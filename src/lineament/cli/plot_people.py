@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,9 +10,10 @@ import click
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
 from lineament.cli.eval import source_from
-from lineament.cli.output import check_page, print_json, print_line, print_note, with_progress
-from lineament.cli.plot import check_out, finish, out_, threshold_, threshold_of, title_
+from lineament.cli.output import print_json, print_line, print_note, with_progress
+from lineament.cli.plot import FORMATS, check_extra, finish, out_, threshold_, threshold_of, title_
 from lineament.cli.sources import many_sources
+from lineament.cli.targets import PAGE, writing
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
@@ -95,13 +95,6 @@ def _load(
     return faces
 
 
-def _inputs_of(photos: Iterable[Path]) -> list[Path]:
-    """All photos that the argument stands for."""
-    from lineament.explain.faces import photos_in
-
-    return photos_in(list(photos))
-
-
 @command("lineament plot barcode a.jpg a2.jpg b.jpg")
 @argument(
     "photos",
@@ -111,7 +104,8 @@ def _inputs_of(photos: Iterable[Path]) -> list[Path]:
     help="A folder, of which a true and a false pair are picked; or two photos, or three: "
     "then A and C are the other pair.",
 )
-@out_
+@out_("barcode")
+@options.overwrite
 @options.fmr
 @threshold_
 @options.no_cache
@@ -123,6 +117,7 @@ def barcode(
     fmr: float | None,
     threshold: float | None,
     no_cache: bool,
+    overwrite: bool,
     json: bool,
     **given: Any,
 ) -> None:
@@ -130,7 +125,7 @@ def barcode(
 
     With the squared difference of the two.
     """
-    target = check_out(out, "barcode", json, inputs=_inputs_of(photos))
+    check_extra()
     from lineament.explain.faces import with_crops
     from lineament.pictures.plots.barcode import barcode as draw
     from lineament.pictures.plots.barcode import pick_pairs
@@ -152,12 +147,13 @@ def barcode(
         raise OptionError("expected a face in each photo; see above which has none")
     else:
         pairs = [(0, other) for other in range(1, len(known))]
-    finish(draw(known, pairs=pairs, threshold=limit), target, json)
+    finish(draw(known, pairs=pairs, threshold=limit), out, json)
 
 
 @command("lineament plot correlation ~/staff")
 @_photos
-@out_
+@out_("correlation")
+@options.overwrite
 @options.fmr
 @threshold_
 @options.no_cache
@@ -169,6 +165,7 @@ def correlation(
     fmr: float | None,
     threshold: float | None,
     no_cache: bool,
+    overwrite: bool,
     json: bool,
     **given: Any,
 ) -> None:
@@ -176,7 +173,7 @@ def correlation(
 
     Who could unlock whose phone, at which rates.
     """
-    target = check_out(out, "correlation", json, inputs=_inputs_of(photos))
+    check_extra()
     from lineament.explain.faces import portraits
     from lineament.pictures.plots.correlation import correlation as draw
     from lineament.pictures.plots.correlation import listed_people
@@ -185,15 +182,16 @@ def correlation(
     limit = _threshold_or_none(source, fmr, threshold)
     known = _load(photos, source, crops_up_to=0)
     shown = {}
-    if target is not None and len(known.names) > 1:
+    if out is not None and len(known.names) > 1:
         shown = portraits(known, listed_people(known), source)
     plot = draw(known, threshold=limit, ladder=_ladder_of(source), portraits=shown)
-    finish(plot, target, json)
+    finish(plot, out, json)
 
 
 @command("lineament plot grid ~/staff --most 40")
 @_photos
-@out_
+@out_("grid")
+@options.overwrite
 @option(
     "--most",
     type=click.IntRange(2, 150),
@@ -214,22 +212,24 @@ def grid(
     fmr: float | None,
     threshold: float | None,
     seed: int,
+    overwrite: bool,
     json: bool,
     **given: Any,
 ) -> None:
     """Similarity of every pair of photos, with the faces."""
-    target = check_out(out, "grid", json, inputs=_inputs_of(photos))
+    check_extra()
     from lineament.pictures.plots.grid import grid as draw
 
     source = source_from(given)
     limit = _threshold_or_none(source, fmr, threshold)
     known = _load(photos, source, crops_up_to=most, most=most, seed=seed)
-    finish(draw(known, threshold=limit, most=most, seed=seed), target, json)
+    finish(draw(known, threshold=limit, most=most, seed=seed), out, json)
 
 
 @command("lineament plot histogram ~/staff --person Ada")
 @_photos
-@out_
+@out_("histogram")
+@options.overwrite
 @option(
     "--person",
     multiple=True,
@@ -249,6 +249,7 @@ def histogram(
     fmr: float | None,
     threshold: float | None,
     no_cache: bool,
+    overwrite: bool,
     json: bool,
     **given: Any,
 ) -> None:
@@ -256,7 +257,7 @@ def histogram(
 
     With the rates at the threshold.
     """
-    target = check_out(out, "histogram", json, inputs=_inputs_of(photos))
+    check_extra()
     from lineament.explain.faces import portraits
     from lineament.pictures.plots.histogram import chosen_people
     from lineament.pictures.plots.histogram import histogram as draw
@@ -266,14 +267,15 @@ def histogram(
     known = _load(photos, source, crops_up_to=0)
     names = list(person) if person else None
     chosen, _ = chosen_people(known, names)
-    shown = portraits(known, chosen, source) if target is not None else {}
+    shown = portraits(known, chosen, source) if out is not None else {}
     plot = draw(known, people=names, threshold=limit, portraits=shown)
-    finish(plot, target, json)
+    finish(plot, out, json)
 
 
 @command("lineament plot tsne ~/staff --out people.html")
 @_photos
-@out_
+@out_("tsne", (*FORMATS, ".html"))
+@options.overwrite
 @option("--method", choices=("tsne", "pca", "umap"), default="tsne", help="How the plane is found.")
 @options.seed
 @options.no_cache
@@ -285,6 +287,7 @@ def tsne(
     method: str,
     seed: int,
     no_cache: bool,
+    overwrite: bool,
     json: bool,
     **given: Any,
 ) -> None:
@@ -292,15 +295,15 @@ def tsne(
 
     An .html file shows them under the mouse.
     """
-    target = check_out(out, "tsne", json, html=True, inputs=_inputs_of(photos))
+    check_extra()
     from lineament.pictures.plots.tsne import MOST_FACES, MOST_POINTS
     from lineament.pictures.plots.tsne import tsne as draw
 
     source = source_from(given, no_cache=no_cache)
     known = _load(photos, source, crops_up_to=MOST_FACES, most=MOST_POINTS, seed=seed)
-    page = target is not None and target.suffix.lower() == ".html"
+    page = out is not None and out.suffix.lower() == ".html"
     plot = draw(known, method=cast("Any", method), seed=seed, page=page, threads=given["threads"])
-    finish(plot, target, json)
+    finish(plot, out, json)
 
 
 @command("lineament plot pose ~/staff/Ada --by norm")
@@ -329,7 +332,8 @@ def tsne(
 @options.fmr
 @threshold_
 @options.calibration
-@out_
+@out_("pose")
+@options.overwrite
 @options.json
 @options.recognizer()
 def pose(
@@ -341,6 +345,7 @@ def pose(
     fmr: float | None,
     threshold: float | None,
     out: Path | None,
+    overwrite: bool,
     json: bool,
     **given: Any,
 ) -> None:
@@ -349,7 +354,7 @@ def pose(
     Or by how much is seen of the face.
     """
     sources = many_sources(photos)
-    target = check_out(out, "pose", json, inputs=[*sources, reference])
+    check_extra()
     from lineament.explain import compare_poses
     from lineament.pictures.plots.pose import pose as draw
 
@@ -374,7 +379,7 @@ def pose(
     plot = draw(poses, title=title, most=most)
     if not json:
         print_line(plot.numbers["summary"])
-    finish(plot, target, json)
+    finish(plot, out, json)
 
 
 @command("lineament plot report ~/staff --out staff.html")
@@ -384,13 +389,8 @@ def pose(
 @options.calibration
 @options.seed
 @options.no_cache
-@option(
-    "--out",
-    type=FILE,
-    metavar="FILE.html",
-    help="Where the page goes; replaces FILE.",
-    show_default="report.html here; none with --json",
-)
+@out_("report", PAGE.suffixes)
+@options.overwrite
 @options.json
 @options.recognizer()
 def report(
@@ -400,6 +400,7 @@ def report(
     seed: int,
     no_cache: bool,
     out: Path | None,
+    overwrite: bool,
     json: bool,
     **given: Any,
 ) -> None:
@@ -407,13 +408,7 @@ def report(
 
     The page starts with a summary in words.
     """
-    from lineament.pictures.charts.files import check_extra
-
     check_extra()
-    if out is None and not json:
-        out = Path("report.html")
-    if out is not None:
-        check_page(out, "--out")
     from lineament.report import report as draw
 
     recognizer = options.recognizer_from(given)
@@ -427,11 +422,10 @@ def report(
         on_note=print_note,
     )
     if out is not None:
-        made.save(out)
+        with writing(out, "out"):
+            made.save(out)
     if json:
         print_json(made.numbers)
     else:
         for words in made.numbers["summary"]:
             print_line(words)
-    if out is not None:
-        print_note(f"wrote {out}")

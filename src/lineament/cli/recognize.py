@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lineament.cli import options
-from lineament.cli.command import FILE, command, option
+from lineament.cli.command import command, option
 from lineament.cli.output import (
-    check_picture,
     exit_code,
-    make_folder,
     print_error,
     print_json,
     print_line,
@@ -20,11 +18,10 @@ from lineament.cli.output import (
     print_pairs,
     print_photo_error,
     print_table,
-    refuse_existing,
-    refuse_inputs,
     with_progress,
 )
 from lineament.cli.sources import FileNames, check_stdin, many_sources, one_source
+from lineament.cli.targets import PICTURE, Target, make_folder, refuse_existing, writing
 from lineament.errors import LineamentError, OptionError
 
 if TYPE_CHECKING:
@@ -54,9 +51,8 @@ if TYPE_CHECKING:
     help="Share of pairs of one person among those you compare; for the probability.",
     show_default=options.SHOWN_DEFAULTS["prior"],
 )
-@option(
-    "--save", type=FILE, metavar="FILE.png", help="Draw both faces and the verdict; replaces FILE."
-)
+@option("--save", writes=PICTURE, metavar="FILE.png", help="Draw both faces and the verdict.")
+@options.overwrite
 @options.json
 @options.recognizer()
 def verify(
@@ -67,6 +63,7 @@ def verify(
     fmr: float | None,
     threshold: float | None,
     save: Path | None,
+    overwrite: bool,
     json: bool,
     **given: Any,
 ) -> int:
@@ -75,9 +72,6 @@ def verify(
     Exit code 0: the same, 1: different or undecided, 2: error.
     """
     check_stdin(a, b)
-    if save is not None:
-        check_picture(save)
-        refuse_inputs(save, (a, b), "--save")
     recognizer = options.recognizer_from(given)
     ensemble = None if fusion is None else _ensemble(fusion, recognizer, metric, given)
     limit = _threshold(recognizer if ensemble is None else ensemble, metric, fmr, threshold)
@@ -91,13 +85,12 @@ def verify(
         photos = [one.photo for one in seen]
         decision = ensemble.decide(seen[0], seen[-1], limit)
     if save is not None:
-        _draw_verdict(save, photos[0], photos[-1], decision)
+        with writing(save, "save"):
+            _draw_verdict(save, photos[0], photos[-1], decision)
     if json:
         print_json(decision.to_dict())
     else:
         _print_decision(decision)
-        if save is not None:
-            print_note(f"wrote {save}")
     return 0 if decision.verdict == "same" else 1
 
 
@@ -143,7 +136,7 @@ def _threshold(
 
 
 def _draw_verdict(path: Path, a: Photo, b: Photo, decision: Decision) -> None:
-    from lineament.pictures.photos import save_png, verdict_picture
+    from lineament.pictures.photos import save_picture, verdict_picture
 
     assert a.pixels is not None
     assert b.pixels is not None
@@ -152,7 +145,7 @@ def _draw_verdict(path: Path, a: Photo, b: Photo, decision: Decision) -> None:
     picture = verdict_picture(
         a.pixels, b.pixels, decision, a.crop, b.crop, faces_a=a.faces, faces_b=b.faces
     )
-    save_png(picture, path)
+    save_picture(picture, path)
 
 
 _COLORS: Mapping[str, Style] = {"same": "green", "different": "red", "undecided": "yellow"}
@@ -189,12 +182,15 @@ def _face_rows(name: str, source: str, face: Any, others: int) -> list[tuple[str
 
 # --- detect ---------------------------------------------------------------------------------------
 
+DRAWN = Target(PICTURE.suffixes, folder=True)
+"""A picture, or a folder of pictures."""
+
 
 @command("lineament detect party.jpg --save faces.png")
 @options.images
 @option(
     "--save",
-    type=FILE,
+    writes=DRAWN,
     metavar="PATH",
     help="Draw the faces: FILE.png for one photo, else a folder.",
 )
@@ -210,11 +206,13 @@ def detect(
     """
     finder = options.finder_from(given)
     sources = many_sources(images)
-    as_file = save is not None and _is_file(save, sources)
-    if save is not None and as_file:
-        refuse_inputs(save, sources, "--save")
-    elif save is not None:
-        make_folder(save, "--save")
+    as_file = save is not None and not DRAWN.is_folder(save)
+    if as_file and len(sources) > 1:
+        raise OptionError(
+            f"--save: expected a folder for {len(sources)} photos, got the file {save}"
+        )
+    if save is not None and not as_file:
+        make_folder(save, "save")
     found: list[Photo] = []
     errors = 0
     names = FileNames()
@@ -223,13 +221,20 @@ def detect(
         found.append(replace(photo, pixels=None))
         errors += print_photo_error(photo)
         if save is not None and photo.error is None:
-            target = save if as_file else save / f"{names.stem(photo.source)}.png"
-            errors += _draw_faces(photo, target, overwrite or as_file)
+            if as_file:
+                with writing(save, "save"):
+                    _draw_faces(photo, save, overwrite)
+                continue
+            try:
+                _draw_faces(photo, save / f"{names.stem(photo.source)}.png", overwrite)
+            except LineamentError as error:
+                print_error(error)
+                errors += 1
     if json:
         print_json({"photos": [photo.to_dict() for photo in found], "n_errors": errors})
     else:
         _print_faces(found)
-        if save is not None and errors < len(found):
+        if save is not None and not as_file and errors < len(found):
             print_note(f"wrote {save}")
     return exit_code(errors, any(photo.faces for photo in found))
 
@@ -243,29 +248,13 @@ def _face_in_words(face: Face | None) -> str:
     return f"{width:.0f} x {height:.0f} px, detected with {face.score:.3f}{turned}"
 
 
-def _is_file(save: Path, sources: list[Any]) -> bool:
-    is_png = save.suffix.lower() == ".png" and not save.is_dir()
-    if is_png and len(sources) > 1:
-        raise OptionError(
-            f"--save: expected a folder for {len(sources)} photos, got the file {save}"
-        )
-    if not is_png and save.suffix and not save.is_dir() and len(sources) == 1:
-        raise OptionError(f"--save: expected a name that ends in .png or a folder, got {save}")
-    return is_png
-
-
-def _draw_faces(photo: Photo, target: Path, overwrite: bool) -> int:
+def _draw_faces(photo: Photo, target: Path, overwrite: bool) -> None:
     from lineament.finder import pixels_of
-    from lineament.pictures.photos import annotate, save_png
+    from lineament.pictures.photos import annotate, save_picture
 
-    try:
-        refuse_existing(target, overwrite)
-        labels = [f"{i}  {face.score:.2f}" for i, face in enumerate(photo.faces, 1)]
-        save_png(annotate(pixels_of(photo), photo.faces, labels=labels), target)
-    except LineamentError as error:
-        print_error(error)
-        return 1
-    return 0
+    refuse_existing(target, overwrite)
+    labels = [f"{i}  {face.score:.2f}" for i, face in enumerate(photo.faces, 1)]
+    save_picture(annotate(pixels_of(photo), photo.faces, labels=labels), target)
 
 
 def _print_faces(photos: Iterable[Photo]) -> None:

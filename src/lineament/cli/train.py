@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, cast
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
 from lineament.cli.output import (
-    make_folder,
     print_json,
     print_note,
     print_pairs,
     print_table,
     print_verbatim,
 )
+from lineament.cli.targets import RUN_FOLDER, Target, make_folder, writing
 from lineament.errors import MissingExtraError, OptionError
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ _resume = option(
 @argument("config", required=False, metavar="[CONFIG]", help="TOML file.")
 @_changes
 @_resume
-@option("--out", type=FILE, metavar="DIR", help="Folder for the run.", show_default="run.out")
+@option(
+    "--out", writes=RUN_FOLDER, metavar="DIR", help="Folder for the run.", show_default="run.out"
+)
 @options.json
 def run(
     config: str | None, changes: tuple[str, ...], resume: bool, out: Path | None, json: bool
@@ -192,7 +194,7 @@ _photos = argument(
     metavar="PHOTOS",
     help="Aligned faces (`lineament align --people`): one folder per person, .csv, .tar or .rec.",
 )
-_out = option("--out", type=FILE, required=True, metavar="DIR", help="Folder for the run.")
+_out = option("--out", writes=RUN_FOLDER, required=True, metavar="DIR", help="Folder for the run.")
 _labels = option(
     "--labels",
     type=float,
@@ -317,7 +319,13 @@ TOY_KEYS = ("people", "photos_each", "losses", "epochs", "size_px", "seed")
 
 @command("lineament train toy ~/staff --out toy --set people=8")
 @argument("folder", type=FILE, metavar="FOLDER", help="One folder of photos per person.")
-@option("--out", type=FILE, required=True, metavar="DIR", help="Folder for toy.png and toy.json.")
+@option(
+    "--out",
+    writes=Target(file=False, folder=True, inside=("toy.png", "toy.json")),
+    required=True,
+    metavar="DIR",
+    help="Folder for toy.png and toy.json.",
+)
 @option(
     "--set",
     "changes",
@@ -325,8 +333,9 @@ TOY_KEYS = ("people", "photos_each", "losses", "epochs", "size_px", "seed")
     metavar="KEY=VALUE",
     help=f"Change one of {', '.join(TOY_KEYS)}. May be repeated.",
 )
+@options.overwrite
 @options.json
-def toy(folder: Path, out: Path, changes: tuple[str, ...], json: bool) -> None:
+def toy(folder: Path, out: Path, changes: tuple[str, ...], overwrite: bool, json: bool) -> None:
     """What the losses do, drawn in two dimensions.
 
     Trains the people with the most photos into two dimensions, once with each loss.
@@ -352,11 +361,12 @@ def toy(folder: Path, out: Path, changes: tuple[str, ...], json: bool) -> None:
         if not isinstance(value, expected) or isinstance(value, bool):
             kind = "a list of names" if key == "losses" else "a whole number"
             raise OptionError(f"{key}: expected {kind}, got {value!r}")
-    make_folder(out, "--out")
     result = work.toy(folder, progress=_print_steps(), **given)
     for note in result.notes:
         print_note(note)
-    result.save(out / "toy.png")
+    with writing(out / "toy.png", "out"):
+        make_folder(out, "out")
+        result.save(out / "toy.png")
     if json:
         print_json({**result.to_dict(), "out": str(out / "toy.png")})
         return
@@ -392,7 +402,13 @@ def _print_steps() -> Any:
 @argument(
     "run", type=FILE, metavar="RUN", help="Folder of a training run, or one of its .pt files."
 )
-@option("--out", type=FILE, metavar="FILE.onnx", help="The new file.", show_default="RUN/NAME.onnx")
+@option(
+    "--out",
+    writes=Target((".onnx",)),
+    metavar="FILE.onnx",
+    help="The new file.",
+    show_default="RUN/NAME.onnx",
+)
 @option("--name", metavar="NAME", help="How it is asked for.", show_default="the run's folder")
 @option(
     "--which",

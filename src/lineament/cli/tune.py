@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,19 +13,22 @@ from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
 from lineament.cli.eval import check_report, report_unreadable
 from lineament.cli.output import (
-    check_new_file,
     print_json,
     print_note,
     print_table,
-    refuse_existing,
     with_progress,
 )
+from lineament.cli.targets import JSON, Target, writing
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
     from lineament.fit.tuned import Tuned
 
 SUFFIX = ".calibration.json"
+
+
+def _named_after_folder(given: Mapping[str, Any]) -> Path:
+    return Path(given["folder"].absolute().name + SUFFIX)
 
 
 @command("lineament tune ~/staff --out staff.calibration.json")
@@ -38,7 +42,7 @@ SUFFIX = ".calibration.json"
 )
 @option(
     "--out",
-    type=FILE,
+    writes=Target(JSON.suffixes, default=_named_after_folder),
     metavar="FILE.json",
     help="Where the calibration is written.",
     show_default=f"FOLDER{SUFFIX} here",
@@ -60,7 +64,7 @@ SUFFIX = ".calibration.json"
 def tune(
     folder: Path,
     fmr: float | None,
-    out: Path | None,
+    out: Path,
     report: Path | None,
     keep_suspects: bool,
     near_duplicate: float | None,
@@ -82,13 +86,6 @@ def tune(
             f"--near-duplicate: expected a cosine above 0 up to 1, got {near_duplicate:g}"
         )
     check_report(report)
-    target = Path(folder.absolute().name + SUFFIX) if out is None else out
-    if not overwrite and target.exists():
-        raise OptionError(
-            f"--out: {target} exists already; name another file, or add --overwrite to replace it"
-        )
-    check_new_file(target, "--out")
-
     from lineament.datasets.people_folder import read_people
     from lineament.fit import tune as fit
     from lineament.fit.clean import DUPLICATE_COSINE
@@ -112,8 +109,9 @@ def tune(
         seed=seed,
         progress=_show if sys.stderr.isatty() else None,
     )
-    refuse_existing(target, overwrite)  # it may have come meanwhile
-    tuned.calibration.save(target)
+    words = f"wrote {out}: lineament verify A B --calibration {shlex.quote(str(out))}"
+    with writing(out, "out", words):
+        tuned.calibration.save(out)
     if report is not None:
         from lineament.pictures.pages.tune import write_tune_report
 
@@ -127,16 +125,15 @@ def tune(
             if sys.argv[1:2] == ["tune"]
             else ["lineament", "tune", str(folder)],
         }
-        write_tune_report(tuned, report, run=run, calibration_file=shlex.quote(str(target)))
+        with writing(report, "report"):
+            write_tune_report(tuned, report, run=run, calibration_file=shlex.quote(str(out)))
     if json:
-        print_json({**tuned.to_dict(), "out": str(target)})
+        print_json({**tuned.to_dict(), "out": str(out)})
         return
-    _print(tuned, target)
-    if report is not None:
-        print_note(f"wrote {report}")
+    _print(tuned)
 
 
-def _print(tuned: Tuned, target: Path) -> None:
+def _print(tuned: Tuned) -> None:
     from lineament.pictures.pages.tune import rate_in_words, suspects_in_words
 
     made, cleaning = tuned.calibration, tuned.cleaning
@@ -180,7 +177,6 @@ def _print(tuned: Tuned, target: Path) -> None:
     for note in (tuned.comparison, suspects_in_words(tuned), *tuned.notes):
         if note:
             print_note(f"note: {note}")
-    print_note(f"wrote {target}: lineament verify A B --calibration {shlex.quote(str(target))}")
 
 
 def _show(what: str, done: int, total: int) -> None:

@@ -49,6 +49,8 @@ LEAST_MARKED_PX = 24
 PANEL_PX = 460
 """Height of the photos in ``verdict_picture``."""
 
+JPEG_QUALITY = 92
+
 MOST_ASPECT = 2.0
 """Of a photo that is wider or taller than this, ``verdict_picture`` shows the part around the
 face: shrunk until it fits, nobody would see the face."""
@@ -222,6 +224,29 @@ def save_png(image: Image, path: str | os.PathLike[str]) -> None:
     _check(image)
     file = io.BytesIO()
     PILImage.fromarray(image).save(file, "PNG")
+    write_atomically(Path(path), file.getvalue())
+
+
+def save_picture(image: Image, path: str | os.PathLike[str]) -> None:
+    """Write a picture as the name says, .png or .jpg; a file that exists is replaced.
+
+    Args:
+        image: (H, W, 3) uint8.
+        path: of the file; its folder must exist.
+
+    Raises:
+        OptionError: another ending, an image of another shape or type, or the file cannot be
+            written.
+    """
+    ending = Path(path).suffix.lower()
+    if ending == ".png":
+        save_png(image, path)
+        return
+    if ending not in (".jpg", ".jpeg"):
+        raise OptionError(f"expected a name that ends in .png or .jpg, got {path}", option="path")
+    _check(image)
+    file = io.BytesIO()
+    PILImage.fromarray(image).save(file, "JPEG", quality=JPEG_QUALITY, subsampling=0)
     write_atomically(Path(path), file.getvalue())
 
 

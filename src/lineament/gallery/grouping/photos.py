@@ -21,7 +21,7 @@ from lineament.align.alignment import align_faces
 from lineament.decide.calibration import Calibration, bundled
 from lineament.decide.judge import CALIBRATED_METRIC
 from lineament.errors import LineamentError, OptionError
-from lineament.files import sha256_of_file
+from lineament.files import beside, sha256_of_file
 from lineament.gallery._gallery import Gallery
 from lineament.gallery._types import EnrollReport, NewSample
 from lineament.gallery.grouping._groups import Group, GroupFace, Grouping, GroupPhoto, assign_new
@@ -183,6 +183,7 @@ def copy_photos(
     folder: str | os.PathLike[str],
     *,
     link: bool = False,
+    overwrite: bool = False,
 ) -> list[tuple[str, str]]:
     """Copy the photos of groups, one folder per group; photos of several people are in several.
 
@@ -191,6 +192,7 @@ def copy_photos(
         groups: of it.
         folder: new or empty; made if need be.
         link: make symbolic links instead of copies.
+        overwrite: take a folder that holds something; files of the same name are replaced.
 
     Returns:
         What could not be copied: path and reason.
@@ -199,7 +201,8 @@ def copy_photos(
         OptionError: the folder holds something, or cannot be made.
     """
     root = Path(folder)
-    check_empty(root)
+    if not overwrite:
+        check_empty(root)
     failed: list[tuple[str, str]] = []
     folders: set[str] = set()
     for one in groups:
@@ -219,10 +222,11 @@ def copy_photos(
             source = Path(grouping.faces[member.place].source)
             copy = below / _free(source.name, taken)
             try:
-                if link:
-                    copy.symlink_to(source)
-                else:
-                    shutil.copy2(source, copy)
+                with beside(copy) as new:
+                    if link:
+                        new.symlink_to(source)
+                    else:
+                        shutil.copy2(source, new)
             except OSError as error:
                 failed.append((str(source), f"not put into {below} ({error.strerror})"))
     return failed

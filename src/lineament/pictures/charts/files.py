@@ -13,8 +13,9 @@ from lineament.files import write_atomically
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FORMATS = ("png", "svg", "pdf")
+FORMATS = ("png", "jpg", "jpeg", "svg", "pdf")
 DPI = 160
+JPEG_QUALITY = 92
 
 
 def check_extra(what: str = "drawing pictures of a run", extra: str = "plot") -> None:
@@ -26,7 +27,7 @@ def check_extra(what: str = "drawing pictures of a run", extra: str = "plot") ->
 
 
 def to_bytes(figure: Figure, kind: str = "svg") -> bytes:
-    """Return the figure as a file of that kind: "png", "svg" or "pdf".
+    """Return the figure as a file of that kind: "png", "jpg", "svg" or "pdf".
 
     Raises:
         OptionError: another kind.
@@ -38,8 +39,11 @@ def to_bytes(figure: Figure, kind: str = "svg") -> bytes:
         "pdf": {"CreationDate": None, "Creator": "lineament"},
         "png": {"Software": "lineament"},
     }
+    more: dict[str, Any] = {"metadata": undated.get(kind)}
+    if kind in ("jpg", "jpeg"):
+        more = {"pil_kwargs": {"quality": JPEG_QUALITY, "subsampling": 0}}
     file = io.BytesIO()
-    figure.savefig(file, format=kind, dpi=DPI, facecolor="white", metadata=undated[kind])
+    figure.savefig(file, format=kind, dpi=DPI, facecolor="white", **more)
     return file.getvalue()
 
 
@@ -48,12 +52,12 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
 
     Args:
         figure: any of matplotlib's.
-        path: ends in .png, .svg or .pdf; its folder must exist.
+        path: ends in .png, .jpg, .svg or .pdf; its folder must exist.
 
     Raises:
         OptionError: another ending, or the file cannot be written.
     """
     kind = Path(path).suffix.lower().removeprefix(".")
     if kind not in FORMATS:
-        raise OptionError(f"expected a name that ends in .png, .svg or .pdf, got {path}")
+        raise OptionError(f"expected a name that ends in .png, .jpg, .svg or .pdf, got {path}")
     write_atomically(path, to_bytes(figure, kind))

@@ -1,7 +1,7 @@
 """What every picture of this package is: a figure, and the numbers behind it.
 
 Plot    figure, numbers, and for some pictures a page
-save()  any of them, into a PNG, SVG, PDF or HTML file
+save()  any of them, into a PNG, JPEG, SVG, PDF or HTML file
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def check_path(path: str | os.PathLike[str], *, html: bool = True) -> str:
     """Return the kind of file that a name asks for, before the long work starts.
 
     Args:
-        path: ends in .png, .svg, .pdf or, if ``html``, .html; its folder must exist.
+        path: ends in .png, .jpg, .svg, .pdf or, if ``html``, .html; its folder must exist.
         html: whether the picture has a page.
 
     Raises:

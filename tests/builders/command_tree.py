@@ -1,0 +1,26 @@
+"""All commands of the command line, for tests that hold of every one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+
+from lineament.cli import app
+from lineament.cli.command import Command, Group
+
+
+def commands(
+    group: Group = app, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Command]]:
+    """Every command below a group, with the words that call it."""
+    for name in group.entries:
+        found = group.get_command(click.Context(group), name)
+        if isinstance(found, Group):
+            yield from commands(found, (*path, name))
+        else:
+            assert isinstance(found, Command), name
+            yield (*path, name), found
+
+
+COMMANDS = dict(commands())
