@@ -21,7 +21,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from lineament.errors import ImageError
+from lineament.errors import ImageError, ImageFormatError
 
 CHANNELS = (1, 3, 4)
 """Numbers of channels: gray, RGB, RGBA."""
@@ -75,14 +75,16 @@ def to_uint8(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """Values of any depth as 0 to 255; see the module.
 
     Raises:
-        ValueError: of another type, or outside of what is known.
+        ImageFormatError: of another type, or outside of what is known.
     """
     if values.dtype == np.uint8:
         return cast("npt.NDArray[np.uint8]", values)
     if values.dtype == np.bool_:
         return values.astype(np.uint8) * np.uint8(255)
     if values.dtype.kind not in "uif":
-        raise ValueError(f"expected integers, floats or truth values, got {values.dtype}; convert")
+        raise ImageFormatError(
+            f"expected integers, floats or truth values, got {values.dtype}; convert them"
+        )
     low, high = float(values.min()), float(values.max())
     if values.dtype.kind == "f":
         if low >= -ROUNDING and high <= 1 + ROUNDING:
@@ -90,12 +92,12 @@ def to_uint8(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
                 "npt.NDArray[np.uint8]", np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
             )
         if not (low >= 0 and 2 <= high < 2 ** DEPTHS[-1]):  # NaN fails as well
-            raise ValueError(
+            raise ImageFormatError(
                 f"expected floats from 0 to 1, or from 0 to 255, got {low:g} to {high:g}; clip "
                 "what lies a little outside, and undo a normalization"
             )
     elif not (low >= 0 and high < 2 ** DEPTHS[-1]):
-        raise ValueError(
+        raise ImageFormatError(
             f"expected integers from 0 to 65535, got {low:.0f} to {high:.0f}; save or convert it "
             "with 8 or 16 bits"
         )

@@ -29,6 +29,7 @@ from lineament.errors import (
 from lineament.images.arrays import CHANNELS, to_uint8
 from lineament.images.formats import PLUGINS, sniff
 from lineament.images.sources import ImageLimits
+from lineament.images.tiff import photo_in
 from lineament.types import ColorOrder, Image
 
 _PNG_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND"}
@@ -51,8 +52,7 @@ def decode_bytes(data: bytes, name: str, limits: ImageLimits) -> Image:
     kind = sniff(data)
     if kind not in PLUGINS:
         raise ImageFormatError(
-            f"{name}: expected a photo ({', '.join(PLUGINS)}), got {kind}; save it in one of "
-            "these formats"
+            f"{name}: expected a photo ({', '.join(PLUGINS)}), got {kind}; save it as JPEG or PNG"
         )
     if kind == "GIF":
         _check_pixels(_gif_size_wh(data), kind, name, limits)
@@ -63,11 +63,16 @@ def decode_bytes(data: bytes, name: str, limits: ImageLimits) -> Image:
             raise MissingExtraError("Reading HEIC photos", "heif") from error
         raise ImageFormatError(f"{name}: this Pillow reads no {kind}; update Pillow") from error
     with _translated(kind, name):
-        image = plugin(io.BytesIO(_plain_png(data) if kind == "PNG" else data))
+        orientation = None
+        if kind == "TIFF":
+            data, orientation = photo_in(data)
+        elif kind == "PNG":
+            data = _plain_png(data)
+        image = plugin(io.BytesIO(data))
         _check_pixels(image.size, kind, name, limits)
         if kind == "JPEG":
             _refuse_damaged_jpeg(image, data)
-        return _upright(image)
+        return _upright(image, orientation, data)
 
 
 def from_pillow(image: PILImage.Image, name: str, limits: ImageLimits) -> Image:
@@ -83,6 +88,8 @@ def _translated(kind: str, name: str) -> Iterator[None]:
     """Everything that Pillow raises, as ours."""
     try:
         yield
+    except ImageFormatError as error:  # of the values, or of the pages
+        raise ImageFormatError(f"{name}: {error}") from error
     except LineamentError:
         raise
     except (MemoryError, PILImage.DecompressionBombError, PILImage.DecompressionBombWarning) as e:
@@ -166,11 +173,57 @@ def _check_pixels(size_wh: tuple[int, int], kind: str, name: str, limits: ImageL
         )
 
 
-def _upright(image: PILImage.Image) -> Image:
+def _upright(
+    image: PILImage.Image, orientation: int | None = None, data: bytes | None = None
+) -> Image:
+    """RGB pixels, turned as EXIF says.
+
+    Args:
+        image: not loaded yet, if it is a file's.
+        orientation: in place of the image's own.
+        data: the file's bytes, for what Pillow cannot decode in full.
+    """
+    is_deep = _has_deep_colors(image)
+    stated = _orientation(image) if orientation is None else orientation
     image.load()
-    turn = _TURNS.get(_orientation(image))
+    turn = _TURNS.get(_orientation(image) if orientation is None else orientation)
+    if is_deep and max(high for _, high in _extrema(image)) < _DARK:
+        image = _deep_colors(image, data)
+        turn = _TURNS.get(stated)
     image = _to_rgb(image)
     return _pixels(image if turn is None else image.transpose(turn))
+
+
+_DARK = 65
+"""Of 255: brighter pixels of 16-bit colors need all 16 bits."""
+
+
+def _has_deep_colors(image: Any) -> bool:
+    """Whether Pillow would keep the high byte of colors of 16 bits, and no more."""
+    if len(image.mode) < 2 or image.mode[0] in "IF":  # gray, which it decodes in full
+        return False
+    tiles = [str(tile[3]) for tile in getattr(image, "tile", ())]
+    return any(";16" in tile or tile.endswith(" 65535)") for tile in tiles)
+
+
+def _extrema(image: PILImage.Image) -> list[tuple[int, int]]:
+    return cast("list[tuple[int, int]]", list(image.getextrema()))
+
+
+def _deep_colors(image: PILImage.Image, data: bytes | None) -> PILImage.Image:
+    """Colors of 8 to 14 bits in 16, whose high byte is next to black: decoded by OpenCV."""
+    import cv2
+
+    decoded = None
+    if data is not None:
+        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    sizes = (image.size[::-1], image.size)  # Pillow may have turned it
+    if decoded is None or decoded.dtype != np.uint16 or decoded.ndim != 3:
+        raise ImageFormatError("got colors of 16 bits that use fewer of them; save it with 8 bits")
+    assert decoded.shape[:2] in sizes
+    values = to_uint8(decoded)
+    order = [2, 1, 0, 3][: values.shape[2]]
+    return PILImage.fromarray(np.ascontiguousarray(values[:, :, order]))
 
 
 def _orientation(image: PILImage.Image) -> int:
@@ -201,12 +254,23 @@ def _to_rgb(image: PILImage.Image) -> PILImage.Image:
         return image
     if image.mode[0] in "IF":  # 16 or 32 bits, which Pillow's own conversion clips at 255
         image = PILImage.fromarray(to_uint8(np.asarray(image)))
+    elif image.mode == "LAB":
+        return _from_lab(image)
     elif image.mode[-1] in "Aa" or "transparency" in image.info:
-        image = image.convert("RGBA")
+        image = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
         if image.getchannel("A").getextrema() != (255, 255):
             white = PILImage.new("RGBA", image.size, "white")
             image = PILImage.alpha_composite(white, image)
     return image.convert("RGB")
+
+
+def _from_lab(image: PILImage.Image) -> PILImage.Image:
+    from PIL import ImageCms
+
+    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+    assert converted is not None
+    return converted
 
 
 def _pixels(image: PILImage.Image) -> Image:
@@ -239,7 +303,7 @@ def from_array(array: npt.NDArray[Any], color_order: ColorOrder | None, name: st
         raise ImageError(f"{name}: expected at least one pixel; check the crop that made it")
     try:
         pixels = to_uint8(array)
-    except ValueError as error:
+    except ImageFormatError as error:
         raise ImageError(f"{name}: {error}") from error
     channels = 1 if array.ndim == 2 else shape[2]
     if channels == 1:
