@@ -38,7 +38,7 @@ def similar_names(name: str, names: Iterable[str], most: int = 3) -> list[str]:
     """Those of ``names`` that may have been meant by ``name``, the likeliest first.
 
     Such as differ by accents, then such as hold all of its words ("obama", "Barack Obama"), then
-    such as are spelled nearly alike.
+    such as are spelled nearly alike, as a whole or in one word.
     """
     wanted = bare(name)
     if not wanted:
@@ -52,6 +52,10 @@ def similar_names(name: str, names: Iterable[str], most: int = 3) -> list[str]:
     length = len(wanted)
     near = [form for form in by_form if abs(len(form) - length) <= max(2, length // 3)]
     forms += get_close_matches(wanted, near, most, LIKENESS)
+    vocabulary = {word for form in by_form for word in form.split()}
+    for word in words if len(words) == 1 else ():
+        close = set(get_close_matches(word, vocabulary, most, LIKENESS))
+        forms += [form for form in by_form if close & set(form.split())]
     return [each for form in dict.fromkeys(forms) for each in by_form[form]][:most]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image as PILImage
@@ -105,15 +106,58 @@ def test_a_filter_and_a_threshold_make_somebody_unknown(gallery: Path) -> None:
     assert among.exit_code == 0
     face = values_of(among)["photos"][0]["faces"][0]
     assert {one["name"] for one in face["candidates"]} == {OBAMA, COLLINS}
-    assert face["n_people"] == 2
+    assert face["n_searched"] == values_of(among)["n_searched"] == 2
+    assert values_of(among)["n_people"] == 3
     elsewhere = call("identify", photo, "--where", "building!=B")
     assert elsewhere.exit_code == 1
     assert "obama2.jpg: unknown" in elsewhere.stdout
+    assert f"{BIDEN} (similarity 0.303, " in elsewhere.stdout
+    assert "is the most alike, below the threshold 0.306" in elsewhere.stdout
+    assert "among 1 person\n" in elsewhere.stdout
     strict = call("identify", photo, "--threshold", "0.99")
     assert strict.exit_code == 1
-    nobody = call("identify", photo, "--where", "building=C", "--json")
-    assert nobody.exit_code == 1
-    assert values_of(nobody)["photos"][0]["faces"][0]["candidates"] == []
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--where", "building=C"), "--where: nobody of the 3 people in the gallery matches"),
+        (("--where", "biulding=B"), "did you mean building?"),
+        (("--where", "biulding!=B"), "nobody has biulding"),
+        (("--gallery", "empty"), "empty: nobody is enrolled, so nobody was searched"),
+    ],
+)
+def test_a_search_among_nobody_opens_no_door(
+    gallery: Path, options: tuple[str, ...], says: str, as_json: bool
+) -> None:
+    call("gallery", "create", "--gallery", "empty")
+    done = call("identify", DEMO / "obama2.jpg", *options, *(["--json"] if as_json else []))
+    assert done.exit_code == 2  # neither somebody nor a stranger
+    assert says in done.stderr
+    if as_json:
+        values = values_of(done)
+        assert values["code"] == "nobody_searched"
+        assert says in values["error"]
+
+
+def test_a_filter_that_leaves_nobody_out_is_said(gallery: Path) -> None:
+    done = call("identify", DEMO / "obama2.jpg", "--where", "biulding=null", "--json")
+    assert done.exit_code == 0
+    (note,) = values_of(done)["notes"]
+    assert "leaves nobody out" in note
+    assert note in call("identify", DEMO / "obama2.jpg", "--where", "biulding=null").stderr
+    assert note in call("gallery", "people", "--where", "biulding=null").stderr
+    for options, says in (
+        (("--where", "building=Z"), "nobody of 3 people matches building=Z: values that exist"),
+        (("--after", "\U0001faff"), "nobody comes after "),
+    ):
+        done = call("gallery", "people", *options)
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert says in done.stderr
+        values = values_of(call("gallery", "people", *options, "--json"))
+        assert (values["n_people"], values["n_found"], values["people"]) == (3, 0, [])
+        assert says in values["notes"][0]
 
 
 def side_by_side(path: Path, *photos: str) -> Path:
@@ -138,8 +182,28 @@ def test_two_faces_in_one_photo_are_two_people(gallery: Path, tmp_path: Path) ->
     twice = side_by_side(tmp_path / "twice.png", "obama.jpg", "obama2.jpg")
     done = call("identify", twice)
     assert done.exit_code == 0
-    assert done.stdout.count(f": {OBAMA}") == 1
-    assert "is another face of this photo" in done.stdout
+    lines = [line for line in done.stdout.splitlines() if "twice.png" in line]
+    assert sorted("unknown" in line for line in lines) == [False, True]
+    assert f"another face of this photo is {OBAMA}" in done.stdout
+    assert "--verbose" in done.stderr
+    full = call("identify", twice, "--verbose")
+    assert "two faces of one photo are two people" in full.stdout
+    assert full.stdout.count("margin") == 2
+    both = call("identify", twice, "--allow-repeats", "--quiet")
+    assert both.stdout.count(OBAMA) == 2
+    assert "unknown" not in both.stdout
+    assert "threshold" not in both.stdout
+    assert both.stderr == ""
+
+
+def test_unknown_faces_look_otherwise_in_the_picture(gallery: Path, tmp_path: Path) -> None:
+    two = side_by_side(tmp_path / "two.png", "obama.jpg", "obama2.jpg")
+    pictures = []
+    for options in ((), ("--allow-repeats",)):
+        assert call("identify", two, "--save", "out.png", *options).exit_code == 0
+        pictures.append(np.asarray(PILImage.open("out.png"))[:500, :800].astype(int))
+    orange = [(abs(one - (230, 159, 0)).max(axis=-1) < 12).sum() for one in pictures]
+    assert orange[1] > 1.5 * orange[0] > 0
 
 
 def test_a_photo_without_a_face_and_one_that_is_none(gallery: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from gallery_builders import CONTRACT, embed, make_gallery, turned, vectors
 from lineament import models
 from lineament.decide.calibration import bundled
 from lineament.decide.metrics import score_matrix
-from lineament.errors import OptionError
+from lineament.errors import NobodySearchedError, OptionError
 from lineament.gallery import Gallery, NewSample, Settings
 from lineament.models.cards import StatedThreshold as Stated
 from lineament.types import Contract, Embedding
@@ -95,6 +95,86 @@ def test_two_faces_of_a_photo_are_two_people(tmp_path: Path) -> None:
     assert joint[0].match.rank == 2
     assert "another face of this photo" in joint[0].notes[0]
     assert sorted(str(a.name) for a in thrice) == ["Ada", "None", "None"]
+    unknown = [a for a in thrice if a.name is None]
+    assert {a.reason for a in unknown} == {"same_photo"}
+    assert all("two faces of one photo are two people" in str(a) for a in unknown)
+
+
+def test_why_a_face_is_unknown(tmp_path: Path) -> None:
+    asked = [embed(turned(vectors(1)[0], 0.4))]
+    with make_gallery(tmp_path / "empty") as gallery:
+        (empty,) = gallery.identify_embeddings(asked)
+        with pytest.raises(NobodySearchedError, match=r"nobody is enrolled.*enroll\(\) adds"):
+            gallery.check_search()
+    with make_gallery(tmp_path / "g", people=3) as gallery:
+        (stranger,) = gallery.identify_embeddings(asked)
+        (filtered,) = gallery.identify_embeddings(asked, where={"building": "C"})
+        (known,) = gallery.identify_embeddings([embed(vectors(1)[0])])
+        (alike,) = gallery.identify_embeddings([embed(vectors(1)[0])], threshold=-1)
+        for name in ("person 0", "person 1", "person 2"):
+            gallery.remove(gallery.person(name).samples[0].id)
+        (bare,) = gallery.identify_embeddings(asked)
+        with pytest.raises(NobodySearchedError, match=r"of the 3 people .* nobody has"):
+            gallery.check_search()
+    answers = [empty, stranger, filtered, known, alike, bare]
+    assert [one.reason for one in answers] == [
+        *("nobody_searched", "below_threshold", "nobody_searched", None, None, "nobody_searched")
+    ]
+    assert [one.n_searched for one in (empty, stranger, filtered)] == [0, 3, 0]
+    assert "nobody is enrolled" in str(empty)
+    assert "(similarity 0.400) is the most alike, below the threshold 0.600" in str(stranger)
+    assert "nobody of the 3 people in the gallery matches building=C" in str(filtered)
+    assert filtered.to_dict()["reason"] == "nobody_searched"
+    assert known.to_dict()["reason"] is known.to_dict()["reason_in_words"] is None
+    assert any("reach the threshold, too" in note for note in alike.notes)
+    assert any("no calibration" in note for note in known.notes)
+    for one in answers:
+        assert str(one).count("threshold 0.6") <= 2
+        assert "1 people" not in str(one)
+
+
+FILTERS = [
+    # filter, what the error says; None: somebody matches; what the note says
+    ({"building": "A"}, None, None),
+    ({"building": "C"}, "values that exist: building is A, B", None),
+    ({"number": {">": 9}}, "values that exist: number is 0, 1, 2", None),
+    ({"biulding": "A"}, r"nobody has biulding \(did you mean building\?\); keys that exist", None),
+    ({"x": {"!=": "A"}}, "nobody has x; keys that exist: building, number", None),
+    ({"biulding": None}, None, "biulding=null leaves nobody out: nobody has biulding"),
+    ({"building": ["A"], "vip": None}, None, "vip=null leaves nobody out"),
+    ({"building": None}, "values that exist: building is A, B", None),
+    ({"number": {"has": "night"}}, "matches number~night,", None),
+]
+
+
+@pytest.mark.parametrize(("where", "error", "note"), FILTERS, ids=lambda one: str(one)[:30])
+def test_a_filter_that_nobody_matches_says_what_there_is(
+    tmp_path: Path, where: dict[str, object], error: str | None, note: str | None
+) -> None:
+    with make_gallery(tmp_path / "g", people=3) as gallery:
+        if error is None:
+            notes = gallery.check_search(where)
+            assert (note is None) == (notes == [])
+            assert note is None or note in notes[0]
+            assert gallery.filter_notes(where) == notes
+            return
+        with pytest.raises(NobodySearchedError, match=error) as raised:
+            gallery.check_search(where)
+        assert raised.value.option == "where"
+        assert "0 people" not in str(raised.value)
+        assert gallery.filter_notes(where)[0].startswith("nobody of 3 people matches ")
+
+
+def test_a_gallery_of_one_has_one_person(tmp_path: Path) -> None:
+    with Gallery.create(tmp_path / "g", DEFAULT) as gallery:
+        gallery.enroll_embeddings("Ada", [embed(vectors(1, dimension=128)[0], DEFAULT)])
+        (answer,) = gallery.identify_embeddings([embed(vectors(2, dimension=128)[1], DEFAULT)])
+        (several,) = gallery.identify_embeddings(
+            [embed(vectors(2, dimension=128)[1], DEFAULT)], fpir=0.05
+        )
+    assert "among 1 person, 95 %" in answer.threshold.origin
+    assert str(answer).count(f"{answer.threshold.value:.3f} (") == 1
+    assert "0.05 false alarms" in str(several)
 
 
 def test_filters_reach_the_search(tmp_path: Path) -> None:
@@ -102,14 +182,14 @@ def test_filters_reach_the_search(tmp_path: Path) -> None:
     with make_gallery(tmp_path / "g", people=20) as gallery:
         (answer,) = gallery.identify_embeddings([embed(known[3])], where={"building": "A"}, top=20)
         assert answer.name is None
-        assert answer.n_people == 10
+        assert answer.n_searched == 10
         assert {c.metadata["building"] for c in answer.candidates} == {"A"}
         assert len(answer.candidates) == 10
         gallery.annotate("person 3", {"building": "A"})
         (answer,) = gallery.identify_embeddings([embed(known[3])], where={"building": "A"})
         assert answer.name == "person 3"
         (answer,) = gallery.identify_embeddings([embed(known[3])], where={"building": "C"})
-        assert (answer.name, answer.candidates, answer.n_people) == (None, (), 0)
+        assert (answer.name, answer.candidates, answer.n_searched) == (None, (), 0)
 
 
 @pytest.mark.parametrize(

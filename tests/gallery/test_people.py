@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from lineament.errors import (
     UnknownPersonError,
 )
 from lineament.gallery import Gallery, NewSample, SampleInfo, Settings
+from lineament.gallery._editing import add_person
 from lineament.gallery._schema import MIGRATIONS, contract_number, read_contract
 from lineament.types import Contract
 
@@ -215,3 +217,100 @@ def test_threads(tmp_path: Path) -> None:
         assert names == [None if i % 10 == 0 else f"person {i}" for i in range(60)]
         assert gallery.n_samples == 54
         assert gallery.check() == []
+
+
+# --- names, in capitals or not --------------------------------------------------------------------
+
+
+def named(folder: Path, *names: str) -> Gallery:
+    gallery = make_gallery(folder)
+    for name, vector in zip(names, vectors(len(names)), strict=True):
+        gallery.enroll_samples([(name, NewSample(embed(vector)))], force=True)
+    return gallery
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("obama", "Obama"),
+        ("OBAMA", "Obama"),
+        ("  obama ", "Obama"),
+        ("ada  lovelace", "Ada Lovelace"),
+        ("ada\N{NO-BREAK SPACE}lovelace", "Ada Lovelace"),
+        ("rené", "René"),
+        ("RENÉ", "René"),
+        ("strasse", "Straße"),
+        ("ΣΊΣΥΦΟΣ", "Σίσυφος"),
+        ("ｏｂａｍａ", "Obama"),
+    ],
+)
+def test_people_are_found_whatever_the_case(tmp_path: Path, typed: str, meant: str) -> None:
+    everybody = ("Obama", "Ada Lovelace", "René", "Straße", "Σίσυφος")
+    with named(tmp_path / "g", *everybody) as gallery:
+        assert typed in gallery
+        assert gallery.person(typed).name == meant
+        gallery.annotate(typed, {"seen": True})
+        assert gallery.person(meant).metadata["seen"] is True
+        report = gallery.enroll_embeddings(typed, [embed(vectors(9)[8])], force=True)
+        assert report.person is not None
+        assert (report.person.name, report.created) == (meant, False)
+        assert len(gallery) == 5
+        assert gallery.rename(typed, "Somebody").name == "Somebody"
+        assert typed not in gallery
+        assert gallery.rename("somebody", meant).name == meant
+        assert gallery.remove(typed).people == (meant,)
+        assert typed not in gallery
+
+
+@pytest.mark.parametrize(
+    ("typed", "suggested"),
+    [
+        ("obma", "(did you mean 'Barack Obama'?)"),
+        ("obama", "(did you mean 'Barack Obama'?)"),
+        ("Barak Obama", "(did you mean 'Barack Obama'?)"),
+        ("rene", "(did you mean 'René'?)"),
+        ("Zzyzx", "is in the gallery: "),
+        ("", "is in the gallery: "),
+    ],
+)
+def test_somebody_who_is_not_there_may_be_somebody_else(
+    tmp_path: Path, typed: str, suggested: str
+) -> None:
+    with named(tmp_path / "g", "Barack Obama", "René", "Joe") as gallery:
+        assert typed not in gallery
+        for ask in (gallery.person, gallery.remove, lambda name: gallery.rename(name, "X")):
+            with pytest.raises(UnknownPersonError, match=re.escape(suggested)):
+                ask(typed)
+
+
+def test_the_very_name_goes_before_one_in_other_capitals(tmp_path: Path) -> None:
+    with named(tmp_path / "g", "Ada") as gallery:
+        with gallery._state.store.writing() as connection:
+            add_person(gallery._state.store, connection, "ADA")  # as galleries of before have it
+        assert gallery.person("Ada").name == "Ada"
+        assert gallery.person("ADA").name == "ADA"
+        with pytest.raises(UnknownPersonError, match=r"several people.*'Ada', 'ADA'"):
+            gallery.person("ada")
+        assert gallery.rename("ADA", "Bob").name == "Bob"
+        assert gallery.person("ada").name == "Ada"
+
+
+def test_names_of_one_batch_and_of_other_processes(tmp_path: Path) -> None:
+    drawn = vectors(4)
+    other_contract = make_contract(dimension=32, weights_sha256="cd" * 32)
+    with (
+        make_gallery(tmp_path / "g") as gallery,
+        Gallery.open(tmp_path / "g", read_only=True) as other,
+    ):
+        assert "ada" not in other  # the names are read, and kept
+        samples = [("Ada", drawn[0]), ("ADA", drawn[1]), ("Bob", drawn[2])]
+        gallery.enroll_samples([(n, NewSample(embed(v))) for n, v in samples], force=True)
+        assert [(one.name, one.n_samples) for one in gallery] == [("Ada", 2), ("Bob", 1)]
+        assert "ada" in other
+        with pytest.raises(PersonExistsError):
+            gallery.rename("bob", "ada")
+        gallery.merge("ada", "BOB")
+        assert "bob" not in other
+        with pytest.raises(ContractError):  # what was taken back is not kept
+            gallery.enroll_embeddings("Eve", [embed(drawn[3], other_contract)])
+        assert "eve" not in gallery

@@ -30,6 +30,7 @@ from lineament.text import printable
 EXIT_ERROR, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 2, 130, 141
 
 ACTIONS = {
+    "enroll": "`lineament gallery enroll` adds people",
     "people": "`lineament gallery people` lists the names",
     "person": "`lineament gallery show NAME` lists the numbers",
     "migrate": "`lineament gallery migrate`",

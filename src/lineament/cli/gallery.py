@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_module
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from lineament.cli.output import (
 )
 from lineament.cli.targets import PICTURE, writing
 from lineament.errors import GalleryNotFoundError, OptionError
+from lineament.suggest import did_you_mean, similar_path
 
 if TYPE_CHECKING:
     from lineament.gallery import Gallery, PersonInfo, SampleInfo
@@ -66,8 +67,9 @@ def _existing(gallery: Path | None) -> Path:
 
     folder = folder_from(gallery)
     if not Gallery.exists(folder):
+        near = None if folder.exists() else similar_path(folder, folders=True)
         raise GalleryNotFoundError(
-            f"{folder}: there is no gallery",
+            f"{folder}: there is no gallery{did_you_mean(near)}",
             hint=f"name its folder by --gallery or {ENVIRONMENT}; `lineament gallery enroll` and "
             "`lineament gallery enroll-folder` make one",
         )
@@ -109,7 +111,9 @@ def people(
     with open_gallery(gallery, read_only=True) as opened:
         found = opened.people(where=filters, after=after, limit=limit)
         about = about_gallery(opened)
+        notes = _notes_of(opened, filters, after, found)
     if json:
+        about |= {"n_found": len(found), "notes": notes}
         print_json(about | {"people": [_listed(person) for person in found]})
     else:
         if found:
@@ -123,7 +127,20 @@ def people(
             f"{about['gallery']}: {count(about['n_people'], 'person', 'people')}, "
             f"{count(about['n_samples'], 'photo')}, recognizer {weights_name(about)}"
         )
+        for note in notes:
+            print_note(f"note: {note}")
     return 0 if found else 1
+
+
+def _notes_of(
+    gallery: Gallery, where: Mapping[str, Any] | None, after: str | None, found: Sequence[Any]
+) -> list[str]:
+    """Why nobody was found, or what of the filter changes nothing."""
+    if found or not gallery.n_people:
+        return gallery.filter_notes(where) if found else []
+    if where and not gallery.people(where=where, limit=1):
+        return gallery.filter_notes(where)
+    return [f"nobody comes after {after!r}"]
 
 
 @command('lineament gallery show "Ada Lovelace" --save ada.png')

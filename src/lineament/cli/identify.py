@@ -20,11 +20,12 @@ from lineament.cli.output import (
 )
 from lineament.cli.sources import many_sources
 from lineament.cli.targets import PICTURE, writing
+from lineament.cli.terminal import VERBOSITY
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
     from lineament.gallery import Candidate, Gallery, Identification, IdentifiedPhoto
-    from lineament.types import Image, Photo, Threshold
+    from lineament.types import Image, Photo
 
 SHOWN_TOP, SHOWN_FPIR = 5, 0.01
 """As ``Gallery.identify`` has them; a test compares."""
@@ -48,6 +49,12 @@ SHOWN_TOP, SHOWN_FPIR = 5, 0.01
     show_default=str(SHOWN_FPIR),
 )
 @option("--threshold", type=float, metavar="COSINE", help="From which on a face gets a name.")
+@option(
+    "--allow-repeats",
+    is_flag=True,
+    help="Let several faces of a photo be one person: collages, mirrors, contact sheets.",
+    api=["one_person_per_photo"],
+)
 @options.where
 @options.calibration
 @option(
@@ -66,6 +73,7 @@ def identify(
     fpir: float | None,
     threshold: float | None,
     where: tuple[str, ...],
+    allow_repeats: bool,
     save: Path | None,
     overwrite: bool,
     json: bool,
@@ -74,8 +82,8 @@ def identify(
     """Who is in a photo? Every face in it.
 
     A face gets a name when the most alike person reaches the threshold, which follows the number of
-    people searched; otherwise it is unknown. Exit code 0: somebody was identified, 1: nobody was,
-    2: error.
+    people searched; otherwise it is unknown, with the reason. Exit code 0: somebody was identified,
+    1: nobody was, 2: error, such as an empty gallery or a --where that nobody matches.
     """
     if fpir is not None and threshold is not None:
         raise OptionError("expected --fpir or --threshold, got both")
@@ -90,6 +98,9 @@ def identify(
     found: list[IdentifiedPhoto] = []
     errors = 0
     with open_with_recognizer(given, read_only=True) as opened:
+        notes = opened.check_search(filters)
+        if fpir is not None and opened.settings.threshold is not None:
+            notes.append("--fpir changes nothing: the gallery's settings have a threshold")
         if save is not None:  # found here, so that the pixels are there to draw on
             sources = list(opened.recognizer.finder.stream(sources, keep_pixels=True))
         stream = opened.identify_stream(
@@ -98,6 +109,7 @@ def identify(
             fpir=SHOWN_FPIR if fpir is None else fpir,
             threshold=threshold,
             where=filters,
+            one_person_per_photo=not allow_repeats,
         )
         for photo in with_progress(stream, len(sources), "identifying"):
             found.append(photo)
@@ -109,35 +121,87 @@ def identify(
             with writing(save, "save"):
                 _draw_found(opened, sources[0], found[0], save)
     if json:
+        about |= {"n_searched": _n_searched(found), "notes": notes}
         print_json(about | {"photos": [one.to_dict() for one in found], "n_errors": errors})
     else:
-        _print_found(found, about)
+        _print_found(found, verbose=VERBOSITY.verbose, quiet=VERBOSITY.quiet)
+        for note in notes:
+            print_note(f"note: {note}")
     return exit_code(errors, any(face.known for one in found for face in one.faces))
 
 
-def _print_found(found: Sequence[IdentifiedPhoto], about: dict[str, Any]) -> None:
-    said: list[str] = []
-    first = True
-    for photo in found:
-        if photo.error is not None:
-            continue
+def _n_searched(found: Sequence[IdentifiedPhoto]) -> int | None:
+    """Among how many people was searched; None when there was no face to search for."""
+    return next((face.n_searched for photo in found for face in photo.faces), None)
+
+
+def _print_found(found: Sequence[IdentifiedPhoto], *, verbose: bool, quiet: bool) -> None:
+    """All about one face, one line for each of several; as ``--verbose`` and ``--quiet`` say."""
+    readable = [photo for photo in found if photo.error is None]
+    n_faces = sum(len(photo.faces) for photo in readable)
+    if quiet or (n_faces > 1 and not verbose):
+        _print_lines(readable)
+    else:
+        first = True
+        for photo in readable:
+            for number, face in enumerate(photo.faces, 1):
+                if not first:
+                    print_line()
+                first = False
+                _print_face(photo, number, face)
+    for photo in readable:
         if not photo.faces:
             print_line(f"{photo.source}: no face was found")
-            continue
-        for number, face in enumerate(photo.faces, 1):
-            if not first:
-                print_line()
-            first = False
-            _print_face(photo, number, face)
-            text = _threshold_in_words(face.threshold)
-            if text not in said:
-                said.append(text)
+    if quiet:
+        return
+    said = dict.fromkeys(str(face.threshold) for photo in readable for face in photo.faces)
     if said:
         print_line()
     for text in said:
         print_line(f"threshold {text}")
-    if not about["n_people"]:
-        print_note(f"{about['gallery']}: nobody is enrolled")
+    if n_faces > 1 and not verbose:
+        print_note("--verbose shows all candidates and notes of every face")
+
+
+def _print_lines(found: Sequence[IdentifiedPhoto]) -> None:
+    """A table: one line for each face."""
+    columns = ("photo", "face", "person", "similarity", "probability", "why")
+    rows = []
+    for photo in found:
+        for number, face in enumerate(photo.faces, 1):
+            best = _best(face)
+            rows.append(
+                (
+                    photo.source,
+                    str(number),
+                    "unknown" if face.name is None else face.name,
+                    "-" if best is None else f"{best.similarity:.3f}",
+                    "-" if best is None else best.probability_in_words,
+                    _why(face),
+                )
+            )
+    if rows:
+        print_table(columns, rows, right=(columns[1], *columns[3:5]))
+
+
+def _best(face: Identification) -> Candidate | None:
+    return face.match if face.match is not None else next(iter(face.candidates), None)
+
+
+_WHY = {
+    "nobody_searched": "nobody was searched",
+    "below_threshold": "below the threshold; most alike",
+    "low_quality": "too poor to tell; most alike",
+    "same_photo": "another face of this photo is",
+}
+
+
+def _why(face: Identification) -> str:
+    """Why a face is unknown, in a few words; "" when it has a name."""
+    if face.reason is None:
+        return ""
+    best = _best(face)
+    return _WHY[face.reason] + ("" if best is None else f" {best.name}")
 
 
 def _print_face(photo: IdentifiedPhoto, number: int, face: Identification) -> None:
@@ -153,7 +217,7 @@ def _print_face(photo: IdentifiedPhoto, number: int, face: Identification) -> No
                 f"  {one.rank}",
                 one.name,
                 f"{one.similarity:.3f}",
-                _probability_in_words(one),
+                one.probability_in_words,
                 Path(one.sample_source).name,
             )
             for one in face.candidates
@@ -164,32 +228,17 @@ def _print_face(photo: IdentifiedPhoto, number: int, face: Identification) -> No
         print_line(f"  {words}")
 
 
-def _threshold_in_words(threshold: Threshold) -> str:
-    """The calibration's words begin with the value already."""
-    words = threshold.origin
-    return words if words.startswith(f"{threshold.value:.3f} ") else str(threshold)
-
-
 def _facts(face: Identification) -> list[str]:
-    """The margin and the notes, a line each."""
-    lines = []
+    """Why it is unknown, the margin, and the notes, a line each."""
+    lines = [face.reason_in_words] if face.reason is not None else []
     if face.margin is not None:
         lines.append(
             f"margin {face.margin:.3f} to the runner-up, among "
-            f"{count(face.n_people, 'person', 'people')}"
+            f"{count(face.n_searched, 'person', 'people')}"
         )
+    elif face.candidates:
+        lines.append(f"among {count(face.n_searched, 'person', 'people')}")
     return [*lines, *face.notes]
-
-
-def _probability_in_words(candidate: Candidate) -> str:
-    """In per cent, never rounded to certainty; "-" without a calibration."""
-    if candidate.probability is None:
-        return "-"
-    if candidate.probability < 0.0005:
-        return "< 0.1 %"
-    if candidate.probability > 0.9995:
-        return "> 99.9 %"
-    return f"{100 * candidate.probability:.1f} %"
 
 
 def _draw_found(gallery: Gallery, source: Photo, photo: IdentifiedPhoto, path: Path) -> None:
@@ -200,20 +249,18 @@ def _draw_found(gallery: Gallery, source: Photo, photo: IdentifiedPhoto, path: P
     best: list[Image | None] = []
     words: list[list[str]] = []
     for number, face in enumerate(photo.faces, 1):
-        match = face.match if face.match is not None else next(iter(face.candidates), None)
+        match = _best(face)
         if match is None:
             best.append(None)
-            words.append([f"{number}  unknown", "nobody to compare with"])
+            words.append([f"{number}  unknown", _why(face)])
             continue
         best.append(sample_picture(gallery, gallery.sample(match.sample), CARD_PX))
-        sure = "" if match.probability is None else f", {_probability_in_words(match)}"
+        sure = "" if match.probability is None else f", {match.probability_in_words}"
         margin = "" if face.margin is None else f"margin {face.margin:.3f}"
         words.append(
             [
                 f"{number}  {'unknown' if face.name is None else face.name}",
-                f"most alike: {match.name}"
-                if face.name is None
-                else Path(match.sample_source).name,
+                Path(match.sample_source).name if face.name is not None else _why(face),
                 f"similarity {match.similarity:.3f}{sure}",
                 f"threshold {face.threshold.value:.3f}",
                 margin,

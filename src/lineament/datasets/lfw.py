@@ -13,6 +13,7 @@ import numpy as np
 
 from lineament.datasets.text import read_text
 from lineament.errors import DataError
+from lineament.suggest import did_you_mean, similar_path
 from lineament.types import BoolArray, IntArray
 
 VIEW_1_FILES = ("pairsDevTrain.txt", "pairsDevTest.txt")
@@ -185,6 +186,7 @@ def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
     except OSError as error:
         raise DataError(
             f"{folder}: expected a folder that can be read, got: {error.strerror}"
+            f"{did_you_mean(similar_path(folder, folders=True))}"
         ) from error
 
 

@@ -28,6 +28,7 @@ import numpy as np
 from lineament.datasets.photo_names import why_nobody
 from lineament.errors import DataError, ImageError, LineamentError
 from lineament.images import IMAGE_SUFFIXES, describe_source, find_images
+from lineament.suggest import did_you_mean, similar_path
 from lineament.types import IntArray
 
 Layout = Literal["folders", "numbered", "unnamed"]
@@ -117,7 +118,10 @@ def read_people(
     shown = describe_source(root)
     if not root.is_dir():
         what = "a file" if root.exists() else "nothing"
-        raise DataError(f"{shown}: expected {_LAYOUT}, found {what} of that name; check the path")
+        near = did_you_mean(similar_path(root, folders=True))
+        raise DataError(
+            f"{shown}: expected {_LAYOUT}, found {what} of that name; check the path{near}"
+        )
     folders, photos = _listing(root)
     skipped: list[str] = []
     if strays == "refuse":
@@ -357,5 +361,6 @@ def _listing(folder: Path) -> tuple[list[Path], list[Path]]:
     except OSError as error:
         raise DataError(
             f"{describe_source(folder)}: expected a folder that can be read, got: {error.strerror}"
+            f"{did_you_mean(similar_path(folder, folders=True))}"
         ) from error
     return sorted(folders), sorted(photos)

@@ -10,6 +10,7 @@ from typing import Final
 
 from lineament.errors import DataError
 from lineament.images import describe_source
+from lineament.suggest import did_you_mean, similar_path
 
 PUBLISHED: Final = "use the file that the data set publishes"
 DOWNLOAD: Final = "download it again"
@@ -66,7 +67,8 @@ def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path}: expected a readable file, got: {error.strerror}") from error
+        near = did_you_mean(None if path.exists() else similar_path(path, folders=False))
+        raise DataError(f"{path}: expected a readable file, got: {error.strerror}{near}") from error
 
 
 def existing(path: Path, where: str) -> Path:
@@ -84,5 +86,6 @@ def folder_of(folder: str | os.PathLike[str], what: str) -> Path:
     root = Path(folder)
     if not root.is_dir():
         found = "a file" if root.exists() else "nothing"
-        raise DataError(f"{root}: expected the folder of {what}, found {found}")
+        near = did_you_mean(similar_path(root, folders=True))
+        raise DataError(f"{root}: expected the folder of {what}, found {found}{near}")
     return root

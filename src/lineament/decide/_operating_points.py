@@ -115,15 +115,21 @@ class IdentificationThreshold:
     @property
     def plain(self) -> Threshold:
         """As ``lineament.decide.comparison.compare`` takes it."""
-        return Threshold(self.value, self.metric, None, str(self), None)
+        return Threshold(self.value, self.metric, None, self.origin, None)
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from, in words."""
+        beyond = ", extrapolated beyond the data" if self.extrapolated else ""
+        people = "1 person" if self.n_people == 1 else f"{self.n_people:,} people"
+        return (
+            f"{self.fpir:.3g} false alarms a search among {people}, 95 % interval {self.low:.3f} "
+            f"to {self.high:.3f}{beyond}, {self.data}"
+        )
 
     def __str__(self) -> str:
         """In words, for people."""
-        beyond = ", extrapolated beyond the data" if self.extrapolated else ""
-        return (
-            f"{self.value:.3f} for {self.fpir:.3g} false alarms a search among {self.n_people:,} "
-            f"people (95 % interval {self.low:.3f} to {self.high:.3f}{beyond}; {self.data})"
-        )
+        return f"{self.value:.3f} ({self.origin})"
 
 
 @dataclass(frozen=True, eq=False, slots=True)

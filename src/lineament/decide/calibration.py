@@ -48,6 +48,7 @@ from lineament.errors import ContractError, DataError, OptionError
 from lineament.files import write_atomically
 from lineament.models.catalog import by_hash
 from lineament.results import Outcome
+from lineament.suggest import did_you_mean, similar_path
 from lineament.types import Contract, Flip, Float64Array, Threshold
 
 __all__ = [
@@ -479,9 +480,11 @@ class Calibration(Outcome):
             with Path(path).open("rb") as file:
                 data = file.read(MOST_BYTES + 1)
         except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
+            missing = isinstance(error, FileNotFoundError)
+            near = did_you_mean(similar_path(path, folders=False) if missing else None)
             raise OptionError(
                 f"{path}: expected a calibration file, got: "
-                f"{getattr(error, 'strerror', None) or error}; lineament tune writes one"
+                f"{getattr(error, 'strerror', None) or error}{near}; lineament tune writes one"
             ) from error
         if len(data) > MOST_BYTES:
             raise DataError(f"{path}: expected a calibration of at most {MOST_BYTES >> 20} MiB")

@@ -23,6 +23,7 @@ from lineament.gallery.lookup import (
     checked_metadata,
     checked_name,
     find_person,
+    name_changed,
     owners_of,
     people_of,
     required_person,
@@ -48,6 +49,7 @@ def add_person(
     ).lastrowid
     assert added is not None
     connection.execute("UPDATE totals SET value = value + 1 WHERE name = 'people'")
+    name_changed(store, added, None, name)
     return added
 
 
@@ -55,7 +57,7 @@ def set_label(
     store: Store, connection: sqlite3.Connection, number: int, name: str, metadata: str
 ) -> None:
     """Give a person another name or other metadata; the old ones are overwritten."""
-    (old,) = connection.execute("SELECT label FROM people WHERE id = ?", (number,)).fetchone()
+    old, old_name = _label_of(connection, number)
     label = connection.execute(
         "INSERT INTO labels (name, metadata) VALUES (?, ?)", (name, metadata)
     ).lastrowid
@@ -64,8 +66,18 @@ def set_label(
         (label, store.key(name.encode()), number),
     )
     _blank(connection, "labels", "id", old)
+    name_changed(store, number, old_name, name)
     log_change(connection, "person", number, number)
     ask_erasing(connection)
+
+
+def _label_of(connection: sqlite3.Connection, number: int) -> tuple[int, str]:
+    """The row of a person's label, and the name in it."""
+    row = connection.execute(
+        "SELECT l.id, l.name FROM people p JOIN labels l ON l.id = p.label WHERE p.id = ?",
+        (number,),
+    ).fetchone()
+    return int(row[0]), str(row[1])
 
 
 def add_sample(
@@ -193,7 +205,7 @@ def merge(store: Store, name: str, others: Sequence[str]) -> None:
             connection.execute(
                 "UPDATE photographs SET person = ? WHERE person = ?", (number, other)
             )
-            _drop_person(connection, other)
+            _drop_person(store, connection, other)
         metadata |= dict(people_of(store, [number])[0].metadata)
         annotate(store, name, metadata)
         ask_erasing(connection)
@@ -210,7 +222,7 @@ def remove(store: Store, what: str | int) -> tuple[list[str], list[int]]:
             ).fetchall()
             gone = [int(row[0]) for row in rows]
             drop_samples(store, connection, gone)
-            _drop_person(connection, number)
+            _drop_person(store, connection, number)
             return [found.name], gone
         if isinstance(what, bool) or not isinstance(what, (int, np.integer)):
             raise OptionError(
@@ -248,10 +260,11 @@ def drop_samples(store: Store, connection: sqlite3.Connection, numbers: Sequence
     ask_erasing(connection)
 
 
-def _drop_person(connection: sqlite3.Connection, number: int) -> None:
-    (label,) = connection.execute("SELECT label FROM people WHERE id = ?", (number,)).fetchone()
+def _drop_person(store: Store, connection: sqlite3.Connection, number: int) -> None:
+    label, name = _label_of(connection, number)
     connection.execute("DELETE FROM people WHERE id = ?", (number,))
     _blank(connection, "labels", "id", label)
+    name_changed(store, number, name, None)
     log_change(connection, "person", number, number)
     connection.execute("UPDATE totals SET value = value - 1 WHERE name = 'people'")
     ask_erasing(connection)

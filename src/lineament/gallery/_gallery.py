@@ -24,6 +24,7 @@ from lineament.errors import MissingExtraError, OptionError
 from lineament.finder import Source
 from lineament.gallery import _editing as editing
 from lineament.gallery import _migration as migration
+from lineament.gallery import _nobody as nobody
 from lineament.gallery import _portraits as portraits
 from lineament.gallery import _ranking as ranking
 from lineament.gallery import enroll as enrollment
@@ -514,6 +515,7 @@ class Gallery(Outcome):
         fpir: float = DEFAULT_FPIR,
         threshold: float | None = None,
         where: Mapping[str, Any] | None = None,
+        one_person_per_photo: bool = True,
     ) -> list[IdentifiedPhoto]: ...
     @overload
     def identify(
@@ -524,6 +526,7 @@ class Gallery(Outcome):
         fpir: float = DEFAULT_FPIR,
         threshold: float | None = None,
         where: Mapping[str, Any] | None = None,
+        one_person_per_photo: bool = True,
     ) -> IdentifiedPhoto: ...
     def identify(
         self,
@@ -533,8 +536,12 @@ class Gallery(Outcome):
         fpir: float = DEFAULT_FPIR,
         threshold: float | None = None,
         where: Mapping[str, Any] | None = None,
+        one_person_per_photo: bool = True,
     ) -> IdentifiedPhoto | list[IdentifiedPhoto]:
-        """Who is in a photo? Every face in it; no two faces of one get the same name.
+        """Who is in a photo? Every face in it.
+
+        A face without a name has a ``reason``: nobody was alike enough, the photo's other face is
+        that person, nobody was searched (an empty gallery, a filter that nobody matches), ...
 
         Args:
             photos: one photo or a list.
@@ -542,6 +549,8 @@ class Gallery(Outcome):
             fpir: wanted: the share of faces of people not enrolled that get a name, 0 to 1.
             threshold: cosine from which on a face gets a name, instead of one for ``fpir``.
             where: only among people with such metadata (``lineament.gallery.filters``).
+            one_person_per_photo: two faces of one photo are two people, so no two get the same
+                name. False for collages, mirrors and contact sheets.
 
         Raises:
             ImageError: a photo could not be read; in a list, it takes the result's place.
@@ -550,13 +559,47 @@ class Gallery(Outcome):
         many = isinstance(photos, (list, tuple))
         sources = photos if isinstance(photos, (list, tuple)) else [photos]
         found = list(
-            self.identify_stream(sources, top=top, fpir=fpir, threshold=threshold, where=where)
+            self.identify_stream(
+                sources,
+                top=top,
+                fpir=fpir,
+                threshold=threshold,
+                where=where,
+                one_person_per_photo=one_person_per_photo,
+            )
         )
         if many:
             return found
         if found[0].error is not None:
             raise found[0].error
         return found[0]
+
+    def check_search(self, where: Mapping[str, Any] | None = None) -> list[str]:
+        """See that a search would be among somebody, before a door depends on it.
+
+        ``identify`` itself says of each face that nobody was searched (``Identification.reason``).
+
+        Args:
+            where: as for ``identify``.
+
+        Returns:
+            What should be known of the filter, in words: keys that nobody has.
+
+        Raises:
+            NobodySearchedError: nobody is enrolled, or nobody matches; the message says which
+                keys and values there are.
+        """
+        return nobody.check_search(self._state, where)
+
+    def filter_notes(self, where: Mapping[str, Any] | None) -> list[str]:
+        """What should be known of a filter: that nobody matches it, keys that nobody has."""
+        if where and not self.people(where=where, limit=1):
+            return [nobody.nobody_matches(self._state.store, where)]
+        return nobody.filter_notes(self._state.store, where)
+
+    def metadata_keys(self) -> dict[str, int]:
+        """Keys of the people's metadata -> how many people have them; the most common first."""
+        return lookup.metadata_keys(self._state.store)
 
     def identify_stream(
         self,
@@ -566,9 +609,16 @@ class Gallery(Outcome):
         fpir: float = DEFAULT_FPIR,
         threshold: float | None = None,
         where: Mapping[str, Any] | None = None,
+        one_person_per_photo: bool = True,
     ) -> Iterator[IdentifiedPhoto]:
         """The same photo by photo as they come, in their order."""
-        search = ranking.Search(top=top, fpir=fpir, threshold=threshold, where=where)
+        search = ranking.Search(
+            top=top,
+            fpir=fpir,
+            threshold=threshold,
+            where=where,
+            one_person_per_photo=one_person_per_photo,
+        )
         for photo in self.recognizer.stream(photos, keep_crops=True):
             yield ranking.identify_photo(self._state, photo, search)
 

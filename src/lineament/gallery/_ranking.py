@@ -28,9 +28,16 @@ from lineament.decide.judge import CALIBRATED_METRIC
 from lineament.decide.thresholds import own_threshold
 from lineament.errors import OptionError
 from lineament.gallery import lookup
+from lineament.gallery._nobody import nobody_searched
 from lineament.gallery._state import GalleryState
 from lineament.gallery._thresholds import search_threshold
-from lineament.gallery._types import Candidate, Identification, IdentifiedPhoto, Settings
+from lineament.gallery._types import (
+    Candidate,
+    Identification,
+    IdentifiedPhoto,
+    Settings,
+    UnknownReason,
+)
 from lineament.quality import quality_of
 from lineament.search.index import Ids
 from lineament.types import Embedding, Face, Float64Array, FloatArray, Photo, Quality, Threshold
@@ -46,6 +53,7 @@ class Search:
     fpir: float = DEFAULT_FPIR
     threshold: float | None = None
     where: Mapping[str, Any] | None = None
+    one_person_per_photo: bool = True
 
     def __post_init__(self) -> None:
         """Validate; OptionError says what is wrong."""
@@ -166,12 +174,8 @@ def identify_faces(
         chosen = [0 if row and row[0].similarity >= threshold.value else None for row in candidates]
     results = []
     for i, (row, at) in enumerate(zip(candidates, chosen, strict=True)):
-        notes = []
-        if row and row[0].similarity >= threshold.value and at != 0:
-            notes.append(
-                f"{row[0].name} (similarity {row[0].similarity:.3f}) is another face of this photo"
-            )
         match = None if at is None else row[at]
+        reason, words = (None, "") if match is not None else _unknown(state, search, row, threshold)
         shown = row[: search.top]
         if match is not None and match not in shown:
             shown = [*shown[:-1], match]
@@ -182,13 +186,53 @@ def identify_faces(
                 candidates=tuple(shown),
                 threshold=threshold,
                 margin=row[0].similarity - row[1].similarity if len(row) > 1 else None,
-                n_people=n_people,
+                n_searched=n_people,
                 face=None if faces is None else faces[i],
                 quality=None if qualities is None else qualities[i],
-                notes=tuple(notes),
+                notes=_notes(state, row, at, threshold),
+                reason=reason,
+                reason_in_words=words,
             )
         )
     return results
+
+
+def _unknown(
+    state: GalleryState, search: Search, row: Sequence[Candidate], threshold: Threshold
+) -> tuple[UnknownReason, str]:
+    """Why a face with these candidates has no name."""
+    if not row:
+        return "nobody_searched", str(nobody_searched(state, search.where).message)
+    best = row[0]
+    if best.similarity >= threshold.value:
+        return (
+            "same_photo",
+            f"{best} is another face of this photo, and two faces of one photo are two people",
+        )
+    return (
+        "below_threshold",
+        f"{best} is the most alike, below the threshold {threshold.value:.3f}",
+    )
+
+
+def _notes(
+    state: GalleryState, row: Sequence[Candidate], at: int | None, threshold: Threshold
+) -> tuple[str, ...]:
+    """What should be known of an answer: who else it could be, and what could not be said."""
+    notes = []
+    if at is not None:
+        others = [one for i, one in enumerate(row) if i != at]
+        alike = [str(one) for one in others if one.similarity >= threshold.value]
+        if alike and at == 0:
+            verb = "reaches" if len(alike) == 1 else "reach"
+            notes.append(f"{', '.join(alike[:3])} {verb} the threshold, too")
+        elif at:
+            notes.append(f"{row[0]} is more alike, but is another face of this photo")
+    if row and row[0].probability is None:
+        notes.append(
+            f"no probability: there is no calibration for embeddings of {state.contract.weights}"
+        )
+    return tuple(notes)
 
 
 def identify_photo(
@@ -206,23 +250,34 @@ def identify_photo(
         state,
         analysis.embeddings,
         search,
-        together=True,
+        together=search.one_person_per_photo,
         faces=analysis.faces,
         qualities=qualities,
     )
     limits = state.recognizer.judge.all_limits
     noted = [
-        replace(one, notes=(*one.notes, *limits.problems(quality))) if quality is not None else one
+        one if quality is None else _of_quality(one, limits.problems(quality))
         for one, quality in zip(found, qualities, strict=True)
     ]
     return IdentifiedPhoto(analysis.source, analysis.size_wh, tuple(noted))
+
+
+def _of_quality(one: Identification, problems: Sequence[str]) -> Identification:
+    """The same answer, with what is wrong with the face."""
+    if not problems:
+        return one
+    notes = (*one.notes, *problems)
+    if one.reason != "below_threshold":
+        return replace(one, notes=notes)
+    words = f"{one.reason_in_words}, and the face is too poor to tell"
+    return replace(one, notes=notes, reason="low_quality", reason_in_words=words)
 
 
 def _threshold(state: GalleryState, search: Search, n_people: int, n_samples: int) -> Threshold:
     if search.threshold is not None:
         return own_threshold(search.threshold, CALIBRATED_METRIC)
     people = max(1, n_people)
-    return search_threshold(
+    found = search_threshold(
         state.calibration,
         state.contract,
         state.settings,
@@ -230,6 +285,7 @@ def _threshold(state: GalleryState, search: Search, n_people: int, n_samples: in
         references=max(1.0, n_samples / people),
         fpir=search.fpir,
     )
+    return found if n_people else replace(found, data="of a gallery of one: nobody was searched")
 
 
 def _assigned(candidates: Sequence[Sequence[Candidate]], threshold: float) -> list[int | None]:

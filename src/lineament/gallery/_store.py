@@ -59,6 +59,8 @@ class Store:
         self._lock = lock
         self._mutex = threading.RLock()
         self._depth = 0
+        self.kept_names: tuple[int, dict[int, list[int]]] | None = None
+        """Of ``lookup.names_by_form``: the state of the database, and what was read of it."""
         self._read_state()
 
     # --- making and opening -----------------------------------------------------------------------
@@ -169,6 +171,7 @@ class Store:
             except BaseException:
                 if self._depth == 1 and connection.in_transaction:
                     connection.execute("ROLLBACK")
+                    self.kept_names = None  # it may hold what was taken back
                 raise
             else:
                 if self._depth == 1:

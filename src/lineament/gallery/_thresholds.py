@@ -44,7 +44,8 @@ def search_threshold(
     """
     checked_share(fpir, "fpir")
     if settings.threshold is not None:
-        return own_threshold(settings.threshold, CALIBRATED_METRIC)
+        chosen = own_threshold(settings.threshold, CALIBRATED_METRIC)
+        return replace(chosen, data="set by hand in the gallery's settings")
     if calibration is not None and calibration.identification is not None:
         # Fitted for the best of several. Centroids of strangers reach as high: with the threshold
         # for one photo they let in 1.5 to 3 times what is wanted (docs/how-to/gallery.md). The mean

@@ -14,6 +14,9 @@ from lineament.types import Embedding, Face, Image, Quality, Threshold
 Metadata = Mapping[str, Any]
 """Plain values for JSON, by name."""
 
+UnknownReason = Literal["nobody_searched", "below_threshold", "low_quality", "same_photo"]
+"""Why a face has no name: nobody was searched; nobody was alike enough; the same, and the face is
+too poor to tell; the one who is alike enough is another face of the same photo."""
 PersonScore = Literal["best", "mean", "centroid"]
 OnLowQuality = Literal["refuse", "accept"]
 RefusalReason = Literal[
@@ -225,6 +228,10 @@ class EnrollReport(Outcome):
     refused: tuple[Refusal, ...]
     notes: tuple[str, ...] = ()
 
+    def __bool__(self) -> bool:
+        """TruthValueError: what was refused is an answer, too."""
+        return no_truth(self, "report.enrolled, report.refused, or report.raise_for_refused()")
+
     def raise_for_refused(self) -> Self:
         """Itself, if nothing was refused.
 
@@ -289,6 +296,22 @@ class Candidate(Outcome):
     n_samples: int
     metadata: Metadata
 
+    @property
+    def probability_in_words(self) -> str:
+        """In per cent, never rounded to certainty; "-" without a calibration."""
+        if self.probability is None:
+            return "-"
+        if self.probability < 0.0005:
+            return "< 0.1 %"
+        if self.probability > 0.9995:
+            return "> 99.9 %"
+        return f"{100 * self.probability:.1f} %"
+
+    def __str__(self) -> str:
+        """In words, for people."""
+        sure = "" if self.probability is None else f", {self.probability_in_words}"
+        return f"{self.name} (similarity {self.similarity:.3f}{sure})"
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         return {
@@ -303,16 +326,18 @@ class Identification(Outcome):
     """Who one face is.
 
     Attributes:
-        name: who, or None: "unknown".
+        name: who, or None: "unknown", and ``reason`` says why.
         match: the candidate of that name, or None.
         candidates: the most alike people, named or not, the most alike first.
         threshold: from which similarity on a face gets a name, and where that comes from.
         margin: by how much the most alike person is more alike than the runner-up, a difference of
             cosines; None with fewer than two people.
-        n_people: among how many people was searched.
+        n_searched: among how many people was searched; 0: nobody could be found.
         face: where it is; None when only an embedding was given.
         quality: of the face, or None.
         notes: what should be known about this answer, in words.
+        reason: why there is no name, for programs; None when there is one.
+        reason_in_words: the same for people; "" when there is a name.
     """
 
     name: str | None
@@ -320,10 +345,12 @@ class Identification(Outcome):
     candidates: tuple[Candidate, ...]
     threshold: Threshold
     margin: float | None
-    n_people: int
+    n_searched: int
     face: Face | None = None
     quality: Quality | None = None
     notes: tuple[str, ...] = ()
+    reason: UnknownReason | None = None
+    reason_in_words: str = ""
 
     def __bool__(self) -> bool:
         """TruthValueError: a face without a name is an answer, too."""
@@ -338,7 +365,7 @@ class Identification(Outcome):
             other = "" if self.match is not None else f"most alike {best.name!r}, "
             alike = f", {other}similarity {best.similarity:.3f}"
         threshold = f"threshold {self.threshold.value:.3f}"
-        return f"Identification({who}{alike}, {threshold}, among {self.n_people:,})"
+        return f"Identification({who}{alike}, {threshold}, among {self.n_searched:,})"
 
     @property
     def known(self) -> bool:
@@ -357,7 +384,8 @@ class Identification(Outcome):
                 "probability": None if best is None else best.probability,
                 **flat({"threshold": self.threshold.to_dict()}),
                 "margin": self.margin,
-                "n_people": self.n_people,
+                "n_searched": self.n_searched,
+                "reason": self.reason,
                 **dict(zip(("left", "top", "right", "bottom"), box, strict=True)),
                 "notes": "; ".join(self.notes),
             }
@@ -365,17 +393,8 @@ class Identification(Outcome):
 
     def __str__(self) -> str:
         """In words, for people."""
-        if self.match is not None:
-            sure = (
-                "" if self.match.probability is None else f", {100 * self.match.probability:.1f} %"
-            )
-            text = f"{self.match.name} (similarity {self.match.similarity:.3f}{sure})"
-        elif self.candidates:
-            best = self.candidates[0]
-            text = f"unknown (most alike: {best.name}, similarity {best.similarity:.3f})"
-        else:
-            text = "unknown (nobody to compare with)"
-        return "; ".join((text, f"threshold {self.threshold}", *self.notes))
+        text = str(self.match) if self.match is not None else f"unknown: {self.reason_in_words}"
+        return "; ".join((text, *self.notes, f"threshold {self.threshold}"))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -385,7 +404,9 @@ class Identification(Outcome):
             "candidates": [candidate.to_dict() for candidate in self.candidates],
             "threshold": self.threshold.to_dict(),
             "margin": None if self.margin is None else round(self.margin, 6),
-            "n_people": self.n_people,
+            "n_searched": self.n_searched,
+            "reason": self.reason,
+            "reason_in_words": self.reason_in_words if self.reason is not None else None,
             "face": None if self.face is None else self.face.to_dict(),
             "quality": None if self.quality is None else self.quality.to_dict(),
             "notes": list(self.notes),
@@ -399,7 +420,8 @@ class IdentifiedPhoto(Outcome):
     Attributes:
         source: name of the photo.
         size_wh: its size in pixels; None when it could not be read.
-        faces: one for each face, the detector's most certain first; no two have the same name.
+        faces: one for each face, the detector's most certain first; no two have the same name,
+            unless that was allowed.
         error: why there is nothing, or None.
     """
 
@@ -412,6 +434,11 @@ class IdentifiedPhoto(Outcome):
         if self.error is not None:
             raise self.error
         return self.faces
+
+    def __bool__(self) -> bool:
+        """TruthValueError: a photo of strangers is an answer, too. Raises ``error``."""
+        self._found()
+        return no_truth(self, "photo.names (who is in it), or photo.faces")
 
     def __len__(self) -> int:
         """How many faces; raises ``error``, since nobody has looked for any there."""
@@ -440,6 +467,19 @@ class IdentifiedPhoto(Outcome):
         }
         rows = [{"face": n, **face.to_rows()[0]} for n, face in enumerate(self.faces)]
         return [{**about, **row} for row in rows or [{"face": None}]]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Who is in it: the names that were found, in the order of the faces."""
+        return tuple(face.name for face in self.faces if face.name is not None)
+
+    def __str__(self) -> str:
+        """In words, for people: one line a face."""
+        if self.error is not None:
+            return str(self.error)
+        if not self.faces:
+            return f"{self.source}: no face was found"
+        return "\n".join(f"{self.source}: {face}" for face in self.faces)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

@@ -140,10 +140,13 @@ def enroll_examined(
 ) -> EnrollReport:
     """Enroll what ``examine`` let pass, for one person; arguments as ``Gallery.enroll``."""
     store = state.store
-    wanted = lookup.checked_name(name)
+    checked = lookup.checked_name(name)
+    wanted = lookup.as_enrolled(store, checked)
     new = [(wanted, one) for one in examined if isinstance(one, NewSample)]
     before = lookup.find_person(store, wanted)
     outcome, notes = admit(state, new, {} if metadata is None else {wanted: metadata}, force=force)
+    if wanted != checked:
+        notes = [*notes, f"the gallery has this name as {wanted!r}, and so it stays"]
     rest = iter(outcome)
     all_ = [next(rest) if isinstance(one, NewSample) else _meant(one, wanted) for one in examined]
     there = lookup.find_person(store, wanted)
@@ -173,8 +176,11 @@ def admit(
         What became of each sample, and what could not be checked, in words.
     """
     store, index = state.store, state.index
-    named = [(lookup.checked_name(name), sample) for name, sample in samples]
-    given = {lookup.checked_name(name): dict(values) for name, values in metadata.items()}
+    spelled = lookup.one_spelling(store, [*(name for name, _ in samples), *metadata])
+    named = [(spelled[name], sample) for name, sample in samples]
+    given: dict[str, dict[str, Any]] = {}
+    for name, values in metadata.items():
+        given.setdefault(spelled[name], {}).update(values)
     for values in given.values():
         lookup.checked_metadata(values)
     for _, sample in named:

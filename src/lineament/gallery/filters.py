@@ -90,6 +90,27 @@ def condition(where: Mapping[str, Any], column: str) -> tuple[str, list[Any]]:
     return " AND ".join(parts), values
 
 
+def in_words(where: Mapping[str, Any]) -> str:
+    """A filter as ``parse_filter`` reads it: "building=B and age>=18"."""
+
+    def value(one: Any) -> str:
+        text = one if isinstance(one, str) else None
+        if text is not None and parse_value(text) == text:
+            return text
+        if isinstance(one, (set, frozenset)):
+            one = sorted(one, key=repr)
+        return json.dumps(one, ensure_ascii=False, default=repr)
+
+    parts = []
+    for name, wanted in where.items():
+        if isinstance(wanted, Mapping):
+            signs = {"has": "~"}
+            parts += [f"{name}{signs.get(sign, sign)}{value(one)}" for sign, one in wanted.items()]
+        else:
+            parts.append(f"{name}={value(wanted)}")
+    return " and ".join(parts)
+
+
 def key(where: Mapping[str, Any]) -> str:
     """The same text for the same filter."""
 

@@ -28,6 +28,7 @@ from lineament.gallery._types import NewSample, OnLowQuality, Refusal
 from lineament.gallery.enroll import Stream
 from lineament.gallery.lookup import checked_name
 from lineament.results import Outcome
+from lineament.suggest import did_you_mean, similar_path
 
 LAYOUTS = ("auto", "folders", "flat")
 
@@ -244,7 +245,10 @@ def list_folder(folder: str | os.PathLike[str], layout: str = "auto") -> Listing
     root = Path(folder)
     if not root.is_dir():
         what = "it is a file" if root.exists() else "there is nothing of that name"
-        raise OptionError(f"{root}: expected a folder, but {what}; check the path")
+        raise OptionError(
+            f"{root}: expected a folder, but {what}; check the path"
+            f"{did_you_mean(similar_path(root, folders=True))}"
+        )
     found: People | None = None
     skipped: tuple[str, ...] = ()
     if layout != "flat":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 import unicodedata
@@ -17,6 +18,7 @@ from lineament.gallery import filters
 from lineament.gallery._schema import read_contract
 from lineament.gallery._store import Store
 from lineament.gallery._types import PersonInfo, SampleInfo
+from lineament.suggest import MOST_NAMES, did_you_mean, folded, similar_names
 from lineament.types import Contract, Embedding, Face, FloatArray, Quality
 
 LONGEST_NAME = 200
@@ -44,7 +46,7 @@ def totals(store: Store) -> tuple[int, int]:
 
 
 def find_person(store: Store, name: str) -> int | None:
-    """The id of the person of that name."""
+    """The id of the person of that name; else of the only one whose name differs by case alone."""
     try:
         wanted = checked_name(name)
     except OptionError:
@@ -53,17 +55,97 @@ def find_person(store: Store, name: str) -> int | None:
         row = connection.execute(
             "SELECT id FROM people WHERE name_key = ?", (store.key(wanted.encode()),)
         ).fetchone()
-    return None if row is None else int(row[0])
+        if row is not None:
+            return int(row[0])
+        same = names_by_form(store).get(_form(wanted), ())
+        return same[0] if len(same) == 1 else None
+
+
+def as_enrolled(store: Store, name: str) -> str:
+    """A checked name as it stands in the gallery, in capitals or not; itself when it is new."""
+    number = find_person(store, name)
+    return name if number is None else people_of(store, [number])[0].name
+
+
+def one_spelling(store: Store, names: Iterable[str]) -> dict[str, str]:
+    """Names -> checked ones, the same for those that differ by case alone.
+
+    As they stand in the gallery; new ones as the first of them is written.
+    """
+    found: dict[str, str] = {}
+    new: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        checked = checked_name(name)
+        number = find_person(store, checked)
+        if number is None:
+            found[name] = new.setdefault(folded(checked), checked)
+        else:
+            found[name] = people_of(store, [number])[0].name
+    return found
+
+
+def names_by_form(store: Store) -> Mapping[int, Sequence[int]]:
+    """Hash of a name without regard to case -> ids of people; inside ``reading``.
+
+    Made when somebody is not found by the very name, and kept until another process changes
+    something; ``name_changed`` keeps it in step with this one.
+    """
+    state = store.data_version()
+    kept = store.kept_names
+    if kept is None or kept[0] != state:
+        found: dict[int, list[int]] = {}
+        rows = store.connection.execute(
+            "SELECT p.id, l.name FROM people p JOIN labels l ON l.id = p.label"
+        )
+        for number, name in rows:
+            found.setdefault(_form(name), []).append(number)
+        kept = store.kept_names = (state, found)
+    return kept[1]
+
+
+def name_changed(store: Store, number: int, old: str | None, new: str | None) -> None:
+    """Take over that this process added, renamed or removed a person; inside ``writing``."""
+    if store.kept_names is None:
+        return
+    found = store.kept_names[1]
+    if old is not None:
+        left = [each for each in found.pop(_form(old), []) if each != number]
+        if left:
+            found[_form(old)] = left
+    if new is not None:
+        found.setdefault(_form(new), []).append(number)
+
+
+def _form(name: str) -> int:
+    """Eight bytes of a hash: a million whole names would take four times the room."""
+    digest = hashlib.blake2b(folded(name).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big")
 
 
 def required_person(store: Store, name: str) -> int:
-    """The same; UnknownPersonError when there is none."""
+    """``find_person``; UnknownPersonError, with names that are alike, when there is none."""
     found = find_person(store, name)
-    if found is None:
+    if found is not None:
+        return found
+    with store.reading() as connection:
+        names = [
+            row[0]
+            for row in connection.execute(
+                "SELECT l.name FROM people p JOIN labels l ON l.id = p.label ORDER BY p.id LIMIT ?",
+                (MOST_NAMES,),
+            )
+        ]
+    near = [repr(each) for each in similar_names(str(name), names)]
+    same = [each for each in names if folded(each) == folded(str(name))]
+    if len(same) > 1:
         raise UnknownPersonError(
-            f"{name!r}: nobody of that name is in the gallery", hint="{people}"
+            f"{name!r}: several people are called so, but for capitals: "
+            f"{', '.join(map(repr, same))}",
+            hint="write the name as it is there",
         )
-    return found
+    raise UnknownPersonError(
+        f"{name!r}: nobody of that name is in the gallery{did_you_mean(near)}", hint="{people}"
+    )
 
 
 def people(
@@ -280,6 +362,30 @@ def samples_where(store: Store, where: Mapping[str, Any]) -> tuple[npt.NDArray[n
         ).fetchall()
     found = np.array(rows, np.int64).reshape(-1, 2)
     return np.sort(found[:, 0]), len(np.unique(found[:, 1]))
+
+
+def metadata_keys(store: Store) -> dict[str, int]:
+    """Keys of the people's metadata -> how many people have them; the most common first."""
+    with store.reading() as connection:
+        rows = connection.execute(
+            "SELECT e.key, count(*) FROM people p JOIN labels l ON l.id = p.label, "
+            "json_each(l.metadata) e WHERE e.type <> 'null' GROUP BY e.key "
+            "ORDER BY count(*) DESC, e.key"
+        ).fetchall()
+    return {str(name): int(number) for name, number in rows}
+
+
+def metadata_values(store: Store, key: str, most: int) -> tuple[list[str], bool]:
+    """The most common values of a key, as filters have them; whether there are more."""
+    with store.reading() as connection:
+        rows = connection.execute(
+            "SELECT CASE WHEN e.type IN ('true', 'false') THEN e.type ELSE e.value END "
+            "FROM people p JOIN labels l ON l.id = p.label, json_each(l.metadata) e "
+            "WHERE e.key = ? GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT ?",
+            (key, most + 1),
+        ).fetchall()
+    values = [str(value) for (value,) in rows]
+    return values[:most], len(values) > most
 
 
 # --- the column "face" ----------------------------------------------------------------------------

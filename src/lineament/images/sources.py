@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from lineament.suggest import did_you_mean, similar_path
 from lineament.errors import (
     ImageError,
     ImageFormatError,
@@ -170,7 +171,7 @@ def missing_hint(path: str) -> str:
         return "without the slash at its end there is one"
     if glob.has_magic(path):
         return "a pattern stands for many photos only where it is given alone"
-    return "check the path"
+    return f"check the path{did_you_mean(similar_path(path))}"
 
 
 def _read_data_uri(uri: str, name: str, limits: ImageLimits) -> bytes:

@@ -73,7 +73,8 @@ def identified_picture(
     """
     faces = [one.face for one in photo.faces if one.face is not None]
     labels = [_label(i, one) for i, one in enumerate(photo.faces, 1) if one.face is not None]
-    marked = PILImage.fromarray(annotate(image, faces, labels=labels))
+    known = [one.known for one in photo.faces if one.face is not None]
+    marked = PILImage.fromarray(annotate(image, faces, labels=labels, chosen=known))
     gap = 12
     width = max(marked.width, LEAST_WIDTH_PX)
     columns = max(1, (width - gap) // (CARD_WIDTH_PX + gap))
@@ -109,6 +110,8 @@ def _card(
         card.paste(PILImage.fromarray(match), (left, 0))
     if one.name is not None:
         draw.rectangle((0, 0, left + CARD_PX - 1, CARD_PX - 1), outline=ORANGE, width=2)
+    else:  # not by color alone: the two are kept apart
+        draw.line((left - 3, 0, left - 3, CARD_PX - 1), fill=INK, width=2)
     left += CARD_PX + 12
     for i, line in enumerate(lines):
         font = _font(18 if i == 0 else 14)

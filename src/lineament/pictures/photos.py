@@ -59,7 +59,13 @@ CROP_PX = 168
 """Side of the aligned faces in ``verdict_picture``."""
 
 
-def annotate(image: Image, faces: Sequence[Face], *, labels: Sequence[str] | None = None) -> Image:
+def annotate(
+    image: Image,
+    faces: Sequence[Face],
+    *,
+    labels: Sequence[str] | None = None,
+    chosen: Sequence[bool] | None = None,
+) -> Image:
     """Mark faces in a photo.
 
     Labels stand beside their boxes, never on a face. Where a crowd leaves no room, a label is left
@@ -69,6 +75,8 @@ def annotate(image: Image, faces: Sequence[Face], *, labels: Sequence[str] | Non
         image: (H, W, 3) uint8.
         faces: as a detector returns them.
         labels: one for each face; None draws none.
+        chosen: for each face whether it stands out; the others are drawn thin and white, without
+            landmarks. None: all of them do.
 
     Returns:
         (H', W', 3) uint8: the photo at its size, or enlarged by a whole number if it is
@@ -87,7 +95,7 @@ def annotate(image: Image, faces: Sequence[Face], *, labels: Sequence[str] | Non
     if times > 1:
         size = (picture.width * times, picture.height * times)
         picture = picture.resize(size, PILImage.Resampling.BICUBIC)
-    _mark(picture, faces, times, [True] * len(faces))
+    _mark(picture, faces, times, [True] * len(faces) if chosen is None else chosen)
     if labels is not None:
         picture = _label(picture, faces, labels, times)
     return np.asarray(picture, np.uint8)

@@ -15,6 +15,7 @@ from lineament.images import describe_source, find_images, load_image
 from lineament.models import Card, LicensePolicy
 from lineament.models.runtime import Runtime
 from lineament.pipeline import Recognizer
+from lineament.suggest import did_you_mean, similar_path
 from lineament.types import Image, StageProgress
 
 LEAST_CROPS = 10
@@ -106,6 +107,7 @@ def _photos(folder: Path, most: int, seed: int) -> tuple[list[Path], list[str] |
         what = "a file" if folder.exists() else "nothing"
         raise DataError(
             f"{describe_source(folder)}: expected a folder of photos, found {what} of that name"
+            f"{did_you_mean(similar_path(folder, folders=True))}"
         )
     people: list[str] | None = None
     try:

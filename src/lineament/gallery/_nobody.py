@@ -1,0 +1,99 @@
+"""Whom a search is among: nobody is an error that says why, and so is a filter nobody can match."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lineament.errors import NobodySearchedError
+from lineament.gallery import filters, lookup
+from lineament.gallery._state import GalleryState
+from lineament.gallery._store import Store
+from lineament.suggest import did_you_mean, similar_names
+
+MOST_KEYS, MOST_VALUES = 12, 5
+"""Of the metadata, that a message names."""
+
+
+def check_search(state: GalleryState, where: Mapping[str, Any] | None) -> list[str]:
+    """See that a search would be among somebody; see ``Gallery.check_search``."""
+    n_samples = lookup.totals(state.store)[1]
+    if where is None:
+        if not n_samples:
+            raise nobody_searched(state, where)
+        return []
+    state.index.sync()
+    ids, _ = state.index.allowed(where)
+    if not len(ids):
+        raise nobody_searched(state, where)
+    return filter_notes(state.store, where)
+
+
+def nobody_searched(state: GalleryState, where: Mapping[str, Any] | None) -> NobodySearchedError:
+    """The error for a search among nobody: why that is, and what could be meant."""
+    store = state.store
+    n_people, n_samples = lookup.totals(store)
+    if not n_people:
+        return NobodySearchedError(
+            f"{state.folder}: nobody is enrolled, so nobody was searched", hint="{enroll}"
+        )
+    if not n_samples or where is None:
+        return NobodySearchedError(
+            f"{state.folder}: of the {_people(n_people)} in the gallery nobody has an embedding "
+            "that can be searched, so nobody was searched",
+            hint="{enroll}",
+        )
+    return NobodySearchedError(
+        f"nobody of the {_people(n_people)} in the gallery matches {filters.in_words(where)}, so "
+        "nobody was searched",
+        option="where",
+        hint=what_there_is(store, where),
+    )
+
+
+def nobody_matches(store: Store, where: Mapping[str, Any]) -> str:
+    """That a filter matches nobody of so many people, and what could be meant."""
+    n_people = lookup.totals(store)[0]
+    if not n_people:
+        return "nobody is enrolled"
+    return (
+        f"nobody of {_people(n_people)} matches {filters.in_words(where)}: "
+        f"{what_there_is(store, where)}"
+    )
+
+
+def what_there_is(store: Store, where: Mapping[str, Any]) -> str:
+    """Which keys and values the people's metadata have, near those of a filter that fails."""
+    keys = lookup.metadata_keys(store)
+    if not keys:
+        return "nobody has any metadata"
+    missing = [name for name in where if name not in keys]
+    if missing:
+        near = [each for name in missing for each in similar_names(name, keys, 1)]
+        shown = list(keys)[:MOST_KEYS]
+        more = f" and {len(keys) - len(shown)} more" if len(keys) > len(shown) else ""
+        absent = f"nobody has {', '.join(missing)}{did_you_mean(near)}"
+        return f"{absent}; keys that exist: {', '.join(shown)}{more}"
+    parts = []
+    for name in where:
+        values, more_values = lookup.metadata_values(store, name, MOST_VALUES)
+        parts.append(f"{name} is {', '.join(values)}{' or another' if more_values else ''}")
+    return f"values that exist: {'; '.join(parts)}"
+
+
+def filter_notes(store: Store, where: Mapping[str, Any] | None) -> list[str]:
+    """Of a filter that somebody matches: the keys that nobody has, so that they change nothing."""
+    if not where:
+        return []
+    keys = lookup.metadata_keys(store)
+    missing = [name for name in where if name not in keys]
+    if not missing:
+        return []
+    return [
+        f"{filters.in_words({name: where[name] for name in missing})} leaves nobody out: "
+        + what_there_is(store, dict.fromkeys(missing))
+    ]
+
+
+def _people(number: int) -> str:
+    return "1 person" if number == 1 else f"{number:,} people"
