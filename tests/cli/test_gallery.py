@@ -200,7 +200,7 @@ def test_unknown_faces_look_otherwise_in_the_picture(gallery: Path, tmp_path: Pa
     two = side_by_side(tmp_path / "two.png", "obama.jpg", "obama2.jpg")
     pictures = []
     for options in ((), ("--allow-repeats",)):
-        assert call("identify", two, "--save", "out.png", *options).exit_code == 0
+        assert call("identify", two, "--save", "out.png", "--overwrite", *options).exit_code == 0
         pictures.append(np.asarray(PILImage.open("out.png"))[:500, :800].astype(int))
     orange = [(abs(one - (230, 159, 0)).max(axis=-1) < 12).sum() for one in pictures]
     assert orange[1] > 1.5 * orange[0] > 0

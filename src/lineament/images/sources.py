@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from lineament.suggest import did_you_mean, similar_path
 from lineament.errors import (
     ImageError,
     ImageFormatError,
@@ -22,6 +21,7 @@ from lineament.errors import (
     OptionError,
 )
 from lineament.images.names import URL_SAFE, path_of_url, text_kind
+from lineament.suggest import did_you_mean, similar_path
 
 ACCEPTED = (
     "a path, an address (http, https, file, data), base64 of a file, its bytes, a binary file "
