@@ -6,7 +6,9 @@ Forms are ``msgspec.Struct`` classes or dataclasses. What does not fit is refuse
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -66,6 +68,65 @@ def renamed(values: Mapping[str, T], names: Mapping[str, str]) -> dict[str, T]:
     """The values with new keys for old ones; an old key beside its new one stays, to be refused."""
     new = {old: name for old, name in names.items() if name not in values}
     return {new.get(key, key): value for key, value in values.items()}
+
+
+KINDS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
+    "a file of groups": lambda v: v.get("lineament") == "groups",
+    "the export of a gallery": lambda v: v.get("lineament") == "gallery",
+    "embeddings in JSON lines": lambda v: "contract" in v and v.get("lineament") == "embeddings",
+    "a manifest of models": lambda v: "schema" in v and "weights" in v,
+    "the card of a model": lambda v: {"sha256", "task", "name"} <= v.keys(),
+    "a calibration": lambda v: {"points", "contract", "llr"} <= v.keys(),
+    "the file of an ensemble": lambda v: {"members", "fusion"} <= v.keys(),
+    "an error that --json printed": lambda v: {"error", "code", "hint"} <= v.keys(),
+}
+"""What the JSON files of this package are called, and how each is told from the others."""
+
+_BYTES: tuple[tuple[bytes, str], ...] = (
+    (b"\x89PNG", "a photo"),
+    (b"\xff\xd8\xff", "a photo"),
+    (b"GIF8", "a photo"),
+    (b"PAR1", "a parquet file"),
+    (b"PK\x03\x04", "a .npz or zip file"),
+    (b"SQLite format 3\0", "a database, such as a gallery has"),
+    (b"%PDF", "a PDF file"),
+)
+
+
+def kind_of(content: object) -> str | None:
+    """Recognize a file that was given in the place of another one.
+
+    Args:
+        content: the file's bytes, or the value that its JSON holds.
+
+    Returns:
+        What it is, in words, such as "a file of groups"; None when that cannot be told.
+    """
+    if isinstance(content, bytes):
+        for start, words in _BYTES:
+            if content.startswith(start):
+                return words
+        if not content.strip():
+            return "an empty file"
+        try:
+            content = msgspec.json.decode(content.split(b"\n", 1)[0])
+        except (msgspec.DecodeError, RecursionError):
+            return None
+    if not isinstance(content, Mapping):
+        return None
+    return next((words for words, fits in KINDS.items() if fits(content)), None)
+
+
+def kind_of_file(path: str | os.PathLike[str]) -> str | None:
+    """``kind_of`` the file; None, too, when it cannot be read."""
+    try:
+        data = Path(path).read_bytes()
+    except (OSError, ValueError):
+        return None
+    try:
+        return kind_of(msgspec.json.decode(data))
+    except (msgspec.DecodeError, RecursionError):
+        return kind_of(data)
 
 
 def plain(value: object) -> Any:

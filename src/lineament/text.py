@@ -54,6 +54,42 @@ def printable(text: str) -> str:
     return "".join(shown)
 
 
+def reason_of(error: object) -> str:
+    """Say in plain words why a file or its bytes could not be read.
+
+    The errors of the system, of JSON, TOML, Unicode and of packed numbers carry numbers, names of
+    functions and of codecs; what a person can use is kept: "no such file or directory", "no JSON,
+    from line 3 on", "it is no text in UTF-8", "it ends too early". Everything else comes back as it
+    is, on one line.
+
+    Args:
+        error: what was raised, or its words.
+    """
+    import json  # here, so that importing the package stays cheap
+    import re
+    import struct
+
+    if isinstance(error, UnicodeError):
+        return "it is no text in UTF-8"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[:1].lower() + error.strerror[1:]
+    if isinstance(error, json.JSONDecodeError):
+        return f"no JSON, from line {error.lineno} on"
+    if isinstance(error, (struct.error, EOFError)):
+        return "it ends too early"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, KeyError):
+        return "a part of it is missing"
+    words = " ".join(str(error).split())
+    words = re.sub(r"\[Errno -?\d+\] |\[WinError \d+\] ", "", words)
+    if "embedded null" in words:
+        return "a path has no NUL character"
+    if re.search(r"requires a (bytes|buffer)|buffer of at least|unpack|index out of range", words):
+        return "it ends too early"
+    return words if words else "no reason was given"
+
+
 def _is_shown(letter: str) -> bool:
     category = unicodedata.category(letter)
     if category == "Cf":

@@ -458,8 +458,7 @@ class Photo(Pictured):
         detector = "" if self.detector is None else f" with the detector {self.detector}"
         return NoFaceError(
             f"{self.source}: no face was found{detector}",
-            hint="try a photo in which the face is larger or better lit, a lower least score, or a "
-            "smaller least face size",
+            hint="try a photo in which the face is larger or better lit, or {lower_limits}",
         )
 
     def require(self) -> int:

@@ -694,7 +694,7 @@ def test_permission_denied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
             raise PermissionError(13, "Permission denied")
 
         monkeypatch.setattr("builtins.open", refuse)
-    with pytest.raises(ImageError, match=r"Permission denied.*rights"):
+    with pytest.raises(ImageError, match=r"permission denied.*rights"):
         load_image(path)
 
 

@@ -341,9 +341,9 @@ def face_transforms(
     method = wanted.method
     if method == "frontal":
         raise OptionError(
-            f"expected {', '.join(METHODS)}, got frontal, which takes 68 points: "
-            "lineament.FaceFinder.crops",
+            f"expected {', '.join(METHODS)}, got frontal, which takes 68 points",
             option="method",
+            hint="{frontal}",
         )
     if not faces:
         return np.zeros((0, 2, 3))

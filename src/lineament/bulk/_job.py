@@ -219,7 +219,9 @@ def _check_options(
         raise OptionError(f"expected 1 or more, got {workers}", option="workers")
     if workers is not None and ray is None:
         raise OptionError(
-            "expected together with the address of a Ray cluster (ray)", option="workers"
+            "expected together with the address of a Ray cluster",
+            option="workers",
+            hint="{ray}",
         )
     if shard_size < 1:
         raise OptionError(f"expected 1 or more, got {shard_size}", option="shard_size")

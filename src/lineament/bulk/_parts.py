@@ -323,12 +323,15 @@ class Parts:
             ) from error
 
     def _check(self, manifest: _Manifest) -> None:
-        remedy = "name another folder, or start anew (restart)"
+        remedy = "name another folder, or {restart}"
         try:
             manifest.contract.check(self.contract)
         except ContractError as error:
             raise ContractError(
-                f"{self.folder}: holds embeddings that were made in another way ({error}): {remedy}"
+                f"{self.folder}: holds embeddings that were made by "
+                f"{manifest.contract.weights}, expected {self.contract.weights} with the same "
+                "alignment and options",
+                hint=remedy,
             ) from error
         theirs, mine = manifest.made_by, json.loads(json.dumps(self.made_by))
         differing = sorted(
@@ -336,12 +339,12 @@ class Parts:
         )
         if differing:
             raise OptionError(
-                f"{self.folder}: was made with other options ({', '.join(differing)}): {remedy}"
+                f"{self.folder}: was made with other options ({', '.join(differing)})", hint=remedy
             )
         root = Path(manifest.root)
         # A folder that was moved has another name and the same photos.
         if root != self.root and root.is_dir() and not root.samefile(self.root):
-            raise OptionError(f"{self.folder}: holds the photos of {root}: {remedy}")
+            raise OptionError(f"{self.folder}: holds the photos of {root}", hint=remedy)
         self.complete = manifest.complete
 
     def _busy(self, _: str) -> OptionError:

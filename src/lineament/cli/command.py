@@ -36,13 +36,38 @@ ACTIONS = {
     "migrate": "`lineament gallery migrate`",
     "model": "name its file by --model FILE.onnx",
     "open_or_create": "`lineament gallery enroll` adds people to it",
+    "frontal": "`lineament align --method frontal` cuts such crops",
+    "lower_limits": "a lower --min-score or --min-face",
+    "or_find_images": "",
+    "or_max_bytes": "",
+    "or_max_pixels": "",
+    "or_timeout": "",
+    "ray": "name it by --ray ADDRESS",
+    "read_only": "",
+    "restart": "add --restart to start anew",
+    "resume_or_overwrite": "add --resume or --overwrite",
+    "threshold": "name a threshold by --threshold",
     "wait": "try again later",
     "wait_or_read": "or try again later",
 }
 """What the hints of errors advise, as it is done here; the keys of ``errors.ACTIONS``."""
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": MOST}
-FILE = click.Path(path_type=Path)
+
+
+class PathType(click.Path):
+    """A path; an empty one, such as a variable of the shell that is not set, is refused."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path. OptionError: it is empty."""
+        if isinstance(value, str) and not value.strip():
+            raise OptionError(
+                "expected a path, got an empty one", option=None if param is None else param.name
+            )
+        return super().convert(value, param, ctx)
+
+
+FILE = PathType(path_type=Path)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -238,13 +263,24 @@ class Command(click.Command):
             )
 
     def _flag_of(self, name: str | None, ctx: click.Context) -> str | None:
-        """The option that was given for this argument of the library; None: as the library."""
-        for each in self.params:
-            if isinstance(each, Option) and name in each.api:
-                source = ctx.get_parameter_source(str(each.name))
-                if each.writes or source is click.core.ParameterSource.COMMANDLINE:
-                    return each.flag
-        return None
+        """What the command line calls this argument of the library; None: it is of no argument.
+
+        The option that was given for it, else one that could be; the word of the usage for a
+        positional argument; otherwise the library's name in plain words.
+        """
+        if name is None:
+            return None
+        fitting = [each for each in self.params if isinstance(each, Option) and name in each.api]
+        for each in fitting:
+            source = ctx.get_parameter_source(str(each.name))
+            if each.writes or source is click.core.ParameterSource.COMMANDLINE:
+                return each.flag
+        if fitting:
+            return fitting[0].flag
+        for parameter in self.params:
+            if isinstance(parameter, click.Argument) and parameter.name == name:
+                return parameter.make_metavar(ctx).strip("[].")
+        return name.replace("_", " ") if name.isidentifier() else name
 
 
 def command(

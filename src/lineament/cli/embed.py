@@ -10,10 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from lineament.cli import options
-from lineament.cli.command import command, option
+from lineament.cli.command import PathType, command, option
 from lineament.cli.output import (
     exit_code,
     print_error,
@@ -42,7 +40,7 @@ PRINT_EVERY_S = 30.0
 @options.images
 @option(
     "--out",
-    type=click.Path(path_type=Path, allow_dash=True),
+    type=PathType(path_type=Path, allow_dash=True),
     writes=OUT,
     metavar="FILE|FOLDER",
     help=f"{', '.join(SUFFIXES)}. A FOLDER gets many files, and an interrupted run goes on where "

@@ -259,7 +259,9 @@ def remove(
     what = sample if name is None else name
     assert what is not None
     if not yes and (json or not somebody_there()):
-        raise OptionError("remove: nobody is there to be asked: add --yes to remove it")
+        raise OptionError(
+            "remove: there is no terminal to ask on: add --yes to remove it without a question"
+        )
     with open_gallery(gallery) as opened:
         words = _in_words(opened, what)
         if not yes and not click.confirm(f"Remove {words} for good?", err=True):

@@ -62,8 +62,14 @@ def check_stdin(*arguments: str) -> None:
 
 
 def one_source(argument: str) -> Any:
-    """One photo: a path, a URL, or "-"."""
+    """One photo: a path, a URL, or "-". OptionError: it is empty."""
+    _refuse_empty(argument)
     return read_stdin() if argument == STDIN else argument
+
+
+def _refuse_empty(argument: str) -> None:
+    if not argument.strip():
+        raise OptionError("expected the path of a photo, got an empty one")
 
 
 def many_sources(arguments: Iterable[str]) -> list[Any]:
@@ -76,6 +82,7 @@ def many_sources(arguments: Iterable[str]) -> list[Any]:
 
     found: dict[Any, None] = {}
     for argument in arguments:
+        _refuse_empty(argument)
         try:
             if argument == STDIN:
                 if any(isinstance(source, _Stdin) for source in found):

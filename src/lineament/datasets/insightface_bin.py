@@ -100,7 +100,7 @@ def _answers(path: Path, found: Any) -> list[bool]:
     for number, answer in enumerate(found):
         if type(answer) not in (bool, int) or answer not in (0, 1):
             raise DataError(
-                f"{path}: expected answer {number} to be True or False, got {_kind(answer)}"
+                f"{path}: expected answer {number} to be true or false, got {_kind(answer)}"
             )
     return [bool(answer) for answer in found]
 

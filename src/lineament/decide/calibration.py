@@ -31,6 +31,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from lineament import forms
 from lineament.decide._calibration_file import FORMAT, compact, plain, read_values
 from lineament.decide._operating_points import (
     RULE_OF_3,
@@ -49,6 +50,7 @@ from lineament.files import write_atomically
 from lineament.models.catalog import by_hash
 from lineament.results import Outcome
 from lineament.suggest import did_you_mean, similar_path
+from lineament.text import reason_of
 from lineament.types import Contract, Flip, Float64Array, Threshold
 
 __all__ = [
@@ -456,6 +458,9 @@ class Calibration(Outcome):
             DataError: a key is missing, unknown, of the wrong type or out of range, or the format
                 is newer than this version.
         """
+        kind = forms.kind_of(values)
+        if kind not in (None, "a calibration"):
+            raise DataError(f"{where}: expected a calibration, got {kind}")
         try:
             return cls(**read_values(values))
         except (DataError, OptionError) as error:
@@ -484,7 +489,7 @@ class Calibration(Outcome):
             near = did_you_mean(similar_path(path, folders=False) if missing else None)
             raise OptionError(
                 f"{path}: expected a calibration file, got: "
-                f"{getattr(error, 'strerror', None) or error}{near}; lineament tune writes one"
+                f"{reason_of(error)}{near}; `lineament tune` writes one"
             ) from error
         if len(data) > MOST_BYTES:
             raise DataError(f"{path}: expected a calibration of at most {MOST_BYTES >> 20} MiB")
@@ -492,8 +497,8 @@ class Calibration(Outcome):
             values = json.loads(data)
         except (ValueError, RecursionError) as error:
             raise DataError(
-                f"{path}: expected JSON, got: {error}; the file is broken or no calibration, fit "
-                "it again (lineament tune)"
+                f"{path}: expected a calibration, got {forms.kind_of(data) or reason_of(error)}: "
+                "`lineament tune` writes one"
             ) from error
         return cls.from_dict(values, str(path))
 

@@ -34,6 +34,7 @@ from lineament.gallery._connection import check, connect, copy, fill, in_memory,
 from lineament.gallery._schema import put, read_contract
 from lineament.gallery._types import Settings
 from lineament.suggest import did_you_mean, similar_path
+from lineament.text import reason_of
 from lineament.types import Contract
 
 DATABASE, INDEX, LOCK = "gallery.sqlite", "index", "gallery.lock"
@@ -324,6 +325,6 @@ def _lock(folder: Path, wait_s: float) -> Lock:
         return locked(folder / LOCK, busy=busy, wait_s=wait_s, required=True)
     except OSError as error:
         raise GalleryReadOnlyError(
-            f"{folder / LOCK}: the gallery cannot be written to ({error.strerror}): open it "
-            "read-only, or check the folder's rights"
+            f"{folder / LOCK}: the gallery cannot be written to ({reason_of(error)})",
+            hint="{read_only}check the folder's rights",
         ) from error

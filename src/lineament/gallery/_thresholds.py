@@ -70,8 +70,8 @@ def _by_rate(
     points, data, pairs = _points(calibration, contract)
     if len(points) < 2:
         raise OptionError(
-            f"no thresholds are known for {contract.id}: set one (threshold), or fit a calibration "
-            "(lineament tune)"
+            f"no thresholds are known for {contract.id}",
+            hint="{threshold}, or fit a calibration (`lineament tune`)",
         )
     rates = np.log([rate for rate, _ in points])  # ascending
     values = np.array([value for _, value in points])

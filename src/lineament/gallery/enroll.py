@@ -245,7 +245,7 @@ def _refusals(
     if threshold is None:
         notes.append(
             "not checked whether the faces look like somebody else who is enrolled: there is no "
-            "calibration for these embeddings; set the gallery's threshold"
+            "calibration for these embeddings (`lineament tune` fits one)"
         )
     vectors = np.stack([sample.embedding.vector for _, sample in named])
     people = {name: lookup.find_person(store, name) for name in {name for name, _ in named}}

@@ -137,7 +137,11 @@ def contract_in(path: Path) -> Contract:
     except (msgspec.DecodeError, RecursionError):
         head = None
     if not isinstance(head, dict) or head.get("lineament") != "gallery":
-        raise DataError(f"{path}: expected the export of a gallery, got something else")
+        kind = forms.kind_of(path.read_bytes()[: 1 << 20])
+        raise DataError(
+            f"{path}: expected the export of a gallery, got "
+            f"{'something else' if kind is None else kind}"
+        )
     if head.get("version") != VERSION:
         raise DataError(
             f"{path}: expected an export of version {VERSION}, got {head.get('version')!r}: update "

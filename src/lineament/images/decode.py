@@ -30,6 +30,7 @@ from lineament.images.arrays import CHANNELS, to_uint8
 from lineament.images.formats import PLUGINS, sniff
 from lineament.images.sources import ImageLimits
 from lineament.images.tiff import photo_in
+from lineament.text import reason_of
 from lineament.types import ColorOrder, Image
 
 _PNG_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND"}
@@ -98,8 +99,8 @@ def _translated(kind: str, name: str) -> Iterator[None]:
         ) from e
     except Exception as error:  # decoders raise anything: SyntaxError, KeyError, struct.error, ...
         raise ImageFormatError(
-            f"{name}: the {kind} image is broken or cut short ({error}); copy, download or export "
-            "it again"
+            f"{name}: the {kind} image is broken or cut short ({reason_of(error)}); copy, download "
+            "or export it again"
         ) from error
 
 
@@ -168,8 +169,8 @@ def _check_pixels(size_wh: tuple[int, int], kind: str, name: str, limits: ImageL
         limit = min(limit, PILImage.MAX_IMAGE_PIXELS)
     if size_wh[0] * size_wh[1] > limit:
         raise ImageTooLargeError(
-            f"{name}: expected at most {limit:,} pixels, got {size_wh[0]} x {size_wh[1]}; make the "
-            "photo smaller or raise max_pixels"
+            f"{name}: expected at most {limit:,} pixels, got {size_wh[0]} x {size_wh[1]}",
+            hint="; make the photo smaller{or_max_pixels}",
         )
 
 

@@ -22,6 +22,7 @@ from lineament.errors import (
 )
 from lineament.images.names import URL_SAFE, path_of_url, text_kind
 from lineament.suggest import did_you_mean, similar_path
+from lineament.text import reason_of
 
 ACCEPTED = (
     "a path, an address (http, https, file, data), base64 of a file, its bytes, a binary file "
@@ -92,7 +93,9 @@ def read_bytes(source: object, name: str, limits: ImageLimits) -> bytes:
     except LineamentError:
         raise
     except (OSError, ValueError) as error:  # ValueError: it is closed
-        raise ImageError(f"{name}: the file object cannot be read ({error}); reopen it") from error
+        raise ImageError(
+            f"{name}: the file object cannot be read ({reason_of(error)}); reopen it"
+        ) from error
 
 
 def _unfit(source: object) -> str:
@@ -105,8 +108,8 @@ def _unfit(source: object) -> str:
 
 def _refuse_size(name: str, limits: ImageLimits) -> NoReturn:
     raise ImageTooLargeError(
-        f"{name}: expected at most {limits.max_bytes:,} bytes, got more; make the photo "
-        "smaller or raise max_bytes"
+        f"{name}: expected at most {limits.max_bytes:,} bytes, got more",
+        hint="; make the photo smaller{or_max_bytes}",
     )
 
 
@@ -149,12 +152,12 @@ def _read_path(path: str, name: str, limits: ImageLimits) -> bytes:
     except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
         if os.path.isdir(path):  # noqa: PTH112  (Windows says "permission denied" for a folder)
             raise ImageError(
-                f"{name}: expected a photo, got a folder; name the files in it, give the folder "
-                "alone, which stands for all of them, or let find_images list them"
+                f"{name}: expected a photo, got a folder",
+                hint="; name the files in it, or give the folder alone where many photos are "
+                "taken{or_find_images}",
             ) from error
-        reason = getattr(error, "strerror", None) or error
         raise ImageError(
-            f"{name}: cannot be read ({reason}); check the path and its rights"
+            f"{name}: cannot be read ({reason_of(error)}); check the path and its rights"
         ) from error
 
 
@@ -219,10 +222,10 @@ def _read_url(url: str, name: str, limits: ImageLimits) -> bytes:
         raise result
     if isinstance(getattr(result, "reason", result), TimeoutError):
         raise ImageError(
-            f"{name}: no complete answer within {limits.url_timeout_s:g} s; try again or raise "
-            "url_timeout_s"
+            f"{name}: no complete answer within {limits.url_timeout_s:g} s",
+            hint="; try again{or_timeout}",
         ) from result
-    reason = getattr(result, "reason", None) or str(result) or type(result).__name__
+    reason = reason_of(getattr(result, "reason", None) or result)
     raise ImageError(f"{name}: cannot be fetched ({reason}); check the address") from result
 
 

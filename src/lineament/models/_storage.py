@@ -19,6 +19,7 @@ from lineament.errors import WeightsError, WeightsHashError
 from lineament.models._license import LicensePolicy
 from lineament.models.cards import Card
 from lineament.models.catalog import get
+from lineament.text import reason_of
 
 # hashlib and the module "download" are imported where they are used: importing this module is part
 # of every start.
@@ -38,7 +39,7 @@ def license_text(card: Card) -> str | None:
     try:
         return (card.folder / card.license_file).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise WeightsError(f'weights "{card.name}": license text: {error}') from error
+        raise WeightsError(f'weights "{card.name}": license text: {reason_of(error)}') from error
 
 
 def is_present(card: Card) -> bool:
@@ -157,7 +158,7 @@ def _read_checked(card: Card, path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(card.bytes + 1)
     except OSError as error:
-        raise WeightsError(f'weights "{card.name}": {error}') from error
+        raise WeightsError(f'weights "{card.name}": {path}: {reason_of(error)}') from error
     digest = hashlib.sha256(data).hexdigest()
     if len(data) != card.bytes or digest != card.sha256:
         length = f"more than {card.bytes}" if len(data) > card.bytes else f"{len(data)}"

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from lineament.errors import WeightsError
+from lineament.text import reason_of
 
 Task = Literal["embedder", "detector", "landmarker"]
 CommercialUse = Literal["yes", "no", "unknown"]
@@ -324,7 +325,7 @@ def read_text(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(LARGEST_TEXT_FILE + 1)
     except OSError as error:
-        raise WeightsError(f"{path}: {error}") from error
+        raise WeightsError(f"{path}: cannot be read: {reason_of(error)}") from error
     if len(data) > LARGEST_TEXT_FILE:
         raise WeightsError(f"{path}: expected at most {LARGEST_TEXT_FILE} bytes of text, got more")
     return data

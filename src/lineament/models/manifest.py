@@ -32,6 +32,7 @@ from lineament.models.cards import (
     read_text,
     shown,
 )
+from lineament.text import reason_of
 
 
 def read_manifest(path: Path) -> list[Card]:
@@ -43,7 +44,10 @@ def read_manifest(path: Path) -> list[Card]:
     try:
         state = path.stat()
     except OSError as error:
-        raise WeightsError(f"manifest: {error}") from error
+        raise WeightsError(
+            f"{path}: expected a manifest of models, got: {reason_of(error)}",
+            hint="LINEAMENT_MANIFEST names its file",
+        ) from error
     return list(_parse_manifest(path, state.st_mtime_ns, state.st_size))
 
 
@@ -71,11 +75,19 @@ def _parse_manifest(path: Path, mtime_ns: int, size: int) -> tuple[Card, ...]:
         return values
 
     try:
-        raw = json.loads(read_text(path).decode("utf-8-sig"), object_pairs_hook=unique)
+        text = read_text(path)
+        raw = json.loads(text.decode("utf-8-sig"), object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
-        raise WeightsError(f"{path}: expected a manifest in JSON: {error}") from error
+        kind = forms.kind_of(text)
+        raise WeightsError(
+            f"{path}: expected a manifest of models in JSON, got "
+            f"{reason_of(error) if kind is None else kind}"
+        ) from error
     if isinstance(raw, dict) and "sha256" in raw:  # a card.json
         raw = {"schema": SCHEMA, "weights": [raw]}
+    kind = forms.kind_of(raw)
+    if kind not in (None, "a manifest of models"):
+        raise WeightsError(f"{path}: expected a manifest of models, got {kind}")
     manifest = forms.convert(raw, _Manifest, what=str(path), error=WeightsError)
     if manifest.schema != SCHEMA:
         raise WeightsError(
@@ -132,7 +144,10 @@ def from_file(path: str | Path, **spec: Any) -> Card:
     try:
         digest, size = sha256_of_file(path).hex(), path.stat().st_size
     except OSError as error:
-        raise WeightsError(f"weights file: {error}") from error
+        raise WeightsError(f"{path}: expected an ONNX file, got: {reason_of(error)}") from error
+    kind = forms.kind_of_file(path)
+    if kind is not None:
+        raise WeightsError(f"{path}: expected an ONNX file, got {kind}")
     where = f"{path.name}: input spec"
     try:
         said = forms.convert(values, _Described, what=where, error=WeightsError)
@@ -164,7 +179,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(read_text(path).decode())
     except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError
-        raise WeightsError(f"{path}: expected TOML: {error}") from error
+        raise WeightsError(f"{path}: expected TOML, got: {reason_of(error)}") from error
 
 
 def check_name(name: object) -> None:

@@ -25,6 +25,7 @@ from typing import Any, Literal
 from lineament import forms
 from lineament.errors import MissingExtraError, OptionError
 from lineament.files import write_atomically
+from lineament.text import reason_of
 from lineament.train.data.augment import Augment
 from lineament.train.tables import (
     check_table,
@@ -267,8 +268,11 @@ def load_config(
         try:
             values = _spelled(tomllib.loads(Path(path).read_text("utf-8")))
         except (OSError, ValueError) as error:  # ValueError: no UTF-8, a NUL in the path, no TOML
-            reason = getattr(error, "strerror", None) or str(error)
-            raise OptionError(f"{path}: expected a TOML file, cannot be read: {reason}") from error
+            kind = None if isinstance(error, OSError) else forms.kind_of_file(path)
+            raise OptionError(
+                f"{path}: expected a configuration in TOML, got "
+                f"{f': {reason_of(error)}' if kind is None else kind}".replace("got :", "got:")
+            ) from error
     for text in overrides:
         override(values, text)
     try:

@@ -19,6 +19,7 @@ from lineament.errors import DataError, LineamentError, OptionError
 from lineament.files import write_atomically
 from lineament.gallery.grouping._linking import grouping_prior, link
 from lineament.results import Outcome
+from lineament.text import reason_of
 from lineament.types import Contract, Embedding, Face, FloatArray, IntArray, Threshold
 
 DOUBTFUL_BELOW = 0.8
@@ -296,7 +297,11 @@ class Grouping(Outcome):
     def from_dict(cls, values: Any, where: str = "groups") -> Grouping:
         """Read what ``to_dict`` wrote. DataError: it is something else, or damaged."""
         if not isinstance(values, Mapping) or values.get("lineament") != "groups":
-            raise DataError(f"{where}: expected groups that `lineament group --out` wrote")
+            kind = forms.kind_of(values)
+            raise DataError(
+                f"{where}: expected groups that `lineament group --out` wrote, got "
+                f"{'something else' if kind is None else kind}"
+            )
         if values.get("format") != FORMAT:
             raise DataError(
                 f"{where}: expected groups of format {FORMAT}, got {values.get('format')!r}: read "
@@ -328,10 +333,18 @@ class Grouping(Outcome):
     def load(cls, path: str | os.PathLike[str]) -> Grouping:
         """Read what ``save`` wrote. DataError: there is none, or it is damaged."""
         try:
-            values = json.loads(Path(path).read_bytes())
+            data = Path(path).read_bytes()
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise DataError(f"{path}: expected a file of groups, got: {reason}") from error
+            raise DataError(
+                f"{path}: expected a file of groups, got: {reason_of(error)}"
+            ) from error
+        try:
+            values = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            got = forms.kind_of(data)
+            raise DataError(
+                f"{path}: expected a file of groups, got {reason_of(error) if got is None else got}"
+            ) from error
         return cls.from_dict(values, str(path))
 
 

@@ -158,7 +158,7 @@ def load_bundled(name: str, *, policy: LicensePolicy | None = None) -> GraphBack
         raise WeightsError(
             f"{name}: expected a network that takes RGB from 0 to 255 at a fixed size and scales "
             f"by itself, got {spec.color_order}, mean {spec.mean}, scale {spec.scale}, size "
-            f"{spec.size_wh}: write it anew with export_onnx"
+            f"{spec.size_wh}"
         )
     try:
         import onnx

@@ -106,7 +106,8 @@ def align_people(
     if existing == "refuse" and any(there):
         raise OptionError(
             f"{describe_source(crops[there.index(True)])}: exists already, as do "
-            f"{sum(there) - 1:,} more; name another folder, resume, or overwrite"
+            f"{sum(there) - 1:,} more",
+            hint="; name another folder, or {resume_or_overwrite}",
         )
     if existing == "overwrite":
         there = [False] * len(crops)
