@@ -342,7 +342,7 @@ def test_kill_9_of_everything_loses_and_doubles_nothing(
     assert moment <= len(survived) < 13
     report = subprocess.run([*arguments, "--json"], capture_output=True, text=True, check=False)
     found = json.loads(report.stdout)
-    assert found["earlier"] == 2 * len(survived)
+    assert found["n_earlier"] == 2 * len(survived)
     assert found["n_embedded"] == 26 - found["n_earlier"]
     assert {name: (out / name).read_bytes() for name in survived} == survived
     each_once(out)

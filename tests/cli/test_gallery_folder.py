@@ -137,8 +137,10 @@ def test_ctrl_c_keeps_what_was_looked_at(people: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(Gallery, "examine", interrupted)
     code, found, words = run("gallery", "enroll-folder", people)
     assert code == 130
-    assert found == {}
-    assert "2 of 5 photos are enrolled" in words
+    assert (found["code"], found["error"]) == ("interrupted", words.strip())
+    assert words.strip() == (
+        "interrupted: 2 of 5 photos are enrolled; run the same command again to go on"
+    )
     monkeypatch.setattr(Gallery, "examine", examine)
     code, found, _ = run("gallery", "enroll-folder", people)
     assert (code, found["n_enrolled_already"], found["n_enrolled"]) == (1, 2, 2)

@@ -17,8 +17,8 @@ from lineament.cli.output import (
     print_pairs,
     print_photo_error,
     print_table,
-    with_progress,
 )
+from lineament.cli.progress import keeps, with_progress
 from lineament.cli.sources import FileNames, many_sources
 from lineament.cli.targets import FOLDER, make_folder, refuse_existing
 from lineament.errors import LineamentError, OptionError
@@ -114,6 +114,7 @@ def align(
         crops = finder.crops(photo, alignment=name, cut_out=cut_out)
         return replace(photo, selected=tuple(range(len(crops))), crops=crops)
 
+    keeps(lambda: f"the crops of {len(found)} of {len(sources)} photos are written and stay")
     results = finder.stream(sources, then=cut)
     for photo in with_progress(results, len(sources), "aligning"):
         errors += print_photo_error(photo)
@@ -160,6 +161,7 @@ def _align_people(
         raise OptionError(
             f"--people: expected one folder with one folder per person, got {len(images)} arguments"
         )
+    keeps("crops that are written stay; run the same command again with --resume to go on")
     made = align_people(
         images[0], out, finder, alignment=alignment, existing=existing, progress=with_progress
     )

@@ -21,7 +21,8 @@ import click
 from lineament.cli import terminal
 from lineament.cli.help import MOST, Context
 from lineament.cli.layout import wrap
-from lineament.cli.output import failed, print_detail, print_error, print_json, print_note
+from lineament.cli.output import PRINTED, failed, print_detail, print_error, print_json, print_note
+from lineament.cli.progress import NOTHING, interrupted
 from lineament.cli.targets import Target, probe_all, written
 from lineament.cli.terminal import VERBOSITY
 from lineament.errors import LineamentError, OptionError
@@ -248,6 +249,10 @@ class Command(click.Command):
             return EXIT_ERROR if failed(ctx) else code
         except LineamentError as error:
             fail(error.sentence(self._flag_of(error.option, ctx), ACTIONS), error, as_json)
+        except KeyboardInterrupt:
+            words = interrupted(ctx.meta, written(ctx))
+            _print_failure(words, _INTERRUPTED, as_json and not ctx.meta.get(PRINTED))
+            raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
         except BrokenPipeError as error:
             raise click.exceptions.Exit(broken_pipe()) from error
         except (click.exceptions.Exit, click.Abort, click.ClickException):
@@ -429,7 +434,8 @@ class Program(Group):
             sys.stdout.flush()
         except click.ClickException as error:
             code = _wrong_usage(error, arguments)
-        except (KeyboardInterrupt, click.Abort):
+        except (KeyboardInterrupt, click.Abort):  # before the command began
+            _print_failure(f"interrupted: {NOTHING}", _INTERRUPTED, "--json" in arguments)
             code = EXIT_INTERRUPTED
         except BrokenPipeError:
             code = broken_pipe()
@@ -440,6 +446,7 @@ class Program(Group):
         sys.exit(code if isinstance(code, int) else 0)
 
 
+_INTERRUPTED: Mapping[str, str | None] = {"code": "interrupted", "option": None, "hint": None}
 _NO_CODE: Mapping[str, str | None] = {"code": "internal", "option": None, "hint": None}
 
 
@@ -460,7 +467,7 @@ def fail(message: str, error: Exception, as_json: bool) -> NoReturn:
 
 def _print_failure(message: str, about: Mapping[str, str | None], as_json: bool) -> None:
     """The error as one line and, where it is asked for and can be written, as JSON."""
-    print_error(message)
+    print_error(message, "" if about is _INTERRUPTED else "error: ")
     if as_json:
         with contextlib.suppress(OSError):
             print_json({"error": message, **about})

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json as json_module
-import sys
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,14 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from lineament.cli import options
 from lineament.cli.command import PathType, command, option
-from lineament.cli.output import (
-    exit_code,
-    print_error,
-    print_json,
-    print_note,
-    print_verbatim,
-    with_progress,
-)
+from lineament.cli.output import exit_code, print_error, print_json, print_note, print_verbatim
+from lineament.cli.progress import GO_ON, keeps, stages, with_progress
 from lineament.cli.sources import STDIN, is_url, many_sources
 from lineament.cli.targets import STDOUT, Target, writing
 from lineament.errors import LineamentError, OptionError
@@ -31,9 +23,6 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".npz", ".parquet", ".jsonl")
 OUT = Target(SUFFIXES, folder=True, stdout=True, resumes=True)
-
-PRINT_EVERY_S = 30.0
-"""How often progress is printed where no terminal is: into the log of a long job."""
 
 
 @command("lineament embed ~/photos --out faces.parquet")
@@ -158,13 +147,15 @@ def _into_folder(
     odd = [image for image in images if image == STDIN or is_url(image)]
     if odd:
         raise OptionError(f"--out {target}: expected files and folders, got {odd[0]}")
-    line = _ProgressLine()
-    try:
+    keeps(f"what is embedded stays in {target}; {GO_ON}")
+    with stages() as bar:
+
+        def show(now: BulkProgress) -> None:
+            bar("embedding", now.done, now.total, f"{now.images_per_second:,.1f} a second")
+
         report = embed_many(
-            images, target, recognizer, on_progress=line.show, on_note=print_note, **bulk
+            images, target, recognizer, on_progress=show, on_note=print_note, **bulk
         )
-    finally:
-        line.end()
     if json:
         contract = asdict(recognizer.embedder.contract)
         print_json({"contract": contract, "out": str(target)} | report.to_dict())
@@ -184,39 +175,3 @@ def _into_folder(
             "why; --retry-errors tries them again"
         )
     return exit_code(report.errors, report.faces > 0)
-
-
-class _ProgressLine:
-    """One line that is overwritten on a terminal; into a log, a line now and then."""
-
-    def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
-        self._next_s = time.monotonic() + (0.0 if self._terminal else PRINT_EVERY_S)
-        self._open = False
-
-    def show(self, progress: BulkProgress) -> None:
-        """Show how far it is, unless that was shown just now."""
-        now = time.monotonic()
-        if now < self._next_s:
-            return
-        self._next_s = now + (0.2 if self._terminal else PRINT_EVERY_S)
-        left = progress.seconds_left
-        words = (
-            f"{progress.done:,} of {progress.total:,}, {progress.images_per_second:,.1f} a second"
-        )
-        if left is not None:
-            minutes, seconds = divmod(round(left), 60)
-            hours, minutes = divmod(minutes, 60)
-            words += f", {hours}:{minutes:02}:{seconds:02} left"
-        self._open = self._terminal
-        print(
-            f"\r{words}\x1b[K" if self._terminal else words,
-            end="" if self._terminal else "\n",
-            file=sys.stderr,
-            flush=True,
-        )
-
-    def end(self) -> None:
-        """Leave the line."""
-        if self._open:
-            print(file=sys.stderr)

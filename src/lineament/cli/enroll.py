@@ -10,15 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
 from lineament.cli.gallery import about_gallery, folder_from, weights_name
-from lineament.cli.output import (
-    count,
-    print_json,
-    print_line,
-    print_note,
-    print_pairs,
-    print_table,
-    progress_bar,
-)
+from lineament.cli.output import count, print_json, print_line, print_note, print_pairs, print_table
+from lineament.cli.progress import GO_ON, keeps, progress_bar, with_progress
 from lineament.cli.sources import Unreadable, many_sources
 from lineament.cli.targets import PAGE, writing
 from lineament.errors import ImageError, OptionError
@@ -133,10 +126,12 @@ def enroll(
         if isinstance(source, Unreadable):  # a wrong path; nothing is made or changed
             _raise(source)
     checked_name(name)
+    keeps(f"nothing was enrolled of {name}")
     with _open_or_create({**given, "choose": choose}, keep_crops) as opened:
         report = opened.enroll(
             name,
             sources,
+            progress=with_progress,
             metadata=said,
             choose=choose is not None,
             on_low_quality=_low_quality(accept_low_quality),
@@ -323,10 +318,15 @@ def _raise(source: Any) -> None:
 
 
 def _enroll_listing(gallery: Gallery, listing: Listing, **how: Any) -> FolderReport:
-    """Enroll with a progress bar; after Ctrl-C, say what is enrolled."""
+    """Enroll with a progress bar; after Ctrl-C it is said what is enrolled."""
     from lineament.gallery.folder import FolderReport, enroll_folder
 
     report = FolderReport(listing)
+
+    def kept() -> str:
+        return f"{report.enrolled:,} of {report.total:,} photos are enrolled; {GO_ON}"
+
+    keeps(kept)
     with progress_bar("enrolling") as advance:
 
         def progress(now: FolderReport) -> None:
@@ -334,14 +334,7 @@ def _enroll_listing(gallery: Gallery, listing: Listing, **how: Any) -> FolderRep
             report = now
             advance(now.done, now.total)
 
-        try:
-            return enroll_folder(gallery, listing, progress=progress, **how)
-        except KeyboardInterrupt:
-            print_note(
-                f"interrupted: {report.enrolled:,} of {report.total:,} photos are enrolled and "
-                "stay; the same command goes on from there"
-            )
-            raise
+        return enroll_folder(gallery, listing, progress=progress, **how)
 
 
 def _stream(gallery: Gallery, workers: int | None, ray: str | None) -> Stream | None:

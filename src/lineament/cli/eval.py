@@ -15,14 +15,8 @@ import click
 
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
-from lineament.cli.output import (
-    print_error,
-    print_json,
-    print_line,
-    print_note,
-    print_table,
-    with_progress,
-)
+from lineament.cli.output import print_error, print_json, print_line, print_note, print_table
+from lineament.cli.progress import CACHED, NOTHING, Show, keeps, stages, with_progress
 from lineament.cli.targets import writing
 from lineament.errors import OptionError
 
@@ -44,6 +38,7 @@ def source_from(given: Mapping[str, Any], *, no_cache: bool = False) -> Recogniz
     """The source of embeddings that a command's options describe."""
     from lineament.datasets.source import RecognizerSource
 
+    keeps(NOTHING if no_cache else CACHED)
     return RecognizerSource(
         options.recognizer_from(given),
         use_cache=not no_cache,
@@ -69,26 +64,19 @@ def check_report(path: Path | None) -> None:
 class _Run:
     """What a protocol measures with; the recognizer is made when it is asked for first."""
 
-    def __init__(self, given: Mapping[str, Any], no_cache: bool) -> None:
+    def __init__(self, given: Mapping[str, Any], no_cache: bool, show: Show) -> None:
         self._given = given
         self._no_cache = no_cache
+        self.show = show
 
     @cached_property
     def source(self) -> RecognizerSource:
         """The embeddings, of the recognizer that the options describe."""
         return source_from(self._given, no_cache=self._no_cache)
 
-    @property
-    def comparing(self) -> Callable[[int, int], None] | None:
-        """Shows how far the comparison of all pairs is; None when nobody looks."""
-        if not sys.stderr.isatty():
-            return None
-
-        def show(done: int, total: int) -> None:
-            end = "\n" if done >= total else ""
-            print(f"\rcomparing {done / total:4.0%}", end=end, file=sys.stderr, flush=True)
-
-        return show
+    def comparing(self, done: int, total: int) -> None:
+        """Show how far the comparison of all pairs is."""
+        self.show("comparing", done, total)
 
     def finish(self, result: Result, report: Path | None, json: bool) -> None:
         """Print the result as a table or JSON, and write the report if one is asked for."""
@@ -151,8 +139,10 @@ def _protocol(
         ) -> None:
             own = {name: given.pop(name) for name in names}
             check_report(report)
-            measuring = _Run(given if choose is None else {**given, "choose": choose}, no_cache)
-            result, embedded = function(measuring, **own)
+            whole = given if choose is None else {**given, "choose": choose}
+            with stages() as show:
+                measuring = _Run(whole, no_cache, show)
+                result, embedded = function(measuring, **own)
             if embedded is not None:
                 report_unreadable(embedded)
             measuring.finish(result, report, json)

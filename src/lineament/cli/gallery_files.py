@@ -9,6 +9,7 @@ from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
 from lineament.cli.gallery import about_gallery, folder_from, open_gallery
 from lineament.cli.output import count, print_error, print_json, print_line, print_note
+from lineament.cli.progress import GO_ON, keeps, progress_bar
 from lineament.cli.targets import Target
 from lineament.errors import OptionError
 
@@ -117,8 +118,9 @@ def migrate(gallery: Path | None, json: bool, **given: Any) -> int:
         names = ", ".join(f"--{name}" for name in NAMING)
         raise OptionError(f"migrate: expected one of {names}: which recognizer it is to be")
     recognizer = options.recognizer_from(given)
-    with open_gallery(gallery) as opened:
-        report = opened.migrate(recognizer)
+    keeps(f"what is embedded anew is kept, and the gallery is searched as before; {GO_ON}")
+    with open_gallery(gallery) as opened, progress_bar("embedding anew") as progress:
+        report = opened.migrate(recognizer, progress=progress)
         about = about_gallery(opened)
     if json:
         print_json(about | report.to_dict())

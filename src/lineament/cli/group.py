@@ -16,8 +16,8 @@ from lineament.cli.output import (
     print_line,
     print_note,
     print_table,
-    progress_bar,
 )
+from lineament.cli.progress import progress_bar
 from lineament.cli.targets import JSON, PAGE, Target, make_folder, writing
 from lineament.errors import OptionError
 

@@ -16,8 +16,8 @@ from lineament.cli.output import (
     print_line,
     print_note,
     print_table,
-    with_progress,
 )
+from lineament.cli.progress import with_progress
 from lineament.cli.sources import many_sources
 from lineament.cli.targets import PICTURE, writing
 from lineament.cli.terminal import VERBOSITY

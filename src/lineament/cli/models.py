@@ -15,8 +15,8 @@ from lineament.cli.output import (
     print_rule,
     print_table,
     print_text,
-    stage_bars,
 )
+from lineament.cli.progress import stages
 from lineament.cli.targets import FOLDER
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ def quantize(
     }
     given: dict[str, Any] = {key: value for key, value in limits.items() if value is not None}
     work.check_options(weights, out=out, name=name, overwrite=overwrite, **given)
-    with stage_bars() as progress:
+    with stages() as progress:
         crops = crops_of(
             photos,
             weights,

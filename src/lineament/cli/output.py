@@ -1,13 +1,12 @@
-"""What commands print and write: JSON, tables, messages, progress."""
+"""What commands print and write: JSON, tables, messages."""
 
 from __future__ import annotations
 
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from lineament.cli import layout, terminal
 from lineament.cli.terminal import VERBOSITY, Style
@@ -16,15 +15,12 @@ if TYPE_CHECKING:
     import click
 
     from lineament.errors import OptionError
-    from lineament.types import Photo, StageProgress
-
-T = TypeVar("T")
+    from lineament.types import Photo
 
 FAILED = "lineament.failed"
 """Key of click's context: what could not be written."""
-
-FEW = 4
-"""From so many photos on there is a progress bar."""
+PRINTED = "lineament.printed"
+"""Key of click's context: whether the JSON object is printed."""
 
 
 def failed(context: click.Context | None) -> list[tuple[str, OptionError]]:
@@ -42,7 +38,10 @@ def print_json(value: Mapping[str, Any]) -> None:
     """
     import click
 
-    errors = failed(click.get_current_context(silent=True))
+    context = click.get_current_context(silent=True)
+    errors = failed(context)
+    if context is not None:
+        context.meta[PRINTED] = True
     if errors and "error" not in value:
         known = errors[0][1]
         about = {"code": known.code, "option": known.option, "hint": known.hint}
@@ -81,10 +80,10 @@ def print_rule() -> None:
     print_line("=" * min(78, terminal.width_of(sys.stdout) or 78))
 
 
-def print_error(message: object) -> None:
+def print_error(message: object, label: str = "error: ") -> None:
     """One line on stderr, wrapped at words where that is a terminal."""
-    lines = layout.sentence(f"error: {message}", terminal.width_of(sys.stderr))
-    terminal.write_error(lines, style="red", label=len("error:"))
+    lines = layout.sentence(f"{label}{message}", terminal.width_of(sys.stderr))
+    terminal.write_error(lines, style="red", label=len(label.rstrip()))
 
 
 def print_note(message: object) -> None:
@@ -135,67 +134,3 @@ def print_table(
         right: headings of columns that are aligned to the right: figures, which never wrap.
     """
     terminal.write(layout.table(columns, rows, terminal.width_of(sys.stdout), right=right))
-
-
-def with_progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
-    """The same items, with a progress bar on stderr when that is a terminal and it takes long."""
-    with progress_bar(what) as advance:
-        for done, item in enumerate(items, 1):
-            yield item
-            advance(done, total)
-
-
-@contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A callback ``(done, total)`` that draws a bar on stderr, under ``with_progress``'s terms."""
-    if VERBOSITY.quiet or not terminal.is_terminal(sys.stderr):
-        yield lambda _done, _total: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    layout = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    progress = Progress(*layout, TimeRemainingColumn(), console=Console(stderr=True))
-    task = progress.add_task(what)
-
-    def advance(done: int, total: int) -> None:
-        if total >= FEW:
-            progress.start()
-        progress.update(task, completed=done, total=total)
-
-    try:
-        yield advance
-    finally:
-        progress.stop()
-
-
-@contextmanager
-def stage_bars() -> Iterator[StageProgress | None]:
-    """One bar on stderr for each thing that is done, when that is a terminal."""
-    if VERBOSITY.quiet or not terminal.is_terminal(sys.stderr):
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    layout = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    # NNCF has bars of its own on a stdout that is turned away: rich must leave that alone.
-    console = Console(stderr=True)
-    with Bars(*layout, TimeRemainingColumn(), console=console, redirect_stdout=False) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def show(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                for task in bars.tasks:  # what ended before its time is done as well
-                    bars.update(task.id, total=task.completed)
-                tasks[what] = bars.add_task(what, total=total)
-            bars.update(tasks[what], completed=done)
-
-        yield show

@@ -10,8 +10,9 @@ import click
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
 from lineament.cli.eval import source_from
-from lineament.cli.output import print_json, print_line, print_note, with_progress
+from lineament.cli.output import print_json, print_line, print_note
 from lineament.cli.plot import FORMATS, check_extra, finish, out_, threshold_, threshold_of, title_
+from lineament.cli.progress import with_progress
 from lineament.cli.sources import many_sources
 from lineament.cli.targets import PAGE, writing
 from lineament.errors import OptionError

@@ -18,8 +18,8 @@ from lineament.cli.output import (
     print_pairs,
     print_photo_error,
     print_table,
-    with_progress,
 )
+from lineament.cli.progress import keeps, with_progress
 from lineament.cli.sources import FileNames, check_stdin, many_sources, one_source
 from lineament.cli.targets import PICTURE, Target, make_folder, refuse_existing, writing
 from lineament.errors import LineamentError, OptionError
@@ -216,6 +216,8 @@ def detect(
     found: list[Photo] = []
     errors = 0
     names = FileNames()
+    if save is not None and not as_file:
+        keeps(lambda: f"{len(found)} of {len(sources)} photos are drawn and stay")
     photos = finder.stream(sources, keep_pixels=save is not None)
     for photo in with_progress(photos, len(sources), "detecting"):
         found.append(replace(photo, pixels=None))

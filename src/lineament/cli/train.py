@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import os
 import shlex
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from lineament.cli.output import (
     print_table,
     print_verbatim,
 )
+from lineament.cli.progress import stages
 from lineament.cli.targets import RUN_FOLDER, Target, make_folder, writing
 from lineament.errors import MissingExtraError, OptionError
 
@@ -93,6 +93,11 @@ def _train(config: Any, *, resume: bool, json: bool) -> int:
     with _showing() as show:
         run = fit(config, resume=resume, progress=show, note=print_note)
     if os.environ.get("RANK", "0") == "0":  # the other processes of the run have nothing to add
+        if run.stopped:
+            print_note(
+                f"interrupted: {run.step:,} of {run.steps:,} steps are done and kept; run the same "
+                "command again with --resume to go on"
+            )
         if json:
             print_json(_values(run))
         else:
@@ -138,46 +143,19 @@ def _summarize(run: Run) -> None:
 
 
 @contextmanager
-def _showing() -> Iterator[Callable[[Progress], None] | None]:
-    """A progress bar on a terminal; elsewhere a line for each verification."""
-    if not sys.stderr.isatty():
-        yield _lines()
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    columns = (
-        TextColumn("epoch {task.fields[epoch]}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[figures]}"),
-    )
-    with Bar(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=None, epoch="", figures="")
-        begun: list[int] = []
+def _showing() -> Iterator[Callable[[Progress], None]]:
+    """A progress bar, and a line for each verification."""
+    verified: dict[str, float] = {}
+    with stages() as bar:
 
         def show(now: Progress) -> None:
-            if not begun:  # of a resumed run only what is left counts for the time
-                begun.append(now.step - 1)
-                bar.reset(task, total=now.steps, completed=now.step - 1)
-            bar.update(
-                task, completed=now.step, epoch=f"{now.epoch}/{now.epochs}", figures=_figures(now)
-            )
+            nonlocal verified
+            bar("training", now.step, now.steps, f"epoch {now.epoch}/{now.epochs}, {_figures(now)}")
+            if now.verified != verified:
+                verified = now.verified
+                print_note(f"epoch {now.epoch}/{now.epochs}, step {now.step:,}: {_figures(now)}")
 
         yield show
-
-
-def _lines() -> Callable[[Progress], None]:
-    last: list[dict[str, float]] = [{}]
-
-    def show(now: Progress) -> None:
-        if now.verified != last[0]:
-            last[0] = now.verified
-            print_note(f"epoch {now.epoch}/{now.epochs}, step {now.step:,}: {_figures(now)}")
-
-    return show
 
 
 def _figures(now: Progress) -> str:
@@ -361,7 +339,8 @@ def toy(folder: Path, out: Path, changes: tuple[str, ...], overwrite: bool, json
         if not isinstance(value, expected) or isinstance(value, bool):
             kind = "a list of names" if key == "losses" else "a whole number"
             raise OptionError(f"{key}: expected {kind}, got {value!r}")
-    result = work.toy(folder, progress=_print_steps(), **given)
+    with stages() as show:
+        result = work.toy(folder, progress=show, **given)
     for note in result.notes:
         print_note(note)
     with writing(out / "toy.png", "out"):
@@ -382,17 +361,6 @@ def toy(folder: Path, out: Path, changes: tuple[str, ...], overwrite: bool, json
     headings = ("loss", "within a person, degrees", "least between two", "accuracy")
     print_table(headings, rows, right=headings[1:])
     print_pairs([("picture", str(out / "toy.png"))])
-
-
-def _print_steps() -> Any:
-    last = [""]
-
-    def show(what: str, done: int, total: int) -> None:
-        if what != last[0] and done <= total:
-            last[0] = what
-            print_note(what)
-
-    return show
 
 
 # --- export ---------------------------------------------------------------------------------------

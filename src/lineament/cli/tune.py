@@ -12,12 +12,8 @@ from typing import TYPE_CHECKING, Any
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
 from lineament.cli.eval import check_report, report_unreadable
-from lineament.cli.output import (
-    print_json,
-    print_note,
-    print_table,
-    with_progress,
-)
+from lineament.cli.output import print_json, print_note, print_table
+from lineament.cli.progress import CACHED, NOTHING, keeps, stages, with_progress
 from lineament.cli.targets import JSON, Target, writing
 from lineament.errors import OptionError
 
@@ -92,23 +88,25 @@ def tune(
     from lineament.fit.examine import examine
     from lineament.quality import limits_of
 
+    keeps(NOTHING if no_cache else CACHED)
     people = read_people(folder)
     recognizer = options.recognizer_from(given)
     examined, source = examine(
         recognizer, people.paths, use_cache=not no_cache, progress=with_progress, on_note=print_note
     )
     report_unreadable(examined.embedded)
-    tuned = fit.tune(
-        people,
-        examined,
-        contract=recognizer.embedder.contract,
-        fmr=fmr,
-        keep_suspects=keep_suspects,
-        duplicate=DUPLICATE_COSINE if near_duplicate is None else near_duplicate,
-        limits=limits_of(recognizer.weights),
-        seed=seed,
-        progress=_show if sys.stderr.isatty() else None,
-    )
+    with stages() as show:
+        tuned = fit.tune(
+            people,
+            examined,
+            contract=recognizer.embedder.contract,
+            fmr=fmr,
+            keep_suspects=keep_suspects,
+            duplicate=DUPLICATE_COSINE if near_duplicate is None else near_duplicate,
+            limits=limits_of(recognizer.weights),
+            seed=seed,
+            progress=show,
+        )
     words = f"wrote {out}: lineament verify A B --calibration {shlex.quote(str(out))}"
     with writing(out, "out", words):
         tuned.calibration.save(out)
@@ -177,8 +175,3 @@ def _print(tuned: Tuned) -> None:
     for note in (tuned.comparison, suspects_in_words(tuned), *tuned.notes):
         if note:
             print_note(f"note: {note}")
-
-
-def _show(what: str, done: int, total: int) -> None:
-    end = "\n" if done >= total else ""
-    print(f"\r{what} {done / max(total, 1):4.0%}\x1b[K", end=end, file=sys.stderr, flush=True)

@@ -8,7 +8,7 @@ table of vectors.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -75,7 +75,7 @@ class RecognizerSource:
         recognizer: Recognizer,
         *,
         use_cache: bool = True,
-        progress: ProgressBar[Photo] | None = None,
+        progress: ProgressBar[Any] | None = None,
         on_note: Callable[[str], None] | None = None,
     ) -> None:
         """Nothing is loaded yet.
@@ -173,7 +173,9 @@ class RecognizerSource:
             )
         vectors = np.zeros((len(images), embedder.contract.dimension), np.float32)
         norms = np.zeros(len(images), np.float32)
-        starts = range(0, len(images), 64)
+        starts: Iterable[int] = range(0, len(images), 64)
+        if self._progress is not None and images:
+            starts = self._progress(starts, -(-len(images) // 64), "embedding, 64 crops each")
         started = time.perf_counter()
         for start in starts:
             crops = np.stack(

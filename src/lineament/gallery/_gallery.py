@@ -11,7 +11,7 @@ index has it too.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from dataclasses import replace as replaced
 from pathlib import Path
@@ -47,7 +47,7 @@ from lineament.gallery._types import (
 )
 from lineament.pipeline import DEFAULT_RECOGNIZER, Recognizer
 from lineament.results import Outcome
-from lineament.types import Contract, Embedding
+from lineament.types import Contract, Embedding, ProgressBar
 
 _COLUMNS = ("name", "n_samples", "created")
 WAIT_S = 5.0
@@ -400,6 +400,7 @@ class Gallery(Outcome):
         choose: bool = False,
         on_low_quality: OnLowQuality = "refuse",
         force: bool = False,
+        progress: ProgressBar[Any] | None = None,
     ) -> EnrollReport:
         """Enroll photos of one person, new or known; all that pass, in one transaction.
 
@@ -412,6 +413,7 @@ class Gallery(Outcome):
                 instead of refusing it.
             on_low_quality: "refuse", or "accept".
             force: enroll duplicates, and faces that look like somebody else, too.
+            progress: shows how far it is; given the photos, how many, and what is being done.
 
         Returns:
             What was enrolled and what was refused, each with the reason. Of a list a refusal is no
@@ -427,14 +429,15 @@ class Gallery(Outcome):
         many = isinstance(photos, (list, tuple))
         sources = photos if isinstance(photos, (list, tuple)) else [photos]
         lookup.checked_name(name)
-        examined = list(
-            self.examine(
-                sources,
-                choose=choose,
-                on_low_quality=on_low_quality,
-                metadata={} if sample_metadata is None else sample_metadata,
-            )
+        looked: Iterable[NewSample | Refusal] = self.examine(
+            sources,
+            choose=choose,
+            on_low_quality=on_low_quality,
+            metadata={} if sample_metadata is None else sample_metadata,
         )
+        if progress is not None:
+            looked = progress(looked, len(sources), "enrolling")
+        examined = list(looked)
         report = enrollment.enroll_examined(self._state, name, examined, metadata, force=force)
         return report if many else report.raise_for_refused()
 
@@ -747,13 +750,19 @@ class Gallery(Outcome):
         """Read everything and compare; what is wrong, in words. [] means all is well."""
         return [*self._state.store.check(), *self._state.index.check()]
 
-    def migrate(self, recognizer: Recognizer) -> MigrationReport:
+    def migrate(
+        self, recognizer: Recognizer, *, progress: Callable[[int, int], None] | None = None
+    ) -> MigrationReport:
         """Embed every sample anew with another recognizer: from its crop, else its photo.
 
         Searches go on with the old embeddings until all is done. What was interrupted is taken up
         again by the next call. Afterwards this gallery uses ``recognizer``.
+
+        Args:
+            recognizer: which it is to be.
+            progress: called with (samples looked at, all samples).
         """
-        report = migration.migrate(self._state, recognizer)
+        report = migration.migrate(self._state, recognizer, progress)
         self._state.use(recognizer)
         return report
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,11 @@ class _Made:
     from_crop: bool
 
 
-def migrate(state: GalleryState, recognizer: Recognizer) -> MigrationReport:
+def migrate(
+    state: GalleryState,
+    recognizer: Recognizer,
+    progress: Callable[[int, int], None] | None = None,
+) -> MigrationReport:
     """Embed every sample anew with another recognizer; see ``Gallery.migrate``."""
     store, index = state.store, state.index
     new = recognizer.embedder.contract
@@ -71,6 +75,12 @@ def migrate(state: GalleryState, recognizer: Recognizer) -> MigrationReport:
             return MigrationReport(old.id, new.id, 0, 0)
         crops = photos = 0
         failed: list[tuple[int, str]] = []
+        with store.reading() as connection:
+            (total,) = connection.execute(
+                "SELECT count(*) FROM samples s WHERE s.contract <> ? AND NOT EXISTS (SELECT 1 "
+                "FROM uids u WHERE u.uid = s.uid AND u.contract = ?)",
+                (number, number),
+            ).fetchone()
         for batch in _batches(store, number):
             made = _embed(batch, old, recognizer)
             with store.writing() as connection:
@@ -97,6 +107,8 @@ def migrate(state: GalleryState, recognizer: Recognizer) -> MigrationReport:
                         added=sample.added,
                         png=result.png,
                     )
+            if progress is not None:
+                progress(crops + photos + len(failed), total)
         _switch(store, number, new)
         index.rebuild()
         index.finish_erasing()
