@@ -6,6 +6,7 @@ Forms are ``msgspec.Struct`` classes or dataclasses. What does not fit is refuse
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -39,9 +40,31 @@ def decode(
         error: with the reason and the place in the value.
     """
     try:
-        return msgspec.json.decode(data, type=kind, strict=strict)
+        value: T = read_json(data, kind, strict=strict)
+        return value
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as reason:
         raise error(f"{what}: {_printable(reason)}") from reason
+
+
+def read_json(data: bytes | str, kind: Any = Any, *, strict: bool = True) -> Any:
+    """``decode`` that raises msgspec's own errors.
+
+    Names of files that are no UTF-8 stand in JSON as the escapes of lone surrogates, which msgspec
+    refuses and Python's own reader takes.
+    """
+    try:
+        return msgspec.json.decode(data, type=kind, strict=strict)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        text = data if isinstance(data, str) else bytes(data).decode()
+        if "\\ud" not in text.lower():
+            raise
+        try:
+            value = json.loads(text)
+        except ValueError as error:
+            raise msgspec.DecodeError(str(error)) from error
+        return msgspec.convert(value, kind, strict=strict)
 
 
 def decode_toml(
@@ -136,7 +159,10 @@ def plain(value: object) -> Any:
 
 def encode(value: object, *, indent: int = 1) -> bytes:
     """JSON in UTF-8 with a newline at its end; ``indent`` 0: on one line."""
-    text = msgspec.json.encode(value, enc_hook=_plain)
+    try:
+        text = msgspec.json.encode(value, enc_hook=_plain)
+    except UnicodeEncodeError:  # a file's name that is no UTF-8: as an escape
+        return json.dumps(plain(value), indent=indent or None).encode() + b"\n"
     return (msgspec.json.format(text, indent=indent) if indent else text) + b"\n"
 
 

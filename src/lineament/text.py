@@ -10,14 +10,17 @@ Python has a byte of a name that is no UTF-8 as a lone surrogate (``os.fsdecode`
 
     printed text, HTML, pictures     the six characters \\udce9: escaped by ``printable``
     JSON, JSON lines                 the escape "\\udce9", which ``json.loads`` reads back
+    .npz                             the surrogate itself, as NumPy's texts hold it
     CSV and other text files         the byte itself (``errors="surrogateescape"``)
     a gallery's database             the name's bytes, as a BLOB
+    Parquet, a gallery's export      ``source`` as it is printed, and ``source_bytes``: the bytes
 
 ``os.fsencode`` makes the file's name again of what was read.
 """
 
 from __future__ import annotations
 
+import os
 import unicodedata
 
 _JOINERS = "\u200c\u200d"
@@ -88,6 +91,29 @@ def reason_of(error: object) -> str:
     if re.search(r"requires a (bytes|buffer)|buffer of at least|unpack|index out of range", words):
         return "it ends too early"
     return words if words else "no reason was given"
+
+
+def bytes_unless_utf8(name: str) -> bytes | None:
+    """The bytes of a file's name that is no UTF-8; None of any other text."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        try:
+            return os.fsencode(name)
+        except UnicodeEncodeError:  # surrogates that stand for no byte
+            return None
+    return None
+
+
+def storable(name: str) -> str | bytes:
+    """A file's name for what keeps UTF-8 or bytes: its bytes where it is no UTF-8."""
+    data = bytes_unless_utf8(name)
+    return name.encode("utf-8", "backslashreplace").decode() if data is None else data
+
+
+def stored(value: str | bytes) -> str:
+    """The name that ``storable`` was given."""
+    return os.fsdecode(value) if isinstance(value, bytes) else value
 
 
 def _is_shown(letter: str) -> bool:

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from lineament.errors import ContractError, LineamentError, NoFaceError, OptionError
 from lineament.results import Outcome, Pictured, flat, no_truth
+from lineament.text import printable
 
 FloatArray = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
@@ -854,7 +855,7 @@ class Decision(Pictured):
         for source, others in ((self.source_a, self.others_a), (self.source_b, self.others_b)):
             if others:
                 faces = "1 other face" if others == 1 else f"{others} other faces"
-                lines.append(f"{source} has {faces}; one was compared")
+                lines.append(f"{printable(source)} has {faces}; one was compared")
         if self.certainty is not None:
             certainty = self.certainty
             lines.append(f"one person is {certainty.in_words} probable ({certainty.origin})")

@@ -250,8 +250,7 @@ def _todo(
     stale: list[tuple[int, str]] = []
     changed = known = 0
     for path in paths:
-        # Names that are no UTF-8 become text that files can hold.
-        name = path.relative_to(root).as_posix().encode(errors="backslashreplace").decode()
+        name = path.relative_to(root).as_posix()
         try:
             status = path.stat()
             size, mtime_ns = status.st_size, status.st_mtime_ns

@@ -304,7 +304,7 @@ class Parts:
         path = self.folder / MANIFEST
         try:
             data = path.read_bytes()
-            kind = msgspec.json.decode(data)
+            kind = forms.read_json(data)
             if not isinstance(kind, dict) or (kind.get("lineament"), kind.get("format")) != (
                 KIND,
                 FORMAT,
@@ -313,7 +313,8 @@ class Parts:
                     f"{path}: written by another version of lineament, or something else; name "
                     "another folder"
                 )
-            return msgspec.json.decode(data, type=_Manifest)
+            manifest: _Manifest = forms.read_json(data, _Manifest)
+            return manifest
         except FileNotFoundError:
             return None
         except (OSError, msgspec.DecodeError, RecursionError) as error:

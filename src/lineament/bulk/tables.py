@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +20,7 @@ from lineament import models
 from lineament.detect import DETECTORS
 from lineament.errors import DataError, LineamentError, MissingExtraError
 from lineament.pipeline import Recognizer
+from lineament.text import bytes_unless_utf8, printable
 from lineament.types import Contract, Embedding, Face, Photo
 
 Row = dict[str, Any]
@@ -124,7 +126,11 @@ def _npz(rows: Sequence[Row], contract: Contract, notes: Mapping[str, str]) -> b
 
 
 def _parquet(rows: Sequence[Row], contract: Contract, notes: Mapping[str, str]) -> bytes:
-    """Columns by the names of the rows' keys; the header is the schema's metadata "lineament"."""
+    """Columns by the names of the rows' keys; the header is the schema's metadata "lineament".
+
+    Parquet's texts are UTF-8: of a file's name that is none, "source" is what is printed of it, and
+    "source_bytes", null of all others, has the bytes.
+    """
     pa = _pyarrow()
     import pyarrow.parquet as parquet
 
@@ -136,6 +142,7 @@ def _parquet(rows: Sequence[Row], contract: Contract, notes: Mapping[str, str]) 
             ("score", pa.float32()),
             ("norm", pa.float32()),
             ("vector", pa.list_(pa.float32(), contract.dimension)),
+            ("source_bytes", pa.binary()),
         ],
         metadata={
             "lineament": json.dumps(header(contract)),
@@ -143,8 +150,18 @@ def _parquet(rows: Sequence[Row], contract: Contract, notes: Mapping[str, str]) 
         },
     )
     file = io.BytesIO()
-    parquet.write_table(pa.Table.from_pylist(list(rows), schema=schema), file)
+    parquet.write_table(pa.Table.from_pylist(list(map(_in_utf8, rows)), schema=schema), file)
     return file.getvalue()
+
+
+def _in_utf8(row: Row) -> Row:
+    data = bytes_unless_utf8(row["source"])
+    return row if data is None else row | {"source": printable(row["source"]), "source_bytes": data}
+
+
+def _with_true_name(row: Row) -> Row:
+    data = row.pop("source_bytes", None)
+    return row if data is None else row | {"source": os.fsdecode(data)}
 
 
 def read_note(path: Path, name: str) -> str:
@@ -182,7 +199,7 @@ def read_rows(path: Path) -> list[Row]:
         if path.suffix == ".parquet":
             with path.open("rb") as file:
                 rows: list[Row] = parquet.ParquetFile(file).read().to_pylist()
-            return rows
+            return list(map(_with_true_name, rows))
         names = ("sources", "faces", "boxes_xyxy", "scores", "norms", "vectors")
         keys = ("source", "face", "box_xyxy", "score", "norm", "vector")
         with np.load(path, allow_pickle=False) as arrays:

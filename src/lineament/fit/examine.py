@@ -20,7 +20,7 @@ from lineament.datasets.source import Embedded, RecognizerSource, way_of
 from lineament.detect import DETECTORS
 from lineament.errors import OptionError
 from lineament.files import sha256_of_file
-from lineament.images import describe_source
+from lineament.images import source_name
 from lineament.pipeline import Recognizer
 from lineament.quality import quality_of
 from lineament.types import FloatArray, IntArray, Photo, ProgressBar, Quality
@@ -74,7 +74,7 @@ def examine(
         recognizer, use_cache=use_cache, progress=_Tap(known, progress), on_note=on_note
     )
     embedded = source.photos(paths)
-    names = [describe_source(path) for path in paths]
+    names = [source_name(path) for path in paths]
     if len(set(names)) < len(set(map(str, paths))):
         known.clear()  # shortened to the same name: look again, one by one
     facts = np.zeros((len(paths), _FIELDS), np.float64)

@@ -29,6 +29,7 @@ from lineament.gallery.lookup import (
     required_person,
     unknown_sample,
 )
+from lineament.text import storable
 from lineament.types import Image
 
 
@@ -122,8 +123,7 @@ def add_sample(
             uid,
             contract,
             float(time.time() if added is None else added),
-            # A path of bytes that are no text has lone surrogates, which no database takes.
-            new.source.encode("utf-8", "replace").decode(),
+            storable(new.source),
             new.sha256,
             json.dumps(seen),
             checked_metadata(new.metadata),

@@ -26,6 +26,7 @@ from lineament.gallery._store import Store
 from lineament.gallery._types import MigrationReport, NewSample
 from lineament.pipeline import Recognizer
 from lineament.quality import quality_of
+from lineament.text import stored
 from lineament.types import Contract, Embedding, Face, Image, Quality
 
 BATCH = 64
@@ -147,7 +148,7 @@ def _batches(store: Store, number: int) -> Iterator[list[_Old]]:
                     uid=row[1],
                     person=row[2],
                     added=row[3],
-                    source=row[4],
+                    source=stored(row[4]),
                     sha256=row[5],
                     face=seen.face,
                     quality=seen.quality,

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self, get_args
 from lineament.errors import EnrollRefusedError, LineamentError, OptionError
 from lineament.results import Outcome, flat, no_truth
 from lineament.search import check_kind
+from lineament.text import printable
 from lineament.types import Embedding, Face, Image, Quality, Threshold
 
 Metadata = Mapping[str, Any]
@@ -199,7 +200,7 @@ class Refusal(Outcome):
 
     def __str__(self) -> str:
         """For people."""
-        return f"{self.source}: {self.message}"
+        return f"{printable(self.source)}: {self.message}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

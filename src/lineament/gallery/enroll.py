@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from lineament import images
 from lineament.decide.calibration import DEFAULT_FPIR
 from lineament.errors import OptionError
 from lineament.finder import FEW, Source
@@ -30,7 +31,7 @@ from lineament.gallery._types import (
     SampleInfo,
     Settings,
 )
-from lineament.images import describe_source
+from lineament.images import describe_source, path_of
 from lineament.pipeline import Recognizer
 from lineament.quality import quality_of
 from lineament.types import Photo
@@ -83,13 +84,10 @@ def examine(
 def source_name(photo: Source) -> str:
     """The absolute path where there is one, so that ``migrate`` finds it; else a short name."""
     if isinstance(photo, Photo):
-        path = Path(photo.source)
-        return str(path.absolute()) if path.is_file() else photo.source
-    if isinstance(photo, os.PathLike) or (
-        isinstance(photo, str) and "://" not in photo and photo[:5].lower() != "data:"
-    ):
-        return str(Path(os.fsdecode(photo)).absolute())
-    return photo.source if isinstance(photo, Photo) else describe_source(photo)
+        is_file = os.path.isfile(photo.source)  # noqa: PTH113
+        return str(Path(photo.source).absolute()) if is_file else photo.source
+    path = path_of(photo) if isinstance(photo, (str, os.PathLike)) else None
+    return images.source_name(photo) if path is None else str(Path(path).absolute())
 
 
 def _judged(
@@ -101,7 +99,7 @@ def _judged(
     metadata: Mapping[str, Any],
 ) -> Examined:
     if photo.error is not None:
-        reason = str(photo.error).removeprefix(f"{photo.source}: ")
+        reason = str(photo.error).removeprefix(f"{describe_source(photo.source)}: ")
         return Refusal(name, "unreadable", reason, error=photo.error)
     if not photo.faces:
         return Refusal(

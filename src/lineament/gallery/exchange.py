@@ -35,6 +35,7 @@ from lineament.gallery import lookup
 from lineament.gallery._schema import log_change
 from lineament.gallery._store import Store
 from lineament.gallery._types import ImportReport, NewSample
+from lineament.text import printable, stored
 from lineament.types import Contract, Embedding
 
 VERSION = 1
@@ -57,11 +58,17 @@ class Row(msgspec.Struct):
     metadata: str | None = None  # JSON
     added: float | None = None
     crop: bytes | None = None
+    source_bytes: bytes | None = None  # of a file's name that is no UTF-8
+
+    @property
+    def name(self) -> str | None:
+        """The photo's true name."""
+        return self.source if self.source_bytes is None else stored(self.source_bytes)
 
 
 _ARROW = (
     *("string", "string", "double", "binary", "binary", "string", "binary", "string", "string"),
-    *("double", "binary"),
+    *("double", "binary", "binary"),
 )
 """The types of these fields in parquet."""
 
@@ -82,6 +89,7 @@ class _Sample(msgspec.Struct):
     metadata: msgspec.Raw
     vector: bytes
     crop: bytes | None = None
+    source_bytes: str | None = None
 
 
 class _Line(msgspec.Struct):
@@ -178,7 +186,10 @@ def _rows(store: Store, crops: bool) -> Iterator[Row]:
         (store.contract_id,),
     )
     for values in cursor:
-        yield Row(*values)
+        row = Row(*values)
+        if isinstance(row.source, bytes):  # a file's name that is no UTF-8
+            row.source, row.source_bytes = printable(stored(row.source)), row.source
+        yield row
 
 
 def _add_all(store: Store, rows: Iterator[Row], path: Path) -> ImportReport:
@@ -234,7 +245,7 @@ def _add_row(
     seen = forms.decode(row.face or "", lookup.Seen, what="face")
     new = NewSample(
         Embedding(np.frombuffer(row.vector, "<f4"), seen.norm, store.contract),
-        row.source,
+        row.name or "",
         row.sha256,
         seen.face,
         seen.quality,
@@ -281,6 +292,8 @@ def _write_lines(file: BinaryIO, head: dict[str, Any], rows: Iterator[Row]) -> i
             "metadata": json.loads(row.metadata or "null"),
             "vector": base64.b64encode(row.vector or b"").decode(),
         }
+        if row.source_bytes is not None:
+            sample["source_bytes"] = row.source_bytes.hex()
         if row.crop is not None:
             sample["crop"] = base64.b64encode(row.crop).decode()
         line({"sample": sample})
@@ -332,6 +345,7 @@ def _sample_row(sample: _Sample, person: Row) -> Row:
         bytes(sample.metadata).decode(),
         sample.added,
         sample.crop,
+        None if sample.source_bytes is None else bytes.fromhex(sample.source_bytes),
     )
 
 

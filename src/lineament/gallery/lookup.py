@@ -19,6 +19,7 @@ from lineament.gallery._schema import read_contract
 from lineament.gallery._store import Store
 from lineament.gallery._types import PersonInfo, SampleInfo
 from lineament.suggest import MOST_NAMES, did_you_mean, folded, similar_names
+from lineament.text import stored
 from lineament.types import Contract, Embedding, Face, FloatArray, Quality
 
 LONGEST_NAME = 200
@@ -235,7 +236,7 @@ def _sample_info(contracts: Mapping[int, str], row: tuple[Any, ...]) -> SampleIn
     return SampleInfo(
         id=number,
         person=name,
-        source=source,
+        source=stored(source),
         sha256=sha256,
         box_xyxy=seen.box_xyxy,
         detector_score=seen.score,
@@ -302,13 +303,12 @@ def owners_of(store: Store, numbers: Iterable[int]) -> dict[int, int]:
 def sources_of(store: Store, numbers: Sequence[int]) -> dict[int, str]:
     """Sample -> name of its photo, for those samples that are there."""
     with store.reading() as connection:
-        return dict(
-            connection.execute(
-                "SELECT s.id, s.source FROM samples s JOIN owners o ON o.sample = s.id WHERE s.id "
-                "IN (SELECT value FROM json_each(?))",
-                (json.dumps([int(n) for n in numbers]),),
-            ).fetchall()
-        )
+        rows = connection.execute(
+            "SELECT s.id, s.source FROM samples s JOIN owners o ON o.sample = s.id WHERE s.id "
+            "IN (SELECT value FROM json_each(?))",
+            (json.dumps([int(n) for n in numbers]),),
+        ).fetchall()
+    return {number: stored(source) for number, source in rows}
 
 
 def vectors_of(

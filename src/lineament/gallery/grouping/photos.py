@@ -17,6 +17,7 @@ from typing import Any
 
 from PIL import Image as PILImage
 
+from lineament import images
 from lineament.align.alignment import align_faces
 from lineament.decide.calibration import Calibration, bundled
 from lineament.decide.judge import CALIBRATED_METRIC
@@ -26,7 +27,7 @@ from lineament.gallery._gallery import Gallery
 from lineament.gallery._types import EnrollReport, NewSample
 from lineament.gallery.grouping._groups import Group, GroupFace, Grouping, GroupPhoto, assign_new
 from lineament.gallery.grouping._linking import grouping_threshold
-from lineament.images import ImageSource, describe_source, load_image
+from lineament.images import ImageSource, load_image, path_of
 from lineament.pipeline import Recognizer
 from lineament.quality import quality_of
 from lineament.types import Image
@@ -117,11 +118,10 @@ def unread(photos: Iterable[ImageSource], grouping: Grouping | None) -> list[Ima
 
 def source_name(photo: ImageSource) -> str:
     """What a grouping calls a photo: its absolute path where it has one."""
-    if isinstance(photo, os.PathLike) or (
-        isinstance(photo, str) and "://" not in photo and photo[:5].lower() != "data:"
-    ):
-        return os.path.abspath(os.fsdecode(photo))  # noqa: PTH100 (without "..")
-    return describe_source(photo)
+    path = path_of(photo) if isinstance(photo, (str, os.PathLike)) else None
+    if path is not None:
+        return os.path.abspath(path)  # noqa: PTH100 (without "..")
+    return images.source_name(photo)
 
 
 # --- pictures of the faces ------------------------------------------------------------------------

@@ -149,7 +149,7 @@ def filled(template: str, **values: str) -> bytes:
     """Fill a template of this package, in UTF-8; the values are HTML, escaped by the caller."""
     text = Template(part_of_page(template)).substitute(values)
     # Names of files that are not UTF-8 come with lone surrogates, which cannot be encoded.
-    return text.encode("utf-8", "replace")
+    return text.encode("utf-8", "backslashreplace")
 
 
 def thumbnail(

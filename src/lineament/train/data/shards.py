@@ -230,7 +230,7 @@ def _members_of(faces: FaceSet, index: int, quality: int | None) -> dict[str, An
         "__key__": f"{index:09d}",
         "png" if quality is None else "jpg": encoded(faces.read(index), quality),
         "cls": str(label).encode(),
-        "json": json.dumps(described, ensure_ascii=False).encode("utf-8", "replace"),
+        "json": json.dumps(described).encode(),
     }
 
 
