@@ -220,6 +220,22 @@ def test_a_photo_without_a_face_and_one_that_is_none(gallery: Path, tmp_path: Pa
     assert values["photos"][1]["faces"][0]["name"] == OBAMA
 
 
+def test_one_person_is_verified(gallery: Path) -> None:
+    same = call("gallery", "verify", OBAMA, DEMO / "obama2.jpg", "--json")
+    assert same.exit_code == 0
+    values = values_of(same)
+    assert (values["person"], values["verdict"], values["n_people"]) == (OBAMA, "same", 3)
+    assert Path(values["b"]["source"]).name == "obama.jpg"
+    told = call("gallery", "verify", OBAMA, DEMO / "obama2.jpg")
+    assert told.stdout.startswith(f"this is {OBAMA}\n")
+    other = call("gallery", "verify", OBAMA, DEMO / "biden.jpg")
+    assert other.exit_code == 1
+    assert other.stdout.startswith(f"this is not {OBAMA}\n")
+    for wrong in ("nobody.jpg", DEMO / "PROVENANCE.md"):
+        assert call("gallery", "verify", OBAMA, wrong).exit_code == 2
+    assert call("gallery", "verify", "Nobody", DEMO / "obama.jpg").exit_code == 2
+
+
 def test_what_the_help_shows_is_the_library_s_default() -> None:
     parameters = inspect.signature(Gallery.identify).parameters
     assert parameters["top"].default == identify.SHOWN_TOP

@@ -17,8 +17,11 @@ from lineament.errors import (
     ImageNotFoundError,
     LineamentError,
     NoFaceError,
+    OptionError,
+    UnknownPersonError,
 )
 from lineament.gallery import Gallery, Settings
+from lineament.types import Decision
 
 DEMO = Path(lineament.__file__).parent / "data" / "demo"
 
@@ -230,3 +233,60 @@ def test_one_photo_that_is_refused_raises_and_a_list_reports(tmp_path: Path) -> 
         assert json.loads(json.dumps(report.to_dict()))["refused"][0]["reason"] == "unreadable"
         taken = gallery.enroll("Joe", [DEMO / "biden.jpg"])
         assert taken.raise_for_refused() is taken
+
+
+# --- one person -----------------------------------------------------------------------------------
+
+
+def test_verified_against_one_person(recognizer: Recognizer, tmp_path: Path) -> None:
+    with Gallery.in_memory(recognizer=recognizer) as gallery:
+        gallery.enroll("Barack Obama", DEMO / "obama.jpg")
+        gallery.enroll("Joe Biden", DEMO / "biden.jpg")
+        decision = gallery.verify("barack obama", DEMO / "obama2.jpg")
+        plain = recognizer.verify(DEMO / "obama2.jpg", DEMO / "obama.jpg")
+        assert decision.verdict == plain.verdict == "same"
+        assert decision.similarity == pytest.approx(plain.similarity, abs=1e-6)
+        assert decision.threshold.value == pytest.approx(plain.threshold.value, abs=2e-3)
+        assert decision.probability == pytest.approx(plain.probability, abs=1e-9)
+        assert Path(decision.source_b).name == "obama.jpg"
+        assert decision.face_b is not None
+        assert decision.quality_b is not None
+        assert gallery.verify("Joe Biden", DEMO / "obama2.jpg").verdict == "different"
+
+        gallery.enroll("Barack Obama", DEMO / "obama2.jpg")
+        assert gallery.calibration is not None
+        assert gallery.calibration.identification is not None
+        exponent = gallery.calibration.identification.reference_exponent
+        assert 0 < exponent <= 1
+        both = gallery.verify("Barack Obama", DEMO / "biden.jpg")
+        single = gallery.verify("Joe Biden", DEMO / "obama.jpg")
+        assert both.threshold.fmr == single.threshold.fmr == 1e-4
+        stricter = gallery.calibration.threshold(1e-4 / 2**exponent).plain.value
+        assert both.threshold.value == pytest.approx(stricter, abs=1e-3)
+        assert both.threshold.value > single.threshold.value
+        assert "for the best of 2 photos" in both.threshold.origin
+        assert both.certainty is not None
+        assert both.certainty.prior == 0.5
+        alone = gallery.calibration.probability(both.similarity, 0.5)[0]
+        odds = alone / (1 - alone) / 2**exponent
+        assert both.probability == pytest.approx(odds / (1 + odds), rel=1e-9)
+        assert {Path(both.source_b).name} <= {"obama.jpg", "obama2.jpg"}
+
+        asked = [DEMO / "obama.jpg", tmp_path / "nobody.jpg", DEMO / "biden.jpg"]
+        listed = gallery.verify("Barack Obama", asked, threshold=0.9)
+        assert isinstance(listed[0], Decision)
+        assert listed[0].same
+        assert isinstance(listed[1], ImageNotFoundError)
+        assert isinstance(listed[2], Decision)
+        assert not listed[2].same
+        with pytest.raises(ImageNotFoundError):
+            gallery.verify("Barack Obama", tmp_path / "nobody.jpg")
+        with pytest.raises(UnknownPersonError, match="did you mean 'Barack Obama'"):
+            gallery.verify("Barak Obama", DEMO / "obama.jpg")
+        for wrong in ({"fmr": 2.0}, {"threshold": 3.0}, {"fmr": 1e-3, "threshold": 0.4}):
+            with pytest.raises(OptionError):
+                gallery.verify("Barack Obama", DEMO / "obama.jpg", **wrong)  # type: ignore[call-overload]
+        for sample in gallery.person("Joe Biden").samples:
+            gallery.remove(sample.id)
+        with pytest.raises(LineamentError, match="has no photo to compare with"):
+            gallery.verify("Joe Biden", DEMO / "biden.jpg")

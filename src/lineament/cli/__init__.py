@@ -67,6 +67,7 @@ GALLERY = Group(
         "enroll": Entry("enroll:enroll", "Enroll photos of one person."),
         "enroll-folder": Entry("enroll:enroll_folder", "Enroll the photos of many people."),
         "name-group": Entry("group:name_group", "Give a group a name, and enroll its faces."),
+        "verify": Entry("identify:verify_person", "Is a photo of this person?"),
         "people": Entry("gallery:people", "Who is in the gallery."),
         "show": Entry("gallery:show", "One person with all photos."),
         "rename": Entry("gallery:rename", "Give a person another name."),

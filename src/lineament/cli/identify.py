@@ -1,4 +1,4 @@
-"""``lineament identify PHOTO...``."""
+"""``lineament identify PHOTO...`` and ``lineament gallery verify NAME PHOTO``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lineament.cli.output import (
     print_table,
 )
 from lineament.cli.progress import with_progress
-from lineament.cli.sources import many_sources
+from lineament.cli.sources import many_sources, one_source
 from lineament.cli.targets import PICTURE, writing
 from lineament.cli.terminal import VERBOSITY
 from lineament.errors import OptionError
@@ -267,3 +267,47 @@ def _draw_found(gallery: Gallery, source: Photo, photo: IdentifiedPhoto, path: P
             ]
         )
     save_picture(identified_picture(pixels_of(source), photo, best, words), path)
+
+
+# --- one person -----------------------------------------------------------------------------------
+
+
+@command('lineament gallery verify "Ada Lovelace" door.jpg', name="verify")
+@argument("name", metavar="NAME", help="Who it is said to be.")
+@argument("photo", metavar="PHOTO", help="A file, a URL, or - (stdin).")
+@options.fmr
+@option("--threshold", type=float, metavar="COSINE", help="From which on it is the person.")
+@options.calibration
+@options.gallery
+@options.json
+@options.recognizer()
+def verify_person(
+    name: str,
+    photo: str,
+    fmr: float | None,
+    threshold: float | None,
+    json: bool,
+    **given: Any,
+) -> int:
+    """Is a photo of this person?
+
+    The most alike of the person's photos decides; the threshold follows their number. Exit code 0:
+    it is, 1: it is not, or that is undecided, 2: error.
+    """
+    if fmr is not None and threshold is not None:
+        raise OptionError("expected --fmr or --threshold, got both")
+    from lineament.cli.gallery import about_gallery, open_with_recognizer
+    from lineament.cli.recognize import print_decision
+
+    with open_with_recognizer(given, read_only=True) as opened:
+        person = opened.person(name)
+        decision = opened.verify(person.name, one_source(photo), fmr=fmr, threshold=threshold)
+        about = about_gallery(opened)
+    if json:
+        told = {"person": person.name, "n_samples_of_person": person.n_samples}
+        print_json(about | told | decision.to_dict())
+    else:
+        words = {"same": "this is", "different": "this is not", "undecided": "undecided:"}
+        print_line(f"{words[decision.verdict]} {person.name}")
+        print_decision(decision)
+    return 0 if decision.verdict == "same" else 1

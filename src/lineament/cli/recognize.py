@@ -90,7 +90,7 @@ def verify(
     if json:
         print_json(decision.to_dict())
     else:
-        _print_decision(decision)
+        print_decision(decision)
     return 0 if decision.verdict == "same" else 1
 
 
@@ -151,7 +151,8 @@ def _draw_verdict(path: Path, a: Photo, b: Photo, decision: Decision) -> None:
 _COLORS: Mapping[str, Style] = {"same": "green", "different": "red", "undecided": "yellow"}
 
 
-def _print_decision(decision: Decision) -> None:
+def print_decision(decision: Decision) -> None:
+    """The verdict, and what it rests on."""
     threshold, certainty = decision.threshold, decision.certainty
     print_line(decision.verdict_in_words, style=_COLORS[decision.verdict])
     rows = [("because" if i == 0 else "", reason) for i, reason in enumerate(decision.reasons)]

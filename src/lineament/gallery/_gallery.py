@@ -20,13 +20,14 @@ from typing import Any, Self, overload
 
 from lineament.decide.calibration import DEFAULT_FPIR, Calibration
 from lineament.decide.judge import CALIBRATED_METRIC
-from lineament.errors import MissingExtraError, OptionError
+from lineament.errors import LineamentError, MissingExtraError, OptionError
 from lineament.finder import Source
 from lineament.gallery import _editing as editing
 from lineament.gallery import _migration as migration
 from lineament.gallery import _nobody as nobody
 from lineament.gallery import _portraits as portraits
 from lineament.gallery import _ranking as ranking
+from lineament.gallery import _verification as verification
 from lineament.gallery import enroll as enrollment
 from lineament.gallery import exchange, lookup
 from lineament.gallery._state import GalleryState
@@ -47,7 +48,7 @@ from lineament.gallery._types import (
 )
 from lineament.pipeline import DEFAULT_RECOGNIZER, Recognizer
 from lineament.results import Outcome
-from lineament.types import Contract, Embedding, ProgressBar
+from lineament.types import Contract, Decision, Embedding, ProgressBar, Threshold
 
 _COLUMNS = ("name", "n_samples", "created")
 WAIT_S = 5.0
@@ -647,6 +648,64 @@ class Gallery(Outcome):
         """
         search = ranking.Search(top=top, fpir=fpir, threshold=threshold, where=where)
         return ranking.identify_faces(self._state, embeddings, search, together=together)
+
+    # --- verifying --------------------------------------------------------------------------------
+
+    @overload
+    def verify(
+        self,
+        name: str,
+        photos: list[Any] | tuple[Any, ...],
+        *,
+        fmr: float | None = None,
+        threshold: float | Threshold | None = None,
+    ) -> list[Decision | LineamentError]: ...
+    @overload
+    def verify(
+        self,
+        name: str,
+        photos: Source,
+        *,
+        fmr: float | None = None,
+        threshold: float | Threshold | None = None,
+    ) -> Decision: ...
+    def verify(
+        self,
+        name: str,
+        photos: Source | list[Any] | tuple[Any, ...],
+        *,
+        fmr: float | None = None,
+        threshold: float | Threshold | None = None,
+    ) -> Decision | list[Decision | LineamentError]:
+        """Is this the person that it is said to be? 1:1, against all samples of one person.
+
+        The sample that is most alike decides; it is ``source_b`` of the decision. With several
+        samples the threshold is a little stricter and the probability a little lower than between
+        two photos, so that the false match rate stays what it is said to be.
+
+        Args:
+            name: of the person.
+            photos: one photo or a list.
+            fmr: wanted: the share of other people's photos that are taken for this person; None
+                takes the rate that the calibration was tuned for, else 1e-4.
+            threshold: cosine from which on it is the person, instead of one for ``fmr``.
+
+        Raises:
+            UnknownPersonError: nobody has that name.
+            ImageError, NoFaceError: of one photo; in a list, it takes the decision's place.
+            OptionError: a value out of range, or no data to set a threshold by.
+        """
+        many = isinstance(photos, (list, tuple))
+        sources = photos if isinstance(photos, (list, tuple)) else [photos]
+        found = list(
+            verification.verify_person(self._state, name, sources, fmr=fmr, threshold=threshold)
+        )
+        if many:
+            return [one.as_result() if isinstance(one, LineamentError) else one for one in found]
+        (decision,) = found
+        if isinstance(decision, LineamentError):
+            raise decision
+        return decision
 
     # --- people -----------------------------------------------------------------------------------
 

@@ -56,10 +56,12 @@ def search_threshold(
     return _by_rate(calibration, contract, fpir / n_people, n_people)
 
 
-def same_threshold(calibration: Calibration | None, contract: Contract) -> Threshold | None:
-    """The one for 1:1 comparisons at the default false match rate; None where there are no data."""
+def same_threshold(
+    calibration: Calibration | None, contract: Contract, fmr: float = DEFAULT_FMR
+) -> Threshold | None:
+    """The one for 1:1 comparisons at a false match rate; None where there are no data."""
     try:
-        return _by_rate(calibration, contract, DEFAULT_FMR, 1)
+        return _by_rate(calibration, contract, fmr, 1)
     except OptionError:
         return None
 
@@ -82,6 +84,7 @@ def _by_rate(
         slope = (values[1] - values[0]) / (rates[1] - rates[0])
         value = min(1.0, float(values[0] + slope * (wanted - rates[0])))
     if n_people == 1:
+        data += ", extrapolated beyond it" if beyond else ""
         return Threshold(value, CALIBRATED_METRIC, fmr, data, pairs)
     text = (
         f"false match rate {fmr:.2g}, the wanted rate of false alarms over {n_people:,} people, on "

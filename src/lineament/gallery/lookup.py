@@ -288,6 +288,18 @@ def embedding(store: Store, number: int) -> Embedding:
     return Embedding(np.frombuffer(row[0], "<f4"), read_seen(row[1]).norm, contract)
 
 
+def seen(store: Store, number: int) -> Seen:
+    """What was seen of a sample. UnknownPersonError: there is none of that number."""
+    with store.reading() as connection:
+        row = connection.execute(
+            "SELECT s.face FROM samples s JOIN owners o ON o.sample = s.id WHERE s.id = ?",
+            (int(number),),
+        ).fetchone()
+    if row is None:
+        raise unknown_sample(number)
+    return read_seen(row[0])
+
+
 def owners_of(store: Store, numbers: Iterable[int]) -> dict[int, int]:
     """Sample -> person, for those samples that are there."""
     with store.reading() as connection:

@@ -1,0 +1,132 @@
+"""Is this the person that it is said to be? One face against all samples of one person.
+
+The person's sample that is most alike decides. A stranger is more like the best of k samples than
+like one of them, so the false match rate is divided by k^g, where g is what the calibration
+measured (``Identification.reference_exponent``), or 1 without one, which is the strictest it can
+be. The probability takes the same factor off the likelihood ratio.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lineament.decide.comparison import compare
+from lineament.decide.judge import CALIBRATED_METRIC, Judge, sides
+from lineament.decide.thresholds import DEFAULT_FMR, own_threshold
+from lineament.errors import GalleryError, LineamentError, OptionError
+from lineament.gallery import lookup
+from lineament.gallery._state import GalleryState
+from lineament.gallery._thresholds import checked_share, same_threshold
+from lineament.types import Certainty, Decision, Photo, Threshold
+
+if TYPE_CHECKING:
+    from lineament.finder import Source
+
+
+def verify_person(
+    state: GalleryState,
+    name: str,
+    sources: Iterable[Source],
+    *,
+    fmr: float | None,
+    threshold: float | Threshold | None,
+) -> Iterator[Decision | LineamentError]:
+    """Compare the face that each photo is of with a person; see ``Gallery.verify``."""
+    person = lookup.person(state.store, name)
+    contract = state.store.contract.id
+    samples = [sample for sample in person.samples if sample.contract == contract]
+    if not samples:
+        raise GalleryError(f"{person.name!r} has no photo to compare with", hint="{enroll}")
+    limit = person_threshold(state, len(samples), fmr=fmr, threshold=threshold)
+    embeddings = [lookup.embedding(state.store, sample.id) for sample in samples]
+    vectors = np.stack([embedding.vector for embedding in embeddings])
+    recognizer = state.recognizer
+    judge = Judge(state.calibration, recognizer.prior, recognizer.judge.limits)
+    for photo in recognizer.stream_chosen(sources):
+        if photo.problem is not None:
+            yield photo.problem
+            continue
+        assert photo.embedding is not None
+        at = int(np.argmax(vectors @ photo.embedding.vector))
+        sample = samples[at]
+        reference = Photo(sample.source or f"sample {sample.id}", None)
+        known = {
+            **sides(photo, reference),
+            "faces": (photo.face, lookup.seen(state.store, sample.id).face),
+            "others": (len(photo.faces) - 1, 0),
+        }
+        known["qualities"] = (known["qualities"][0], sample.quality)
+        decision = compare(photo.embedding, embeddings[at], limit, **known)
+        yield judge.assess(decision, _certainty(state, judge, decision, len(samples)))
+
+
+def _certainty(
+    state: GalleryState, judge: Judge, decision: Decision, references: int
+) -> Certainty | None:
+    """What the calibration says of the best of so many samples."""
+    if judge.calibration is None:
+        return None
+    found = judge.certainty(decision)
+    if references == 1:
+        return found
+    less = _exponent(state) * math.log(references)
+    odds = math.log(found.prior) - math.log1p(-found.prior) - less
+    prior = 1 / (1 + math.exp(-odds))
+    value, low, high = judge.calibration.probability(decision.similarity, prior)
+    return replace(found, probability=value, low=low, high=high, llr=found.llr - less)
+
+
+def _exponent(state: GalleryState) -> float:
+    calibration = state.calibration
+    if calibration is None or calibration.identification is None:
+        return 1.0
+    return calibration.identification.reference_exponent
+
+
+def person_threshold(
+    state: GalleryState,
+    references: int,
+    *,
+    fmr: float | None,
+    threshold: float | Threshold | None,
+) -> Threshold:
+    """From which similarity on a face is one of a person with so many samples.
+
+    Raises:
+        OptionError: both are given, a value out of range, or no data support that rate.
+    """
+    if threshold is not None:
+        if fmr is not None:
+            raise OptionError("expected a false match rate or a threshold, got both")
+        if isinstance(threshold, Threshold):
+            if threshold.metric != CALIBRATED_METRIC:
+                raise OptionError(
+                    f"expected a threshold for {CALIBRATED_METRIC}, got one for {threshold.metric}",
+                    option="threshold",
+                )
+            return threshold
+        if not -1 <= threshold <= 1:
+            raise OptionError(f"expected a cosine of -1 to 1, got {threshold}", option="threshold")
+        return own_threshold(threshold, CALIBRATED_METRIC)
+    calibration = state.calibration
+    if fmr is None:
+        tuned = None if calibration is None else calibration.wanted_fmr
+        fmr = DEFAULT_FMR if tuned is None else tuned
+    checked_share(fmr, "fmr")
+    if references == 1 and calibration is not None:
+        return calibration.threshold(fmr).plain
+    rate = fmr / references ** _exponent(state)
+    found = same_threshold(calibration, state.store.contract, rate)
+    if found is None:
+        raise OptionError(
+            f"no thresholds are known for {state.store.contract.id}: state one (threshold), or fit "
+            "a calibration (lineament tune)"
+        )
+    if references == 1:
+        return found
+    return replace(found, fmr=fmr, data=f"{found.data}, for the best of {references} photos")
