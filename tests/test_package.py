@@ -19,7 +19,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 ORDER = (
     ("text",),
-    ("errors", "files", "forms", "results", "suggest", "types"),
+    ("errors", "files", "forms", "results", "suggest", "types", "offline", "machine", "forks"),
     ("demo",),
     ("models",),
     ("images",),

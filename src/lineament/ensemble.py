@@ -19,7 +19,6 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from threading import RLock
 from typing import Any, overload
 
 import numpy as np
@@ -41,6 +40,7 @@ from lineament.errors import (
     WeightsError,
 )
 from lineament.finder import FaceFinder, Source
+from lineament.forks import rlock
 from lineament.images import Many, is_many
 from lineament.models import LicensePolicy
 from lineament.pipeline import first_problem, paired
@@ -103,7 +103,7 @@ class Ensemble:
         self.prior = Judge(prior=prior).prior
         self._policy = self.finder.policy if policy is None else policy
         self._embedders: tuple[Embedder, ...] | None = None
-        self._lock = RLock()
+        self._lock = rlock()
         for member in spec.members:
             entry = models.get(member.name)
             self._policy.check(entry)

@@ -11,6 +11,8 @@
     │   ├── WeightsHashError     weights_hash       the file's bytes are not the promised ones
     │   ├── WeightsDownloadError weights_download   the weights could not be fetched
     │   └── LicenseError         license_refused    the license policy refuses them
+    ├── EngineError              engine_failed      the inference engine failed as it ran a network
+    ├── OutOfMemoryError         out_of_memory      there is not enough memory
     ├── ContractError            contract_mismatch  embeddings of two contracts were mixed
     ├── MissingExtraError        missing_extra      an optional dependency is not installed
     ├── IndexFileError           index_damaged      a search index must be rebuilt
@@ -251,6 +253,18 @@ class LicenseError(WeightsError):
     """The license policy in force refuses these weights."""
 
     code = "license_refused"
+
+
+class EngineError(LineamentError, RuntimeError):
+    """The inference engine failed as it ran a network that it had loaded."""
+
+    code = "engine_failed"
+
+
+class OutOfMemoryError(LineamentError, MemoryError):
+    """There is not enough memory for what was asked for."""
+
+    code = "out_of_memory"
 
 
 class ContractError(LineamentError, ValueError):

@@ -15,14 +15,14 @@ for it, and no recognizer's license checked.
 
 from __future__ import annotations
 
-import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import count, islice
-from threading import Condition, RLock
+from threading import Condition
 from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
@@ -47,6 +47,7 @@ from lineament.detect import (
     load_detector,
 )
 from lineament.errors import LineamentError, OptionError
+from lineament.forks import rlock
 from lineament.images import (
     DEFAULT_LIMITS,
     ImageLimits,
@@ -57,6 +58,8 @@ from lineament.images import (
     read_image,
     source_name,
 )
+from lineament.images.decode import before_decoding
+from lineament.machine import Budget, free_bytes, memory_error, processors
 from lineament.models import LicensePolicy
 from lineament.models.runtime import Runtime
 from lineament.types import ColorOrder, Face, FloatArray, Image, Photo
@@ -77,6 +80,14 @@ batch of the embedder has crops."""
 MOST_KEPT_BYTES = 256 << 20
 """Of pixels that a stream with ``keep_pixels`` holds before they are taken, apart from those that
 its threads work on."""
+
+BYTES_PER_PIXEL = 12
+"""What a photo takes while it is decoded and its faces are found: the decoder's picture, a copy the
+right way round, and the detector's."""
+
+LEAST_ROOM_BYTES = 256 << 20
+"""For the photos that the threads of a stream work on together; more where a quarter of the free
+memory is more. One photo is always worked on, whatever its size."""
 
 DEFAULT_ALIGNMENT = "arcface-112"
 
@@ -138,7 +149,7 @@ class FaceFinder:
             landmarker if isinstance(landmarker, str) else type(landmarker).__name__
         )
         self._landmarker: Landmarker | None = None if isinstance(landmarker, str) else landmarker
-        self._lock = RLock()
+        self._lock = rlock()
 
     def __repr__(self) -> str:
         """In short."""
@@ -169,8 +180,8 @@ class FaceFinder:
 
     @property
     def workers(self) -> int:
-        """Threads of a stream: as the runtime says, or the number of cores."""
-        return self.runtime.threads or os.cpu_count() or 1
+        """Threads of a stream: as the runtime says, or the processors that may be used."""
+        return self.runtime.threads or processors()
 
     @property
     def ahead(self) -> int:
@@ -273,9 +284,12 @@ class FaceFinder:
         iterator, numbers = iter(sources), count()
         kept = _Kept()
 
+        room = Budget(max(LEAST_ROOM_BYTES, free_bytes() // 4))
+
         def work(number: int, source: Source) -> Photo:
             kept.wait(number)
-            photo = look(source)
+            with _room_for_pixels(room):
+                photo = look(source)
             kept.add(photo)
             return photo
 
@@ -316,7 +330,14 @@ class FaceFinder:
                 photo = self._detected(photo)
             if photo.error is None and then is not None:
                 photo = then(photo)
-        except LineamentError as error:
+        except Exception as caught:
+            error = (
+                caught
+                if isinstance(caught, LineamentError)
+                else memory_error(caught, f"to analyze {photo.source}")
+            )
+            if error is None:
+                raise
             photo = Photo(photo.source, None, time_s=photo.time_s, frame=photo.frame, error=error)
         return photo if keep_pixels or photo.pixels is None else replace(photo, pixels=None)
 
@@ -415,6 +436,25 @@ def faces_of(photo: Photo, numbers: Sequence[int] | None) -> tuple[Face, ...]:
 def pixels_of(photo: Photo) -> Image:
     """Return the photo's pixels: ``Photo.needed_pixels``."""
     return photo.needed_pixels()
+
+
+@contextmanager
+def _room_for_pixels(room: Budget) -> Iterator[None]:
+    """Have this thread wait, before it decodes a photo, until others leave room for it."""
+    taken = 0
+
+    def take(pixels: int) -> None:
+        nonlocal taken
+        if not taken:
+            room.take(pixels * BYTES_PER_PIXEL)
+            taken = pixels * BYTES_PER_PIXEL
+
+    before = before_decoding.set(take)
+    try:
+        yield
+    finally:
+        before_decoding.reset(before)
+        room.give(taken)
 
 
 class _Kept:

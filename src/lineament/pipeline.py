@@ -39,7 +39,6 @@ from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
-from threading import Lock, RLock
 from typing import Any, Literal, overload
 
 from lineament import models
@@ -52,6 +51,7 @@ from lineament.detect import DEFAULT_DETECTOR, DetectOptions, Detector
 from lineament.embed import Embedder, embed_photos, load_embedder
 from lineament.errors import LineamentError, OptionError
 from lineament.finder import Choose, FaceFinder, Source
+from lineament.forks import lock, rlock
 from lineament.images import DEFAULT_LIMITS, ImageLimits, Many, expand, is_many
 from lineament.models import DEFAULT_PRESET, PRESETS, Card, LicensePolicy
 from lineament.models.runtime import Runtime
@@ -160,7 +160,7 @@ class Recognizer:
         self._given_calibration = calibration
         self._judge: Judge | None = None
         self._embedder = embedder
-        self._lock = RLock()
+        self._lock = rlock()
         if embedder is not None:
             self._check_embedder(embedder)
 
@@ -557,7 +557,7 @@ def paired(a: Any, b: Any) -> tuple[list[Source], list[tuple[int, int]]]:
 
 
 _default: Recognizer | None = None
-_default_lock = Lock()
+_default_lock = lock()
 
 
 def verify(

@@ -13,7 +13,6 @@ import logging
 import os
 import pickle
 import socket
-import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -26,6 +25,7 @@ from lineament import __version__
 from lineament.bulk.tables import Result, made_by
 from lineament.detect import DETECTORS
 from lineament.errors import ContractError, LineamentError, MissingExtraError, OptionError
+from lineament.offline import silence
 from lineament.pipeline import Recognizer
 from lineament.types import Photo
 
@@ -107,6 +107,7 @@ def check_ray(address: str) -> None:
 
 
 def _ray() -> Any:
+    silence()
     try:
         import ray
         import ray.data
@@ -268,8 +269,6 @@ def one_thread() -> None:
     import cv2
 
     cv2.setNumThreads(1)
-    # OpenVINO imports its model converter, which takes long and is not needed here.
-    sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
 
 
 def options_of(recognizer: Recognizer) -> dict[str, Any]:

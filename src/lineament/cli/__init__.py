@@ -20,6 +20,7 @@ import click
 
 from lineament import __version__
 from lineament.cli.command import Entry, Group, Program
+from lineament.offline import silence
 
 EVERYDAY, PREPARE, GROUPS, OTHER = "Everyday", "Photos and thresholds", "Groups", "Other"
 
@@ -170,9 +171,7 @@ click.version_option(
 
 def main() -> None:
     """Run ``lineament``; what the script of that name calls. Ends the process."""
-    # OpenVINO imports its model converter, with telemetry and an HTTP client, which takes longer
-    # than the rest of it. It does without, and this process belongs to us alone.
-    sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
+    silence()
     try:
         app(prog_name="lineament")
     except SystemExit as end:

@@ -26,7 +26,11 @@ from lineament.cli.progress import NOTHING, interrupted
 from lineament.cli.targets import Target, probe_all, written
 from lineament.cli.terminal import VERBOSITY
 from lineament.errors import LineamentError, OptionError
+from lineament.machine import address_space_left, memory_error, out_of_memory
 from lineament.text import printable
+
+ROOM_BYTES = 550 << 20
+"""Of address space, below which libraries of arrays and pictures end the process as they start."""
 
 EXIT_ERROR, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 2, 130, 141
 
@@ -238,6 +242,12 @@ class Command(click.Command):
         """Run the function; what it raises is said in the command line's words."""
         as_json = bool(ctx.params.get("json"))
         begun = time.perf_counter()
+        left = address_space_left()
+        if left < ROOM_BYTES and "numpy" not in sys.modules:
+            refused = out_of_memory(
+                f"to start: the limit of this process (ulimit -v) leaves {left >> 20} MB"
+            )
+            fail(refused.sentence(), refused, as_json)
         try:
             probe_all(self.targets, ctx.params)
             code = super().invoke(ctx)
@@ -258,8 +268,14 @@ class Command(click.Command):
         except (click.exceptions.Exit, click.Abort, click.ClickException):
             raise
         except OSError as error:  # those of files are translated where they arise
+            short = memory_error(error)
+            if short is not None:
+                fail(short.sentence(), short, as_json)
             fail(f"the output cannot be written: {one_line(error)}", error, as_json)
         except Exception as error:
+            short = memory_error(error)
+            if short is not None:
+                fail(short.sentence(), short, as_json)
             fail(
                 f"this is a bug in lineament: {type(error).__name__}: {one_line(error)} "
                 "(LINEAMENT_DEBUG=1 shows where; please report it)",

@@ -13,6 +13,7 @@ import io
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any, cast
 
 import numpy as np
@@ -30,6 +31,7 @@ from lineament.images.arrays import CHANNELS, to_uint8
 from lineament.images.formats import PLUGINS, sniff
 from lineament.images.sources import ImageLimits
 from lineament.images.tiff import photo_in
+from lineament.machine import memory_error
 from lineament.text import reason_of
 from lineament.types import ColorOrder, Image
 
@@ -44,6 +46,13 @@ _TURNS = {  # EXIF orientation: what makes it upright
     7: PILImage.Transpose.TRANSVERSE,
     8: PILImage.Transpose.ROTATE_90,
 }
+
+
+before_decoding: ContextVar[Callable[[int], None] | None] = ContextVar(
+    "before_decoding", default=None
+)
+"""Called with the number of a photo's pixels before they are decoded; may wait until there is room
+for them. A GIF calls it twice."""
 
 
 def decode_bytes(data: bytes, name: str, limits: ImageLimits) -> Image:
@@ -93,11 +102,14 @@ def _translated(kind: str, name: str) -> Iterator[None]:
         raise ImageFormatError(f"{name}: {error}") from error
     except LineamentError:
         raise
-    except (MemoryError, PILImage.DecompressionBombError, PILImage.DecompressionBombWarning) as e:
+    except (PILImage.DecompressionBombError, PILImage.DecompressionBombWarning) as e:
         raise ImageTooLargeError(
             f"{name}: decoding needs too much memory ({e}); make the photo smaller"
         ) from e
     except Exception as error:  # decoders raise anything: SyntaxError, KeyError, struct.error, ...
+        short = memory_error(error, f"to decode {name}")
+        if short is not None:
+            raise short from error
         raise ImageFormatError(
             f"{name}: the {kind} image is broken or cut short ({reason_of(error)}); copy, download "
             "or export it again"
@@ -172,6 +184,9 @@ def _check_pixels(size_wh: tuple[int, int], kind: str, name: str, limits: ImageL
             f"{name}: expected at most {limit:,} pixels, got {size_wh[0]} x {size_wh[1]}",
             hint="; make the photo smaller{or_max_pixels}",
         )
+    wait = before_decoding.get()
+    if wait is not None:
+        wait(size_wh[0] * size_wh[1])
 
 
 def _upright(

@@ -13,16 +13,27 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import platform
+import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import numpy as np
 
-from lineament import models
-from lineament.errors import MissingExtraError, OptionError, WeightsError
+from lineament import forks, machine, models
+from lineament.errors import (
+    EngineError,
+    LineamentError,
+    MissingExtraError,
+    OptionError,
+    OutOfMemoryError,
+    WeightsError,
+)
 from lineament.models import Card, LicensePolicy
+from lineament.offline import quiet_import
 from lineament.types import FloatArray
 
 if TYPE_CHECKING:
@@ -42,6 +53,10 @@ _PROVIDERS = {
 }
 
 
+ROOM_BYTES = {"openvino": 250 << 20, "onnxruntime": 150 << 20}
+"""Of address space that an engine takes to be imported and to load its first network."""
+
+
 class Model(Protocol):
     """A loaded network with one input. Calls from several threads are safe."""
 
@@ -59,7 +74,7 @@ class Runtime:
         device: "auto" (the CPU), "cpu", "cuda", "coreml" or "directml"; all but the CPU need ONNX
             Runtime.
         threads: how many threads one call of a network may use; None leaves it to the engine,
-            which takes all cores.
+            which takes all cores, or as many as this process may use.
     """
 
     engine: Engine = "auto"
@@ -108,6 +123,8 @@ class Runtime:
         engine = self.engine
         if engine == "auto":
             engine = "openvino" if device == "cpu" and _installed("openvino") else "onnxruntime"
+            if engine == "openvino" and _lacks_avx() and _installed("onnxruntime"):
+                engine = "onnxruntime"
         if not _installed(engine):
             extra = "onnxruntime" if device == "cpu" else "gpu"
             what = f"The engine {engine} on the device {device}"
@@ -121,9 +138,27 @@ def _installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
+def _lacks_avx() -> bool:
+    """Whether OpenVINO cannot run here: its networks of changing sizes need AVX.
+
+    oneDNN may be told to do without, by the variables.
+    """
+    for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
+        if os.environ.get(name, "").upper() == "SSE41":
+            return True
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return False
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return False
+    flags = next((line.split() for line in lines if line.startswith("flags")), None)
+    return flags is not None and "avx" not in flags
+
+
 _loaded: dict[tuple[str, Runtime], Model] = {}
 _loading: dict[tuple[str, Runtime], threading.Lock] = {}  # two networks may load at once
-_lock = threading.Lock()
+_lock = forks.lock()
 
 
 def load_model(
@@ -140,27 +175,29 @@ def load_model(
         WeightsError: the file is missing, has the wrong hash, is refused by the license policy, or
             is not a network that the engine understands.
         MissingExtraError: the engine is not installed.
+        OutOfMemoryError: there is too little memory for it.
+        EngineError: this process was forked while an engine was at work.
     """
     chosen = (Runtime.from_environment() if runtime is None else runtime).resolved()
     key = (weights.sha256, chosen)
     policy = LicensePolicy.active() if policy is None else policy
     policy.check(weights)
     with _lock:
-        loading = _loading.setdefault(key, threading.Lock())
+        loading = _loading.setdefault(key, forks.lock())
     with loading:
         model = _loaded.get(key)
         if model is None:
+            _check_fork(chosen.engine)
             graph = models.read(weights, policy=policy)
             make = _openvino_model if chosen.engine == "openvino" else _onnxruntime_model
             try:
-                model = _loaded[key] = make(graph, chosen)
-            except (RuntimeError, ValueError) as error:
-                # OpenVINO's first lines are places in its source; the last says what is wrong.
-                reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
-                raise WeightsError(
-                    f"{weights.name}: {chosen.engine} cannot run this network ({reason}): "
-                    "expected an ONNX graph with one input"
-                ) from error
+                with forks.calls.running():
+                    run = make(graph, chosen)
+            except LineamentError:
+                raise
+            except Exception as error:  # the engines' share no base but this one
+                raise _not_loaded(error, weights.name, chosen.engine) from error
+            model = _loaded[key] = _Network(run, weights.name, chosen.engine)
         return model
 
 
@@ -168,6 +205,93 @@ def unload_models() -> None:
     """Forget all compiled networks, so that their memory can be freed."""
     with _lock:
         _loaded.clear()
+
+
+class _Network:
+    """A compiled network, whose errors are ours."""
+
+    def __init__(self, run: Model, name: str, engine: str) -> None:
+        self._run, self._name, self._engine = run, name, engine
+
+    def __call__(self, batch: FloatArray, /) -> tuple[FloatArray, ...]:
+        if forks.calls.interrupted:
+            _check_fork(self._engine)
+        try:
+            with forks.calls.running():
+                return self._run(batch)
+        except Exception as error:  # the engines' share no base but this one
+            raise _failed(error, self._name, self._engine) from error
+
+
+def _check_fork(engine: str) -> None:
+    if forks.calls.interrupted:
+        raise EngineError(
+            f"this process was forked while threads ran networks, and {engine} would wait for them "
+            "for ever",
+            hint='start processes by multiprocessing.get_context("spawn"), or fork before threads '
+            "detect",
+        )
+
+
+def _reason(error: BaseException) -> str:
+    """OpenVINO's first lines are places in its source; the last says what is wrong."""
+    return (str(error).strip().splitlines() or ["no reason given"])[-1]
+
+
+def _not_loaded(error: Exception, name: str, engine: str) -> LineamentError:
+    """What an engine raised as it read or compiled a network."""
+    short = machine.memory_error(error, f"to load the network {name}")
+    if short is not None:
+        return short
+    if isinstance(error, ImportError):
+        return EngineError(
+            f"{engine} cannot be imported ({_reason(error)})", hint="install it again"
+        )
+    return WeightsError(
+        f"{name}: {engine} cannot run this network ({_reason(error)}): "
+        "expected an ONNX graph with one input",
+        hint=_ADVICE_AVX if engine == "openvino" and _lacks_avx() else None,
+    )
+
+
+def _failed(error: Exception, name: str, engine: str) -> LineamentError:
+    """What an engine raised as it ran a network."""
+    short = machine.memory_error(error, f"to run the network {name}")
+    if short is not None:
+        return short
+    advice = _ADVICE_AVX if engine == "openvino" and _lacks_avx() else None
+    return EngineError(f"{engine} failed to run the network {name} ({_reason(error)})", hint=advice)
+
+
+_ADVICE_AVX = (
+    "OpenVINO needs a processor with AVX: use ONNX Runtime on this one, "
+    'pip install "lineament[onnxruntime]" and the engine "onnxruntime"'
+)
+
+
+def _engine_threads(runtime: Runtime) -> int | None:
+    """Threads of one call; None: the engine's own choice, where it sees what we may use.
+
+    Engines look at the machine, or at the affinity, and not at what a container is granted.
+    """
+    if runtime.threads is not None:
+        return runtime.threads
+    granted = machine.processors()
+    return granted if granted < machine.host_processors() else None
+
+
+def _check_room(engine: str) -> None:
+    """Refuse to import an engine into an address space where it would abort the process.
+
+    Its libraries, arenas and the stacks of its threads need so much under ``ulimit -v``; where a
+    thread cannot be started, C++ ends the process, and no message can be given.
+    """
+    if engine not in sys.modules and machine.address_space_left() < ROOM_BYTES[engine]:
+        left = machine.address_space_left() >> 20
+        raise machine.out_of_memory(
+            f"to load {engine}: the limit of this process (ulimit -v) leaves {left} MB, "
+            f"it takes {ROOM_BYTES[engine] >> 20}"
+        )
 
 
 def _prepare_openvino(openvino: Any) -> None:
@@ -182,7 +306,9 @@ def _prepare_openvino(openvino: Any) -> None:
 
 
 def _openvino_model(graph: bytes, runtime: Runtime) -> Model:
-    import openvino
+    _check_room("openvino")
+    with quiet_import("openvino"):
+        import openvino
 
     _prepare_openvino(openvino)
     core = openvino.Core()
@@ -196,14 +322,19 @@ def _openvino_model(graph: bytes, runtime: Runtime) -> Model:
         "INFERENCE_PRECISION_HINT": "f32",
         # Pinned to cores, its threads get in the way of those that read and align photos.
         "ENABLE_CPU_PINNING": False,
+        # It keeps what it made for each size of input, thousands of them: photos have many sizes,
+        # and a gigabyte came together. Without, the size of the last call is still kept
+        # (benchmarks/robustness/memory.py).
+        "CPU_RUNTIME_CACHE_CAPACITY": "0",
     }
-    if runtime.threads is not None:
-        options["INFERENCE_NUM_THREADS"] = runtime.threads
+    threads = _engine_threads(runtime)
+    if threads is not None:
+        options["INFERENCE_NUM_THREADS"] = threads
     compiled = core.compile_model(network, "CPU", options)
     outputs = range(len(compiled.outputs))
     local = threading.local()  # a request holds its buffers: one for each thread
 
-    def run(batch: FloatArray) -> tuple[FloatArray, ...]:
+    def run(batch: FloatArray, /) -> tuple[FloatArray, ...]:
         request = getattr(local, "request", None)
         if request is None:
             request = local.request = compiled.create_infer_request()
@@ -214,30 +345,39 @@ def _openvino_model(graph: bytes, runtime: Runtime) -> Model:
 
 
 def _onnxruntime_model(graph: bytes, runtime: Runtime) -> Model:
-    import onnxruntime
-
+    onnxruntime = _onnxruntime()
     wanted = _PROVIDERS[runtime.device]
     available: Sequence[str] = onnxruntime.get_available_providers()
     if wanted not in available:
         raise MissingExtraError(f"The device {runtime.device}", "gpu")
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    if runtime.threads is not None:
-        options.intra_op_num_threads = runtime.threads
+    options.log_severity_level = 4  # what it would print is raised
+    threads = _engine_threads(runtime)
+    if threads is not None:
+        options.intra_op_num_threads = threads
     providers = [wanted] if runtime.device == "cpu" else [wanted, _PROVIDERS["cpu"]]
-    try:
-        session = onnxruntime.InferenceSession(graph, options, providers=providers)
-    except Exception as error:  # its exceptions share no base but this one
-        raise ValueError(str(error)) from error
+    session = onnxruntime.InferenceSession(graph, options, providers=providers)
     if len(session.get_inputs()) != 1:
         raise ValueError(f"it has {len(session.get_inputs())} inputs")
     name = session.get_inputs()[0].name
 
-    def run(batch: FloatArray) -> tuple[FloatArray, ...]:
+    def run(batch: FloatArray, /) -> tuple[FloatArray, ...]:
         feed = {name: np.ascontiguousarray(batch, dtype=np.float32)}
         return tuple(session.run(None, feed))
 
     return run
+
+
+def _onnxruntime() -> Any:
+    """The module, told not to report."""
+    _check_room("onnxruntime")
+    with quiet_import("onnxruntime"):
+        import onnxruntime
+
+    if os.environ.get("ORT_DISABLE_TELEMETRY") == "1":
+        # Versions that do not know the variable; nothing in builds without telemetry.
+        onnxruntime.disable_telemetry_events()
+    return onnxruntime
 
 
 def folded(graph: bytes) -> bytes:
@@ -250,14 +390,13 @@ def folded(graph: bytes) -> bytes:
         ValueError: it does not understand the graph.
     """
     import tempfile
-    from pathlib import Path
 
     try:
-        import onnxruntime
+        onnxruntime = _onnxruntime()
     except ImportError as error:
         raise MissingExtraError("Simplifying a network", "onnxruntime") from error
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what it would print is raised
     # The level above would write nodes that are ONNX Runtime's own.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     with tempfile.TemporaryDirectory(prefix="lineament-folded-") as folder:
@@ -278,6 +417,8 @@ def check_model(model: Callable[[FloatArray], tuple[FloatArray, ...]], shape: Se
     """
     try:
         first = model(np.zeros(tuple(shape), np.float32))[0]
+    except OutOfMemoryError:
+        raise
     except Exception as error:
         raise WeightsError(
             f"the network does not take an input of shape {tuple(shape)}: state its size and "

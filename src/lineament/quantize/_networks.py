@@ -15,6 +15,7 @@ from lineament.embed.network import NetworkEmbedder
 from lineament.errors import ExportError, LineamentError, MissingExtraError, OptionError
 from lineament.models import Card, LicensePolicy
 from lineament.models.runtime import folded
+from lineament.offline import quiet_import
 from lineament.types import FloatArray, Image, StageProgress
 
 _EXTRA = "quantize"
@@ -121,21 +122,14 @@ def quiet_nncf() -> Iterator[None]:
     where the package for that is installed: lineament tells nobody anything.
     """
     loggers = logging.getLoggerClass()
-    telemetry = "openvino_telemetry"
-    kept = sys.modules.get(telemetry)
-    if "nncf" not in sys.modules:
-        sys.modules[telemetry] = None  # type: ignore[assignment]
     try:
         with (
             warnings.catch_warnings(),
             Path(os.devnull).open("w", encoding="utf-8") as nowhere,
             contextlib.redirect_stdout(nowhere),
+            quiet_import("nncf"),
         ):
             warnings.simplefilter("ignore")
             yield
     finally:
         logging.setLoggerClass(loggers)
-        if kept is not None:
-            sys.modules[telemetry] = kept
-        elif telemetry in sys.modules and sys.modules[telemetry] is None:
-            del sys.modules[telemetry]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lineament.errors import MissingExtraError, OptionError
+from lineament.errors import MissingExtraError, OptionError, WeightsError
 from lineament.files import write_atomically
+from lineament.models import cache_folder
+from lineament.offline import quiet_import
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,9 +24,21 @@ JPEG_QUALITY = 92
 def check_extra(what: str = "drawing pictures of a run", extra: str = "plot") -> None:
     """Raise MissingExtraError, saying for what and from which extra, unless matplotlib is there."""
     try:
-        import matplotlib.figure  # noqa: F401
+        load_matplotlib()
     except ImportError as error:
         raise MissingExtraError(what, extra) from error
+
+
+def load_matplotlib() -> None:
+    """Import matplotlib before anybody else does: its list of fonts goes into our own cache."""
+    if "matplotlib.font_manager" not in sys.modules:
+        try:
+            folder = cache_folder() / "matplotlib"
+        except WeightsError:  # no home folder
+            folder = None
+        with quiet_import("matplotlib", folder=folder):
+            import matplotlib.figure
+            import matplotlib.font_manager  # noqa: F401
 
 
 def to_bytes(figure: Figure, kind: str = "svg") -> bytes:

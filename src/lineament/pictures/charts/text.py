@@ -9,6 +9,8 @@ from unicodedata import east_asian_width
 
 import numpy as np
 
+from lineament.pictures.charts.files import load_matplotlib
+
 TITLE_WIDTH = 62
 """Characters of a title in a line of a picture that is ``panels.SIZE_IN`` wide."""
 
@@ -63,6 +65,7 @@ def _has(family: str, letter: str) -> bool:
     path = _font_file(family)
     if path is None or not letter.isprintable():
         return False
+    load_matplotlib()
     from matplotlib.font_manager import get_font
 
     return bool(get_font(path).get_char_index(ord(letter)))
@@ -70,6 +73,7 @@ def _has(family: str, letter: str) -> bool:
 
 @lru_cache(maxsize=64)
 def _font_file(family: str) -> str | None:
+    load_matplotlib()
     from matplotlib.font_manager import fontManager
 
     for entry in fontManager.ttflist:

@@ -21,6 +21,7 @@ from PIL import Image as PILImage
 from PIL import ImageOps
 
 from lineament.explain.faces import Faces
+from lineament.machine import processors
 from lineament.pictures.pages.page import escaped, filled, part_of_page
 from lineament.types import Float64Array, Image
 
@@ -53,7 +54,7 @@ class Thumbnails:
         """Make them from the crops, or else from the photos; one that is gone stays gray."""
         side = next((px for most, px in TILES if len(faces) <= most), TILES[-1][1])
         tiles: list[Image | None]
-        with ThreadPoolExecutor() as pool:
+        with ThreadPoolExecutor(processors()) as pool:
             if faces.crops is not None:
                 tiles = list(pool.map(lambda crop: _small(crop, side), faces.crops))
             else:

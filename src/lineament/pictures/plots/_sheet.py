@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lineament.pictures.charts.colors import GRAY, INK, LIGHT, SHADE
-from lineament.pictures.charts.files import check_extra
+from lineament.pictures.charts.files import check_extra, load_matplotlib
 from lineament.pictures.charts.text import drawable
 from lineament.types import Image
 
@@ -197,6 +197,7 @@ def text_width_in(text: str, size_pt: float, *, bold: bool = False) -> float:
 @lru_cache(maxsize=4096)
 def _advance(letter: str, bold: bool) -> float:
     """Width of a letter over its size; letters of other fonts as wide as they are tall."""
+    load_matplotlib()
     from matplotlib.font_manager import FontProperties, findfont, get_font
     from matplotlib.ft2font import LoadFlags
 

@@ -11,7 +11,6 @@ each is a point, and the page shows the photo of the point beneath the mouse.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
@@ -19,6 +18,7 @@ import numpy as np
 
 from lineament.errors import MissingExtraError, OptionError
 from lineament.explain.faces import Faces
+from lineament.machine import processors
 from lineament.pictures.charts.colors import BLUE, GRAY, GREEN, INK, ORANGE, PURPLE, SKY, VERMILLION
 from lineament.pictures.plots._hover import Thumbnails, hover_page
 from lineament.pictures.plots._label_places import apart, beside
@@ -158,7 +158,7 @@ def on_plane(
     if method == "pca":
         xy = start
     elif method == "tsne":
-        xy = _tsne(faces, start, seed, os.cpu_count() or 1 if threads is None else threads)
+        xy = _tsne(faces, start, seed, processors() if threads is None else threads)
     else:
         xy = _umap(faces, seed)
     xy = xy - (xy.max(axis=0) + xy.min(axis=0)) / 2
