@@ -245,7 +245,9 @@ class Recognizer:
     ) -> Threshold:
         """The threshold for a wanted false match rate, or one set by hand.
 
-        A calibration that was given comes first, then what stands in the weights' entry, then the
+        A calibration that was given comes first, unless its data are too few for the default rate
+        and none is asked for: a looser meaning of "same" is taken only when it is asked for. Then
+        what stands in the weights' entry, then the
         package's own calibration, which knows rates in between and the threshold's interval.
 
         Args:
@@ -264,6 +266,9 @@ class Recognizer:
         if self._given_calibration is not None:
             own = self._given_calibration
             own.check(self.embedder.contract, metric)
+            guarded = fmr is None and own.wanted_fmr is None and own.least_fmr > DEFAULT_FMR
+            if guarded and (stricter := self._packaged_threshold(metric)) is not None:
+                return stricter
             return own.threshold(own.default_rate(DEFAULT_FMR) if fmr is None else fmr).plain
         wanted = DEFAULT_FMR if fmr is None else fmr
         try:
@@ -274,6 +279,15 @@ class Recognizer:
             if metric != CALIBRATED_METRIC or self.calibration is None:
                 raise
             return self.calibration.threshold(wanted).plain
+
+    def _packaged_threshold(self, metric: str) -> Threshold | None:
+        """The package's own for the default rate; None where it has none."""
+        try:
+            return find_threshold(
+                self.weights, metric, flip=self.flip, alignment=self.alignment_name
+            )
+        except OptionError:
+            return None
 
     # --- one photo or a list ----------------------------------------------------------------------
 

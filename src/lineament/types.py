@@ -843,6 +843,10 @@ class Decision(Pictured):
         words = {"same": "the same person", "different": "different people"}
         if self.verdict != "undecided":
             return words[self.verdict]
+        if self.probability is not None and (self.probability >= 0.5) != self.same:
+            if self.same:
+                return "undecided: alike enough for the threshold, yet rather two people"
+            return "undecided: not alike enough for the threshold, yet rather one person"
         return "undecided, rather " + words["same" if self.same else "different"]
 
     def __str__(self) -> str:

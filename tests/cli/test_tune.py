@@ -72,10 +72,10 @@ def test_from_photos_to_a_verdict(run: Run, faces: Path, tmp_path: Path) -> None
     assert done.exit_code == 0
     values = json.loads(done.stdout)
     cleaning = values["cleaning"]
-    assert [row["photograph"] for row in cleaning["unreadable"]] == ["s02/broken.jpg"]
-    assert cleaning["no_face"] == ["s03/wall.png"]
+    assert [row["source"] for row in cleaning["unreadable"]] == ["s02/broken.jpg"]
+    assert cleaning["without_face"] == ["s03/wall.png"]
     exact = [row for row in cleaning["duplicates"] if row["exact"]]
-    assert [(row["photograph"], row["of"]) for row in exact] == [("s01/copy.pgm", "s01/1.pgm")]
+    assert [(row["source"], row["of"]) for row in exact] == [("s01/copy.pgm", "s01/1.pgm")]
     assert [(row["kind"], row["photos"], row["other"]) for row in cleaning["suspects"]] == [
         ("mislabeled", ["s05/wrong.pgm"], "s04")
     ]

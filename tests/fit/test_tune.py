@@ -19,6 +19,7 @@ from lineament.fit.clean import clean, groups_of, limits_of
 from lineament.fit.examine import Examined
 from lineament.fit.tune import on_unseen_people, tune
 from lineament.pictures.pages.tune import tune_result, tune_sections
+from lineament.pipeline import Recognizer
 from lineament.types import Quality
 
 D = 64
@@ -350,10 +351,10 @@ def test_what_cannot_be_used_is_listed(tmp_path: Path) -> None:
     )
     made = tune(people, examined, contract=make_contract(dimension=D), n_bootstrap=20)
     lists = made.to_dict()["cleaning"]
-    assert lists["unreadable"] == [{"photograph": "person 00/4.jpg", "error": "broken"}]
-    assert lists["no_face"] == ["person 00/5.jpg"]
+    assert lists["unreadable"] == [{"source": "person 00/4.jpg", "error": "broken"}]
+    assert lists["without_face"] == ["person 00/5.jpg"]
     assert lists["several_faces"] == [
-        {"photograph": "person 01/7.jpg", "faces": 3, "taken_box_xyxy": [10, 10, 50, 60]}
+        {"source": "person 01/7.jpg", "n_faces": 3, "taken_box_xyxy": [10, 10, 50, 60]}
     ]
     assert made.low_quality["any"] == made.low_quality["least_brightness"] == 1
     assert made.calibration.n_photos == 118
@@ -396,3 +397,29 @@ def test_the_report_says_all_of_it() -> None:
     wrong_names = sections[titles.index("Probably under a wrong name")]
     assert wrong_names.tables[0].rows[0][0] == "person 07/12.jpg"
     assert next(tile.names for tile in wrong_names.tiles)[0] == "person 07/12.jpg"
+
+
+def test_few_photos_do_not_loosen_what_same_means() -> None:
+    """Without --fmr the package's threshold stays, where there is one and it is the stricter."""
+    recognizer = Recognizer()
+    contract = recognizer.embedder.contract
+    rng = np.random.default_rng(0)
+    who = np.repeat(np.arange(20), 4)
+    vectors = rng.normal(size=(20, contract.dimension))[who]
+    vectors = vectors + 0.5 * rng.normal(size=vectors.shape)
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    people, examined = collection(vectors, who)
+    options = {"contract": contract, "n_bootstrap": 20}
+    small = tune(people, examined, **options)  # type: ignore[arg-type]
+    assert small.fmr > 1e-3
+    assert small.calibration.wanted_fmr is None
+    assert any(note.startswith("keep the package's threshold") for note in small.notes)
+    plain = recognizer.threshold()
+    guarded = Recognizer(calibration=small.calibration)
+    assert guarded.threshold() == plain
+    assert guarded.threshold(fmr=small.fmr).value == small.threshold.plain.value
+    asked = tune(people, examined, fmr=small.fmr, **options)  # type: ignore[arg-type]
+    assert not any(note.startswith("keep") for note in asked.notes)
+    assert asked.calibration.wanted_fmr == small.fmr
+    own = Recognizer(calibration=asked.calibration).threshold()
+    assert own.value == asked.threshold.plain.value

@@ -300,7 +300,7 @@ DRAWN: dict[str, Callable[[], Figure]] = {
         NAMES,
         {"FMR": RATES, "FNMR": RATES * 10},
         intervals={"FMR": np.stack([RATES / 2, RATES * 2], 1)},
-        too_few=FEW[0],
+        too_few={"FMR": FEW[0]},
     ),
 }
 
@@ -460,7 +460,7 @@ def test_the_matrix_says_its_numbers() -> None:
 
 
 def test_group_rates_stand_where_they_belong() -> None:
-    figure = charts.group_rates(["a", "b"], {"FMR": [0.01, 0.2]}, too_few=[False, True])
+    figure = charts.group_rates(["a", "b"], {"FMR": [0.01, 0.2]}, too_few={"FMR": [False, True]})
     dots = [line for line in figure.axes[0].get_lines() if line.get_marker() == "o"][:2]
     assert [float(np.asarray(dot.get_xdata())[0]) for dot in dots] == [0.01, 0.2]
     assert [float(np.asarray(dot.get_ydata())[0]) for dot in dots] == [1, 0]

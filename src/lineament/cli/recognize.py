@@ -158,6 +158,14 @@ def print_decision(decision: Decision) -> None:
     rows = [("because" if i == 0 else "", reason) for i, reason in enumerate(decision.reasons)]
     if certainty is not None:
         rows += [("probability", certainty.in_words), ("  from", certainty.origin)]
+    else:
+        rows.append(
+            (
+                "probability",
+                f"not known: there is no calibration for {decision.contract.weights} as it is used "
+                "here; `lineament tune` fits one",
+            )
+        )
     rows += [
         ("score", f"{decision.score:.3f} {decision.metric}"),
         ("threshold", f"{threshold.value:.3f}{_interval(threshold)}"),

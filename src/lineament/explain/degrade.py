@@ -36,7 +36,7 @@ LEVELS: dict[Kind, tuple[float, ...]] = {
 """From mild to strong. What they measure is in ``MEANT``."""
 
 MEANT: dict[Kind, tuple[str, str]] = {
-    "mask": ("Mask", "covers so much of the way from the chin to the eyes"),
+    "mask": ("Mask", "share of the way from the chin to the eyes that is covered"),
     "sunglasses": ("Sunglasses", "half the width of a lens over the distance of the eyes"),
     "blur": ("Blur", "standard deviation of the Gaussian over the distance of the eyes"),
     "darkness": ("Darkness", "share of the light that is left"),

@@ -111,10 +111,11 @@ def tune(
     threshold = made.calibration.threshold(wanted)
     at = threshold.plain.value
     quality = _least_norm(vectors, who, embedded.norms[used], at)
-    calibration = replace(made.calibration, quality=quality, wanted_fmr=wanted)
+    theirs, theirs_data = _bundled(contract, wanted)
+    guarded = fmr is None and wanted > DEFAULT_FMR and theirs_data is not None
+    calibration = replace(made.calibration, quality=quality, wanted_fmr=None if guarded else wanted)
     made = replace(made, calibration=calibration)
     pairs = all_pairs(vectors, who)
-    theirs, theirs_data = _bundled(contract, wanted)
     everyone = keep_suspects or not cleaning.suspects
     other = cleaning.trusted if keep_suspects else cleaning.distinct
     other_value = (
@@ -140,7 +141,7 @@ def tune(
         without_suspects=other_value if keep_suspects and cleaning.suspects else own_value,
         low_quality=_beyond(limits, calibration, examined, used),
         pairs=pairs,
-        notes=tuple(_notes(fmr, wanted, sizes, cleaning, people)),
+        notes=tuple(_notes(fmr, wanted, sizes, cleaning, people, guarded=guarded)),
     )
 
 
@@ -242,7 +243,13 @@ def _beyond(
 
 
 def _notes(
-    asked: float | None, fmr: float, sizes: IntArray, cleaning: Cleaning, people: People
+    asked: float | None,
+    fmr: float,
+    sizes: IntArray,
+    cleaning: Cleaning,
+    people: People,
+    *,
+    guarded: bool,
 ) -> Iterator[str]:
     n_people = int((sizes > 0).sum())
     if asked is None and fmr != DEFAULT_FMR:
@@ -250,6 +257,13 @@ def _notes(
             f"the photos do not support the default rate of {DEFAULT_FMR:g}, which needs "
             f"{pairs_needed(DEFAULT_FMR):,} pairs of two people: the threshold is for "
             f"{rate_text(fmr)}, the least that they do support"
+        )
+    if guarded:
+        yield (
+            "keep the package's threshold: the one of these photos lets "
+            f"{fmr / DEFAULT_FMR:,.0f} times as many strangers pass. The calibration "
+            "gives the probabilities; decisions keep the "
+            f"package's threshold unless the rate is asked for, as in --fmr {rate_text(fmr)}"
         )
     if n_people < RULE_OF_30:
         yield (

@@ -20,6 +20,7 @@ from lineament.pictures.charts._panels import (
 )
 from lineament.pictures.charts.colors import (
     BLUE,
+    GRAY,
     INK,
     LIGHT,
 )
@@ -65,7 +66,9 @@ def group_matrix(
 
     seen = values[np.isfinite(values) & (values > 0) & ~few]
     least, most = (float(seen.min()), float(seen.max())) if seen.size else (1e-4, 1e-3)
-    norm = LogNorm(least / 1.01 if least < most else least / 3, most if least < most else most * 3)
+    # At least two decades from white to black: rates that hardly differ get hardly another color.
+    middle, half = math.sqrt(least * most), max(math.sqrt(most / least), 10.0)
+    norm = LogNorm(middle / half, middle * half)
     shown = np.where(few | ~np.isfinite(values), np.nan, np.clip(values, norm.vmin, None))
     colors = map_of_colors()
     picture = axes.imshow(np.ma.masked_invalid(shown), cmap=colors, norm=norm)
@@ -107,7 +110,7 @@ def group_rates(
     rates: Mapping[str, npt.ArrayLike],
     *,
     intervals: Mapping[str, npt.ArrayLike] | None = None,
-    too_few: npt.ArrayLike | None = None,
+    too_few: Mapping[str, npt.ArrayLike] | None = None,
     title: str = "",
     log: bool = True,
 ) -> Figure:
@@ -117,7 +120,8 @@ def group_rates(
         groups: K names.
         rates: for example {"FMR": (K,), "FNMR": (K,)}, shares 0 to 1; nan where there is none.
         intervals: (K, 2) for the rates that have some: low and high.
-        too_few: (K,) bool: drawn hollow, and said so.
+        too_few: (K,) bool for the rates that have some: groups with too few pairs to judge by. A
+            point of theirs is hollow, and where there is none the panel says why.
         title: what was compared.
         log: rates on a logarithmic axis; those that are 0 stand at its left end.
 
@@ -126,10 +130,10 @@ def group_rates(
         MissingExtraError: matplotlib is missing.
     """
     k = len(groups)
-    few = np.zeros(k, bool) if too_few is None else np.asarray(too_few, bool)
+    few = {name: np.asarray(values, bool) for name, values in (too_few or {}).items()}
     table = {name: np.asarray(values, np.float64) for name, values in rates.items()}
     spans = {name: np.asarray(v, np.float64) for name, v in (intervals or {}).items()}
-    good = all(values.shape == (k,) for values in table.values()) and few.shape == (k,)
+    good = all(values.shape == (k,) for values in [*table.values(), *few.values()])
     if not (k and table and good and all(v.shape == (k, 2) for v in spans.values())):
         raise OptionError(
             f"rates, intervals and too_few: expected ({k},), ({k}, 2) and ({k},) for "
@@ -146,14 +150,19 @@ def group_rates(
         positive = np.concatenate([values, span.ravel()])
         positive = positive[np.isfinite(positive) & (positive > 0)]
         least = float(positive.min()) / 2 if log and positive.size else 0.0
+        scarce = few.get(name, np.zeros(k, bool))
         for i in range(k):
             if not math.isfinite(values[i]):
+                axes.annotate(
+                    "too few pairs" if scarce[i] else "no pairs", (0.02, places[i]),
+                    xycoords=("axes fraction", "data"), va="center", fontsize=8, color=GRAY,
+                )  # fmt: skip
                 continue
             low, high = np.maximum(span[i], least)
             axes.plot([low, high], [places[i]] * 2, color=BLUE, linewidth=1.6)
             axes.plot(
                 max(values[i], least), places[i], marker="o", color=BLUE, clip_on=False,
-                markerfacecolor="white" if few[i] else BLUE, markersize=6.5,
+                markerfacecolor="white" if scarce[i] else BLUE, markersize=6.5,
             )  # fmt: skip
         axes.set_ylim(-0.6, k - 0.4)
         shown = [wrapped(name_, 24) for name_ in groups]
@@ -165,9 +174,9 @@ def group_rates(
         else:
             share_ticks(axes, "x")
         axes.set_xlabel(wrapped(name, 40))
-    if few.any():
-        figure.axes[0].plot(
-            [], [], marker="o", linestyle="none", color=BLUE, markerfacecolor="white",
-            label="too few pairs to judge by",
-        )  # fmt: skip
+        if (scarce & np.isfinite(values)).any():
+            axes.plot(
+                [], [], marker="o", linestyle="none", color=BLUE, markerfacecolor="white",
+                label="too few pairs to judge by",
+            )  # fmt: skip
     return finished(figure)

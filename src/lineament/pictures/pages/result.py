@@ -10,7 +10,7 @@ import math
 import os
 import platform
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -232,18 +232,46 @@ def _part(part: Part) -> list[Section]:
     rows = part.rows()
     tables = (Table(("measure", "value"), rows, numbers=(1,)),) if rows else ()
     sections = [Section(_capital(part.title), (), tables, tuple(_pictures(part)))]
-    for same, title in (
-        (True, "one person, judged to be two"),
-        (False, "two people, judged to be one"),
-    ):
+    for same in (True, False):
         pairs = [pair for pair in part.worst if pair.same == same]
-        if pairs:
-            tiles = tuple(tile_of(pair, threshold=part.threshold) for pair in pairs)
-            words = f"The pairs farthest on the wrong side of the threshold, by {part.title}."
-            sections.append(
-                Section(f"Worst errors: {title}", (words,), tiles=tiles, level=3),
-            )
+        for heading, words, shown in _judged(pairs, part):
+            tiles = tuple(tile_of(pair, threshold=part.threshold) for pair in shown)
+            sections.append(Section(heading, (words,), tiles=tiles, level=3))
     return sections
+
+
+def _judged(
+    pairs: Sequence[PairShown], part: Part
+) -> Iterator[tuple[str, str, Sequence[PairShown]]]:
+    """Heading, words and pairs: those that were judged wrongly, and right ones that were close."""
+    if not pairs:
+        return
+    same, at = pairs[0].same, part.threshold
+    kind = "one person" if same else "two people"
+    if at is None or not math.isfinite(at):
+        order = "least" if same else "most"
+        yield (
+            f"Hardest pairs: {kind}",
+            f"The {order} alike pairs of {kind}, by {part.title}. No threshold decides.",
+            pairs,
+        )
+        return
+    wrong = [pair for pair in pairs if (pair.score >= at) != same]
+    close = [pair for pair in pairs if (pair.score >= at) == same]
+    if wrong:
+        judged = "two" if same else "one"
+        yield (
+            f"Worst errors: {kind}, judged to be {judged}",
+            f"The pairs farthest on the wrong side of the threshold, by {part.title}.",
+            wrong,
+        )
+    if close:
+        yield (
+            f"Closest calls: {kind}, judged rightly",
+            f"{'No other pair' if wrong else 'No pair'} of {kind} that was compared lies on the "
+            f"wrong side of the threshold, by {part.title}; these come nearest to it.",
+            close,
+        )
 
 
 def _pictures(part: Part) -> list[Picture]:
@@ -293,7 +321,7 @@ def _of_groups(part: Part) -> list[Picture]:
     pictures: list[Picture] = []
     own: dict[str, list[float]] = {}
     intervals: dict[str, list[tuple[float, float]]] = {}
-    few_own = [False] * len(groups)
+    few_own: dict[str, list[bool]] = {}
     for key in ("fmr", "fnmr"):
         rates = _between(part.curves.get(key, {}), groups)
         few = [
@@ -306,13 +334,14 @@ def _of_groups(part: Part) -> list[Picture]:
         places = range(len(groups))
         own[key.upper()] = [math.nan if few[i][i] else rates[i][i] for i in places]
         intervals[key.upper()] = [(low[i][i], high[i][i]) for i in places]
-        few_own = [few_own[i] or few[i][i] for i in places]
+        few_own[key.upper()] = [few[i][i] for i in places]
         if key == "fmr":
             pictures.append(
                 picture_of(
                     charts.group_matrix(groups, rates, too_few=few, title=f"{title}: FMR"),
                     alt=f"False match rate of each pair of groups, {part.title}.",
-                    caption="False match rate of each pair of groups; hatched: too few pairs.",
+                    caption="False match rate of each pair of groups"
+                    + ("; hatched: too few pairs." if any(map(any, few)) else "."),
                 )
             )
     if any(math.isfinite(value) for values in own.values() for value in values):

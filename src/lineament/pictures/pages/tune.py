@@ -88,7 +88,7 @@ def tune_result(tuned: Tuned, run: Mapping[str, Any] | None = None) -> Result:
         name: {key[place]: float(row[field]) for place, row in enumerate(rows)}
         for name, field in (
             ("reliability", "observed"),
-            ("reliability_count", "pairs"),
+            ("reliability_count", "n_pairs"),
             ("reliability_low", "low"),
             ("reliability_high", "high"),
         )
@@ -98,15 +98,15 @@ def tune_result(tuned: Tuned, run: Mapping[str, Any] | None = None) -> Result:
         "all_pairs",
         "the photos that count",
         {
-            "threshold": at,
+            "threshold_value": at,
             "fmr": tuned.own.fmr.errors / tuned.own.fmr.trials,
             "fnmr": tuned.own.fnmr.errors / tuned.own.fnmr.trials,
             "cllr": made.cllr,
             "min_cllr": made.min_cllr,
             "ece": made.ece,
-            "people": made.n_people,
-            "genuine_pairs": made.n_genuine_pairs,
-            "impostor_pairs": made.n_impostor_pairs,
+            "n_people": made.n_people,
+            "n_genuine_pairs": made.n_genuine_pairs,
+            "n_impostor_pairs": made.n_impostor_pairs,
         },
         scores=tuned.pairs,
         threshold=at,

@@ -244,7 +244,9 @@ def _panel(
         axes.axvline(1 - cut, color=VERMILLION, linewidth=1.8, linestyle=(0, (5, 2)))
     axes.set_yscale("log")
     axes.set_ylim(0.5, highest * 1.7)
-    axes.set_xlim(float(edges[0]), float(edges[-1]))
+    first, last = float(edges[0]), float(edges[-1])
+    margin = 0.02 * (last - first)  # the outline of the last bar stays whole
+    axes.set_xlim(first - margin, last + margin)
     tops = 10 ** np.arange(0, math.ceil(math.log10(highest * 1.7)))
     from matplotlib.ticker import NullLocator
 
