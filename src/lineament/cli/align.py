@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineament.cli import options
 from lineament.cli.command import command, option
+from lineament.cli.numbers import COUNT
 from lineament.cli.output import (
     exit_code,
     print_error,
@@ -42,7 +43,7 @@ command has it."""
 @option("--out", writes=FOLDER, required=True, metavar="DIR", help="Folder for the crops (PNG).")
 @option(
     "--size",
-    type=int,
+    type=COUNT,
     metavar="|".join(map(str, SIZES_PX)),
     help="Side in pixels.",
     show_default=f"{SIZES_PX[0]}; 152 for frontal",

@@ -500,15 +500,22 @@ def _wrong_usage(error: click.ClickException, arguments: Sequence[str]) -> int:
     context: click.Context | None = getattr(error, "ctx", None)
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         if "--json" in arguments:
-            _print_failure("expected a command", {**_NO_CODE, "code": "usage"}, True)
+            hint = None if context is None else f"`{context.command_path} --help` lists them"
+            about = {"code": "usage", "option": None, "hint": hint}
+            _print_failure("expected a command", about, True)
         else:
             terminal.write_plain(error.format_message())  # it is the help
         return EXIT_ERROR
     if context is not None:
         usage = context.get_usage().splitlines()
         terminal.write_error([*usage, f"Try '{context.command_path} --help' for help."])
-    message = error.format_message()
-    _print_failure(message, {**_NO_CODE, "code": "usage"}, "--json" in arguments)
+    parameter: click.Parameter | None = getattr(error, "param", None)
+    about = {
+        "code": "usage",
+        "option": getattr(error, "option_name", None) or getattr(parameter, "name", None),
+        "hint": None if context is None else f"`{context.command_path} --help` shows what there is",
+    }
+    _print_failure(" ".join(error.format_message().split()), about, "--json" in arguments)
     return EXIT_ERROR
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineament.cli import options
 from lineament.cli.command import PathType, command, option
+from lineament.cli.numbers import COUNT
 from lineament.cli.output import exit_code, print_error, print_json, print_note, print_verbatim
 from lineament.cli.progress import GO_ON, keeps, stages, with_progress
 from lineament.cli.sources import STDIN, is_url, many_sources
@@ -43,13 +44,13 @@ OUT = Target(SUFFIXES, folder=True, stdout=True, resumes=True)
 )
 @option(
     "--workers",
-    type=int,
+    type=COUNT,
     metavar="N",
     help="With --ray: N actors instead of one for each CPU of the cluster.",
 )
 @option("--ray", metavar="ADDRESS", help="With a FOLDER: embed on a Ray cluster: auto, HOST:PORT.")
 @option(
-    "--shard-size", type=int, metavar="N", help="Photos in a file of FOLDER.", show_default="1000"
+    "--shard-size", type=COUNT, metavar="N", help="Photos in a file of FOLDER.", show_default="1000"
 )
 @option(
     "--resume/--restart",

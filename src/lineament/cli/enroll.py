@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
 from lineament.cli.gallery import about_gallery, folder_from, weights_name
+from lineament.cli.numbers import COUNT
 from lineament.cli.output import count, print_json, print_line, print_note, print_pairs, print_table
 from lineament.cli.progress import GO_ON, keeps, progress_bar, with_progress
 from lineament.cli.sources import Unreadable, many_sources
@@ -174,7 +175,7 @@ def enroll(
 @options.calibration
 @option(
     "--workers",
-    type=int,
+    type=COUNT,
     metavar="N",
     help="With --ray: N actors instead of one for each CPU of the cluster.",
 )

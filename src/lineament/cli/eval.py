@@ -15,6 +15,7 @@ import click
 
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
+from lineament.cli.numbers import COSINE, COUNT, TRIALS
 from lineament.cli.output import print_error, print_json, print_line, print_note, print_table
 from lineament.cli.progress import CACHED, NOTHING, Show, keeps, stages, with_progress
 from lineament.cli.targets import writing
@@ -290,7 +291,7 @@ def lfw(run: _Run, folder: Path, view: tuple[str, ...]) -> Measured:
 @argument("folder", type=FILE, metavar="DIR", help="Folder with splits.txt and the frames.")
 @option(
     "--frames",
-    type=int,
+    type=COUNT,
     metavar="N",
     default=20,
     show_default=True,
@@ -380,10 +381,10 @@ def folder(run: _Run, folder: Path, seed: int) -> Measured:
 
 @_protocol("lineament eval open-set ~/staff --trials 10", name="open-set")
 @options.people_folder
-@option("--trials", type=int, metavar="N", default=10, show_default=True, help="Random trials.")
+@option("--trials", type=TRIALS, metavar="N", default=10, show_default=True, help="Random trials.")
 @option(
     "--gallery",
-    type=int,
+    type=COUNT,
     metavar="N",
     help="People enrolled in a trial.",
     show_default="1000, or 84 % of those with two photos",
@@ -476,7 +477,7 @@ def _print_groups(result: Result) -> None:
     show_default="each attribute",
 )
 @options.fmr
-@option("--threshold", type=float, metavar="COSINE", help="The threshold itself.")
+@option("--threshold", type=COSINE, metavar="COSINE", help="The threshold itself.")
 @options.seed
 def groups(
     run: _Run,

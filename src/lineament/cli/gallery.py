@@ -15,6 +15,7 @@ import click
 
 from lineament.cli import options
 from lineament.cli.command import argument, command, option
+from lineament.cli.numbers import COUNT
 from lineament.cli.output import (
     count,
     print_json,
@@ -95,7 +96,7 @@ _name = argument("name", metavar="NAME", help="Whom.")
 @command("lineament gallery people --where 'groups~night'")
 @options.where
 @option("--after", metavar="NAME", help="Only names after this one.")
-@option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many.")
+@option("--limit", type=COUNT, metavar="N", help="At most so many.")
 @options.gallery
 @options.json
 def people(
@@ -242,7 +243,9 @@ def annotate(
 
 @command("lineament gallery remove --sample 17")
 @argument("name", required=False, metavar="[NAME]", help="Whom, with all photos.")
-@option("--sample", type=int, metavar="ID", help="One photo; `lineament gallery show` has its ID.")
+@option(
+    "--sample", type=COUNT, metavar="ID", help="One photo; `lineament gallery show` has its ID."
+)
 @option("--yes", "-y", is_flag=True, help="Do not ask.")
 @options.gallery
 @options.json

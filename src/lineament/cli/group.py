@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
+from lineament.cli.numbers import COSINE, COUNT, RATE
 from lineament.cli.output import (
     exit_code,
     print_error,
@@ -47,7 +48,7 @@ _EMPTY = Target(file=False, folder=True, empty=True)
 @option("--link-to", writes=_EMPTY, metavar="DIR", help="The same with symbolic links.")
 @option(
     "--min-size",
-    type=int,
+    type=COUNT,
     default=2,
     show_default=True,
     metavar="N",
@@ -55,12 +56,12 @@ _EMPTY = Target(file=False, folder=True, empty=True)
 )
 @option(
     "--threshold",
-    type=float,
+    type=COSINE,
     metavar="COSINE",
     help="Mean similarity from which on two groups are one.",
     show_default="by the calibration and the number of faces",
 )
-@option("--fmr", type=float, metavar="RATE", help="The threshold of that false match rate.")
+@option("--fmr", type=RATE, metavar="RATE", help="The threshold of that false match rate.")
 @options.calibration
 @options.overwrite
 @options.json
@@ -191,7 +192,7 @@ def _print(grouping: Grouping, groups: Sequence[Group], new: int) -> None:
 
 @command('lineament gallery name-group groups.json 3 "Ada Lovelace" --gallery staff')
 @argument("groups", type=FILE, metavar="GROUPS.json", help="What `lineament group --out` wrote.")
-@argument("group", type=int, metavar="GROUP", help="The number of the group.")
+@argument("group", type=COUNT, metavar="GROUP", help="The number of the group.")
 @argument("name", metavar="NAME", help="Whom it shows.")
 @option("--gallery", type=FILE, metavar="DIR", help="Enroll the faces there; made if need be.")
 @option("--with-doubtful", is_flag=True, help="Enroll members in doubt, too.")

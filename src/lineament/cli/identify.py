@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineament.cli import options
 from lineament.cli.command import argument, command, option
+from lineament.cli.numbers import COSINE, COUNT, RATE
 from lineament.cli.output import (
     count,
     exit_code,
@@ -39,16 +40,21 @@ SHOWN_TOP, SHOWN_FPIR = 5, 0.01
     help="Files, folders, glob patterns, URLs, or - (stdin).",
 )
 @option(
-    "--top", type=int, metavar="K", default=SHOWN_TOP, show_default=True, help="Candidates a face."
+    "--top",
+    type=COUNT,
+    metavar="K",
+    default=SHOWN_TOP,
+    show_default=True,
+    help="Candidates a face.",
 )
 @option(
     "--fpir",
-    type=float,
+    type=RATE,
     metavar="RATE",
     help="Share of strangers' faces that may get a name.",
     show_default=str(SHOWN_FPIR),
 )
-@option("--threshold", type=float, metavar="COSINE", help="From which on a face gets a name.")
+@option("--threshold", type=COSINE, metavar="COSINE", help="From which on a face gets a name.")
 @option(
     "--allow-repeats",
     is_flag=True,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
+from lineament.cli.numbers import COSINE, COUNT, SHARE, Number
 from lineament.cli.output import (
     print_json,
     print_line,
@@ -92,8 +93,8 @@ def licenses(license_policy: str | None, json: bool) -> None:
     from lineament import models
 
     known = models.entries()
+    policy = options.policy_from(license_policy)
     if json:
-        policy = options.policy_from(license_policy)
         found = [
             {**_described(entry, policy), "license_text": models.license_text(entry)}
             for entry in known
@@ -102,8 +103,9 @@ def licenses(license_policy: str | None, json: bool) -> None:
         return
     names: dict[str | None, list[str]] = {}
     for entry in known:
+        refused = "" if policy.refusal(entry) is None else ", refused by the policy"
         names.setdefault(models.license_text(entry), []).append(
-            f"{entry.name} ({entry.license_weights})"
+            f"{entry.name} ({entry.license_weights}{refused})"
         )
     for text, of in names.items():
         print_rule()
@@ -172,7 +174,7 @@ def _score(entry: Any) -> str:
 @option("--aligned", is_flag=True, help="The photos are crops, from `lineament align`.")
 @option(
     "--max-loss",
-    type=float,
+    type=SHARE,
     metavar="0..1",
     help="Most true accept rate it may lose; where the photos can measure it.",
     show_default="0.01",
@@ -180,7 +182,7 @@ def _score(entry: Any) -> str:
 )
 @option(
     "--min-cosine",
-    type=float,
+    type=COSINE,
     metavar="COSINE",
     help="Least mean cosine to the original's embeddings; where they cannot.",
     show_default="0.99",
@@ -188,14 +190,14 @@ def _score(entry: Any) -> str:
 )
 @option(
     "--min-speedup",
-    type=float,
+    type=Number(0, 1e6),
     metavar="TIMES",
     help="Least speed-up.",
     show_default="1.1",
     api=["least_speedup"],
 )
-@option("--subset", type=int, metavar="N", help="Most crops to calibrate on.", show_default="300")
-@option("--most", type=int, metavar="N", help="Most photos read.", show_default="2000")
+@option("--subset", type=COUNT, metavar="N", help="Most crops to calibrate on.", show_default="300")
+@option("--most", type=COUNT, metavar="N", help="Most photos read.", show_default="2000")
 @options.seed
 @options.overwrite
 @options.json

@@ -11,10 +11,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import click
 from click.shell_completion import CompletionItem
 
 from lineament.cli.command import FILE, F, argument, option
+from lineament.cli.numbers import COUNT, FINITE, MOST, RATE, SEED, SHARE, Number
 from lineament.cli.targets import PAGE
 from lineament.errors import OptionError
 
@@ -65,7 +65,7 @@ def _metrics(_: object, __: object, incomplete: str) -> list[CompletionItem]:
 
 json = option("--json", is_flag=True, help="Print one JSON object.")
 overwrite = option("--overwrite", is_flag=True, help="Replace files that exist.")
-seed = option("--seed", type=click.IntRange(min=0), default=0, help="Of what is drawn by chance.")
+seed = option("--seed", type=SEED, default=0, help="Of what is drawn by chance.")
 metric = option(
     "--metric",
     metavar="NAME",
@@ -75,7 +75,7 @@ metric = option(
 )
 fmr = option(
     "--fmr",
-    type=float,
+    type=RATE,
     metavar="RATE",
     help="False match rate that the threshold is for.",
     show_default=SHOWN_DEFAULTS["fmr"],
@@ -97,7 +97,7 @@ engine = option(
     "--engine", metavar="auto|openvino|onnxruntime", help="What runs the networks.", family=ENGINE
 )
 threads = option(
-    "--threads", type=int, metavar="N", help="Threads; all cores when left out.", family=ENGINE
+    "--threads", type=COUNT, metavar="N", help="Threads; all cores when left out.", family=ENGINE
 )
 license_policy = option(
     "--license-policy",
@@ -182,12 +182,12 @@ _RECOGNIZER_OPTIONS: dict[str, Any] = {
     ),
     "mean": option(
         "--mean",
-        type=float,
+        type=FINITE,
         metavar="FLOAT",
         help="--model is fed (x - MEAN) * SCALE, x from 0 to 255.",
         family=RECOGNIZER,
     ),
-    "scale": option("--scale", type=float, metavar="FLOAT", help="See --mean.", family=RECOGNIZER),
+    "scale": option("--scale", type=FINITE, metavar="FLOAT", help="See --mean.", family=RECOGNIZER),
     "alignment": option(
         "--alignment",
         metavar="five-points|eyes|crop",
@@ -218,7 +218,7 @@ _RECOGNIZER_OPTIONS: dict[str, Any] = {
     ),
     "min_face": option(
         "--min-face",
-        type=float,
+        type=Number(4, MOST),
         metavar="PX",
         help="Least size of a face.",
         show_default=SHOWN_DEFAULTS["min_face"],
@@ -227,7 +227,7 @@ _RECOGNIZER_OPTIONS: dict[str, Any] = {
     ),
     "min_score": option(
         "--min-score",
-        type=float,
+        type=SHARE,
         metavar="0..1",
         help="Least score of a face.",
         show_default="the detector's",
@@ -235,7 +235,7 @@ _RECOGNIZER_OPTIONS: dict[str, Any] = {
         family=FACES,
     ),
     "max_faces": option(
-        "--max-faces", type=int, metavar="N", help="Most faces in a photo.", family=FACES
+        "--max-faces", type=COUNT, metavar="N", help="Most faces in a photo.", family=FACES
     ),
     "no_turning": option(
         "--no-turning", is_flag=True, help="Do not try photos that lie on a side.", family=FACES

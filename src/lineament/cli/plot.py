@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lineament.cli import options
 from lineament.cli.command import F, argument, command, option
+from lineament.cli.numbers import COSINE
 from lineament.cli.output import print_json, print_line
 from lineament.cli.sources import check_stdin, one_source
 from lineament.cli.targets import PICTURE, Given, Target, writing
@@ -22,7 +23,7 @@ FORMATS = (*PICTURE.suffixes, ".svg", ".pdf")
 title_ = option(
     "--title", metavar="TEXT", default="", help="Above the picture; a default if empty."
 )
-threshold_ = option("--threshold", type=float, metavar="COSINE", help="The threshold itself.")
+threshold_ = option("--threshold", type=COSINE, metavar="COSINE", help="The threshold itself.")
 _photo = argument("photo", metavar="PHOTO", help="A file, a URL, or - (stdin).")
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import click
-
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
 from lineament.cli.eval import source_from
+from lineament.cli.numbers import MOST, Number
 from lineament.cli.output import print_json, print_line, print_note
 from lineament.cli.plot import FORMATS, check_extra, finish, out_, threshold_, threshold_of, title_
 from lineament.cli.progress import with_progress
@@ -195,7 +194,7 @@ def correlation(
 @options.overwrite
 @option(
     "--most",
-    type=click.IntRange(2, 150),
+    type=Number(2, 150, whole=True),
     metavar="N",
     default=60,
     show_default=True,
@@ -323,7 +322,7 @@ def tsne(
 )
 @option(
     "--most",
-    type=click.IntRange(min=2),
+    type=Number(2, MOST, whole=True),
     metavar="N",
     default=24,
     show_default=True,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineament.cli import options
 from lineament.cli.command import command, option
+from lineament.cli.numbers import FINITE, PRIOR
 from lineament.cli.output import (
     exit_code,
     print_error,
@@ -42,11 +43,11 @@ if TYPE_CHECKING:
     help="Several recognizers and metrics at once: slower, surer.",
 )
 @options.fmr
-@option("--threshold", type=float, metavar="NUMBER", help="The threshold, in the metric's unit.")
+@option("--threshold", type=FINITE, metavar="NUMBER", help="The threshold, in the metric's unit.")
 @options.calibration
 @option(
     "--prior",
-    type=float,
+    type=PRIOR,
     metavar="0..1",
     help="Share of pairs of one person among those you compare; for the probability.",
     show_default=options.SHOWN_DEFAULTS["prior"],

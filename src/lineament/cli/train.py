@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
+from lineament.cli.numbers import ABOVE_ZERO, COUNT, WEIGHT, Number
 from lineament.cli.output import (
     print_json,
     print_note,
@@ -78,11 +79,15 @@ def run(
 
 
 @command("lineament train example > my.toml")
-def example() -> None:
+@options.json
+def example(json: bool) -> None:
     """Print a configuration with every key."""
     from lineament.train import config
 
-    print_verbatim(config.example())
+    if json:
+        print_json({"toml": config.example()})
+    else:
+        print_verbatim(config.example())
 
 
 def _train(config: Any, *, resume: bool, json: bool) -> int:
@@ -175,19 +180,19 @@ _photos = argument(
 _out = option("--out", writes=RUN_FOLDER, required=True, metavar="DIR", help="Folder for the run.")
 _labels = option(
     "--labels",
-    type=float,
+    type=WEIGHT,
     metavar="WEIGHT",
     help="Use the people's names too: weight of ArcFace.",
     show_default="0",
     api=["loss.weight"],
 )
 _epochs = option(
-    "--epochs", type=int, metavar="N", help="Times that each photo is seen.", api=["run.epochs"]
+    "--epochs", type=COUNT, metavar="N", help="Times that each photo is seen.", api=["run.epochs"]
 )
-_lr = option("--lr", type=float, metavar="RATE", help="Learning rate.", api=["optimizer.lr"])
+_lr = option("--lr", type=ABOVE_ZERO, metavar="RATE", help="Learning rate.", api=["optimizer.lr"])
 _hold_out = option(
     "--hold-out",
-    type=float,
+    type=Number(0, 0.9, noun="a share"),
     metavar="0..0.9",
     help="Share of the people to verify with, and not to train with.",
     show_default="0",
@@ -207,7 +212,7 @@ _hold_out = option(
 @_labels
 @option(
     "--keep",
-    type=float,
+    type=WEIGHT,
     metavar="WEIGHT",
     help="Weight of staying near the recognizer as it was.",
     show_default="1",
@@ -216,7 +221,7 @@ _hold_out = option(
 @option(
     "--low-resolution",
     "low_resolution_px",
-    type=int,
+    type=COUNT,
     metavar="PX",
     help="Train for faces about so many pixels wide.",
 )

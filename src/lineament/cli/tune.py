@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
 from lineament.cli.eval import check_report, report_unreadable
+from lineament.cli.numbers import RATE, Number
 from lineament.cli.output import print_json, print_note, print_table
 from lineament.cli.progress import CACHED, NOTHING, keeps, stages, with_progress
 from lineament.cli.targets import JSON, Target, writing
@@ -31,7 +32,7 @@ def _named_after_folder(given: Mapping[str, Any]) -> Path:
 @argument("folder", type=FILE, metavar="FOLDER", help="Folder with one folder per person.")
 @option(
     "--fmr",
-    type=float,
+    type=RATE,
     metavar="RATE",
     help="False match rate asked for; refused if the photos cannot support it.",
     show_default=f"{options.SHOWN_DEFAULTS['fmr']}, or the least they support",
@@ -47,7 +48,7 @@ def _named_after_folder(given: Mapping[str, Any]) -> Path:
 @option("--keep-suspects", is_flag=True, help="Fit on photos with a doubtful name, too.")
 @option(
     "--near-duplicate",
-    type=float,
+    type=Number(0, 1),
     metavar="COSINE",
     help="Above it two photos of a person count as one.",
     show_default="0.95",
