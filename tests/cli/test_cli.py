@@ -137,7 +137,7 @@ class TestVerify:
             (("--device", "tpu"), "--device: expected one of auto"),
             (("--threads", "0"), "--threads: expected 1 or more"),
             (("--min-face", "1"), "--min-face: expected"),
-            (("--min-score", "7"), "--min-score: expected 0 to 1"),
+            (("--min-score", "7"), "--min-score: expected a share from 0 to 1"),
             (("--max-faces", "0"), "--max-faces: expected 1 or more"),
             (("--license-policy", "free"), "license-policy: expected clauses"),
             (("--license-policy", "deny:sface"), 'refuses the weights "sface"'),

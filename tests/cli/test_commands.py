@@ -162,7 +162,8 @@ def test_help_imports_no_command() -> None:
     code = (
         "import sys\nfrom lineament.cli import app\n"
         "try:\n    app(['--help'])\nexcept SystemExit as end:\n    assert not end.code\n"
-        "known = {'__init__', 'command', 'help', 'layout', 'output', 'targets', 'terminal'}\n"
+        "known = {'__init__', 'command', 'help', 'layout', 'output', 'progress', 'targets', "
+        "'terminal'}\n"
         "loaded = {n.split('.')[2] for n in sys.modules if n.startswith('lineament.cli.')}\n"
         "sys.exit(repr(loaded - known) if loaded - known else 0)\n"
     )

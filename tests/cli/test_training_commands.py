@@ -158,8 +158,8 @@ def test_finetune_begins_with_the_recognizer(faces: Path, tmp_path: Path) -> Non
     [
         (("--keep", "0"), "--keep: expected above 0"),
         (("--keep", "-1"), "--keep: expected"),
-        (("--epochs", "0"), "--epochs: expected a whole number, at least 1"),
-        (("--lr", "0"), "--lr: expected a number, above 0"),
+        (("--epochs", "0"), "--epochs: expected 1 or more"),
+        (("--lr", "0"), "--lr: expected a number above 0"),
         (("--hold-out", "2"), "--hold-out: expected"),
         (("--low-resolution", "1"), "--low-resolution: expected at least 4"),
         (("--recognizer", "facenet"), "backbone.start: expected sface"),

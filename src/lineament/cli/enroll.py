@@ -184,7 +184,7 @@ def enroll(
     "--report",
     writes=PAGE,
     metavar="FILE.html",
-    help="Write what was refused, with pictures, into one page.",
+    help="Page of what was refused, with pictures.",
 )
 @options.overwrite
 @options.gallery
