@@ -1,4 +1,4 @@
-"""Text for people: what came from outside is shown so that it cannot act.
+"""Text for people: what came from outside is shown so that it cannot act; figures in per cent.
 
 Names of files, and of what stands in files, may hold anything but "/" and NUL: escape sequences,
 line breaks, marks that turn the direction of writing around, bytes that are no UTF-8. Data keep
@@ -20,6 +20,7 @@ Python has a byte of a name that is no UTF-8 as a lone surrogate (``os.fsdecode`
 
 from __future__ import annotations
 
+import math
 import os
 import unicodedata
 
@@ -121,3 +122,40 @@ def _is_shown(letter: str) -> bool:
     if category == "Cf":
         return letter in _VISIBLE_FORMATS
     return category not in _ESCAPED
+
+
+def per_cent(
+    share: float, decimals: int = 1, *, digits: int | None = None, most: int | None = None
+) -> str:
+    """A share in per cent, "99.9 %": rounded once, to nearest, never to 0 or 100 when it is not.
+
+    Where the wanted decimals would show certainty there are as many as it takes to tell: 0.999998
+    is "99.9998 %". Where ``most`` decimals do not suffice it is "> 99.999999 %" or "< 0.000001 %".
+    Exactly 0 and 1 are "0 %" and "100 %".
+
+    Args:
+        share: 0 to 1; beyond that, as a loss below 0, it is shown as it is.
+        decimals: of an ordinary figure.
+        digits: in place of decimals, so many digits that say something: with 3 of them 0.0001234 is
+            "0.0123 %" and 0.5 is "50 %".
+        most: decimals of what is close to 0 or 100 %; 6, and 12 with ``digits``, when left out. The
+            same as ``decimals`` where there is no room for more.
+    """
+    if not math.isfinite(share):
+        return "not measurable"
+    if share in (0, 1):
+        return f"{100 * share:.0f} %"
+    if digits is not None:
+        leading = math.floor(math.log10(abs(share) * 100 * (1 + 1e-12)))
+        most = 12 if most is None else most
+        decimals = min(max(digits - 1 - leading, 0), most)
+    most = max(6 if most is None else most, decimals)
+    for places in range(decimals, most + 1):
+        # The product itself may be off in its last place: 0.29 * 100 = 28.999...
+        text = f"{round(100 * share, 12):.{places}f}"
+        if float(text) not in (0.0, 100.0, -100.0):
+            if digits is not None and places:
+                text = text.rstrip("0").removesuffix(".")
+            return f"{text} %"
+    least = 10.0**-most
+    return f"< {least:.{most}f} %" if abs(share) < 0.5 else f"> {100 - least:.{most}f} %"

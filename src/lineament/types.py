@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from lineament.errors import ContractError, LineamentError, NoFaceError, OptionError
 from lineament.results import Outcome, Pictured, flat, no_truth
-from lineament.text import printable
+from lineament.text import per_cent, printable
 
 FloatArray = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
@@ -720,8 +720,8 @@ class Certainty(Outcome):
     @property
     def in_words(self) -> str:
         """The probability and its interval, in per cent, never rounded up to certainty."""
-        value, low, high = (_per_cent(p) for p in (self.probability, self.low, self.high))
-        return f"{value} % ({low} to {high} %)"
+        value, low, high = (per_cent(p) for p in (self.probability, self.low, self.high))
+        return f"{value} ({low.removesuffix(' %')} to {high})"
 
     def __repr__(self) -> str:
         """In short."""
@@ -741,21 +741,6 @@ class Certainty(Outcome):
             f"{self.data}: {self.people:,} people, {self.genuine_pairs:,} genuine and "
             f"{self.impostor_pairs:,} impostor pairs; prior {self.prior:g}"
         )
-
-
-def _per_cent(share: float) -> str:
-    """As many digits as it takes to tell 99.9998 from 100."""
-    distance = min(share, 1 - share)
-    digits = 1
-    while digits < 7 and 0 < distance < 10.0 ** -(digits + 2):
-        digits += 1
-    scale = 10.0**digits
-    shown = (
-        math.floor(100 * share * scale) / scale
-        if share > 0.5
-        else (math.ceil(100 * share * scale) / scale)
-    )
-    return f"{shown:.{digits}f}"
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -149,7 +149,7 @@ def test_certainty_in_words_never_rounds_up_to_certainty() -> None:
         decision(0.999999)
     )
     assert judged.certainty is not None
-    assert judged.certainty.in_words.startswith("99.9997 %")
+    assert judged.certainty.in_words.startswith("99.9998 %")
     assert "100" not in judged.certainty.in_words
 
 

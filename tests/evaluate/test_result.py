@@ -44,8 +44,8 @@ def test_rows_are_in_words() -> None:
         ("photos", "7,701"),
         ("faces found", "7,700"),
         ("could not be read", "1"),
-        ("View 2: accuracy", "99.50% ± 0.10%"),
-        ("View 2: TAR at FMR 1e-3", "99.00%"),
+        ("View 2: accuracy", "99.50 % ± 0.10 %"),
+        ("View 2: TAR at FMR 1e-3", "99.00 %"),
         ("View 2: TAR at FMR 1e-4", "not measurable"),
         ("View 2: pairs", "6,000"),
     ]
@@ -62,9 +62,9 @@ def test_json_has_everything() -> None:
 
 def test_ours_stands_among_the_published_ones() -> None:
     assert [row[:2] for row in result().published_rows()] == [
-        ("A", "99.90%"),
-        ("lineament, this run", "99.50%"),
-        ("B", "90.00%"),
+        ("A", "99.90 %"),
+        ("lineament, this run", "99.50 %"),
+        ("B", "90.00 %"),
     ]
     assert result(published=()).published_rows() == []
 

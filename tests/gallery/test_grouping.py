@@ -315,7 +315,7 @@ def test_doubtful_members_are_flagged() -> None:
     last = unsure.members[-1]
     assert last.support is not None
     odds = np.exp(20 * (last.support - 0.3)) / 4
-    assert last.doubts[0].endswith(f"only {odds / (1 + odds):.0%} probable")
+    assert last.doubts[0].endswith(f"only {100 * odds / (1 + odds):.0f} % probable")
     blurred = replace(face("x.jpg", at(1)[0]), problems=("the face is blurred",))
     (alone,) = group_faces([blurred], make_contract(dimension=2), THRESHOLD).groups()
     assert alone.doubtful == 0  # nobody asks whether a single face belongs to itself

@@ -386,10 +386,10 @@ def test_the_roc_shows_the_points() -> None:
     tar = [(scores.genuine > low[k]).mean() for k in (60, 6)]
     fmr = (scores.impostor.astype(float) >= 0.4).mean()
     assert legend(figure) == [
-        f"FMR 1%: TAR {tar[0] * 100:.4g}%",
-        f"FMR 0.1%: TAR {tar[1] * 100:.4g}%",
-        f"EER {eer(*labeled(scores)) * 100:.3g}%",
-        f"threshold 0.4: FMR {fmr * 100:.2g}%",
+        f"FMR 1 %: TAR {tar[0] * 100:.4g} %",
+        f"FMR 0.1 %: TAR {tar[1] * 100:.4g} %",
+        f"EER {eer(*labeled(scores)) * 100:.3g} %",
+        f"threshold 0.4: FMR {fmr * 100:.2g} %",
         "fewer than 30 errors seen: uncertain",
     ]
     marks = {line.get_label(): line.get_data() for line in axes.get_lines()[1:]}
@@ -453,7 +453,7 @@ def test_the_matrix_says_its_numbers() -> None:
         ["a", "b"], [[0.001, 0.02], [0.02, np.nan]], too_few=[[False, True], [True, False]]
     )
     axes = figure.axes[0]
-    assert [text.get_text() for text in axes.texts] == ["0.1%", "too few", "too few", "none"]
+    assert [text.get_text() for text in axes.texts] == ["0.1 %", "too few", "too few", "none"]
     assert sum(patch.get_hatch() is not None for patch in axes.patches) == 2
     with pytest.raises(OptionError, match=r"expected \(2, 2\)"):
         charts.group_matrix(["a", "b"], [[1.0]])

@@ -185,7 +185,7 @@ def test_every_picture_says_what_it_shows(parsed: Page) -> None:
     texts = [attrs["alt"] or "" for attrs in parsed.all("img")]
     assert min(map(len, texts)) > 10
     roc = next(text for text in texts if text.startswith("ROC curve of View 2"))
-    assert re.search(r"TAR \d+\.?\d*% at FMR 1%", roc)
+    assert re.search(r"TAR \d+\.?\d* % at FMR 1 %", roc)
     told = next(text for text in texts if "references" in text)
     assert "mean: 1: 0.9, 2: 0.95; best: 1: 0.9, 2: 0.93" in told
 
@@ -209,11 +209,11 @@ def test_the_summary_says_what_matters(parsed: Page) -> None:
     for words in (
         "read from /data/with spaces & <marks>: 1,234 photos, a face was found in 1,230",
         "Recognizer: sface, faces from the detector yunet+onet.",
-        "View 2: accuracy 99.52% ± 0.12% (standard error).",
+        "View 2: accuracy 99.52 % ± 0.12 % (standard error).",
         "In 3 photos no face was found.",
         "1 photo could not be read.",
-        "1,000 genuine and 3,000 impostor pairs. False match rates below 1% rest on fewer than 30",
-        "the rate may still be 0.1% (rule of 3)",
+        "1,000 genuine and 3,000 impostor pairs. False match rates below 1 % rest on fewer than 30",
+        "the rate may still be 0.1 % (rule of 3)",
         "That is not enough to judge by",
         "A note: <b>not bold</b>.",
     ):

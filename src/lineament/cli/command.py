@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 import click
 
 from lineament.cli import terminal
-from lineament.cli.help import MOST, Context
+from lineament.cli.help import MOST, Context, HelpPage
 from lineament.cli.layout import wrap
 from lineament.cli.output import PRINTED, failed, print_detail, print_error, print_json, print_note
 from lineament.cli.progress import NOTHING, interrupted
@@ -220,8 +220,8 @@ class Command(click.Command):
         """The example, as it is typed."""
         if self.example:
             with formatter.section("Example"):
-                for line in self.example.splitlines():
-                    formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+                assert isinstance(formatter, HelpPage)
+                formatter.write_example(self.example)
 
     def make_context(
         self,
@@ -429,8 +429,8 @@ class Group(click.Group):
         """The example, and the exit codes."""
         if self.example:
             with formatter.section("Example"):
-                for line in self.example.splitlines():
-                    formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+                assert isinstance(formatter, HelpPage)
+                formatter.write_example(self.example)
         super().format_epilog(ctx, formatter)
 
 

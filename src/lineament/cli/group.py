@@ -12,6 +12,7 @@ from lineament.cli.command import FILE, argument, command, option
 from lineament.cli.numbers import COSINE, COUNT, RATE
 from lineament.cli.output import (
     exit_code,
+    near,
     print_error,
     print_json,
     print_line,
@@ -171,7 +172,7 @@ def _print(grouping: Grouping, groups: Sequence[Group], new: int) -> None:
             "" if group.cohesion is None else f"{group.cohesion:.3f}",
             "" if group.weakest is None else f"{group.weakest:.3f}",
             str(group.doubtful) if group.doubtful else "",
-            grouping.faces[group.members[0].place].source,
+            near(grouping.faces[group.members[0].place].source),
         )
         for group in groups
     ]

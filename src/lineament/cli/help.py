@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterable
 
 import click
 
 from lineament.cli.layout import cells, padded, wrap
+from lineament.cli.terminal import width_of
 
 LEAST, MOST = 50, 100
 
@@ -21,7 +23,9 @@ class HelpPage(click.HelpFormatter):
         """Arguments of ``click.HelpFormatter``."""
         if width is None:
             most = MOST if max_width is None else max_width
-            width = max(min(shutil.get_terminal_size().columns, most) - 1, LEAST)
+            wide = width_of(sys.stdout)
+            wide = shutil.get_terminal_size().columns if wide is None else wide
+            width = max(min(wide, most) - 1, LEAST)
         super().__init__(indent_increment, width, max_width)
 
     def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
@@ -51,6 +55,15 @@ class HelpPage(click.HelpFormatter):
                 self._lines(name, first=indent, rest=indent + "    ")
                 first = rest
             self._lines(" ".join(meaning.split()), first=first, rest=rest)
+
+    def write_example(self, lines: str) -> None:
+        """Commands as they are typed, long ones with a backslash at the end of a line."""
+        indent = " " * self.current_indent
+        for text in lines.splitlines():
+            found = wrap(text, self.width, first=indent, rest=indent + "    ")
+            if len(found) > 1:
+                found = wrap(text, self.width - 2, first=indent, rest=indent + "    ")
+            self.write(" \\\n".join(found) + "\n")
 
     def _lines(self, text: str, *, first: str, rest: str) -> None:
         for line in wrap(text, self.width, first=first, rest=rest):

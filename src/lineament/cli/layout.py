@@ -1,9 +1,10 @@
 """Text in columns of a terminal: how wide it is, wrapped at words, as a table or as records.
 
-Pure functions from text to lines. Widths are in cells: a letter of East Asia and most emoji take
-two, a combining mark none. ``width`` None is a pipe or a file: one line per record, as long as it
-gets. Nothing is ever cut: what is wider than the line stands on a line of its own, a path is broken
-after a separator, and a table that does not fit becomes a list of records.
+Pure functions from text to lines, in which what came from outside is escaped (``printable``).
+Widths are in cells: a letter of East Asia and most emoji take two, a combining mark none. ``width``
+None is a pipe or a file: one line per record, as long as it gets. Nothing is ever cut: what is
+wider than the line stands on a line of its own, a path is broken after a separator, and a table
+that does not fit becomes a list of records.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
+
+from lineament.text import printable
 
 GAP = "  "
 """Between two columns."""
@@ -30,7 +33,8 @@ _JAMO = range(0x1160, 0x1200)
 
 # A figure and its unit stay together: "99.9 %", "> 99.9 %", "172 x 229 px", "0.3 s".
 _GLUED = re.compile(
-    r"(?<=\d) (?=(?:%|px|MB|GB|KB|ms|s|bits|degrees)(?![\w%]))|(?<![^\s(])(?<=[<>]) (?=\d)|"
+    r"(?<=\d) (?=(?:%|px|MB|GB|KB|ms|s|bits|degrees)(?![\w%]))|"
+    r"(?<=[\s(][<>]) (?=\d)|(?<=^[<>]) (?=\d)|"
     r"(?<=\d) (?=x \d)|(?<=\d x) (?=\d)|(?<=\[default:) "
 )
 _HELD = "\x00"
@@ -126,9 +130,9 @@ def wrap(text: str, width: int | None, *, first: str = "", rest: str = "") -> li
 
 
 def _pieces(word: str) -> list[str]:
-    """Where a word may be broken that is too long for a line."""
+    """Where a word may be broken that is too long for a line; figures such as ".90/.86" never."""
     found = []
-    for piece in _PIECES.findall(word):
+    for piece in _PIECES.findall(word) if any(map(str.isalpha, word)) else [word]:
         start = 0
         for at in range(1, len(piece)):
             if _cells_of(piece[at - 1]) == 2 == _cells_of(piece[at]):
@@ -140,6 +144,7 @@ def _pieces(word: str) -> list[str]:
 
 def sentence(text: str, width: int | None) -> list[str]:
     """A line of its own: the next ones stand under its text, after "note: " or the like."""
+    text = printable(text)
     indent = len(text) - len(text.lstrip(" "))
     label = _LABEL.match(text, indent)
     rest = label.end() if label else indent + 2
@@ -156,7 +161,7 @@ def records(rows: Iterable[tuple[str, str]], width: int | None) -> list[str]:
         rows: name, value.
         width: of the terminal. Where too little is left beside the names, values stand below them.
     """
-    known = list(rows)
+    known = [(printable(name), printable(value)) for name, value in rows]
     if not known:
         return []
     column = max(cells(name) for name, _ in known)
@@ -170,7 +175,10 @@ def records(rows: Iterable[tuple[str, str]], width: int | None) -> list[str]:
         return lines
     for name, value in known:
         first = f"  {padded(name, column)}{GAP}"
-        lines += wrap(value, width, first=first, rest=" " * start)
+        if width is not None and start + _least(value, True, False) > width:  # a long hash
+            lines += [first.rstrip(), *wrap(value, width, first="    ", rest="    ")]
+        else:
+            lines += wrap(value, width, first=first, rest=" " * start)
     return lines
 
 
@@ -196,7 +204,7 @@ def table(
         width: of the terminal, in cells.
         right: headings of columns that are aligned to the right.
     """
-    known = [[str(cell) for cell in row] for row in rows]
+    known = [[printable(str(cell)) for cell in row] for row in rows]
     grid = [[heading.rstrip() for heading in columns], *known]
     to_right = [heading in right for heading in columns]
     natural = [max(cells(row[k]) for row in grid) for k in range(len(columns))]

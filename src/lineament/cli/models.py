@@ -19,6 +19,7 @@ from lineament.cli.output import (
 )
 from lineament.cli.progress import stages
 from lineament.cli.targets import FOLDER
+from lineament.text import per_cent
 
 if TYPE_CHECKING:
     from lineament.models import Card, LicensePolicy
@@ -137,7 +138,7 @@ def _score(entry: Any) -> str:
     """The one score that says most, in a few characters; --json has all of them."""
     measured = entry.measured
     if "lfw_view2" in measured:
-        return f"LFW {measured['lfw_view2'].value:g} %"
+        return f"LFW {per_cent(measured['lfw_view2'].value / 100, 2)}"
     areas = [measured.get(f"wider_face_ap_{part}") for part in ("easy", "medium", "hard")]
     if all(area is not None for area in areas):
         return "AP " + "/".join(f"{area.value:.2f}".lstrip("0") for area in areas)
@@ -309,7 +310,7 @@ def _rows(made: Quantized) -> list[tuple[str, str]]:
         rows.append(
             (
                 f"TAR at FMR {found.fmr:g}",
-                f"{100 * found.tar_after:.2f} %, {100 * found.tar_before:.2f} % before "
+                f"{per_cent(found.tar_after, 2)}, {per_cent(found.tar_before, 2)} before "
                 f"({found.same_pairs:,} pairs of one person)",
             )
         )

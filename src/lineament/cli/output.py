@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lineament.cli import layout, terminal
@@ -116,6 +117,11 @@ def exit_code(errors: int, found: bool) -> int:
 def count(number: int, one: str, many: str | None = None) -> str:
     """A number and its noun."""
     return f"{number:,} {one if number == 1 else f'{one}s' if many is None else many}"
+
+
+def near(path: str) -> str:
+    """A path as it is called from here, when it is below the folder that one is in."""
+    return path.removeprefix(str(Path.cwd() / "_")[:-1])
 
 
 def print_pairs(rows: Iterable[tuple[str, str]]) -> None:

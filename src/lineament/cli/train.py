@@ -23,6 +23,7 @@ from lineament.cli.output import (
 from lineament.cli.progress import stages
 from lineament.cli.targets import RUN_FOLDER, Target, make_folder, writing
 from lineament.errors import MissingExtraError, OptionError
+from lineament.text import per_cent
 
 if TYPE_CHECKING:
     from lineament.models.cards import CommercialUse
@@ -137,7 +138,7 @@ def _summarize(run: Run) -> None:
     rows = [("run", str(run.folder)), ("steps", f"{run.step:,} of {run.steps:,}")]
     best = run.best
     if best is not None:
-        value = f"{best.value:.4f}" if best.figure == "loss" else f"{best.value:.2%}"
+        value = f"{best.value:.4f}" if best.figure == "loss" else per_cent(best.value, 2)
         rows.append(("best", f"{best.figure} {value}, after epoch {best.epoch:g}"))
         rows.append(("model", str(run.folder / "best.pt")))
     if run.stopped:
@@ -165,7 +166,9 @@ def _showing() -> Iterator[Callable[[Progress], None]]:
 
 def _figures(now: Progress) -> str:
     words = [f"loss {now.loss:.3f}", f"lr {now.learning_rate:.2g}", f"{now.photos_per_s:.0f}/s"]
-    words += [f"{name} {now.verified[name]:.2%}" for name in ("accuracy", "auc") if now.verified]
+    words += [
+        f"{name} {per_cent(now.verified[name], 2)}" for name in ("accuracy", "auc") if now.verified
+    ]
     return ", ".join(words)
 
 
@@ -359,7 +362,7 @@ def toy(folder: Path, out: Path, changes: tuple[str, ...], overwrite: bool, json
             each.name,
             f"{each.within_deg:.1f}",
             f"{each.least_between_deg:.1f}",
-            f"{each.accuracy:.1%}",
+            per_cent(each.accuracy),
         )
         for each in result.losses
     ]

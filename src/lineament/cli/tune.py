@@ -17,6 +17,7 @@ from lineament.cli.output import print_json, print_note, print_table
 from lineament.cli.progress import CACHED, NOTHING, keeps, stages, with_progress
 from lineament.cli.targets import JSON, Target, writing
 from lineament.errors import OptionError
+from lineament.text import per_cent
 
 if TYPE_CHECKING:
     from lineament.fit.tuned import Tuned
@@ -159,7 +160,7 @@ def _print(tuned: Tuned) -> None:
             ("  FMR here", rate_in_words(tuned.bundled.fmr)),
             ("  FNMR here", rate_in_words(tuned.bundled.fnmr)),
         ]
-    rows.append(("Cllr, ECE", f"{made.cllr:.4f} bits, {made.ece:.2%} (cross-validated)"))
+    rows.append(("Cllr, ECE", f"{made.cllr:.4f} bits, {per_cent(made.ece, 2)} (cross-validated)"))
     print_table(("measure", "value"), rows)
     for suspect in cleaning.suspects:
         names = ", ".join(tuned.name(i) for i in suspect.photos)

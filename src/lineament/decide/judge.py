@@ -20,6 +20,7 @@ from lineament.decide.calibration import DEFAULT_PRIOR, Calibration
 from lineament.decide.comparison import compare
 from lineament.errors import OptionError
 from lineament.quality import DEFAULT_LIMITS, QualityLimits, quality_of
+from lineament.text import per_cent
 from lineament.types import Certainty, Decision, Photo, Threshold
 
 CALIBRATED_METRIC = "cosine"
@@ -146,7 +147,7 @@ def _doubts(decision: Decision, certainty: Certainty | None) -> list[str]:
             ]
     if certainty is None or decision.same == (certainty.probability >= 0.5):
         return []
-    share = f"{certainty.probability:.1%} probable at a prior of {certainty.prior:g}"
+    share = f"{per_cent(certainty.probability)} probable at a prior of {certainty.prior:g}"
     if decision.same:
         return [
             f"the score passes the threshold {_aim(threshold)}, yet one person is only {share}: "

@@ -17,6 +17,7 @@ from lineament import forms
 from lineament.errors import OptionError
 from lineament.evaluate.pair_counts import PairCounts
 from lineament.results import Outcome
+from lineament.text import per_cent
 from lineament.types import FloatArray
 
 Unit = Literal["share", "number", "count", "value"]
@@ -258,7 +259,7 @@ def in_words(value: Any, unit: Unit) -> str:
     if value is None:
         return "not measurable"
     if unit == "share":
-        return f"{value:.2%}"
+        return per_cent(value, 2)
     if unit == "number":
         return f"{value:.4f}"
     if unit == "count":

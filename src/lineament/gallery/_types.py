@@ -302,11 +302,7 @@ class Candidate(Outcome):
         """In per cent, never rounded to certainty; "-" without a calibration."""
         if self.probability is None:
             return "-"
-        if self.probability < 0.0005:
-            return "< 0.1 %"
-        if self.probability > 0.9995:
-            return "> 99.9 %"
-        return f"{100 * self.probability:.1f} %"
+        return per_cent(self.probability, most=1)
 
     def __str__(self) -> str:
         """In words, for people."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from lineament.embed.network import BATCH, NetworkEmbedder
 from lineament.errors import ExportError, WeightsError
 from lineament.evaluate.metrics import auc, tar_at_fmr
+from lineament.text import per_cent
 from lineament.types import FloatArray, Image, StageProgress
 
 LEAST_SAME, LEAST_DIFFERENT = 1000, 3000
@@ -142,9 +143,9 @@ def refuse_loss(name: str, agreement: Agreement, most_loss: float, least_cosine:
             raise ExportError(
                 f"{name}: expected int8 to lose at most {100 * most_loss:g} points of TAR at FMR "
                 f"{verification.fmr:g}, got {100 * verification.loss:.2f} "
-                f"({100 * verification.tar_before:.2f} % before, "
-                f"{100 * verification.tar_after:.2f} % after, {verification.same_pairs:,} pairs of "
-                f"one person); {remedy}"
+                f"({per_cent(verification.tar_before, 2)} before, "
+                f"{per_cent(verification.tar_after, 2)} after, {verification.same_pairs:,} pairs "
+                f"of one person); {remedy}"
             )
     elif not agreement.mean_cosine >= least_cosine:
         raise ExportError(

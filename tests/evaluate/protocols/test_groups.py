@@ -91,10 +91,10 @@ def test_a_folder_against_a_count(crowd: tuple[Path, TableSource]) -> None:
     assert found["threshold_at_fmr"]["1e-2, f"] > found["threshold_at_fmr"]["1e-2, m"]
     assert any("sex: the FMR of f is" in note and "that of m" in note for note in result.notes)
     assert any("bootstrap over people" in note for note in result.notes)
-    assert ("sex: FMR f x f", f"{fmrs['f x f']:.2%}") in result.rows()
+    assert ("sex: FMR f x f", f"{100 * fmrs['f x f']:.2f} %") in result.rows()
     table = {row[0]: row for row in group_rows(part)}
     assert list(table) == ["f x f", "m x m", "f x m"]
-    assert table["f x m"][1] == f"{fmrs['f x m']:.3%}"
+    assert table["f x m"][1] == f"{100 * fmrs['f x m']:.3f} %"
     assert table["f x f"][-1] == f"{found['threshold_at_fmr']['1e-2, f']:.4f}"
     assert table["f x m"][4:7] == ("no pairs", "", "0")
     values = result.to_dict()["by_sex"]

@@ -32,6 +32,7 @@ from lineament.evaluate.fairness import (
 )
 from lineament.evaluate.protocols.verification import pair_cosines
 from lineament.evaluate.result import Part, Result, rate_text
+from lineament.text import per_cent
 from lineament.types import IntArray
 
 MOST_GROUPS = 20
@@ -193,9 +194,9 @@ def group_rows(part: Part) -> list[tuple[str, ...]]:
             value, span = part.measures[rate].get(cell), ""
             if value is not None:
                 low, high = part.measures[f"{rate}_interval"][cell]
-                span = f"{low:.3%} to {high:.3%}"
+                span = f"{per_cent(low, 3)} to {per_cent(high, 3)}"
             none = "too small" if count else "no pairs"
-            row += [none if value is None else f"{value:.3%}", span, f"{count:,}"]
+            row += [none if value is None else per_cent(value, 3), span, f"{count:,}"]
         needed = own.get(a) if a == b else None
         rows.append((*row, "" if needed is None else f"{needed:.4f}"))
     return rows

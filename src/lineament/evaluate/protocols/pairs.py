@@ -21,6 +21,7 @@ from lineament.evaluate.protocols.verification import (
     worst_of,
 )
 from lineament.evaluate.result import Part, Result, Scores
+from lineament.text import per_cent
 from lineament.types import BoolArray, FloatArray, IntArray, Threshold
 
 RARE_FMRS: Final = (1e-5, 1e-6)
@@ -187,4 +188,6 @@ def _interval(count: int, of: int) -> list[float] | None:
 
 def _range(count: int, of: int) -> str:
     low, high = interval_of_rate(count, of)
-    return f"{low:.2%} to {high:.2%} with 95 % confidence, if pairs were independent"
+    return (
+        f"{per_cent(low, 2)} to {per_cent(high, 2)} with 95 % confidence, if pairs were independent"
+    )

@@ -19,7 +19,7 @@ from lineament.errors import DataError, LineamentError, OptionError
 from lineament.files import write_atomically
 from lineament.gallery.grouping._linking import grouping_prior, link
 from lineament.results import Outcome
-from lineament.text import reason_of
+from lineament.text import per_cent, reason_of
 from lineament.types import Contract, Embedding, Face, FloatArray, IntArray, Threshold
 
 DOUBTFUL_BELOW = 0.8
@@ -232,7 +232,10 @@ class Grouping(Outcome):
         if support < self.threshold.value:
             return (f"{alike}, less than the threshold {self.threshold.value:.3f}", *face.problems)
         if probability is not None and probability < DOUBTFUL_BELOW:
-            return (f"{alike}: one person is only {probability:.0%} probable", *face.problems)
+            return (
+                f"{alike}: one person is only {per_cent(probability, 0)} probable",
+                *face.problems,
+            )
         return face.problems
 
     def named(self, group: int, name: str) -> Grouping:

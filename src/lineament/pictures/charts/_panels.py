@@ -88,7 +88,7 @@ def share_ticks(axes: Axes, which: str) -> None:
     from matplotlib.ticker import FuncFormatter
 
     axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_major_formatter(FuncFormatter(lambda value, _: percent(value, 6)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: percent(round(value, 9), 6)))
 
 
 def log_ticks(axes: Axes, which: str, text: Callable[[float], str], most: int = 6) -> None:

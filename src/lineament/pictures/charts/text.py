@@ -7,7 +7,7 @@ import textwrap
 from functools import lru_cache
 from unicodedata import east_asian_width
 
-import numpy as np
+from lineament.text import per_cent
 
 from lineament.pictures.charts.files import load_matplotlib
 
@@ -16,12 +16,8 @@ TITLE_WIDTH = 62
 
 
 def percent(share: float, digits: int = 3) -> str:
-    """0.0001 is "0.01%": per cent with so many digits that say something."""
-    if not math.isfinite(share):
-        return "not measurable"
-    value = round(share * 100, 12)
-    text = np.format_float_positional(value, precision=digits, fractional=False, trim="-")
-    return f"{text}%"
+    """0.0001 is "0.01 %": per cent with so many digits that say something."""
+    return per_cent(share, digits=digits)
 
 
 def count_text(value: float) -> str:

@@ -35,6 +35,7 @@ from lineament.pictures.charts.colors import (
     YELLOW,
 )
 from lineament.pictures.charts.text import count_text, wrapped
+from lineament.text import per_cent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -117,7 +118,8 @@ def curves(rows: Sequence[Row], *, title: str = "") -> Figure:
         for (name, (x, y)), (color, dash, marker) in zip(checks.items(), looks, strict=False):
             axes.plot(
                 x, y, color=color, linestyle=dash, linewidth=1.8, markersize=5,
-                marker=marker if len(x) <= 40 else None, label=f"{name}, last {y[-1]:.2%}",
+                marker=marker if len(x) <= 40 else None,
+                label=f"{name}, last {per_cent(float(y[-1]), 2)}",
             )  # fmt: skip
         low = min(float(y.min()) for _, y in checks.values())
         axes.set_ylim(low - 0.08 * (1 - low) - 0.001, 1.0 + 0.03 * (1 - low) + 0.0005)

@@ -171,7 +171,7 @@ def suspects_in_words(tuned: Tuned) -> str:
 
 
 def rate_in_words(rate: Rate) -> str:
-    """ "1.20% (0.90% to 1.60%)", or that there is nothing to measure it by."""
+    """ "1.2 % (0.9 % to 1.6 %)", or that there is nothing to measure it by."""
     if not rate.trials:
         return "not measurable"
     share, low, high = (
@@ -203,7 +203,7 @@ def _thresholds(tuned: Tuned) -> Section:
     ]
     marked = tuple(i for i, point in enumerate(points) if abs(point.fmr / tuned.fmr - 1) < 1e-6)
     table = Table(
-        ("false match rate", "threshold", "95% interval", "false matches", "FNMR"),
+        ("false match rate", "threshold", "95 % interval", "false matches", "FNMR"),
         rows,
         numbers=(0, 1, 2, 3, 4),
         marked=marked,
@@ -221,8 +221,8 @@ def _thresholds(tuned: Tuned) -> Section:
                 f"{tuned.unseen.false_matches:,} of {tuned.unseen.impostor_pairs:,} pairs of two "
                 f"other people pass (FMR {percent(u['fmr'], 2)}, "
                 f"{percent(u['fmr_interval'][0], 2)} to {percent(u['fmr_interval'][1], 2)} if "
-                f"pairs were independent) and miss {u['fnmr']:.2%} of their genuine pairs; the "
-                f"thresholds were {min(tuned.unseen.thresholds):.3f} to "
+                f"pairs were independent) and miss {percent(u['fnmr'])} of their genuine pairs; "
+                f"the thresholds were {min(tuned.unseen.thresholds):.3f} to "
                 f"{max(tuned.unseen.thresholds):.3f}."
             )
     else:

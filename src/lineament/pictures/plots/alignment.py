@@ -17,6 +17,7 @@ from lineament.pictures.charts.colors import GRAY, INK, ORANGE, SKY, VERMILLION
 from lineament.pictures.photos import annotate
 from lineament.pictures.plots._sheet import EDGE, SMALL_PT, Sheet
 from lineament.pictures.plots.plot import Plot
+from lineament.text import per_cent
 from lineament.types import Face, Float64Array, Image
 
 SIDE_IN, GAP_IN = 2.7, 0.3
@@ -92,7 +93,8 @@ def _draw(aligned: AlignmentStages, title: str) -> Any:
         ("5  68 points", "Jaw, brows, nose, eyes and lips, as a second network finds them."),
         (
             "6  Cut out along the hull",
-            f"Jaw line, brows and half of the forehead: {numbers['hull_share']:.0%} of the crop.",
+            "Jaw line, brows and half of the forehead: "
+            f"{per_cent(numbers['hull_share'], 0)} of the crop.",
         ),
     ]  # fmt: skip
     k = {"crop": 1, "eyes": 2}.get(aligned.method, 3)

@@ -12,6 +12,7 @@ from lineament.pictures.charts.colors import BLUE, GRAY, INK, VERMILLION
 from lineament.pictures.charts.text import percent
 from lineament.pictures.plots._sheet import EDGE, SMALL_PT, TEXT_PT, Sheet, height_of
 from lineament.pictures.plots.plot import Plot
+from lineament.text import per_cent
 from lineament.types import Image, Threshold
 
 
@@ -139,6 +140,5 @@ def _level(kind: Kind, level: float) -> str:
 
 
 def _short(probability: float) -> str:
-    if probability > 0.9995:
-        return ">99.9%"
-    return "<0.1%" if probability < 0.0005 else percent(probability, 3)
+    """Under a face there is room for a few letters only."""
+    return per_cent(probability, most=1)

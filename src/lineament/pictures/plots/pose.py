@@ -15,9 +15,9 @@ import numpy as np
 from lineament.errors import OptionError
 from lineament.explain.pose import Poses, Turned, degrees
 from lineament.pictures.charts.colors import BLUE, GRAY, INK, VERMILLION
-from lineament.pictures.charts.text import percent
 from lineament.pictures.plots._sheet import EDGE, SMALL_PT, Sheet, height_of, wrapped
 from lineament.pictures.plots.plot import Plot
+from lineament.text import per_cent
 
 MOST_FACES = 24
 """Faces shown; more are sampled, evenly over their order."""
@@ -141,8 +141,4 @@ def _draw(poses: Poses, shown: Sequence[Turned], title: str) -> Any:
 
 def _short(probability: float) -> str:
     """Under a face there is room for a few letters only."""
-    if probability > 0.9995:
-        return ">99.9%"
-    if probability < 0.0005:
-        return "<0.1%"
-    return percent(probability, 3)
+    return per_cent(probability, most=1)

@@ -33,6 +33,7 @@ from lineament.pictures.plots._sheet import (
 )
 from lineament.pictures.plots.captions import put, sentence, what
 from lineament.pictures.plots.plot import Plot
+from lineament.text import per_cent
 from lineament.types import Float64Array, IntArray
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def tsne(
     words = ["What is alike lies near each other; distances have no unit."]
     if share is not None:
         words.append(
-            f"For {share:.1%} of the photos of people who have several, the nearest other "
+            f"For {per_cent(share)} of the photos of people who have several, the nearest other "
             "face is the same person's."
         )
     told = " ".join([*words, *(sentence(note) for note in notes)])

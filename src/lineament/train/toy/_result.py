@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from lineament.files import write_atomically
 from lineament.results import Outcome
+from lineament.text import per_cent
 from lineament.types import Float64Array
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ class ToyResult(Outcome):
             name = SHOWN_NAMES.get(loss.name, loss.name)
             note = (
                 f"within a person {loss.within_deg:.1f}°, between at least "
-                f"{loss.least_between_deg:.0f}°\naccuracy {loss.accuracy:.1%}, rays: "
+                f"{loss.least_between_deg:.0f}°\naccuracy {per_cent(loss.accuracy)}, rays: "
                 f"{'weights' if loss.has_weights else 'means'}"
             )
             if loss.name != "softmax":

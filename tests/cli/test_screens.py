@@ -1,0 +1,262 @@
+"""Every command on a terminal of 60, 80 and 120 columns: nothing is cut, nothing lost.
+
+The screens are files: ``screens/NAME.COLUMNS.txt``. After a change of what commands print
+
+    LINEAMENT_WRITE_SCREENS=1 pytest tests/cli/test_screens.py
+
+writes them anew; look at ``git diff`` then.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pty", reason="there are no pseudo-terminals here")
+
+from click.testing import CliRunner
+from PIL import Image as PILImage
+from PIL import ImageEnhance, ImageOps
+from terminal_screen import piped, shown
+
+import lineament
+from lineament.cli import app
+from lineament.cli.layout import cells
+from tests.cli.test_commands import GROUPS, LEAVES
+
+DEMO = Path(lineament.__file__).parent / "data" / "demo"
+SCREENS = Path(__file__).parent / "screens"
+COLUMNS = (60, 80, 120)
+WRITE = "LINEAMENT_WRITE_SCREENS"
+WRITES = os.environ.get(WRITE, "") not in ("", "0")
+
+RUNS: dict[str, str] = {
+    "verify": "verify obama.jpg obama2.jpg",
+    "verify-undecided": "verify obama.jpg biden.jpg --threshold 0.1",
+    "verify-error": "verify obama.jpg missing.jpg",
+    "detect": "detect obama.jpg biden.jpg faceless.png",
+    "detect-names": "detect odd",
+    "identify": "identify obama.jpg astronaut.jpg --gallery staff",
+    "identify-names": "identify 张伟.jpg --gallery staff",
+    "group": "group people --out made.json",
+    "demo": "demo",
+    "align": "align obama.jpg biden.jpg --out crops",
+    "embed": "embed obama.jpg faceless.png notes.txt --out made.jsonl",
+    "tune": "tune people",
+    "completion": "completion klingon",
+    "gallery-create": "gallery create --gallery new",
+    "gallery-enroll": "gallery enroll Barack obama.jpg biden.jpg faceless.png --gallery staff",
+    "gallery-enroll-folder": "gallery enroll-folder people --gallery new",
+    "gallery-name-group": "gallery name-group groups.json 1 Barack --gallery new",
+    "gallery-people": "gallery people --gallery staff",
+    "gallery-people-none": "gallery people --gallery nowhere",
+    "gallery-show": "gallery show Ada --gallery staff",
+    "gallery-rename": "gallery rename Ada Augusta --gallery staff",
+    "gallery-merge": "gallery merge Ada Joe --gallery staff",
+    "gallery-annotate": 'gallery annotate Ada building=B groups=["night","day"] --gallery staff',
+    "gallery-remove": "gallery remove Ada --yes --gallery staff",
+    "gallery-export": "gallery export made.jsonl --gallery staff",
+    "gallery-import": "gallery import staff.jsonl --gallery new",
+    "gallery-reindex": "gallery reindex --check --gallery staff",
+    "gallery-migrate": "gallery migrate --recognizer mobilefacenet --gallery staff",
+    "models-list": "models list",
+    "models-list-policy": "models list --license-policy commercial",
+    "models-show": "models show sface",
+    "models-licenses": "models licenses",
+    "models-quantize": "models quantize sface --photos nowhere --out int8",
+    "train-run": "train run nowhere.toml",
+    "train-finetune": "train finetune people --recognizer nothing --out run",
+    "train-distill": "train distill nowhere --teacher sface --out run",
+    "train-toy": "train toy --out toy --set nothing=1",
+    "train-export": "train export nowhere",
+    "eval-folder": "eval folder people",
+    "eval-groups": "eval groups people attributes.csv --by sex",
+    "eval-pairs": "eval pairs pairs.csv",
+    "eval-distractors": "eval distractors people --distractors others --sizes 1,2",
+    "eval-open-set": "eval open-set people",
+    **{
+        f"eval-{name}": f"eval {name} nowhere"
+        for name in ("agedb", "bin", "calfw", "cfp", "cplfw", "ijb", "lfw", "ytf")
+    },
+    "plot-alignment": "plot alignment missing.jpg",
+    "plot-barcode": "plot barcode obama.jpg missing.jpg",
+    "plot-correlation": "plot correlation nowhere",
+    "plot-explain": "plot explain obama.jpg missing.jpg",
+    "plot-grid": "plot grid people",
+    "plot-histogram": "plot histogram people --person Nobody",
+    "plot-occlusion": "plot occlusion obama.jpg --kind rain",
+    "plot-pose": "plot pose nowhere",
+    "plot-report": "plot report nowhere",
+    "plot-tsne": "plot tsne nowhere",
+    "usage": "verify obama.jpg",
+    "unknown-command": "verfy a b",
+}
+"""Name of the screen -> arguments; "nowhere" and "missing" are typical errors."""
+
+VERBATIM = {"train example", "completion"}
+"""What these print is a file for a program, which nothing may wrap."""
+
+ODD_NAMES = (
+    "[red]x[/red].jpg",
+    ":smile:.jpg",
+    "esc\x1b[31mred.jpg",
+    "new\nline.jpg",
+    "محمد العربي.jpg",
+    "张伟 的 照片.jpg",
+    "a name with several words that is longer than any column.jpg",
+)
+
+
+def _screens() -> dict[str, list[str]]:
+    found = {name: arguments.split() for name, arguments in RUNS.items()}
+    for path in [*GROUPS, *LEAVES]:
+        found["-".join((*path, "help"))] = [*path, "--help"]
+    return found
+
+
+ALL = _screens()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with photos, people, a gallery, groups and tables; and one for each run."""
+    root = tmp_path_factory.mktemp("screens")
+    made = root / "made"
+    made.mkdir()
+    photos = {}
+    for path in sorted(DEMO.glob("*.jpg")):
+        shutil.copyfile(path, made / path.name)
+        with PILImage.open(path) as picture:
+            small = picture.convert("RGB")
+        small.thumbnail((300, 300))
+        photos[path.stem] = small
+    people = {"Ada": ["astronaut"], "Barack": ["obama", "obama2"], "Joe": ["biden"]}
+    for person, names in people.items():
+        (made / "people" / person).mkdir(parents=True)
+        for name in names:
+            photos[name].save(made / "people" / person / f"{name}.png")
+        if len(names) == 1:
+            other = ImageEnhance.Brightness(ImageOps.mirror(photos[names[0]])).enhance(0.8)
+            other.save(made / "people" / person / f"{names[0]} 2.png")
+    (made / "others").mkdir()
+    for name in ("group",):
+        photos[name].save(made / "others" / f"{name}.png")
+        ImageOps.mirror(photos[name]).save(made / "others" / f"{name} 2.png")
+    PILImage.new("RGB", (90, 60), (90, 120, 90)).save(made / "faceless.png")
+    (made / "notes.txt").write_text("no photo")
+    (made / "odd").mkdir()
+    for name in ODD_NAMES:
+        path = made / "odd" / name  # one of them is in a folder, "[red]x["
+        path.parent.mkdir(exist_ok=True)
+        shutil.copyfile(made / "faceless.png", path)
+    shutil.copyfile(made / "biden.jpg", made / "张伟.jpg")
+    files = sorted(path.relative_to(made) for path in (made / "people").glob("*/*.png"))
+    pairs = [f"{a},{b},{int(a.parent == b.parent)}" for a in files for b in files if a < b]
+    (made / "pairs.csv").write_text("\n".join(["file_a,file_b,same", *pairs]) + "\n")
+    sexes = {"Ada": "female", "Barack": "male", "Joe": "male"}
+    rows = [f"{name},{sex}" for name, sex in sexes.items()]
+    (made / "attributes.csv").write_text("\n".join(["person,sex", *rows]) + "\n")
+    before = Path.cwd()
+    patch = pytest.MonkeyPatch()
+    patch.setenv("LINEAMENT_CACHE", str(root / "cache"))
+    for name in ("COLUMNS", "LINES", "FORCE_COLOR", "CLICOLOR_FORCE"):
+        patch.delenv(name, raising=False)
+    patch.setenv("TERM", "xterm-256color")
+    patch.setenv("NO_COLOR", "1")
+    patch.setenv("TZ", "UTC")
+    os.chdir(made)
+    try:
+        for arguments in (
+            "gallery enroll-folder people --gallery staff",
+            "gallery enroll 张伟 biden.jpg --gallery staff --force",
+            "gallery export staff.jsonl --gallery staff",
+            "group people --out groups.json",
+        ):
+            done = CliRunner().invoke(app, arguments.split())
+            assert done.exit_code == 0, done.output
+        yield root
+    finally:
+        os.chdir(before)
+        patch.undo()
+
+
+@pytest.fixture
+def here(world: Path) -> Iterator[Path]:
+    """The same folder each time, as if nothing had been run before."""
+    folder = world / "here"
+    yield folder
+    os.chdir(world)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def fresh(folder: Path) -> None:
+    """Begin anew: commands write and change."""
+    os.chdir(folder.parent)
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(folder.parent / "made", folder)
+    os.chdir(folder)
+
+
+def _same_everywhere(text: str, world: Path) -> str:
+    """Without what differs from machine to machine: paths, versions, times, digits of figures."""
+    text = text.replace(str(world), "/tmp/screens").replace(str(DEMO), "DEMO")
+    text = text.replace(lineament.__version__, "VERSION")
+    text = re.sub(r"\b\d{4}-\d\d-\d\d\b", "####-##-##", text)
+    text = re.sub(r"\b\d+(\.\d+)? s\b", "# s", text)
+    text = re.sub(r"\b[\d,]+\.\d+ a second", "# a second", text)
+    return re.sub(r"\d+\.\d+", lambda figure: re.sub(r"\d", "#", figure[0]), text)
+
+
+def _words(text: str) -> set[str]:
+    """All words that people read, without what differs from run to run."""
+    return {word for word in text.split() if not re.search(r"\d", word)}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_screen(name: str, world: Path, here: Path) -> None:
+    arguments = ALL[name]
+    fresh(here)
+    into_pipe = piped(arguments)
+    assert "\x1b" not in into_pipe
+    assert all(line == line.rstrip() for line in into_pipe.splitlines())
+    known = {columns: SCREENS / f"{name}.{columns}.txt" for columns in COLUMNS}
+    different = []
+    for columns in COLUMNS:
+        fresh(here)
+        screen = shown(arguments, columns)
+        assert "…" not in screen
+        assert "\x1b" not in screen
+        wide = [line for line in screen.splitlines() if cells(line.rstrip()) > columns]
+        wide = [line for line in wide if " " in line.strip()]  # one word is not broken
+        assert not wide, f"wider than {columns}: {wide}"
+        whole = " ".join(re.sub("[\u2068\u2069]", "", screen).split())
+        joined = re.sub(r"(?<=[/\\|]) ", "", whole)  # a path may be broken after a separator
+        lost = [
+            word
+            for word in _words(into_pipe)
+            if word not in whole and word not in joined and cells(word) <= columns - 10
+        ]
+        assert not lost, f"{columns} columns: lost or cut: {sorted(lost)}"
+        screen = _same_everywhere(screen, world)
+        if WRITES:
+            known[columns].write_text(screen, encoding="utf-8")
+        elif not known[columns].is_file() or known[columns].read_text("utf-8") != screen:
+            different.append((columns, screen))
+    for columns, screen in different:
+        before = known[columns].read_text("utf-8") if known[columns].is_file() else ""
+        assert screen == before, f"not as in {known[columns].name}: {WRITE}=1 writes it anew"
+
+
+def test_every_command_has_a_screen() -> None:
+    words = [arguments.split() for arguments in RUNS.values()]
+    for path in LEAVES:
+        if " ".join(path) not in VERBATIM:
+            assert any(tuple(one[: len(path)]) == path for one in words), path
+    stored = {path.name for path in SCREENS.iterdir()}
+    wanted = {f"{name}.{columns}.txt" for name in ALL for columns in COLUMNS}
+    assert stored == wanted, f"{WRITE}=1 writes what is missing; remove the others"
