@@ -1,7 +1,7 @@
 """What a person sees: the command line under a pseudo-terminal of so many columns.
 
 ``shown`` runs a command in this process with both outputs on a terminal and gives back the lines
-that stand there at the end, progress bars and colors taken away. ``piped`` runs it into a pipe.
+that stand there at the end, when progress bars are gone. ``piped`` runs it into a pipe.
 """
 
 from __future__ import annotations
@@ -71,10 +71,6 @@ def _streams(out: io.TextIOBase, err: io.TextIOBase) -> Iterator[None]:
 
 
 _CODE = re.compile(r"\x1b\[([?0-9;]*)([A-Za-z])|(\r|\n)|([^\x1b\r\n]+)")
-_PROGRESS = re.compile(
-    r"[━╸╺]|^(comparing|looking at|counting|drawing people).*\d ?%$|^\d[\d,]* of .* a second"
-)
-"""Lines of bars that stay on the screen: how long it took is no part of a picture to compare."""
 
 
 def _final_lines(text: str) -> list[str]:
@@ -98,4 +94,4 @@ def _final_lines(text: str) -> list[str]:
             lines[row] = "" if number == "2" else lines[row][:column]
     while lines and not lines[-1]:
         lines.pop()
-    return [line for line in lines if not _PROGRESS.search(line)]
+    return lines

@@ -20,7 +20,6 @@ from lineament.cli.output import print_error, print_json, print_line, print_note
 from lineament.cli.progress import CACHED, NOTHING, Show, keeps, stages, with_progress
 from lineament.cli.targets import writing
 from lineament.errors import OptionError
-from lineament.text import per_cent
 
 if TYPE_CHECKING:
     from lineament.datasets.cfp import Protocol as CfpProtocol

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, get_args
 from lineament.errors import EnrollRefusedError, LineamentError, OptionError
 from lineament.results import Outcome, flat, no_truth
 from lineament.search import check_kind
-from lineament.text import printable
+from lineament.text import per_cent, printable
 from lineament.types import Embedding, Face, Image, Quality, Threshold
 
 Metadata = Mapping[str, Any]

@@ -7,9 +7,8 @@ import textwrap
 from functools import lru_cache
 from unicodedata import east_asian_width
 
-from lineament.text import per_cent
-
 from lineament.pictures.charts.files import load_matplotlib
+from lineament.text import per_cent
 
 TITLE_WIDTH = 62
 """Characters of a title in a line of a picture that is ``panels.SIZE_IN`` wide."""
