@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from lineament.bulk._parts import Parts, Record, names_of, sha256_of
 from lineament.bulk.on_ray import check_ray, stream_on_ray
 from lineament.bulk.tables import Result, Row, made_by, rows_of
 from lineament.errors import LineamentError, OptionError
-from lineament.images import find_images
+from lineament.images import PassedOver, list_images
 from lineament.pipeline import Recognizer
 from lineament.results import Outcome
 
@@ -59,6 +59,7 @@ class BulkReport(Outcome):
         seconds: from the start to the end.
         images_per_second: from the first result to the last; None without any.
         machines: how many machines took part.
+        passed_over: what folders held besides photos.
     """
 
     folder: Path
@@ -73,6 +74,7 @@ class BulkReport(Outcome):
     seconds: float
     images_per_second: float | None
     machines: int
+    passed_over: PassedOver = field(default_factory=PassedOver)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -83,6 +85,7 @@ class BulkReport(Outcome):
             **{f"n_{name}": getattr(self, name) for name in counts},
             "seconds": self.seconds,
             "photos_per_second": self.images_per_second,
+            "not_looked_at": self.passed_over.to_dict(),
         }
 
 
@@ -157,7 +160,9 @@ def embed_many(
     _check_options(workers, ray, shard_size, same, suffix)
     if ray is not None:
         check_ray(ray)
-    paths = [Path(os.path.abspath(path)) for path in find_images(sources)]  # noqa: PTH100
+    listed = list_images(sources)
+    listed.require_readable()
+    paths = [Path(os.path.abspath(path)) for path in listed.paths]  # noqa: PTH100
     root = _root(sources, paths)
     way = {**made_by(recognizer), "one_face": one_face}
     folder = Parts(
@@ -205,6 +210,7 @@ def embed_many(
             seconds=round(time.perf_counter() - started, 3),
             images_per_second=clock.rate,
             machines=len(machines),
+            passed_over=listed.passed_over,
         )
 
 

@@ -20,7 +20,7 @@ from lineament.cli.output import (
     print_table,
 )
 from lineament.cli.progress import keeps, with_progress
-from lineament.cli.sources import FileNames, many_sources
+from lineament.cli.sources import FileNames, many_sources, not_looked_at, say_not_looked_at_in
 from lineament.cli.targets import FOLDER, make_folder, refuse_existing
 from lineament.errors import LineamentError, OptionError
 
@@ -133,7 +133,7 @@ def align(
             print_error(error)
     written = [(item["source"], path) for item in found for path in item["crops"]]
     if json:
-        print_json({"photos": found, "n_errors": errors})
+        print_json({"photos": found, "n_errors": errors} | not_looked_at())
     else:
         if written:
             print_table(("photo", "crop"), written)
@@ -166,12 +166,14 @@ def _align_people(
     made = align_people(
         images[0], out, finder, alignment=alignment, existing=existing, progress=with_progress
     )
+    say_not_looked_at_in(images[0])
     for source in made.without_face:
         print_note(f"{source}: no face was found")
     for _, reason in made.failed:
         print_error(reason)
     if json:
-        print_json({**made.to_dict(), "out": str(out), "n_errors": len(made.failed)})
+        about = {"out": str(out), "n_errors": len(made.failed)}
+        print_json(made.to_dict() | about | not_looked_at())
     else:
         rows = [
             ("photos", made.photos),

@@ -13,7 +13,7 @@ from lineament.cli.command import PathType, command, option
 from lineament.cli.numbers import COUNT
 from lineament.cli.output import exit_code, print_error, print_json, print_note, print_verbatim
 from lineament.cli.progress import GO_ON, keeps, stages, with_progress
-from lineament.cli.sources import STDIN, is_url, many_sources
+from lineament.cli.sources import STDIN, is_url, many_sources, not_looked_at, say_not_looked_at
 from lineament.cli.targets import STDOUT, Target, writing
 from lineament.errors import LineamentError, OptionError
 
@@ -129,7 +129,7 @@ def embed(
         summary: dict[str, Any] = {"contract": asdict(contract), "n_photos": len(sources)}
         summary |= {"n_faces": n_faces, "n_errors": errors}
         summary |= {"faces": rows} if target is None else {"out": str(target)}
-        print_json(summary)
+        print_json(summary | not_looked_at())
     return exit_code(errors, n_faces > 0)
 
 
@@ -157,6 +157,7 @@ def _into_folder(
         report = embed_many(
             images, target, recognizer, on_progress=show, on_note=print_note, **bulk
         )
+    say_not_looked_at(report.passed_over)
     if json:
         contract = asdict(recognizer.embedder.contract)
         print_json({"contract": contract, "out": str(target)} | report.to_dict())

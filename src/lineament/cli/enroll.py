@@ -13,7 +13,7 @@ from lineament.cli.gallery import about_gallery, folder_from, weights_name
 from lineament.cli.numbers import COUNT
 from lineament.cli.output import count, print_json, print_line, print_note, print_pairs, print_table
 from lineament.cli.progress import GO_ON, keeps, progress_bar, with_progress
-from lineament.cli.sources import Unreadable, many_sources
+from lineament.cli.sources import Unreadable, many_sources, not_looked_at, say_not_looked_at_in
 from lineament.cli.targets import PAGE, writing
 from lineament.errors import ImageError, OptionError
 
@@ -140,7 +140,7 @@ def enroll(
         )
         about = about_gallery(opened)
     if json:
-        print_json(about | report.to_dict())
+        print_json(about | report.to_dict() | not_looked_at())
     else:
         _print_enrolled(report, name)
     return 1 if report.refused else 0
@@ -218,6 +218,7 @@ def enroll_folder(
 
     said = parse_metadata(metadata, "--set")
     listing = list_folder(folder, layout)
+    say_not_looked_at_in(folder)
     if dry_run:
         _list_only(folder, listing, given["gallery"], json)
         return 0
@@ -249,6 +250,7 @@ def enroll_folder(
                 "n_new_people": new_people,
                 "report": None if report is None else str(report),
             }
+            | not_looked_at()
         )
     else:
         _print_outcome(outcome, new_people, folder)
@@ -283,6 +285,7 @@ def _list_only(folder: Path, listing: Listing, gallery: Path | None, json: bool)
                 "new_people": new_people,
                 "enrolled_already": already,
             }
+            | not_looked_at()
         )
         return
     rows = [(one["name"], f"{one['photographs']:,}") for one in found["people"]]

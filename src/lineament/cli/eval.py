@@ -18,6 +18,7 @@ from lineament.cli.command import FILE, argument, command, option
 from lineament.cli.numbers import COSINE, COUNT, TRIALS
 from lineament.cli.output import print_error, print_json, print_line, print_note, print_table
 from lineament.cli.progress import CACHED, NOTHING, Show, keeps, stages, with_progress
+from lineament.cli.sources import not_looked_at, say_not_looked_at_in
 from lineament.cli.targets import writing
 from lineament.errors import OptionError
 
@@ -98,7 +99,7 @@ class _Run:
             with writing(report, "report"):
                 write_report(result, report)
         if json:
-            print_json(result.to_dict())
+            print_json(result.to_dict() | not_looked_at())
             return
         rows = result.rows()
         speed = source.images_per_second
@@ -376,6 +377,7 @@ def folder(run: _Run, folder: Path, seed: int) -> Measured:
     from lineament.datasets.people_folder import read_people
     from lineament.evaluate.protocols.folder import run_folder
 
+    say_not_looked_at_in(folder)
     return run_folder(read_people(folder), run.source, seed=seed, progress=run.comparing)
 
 
@@ -400,6 +402,7 @@ def open_set(run: _Run, folder: Path, trials: int, gallery: int | None, seed: in
     from lineament.evaluate.protocols.open_set import run_open_set
 
     people = read_people(folder)
+    say_not_looked_at_in(folder)
     return run_open_set(
         people, run.source, trials=trials, gallery=gallery, seed=seed, progress=run.comparing
     )
@@ -434,6 +437,7 @@ def distractors(
     from lineament.images import find_images
 
     people = read_people(folder, min_people=1)
+    say_not_looked_at_in(folder, distractors)
     chosen = choose_distractors(people, find_images([distractors]))
     return run_distractors(
         people, chosen, run.source, sizes=numbers, seed=seed, progress=run.comparing
@@ -498,4 +502,5 @@ def groups(
     source = run.source
     used = source.recognizer.threshold(fmr=fmr, value=threshold)
     table = read_attributes(attributes)
+    say_not_looked_at_in(compared)
     return run_groups(compared, table, source, threshold=used.value, fmr=used.fmr, by=by, seed=seed)

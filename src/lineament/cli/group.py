@@ -20,6 +20,7 @@ from lineament.cli.output import (
     print_table,
 )
 from lineament.cli.progress import progress_bar
+from lineament.cli.sources import not_looked_at, say_not_looked_at
 from lineament.cli.targets import JSON, PAGE, Target, make_folder, writing
 from lineament.errors import OptionError
 
@@ -88,13 +89,16 @@ def group(
     """
     from lineament.gallery.grouping import Grouping, Thumbnails, copy_photos, summary, unread
     from lineament.gallery.grouping import group as group_photos
-    from lineament.images import find_images
+    from lineament.images import list_images
 
     if min_size < 1:
         raise OptionError(f"--min-size: expected 1 or more, got {min_size}")
     if copy_to is not None and link_to is not None:
         raise OptionError("expected --copy-to or --link-to, got both")
-    sources = [Path(os.path.abspath(path)) for path in find_images(photos)]  # noqa: PTH100
+    listed = list_images(photos)
+    listed.require_readable()
+    say_not_looked_at(listed.passed_over)
+    sources = [Path(os.path.abspath(path)) for path in listed.paths]  # noqa: PTH100
     target = link_to if copy_to is None else copy_to
     option = "link_to" if copy_to is None else "copy_to"
     old = None if groups is None else Grouping.load(groups)
@@ -140,6 +144,7 @@ def group(
                 "out": None if out is None else str(out),
                 "report": None if report is None else str(report),
             }
+            | not_looked_at()
         )
     else:
         _print(grouping, found, new)

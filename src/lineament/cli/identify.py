@@ -19,7 +19,7 @@ from lineament.cli.output import (
     print_table,
 )
 from lineament.cli.progress import with_progress
-from lineament.cli.sources import many_sources, one_source
+from lineament.cli.sources import many_sources, not_looked_at, one_source
 from lineament.cli.targets import PICTURE, writing
 from lineament.cli.terminal import VERBOSITY
 from lineament.errors import OptionError
@@ -127,7 +127,7 @@ def identify(
             with writing(save, "save"):
                 _draw_found(opened, sources[0], found[0], save)
     if json:
-        about |= {"n_searched": _n_searched(found), "notes": notes}
+        about |= {"n_searched": _n_searched(found), "notes": notes} | not_looked_at()
         print_json(about | {"photos": [one.to_dict() for one in found], "n_errors": errors})
     else:
         _print_found(found, verbose=VERBOSITY.verbose, quiet=VERBOSITY.quiet)

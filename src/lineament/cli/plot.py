@@ -10,7 +10,7 @@ from lineament.cli import options
 from lineament.cli.command import F, argument, command, option
 from lineament.cli.numbers import COSINE
 from lineament.cli.output import print_json, print_line
-from lineament.cli.sources import check_stdin, one_source
+from lineament.cli.sources import check_stdin, not_looked_at, one_source
 from lineament.cli.targets import PICTURE, Given, Target, writing
 from lineament.errors import OptionError
 
@@ -74,7 +74,7 @@ def finish(plot: Plot, out: Path | None, json: bool) -> None:
         with writing(out, "out"):
             save(plot, out)
     if json:
-        print_json(plot.numbers)
+        print_json({**plot.numbers, **not_looked_at()})
 
 
 # --- one face, or two -----------------------------------------------------------------------------

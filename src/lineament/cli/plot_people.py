@@ -12,7 +12,7 @@ from lineament.cli.numbers import MOST, Number
 from lineament.cli.output import print_json, print_line, print_note
 from lineament.cli.plot import FORMATS, check_extra, finish, out_, threshold_, threshold_of, title_
 from lineament.cli.progress import with_progress
-from lineament.cli.sources import many_sources
+from lineament.cli.sources import many_sources, not_looked_at, say_not_looked_at_in
 from lineament.cli.targets import PAGE, writing
 from lineament.errors import OptionError
 
@@ -81,6 +81,7 @@ def _load(
     from lineament.explain.faces import load_people, photos_in
 
     number = len(photos_in(list(photos)))
+    say_not_looked_at_in(*photos)
     shown = number if most is None else min(number, most)
     faces = load_people(
         list(photos),
@@ -412,6 +413,7 @@ def report(
     from lineament.report import report as draw
 
     recognizer = options.recognizer_from(given)
+    say_not_looked_at_in(folder)
     made = draw(
         folder,
         recognizer,
@@ -425,7 +427,7 @@ def report(
         with writing(out, "out"):
             made.save(out)
     if json:
-        print_json(made.numbers)
+        print_json(made.numbers | not_looked_at())
     else:
         for words in made.numbers["summary"]:
             print_line(words)

@@ -21,7 +21,7 @@ from lineament.cli.output import (
     print_table,
 )
 from lineament.cli.progress import keeps, with_progress
-from lineament.cli.sources import FileNames, check_stdin, many_sources, one_source
+from lineament.cli.sources import FileNames, check_stdin, many_sources, not_looked_at, one_source
 from lineament.cli.targets import PICTURE, Target, make_folder, refuse_existing, writing
 from lineament.errors import LineamentError, OptionError
 
@@ -243,7 +243,9 @@ def detect(
                 print_error(error)
                 errors += 1
     if json:
-        print_json({"photos": [photo.to_dict() for photo in found], "n_errors": errors})
+        print_json(
+            {"photos": [photo.to_dict() for photo in found], "n_errors": errors} | not_looked_at()
+        )
     else:
         _print_faces(found)
         if save is not None and not as_file and errors < len(found):

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import PurePath
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
+import click
+
+from lineament.cli.output import print_note
 from lineament.errors import ImageError, LineamentError, OptionError
+
+if TYPE_CHECKING:
+    from lineament.images import PassedOver
 
 STDIN = "-"
 STDIN_NAME = "standard input"
@@ -37,8 +44,10 @@ class Unreadable:
 
 
 def is_url(argument: str) -> bool:
-    """Whether it is an address rather than a path."""
-    return argument[:8].lower().startswith(("http://", "https://", "data:"))
+    """Whether it is an address, or data, rather than a path."""
+    from lineament.images import path_of
+
+    return path_of(argument) is None
 
 
 def read_stdin() -> IO[bytes]:
@@ -78,8 +87,9 @@ def many_sources(arguments: Iterable[str]) -> list[Any]:
     Raises:
         OptionError: "-" stands there twice.
     """
-    from lineament.images import describe_source, find_images
+    from lineament.images import PassedOver, describe_source, list_images
 
+    passed_over = PassedOver()
     found: dict[Any, None] = {}
     for argument in arguments:
         _refuse_empty(argument)
@@ -91,10 +101,54 @@ def many_sources(arguments: Iterable[str]) -> list[Any]:
             elif is_url(argument):
                 found[argument] = None
             else:
-                found.update(dict.fromkeys(find_images([argument])))
+                listed = list_images(argument)
+                found.update(dict.fromkeys(listed.paths))
+                passed_over += listed.passed_over
+                for folder, _ in listed.passed_over.unreadable:
+                    found[Unreadable(describe_source(folder), _unlisted(folder))] = None
         except ImageError as error:
             found[Unreadable(describe_source(argument), error)] = None
+    say_not_looked_at(passed_over)
     return list(found)
+
+
+def _unlisted(folder: str) -> LineamentError:
+    from lineament.images import find_images
+
+    try:
+        find_images(folder)
+    except ImageError as error:
+        return error
+    return ImageError(f"{folder}: the folder could not be listed")
+
+
+_NOT_LOOKED_AT = "lineament.not_looked_at"
+
+
+def say_not_looked_at(passed_over: PassedOver) -> None:
+    """Say what folders held besides photos, and keep it for ``not_looked_at``."""
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        before = context.meta.get(_NOT_LOOKED_AT)
+        context.meta[_NOT_LOOKED_AT] = passed_over if before is None else before + passed_over
+    if passed_over.suffixes or passed_over.links or passed_over.unreadable:
+        print_note(f"not looked at: {passed_over.in_words}")
+
+
+def say_not_looked_at_in(*folders: str | os.PathLike[str]) -> None:
+    """``say_not_looked_at`` of folders that the library searches by itself."""
+    from lineament.images import PassedOver, passed_over_in
+
+    say_not_looked_at(sum(map(passed_over_in, folders), PassedOver()))
+
+
+def not_looked_at() -> dict[str, Any]:
+    """For the command's JSON: what was said by ``say_not_looked_at``, counted."""
+    from lineament.images import PassedOver
+
+    context = click.get_current_context(silent=True)
+    found = None if context is None else context.meta.get(_NOT_LOOKED_AT)
+    return {"not_looked_at": (PassedOver() if found is None else found).to_dict()}
 
 
 class FileNames:

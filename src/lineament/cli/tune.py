@@ -15,6 +15,7 @@ from lineament.cli.eval import check_report, report_unreadable
 from lineament.cli.numbers import RATE, Number
 from lineament.cli.output import print_json, print_note, print_table
 from lineament.cli.progress import CACHED, NOTHING, keeps, stages, with_progress
+from lineament.cli.sources import not_looked_at, say_not_looked_at_in
 from lineament.cli.targets import JSON, Target, writing
 from lineament.errors import OptionError
 from lineament.text import per_cent
@@ -92,6 +93,7 @@ def tune(
 
     keeps(NOTHING if no_cache else CACHED)
     people = read_people(folder)
+    say_not_looked_at_in(folder)
     recognizer = options.recognizer_from(given)
     examined, source = examine(
         recognizer, people.paths, use_cache=not no_cache, progress=with_progress, on_note=print_note
@@ -128,7 +130,7 @@ def tune(
         with writing(report, "report"):
             write_tune_report(tuned, report, run=run, calibration_file=shlex.quote(str(out)))
     if json:
-        print_json({**tuned.to_dict(), "out": str(out)})
+        print_json(tuned.to_dict() | {"out": str(out)} | not_looked_at())
         return
     _print(tuned)
 

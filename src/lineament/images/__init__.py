@@ -46,6 +46,7 @@ from lineament.images.find import (
     PassedOver,
     find_images,
     list_images,
+    passed_over_in,
 )
 from lineament.images.formats import PLUGINS, sniff
 from lineament.images.many import Many, check_one, expand, is_many
@@ -68,6 +69,7 @@ __all__ = [
     "is_many",
     "list_images",
     "load_image",
+    "passed_over_in",
     "path_of",
     "read_image",
     "source_name",

@@ -110,6 +110,14 @@ class ImageList:
     paths: tuple[Path, ...]
     passed_over: PassedOver = PassedOver()
 
+    def require_readable(self) -> None:
+        """Raise ImageError when a folder could not be listed."""
+        for folder, reason in self.passed_over.unreadable:
+            raise ImageError(
+                f"{describe_source(folder)}: the folder cannot be listed ({reason}); check its "
+                "rights"
+            )
+
 
 def find_images(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Path]:
     """The photos that paths, folders and glob patterns stand for, each once.
@@ -124,10 +132,7 @@ def find_images(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
         ImageError: a folder or pattern without photos, or a folder that cannot be listed.
     """
     found = list_images(paths)
-    for folder, reason in found.passed_over.unreadable:
-        raise ImageError(
-            f"{describe_source(folder)}: the folder cannot be listed ({reason}); check its rights"
-        )
+    found.require_readable()
     return list(found.paths)
 
 
@@ -145,6 +150,14 @@ def list_images(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
         found.update(dict.fromkeys(images))
         passed_over += left_out
     return ImageList(tuple(found), passed_over)
+
+
+def passed_over_in(folder: str | os.PathLike[str]) -> PassedOver:
+    """What a search of a folder leaves out; nothing where there is no folder."""
+    walk = _Walk()
+    if os.path.isdir(folder):  # noqa: PTH112
+        walk.folder(os.fsdecode(folder))
+    return walk.passed_over()
 
 
 def is_pattern(text: str) -> bool:
