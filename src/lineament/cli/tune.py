@@ -136,6 +136,7 @@ def tune(
 
 
 def _print(tuned: Tuned) -> None:
+    from lineament.fit.clean import looked_for
     from lineament.pictures.pages.tune import rate_in_words, suspects_in_words
 
     made, cleaning = tuned.calibration, tuned.cleaning
@@ -170,12 +171,23 @@ def _print(tuned: Tuned) -> None:
         other = None if suspect.other is None else tuned.people.names[suspect.other]
         if suspect.kind == "two people":
             print_note(f"suspected: {names}: another person than the rest of {person}")
+        elif suspect.kind == "unlike":
+            print_note(
+                f"suspected: {names}: unlike the others of {person} (similarity {suspect.own:.2f} "
+                "on average), and like nobody here"
+            )
+        elif suspect.kind == "undecided":
+            print_note(
+                f"suspected: {names}: they disagree (similarity {suspect.own:.2f} on average), and "
+                f"which of them show {person} cannot be said"
+            )
         elif suspect.kind == "one person":
             print_note(f"suspected: {names}: {person} and {other} seem to be one person")
         elif suspect.kind == "two names":
             print_note(f"suspected: {names}: also in the folder of {other}")
         else:
             print_note(f"suspected: {names}: seems to be {other}")
-    for note in (tuned.comparison, suspects_in_words(tuned), *tuned.notes):
+    notes = (tuned.comparison, suspects_in_words(tuned), looked_for(tuned.cleaning), *tuned.notes)
+    for note in notes:
         if note:
             print_note(f"note: {note}")

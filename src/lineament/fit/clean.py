@@ -8,6 +8,9 @@ high, and genuine pairs of two. ``clean`` looks for, in this order:
   pairs that prove nothing, so one of them counts;
 - mislabeled photos: unlike their own person's others, like all of another person's;
 - folders that hold two people;
+- photos that are unlike the others of their folder and like nobody's here, the commonest wrong
+  name; where no group of photos is the largest, all of them, since it cannot be said which of
+  them show the person (``lineament.decide.agreement``);
 - two folders that hold one person;
 - one photo in the folders of two people.
 
@@ -17,8 +20,12 @@ two people. Both are robust (median and median absolute deviation), since wrong 
 scores that they come from.
 
 Nothing is decided by one pair: means and medians over a group of photos are, since among
-millions of pairs of strangers some are alike. A single photo against a single photo is
-therefore never a suspect, unless the two are the same picture.
+millions of pairs of strangers some are alike. A single photo against a single photo of another
+folder is therefore never a suspect, unless the two are the same picture. Within a folder pairs are
+few, and one photo that is like none of the others is one.
+
+A folder with one photo cannot be judged, nor can a photo in which the recognizer sees little of a
+face; ``Cleaning`` says which those are.
 """
 
 from __future__ import annotations
@@ -30,6 +37,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from lineament.decide.agreement import agree
 from lineament.errors import OptionError
 from lineament.types import BoolArray, Float64Array, FloatArray, IntArray
 
@@ -51,6 +59,10 @@ ONE_PERSON = 5.0
 ``ALIKE``: on LFW View 1, where this is a cosine of 0.54, George and Jeb Bush have 0.53, and Joseph
 and Sepp Blatter, who are one person, 0.67."""
 
+UNLIKE = 2.6
+"""Standard deviations: the limit of ``decide.agreement`` where no calibration has one. On LFW
+View 1 a cosine of 0.33, as SFace's calibration says."""
+
 LEAST_CROSS_PAIRS = 4
 """Of two folders, before they may be called one person."""
 
@@ -62,7 +74,7 @@ _SAMPLE = 1 << 18
 _LEAST_DEVIATION = 0.01
 _BLOCK = 512
 
-Kind = Literal["mislabeled", "two people", "one person", "two names"]
+Kind = Literal["mislabeled", "two people", "unlike", "undecided", "one person", "two names"]
 
 
 class Limits(NamedTuple):
@@ -73,12 +85,14 @@ class Limits(NamedTuple):
         alike: from it on a group of photos is like another.
         strangers: below it, they are like strangers.
         one_person: from it on two people are called one.
+        unlike: below it to all others of its folder a photo is unlike them; None: not looked for.
     """
 
     duplicate: float
     alike: float
     strangers: float
     one_person: float
+    unlike: float | None = None
 
 
 class Duplicate(NamedTuple):
@@ -100,8 +114,9 @@ class Suspect(NamedTuple):
     """Photos whose name is probably wrong.
 
     Attributes:
-        kind: "mislabeled", "two people" (in one folder), "one person" (in two folders) or "two
-            names" (one photo in two folders).
+        kind: "mislabeled", "two people" (in one folder), "unlike" (the others of its folder),
+            "undecided" (the photos of a folder disagree, and it cannot be said which of them are
+            wrong), "one person" (in two folders) or "two names" (one photo in two folders).
         photos: places of those that are left out.
         person: number of the person in whose folder they are.
         other: number of the person whose they seem to be, or who shares them; None: nobody's here.
@@ -132,6 +147,9 @@ class Cleaning:
         suspects: the same; a photo is in one of them at most.
         not_examined: people with more than ``MOST_IN_A_FOLDER`` photos, whose folders were not
             searched for wrong names.
+        alone: people with one photo that counts: there is nothing to compare it with.
+        not_judged: places of photos that are unlike the others of their folder and show too little
+            of a face to say so; they are trusted.
     """
 
     limits: Limits
@@ -140,6 +158,46 @@ class Cleaning:
     duplicates: tuple[Duplicate, ...]
     suspects: tuple[Suspect, ...]
     not_examined: tuple[int, ...] = ()
+    alone: tuple[int, ...] = ()
+    not_judged: tuple[int, ...] = ()
+
+
+def looked_for(cleaning: Cleaning) -> str:
+    """What wrong names were looked for, and what could not be judged, in one or two sentences."""
+    kinds = []
+    if cleaning.limits.unlike is not None:
+        kinds.append("photos unlike the others of their folder")
+    if cleaning.limits.alike < 1:  # else all are of one person
+        kinds += [
+            "photos like another person's",
+            "two people in one folder",
+            "one person in two folders",
+            "one photo in the folders of two people",
+        ]
+    if not kinds:
+        return (
+            "Not looked for: there is one person only, and no calibration says how unlike photos "
+            "of one person are."
+        )
+    left = []
+    if cleaning.alone:
+        left.append(_counted(len(cleaning.alone), "folder with one photo", "folders with one photo"))
+    if cleaning.not_examined:
+        left.append(
+            _counted(len(cleaning.not_examined), "folder", "folders")
+            + f" with more than {MOST_IN_A_FOLDER:,} photos"
+        )
+    if cleaning.not_judged:
+        left.append(
+            _counted(len(cleaning.not_judged), "photo", "photos")
+            + " unlike the others of the folder, but showing too little of a face"
+        )
+    words = f"Looked for: {', '.join(kinds)}."
+    return words + (f" Not judged: {'; '.join(left)}." if left else "")
+
+
+def _counted(n: int, one: str, many: str) -> str:
+    return f"{n:,} {one if n == 1 else many}"
 
 
 def clean(
@@ -149,6 +207,8 @@ def clean(
     *,
     digests: Sequence[Any] | None = None,
     duplicate: float = DUPLICATE_COSINE,
+    norms: npt.ArrayLike | None = None,
+    unlike: float | None = None,
 ) -> Cleaning:
     """Find duplicates and probably wrong names; see the module.
 
@@ -159,6 +219,10 @@ def clean(
         digests: N hashes of the files; None: equal files count as near
             duplicates.
         duplicate: the cosine above which two photos of one person are one picture.
+        norms: (N,) lengths of the embeddings before scaling; None: photos that show little of a
+            face are judged as all others.
+        unlike: from ``decide.agreement.unlike_below``; None: from these photos, if they are of two
+            people or more.
 
     Raises:
         OptionError: other shapes, or a limit out of range.
@@ -176,15 +240,32 @@ def clean(
     if not 0 < duplicate <= 1:
         raise OptionError(f"expected a cosine above 0 up to 1, got {duplicate}", option="duplicate")
     duplicates, distinct = _duplicates(rows, who, seen, digests, duplicate)
+    lengths = np.ones(n) if norms is None else np.asarray(norms, np.float64)
+    if lengths.shape != (n,):
+        raise OptionError(f"expected {n}, one a photo, got {lengths.shape}", option="norms")
     limits = limits_of(rows[distinct], who[distinct], duplicate)
-    if limits is None:  # one person: nobody to mistake anyone for
-        return Cleaning(Limits(duplicate, 1.0, 0.0, 1.0), distinct, distinct.copy(), duplicates, ())
-    search = _Search(rows, who, distinct, limits)
+    if unlike is not None:
+        one = Limits(duplicate, 1.0, -1.0, 1.0)  # of one person: nobody to mistake anyone for
+        limits = (one if limits is None else limits)._replace(unlike=unlike)
+    if limits is None:
+        alone = tuple(np.unique(who[distinct]).tolist()) if int(distinct.sum()) == 1 else ()
+        limits = Limits(duplicate, 1.0, -1.0, 1.0)
+        return Cleaning(limits, distinct, distinct.copy(), duplicates, (), alone=alone)
+    search = _Search(rows, who, distinct, limits, lengths)
     suspects = search.run()
     trusted = distinct.copy()
     for suspect in suspects:
         trusted[list(suspect.photos)] = False
-    return Cleaning(limits, distinct, trusted, duplicates, suspects, tuple(search.too_large))
+    return Cleaning(
+        limits,
+        distinct,
+        trusted,
+        duplicates,
+        suspects,
+        tuple(search.too_large),
+        tuple(search.alone),
+        tuple(sorted(search.not_judged)),
+    )
 
 
 def limits_of(
@@ -212,8 +293,10 @@ def limits_of(
     middle = float(np.median(scores))
     # 1.4826: of the normal distribution
     deviation = max(1.4826 * float(np.median(np.abs(scores - middle))), _LEAST_DEVIATION)
-    alike, strangers, one = (middle + k * deviation for k in (ALIKE, STRANGERS, ONE_PERSON))
-    return Limits(duplicate, alike, strangers, one)
+    alike, strangers, one, unlike = (
+        middle + k * deviation for k in (ALIKE, STRANGERS, ONE_PERSON, UNLIKE)
+    )
+    return Limits(duplicate, alike, strangers, one, unlike)
 
 
 def groups_of(similarity: npt.NDArray[np.floating], least: float) -> IntArray:
@@ -297,9 +380,14 @@ class _Search:
     """
 
     def __init__(
-        self, rows: FloatArray, who: npt.NDArray[Any], use: BoolArray, limits: Limits
+        self,
+        rows: FloatArray,
+        who: npt.NDArray[Any],
+        use: BoolArray,
+        limits: Limits,
+        norms: Float64Array,
     ) -> None:
-        self.rows, self.who, self.limits = rows, who, limits
+        self.rows, self.who, self.limits, self.norms = rows, who, limits, norms
         self.people: list[Any] = np.unique(who[use]).tolist()
         order = np.flatnonzero(use)
         order = order[np.argsort(who[order], kind="stable")]
@@ -308,6 +396,8 @@ class _Search:
         self.groups: dict[Any, list[IntArray]] = {}
         self.main: dict[Any, IntArray] = {}
         self.too_large: list[Any] = []
+        self.alone: list[Any] = []
+        self.not_judged: list[int] = []
         self.suspects: list[Suspect] = []
         self.taken: set[int] = set()
 
@@ -328,6 +418,7 @@ class _Search:
                 self.main[name] = groups[0]
         self._mislabeled()
         self._two_people()
+        self._unlike()
         self._one_person()
         self._two_names()
         return tuple(sorted(self.suspects, key=lambda s: (s.photos, s.kind)))
@@ -434,6 +525,38 @@ class _Search:
                 within = self._scores(left, left)[np.triu_indices(len(left), 1)]
                 if within.mean() >= self.limits.alike:
                     self._add("two people", left, None, first, np.zeros(0, np.int64))
+
+    def _unlike(self) -> None:
+        if self.limits.unlike is None:
+            return
+        for name in self.people:
+            mine = self.of[name]
+            if len(mine) == 1:
+                self.alone.append(name)
+                continue
+            mine = mine[[i not in self.taken for i in mine.tolist()]]
+            if len(mine) < 2 or name in self.too_large:
+                continue
+            found = agree(self.rows[mine], self.norms[mine], self.limits.unlike)
+            self.not_judged += mine[found.not_judged].tolist()
+            unlike = mine[found.unlike]
+            if found.undecided:
+                within = self._scores(unlike, unlike)[np.triu_indices(len(unlike), 1)]
+                self.suspects.append(
+                    Suspect(
+                        "undecided",
+                        tuple(unlike.tolist()),
+                        self.who[unlike[0]].item(),
+                        None,
+                        float(within.mean()),
+                        None,
+                        (int(unlike[1]), -1),
+                    )
+                )
+                self.taken |= set(unlike.tolist())
+                continue
+            for i in unlike.tolist():
+                self._add("unlike", np.array([i]), None, mine[found.main], np.zeros(0, np.int64))
 
     def _one_person(self) -> None:
         left = {

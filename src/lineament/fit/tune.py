@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.datasets.people_folder import People
+from lineament.decide.agreement import unlike_below
 from lineament.decide.calibration import (
     RULE_OF_30,
     Calibration,
@@ -89,6 +90,8 @@ def tune(
         embedded.found,
         digests=examined.digests,
         duplicate=duplicate,
+        norms=embedded.norms,
+        unlike=unlike_below(bundled(contract, DEFAULT_METRIC)),
     )
     used = cleaning.distinct if keep_suspects else cleaning.trusted
     sizes = np.bincount(people.person[used], minlength=len(people.names))

@@ -17,7 +17,7 @@ from lineament.evaluate.fairness import Rate
 from lineament.evaluate.metrics import interval_of_rate
 from lineament.evaluate.pair_counts import PairCounts
 from lineament.fit.calibrate import Fitted
-from lineament.fit.clean import Cleaning, Suspect
+from lineament.fit.clean import Cleaning, Suspect, looked_for
 from lineament.fit.examine import Examined
 from lineament.results import Outcome
 from lineament.types import BoolArray, IntArray
@@ -205,6 +205,9 @@ class Tuned(Outcome):
                     for d in cleaning.duplicates
                 ],
                 "suspects": [self._suspect(suspect) for suspect in cleaning.suspects],
+                "looked_for": looked_for(cleaning),
+                "alone": [self.people.names[k] for k in cleaning.alone],
+                "not_judged": [self.name(i) for i in cleaning.not_judged],
                 "suspects_kept": bool((self.used & ~cleaning.trusted).any()),
             },
             "notes": list(self.notes),

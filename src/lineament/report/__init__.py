@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 
 from lineament.datasets.people_folder import read_people
+from lineament.decide.agreement import unlike_below
 from lineament.errors import OptionError
 from lineament.files import write_atomically
-from lineament.fit.clean import clean
+from lineament.fit.clean import clean, looked_for
 from lineament.fit.examine import examine
 from lineament.pictures.charts.files import check_extra
 from lineament.pictures.pages.page import Section, page
@@ -89,7 +90,14 @@ def report(
         recognizer, people.paths, use_cache=use_cache, progress=progress, on_note=on_note
     )
     embedded = examined.embedded
-    cleaning = clean(embedded.vectors, people.person, embedded.found, digests=examined.digests)
+    cleaning = clean(
+        embedded.vectors,
+        people.person,
+        embedded.found,
+        digests=examined.digests,
+        norms=embedded.norms,
+        unlike=unlike_below(recognizer.calibration),
+    )
     seen = Findings(recognizer, people, examined, cleaning, threshold, seed)
     limits = recognizer.judge.all_limits
     for i, quality in enumerate(examined.quality):
@@ -151,6 +159,11 @@ def _numbers(seen: Findings, words: list[str]) -> dict[str, Any]:
             }
             for suspect in seen.cleaning.suspects
         ],
+        "mislabels": {
+            "looked_for": looked_for(seen.cleaning),
+            "alone": [names[k] for k in seen.cleaning.alone],
+            "not_judged": [seen.name(i) for i in seen.cleaning.not_judged],
+        },
         "duplicates": [
             [seen.name(each.photo), seen.name(each.of)] for each in seen.cleaning.duplicates
         ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lineament.fit.clean import Suspect
+from lineament.fit.clean import Suspect, looked_for
 from lineament.pictures.pages.page import Picture, Section, Table, Tile, thumbnail
 from lineament.pictures.pages.result import tile_of
 from lineament.pictures.plots.captions import counted
@@ -53,10 +53,10 @@ def summary(seen: Findings) -> list[str]:
         names = [seen.name(i) for suspect in cleaning.suspects for i in suspect.photos]
         words.append(
             f"Probably mislabeled: {_listed(names[:MOST_IN_SUMMARY], suspected)}. They are left "
-            "out where people are compared."
+            f"out where people are compared. {looked_for(cleaning)}"
         )
     else:
-        words.append("No photo seems to be mislabeled.")
+        words.append(f"No photo seems to be mislabeled. {looked_for(cleaning)}")
     if cleaning.duplicates:
         words.append(
             f"{counted(len(cleaning.duplicates), 'photo', 'photos')} nearly equal to "
@@ -138,12 +138,15 @@ def suspect_in_words(suspect: Suspect, names: Sequence[str]) -> str:
     said = {
         "mislabeled": f"seems to be {other}, not {person}",
         "two people": f"another person than the rest of {person}",
+        "unlike": f"unlike the others of {person}, and like nobody here",
+        "undecided": f"do not agree with each other: which of them show {person} cannot be said",
         "one person": f"{person} and {other} seem to be one person",
         "two names": f"stands under {person} and under {other}",
     }[suspect.kind]
     likeness = []
     if suspect.own is not None:
-        likeness.append(f"{suspect.own:.2f} to the rest of {person}")
+        rest = "each other" if suspect.kind == "undecided" else f"the rest of {person}"
+        likeness.append(f"{suspect.own:.2f} to {rest}")
     if suspect.towards is not None and other is not None:
         likeness.append(f"{suspect.towards:.2f} to {other}")
     return f"{said} ({', '.join(likeness)})" if likeness else said

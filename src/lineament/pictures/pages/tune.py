@@ -13,6 +13,7 @@ from typing import Any
 from lineament.evaluate.fairness import Rate
 from lineament.evaluate.protocols.folder import worst_pairs
 from lineament.evaluate.result import PairShown, Part, Result
+from lineament.fit.clean import looked_for
 from lineament.fit.tuned import AtThreshold, Tuned
 from lineament.pictures.charts.text import percent
 from lineament.pictures.pages.page import Section, Table, Tile
@@ -36,6 +37,16 @@ _SUSPECTS = {
         "A group of photos that are like each other and like strangers to the larger part of "
         "their folder. Left: one of the group, which is left out. Right: a typical one of the "
         "others.",
+    ),
+    "unlike": (
+        "Unlike the others of their folder",
+        "Like a stranger to all other photos of the folder, and like nobody else's here. Left: the "
+        "photo. Right: a typical one of the others.",
+    ),
+    "undecided": (
+        "Photos of one folder that disagree",
+        "No group of like photos is the largest, so it cannot be said which of them show the "
+        "person: none of them counts.",
     ),
     "one person": (
         "Two folders, probably one person",
@@ -251,21 +262,19 @@ def _beside(tuned: Tuned) -> Section:
 
 def _suspects(tuned: Tuned) -> list[Section]:
     suspects = tuned.cleaning.suspects
-    limits = tuned.cleaning.limits
     if not suspects:
         return [
             Section(
                 "Probably wrong names",
                 (
-                    f"None was found. Photos would be suspected that are under "
-                    f"{limits.strangers:.3f} to their own person's and over {limits.alike:.3f} to "
-                    "all of another one's.",
+                    f"None was found. {looked_for(tuned.cleaning)}",
                 ),
             )
         ]
     words = (
         "Look at them, and rename or move what is wrong; nothing was changed on the disk.",
         suspects_in_words(tuned),
+        looked_for(tuned.cleaning),
     )
     sections = [Section("Probably wrong names", words)]
     for kind, (title, about) in _SUSPECTS.items():
@@ -279,7 +288,8 @@ def _suspects(tuned: Tuned) -> list[Section]:
             other = None if suspect.other is None else tuned.people.names[suspect.other]
             own, theirs = suspect.beside
             beside = theirs if theirs >= 0 else own
-            text = _scores(suspect.own, suspect.towards, person, other)
+            rest = "each other" if suspect.kind == "undecided" else f"the rest of {person}"
+            text = _scores(suspect.own, suspect.towards, rest, other)
             if len(suspect.photos) > 1:
                 text = f"{len(suspect.photos)} photos: {text}"
             if beside >= 0 and len(tiles) < MOST_TILES:
@@ -295,10 +305,10 @@ def _suspects(tuned: Tuned) -> list[Section]:
     return sections
 
 
-def _scores(own: float | None, towards: float | None, person: str, other: str | None) -> str:
+def _scores(own: float | None, towards: float | None, rest: str, other: str | None) -> str:
     words = []
     if own is not None:
-        words.append(f"{own:.2f} to the rest of {person}")
+        words.append(f"{own:.2f} to {rest}")
     if towards is not None and other is not None:
         words.append(f"{towards:.2f} to {other}")
     return ", ".join(words)
