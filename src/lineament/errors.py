@@ -29,7 +29,8 @@
     │   ├── NobodySearchedError  nobody_searched    there was nobody to search among
     │   ├── EnrollRefusedError   enroll_refused     a photo was not enrolled
     │   ├── UnknownPersonError   unknown_person     no such person or sample
-    │   └── PersonExistsError    person_exists      the name is taken
+    │   ├── PersonExistsError    person_exists      the name is taken
+    │   └── UnlikePeopleError    unlike_people      people to be made one do not look like one
     ├── TrainError               training           a model cannot be trained or written
     │   ├── CheckpointError      checkpoint         a run's files are missing or damaged
     │   ├── DivergedError        diverged           the loss is not a number any more
@@ -63,6 +64,7 @@ ACTIONS: Mapping[str, str] = {
     "people": "see people() for the names",
     "person": "see person() for the numbers",
     "migrate": "migrate()",
+    "force": "pass force=True",
     "model": "pass a recognizer made of its file",
     "open_or_create": "Gallery.open_or_create opens it",
     "frontal": "lineament.FaceFinder.crops cuts such crops",
@@ -433,6 +435,12 @@ class PersonExistsError(GalleryError, ValueError):
     """Somebody of that name is in the gallery already."""
 
     code = "person_exists"
+
+
+class UnlikePeopleError(GalleryError, ValueError):
+    """People who are said to be one do not look like one."""
+
+    code = "unlike_people"
 
 
 class TrainError(LineamentError):

@@ -15,7 +15,7 @@ from lineament.datasets.source import Embedded
 from lineament.decide.calibration import Calibration
 from lineament.errors import DataError, ImageFormatError, OptionError
 from lineament.fit._support import pairs_needed
-from lineament.fit.clean import clean, groups_of, limits_of
+from lineament.fit.clean import clean, groups_of, limits_of, looked_for
 from lineament.fit.examine import Examined
 from lineament.fit.tune import on_unseen_people, tune
 from lineament.pictures.pages.tune import tune_result, tune_sections
@@ -75,7 +75,7 @@ def test_limits_are_those_of_the_pairs_of_two_people() -> None:
     limits = limits_of(vectors, who)
     assert limits is not None
     np.testing.assert_allclose(
-        limits, [0.95, *(middle + k * deviation for k in (4, 2, 5))], rtol=1e-5
+        limits, [0.95, *(middle + k * deviation for k in (4, 2, 5, 2.6))], rtol=1e-5
     )
 
 
@@ -149,6 +149,67 @@ def test_a_folder_of_two_people_is_found() -> None:
     assert [(s.kind, s.photos, s.person, s.other) for s in found.suspects] == [
         ("two people", (120, 121), 19, None)
     ]
+
+
+def test_a_stranger_who_is_nobody_here_is_found() -> None:
+    vectors, who = faces(people=22)
+    who = who.copy()
+    who[120] = 3  # one of person 20, under 3; the others of 20 and 21 are nowhere
+    keep = np.r_[0:121]
+    found = clean(vectors[keep], who[keep], all_found(keep))
+    assert [(s.kind, s.photos, s.person, s.other) for s in found.suspects] == [
+        ("unlike", (120,), 3, None)
+    ]
+    (suspect,) = found.suspects
+    own = np.flatnonzero(who[:120] == 3)
+    assert suspect.own == pytest.approx(float((vectors[own] @ vectors[120]).mean()), abs=1e-6)
+    assert suspect.beside[0] in own.tolist()
+    assert np.flatnonzero(~found.trusted).tolist() == [120]
+
+
+def test_two_photos_that_disagree_are_both_doubtful() -> None:
+    vectors, who = faces(people=22)
+    who = who.copy()
+    who[[120, 126]] = 20
+    keep = np.r_[0:121, 126]
+    found = clean(vectors[keep], who[keep], all_found(keep))
+    assert [(s.kind, s.photos, s.person) for s in found.suspects] == [("undecided", (120, 121), 20)]
+    assert np.flatnonzero(~found.trusted).tolist() == [120, 121]
+
+
+def test_what_cannot_be_judged_is_said() -> None:
+    vectors, who = faces(people=22)
+    who = who.copy()
+    who[120], who[126] = 3, 21
+    keep = np.r_[0:121, 126]
+    norms = np.full(len(keep), 10.0)
+    norms[120] = 5.0  # the recognizer sees half as much of a face
+    found = clean(vectors[keep], who[keep], all_found(keep), norms=norms)
+    assert found.suspects == ()
+    assert (found.not_judged, found.alone) == ((120,), (21,))
+    words = looked_for(found)
+    assert "photos unlike the others of their folder" in words
+    assert "1 folder with one photo" in words
+    assert "too little of a face" in words
+
+
+def test_one_person_alone_is_judged_by_a_calibration() -> None:
+    vectors, who = faces(people=2, each=4)
+    who = np.zeros(5, np.int64)
+    found = clean(vectors[:5], who, all_found(who), unlike=0.33)
+    assert [(s.kind, s.photos) for s in found.suspects] == [("unlike", (4,))]
+    assert looked_for(found) == "Looked for: photos unlike the others of their folder."
+    silent = clean(vectors[:5], who, all_found(who))
+    assert silent.suspects == ()
+    assert looked_for(silent).startswith("Not looked for")
+
+
+def test_a_recognizer_that_tells_nobody_apart_accuses_nobody() -> None:
+    vectors, who = faces(noise=2.0)
+    found = clean(vectors, who, all_found(who))
+    assert [s for s in found.suspects if s.kind in ("unlike", "undecided")] == []
+    assert found.limits.unlike is None
+    assert "Not judged: photos unlike the others" in looked_for(found)
 
 
 def test_two_folders_of_one_person_are_found() -> None:

@@ -153,11 +153,12 @@ def test_an_interruption_keeps_what_was_looked_at(
     with Gallery.create(tmp_path / "g", recognizer=recognizer) as gallery:
         with pytest.raises(KeyboardInterrupt):
             enroll_folder(gallery, people, progress=seen.append)
-        assert (seen[-1].done, seen[-1].enrolled) == (3, 2)
-        assert gallery.n_samples == 2
+        # Barack is looked at again: his majority may be another one than that of one photo.
+        assert (seen[-1].done, seen[-1].enrolled) == (3, 1)
+        assert gallery.n_samples == 1
         monkeypatch.setattr(Gallery, "examine", examine)
         report = enroll_folder(gallery, people)
-        assert (report.already, report.enrolled) == (2, 2)
+        assert (report.already, report.enrolled) == (1, 3)
         assert gallery.check() == []
 
 

@@ -38,6 +38,7 @@ ACTIONS = {
     "enroll": "`lineament gallery enroll` adds people",
     "people": "`lineament gallery people` lists the names",
     "person": "`lineament gallery show NAME` lists the numbers",
+    "force": "add --force",
     "migrate": "`lineament gallery migrate`",
     "model": "name its file by --model FILE.onnx",
     "open_or_create": "`lineament gallery enroll` adds people to it",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
-from lineament.cli.gallery import about_gallery, folder_from, weights_name
+from lineament.cli.gallery import about_gallery, folder_from, made_if_used, weights_name
 from lineament.cli.numbers import COUNT
 from lineament.cli.output import count, print_json, print_line, print_note, print_pairs, print_table
 from lineament.cli.progress import GO_ON, keeps, progress_bar, with_progress
@@ -25,13 +26,16 @@ if TYPE_CHECKING:
 MOST_LISTED = 20
 
 
-def _open_or_create(given: Mapping[str, Any], keep_crops: bool | None) -> Gallery:
+def _open_or_create(
+    given: Mapping[str, Any], keep_crops: bool | None
+) -> AbstractContextManager[Gallery]:
     """Open a gallery for writing, or make one with the recognizer of the options."""
     from lineament.gallery import Gallery
 
     made = options.recognizer_options(given)
     folder = folder_from(given["gallery"])
-    return Gallery.open_or_create(folder, recognizer=made, keep_crops=keep_crops)
+    opened = partial(Gallery.open_or_create, folder, recognizer=made, keep_crops=keep_crops)
+    return made_if_used(folder, opened)
 
 
 _set = option(
@@ -51,7 +55,9 @@ _accept_low_quality = option(
     "--accept-low-quality", is_flag=True, help="Take small, blurred or turned faces, too."
 )
 _force = option(
-    "--force", is_flag=True, help="Take duplicates, and faces that look like somebody else, too."
+    "--force",
+    is_flag=True,
+    help="Take duplicates, and faces unlike the person's others or like somebody else's, too.",
 )
 _keep_crops = option(
     "--keep-crops/--no-keep-crops",
@@ -115,8 +121,9 @@ def enroll(
     """Enroll photos of one person.
 
     Makes the gallery if there is none. Refused, with the reason: photos without a face or with
-    several, of low quality, duplicates, and faces that look like somebody else who is enrolled.
-    Exit code 0: all were enrolled, 1: some were refused, 2: error.
+    several, of low quality, duplicates, faces that are unlike the person's others, and faces that
+    look like somebody else who is enrolled. 0: all were enrolled, 1: some were refused, 2:
+    error.
     """
     from lineament.gallery.filters import parse_metadata
     from lineament.gallery.lookup import checked_name
@@ -208,7 +215,8 @@ def enroll_folder(
 ) -> int:
     """Enroll the photos of many people.
 
-    Makes the gallery if there is none. Names that cameras and phones give, such as IMG_0001, are
+    Makes the gallery if there is none. A person goes by the photos that agree with most of the
+    others; those unlike them are refused. Names that cameras and phones give, such as IMG_0001, are
     nobody's: --dry-run shows who would be enrolled. Whatever ends it, what was enrolled stays: the
     same command goes on where it ended, and passes over the photos that are enrolled. Exit code 0:
     all are enrolled, 1: some were refused, 2: error.
@@ -234,7 +242,6 @@ def enroll_folder(
             stream=_stream(opened, workers, ray),
         )
         about = about_gallery(opened)
-        unchecked = not force and opened.calibration is None and opened.settings.threshold is None
         if report is not None:
             from lineament.pictures.pages.refusals import write_report
 
@@ -254,11 +261,6 @@ def enroll_folder(
         )
     else:
         _print_outcome(outcome, new_people, folder)
-        if unchecked:
-            print_note(
-                "note: not checked whether faces look like somebody else: there is no calibration "
-                "for these embeddings"
-            )
     return 1 if outcome.refused else 0
 
 
@@ -360,11 +362,13 @@ def _stream(gallery: Gallery, workers: int | None, ray: str | None) -> Stream | 
 _WORDS = (
     ("or let the largest or most central face be chosen", "or add --choose largest"),
     ("if it is not, enroll it by force", "if it is not, add --force"),
+    ("all the same, enroll it by force", "all the same, add --force"),
+    ("or all of them by force", "or add --force for all of them"),
 )
 """What the library advises, and how that is said here."""
 
 
-def _refusal_in_words(refusal: Refusal) -> str:
+def refusal_in_words(refusal: Refusal) -> str:
     """Which photo, why, and what to do."""
     text = str(refusal)
     for words, here in _WORDS:
@@ -374,7 +378,7 @@ def _refusal_in_words(refusal: Refusal) -> str:
 
 def _print_enrolled(report: EnrollReport, name: str) -> None:
     for refusal in report.refused:
-        print_note(f"refused: {_refusal_in_words(refusal)}")
+        print_note(f"refused: {refusal_in_words(refusal)}")
     if report.enrolled and report.person is not None:
         new = "a new person" if report.created else f"{report.person.n_samples:,} in all"
         print_line(f"enrolled {report.person.name}: {count(len(report.enrolled), 'photo')}, {new}")
@@ -387,13 +391,17 @@ def _print_enrolled(report: EnrollReport, name: str) -> None:
 def _print_outcome(outcome: FolderReport, new_people: int, folder: Path) -> None:
     above = str(folder.absolute() / "_")[:-1]
     for refusal in outcome.refused[:MOST_LISTED]:
-        print_note(f"refused: {_refusal_in_words(refusal).removeprefix(above)}")
+        print_note(f"refused: {refusal_in_words(refusal).removeprefix(above)}")
     if len(outcome.refused) > MOST_LISTED:
         print_note(
             f"... and {len(outcome.refused) - MOST_LISTED:,} more refused: --report FILE.html "
             "shows all"
         )
     _print_passed_over(outcome.listing)
+    for note in outcome.notes[:MOST_LISTED]:
+        print_note(f"note: {note.removeprefix(above)}")
+    if len(outcome.notes) > MOST_LISTED:
+        print_note(f"... and {len(outcome.notes) - MOST_LISTED:,} more notes: --json has all")
     speed = outcome.images_per_second
     rows = [
         ("layout", outcome.listing.layout_in_words),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json as json_module
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -61,6 +62,22 @@ def open_with_recognizer(given: Mapping[str, Any], *, read_only: bool = False) -
     folder = _existing(given["gallery"])
     made = options.recognizer_options(given)
     return Gallery.open(folder, read_only=read_only, recognizer=made)
+
+
+@contextmanager
+def made_if_used(folder: Path, open_or_create: Callable[[], Gallery]) -> Iterator[Gallery]:
+    """Open or make a gallery; a new one into which nothing comes is not left behind."""
+    from lineament.gallery import Gallery
+
+    new, keep_folder = not Gallery.exists(folder), folder.exists()
+    opened = open_or_create()
+    try:
+        yield opened
+    finally:
+        if not new:
+            opened.close()
+        elif opened.discard_if_empty(keep_folder=keep_folder):
+            print_note(f"{folder}: no gallery was made, since nobody was enrolled")
 
 
 def _existing(gallery: Path | None) -> Path:
@@ -190,15 +207,19 @@ def rename(name: str, new_name: str, gallery: Path | None, json: bool) -> None:
 @command("lineament gallery merge Ada Countess")
 @argument("name", metavar="NAME", help="Who stays.")
 @argument("others", nargs=-1, metavar="OTHER...", help="Who is the same person.")
+@option("--force", is_flag=True, help="Unite people who do not look like one, too.")
 @options.gallery
 @options.json
-def merge(name: str, others: tuple[str, ...], gallery: Path | None, json: bool) -> None:
+def merge(
+    name: str, others: tuple[str, ...], force: bool, gallery: Path | None, json: bool
+) -> None:
     """Unite several people into one.
 
-    The photos of OTHER become those of NAME.
+    The photos of OTHER become those of NAME. It cannot be undone; people who do not look like one
+    are refused.
     """
     with open_gallery(gallery) as opened:
-        person = opened.merge(name, others)
+        person = opened.merge(name, others, force=force)
         about = about_gallery(opened)
     if json:
         print_json(about | {"person": person.to_dict()})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
-from lineament.cli.gallery import about_gallery, folder_from, open_gallery
+from lineament.cli.gallery import about_gallery, folder_from, made_if_used, open_gallery
 from lineament.cli.output import count, print_error, print_json, print_line, print_note
 from lineament.cli.progress import GO_ON, keeps, progress_bar
 from lineament.cli.targets import Target
@@ -59,15 +59,21 @@ def import_(file: Path, gallery: Path | None, json: bool) -> None:
     """Add what `gallery export` wrote.
 
     All or nothing; makes the gallery if there is none. What is known already is passed over, so
-    importing twice is as good as once.
+    importing twice is as good as once. Photos that are unlike the others of their person are taken,
+    and named.
     """
     from lineament.gallery import Gallery
     from lineament.gallery.exchange import contract_in
 
     contract = contract_in(file)  # an error here leaves no gallery behind
     folder = folder_from(gallery)
-    made = not Gallery.exists(folder)
-    with Gallery.create(folder, contract) if made else Gallery.open(folder) as opened:
+
+    def open_or_create() -> Gallery:
+        if Gallery.exists(folder):
+            return Gallery.open(folder)
+        return Gallery.create(folder, contract)
+
+    with made_if_used(folder, open_or_create) as opened:
         report = opened.import_(file)
         about = about_gallery(opened)
     if json:
@@ -77,6 +83,20 @@ def import_(file: Path, gallery: Path | None, json: bool) -> None:
         f"{folder}: {count(report.new_people, 'new person', 'new people')}, "
         f"{count(report.new_samples, 'new embedding')}, {report.known_samples:,} known already"
     )
+    for one in report.unlike[:MOST_LISTED]:
+        share = "" if one.probability is None else f", {one.probability:.1%} probable"
+        print_note(
+            f"unlike the others of {one.person}: sample {one.id}, {one.source} (similarity "
+            f"{one.similarity:.3f} at most{share}): look at it; `lineament gallery remove --sample "
+            f"{one.id}` removes it"
+        )
+    if len(report.unlike) > MOST_LISTED:
+        print_note(f"... and {len(report.unlike) - MOST_LISTED:,} more: --json has all")
+    if not report.compared:
+        print_note(
+            "note: not checked whether the photos of a person agree with each other: there is no "
+            "calibration for these embeddings"
+        )
 
 
 @command("lineament gallery reindex --check")

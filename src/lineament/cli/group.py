@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
+from lineament.cli.enroll import refusal_in_words
+from lineament.cli.gallery import made_if_used
 from lineament.cli.numbers import COSINE, COUNT, RATE
 from lineament.cli.output import (
     exit_code,
@@ -202,7 +205,11 @@ def _print(grouping: Grouping, groups: Sequence[Group], new: int) -> None:
 @argument("name", metavar="NAME", help="Whom it shows.")
 @option("--gallery", type=FILE, metavar="DIR", help="Enroll the faces there; made if need be.")
 @option("--with-doubtful", is_flag=True, help="Enroll members in doubt, too.")
-@option("--force", is_flag=True, help="Enroll duplicates, and who looks like somebody else, too.")
+@option(
+    "--force",
+    is_flag=True,
+    help="Take duplicates, and faces unlike the person's others or like somebody else's, too.",
+)
 @options.json
 def name_group(
     groups: Path,
@@ -215,7 +222,8 @@ def name_group(
 ) -> int:
     """Give a group a name, and enroll its faces.
 
-    Without --gallery it gets the name only. Exit code 0: it has the name, and a face was enrolled,
+    Without --gallery it gets the name only. Two groups that do not look like one person get no
+    common name. Exit code 0: it has the name, and a face was enrolled,
     1: none was, 2: error.
     """
     from lineament.gallery.grouping import Grouping, name_groups
@@ -226,7 +234,7 @@ def name_group(
         done = name_groups(grouping, {group: name}, **how)
     else:
         grouping.named(group, name)  # an error here leaves no empty gallery behind
-        with _gallery(gallery, grouping) as opened:
+        with made_if_used(gallery, partial(_gallery, gallery, grouping)) as opened:
             done = name_groups(grouping, {group: name}, opened, **how)
     title, left_out = done.groups[group].title, done.left_out[group]
     result: dict[str, Any] = {"group": group, "name": title, "n_left_out": left_out}
@@ -237,7 +245,7 @@ def name_group(
         result |= {"gallery": str(gallery), **enrolled.to_dict()}
         if not json:
             for refusal in enrolled.refused:
-                print_note(f"refused: {refusal}")
+                print_note(f"refused: {refusal_in_words(refusal)}")
             for note in enrolled.notes:
                 print_note(f"note: {note}")
             if left_out:

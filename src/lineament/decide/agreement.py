@@ -25,9 +25,9 @@ from lineament.types import BoolArray, FloatArray
 
 UNLIKE_LLR = -2.0
 """Log-likelihood ratio: 7 times as probable for two people as for one. Far below a threshold of
-verification, since most pairs of one person between the two are honest photos that are hard.
-``benchmarks/strangers.py`` measures it; other scores that were tried are in
-``docs/concepts/agreement.md``."""
+verification, since most pairs of one person between the two are honest photos that are hard. Chosen
+on people of LFW View 1, on heads in profile (CFP) and AT&T; ``benchmarks/strangers.py`` measures
+it."""
 
 LEAST_NORM = 0.7
 """Share of the greatest norm among the person's photos, below which nothing is said of a photo. On
@@ -148,7 +148,7 @@ def likeness(
     a_norms: npt.NDArray[np.floating],
     b_norms: npt.NDArray[np.floating],
 ) -> float | None:
-    """How alike two people are: the mean over the photos of one of the best similarity to the other.
+    """How alike two people are: the mean of the best similarity of each photo to the other's.
 
     The greater one of both directions; None where neither has a photo that can be judged.
 

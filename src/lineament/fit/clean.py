@@ -37,7 +37,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lineament.decide.agreement import agree
+from lineament.decide.agreement import Agreement, agree
 from lineament.errors import OptionError
 from lineament.types import BoolArray, Float64Array, FloatArray, IntArray
 
@@ -62,6 +62,10 @@ and Sepp Blatter, who are one person, 0.67."""
 UNLIKE = 2.6
 """Standard deviations: the limit of ``decide.agreement`` where no calibration has one. On LFW
 View 1 a cosine of 0.33, as SFace's calibration says."""
+
+MOST_UNLIKE = 0.1
+"""Share of the photos: if more are unlike by a limit that comes from the photos themselves, then
+the recognizer does not tell these people apart, and nothing is said of any photo."""
 
 LEAST_CROSS_PAIRS = 4
 """Of two folders, before they may be called one person."""
@@ -179,9 +183,14 @@ def looked_for(cleaning: Cleaning) -> str:
             "Not looked for: there is one person only, and no calibration says how unlike photos "
             "of one person are."
         )
-    left = []
+    if cleaning.limits.unlike is None:
+        left = ["photos unlike the others of their folder, since nothing says how unlike they are"]
+    else:
+        left = []
     if cleaning.alone:
-        left.append(_counted(len(cleaning.alone), "folder with one photo", "folders with one photo"))
+        left.append(
+            _counted(len(cleaning.alone), "folder with one photo", "folders with one photo")
+        )
     if cleaning.not_examined:
         left.append(
             _counted(len(cleaning.not_examined), "folder", "folders")
@@ -251,13 +260,13 @@ def clean(
         alone = tuple(np.unique(who[distinct]).tolist()) if int(distinct.sum()) == 1 else ()
         limits = Limits(duplicate, 1.0, -1.0, 1.0)
         return Cleaning(limits, distinct, distinct.copy(), duplicates, (), alone=alone)
-    search = _Search(rows, who, distinct, limits, lengths)
+    search = _Search(rows, who, distinct, limits, lengths, unlike is not None)
     suspects = search.run()
     trusted = distinct.copy()
     for suspect in suspects:
         trusted[list(suspect.photos)] = False
     return Cleaning(
-        limits,
+        search.limits,
         distinct,
         trusted,
         duplicates,
@@ -386,8 +395,10 @@ class _Search:
         use: BoolArray,
         limits: Limits,
         norms: Float64Array,
+        calibrated: bool,
     ) -> None:
         self.rows, self.who, self.limits, self.norms = rows, who, limits, norms
+        self.calibrated = calibrated
         self.people: list[Any] = np.unique(who[use]).tolist()
         order = np.flatnonzero(use)
         order = order[np.argsort(who[order], kind="stable")]
@@ -527,36 +538,36 @@ class _Search:
                     self._add("two people", left, None, first, np.zeros(0, np.int64))
 
     def _unlike(self) -> None:
+        self.alone = [name for name in self.people if len(self.of[name]) == 1]
         if self.limits.unlike is None:
             return
+        found: list[tuple[IntArray, Agreement]] = []
         for name in self.people:
             mine = self.of[name]
-            if len(mine) == 1:
-                self.alone.append(name)
-                continue
             mine = mine[[i not in self.taken for i in mine.tolist()]]
-            if len(mine) < 2 or name in self.too_large:
-                continue
-            found = agree(self.rows[mine], self.norms[mine], self.limits.unlike)
-            self.not_judged += mine[found.not_judged].tolist()
-            unlike = mine[found.unlike]
-            if found.undecided:
-                within = self._scores(unlike, unlike)[np.triu_indices(len(unlike), 1)]
-                self.suspects.append(
-                    Suspect(
-                        "undecided",
-                        tuple(unlike.tolist()),
-                        self.who[unlike[0]].item(),
-                        None,
-                        float(within.mean()),
-                        None,
-                        (int(unlike[1]), -1),
-                    )
-                )
-                self.taken |= set(unlike.tolist())
+            if len(mine) > 1 and name not in self.too_large:
+                found.append((mine, agree(self.rows[mine], self.norms[mine], self.limits.unlike)))
+        judged = sum(len(mine) for mine, _ in found)
+        if not self.calibrated and sum(one.unlike.sum() for _, one in found) > MOST_UNLIKE * judged:
+            self.limits = self.limits._replace(unlike=None)
+            return
+        for mine, one in found:
+            self.not_judged += mine[one.not_judged].tolist()
+            unlike = mine[one.unlike]
+            if one.undecided:
+                self._undecided(unlike)
                 continue
             for i in unlike.tolist():
-                self._add("unlike", np.array([i]), None, mine[found.main], np.zeros(0, np.int64))
+                self._add("unlike", np.array([i]), None, mine[one.main], np.zeros(0, np.int64))
+
+    def _undecided(self, rows: IntArray) -> None:
+        within = self._scores(rows, rows)[np.triu_indices(len(rows), 1)]
+        photos, person = tuple(rows.tolist()), self.who[rows[0]].item()
+        beside = (photos[1], -1)
+        self.suspects.append(
+            Suspect("undecided", photos, person, None, float(within.mean()), None, beside)
+        )
+        self.taken |= set(photos)
 
     def _one_person(self) -> None:
         left = {

@@ -31,7 +31,7 @@ from lineament.gallery import _verification as verification
 from lineament.gallery import enroll as enrollment
 from lineament.gallery import exchange, lookup
 from lineament.gallery._state import GalleryState
-from lineament.gallery._store import DATABASE, MEMORY, Store
+from lineament.gallery._store import DATABASE, MEMORY, Store, discard
 from lineament.gallery._types import (
     EnrollReport,
     Identification,
@@ -46,6 +46,7 @@ from lineament.gallery._types import (
     SampleInfo,
     Settings,
 )
+from lineament.gallery._unlike import can_compare, check_alike, unlike_samples
 from lineament.pipeline import DEFAULT_RECOGNIZER, Recognizer
 from lineament.results import Outcome
 from lineament.types import Contract, Decision, Embedding, ProgressBar, Threshold
@@ -246,6 +247,21 @@ class Gallery(Outcome):
         """
         self._state.store.copy(Path(folder))
 
+    def discard_if_empty(self, *, keep_folder: bool = True) -> bool:
+        """Close it, and remove its files if nobody is in it; whether they were.
+
+        For a gallery that was just made, and into which nothing came.
+
+        Args:
+            keep_folder: leave the folder even if nothing else is in it.
+        """
+        folder, empty = self._state.store.folder, self.n_people == 0
+        self.close()
+        if not empty or folder is None:
+            return False
+        discard(folder, keep_folder=keep_folder)
+        return True
+
     def close(self) -> None:
         """Bring the index files up to date and let others write. Closing twice does nothing."""
         self._state.close()
@@ -413,7 +429,8 @@ class Gallery(Outcome):
             choose: take the face that a photo with several is of (``Recognizer.choose``)
                 instead of refusing it.
             on_low_quality: "refuse", or "accept".
-            force: enroll duplicates, and faces that look like somebody else, too.
+            force: enroll duplicates, and faces that are unlike the others of the person or look
+                like somebody else, too.
             progress: shows how far it is; given the photos, how many, and what is being done.
 
         Returns:
@@ -492,20 +509,26 @@ class Gallery(Outcome):
         *,
         metadata: Mapping[str, Mapping[str, Any]] | None = None,
         force: bool = False,
+        on_note: Callable[[str], None] | None = None,
     ) -> list[SampleInfo | Refusal]:
         """The second half of ``enroll`` for many people at once, in one transaction.
 
         Args:
             samples: name and sample each.
             metadata: of people, by name.
-            force: look for neither duplicates nor faces that look like somebody else.
+            force: look for neither duplicates nor faces that are unlike the others of their
+                person or look like somebody else.
+            on_note: called with what could not be checked, and what should be looked at.
 
         Returns:
             One for each sample, in their order.
         """
-        outcome, _ = enrollment.admit(
+        outcome, notes = enrollment.admit(
             self._state, samples, {} if metadata is None else metadata, force=force
         )
+        if on_note is not None:
+            for note in notes:
+                on_note(note)
         return outcome
 
     # --- identifying ------------------------------------------------------------------------------
@@ -752,12 +775,23 @@ class Gallery(Outcome):
             editing.rename(self._state.store, name, new_name)
         return self.person(new_name)
 
-    def merge(self, name: str, others: str | Sequence[str]) -> PersonInfo:
-        """Give ``others``' samples to ``name``, and remove the others; metadata are united."""
+    def merge(self, name: str, others: str | Sequence[str], *, force: bool = False) -> PersonInfo:
+        """Give ``others``' samples to ``name``, and remove the others; metadata are united.
+
+        Args:
+            name: who stays.
+            others: who is the same person.
+            force: unite people who do not look like one, too.
+
+        Raises:
+            UnlikePeopleError: one of them does not look like ``name``; nothing was changed.
+            UnknownPersonError: there is none of that name.
+        """
+        given = [others] if isinstance(others, str) else list(others)
         with self._state.changing():
-            editing.merge(
-                self._state.store, name, [others] if isinstance(others, str) else list(others)
-            )
+            if not force:
+                check_alike(self._state, name, given)
+            editing.merge(self._state.store, name, given)
         return self.person(name)
 
     def remove(self, what: str | int) -> RemovalReport:
@@ -789,12 +823,16 @@ class Gallery(Outcome):
     def import_(self, path: str | os.PathLike[str]) -> ImportReport:
         """Read what ``export`` wrote, all or nothing; what is known already is passed over.
 
+        Samples are taken as they are: what is unlike the others of its person is in the report.
+
         Raises:
             ContractError: its embeddings were made in another way.
             DataError: the file is no export, or damaged.
         """
         with self._state.changing():
-            return exchange.import_(self._state.store, Path(path))
+            report, names = exchange.import_(self._state.store, Path(path))
+        unlike = unlike_samples(self._state, names)
+        return replaced(report, unlike=tuple(unlike), compared=can_compare(self._state))
 
     def reindex(self) -> int:
         """Build the index anew from the database; how many samples it has."""

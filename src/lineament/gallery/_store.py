@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lineament.errors import (
@@ -328,3 +329,18 @@ def _lock(folder: Path, wait_s: float) -> Lock:
             f"{folder / LOCK}: the gallery cannot be written to ({reason_of(error)})",
             hint="{read_only}check the folder's rights",
         ) from error
+
+
+def discard(folder: Path, *, keep_folder: bool) -> None:
+    """Remove a closed gallery's files, and the folder if nothing else is in it.
+
+    Args:
+        folder: of the gallery.
+        keep_folder: leave the folder, since it was there before the gallery was.
+    """
+    shutil.rmtree(folder / INDEX, ignore_errors=True)
+    for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", LOCK):
+        (folder / name).unlink(missing_ok=True)
+    if not keep_folder:
+        with suppress(OSError):  # something else is in it
+            folder.rmdir()

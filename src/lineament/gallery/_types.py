@@ -21,7 +21,13 @@ too poor to tell; the one who is alike enough is another face of the same photo.
 PersonScore = Literal["best", "mean", "centroid"]
 OnLowQuality = Literal["refuse", "accept"]
 RefusalReason = Literal[
-    "unreadable", "no face", "several faces", "low quality", "duplicate", "someone else"
+    "unreadable",
+    "no face",
+    "several faces",
+    "low quality",
+    "duplicate",
+    "someone else",
+    "unlike the others",
 ]
 
 
@@ -186,7 +192,10 @@ class Refusal(Outcome):
         message: why, and what to do, for people.
         person: whom it was meant for; None before that is known.
         other: whom it looks like, for "someone else".
-        similarity: to what it is a duplicate of or looks like.
+        similarity: to what it is a duplicate of or looks like; for "unlike the others" the highest
+            to the person's other photos.
+        probability: for "unlike the others", that it is the person all the same, 0 to 1, by the
+            calibration, as probable as not beforehand.
         error: what ``Recognizer.embed`` raises of such a photo, for "unreadable" and "no face".
     """
 
@@ -196,6 +205,7 @@ class Refusal(Outcome):
     person: str | None = None
     other: str | None = None
     similarity: float | None = None
+    probability: float | None = None
     error: LineamentError | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
@@ -204,7 +214,7 @@ class Refusal(Outcome):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        names = ("source", "reason", "message", "person", "other", "similarity")
+        names = ("source", "reason", "message", "person", "other", "similarity", "probability")
         return {name: getattr(self, name) for name in names}
 
 
@@ -510,12 +520,44 @@ class RemovalReport(Outcome):
 
 
 @dataclass(frozen=True, slots=True)
+class UnlikeSample(Outcome):
+    """A sample that is unlike the others of its person.
+
+    Attributes:
+        id: of the sample.
+        person: whom it is said to show.
+        source: name of the photo.
+        similarity: the highest to the person's other samples.
+        probability: that it is the person all the same, 0 to 1.
+    """
+
+    id: int
+    person: str
+    source: str
+    similarity: float
+    probability: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
 class ImportReport(Outcome):
-    """What ``Gallery.import_`` did: numbers of people and samples."""
+    """What ``Gallery.import_`` did.
+
+    Attributes:
+        new_people, new_samples, known_samples: their numbers.
+        unlike: samples of the people of the file that are unlike the others of their person; they
+            are in the gallery all the same.
+        compared: whether that was looked for, which takes a calibration.
+    """
 
     new_people: int
     new_samples: int
     known_samples: int
+    unlike: tuple[UnlikeSample, ...] = ()
+    compared: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

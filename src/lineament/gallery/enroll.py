@@ -31,14 +31,11 @@ from lineament.gallery._types import (
     SampleInfo,
     Settings,
 )
+from lineament.gallery._unlike import DUPLICATE, compared
 from lineament.images import describe_source, path_of
 from lineament.pipeline import Recognizer
 from lineament.quality import quality_of
 from lineament.types import Photo
-
-DUPLICATE = 0.98
-"""Cosine from which on two embeddings are of one photo: the same one, stored again, cut or
-scaled. Two photos of a person taken one after the other seldom reach it."""
 
 Examined = NewSample | Refusal
 
@@ -238,19 +235,28 @@ def _refusals(
 ) -> tuple[list[Refusal | None], list[str]]:
     """For each sample why it is refused, or None. Accepted ones before it count as enrolled."""
     store = state.store
-    notes: list[str] = []
     threshold = _threshold(state, named)
-    if threshold is None:
-        notes.append(
-            "not checked whether the faces look like somebody else who is enrolled: there is no "
-            "calibration for these embeddings (`lineament tune` fits one)"
-        )
     vectors = np.stack([sample.embedding.vector for _, sample in named])
     people = {name: lookup.find_person(store, name) for name in {name for name, _ in named}}
     own = lookup.vectors_of(store, [number for number in people.values() if number is not None])
     ranked = rank_people(state, vectors, 2, settings=Settings())
     found = {one.person for row in ranked for one in row}
     names = {one.id: one.name for one in lookup.people_of(store, sorted(found))}
+    others_of: list[list[tuple[float, str]]] = [
+        [(one.score, names[one.person]) for one in row if one.person != people[name]]
+        for row, (name, _) in zip(ranked, named, strict=True)
+    ]
+    foreign = np.array(
+        [threshold is not None and max(row, default=(-1.0, ""))[0] >= threshold
+         for row in others_of]
+    )  # fmt: skip
+    unlike, notes = compared(state, named, vectors, own, people, foreign)
+    if threshold is None:
+        notes.insert(
+            0,
+            "not checked whether the faces look like somebody else who is enrolled: there is no "
+            "calibration for these embeddings (`lineament tune` fits one)",
+        )
     seen = _photos(store, named, people)
     refusals: list[Refusal | None] = []
     accepted = np.zeros(len(named), np.bool_)
@@ -264,7 +270,7 @@ def _refusals(
         nearest = float(scores[same].max()) if same.any() else -1.0
         if number is not None and number in own:
             nearest = max(nearest, float((own[number][1] @ vectors[i]).max()))
-        strangers = [(one.score, names[one.person]) for one in ranked[i] if one.person != number]
+        strangers = list(others_of[i])
         if others.any():
             at = int(np.argmax(np.where(others, scores, -2)))
             strangers.append((float(scores[at]), named[at][0]))
@@ -298,6 +304,8 @@ def _refusals(
                 other[1],
                 other[0],
             )
+        else:
+            refusal = unlike[i]
         if refusal is None:
             accepted[i] = True
             if sample.sha256 is not None:

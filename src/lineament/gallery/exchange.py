@@ -119,8 +119,12 @@ def export(store: Store, path: Path, *, crops: bool) -> int:
         ) from error
 
 
-def import_(store: Store, path: Path) -> ImportReport:
-    """Add what ``export`` wrote, all or nothing; samples that are there already stay."""
+def import_(store: Store, path: Path) -> tuple[ImportReport, list[str]]:
+    """Add what ``export`` wrote, all or nothing; samples that are there already stay.
+
+    Returns:
+        What was done, and the names of the people who got a sample.
+    """
     store.contract.check(contract_in(path))
     read = _read_lines if path.suffix.lower() == ".jsonl" else _read_parquet
     try:
@@ -192,8 +196,9 @@ def _rows(store: Store, crops: bool) -> Iterator[Row]:
         yield row
 
 
-def _add_all(store: Store, rows: Iterator[Row], path: Path) -> ImportReport:
+def _add_all(store: Store, rows: Iterator[Row], path: Path) -> tuple[ImportReport, list[str]]:
     new_people = new_samples = known = 0
+    touched: dict[str, None] = {}
     with store.writing() as connection:
         people: dict[str, int] = {}
         run: list[int] = []
@@ -223,10 +228,11 @@ def _add_all(store: Store, rows: Iterator[Row], path: Path) -> ImportReport:
                 known += 1
             else:
                 new_samples += 1
+                touched[name] = None
                 run.append(added)
         if run:
             log_change(connection, "added", run[0], run[-1])
-    return ImportReport(new_people, new_samples, known)
+    return ImportReport(new_people, new_samples, known), list(touched)
 
 
 def _add_row(

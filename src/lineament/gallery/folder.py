@@ -27,7 +27,7 @@ from lineament.gallery._gallery import Gallery
 from lineament.gallery._types import NewSample, OnLowQuality, Refusal
 from lineament.gallery.enroll import Stream
 from lineament.gallery.lookup import checked_name
-from lineament.results import Outcome
+from lineament.results import Outcome, no_truth
 from lineament.suggest import did_you_mean, similar_path
 
 LAYOUTS = ("auto", "folders", "flat")
@@ -39,8 +39,13 @@ _LAYOUTS_IN_WORDS = {
 _NOBODY = "no person's name"
 
 BATCH, BATCH_S = 256, 5.0
-"""Photos per transaction, and seconds after which a smaller one is committed: what a crash loses.
+"""Photos per transaction, and seconds after which a smaller one is committed, as soon as all photos
+of a person were looked at: a person goes by the majority of the whole folder. What a crash loses.
 Measured with ``benchmarks/speed/enroll.py``."""
+
+MOST_OF_A_PERSON = 2000
+"""Photos after which those of one person are committed, so that memory is bounded: the others are
+compared with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,7 @@ class FolderReport(Outcome):
         people: names of the people they show.
         refused: what was not enrolled, with the reasons.
         seconds: how long it took.
+        notes: what could not be checked, and which photos should be looked at, in words.
     """
 
     listing: Listing
@@ -99,6 +105,11 @@ class FolderReport(Outcome):
     people: set[str] = field(default_factory=set)
     refused: list[Refusal] = field(default_factory=list)
     seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        """TruthValueError: a report is there even if nothing was enrolled."""
+        return no_truth(self, "report.enrolled (how many were), or report.refused")
 
     @property
     def photos(self) -> int:
@@ -130,6 +141,7 @@ class FolderReport(Outcome):
             "n_enrolled_already": self.already,
             "refused": [refusal.to_dict() for refusal in self.refused],
             "n_refused_by_reason": self.by_reason,
+            "notes": list(self.notes),
             "passed_over": list(self.listing.passed_over),
             "seconds": round(self.seconds, 2),
             "photos_per_second": self.images_per_second,
@@ -181,18 +193,24 @@ def enroll_folder(
     report.already = len(listing.photos) - len(new)
     names = deque(name for name, _ in new)
     batch: list[tuple[str, NewSample]] = []
+    whose = ""
 
-    def commit() -> None:
-        given = {name: metadata for name, _ in batch} if metadata else {}
-        outcome = gallery.enroll_samples(batch, metadata=given, force=force)
-        for (name, _), one in zip(batch, outcome, strict=True):
+    def commit(until: int | None = None) -> None:
+        some = batch[:until]
+        given = {name: metadata for name, _ in some} if metadata else {}
+        outcome = gallery.enroll_samples(some, metadata=given, force=force, on_note=noted)
+        for (name, _), one in zip(some, outcome, strict=True):
             if isinstance(one, Refusal):
                 report.refused.append(one)
             else:
                 report.enrolled += 1
                 report.people.add(name)
-        batch.clear()
+        del batch[:until]
         report.seconds = time.perf_counter() - started
+
+    def noted(note: str) -> None:
+        if note not in report.notes:
+            report.notes.append(note)
 
     examined = gallery.examine(
         (path for _, path in new),
@@ -204,17 +222,22 @@ def enroll_folder(
     try:
         for one in examined:
             name = names.popleft()
+            whole = name != whose  # all photos of those in the batch were looked at
+            late = time.perf_counter() - committed > BATCH_S
+            full = len(batch) >= BATCH or (late and bool(batch))
+            if (whole and full) or len(batch) >= MOST_OF_A_PERSON:
+                commit()
+                committed = time.perf_counter()
+            whose = name
             if isinstance(one, Refusal):
                 report.refused.append(replace(one, person=name))
             else:
                 batch.append((name, one))
-            if len(batch) >= BATCH or (batch and time.perf_counter() - committed > BATCH_S):
-                commit()
-                committed = time.perf_counter()
             report.done += 1
             tell(report)
     except KeyboardInterrupt:
-        commit()
+        # The majority of half a folder may be another one: that person is looked at again.
+        commit(sum(name != whose for name, _ in batch))
         tell(report)
         raise
     commit()

@@ -348,6 +348,27 @@ def vectors_of(
     }
 
 
+def norms_of(store: Store, persons: Sequence[int]) -> dict[int, npt.NDArray[np.float64]]:
+    """Person -> (N,) lengths of the embeddings before scaling, in the order of ``vectors_of``."""
+    with store.reading() as connection:
+        rows = connection.execute(
+            "SELECT o.person, s.face FROM owners o JOIN samples s ON s.id = o.sample WHERE "
+            "o.person IN (SELECT value FROM json_each(?)) AND o.contract = ? ORDER BY o.sample",
+            (json.dumps([int(p) for p in persons]), store.contract_id),
+        ).fetchall()
+    found: dict[int, list[float]] = {}
+    for number, face in rows:
+        found.setdefault(number, []).append(read_seen(face).norm)
+    return {number: np.array(norms) for number, norms in found.items()}
+
+
+def greatest_norms(store: Store, persons: Sequence[int]) -> dict[int, float]:
+    """Person -> the greatest of them."""
+    if not persons:
+        return {}
+    return {number: float(norms.max()) for number, norms in norms_of(store, persons).items()}
+
+
 def all_vectors(
     store: Store, *, after: int = 0, last: int | None = None
 ) -> Iterator[tuple[npt.NDArray[np.int64], FloatArray]]:

@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from lineament.datasets.people_folder import read_people
+from lineament.datasets.people_folder import People, read_people
 from lineament.decide.agreement import unlike_below
 from lineament.errors import OptionError
 from lineament.files import write_atomically
 from lineament.fit.clean import clean, looked_for
-from lineament.fit.examine import examine
+from lineament.fit.examine import Examined, examine
 from lineament.pictures.charts.files import check_extra
 from lineament.pictures.pages.page import Section, page
 from lineament.pipeline import Recognizer
@@ -89,6 +89,31 @@ def report(
     examined, _ = examine(
         recognizer, people.paths, use_cache=use_cache, progress=progress, on_note=on_note
     )
+    seen = findings_of(recognizer, people, examined, threshold=threshold, seed=seed)
+    drawn = pictures_of(seen, progress)
+    words = summary(seen)
+    title = f"{folder_name(folder)}: what the recognizer sees"
+    sections = [Section("In short", tuple(words)), *sections_of(seen), *drawn]
+    return Report(page(title, sections, styles=("folder.css",)), _numbers(seen, words))
+
+
+def findings_of(
+    recognizer: Recognizer,
+    people: People,
+    examined: Examined,
+    *,
+    threshold: Threshold,
+    seed: int = 0,
+) -> Findings:
+    """All that the page says in words: who is confusable, mislabeled, too poor.
+
+    Args:
+        recognizer: what embedded.
+        people: from ``read_people``.
+        examined: its photos, in that order.
+        threshold: of the metric "cosine".
+        seed: as for ``report``.
+    """
     embedded = examined.embedded
     cleaning = clean(
         embedded.vectors,
@@ -107,11 +132,7 @@ def report(
     seen.confusable, seen.hardest = compare_all(
         embedded.vectors, people.person, np.flatnonzero(cleaning.trusted), threshold.value
     )
-    drawn = pictures_of(seen, progress)
-    words = summary(seen)
-    title = f"{folder_name(folder)}: what the recognizer sees"
-    sections = [Section("In short", tuple(words)), *sections_of(seen), *drawn]
-    return Report(page(title, sections, styles=("folder.css",)), _numbers(seen, words))
+    return seen
 
 
 def folder_name(folder: str | os.PathLike[str]) -> str:

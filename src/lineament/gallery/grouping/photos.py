@@ -15,13 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image as PILImage
 
 from lineament import images
 from lineament.align.alignment import align_faces
+from lineament.decide.agreement import likeness, unlike_below
 from lineament.decide.calibration import Calibration, bundled
 from lineament.decide.judge import CALIBRATED_METRIC
-from lineament.errors import LineamentError, OptionError
+from lineament.errors import LineamentError, OptionError, UnlikePeopleError
 from lineament.files import beside, sha256_of_file
 from lineament.gallery._gallery import Gallery
 from lineament.gallery._types import EnrollReport, NewSample
@@ -300,12 +302,15 @@ def name_groups(
 
     Raises:
         OptionError: there is no such group, or a bad name.
+        UnlikePeopleError: another group has that name, and the two do not look like one person.
         ContractError: the gallery holds embeddings of another recognizer.
     """
-    for number, name in names.items():
-        grouping = grouping.named(number, name)
     if calibration is None:
         calibration = bundled(grouping.contract, CALIBRATED_METRIC)
+    for number, name in names.items():
+        grouping = grouping.named(number, name)
+        if not force:
+            check_one_person(grouping, number, calibration)
     groups = {one.id: one for one in grouping.groups(calibration) if one.id in names}
     left_out: dict[int, int] = {}
     reports: dict[int, EnrollReport] = {}
@@ -317,6 +322,28 @@ def name_groups(
             samples = [sample_of(grouping.faces[m.place]) for m in members]
             reports[number] = gallery.enroll_embeddings(found.title, samples, force=force)
     return NamedGroups(grouping, groups, calibration, left_out, reports)
+
+
+def check_one_person(grouping: Grouping, number: int, calibration: Calibration | None) -> None:
+    """Raise UnlikePeopleError where a group has the name of another one and is unlike it."""
+    limit = unlike_below(calibration)
+    if limit is None or calibration is None:
+        return
+    vectors = grouping.vectors
+    norms = np.array([face.embedding.norm for face in grouping.faces])
+    mine = grouping.group == number
+    for other, name in grouping.names.items():
+        if other == number or name != grouping.names[number]:
+            continue
+        theirs = grouping.group == other
+        score = likeness(vectors[mine], vectors[theirs], norms[mine], norms[theirs])
+        if score is not None and score < limit:
+            share = calibration.probability(score).value
+            raise UnlikePeopleError(
+                f"group {other} is {name} already, and group {number} does not look like the same "
+                f"person (similarity {score:.3f}, {share:.1%} probable): nothing was changed",
+                hint="if they are one all the same, {force}",
+            )
 
 
 def sample_of(face: GroupFace) -> NewSample:

@@ -266,9 +266,7 @@ def _suspects(tuned: Tuned) -> list[Section]:
         return [
             Section(
                 "Probably wrong names",
-                (
-                    f"None was found. {looked_for(tuned.cleaning)}",
-                ),
+                (f"None was found. {looked_for(tuned.cleaning)}",),
             )
         ]
     words = (
