@@ -190,7 +190,7 @@ def run(options: Any) -> dict[str, Any]:
     }
     also = {}
     for folder in options.also:
-        others = read_people(folder)
+        others = read_people(folder, strays="skip")  # photos may lie deeper, as CFP's do
         more = looks(recognizer, others, embed_all(recognizer, others.paths))
         also[str(folder)] = {
             "folders": len(others.names),

@@ -377,7 +377,10 @@ def test_rename_merge_annotate(gallery: Path) -> None:
     taken = call("gallery", "rename", spelt, OBAMA)
     assert taken.exit_code == 2
     assert "merge" in taken.stderr
-    assert call("gallery", "merge", OBAMA, spelt, COLLINS).exit_code == 0
+    unlike = call("gallery", "merge", OBAMA, spelt, COLLINS)
+    assert unlike.exit_code == 2
+    assert "--force" in unlike.stderr
+    assert call("gallery", "merge", OBAMA, spelt, COLLINS, "--force").exit_code == 0
     assert names(gallery) == {OBAMA: 3}
     done = call("gallery", "annotate", OBAMA, "building=C", "badge=007", "floors=null", "--json")
     assert values_of(done)["person"]["metadata"] == {"building": "C", "badge": "007"}
@@ -400,6 +403,8 @@ def test_export_and_import_into_a_new_gallery(gallery: Path, tmp_path: Path, suf
         "n_new_people": 3,
         "n_new_samples": 3,
         "n_known_samples": 0,
+        "unlike": [],
+        "compared": True,
     }
     assert names(tmp_path / "second") == names(gallery)
     again = values_of(call("gallery", "import", file, "--gallery", "second", "--json"))

@@ -83,8 +83,11 @@ def test_a_second_run_has_nothing_to_do(people: Path) -> None:
     code, found, _ = run("gallery", "enroll-folder", people)
     assert (code, found["n_enrolled"], found["n_enrolled_already"]) == (0, 0, 3)
     assert found["photos_per_second"] is None
-    shutil.copy(DEMO / "astronaut.jpg", people / "Обама" / "another.jpg")  # wrong, but new
+    shutil.copy(DEMO / "astronaut.jpg", people / "Обама" / "another.jpg")  # wrong, and new
     code, found, _ = run("gallery", "enroll-folder", people)
+    assert (code, found["n_enrolled"], found["n_enrolled_already"]) == (1, 0, 3)
+    assert found["n_refused_by_reason"] == {"unlike the others": 1}
+    code, found, _ = run("gallery", "enroll-folder", people, "--force")
     assert (code, found["n_enrolled"], found["n_enrolled_already"]) == (0, 1, 3)
 
 
@@ -139,11 +142,11 @@ def test_ctrl_c_keeps_what_was_looked_at(people: Path, monkeypatch: pytest.Monke
     assert code == 130
     assert (found["code"], found["error"]) == ("interrupted", words.strip())
     assert words.strip() == (
-        "interrupted: 2 of 5 photos are enrolled; run the same command again to go on"
+        "interrupted: 1 of 5 photos are enrolled; run the same command again to go on"
     )
     monkeypatch.setattr(Gallery, "examine", examine)
     code, found, _ = run("gallery", "enroll-folder", people)
-    assert (code, found["n_enrolled_already"], found["n_enrolled"]) == (1, 2, 2)
+    assert (code, found["n_enrolled_already"], found["n_enrolled"]) == (1, 1, 3)
 
 
 def test_batches_are_what_is_durable(people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +185,7 @@ def test_who_would_be_enrolled(people: Path) -> None:
         ("Обама", 2),
         ("콜린스", 2),
     ]
-    assert (found["photographs"], found["new_people"], found["enrolled_already"]) == (5, 3, 0)
+    assert (found["n_photos"], found["n_new_people"], found["n_enrolled_already"]) == (5, 3, 0)
     assert [words.partition(":")[0] for words in found["passed_over"]] == ["100CANON/"]
     assert not Path("g").exists()
 
@@ -190,7 +193,7 @@ def test_who_would_be_enrolled(people: Path) -> None:
     assert found["layout"] == "folders"
     before = sorted((path, path.stat().st_mtime_ns) for path in Path("g").rglob("*.sqlite"))
     code, found, _ = run("gallery", "enroll-folder", people, "--dry-run", "--gallery", "g")
-    assert (code, found["new_people"], found["enrolled_already"]) == (0, 0, 4)
+    assert (code, found["n_new_people"], found["n_enrolled_already"]) == (0, 0, 4)
     assert sorted((path, path.stat().st_mtime_ns) for path in Path("g").rglob("*.sqlite")) == before
 
     words = ["gallery", "enroll-folder", str(people), "--dry-run", "--gallery", "g"]

@@ -69,8 +69,8 @@ def test_a_stranger_in_a_folder_stays_out() -> None:
     for name in ("astronaut", "obama", "obama2"):
         shutil.copy(demo(name), "staff/Obama")
     code, found, _ = run("gallery", "enroll-folder", "staff")
-    assert (code, found["enrolled"]) == (1, 2)
-    assert found["refused_by_reason"] == {"unlike the others": 1}
+    assert (code, found["n_enrolled"]) == (1, 2)
+    assert found["n_refused_by_reason"] == {"unlike the others": 1}
     assert Path(found["refused"][0]["source"]).name == "astronaut.jpg"
 
 

@@ -284,13 +284,13 @@ def _list_only(folder: Path, listing: Listing, gallery: Path | None, json: bool)
                 "gallery": str(target),
                 "folder": str(folder),
                 **found,
-                "new_people": new_people,
-                "enrolled_already": already,
+                "n_new_people": new_people,
+                "n_enrolled_already": already,
             }
             | not_looked_at()
         )
         return
-    rows = [(one["name"], f"{one['photographs']:,}") for one in found["people"]]
+    rows = [(one["name"], f"{one['n_photos']:,}") for one in found["people"]]
     print_table(("name", "photos"), rows, right=("photos",))
     _print_passed_over(listing)
     pairs = [

@@ -561,7 +561,13 @@ class ImportReport(Outcome):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        return {f"n_{name}": number for name, number in asdict(self).items()}
+        return {
+            "n_new_people": self.new_people,
+            "n_new_samples": self.new_samples,
+            "n_known_samples": self.known_samples,
+            "unlike": [one.to_dict() for one in self.unlike],
+            "compared": self.compared,
+        }
 
 
 @dataclass(frozen=True, slots=True)

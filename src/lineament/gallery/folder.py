@@ -77,8 +77,8 @@ class Listing:
         counts = Counter(name for name, _ in self.photos)
         return {
             "layout": self.layout,
-            "people": [{"name": name, "photographs": counts[name]} for name in self.names],
-            "photographs": len(self.photos),
+            "people": [{"name": name, "n_photos": counts[name]} for name in self.names],
+            "n_photos": len(self.photos),
             "passed_over": list(self.passed_over),
         }
 
