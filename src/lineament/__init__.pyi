@@ -12,6 +12,7 @@ from lineament.ensemble import Ensemble as Ensemble
 from lineament.errors import LineamentError as LineamentError
 from lineament.finder import FaceFinder as FaceFinder
 from lineament.gallery._gallery import Gallery as Gallery
+from lineament.gallery.find import find as find
 from lineament.images import load_image as load_image
 from lineament.models.runtime import Runtime as Runtime
 from lineament.pipeline import Recognizer as Recognizer

@@ -28,12 +28,16 @@ COMMANDS = {
     "verify": Entry("recognize:verify", "Are two photos of the same person?", EVERYDAY),
     "detect": Entry("recognize:detect", "Find faces.", EVERYDAY),
     "identify": Entry("identify:identify", "Who is in a photo? Every face in it.", EVERYDAY),
+    "find": Entry(
+        "find:find", "Find the photos of a folder that show the person of a photo.", EVERYDAY
+    ),
     "group": Entry("group:group", "Group the faces of photos by person, without names.", EVERYDAY),
     "demo": Entry("demo:demo", "Try it on the photos that come with the package.", EVERYDAY),
     "align": Entry("align:align", "Cut faces out, upright and in place.", PREPARE),
     "embed": Entry("embed:embed", "Represent faces by vectors.", PREPARE),
     "tune": Entry("tune:tune", "Fit thresholds and probabilities to your own photos.", PREPARE),
     "gallery": Entry(":GALLERY", "Enroll people, and keep who is enrolled.", GROUPS),
+    "cache": Entry(":CACHE", "What is kept to save time: list it, clear it.", GROUPS),
     "models": Entry(":MODELS", "Networks, their licenses, smaller versions.", GROUPS),
     "train": Entry(":TRAIN", "Train, fine-tune, distill and export recognizers.", GROUPS),
     "eval": Entry(":EVAL", "Measure on a standard benchmark, or on photos of your own.", GROUPS),
@@ -83,6 +87,16 @@ GALLERY = Group(
     help="Enroll people, and keep who is enrolled. `lineament identify` finds them in photos.",
     example='lineament gallery enroll "Ada Lovelace" ada1.jpg ada2.jpg\n'
     "lineament identify party.jpg",
+)
+CACHE = Group(
+    "cache",
+    {
+        "list": Entry("cache:list_", "What is in the cache folder, and how much room it takes."),
+        "size": Entry("cache:size", "How much room the cache folder takes."),
+        "clear": Entry("cache:clear", "Remove what is kept."),
+    },
+    help="What is kept to save time: embeddings of photos, networks that were downloaded.",
+    example="lineament cache list\nlineament cache clear --kind embeddings",
 )
 MODELS = Group(
     "models",

@@ -297,6 +297,12 @@ def remove(
         print_json(about | {"removed": report.to_dict()})
     else:
         print_line(f"removed {words}")
+    if report.n_uncached:
+        photos = count(report.n_uncached, "photo")
+        print_note(
+            f"the cache folder had embeddings of {photos}: they are gone, too; of copies of photos "
+            "that are not where they were enrolled: `lineament cache clear`"
+        )
     if not report.erased:
         print_note(
             "not erased to the last byte yet: another process is reading an older state; the next "

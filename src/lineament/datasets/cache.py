@@ -94,7 +94,7 @@ class EmbeddingCache:
         rows = self._read()
         for i, path in enumerate(paths):
             row = rows.get(_key(path, None if marks is None else marks[i]))
-            if row is not None and row[0] == _state(path):
+            if row is not None and row[0] == state_of(path):
                 vectors[i], norms[i], found[i], known[i] = row[1], row[2], row[2] > 0, True
         return Kept(vectors, norms, found, known)
 
@@ -125,7 +125,7 @@ class EmbeddingCache:
             )
         rows = self._read()
         for i, path in enumerate(paths):
-            state = _state(path)
+            state = state_of(path)
             if state is not None:  # else it was removed meanwhile
                 norm = float(lengths[i])
                 key = _key(path, None if marks is None else marks[i])
@@ -148,7 +148,7 @@ class EmbeddingCache:
                 "LINEAMENT_CACHE to another folder"
             ) from error
         write_atomically(self.path, file.getvalue())
-        self._remove_oldest()
+        remove_oldest(self.path.parent)
 
     def _read(self) -> dict[str, tuple[tuple[int, int], FloatArray, float]]:
         try:
@@ -175,13 +175,15 @@ class EmbeddingCache:
             for path, state, vector, norm in zip(paths, states, vectors, norms, strict=True)
         }
 
-    def _remove_oldest(self) -> None:
-        try:
-            files = sorted(self.path.parent.glob("*.npz"), key=lambda file: file.stat().st_mtime)
-            for file in files[:-MOST_FILES]:
-                file.unlink(missing_ok=True)
-        except OSError:  # another process is at it
-            return
+
+def remove_oldest(folder: Path) -> None:
+    """Keep the ``MOST_FILES`` files of embeddings that were used last."""
+    try:
+        files = sorted(folder.glob("*.npz"), key=lambda file: file.stat().st_mtime)
+        for file in files[:-MOST_FILES]:
+            file.unlink(missing_ok=True)
+    except OSError:  # another process is at it
+        return
 
 
 def source_fingerprint() -> str:
@@ -202,7 +204,7 @@ def _key(path: str | os.PathLike[str], mark: str | None) -> str:
     return absolute if mark is None else f"{absolute}\0{mark}"
 
 
-def _state(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+def state_of(path: str | os.PathLike[str]) -> tuple[int, int] | None:
     """Size and time of change, or None when there is no such file."""
     try:
         status = os.stat(path)  # noqa: PTH116  (thousands of files: faster than by way of a Path)

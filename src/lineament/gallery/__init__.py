@@ -5,6 +5,10 @@
     state       the parts of an open gallery: database, index, recognizer, calibration
     folder      enroll_folder, list_folder: many people's photos, resumable
     enroll      checks before a face is let in
+    find        the photos of a folder that show the person of a photo
+    verification one face against one person
+    nobody      a search among nobody is an error that says why
+    portraits   enrolled faces as pictures
     ranking     samples near a face -> people in order; the best pairing of faces and people
     thresholds  from which similarity on a face gets a name
     index_sync  the index beside the database, kept in step with it
@@ -37,12 +41,15 @@ from lineament.gallery._types import (
     SampleInfo,
     Settings,
 )
+from lineament.gallery.find import FindResult, FoundPhoto, find
 from lineament.gallery.folder import FolderReport, Listing, enroll_folder, list_folder
 
 __all__ = [
     "Candidate",
     "EnrollReport",
+    "FindResult",
     "FolderReport",
+    "FoundPhoto",
     "Gallery",
     "Identification",
     "IdentifiedPhoto",
@@ -56,5 +63,6 @@ __all__ = [
     "SampleInfo",
     "Settings",
     "enroll_folder",
+    "find",
     "list_folder",
 ]

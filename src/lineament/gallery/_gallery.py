@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, overload
 
+from lineament.datasets.kept import forget_photos
 from lineament.decide.calibration import DEFAULT_FPIR, Calibration
 from lineament.decide.judge import CALIBRATED_METRIC
 from lineament.errors import LineamentError, MissingExtraError, OptionError
@@ -798,14 +799,22 @@ class Gallery(Outcome):
         """Remove a person by name, or a sample by number, and every byte of it.
 
         Gone, when the report says ``erased``: from the database and its write-ahead log, from kept
-        crops and from the index. A person whose last sample goes stays, without samples.
+        crops and from the index. A person whose last sample goes stays, without samples. What the
+        cache folder has of the enrolled photos goes, too, at their paths and of copies of theirs
+        (``lineament.datasets.kept.forget_photos`` says which it finds).
 
         Raises:
             UnknownPersonError: there is none.
         """
+        shown = self.person(what).samples if isinstance(what, str) else [self.sample(what)]
+        photos = [(sample.source, sample.sha256) for sample in shown]
         with self._state.changing() as change:
             people, samples = editing.remove(self._state.store, what)
-        return RemovalReport(tuple(people), tuple(samples), change.erased)
+        try:
+            uncached = forget_photos(photos)
+        except (LineamentError, OSError):  # the cache folder cannot be written to
+            uncached = 0
+        return RemovalReport(tuple(people), tuple(samples), change.erased, uncached)
 
     # --- upkeep -----------------------------------------------------------------------------------
 

@@ -508,11 +508,13 @@ class RemovalReport(Outcome):
         erased: whether no byte of them stands in the gallery's files any more. False while another
             process reads an older state; the next change, or opening for writing, finishes it. With
             an index on a server too: it rewrites its files in its own time.
+        n_uncached: how many photos' embeddings went from the cache folder, too.
     """
 
     people: tuple[str, ...]
     samples: tuple[int, ...]
     erased: bool
+    n_uncached: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

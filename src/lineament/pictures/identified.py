@@ -90,6 +90,28 @@ def identified_picture(
     return np.asarray(canvas, np.uint8)
 
 
+def found_picture(face: Image, found: Sequence[tuple[Image | None, bool, Sequence[str]]]) -> Image:
+    """A face beside each of those that are most alike, as cards.
+
+    Args:
+        face: (S, S, 3) uint8, who was looked for.
+        found: for each the face (None: it cannot be shown), whether it is the same person, and what
+            is said beside the two: the first line stands out.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    gap, columns = 12, 2 if len(found) > 1 else 1
+    rows = -(-len(found) // columns)
+    size = (columns * (CARD_WIDTH_PX + gap) + gap, rows * (CARD_PX + gap) + gap)
+    canvas = PILImage.new("RGB", size, PAPER)
+    for i, (other, same, lines) in enumerate(found):
+        card = _two_faces(face, other, lines, same)
+        left = gap + i % columns * (CARD_WIDTH_PX + gap)
+        canvas.paste(card, (left, gap + i // columns * (CARD_PX + gap)))
+    return np.asarray(canvas, np.uint8)
+
+
 def _label(number: int, one: Identification) -> str:
     return f"{number}  {'unknown' if one.name is None else one.name}"
 
@@ -98,17 +120,27 @@ def _card(
     image: Image, one: Identification, match: Image | None, lines: Sequence[str]
 ) -> PILImage.Image:
     """The face, the best match, and the words."""
+    face = None
+    if one.face is not None:
+        face = cut_out(image, one.face.box_xyxy.tolist(), CARD_PX)
+    return _two_faces(face, match, lines, one.name is not None)
+
+
+def _two_faces(
+    face: Image | None, match: Image | None, lines: Sequence[str], same: bool
+) -> PILImage.Image:
+    """Two faces and words; framed when they are the same person, else kept apart by a line."""
     card = PILImage.new("RGB", (CARD_WIDTH_PX, CARD_PX), PAPER)
     draw = ImageDraw.Draw(card)
-    if one.face is not None:
-        card.paste(PILImage.fromarray(cut_out(image, one.face.box_xyxy.tolist(), CARD_PX)), (0, 0))
+    if face is not None:
+        card.paste(PILImage.fromarray(face), (0, 0))
     left = CARD_PX + 6
     if match is None:
         draw.rectangle((left, 0, left + CARD_PX - 1, CARD_PX - 1), outline=GRAY)
         draw.text((left + CARD_PX / 2, CARD_PX / 2), "no picture", GRAY, _font(13), anchor="mm")
     else:
         card.paste(PILImage.fromarray(match), (left, 0))
-    if one.name is not None:
+    if same:
         draw.rectangle((0, 0, left + CARD_PX - 1, CARD_PX - 1), outline=ORANGE, width=2)
     else:  # not by color alone: the two are kept apart
         draw.line((left - 3, 0, left - 3, CARD_PX - 1), fill=INK, width=2)
