@@ -73,10 +73,10 @@ def size(json: bool) -> None:
 @option("--yes", "-y", is_flag=True, help="Do not ask.")
 @options.json
 def clear(kinds: tuple[str, ...], yes: bool, json: bool) -> int:
-    """Remove what is kept: it is made, or downloaded, anew when it is needed.
+    """Remove what is kept.
 
-    Galleries are not in the cache folder. Exit code 0: it is cleared, 1: nothing was removed since
-    the answer was no, 2: error.
+    It is made, or downloaded, anew when it is needed. Galleries are not in the cache folder. Exit
+    code 0: it is cleared, 1: nothing was removed since the answer was no, 2: error.
     """
     from lineament.cli.gallery import somebody_there
     from lineament.datasets.kept import KINDS, cache_entries, clear_cache
