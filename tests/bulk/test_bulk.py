@@ -374,8 +374,8 @@ class TestCommand:
     def test_a_folder_is_told_from_a_file(self, originals: Path, tmp_path: Path) -> None:
         result = self.run(originals, "--out", tmp_path / "out")
         assert result.exit_code == 2
-        assert "24 face(s) of 26 photo(s) in 13 file(s); 26 embedded now" in result.stderr
-        assert "1 photo(s) could not be read" in result.stderr
+        assert "24 faces of 26 photos in 13 files; 26 embedded now" in result.stderr
+        assert "could not be read: 1 photo;" in result.stderr
         each_once(tmp_path / "out")
         assert self.run(originals, "--out", tmp_path / "e.npz").exit_code == 2
         assert not (tmp_path / "e.npz").exists()

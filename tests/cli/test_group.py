@@ -99,7 +99,7 @@ def test_more_photos_and_a_name(run: Run, photos: Path, tmp_path: Path) -> None:
     out, gallery = tmp_path / "g.json", tmp_path / "gallery"
     first = run("group", photos / "obama.jpg", photos / "biden.jpg", "--out", out)
     assert first.exit_code == 1  # nobody twice
-    assert "2 face(s): 0 in 0 group(s), 2 in none" in first.stderr
+    assert "2 faces: 0 in 0 groups, 2 in none" in first.stderr
     page = tmp_path / "g.html"
     arguments = ("group", photos / "trip", photos / "obama.jpg", photos / "small.png")
     again = (*arguments, "--groups", out, "--out", out, "--report", page, "--json")

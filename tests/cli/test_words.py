@@ -281,3 +281,15 @@ def test_the_json_of_an_error_has_four_keys(
 ) -> None:
     done = call(files, monkeypatch, *arguments, "--json")
     assert json.loads(done.stdout).keys() == {"error", "code", "option", "hint"}
+
+
+def test_nothing_has_a_plural_in_brackets_or_a_wrong_one() -> None:
+    """ "1 face(s)", "1 people": numbers and nouns go together by ``output.count``."""
+    root = Path(lineament.__file__).parent
+    wrong = []
+    for path in root.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found = re.findall(r"\b(?!https?)[a-z]{3,}\(s\)", node.value)
+                wrong += [f"{path.relative_to(root)}: {word}" for word in found]
+    assert wrong == []

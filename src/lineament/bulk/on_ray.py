@@ -308,7 +308,7 @@ def check_same(expected: Mapping[str, Any], got: Mapping[str, Any], where: str) 
     if differing:
         raise ContractError(
             f"{where}: expected the networks, options and version of this process, "
-            f"{', '.join(differing)} differ(s): install the same lineament ({__version__}) there"
+            f"differing in {', '.join(differing)}: install the same lineament ({__version__}) there"
         )
 
 

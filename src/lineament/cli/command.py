@@ -40,7 +40,8 @@ ACTIONS = {
     "person": "`lineament gallery show NAME` lists the numbers",
     "force": "add --force",
     "migrate": "`lineament gallery migrate`",
-    "model": "name its file by --model FILE.onnx",
+    "model": "name its file by --model FILE.onnx, or the manifest that describes it by the "
+    "environment's LINEAMENT_MANIFEST",
     "open_or_create": "`lineament gallery enroll` adds people to it",
     "frontal": "`lineament align --method frontal` cuts such crops",
     "lower_limits": "a lower --min-score or --min-face",

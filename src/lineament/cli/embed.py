@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 from lineament.cli import options
 from lineament.cli.command import PathType, command, option
 from lineament.cli.numbers import COUNT
-from lineament.cli.output import exit_code, print_error, print_json, print_note, print_verbatim
+from lineament.cli.output import (
+    count,
+    exit_code,
+    print_error,
+    print_json,
+    print_note,
+    print_verbatim,
+)
 from lineament.cli.progress import GO_ON, keeps, stages, with_progress
 from lineament.cli.sources import STDIN, is_url, many_sources, not_looked_at, say_not_looked_at
 from lineament.cli.targets import STDOUT, Target, writing
@@ -121,7 +128,7 @@ def embed(
                 print_verbatim(json_module.dumps(row))
         else:
             rows += found
-    words = f"wrote {n_faces} face(s) of {len(sources)} photo(s) to {target}"
+    words = f"wrote {count(n_faces, 'face')} of {count(len(sources), 'photo')} to {target}"
     if target is not None and (rows or not errors):
         with writing(target, "out", words):
             _write(target, rows, contract)
@@ -165,15 +172,15 @@ def _into_folder(
         rate = report.images_per_second
         speed = "" if rate is None else f", {rate:,.1f} a second"
         print_note(
-            f"{target}: {report.faces:,} face(s) of {report.images:,} photo(s) in "
-            f"{report.parts:,} file(s); {report.embedded:,} embedded now{speed}, "
+            f"{target}: {count(report.faces, 'face')} of {count(report.images, 'photo')} in "
+            f"{count(report.parts, 'file')}; {report.embedded:,} embedded now{speed}, "
             f"{report.earlier:,} before"
         )
     if report.gone:
-        print_note(f"{report.gone:,} photo(s) are gone since; --restart drops their faces")
+        print_note(f"gone since: {count(report.gone, 'photo')}; --restart drops their faces")
     if report.errors:
         print_error(
-            f"{report.errors:,} photo(s) could not be read: {target / 'errors.jsonl'} says "
+            f"could not be read: {count(report.errors, 'photo')}; {target / 'errors.jsonl'} says "
             "why; --retry-errors tries them again"
         )
     return exit_code(report.errors, report.faces > 0)

@@ -388,6 +388,13 @@ def _print_enrolled(report: EnrollReport, name: str) -> None:
         print_note(f"note: {note}")
 
 
+def _enrolled_in_words(outcome: FolderReport, new_people: int) -> str:
+    if not outcome.enrolled:
+        return "nothing new" if outcome.already else "nothing"
+    people = count(len(outcome.people), "person", "people")
+    return f"{outcome.enrolled:,} of {people}, {new_people:,} new"
+
+
 def _print_outcome(outcome: FolderReport, new_people: int, folder: Path) -> None:
     above = str(folder.absolute() / "_")[:-1]
     for refusal in outcome.refused[:MOST_LISTED]:
@@ -406,7 +413,7 @@ def _print_outcome(outcome: FolderReport, new_people: int, folder: Path) -> None
     rows = [
         ("layout", outcome.listing.layout_in_words),
         ("photos", f"{outcome.photos:,} of {len(outcome.listing.names):,} people"),
-        ("enrolled", f"{outcome.enrolled:,} of {len(outcome.people):,} people, {new_people:,} new"),
+        ("enrolled", _enrolled_in_words(outcome, new_people)),
     ]
     if outcome.already:
         rows.append(("enrolled already", f"{outcome.already:,}"))

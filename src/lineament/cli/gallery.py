@@ -196,12 +196,15 @@ def show(name: str, save: Path | None, overwrite: bool, gallery: Path | None, js
 def rename(name: str, new_name: str, gallery: Path | None, json: bool) -> None:
     """Give a person another name."""
     with open_gallery(gallery) as opened:
-        person = opened.rename(name, new_name)
+        before = opened.person(name).name
+        person = opened.rename(before, new_name)
         about = about_gallery(opened)
     if json:
         print_json(about | {"person": person.to_dict()})
+    elif person.name == before:
+        print_note(f"{before} is called so already: nothing was changed")
     else:
-        print_line(f"{name} is {person.name} now")
+        print_line(f"{before} is {person.name} now")
 
 
 @command("lineament gallery merge Ada Countess")
@@ -378,17 +381,20 @@ def _size(sample: SampleInfo) -> str:
 
 def _draw_person(gallery: Gallery, person: PersonInfo, path: Path) -> list[int]:
     """The sheet of faces; ids of the samples of which nothing can be shown."""
-    import numpy as np
-
-    from lineament.pictures.identified import sample_picture
-    from lineament.pictures.photos import contact_sheet, save_picture
+    from lineament.pictures.identified import person_sheet, sample_picture
+    from lineament.pictures.photos import save_picture
 
     pictures = {one.id: sample_picture(gallery, one, SHEET_PX) for one in person.samples}
-    shown = [picture for picture in pictures.values() if picture is not None]
+    shown = [
+        (picture, f"{one.id}  {Path(one.source).name}")
+        for one in person.samples
+        if (picture := pictures[one.id]) is not None
+    ]
     if not shown:
         raise OptionError(
             f"--save: nothing can be drawn of {person.name}: no crop is kept (enroll with "
             "--keep-crops), and no photo is there any more"
         )
-    save_picture(contact_sheet(np.stack(shown), SHEET_COLUMNS), path)
+    title = f"{person.name}: {count(person.n_samples, 'photo')}"
+    save_picture(person_sheet(title, shown, SHEET_COLUMNS), path)
     return [number for number, picture in pictures.items() if picture is None]

@@ -14,6 +14,7 @@ from lineament.cli.enroll import refusal_in_words
 from lineament.cli.gallery import made_if_used
 from lineament.cli.numbers import COSINE, COUNT, RATE
 from lineament.cli.output import (
+    count,
     exit_code,
     near,
     print_error,
@@ -189,8 +190,9 @@ def _print(grouping: Grouping, groups: Sequence[Group], new: int) -> None:
         right = ("group", "faces", "similarity", "weakest", "in doubt")
         print_table(columns, rows, right=right)
     print_note(
-        f"{new} new photo(s), {len(grouping.faces)} face(s): {grouped} in {len(groups)} "
-        f"group(s), {len(grouping.faces) - grouped} in none; threshold {grouping.threshold}"
+        f"{count(new, 'new photo')}, {count(len(grouping.faces), 'face')}: {grouped} in "
+        f"{count(len(groups), 'group')}, {len(grouping.faces) - grouped} in none; threshold "
+        f"{grouping.threshold}"
     )
     for a, b in grouping.apart:
         print_note(f"groups {a} and {b} look like one person; both were there before")
@@ -250,7 +252,7 @@ def name_group(
                 print_note(f"note: {note}")
             if left_out:
                 print_note(f"left out: {left_out} in doubt; --with-doubtful enrolls them, too")
-            print_line(f"enrolled {len(enrolled.enrolled)} face(s) as {title}")
+            print_line(f"enrolled {count(len(enrolled.enrolled), 'face')} as {title}")
     done.grouping.save(groups, calibration=done.calibration)
     if json:
         print_json(result)

@@ -112,6 +112,44 @@ def found_picture(face: Image, found: Sequence[tuple[Image | None, bool, Sequenc
     return np.asarray(canvas, np.uint8)
 
 
+def person_sheet(title: str, faces: Sequence[tuple[Image, str]], columns: int) -> Image:
+    """Enrolled faces of one person with the name above, and what is said of each below it.
+
+    Args:
+        title: above all of them.
+        faces: (S, S, 3) uint8 of one size, and a few words each.
+        columns: how many in a row at most.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    gap, line, heading = 12, 20, 40
+    side = faces[0][0].shape[0]
+    across = min(columns, len(faces))
+    down = -(-len(faces) // across)
+    font, small = _font(20), _font(12)
+    width = max(gap + across * (side + gap), round(font.getlength(title)) + 2 * gap)
+    height = heading + down * (side + line + gap)
+    canvas = PILImage.new("RGB", (width, height), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    draw.text((gap, 8), title, INK, font)
+    for i, (face, words) in enumerate(faces):
+        left, top = gap + i % across * (side + gap), heading + i // across * (side + line + gap)
+        canvas.paste(PILImage.fromarray(face), (left, top))
+        room = width - left - gap if across == 1 else side
+        draw.text((left, top + side + 3), _shortened(words, small, room), GRAY, small)
+    return np.asarray(canvas, np.uint8)
+
+
+def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: int) -> str:
+    """As much of a text as there is room for."""
+    if font.getlength(text) <= room:
+        return text
+    while text and font.getlength(f"{text}…") > room:
+        text = text[:-1]
+    return f"{text}…"
+
+
 def _label(number: int, one: Identification) -> str:
     return f"{number}  {'unknown' if one.name is None else one.name}"
 

@@ -92,7 +92,8 @@ def grouping_threshold(calibration: Calibration, n_faces: int) -> Threshold:
         value = float(calibration.score[-1])
     else:
         value = calibration.score_where(0.5, prior)
-    words = f"as probable as not among {n_faces:,} faces, by {calibration.data}"
+    faces = "1 face" if n_faces == 1 else f"{n_faces:,} faces"
+    words = f"as probable as not among {faces}, by {calibration.data}"
     return Threshold(value, calibration.metric, None, words, None)
 
 
