@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -93,6 +94,7 @@ RUNS: dict[str, str] = {
     "plot-pose": "plot pose nowhere",
     "plot-report": "plot report nowhere",
     "plot-tsne": "plot tsne nowhere",
+    "verify-quiet": "-q verify obama.jpg obama2.jpg --save made.png",
     "usage": "verify obama.jpg",
     "unknown-command": "verfy a b",
 }
@@ -123,9 +125,11 @@ ALL = _screens()
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def world() -> Iterator[Path]:
     """A folder with photos, people, a gallery, groups and tables; and one for each run."""
-    root = tmp_path_factory.mktemp("screens")
+    short = Path("/tmp")
+    # The name is as long each time: where lines break depends on it.
+    root = Path(tempfile.mkdtemp(prefix="screens-", dir=short if short.is_dir() else None))
     made = root / "made"
     made.mkdir()
     photos = {}
@@ -183,6 +187,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     finally:
         os.chdir(before)
         patch.undo()
+        shutil.rmtree(root)
 
 
 @pytest.fixture
@@ -204,7 +209,7 @@ def fresh(folder: Path) -> None:
 
 def _same_everywhere(text: str, world: Path) -> str:
     """Without what differs from machine to machine: paths, versions, times, digits of figures."""
-    text = text.replace(str(world), "/tmp/screens").replace(str(DEMO), "DEMO")
+    text = text.replace(str(world), "/tmp/screens-########").replace(str(DEMO), "DEMO")
     text = text.replace(lineament.__version__, "VERSION")
     text = re.sub(r"\b\d{4}-\d\d-\d\d\b", "####-##-##", text)
     text = re.sub(r"\b\d+(\.\d+)? s\b", "# s", text)

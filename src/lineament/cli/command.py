@@ -21,7 +21,7 @@ import click
 from lineament.cli import terminal
 from lineament.cli.help import MOST, Context, HelpPage
 from lineament.cli.layout import wrap
-from lineament.cli.output import PRINTED, failed, print_detail, print_error, print_json, print_note
+from lineament.cli.output import PRINTED, count, failed, print_error, print_json, print_note
 from lineament.cli.progress import NOTHING, interrupted
 from lineament.cli.targets import Target, probe_all, written
 from lineament.cli.terminal import VERBOSITY
@@ -257,7 +257,8 @@ class Command(click.Command):
                 for words in written(ctx):
                     print_note(words)
             sys.stdout.flush()
-            print_detail(f"time: {time.perf_counter() - begun:.2f} s")
+            if VERBOSITY.verbose:
+                _print_times(time.perf_counter() - begun)
             return EXIT_ERROR if failed(ctx) else code
         except LineamentError as error:
             fail(error.sentence(self._flag_of(error.option, ctx), ACTIONS), error, as_json)
@@ -481,6 +482,15 @@ def fail(message: str, error: Exception, as_json: bool) -> NoReturn:
         about = {"code": error.code, "option": error.option, "hint": hint}
     _print_failure(message, about, as_json)
     raise click.exceptions.Exit(EXIT_ERROR) from error
+
+
+def _print_times(seconds: float) -> None:
+    """What the networks did, and how long it took in all."""
+    runtime = sys.modules.get("lineament.models.runtime")
+    for used in [] if runtime is None else runtime.usage():
+        calls = count(used.calls, "call")
+        print_note(f"network: {used.name}, by {used.engine}: {used.seconds:.3f} s in {calls}")
+    print_note(f"time: {seconds:.2f} s")
 
 
 def _print_failure(message: str, about: Mapping[str, str | None], as_json: bool) -> None:

@@ -12,7 +12,15 @@ from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
 from lineament.cli.gallery import about_gallery, folder_from, made_if_used, weights_name
 from lineament.cli.numbers import COUNT
-from lineament.cli.output import count, print_json, print_line, print_note, print_pairs, print_table
+from lineament.cli.output import (
+    count,
+    near,
+    print_json,
+    print_line,
+    print_note,
+    print_pairs,
+    print_table,
+)
 from lineament.cli.progress import GO_ON, keeps, progress_bar, with_progress
 from lineament.cli.sources import Unreadable, many_sources, not_looked_at, say_not_looked_at_in
 from lineament.cli.targets import PAGE, writing
@@ -373,7 +381,7 @@ def refusal_in_words(refusal: Refusal) -> str:
     text = str(refusal)
     for words, here in _WORDS:
         text = text.replace(words, here)
-    return text
+    return near(text)
 
 
 def _print_enrolled(report: EnrollReport, name: str) -> None:

@@ -93,12 +93,6 @@ def print_note(message: object) -> None:
         terminal.write_error(layout.sentence(str(message), terminal.width_of(sys.stderr)))
 
 
-def print_detail(message: object) -> None:
-    """A note that only ``--verbose`` shows."""
-    if VERBOSITY.verbose:
-        print_note(message)
-
-
 def print_photo_error(photo: Photo) -> int:
     """Print the photo's error, if it has one, and count it."""
     if photo.error is None:
@@ -120,7 +114,10 @@ def count(number: int, one: str, many: str | None = None) -> str:
 
 
 def near(path: str) -> str:
-    """A path as it is called from here, when it is below the folder that one is in."""
+    """A path as it is called from here, when it is below the folder that one is in.
+
+    Also of a message that begins with a path.
+    """
     return path.removeprefix(str(Path.cwd() / "_")[:-1])
 
 

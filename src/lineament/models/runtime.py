@@ -16,10 +16,11 @@ import os
 import platform
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, cast
 
 import numpy as np
 
@@ -156,7 +157,7 @@ def _lacks_avx() -> bool:
     return flags is not None and "avx" not in flags
 
 
-_loaded: dict[tuple[str, Runtime], Model] = {}
+_loaded: dict[tuple[str, Runtime], _Network] = {}
 _loading: dict[tuple[str, Runtime], threading.Lock] = {}  # two networks may load at once
 _lock = forks.lock()
 
@@ -207,20 +208,47 @@ def unload_models() -> None:
         _loaded.clear()
 
 
+class Usage(NamedTuple):
+    """How much a network has done in this process.
+
+    Attributes:
+        name: of its weights.
+        engine: what runs it.
+        calls: how often it ran.
+        seconds: how long in all; several threads at once count each.
+    """
+
+    name: str
+    engine: str
+    calls: int
+    seconds: float
+
+
+def usage() -> list[Usage]:
+    """What the networks that are loaded have done so far, in the order of loading."""
+    with _lock:
+        return [network.usage for network in _loaded.values()]
+
+
 class _Network:
     """A compiled network, whose errors are ours."""
 
     def __init__(self, run: Model, name: str, engine: str) -> None:
         self._run, self._name, self._engine = run, name, engine
+        self.usage = Usage(name, engine, 0, 0.0)
 
     def __call__(self, batch: FloatArray, /) -> tuple[FloatArray, ...]:
         if forks.calls.interrupted:
             _check_fork(self._engine)
+        begun = time.perf_counter()
         try:
             with forks.calls.running():
                 return self._run(batch)
         except Exception as error:  # the engines' share no base but this one
             raise _failed(error, self._name, self._engine) from error
+        finally:  # a call of another thread at the same moment may be missed
+            so_far, took = self.usage, time.perf_counter() - begun
+            self.usage = so_far._replace(calls=so_far.calls + 1, seconds=so_far.seconds + took)
 
 
 def _check_fork(engine: str) -> None:
