@@ -27,6 +27,13 @@ Exit codes are those of grep: 0 yes (the same person, a face was found, somebody
 With `--json` stdout is exactly one JSON object, also when something fails: `error`, `code`,
 `option` and `hint`.
 
+On a terminal, lines wrap at words as wide as it is (or as `COLUMNS` says), and a table that does
+not fit becomes a list of records. Into a pipe or a file there is one line per record, whatever its
+length. Verdicts and errors have a color on a terminal; `NO_COLOR`, `FORCE_COLOR`, `CLICOLOR`,
+`CLICOLOR_FORCE` and `TERM=dumb` are heeded. Control characters in names are shown escaped. Every
+command takes `-q`/`--quiet` (no notes, no progress) and `-v`/`--verbose` (what each network did,
+and how long it took), before or after its name.
+
 Options that many commands share are explained [at the end](#shared-options).
 """
 

@@ -255,3 +255,27 @@ class TestStreams:
 
     def test_nothing_at_all(self) -> None:
         assert _run("models show nothing", "<&- >&- 2>&-").returncode == 2
+
+
+def test_quiet_and_verbose() -> None:
+    from click.testing import CliRunner
+
+    from lineament.cli import app
+
+    def messages(*arguments: str) -> tuple[int, str]:
+        done = CliRunner().invoke(app, arguments)
+        return done.exit_code, done.stderr
+
+    policy = ("models", "list", "--license-policy", "spdx:MIT")
+    code, notes = messages(*policy)
+    assert code == 0
+    assert "sface" in notes
+    assert "time: " not in notes
+    for said in ((*policy, "-v"), ("--verbose", *policy)):
+        assert re.search(r"\ntime: \d+\.\d\d s\n$", messages(*said)[1])
+    for said in ((*policy, "-q"), ("-q", *policy)):
+        assert messages(*said) == (0, "")
+    assert messages(*policy)[1] == notes  # one command says nothing of the next one
+    assert messages("models", "show", "nothing", "-q")[1].startswith("error: ")
+    assert messages("-q", *policy, "-v")[0] == 2
+    assert CliRunner().invoke(app, ["-V"]).stdout == f"lineament {lineament.__version__}\n"

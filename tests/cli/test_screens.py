@@ -54,6 +54,7 @@ RUNS: dict[str, str] = {
     "gallery-enroll": "gallery enroll Barack obama.jpg biden.jpg faceless.png --gallery staff",
     "gallery-enroll-folder": "gallery enroll-folder people --gallery new",
     "gallery-name-group": "gallery name-group groups.json 1 Barack --gallery new",
+    "gallery-verify": "gallery verify Barack obama.jpg --gallery staff",
     "gallery-people": "gallery people --gallery staff",
     "gallery-people-none": "gallery people --gallery nowhere",
     "gallery-show": "gallery show Ada --gallery staff",
@@ -88,7 +89,7 @@ RUNS: dict[str, str] = {
     "plot-barcode": "plot barcode obama.jpg missing.jpg",
     "plot-correlation": "plot correlation nowhere",
     "plot-explain": "plot explain obama.jpg missing.jpg",
-    "plot-grid": "plot grid people",
+    "plot-grid": "plot grid nowhere",
     "plot-histogram": "plot histogram people --person Nobody",
     "plot-occlusion": "plot occlusion obama.jpg --kind rain",
     "plot-pose": "plot pose nowhere",
@@ -261,7 +262,8 @@ def test_every_command_has_a_screen() -> None:
     words = [arguments.split() for arguments in RUNS.values()]
     for path in LEAVES:
         if " ".join(path) not in VERBATIM:
-            assert any(tuple(one[: len(path)]) == path for one in words), path
+            known = any(tuple(one[: len(path)]) == path for one in words)
+            assert known, f"add a run of {' '.join(path)} to RUNS"
     stored = {path.name for path in SCREENS.iterdir()}
     wanted = {f"{name}.{columns}.txt" for name in ALL for columns in COLUMNS}
     assert stored == wanted, f"{WRITE}=1 writes what is missing; remove the others"

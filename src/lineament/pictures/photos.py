@@ -17,7 +17,7 @@ import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from PIL import Image as PILImage
@@ -129,8 +129,8 @@ def verdict_picture(
         _check(picture)
     gap = 16
     panels = [
-        _panel(image_a, decision.face_a, faces_a, decision.source_a),
-        _panel(image_b, decision.face_b, faces_b, decision.source_b),
+        _panel(image_a, decision.face_a, faces_a, _captions(decision)[0]),
+        _panel(image_b, decision.face_b, faces_b, _captions(decision)[1]),
     ]
     name_lines = max(len(panel.names) for panel in panels)
     columns = [
@@ -166,10 +166,7 @@ def decision_picture(decision: Decision) -> Image:
             hint="verify one pair, not a list",
         )
     gap, side = 16, 2 * CROP_PX
-    names = [
-        _wrapped(source, _font(17), side, most=2)
-        for source in (decision.source_a, decision.source_b)
-    ]
+    names = [_wrapped(source, _font(17), side, most=2) for source in _captions(decision)]
     lines = max(map(len, names))
     verdict = _verdict(decision, 2 * side + gap)
     top = gap + side + 10 + 23 * lines + 10
@@ -385,6 +382,13 @@ class _Panel:
     photo: PILImage.Image
     width: int
     names: list[str]
+
+
+def _captions(decision: Decision) -> tuple[str, str]:
+    """The photos' names; their whole paths where the names are the same."""
+    sources = (decision.source_a, decision.source_b)
+    a, b = (s if "://" in s or s.startswith("data:") else PurePath(s).name for s in sources)
+    return (a, b) if a != b else sources
 
 
 def _panel(image: Image, face: Face | None, faces: Sequence[Face], source: str) -> _Panel:
