@@ -19,7 +19,10 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 ORDER = (
     ("text",),
-    ("errors", "files", "forms", "results", "suggest", "types", "offline", "machine", "forks"),
+    (
+        *("errors", "arguments", "files", "forms", "results", "suggest", "types", "encoded"),
+        *("offline", "machine", "forks"),
+    ),
     ("demo",),
     ("models",),
     ("images",),

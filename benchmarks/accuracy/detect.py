@@ -30,7 +30,7 @@ LEAST_SCORE = 0.02
 
 def measure(name: str, images: tuple[AnnotatedImage, ...]) -> dict[str, Any]:
     thorough, usual = load_detector(name, turning=False), load_detector(name)
-    low, plain = DetectOptions(score_threshold=LEAST_SCORE), DetectOptions()
+    low, plain = DetectOptions(min_score=LEAST_SCORE), DetectOptions()
     detections, times = [], []
     usual.detect(load_image(images[0].path), plain)
     for item in track(images, name):

@@ -8,6 +8,7 @@ from lineament.demo import demo_photos as demo_photos
 from lineament.detect import DetectOptions as DetectOptions
 from lineament.detect import load_detector as load_detector
 from lineament.embed import load_embedder as load_embedder
+from lineament.encoded import Encoded as Encoded
 from lineament.ensemble import Ensemble as Ensemble
 from lineament.errors import LineamentError as LineamentError
 from lineament.finder import FaceFinder as FaceFinder

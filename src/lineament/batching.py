@@ -18,6 +18,7 @@ from types import TracebackType
 
 import numpy as np
 
+from lineament.arguments import checked
 from lineament.embed import Embedder
 from lineament.errors import OptionError
 from lineament.types import Contract, FloatArray, Image
@@ -57,6 +58,7 @@ class Batcher:
         contract: the embedder's.
     """
 
+    @checked
     def __init__(self, embedder: Embedder, *, wait_ms: float = 2.0, most: int = 32) -> None:
         """Start the thread that runs the batches.
 

@@ -13,6 +13,7 @@ index. For galleries there is the preset "accurate", whose fusion is a vector.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -24,6 +25,7 @@ from typing import Any, overload
 import numpy as np
 
 from lineament import models
+from lineament.arguments import checked
 from lineament.decide.calibration import DEFAULT_PRIOR
 from lineament.decide.comparison import decided
 from lineament.decide.ensemble_file import DEFAULT_KIND, FOLDER, Spec, read_spec
@@ -32,7 +34,7 @@ from lineament.decide.fusion import (
     pair_features,
 )
 from lineament.decide.judge import Judge, sides
-from lineament.decide.thresholds import DEFAULT_FMR, own_threshold
+from lineament.decide.thresholds import DEFAULT_FMR, checked_rate, checked_threshold
 from lineament.embed import BATCH, Embedder, load_embedder, wrap
 from lineament.errors import (
     LineamentError,
@@ -79,6 +81,7 @@ class Ensemble:
         prior: share of genuine pairs among those that are verified, 0 to 1.
     """
 
+    @checked
     def __init__(
         self,
         spec: Spec,
@@ -115,6 +118,7 @@ class Ensemble:
                 )
 
     @classmethod
+    @checked
     def load(
         cls,
         kind: str = DEFAULT_KIND,
@@ -122,10 +126,10 @@ class Ensemble:
         finder: FaceFinder | None = None,
         prior: float = DEFAULT_PRIOR,
         policy: LicensePolicy | None = None,
-        folder: Path = FOLDER,
+        folder: str | os.PathLike[str] = FOLDER,
     ) -> Ensemble:
         """The package's ensemble of that kind. Args and Raises as __init__ and ``read_spec``."""
-        return cls(read_spec(kind, folder), finder=finder, prior=prior, policy=policy)
+        return cls(read_spec(kind, Path(folder)), finder=finder, prior=prior, policy=policy)
 
     def __repr__(self) -> str:
         """In short."""
@@ -163,6 +167,7 @@ class Ensemble:
             dimension=sum(embedder.contract.dimension for embedder in self.embedders),
         )
 
+    @checked
     def threshold(self, *, fmr: float | None = None, value: float | None = None) -> Threshold:
         """The threshold for a wanted false match rate, or one set by hand.
 
@@ -176,8 +181,9 @@ class Ensemble:
         if value is not None:
             if fmr is not None:
                 raise OptionError("expected a false match rate or a threshold, got both")
-            return replace(own_threshold(value, "cosine"), metric=self.name)
-        wanted = DEFAULT_FMR if fmr is None else fmr
+            value = checked_threshold(value, self.name)
+            return Threshold(value, self.name, None, "set by hand", None)
+        wanted = DEFAULT_FMR if fmr is None else checked_rate(fmr)
         for point in self.spec.points:
             if abs(point.fmr - wanted) <= 1e-6 * wanted:
                 return Threshold(
@@ -196,7 +202,7 @@ class Ensemble:
         )
 
     def stream(
-        self, sources: Iterable[Source], *, color_order: ColorOrder | None = None
+        self, sources: Source | Iterable[Source], *, color_order: ColorOrder | None = None
     ) -> Generator[Seen, None, None]:
         """Find and embed the face that each photo is of; results in the order of the sources.
 
@@ -244,6 +250,7 @@ class Ensemble:
         first = cut[self.embedders[0].contract.alignment]
         return list(zip(zip(*columns, strict=True), first, strict=True))
 
+    @checked
     def look(self, source: Source, *, color_order: ColorOrder | None = None) -> Seen:
         """Read a photo, choose its face, and embed it with every member.
 
@@ -321,7 +328,7 @@ class Ensemble:
         a: Many,
         b: Many,
         *,
-        threshold: Threshold | None = None,
+        threshold: Threshold | float | None = None,
         fmr: float | None = None,
         color_order: ColorOrder | None = None,
     ) -> list[Decision | LineamentError]: ...
@@ -331,16 +338,17 @@ class Ensemble:
         a: Source,
         b: Source,
         *,
-        threshold: Threshold | None = None,
+        threshold: Threshold | float | None = None,
         fmr: float | None = None,
         color_order: ColorOrder | None = None,
     ) -> Decision: ...
+    @checked
     def verify(
         self,
         a: Any,
         b: Any,
         *,
-        threshold: Threshold | None = None,
+        threshold: Threshold | float | None = None,
         fmr: float | None = None,
         color_order: ColorOrder | None = None,
     ) -> Decision | list[Decision | LineamentError]:
@@ -348,7 +356,7 @@ class Ensemble:
 
         Args:
             a, b: two photos, or two lists of equal length.
-            threshold: from ``threshold()``; or
+            threshold: from ``threshold()``, or a number in the ensemble's own unit; or
             fmr: the false match rate; None of both: ``DEFAULT_FMR``.
             color_order: of NumPy arrays.
 
@@ -358,11 +366,11 @@ class Ensemble:
             ImageError: one of them could not be read.
             OptionError: both a threshold and a rate, or one that was not fitted.
         """
-        if threshold is not None and fmr is not None:
-            raise OptionError("expected a false match rate or a threshold, got both")
         unique, pairs = paired(a, b)
-        if threshold is None:
-            threshold = self.threshold(fmr=fmr)
+        if not isinstance(threshold, Threshold):
+            threshold = self.threshold(fmr=fmr, value=threshold)
+        elif fmr is not None:
+            raise OptionError("expected a false match rate or a threshold, got both")
         seen = list(self.stream(unique, color_order=color_order))
         results: list[Decision | LineamentError] = []
         for i, j in pairs:

@@ -68,7 +68,7 @@ ACTIONS: Mapping[str, str] = {
     "model": "pass a recognizer made of its file",
     "open_or_create": "Gallery.open_or_create opens it",
     "frontal": "lineament.FaceFinder.crops cuts such crops",
-    "lower_limits": "lower score_threshold and min_face of the detector's options",
+    "lower_limits": "lower min_score and min_face_px of DetectOptions",
     "or_find_images": ", or let lineament.images.find_images list them",
     "or_max_bytes": " or raise max_bytes of the limits",
     "or_max_pixels": " or raise max_pixels of the limits",

@@ -39,6 +39,7 @@ from lineament.align.landmarker import (
     Landmarker,
     load_landmarker,
 )
+from lineament.arguments import checked
 from lineament.detect import (
     DEFAULT_DETECTOR,
     DetectOptions,
@@ -102,6 +103,7 @@ class FaceFinder:
         options, turning, choose, limits, runtime, policy: as they were given, or the defaults.
     """
 
+    @checked
     def __init__(
         self,
         detector: str | Detector = DEFAULT_DETECTOR,
@@ -213,6 +215,7 @@ class FaceFinder:
         digest: bool = False,
         color_order: ColorOrder | None = None,
     ) -> Photo: ...
+    @checked
     def find(
         self,
         source: Any,
@@ -248,9 +251,10 @@ class FaceFinder:
             raise photo.error
         return photo
 
+    @checked
     def stream(
         self,
-        sources: Iterable[Source],
+        sources: Source | Iterable[Source],
         *,
         then: Callable[[Photo], Photo] | None = None,
         keep_pixels: bool = False,
@@ -273,15 +277,15 @@ class FaceFinder:
             digest: have ``Photo.sha256`` too.
             color_order: of NumPy arrays among the sources.
         """
-        sources = expand(sources)
+        each: Iterable[Any] = expand(sources)
         _ = self.detector
         look = partial(
             self._look, then=then, keep_pixels=keep_pixels, digest=digest, color_order=color_order
         )
-        if isinstance(sources, (list, tuple)) and len(sources) <= FEW:
-            yield from map(look, sources)
+        if isinstance(each, (list, tuple)) and len(each) <= FEW:
+            yield from map(look, each)
             return
-        iterator, numbers = iter(sources), count()
+        iterator, numbers = iter(each), count()
         kept = _Kept()
 
         room = Budget(max(LEAST_ROOM_BYTES, free_bytes() // 4))
@@ -349,6 +353,7 @@ class FaceFinder:
 
     # --- Photo -> crops, landmarks ----------------------------------------------------------------
 
+    @checked
     def crops(
         self,
         photo: Photo,
@@ -400,6 +405,7 @@ class FaceFinder:
         rows = zip(crops, to_crop_xy(points, transforms), strict=True)
         return np.stack([cut(crop, each) for crop, each in rows])
 
+    @checked
     def landmarks(self, photo: Photo, faces: Sequence[int] | None = None) -> FloatArray:
         """Find the landmarker's points in faces: (N, 68, 2) float32, pixels of the photo.
 
@@ -423,11 +429,13 @@ def faces_of(photo: Photo, numbers: Sequence[int] | None) -> tuple[Face, ...]:
     """Return the faces of those numbers; None: all of them. OptionError: there is no such face."""
     if numbers is None:
         return photo.faces
-    wrong = [i for i in numbers if not 0 <= i < len(photo.faces)]
+    wrong = [
+        i for i in numbers if not (isinstance(i, (int, np.integer)) and 0 <= i < len(photo.faces))
+    ]
     if wrong:
         raise OptionError(
             f"expected numbers from 0 to {len(photo.faces) - 1} of the faces of "
-            f"{photo.source}, got {wrong[0]}",
+            f"{photo.source}, got {wrong[0]!r}",
             option="faces",
         )
     return tuple(photo.faces[i] for i in numbers)

@@ -41,14 +41,18 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any, Literal, overload
 
+import numpy as np
+
 from lineament import models
 from lineament.align.alignment import AlignMethod, alignment_of
+from lineament.arguments import checked
 from lineament.decide.calibration import DEFAULT_PRIOR, Calibration, bundled
 from lineament.decide.judge import CALIBRATED_METRIC, Judge
-from lineament.decide.metrics import DEFAULT_METRIC
-from lineament.decide.thresholds import DEFAULT_FMR, find_threshold, own_threshold
+from lineament.decide.metrics import DEFAULT_METRIC, MetricName
+from lineament.decide.thresholds import DEFAULT_FMR, checked_rate, find_threshold, own_threshold
 from lineament.detect import DEFAULT_DETECTOR, DetectOptions, Detector
 from lineament.embed import Embedder, embed_photos, load_embedder
+from lineament.encoded import Encoded
 from lineament.errors import LineamentError, OptionError
 from lineament.finder import Choose, FaceFinder, Source
 from lineament.forks import lock, rlock
@@ -56,7 +60,16 @@ from lineament.images import DEFAULT_LIMITS, ImageLimits, Many, expand, is_many
 from lineament.models import DEFAULT_PRESET, PRESETS, Card, LicensePolicy
 from lineament.models.runtime import Runtime
 from lineament.quality import limits_of
-from lineament.types import ColorOrder, Decision, Embedding, FlipOption, Photo, Threshold, flip_of
+from lineament.types import (
+    ColorOrder,
+    Decision,
+    Embedding,
+    FlipOption,
+    FloatArray,
+    Photo,
+    Threshold,
+    flip_of,
+)
 
 Faces = Literal["all", "chosen"] | Sequence[int]
 """Which faces of a photo are embedded: every one, the one it is of, or those of some numbers."""
@@ -83,6 +96,7 @@ class Recognizer:
         runtime, policy: as they were given, or the environment's.
     """
 
+    @checked
     def __init__(
         self,
         recognizer: str | Card = DEFAULT_PRESET,
@@ -93,7 +107,7 @@ class Recognizer:
         flip: FlipOption | None = None,
         turning: bool = True,
         choose: Choose = "largest",
-        calibration: Calibration | None = None,
+        calibration: Calibration | str | os.PathLike[str] | None = None,
         prior: float = DEFAULT_PRIOR,
         limits: ImageLimits = DEFAULT_LIMITS,
         runtime: Runtime | None = None,
@@ -112,8 +126,8 @@ class Recognizer:
             flip: "none"; "mean" (or True): average embeddings over the crop and its mirror image;
                 "concatenate": both one after the other, as ArcFace's evaluation does; None: as the
                 preset says, ``DEFAULT_FLIP`` without one.
-            calibration: what scores mean, and thresholds: yours from ``lineament tune``; None takes
-                the package's own where it has one for these networks.
+            calibration: what scores mean, and thresholds: yours from ``lineament tune``, or the
+                path of its file; None takes the package's own where it has one for these networks.
             prior: how many of the pairs that you verify show one person, 0 to 1, before you look:
                 probabilities rest on it, thresholds do not.
             runtime: engine, device and threads; None asks the environment.
@@ -157,6 +171,8 @@ class Recognizer:
             )
         self.finder = finder
         self.runtime = finder.runtime if runtime is None else runtime
+        if isinstance(calibration, (str, os.PathLike)):
+            calibration = Calibration.load(calibration)
         self._given_calibration = calibration
         self._judge: Judge | None = None
         self._embedder = embedder
@@ -236,6 +252,7 @@ class Recognizer:
             _ = self.embedder
             detector.result()
 
+    @checked
     def threshold(
         self,
         metric: str = DEFAULT_METRIC,
@@ -269,8 +286,9 @@ class Recognizer:
             guarded = fmr is None and own.wanted_fmr is None and own.least_fmr > DEFAULT_FMR
             if guarded and (stricter := self._packaged_threshold(metric)) is not None:
                 return stricter
-            return own.threshold(own.default_rate(DEFAULT_FMR) if fmr is None else fmr).plain
-        wanted = DEFAULT_FMR if fmr is None else fmr
+            rate = own.default_rate(DEFAULT_FMR) if fmr is None else checked_rate(fmr)
+            return own.threshold(rate).plain
+        wanted = DEFAULT_FMR if fmr is None else checked_rate(fmr)
         try:
             return find_threshold(
                 self.weights, metric, flip=self.flip, alignment=self.alignment_name, fmr=wanted
@@ -289,12 +307,29 @@ class Recognizer:
         except OptionError:
             return None
 
+    def _limit(
+        self, threshold: Threshold | float | None, fmr: float | None, metric: str | None
+    ) -> Threshold:
+        """The threshold that the arguments of ``verify`` ask for."""
+        if not isinstance(threshold, Threshold):
+            name = DEFAULT_METRIC if metric is None else metric
+            return self.threshold(name, fmr=fmr, value=threshold)
+        if fmr is not None:
+            raise OptionError("expected a false match rate or a threshold, got both")
+        if metric is not None and metric != threshold.metric:
+            raise OptionError(
+                f"expected {threshold.metric}, as the threshold has it, got {metric!r}",
+                option="metric",
+            )
+        return threshold
+
     # --- one photo or a list ----------------------------------------------------------------------
 
     @overload
     def detect(self, source: Many, *, color_order: ColorOrder | None = None) -> list[Photo]: ...
     @overload
     def detect(self, source: Source, *, color_order: ColorOrder | None = None) -> Photo: ...
+    @checked
     def detect(
         self,
         source: Any,
@@ -325,6 +360,7 @@ class Recognizer:
         keep_pixels: bool | None = None,
         color_order: ColorOrder | None = None,
     ) -> Photo: ...
+    @checked
     def analyze(
         self,
         source: Any,
@@ -368,6 +404,7 @@ class Recognizer:
     def embed(
         self, source: Source, *, faces: Sequence[int], color_order: ColorOrder | None = None
     ) -> tuple[Embedding, ...]: ...
+    @checked
     def embed(
         self,
         source: Any,
@@ -404,13 +441,63 @@ class Recognizer:
                 results.append(photo.embedding)
         return results
 
+    @checked
+    def encode(
+        self,
+        sources: Any,
+        *,
+        color_order: ColorOrder | None = None,
+    ) -> Encoded:
+        """Embed the one face that each photo is of, as a matrix.
+
+            encoded = recognizer.encode(paths)
+            matrix = np.asarray(encoded)            # (N, D); raises if one of them failed
+            matrix, labels = encoded.vectors, labels[encoded.ok]
+
+        Args:
+            sources: what ``embed`` takes; one photo makes a matrix of one row.
+            color_order: of NumPy arrays.
+
+        Returns:
+            ``Encoded``: the vectors, and for every photo whether it has one. Nothing is raised for
+            a photo that failed.
+        """
+        listed = sources if is_many(sources) else [sources]
+        names: list[str] = []
+        vectors: list[FloatArray] = []
+        norms: list[float] = []
+        rows: list[int] = []
+        errors: dict[int, LineamentError] = {}
+        for number, photo in enumerate(
+            self.stream(listed, faces="chosen", color_order=color_order)
+        ):
+            names.append(photo.source)
+            if photo.embedding is None:
+                assert photo.problem is not None
+                errors[number] = photo.problem.as_result()
+            else:
+                rows.append(number)
+                vectors.append(photo.embedding.vector)
+                norms.append(photo.embedding.norm)
+        contract = self.embedder.contract
+        return Encoded(
+            np.array(vectors, np.float32).reshape(len(rows), contract.dimension),
+            np.array(norms, np.float32),
+            np.array(rows, np.int64),
+            tuple(names),
+            errors,
+            contract,
+        )
+
     @overload
     def verify(
         self,
         a: Many,
         b: Many,
         *,
-        threshold: Threshold | None = None,
+        threshold: Threshold | float | None = None,
+        fmr: float | None = None,
+        metric: MetricName | None = None,
         color_order: ColorOrder | None = None,
     ) -> list[Decision | LineamentError]: ...
     @overload
@@ -419,15 +506,20 @@ class Recognizer:
         a: Source,
         b: Source,
         *,
-        threshold: Threshold | None = None,
+        threshold: Threshold | float | None = None,
+        fmr: float | None = None,
+        metric: MetricName | None = None,
         color_order: ColorOrder | None = None,
     ) -> Decision: ...
+    @checked
     def verify(
         self,
         a: Any,
         b: Any,
         *,
-        threshold: Threshold | None = None,
+        threshold: Threshold | float | None = None,
+        fmr: float | None = None,
+        metric: MetricName | None = None,
         color_order: ColorOrder | None = None,
     ) -> Decision | list[Decision | LineamentError]:
         """Are two photos of the same person? For lists: a[0] against b[0], and so on.
@@ -435,17 +527,22 @@ class Recognizer:
         Args:
             a, b: two photos, or two lists of equal length. A path that stands in them several
                 times is analyzed once.
-            threshold: what ``threshold()`` returns; None is ``threshold()`` without arguments.
+            threshold: from which score on it is one person: what ``threshold()`` returns, or a
+                number in the metric's unit; or
+            fmr: the false match rate that the threshold is for, 0 to 1; None of both: as
+                ``threshold()`` without arguments.
+            metric: how embeddings are compared; None: as the threshold says, else
+                ``DEFAULT_METRIC``.
             color_order: of NumPy arrays.
 
         Raises:
             NoFaceError: no face was found in one of them.
             ImageError: one of them could not be read.
-            OptionError: only one of them is a list, or the lists' lengths differ.
+            OptionError: only one of them is a list, or the lists' lengths differ; or a threshold
+                as ``threshold()`` refuses it.
         """
         unique, pairs = paired(a, b)
-        if threshold is None:
-            threshold = self.threshold()
+        threshold = self._limit(threshold, fmr, metric)
         photos = list(self.stream_chosen(unique, color_order=color_order))
         if not is_many(a):
             ((i, j),) = pairs
@@ -463,9 +560,10 @@ class Recognizer:
 
     # --- many photos ------------------------------------------------------------------------------
 
+    @checked
     def stream(
         self,
-        sources: Iterable[Source],
+        sources: Source | Iterable[Source],
         *,
         faces: Faces = "all",
         embed: bool = True,
@@ -520,9 +618,10 @@ class Recognizer:
             for photo in embed_photos(photos, embedder, self.finder.is_enough):
                 yield photo if keep_crops else replace(photo, crops=None)
 
+    @checked
     def stream_chosen(
         self,
-        sources: Iterable[Source],
+        sources: Source | Iterable[Source],
         *,
         keep_pixels: bool = False,
         digest: bool = False,
@@ -574,18 +673,21 @@ _default: Recognizer | None = None
 _default_lock = lock()
 
 
+@checked
 def verify(
     a: Source,
     b: Source,
     *,
-    threshold: Threshold | None = None,
+    threshold: Threshold | float | None = None,
+    fmr: float | None = None,
+    metric: MetricName | None = None,
     color_order: ColorOrder | None = None,
 ) -> Decision:
     """Are two photos of the same person? With the default recognizer, kept for the next call.
 
     Args:
         a, b: whatever ``lineament.load_image`` reads, or ``Photo``s.
-        threshold: from ``Recognizer.threshold``; None: the one for ``DEFAULT_FMR``.
+        threshold, fmr, metric: as for ``Recognizer.verify``.
         color_order: of NumPy arrays.
 
     Returns:
@@ -599,4 +701,6 @@ def verify(
         if _default is None:
             _default = Recognizer()
         recognizer = _default
-    return recognizer.verify(a, b, threshold=threshold, color_order=color_order)
+    return recognizer.verify(
+        a, b, threshold=threshold, fmr=fmr, metric=metric, color_order=color_order
+    )

@@ -52,8 +52,11 @@ LIKELY_SHARE = 0.75
 
 
 def _frozen(values: Any, shape: tuple[int, ...], what: str) -> FloatArray:
-    with np.errstate(over="ignore"):  # what overflows is refused below, as infinite
-        array = np.array(values, dtype=np.float32)
+    try:
+        with np.errstate(over="ignore"):  # what overflows is refused below, as infinite
+            array = np.array(values, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise OptionError(f"expected numbers of shape {shape}: {error}", option=what) from error
     if array.shape != shape:
         raise OptionError(f"expected shape {shape}, got {array.shape}", option=what)
     if not np.isfinite(array).all():

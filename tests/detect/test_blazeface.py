@@ -177,13 +177,11 @@ def test_no_face_in_a_black_picture_of_any_shape(
     assert points.shape == (0, 6, 2)
 
 
-def test_score_threshold_zero_is_not_the_default() -> None:
+def test_min_score_zero_is_not_the_default() -> None:
     # Logits of -1000 must neither overflow nor pass; sigmoid(-2) = .12 passes only when asked.
     fake = Fake([(20, 20, -2.0, [0, 0, 20, 20] + [0] * 12)])
     assert BlazeFace(fake).detect(black(192, 192), DetectOptions(min_face_px=10)) == []
-    (face,) = BlazeFace(fake).detect(
-        black(192, 192), DetectOptions(min_face_px=10, score_threshold=0.1)
-    )
+    (face,) = BlazeFace(fake).detect(black(192, 192), DetectOptions(min_face_px=10, min_score=0.1))
     assert face.score == pytest.approx(1 / (1 + np.exp(2)), abs=1e-5)
 
 

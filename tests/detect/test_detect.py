@@ -114,9 +114,9 @@ def test_unknown_and_refused() -> None:
         ({"min_face_px": 3.9}, "min_face_px: expected .* got 3.9"),
         ({"min_face_px": float("nan")}, "min_face_px"),
         ({"min_face_px": float("inf")}, "min_face_px"),
-        ({"score_threshold": 1.1}, "score_threshold: expected 0 to 1, got 1.1"),
-        ({"score_threshold": -0.1}, "score_threshold"),
-        ({"score_threshold": float("nan")}, "score_threshold"),
+        ({"min_score": 1.1}, "min_score: expected 0 to 1, got 1.1"),
+        ({"min_score": -0.1}, "min_score"),
+        ({"min_score": float("nan")}, "min_score"),
         ({"max_faces": 0}, "max_faces: expected 1 or more, got 0"),
     ],
 )
@@ -126,5 +126,5 @@ def test_options_without_sense(values: dict[str, Any], message: str) -> None:
 
 
 def test_options_at_their_ends() -> None:
-    assert DetectOptions(min_face_px=4, score_threshold=0, max_faces=1).score_threshold == 0
-    assert DetectOptions(score_threshold=1).score_threshold == 1
+    assert DetectOptions(min_face_px=4, min_score=0, max_faces=1).min_score == 0
+    assert DetectOptions(min_score=1).min_score == 1

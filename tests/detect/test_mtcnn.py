@@ -111,16 +111,14 @@ def test_faces_come_sorted_and_no_more_than_asked(detector: MTCNN, astronaut: Im
     assert [face.to_dict() for face in first_two] == [face.to_dict() for face in faces[:2]]
 
 
-def test_score_threshold_zero_is_not_the_default(
-    models: dict[str, Model], astronaut: Image
-) -> None:
+def test_min_score_zero_is_not_the_default(models: dict[str, Model], astronaut: Image) -> None:
     def doubtful(batch: FloatArray) -> tuple[FloatArray, ...]:
         boxes, points, probability = models["o"](batch)
         return boxes, points, probability / 2
 
     detector = MTCNN(models["p"], models["r"], doubtful)
     assert detector.detect(astronaut, DetectOptions(min_face_px=40)) == []
-    faces = detector.detect(astronaut, DetectOptions(min_face_px=40, score_threshold=0.0))
+    faces = detector.detect(astronaut, DetectOptions(min_face_px=40, min_score=0.0))
     assert 0.49 < faces[0].score <= 0.5
 
 

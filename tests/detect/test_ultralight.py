@@ -59,10 +59,10 @@ def test_options() -> None:
     assert [face.score for face in faces] == [1, pytest.approx(0.8)]
     assert len(net.detect(image, DetectOptions(max_faces=1))) == 1
     assert len(net.detect(image, DetectOptions(min_face_px=30))) == 1
-    assert len(net.detect(image, DetectOptions(score_threshold=0.85))) == 1
+    assert len(net.detect(image, DetectOptions(min_score=0.85))) == 1
     quiet, _ = fake([0.1], [[0, 0, 1, 1]])
     assert quiet.detect(image, DetectOptions()) == []
-    assert len(quiet.detect(image, DetectOptions(score_threshold=0))) == 1
+    assert len(quiet.detect(image, DetectOptions(min_score=0))) == 1
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 500), (2000, 2), (240, 320)])

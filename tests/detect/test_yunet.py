@@ -232,15 +232,15 @@ def test_options(detector: YuNet, astronaut: Image) -> None:
     assert len(large) == 2
     assert min(side(face) for face in large) >= least
     middle = sum(sorted(scores)[1:3]) / 2
-    sure = detector.detect(picture, DetectOptions(score_threshold=middle))
+    sure = detector.detect(picture, DetectOptions(min_score=middle))
     assert [face.score for face in sure] == [score for score in scores if score >= middle]
-    assert detector.detect(picture, DetectOptions(score_threshold=1)) == []
+    assert detector.detect(picture, DetectOptions(min_score=1)) == []
 
 
 def test_a_score_of_zero_is_not_the_default_and_stays_bounded(
     detector: YuNet, astronaut: Image
 ) -> None:
-    faces = detector.detect(astronaut, DetectOptions(score_threshold=0))
+    faces = detector.detect(astronaut, DetectOptions(min_score=0))
     assert 50 < len(faces) <= yunet.MOST_CANDIDATES
     assert faces[0].score > 0.9
     assert faces[-1].score < 0.3
@@ -249,7 +249,7 @@ def test_a_score_of_zero_is_not_the_default_and_stays_bounded(
 def test_voting_in_blocks_is_voting(
     monkeypatch: pytest.MonkeyPatch, detector: YuNet, astronaut: Image
 ) -> None:
-    options = DetectOptions(score_threshold=0.02)
+    options = DetectOptions(min_score=0.02)
     whole = detector.detect(astronaut, options)
     assert len(whole) > 5
     monkeypatch.setattr(yunet, "VOTES_AT_ONCE", 1)

@@ -109,7 +109,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Card:
 @pytest.fixture(scope="module")
 def made(source: Card, tmp_path_factory: pytest.TempPathFactory) -> Quantized:
     out = tmp_path_factory.mktemp("made") / "new" / "folder"
-    return quantize(source, patterns(40), out=out, least_speedup=0)
+    return quantize(source, patterns(40), out=out, min_speedup=0)
 
 
 # --- what is written ------------------------------------------------------------------------------
@@ -221,8 +221,8 @@ def test_a_bundled_recognizer_by_name(tmp_path: Path, monkeypatch: pytest.Monkey
         crops,
         out=tmp_path,
         name="mine",
-        least_speedup=0,
-        least_cosine=0.97,  # a handful of faces
+        min_speedup=0,
+        min_cosine=0.97,  # a handful of faces
         progress=lambda *step: done.append(step),
     )
     assert {"calibrating", "checking"} <= {what for what, _, _ in done}
@@ -245,7 +245,7 @@ def test_a_bundled_recognizer_by_name(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(OptionError, match="mine"):  # it exists now
         quantize("mobilefacenet", crops, out=tmp_path, name="mine")
     with pytest.raises(OptionError, match="int8 network already"):
-        quantize("mine", crops, out=tmp_path, name="again", least_speedup=0)
+        quantize("mine", crops, out=tmp_path, name="again", min_speedup=0)
 
 
 def test_other_entries_stay_and_overwrite_replaces(source: Card, tmp_path: Path) -> None:
@@ -253,7 +253,7 @@ def test_other_entries_stay_and_overwrite_replaces(source: Card, tmp_path: Path)
     listed = {"schema": 1, "weights": [entry.to_dict()]}
     (tmp_path / "manifest.json").write_text(json.dumps(listed))
     crops = patterns(12)
-    first = quantize(source, crops, out=tmp_path, name="a", least_speedup=0, least_cosine=0)
+    first = quantize(source, crops, out=tmp_path, name="a", min_speedup=0, min_cosine=0)
     with pytest.raises(OptionError, match="exists already"):
         quantize(source, crops, out=tmp_path, name="a")
     again = quantize(
@@ -264,8 +264,8 @@ def test_other_entries_stay_and_overwrite_replaces(source: Card, tmp_path: Path)
         check=(patterns(6, seed=2), None),
         subset=5,
         overwrite=True,
-        least_speedup=0,
-        least_cosine=0,
+        min_speedup=0,
+        min_cosine=0,
     )
     assert (again.calibrated_on, again.agreement.crops) == (5, 6)
     assert again.weights.sha256 != first.weights.sha256
@@ -279,8 +279,8 @@ def test_other_entries_stay_and_overwrite_replaces(source: Card, tmp_path: Path)
 @pytest.mark.parametrize(
     ("limit", "message"),
     [
-        ({"least_speedup": 1000}, "at least 1000 times as fast"),
-        ({"least_speedup": 0, "least_cosine": 1.0}, "mean cosine of at least 1"),
+        ({"min_speedup": 1000}, "at least 1000 times as fast"),
+        ({"min_speedup": 0, "min_cosine": 1.0}, "mean cosine of at least 1"),
     ],
 )
 def test_a_worse_one_is_not_written(
@@ -288,7 +288,7 @@ def test_a_worse_one_is_not_written(
 ) -> None:
     out = tmp_path / "new"
     with pytest.raises(ExportError, match=message):
-        quantize(source, patterns(12), out=out, **({"least_cosine": 0.5} | limit))  # type: ignore[arg-type]
+        quantize(source, patterns(12), out=out, **({"min_cosine": 0.5} | limit))  # type: ignore[arg-type]
     assert not out.exists()
 
 
@@ -354,9 +354,9 @@ def test_bad_input(source: Card, tmp_path: Path) -> None:
         ({"out": file}, "is a file"),
         ({"out": file / "below"}, "is a file"),
         ({"out": tmp_path, "name": "taken"}, "exists already"),
-        ({"least_speedup": -1}, "least_speedup"),
-        ({"most_loss": 2}, "most_loss"),
-        ({"least_cosine": float("nan")}, "least_cosine"),
+        ({"min_speedup": -1}, "min_speedup"),
+        ({"max_loss": 2}, "max_loss"),
+        ({"min_cosine": float("nan")}, "min_cosine"),
         ({"subset": 0}, "subset"),
         ({"runtime": Runtime(engine="onnxruntime", device="cuda")}, "device|cuda"),
     ]
@@ -370,7 +370,7 @@ def test_bad_input(source: Card, tmp_path: Path) -> None:
 def test_a_network_with_nothing_to_quantize(tmp_path: Path) -> None:
     entry = tiny_recognizer(tmp_path / "flat.onnx", side=SIDE)
     with pytest.raises(ExportError, match="nothing in this network"):
-        quantize(entry, patterns(12), out=tmp_path / "new", least_speedup=0)
+        quantize(entry, patterns(12), out=tmp_path / "new", min_speedup=0)
     assert not (tmp_path / "new").exists()
 
 
@@ -395,7 +395,7 @@ def test_a_full_disk_leaves_nothing(
     monkeypatch.setattr(output, "write_atomically", until_it_is_full)
     out = tmp_path / "new"
     with pytest.raises(OptionError, match="No space"):
-        quantize(source, patterns(12), out=out, least_speedup=0, least_cosine=0)
+        quantize(source, patterns(12), out=out, min_speedup=0, min_cosine=0)
     assert written == ["small-int8.onnx"]
     assert not out.exists()
 

@@ -41,6 +41,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from lineament.arguments import checked
 from lineament.errors import OptionError
 from lineament.types import Face, Float64Array, Image
 
@@ -371,6 +372,7 @@ def face_transforms(
     return _matrices(factor, middle[:, 0] + 1j * middle[:, 1], target)
 
 
+@checked
 def align_faces(
     image: Image, faces: Sequence[Face], alignment: Alignment | str = "arcface-112"
 ) -> Image:

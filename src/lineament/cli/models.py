@@ -179,7 +179,6 @@ def _score(entry: Any) -> str:
     metavar="0..1",
     help="Most true accept rate it may lose; where the photos can measure it.",
     show_default="0.01",
-    api=["most_loss"],
 )
 @option(
     "--min-cosine",
@@ -187,7 +186,6 @@ def _score(entry: Any) -> str:
     metavar="COSINE",
     help="Least mean cosine to the original's embeddings; where they cannot.",
     show_default="0.99",
-    api=["least_cosine"],
 )
 @option(
     "--min-speedup",
@@ -195,7 +193,6 @@ def _score(entry: Any) -> str:
     metavar="TIMES",
     help="Least speed-up.",
     show_default="1.1",
-    api=["least_speedup"],
 )
 @option("--subset", type=COUNT, metavar="N", help="Most crops to calibrate on.", show_default="300")
 @option("--most", type=COUNT, metavar="N", help="Most photos read.", show_default="2000")
@@ -238,9 +235,9 @@ def quantize(
     runtime = options.runtime_from({"engine": engine, "threads": threads})
     policy = options.policy_from(license_policy)
     limits = {
-        "least_speedup": min_speedup,
-        "most_loss": max_loss,
-        "least_cosine": min_cosine,
+        "min_speedup": min_speedup,
+        "max_loss": max_loss,
+        "min_cosine": min_cosine,
         "subset": subset,
     }
     given: dict[str, Any] = {key: value for key, value in limits.items() if value is not None}

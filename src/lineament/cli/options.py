@@ -231,7 +231,6 @@ _RECOGNIZER_OPTIONS: dict[str, Any] = {
         metavar="0..1",
         help="Least score of a face.",
         show_default="the detector's",
-        api=["score_threshold"],
         family=FACES,
     ),
     "max_faces": option(
@@ -346,7 +345,7 @@ def _finding(values: Mapping[str, Any]) -> dict[str, Any]:
     from lineament.detect import DetectOptions
 
     given = {name: value for name, value in values.items() if value is not None}
-    names = {"min_face": "min_face_px", "min_score": "score_threshold", "max_faces": "max_faces"}
+    names = {"min_face": "min_face_px", "min_score": "min_score", "max_faces": "max_faces"}
     return {k: given[k] for k in ("detector", "choose") if k in given} | {
         "options": DetectOptions(**{names[k]: v for k, v in given.items() if k in names}),
         "turning": not given.get("no_turning", False),

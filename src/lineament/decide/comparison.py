@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lineament.decide.metrics import get_metric, score_rows
+from lineament.errors import OptionError
 from lineament.types import Contract, Decision, Embedding, Face, Quality, Threshold
 
 
@@ -25,6 +26,17 @@ def compare(
     Raises:
         ContractError: the embeddings were made in different ways.
     """
+    for option, value, kind in (
+        ("a", a, Embedding),
+        ("b", b, Embedding),
+        ("threshold", threshold, Threshold),
+    ):
+        if not isinstance(value, kind):
+            raise OptionError(
+                f"expected {'an' if kind is Embedding else 'a'} {kind.__name__}, got "
+                f"{type(value).__name__}",
+                option=option,
+            )
     a.contract.check(b.contract)
     metric = get_metric(threshold.metric)
     lengths = (1.0, 1.0) if metric.unit else (a.norm, b.norm)

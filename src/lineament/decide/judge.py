@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lineament.arguments import check_fields
 from lineament.decide.calibration import DEFAULT_PRIOR, Calibration
 from lineament.decide.comparison import compare
 from lineament.errors import OptionError
@@ -43,6 +44,7 @@ class Judge:
 
     def __post_init__(self) -> None:
         """Validate; OptionError says what is wrong."""
+        check_fields(self)
         if not 0 < self.prior < 1:
             raise OptionError(f"expected a share between 0 and 1, got {self.prior}", option="prior")
         if self.calibration is not None and self.calibration.metric != CALIBRATED_METRIC:

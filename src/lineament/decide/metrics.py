@@ -123,7 +123,7 @@ METRICS: dict[str, Metric] = {
 
 def get_metric(name: str) -> Metric:
     """The metric of that name; OptionError names the others."""
-    if name not in METRICS:
+    if not isinstance(name, str) or name not in METRICS:
         raise OptionError(f"expected one of {', '.join(METRICS)}, got {name!r}", option="metric")
     return METRICS[name]
 

@@ -68,7 +68,51 @@ def own_calibration(card: Card, *, flip: Flip, alignment: str) -> Calibration | 
 
 
 def own_threshold(value: float, metric: str) -> Threshold:
-    """A threshold that the user sets by hand, in the unit of ``metric``."""
-    if not np.isfinite(value):
-        raise OptionError(f"expected a finite number, got {value}", option="threshold")
-    return Threshold(float(value), get_metric(metric).name, None, "set by hand", None)
+    """A threshold that the user sets by hand, in the unit of ``metric``.
+
+    Raises:
+        OptionError: no number, or one that no two embeddings can have.
+    """
+    chosen = get_metric(metric)
+    return Threshold(
+        checked_threshold(value, chosen.name, chosen.least, chosen.greatest),
+        chosen.name,
+        None,
+        "set by hand",
+        None,
+    )
+
+
+def checked_threshold(
+    value: float, metric: str, least: float = -np.inf, greatest: float | None = None
+) -> float:
+    """The one check of a threshold set by hand: a number within the metric's range.
+
+    Args:
+        value: the threshold.
+        metric: its name, for the message.
+        least, greatest: the range; None: as far as numbers go.
+
+    Raises:
+        OptionError: it is none.
+    """
+    is_number = isinstance(value, (int, float, np.integer, np.floating))
+    if not is_number or isinstance(value, bool) or not np.isfinite(value):
+        raise OptionError(f"expected a finite number, got {value!r}", option="threshold")
+    if value < least or (greatest is not None and value > greatest):
+        span = f"{least:g} or more" if greatest is None else f"{least:g} to {greatest:g}"
+        raise OptionError(f"expected a {metric} of {span}, got {value:g}", option="threshold")
+    return float(value)
+
+
+def checked_rate(value: float, option: str = "fmr") -> float:
+    """The one check of a rate that is asked for: a share between 0 and 1, the ends excluded.
+
+    Raises:
+        OptionError: it is none.
+    """
+    is_number = isinstance(value, (int, float, np.integer, np.floating))
+    if not is_number or isinstance(value, bool) or not 0 < value < 1:
+        shown = f"{value:g}" if is_number else repr(value)
+        raise OptionError(f"expected a rate between 0 and 1, got {shown}", option=option)
+    return float(value)

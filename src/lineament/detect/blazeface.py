@@ -91,7 +91,7 @@ class BlazeFace:
         The keypoints are (N, 6, 2) float32, pixels, in the order of ``KEYPOINT_NAMES``. The ears
         are guesses when the head hides them.
         """
-        least = DEFAULT_SCORE if options.score_threshold is None else options.score_threshold
+        least = DEFAULT_SCORE if options.min_score is None else options.min_score
         views = _views(image.shape[0], image.shape[1], options.least_face_px(image))
         batch = np.zeros((len(views), SIDE, SIDE, 3), np.uint8)
         for look, view in zip(batch, views, strict=True):

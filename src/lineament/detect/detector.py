@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from lineament import models
+from lineament.arguments import check_fields, checked
 from lineament.errors import OptionError
 from lineament.models import LicensePolicy
 from lineament.models.registry import Entry, Registry
@@ -40,24 +41,23 @@ class DetectOptions:
         min_face_px: faces whose longer side is shorter than this many pixels of the photo are
             not looked for, and not returned. Greater values are faster. None is 10 pixels, or
             1/150 of the photo's longer side where that is more.
-        score_threshold: least score, 0 to 1; None takes the detector's own default.
+        min_score: least score, 0 to 1; None takes the detector's own default.
         max_faces: return at most so many, the best; None returns all.
     """
 
     min_face_px: float | None = None
-    score_threshold: float | None = None
+    min_score: float | None = None
     max_faces: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
+        check_fields(self)
         if self.min_face_px is not None and not 4 <= self.min_face_px <= 100_000:
             raise OptionError(
                 f"expected 4 or more pixels, got {self.min_face_px}", option="min_face_px"
             )
-        if self.score_threshold is not None and not 0 <= self.score_threshold <= 1:
-            raise OptionError(
-                f"expected 0 to 1, got {self.score_threshold}", option="score_threshold"
-            )
+        if self.min_score is not None and not 0 <= self.min_score <= 1:
+            raise OptionError(f"expected 0 to 1, got {self.min_score}", option="min_score")
         if self.max_faces is not None and self.max_faces < 1:
             raise OptionError(f"expected 1 or more, got {self.max_faces}", option="max_faces")
 
@@ -160,6 +160,7 @@ def detector_code(name: str) -> str | None:
     return _DETECTORS.code_sha256(name.removesuffix(_REFINED))
 
 
+@checked
 def load_detector(
     name: str = DEFAULT_DETECTOR,
     *,

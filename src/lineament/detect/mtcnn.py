@@ -66,7 +66,7 @@ class MTCNN:
         Boxes and landmarks may lie past the edge of the photo. A photo less than 12
         pixels high or wide has no faces.
         """
-        least = DEFAULT_SCORE if options.score_threshold is None else options.score_threshold
+        least = DEFAULT_SCORE if options.min_score is None else options.min_score
         boxes = self._propose(image, options.least_face_px(image))
         boxes = self._refine(image, boxes) - CENTER
         points, boxes, scores = onet_landmarks(self._o, image, np.clip(boxes, *_reach(image)))

@@ -56,7 +56,7 @@ class Refined:
 
         It is the O-Net's probability, lowered where its landmarks and the detector's disagree.
         """
-        least = DEFAULT_SCORE if options.score_threshold is None else options.score_threshold
+        least = DEFAULT_SCORE if options.min_score is None else options.min_score
         faces = self._detector.detect(image, replace(options, max_faces=None))
         if not faces:
             return [], np.zeros(0, np.float32)

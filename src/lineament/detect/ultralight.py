@@ -31,7 +31,7 @@ class UltraLight:
 
     def detect(self, image: Image, options: DetectOptions) -> list[Face]:
         """Return the faces, the most certain first, without landmarks."""
-        least = DEFAULT_SCORE if options.score_threshold is None else options.score_threshold
+        least = DEFAULT_SCORE if options.min_score is None else options.min_score
         height, width = image.shape[:2]
         # The network was trained on stretched photos, so the aspect ratio is not kept.
         shrinks = width > INPUT_WH[0] or height > INPUT_WH[1]

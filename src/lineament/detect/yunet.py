@@ -72,7 +72,7 @@ class YuNet:
 
     def detect(self, image: Image, options: DetectOptions) -> list[Face]:
         """Return the faces, the most certain first; an empty list when there are none."""
-        least = DEFAULT_SCORE if options.score_threshold is None else options.score_threshold
+        least = DEFAULT_SCORE if options.min_score is None else options.min_score
         floor = min(least, HINT_SCORE)
         least_face_px = options.least_face_px(image)
         longer = max(image.shape[:2])

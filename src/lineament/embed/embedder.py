@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from lineament.arguments import checked
 from lineament.errors import OptionError
 from lineament.models import Card, LicensePolicy
 from lineament.models.registry import Entry, Registry
@@ -56,6 +57,7 @@ register_embedder = EMBEDDERS.register
 """Decorator of a function that takes a card and the options of ``load_embedder``."""
 
 
+@checked
 def load_embedder(
     weights: Card,
     *,

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, overload
 
+from lineament.arguments import checked
 from lineament.datasets.kept import forget_photos
 from lineament.decide.calibration import DEFAULT_FPIR, Calibration
 from lineament.decide.judge import CALIBRATED_METRIC
@@ -82,6 +83,7 @@ class Gallery(Outcome):
     # --- opening and closing ----------------------------------------------------------------------
 
     @classmethod
+    @checked
     def create(
         cls,
         folder: str | os.PathLike[str],
@@ -127,6 +129,7 @@ class Gallery(Outcome):
         return cls.open(folder, recognizer=recognizer, calibration=calibration, wait_s=wait_s)
 
     @classmethod
+    @checked
     def in_memory(
         cls,
         *,
@@ -153,6 +156,7 @@ class Gallery(Outcome):
         )
 
     @classmethod
+    @checked
     def open(
         cls,
         folder: str | os.PathLike[str],
@@ -197,6 +201,7 @@ class Gallery(Outcome):
         )
 
     @classmethod
+    @checked
     def open_or_create(
         cls,
         folder: str | os.PathLike[str],
@@ -235,10 +240,12 @@ class Gallery(Outcome):
         return gallery
 
     @staticmethod
+    @checked
     def exists(folder: str | os.PathLike[str]) -> bool:
         """Whether the folder holds a gallery."""
         return (Path(folder) / DATABASE).exists()
 
+    @checked
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write everything that is in it now into another folder, as a gallery of its own.
 
@@ -408,6 +415,7 @@ class Gallery(Outcome):
 
     # --- enrolling --------------------------------------------------------------------------------
 
+    @checked
     def enroll(
         self,
         name: str,
@@ -460,6 +468,7 @@ class Gallery(Outcome):
         report = enrollment.enroll_examined(self._state, name, examined, metadata, force=force)
         return report if many else report.raise_for_refused()
 
+    @checked
     def enroll_embeddings(
         self,
         name: str,
@@ -476,6 +485,7 @@ class Gallery(Outcome):
         given = [NewSample(s) if isinstance(s, Embedding) else s for s in samples]
         return enrollment.enroll_examined(self._state, name, given, metadata, force=force)
 
+    @checked
     def examine(
         self,
         photos: Iterable[Source],
@@ -504,6 +514,7 @@ class Gallery(Outcome):
             stream=stream,
         )
 
+    @checked
     def enroll_samples(
         self,
         samples: Sequence[tuple[str, NewSample]],
@@ -556,6 +567,7 @@ class Gallery(Outcome):
         where: Mapping[str, Any] | None = None,
         one_person_per_photo: bool = True,
     ) -> IdentifiedPhoto: ...
+    @checked
     def identify(
         self,
         photos: Source | list[Any] | tuple[Any, ...],
@@ -602,6 +614,7 @@ class Gallery(Outcome):
             raise found[0].error
         return found[0]
 
+    @checked
     def check_search(self, where: Mapping[str, Any] | None = None) -> list[str]:
         """See that a search would be among somebody, before a door depends on it.
 
@@ -619,6 +632,7 @@ class Gallery(Outcome):
         """
         return nobody.check_search(self._state, where)
 
+    @checked
     def filter_notes(self, where: Mapping[str, Any] | None) -> list[str]:
         """What should be known of a filter: that nobody matches it, keys that nobody has."""
         if where and not self.people(where=where, limit=1):
@@ -629,6 +643,7 @@ class Gallery(Outcome):
         """Keys of the people's metadata -> how many people have them; the most common first."""
         return lookup.metadata_keys(self._state.store)
 
+    @checked
     def identify_stream(
         self,
         photos: Iterable[Source],
@@ -650,6 +665,7 @@ class Gallery(Outcome):
         for photo in self.recognizer.stream(photos, keep_crops=True):
             yield ranking.identify_photo(self._state, photo, search)
 
+    @checked
     def identify_embeddings(
         self,
         embeddings: Sequence[Embedding],
@@ -693,6 +709,7 @@ class Gallery(Outcome):
         fmr: float | None = None,
         threshold: float | Threshold | None = None,
     ) -> Decision: ...
+    @checked
     def verify(
         self,
         name: str,
@@ -733,6 +750,7 @@ class Gallery(Outcome):
 
     # --- people -----------------------------------------------------------------------------------
 
+    @checked
     def people(
         self,
         *,
@@ -749,33 +767,40 @@ class Gallery(Outcome):
         """
         return lookup.people(self._state.store, where=where, after=after, limit=limit)
 
+    @checked
     def person(self, name: str) -> PersonInfo:
         """One person with all samples. UnknownPersonError: there is none of that name."""
         return lookup.person(self._state.store, name)
 
+    @checked
     def sample(self, sample: int) -> SampleInfo:
         """One sample. UnknownPersonError: there is none of that number."""
         return lookup.sample(self._state.store, sample)
 
+    @checked
     def crop(self, sample: int) -> bytes | None:
         """The kept aligned face as PNG; None when there is none."""
         return lookup.crop(self._state.store, sample)
 
+    @checked
     def embedding(self, sample: int) -> Embedding:
         """The embedding of one sample."""
         return lookup.embedding(self._state.store, sample)
 
+    @checked
     def annotate(self, name: str, metadata: Mapping[str, Any], *, replace: bool = False) -> None:
         """Add to a person's metadata, or put others in its place; a value of None removes a key."""
         with self._state.changing():
             editing.annotate(self._state.store, name, metadata, replacing=replace)
 
+    @checked
     def rename(self, name: str, new_name: str) -> PersonInfo:
         """Give a person another name. PersonExistsError: it is taken; ``merge`` unites two."""
         with self._state.changing():
             editing.rename(self._state.store, name, new_name)
         return self.person(new_name)
 
+    @checked
     def merge(self, name: str, others: str | Sequence[str], *, force: bool = False) -> PersonInfo:
         """Give ``others``' samples to ``name``, and remove the others; metadata are united.
 
@@ -795,6 +820,7 @@ class Gallery(Outcome):
             editing.merge(self._state.store, name, given)
         return self.person(name)
 
+    @checked
     def remove(self, what: str | int) -> RemovalReport:
         """Remove a person by name, or a sample by number, and every byte of it.
 
@@ -818,6 +844,7 @@ class Gallery(Outcome):
 
     # --- upkeep -----------------------------------------------------------------------------------
 
+    @checked
     def export(self, path: str | os.PathLike[str], *, crops: bool = True) -> int:
         """Write people and samples to a ``.jsonl`` or ``.parquet`` file; how many samples.
 
@@ -829,6 +856,7 @@ class Gallery(Outcome):
         """
         return exchange.export(self._state.store, Path(path), crops=crops)
 
+    @checked
     def import_(self, path: str | os.PathLike[str]) -> ImportReport:
         """Read what ``export`` wrote, all or nothing; what is known already is passed over.
 
@@ -856,6 +884,7 @@ class Gallery(Outcome):
         """Read everything and compare; what is wrong, in words. [] means all is well."""
         return [*self._state.store.check(), *self._state.index.check()]
 
+    @checked
     def migrate(
         self, recognizer: Recognizer, *, progress: Callable[[int, int], None] | None = None
     ) -> MigrationReport:

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lineament.arguments import check_fields
 from lineament.decide.calibration import DEFAULT_FPIR, Calibration
 from lineament.decide.judge import CALIBRATED_METRIC
 from lineament.decide.thresholds import own_threshold
@@ -30,7 +31,7 @@ from lineament.errors import OptionError
 from lineament.gallery import lookup
 from lineament.gallery._nobody import nobody_searched
 from lineament.gallery._state import GalleryState
-from lineament.gallery._thresholds import search_threshold
+from lineament.gallery._thresholds import checked_share, search_threshold
 from lineament.gallery._types import (
     Candidate,
     Identification,
@@ -57,12 +58,12 @@ class Search:
 
     def __post_init__(self) -> None:
         """Validate; OptionError says what is wrong."""
+        check_fields(self)
         if not 1 <= self.top <= MOST_TOP:
             raise OptionError(f"expected 1 to {MOST_TOP}, got {self.top}", option="top")
-        if self.threshold is not None and not -1 <= self.threshold <= 1:
-            raise OptionError(
-                f"expected a cosine of -1 to 1, got {self.threshold}", option="threshold"
-            )
+        checked_share(self.fpir, "fpir")
+        if self.threshold is not None:
+            own_threshold(self.threshold, CALIBRATED_METRIC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self, get_args
 
+from lineament.decide.thresholds import own_threshold
 from lineament.errors import EnrollRefusedError, LineamentError, OptionError
 from lineament.results import Outcome, flat, no_truth
 from lineament.search import check_kind
@@ -69,10 +70,8 @@ class Settings:
         if type(self.mean_of) is not int or self.mean_of < 1:
             raise OptionError(f"expected 1 or more, got {self.mean_of!r}", option="mean_of")
         check_kind(self.index)
-        if self.threshold is not None and not -1 <= self.threshold <= 1:
-            raise OptionError(
-                f"expected a cosine of -1 to 1, got {self.threshold}", option="threshold"
-            )
+        if self.threshold is not None:
+            own_threshold(self.threshold, "cosine")
         if not 0 < self.prior < 1:
             raise OptionError(f"expected a share between 0 and 1, got {self.prior}", option="prior")
 

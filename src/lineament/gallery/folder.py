@@ -49,7 +49,7 @@ compared with them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(Outcome):
     """The photos of a folder with their people's names.
 
     Attributes:

@@ -37,6 +37,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as PILImage
 
+from lineament.arguments import checked
 from lineament.errors import OptionError
 from lineament.images.arrays import as_array, is_array
 from lineament.images.decode import decode_bytes, from_array, from_pillow
@@ -88,6 +89,7 @@ ImageSource: TypeAlias = (
 """What ``load_image`` reads, apart from tensors and other objects with ``__array__``."""
 
 
+@checked
 def load_image(
     source: ImageSource,
     *,

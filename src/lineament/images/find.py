@@ -13,6 +13,7 @@ from typing import Any
 from lineament.errors import ImageError, ImageNotFoundError
 from lineament.images.names import describe_source, path_of
 from lineament.images.sources import missing_hint
+from lineament.results import Outcome
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib"}
@@ -26,7 +27,7 @@ MOST_SUFFIXES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class PassedOver:
+class PassedOver(Outcome):
     """What a search for photos saw and left out. False when that is nothing.
 
     Attributes:

@@ -84,6 +84,8 @@ class Runtime:
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
+        if self.threads is not None and type(self.threads) is not int:
+            raise OptionError(f"expected a whole number, got {self.threads!r}", option="threads")
         if self.engine not in ENGINES:
             raise OptionError(
                 f"expected one of {', '.join(ENGINES)}, got {self.engine!r}", option="engine"

@@ -134,22 +134,22 @@ def verification_of(vectors: FloatArray, people: Sequence[Hashable]) -> Verifica
     return VerificationChange(fmr, genuine, impostor, *tars, *areas)
 
 
-def refuse_loss(name: str, agreement: Agreement, most_loss: float, least_cosine: float) -> None:
+def refuse_loss(name: str, agreement: Agreement, max_loss: float, min_cosine: float) -> None:
     """Raise ExportError where too much is lost: by verification if there is one, else by cosine."""
     verification = agreement.verification
     remedy = "nothing was written. Calibrate on more photos, of the kind that it will see"
     if verification is not None:
-        if verification.loss > most_loss:
+        if verification.loss > max_loss:
             raise ExportError(
-                f"{name}: expected int8 to lose at most {100 * most_loss:g} points of TAR at FMR "
+                f"{name}: expected int8 to lose at most {100 * max_loss:g} points of TAR at FMR "
                 f"{verification.fmr:g}, got {100 * verification.loss:.2f} "
                 f"({per_cent(verification.tar_before, 2)} before, "
                 f"{per_cent(verification.tar_after, 2)} after, {verification.same_pairs:,} pairs "
                 f"of one person); {remedy}"
             )
-    elif not agreement.mean_cosine >= least_cosine:
+    elif not agreement.mean_cosine >= min_cosine:
         raise ExportError(
-            f"{name}: expected int8 embeddings with a mean cosine of at least {least_cosine:g} to "
+            f"{name}: expected int8 embeddings with a mean cosine of at least {min_cosine:g} to "
             f"the original's, got {agreement.mean_cosine:.4f} on {agreement.crops:,} crops; "
             f"{remedy}"
         )

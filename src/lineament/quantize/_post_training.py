@@ -94,9 +94,9 @@ def quantize(
     people: Sequence[Hashable] | None = None,
     name: str | None = None,
     check: tuple[Image, Sequence[Hashable] | None] | None = None,
-    least_speedup: float = LEAST_SPEEDUP,
-    most_loss: float = MOST_LOSS,
-    least_cosine: float = LEAST_COSINE,
+    min_speedup: float = LEAST_SPEEDUP,
+    max_loss: float = MOST_LOSS,
+    min_cosine: float = LEAST_COSINE,
     subset: int = SUBSET,
     seed: int = 0,
     overwrite: bool = False,
@@ -117,10 +117,10 @@ def quantize(
         name: of the new entry; None: the recognizer's with "-int8".
         check: crops to measure the accuracy on, and whom they show; None keeps back at least half
             of ``crops`` for it.
-        least_speedup: how many times as fast it must be, for one crop and for a full batch.
-        most_loss: how much TAR it may lose, a share from 0 to 1 (0.01 is one point), at the
+        min_speedup: how many times as fast it must be, for one crop and for a full batch.
+        max_loss: how much TAR it may lose, a share from 0 to 1 (0.01 is one point), at the
             lowest of ``FMRS`` that the pairs can measure. Only where there are enough pairs.
-        least_cosine: the least mean cosine between its embeddings and the original's. Only where
+        min_cosine: the least mean cosine between its embeddings and the original's. Only where
             there are not.
         subset: most crops to calibrate on.
         seed: which crops those are.
@@ -141,9 +141,9 @@ def quantize(
         source,
         out=out,
         name=name,
-        least_speedup=least_speedup,
-        most_loss=most_loss,
-        least_cosine=least_cosine,
+        min_speedup=min_speedup,
+        max_loss=max_loss,
+        min_cosine=min_cosine,
         subset=subset,
         overwrite=overwrite,
     )
@@ -194,12 +194,12 @@ def quantize(
         except WeightsError as error:
             raise ExportError(f"{source.name}: the int8 network does not run: {error}") from error
     agreement = agreement_of(before, after, seen, whom, progress)
-    refuse_loss(source.name, agreement, most_loss, least_cosine)
+    refuse_loss(source.name, agreement, max_loss, min_cosine)
     speeds = tuple(speed_of(before, after, seen, batch, progress) for batch in (1, BATCH))
     slowest = min(speeds, key=lambda speed: speed.speedup)
-    if not slowest.speedup >= least_speedup:
+    if not slowest.speedup >= min_speedup:
         raise ExportError(
-            f"{source.name}: expected int8 to be at least {least_speedup:g} times as fast, got "
+            f"{source.name}: expected int8 to be at least {min_speedup:g} times as fast, got "
             f"{slowest.speedup:.2f} times ({slowest.before_ms:.2f} ms a crop before, "
             f"{slowest.after_ms:.2f} ms after, {slowest.batch} at once); nothing was written. "
             "Does this processor have 8-bit arithmetic, and is it busy with something else?"
@@ -229,9 +229,9 @@ def check_options(
     *,
     out: str | os.PathLike[str],
     name: str | None = None,
-    least_speedup: float = LEAST_SPEEDUP,
-    most_loss: float = MOST_LOSS,
-    least_cosine: float = LEAST_COSINE,
+    min_speedup: float = LEAST_SPEEDUP,
+    max_loss: float = MOST_LOSS,
+    min_cosine: float = LEAST_COSINE,
     subset: int = SUBSET,
     overwrite: bool = False,
 ) -> None:
@@ -242,14 +242,12 @@ def check_options(
     """
     check_weights(weights)
     _check_target(Path(out).absolute(), _name(weights, name), weights, overwrite)
-    if not 0 <= least_speedup < float("inf"):
-        raise OptionError(
-            f"expected a factor such as 1.1, got {least_speedup}", option="least_speedup"
-        )
-    if not 0 <= most_loss <= 1:
-        raise OptionError(f"expected a share from 0 to 1, got {most_loss}", option="most_loss")
-    if not -1 <= least_cosine <= 1:
-        raise OptionError(f"expected a cosine up to 1, got {least_cosine}", option="least_cosine")
+    if not 0 <= min_speedup < float("inf"):
+        raise OptionError(f"expected a factor such as 1.1, got {min_speedup}", option="min_speedup")
+    if not 0 <= max_loss <= 1:
+        raise OptionError(f"expected a share from 0 to 1, got {max_loss}", option="max_loss")
+    if not -1 <= min_cosine <= 1:
+        raise OptionError(f"expected a cosine up to 1, got {min_cosine}", option="min_cosine")
     if subset < 1:
         raise OptionError(f"expected 1 crop or more, got {subset}", option="subset")
     check_installed()
