@@ -471,7 +471,7 @@ class TestEmbed:
         found = one_object(result)
         assert (found["n_photos"], found["n_errors"], len(found["faces"])) == (2, 1, 1)
         assert run("embed", photos / "noise.png").exit_code == 1
-        assert run("embed", photos / "a.png", "--out", "e.csv").exit_code == 2
+        assert run("embed", photos / "a.png", "--out", "e.txt").exit_code == 2
         assert run("embed", photos / "a.png", "--out", tmp_path / "no" / "e.npz").exit_code == 2
         target = tmp_path / "e.npz"
         target.mkdir()

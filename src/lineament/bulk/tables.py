@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -87,7 +88,7 @@ def encode(
     """The bytes of a file.
 
     Args:
-        suffix: one of ``SUFFIXES``.
+        suffix: one of ``SUFFIXES``, or ".csv", which nothing here reads.
         rows: from ``rows_of``.
         contract: of all their vectors.
         notes: more texts to keep, by name (.npz and .parquet only).
@@ -96,6 +97,8 @@ def encode(
         MissingExtraError: parquet without pyarrow.
     """
     notes = {} if notes is None else notes
+    if suffix == ".csv":
+        return as_csv([_flat(row, contract) for row in rows], _columns(contract))
     if suffix == ".npz":
         return _npz(rows, contract, notes)
     if suffix == ".parquet":
@@ -104,6 +107,49 @@ def encode(
     assert not notes
     lines = [json.dumps(line) for line in (header(contract), *rows)]
     return ("\n".join(lines) + "\n").encode()
+
+
+def as_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> bytes:
+    """A table as CSV: RFC 4180, UTF-8, the names of the columns first.
+
+    A missing value is an empty cell, a list or a mapping is JSON. A file's name that is no UTF-8
+    has the bytes that it has on the disk.
+
+    Args:
+        rows: flat values by the names of the columns, such as ``to_rows`` of a result gives.
+        columns: their names and order; those of the rows, as they come, when left out.
+    """
+    import csv
+
+    names = list(columns) or list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(names)
+    writer.writerows([_cell(row.get(name)) for name in names] for row in rows)
+    return text.getvalue().encode("utf-8", "surrogateescape")
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+
+
+def _columns(contract: Contract) -> list[str]:
+    """Of embeddings as CSV: a column a number, since a list in a cell is read by few."""
+    numbers = (f"v{i}" for i in range(contract.dimension))
+    corners = ("left", "top", "right", "bottom")
+    return ["source", "face", *corners, "score", "norm", "contract", *numbers]
+
+
+def _flat(row: Row, contract: Contract) -> dict[str, Any]:
+    corners = dict(zip(("left", "top", "right", "bottom"), row["box_xyxy"], strict=True))
+    numbers = {f"v{i}": value for i, value in enumerate(row["vector"])}
+    return {**row, **corners, "contract": contract.id, **numbers}
 
 
 def _npz(rows: Sequence[Row], contract: Contract, notes: Mapping[str, str]) -> bytes:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lineament.pipeline import Recognizer
     from lineament.types import Contract
 
-SUFFIXES = (".npz", ".parquet", ".jsonl")
+SUFFIXES = (".npz", ".parquet", ".csv", ".jsonl")
 OUT = Target(SUFFIXES, folder=True, stdout=True, resumes=True)
 
 

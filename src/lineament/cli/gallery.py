@@ -25,7 +25,7 @@ from lineament.cli.output import (
     print_pairs,
     print_table,
 )
-from lineament.cli.targets import PICTURE, writing
+from lineament.cli.targets import PICTURE, Target, write_csv, writing
 from lineament.errors import GalleryNotFoundError, OptionError
 from lineament.suggest import did_you_mean, similar_path
 
@@ -114,10 +114,20 @@ _name = argument("name", metavar="NAME", help="Whom.")
 @options.where
 @option("--after", metavar="NAME", help="Only names after this one.")
 @option("--limit", type=COUNT, metavar="N", help="At most so many.")
+@option(
+    "--csv", writes=Target((".csv",)), metavar="FILE.csv", help="Write a table, one row a person."
+)
+@options.overwrite
 @options.gallery
 @options.json
 def people(
-    where: tuple[str, ...], after: str | None, limit: int | None, gallery: Path | None, json: bool
+    where: tuple[str, ...],
+    after: str | None,
+    limit: int | None,
+    csv: Path | None,
+    overwrite: bool,
+    gallery: Path | None,
+    json: bool,
 ) -> int:
     """Who is in the gallery.
 
@@ -130,6 +140,9 @@ def people(
         found = opened.people(where=filters, after=after, limit=limit)
         about = about_gallery(opened)
         notes = _notes_of(opened, filters, after, found)
+    if csv is not None:
+        with writing(csv, "csv"):
+            write_csv(csv, map(_row, found))
     if json:
         about |= {"n_found": len(found), "notes": notes}
         print_json(about | {"people": [_listed(person) for person in found]})
@@ -333,6 +346,12 @@ def _in_words(gallery: Gallery, what: str | int) -> str:
 def weights_name(about: dict[str, Any]) -> str:
     """The recognizer's name."""
     return str(about["contract"]["weights"])
+
+
+def _row(person: PersonInfo) -> dict[str, Any]:
+    """A person in a table: the metadata as columns."""
+    about = {"name": person.name, "photos": person.n_samples, "since": _day(person.created)}
+    return about | {k: v for k, v in person.metadata.items() if k not in about}
 
 
 def _listed(person: PersonInfo) -> dict[str, Any]:

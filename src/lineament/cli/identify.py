@@ -20,7 +20,7 @@ from lineament.cli.output import (
 )
 from lineament.cli.progress import with_progress
 from lineament.cli.sources import many_sources, not_looked_at, one_source
-from lineament.cli.targets import PICTURE, writing
+from lineament.cli.targets import PICTURE, write_csv, writing
 from lineament.cli.terminal import VERBOSITY
 from lineament.errors import OptionError
 
@@ -69,6 +69,7 @@ SHOWN_TOP, SHOWN_FPIR = 5, 0.01
     metavar="FILE.png",
     help="Draw one photo with names and best matches.",
 )
+@options.csv
 @options.overwrite
 @options.gallery
 @options.json
@@ -81,6 +82,7 @@ def identify(
     where: tuple[str, ...],
     allow_repeats: bool,
     save: Path | None,
+    csv: Path | None,
     overwrite: bool,
     json: bool,
     **given: Any,
@@ -126,6 +128,9 @@ def identify(
         if save is not None and found[0].error is None:
             with writing(save, "save"):
                 _draw_found(opened, sources[0], found[0], save)
+    if csv is not None:
+        with writing(csv, "csv"):
+            write_csv(csv, (row for photo in found for row in photo.to_rows()))
     if json:
         about |= {"n_searched": _n_searched(found), "notes": notes} | not_looked_at()
         print_json(about | {"photos": [one.to_dict() for one in found], "n_errors": errors})

@@ -15,7 +15,7 @@ from click.shell_completion import CompletionItem
 
 from lineament.cli.command import FILE, F, argument, option
 from lineament.cli.numbers import COUNT, FINITE, MOST, RATE, SEED, SHARE, Number
-from lineament.cli.targets import PAGE
+from lineament.cli.targets import PAGE, Target
 from lineament.errors import OptionError
 
 if TYPE_CHECKING:
@@ -131,6 +131,9 @@ images = argument(
     nargs=-1,
     metavar="IMAGE...",
     help="Files, folders, glob patterns, URLs, or - (standard input).",
+)
+csv = option(
+    "--csv", writes=Target((".csv",)), metavar="FILE.csv", help="Write a table, one row a face."
 )
 people_folder = argument(
     "folder", type=FILE, metavar="DIR", help="Folder with one folder of photos per person."

@@ -22,7 +22,7 @@ from lineament.cli.output import (
 )
 from lineament.cli.progress import keeps, with_progress
 from lineament.cli.sources import FileNames, check_stdin, many_sources, not_looked_at, one_source
-from lineament.cli.targets import PICTURE, Target, make_folder, refuse_existing, writing
+from lineament.cli.targets import PICTURE, Target, make_folder, refuse_existing, write_csv, writing
 from lineament.errors import LineamentError, OptionError
 
 if TYPE_CHECKING:
@@ -204,11 +204,17 @@ DRAWN = Target(PICTURE.suffixes, folder=True)
     metavar="PATH",
     help="Draw the faces: FILE.png for one photo, else a folder.",
 )
+@options.csv
 @options.overwrite
 @options.json
 @options.recognizer(without=options.ONLY_FACES)
 def detect(
-    images: tuple[str, ...], save: Path | None, overwrite: bool, json: bool, **given: Any
+    images: tuple[str, ...],
+    save: Path | None,
+    csv: Path | None,
+    overwrite: bool,
+    json: bool,
+    **given: Any,
 ) -> int:
     """Find faces.
 
@@ -242,6 +248,9 @@ def detect(
             except LineamentError as error:
                 print_error(error)
                 errors += 1
+    if csv is not None:
+        with writing(csv, "csv"):
+            write_csv(csv, (row for photo in found for row in photo.to_rows()))
     if json:
         print_json(
             {"photos": [photo.to_dict() for photo in found], "n_errors": errors} | not_looked_at()

@@ -337,6 +337,18 @@ def writing(path: Path, option: str, words: str | None = None) -> Iterator[None]
         context.meta.setdefault(WRITTEN, []).append(f"wrote {path}" if words is None else words)
 
 
+def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a table, such as ``to_rows`` of results give it.
+
+    Raises:
+        OptionError: the file cannot be written.
+    """
+    from lineament.bulk.tables import as_csv
+    from lineament.files import write_atomically
+
+    write_atomically(path, as_csv(list(rows)))
+
+
 def written(context: click.Context) -> list[str]:
     """What is to be said of the outputs that were written."""
     found: list[str] = context.meta.setdefault(WRITTEN, [])
