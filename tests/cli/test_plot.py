@@ -52,7 +52,7 @@ def test_numbers_are_those_of_the_recognizer(
     vectors = np.stack([c.embedding.vector for c in Recognizer().stream_chosen(paths)])  # type: ignore[union-attr]
     np.testing.assert_allclose(told["similarity"], vectors @ vectors.T, atol=1e-4)
     assert told["threshold"]["fmr"] == 1e-4
-    assert told["false_matches"] == 6  # two names, one person
+    assert told["n_false_matches"] == 6  # two names, one person
 
 
 @pytest.mark.parametrize("name", ["tsne", "barcode", "histogram", "correlation"])

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image as PILImage
 
 from lineament.errors import OptionError
+from lineament.pictures.fonts import font_for
 from lineament.pictures.photos import (
     BLUE,
     ORANGE,
@@ -21,7 +22,6 @@ from lineament.pictures.photos import (
     save_png,
     verdict_picture,
 )
-from lineament.pictures.photos import _font as font
 from lineament.types import Contract, Decision, Face, Image, Threshold
 
 CONTRACT = Contract("sface", "0" * 64, "arcface-112", "rgb", False, 128)
@@ -217,17 +217,17 @@ class TestVerdictPicture:
 
 def test_wrapping_keeps_all_words_or_both_ends() -> None:
     text = "one two three four five six seven eight nine ten"
-    lines = _wrapped(text, font(15), 90, most=20)
+    lines = _wrapped(text, 15, 90, most=20)
     assert " ".join(lines) == text
-    widths = [font(15).getlength(line) for line in lines]
+    widths = [font_for("", 15).getlength(line) for line in lines]
     assert len(widths) > 3
     assert max(widths) <= 90
-    two = _wrapped(text, font(15), 90, most=2)
+    two = _wrapped(text, 15, 90, most=2)
     assert len(two) == 2
     assert two[0].startswith("one")
     assert two[1].endswith("ten")
     assert "…" in "".join(two)
-    assert _wrapped("", font(15), 90, most=2) == []
+    assert _wrapped("", 15, 90, most=2) == []
 
 
 class TestContactSheet:

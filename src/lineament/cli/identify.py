@@ -17,6 +17,7 @@ from lineament.cli.output import (
     print_line,
     print_note,
     print_table,
+    say_undrawn,
 )
 from lineament.cli.progress import with_progress
 from lineament.cli.sources import many_sources, not_looked_at, one_source
@@ -278,6 +279,7 @@ def _draw_found(gallery: Gallery, source: Photo, photo: IdentifiedPhoto, path: P
             ]
         )
     save_picture(identified_picture(pixels_of(source), photo, best, words), path)
+    say_undrawn(line for lines in words for line in lines)
 
 
 # --- one person -----------------------------------------------------------------------------------

@@ -101,6 +101,15 @@ def print_photo_error(photo: Photo) -> int:
     return 1
 
 
+def say_undrawn(texts: Iterable[str]) -> None:
+    """Say which letters of a picture's words no font of this system has."""
+    from lineament.pictures.fonts import note_on
+
+    note = note_on(texts)
+    if note is not None:
+        print_note(f"note: {note}")
+
+
 def exit_code(errors: int, found: bool) -> int:
     """2 after any error, else 0 when there is something and 1 when there is nothing."""
     if errors:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from lineament.cli import options
 from lineament.cli.command import F, argument, command, option
 from lineament.cli.numbers import COSINE
-from lineament.cli.output import print_json, print_line
+from lineament.cli.output import print_json, print_line, print_note
 from lineament.cli.sources import check_stdin, not_looked_at, one_source
 from lineament.cli.targets import PICTURE, Given, Target, writing
 from lineament.errors import OptionError
@@ -68,11 +68,14 @@ def check_extra() -> None:
 
 def finish(plot: Plot, out: Path | None, json: bool) -> None:
     """Write the picture and print the numbers, as far as they are asked for."""
+    from lineament.pictures.fonts import BOX
     from lineament.pictures.plots.plot import save
 
     if out is not None:
         with writing(out, "out"):
             save(plot, out)
+        if plot.has_boxes:
+            print_note(f"note: some letters are drawn as {BOX}: no font of this system has them")
     if json:
         print_json({**plot.numbers, **not_looked_at()})
 

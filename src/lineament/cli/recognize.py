@@ -19,6 +19,7 @@ from lineament.cli.output import (
     print_pairs,
     print_photo_error,
     print_table,
+    say_undrawn,
 )
 from lineament.cli.progress import keeps, with_progress
 from lineament.cli.sources import FileNames, check_stdin, many_sources, not_looked_at, one_source
@@ -147,6 +148,7 @@ def _draw_verdict(path: Path, a: Photo, b: Photo, decision: Decision) -> None:
         a.pixels, b.pixels, decision, a.crop, b.crop, faces_a=a.faces, faces_b=b.faces
     )
     save_picture(picture, path)
+    say_undrawn([decision.source_a, decision.source_b])
 
 
 _COLORS: Mapping[str, Style] = {"same": "green", "different": "red", "undecided": "yellow"}

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image as PILImage
-from PIL import ImageDraw, ImageFont
+from PIL import ImageDraw
 
 from lineament.errors import LineamentError
 from lineament.images import load_image
+from lineament.pictures.fonts import Font, font_for, put
 from lineament.pictures.photos import GRAY, INK, ORANGE, PAPER, annotate
 from lineament.types import Image
 
@@ -127,21 +128,22 @@ def person_sheet(title: str, faces: Sequence[tuple[Image, str]], columns: int) -
     side = faces[0][0].shape[0]
     across = min(columns, len(faces))
     down = -(-len(faces) // across)
-    font, small = _font(20), _font(12)
+    font = font_for(title, 20)
     width = max(gap + across * (side + gap), round(font.getlength(title)) + 2 * gap)
     height = heading + down * (side + line + gap)
     canvas = PILImage.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(canvas)
-    draw.text((gap, 8), title, INK, font)
+    put(draw, (gap, 8), title, INK, 20)
     for i, (face, words) in enumerate(faces):
         left, top = gap + i % across * (side + gap), heading + i // across * (side + line + gap)
         canvas.paste(PILImage.fromarray(face), (left, top))
         room = width - left - gap if across == 1 else side
-        draw.text((left, top + side + 3), _shortened(words, small, room), GRAY, small)
+        short = _shortened(words, font_for(words, 12), room)
+        put(draw, (left, top + side + 3), short, GRAY, 12)
     return np.asarray(canvas, np.uint8)
 
 
-def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: int) -> str:
+def _shortened(text: str, font: Font, room: int) -> str:
     """As much of a text as there is room for."""
     if font.getlength(text) <= room:
         return text
@@ -175,7 +177,7 @@ def _two_faces(
     left = CARD_PX + 6
     if match is None:
         draw.rectangle((left, 0, left + CARD_PX - 1, CARD_PX - 1), outline=GRAY)
-        draw.text((left + CARD_PX / 2, CARD_PX / 2), "no picture", GRAY, _font(13), anchor="mm")
+        put(draw, (left + CARD_PX / 2, CARD_PX / 2), "no picture", GRAY, 13, anchor="mm")
     else:
         card.paste(PILImage.fromarray(match), (left, 0))
     if same:
@@ -184,10 +186,6 @@ def _two_faces(
         draw.line((left - 3, 0, left - 3, CARD_PX - 1), fill=INK, width=2)
     left += CARD_PX + 12
     for i, line in enumerate(lines):
-        font = _font(18 if i == 0 else 14)
-        draw.text((left, 2 + (0 if i == 0 else 6 + 20 * i)), line, INK if i == 0 else GRAY, font)
+        place, color, size_px = (2, INK, 18) if i == 0 else (8 + 20 * i, GRAY, 14)
+        put(draw, (left, place), line, color, size_px)
     return card
-
-
-def _font(size_px: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size=size_px)

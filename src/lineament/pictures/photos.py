@@ -21,15 +21,15 @@ from pathlib import Path, PurePath
 
 import numpy as np
 from PIL import Image as PILImage
-from PIL import ImageDraw, ImageFont
+from PIL import ImageDraw
 
 from lineament.errors import OptionError
 from lineament.files import write_atomically
+from lineament.pictures.fonts import Font, font_for, put, shown
 from lineament.types import Decision, Face, Image
 
 Color = tuple[int, int, int]
 _Box = tuple[float, float, float, float]
-_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 BLUE: Color = (0, 114, 178)
 SKY: Color = (86, 180, 233)
@@ -166,7 +166,7 @@ def decision_picture(decision: Decision) -> Image:
             hint="verify one pair, not a list",
         )
     gap, side = 16, 2 * CROP_PX
-    names = [_wrapped(source, _font(17), side, most=2) for source in _captions(decision)]
+    names = [_wrapped(source, 17, side, most=2) for source in _captions(decision)]
     lines = max(map(len, names))
     verdict = _verdict(decision, 2 * side + gap)
     top = gap + side + 10 + 23 * lines + 10
@@ -178,7 +178,7 @@ def decision_picture(decision: Decision) -> Image:
         aligned = PILImage.fromarray(crop).resize((side, side), PILImage.Resampling.BICUBIC)
         canvas.paste(aligned, (left, gap))
         for k, row in enumerate(rows):
-            draw.text((left, gap + side + 10 + 23 * k), row, fill=INK, font=_font(17))
+            put(draw, (left, gap + side + 10 + 23 * k), row, INK, 17)
     canvas.paste(_color(decision), (0, top, canvas.width, canvas.height))
     canvas.paste(verdict, (gap, top))
     return np.asarray(canvas, np.uint8)
@@ -313,15 +313,15 @@ def _label(
     homeless = []
     for box, text in zip(boxes, labels, strict=True):
         # In a crowd a label about as wide as its face finds room; less than 11 px nobody reads.
-        font = _font(max(11.0, min(largest, (box[2] - box[0]) / 4)))
-        place = _place(draw, text, font, box, picture.size, taken)
+        size_px = max(11.0, min(largest, (box[2] - box[0]) / 4))
+        place = _place(draw, text, size_px, box, picture.size, taken)
         if place is None:
             homeless.append(text)
             continue
         taken.append(place)
         draw.rectangle(place, fill=INK)
         middle = ((place[0] + place[2]) / 2, (place[1] + place[3]) / 2)
-        draw.text(middle, text, fill=PAPER, font=font, anchor="mm")
+        put(draw, middle, text, PAPER, size_px, anchor="mm")
     if not homeless or len(faces) > 3:
         return picture
     return _with_strip(picture, "   ".join(homeless), largest)
@@ -330,13 +330,13 @@ def _label(
 def _place(
     draw: ImageDraw.ImageDraw,
     text: str,
-    font: _Font,
+    size_px: float,
     box: _Box,
     size_wh: tuple[int, int],
     taken: Sequence[_Box],
 ) -> _Box | None:
     """Where a label fits beside a box: in the picture, on no face and on no other label."""
-    left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
+    left, top, right, bottom = draw.textbbox((0, 0), shown(text), font=font_for(text, size_px))
     pad = 0.25 * (bottom - top) + 2
     width, height = right - left + 2 * pad, bottom - top + 2 * pad
     away = max(4.0, min(size_wh) / 160)  # clear of the line
@@ -359,8 +359,7 @@ def _overlap(a: _Box, b: _Box) -> bool:
 
 
 def _with_strip(picture: PILImage.Image, text: str, size_px: float) -> PILImage.Image:
-    font = _font(size_px)
-    lines = _wrapped(text, font, picture.width - size_px, most=3)
+    lines = _wrapped(text, size_px, picture.width - size_px, most=3)
     step = round(size_px * 1.35)
     strip = round(size_px * 0.6) + step * len(lines)
     canvas = PILImage.new("RGB", (picture.width, picture.height + strip), INK)
@@ -368,7 +367,7 @@ def _with_strip(picture: PILImage.Image, text: str, size_px: float) -> PILImage.
     draw = ImageDraw.Draw(canvas)
     for i, line in enumerate(lines):
         y = picture.height + round(size_px * 0.3) + i * step
-        draw.text((size_px / 2, y), line, fill=PAPER, font=font)
+        put(draw, (size_px / 2, y), line, PAPER, size_px)
     return canvas
 
 
@@ -403,7 +402,7 @@ def _panel(image: Image, face: Face | None, faces: Sequence[Face], source: str) 
     _mark(photo, shown, scale, [False] * len(thin) + [True] * len(chosen))
     panel_width = max(size[0], 2 * CROP_PX)
     name = source if (width, height) == image.shape[1::-1] else f"{source} (a part)"
-    return _Panel(photo, panel_width, _wrapped(name, _font(17), panel_width, most=2))
+    return _Panel(photo, panel_width, _wrapped(name, 17, panel_width, most=2))
 
 
 def _window(image: Image, face: Face | None) -> tuple[int, int, int, int]:
@@ -428,19 +427,18 @@ def _moved(face: Face, left: int, top: int) -> Face:
 
 def _column(panel: _Panel, crop: Image, facts: Sequence[str], name_lines: int) -> PILImage.Image:
     """One photo, its name, its aligned face and what is known of it."""
-    name_font, font = _font(17), _font(15)
     crop_top = PANEL_PX + 10 + 23 * name_lines + 10
     column = PILImage.new("RGB", (panel.width, crop_top + CROP_PX), PAPER)
     column.paste(panel.photo, ((panel.width - panel.photo.width) // 2, 0))
     draw = ImageDraw.Draw(column)
     for i, line in enumerate(panel.names):
-        draw.text((0, PANEL_PX + 10 + 23 * i), line, fill=INK, font=name_font)
+        put(draw, (0, PANEL_PX + 10 + 23 * i), line, INK, 17)
     aligned = PILImage.fromarray(crop).resize((CROP_PX, CROP_PX), PILImage.Resampling.BICUBIC)
     column.paste(aligned, (0, crop_top))
     room = panel.width - CROP_PX - 14
-    lines = [line for fact in facts for line in _wrapped(fact, font, room, most=3)]
+    lines = [line for fact in facts for line in _wrapped(fact, 15, room, most=3)]
     for i, line in enumerate(lines):
-        draw.text((CROP_PX + 14, crop_top + 22 * i), line, fill=GRAY, font=font)
+        put(draw, (CROP_PX + 14, crop_top + 22 * i), line, GRAY, 15)
     return column
 
 
@@ -469,36 +467,33 @@ def _verdict(decision: Decision, width: int) -> PILImage.Image:
         f"{decision.metric} {decision.score:.3f} is {abs(decision.margin):.3f} {comparison} the "
         f"threshold {threshold}"
     )
-    head_font, font = _font(34), _font(17)
     lines: list[str] = []
     if decision.certainty is not None:
         certainty = decision.certainty
         told = f"One person: {certainty.in_words} probable, by {certainty.origin}"
-        lines += _wrapped(told, font, width, most=4)
-    lines += _wrapped(text, font, width, most=5)
+        lines += _wrapped(told, 17, width, most=4)
+    lines += _wrapped(text, 17, width, most=5)
     for reason in decision.reasons:
-        lines += _wrapped(f"Undecided because {reason}", font, width, most=4)
+        lines += _wrapped(f"Undecided because {reason}", 17, width, most=4)
     height = 14 + 44 + 24 * len(lines) + 14
     band = PILImage.new("RGB", (width, height), _color(decision))
     draw = ImageDraw.Draw(band)
-    draw.text((0, 10), decision.verdict_in_words, PAPER, head_font)
+    head = decision.verdict_in_words
+    put(draw, (0, 10), head, PAPER, 34 if len(head) < 40 else 24)
     for i, line in enumerate(lines):
-        draw.text((0, 58 + 24 * i), line, PAPER, font)
+        put(draw, (0, 58 + 24 * i), line, PAPER, 17)
     return band
 
 
 # --- text -----------------------------------------------------------------------------------------
 
 
-def _font(size_px: float) -> _Font:
-    return ImageFont.load_default(size=size_px)
-
-
-def _wrapped(text: str, font: _Font, width: float, *, most: int) -> list[str]:
+def _wrapped(text: str, size_px: float, width: float, *, most: int) -> list[str]:
     """Break text into lines of ``width`` pixels, at spaces and slashes where there are some.
 
     More than ``most`` lines lose their middle: beginning and end of a path say most.
     """
+    font = font_for(text, size_px)
     lines = _broken(text, font, width)
     if len(lines) <= most:
         return lines
@@ -509,7 +504,7 @@ def _wrapped(text: str, font: _Font, width: float, *, most: int) -> list[str]:
     return lines[:most]
 
 
-def _broken(text: str, font: _Font, width: float) -> list[str]:
+def _broken(text: str, font: Font, width: float) -> list[str]:
     lines = []
     rest = " ".join(text.split())
     while rest:
@@ -523,7 +518,7 @@ def _broken(text: str, font: _Font, width: float) -> list[str]:
     return lines
 
 
-def _how_many_fit(text: str, font: _Font, width: float) -> int:
+def _how_many_fit(text: str, font: Font, width: float) -> int:
     """How many characters, at least one, are no wider than ``width``; by bisection."""
     low, high = 1, len(text)
     while low < high:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lineament.errors import OptionError
 from lineament.files import write_atomically
 from lineament.pictures.charts import files
+from lineament.pictures.fonts import BOX
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,6 +37,14 @@ class Plot:
     figure: Figure
     numbers: Mapping[str, Any]
     html: bytes | None = None
+
+    @property
+    def has_boxes(self) -> bool:
+        """Whether letters are drawn as boxes, since no font of this system has them."""
+        from matplotlib.text import Text
+
+        drawn: list[Any] = self.figure.findobj(Text)
+        return any(BOX in text.get_text() for text in drawn)
 
 
 def check_path(path: str | os.PathLike[str], *, html: bool = True) -> str:
