@@ -1,6 +1,6 @@
 """A stranger in a person's folder: found, and is nobody else accused?
 
-    python benchmarks/strangers.py DIR [--part report] [--folders 200] [--also DIR] [--json]
+    python benchmarks/strangers.py DIR [--part NAME] [--folders 200] [--also DIR] [--json]
 
 From LFW (DIR) come 200 folders of 3 to 12 photos, one of them of somebody who is nowhere else, and
 as many honest folders of other people. Then three ways look at all of them: ``enroll_folder`` (what
@@ -12,8 +12,9 @@ is refused as unlike the others), ``tune`` and the report of ``plot report`` (wh
 - ``someone_else``: share of the honest folders of which a photo is refused as looking like another
   person who is enrolled. That is another check, with false alarms of its own (``fpir.py``).
 
-People are the one half of those that View 1 names, on which limits were chosen (``--part choose``),
-or everybody else (``--part report``, the default). Photos of LFW under a wrong name are in honest
+People are everybody but one half of those that View 1 names (``--part report``, the default), that
+half (``choose``), or those whom View 1 does not name (``others``; they are enough for about 100
+folders of each kind). Photos of LFW under a wrong name are in honest
 folders, too, and count. ``--also`` looks at more honest folders, one folder per person, such as
 heads in profile (CFP).
 
@@ -72,7 +73,9 @@ def made(lfw: LFW, part: str, number: int, seed: int) -> Folders:
     view_1 = np.unique(lfw.person[images_of(lfw, ("1",))])
     chosen = np.random.default_rng(0).permutation(view_1)[: len(view_1) // 2]
     counts = np.bincount(lfw.person)
-    allowed = np.isin(np.arange(len(counts)), chosen) == (part == "choose")
+    everybody = np.arange(len(counts))
+    left_out = {"choose": ~np.isin(everybody, chosen), "report": np.isin(everybody, chosen)}
+    allowed = ~left_out.get(part, np.isin(everybody, view_1))
     order = random.permutation(np.flatnonzero(allowed))
     honest = order[counts[order] >= LEAST][:number]
     left = order[~np.isin(order, honest)]
@@ -252,7 +255,7 @@ def show(figures: dict[str, Any]) -> None:
 def main() -> None:
     parser = Parser(__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR", help="LFW: pairs.txt and images/")
-    parser.add_argument("--part", choices=("choose", "report"), default="report")
+    parser.add_argument("--part", choices=("choose", "report", "others"), default="report")
     parser.add_argument("--folders", type=int, default=200, metavar="N", help="of each kind (200)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
