@@ -36,7 +36,7 @@ walk(app, click.Context(app, info_name="lineament"))
 """
 
 
-class Failed(Exception):
+class CommandError(Exception):
     """A command ended in another way than it should."""
 
 
@@ -46,7 +46,8 @@ def run(python: Path, *words: str, code: int = 0, folder: Path | None = None) ->
         [python, *words], env=environment, cwd=folder, capture_output=True, text=True, check=False
     )
     if done.returncode != code:
-        raise Failed(f"{' '.join(words)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+        said = f"exit code {done.returncode}\n{done.stdout}{done.stderr}"
+        raise CommandError(f"{' '.join(words)}: {said}")
     return done.stdout
 
 
@@ -72,12 +73,12 @@ def try_out(python: Path, work: Path) -> None:
         faces = len(found["photos"][0]["faces"])
         print(f"{engine}: similarity {same['score']:.3f}, {faces} faces")
         if faces != 8:
-            raise Failed(f"{engine}: expected 8 faces in group.jpg, got {faces}")
+            raise CommandError(f"{engine}: expected 8 faces in group.jpg, got {faces}")
     gallery = ("--gallery", str(work / "people"))
     run(python, *lineament, "gallery", "enroll", "Barack Obama", a, *gallery)
     run(python, *lineament, "gallery", "people", *gallery)
     if "Barack Obama" not in run(python, *lineament, "identify", b, *gallery):
-        raise Failed("identify: expected Barack Obama")
+        raise CommandError("identify: expected Barack Obama")
     run(python, *lineament, "verify", code=2)  # the missing argument is named
     run(python, str(ROOT / "examples" / "quickstart.py"), folder=work)
     print("gallery and quickstart")
@@ -91,7 +92,7 @@ def main() -> None:
         work = Path(folder)
         try:
             try_out(install((options.environment or work / "environment").absolute()), work)
-        except Failed as error:
+        except CommandError as error:
             sys.exit(str(error))
 
 

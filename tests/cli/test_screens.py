@@ -44,6 +44,9 @@ RUNS: dict[str, str] = {
     "detect-names": "detect odd",
     "identify": "identify obama.jpg astronaut.jpg --gallery staff",
     "identify-names": "identify 张伟.jpg --gallery staff",
+    "identify-group": "identify group.jpg --gallery staff",
+    "identify-nobody": "identify obama.jpg --gallery staff --where biulding=B",
+    "find": "find obama.jpg people others --top 3 --no-cache",
     "group": "group people --out made.json",
     "demo": "demo",
     "align": "align obama.jpg biden.jpg --out crops",
@@ -56,6 +59,7 @@ RUNS: dict[str, str] = {
     "gallery-name-group": "gallery name-group groups.json 1 Barack --gallery new",
     "gallery-verify": "gallery verify Barack obama.jpg --gallery staff",
     "gallery-people": "gallery people --gallery staff",
+    "gallery-people-unmatched": "gallery people --gallery staff --where building=C",
     "gallery-people-none": "gallery people --gallery nowhere",
     "gallery-show": "gallery show Ada --gallery staff",
     "gallery-rename": "gallery rename Ada Augusta --gallery staff",
@@ -66,6 +70,9 @@ RUNS: dict[str, str] = {
     "gallery-import": "gallery import staff.jsonl --gallery new",
     "gallery-reindex": "gallery reindex --check --gallery staff",
     "gallery-migrate": "gallery migrate --recognizer mobilefacenet --gallery staff",
+    "cache-list": "cache list",
+    "cache-size": "cache size",
+    "cache-clear": "cache clear --yes",
     "models-list": "models list",
     "models-list-policy": "models list --license-policy commercial",
     "models-show": "models show sface",
@@ -166,6 +173,8 @@ def world() -> Iterator[Path]:
     sexes = {"Ada": "female", "Barack": "male", "Joe": "male"}
     rows = [f"{name},{sex}" for name, sex in sexes.items()]
     (made / "attributes.csv").write_text("\n".join(["person,sex", *rows]) + "\n")
+    (made / "kept" / "weights").mkdir(parents=True)
+    (made / "kept" / "weights" / "net.onnx").write_bytes(bytes(5000))
     before = Path.cwd()
     patch = pytest.MonkeyPatch()
     patch.setenv("LINEAMENT_CACHE", str(root / "cache"))
@@ -224,8 +233,10 @@ def _words(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_screen(name: str, world: Path, here: Path) -> None:
+def test_screen(name: str, world: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = ALL[name]
+    if arguments[0] == "cache":  # the others share one
+        monkeypatch.setenv("LINEAMENT_CACHE", str(here / "kept"))
     fresh(here)
     into_pipe = piped(arguments)
     assert "\x1b" not in into_pipe

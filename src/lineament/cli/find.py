@@ -108,19 +108,18 @@ def find(
 
 def _print_found(found: FindResult) -> None:
     if found.photos:
-        columns = ("rank", "similarity", "probability", "verdict", "photo", "face")
+        columns = ("similarity", "probability", "verdict", "face", "photo")
         rows = [
             (
-                str(one.rank),
                 f"{one.similarity:.3f}",
                 _probability(one.probability),
                 one.verdict,
-                one.source,
                 f"{one.face + 1} of {one.n_faces}",
+                one.source,
             )
             for one in found.photos
         ]
-        print_table(columns, rows, right=columns[:3])
+        print_table(columns, rows, right=columns[:2])
         print_line()
     print_line(found.in_words)
     print_line(f"threshold {found.threshold}")
