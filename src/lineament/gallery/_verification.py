@@ -124,8 +124,8 @@ def person_threshold(
     found = same_threshold(calibration, state.store.contract, rate)
     if found is None:
         raise OptionError(
-            f"no thresholds are known for {state.store.contract.id}: state one (threshold), or fit "
-            "a calibration (lineament tune)"
+            f"no thresholds are known for {state.store.contract.id}",
+            hint="{threshold}, or fit a calibration (`lineament tune`)",
         )
     if references == 1:
         return found
