@@ -160,6 +160,7 @@ def embed_many(
     _check_options(workers, ray, shard_size, same, suffix)
     if ray is not None:
         check_ray(ray)
+    sources = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
     listed = list_images(sources)
     listed.require_readable()
     paths = [Path(os.path.abspath(path)) for path in listed.paths]  # noqa: PTH100
@@ -237,11 +238,10 @@ def _check_options(
         raise OptionError(f'expected ".parquet" or ".npz", got {suffix!r}', option="suffix")
 
 
-def _root(sources: Any, paths: Sequence[Path]) -> Path:
+def _root(sources: Sequence[Any], paths: Sequence[Path]) -> Path:
     """The folder that names are relative to."""
-    given = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
-    if len(given) == 1 and Path(given[0]).is_dir():
-        return Path(os.path.abspath(given[0]))  # noqa: PTH100  (links stay as they are named)
+    if len(sources) == 1 and Path(sources[0]).is_dir():
+        return Path(os.path.abspath(sources[0]))  # noqa: PTH100  (links stay as they are named)
     try:
         return Path(os.path.commonpath([path.parent for path in paths]))
     except ValueError as error:  # Windows: several drives

@@ -49,6 +49,7 @@ from lineament.gallery._types import (
     Settings,
 )
 from lineament.gallery._unlike import can_compare, check_alike, unlike_samples
+from lineament.images import Many, expand, is_many
 from lineament.pipeline import DEFAULT_RECOGNIZER, Recognizer
 from lineament.results import Outcome
 from lineament.types import Contract, Decision, Embedding, ProgressBar, Threshold
@@ -419,7 +420,7 @@ class Gallery(Outcome):
     def enroll(
         self,
         name: str,
-        photos: Source | list[Any] | tuple[Any, ...],
+        photos: Any,
         *,
         metadata: Mapping[str, Any] | None = None,
         sample_metadata: Mapping[str, Any] | None = None,
@@ -432,7 +433,7 @@ class Gallery(Outcome):
 
         Args:
             name: of the person: any script, 1 to 200 characters after NFC, none of them control.
-            photos: one photo or a list.
+            photos: one photo, or many: a list, a folder, a pattern, ... (``images.many``).
             metadata: of the person; keys that are there already get the new values.
             sample_metadata: of each of these samples.
             choose: take the face that a photo with several is of (``Recognizer.choose``)
@@ -453,8 +454,7 @@ class Gallery(Outcome):
             OptionError: a bad name or bad metadata.
             GalleryReadOnlyError, GalleryLockedError: nothing was changed.
         """
-        many = isinstance(photos, (list, tuple))
-        sources = photos if isinstance(photos, (list, tuple)) else [photos]
+        many, sources = is_many(photos), list(expand(photos))
         lookup.checked_name(name)
         looked: Iterable[NewSample | Refusal] = self.examine(
             sources,
@@ -548,7 +548,7 @@ class Gallery(Outcome):
     @overload
     def identify(
         self,
-        photos: list[Any] | tuple[Any, ...],
+        photos: Many,
         *,
         top: int = 5,
         fpir: float = DEFAULT_FPIR,
@@ -570,7 +570,7 @@ class Gallery(Outcome):
     @checked
     def identify(
         self,
-        photos: Source | list[Any] | tuple[Any, ...],
+        photos: Any,
         *,
         top: int = 5,
         fpir: float = DEFAULT_FPIR,
@@ -584,7 +584,7 @@ class Gallery(Outcome):
         that person, nobody was searched (an empty gallery, a filter that nobody matches), ...
 
         Args:
-            photos: one photo or a list.
+            photos: one photo, or many: a list, a folder, a pattern, ... (``images.many``).
             top: how many candidates a face.
             fpir: wanted: the share of faces of people not enrolled that get a name, 0 to 1.
             threshold: cosine from which on a face gets a name, instead of one for ``fpir``.
@@ -596,8 +596,7 @@ class Gallery(Outcome):
             ImageError: a photo could not be read; in a list, it takes the result's place.
             OptionError: an option out of range, or no data to set a threshold by.
         """
-        many = isinstance(photos, (list, tuple))
-        sources = photos if isinstance(photos, (list, tuple)) else [photos]
+        many, sources = is_many(photos), list(expand(photos))
         found = list(
             self.identify_stream(
                 sources,
@@ -695,7 +694,7 @@ class Gallery(Outcome):
     def verify(
         self,
         name: str,
-        photos: list[Any] | tuple[Any, ...],
+        photos: Many,
         *,
         fmr: float | None = None,
         threshold: float | Threshold | None = None,
@@ -713,7 +712,7 @@ class Gallery(Outcome):
     def verify(
         self,
         name: str,
-        photos: Source | list[Any] | tuple[Any, ...],
+        photos: Any,
         *,
         fmr: float | None = None,
         threshold: float | Threshold | None = None,
@@ -726,7 +725,7 @@ class Gallery(Outcome):
 
         Args:
             name: of the person.
-            photos: one photo or a list.
+            photos: one photo, or many: a list, a folder, a pattern, ... (``images.many``).
             fmr: wanted: the share of other people's photos that are taken for this person; None
                 takes the rate that the calibration was tuned for, else 1e-4.
             threshold: cosine from which on it is the person, instead of one for ``fmr``.
@@ -736,8 +735,7 @@ class Gallery(Outcome):
             ImageError, NoFaceError: of one photo; in a list, it takes the decision's place.
             OptionError: a value out of range, or no data to set a threshold by.
         """
-        many = isinstance(photos, (list, tuple))
-        sources = photos if isinstance(photos, (list, tuple)) else [photos]
+        many, sources = is_many(photos), list(expand(photos))
         found = list(
             verification.verify_person(self._state, name, sources, fmr=fmr, threshold=threshold)
         )

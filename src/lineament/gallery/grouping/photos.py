@@ -29,7 +29,7 @@ from lineament.gallery._gallery import Gallery
 from lineament.gallery._types import EnrollReport, NewSample
 from lineament.gallery.grouping._groups import Group, GroupFace, Grouping, GroupPhoto, assign_new
 from lineament.gallery.grouping._linking import grouping_threshold
-from lineament.images import ImageSource, load_image, path_of
+from lineament.images import ImageSource, expand, load_image, path_of
 from lineament.pipeline import Recognizer
 from lineament.quality import quality_of
 from lineament.types import Image
@@ -53,7 +53,8 @@ def group(
     """Group the faces of photos by person.
 
     Args:
-        photos: such as ``find_images`` lists. Those that ``grouping`` has read are passed over.
+        photos: a folder, a pattern, or what ``find_images`` lists. Those that ``grouping`` has read
+            are passed over.
         recognizer: finds and embeds the faces.
         grouping: the photos are added to it; its groups stay.
         threshold: mean cosine from which on two groups are one person; None: by ``fmr``, or else
@@ -115,7 +116,7 @@ def group(
 def unread(photos: Iterable[ImageSource], grouping: Grouping | None) -> list[ImageSource]:
     """The photos that ``grouping`` has not read yet; what failed is tried again."""
     read = set() if grouping is None else {p.source for p in grouping.photos if p.error is None}
-    return [photo for photo in photos if source_name(photo) not in read]
+    return [photo for photo in expand(photos) if source_name(photo) not in read]
 
 
 def source_name(photo: ImageSource) -> str:
