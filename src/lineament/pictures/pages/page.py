@@ -25,6 +25,7 @@ from PIL import Image as PILImage
 
 from lineament.errors import LineamentError
 from lineament.images import load_image
+from lineament.text import printable
 
 THUMBNAIL_PX = 144
 """Longer side of a photo in a tile, as it is shown; it is kept at twice that, for print."""
@@ -246,10 +247,6 @@ def _picture(picture: Picture) -> str:
     return f'<img alt="{escaped(picture.alt)}" src="data:{picture.media_type};base64,{data}">'
 
 
-_CONTROL = frozenset([*range(9), 11, *range(12, 32), *range(127, 160)])
-
-
 def escaped(text: str) -> str:
-    """Escaped; control characters, which no page may hold, replaced."""
-    plain = "".join("\ufffd" if ord(c) in _CONTROL else c for c in text)
-    return html.escape(plain)
+    """Escaped for HTML; what would act or hide in a line is shown by ``text.printable``."""
+    return html.escape("\n".join(map(printable, text.split("\n"))))
