@@ -34,6 +34,20 @@ length. Verdicts and errors have a color on a terminal; `NO_COLOR`, `FORCE_COLOR
 command takes `-q`/`--quiet` (no notes, no progress) and `-v`/`--verbose` (what each network did,
 and how long it took), before or after its name.
 
+What is written is probed before the work begins: that the name ends as it should, the folder is
+there and can be written to, the disk is not full, and the file is none of those that are read. A
+file that exists is never replaced without `--overwrite`; folders that grow (`embed --out FOLDER`,
+`train run --out`, `align --people --resume`) go on with what is in them. Files appear whole or not
+at all. Should writing fail in the end all the same, the results are printed, and the exit code is
+2. In Python, functions that write a file replace one that exists.
+
+A bar on stderr shows how far a long command is, where that is a terminal; it is gone when the work
+has ended. After Ctrl-C one line says what stays ("120 of 300 photos are enrolled; run the same
+command again to go on"), and with `--json` the object has the code `interrupted`.
+
+`embed --out FILE.csv`, and `--csv FILE.csv` of `detect`, `identify` and `gallery people`, write
+tables as CSV (RFC 4180, UTF-8; names of files as they are on the disk).
+
 Options that many commands share are explained [at the end](#shared-options).
 """
 

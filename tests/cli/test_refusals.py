@@ -182,3 +182,48 @@ def test_a_file_that_is_not_there_is_one_json_object(
         refusal(done, path)
     else:  # one photo of several
         assert found["n_errors"] > 0
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("verify", "a", "b", "--recognizer", "fast"), "fast is a preset: --preset fast"),
+        (("verify", "a", "b", "--recognizer", "sfacee"), 'Did you mean "sface"?'),
+        (("verify", "a", "b", "--recognizer", "zzz"), "presets fast, balanced, accurate"),
+    ],
+)
+def test_a_wrong_recognizer_is_answered_with_recognizers(
+    arguments: tuple[str, ...], words: str, call: Callable[..., Result]
+) -> None:
+    said = refusal(call(*arguments, "--json"), ("verify",))
+    assert words in str(said["error"])
+    assert said["option"] == "recognizer"
+    assert "yunet" not in str(said["error"])
+    assert "landmarks68" not in str(said["error"])
+
+
+def test_a_folder_of_people_is_no_person(call: Callable[..., Result], tmp_path: Path) -> None:
+    for name in ("people/Ada/1.jpg", "people/Bo/1.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(b"no photo")
+    done = call("plot", "pose", "people")
+    assert done.exit_code == 2
+    assert done.stderr == (
+        "error: expected the photos of one person, people holds 2 folders; name one of them, such "
+        "as people/Ada\n"
+    )
+    assert "holds 2" not in call("plot", "pose", "people/Ada").stderr
+
+
+def test_detectors_without_landmarks_name_the_remedy(call: Callable[..., Result]) -> None:
+    import lineament
+
+    photo = str(Path(lineament.__file__).parent / "data" / "demo" / "obama.jpg")
+    done = call("verify", photo, photo, "--detector", "blazeface")
+    assert done.exit_code == 2
+    assert '"blazeface+onet"' in done.stderr
+    with_onet = call("verify", photo, photo, "--detector", "blazeface+onet")
+    assert with_onet.exit_code == 0

@@ -476,8 +476,9 @@ def _landmarks(faces: Sequence[Face], method: AlignMethod) -> Float64Array:
     for i, face in enumerate(faces):
         if face.landmarks_xy is None:
             raise OptionError(
-                f'method "{method}" needs five landmarks, face {i} has none: detect with "mtcnn" '
-                'or "yunet", which give them, or take the method "crop"'
+                f'method "{method}" needs five landmarks, face {i} has none: take a detector that '
+                'gives them, "yunet", "mtcnn", "blazeface+onet" or "ultralight+onet"; alone, '
+                '"blazeface" and "ultralight" only find faces'
             )
     return np.array([face.landmarks_xy for face in faces], dtype=np.float64)
 

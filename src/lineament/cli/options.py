@@ -207,7 +207,7 @@ _RECOGNIZER_OPTIONS: dict[str, Any] = {
     "detector": option(
         "--detector",
         metavar="NAME",
-        help="Detector: yunet, mtcnn, blazeface, ...",
+        help="yunet, mtcnn, blazeface or ultralight; the last two compare faces with +onet only.",
         show_default=SHOWN_DEFAULTS["detector"],
         shell_complete=_detectors,
         family=FACES,
@@ -370,7 +370,7 @@ def _weights_from(given: Mapping[str, Any]) -> Card | str | None:
         if "recognizer" in given and "preset" in given:
             raise OptionError("expected --preset or --recognizer, got both")
         if "recognizer" in given:
-            return models.get(given["recognizer"])
+            return _named(given["recognizer"])
         preset = given.get("preset")
         if preset is not None and preset not in PRESETS:
             raise OptionError(f"--preset: expected one of {', '.join(PRESETS)}, got {preset!r}")
@@ -386,6 +386,32 @@ def _weights_from(given: Mapping[str, Any]) -> Card | str | None:
             )
         spec["size_wh"] = [int(sides[0]), int(sides[-1])]
     return models.from_file(given["model"], **spec)
+
+
+def _named(name: str) -> Card:
+    """The recognizer of that name. OptionError: there is none; it says which there are."""
+    from lineament import models
+    from lineament.errors import UnknownWeightsError
+    from lineament.models import PRESETS
+
+    try:
+        return models.get(name)
+    except UnknownWeightsError as error:
+        if name in PRESETS:
+            hint = f"{name} is a preset: --preset {name}"
+        else:
+            import difflib
+
+            known = [entry.name for entry in models.entries("embedder")]
+            close = difflib.get_close_matches(name.lower(), [*known, *PRESETS], n=1)
+            meant = f'Did you mean "{close[0]}"? ' if close else ""
+            hint = (
+                f"{meant}There are {', '.join(known)}, those of the file that "
+                f"LINEAMENT_MANIFEST names, and the presets {', '.join(PRESETS)} (--preset)"
+            )
+        raise OptionError(
+            f"no recognizer is called {name!r}", option="recognizer", hint=hint
+        ) from error
 
 
 def runtime_from(given: Mapping[str, Any]) -> Runtime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -307,6 +308,20 @@ def tsne(
     finish(plot, out, json)
 
 
+def _refuse_people(photos: tuple[str, ...], sources: list[Any]) -> None:
+    """Raise OptionError for a folder of people, who would be taken for one person."""
+    for photo in photos:
+        whole = Path(photo).absolute()
+        below = [Path(s).absolute() for s in sources if isinstance(s, (str, os.PathLike))]
+        inside = [p.relative_to(whole).parts for p in below if whole in p.parents]
+        folders = sorted({parts[0] for parts in inside if len(parts) > 1})
+        if len(folders) > 1:
+            raise OptionError(
+                f"expected the photos of one person, {photo} holds {len(folders)} folders",
+                hint=f"; name one of them, such as {Path(photo) / folders[0]}",
+            )
+
+
 @command("lineament plot pose ~/staff/Ada --by norm")
 @argument("photos", nargs=-1, metavar="PHOTOS...", help="A person's photos: a folder, or files.")
 @option(
@@ -355,6 +370,7 @@ def pose(
     Or by how much is seen of the face.
     """
     sources = many_sources(photos)
+    _refuse_people(photos, sources)
     check_extra()
     from lineament.explain import compare_poses
     from lineament.pictures.plots.pose import pose as draw

@@ -21,7 +21,7 @@ DPI = 160
 JPEG_QUALITY = 92
 
 
-def check_extra(what: str = "drawing pictures of a run", extra: str = "plot") -> None:
+def check_extra(what: str = "drawing pictures", extra: str = "plot") -> None:
     """Raise MissingExtraError, saying for what and from which extra, unless matplotlib is there."""
     try:
         load_matplotlib()
