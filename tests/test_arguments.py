@@ -29,6 +29,9 @@ HALF = own_threshold(0.5, "cosine")
 IMAGE = np.random.default_rng(0).integers(0, 256, (90, 100, 3), np.uint8)
 
 
+DEMO = Path(lineament.__file__).parent / "data" / "demo"
+
+
 class Walker(Protocol):
     def walk(self) -> int: ...
 
@@ -153,6 +156,10 @@ def calls(finder: FaceFinder, photo: Photo) -> dict[str, tuple[Callable[..., Any
     }
     return {
         **{f"Gallery.{k}": (getattr(gallery, k), given) for k, given in of_gallery.items()},
+        "find": (
+            lineament.find,
+            {"photo": photo, "folder": DEMO, "recognizer": recognizer, "cache": False},
+        ),
         "Recognizer": (Recognizer, {}),
         "Recognizer.threshold": (recognizer.threshold, {}),
         "Recognizer.detect": (recognizer.detect, {"source": IMAGE}),
@@ -212,7 +219,7 @@ NAMES = [
     *("Ensemble.threshold", "Ensemble.verify", "Ensemble.look", "Batcher", "DetectOptions"),
     *("Runtime", "load_image", "load_detector", "load_embedder", "align_faces", "compare"),
     *("score_matrix", "score_rows", "Embedding.similarity", "Face.crop", "Photo.save", "failed"),
-    *("succeeded", "to_pandas"),
+    *("succeeded", "to_pandas", "find"),
     *("Gallery.create", "Gallery.in_memory", "Gallery.open", "Gallery.open_or_create"),
     *("Gallery.exists", "Gallery.save", "Gallery.enroll", "Gallery.enroll_embeddings"),
     *("Gallery.enroll_samples", "Gallery.examine", "Gallery.identify", "Gallery.identify_stream"),

@@ -234,7 +234,7 @@ def test_boosted_fusion_never_falls_and_is_reproducible() -> None:
 
 def test_without_lightgbm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lightgbm", None)
-    with pytest.raises(MissingExtraError, match=r"lineament\[ensemble\]"):
+    with pytest.raises(MissingExtraError, match='pip install "lightgbm'):
         Ensemble.load("boosted")
     assert Ensemble.load("logistic").name == "ensemble-logistic"
 

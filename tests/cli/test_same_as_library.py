@@ -39,6 +39,7 @@ LIBRARY: dict[str, tuple[str, ...]] = {
     "detect": ("finder:FaceFinder.find",),
     "identify": ("gallery:Gallery.identify", *GALLERY),
     "group": ("gallery.grouping.photos:group", "gallery.grouping.photos:copy_photos"),
+    "find": ("gallery.find:find",),
     "align": ("finder:FaceFinder.crops", "train.data.aligning:align_people"),
     "embed": ("pipeline:Recognizer.analyze", "bulk:embed_many"),
     "tune": ("fit.tune:tune",),
@@ -94,6 +95,7 @@ LIBRARY: dict[str, tuple[str, ...]] = {
 WITHOUT = {
     "demo": "runs other commands on the photos of the package",
     "completion": "is about the shell",
+    **dict.fromkeys(("cache list", "cache size", "cache clear"), "functions of datasets.kept"),
     "models list": "prints what lineament.models.entries returns",
     "models show": "prints a card",
     "models licenses": "prints texts",
@@ -104,8 +106,11 @@ WITHOUT = {
     "train export": "its options are fields of the card that is written",
 }
 
+OTHER_DEFAULTS = {("find", "top"): "the library returns all, a terminal shows the best"}
+
 NOT_IN_LIBRARY = {
     "json": "how the answer is printed",
+    "csv": "how the answer is printed",
     "save": "the library draws with result.save()",
     "report": "the library writes pages with pictures.pages",
     "out": "the library returns the values",
@@ -219,7 +224,7 @@ def test_defaults_are_the_librarys(name: str) -> None:
     for each in COMMANDS[name].params:
         if not isinstance(each, Option) or not isinstance(each.default, (int, float, str)):
             continue
-        if each.default in (False, ""):  # not given
+        if each.default in (False, "") or (name, each.name) in OTHER_DEFAULTS:
             continue
         parameter = parameters.get(str(each.name))
         if parameter is None or parameter.default is inspect.Parameter.empty:

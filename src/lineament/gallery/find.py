@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from lineament.arguments import checked
 from lineament.datasets.face_cache import FaceCache, KeptFace
 from lineament.datasets.source import way_of
 from lineament.decide.calibration import DEFAULT_FPIR
@@ -189,6 +190,7 @@ class FindResult(Outcome):
         }
 
 
+@checked
 def find(
     photo: Source,
     folder: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
