@@ -63,7 +63,7 @@ RUNS: dict[str, str] = {
     "gallery-people-none": "gallery people --gallery nowhere",
     "gallery-show": "gallery show Ada --gallery staff",
     "gallery-rename": "gallery rename Ada Augusta --gallery staff",
-    "gallery-merge": "gallery merge Ada Joe --gallery staff",
+    "gallery-merge": "gallery merge Ada Joe --gallery staff --force",
     "gallery-annotate": 'gallery annotate Ada building=B groups=["night","day"] --gallery staff',
     "gallery-remove": "gallery remove Ada --yes --gallery staff",
     "gallery-export": "gallery export made.jsonl --gallery staff",

@@ -174,7 +174,7 @@ def _print(tuned: Tuned) -> None:
         elif suspect.kind == "unlike":
             print_note(
                 f"suspected: {names}: unlike the others of {person} (similarity {suspect.own:.2f} "
-                "on average), and like nobody here"
+                "on average), and not clearly somebody else here"
             )
         elif suspect.kind == "undecided":
             print_note(

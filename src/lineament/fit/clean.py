@@ -8,7 +8,7 @@ high, and genuine pairs of two. ``clean`` looks for, in this order:
   pairs that prove nothing, so one of them counts;
 - mislabeled photos: unlike their own person's others, like all of another person's;
 - folders that hold two people;
-- photos that are unlike the others of their folder and like nobody's here, the commonest wrong
+- photos that are unlike the others of their folder and not clearly another's, the commonest wrong
   name; where no group of photos is the largest, all of them, since it cannot be said which of
   them show the person (``lineament.decide.agreement``);
 - two folders that hold one person;

@@ -138,7 +138,7 @@ def suspect_in_words(suspect: Suspect, names: Sequence[str]) -> str:
     said = {
         "mislabeled": f"seems to be {other}, not {person}",
         "two people": f"another person than the rest of {person}",
-        "unlike": f"unlike the others of {person}, and like nobody here",
+        "unlike": f"unlike the others of {person}, and not clearly somebody else here",
         "undecided": f"do not agree with each other: which of them show {person} cannot be said",
         "one person": f"{person} and {other} seem to be one person",
         "two names": f"stands under {person} and under {other}",

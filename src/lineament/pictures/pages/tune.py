@@ -40,8 +40,8 @@ _SUSPECTS = {
     ),
     "unlike": (
         "Unlike the others of their folder",
-        "Like a stranger to all other photos of the folder, and like nobody else's here. Left: the "
-        "photo. Right: a typical one of the others.",
+        "Like a stranger to all other photos of the folder, and not clearly somebody else here. "
+        "Left: the photo. Right: a typical one of the others.",
     ),
     "undecided": (
         "Photos of one folder that disagree",
