@@ -31,16 +31,17 @@ _ZWJ, _AS_EMOJI = "\u200d", "\ufe0f"
 _SKIN = range(0x1F3FB, 0x1F400)
 _JAMO = range(0x1160, 0x1200)
 
+# Patterns are compiled when they are needed first (``re`` keeps them), not at every start.
 # A figure and its unit stay together: "99.9 %", "> 99.9 %", "172 x 229 px", "0.3 s".
-_GLUED = re.compile(
+_GLUED = (
     r"(?<=\d) (?=(?:%|px|MB|GB|KB|ms|s|bits|degrees)(?![\w%]))|"
     r"(?<=[\s(][<>]) (?=\d)|(?<=^[<>]) (?=\d)|"
     r"(?<=\d) (?=x \d)|(?<=\d x) (?=\d)|(?<=\[default:) "
 )
 _HELD = "\x00"
-_PIECES = re.compile(r"[^/\\|]*[/\\|]+|[^/\\|]+")
+_PIECES = r"[^/\\|]*[/\\|]+|[^/\\|]+"
 
-_LABEL = re.compile(r"[A-Za-z][a-z ]{0,12}: ")
+_LABEL = r"[A-Za-z][a-z ]{0,12}: "
 """How a note begins under whose text the next lines stand: "error: ", "refused: "."""
 
 
@@ -108,7 +109,7 @@ def wrap(text: str, width: int | None, *, first: str = "", rest: str = "") -> li
     line, empty = first, True
     space = max(width - cells(rest), 1)
     gap = ""
-    for part in re.split("( +)", _GLUED.sub(_HELD, text)):
+    for part in re.split("( +)", re.sub(_GLUED, _HELD, text)):
         if not part:
             continue
         if part[0] == " ":
@@ -132,7 +133,7 @@ def wrap(text: str, width: int | None, *, first: str = "", rest: str = "") -> li
 def _pieces(word: str) -> list[str]:
     """Where a word may be broken that is too long for a line; figures such as ".90/.86" never."""
     found = []
-    for piece in _PIECES.findall(word) if any(map(str.isalpha, word)) else [word]:
+    for piece in re.findall(_PIECES, word) if any(map(str.isalpha, word)) else [word]:
         start = 0
         for at in range(1, len(piece)):
             if _cells_of(piece[at - 1]) == 2 == _cells_of(piece[at]):
@@ -146,8 +147,8 @@ def sentence(text: str, width: int | None) -> list[str]:
     """A line of its own: the next ones stand under its text, after "note: " or the like."""
     text = printable(text)
     indent = len(text) - len(text.lstrip(" "))
-    label = _LABEL.match(text, indent)
-    rest = label.end() if label else indent + 2
+    label = re.match(_LABEL, text[indent:])
+    rest = indent + (label.end() if label else 2)
     return wrap(text[indent:], width, first=" " * indent, rest=" " * rest)
 
 
@@ -254,7 +255,7 @@ def _least(text: str, broken: bool, whole: bool) -> int:
     if whole:
         return cells(text)
     indent = len(text) - len(text.lstrip(" "))
-    words = _GLUED.sub(_HELD, text).split(" ")
+    words = re.sub(_GLUED, _HELD, text).split(" ")
     parts = [piece for word in words for piece in _pieces(word)] if broken else words
     return indent + max(map(cells, parts), default=0)
 
@@ -290,8 +291,8 @@ def isolated(line: str) -> str:
     """
     if line.isascii():
         return line
-    return _TO_LEFT.sub("\u2068\\g<0>\u2069", line)
+    return re.sub(_TO_LEFT, "\u2068\\g<0>\u2069", line)
 
 
 _RTL = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"
-_TO_LEFT = re.compile(f"[{_RTL}](?:(?:[{_RTL}]|[\\W\\d_](?<!  ))*[{_RTL}\\u0300-\\u036f])?")
+_TO_LEFT = f"[{_RTL}](?:(?:[{_RTL}]|[\\W\\d_](?<!  ))*[{_RTL}\\u0300-\\u036f])?"

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -194,7 +193,7 @@ def _refuse_special(path: Path, option: str | None) -> None:
 
 def _try_to_write(folder: Path, path: Path, option: str | None) -> None:
     """Write a little into the folder: permissions alone tell nothing of full or read-only disks."""
-    trial = folder / f".lineament-{os.getpid()}-{secrets.token_hex(4)}.tmp"
+    trial = folder / f".lineament-{os.getpid()}-{os.urandom(4).hex()}.tmp"
     try:
         with trial.open("xb") as file:
             file.write(bytes(PROBE_BYTES))

@@ -13,6 +13,7 @@ from lineament.gallery import lookup
 from lineament.gallery._state import GalleryState
 from lineament.gallery._thresholds import same_threshold
 from lineament.gallery._types import NewSample, Refusal, UnlikeSample
+from lineament.text import per_cent
 from lineament.types import BoolArray, FloatArray
 
 DUPLICATE = 0.98
@@ -152,7 +153,7 @@ def probability_in_words(state: GalleryState, score: float) -> str:
     share = _probability(state, score)
     if share is None:
         return ""
-    return ", < 0.1 % probable" if share < 0.001 else f", {100 * share:.1f} % probable"
+    return f", {per_cent(share, most=1)} probable"
 
 
 def _probability(state: GalleryState, score: float) -> float | None:

@@ -32,6 +32,7 @@ from lineament.gallery.grouping._linking import grouping_threshold
 from lineament.images import ImageSource, expand, load_image, path_of
 from lineament.pipeline import Recognizer
 from lineament.quality import quality_of
+from lineament.text import per_cent
 from lineament.types import Image
 
 MOST_KEPT = 100_000
@@ -342,7 +343,7 @@ def check_one_person(grouping: Grouping, number: int, calibration: Calibration |
             share = calibration.probability(score).value
             raise UnlikePeopleError(
                 f"group {other} is {name} already, and group {number} does not look like the same "
-                f"person (similarity {score:.3f}, {share:.1%} probable): nothing was changed",
+                f"person (similarity {score:.3f}, {per_cent(share, most=1)} probable): nothing was changed",
                 hint="if they are one all the same, {force}",
             )
 
