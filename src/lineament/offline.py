@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -106,6 +105,8 @@ def _fonts_in(folder: Path | None) -> Iterator[None]:
         except OSError:
             writable = False
         if not writable:
+            import tempfile  # not needed at every start
+
             made = tempfile.TemporaryDirectory(prefix="lineament-fonts-")
             folder = Path(stack.enter_context(made))
         changed = {"MPLCONFIGDIR": str(folder)}

@@ -21,6 +21,7 @@ from lineament.cli.output import (
 from lineament.cli.progress import progress_bar
 from lineament.cli.sources import one_source
 from lineament.cli.targets import PICTURE, writing
+from lineament.text import per_cent
 
 if TYPE_CHECKING:
     from lineament.gallery.find import FindResult
@@ -134,11 +135,7 @@ def _print_found(found: FindResult) -> None:
 
 def _probability(value: float | None) -> str:
     """In per cent, never rounded to certainty; "-" without a calibration."""
-    if value is None:
-        return "-"
-    if value < 0.0005:
-        return "< 0.1 %"
-    return "> 99.9 %" if value > 0.9995 else f"{100 * value:.1f} %"
+    return "-" if value is None else per_cent(value, most=1)
 
 
 def _draw(path: Path, query: Photo, found: FindResult, recognizer: Recognizer) -> None:

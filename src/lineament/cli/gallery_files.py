@@ -12,6 +12,7 @@ from lineament.cli.output import count, print_error, print_json, print_line, pri
 from lineament.cli.progress import GO_ON, keeps, progress_bar
 from lineament.cli.targets import Target
 from lineament.errors import OptionError
+from lineament.text import per_cent
 
 if TYPE_CHECKING:
     pass
@@ -84,7 +85,7 @@ def import_(file: Path, gallery: Path | None, json: bool) -> None:
         f"{count(report.new_samples, 'new embedding')}, {report.known_samples:,} known already"
     )
     for one in report.unlike[:MOST_LISTED]:
-        share = "" if one.probability is None else f", {one.probability:.1%} probable"
+        share = "" if one.probability is None else f", {per_cent(one.probability, most=1)} probable"
         print_note(
             f"unlike the others of {one.person}: sample {one.id}, {one.source} (similarity "
             f"{one.similarity:.3f} at most{share}): look at it; `lineament gallery remove --sample "

@@ -340,10 +340,10 @@ def check_one_person(grouping: Grouping, number: int, calibration: Calibration |
         theirs = grouping.group == other
         score = likeness(vectors[mine], vectors[theirs], norms[mine], norms[theirs])
         if score is not None and score < limit:
-            share = calibration.probability(score).value
+            share = per_cent(calibration.probability(score).value, most=1)
             raise UnlikePeopleError(
                 f"group {other} is {name} already, and group {number} does not look like the same "
-                f"person (similarity {score:.3f}, {per_cent(share, most=1)} probable): nothing was changed",
+                f"person (similarity {score:.3f}, {share} probable): nothing was changed",
                 hint="if they are one all the same, {force}",
             )
 
