@@ -211,7 +211,8 @@ class Command(click.Command):
                         [row for each in options if (row := each.get_help_record(ctx))], col_max=26
                     )
         elif families:
-            with formatter.section("More options (--help-all explains them)"):
+            del families[OUTPUT]  # named in the heading
+            with formatter.section("More options (--help-all explains them, -q and -v)"):
                 for family, options in families.items():
                     start = f"{'':{formatter.current_indent}}{family:<12}"
                     names = "  ".join(map(_names, options))
