@@ -79,8 +79,14 @@ def prose_of(page: Path) -> str:
 
 
 def spans_of(page: Path) -> list[str]:
-    """What stands between backticks in the prose; lines that were wrapped are joined."""
-    return [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", prose_of(page))]
+    """What stands between backticks in the prose; lines that were wrapped are joined.
+
+    The first column of the tables of ``from-NAME.md`` holds another library's names.
+    """
+    text = prose_of(page)
+    if page.name.startswith("from-"):
+        text = re.sub(r"^\|[^|]*\|", "|", text, flags=re.MULTILINE)
+    return [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", text)]
 
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
