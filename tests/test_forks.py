@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import lineament
 from lineament import forks
+from lineament.batching import Batcher
 from lineament.errors import EngineError
 from lineament.forks import Calls, lock, rlock
 
@@ -143,3 +146,28 @@ def test_a_child_that_could_not_wait_says_what_to_do(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(runtime, "_loaded", {})
     with pytest.raises(EngineError, match=r'get_context\("spawn"\)'):
         runtime.load_model(models.get("sface"))
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_batcher_works_in_a_child() -> None:
+    class Sum:
+        contract = None
+        size_wh = (4, 4)
+
+        def embed(self, crops: np.ndarray, /) -> tuple[np.ndarray, np.ndarray]:
+            sums = crops.sum(axis=(1, 2, 3), dtype=np.float32)[:, None]
+            return sums, sums[:, 0]
+
+    crops = np.arange(96, dtype=np.uint8).reshape(2, 4, 4, 3)
+    with Batcher(Sum()) as batcher:  # type: ignore[arg-type]
+        expected, _ = batcher.embed(crops)
+
+        def in_child() -> int:
+            signal.alarm(20)  # what waits for a thread that is not there is ended
+            with batcher:
+                found, _ = batcher.embed(crops)
+            return 0 if np.array_equal(found, expected) else 1
+
+        assert exit_code_of_child(in_child) == 0
+        again, _ = batcher.embed(crops)
+    assert np.array_equal(again, expected)

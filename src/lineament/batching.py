@@ -21,6 +21,7 @@ import numpy as np
 from lineament.arguments import checked
 from lineament.embed import Embedder
 from lineament.errors import OptionError
+from lineament.forks import calls, lock
 from lineament.types import Contract, FloatArray, Image
 
 Result = tuple[FloatArray, FloatArray]
@@ -75,11 +76,18 @@ class Batcher:
         if most < 1:
             raise OptionError(f"expected at least 1 crop in a batch, got {most}", option="most")
         self._embedder, self._wait_s, self._most = embedder, wait_ms / 1000, most
+        self._closed = False
+        self._starting = lock()
+        self._start()
+
+    def _start(self) -> None:
+        """Begin without calls; also in the child of a fork, which has none of the threads."""
         self._calls: deque[_Call] = deque()
         self._changed = Condition()
-        self._closed = False
         self._thread = Thread(target=self._work, name="lineament-batches", daemon=True)
-        self._thread.start()
+        if not self._closed:
+            self._thread.start()
+        self._generation = calls.generation
 
     @property
     def contract(self) -> Contract:
@@ -104,6 +112,10 @@ class Batcher:
             OptionError: the batcher is closed.
             LineamentError: as the embedder raises for these crops.
         """
+        if self._generation != calls.generation:
+            with self._starting:
+                if self._generation != calls.generation:
+                    self._start()
         call = _Call(crops, time.monotonic() + self._wait_s)
         with self._changed:
             if self._closed:
@@ -117,6 +129,9 @@ class Batcher:
 
     def close(self) -> None:
         """Finish the calls that wait, and end the thread; later calls are refused."""
+        if self._generation != calls.generation:  # the thread is the parent's
+            self._closed = True
+            return
         with self._changed:
             self._closed = True
             self._changed.notify_all()
