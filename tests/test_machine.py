@@ -277,3 +277,33 @@ def test_without_avx_the_other_engine_is_taken(monkeypatch: pytest.MonkeyPatch) 
     error = runtime._failed(RuntimeError("bad combination"), "yunet", "openvino")
     assert "AVX" in str(error)
     assert 'pip install "lineament[onnxruntime]"' in str(error)
+
+
+def test_blocks_that_catch_all_do_not_call_it_something_else(tmp_path: Path) -> None:
+    """A database, a file of embeddings and an array that memory does not suffice for."""
+    import sqlite3
+
+    from lineament.gallery._connection import translated
+
+    with pytest.raises(OutOfMemoryError), translated(tmp_path):
+        raise sqlite3.OperationalError("out of memory")
+
+    class Hungry:
+        def __array__(self, *_: object, **__: object) -> np.ndarray:
+            return np.zeros(1 << 55, np.uint8)
+
+    with pytest.raises(MemoryError):
+        lineament.load_image(Hungry())  # type: ignore[arg-type]
+
+
+def test_a_step_of_training_without_memory() -> None:
+    pytest.importorskip("torch")
+    from lineament.train.data import crops
+
+    guard = next(
+        value
+        for value in vars(crops).values()
+        if callable(value) and "What PyTorch raises about dead workers" in (value.__doc__ or "")
+    )
+    with pytest.raises(OutOfMemoryError), guard():
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")

@@ -215,6 +215,13 @@ def memory_error(error: BaseException, doing: str = "") -> OutOfMemoryError | No
     return out_of_memory(doing, error) if speaks and _says_so(error) else None
 
 
+def raise_if_short(error: BaseException, doing: str = "") -> None:
+    """Raise ``memory_error(error, doing)`` if there is one: first in a block that catches all."""
+    short = memory_error(error, doing)
+    if short is not None:
+        raise short from error
+
+
 def _says_so(error: BaseException) -> bool:
     text = str(error).lower()
     return any(words in text for words in _WORDS)

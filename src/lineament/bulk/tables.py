@@ -20,6 +20,7 @@ import numpy as np
 from lineament import models
 from lineament.detect import DETECTORS
 from lineament.errors import DataError, LineamentError, MissingExtraError
+from lineament.machine import raise_if_short
 from lineament.pipeline import Recognizer
 from lineament.text import bytes_unless_utf8, printable
 from lineament.types import Contract, Embedding, Face, Photo
@@ -228,6 +229,7 @@ def read_note(path: Path, name: str) -> str:
         with np.load(path, allow_pickle=False) as arrays:
             return str(arrays[name])
     except Exception as error:  # whatever damaged bytes make of a parser
+        raise_if_short(error, f"to read {path}")
         raise _damaged(path, error) from error
 
 
@@ -252,6 +254,7 @@ def read_rows(path: Path) -> list[Row]:
             columns = [arrays[name].tolist() for name in names]
         return [dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
     except Exception as error:  # whatever damaged bytes make of a parser
+        raise_if_short(error, f"to read {path}")
         raise _damaged(path, error) from error
 
 

@@ -21,6 +21,7 @@ from lineament.errors import (
 from lineament.gallery import _schema as schema
 from lineament.gallery._schema import contract_number, get, put
 from lineament.gallery._types import Settings
+from lineament.machine import raise_if_short
 from lineament.types import Contract
 
 
@@ -30,6 +31,7 @@ def translated(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
+        raise_if_short(error, f"to use {path}")
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise GalleryLockedError(

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import ImageError, ImageFormatError
+from lineament.machine import raise_if_short
 
 CHANNELS = (1, 3, 4)
 """Numbers of channels: gray, RGB, RGBA."""
@@ -60,6 +61,7 @@ def as_array(source: Any) -> npt.NDArray[Any]:
         else:
             array = np.asarray(source)
     except Exception as error:  # of whatever library it is
+        raise_if_short(error)
         raise ImageError(
             f"{type(source).__name__}: cannot be made a NumPy array ({error}); convert it"
         ) from error

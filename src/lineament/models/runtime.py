@@ -436,6 +436,7 @@ def folded(graph: bytes) -> bytes:
             onnxruntime.InferenceSession(graph, options, providers=[_PROVIDERS["cpu"]])
             return target.read_bytes()
         except Exception as error:  # its exceptions share no base but this one
+            machine.raise_if_short(error, "to simplify the network")
             raise ValueError(str(error)) from error
 
 

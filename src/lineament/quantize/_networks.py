@@ -13,6 +13,7 @@ from pathlib import Path
 from lineament import models
 from lineament.embed.network import NetworkEmbedder
 from lineament.errors import ExportError, LineamentError, MissingExtraError, OptionError
+from lineament.machine import raise_if_short
 from lineament.models import Card, LicensePolicy
 from lineament.models.runtime import folded
 from lineament.offline import quiet_import
@@ -110,6 +111,7 @@ def int8_graph(
     except LineamentError:
         raise
     except Exception as error:  # NNCF's errors share no base but this one
+        raise_if_short(error, f"to quantize {name}")
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ExportError(f"{name}: NNCF cannot quantize this network ({reason})") from error
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from lineament.errors import DataError, LineamentError, MissingExtraError, OptionError, TrainError
+from lineament.machine import raise_if_short
 from lineament.train.data.augment import Augment, augment, resized
 from lineament.train.data.face_set import FaceSet, notes_of
 from lineament.train.data.samplers import Sampler, share
@@ -288,6 +289,7 @@ def worker_errors() -> Iterator[None]:
             raise
         text = str(error)
         if "DataLoader" not in text and "bus error" not in text:
+            raise_if_short(error, "for a step of training")
             raise
         raise _killed(error) from error
     except (OSError, MemoryError) as error:

@@ -17,6 +17,7 @@ from typing import Any
 
 from lineament.errors import CheckpointError, MissingExtraError, OptionError
 from lineament.files import replace_file
+from lineament.machine import raise_if_short
 
 try:
     import torch
@@ -167,5 +168,6 @@ def load_into(module: torch.nn.Module, weights: Mapping[str, Any], path: Path, w
     try:
         module.load_state_dict(weights)
     except (RuntimeError, TypeError) as error:
+        raise_if_short(error, "to load the weights")
         first = " ".join(str(error).split())[:200]
         raise CheckpointError(f"{path}: its {what} does not fit: {first}") from error

@@ -34,6 +34,7 @@ from lineament.errors import (
     WeightsError,
 )
 from lineament.files import write_atomically
+from lineament.machine import raise_if_short
 from lineament.models import Card, InputSpec, LicensePolicy, Measurement, read_manifest
 from lineament.models.cards import SCHEMA, CommercialUse, StatedThreshold
 from lineament.models.catalog import bundled_names
@@ -246,6 +247,7 @@ def _graph(backbone: Backbone, name: str) -> bytes:
         model.producer_version = ""
         onnx.checker.check_model(model)
     except Exception as error:  # the exporter's errors share no base but this one
+        raise_if_short(error, "to write the network")
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ExportError(
             f"PyTorch cannot write this network as ONNX ({reason}): use layers that ONNX has"
@@ -294,6 +296,7 @@ def _check_parity(weights: Card, crops: Image, wanted: FloatArray) -> None:
                 try:
                     made = model(_batch(crops[part]))[0]
                 except Exception as error:
+                    raise_if_short(error)
                     raise ExportError(
                         f"{engine} cannot run the file on {batch} crops at once: its layers "
                         "depend on the number of crops"
