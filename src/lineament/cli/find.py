@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
+from lineament.cli.numbers import COSINE, COUNT, RATE
 from lineament.cli.output import (
     count,
     exit_code,
@@ -37,7 +36,7 @@ SHOWN_TOP, SHOWN_FPIR = 10, 0.01
 @argument("folders", nargs=-1, metavar="FOLDER...", help="Where: folders, files, glob patterns.")
 @option(
     "--top",
-    type=click.IntRange(min=1),
+    type=COUNT,
     metavar="K",
     default=SHOWN_TOP,
     show_default=True,
@@ -45,12 +44,12 @@ SHOWN_TOP, SHOWN_FPIR = 10, 0.01
 )
 @option(
     "--fpir",
-    type=float,
+    type=RATE,
     metavar="RATE",
     help="Share of searches for people in none of the photos that may find somebody.",
     show_default=str(SHOWN_FPIR),
 )
-@option("--threshold", type=float, metavar="COSINE", help="From which on it is the same person.")
+@option("--threshold", type=COSINE, metavar="COSINE", help="From which on it is the same person.")
 @options.calibration
 @option("--save", type=FILE, metavar="FILE.png", writes=PICTURE, help="Draw the most alike faces.")
 @options.overwrite

@@ -289,7 +289,7 @@ def _draw_found(gallery: Gallery, source: Photo, photo: IdentifiedPhoto, path: P
 @argument("name", metavar="NAME", help="Who it is said to be.")
 @argument("photo", metavar="PHOTO", help="A file, a URL, or - (stdin).")
 @options.fmr
-@option("--threshold", type=float, metavar="COSINE", help="From which on it is the person.")
+@option("--threshold", type=COSINE, metavar="COSINE", help="From which on it is the person.")
 @options.calibration
 @options.gallery
 @options.json
