@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import pickle
+import re
+from pathlib import Path
 
 import pytest
 
+import lineament
 from lineament import errors
 from lineament.cli.command import ACTIONS as COMMANDS
 from lineament.errors import (
@@ -107,3 +111,19 @@ def test_errors_can_be_sent_to_another_process() -> None:
     ):
         again = pickle.loads(pickle.dumps(error))
         assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
+
+
+def test_what_needs_packages_is_always_said_in_one_way() -> None:
+    """ "reading HEIC photos needs packages that are not installed": an activity, not a thing."""
+    files = Path(lineament.__file__).parent.rglob("*.py")
+    said = []
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "MissingExtraError":
+                first = node.args[0]
+                if isinstance(first, ast.JoinedStr):
+                    first = first.values[0]
+                if isinstance(first, ast.Constant):
+                    said.append((file.name, first.value))
+    assert len(said) > 15
+    assert [each for each in said if not re.match(r"[a-z]+ing\b", each[1])] == []

@@ -172,7 +172,7 @@ def to_pandas(results: Iterable[object]) -> pd.DataFrame:
     try:
         import pandas as pd
     except ImportError as error:
-        raise MissingExtraError("a table of pandas", "pandas", package="pandas") from error
+        raise MissingExtraError("making a table of pandas", "pandas", package="pandas") from error
     return pd.DataFrame(table)
 
 

@@ -94,6 +94,11 @@ def reason_of(error: object) -> str:
     return words if words else "no reason was given"
 
 
+def counted(number: int, one: str, several: str) -> str:
+    """A number and what it counts: "1 person", "1,200 people"."""
+    return f"{number:,} {one if number == 1 else several}"
+
+
 def bytes_unless_utf8(name: str) -> bytes | None:
     """The bytes of a file's name that is no UTF-8; None of any other text."""
     try:

@@ -11,9 +11,10 @@ import pytest
 from builders import make_embedding
 from lineament.decide.comparison import compare
 from lineament.decide.thresholds import own_threshold
-from lineament.evaluate.result import PairShown, Part
+from lineament.evaluate.result import PairShown, Part, Result, Scores
 from lineament.pictures import charts
-from lineament.pictures.pages.result import _of_groups, _part
+from lineament.pictures.pages.page import Picture, Section, Table, page, sentence
+from lineament.pictures.pages.result import _of_groups, _part, heading, report_sections
 from lineament.types import Certainty
 
 
@@ -141,3 +142,128 @@ def test_the_verdict_does_not_contradict_the_probability(
         else Certainty(probability, probability, probability, 0.0, 0.5, "made up", 9, 9, 9)
     )
     assert replace(decision, certainty=certainty, reasons=reasons).verdict_in_words == words
+
+
+# --- pages ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("references a person: 10 draws", "References a person: 10 draws."),
+        ("expected there (rule of 30)", "Expected there (rule of 30)."),
+        ("The command that made this page:", "The command that made this page:"),
+        ("lineament eval folder d", "lineament eval folder d."),
+        ("a_b.jpg is gone", "a_b.jpg is gone."),
+        ("/data/a.jpg is gone", "/data/a.jpg is gone."),
+        ("5,530 pairs", "5,530 pairs."),
+        ("Is it one?", "Is it one?"),
+        ("", ""),
+    ],
+)
+def test_paragraphs_are_sentences(words: str, expected: str) -> None:
+    assert sentence(words) == expected
+    shown = page("t", [Section("", (words,))]).decode()
+    assert f"<p>{expected}</p>" in shown
+
+
+def test_only_commands_stand_in_backticks_and_those_are_not_shown() -> None:
+    words = ("unite them by `lineament gallery merge`", "take `--force`", "the file `a b`.jpg")
+    shown = page("t", [Section("", words)]).decode()
+    assert "<code>lineament gallery merge</code>" in shown
+    assert "<code>--force</code>" in shown
+    assert "`a b`.jpg" in shown
+
+
+@pytest.mark.parametrize(
+    ("rows", "pictures", "tall", "lone"),
+    [(0, 1, 0, 1), (0, 2, 0, 0), (9, 1, 0, 0), (9, 2, 0, 1), (9, 3, 0, 0), (25, 1, 0, 0),
+     (25, 2, 1, 0), (25, 3, 1, 1), (99, 3, 0, 1)],
+)  # fmt: skip
+def test_no_row_of_pictures_is_left_with_a_hole(
+    rows: int, pictures: int, tall: int, lone: int
+) -> None:
+    tables = (Table(("a",), [("1",)] * rows),) if rows else ()
+    some = (Picture(b"x", "image/png", "x"),) * pictures
+    shown = page("t", [Section("", (), tables, some)]).decode()
+    assert shown.count('class="table tall"') == tall
+    assert shown.count('class="lone"') == lone
+
+
+def result_of(part: Part, title: str = "one folder per person") -> Result:
+    return Result("folder", title, "/data/staff", 3, 3, 0, (part,))
+
+
+def test_the_heading_says_what_was_done_with_what() -> None:
+    assert heading(result_of(Part("p", "pairs", {}))) == "One folder per person: staff"
+
+
+@pytest.mark.parametrize(
+    ("measures", "expected"),
+    [
+        ({"accuracy_mean": 0.995, "accuracy_se": 0.0012}, "is 99.50 % ± 0.12 % (standard error)."),
+        ({"accuracy_mean": 1.0, "accuracy_se": 0.0}, "accuracy is 100 % in every fold."),
+        ({"accuracy_mean": 0.9, "accuracy_se": None}, "accuracy is 90.00 %."),
+        ({"tar_at_fmr": {"1e-2": None, "1e-1": 0.5}}, "TAR at FMR 1e-1 is 50.00 %."),
+        ({"tar_at_fmr": {"1e-2": None}, "fnmr": 0.25}, "FNMR is 25.00 %."),
+        ({"tar_at_fmr": {"1e-2": None}}, None),
+    ],
+)
+def test_the_main_figure_is_one_that_was_measured(
+    measures: dict[str, Any], expected: str | None
+) -> None:
+    part = Part("p", "pairs", measures)
+    words = report_sections(result_of(part))[0].paragraphs
+    told = [each for each in words if each.startswith("Pairs: ")]
+    assert [each.partition("Pairs: ")[2].endswith(expected or "") for each in told] == (
+        [True] if expected else []
+    )
+    assert not any("±" in value and value.endswith(" 0 %") for _, value in part.rows())
+
+
+def words_of(genuine: list[float], impostor: list[float], shown: list[tuple[bool, float]]) -> str:
+    part = Part(
+        "p", "pairs", {}, threshold=0.3,
+        scores=Scores(np.array(genuine, np.float32), np.array(impostor, np.float32)),
+        worst=tuple(PairShown("a", "b", same, score) for same, score in shown),
+    )  # fmt: skip
+    return " ".join(words for section in _part(part)[1:] for words in section.paragraphs)
+
+
+@pytest.mark.parametrize(
+    ("genuine", "impostor", "shown", "said", "never"),
+    [
+        # A photo is shown once: there are more errors than pairs.
+        ([0.1, 0.2, 0.25, 0.5], [0.0], [(True, 0.1), (True, 0.5)],
+         "3 of 4 pairs of one person are on the wrong side; 1 is shown.", "None"),
+        ([0.1, 0.5], [0.0], [(True, 0.1)],
+         "1 of 2 pairs of one person is on the wrong side.", "shown"),
+        ([0.5, 0.6], [0.0], [(True, 0.5)], "None of 2 pairs of one person", "of them"),
+        # Nothing wrong is shown, since a pair without a face cannot be.
+        ([-1.0, 0.5], [0.0], [(True, 0.5)],
+         "1 of 2 pairs of one person is on the wrong side, 1 of them because no face", "None"),
+        ([0.5], [0.4, 0.1], [(False, 0.4)], "1 of 2 pairs of two people", "None"),
+    ],
+)  # fmt: skip
+def test_pairs_shown_are_not_taken_for_all(
+    genuine: list[float],
+    impostor: list[float],
+    shown: list[tuple[bool, float]],
+    said: str,
+    never: str,
+) -> None:
+    words = words_of(genuine, impostor, shown)
+    assert said in words
+    assert never not in words
+
+
+@pytest.mark.parametrize(
+    ("few", "words"),
+    [
+        ({}, "False match rate of each pair of groups."),
+        ({"f x m": 20.0}, "hatched"),
+        ({"f x f": 9.0, "m x m": 9.0, "f x m": 20.0}, "No pair of groups has enough pairs"),
+    ],
+)
+def test_a_matrix_without_a_rate_says_so(few: dict[str, float], words: str) -> None:
+    assert words in _of_groups(part_of_groups(fmr_too_few=few))[0].caption

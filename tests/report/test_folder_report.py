@@ -196,4 +196,4 @@ def test_opens_in_a_browser_without_complaints(made: Report, tmp_path: Path) -> 
         capture_output=True, encoding="utf-8", timeout=120, check=True,
     )  # fmt: skip
     assert [line for line in done.stderr.splitlines() if "CONSOLE" in line] == []
-    assert "what the recognizer sees" in done.stdout
+    assert "What the recognizer sees: " in done.stdout

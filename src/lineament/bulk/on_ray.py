@@ -112,7 +112,7 @@ def _ray() -> Any:
         import ray
         import ray.data
     except ImportError as error:
-        raise MissingExtraError("Embedding on a cluster", "ray") from error
+        raise MissingExtraError("embedding on a cluster", "ray") from error
     return ray
 
 

@@ -267,5 +267,5 @@ def _pyarrow() -> Any:
     try:
         import pyarrow
     except ImportError as error:
-        raise MissingExtraError("Writing Parquet files", "parquet") from error
+        raise MissingExtraError("writing Parquet files", "parquet") from error
     return pyarrow

@@ -194,7 +194,7 @@ def load_lightgbm() -> Any:
     try:
         import lightgbm
     except ImportError as error:
-        raise MissingExtraError("the boosted ensemble", "ensemble") from error
+        raise MissingExtraError("using a boosted ensemble", "ensemble") from error
     return lightgbm
 
 

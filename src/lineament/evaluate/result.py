@@ -7,6 +7,7 @@ of figures have one home here, ``MEASURES``, so that they mean the same in all p
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -147,8 +148,7 @@ class Part:
             if isinstance(value, Mapping):
                 rows += [(f"{label} {key}", in_words(item, unit)) for key, item in value.items()]
             elif name == "accuracy_mean" and "accuracy_se" in self.measures:
-                error = in_words(self.measures["accuracy_se"], unit)
-                rows.append((label, f"{in_words(value, unit)} ± {error}"))
+                rows.append((label, with_error(value, self.measures["accuracy_se"])))
             else:
                 rows.append((label, in_words(value, unit)))
         return rows
@@ -265,6 +265,25 @@ def in_words(value: Any, unit: Unit) -> str:
     if unit == "count":
         return f"{value:,}"
     return str(value)
+
+
+def with_error(share: float, error: float | None, *, named: bool = False) -> str:
+    """A mean over folds with its standard error, "99.5 % ± 0.12 %".
+
+    Where all folds give the same there is no such error to speak of, and that is said: "± 0 %"
+    would claim certainty.
+
+    Args:
+        share: the mean, 0 to 1.
+        error: of the mean; None where it is not known.
+        named: say what comes after "±".
+    """
+    told = in_words(share, "share")
+    if error is None or not math.isfinite(error):
+        return told
+    if error == 0:
+        return f"{told} in every fold"
+    return f"{told} ± {in_words(error, 'share')}{' (standard error)' if named else ''}"
 
 
 def rate_text(rate: float) -> str:

@@ -360,7 +360,7 @@ def _arrow() -> tuple[Any, Any]:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise MissingExtraError("parquet", "parquet") from error
+        raise MissingExtraError("exchanging Parquet files", "parquet") from error
     return pyarrow, pyarrow.parquet
 
 

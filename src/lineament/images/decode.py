@@ -70,7 +70,7 @@ def decode_bytes(data: bytes, name: str, limits: ImageLimits) -> Image:
         plugin = _plugin(kind)
     except ImportError as error:
         if kind == "HEIC":
-            raise MissingExtraError("Reading HEIC photos", "heif") from error
+            raise MissingExtraError("reading HEIC photos", "heif") from error
         raise ImageFormatError(f"{name}: this Pillow reads no {kind}; update Pillow") from error
     with _translated(kind, name):
         orientation = None

@@ -130,7 +130,7 @@ class Runtime:
                 engine = "onnxruntime"
         if not _installed(engine):
             extra = "onnxruntime" if device == "cpu" else "gpu"
-            what = f"The engine {engine} on the device {device}"
+            what = f"using the engine {engine} on the device {device}"
             if engine == "openvino":  # no extra: lineament itself asks for it
                 raise MissingExtraError(what, "", package="openvino")
             raise MissingExtraError(what, extra)
@@ -379,7 +379,7 @@ def _onnxruntime_model(graph: bytes, runtime: Runtime) -> Model:
     wanted = _PROVIDERS[runtime.device]
     available: Sequence[str] = onnxruntime.get_available_providers()
     if wanted not in available:
-        raise MissingExtraError(f"The device {runtime.device}", "gpu")
+        raise MissingExtraError(f"using the device {runtime.device}", "gpu")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what it would print is raised
     threads = _engine_threads(runtime)
@@ -424,7 +424,7 @@ def folded(graph: bytes) -> bytes:
     try:
         onnxruntime = _onnxruntime()
     except ImportError as error:
-        raise MissingExtraError("Simplifying a network", "onnxruntime") from error
+        raise MissingExtraError("simplifying a network", "onnxruntime") from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what it would print is raised
     # The level above would write nodes that are ONNX Runtime's own.

@@ -32,7 +32,7 @@ def check_installed() -> None:
         except ValueError:  # imported in a way that leaves no trace
             there = sys.modules.get(package) is not None
         if not there:
-            raise MissingExtraError("Quantizing a recognizer", _EXTRA)
+            raise MissingExtraError("quantizing a recognizer", _EXTRA)
 
 
 def plain_graph(source: Card, policy: LicensePolicy | None) -> bytes:
@@ -107,7 +107,7 @@ def int8_graph(
             data: bytes = made.SerializeToString(deterministic=True)
             return data
     except ImportError as error:
-        raise MissingExtraError("Quantizing a recognizer", _EXTRA) from error
+        raise MissingExtraError("quantizing a recognizer", _EXTRA) from error
     except LineamentError:
         raise
     except Exception as error:  # NNCF's errors share no base but this one

@@ -92,7 +92,7 @@ def report(
     seen = findings_of(recognizer, people, examined, threshold=threshold, seed=seed)
     drawn = pictures_of(seen, progress)
     words = summary(seen)
-    title = f"{folder_name(folder)}: what the recognizer sees"
+    title = f"What the recognizer sees: {folder_name(folder)}"
     sections = [Section("In short", tuple(words)), *sections_of(seen), *drawn]
     return Report(page(title, sections, styles=("folder.css",)), _numbers(seen, words))
 

@@ -21,7 +21,6 @@ from lineament.pictures.charts.files import to_bytes
 from lineament.pictures.pages.page import Picture, Section
 from lineament.pictures.plots.alignment import alignment
 from lineament.pictures.plots.barcode import barcode
-from lineament.pictures.plots.captions import counted
 from lineament.pictures.plots.correlation import correlation
 from lineament.pictures.plots.grid import grid
 from lineament.pictures.plots.histogram import histogram
@@ -30,6 +29,7 @@ from lineament.pictures.plots.plot import Plot
 from lineament.pictures.plots.pose import pose
 from lineament.pictures.plots.tsne import tsne
 from lineament.report._findings import Findings
+from lineament.text import counted
 from lineament.types import Photo, ProgressBar
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from lineament.fit.clean import Suspect, looked_for
 from lineament.pictures.pages.page import Picture, Section, Table, Tile, thumbnail
 from lineament.pictures.pages.result import tile_of
-from lineament.pictures.plots.captions import counted
 from lineament.report._findings import Findings
+from lineament.text import counted
 
 MOST_LISTED = 24
 """Photos or pairs shown of each kind; the page says how many there are."""

@@ -222,7 +222,7 @@ def load_pymilvus() -> Any:
     try:
         import pymilvus
     except ImportError as error:
-        raise MissingExtraError("an index in Milvus", "milvus") from error
+        raise MissingExtraError("searching in Milvus", "milvus") from error
     # What they log by default are errors with tracebacks, which are raised here in our own words.
     for package, default in (("pymilvus", logging.WARNING), ("milvus_lite", logging.NOTSET)):
         log = logging.getLogger(package)

@@ -79,7 +79,7 @@ def load_turbovec() -> Any:
     try:
         import turbovec
     except ImportError as error:
-        raise MissingExtraError("the compressed search index", "index") from error
+        raise MissingExtraError("searching in a compressed index", "index") from error
     return turbovec
 
 

@@ -92,7 +92,8 @@ def score_distribution(
             label=f"threshold {threshold:.4g}",
         )  # fmt: skip
     if counted.without_face:
-        add_remark(axes, f"not shown: {counted.without_face:,} pairs without a face")
+        pairs = "pair" if counted.without_face == 1 else "pairs"
+        add_remark(axes, f"not shown: {counted.without_face:,} {pairs} without a face")
     return finished(figure)
 
 

@@ -92,7 +92,8 @@ def _error_curve(
     figure, axes = new_figure(title)
     n_genuine = max(sizes(each)[0] for each in several.values())
     n_impostor = max(sizes(each)[1] for each in several.values())
-    left = 10.0 ** math.floor(math.log10(1 / n_impostor))
+    # At least a decade: of a single pair there is one rate only.
+    left = min(0.1, 10.0 ** math.floor(math.log10(1 / n_impostor)))
     if tar:
         told = [1 - p.fnmr for each in several.values() for p in operating_points(each, fmrs)]
         if threshold is not None:
@@ -101,7 +102,7 @@ def _error_curve(
             told = [float(1 - points.fnmr[points.fmr > 0][0]) for points in full.values()]
         bottom = _floor_of_tar(min(told))
     else:
-        bottom = 10.0 ** math.floor(math.log10(1 / n_genuine))
+        bottom = min(0.1, 10.0 ** math.floor(math.log10(1 / n_genuine)))
     for k, (name, points) in enumerate(full.items()):
         color, dash, _ = STYLES[k % len(STYLES)]
         fmr, fnmr, _ = thinned(points, 500)

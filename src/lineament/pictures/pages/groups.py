@@ -57,7 +57,7 @@ def groups_page(
                 folded=True,
             )
         )
-    return page("People in photos: lineament", sections)
+    return page("People in photos", sections)
 
 
 def _summary(grouping: Grouping, large: Sequence[Group], small: Sequence[Group]) -> Section:

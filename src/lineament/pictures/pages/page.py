@@ -32,8 +32,14 @@ THUMBNAIL_PX = 144
 
 JPEG_QUALITY = 82
 
-ROWS_BESIDE = 15
-"""A single table of no more rows stands beside the first picture, and is about as tall."""
+ROWS_BESIDE = 30
+"""A single table of no more rows stands beside the first pictures ..."""
+
+ROWS_OF_ONE = 17
+"""... beside the first one if it has no more rows than these, and is about as tall."""
+
+_COMMAND = re.compile(r"`(lineament [^`]*|pip install [^`]*|--[a-z][^`]*)`")
+"""What a person types; a name that holds such marks is left as it is."""
 
 MediaType = Literal["image/svg+xml", "image/png", "image/jpeg"]
 
@@ -181,12 +187,14 @@ def _section(section: Section) -> str:
     if section.title:
         heading = f"<h{section.level}>{escaped(section.title)}</h{section.level}>"
         lines.append(f"<summary>{heading}</summary>" if section.folded else heading)
-    lines += [f"<p>{escaped(paragraph)}</p>" for paragraph in section.paragraphs]
+    lines += [f"<p>{_words(sentence(paragraph))}</p>" for paragraph in section.paragraphs]
     lines += [f"<pre>{escaped(code)}</pre>" for code in section.code]
     tables = list(map(_table, section.tables))
     pictures = list(map(_figure, section.pictures))
     if len(tables) == 1 and pictures and len(section.tables[0].rows) <= ROWS_BESIDE:
-        tables, pictures = [], [*tables, *pictures]
+        tables, pictures = [], _beside(tables[0], pictures, len(section.tables[0].rows))
+    elif len(pictures) % 2:
+        pictures[-1] = _lone(pictures[-1])
     if tables:
         lines += ['<div class="tables">', *tables, "</div>"]
     if pictures:
@@ -204,11 +212,43 @@ def _section(section: Section) -> str:
     return "\n".join([*lines, end])
 
 
+def sentence(words: str) -> str:
+    """Begin with a capital letter, and end with a full stop, as notes in a terminal do not.
+
+    What begins with a name, a path or another word that is not plain letters stays so.
+    """
+    begins = re.match(r"[a-z]+(?=[ ,:;.-]|$)", words)
+    if begins and begins[0] != "lineament":
+        words = words[0].upper() + words[1:]
+    return words if not words or words[-1] in ".!?:…" else f"{words}."
+
+
+def _words(text: str) -> str:
+    """Escaped, and commands in the letters of commands in place of backticks."""
+    return _COMMAND.sub(r"<code>\1</code>", escaped(text))
+
+
+def _beside(table: str, pictures: list[str], rows: int) -> list[str]:
+    """A table on the left, and pictures in the two columns beside and beneath it."""
+    tall = rows > ROWS_OF_ONE and len(pictures) > 1
+    cells = len(pictures) + (2 if tall else 1)
+    if tall:
+        table = table.replace('class="table"', 'class="table tall"', 1)
+    if cells % 2:
+        pictures = [*pictures[:-1], _lone(pictures[-1])]
+    return [table, *pictures]
+
+
+def _lone(figure: str) -> str:
+    """The last picture of an odd number stands in the middle."""
+    return figure.replace("<figure>", '<figure class="lone">', 1)
+
+
 def _table(table: Table) -> str:
     def cell(kind: str, place: int, text: str) -> str:
         number = ' class="number"' if place in table.numbers else ""
         scope = ' scope="col"' if kind == "th" else ""
-        return f"<{kind}{scope}{number}>{escaped(text)}</{kind}>"
+        return f"<{kind}{scope}{number}>{_words(text)}</{kind}>"
 
     def row(kind: str, cells: Sequence[str]) -> str:
         return "".join(cell(kind, place, text) for place, text in enumerate(cells))
@@ -236,7 +276,7 @@ def _tile(tile: Tile) -> str:
         broken = "<wbr>".join(re.split(r"(?<=[_/\\-])", escaped(name)))
         words = f'<span class="name">{broken}</span>' if name else ""
         halves.append(f'<div class="half">{_picture(picture)}{words}</div>')
-    text = f"<figcaption>{escaped(tile.text)}</figcaption>" if tile.text else ""
+    text = f"<figcaption>{_words(tile.text)}</figcaption>" if tile.text else ""
     return f'<figure class="tile"><div class="halves">{"".join(halves)}</div>{text}</figure>'
 
 

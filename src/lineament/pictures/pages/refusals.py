@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lineament.files import write_atomically
-from lineament.pictures.pages.page import Picture, Section, Table, Tile, page, thumbnail
+from lineament.pictures.pages.page import Picture, Section, Table, Tile, page, sentence, thumbnail
 
 if TYPE_CHECKING:
     from lineament.gallery import Gallery, Refusal, SampleInfo
@@ -42,7 +42,11 @@ def write_report(path: Path, gallery: Gallery, folder: Path, outcome: FolderRepo
     sections = [
         Section(
             "",
-            (f"Enrolled from {folder} into {gallery.folder}.",),
+            (
+                f"Enrolled from {folder} into {gallery.folder}.",
+                *(("Nothing was refused.",) if outcome.done and not outcome.refused else ()),
+                *outcome.notes,
+            ),
             (Table(("", ""), rows, numbers=(1,)),),
         )
     ]
@@ -71,9 +75,15 @@ def _person(refusal: Refusal) -> str:
     return "" if refusal.person is None else refusal.person
 
 
+def _named(person: str | None, source: str) -> str:
+    """Whose photo it is and which; the name once where the file bears it, too."""
+    file = Path(source).name
+    return file if file and (not person or file.startswith(person)) else f"{person}: {file}"
+
+
 def _tile(gallery: Gallery, refusal: Refusal) -> Tile:
     pictures = [thumbnail(refusal.source, alt=f"refused photo of {_person(refusal)}")]
-    names = [f"{_person(refusal)}: {Path(refusal.source).name}"]
+    names = [_named(refusal.person, refusal.source)]
     whose = refusal.other if refusal.reason == "someone else" else None
     if refusal.reason == "duplicate":
         whose = refusal.person
@@ -84,8 +94,8 @@ def _tile(gallery: Gallery, refusal: Refusal) -> Tile:
             if found is None
             else _picture(gallery, found)
         )
-        names.append(whose if found is None else f"{whose}: {Path(found.source).name}")
-    return Tile(tuple(pictures), tuple(names), refusal.message)
+        names.append(whose if found is None else _named(whose, found.source))
+    return Tile(tuple(pictures), tuple(names), sentence(refusal.message))
 
 
 def _enrolled(gallery: Gallery, name: str, refusal: Refusal) -> SampleInfo | None:

@@ -26,12 +26,13 @@ from lineament.evaluate.curves import (
     reliability_bins,
     sizes,
 )
-from lineament.evaluate.result import MEASURES, PairShown, Part, Result, in_words
+from lineament.evaluate.result import MEASURES, PairShown, Part, Result, in_words, with_error
 from lineament.files import write_atomically
 from lineament.pictures import charts
 from lineament.pictures.charts.files import check_extra, to_bytes
 from lineament.pictures.charts.text import percent
 from lineament.pictures.pages.page import Picture, Section, Table, Tile, page, thumbnail
+from lineament.text import counted
 from lineament.types import NO_FACE_SCORE
 
 if TYPE_CHECKING:
@@ -80,7 +81,14 @@ def write_report(
     check_extra()
     own = report_sections(result)
     last = own.pop()
-    write_atomically(path, page(f"{result.title}: lineament", [*own, *sections, last]))
+    write_atomically(path, page(heading(result), [*own, *sections, last]))
+
+
+def heading(result: Result) -> str:
+    """The page's first heading: what was done, and with what."""
+    data = PurePath(result.data).name
+    title = _capital(result.title)
+    return title if not data or data in title else f"{title}: {data}"
 
 
 def report_sections(result: Result) -> list[Section]:
@@ -142,8 +150,9 @@ def _summary(result: Result) -> Section:
     contract = result.run.get("contract")
     weights = contract.get("weights") if isinstance(contract, Mapping) else None
     words = [
-        f"{result.title} (protocol {result.protocol}), read from {result.data}: "
-        f"{result.images:,} photos, a face was found in {result.faces_found:,}."
+        f"{_capital(result.title)} (protocol {result.protocol}), read from {result.data}: "
+        f"{counted(result.images, 'photo', 'photos')}, a face was found in "
+        f"{result.faces_found:,}."
     ]
     if weights is not None:
         detector = result.run.get("detector")
@@ -154,11 +163,9 @@ def _summary(result: Result) -> Section:
     words.append(_main_figure(result))
     missing = result.images - result.faces_found - result.errors
     if missing > 0:
-        words.append(f"In {missing:,} {'photo' if missing == 1 else 'photos'} no face was found.")
+        words.append(f"In {counted(missing, 'photo', 'photos')} no face was found.")
     if result.errors:
-        words.append(
-            f"{result.errors:,} {'photo' if result.errors == 1 else 'photos'} could not be read."
-        )
+        words.append(f"{counted(result.errors, 'photo', 'photos')} could not be read.")
     words += [support for part in result.parts if (support := _support(part))]
     words += result.notes
     return Section("In short", tuple(word for word in words if word))
@@ -175,14 +182,15 @@ def _main_figure(result: Result) -> str:
             continue
         label, unit = MEASURES[name]
         if isinstance(value, Mapping):
+            value = {key: each for key, each in value.items() if each is not None}
             if not value:
                 continue
             key = _key_told(part, value)
             label, value = f"{label} {key}", value[key]
-        words = f"{_capital(part.title)}: {label} {in_words(value, unit)}"
-        if name == "accuracy_mean" and part.measures.get("accuracy_se") is not None:
-            words += f" ± {in_words(part.measures['accuracy_se'], unit)} (standard error)"
-        return f"{words}."
+        told = in_words(value, unit)
+        if name == "accuracy_mean":
+            told = with_error(value, part.measures.get("accuracy_se"), named=True)
+        return f"{_capital(part.title)}: {label} is {told}."
     return ""
 
 
@@ -211,7 +219,10 @@ def _support(part: Part) -> str:
         return (
             f"{_capital(part.title)}: there are no {missing} pairs, so there are no error curves."
         )
-    words = f"{_capital(part.title)}: {genuine:,} genuine and {impostor:,} impostor pairs. "
+    words = (
+        f"{_capital(part.title)}: {counted(genuine, 'genuine pair', 'genuine pairs')} and "
+        f"{counted(impostor, 'impostor pair', 'impostor pairs')}. "
+    )
     rate = LEAST_ERRORS / impostor
     if rate >= 0.1:
         return words + (
@@ -258,20 +269,56 @@ def _judged(
         return
     wrong = [pair for pair in pairs if (pair.score >= at) != same]
     close = [pair for pair in pairs if (pair.score >= at) == same]
+    counts = _errors(part, same, at)
     if wrong:
         judged = "two" if same else "one"
         yield (
             f"Worst errors: {kind}, judged to be {judged}",
-            f"The pairs farthest on the wrong side of the threshold, by {part.title}.",
+            f"Pairs on the wrong side of the threshold, the farthest from it first, by "
+            f"{part.title}.{_counts_in_words(counts, kind, len(wrong))}",
             wrong,
         )
     if close:
         yield (
             f"Closest calls: {kind}, judged rightly",
-            f"{'No other pair' if wrong else 'No pair'} of {kind} that was compared lies on the "
-            f"wrong side of the threshold, by {part.title}; these come nearest to it.",
+            f"Pairs on the right side of the threshold, the nearest to it first, by {part.title}."
+            + ("" if wrong else _counts_in_words(counts, kind, 0)),
             close,
         )
+
+
+def _errors(part: Part, same: bool, at: float) -> tuple[int, int, int] | None:
+    """Of all pairs of one kind: how many, how many wrong, how many of these for want of a face.
+
+    None where the scores are not known. A pair without a face is judged to be two people.
+    """
+    if part.scores is None or not all(sizes(part.scores)):
+        return None
+    n = sizes(part.scores)[0 if same else 1]
+    wrong = round(rates_at(part.scores, at)[1 if same else 0] * n)
+    faceless = int((part.scores.genuine == NO_FACE_SCORE).sum()) if same else 0
+    return n, wrong, min(faceless, wrong)
+
+
+def _counts_in_words(counts: tuple[int, int, int] | None, kind: str, shown: int) -> str:
+    """How many pairs there are in all, so that those shown are not taken for all of them."""
+    if counts is None:
+        return ""
+    n, wrong, faceless = counts
+    if not wrong:
+        return (
+            f" None of {counted(n, 'pair', 'pairs')} of {kind} is on the wrong side."
+            if n > 1
+            else ""
+        )
+    words = f" {wrong:,} of {counted(n, 'pair', 'pairs')} of {kind} {_are(wrong)} on the wrong side"
+    if faceless:
+        words += f", {faceless:,} of them because no face was found"
+    return f"{words}; {shown:,} {_are(shown)} shown." if 0 < shown < wrong else f"{words}."
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
 
 
 def _pictures(part: Part) -> list[Picture]:
@@ -340,8 +387,7 @@ def _of_groups(part: Part) -> list[Picture]:
                 picture_of(
                     charts.group_matrix(groups, rates, too_few=few, title=f"{title}: FMR"),
                     alt=f"False match rate of each pair of groups, {part.title}.",
-                    caption="False match rate of each pair of groups"
-                    + ("; hatched: too few pairs." if any(map(any, few)) else "."),
+                    caption=_of_matrix(rates, few),
                 )
             )
     if any(math.isfinite(value) for values in own.values() for value in values):
@@ -356,6 +402,18 @@ def _of_groups(part: Part) -> list[Picture]:
             )
         )
     return pictures
+
+
+def _of_matrix(rates: Sequence[Sequence[float]], few: Sequence[Sequence[bool]]) -> str:
+    given = any(
+        math.isfinite(rate) and not less
+        for row, lacking in zip(rates, few, strict=True)
+        for rate, less in zip(row, lacking, strict=True)
+    )
+    if not given:
+        return "No pair of groups has enough pairs and people for a false match rate."
+    hatched = "; hatched: too few pairs" if any(map(any, few)) else ""
+    return f"False match rate of each pair of groups{hatched}."
 
 
 def _between(curve: Mapping[str, float], groups: Sequence[str]) -> list[list[float]]:
@@ -432,7 +490,11 @@ def _making(result: Result) -> Section:
     tables = [
         Table(
             ("", ""),
-            [(_spaced(key), _plain(value)) for key, value in values.items() if value is not None],
+            [
+                (_spaced(key.removeprefix("n_")), _plain(value))
+                for key, value in values.items()
+                if value is not None
+            ],
             caption=caption,
         )
         for caption, values in (

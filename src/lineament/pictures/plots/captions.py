@@ -9,6 +9,7 @@ from lineament.explain.faces import Faces
 from lineament.pictures.charts.colors import INK
 from lineament.pictures.charts.text import drawable
 from lineament.pictures.plots._sheet import SMALL_PT
+from lineament.text import counted
 from lineament.types import Threshold
 
 if TYPE_CHECKING:
@@ -37,11 +38,6 @@ def put(
 def sentence(note: str) -> str:
     """A note with a capital and a full stop."""
     return f"{note[:1].upper()}{note[1:]}."
-
-
-def counted(number: int, one: str, several: str) -> str:
-    """ "1 person", "1,200 people"."""
-    return f"{number:,} {one if number == 1 else several}"
 
 
 def what(faces: Faces) -> str:

@@ -13,7 +13,6 @@ from lineament.pictures.charts.colors import GRAY, INK, LIGHT
 from lineament.pictures.plots._ordering import leaf_order
 from lineament.pictures.plots._sheet import EDGE, SMALL_PT, TEXT_PT, Sheet, wrapped
 from lineament.pictures.plots.captions import (
-    counted,
     put,
     sentence,
     threshold_numbers,
@@ -22,6 +21,7 @@ from lineament.pictures.plots.captions import (
 )
 from lineament.pictures.plots.grid import LOWEST, colors_around, draw_bar, short
 from lineament.pictures.plots.plot import Plot
+from lineament.text import counted
 from lineament.types import Float64Array, Image, IntArray, Threshold
 
 if TYPE_CHECKING:

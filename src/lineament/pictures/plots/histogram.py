@@ -14,13 +14,13 @@ from lineament.pictures.charts.colors import BLUE, GRAY, INK, VERMILLION
 from lineament.pictures.charts.text import percent
 from lineament.pictures.plots._sheet import EDGE, SMALL_PT, TEXT_PT, Sheet, height_of, wrapped
 from lineament.pictures.plots.captions import (
-    counted,
     sentence,
     threshold_numbers,
     threshold_words,
     value_of,
 )
 from lineament.pictures.plots.plot import Plot
+from lineament.text import counted
 from lineament.types import Float64Array, Image, IntArray, Threshold
 
 if TYPE_CHECKING:

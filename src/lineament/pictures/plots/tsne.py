@@ -213,7 +213,7 @@ def _tsne(faces: Faces, start: Float64Array, seed: int, threads: int) -> Float64
         from openTSNE.affinity import PerplexityBasedNN
         from openTSNE.nearest_neighbors import PrecomputedNeighbors
     except ImportError as error:
-        raise MissingExtraError("t-SNE", "plot") from error
+        raise MissingExtraError("drawing by t-SNE", "plot") from error
     n = len(faces)
     threads = threads if n >= WORTH_THREADS else 1
     perplexity = min(max(PERPLEXITY[0], 0.6 * math.sqrt(n)), PERPLEXITY[1], (n - 1) / 3)
@@ -245,7 +245,7 @@ def _umap(faces: Faces, seed: int) -> Float64Array:
     try:
         from umap import UMAP
     except ImportError as error:
-        raise MissingExtraError("UMAP", "plot", package="umap-learn") from error
+        raise MissingExtraError("drawing by UMAP", "plot", package="umap-learn") from error
     n = len(faces)
     if n < LEAST_FOR_TSNE:
         raise OptionError(f"UMAP needs at least {LEAST_FOR_TSNE} photos, got {n}; use pca")

@@ -164,7 +164,7 @@ def load_bundled(name: str, *, policy: LicensePolicy | None = None) -> GraphBack
         import onnx
         from onnx import numpy_helper
     except ImportError as error:
-        raise MissingExtraError("Training a bundled recognizer", "train") from error
+        raise MissingExtraError("training a bundled recognizer", "train") from error
     data = models.read(entry, policy=policy)
     try:
         graph = onnx.load_model_from_string(data).graph

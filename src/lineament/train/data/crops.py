@@ -24,7 +24,7 @@ try:
     import torch
     from torch.utils.data import DataLoader, Dataset
 except ImportError as error:
-    raise MissingExtraError("Training", "train") from error
+    raise MissingExtraError("training", "train") from error
 
 import cv2
 import numpy as np

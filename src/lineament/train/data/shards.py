@@ -168,7 +168,7 @@ def write_shards(
     try:
         from webdataset.writer import ShardWriter
     except ImportError as error:
-        raise MissingExtraError("Writing WebDataset shards", "train") from error
+        raise MissingExtraError("writing WebDataset shards", "train") from error
     if per_shard < 1:
         raise OptionError(f"expected 1 or more, got {per_shard}", option="per_shard")
     if not re.fullmatch(r"[\w.-]+", name):

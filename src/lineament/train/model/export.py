@@ -223,7 +223,7 @@ def _graph(backbone: Backbone, name: str) -> bytes:
     try:
         import onnx
     except ImportError as error:
-        raise MissingExtraError("Writing an ONNX file", "train") from error
+        raise MissingExtraError("writing an ONNX file", "train") from error
     still = _still(backbone)
     example = torch.from_numpy(_batch(_examples(backbone.size_px)[:2]))
     file = io.BytesIO()
@@ -316,7 +316,7 @@ def _check_parity(weights: Card, crops: Image, wanted: FloatArray) -> None:
                         "Does the network do something at random, or depend on the batch?"
                     )
     if not tried:
-        raise MissingExtraError("Checking the written file", "", package="openvino")
+        raise MissingExtraError("checking the written file", "", package="openvino")
 
 
 def _toml(entry: Card) -> str:

@@ -178,7 +178,7 @@ def _events(folder: Path, resumed_at: int | None) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise MissingExtraError("log.tensorboard", "train") from error
+        raise MissingExtraError("logging to TensorBoard", "train") from error
     purge = None if resumed_at is None else resumed_at + 1
     return SummaryWriter(str(folder), purge_step=purge)
 
