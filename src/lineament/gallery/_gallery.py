@@ -388,7 +388,9 @@ class Gallery(Outcome):
         try:
             import pandas as pd
         except ImportError as error:
-            raise MissingExtraError("making a table of pandas", "pandas", package="pandas") from error
+            raise MissingExtraError(
+                "making a table of pandas", "pandas", package="pandas"
+            ) from error
         rows = self.to_rows()
         columns = list(dict.fromkeys([*_COLUMNS, *(key for row in rows for key in row)]))
         made = pd.DataFrame(rows, columns=columns)

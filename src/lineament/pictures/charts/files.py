@@ -31,7 +31,8 @@ def check_extra(what: str = "drawing pictures", extra: str = "plot") -> None:
 
 def load_matplotlib() -> None:
     """Import matplotlib before anybody else does: its list of fonts goes into our own cache."""
-    if "matplotlib.font_manager" not in sys.modules:
+    parts = ("matplotlib.figure", "matplotlib.font_manager")
+    if not all(map(sys.modules.get, parts)):
         try:
             folder = cache_folder() / "matplotlib"
         except WeightsError:  # no home folder

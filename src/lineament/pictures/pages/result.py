@@ -220,7 +220,7 @@ def _support(part: Part) -> str:
             f"{_capital(part.title)}: there are no {missing} pairs, so there are no error curves."
         )
     words = (
-        f"{_capital(part.title)}: {counted(genuine, 'genuine pair', 'genuine pairs')} and "
+        f"{_capital(part.title)}: {genuine:,} genuine and "
         f"{counted(impostor, 'impostor pair', 'impostor pairs')}. "
     )
     rate = LEAST_ERRORS / impostor
