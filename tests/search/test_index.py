@@ -301,7 +301,7 @@ def test_open_index(kind: str) -> None:
 def test_open_index_without_turbovec(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "turbovec", None)
     assert type(open_index(dimension=8)) is ExactIndex
-    with pytest.raises(MissingExtraError, match=r"lineament\[index\]"):
+    with pytest.raises(MissingExtraError, match=r"pip install .*turbovec"):
         open_index("turbo", dimension=8)
     with pytest.raises(OptionError, match="expected one of auto, exact, turbo"):
         open_index("faiss", dimension=8)

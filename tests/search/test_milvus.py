@@ -509,5 +509,5 @@ def test_a_server_by_its_address(tmp_path: Path) -> None:
 
 def test_without_pymilvus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pymilvus", None)
-    with pytest.raises(MissingExtraError, match=r"lineament\[milvus\]"):
+    with pytest.raises(MissingExtraError, match=r"pip install .*pymilvus"):
         MilvusIndex(8, uri="http://localhost:19530").load()
