@@ -191,9 +191,7 @@ def test_onnxruntime_where_openvino_is_missing(monkeypatch: pytest.MonkeyPatch) 
 
 def test_no_engine_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     only(monkeypatch)
-    with pytest.raises(
-        MissingExtraError, match=r"pip install .*onnxruntime>"
-    ) as caught:
+    with pytest.raises(MissingExtraError, match=r"pip install .*onnxruntime>") as caught:
         load_model(models.get("mtcnn-p"))
     assert caught.value.extra == "onnxruntime"
     with pytest.raises(MissingExtraError, match=r"on the device cuda .*onnxruntime-gpu"):
