@@ -4,13 +4,15 @@
 
 From LFW (DIR) come 200 folders of 3 to 12 photos, one of them of somebody who is nowhere else, and
 as many honest folders of other people. Then three ways look at all of them: ``enroll_folder`` (what
-is refused as unlike the others), ``tune`` and the report of ``plot report`` (what is suspected).
+is refused as unlike the others or as someone else), ``tune`` and the report of ``plot report``
+(what is suspected).
 
 - ``found``: share of the planted strangers that are named, by the way that finds least;
 - ``accused``: share of the honest folders of which a photo is named, by the way that accuses most;
+  enrolling accuses by either reason;
 - ``beside``: share of the other photos of the folders with a stranger that are named, too;
-- ``someone_else``: share of the honest folders of which a photo is refused as looking like another
-  person who is enrolled. That is another check, with false alarms of its own (``fpir.py``).
+- ``unlike``, ``someone_else``: the two parts of what enrolling accuses: unlike the person's other
+  photos, and like another person who is enrolled (of all people in the folders).
 
 People are everybody but one half of those that View 1 names (``--part report``, the default), that
 half (``choose``), or those whom View 1 does not name (``others``; they are enough for about 100
@@ -153,18 +155,24 @@ def named_by(suspects: Sequence[Suspect]) -> set[int]:
     return {photo for suspect in suspects for photo in suspect.photos}
 
 
-def looks(recognizer: Recognizer, people: People, found: Embedded) -> dict[str, set[int]]:
-    """By way the places of the photos that are named; "someone_else" is none of the ways."""
+def looks(
+    recognizer: Recognizer, people: People, found: Embedded
+) -> tuple[dict[str, set[int]], dict[str, set[int]]]:
+    """The places of the photos that are named, by way; and of those refused, by reason."""
     refused = enrolled(recognizer, people, found)
     examined = looked_at(found)
     tuned = tune(people, examined, contract=recognizer.embedder.contract, n_bootstrap=20)
     seen = findings_of(recognizer, people, examined, threshold=recognizer.threshold())
-    return {
-        "enroll_folder": {i for i, reason in refused.items() if reason == "unlike the others"},
-        "tune": named_by(tuned.cleaning.suspects),
-        "report": named_by(seen.cleaning.suspects),
+    reasons = {
+        "unlike": {i for i, reason in refused.items() if reason == "unlike the others"},
         "someone_else": {i for i, reason in refused.items() if reason == "someone else"},
     }
+    ways = {
+        "enroll_folder": reasons["unlike"] | reasons["someone_else"],
+        "tune": named_by(tuned.cleaning.suspects),
+        "report": named_by(seen.cleaning.suspects),
+    }
+    return ways, reasons
 
 
 def share_of_folders(people: People, names: Iterable[str], places: set[int]) -> float:
@@ -178,11 +186,8 @@ def run(options: Any) -> dict[str, Any]:
     folders = made(read_lfw(options.folder), options.part, options.folders, options.seed)
     people, planted = folders.people, set(folders.planted)
     found = embed_all(recognizer, people.paths)
-    ways = looks(recognizer, people, found)
-    someone_else = ways.pop("someone_else")
-    # A stranger who looks like somebody enrolled is kept out by that.
-    stopped = {**ways, "enroll_folder": ways["enroll_folder"] | someone_else}
-    by_way = {way: round(len(planted & stopped[way]) / len(planted), 5) for way in ways}
+    ways, reasons = looks(recognizer, people, found)
+    by_way = {way: round(len(planted & places) / len(planted), 5) for way, places in ways.items()}
     accused_by = {
         way: share_of_folders(people, folders.honest, places) for way, places in ways.items()
     }
@@ -194,14 +199,12 @@ def run(options: Any) -> dict[str, Any]:
     also = {}
     for folder in options.also:
         others = read_people(folder, strays="skip")  # photos may lie deeper, as CFP's do
-        more = looks(recognizer, others, embed_all(recognizer, others.paths))
+        more, _ = looks(recognizer, others, embed_all(recognizer, others.paths))
         also[str(folder)] = {
             "folders": len(others.names),
             "photos": len(others.paths),
             "accused_by": {
-                way: share_of_folders(others, others.names, places)
-                for way, places in more.items()
-                if way != "someone_else"
+                way: share_of_folders(others, others.names, places) for way, places in more.items()
             },
         }
     return {
@@ -215,11 +218,14 @@ def run(options: Any) -> dict[str, Any]:
         "found_by": by_way,
         "accused_by": accused_by,
         "beside": {way: round(len(own & places) / len(own), 5) for way, places in ways.items()},
-        "someone_else": share_of_folders(people, folders.honest, someone_else),
+        **{
+            reason: share_of_folders(people, folders.honest, places)
+            for reason, places in reasons.items()
+        },
         "missed": [
             f"{people.name(i)}: {people.paths[i].name}"
             for i in sorted(planted)
-            if not all(i in places for places in stopped.values())
+            if not all(i in places for places in ways.values())
         ],
         "wrongly_accused": sorted(
             {

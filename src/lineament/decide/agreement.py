@@ -2,7 +2,8 @@
 
     unlike_below    calibration -> the similarity below which two photos are strangers'
     agree           embeddings of one person's photos -> whom most of them show, and who is unlike
-    likeness        two people's embeddings -> how alike the people are
+    likeness        two people's embeddings -> how alike the people are, by the best of each photo
+    mean_similarity the same, by all photos
 
 A photo goes with the others as long as it is like one of them, since a turned head is like another
 turned head and unlike the portrait: the photos are joined wherever two have a similarity of
@@ -164,6 +165,18 @@ def likeness(
         return None
     scores = one @ two.T
     return float(max(scores.max(axis=1).mean(), scores.max(axis=0).mean()))
+
+
+def mean_similarity(a: FloatArray, b: FloatArray) -> float:
+    """How alike two people are, all photos together: the mean over all pairs of photos.
+
+    On 250 people of LFW View 1 whose photos were given two names it was never below the threshold
+    of verification; of 29 pairs of look-alikes, with a photo each above it, one was.
+
+    Args:
+        a, b: (N, D) and (M, D) unit vectors, N and M at least 1.
+    """
+    return float(a.mean(axis=0, dtype=np.float64) @ b.mean(axis=0, dtype=np.float64))
 
 
 def _best(scores: FloatArray) -> FloatArray:

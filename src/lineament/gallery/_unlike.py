@@ -69,7 +69,7 @@ def compared(
         for start in range(0, len(rows), MOST_AT_ONCE):
             some = np.array(rows[start : start + MOST_AT_ONCE])
             norms = np.array([named[i][1].embedding.norm for i in some.tolist()])
-            whole = _no_copies(vectors[some])
+            whole = no_copies(vectors[some])
             found = agree(vectors[some], norms, limit, own=there, own_norm=top, counts=whole)
             for k, i in enumerate(some.tolist()):
                 sample = named[i][1]
@@ -140,7 +140,7 @@ def _unlike_of(
     limit: float,
 ) -> Iterator[UnlikeSample]:
     rows = vectors[:MOST_AT_ONCE]
-    made = agree(rows, norms[:MOST_AT_ONCE], limit, counts=_no_copies(rows))
+    made = agree(rows, norms[:MOST_AT_ONCE], limit, counts=no_copies(rows))
     places = np.flatnonzero(made.unlike).tolist()
     sources = lookup.sources_of(state.store, [int(ids[k]) for k in places])
     for k in places:
@@ -209,7 +209,7 @@ def _note(state: GalleryState, name: str, sample: NewSample, found: Agreement, k
     return []
 
 
-def _no_copies(vectors: FloatArray) -> BoolArray:
+def no_copies(vectors: FloatArray) -> BoolArray:
     """(N,) bool: False for photos that are nearly the same as an earlier one."""
     near = np.triu(vectors @ vectors.T, 1) >= DUPLICATE
     return np.asarray(~near.any(axis=0))

@@ -18,6 +18,7 @@ from lineament.errors import OptionError
 from lineament.finder import FEW, Source
 from lineament.gallery import _editing as editing
 from lineament.gallery import lookup
+from lineament.gallery._lookalike import Lookalikes
 from lineament.gallery._ranking import rank_people
 from lineament.gallery._schema import log_change
 from lineament.gallery._state import GalleryState
@@ -35,9 +36,13 @@ from lineament.gallery._unlike import DUPLICATE, compared
 from lineament.images import describe_source, path_of
 from lineament.pipeline import Recognizer
 from lineament.quality import quality_of
-from lineament.types import Photo
+from lineament.types import BoolArray, FloatArray, Photo
 
 Examined = NewSample | Refusal
+
+MOST_LOOKALIKES = 128
+"""Other people whom a photo may look like; more are looked at only with a threshold that is no
+good."""
 
 Stream = Callable[[Iterable[Source]], Iterator[Photo]]
 """``Recognizer.stream_chosen`` with ``digest``, or what does the same elsewhere: each photo with
@@ -239,17 +244,11 @@ def _refusals(
     vectors = np.stack([sample.embedding.vector for _, sample in named])
     people = {name: lookup.find_person(store, name) for name in {name for name, _ in named}}
     own = lookup.vectors_of(store, [number for number in people.values() if number is not None])
-    ranked = rank_people(state, vectors, 2, settings=Settings())
-    found = {one.person for row in ranked for one in row}
-    names = {one.id: one.name for one in lookup.people_of(store, sorted(found))}
-    others_of: list[list[tuple[float, str]]] = [
-        [(one.score, names[one.person]) for one in row if one.person != people[name]]
-        for row, (name, _) in zip(ranked, named, strict=True)
-    ]
-    foreign = np.array(
-        [threshold is not None and max(row, default=(-1.0, ""))[0] >= threshold
-         for row in others_of]
-    )  # fmt: skip
+    alike = Lookalikes(state, named, vectors, own, threshold)
+    near = _others(state, named, vectors, people, threshold)
+    foreign = np.zeros(len(named), np.bool_)
+    for i, row in near.items():
+        foreign[i] = any(alike.own_similarity(i, whom, score) is None for score, whom in row)
     unlike, notes = compared(state, named, vectors, own, people, foreign)
     if threshold is None:
         notes.insert(
@@ -270,11 +269,11 @@ def _refusals(
         nearest = float(scores[same].max()) if same.any() else -1.0
         if number is not None and number in own:
             nearest = max(nearest, float((own[number][1] @ vectors[i]).max()))
-        strangers = list(others_of[i])
-        if others.any():
-            at = int(np.argmax(np.where(others, scores, -2)))
-            strangers.append((float(scores[at]), named[at][0]))
-        other = max(strangers, default=None)
+        strangers = list(near.get(i, ()))
+        if threshold is not None:
+            strangers += _best_of_each(named, scores, others & (scores >= threshold))
+        judged = [(score, whom, alike.own_similarity(i, whom, score)) for score, whom in strangers]
+        other = max(((score, whom) for score, whom, mine in judged if mine is None), default=None)
         refusal = None
         if sample.sha256 is not None and (name, sample.sha256) in seen:
             refusal = Refusal(
@@ -293,7 +292,7 @@ def _refusals(
                 name,
                 similarity=nearest,
             )
-        elif other is not None and threshold is not None and other[0] >= threshold:
+        elif other is not None and threshold is not None:
             refusal = Refusal(
                 sample.source,
                 "someone else",
@@ -310,8 +309,54 @@ def _refusals(
             accepted[i] = True
             if sample.sha256 is not None:
                 seen.add((name, sample.sha256))
+            notes += [
+                f"{sample.source}: looks like {whom}, too (similarity {score:.3f}), but clearly "
+                f"more like the other photos of {name} ({mine:.3f}): enrolled"
+                for score, whom, mine in judged
+                if mine is not None
+            ]
         refusals.append(refusal)
     return refusals, notes
+
+
+def _others(
+    state: GalleryState,
+    named: Sequence[tuple[str, NewSample]],
+    vectors: FloatArray,
+    people: Mapping[str, int | None],
+    threshold: float | None,
+) -> dict[int, list[tuple[float, str]]]:
+    """Place of a sample -> the other enrolled people whom it reaches the threshold with."""
+    if threshold is None:
+        return {}
+    found: dict[int, list[tuple[float, int]]] = {}
+    asked, n = np.arange(len(named)), 2
+    while len(asked) and n <= MOST_LOOKALIKES:
+        ranked = rank_people(state, vectors[asked], n, settings=Settings())
+        again = []
+        for i, row in zip(asked.tolist(), ranked, strict=True):
+            found[i] = [
+                (one.score, one.person)
+                for one in row
+                if one.score >= threshold and one.person != people[named[i][0]]
+            ]
+            if found[i] and len(row) == n and row[-1].score >= threshold:
+                again.append(i)  # there may be more of them
+        asked, n = np.array(again, np.int64), 4 * n
+    numbers = {person for row in found.values() for _, person in row}
+    names = {one.id: one.name for one in lookup.people_of(state.store, sorted(numbers))}
+    return {i: [(score, names[person]) for score, person in row] for i, row in found.items() if row}
+
+
+def _best_of_each(
+    named: Sequence[tuple[str, NewSample]], scores: FloatArray, which: BoolArray
+) -> list[tuple[float, str]]:
+    """The highest score of each person among those samples."""
+    best: dict[str, float] = {}
+    for k in np.flatnonzero(which).tolist():
+        name = named[k][0]
+        best[name] = max(best.get(name, -1.0), float(scores[k]))
+    return [(score, name) for name, score in best.items()]
 
 
 def _photos(
