@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,10 +14,21 @@ from builders import make_embedding
 from lineament.decide.comparison import compare
 from lineament.decide.thresholds import own_threshold
 from lineament.evaluate.result import PairShown, Part, Result, Scores
+from lineament.explain.degrade import Step
+from lineament.explain.faces import Faces
+from lineament.fit.clean import Cleaning, clean, none_found
 from lineament.pictures import charts
 from lineament.pictures.pages.page import Picture, Section, Table, page, sentence
 from lineament.pictures.pages.result import _of_groups, _part, heading, report_sections
-from lineament.types import Certainty
+from lineament.pictures.plots.correlation import correlation, list_in_words
+from lineament.pictures.plots.grid import grid
+from lineament.pictures.plots.histogram import histogram
+from lineament.pictures.plots.occlusion import frames_in_words
+from lineament.pictures.plots.plot import Plot
+from lineament.pictures.plots.pose import frames_in_words as frames_of_poses
+from lineament.report._findings import Findings
+from lineament.report._sections import summary
+from lineament.types import Certainty, Threshold
 
 
 def headings(pairs: list[tuple[bool, float]], threshold: float | None) -> list[str]:
@@ -267,3 +280,172 @@ def test_pairs_shown_are_not_taken_for_all(
 )
 def test_a_matrix_without_a_rate_says_so(few: dict[str, float], words: str) -> None:
     assert words in _of_groups(part_of_groups(fmr_too_few=few))[0].caption
+
+
+# --- plots ----------------------------------------------------------------------------------------
+
+
+def some_faces(person: list[int], *, named: bool = True) -> Faces:
+    """Photos of these people; one person's are alike, two people's are not."""
+    rng = np.random.default_rng(0)
+    centers = np.eye(8)[: max(person) + 1]
+    vectors = centers[person] + rng.normal(0, 0.05, (len(person), 8))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return Faces(
+        paths=tuple(Path(f"{i}.jpg") for i in range(len(person))),
+        names=tuple(f"P{k}" for k in range(max(person) + 1)),
+        person=np.array(person, np.int64),
+        vectors=vectors.astype(np.float32),
+        norms=np.ones(len(person), np.float32),
+        named=named,
+        relative=tuple(f"{i}.jpg" for i in range(len(person))),
+    )
+
+
+def drawn_words(plot: Plot) -> str:
+    """All that stands in a picture; lines of one text may be texts of their own."""
+    from matplotlib.text import Text
+
+    return " ".join(text.get_text() for text in plot.figure.findobj(Text))
+
+
+@pytest.mark.parametrize(
+    ("person", "named", "threshold", "said", "never"),
+    [
+        ([0, 0, 1, 1], True, 0.5, ["Decided otherwise", "0 of 2 pairs of one person",
+                                   "0 of 4 pairs of two people"], ["Framed"]),
+        ([0, 0, 1, 1], True, 0.9999, ["Framed", "2 of 2 pairs of one person"], []),
+        ([0, 1], True, 0.5, ["0 of 1 pair of two people", "no two photos of one person"],
+         ["pairs of one person", "Framed"]),
+        ([0, 0], True, 0.5, ["0 of 1 pair of one person", "one person only"], ["two people"]),
+        ([0, 1], False, 0.5, ["0 of 1 pair are."], ["Framed"]),
+        ([0, 1], True, None, [], ["Framed", "otherwise", "Orange"]),
+    ],
+)  # fmt: skip
+def test_the_grid_speaks_of_what_is_there(
+    person: list[int], named: bool, threshold: float | None, said: list[str], never: list[str]
+) -> None:
+    words = drawn_words(grid(some_faces(person, named=named), threshold=threshold))
+    assert [each for each in said if each not in words] == []
+    assert [each for each in never if each in words] == []
+
+
+def test_a_histogram_of_one_person_has_no_others() -> None:
+    for threshold in (None, 0.5):
+        words = drawn_words(histogram(some_faces([0, 0, 0]), threshold=threshold))
+        assert "nearest other" not in words
+        assert "photos of others" not in words.replace("no photos of others", "")
+    words = drawn_words(histogram(some_faces([0, 0, 1]), threshold=None))
+    assert "nearest other" in words
+    assert "photos of others" in words
+
+
+@pytest.mark.parametrize(
+    ("person", "threshold", "ladder", "heading", "which", "fmr"),
+    [
+        ([0, 1], 0.5, (), "The one pair there is: nobody unlocks", "The one pair", False),
+        ([0, 1], -0.9, (), "Who could unlock whose phone", "The one pair", False),
+        ([0, 1, 2], 0.5, (), "All pairs: nobody unlocks", "All pairs", False),
+        (list(range(6)), None, (), "Who is most like whom", "The closest pairs", False),
+        ([0, 1], -0.9, (Threshold(-0.5, "cosine", 0.1, "x", None),), "Who could", "The", True),
+    ],
+)
+def test_the_list_of_close_people_says_what_it_lists(
+    person: list[int],
+    threshold: float | None,
+    ladder: tuple[Threshold, ...],
+    heading: str,
+    which: str,
+    fmr: bool,
+) -> None:
+    numbers = correlation(some_faces(person), threshold=threshold, ladder=ladder).numbers
+    said = list_in_words(numbers, threshold)
+    assert said[0].startswith(heading)
+    assert said[1].startswith(which)
+    assert ("false match rate" in said[1]) == fmr
+
+
+SHORT = "vermillion, dashed: falls short of it"
+
+
+def step(similarity: float | None, level: float | None = 1.0) -> Step:
+    same = similarity is not None and similarity >= 0.5
+    return SimpleNamespace(level=level, similarity=similarity, same=same)  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("similarities", "words"),
+    [
+        ([0.9, 0.8], "Blue frame: reaches it."),
+        ([0.9, 0.1], "Blue frame: reaches it; vermillion, dashed: falls short."),
+        ([0.9, None], "Blue frame: reaches it; vermillion, dashed: no face is found."),
+        ([0.1, None], "Vermillion, dashed: falls short, or no face is found."),
+    ],
+)
+def test_frames_are_explained_that_are_there(similarities: list[float | None], words: str) -> None:
+    assert frames_in_words({"mask": [step(each) for each in similarities]}) == words
+
+
+@pytest.mark.parametrize(
+    ("same", "words"),
+    [
+        ([True, True], "blue frame: reaches the threshold, as all here do"),
+        ([False], SHORT + ", as all here do"),
+        (
+            [True, False],
+            "blue frame: reaches the threshold;  vermillion, dashed: falls short of it",
+        ),
+    ],
+)
+def test_frames_of_poses_are_explained_that_are_there(same: list[bool], words: str) -> None:
+    turned: Any = [SimpleNamespace(decision=SimpleNamespace(same=each)) for each in same]
+    assert frames_of_poses(turned) == words
+
+
+def cleaned(vectors: list[list[float]], person: list[int], **settings: Any) -> Cleaning:
+    return clean(np.array(vectors), np.array(person), np.ones(len(person), bool), **settings)
+
+
+def test_no_wrong_name_is_found_only_where_some_was_looked_for() -> None:
+    one = cleaned([[1, 0], [0, 1]], [0, 0])
+    assert none_found(one).startswith("Not looked for")
+    assert "found" not in none_found(one)
+    two = cleaned([[1, 0], [0, 1]], [0, 1])
+    assert none_found(two).startswith("No wrong name was found. Looked for: ")
+    assert "2 folders with one photo" in none_found(two)
+
+
+def findings(*, qualities: list[Any], found: list[bool], person: list[int]) -> Findings:
+    """What a folder's summary is made of, as far as words go."""
+    vectors = np.eye(8, dtype=np.float32)[: len(person)]
+    seen = np.array(found)
+    people: Any = SimpleNamespace(
+        paths=[Path(f"{i}.jpg") for i in range(len(person))],
+        names=[f"P{k}" for k in range(max(person) + 1)],
+        person=np.array(person),
+        counts=np.bincount(person),
+        relative=lambda i: f"{i}.jpg",
+    )
+    embedded = SimpleNamespace(found=seen, vectors=vectors, norms=np.ones(len(seen)), unreadable={})
+    examined: Any = SimpleNamespace(embedded=embedded, quality=qualities, faces=seen.astype(int))
+    cleaning = clean(vectors, np.array(person), seen)
+    recognizer: Any = SimpleNamespace(weights=SimpleNamespace(name="sface"))
+    return Findings(recognizer, people, examined, cleaning, own_threshold(0.4, "cosine"), 0)
+
+
+@pytest.mark.parametrize(
+    ("qualities", "found", "said", "never"),
+    [
+        (["q"] * 3, [True] * 3, ["Nobody is confusable", "3 photos of 3 people", "No face is too"],
+         ["several faces", "measured"]),
+        ([None] * 3, [True] * 3, ["was not measured"], ["No face is too"]),
+        (["q", None, "q"], [True] * 3, ["No face of the 2 of 3 that were measured"], []),
+        (["q", None, None], [True, False, False], ["cannot be said"], ["Nobody is confusable"]),
+    ],
+)  # fmt: skip
+def test_a_summary_says_none_only_of_what_was_looked_at(
+    qualities: list[Any], found: list[bool], said: list[str], never: list[str]
+) -> None:
+    words = " ".join(summary(findings(qualities=qualities, found=found, person=[0, 1, 2])))
+    assert [each for each in said if each not in words] == []
+    assert [each for each in never if each in words] == []

@@ -205,6 +205,12 @@ def looked_for(cleaning: Cleaning) -> str:
     return words + (f" Not judged: {'; '.join(left)}." if left else "")
 
 
+def none_found(cleaning: Cleaning) -> str:
+    """That no wrong name was found, as far as any was looked for."""
+    said = looked_for(cleaning)
+    return said if said.startswith("Not looked for") else f"No wrong name was found. {said}"
+
+
 def _counted(n: int, one: str, many: str) -> str:
     return f"{n:,} {one if n == 1 else many}"
 

@@ -274,4 +274,4 @@ def _notes(
             "so the intervals are wide, and may still be too narrow"
         )
     for person in cleaning.not_examined:
-        yield f"{people.names[person]}: too many photos to look for wrong names among them"
+        yield f"too many photos to look for wrong names among them: {people.names[person]}"

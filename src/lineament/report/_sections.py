@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lineament.fit.clean import Suspect, looked_for
+import numpy as np
+
+from lineament.fit.clean import Suspect, looked_for, none_found
 from lineament.pictures.pages.page import Picture, Section, Table, Tile, thumbnail
 from lineament.pictures.pages.result import tile_of
 from lineament.report._findings import Findings
@@ -26,15 +28,26 @@ def summary(seen: Findings) -> list[str]:
     words = [
         f"{counted(n, 'photo', 'photos')} of "
         f"{counted(len(people.names), 'person', 'people')}, {each} each. A face was found in "
-        f"{faces:,}; {counted(several, 'photo', 'photos')} "
-        f"{'shows' if several == 1 else 'show'} several faces, of which one was taken."
+        f"{faces:,}"
+        + (
+            f"; {counted(several, 'photo', 'photos')} {'shows' if several == 1 else 'show'} "
+            "several faces, of which one was taken."
+            if several
+            else "."
+        )
     ]
+    compared = np.unique(people.person[cleaning.trusted])
     if len(people.names) == 1:
         words.append("There is one person only: nobody to be confused with.")
+    elif len(compared) < 2:
+        words.append(
+            "Who is confusable cannot be said: the photos that count show fewer than two people."
+        )
     elif not seen.confusable:
         words.append(
             f"Nobody is confusable: no pair of photos of two people reaches the threshold "
-            f"{seen.threshold.value:.3f}."
+            f"{seen.threshold.value:.3f}. Compared: {int(cleaning.trusted.sum()):,} photos of "
+            f"{len(compared):,} people."
         )
     else:
         first = [
@@ -56,7 +69,7 @@ def summary(seen: Findings) -> list[str]:
             f"out where people are compared. {looked_for(cleaning)}"
         )
     else:
-        words.append(f"No photo seems to be mislabeled. {looked_for(cleaning)}")
+        words.append(f"Wrong names: {_lowered(none_found(cleaning))}")
     if cleaning.duplicates:
         words.append(
             f"{counted(len(cleaning.duplicates), 'photo', 'photos')} nearly equal to "
@@ -69,7 +82,7 @@ def summary(seen: Findings) -> list[str]:
             f"{_listed(names, len(seen.problems))}."
         )
     else:
-        words.append("No face is too small, blurred, turned, dark or bright to rely on.")
+        words.append(_none_poor(seen))
     if seen.without:
         names = [seen.name(i) for i in seen.without[:MOST_IN_SUMMARY]]
         words.append(f"No face was found in {_listed(names, len(seen.without))}.")
@@ -87,6 +100,20 @@ def summary(seen: Findings) -> list[str]:
         "stay as they are: nothing was changed on the disk."
     )
     return words
+
+
+def _none_poor(seen: Findings) -> str:
+    """That no face is too poor, of those whose quality is known."""
+    measured = sum(quality is not None for quality in seen.examined.quality)
+    faces = int(seen.found.sum())
+    if not measured:
+        return "How good the faces are to rely on was not measured."
+    of = f" of the {measured:,} of {faces:,} that were measured" if measured < faces else ""
+    return f"No face{of} is too small, blurred, turned, dark or bright to rely on."
+
+
+def _lowered(words: str) -> str:
+    return f"{words[:1].lower()}{words[1:]}"
 
 
 def _listed(names: Sequence[str], total: int) -> str:

@@ -111,7 +111,7 @@ def test_columns_joined_missing_rows_and_small_groups(crowd: tuple[Path, TableSo
     assert part.measures["fmr"]["f, old x f, old"] is None
     assert part.measures["fmr"]["f, young x f, young"] is not None
     assert "54 of 180 photos have no row" in " ".join(result.notes)
-    assert any("too small for a FMR: f, old (135 pairs, 6 people)" in n for n in result.notes)
+    assert any("too small for an FMR: f, old (135 pairs, 6 people)" in n for n in result.notes)
     assert [part.key for part in result.parts] == ["by_sex_age", "by_age"]
     with pytest.raises(OptionError, match=r"by: expected some of sex, age .* got 'height'"):
         run_groups(root, attributes, source, threshold=T, by=["height"])

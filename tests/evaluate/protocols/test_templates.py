@@ -210,7 +210,7 @@ def test_a_template_without_a_face_stays_in(tmp_path: Path) -> None:
     assert part.scores is not None
     assert part.scores.genuine[1] == part.scores.impostor[0] == -1  # type: ignore[union-attr]
     assert result.errors == len(embedded.unreadable) == 1
-    assert any("in 1 templates no face was found" in note for note in result.notes)
+    assert any("without a face: 1 template;" in note for note in result.notes)
 
 
 def test_a_face_without_a_box_may_be_anywhere(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from lineament.evaluate.protocols.folder import rates_at, too_few_note
 from lineament.evaluate.result import PairShown, Part, Result
 from lineament.files import sha256_of_file
 from lineament.images import describe_source
+from lineament.text import counted
 from lineament.types import NO_FACE_SCORE, FloatArray, Progress
 
 FMRS = (1e-3, 1e-4, 1e-5, 1e-6)
@@ -185,8 +186,9 @@ def run_distractors(
     ]
     if distractors.repeat_probes or distractors.repeat_each_other:
         notes.append(
-            f"left out: {distractors.repeat_probes:,} distractors that repeat a photo of the "
-            f"probe set, {distractors.repeat_each_other:,} that repeat another distractor"
+            "left out because they are repeated: "
+            f"{counted(distractors.repeat_probes, 'distractor', 'distractors')} from the probe "
+            f"set, {distractors.repeat_each_other:,} from the other distractors"
         )
     notes.append(
         too_few_note(rates["tar_at_fmr"], counts.n_impostor, "pairs of a probe and a distractor")

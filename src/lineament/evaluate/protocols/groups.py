@@ -32,7 +32,7 @@ from lineament.evaluate.fairness import (
 )
 from lineament.evaluate.protocols.verification import pair_cosines
 from lineament.evaluate.result import Part, Result, rate_text
-from lineament.text import per_cent
+from lineament.text import counted, per_cent
 from lineament.types import IntArray
 
 MOST_GROUPS = 20
@@ -114,9 +114,10 @@ def run_groups(
         parts.append(group_part(_key(name, keys), name, rates))
         notes += group_notes(name, rates)
     if unknown:
+        verb, stays = ("has", "is") if unknown == 1 else ("have", "are")
         notes.append(
-            f"{unknown:,} of {len(rows):,} photos have no row in {attributes.file.name} and "
-            "are left out"
+            f"{unknown:,} of {counted(len(rows), 'photo', 'photos')} {verb} no row in "
+            f"{attributes.file.name} and {stays} left out"
         )
     notes.append(
         "intervals: the wider of Wilson's and of a bootstrap over people, since pairs share photos"
@@ -225,14 +226,15 @@ def group_notes(name: str, rates: GroupRates) -> list[str]:
                 f"{name}: no ratio of {rate}: it needs two groups with enough pairs and errors"
             )
         small = [
-            f"{group} ({table[i, i].trials if (i, i) in table else 0:,} pairs, "
-            f"{int(rates.people[i])} people)"
+            f"{group} ("
+            f"{counted(table[i, i].trials if (i, i) in table else 0, 'pair', 'pairs')}, "
+            f"{counted(int(rates.people[i]), 'person', 'people')})"
             for i, group in enumerate(rates.groups)
             if (i, i) not in table or not table[i, i].enough
         ]
         if small:
             notes.append(
-                f"{name}: too small for a {rate}: {', '.join(small)}; it takes {LEAST_PEOPLE} "
+                f"{name}: too small for an {rate}: {', '.join(small)}; it takes {LEAST_PEOPLE} "
                 "people, and pairs enough for 30 errors (rule of 30)"
             )
     return notes

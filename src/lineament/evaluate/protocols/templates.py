@@ -19,6 +19,7 @@ from lineament.embed.pooling import media_weights, pair_cosine, pool_mean, prese
 from lineament.evaluate.identification import Searches, search
 from lineament.evaluate.metrics import tar_at_fmr, threshold_at_fmr
 from lineament.evaluate.result import Part, Result, Scores, by_text, rate_text
+from lineament.text import counted
 from lineament.types import FloatArray
 
 FMRS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
@@ -48,7 +49,8 @@ def run_ijb(
     empty = int((~present(pools["mean"])).sum())
     notes = []
     if empty:
-        notes.append(f"in {empty:,} templates no face was found: they are like nobody, and stay in")
+        of = counted(empty, "template", "templates")
+        notes.append(f"without a face: {of}; like nobody, and stay in")
     if not templates.media_known:
         notes.append(
             "the files do not say which frames are of one video: each photo is a medium of its own"

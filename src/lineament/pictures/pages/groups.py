@@ -64,12 +64,14 @@ def _summary(grouping: Grouping, large: Sequence[Group], small: Sequence[Group])
     grouped = sum(len(group.members) for group in large)
     alone = sum(len(group.members) for group in small)
     read = sum(photo.error is None for photo in grouping.photos)
+    failed = len(grouping.photos) - read
     empty = sum(photo.error is None and photo.n_faces == 0 for photo in grouping.photos)
     words = [
         f"{_count(read, 'photo')}, {_count(len(grouping.faces), 'face')}: "
         f"{_count(grouped, 'face')} in {_count(len(large), 'group')}, "
         f"{alone:,} in no group"
-        + (f"; {_count(empty, 'photo')} without a face." if empty else "."),
+        + (f"; {_count(empty, 'photo')} without a face" if empty else "")
+        + (f"; {_count(failed, 'photo')} could not be read." if failed else "."),
         "A group is what the program takes for one person. Two groups are made one while the mean "
         f"similarity of their faces reaches {grouping.threshold}. Similarity is the cosine of two "
         "embeddings, -1 to 1. Two faces of one photo are never in one group.",

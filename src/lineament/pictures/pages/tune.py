@@ -13,11 +13,12 @@ from typing import Any
 from lineament.evaluate.fairness import Rate
 from lineament.evaluate.protocols.folder import worst_pairs
 from lineament.evaluate.result import PairShown, Part, Result
-from lineament.fit.clean import looked_for
+from lineament.fit.clean import looked_for, none_found
 from lineament.fit.tuned import AtThreshold, Tuned
 from lineament.pictures.charts.text import percent
 from lineament.pictures.pages.page import Section, Table, Tile
 from lineament.pictures.pages.result import tile_of, write_report
+from lineament.text import counted
 
 MOST_TILES = 24
 """Of a kind: a page of thousands of photos would help nobody."""
@@ -158,11 +159,13 @@ def tune_sections(tuned: Tuned, calibration_file: str | None = None) -> list[Sec
 def threshold_in_words(tuned: Tuned) -> str:
     """The threshold with its interval, in one sentence."""
     fitted = tuned.threshold
+    missed = "How many pairs of one person it misses is not measurable."
+    if tuned.own.fnmr.trials:
+        missed = f"At it {rate_in_words(tuned.own.fnmr)} of the pairs of one person are missed."
     return (
         f"Threshold for a false match rate of {tuned.fmr:g}: {fitted.plain.value:.3f} (95% "
-        f"interval {fitted.low:.3f} to {fitted.high:.3f}, {fitted.false_matches:,} false matches "
-        "behind it). At it "
-        f"{rate_in_words(tuned.own.fnmr)} of the pairs of one person are missed."
+        f"interval {fitted.low:.3f} to {fitted.high:.3f}, "
+        f"{counted(fitted.false_matches, 'false match', 'false matches')} behind it). {missed}"
     )
 
 
@@ -236,6 +239,8 @@ def _thresholds(tuned: Tuned) -> Section:
                 f"the thresholds were {min(tuned.unseen.thresholds):.3f} to "
                 f"{max(tuned.unseen.thresholds):.3f}."
             )
+        else:
+            words.append("The threshold is not cross-validated: other people have too few pairs.")
     else:
         words.append(
             "The threshold is not cross-validated: four fifths of the people have too few pairs "
@@ -257,7 +262,8 @@ def _beside(tuned: Tuned) -> Section:
         numbers=(1,),
     )
     words = (tuned.comparison, "In parentheses 95% intervals, people drawn anew.")
-    return Section("Beside the package's own", words, (table,))
+    title = "Rates on your photos" if tuned.bundled is None else "Beside the package's own"
+    return Section(title, tuple(word for word in words if word), (table,))
 
 
 def _suspects(tuned: Tuned) -> list[Section]:
@@ -266,7 +272,7 @@ def _suspects(tuned: Tuned) -> list[Section]:
         return [
             Section(
                 "Probably wrong names",
-                (f"None was found. {looked_for(tuned.cleaning)}",),
+                (none_found(tuned.cleaning),),
             )
         ]
     words = (
@@ -336,10 +342,12 @@ def _left_out(tuned: Tuned) -> list[Section]:
         ("photos", "number"), [(name, f"{count:,}") for name, count in rows], numbers=(1,),
         marked=(len(rows) - 1,),
     )  # fmt: skip
-    words = (
-        "Photos of one person that are nearly one picture would be genuine pairs that prove "
-        "nothing: the first of them counts.",
-    )
+    words: tuple[str, ...] = ()
+    if cleaning.duplicates:
+        words = (
+            "Photos of one person that are nearly one picture would be genuine pairs that prove "
+            "nothing: the first of them counts.",
+        )
     sections = [Section("What was left out, and why", words, (table,))]
     lists: list[tuple[str, Sequence[tuple[str, str]]]] = [
         (

@@ -206,7 +206,8 @@ def _said(pair: dict[str, Any]) -> str:
                 f"{opens['n_photos_of_b']} of {opens['n_of_b']} of B"
             )
         else:
-            parts.append("opens with none")
+            n = opens["n_of_a"] + opens["n_of_b"]
+            parts.append(f"opens with none of {counted(n, 'photo', 'photos')}")
     if pair["strictest_fmr"] is not None:
         parts.append(f"best {pair['best']:.3f}: FMR {pair['strictest_fmr']:g}")
     else:
@@ -315,6 +316,27 @@ def listed_people(faces: Faces) -> list[int]:
     return list(dict.fromkeys(end for pair in pairs for end in (pair.a, pair.b)))
 
 
+def list_in_words(numbers: dict[str, Any], cut: float | None) -> tuple[str, str]:
+    """Heading of the list, and what stands in it."""
+    listed = numbers["closest"]
+    which = "The closest pairs" if len(listed) > LISTED else "All pairs"
+    if len(listed) == 1:
+        which = "The one pair there is"
+    said = f"{which}, by the similarity of their means: A before the phone of B or the reverse. "
+    said += "A phone knows the mean of its owner's photos. Best: any photo before the other's phone"
+    if any(pair["strictest_fmr"] is not None for pair in listed[:LISTED]):
+        said += ", with the strictest false match rate at which it passes, where it passes one"
+    if cut is None:
+        return "Who is most like whom", f"{said}."
+    opened = any(
+        pair["opens"]["n_photos_of_a"] or pair["opens"]["n_photos_of_b"] for pair in listed[:LISTED]
+    )
+    heading = "Who could unlock whose phone"
+    if not opened:
+        heading = f"{which}: nobody unlocks the other's phone"
+    return heading, f"{said}."
+
+
 def _list(
     sheet: Sheet,
     left: float,
@@ -325,12 +347,8 @@ def _list(
     cut: float | None,
 ) -> float:
     """The closest pairs in words, with a face of each; returns where it ends."""
-    top += sheet.text(left, top, width, "Who could unlock whose phone", TEXT_PT + 1, bold=True)
-    explained = (
-        "The closest pairs, by the similarity of their means: A before the phone of B or the "
-        "reverse. A phone knows the mean of its owner's photos. Best: any photo before "
-        "the other's phone, with the strictest false match rate at which it passes."
-    )
+    heading, explained = list_in_words(numbers, cut)
+    top += sheet.text(left, top, width, heading, TEXT_PT + 1, bold=True)
     top += sheet.text(left, top + 0.03, width, explained, SMALL_PT, color=GRAY) + 0.13
     face = 0.46
     for pair in numbers["closest"][:LISTED]:

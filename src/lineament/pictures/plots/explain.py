@@ -146,6 +146,10 @@ def _facts(decision: Decision) -> list[tuple[str, str]]:
                 f"{certainty.in_words} that it is one person, prior {certainty.prior:g}",
             )
         )
+    else:
+        weights = decision.contract.weights
+        words = f"not known: there is no calibration for {weights} as it is used here"
+        facts.append(("probability", words))
     facts += [("open since" if i == 0 else "", each) for i, each in enumerate(decision.reasons)]
     facts.append(("recognizer", decision.contract.weights))
     return facts

@@ -20,6 +20,7 @@ from lineament.pictures.plots.captions import (
     value_of,
 )
 from lineament.pictures.plots.plot import Plot
+from lineament.text import counted
 from lineament.types import Float64Array, Image, IntArray, Threshold
 
 if TYPE_CHECKING:
@@ -144,17 +145,40 @@ def _said(
     parts = ["Cosine similarity, 1 at most."]
     if threshold is not None:
         words = threshold_words(threshold)
-        parts.append(f"Orange and bold: at or above the {words}.")
-        if named:
-            parts.append(
-                "Framed: decided otherwise than the names say, "
-                f"{numbers['n_false_non_matches']:,} of {numbers['n_genuine_pairs']:,} pairs of "
-                f"one person and {numbers['n_false_matches']:,} of "
-                f"{numbers['n_impostor_pairs']:,} of two."
-            )
-        else:
-            parts.append(f"{numbers['n_pairs_above_threshold']:,} pairs are.")
+        bold = " and bold" if len(numbers["photos"]) <= MOST_NUMBERED else ""
+        parts.append(f"Orange{bold}: at or above the {words}.")
+        parts.append(_decided(numbers, named=named))
     return " ".join([*parts, *map(sentence, notes)])
+
+
+def _decided(numbers: dict[str, Any], *, named: bool) -> str:
+    """How many pairs reach the threshold, or are decided otherwise than the names say."""
+    genuine, impostor = numbers["n_genuine_pairs"], numbers["n_impostor_pairs"]
+    if not named:
+        n = len(numbers["photos"])
+        above, pairs = numbers["n_pairs_above_threshold"], n * (n - 1) // 2
+        verb = "is" if above == 1 else "are"
+        return f"{above:,} of {counted(pairs, 'pair', 'pairs')} {verb}."
+    kinds = [
+        f"{wrong:,} of {counted(pairs, 'pair', 'pairs')} of {who}"
+        for wrong, pairs, who in (
+            (numbers["n_false_non_matches"], genuine, "one person"),
+            (numbers["n_false_matches"], impostor, "two people"),
+        )
+        if pairs
+    ]
+    wrong = numbers["n_false_non_matches"] + numbers["n_false_matches"]
+    lead = "Framed: d" if wrong else "D"
+    missing = (
+        ""
+        if genuine and impostor
+        else (
+            " There are no two photos of one person."
+            if not genuine
+            else " There is one person only."
+        )
+    )
+    return f"{lead}ecided otherwise than the names say: {' and '.join(kinds)}.{missing}"
 
 
 def _blocks(person: IntArray) -> list[tuple[int, int, int]]:

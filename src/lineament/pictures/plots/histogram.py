@@ -94,7 +94,7 @@ def histogram(
         title or "How far everybody is from one person", width,
         subtitle=" ".join([*words, *map(sentence, notes)]),
     )  # fmt: skip
-    _key(sheet)
+    _key(sheet, others=any(len(each[2]) for each in found))
     for start in range(0, len(found), columns):
         row = found[start : start + columns]
         heads = [_head(panels[start + k], wide + beside - FACE_IN - 0.12) for k in range(len(row))]
@@ -189,10 +189,11 @@ def _head(numbers: dict[str, Any], width: float) -> tuple[list[str], list[str]]:
     own, others = len(numbers["own"]), numbers["others"]
     name = wrapped(numbers["name"], width, TEXT_PT + 1, bold=True, most=2)
     if numbers["own_rejected"] is None:
-        said = (
-            f"{counted(own, 'own photo', 'own photos')}, {others:,} of others; the "
-            f"nearest other at {numbers['others_nearest'] or 0:.3f}"
-        )
+        said = counted(own, "own photo", "own photos")
+        if others:
+            said += f", {others:,} of others; the nearest other at {numbers['others_nearest']:.3f}"
+        else:
+            said += ", none of others"
     else:
         rejected, fnmr = numbers["own_rejected"], percent(numbers["fnmr"], 2)
         said = f"{rejected:,} of {own:,} own rejected (FNMR {fnmr})"
@@ -201,6 +202,8 @@ def _head(numbers: dict[str, Any], width: float) -> tuple[list[str], list[str]]:
                 f", {numbers['others_accepted']:,} of {others:,} others accepted (FMR "
                 f"{percent(numbers['fmr'], 2)})"
             )
+        else:
+            said += ", no photos of others"
     return name, wrapped(said, width, SMALL_PT)
 
 
@@ -256,9 +259,10 @@ def _panel(
     axes.set_xlabel("cosine distance")
 
 
-def _key(sheet: Sheet) -> None:
+def _key(sheet: Sheet, *, others: bool) -> None:
     left, top = EDGE, sheet.down
-    for color, words in ((BLUE, "the person's own photos"), (GRAY, "photos of others")):
+    kinds = ((BLUE, "the person's own photos"), (GRAY, "photos of others"))
+    for color, words in kinds if others else kinds[:1]:
         patch = sheet.axes(left, top + 0.01, 0.24, 0.14)
         patch.set(xticks=[], yticks=[], xlim=(0, 1), ylim=(0, 1))
         patch.grid(False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,8 +51,7 @@ def _draw(degraded: Degraded, title: str) -> Any:
     sheet = Sheet(
         title if title else f"{short}, made worse in steps", width,
         subtitle=f"Each version goes through the whole pipeline and is compared with {against}. "
-        f"Threshold {threshold.value:.3f} (dashed line) {origin}. Blue frame: reaches it; "
-        "vermillion, dashed: falls short, or no face is found.",
+        f"Threshold {threshold.value:.3f} (dashed line) {origin}. {frames_in_words(series)}",
     )  # fmt: skip
     low = min([0.0, threshold.value] + [s.similarity for own in series.values() for s in own
                                         if s.similarity is not None])  # fmt: skip
@@ -64,6 +63,19 @@ def _draw(degraded: Degraded, title: str) -> Any:
             tallest = max(tallest, _block(sheet, left, kind, series[kind], subject, threshold, low))
         sheet.down += tallest + 0.3
     return sheet.finished(sheet.down - 0.25)
+
+
+def frames_in_words(series: Mapping[Kind, Sequence[Step]]) -> str:
+    """What the frames mean that are there."""
+    steps = [step for own in series.values() for step in own]
+    short = any(not step.same and step.similarity is not None for step in steps)
+    faceless = any(step.similarity is None for step in steps)
+    said = ["Blue frame: reaches it"] if any(step.same for step in steps) else []
+    if short or faceless:
+        why = (("falls short",) * short) + (("no face is found",) * faceless)
+        said.append(f"vermillion, dashed: {', or '.join(why)}")
+    words = "; ".join(said)
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def _block(
@@ -80,6 +92,8 @@ def _block(
     top += sheet.text(left, top, BLOCK_IN, head, 10.5, bold=True)
     end = fails_at(steps)
     fails = "no step here fails" if end is None else f"fails first at {_level(kind, end)}"
+    if any(step.level is None and not step.same for step in steps):
+        fails = "fails as it is, without a step"
     top += sheet.text(left, top, BLOCK_IN, f"{unit}; {fails}", SMALL_PT, color=GRAY) + 0.06
     first = left + AXIS_IN
     tallest = 0.0

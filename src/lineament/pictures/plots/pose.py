@@ -45,6 +45,15 @@ def pose(poses: Poses, *, title: str = "", most: int = MOST_FACES) -> Plot:
     return Plot(_draw(poses, shown, title), poses.to_dict() | {"n_faces_shown": len(shown)})
 
 
+def frames_in_words(shown: Sequence[Turned]) -> str:
+    """What the frames mean that are there."""
+    same = {each.decision.same for each in shown}
+    kinds = ((True, "blue frame: reaches the threshold"),
+             (False, "vermillion, dashed: falls short of it"))  # fmt: skip
+    said = ";  ".join(words for kind, words in kinds if kind in same)
+    return said if len(same) == 2 else f"{said}, as all here do"
+
+
 def _sampled(turned: Sequence[Turned], most: int) -> Sequence[Turned]:
     """Evenly over the order, both ends among them."""
     if len(turned) <= most:
@@ -71,7 +80,7 @@ def _draw(poses: Poses, shown: Sequence[Turned], title: str) -> Any:
         f"The reference\n{name}\nyaw {degrees(pose_of_reference[0])}, pitch "
         f"{degrees(pose_of_reference[1])}", most=4,
     )  # fmt: skip
-    key = "blue frame: reaches the threshold;  vermillion, dashed: falls short"
+    key = frames_in_words(shown)
     sheet.text(beside, sheet.down + FACE_IN - 0.17, WIDTH_IN - beside - EDGE, key, SMALL_PT,
                color=GRAY)  # fmt: skip
     sheet.down += FACE_IN + 0.2

@@ -33,7 +33,7 @@ from lineament.pictures.plots._sheet import (
 )
 from lineament.pictures.plots.captions import put, sentence, what
 from lineament.pictures.plots.plot import Plot
-from lineament.text import per_cent
+from lineament.text import counted, per_cent
 from lineament.types import Float64Array, IntArray
 
 if TYPE_CHECKING:
@@ -120,8 +120,8 @@ def tsne(
     words = ["What is alike lies near each other; distances have no unit."]
     if share is not None:
         words.append(
-            f"For {per_cent(share)} of the photos of people who have several, the nearest other "
-            "face is the same person's."
+            f"For {per_cent(share)} of {counted(_with_another(faces), 'photo', 'photos')} of "
+            "people who have several, the nearest other face is the same person's."
         )
     told = " ".join([*words, *(sentence(note) for note in notes)])
     draw = _draw_faces if shown else _draw_points
@@ -251,6 +251,11 @@ def _umap(faces: Faces, seed: int) -> Float64Array:
         raise OptionError(f"UMAP needs at least {LEAST_FOR_TSNE} photos, got {n}; use pca")
     model = UMAP(n_neighbors=min(15, n - 1), metric="cosine", random_state=seed, n_jobs=1)
     return np.asarray(model.fit_transform(faces.vectors), np.float64)
+
+
+def _with_another(faces: Faces) -> int:
+    """How many photos have another one of their person."""
+    return int((faces.counts[faces.person] > 1).sum())
 
 
 def _nearest_is_same(faces: Faces) -> float | None:
@@ -387,7 +392,8 @@ def _draw_points(
     said = list(words)
     if most:
         said.append(
-            "In color: the people with most photos; all others are gray."
+            f"In color: {len(most)} of {len(faces.names):,} people, those with most photos first; "
+            "the others are gray."
             if len(most) < len(faces.names)
             else "A color and a shape for each person."
         )
