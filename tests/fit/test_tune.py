@@ -454,7 +454,9 @@ def test_the_report_says_all_of_it() -> None:
     assert result.part("all_pairs").measures["n_impostor_pairs"] == made.own.fmr.trials
     sections = tune_sections(made, "own.json")
     titles = [section.title for section in sections]
-    assert titles[:3] == ["Thresholds", "Beside the package's own", "Probably wrong names"]
+    # There is nothing of the package's to set beside for these made-up embeddings.
+    assert made.bundled is None
+    assert titles[:3] == ["Thresholds", "Rates on your photos", "Probably wrong names"]
     wrong_names = sections[titles.index("Probably under a wrong name")]
     assert wrong_names.tables[0].rows[0][0] == "person 07/12.jpg"
     assert next(tile.names for tile in wrong_names.tiles)[0] == "person 07/12.jpg"

@@ -113,7 +113,7 @@ def test_the_summary_says_what_is_in_the_folder(
     made: Report, folder: Path, recognizer: Recognizer
 ) -> None:
     words = " ".join(made.numbers["summary"])
-    assert words.startswith("6 photos of 2 people, 2 to 4 each. A face was found in 4;")
+    assert words.startswith("6 photos of 2 people, 2 to 4 each. A face was found in 4. ")
     assert "No face was found in Ann/wall.png." in words
     assert "Could not be read: Ann/broken.jpg." in words
     assert made.numbers["without_face"] == ["Ann/wall.png"]

@@ -186,9 +186,9 @@ def run_distractors(
     ]
     if distractors.repeat_probes or distractors.repeat_each_other:
         notes.append(
-            "left out because they are repeated: "
-            f"{counted(distractors.repeat_probes, 'distractor', 'distractors')} from the probe "
-            f"set, {distractors.repeat_each_other:,} from the other distractors"
+            f"left out: {counted(distractors.repeat_probes, 'distractor', 'distractors')} "
+            f"repeating a photo of the probe set, {distractors.repeat_each_other:,} repeating "
+            "another distractor"
         )
     notes.append(
         too_few_note(rates["tar_at_fmr"], counts.n_impostor, "pairs of a probe and a distractor")
