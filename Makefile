@@ -17,7 +17,7 @@ demo: $(VENV)/.stamp-demo  ## verify and detect on the photos of the package, wr
 
 test: $(VENV)/.stamp-test  ## all checks: ruff, mypy, pytest
 	$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal
 
 lint: $(VENV)/.stamp-test  ## ruff and mypy
 	$(BIN)/ruff check $(CODE)
