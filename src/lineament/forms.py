@@ -6,7 +6,6 @@ Forms are ``msgspec.Struct`` classes or dataclasses. What does not fit is refuse
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -61,6 +60,8 @@ def read_json(data: bytes | str, kind: Any = Any, *, strict: bool = True) -> Any
         if "\\ud" not in text.lower():
             raise
         try:
+            import json  # here: importing models stays cheap
+
             value = json.loads(text)
         except ValueError as error:
             raise msgspec.DecodeError(str(error)) from error
@@ -162,6 +163,8 @@ def encode(value: object, *, indent: int = 1) -> bytes:
     try:
         text = msgspec.json.encode(value, enc_hook=_plain)
     except UnicodeEncodeError:  # a file's name that is no UTF-8: as an escape
+        import json
+
         return json.dumps(plain(value), indent=indent or None).encode() + b"\n"
     return (msgspec.json.format(text, indent=indent) if indent else text) + b"\n"
 

@@ -284,7 +284,9 @@ def test_crop_turns_faces_upright(turns: int) -> None:
 @pytest.mark.parametrize("method", ["five-points", "eyes"])
 def test_methods_that_need_landmarks_say_who_has_them(method: str) -> None:
     faces = [face(ARCFACE_TEMPLATE_XY), face()]
-    with pytest.raises(OptionError, match=r'face 1 has none: detect with "mtcnn" or "yunet"'):
+    with pytest.raises(
+        OptionError, match='face 1 has none: take a detector that gives them, "yunet"'
+    ):
         align_faces(noise(), faces, Alignment.square(112, method))
 
 

@@ -212,7 +212,9 @@ class TestFolder:
     ) -> None:
         out = tmp_path / "out"
         embed_many(photos / "ada", out, recognizer)
-        with pytest.raises(ContractError, match="flip"):
+        with pytest.raises(
+            ContractError, match="the same alignment and options: name another folder"
+        ):
             embed_many(
                 photos / "ada", out, Recognizer("fast", detector="yunet", turning=False, flip=True)
             )
@@ -308,7 +310,7 @@ class TestOnTheWay:
     def test_another_version_is_refused(self, recognizer: Recognizer) -> None:
         mine = fingerprint(recognizer)
         check_same(mine, dict(mine), "here")
-        with pytest.raises(ContractError, match=r"there: .*version differ"):
+        with pytest.raises(ContractError, match=r"there: .* differing in version"):
             check_same(mine, {**mine, "version": "0.0.0"}, "there")
 
     def test_an_own_detector_stays_at_home(self) -> None:

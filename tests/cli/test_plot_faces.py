@@ -32,7 +32,7 @@ def test_json_alone_writes_no_picture(
     for command in (["alignment"], ["occlusion", "--kind", "darkness"]):
         done = RUN.invoke(app, ["plot", *command, str(astronaut_path), "--json"])
         assert done.exit_code == 0, done.output
-        assert json.loads(done.stdout)["photograph"].endswith("astronaut.jpg")
+        assert json.loads(done.stdout)["source"].endswith("astronaut.jpg")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -108,7 +108,7 @@ def test_the_example_is_a_config(call: Call) -> None:
     ("arguments", "words"),
     [
         ((), "expected a CONFIG, --set, or --resume with --out"),
-        (("none.toml",), "none.toml: expected a TOML file"),
+        (("none.toml",), "none.toml: expected a configuration in TOML, got: no such file"),
         (("--set", "loss.nam=x"), "loss.nam: there is no such key"),
         (
             ("--set", "run.epochs=many"),

@@ -151,7 +151,7 @@ def test_both_engines_make_the_same_of_it(made: Quantized, source: Card) -> None
         rows[engine] = load_embedder(made.weights, flip=False, runtime=runtime).embed(crops)[0]
     original = load_embedder(source, flip=False).embed(crops)[0]
     same = (rows["openvino"] * rows["onnxruntime"]).sum(axis=1)
-    assert same.min() > 0.999
+    assert same.min() > 0.998  # they round between the layers in their own ways, by processor
     cosines = (rows["onnxruntime"] * original).sum(axis=1)
     assert cosines.mean() == pytest.approx(made.agreement.mean_cosine, abs=0.003)
     assert 0.99 < cosines.mean() < 0.99999  # close, and not the same network

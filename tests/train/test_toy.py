@@ -101,7 +101,7 @@ def test_written_and_read(result: ToyResult, tmp_path: Path) -> None:
     table = {each["name"]: each for each in read["losses"]}
     assert table["arcface"]["within_deg"] == pytest.approx(result.losses[1].within_deg, abs=1e-3)
     assert len(read["labels"]) == len(table["triplet"]["embeddings_xy"]) == 18
-    assert read["photos"] == [6, 6, 6]
+    assert read["n_photos_of_each"] == [6, 6, 6]
 
 
 def test_title_claims_only_what_is_so(result: ToyResult) -> None:
