@@ -15,9 +15,9 @@ help:  ## this list
 demo: $(VENV)/.stamp-demo  ## verify and detect on the photos of the package, write pictures
 	$(BIN)/python examples/quickstart.py
 
-test: $(VENV)/.stamp-test  ## all checks: ruff, mypy, pytest
+test: $(VENV)/.stamp-test  ## ruff, mypy, pytest; .ci/run has the slow tests, too
 	$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal
+	$(BIN)/python -m pytest -m "not slow" -n logical --maxprocesses 4 --dist worksteal
 
 lint: $(VENV)/.stamp-test  ## ruff and mypy
 	$(BIN)/ruff check $(CODE)

@@ -20,7 +20,10 @@ from lineament.errors import EngineError
 from lineament.forks import Calls, lock, rlock
 
 DEMO = Path(lineament.__file__).parent / "data" / "demo"
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here"),
+    pytest.mark.slow,
+]
 
 BUSY = f"""
 import os, sys, threading, time

@@ -13,6 +13,7 @@ import pytest
 
 import lineament
 
+pytestmark = pytest.mark.slow
 SOURCE = Path(lineament.__file__).parent
 DEMO = SOURCE / "data" / "demo"
 ROOT = SOURCE.parents[1]

@@ -162,7 +162,7 @@ def test_groups(run: Run, photos: Path, tmp_path: Path) -> None:
     assert part["fnmr_errors"] == {"f x f": 0, "m x m": 1}
     assert set(part["fmr"].values()) == {None}
     text = run("groups", photos, table)
-    assert "too small for a FMR: f (0 pairs, 1 people)" in text.stderr
+    assert "too small for an FMR: f (0 pairs, 1 person)" in text.stderr
     lines = [line.split() for line in text.stdout.splitlines()]
     assert ["f", "x", "f", "no", "pairs", "0", "too", "small", "1"] in lines
     assert ["f", "x", "m", "too", "small", "8", "no", "pairs", "0"] in lines

@@ -30,6 +30,7 @@ from lineament.cli import app
 from lineament.cli.layout import cells
 from tests.cli.test_commands import GROUPS, LEAVES
 
+pytestmark = pytest.mark.slow
 DEMO = Path(lineament.__file__).parent / "data" / "demo"
 SCREENS = Path(__file__).parent / "screens"
 COLUMNS = (60, 80, 120)

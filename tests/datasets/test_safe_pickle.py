@@ -270,6 +270,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", tuple(BOMBS))
 def test_bombs_are_refused_within_a_small_multiple_of_the_file(name: str) -> None:
     data = BOMBS[name]()

@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "robustness" / "crash.py"
 
 
+@pytest.mark.slow
 def test_killed_three_times() -> None:
     command = [sys.executable, str(SCRIPT), "--kills", "3", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)

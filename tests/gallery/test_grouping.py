@@ -170,6 +170,7 @@ def test_the_same_again_and_in_another_order() -> None:
     assert partition(back) == partition(once)
 
 
+@pytest.mark.slow
 def test_twenty_thousand_without_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = [1] * 5000 + [3] * 4000 + [30] * 100
     vectors, people = planted(sizes, spread=0.05, seed=7, dimension=64)

@@ -1488,6 +1488,7 @@ def hostile() -> Any:
     del sys.modules["hostile"]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*:UserWarning:PIL")
 def test_hostile_files_load_or_are_refused(hostile: Any) -> None:
     seeds = hostile.draw_seeds(np.random.default_rng(7))
@@ -1507,6 +1508,7 @@ def test_hostile_files_load_or_are_refused(hostile: Any) -> None:
     assert min(count.values()) > 50
 
 
+@pytest.mark.slow
 def test_the_hostile_benchmark_counts_what_goes_wrong() -> None:
     script = str(ROOT / "benchmarks" / "robustness" / "hostile.py")
     options = ["--sabotage", "--cases", "30", "--limit-s", "2", "--workers", "1", "--json"]

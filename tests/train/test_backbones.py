@@ -315,6 +315,7 @@ def test_every_parameter_gets_a_gradient(name: str) -> None:
     assert fixed == (["output.4.weight"] if name.startswith("iresnet") else [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_the_order_of_memory_changes_nothing_but_rounding(name: str) -> None:
     found = []

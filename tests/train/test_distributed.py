@@ -21,6 +21,7 @@ from lineament.train.model.teacher import clean_places
 from lineament.train.run._distributed import World, world_of
 from lineament.train.run.loop import Run, fit
 
+pytestmark = pytest.mark.slow
 HERE = Path(__file__).parents[1] / "builders"
 PROGRAM = str(HERE / "distributed_run.py")
 STEPS = 50
