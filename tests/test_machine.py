@@ -307,3 +307,24 @@ def test_a_step_of_training_without_memory() -> None:
     )
     with pytest.raises(OutOfMemoryError), guard():
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+
+
+# --- memory that is given back --------------------------------------------------------------------
+
+
+def test_memory_is_given_back_for_sizes_that_are_new_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr(machine, "trim", lambda: calls.append(1))
+    trimmer = machine.Trimmer()
+    for _ in range(10 * trimmer.EVERY):
+        trimmer.seen((1, 3, 480, 640))
+    assert calls == []
+    for side in range(4 * trimmer.EVERY):
+        trimmer.seen((1, 3, side, 640))
+        assert len(trimmer._recent) <= trimmer.RECENT
+    assert len(calls) == 4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the C library has another name here")
+def test_trimming_is_of_the_c_library_or_nothing() -> None:
+    assert machine.trim() in (True, False)

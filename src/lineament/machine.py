@@ -5,6 +5,7 @@ memory_bytes()         of the machine, or the limit of the container or the proc
 free_bytes()           of it, what is not in use
 memory_error(error)    what libraries raise for too little memory, as one error of ours
 Budget                 lets threads hold only so many bytes at a time
+Trimmer                gives memory back that the C library keeps for sizes that do not come again
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import errno
 import math
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from threading import Condition
 
@@ -272,3 +274,53 @@ class Budget:
         with self._changed:
             self._held -= n_bytes
             self._changed.notify_all()
+
+
+class Trimmer:
+    """Gives memory back to the system from time to time, where the C library keeps what was freed.
+
+    glibc keeps freed blocks for the next call; blocks for inputs of ever new sizes do not fit each
+    other, so that a process grows by what it has used at its fullest. A call costs milliseconds,
+    therefore only every ``EVERY`` sizes that were not seen lately.
+    """
+
+    EVERY = 8
+    RECENT = 64
+    """So many sizes are remembered: a camera has one, a folder of photos a few."""
+
+    def __init__(self) -> None:
+        """Nothing has been seen yet."""
+        self._recent: dict[tuple[int, ...], None] = {}
+        self._new = 0
+
+    def seen(self, shape: tuple[int, ...]) -> None:
+        """Note the size of an input; may trim. Calls from several threads are safe."""
+        recent = self._recent
+        if shape in recent:
+            return
+        recent[shape] = None
+        if len(recent) > self.RECENT:
+            self._recent = {}
+        self._new += 1
+        if self._new >= self.EVERY:
+            self._new = 0
+            trim()
+
+
+def trim() -> bool:
+    """Give freed memory back to the system; False where the C library has no such call."""
+    call = _malloc_trim()
+    return call is not None and bool(call(0))
+
+
+@cache
+def _malloc_trim() -> Callable[[int], int] | None:
+    if sys.platform != "linux":
+        return None
+    import ctypes
+
+    try:
+        call: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
+    except (OSError, AttributeError):  # another C library, such as musl
+        return None
+    return call

@@ -363,12 +363,14 @@ def _openvino_model(graph: bytes, runtime: Runtime) -> Model:
     compiled = core.compile_model(network, "CPU", options)
     outputs = range(len(compiled.outputs))
     local = threading.local()  # a request holds its buffers: one for each thread
+    trimmer = machine.Trimmer()
 
     def run(batch: FloatArray, /) -> tuple[FloatArray, ...]:
         request = getattr(local, "request", None)
         if request is None:
             request = local.request = compiled.create_infer_request()
         request.infer([np.ascontiguousarray(batch, dtype=np.float32)], share_inputs=True)
+        trimmer.seen(batch.shape)
         return tuple(request.get_output_tensor(i).data.copy() for i in outputs)
 
     return run
