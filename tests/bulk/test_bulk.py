@@ -495,7 +495,7 @@ class TestRay:
         ]
         result = CliRunner().invoke(app, [*command, "--ray", cluster, "--json"])
         assert result.exit_code == 0, result.stderr
-        assert json.loads(result.stdout)["enrolled"] == 3
+        assert json.loads(result.stdout)["n_enrolled"] == 3
         with Gallery.open(tmp_path / "g", read_only=True) as gallery:
             far = {
                 Path(str(sample.source)).stem: gallery.embedding(sample.id).vector
