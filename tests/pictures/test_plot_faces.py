@@ -314,6 +314,7 @@ def test_the_page_draws_all_points(tmp_path: Path) -> None:
     assert done.stdout.count("<button") == 6  # five people, and "Show all"
 
 
+@pytest.mark.slow
 def test_ten_thousand_people(tmp_path: Path) -> None:
     faces = make_faces(10_000, 1, crops=False)
     made = plot.tsne(faces, method="pca")

@@ -25,6 +25,7 @@ from lineament.explain.degrade import subject_of, worse
 from lineament.report import Report, report
 from lineament.report._comparison import compare_all
 
+pytestmark = pytest.mark.slow
 HOSTILE = "Zoë <script>alert(1)<|script> & 山田"
 
 

@@ -24,6 +24,7 @@ from lineament.train.toy import MOST_PEOPLE, toy  # noqa: E402
 from lineament.train.toy import _training as training  # noqa: E402
 from lineament.train.toy._result import ToyResult, measured  # noqa: E402
 
+pytestmark = pytest.mark.slow
 LOSSES = ("softmax", "arcface", "triplet", "centre")
 PEOPLE = {"Ada": 9, "Bo": 6, "Cy_Li": 7, "Dot": 3}
 
