@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from lineament.errors import LineamentError, OptionError
 from lineament.results import Outcome
+from lineament.text import counted
 from lineament.types import BoolArray, Contract, Embedding, FloatArray, IntArray
 
 
@@ -154,7 +155,7 @@ class Encoded(Outcome):
         """In short."""
         failed = f", {len(self.errors):,} of them without an embedding" if self.errors else ""
         n, dimension = self.shape
-        photos = "1 photo" if n == 1 else f"{n:,} photos"
+        photos = counted(n, "photo")
         return f"Encoded({photos}{failed}, {dimension} dimensions, {self.contract.weights})"
 
     def to_dict(self) -> dict[str, Any]:

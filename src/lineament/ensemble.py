@@ -34,7 +34,7 @@ from lineament.decide.fusion import (
     pair_features,
 )
 from lineament.decide.judge import Judge, sides
-from lineament.decide.thresholds import DEFAULT_FMR, checked_rate, checked_threshold
+from lineament.decide.thresholds import DEFAULT_FMR, checked_rate, checked_threshold, refuse_both
 from lineament.embed import BATCH, Embedder, load_embedder, wrap
 from lineament.errors import (
     LineamentError,
@@ -178,9 +178,8 @@ class Ensemble:
         Raises:
             OptionError: both are given, or none was fitted for that rate.
         """
+        refuse_both(fmr, value)
         if value is not None:
-            if fmr is not None:
-                raise OptionError("expected a false match rate or a threshold, got both")
             value = checked_threshold(value, self.name)
             return Threshold(value, self.name, None, "set by hand", None)
         wanted = DEFAULT_FMR if fmr is None else checked_rate(fmr)
@@ -367,10 +366,9 @@ class Ensemble:
             OptionError: both a threshold and a rate, or one that was not fitted.
         """
         unique, pairs = paired(a, b)
+        refuse_both(fmr, threshold)
         if not isinstance(threshold, Threshold):
             threshold = self.threshold(fmr=fmr, value=threshold)
-        elif fmr is not None:
-            raise OptionError("expected a false match rate or a threshold, got both")
         seen = list(self.stream(unique, color_order=color_order))
         results: list[Decision | LineamentError] = []
         for i, j in pairs:

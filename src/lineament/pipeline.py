@@ -49,7 +49,13 @@ from lineament.arguments import checked
 from lineament.decide.calibration import DEFAULT_PRIOR, Calibration, bundled
 from lineament.decide.judge import CALIBRATED_METRIC, Judge
 from lineament.decide.metrics import DEFAULT_METRIC, MetricName
-from lineament.decide.thresholds import DEFAULT_FMR, checked_rate, find_threshold, own_threshold
+from lineament.decide.thresholds import (
+    DEFAULT_FMR,
+    checked_rate,
+    find_threshold,
+    own_threshold,
+    refuse_both,
+)
 from lineament.detect import DEFAULT_DETECTOR, DetectOptions, Detector
 from lineament.embed import Embedder, embed_photos, load_embedder
 from lineament.encoded import Encoded
@@ -276,9 +282,8 @@ class Recognizer:
         Raises:
             OptionError: both are given, or no data support that rate.
         """
+        refuse_both(fmr, value)
         if value is not None:
-            if fmr is not None:
-                raise OptionError("expected a false match rate or a threshold, got both")
             return own_threshold(value, metric)
         if self._given_calibration is not None:
             own = self._given_calibration
@@ -314,8 +319,7 @@ class Recognizer:
         if not isinstance(threshold, Threshold):
             name = DEFAULT_METRIC if metric is None else metric
             return self.threshold(name, fmr=fmr, value=threshold)
-        if fmr is not None:
-            raise OptionError("expected a false match rate or a threshold, got both")
+        refuse_both(fmr, threshold)
         if metric is not None and metric != threshold.metric:
             raise OptionError(
                 f"expected {threshold.metric}, as the threshold has it, got {metric!r}",
@@ -673,6 +677,15 @@ _default: Recognizer | None = None
 _default_lock = lock()
 
 
+def default_recognizer() -> Recognizer:
+    """Return the one with all defaults, which functions without a recognizer share."""
+    global _default  # noqa: PLW0603
+    with _default_lock:
+        if _default is None:
+            _default = Recognizer()
+        return _default
+
+
 @checked
 def verify(
     a: Source,
@@ -696,11 +709,6 @@ def verify(
     Raises:
         LineamentError: a photo could not be read, or has no face.
     """
-    global _default  # noqa: PLW0603
-    with _default_lock:
-        if _default is None:
-            _default = Recognizer()
-        recognizer = _default
-    return recognizer.verify(
+    return default_recognizer().verify(
         a, b, threshold=threshold, fmr=fmr, metric=metric, color_order=color_order
     )

@@ -94,9 +94,14 @@ def reason_of(error: object) -> str:
     return words if words else "no reason was given"
 
 
-def counted(number: int, one: str, several: str) -> str:
-    """A number and what it counts: "1 person", "1,200 people"."""
-    return f"{number:,} {one if number == 1 else several}"
+def counted(number: int, one: str, several: str | None = None) -> str:
+    """A number and what it counts: "1 person", "1,200 people"; ``several``: ``one`` with an s."""
+    return f"{number:,} {one if number == 1 else f'{one}s' if several is None else several}"
+
+
+def probability_in_words(share: float | None) -> str:
+    """In per cent, never rounded to certainty; "-" without a calibration."""
+    return "-" if share is None else per_cent(share, most=1)
 
 
 def bytes_unless_utf8(name: str) -> bytes | None:

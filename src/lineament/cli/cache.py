@@ -9,8 +9,9 @@ import click
 
 from lineament.cli import options
 from lineament.cli.command import command, option
-from lineament.cli.output import count, print_json, print_line, print_note, print_table
+from lineament.cli.output import print_json, print_line, print_note, print_table
 from lineament.errors import OptionError
+from lineament.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,7 +115,7 @@ def _told(entries: Sequence[CacheEntry]) -> dict[str, object]:
 def _in_words(entries: Sequence[CacheEntry]) -> str:
     if not entries:
         return "nothing"
-    return f"{count(len(entries), 'entry', 'entries')}, {_size(sum(e.bytes for e in entries))}"
+    return f"{counted(len(entries), 'entry', 'entries')}, {_size(sum(e.bytes for e in entries))}"
 
 
 def _size(number: int) -> str:

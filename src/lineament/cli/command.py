@@ -21,13 +21,13 @@ import click
 from lineament.cli import terminal
 from lineament.cli.help import MOST, Context, HelpPage
 from lineament.cli.layout import wrap
-from lineament.cli.output import PRINTED, count, failed, print_error, print_json, print_note
+from lineament.cli.output import PRINTED, failed, print_error, print_json, print_note
 from lineament.cli.progress import NOTHING, interrupted
 from lineament.cli.targets import Target, probe_all, written
 from lineament.cli.terminal import VERBOSITY
 from lineament.errors import LineamentError, OptionError
 from lineament.machine import address_space_left, memory_error, out_of_memory
-from lineament.text import printable
+from lineament.text import counted, printable
 
 ROOM_BYTES = 550 << 20
 """Of address space, below which libraries of arrays and pictures end the process as they start."""
@@ -489,7 +489,7 @@ def _print_times(seconds: float) -> None:
     """What the networks did, and how long it took in all."""
     runtime = sys.modules.get("lineament.models.runtime")
     for used in [] if runtime is None else runtime.usage():
-        calls = count(used.calls, "call")
+        calls = counted(used.calls, "call")
         print_note(f"network: {used.name}, by {used.engine}: {used.seconds:.3f} s in {calls}")
     print_note(f"time: {seconds:.2f} s")
 

@@ -12,7 +12,6 @@ from lineament.cli import options
 from lineament.cli.command import PathType, command, option
 from lineament.cli.numbers import COUNT
 from lineament.cli.output import (
-    count,
     exit_code,
     print_error,
     print_json,
@@ -23,6 +22,7 @@ from lineament.cli.progress import GO_ON, keeps, stages, with_progress
 from lineament.cli.sources import STDIN, is_url, many_sources, not_looked_at, say_not_looked_at
 from lineament.cli.targets import STDOUT, Target, writing
 from lineament.errors import LineamentError, OptionError
+from lineament.text import counted
 
 if TYPE_CHECKING:
     from lineament.bulk import BulkProgress
@@ -128,7 +128,7 @@ def embed(
                 print_verbatim(json_module.dumps(row))
         else:
             rows += found
-    words = f"wrote {count(n_faces, 'face')} of {count(len(sources), 'photo')} to {target}"
+    words = f"wrote {counted(n_faces, 'face')} of {counted(len(sources), 'photo')} to {target}"
     if target is not None and (rows or not errors):
         with writing(target, "out", words):
             _write(target, rows, contract)
@@ -172,15 +172,15 @@ def _into_folder(
         rate = report.images_per_second
         speed = "" if rate is None else f", {rate:,.1f} a second"
         print_note(
-            f"{target}: {count(report.faces, 'face')} of {count(report.images, 'photo')} in "
-            f"{count(report.parts, 'file')}; {report.embedded:,} embedded now{speed}, "
+            f"{target}: {counted(report.faces, 'face')} of {counted(report.images, 'photo')} in "
+            f"{counted(report.parts, 'file')}; {report.embedded:,} embedded now{speed}, "
             f"{report.earlier:,} before"
         )
     if report.gone:
-        print_note(f"gone since: {count(report.gone, 'photo')}; --restart drops their faces")
+        print_note(f"gone since: {counted(report.gone, 'photo')}; --restart drops their faces")
     if report.errors:
         print_error(
-            f"could not be read: {count(report.errors, 'photo')}; {target / 'errors.jsonl'} says "
+            f"could not be read: {counted(report.errors, 'photo')}; {target / 'errors.jsonl'} says "
             "why; --retry-errors tries them again"
         )
     return exit_code(report.errors, report.faces > 0)

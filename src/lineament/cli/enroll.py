@@ -13,7 +13,6 @@ from lineament.cli.command import FILE, argument, command, option
 from lineament.cli.gallery import about_gallery, folder_from, made_if_used, weights_name
 from lineament.cli.numbers import COUNT
 from lineament.cli.output import (
-    count,
     near,
     print_json,
     print_line,
@@ -25,6 +24,7 @@ from lineament.cli.progress import GO_ON, keeps, progress_bar, with_progress
 from lineament.cli.sources import Unreadable, many_sources, not_looked_at, say_not_looked_at_in
 from lineament.cli.targets import PAGE, writing
 from lineament.errors import ImageError, OptionError
+from lineament.text import counted
 
 if TYPE_CHECKING:
     from lineament.gallery import EnrollReport, Gallery, Refusal
@@ -303,7 +303,7 @@ def _list_only(folder: Path, listing: Listing, gallery: Path | None, json: bool)
     _print_passed_over(listing)
     pairs = [
         ("layout", listing.layout_in_words),
-        ("photos", f"{len(listing.photos):,} of {count(len(listing.names), 'person', 'people')}"),
+        ("photos", f"{len(listing.photos):,} of {counted(len(listing.names), 'person', 'people')}"),
         ("new people", f"{new_people:,}"),
     ]
     if already:
@@ -389,7 +389,9 @@ def _print_enrolled(report: EnrollReport, name: str) -> None:
         print_note(f"refused: {refusal_in_words(refusal)}")
     if report.enrolled and report.person is not None:
         new = "a new person" if report.created else f"{report.person.n_samples:,} in all"
-        print_line(f"enrolled {report.person.name}: {count(len(report.enrolled), 'photo')}, {new}")
+        print_line(
+            f"enrolled {report.person.name}: {counted(len(report.enrolled), 'photo')}, {new}"
+        )
     else:
         print_line(f"enrolled nothing of {name}")
     for note in report.notes:
@@ -399,7 +401,7 @@ def _print_enrolled(report: EnrollReport, name: str) -> None:
 def _enrolled_in_words(outcome: FolderReport, new_people: int) -> str:
     if not outcome.enrolled:
         return "nothing new" if outcome.already else "nothing"
-    people = count(len(outcome.people), "person", "people")
+    people = counted(len(outcome.people), "person", "people")
     return f"{outcome.enrolled:,} of {people}, {new_people:,} new"
 
 

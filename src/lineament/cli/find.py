@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
-from lineament.cli.numbers import COSINE, COUNT, RATE
+from lineament.cli.numbers import COSINE, COUNT
+from lineament.cli.options import SHOWN_FPIR
 from lineament.cli.output import (
-    count,
     exit_code,
     print_error,
     print_json,
@@ -20,15 +20,15 @@ from lineament.cli.output import (
 from lineament.cli.progress import progress_bar
 from lineament.cli.sources import one_source
 from lineament.cli.targets import PICTURE, writing
-from lineament.text import per_cent
+from lineament.text import counted, probability_in_words
 
 if TYPE_CHECKING:
     from lineament.gallery.find import FindResult
     from lineament.pipeline import Recognizer
     from lineament.types import Photo
 
-SHOWN_TOP, SHOWN_FPIR = 10, 0.01
-"""``--top`` is for a screen; in Python all are returned. ``SHOWN_FPIR`` is the library's."""
+SHOWN_TOP = 10
+"""``--top`` is for a screen; in Python all are returned."""
 
 
 @command("lineament find obama.jpg ~/Pictures --save found.png")
@@ -42,13 +42,7 @@ SHOWN_TOP, SHOWN_FPIR = 10, 0.01
     show_default=True,
     help="So many photos, the most alike first.",
 )
-@option(
-    "--fpir",
-    type=RATE,
-    metavar="RATE",
-    help="Share of searches for people in none of the photos that may find somebody.",
-    show_default=str(SHOWN_FPIR),
-)
+@options.fpir("Share of searches for people in none of the photos that may find somebody.")
 @option("--threshold", type=COSINE, metavar="COSINE", help="From which on it is the same person.")
 @options.calibration
 @option("--save", type=FILE, metavar="FILE.png", writes=PICTURE, help="Draw the most alike faces.")
@@ -112,7 +106,7 @@ def _print_found(found: FindResult) -> None:
         rows = [
             (
                 f"{one.similarity:.3f}",
-                _probability(one.probability),
+                probability_in_words(one.probability),
                 one.verdict,
                 f"{one.face + 1} of {one.n_faces}",
                 one.source,
@@ -129,12 +123,7 @@ def _print_found(found: FindResult) -> None:
     if found.left_out:
         print_note(f"left out, since it is the photo itself: {', '.join(found.left_out)}")
     if found.n_cached:
-        print_note(f"{count(found.n_cached, 'photo')} of these from the cache (--no-cache)")
-
-
-def _probability(value: float | None) -> str:
-    """In per cent, never rounded to certainty; "-" without a calibration."""
-    return "-" if value is None else per_cent(value, most=1)
+        print_note(f"{counted(found.n_cached, 'photo')} of these from the cache (--no-cache)")
 
 
 def _draw(path: Path, query: Photo, found: FindResult, recognizer: Recognizer) -> None:
@@ -157,7 +146,7 @@ def _draw(path: Path, query: Photo, found: FindResult, recognizer: Recognizer) -
         words = [
             f"{one.rank}  {one.verdict}",
             Path(one.source).name,
-            f"similarity {one.similarity:.3f}, {_probability(one.probability)}",
+            f"similarity {one.similarity:.3f}, {probability_in_words(one.probability)}",
             f"threshold {found.threshold.value:.3f}",
         ]
         cards.append((picture, one.verdict == "same", words))

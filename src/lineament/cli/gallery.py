@@ -18,7 +18,6 @@ from lineament.cli import options
 from lineament.cli.command import argument, command, option
 from lineament.cli.numbers import COUNT
 from lineament.cli.output import (
-    count,
     print_json,
     print_line,
     print_note,
@@ -28,6 +27,7 @@ from lineament.cli.output import (
 from lineament.cli.targets import PICTURE, Target, write_csv, writing
 from lineament.errors import GalleryNotFoundError, OptionError
 from lineament.suggest import did_you_mean, similar_path
+from lineament.text import counted
 
 if TYPE_CHECKING:
     from lineament.gallery import Gallery, PersonInfo, SampleInfo
@@ -155,8 +155,8 @@ def people(
             columns = ("name", "photos", "since", "metadata")
             print_table(columns, rows, right=columns[1:2])
         print_note(
-            f"{about['gallery']}: {count(about['n_people'], 'person', 'people')}, "
-            f"{count(about['n_samples'], 'photo')}, recognizer {weights_name(about)}"
+            f"{about['gallery']}: {counted(about['n_people'], 'person', 'people')}, "
+            f"{counted(about['n_samples'], 'photo')}, recognizer {weights_name(about)}"
         )
         for note in notes:
             print_note(f"note: {note}")
@@ -240,7 +240,7 @@ def merge(
     if json:
         print_json(about | {"person": person.to_dict()})
     else:
-        print_line(f"{person.name} has {count(person.n_samples, 'photo')} now")
+        print_line(f"{person.name} has {counted(person.n_samples, 'photo')} now")
 
 
 @command("lineament gallery annotate Ada building=B groups='[\"night\"]'")
@@ -314,7 +314,7 @@ def remove(
     else:
         print_line(f"removed {words}")
     if report.n_uncached:
-        photos = count(report.n_uncached, "photo")
+        photos = counted(report.n_uncached, "photo")
         print_note(
             f"the cache folder had embeddings of {photos}: they are gone, too; of copies of photos "
             "that are not where they were enrolled: `lineament cache clear`"
@@ -335,7 +335,7 @@ def somebody_there() -> bool:
 def _in_words(gallery: Gallery, what: str | int) -> str:
     if isinstance(what, str):
         person = gallery.person(what)
-        return f"{person.name} with {count(len(person.samples), 'photo')}"
+        return f"{person.name} with {counted(len(person.samples), 'photo')}"
     found = gallery.sample(what)
     return f"sample {found.id} of {found.person} ({found.source if found.source else 'no source'})"
 
@@ -414,6 +414,6 @@ def _draw_person(gallery: Gallery, person: PersonInfo, path: Path) -> list[int]:
             f"--save: nothing can be drawn of {person.name}: no crop is kept (enroll with "
             "--keep-crops), and no photo is there any more"
         )
-    title = f"{person.name}: {count(person.n_samples, 'photo')}"
+    title = f"{person.name}: {counted(person.n_samples, 'photo')}"
     save_picture(person_sheet(title, shown, SHEET_COLUMNS), path)
     return [number for number, picture in pictures.items() if picture is None]

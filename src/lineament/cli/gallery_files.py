@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
 from lineament.cli.gallery import about_gallery, folder_from, made_if_used, open_gallery
-from lineament.cli.output import count, print_error, print_json, print_line, print_note
+from lineament.cli.output import print_error, print_json, print_line, print_note
 from lineament.cli.progress import GO_ON, keeps, progress_bar
 from lineament.cli.targets import Target
 from lineament.errors import OptionError
-from lineament.text import per_cent
+from lineament.text import counted, per_cent
 
 if TYPE_CHECKING:
     pass
@@ -49,7 +49,7 @@ def export(file: Path, crops: bool, gallery: Path | None, overwrite: bool, json:
     if json:
         print_json(about | {"out": str(file), "n_exported": written})
     else:
-        print_note(f"wrote {count(written, 'embedding')} to {file}")
+        print_note(f"wrote {counted(written, 'embedding')} to {file}")
 
 
 @command("lineament gallery import staff.jsonl", name="import")
@@ -81,8 +81,8 @@ def import_(file: Path, gallery: Path | None, json: bool) -> None:
         print_json(about | {"imported": report.to_dict()})
         return
     print_line(
-        f"{folder}: {count(report.new_people, 'new person', 'new people')}, "
-        f"{count(report.new_samples, 'new embedding')}, {report.known_samples:,} known already"
+        f"{folder}: {counted(report.new_people, 'new person', 'new people')}, "
+        f"{counted(report.new_samples, 'new embedding')}, {report.known_samples:,} known already"
     )
     for one in report.unlike[:MOST_LISTED]:
         share = "" if one.probability is None else f", {per_cent(one.probability, most=1)} probable"
@@ -118,7 +118,7 @@ def reindex(check: bool, gallery: Path | None, json: bool) -> int:
         print_json(about | {"n_indexed": samples} | ({"problems": problems} if check else {}))
     else:
         fine = "; the database is sound" if check and not problems else ""
-        print_line(f"{about['gallery']}: indexed {count(samples, 'embedding')}{fine}")
+        print_line(f"{about['gallery']}: indexed {counted(samples, 'embedding')}{fine}")
         for problem in problems:
             print_error(problem)
     return 1 if problems else 0

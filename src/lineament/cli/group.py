@@ -14,7 +14,6 @@ from lineament.cli.enroll import refusal_in_words
 from lineament.cli.gallery import made_if_used
 from lineament.cli.numbers import COSINE, COUNT, RATE
 from lineament.cli.output import (
-    count,
     exit_code,
     near,
     print_error,
@@ -27,6 +26,7 @@ from lineament.cli.progress import progress_bar
 from lineament.cli.sources import not_looked_at, say_not_looked_at
 from lineament.cli.targets import JSON, PAGE, Target, make_folder, writing
 from lineament.errors import OptionError
+from lineament.text import counted
 
 if TYPE_CHECKING:
     from lineament.gallery import Gallery
@@ -190,8 +190,8 @@ def _print(grouping: Grouping, groups: Sequence[Group], new: int) -> None:
         right = ("group", "faces", "similarity", "weakest", "in doubt")
         print_table(columns, rows, right=right)
     print_note(
-        f"{count(new, 'new photo')}, {count(len(grouping.faces), 'face')}: {grouped} in "
-        f"{count(len(groups), 'group')}, {len(grouping.faces) - grouped} in none; threshold "
+        f"{counted(new, 'new photo')}, {counted(len(grouping.faces), 'face')}: {grouped} in "
+        f"{counted(len(groups), 'group')}, {len(grouping.faces) - grouped} in none; threshold "
         f"{grouping.threshold}"
     )
     for a, b in grouping.apart:
@@ -252,7 +252,7 @@ def name_group(
                 print_note(f"note: {note}")
             if left_out:
                 print_note(f"left out: {left_out} in doubt; --with-doubtful enrolls them, too")
-            print_line(f"enrolled {count(len(enrolled.enrolled), 'face')} as {title}")
+            print_line(f"enrolled {counted(len(enrolled.enrolled), 'face')} as {title}")
     done.grouping.save(groups, calibration=done.calibration)
     if json:
         print_json(result)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from lineament.cli import options
 from lineament.cli.command import argument, command, option
-from lineament.cli.numbers import COSINE, COUNT, RATE
+from lineament.cli.numbers import COSINE, COUNT
+from lineament.cli.options import SHOWN_FPIR
 from lineament.cli.output import (
-    count,
     exit_code,
     print_error,
     print_json,
@@ -24,13 +24,14 @@ from lineament.cli.sources import many_sources, not_looked_at, one_source
 from lineament.cli.targets import PICTURE, write_csv, writing
 from lineament.cli.terminal import VERBOSITY
 from lineament.errors import OptionError
+from lineament.text import counted
 
 if TYPE_CHECKING:
     from lineament.gallery import Candidate, Gallery, Identification, IdentifiedPhoto
     from lineament.types import Image, Photo
 
-SHOWN_TOP, SHOWN_FPIR = 5, 0.01
-"""As ``Gallery.identify`` has them; a test compares."""
+SHOWN_TOP = 5
+"""As ``Gallery.identify`` has it; a test compares."""
 
 
 @command("lineament identify party.jpg --where building=B")
@@ -48,13 +49,7 @@ SHOWN_TOP, SHOWN_FPIR = 5, 0.01
     show_default=True,
     help="Candidates a face.",
 )
-@option(
-    "--fpir",
-    type=RATE,
-    metavar="RATE",
-    help="Share of strangers' faces that may get a name.",
-    show_default=str(SHOWN_FPIR),
-)
+@options.fpir("Share of strangers' faces that may get a name.")
 @option("--threshold", type=COSINE, metavar="COSINE", help="From which on a face gets a name.")
 @option(
     "--allow-repeats",
@@ -246,10 +241,10 @@ def _facts(face: Identification) -> list[str]:
     if face.margin is not None:
         lines.append(
             f"margin {face.margin:.3f} to the runner-up, among "
-            f"{count(face.n_searched, 'person', 'people')}"
+            f"{counted(face.n_searched, 'person', 'people')}"
         )
     elif face.candidates:
-        lines.append(f"among {count(face.n_searched, 'person', 'people')}")
+        lines.append(f"among {counted(face.n_searched, 'person', 'people')}")
     return [*lines, *face.notes]
 
 

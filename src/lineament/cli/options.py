@@ -36,6 +36,9 @@ SHOWN_DEFAULTS = {
     "prior": "0.5",
 }
 
+SHOWN_FPIR = 0.01
+"""The library's, of searches: ``Gallery.identify`` and ``find``; tests compare."""
+
 RECOGNIZER, FACES, ENGINE = "Recognizer", "Detector", "Engine"
 
 
@@ -138,6 +141,11 @@ csv = option(
 people_folder = argument(
     "folder", type=FILE, metavar="DIR", help="Folder with one folder of photos per person."
 )
+
+
+def fpir(words: str) -> Callable[[F], F]:
+    """``--fpir`` of a search; ``words``: what the rate is of."""
+    return option("--fpir", type=RATE, metavar="RATE", help=words, show_default=str(SHOWN_FPIR))
 
 
 def pair(function: F) -> F:

@@ -117,11 +117,6 @@ def exit_code(errors: int, found: bool) -> int:
     return 0 if found else 1
 
 
-def count(number: int, one: str, many: str | None = None) -> str:
-    """A number and its noun."""
-    return f"{number:,} {one if number == 1 else f'{one}s' if many is None else many}"
-
-
 def near(path: str) -> str:
     """A path as it is called from here, when it is below the folder that one is in.
 

@@ -104,22 +104,13 @@ def many_sources(arguments: Iterable[str]) -> list[Any]:
                 listed = list_images(argument)
                 found.update(dict.fromkeys(listed.paths))
                 passed_over += listed.passed_over
-                for folder, _ in listed.passed_over.unreadable:
-                    found[Unreadable(describe_source(folder), _unlisted(folder))] = None
+                left_out = listed.passed_over
+                for (folder, _), error in zip(left_out.unreadable, left_out.errors, strict=True):
+                    found[Unreadable(describe_source(folder), error)] = None
         except ImageError as error:
             found[Unreadable(describe_source(argument), error)] = None
     say_not_looked_at(passed_over)
     return list(found)
-
-
-def _unlisted(folder: str) -> LineamentError:
-    from lineament.images import find_images
-
-    try:
-        find_images(folder)
-    except ImageError as error:
-        return error
-    return ImageError(f"{folder}: the folder could not be listed")
 
 
 _NOT_LOOKED_AT = "lineament.not_looked_at"

@@ -74,10 +74,7 @@ class EmbeddingCache:
             folder: where files are kept; None takes the user's cache folder.
         """
         self.dimension = dimension
-        text = json.dumps([way, dimension, source_fingerprint()], sort_keys=True)
-        name = hashlib.sha256(text.encode()).hexdigest()[:32]
-        root = cache_folder() / "embeddings" if folder is None else folder
-        self.path = root / f"{name}.npz"
+        self.path = cache_file([way, dimension], folder)
 
     def load(
         self, paths: Sequence[str | os.PathLike[str]], *, marks: Sequence[str] | None = None
@@ -130,9 +127,8 @@ class EmbeddingCache:
                 norm = float(lengths[i])
                 key = _key(path, None if marks is None else marks[i])
                 rows[key] = (state, new[i] * np.float32(norm > 0), norm)
-        file = io.BytesIO()
-        np.savez(
-            file,
+        write_cache(
+            self.path,
             paths=np.array(json.dumps(list(rows))),
             states=np.array([row[0] for row in rows.values()], np.int64).reshape(-1, 2),
             vectors=np.array([row[1] for row in rows.values()], np.float32).reshape(
@@ -140,15 +136,6 @@ class EmbeddingCache:
             ),
             norms=np.array([row[2] for row in rows.values()], np.float32),
         )
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OptionError(
-                f"the cache folder {self.path.parent} cannot be made ({error.strerror}): set "
-                "LINEAMENT_CACHE to another folder"
-            ) from error
-        write_atomically(self.path, file.getvalue())
-        remove_oldest(self.path.parent)
 
     def _read(self) -> dict[str, tuple[tuple[int, int], FloatArray, float]]:
         try:
@@ -176,7 +163,40 @@ class EmbeddingCache:
         }
 
 
-def remove_oldest(folder: Path) -> None:
+def cache_file(way: Sequence[Any], folder: Path | None = None, *, prefix: str = "") -> Path:
+    """Where what was made in one way is kept: named by a hash of the way and the source code.
+
+    Args:
+        way: plain values for JSON.
+        folder: None takes the user's cache folder.
+        prefix: the name begins with it.
+    """
+    text = json.dumps([*way, source_fingerprint()], sort_keys=True)
+    name = hashlib.sha256(text.encode()).hexdigest()[:32]
+    root = cache_folder() / "embeddings" if folder is None else folder
+    return root / f"{prefix}{name}.npz"
+
+
+def write_cache(path: Path, **arrays: npt.NDArray[Any]) -> None:
+    """Write the arrays, whole or not at all, and remove the files that were used longest ago.
+
+    Raises:
+        OptionError: the cache folder cannot be written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError(
+            f"the cache folder {path.parent} cannot be made ({error.strerror}): set "
+            "LINEAMENT_CACHE to another folder"
+        ) from error
+    file = io.BytesIO()
+    np.savez(file, **arrays)  # type: ignore[arg-type]
+    write_atomically(path, file.getvalue())
+    _remove_oldest(path.parent)
+
+
+def _remove_oldest(folder: Path) -> None:
     """Keep the ``MOST_FILES`` files of embeddings that were used last."""
     try:
         files = sorted(folder.glob("*.npz"), key=lambda file: file.stat().st_mtime)

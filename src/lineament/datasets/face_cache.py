@@ -8,25 +8,20 @@ read is written anew.
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lineament.datasets.cache import remove_oldest, source_fingerprint, state_of
-from lineament.errors import OptionError
-from lineament.files import write_atomically
-from lineament.models import cache_folder
+from lineament.datasets.cache import cache_file, state_of, write_cache
 from lineament.types import Face, FloatArray, Quality
 
 PREFIX = "faces-"
-_QUALITY = ("size_px", "sharpness", "yaw_deg", "pitch_deg", "brightness", "contrast", "norm")
+_QUALITY = tuple(each.name for each in fields(Quality))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -60,10 +55,7 @@ class FaceCache:
             folder: where files are kept; None takes the user's cache folder.
         """
         self.dimension = dimension
-        text = json.dumps(["faces", way, dimension, source_fingerprint()], sort_keys=True)
-        name = hashlib.sha256(text.encode()).hexdigest()[:32]
-        root = cache_folder() / "embeddings" if folder is None else folder
-        self.path = root / f"{PREFIX}{name}.npz"
+        self.path = cache_file(["faces", way, dimension], folder, prefix=PREFIX)
         self._photos: dict[str, tuple[tuple[int, int], tuple[KeptFace, ...]]] = self._read()
         self._changed = False
 
@@ -85,9 +77,8 @@ class FaceCache:
             return
         faces = [face for _, faces in self._photos.values() for face in faces]
         qualities = [[getattr(f.quality, name, None) for name in _QUALITY] for f in faces]
-        file = io.BytesIO()
-        np.savez(
-            file,
+        write_cache(
+            self.path,
             paths=np.array(json.dumps(list(self._photos))),
             states=np.array([s for s, _ in self._photos.values()], np.int64).reshape(-1, 2),
             counts=np.array([len(f) for _, f in self._photos.values()], np.int64),
@@ -98,16 +89,7 @@ class FaceCache:
             norms=np.array([f.norm for f in faces], np.float32),
             vectors=np.array([f.vector for f in faces], np.float32).reshape(-1, self.dimension),
         )
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OptionError(
-                f"the cache folder {self.path.parent} cannot be made ({error.strerror}): set "
-                "LINEAMENT_CACHE to another folder"
-            ) from error
-        write_atomically(self.path, file.getvalue())
         self._changed = False
-        remove_oldest(self.path.parent)
 
     def _read(self) -> dict[str, tuple[tuple[int, int], tuple[KeptFace, ...]]]:
         try:

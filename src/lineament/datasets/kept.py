@@ -7,13 +7,12 @@ other        whatever else is there
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
 import shutil
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ import numpy.typing as npt
 
 from lineament.datasets.cache import state_of
 from lineament.errors import OptionError
-from lineament.files import write_atomically
+from lineament.files import sha256_of_file, write_atomically
 from lineament.models import cache_folder
 from lineament.results import Outcome
 
@@ -49,8 +48,7 @@ class CacheEntry(Outcome):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        names = ("kind", "path", "bytes", "used", "n_photos")
-        return {name: getattr(self, name) for name in names}
+        return asdict(self)
 
 
 def cache_entries(folder: Path | None = None) -> list[CacheEntry]:
@@ -171,8 +169,7 @@ def _arrays(file: Path) -> Mapping[str, npt.NDArray[Any]] | None:
 
 def _sha(path: str) -> bytes:
     try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
+        return sha256_of_file(path)
     except OSError:
         return b""
 

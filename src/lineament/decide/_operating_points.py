@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import DataError
+from lineament.text import counted
 from lineament.types import Float64Array, Threshold
 
 RULE_OF_30 = 30
@@ -121,7 +122,7 @@ class IdentificationThreshold:
     def origin(self) -> str:
         """Where it comes from, in words."""
         beyond = ", extrapolated beyond the data" if self.extrapolated else ""
-        people = "1 person" if self.n_people == 1 else f"{self.n_people:,} people"
+        people = counted(self.n_people, "person", "people")
         return (
             f"{self.fpir:.3g} false alarms a search among {people}, 95 % interval {self.low:.3f} "
             f"to {self.high:.3f}{beyond}, {self.data}"

@@ -96,13 +96,29 @@ def checked_threshold(
     Raises:
         OptionError: it is none.
     """
-    is_number = isinstance(value, (int, float, np.integer, np.floating))
-    if not is_number or isinstance(value, bool) or not np.isfinite(value):
+    if not _is_number(value) or not np.isfinite(value):
         raise OptionError(f"expected a finite number, got {value!r}", option="threshold")
     if value < least or (greatest is not None and value > greatest):
         span = f"{least:g} or more" if greatest is None else f"{least:g} to {greatest:g}"
         raise OptionError(f"expected a {metric} of {span}, got {value:g}", option="threshold")
     return float(value)
+
+
+_NUMBERS = (int, float, np.integer, np.floating)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, _NUMBERS) and not isinstance(value, bool)
+
+
+def refuse_both(fmr: float | None, threshold: object) -> None:
+    """The one check that a rate or a threshold is given, and not both.
+
+    Raises:
+        OptionError: both are.
+    """
+    if fmr is not None and threshold is not None:
+        raise OptionError("expected a false match rate or a threshold, got both")
 
 
 def checked_rate(value: float, option: str = "fmr") -> float:
@@ -111,8 +127,7 @@ def checked_rate(value: float, option: str = "fmr") -> float:
     Raises:
         OptionError: it is none.
     """
-    is_number = isinstance(value, (int, float, np.integer, np.floating))
-    if not is_number or isinstance(value, bool) or not 0 < value < 1:
-        shown = f"{value:g}" if is_number else repr(value)
+    if not _is_number(value) or not 0 < value < 1:
+        shown = f"{value:g}" if isinstance(value, _NUMBERS) else repr(value)
         raise OptionError(f"expected a rate between 0 and 1, got {shown}", option=option)
     return float(value)

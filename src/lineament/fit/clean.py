@@ -39,6 +39,7 @@ import numpy.typing as npt
 
 from lineament.decide.agreement import Agreement, agree
 from lineament.errors import OptionError
+from lineament.text import counted
 from lineament.types import BoolArray, Float64Array, FloatArray, IntArray
 
 DUPLICATE_COSINE = 0.95
@@ -188,17 +189,15 @@ def looked_for(cleaning: Cleaning) -> str:
     else:
         left = []
     if cleaning.alone:
-        left.append(
-            _counted(len(cleaning.alone), "folder with one photo", "folders with one photo")
-        )
+        left.append(counted(len(cleaning.alone), "folder with one photo", "folders with one photo"))
     if cleaning.not_examined:
         left.append(
-            _counted(len(cleaning.not_examined), "folder", "folders")
+            counted(len(cleaning.not_examined), "folder", "folders")
             + f" with more than {MOST_IN_A_FOLDER:,} photos"
         )
     if cleaning.not_judged:
         left.append(
-            _counted(len(cleaning.not_judged), "photo", "photos")
+            counted(len(cleaning.not_judged), "photo", "photos")
             + " unlike the others of the folder, but showing too little of a face"
         )
     words = f"Looked for: {', '.join(kinds)}."
@@ -209,10 +208,6 @@ def none_found(cleaning: Cleaning) -> str:
     """That no wrong name was found, as far as any was looked for."""
     said = looked_for(cleaning)
     return said if said.startswith("Not looked for") else f"No wrong name was found. {said}"
-
-
-def _counted(n: int, one: str, many: str) -> str:
-    return f"{n:,} {one if n == 1 else many}"
 
 
 def clean(

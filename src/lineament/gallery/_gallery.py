@@ -52,6 +52,7 @@ from lineament.gallery._unlike import can_compare, check_alike, unlike_samples
 from lineament.images import Many, expand, is_many
 from lineament.pipeline import DEFAULT_RECOGNIZER, Recognizer
 from lineament.results import Outcome
+from lineament.text import counted
 from lineament.types import Contract, Decision, Embedding, ProgressBar, Threshold
 
 _COLUMNS = ("name", "n_samples", "created")
@@ -352,8 +353,7 @@ class Gallery(Outcome):
         if self._state.is_closed:
             return f"<Gallery {str(self.folder)!r}: closed>"
         people, samples = lookup.totals(self._state.store)
-        of_people = "1 person" if people == 1 else f"{people:,} people"
-        of_samples = "1 sample" if samples == 1 else f"{samples:,} samples"
+        of_people, of_samples = counted(people, "person", "people"), counted(samples, "sample")
         made_by = self.contract.weights
         return f"<Gallery {str(self.folder)!r}: {of_people}, {of_samples}, recognizer {made_by}>"
 

@@ -10,6 +10,7 @@ from lineament.gallery import filters, lookup
 from lineament.gallery._state import GalleryState
 from lineament.gallery._store import Store
 from lineament.suggest import did_you_mean, similar_names
+from lineament.text import counted
 
 MOST_KEYS, MOST_VALUES = 12, 5
 """Of the metadata, that a message names."""
@@ -39,13 +40,13 @@ def nobody_searched(state: GalleryState, where: Mapping[str, Any] | None) -> Nob
         )
     if not n_samples or where is None:
         return NobodySearchedError(
-            f"{state.folder}: of the {_people(n_people)} in the gallery nobody has an embedding "
-            "that can be searched, so nobody was searched",
+            f"{state.folder}: of the {counted(n_people, 'person', 'people')} in the gallery nobody "
+            "has an embedding that can be searched, so nobody was searched",
             hint="{enroll}",
         )
     return NobodySearchedError(
-        f"nobody of the {_people(n_people)} in the gallery matches {filters.in_words(where)}, so "
-        "nobody was searched",
+        f"nobody of the {counted(n_people, 'person', 'people')} in the gallery matches "
+        f"{filters.in_words(where)}, so nobody was searched",
         option="where",
         hint=what_there_is(store, where),
     )
@@ -57,7 +58,7 @@ def nobody_matches(store: Store, where: Mapping[str, Any]) -> str:
     if not n_people:
         return "nobody is enrolled"
     return (
-        f"nobody of {_people(n_people)} matches {filters.in_words(where)}: "
+        f"nobody of {counted(n_people, 'person', 'people')} matches {filters.in_words(where)}: "
         f"{what_there_is(store, where)}"
     )
 
@@ -93,7 +94,3 @@ def filter_notes(store: Store, where: Mapping[str, Any] | None) -> list[str]:
         f"{filters.in_words({name: where[name] for name in missing})} leaves nobody out: "
         + what_there_is(store, dict.fromkeys(missing))
     ]
-
-
-def _people(number: int) -> str:
-    return "1 person" if number == 1 else f"{number:,} people"

@@ -15,6 +15,7 @@ from lineament.gallery import lookup
 from lineament.gallery._state import GalleryState
 from lineament.gallery._types import PersonInfo, SampleInfo
 from lineament.images import load_image
+from lineament.text import counted
 from lineament.types import Image
 
 MOST_SHOWN = 24
@@ -102,8 +103,7 @@ def _card(state: GalleryState, person: PersonInfo) -> str:
         picture = f'<div style="{box};border:1px dashed;box-sizing:border-box">no picture</div>'
     else:
         picture = f'<img src="{data_uri(image)}" alt="{name}" style="{box}">'
-    noun = "photo" if person.n_samples == 1 else "photos"
     return (
         f'<div style="width:{PORTRAIT_PX + 24}px">{picture}<div><b>{name}</b></div>'
-        f"<div>{person.n_samples:,} {noun}</div></div>"
+        f"<div>{counted(person.n_samples, 'photo')}</div></div>"
     )

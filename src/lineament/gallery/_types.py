@@ -10,7 +10,7 @@ from lineament.decide.thresholds import own_threshold
 from lineament.errors import EnrollRefusedError, LineamentError, OptionError
 from lineament.results import Outcome, flat, no_truth
 from lineament.search import check_kind
-from lineament.text import per_cent, printable
+from lineament.text import printable, probability_in_words
 from lineament.types import Embedding, Face, Image, Quality, Threshold
 
 Metadata = Mapping[str, Any]
@@ -309,9 +309,7 @@ class Candidate(Outcome):
     @property
     def probability_in_words(self) -> str:
         """In per cent, never rounded to certainty; "-" without a calibration."""
-        if self.probability is None:
-            return "-"
-        return per_cent(self.probability, most=1)
+        return probability_in_words(self.probability)
 
     def __str__(self) -> str:
         """In words, for people."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from lineament.decide.comparison import compare
 from lineament.decide.judge import CALIBRATED_METRIC, Judge, sides
-from lineament.decide.thresholds import DEFAULT_FMR, own_threshold
+from lineament.decide.thresholds import DEFAULT_FMR, own_threshold, refuse_both
 from lineament.errors import GalleryError, LineamentError, OptionError
 from lineament.gallery import lookup
 from lineament.gallery._state import GalleryState
@@ -100,9 +100,8 @@ def person_threshold(
     Raises:
         OptionError: both are given, a value out of range, or no data support that rate.
     """
+    refuse_both(fmr, threshold)
     if threshold is not None:
-        if fmr is not None:
-            raise OptionError("expected a false match rate or a threshold, got both")
         if isinstance(threshold, Threshold):
             if threshold.metric != CALIBRATED_METRIC:
                 raise OptionError(

@@ -15,7 +15,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -33,16 +32,14 @@ from lineament.finder import Source
 from lineament.gallery._thresholds import search_threshold
 from lineament.gallery._types import Settings
 from lineament.images import find_images
-from lineament.pipeline import Recognizer
+from lineament.pipeline import Recognizer, default_recognizer
 from lineament.quality import quality_of
 from lineament.results import Outcome, no_truth
+from lineament.text import counted
 from lineament.types import Decision, Embedding, Photo, Progress, Threshold
 
 SAVE_EVERY = 2000
 """So many photos are embedded at most before they are kept."""
-
-_default: Recognizer | None = None
-_default_lock = Lock()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -159,8 +156,7 @@ class FindResult(Outcome):
     @property
     def in_words(self) -> str:
         """How many show the person, and how much was looked at."""
-        photos = "1 photo" if self.n_photos == 1 else f"{self.n_photos:,} photos"
-        faces = "1 face" if self.n_faces == 1 else f"{self.n_faces:,} faces"
+        photos, faces = counted(self.n_photos, "photo"), counted(self.n_faces, "face")
         text = f"{self.n_same:,} of {photos} with {faces} show the same person"
         if self.failed:
             text += f"; {len(self.failed):,} could not be read"
@@ -230,7 +226,7 @@ def find(
         raise OptionError(f"expected 1 or more, got {top}", option="top")
     if threshold is not None and not -1 <= threshold <= 1:
         raise OptionError(f"expected a cosine of -1 to 1, got {threshold}", option="threshold")
-    recognizer = _default_recognizer() if recognizer is None else recognizer
+    recognizer = default_recognizer() if recognizer is None else recognizer
     paths = find_images([folder] if isinstance(folder, (str, os.PathLike)) else folder)
     (query,) = recognizer.stream_chosen([photo])
     query.require()
@@ -270,14 +266,6 @@ def find(
         left_out=tuple(map(os.fspath, itself)),
         n_cached=n_cached,
     )
-
-
-def _default_recognizer() -> Recognizer:
-    global _default  # noqa: PLW0603
-    with _default_lock:
-        if _default is None:
-            _default = Recognizer()
-        return _default
 
 
 def _is_same_file(photo: Source, path: Path) -> bool:

@@ -49,6 +49,17 @@ class PassedOver(Outcome):
         """Number of files that are no photos by their suffix."""
         return sum(self.suffixes.values())
 
+    @property
+    def errors(self) -> list[ImageError]:
+        """What to say of each folder that cannot be listed."""
+        return [
+            ImageError(
+                f"{describe_source(folder)}: the folder cannot be listed ({reason}); check its "
+                "rights"
+            )
+            for folder, reason in self.unreadable
+        ]
+
     def __bool__(self) -> bool:
         """Whether there is anything."""
         return bool(self.suffixes or self.hidden or self.links or self.unreadable)
@@ -113,11 +124,8 @@ class ImageList:
 
     def require_readable(self) -> None:
         """Raise ImageError when a folder could not be listed."""
-        for folder, reason in self.passed_over.unreadable:
-            raise ImageError(
-                f"{describe_source(folder)}: the folder cannot be listed ({reason}); check its "
-                "rights"
-            )
+        for error in self.passed_over.errors:
+            raise error
 
 
 def find_images(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Path]:

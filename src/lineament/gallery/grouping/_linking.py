@@ -25,6 +25,7 @@ import numpy.typing as npt
 from lineament.decide.calibration import Calibration
 from lineament.errors import OptionError
 from lineament.search import open_index
+from lineament.text import counted
 from lineament.types import BoolArray, FloatArray, IntArray, Threshold
 
 NEIGHBORS = 32
@@ -92,8 +93,7 @@ def grouping_threshold(calibration: Calibration, n_faces: int) -> Threshold:
         value = float(calibration.score[-1])
     else:
         value = calibration.score_where(0.5, prior)
-    faces = "1 face" if n_faces == 1 else f"{n_faces:,} faces"
-    words = f"as probable as not among {faces}, by {calibration.data}"
+    words = f"as probable as not among {counted(n_faces, 'face')}, by {calibration.data}"
     return Threshold(value, calibration.metric, None, words, None)
 
 

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from lineament.decide.calibration import Calibration
 from lineament.gallery.grouping import Group, Grouping, Member
 from lineament.pictures.pages.page import Picture, Section, Table, Tile, page
+from lineament.text import counted
 
 MOST_SHOWN = 36
 """Faces of one group."""
@@ -51,7 +52,7 @@ def groups_page(
         rows = [(photo.source, str(photo.error)) for photo in failed[:MOST_LISTED]]
         sections.append(
             Section(
-                f"Not read: {_count(len(failed), 'photo')}",
+                f"Not read: {counted(len(failed), 'photo')}",
                 _shown_of(len(rows), len(failed)),
                 (Table(("photo", "why"), rows),),
                 folded=True,
@@ -67,11 +68,11 @@ def _summary(grouping: Grouping, large: Sequence[Group], small: Sequence[Group])
     failed = len(grouping.photos) - read
     empty = sum(photo.error is None and photo.n_faces == 0 for photo in grouping.photos)
     words = [
-        f"{_count(read, 'photo')}, {_count(len(grouping.faces), 'face')}: "
-        f"{_count(grouped, 'face')} in {_count(len(large), 'group')}, "
+        f"{counted(read, 'photo')}, {counted(len(grouping.faces), 'face')}: "
+        f"{counted(grouped, 'face')} in {counted(len(large), 'group')}, "
         f"{alone:,} in no group"
-        + (f"; {_count(empty, 'photo')} without a face" if empty else "")
-        + (f"; {_count(failed, 'photo')} could not be read." if failed else "."),
+        + (f"; {counted(empty, 'photo')} without a face" if empty else "")
+        + (f"; {counted(failed, 'photo')} could not be read." if failed else "."),
         "A group is what the program takes for one person. Two groups are made one while the mean "
         f"similarity of their faces reaches {grouping.threshold}. Similarity is the cosine of two "
         "embeddings, -1 to 1. Two faces of one photo are never in one group.",
@@ -79,7 +80,7 @@ def _summary(grouping: Grouping, large: Sequence[Group], small: Sequence[Group])
     doubtful = sum(group.doubtful for group in large)
     if doubtful:
         words.append(
-            f"{_count(doubtful, 'face')} in doubt, marked with “?”: they come last in their "
+            f"{counted(doubtful, 'face')} in doubt, marked with “?”: they come last in their "
             "group; look at them before you give it a name."
         )
     titles = {group.id: group.title for group in (*large, *small)}
@@ -93,7 +94,7 @@ def _summary(grouping: Grouping, large: Sequence[Group], small: Sequence[Group])
 
 def _group(grouping: Grouping, group: Group, crop_of: CropOf) -> Section:
     shown = _sample(group.members)
-    words = [_count(len(group.members), "photo")]
+    words = [counted(len(group.members), "photo")]
     if group.cohesion is not None and group.weakest is not None:
         words.append(f"mean similarity {group.cohesion:.2f}, weakest {group.weakest:.2f}")
     if group.doubtful:
@@ -110,7 +111,7 @@ def _small(grouping: Grouping, small: Sequence[Group], crop_of: CropOf, min_size
     tiles = tuple(_tile(grouping, member, crop_of) for member in members[:MOST_SINGLE])
     what = "alone" if min_size <= 2 else f"in groups of fewer than {min_size}"
     return Section(
-        f"{_count(len(members), 'face')} {what}",
+        f"{counted(len(members), 'face')} {what}",
         _shown_of(len(tiles), len(members)),
         faces=tiles,
         folded=True,
@@ -145,7 +146,3 @@ def _tile(grouping: Grouping, member: Member, crop_of: CropOf) -> Tile:
     )
     text = "" if member.support is None else f"{member.support:.2f}{' ?' if member.doubts else ''}"
     return Tile((picture,), (name,), text)
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"

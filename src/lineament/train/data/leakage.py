@@ -21,6 +21,7 @@ from lineament.datasets.text import read_text
 from lineament.errors import DataError, OptionError
 from lineament.images import describe_source
 from lineament.results import Outcome
+from lineament.text import counted
 from lineament.train.data._opening import open_faces
 
 _LETTERS = str.maketrans(
@@ -262,4 +263,4 @@ def _is_number(text: str) -> bool:
 
 
 def _people(count: int) -> str:
-    return "1 person" if count == 1 else f"{count:,} people"
+    return counted(count, "person", "people")
