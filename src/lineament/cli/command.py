@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 import click
 
 from lineament.cli import terminal
-from lineament.cli.help import MOST, Context, HelpPage
+from lineament.cli.help import MOST, Context, write_example
 from lineament.cli.layout import wrap
 from lineament.cli.output import PRINTED, failed, print_error, print_json, print_note
 from lineament.cli.progress import NOTHING, interrupted
@@ -223,8 +223,7 @@ class Command(click.Command):
         """The example, as it is typed."""
         if self.example:
             with formatter.section("Example"):
-                assert isinstance(formatter, HelpPage)
-                formatter.write_example(self.example)
+                write_example(formatter, self.example)
 
     def make_context(
         self,
@@ -433,8 +432,7 @@ class Group(click.Group):
         """The example, and the exit codes."""
         if self.example:
             with formatter.section("Example"):
-                assert isinstance(formatter, HelpPage)
-                formatter.write_example(self.example)
+                write_example(formatter, self.example)
         super().format_epilog(ctx, formatter)
 
 

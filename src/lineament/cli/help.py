@@ -56,15 +56,6 @@ class HelpPage(click.HelpFormatter):
                 first = rest
             self._lines(" ".join(meaning.split()), first=first, rest=rest)
 
-    def write_example(self, lines: str) -> None:
-        """Commands as they are typed, long ones with a backslash at the end of a line."""
-        indent = " " * self.current_indent
-        for text in lines.splitlines():
-            found = wrap(text, self.width, first=indent, rest=indent + "    ")
-            if len(found) > 1:
-                found = wrap(text, self.width - 2, first=indent, rest=indent + "    ")
-            self.write(" \\\n".join(found) + "\n")
-
     def _lines(self, text: str, *, first: str, rest: str) -> None:
         for line in wrap(text, self.width, first=first, rest=rest):
             self.write(line + "\n")
@@ -74,3 +65,16 @@ class Context(click.Context):
     """A context whose help is a ``HelpPage``."""
 
     formatter_class = HelpPage
+
+
+def write_example(formatter: click.HelpFormatter, lines: str) -> None:
+    """Commands as they are typed, long ones with a backslash at the end of a line.
+
+    For any page: who walks the commands with click's own contexts has click's own pages.
+    """
+    indent = " " * formatter.current_indent
+    for text in lines.splitlines():
+        found = wrap(text, formatter.width, first=indent, rest=indent + "    ")
+        if len(found) > 1:
+            found = wrap(text, formatter.width - 2, first=indent, rest=indent + "    ")
+        formatter.write(" \\\n".join(found) + "\n")
