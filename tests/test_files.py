@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -14,7 +15,17 @@ import filelock
 import pytest
 
 from lineament.errors import LineamentError, OptionError
-from lineament.files import locked, replace_file, replacing, sha256_of_file, write_atomically
+from lineament.files import (
+    NotAFileError,
+    TooManyBytesError,
+    locked,
+    open_regular,
+    read_regular,
+    replace_file,
+    replacing,
+    sha256_of_file,
+    write_atomically,
+)
 
 
 def busy(holder: str) -> LineamentError:
@@ -143,3 +154,58 @@ def test_where_there_are_no_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert not lock.works
     with pytest.raises(OSError, match="No locks"):
         locked(tmp_path / "lock", busy=busy, required=True)
+
+
+# ---- opened with care ----------------------------------------------------------------------------
+
+
+def test_a_file_is_read_and_written_in_place(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old one")
+    with open_regular(path, inside=True, writing=True) as file:
+        file.write(b"new")
+    assert read_regular(path, inside=True) == b"new one"
+    with pytest.raises(FileNotFoundError):
+        open_regular(tmp_path / "missing", writing=True)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize("writing", [False, True])
+@pytest.mark.parametrize("what", ["a folder", "a pipe", "a socket", "a device"])
+def test_what_is_no_file_is_refused_at_once(
+    tmp_path: Path, what: str, writing: bool, inside: bool
+) -> None:
+    path = tmp_path / "it"
+    if what == "a folder":
+        path.mkdir()
+    elif what == "a pipe":
+        os.mkfifo(path)
+    elif what == "a device":
+        path = Path("/dev/zero")
+    else:
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(path))
+    with pytest.raises(NotAFileError, match=f"expected a file, got {what}"):
+        open_regular(path, inside=inside, writing=writing)
+
+
+@pytest.mark.parametrize("writing", [False, True])
+def test_no_link_leads_out_of_a_folder(tmp_path: Path, writing: bool) -> None:
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"mine")
+    symbolic, hard = tmp_path / "symbolic", tmp_path / "hard"
+    symbolic.symlink_to(outside)
+    assert read_regular(symbolic) == b"mine", "one's own links are followed"
+    with pytest.raises(NotAFileError, match="got a link"):
+        open_regular(symbolic, inside=True, writing=writing)
+    hard.hardlink_to(outside)
+    with pytest.raises(NotAFileError, match="got a hard link"):
+        open_regular(hard, inside=True, writing=writing)
+
+
+def test_a_file_that_is_too_big_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(1001))
+    assert len(read_regular(path, at_most=1001)) == 1001
+    with pytest.raises(TooManyBytesError, match="expected at most 1,000 bytes, got 1,001"):
+        read_regular(path, at_most=1000)

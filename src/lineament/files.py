@@ -1,9 +1,10 @@
-"""Files: replaced atomically, made durable, locked between processes, hashed."""
+"""Files: opened with care, replaced atomically, made durable, locked between processes, hashed."""
 
 from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,110 @@ DATA = Path(__file__).parent / "data"
 _POLL_S = 0.02
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 """What ``flock`` answers on file systems without locks (some network ones)."""
+
+
+class NotAFileError(OSError):
+    """A name stands for something else than the file that was expected; ``strerror`` says what."""
+
+
+class TooManyBytesError(OSError):
+    """A file is bigger than its reader takes; ``strerror`` says so."""
+
+
+_KINDS = (
+    (stat.S_ISLNK, "a link"),
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+_NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+_NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
+
+
+def check_regular(status: os.stat_result, path: str | os.PathLike[str], *, inside: bool) -> None:
+    """Refuse what is no regular file, and with ``inside`` what has another name besides.
+
+    Args:
+        status: of ``os.fstat`` (or ``os.lstat``).
+        path: for the error.
+        inside: the file belongs to a folder of ours, see ``open_regular``.
+
+    Raises:
+        NotAFileError: says what it is.
+    """
+    code = errno.EINVAL
+    if not stat.S_ISREG(status.st_mode):
+        kinds = (kind for is_one, kind in _KINDS if is_one(status.st_mode))
+        if stat.S_ISDIR(status.st_mode):
+            code = errno.EISDIR
+        raise NotAFileError(code, f"expected a file, got {next(kinds, 'no file')}", os.fspath(path))
+    if inside and status.st_nlink > 1:
+        raise NotAFileError(code, "expected a file of one name, got a hard link", os.fspath(path))
+
+
+def open_regular(
+    path: str | os.PathLike[str], *, inside: bool = False, writing: bool = False
+) -> BinaryIO:
+    """Open a file that exists: neither a pipe, for which one would wait, nor a device.
+
+    Args:
+        path: of the file.
+        inside: the file belongs to a folder of ours (a gallery, an index, a job, a cache) that may
+            have come from somebody else. No link is followed then, and a file with a second name
+            (a hard link) is refused, so that nothing outside the folder is read or changed.
+        writing: for reading and writing; its content stays.
+
+    Returns:
+        The open binary file, for a ``with`` block.
+
+    Raises:
+        NotAFileError: an OSError; there is something else of that name.
+        OSError: there is no such file, or it cannot be opened.
+        ValueError: a NUL character in the path.
+    """
+    flags = (os.O_RDWR if writing else os.O_RDONLY) | _NO_WAITING | getattr(os, "O_BINARY", 0)
+    try:
+        handle = os.open(path, flags | (_NO_LINKS if inside else 0))
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK) and inside:
+            text = "expected a file, got a link"
+            raise NotAFileError(errno.EINVAL, text, os.fspath(path)) from error
+        if error.errno in (errno.ENXIO, errno.EISDIR):  # a socket; a folder to be written
+            check_regular(os.stat(path), path, inside=inside)  # noqa: PTH116
+        raise
+    try:
+        check_regular(os.fstat(handle), path, inside=inside)
+        return os.fdopen(handle, "r+b" if writing else "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def read_regular(
+    path: str | os.PathLike[str], *, inside: bool = False, at_most: int | None = None
+) -> bytes:
+    """The bytes of a file, as ``open_regular`` opens it.
+
+    Args:
+        path: of the file.
+        inside: see ``open_regular``.
+        at_most: bytes; a bigger file is not read. None reads any.
+
+    Raises:
+        NotAFileError, TooManyBytesError: OSErrors.
+        OSError, ValueError: as ``open_regular``.
+    """
+    with open_regular(path, inside=inside) as file:
+        size = os.fstat(file.fileno()).st_size
+        if at_most is None:
+            return file.read()
+        data = b"" if size > at_most else file.read(at_most + 1)  # it may grow meanwhile
+        if max(size, len(data)) > at_most:
+            text = f"expected at most {at_most:,} bytes, got {max(size, len(data)):,}"
+            raise TooManyBytesError(errno.EFBIG, text, os.fspath(path))
+        return data
 
 
 def write_atomically(
