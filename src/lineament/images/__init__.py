@@ -50,9 +50,10 @@ from lineament.images.find import (
     passed_over_in,
 )
 from lineament.images.formats import PLUGINS, sniff
+from lineament.images.limits import DEFAULT_LIMITS, ImageLimits
 from lineament.images.many import Many, check_one, expand, is_many
 from lineament.images.names import describe_source, path_of, source_name
-from lineament.images.sources import DEFAULT_LIMITS, ImageLimits, read_bytes
+from lineament.images.sources import read_bytes
 from lineament.types import ColorOrder, Image
 
 __all__ = [

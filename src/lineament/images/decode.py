@@ -29,7 +29,7 @@ from lineament.errors import (
 )
 from lineament.images.arrays import CHANNELS, to_uint8
 from lineament.images.formats import PLUGINS, sniff
-from lineament.images.sources import ImageLimits
+from lineament.images.limits import ImageLimits
 from lineament.images.tiff import photo_in
 from lineament.machine import memory_error
 from lineament.text import reason_of

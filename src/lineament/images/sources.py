@@ -7,19 +7,16 @@ import glob
 import os
 import re
 import stat
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NoReturn
 
 from lineament.errors import (
     ImageError,
     ImageFormatError,
     ImageNotFoundError,
-    ImageTooLargeError,
     LineamentError,
-    OptionError,
 )
+from lineament.images.fetch import fetch
+from lineament.images.limits import ImageLimits, too_many_bytes
 from lineament.images.names import URL_SAFE, path_of_url, text_kind
 from lineament.suggest import did_you_mean, similar_path
 from lineament.text import reason_of
@@ -29,38 +26,6 @@ ACCEPTED = (
     "object, a Pillow image, or an array or tensor of (H, W), (H, W, C) or (C, H, W)"
 )
 """What one photo may be, for messages."""
-
-MAX_REDIRECTS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class ImageLimits:
-    """How much one photo may cost.
-
-    Attributes:
-        max_bytes: of the file. 64 MiB holds any JPEG that a camera writes.
-        max_pixels: width times height. 120 million lets the 108-megapixel sensors of telephones
-            pass; decoding takes about 7 bytes a pixel, thus 0.84 GB at the most. GIF and TIFF are
-            held to ``PIL.Image.MAX_IMAGE_PIXELS`` too (89 million unless somebody changed it),
-            because Pillow warns about bigger ones on its own.
-        url_timeout_s: seconds for a URL in all: names, redirects, headers and body.
-
-    Raises:
-        OptionError: a limit that is not positive.
-    """
-
-    max_bytes: int = 64 * 2**20
-    max_pixels: int = 120_000_000
-    url_timeout_s: float = 20.0
-
-    def __post_init__(self) -> None:
-        """Validate."""
-        for name in ("max_bytes", "max_pixels", "url_timeout_s"):
-            if not getattr(self, name) > 0:
-                raise OptionError(f"expected more than 0, got {getattr(self, name)}", option=name)
-
-
-DEFAULT_LIMITS = ImageLimits()
 
 
 def read_bytes(source: object, name: str, limits: ImageLimits) -> bytes:
@@ -72,7 +37,7 @@ def read_bytes(source: object, name: str, limits: ImageLimits) -> bytes:
         if kind == "base64":
             return _decoded("base64 text", source, name, limits)
         if kind == "http":
-            return _read_url(source, name, limits)
+            return fetch(source, name, limits)
         if kind == "other":
             raise ImageError(
                 f"{name}: expected a path or an http(s) address, and there is no file of that "
@@ -83,7 +48,7 @@ def read_bytes(source: object, name: str, limits: ImageLimits) -> bytes:
         return _read_path(os.fsdecode(source), name, limits)
     if isinstance(source, (bytes, bytearray, memoryview)):
         if memoryview(source).nbytes > limits.max_bytes:
-            _refuse_size(name, limits)
+            raise too_many_bytes(name, limits)
         return bytes(source)
     read = getattr(source, "read", None)
     if read is None:
@@ -106,16 +71,7 @@ def _unfit(source: object) -> str:
     return kind
 
 
-def _refuse_size(name: str, limits: ImageLimits) -> NoReturn:
-    raise ImageTooLargeError(
-        f"{name}: expected at most {limits.max_bytes:,} bytes, got more",
-        hint="; make the photo smaller{or_max_bytes}",
-    )
-
-
-def _read_stream(
-    read: Callable[[int], object], name: str, limits: ImageLimits, deadline: float | None = None
-) -> bytes:
+def _read_stream(read: Callable[[int], object], name: str, limits: ImageLimits) -> bytes:
     parts: list[bytes] = []
     total = 0
     while total <= limits.max_bytes:
@@ -125,13 +81,11 @@ def _read_stream(
                 f"{name}: expected a file object that gives bytes, it gives "
                 f'{type(part).__name__}; open it with mode "rb"'
             )
-        if deadline is not None and time.monotonic() > deadline:
-            raise TimeoutError
         if not part:
             return b"".join(parts)
         parts.append(bytes(part))
         total += len(part)
-    _refuse_size(name, limits)
+    raise too_many_bytes(name, limits)
 
 
 def _read_path(path: str, name: str, limits: ImageLimits) -> bytes:
@@ -143,7 +97,7 @@ def _read_path(path: str, name: str, limits: ImageLimits) -> bytes:
             if not stat.S_ISREG(status.st_mode):  # a pipe or a device
                 return _read_stream(file.read, name, limits)
             if status.st_size > limits.max_bytes:
-                _refuse_size(name, limits)
+                raise too_many_bytes(name, limits)
             return file.read(status.st_size)
     except LineamentError:
         raise
@@ -191,97 +145,10 @@ def _read_data_uri(uri: str, name: str, limits: ImageLimits) -> bytes:
 def _decoded(what: str, payload: str, name: str, limits: ImageLimits) -> bytes:
     payload = "".join(payload.split()).translate(URL_SAFE)
     if len(payload) // 4 * 3 - payload[-2:].count("=") > limits.max_bytes:
-        _refuse_size(name, limits)
+        raise too_many_bytes(name, limits)
     try:
         return base64.b64decode(payload, validate=True)
     except ValueError as error:
         raise ImageFormatError(
             f"{name}: {what} is not base64 ({error}); encode the file again"
         ) from error
-
-
-def _read_url(url: str, name: str, limits: ImageLimits) -> bytes:
-    """Fetch in a thread: neither looking up a name nor a dripping header heeds a socket timeout."""
-    import threading
-
-    outcome: list[bytes | Exception] = []
-
-    def work() -> None:
-        try:
-            outcome.append(_fetch(url, name, limits))
-        except Exception as error:
-            outcome.append(error)
-
-    thread = threading.Thread(target=work, name="lineament-fetch", daemon=True)
-    thread.start()
-    thread.join(limits.url_timeout_s)
-    result = outcome[0] if outcome else TimeoutError()
-    if isinstance(result, bytes):
-        return result
-    if isinstance(result, LineamentError):
-        raise result
-    if isinstance(getattr(result, "reason", result), TimeoutError):
-        raise ImageError(
-            f"{name}: no complete answer within {limits.url_timeout_s:g} s",
-            hint="; try again{or_timeout}",
-        ) from result
-    reason = reason_of(getattr(result, "reason", None) or result)
-    raise ImageError(f"{name}: cannot be fetched ({reason}); check the address") from result
-
-
-def _fetch(url: str, name: str, limits: ImageLimits) -> bytes:
-    import string
-    from urllib import parse, request
-    from urllib.error import HTTPError
-
-    class Redirects(request.HTTPRedirectHandler):
-        max_redirections = MAX_REDIRECTS
-
-        def redirect_request(self, *args: Any) -> request.Request | None:
-            if parse.urlsplit(args[-1]).scheme not in ("http", "https"):
-                return None  # the parent would follow ftp; None makes it an HTTPError
-            return super().redirect_request(*args)
-
-    opener = request.OpenerDirector()  # build_opener would add file, ftp and data
-    for handler in (
-        request.ProxyHandler(),
-        request.HTTPHandler(),
-        request.HTTPSHandler(),
-        request.HTTPDefaultErrorHandler(),
-        request.HTTPErrorProcessor(),
-        Redirects(),
-    ):
-        opener.add_handler(handler)
-    if "@" in parse.urlsplit(url).netloc:
-        raise ImageError(
-            f"{name}: expected an address without user and password; download it first"
-        )
-    deadline = time.monotonic() + limits.url_timeout_s
-    asked = request.Request(parse.quote(url, safe=string.punctuation))
-    asked.add_header("User-Agent", "lineament")
-    try:
-        with opener.open(asked, timeout=limits.url_timeout_s) as answer:
-            length = answer.headers.get("Content-Length", "")
-            if length.isdecimal() and int(length) > limits.max_bytes:
-                _refuse_size(name, limits)
-            data = _read_stream(answer.read1, name, limits, deadline)
-    except HTTPError as error:
-        with error:
-            if error.code in (404, 410):
-                raise ImageNotFoundError(
-                    f"{name}: the server answers {error.code} (not found); check the address"
-                ) from error
-            if 300 <= error.code < 400:
-                raise ImageError(
-                    f"{name}: expected at most {MAX_REDIRECTS} redirects, to http or https only; "
-                    "give the final address"
-                ) from error
-            raise ImageError(
-                f"{name}: the server answers {error.code} ({error.msg}); check the address"
-            ) from error
-    if length.isdecimal() and len(data) < int(length):
-        raise ImageFormatError(
-            f"{name}: expected {int(length):,} bytes, the connection ended after {len(data):,}; "
-            "try again"
-        )
-    return data

@@ -1,0 +1,45 @@
+"""How much one photo may cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lineament.errors import ImageTooLargeError, OptionError
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLimits:
+    """How much one photo may cost.
+
+    Attributes:
+        max_bytes: of the file. 64 MiB holds any JPEG that a camera writes.
+        max_pixels: width times height. 120 million lets the 108-megapixel sensors of telephones
+            pass; decoding takes about 7 bytes a pixel, thus 0.84 GB at the most. GIF and TIFF are
+            held to ``PIL.Image.MAX_IMAGE_PIXELS`` too (89 million unless somebody changed it),
+            because Pillow warns about bigger ones on its own.
+        url_timeout_s: seconds for a URL in all: names, redirects, headers and body.
+
+    Raises:
+        OptionError: a limit that is not positive.
+    """
+
+    max_bytes: int = 64 * 2**20
+    max_pixels: int = 120_000_000
+    url_timeout_s: float = 20.0
+
+    def __post_init__(self) -> None:
+        """Validate."""
+        for name in ("max_bytes", "max_pixels", "url_timeout_s"):
+            if not getattr(self, name) > 0:
+                raise OptionError(f"expected more than 0, got {getattr(self, name)}", option=name)
+
+
+DEFAULT_LIMITS = ImageLimits()
+
+
+def too_many_bytes(name: str, limits: ImageLimits) -> ImageTooLargeError:
+    """The error for a photo that has more bytes than the limits allow."""
+    return ImageTooLargeError(
+        f"{name}: expected at most {limits.max_bytes:,} bytes, got more",
+        hint="; make the photo smaller{or_max_bytes}",
+    )
