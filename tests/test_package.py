@@ -339,6 +339,8 @@ def test_only_our_own_errors_are_raised() -> None:
         "AttributeError",
         "KeyError",
         "Exit",
+        "NotAFileError",
+        "TooManyBytesError",
         "ValueError",
         "_RefusedError",
         "_TemporaryError",
