@@ -1,7 +1,8 @@
 """Files that the first version wrote still open: gallery, index, exports, groups.
 
 ``tests/golden/gallery_0_1.zip`` was written by that version: three people with four samples of
-drawn vectors (one more was removed), and the same four faces in groups.
+drawn vectors (one more was removed), and the same four faces in groups. ``gallery_2.zip`` is that
+gallery as the last version wrote it whose samples had no checksums.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from lineament.gallery.exchange import contract_in
 from lineament.gallery.grouping import Grouping
 from lineament.types import Contract, Embedding
 
-OLD = Path(__file__).parents[1] / "golden" / "gallery_0_1.zip"
+GOLDEN = Path(__file__).parents[1] / "golden"
+OLD = GOLDEN / "gallery_0_1.zip"
 CONTRACT = Contract("test-weights", "ab" * 32, "arcface-112", "rgb", False, 8)
 
 
@@ -66,6 +68,22 @@ def test_a_gallery_opens_and_changes(old: Path) -> None:
         assert gallery.merge("Ada", "Eve").n_samples == 3
         assert gallery.remove(gallery.person("Ada").samples[2].id).erased
         check(gallery, vectors)
+
+
+def test_a_gallery_without_checksums_gets_them(tmp_path: Path) -> None:
+    with zipfile.ZipFile(GOLDEN / "gallery_2.zip") as files:
+        files.extractall(tmp_path)
+    vectors = np.load(tmp_path / "vectors.npy")
+    before = (tmp_path / "gallery" / "gallery.sqlite").read_bytes()
+    with Gallery.open(tmp_path / "gallery", read_only=True) as gallery:
+        check(gallery, vectors)
+    assert (tmp_path / "gallery" / "gallery.sqlite").read_bytes() == before
+    with Gallery.open(tmp_path / "gallery") as gallery:
+        check(gallery, vectors)
+    with Gallery.open(tmp_path / "gallery", read_only=True) as gallery:
+        check(gallery, vectors)
+        (number,) = gallery._state.store.connection.execute("SELECT count(*) FROM checksums")
+        assert number == (4,)
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])

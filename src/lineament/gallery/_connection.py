@@ -97,7 +97,7 @@ def copy(connection: sqlite3.Connection, path: Path) -> None:
 def _fill(connection: sqlite3.Connection, contract: Contract, settings: Settings) -> None:
     connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
     secret = secrets.token_bytes(32)
-    connection.create_function("photo_key", 1, schema.photo_key(secret), deterministic=True)
+    schema.register(connection, secret)
     connection.execute("BEGIN")
     schema.upgrade(connection, 0)
     put(connection, "gallery", secrets.token_hex(16))
@@ -153,6 +153,9 @@ def check(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> Non
         )
     if version == schema.VERSION:
         return
+    if read_only and version == schema.UNSEALED:
+        schema.pretend_sealed(connection, _secret(connection, path))
+        return
     if read_only:
         raise GalleryVersionError(
             f"{path}: a gallery of version {version} has to become one of {schema.VERSION} first: "
@@ -160,13 +163,16 @@ def check(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> Non
         )
     connection.execute("BEGIN IMMEDIATE")
     try:
-        secret = get(connection, "secret")
-        if secret is None:
-            raise GalleryDamagedError(f"{path}: the settings are damaged: restore a backup")
-        key = schema.photo_key(bytes.fromhex(secret))
-        connection.create_function("photo_key", 1, key, deterministic=True)
+        schema.register(connection, _secret(connection, path))
         schema.upgrade(connection, version)
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
         raise
+
+
+def _secret(connection: sqlite3.Connection, path: Path) -> bytes:
+    try:
+        return bytes.fromhex(get(connection, "secret") or "no settings")
+    except ValueError as error:
+        raise GalleryDamagedError(f"{path}: the settings are damaged: restore a backup") from error

@@ -16,7 +16,14 @@ import cv2
 import numpy as np
 
 from lineament.errors import OptionError, PersonExistsError
-from lineament.gallery._schema import ask_erasing, log_change
+from lineament.gallery._schema import (
+    ask_erasing,
+    log_change,
+    reseal_samples,
+    seal_person,
+    seal_sample,
+    sound_samples,
+)
 from lineament.gallery._store import Store
 from lineament.gallery._types import NewSample
 from lineament.gallery.lookup import (
@@ -49,6 +56,7 @@ def add_person(
         (store.key(name.encode()), label, time.time() if created is None else created),
     ).lastrowid
     assert added is not None
+    seal_person(connection, added)
     connection.execute("UPDATE totals SET value = value + 1 WHERE name = 'people'")
     name_changed(store, added, None, name)
     return added
@@ -59,6 +67,7 @@ def set_label(
 ) -> None:
     """Give a person another name or other metadata; the old ones are overwritten."""
     old, old_name = _label_of(connection, number)
+    sound = sound_samples(connection, number) if name != old_name else ([], [])
     label = connection.execute(
         "INSERT INTO labels (name, metadata) VALUES (?, ?)", (name, metadata)
     ).lastrowid
@@ -67,6 +76,8 @@ def set_label(
         (label, store.key(name.encode()), number),
     )
     _blank(connection, "labels", "id", old)
+    seal_person(connection, number)
+    reseal_samples(connection, sound)
     name_changed(store, number, old_name, name)
     log_change(connection, "person", number, number)
     ask_erasing(connection)
@@ -143,6 +154,7 @@ def add_sample(
         png = encoded(new.crop)
     if png is not None:
         connection.execute("INSERT INTO crops VALUES (?, ?)", (identifier, png))
+    seal_sample(connection, identifier)
     if contract == store.contract_id:
         connection.execute("UPDATE totals SET value = value + 1 WHERE name = 'samples'")
     return identifier
@@ -201,7 +213,9 @@ def merge(store: Store, name: str, others: Sequence[str]) -> None:
             ).fetchall()
             for (identifier,) in moved:
                 log_change(connection, "moved", identifier, identifier)
+            sound = sound_samples(connection, other)
             connection.execute("UPDATE owners SET person = ? WHERE person = ?", (number, other))
+            reseal_samples(connection, sound)
             connection.execute(
                 "UPDATE photographs SET person = ? WHERE person = ?", (number, other)
             )
@@ -253,6 +267,7 @@ def drop_samples(store: Store, connection: sqlite3.Connection, numbers: Sequence
         _blank(connection, "vectors", "sample", number)
         _blank(connection, "crops", "sample", number)
         connection.execute("DELETE FROM owners WHERE sample = ?", (number,))
+        connection.execute("DELETE FROM checksums WHERE sample = ?", (number,))
         log_change(connection, "removed", number, number)
         if contract == store.contract_id:
             connection.execute("UPDATE totals SET value = value - 1 WHERE name = 'samples'")
@@ -263,6 +278,7 @@ def drop_samples(store: Store, connection: sqlite3.Connection, numbers: Sequence
 def _drop_person(store: Store, connection: sqlite3.Connection, number: int) -> None:
     label, name = _label_of(connection, number)
     connection.execute("DELETE FROM people WHERE id = ?", (number,))
+    connection.execute("DELETE FROM person_checksums WHERE person = ?", (number,))
     _blank(connection, "labels", "id", label)
     name_changed(store, number, name, None)
     log_change(connection, "person", number, number)

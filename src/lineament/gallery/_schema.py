@@ -7,11 +7,18 @@ page to page, as it does where rows are inserted in the middle, deleted, or chan
 leaves copies behind; rows that never move have none. The other tables hold numbers, and keys that
 are hashes with a secret of this gallery's. Overwritten rows are deleted by ``compact``, which
 writes the whole file anew.
+
+Checksums are such hashes, too. Those of a sample: ``identity`` over what a search rests on (its
+number, the vector, how that was made, whose it is), ``details`` over everything else of it, and
+whose it is; one of a person over the name and the metadata; one of the settings over them and the
+gallery's contract. They find what a disk, a program or a careless edit changed. They prove nothing
+against somebody who forges: the secret stands in the same file.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
 import sqlite3
 from collections.abc import Callable
@@ -21,7 +28,9 @@ from typing import Any
 from lineament.types import Contract, Flip
 
 APPLICATION_ID = 0x4C4E4D47  # "LNMG"
-VERSION = 2
+VERSION = 3
+UNSEALED = 2
+"""The last version without checksums: it can be read as it is."""
 
 _VERSION_1 = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -71,7 +80,52 @@ CREATE VIEW enrolled AS
     JOIN samples s ON s.id = o.sample;
 """
 
-MIGRATIONS = (_VERSION_1, _VERSION_2)
+# Texts are hashed as bytes: damaged ones are no UTF-8, which SQLite hands to no function as text.
+_CONTRACT_TEXT = (
+    "c.weights || '|' || c.weights_sha256 || '|' || c.alignment || '|' || c.color_order || '|' || "
+    "c.flip || '|' || c.dimension"
+)
+IDENTITY = (
+    f"checksum(o.sample, typeof(v.vector), CAST(v.vector AS BLOB), CAST({_CONTRACT_TEXT} AS BLOB), "
+    "CAST(p.name_key AS BLOB))"
+)
+"""Of a sample, as SQL over ``IDENTITY_FROM``."""
+
+IDENTITY_FROM = (
+    "owners o LEFT JOIN vectors v ON v.sample = o.sample LEFT JOIN contracts c ON c.id = "
+    "o.contract LEFT JOIN people p ON p.id = o.person"
+)
+DETAILS = (
+    "checksum(s.id, typeof(s.uid) || typeof(s.contract) || typeof(s.source) || typeof(s.sha256) || "
+    "typeof(s.face) || typeof(s.metadata) || typeof(x.png), CAST(s.uid AS BLOB), "
+    "CAST(s.contract AS BLOB), CASE typeof(s.added) WHEN 'real' THEN s.added ELSE "
+    "CAST(s.added AS BLOB) END, CAST(s.source AS BLOB), CAST(s.sha256 AS BLOB), "
+    "CAST(s.face AS BLOB), CAST(s.metadata AS BLOB), CAST(x.png AS BLOB), "
+    "CAST(p.name_key AS BLOB))"
+)
+"""Of a sample, as SQL over ``IDENTITY_FROM`` and ``DETAILS_FROM``."""
+
+DETAILS_FROM = "LEFT JOIN samples s ON s.id = o.sample LEFT JOIN crops x ON x.sample = o.sample"
+
+PERSON = (
+    "checksum(p.id, typeof(l.name) || typeof(l.metadata), CAST(p.name_key AS BLOB), "
+    "CAST(l.name AS BLOB), CAST(l.metadata AS BLOB), CASE typeof(p.created) WHEN 'real' THEN "
+    "p.created ELSE CAST(p.created AS BLOB) END)"
+)
+"""Of a person, as SQL over ``PERSON_FROM``."""
+
+PERSON_FROM = "people p LEFT JOIN labels l ON l.id = p.label"
+
+_VERSION_3 = f"""
+CREATE TABLE checksums (
+    sample INTEGER PRIMARY KEY, identity INTEGER NOT NULL, details INTEGER NOT NULL);
+INSERT INTO checksums SELECT o.sample, {IDENTITY}, {DETAILS} FROM {IDENTITY_FROM} {DETAILS_FROM}
+    ORDER BY o.sample;
+CREATE TABLE person_checksums (person INTEGER PRIMARY KEY, checksum INTEGER NOT NULL);
+INSERT INTO person_checksums SELECT p.id, {PERSON} FROM {PERSON_FROM} ORDER BY p.id;
+"""
+
+MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3)
 """Number i makes version i + 1 of version i. They run in one transaction."""
 
 CHANGES_KEPT = 10_000
@@ -93,6 +147,32 @@ def photo_key(secret: bytes) -> Callable[[bytes], int]:
     return lambda data: int.from_bytes(key(data)[:8], "big") >> 1
 
 
+def checksum(secret: bytes) -> Callable[..., int]:
+    """A hash of any number of SQL values, of their types and lengths too: 63 bits; never fails."""
+
+    def of(*values: bytes | str | float | None) -> int:
+        data = [
+            value if isinstance(value, bytes) else repr(value).encode("utf-8", "surrogatepass")
+            for value in values
+        ]
+        # A length below 0 says that the value was no blob.
+        lengths = [
+            len(part) if isinstance(value, bytes) else ~len(part)
+            for value, part in zip(values, data, strict=True)
+        ]
+        head = repr(lengths).encode()
+        digest = hashlib.blake2b(b"".join([head, *data]), key=secret, digest_size=8).digest()
+        return int.from_bytes(digest, "big") >> 1
+
+    return of
+
+
+def register(connection: sqlite3.Connection, secret: bytes) -> None:
+    """Give a connection the functions ``photo_key`` and ``checksum`` of this gallery's secret."""
+    connection.create_function("photo_key", 1, photo_key(secret), deterministic=True)
+    connection.create_function("checksum", -1, checksum(secret), deterministic=True)
+
+
 def upgrade(connection: sqlite3.Connection, version: int) -> None:
     """Run what leads from ``version`` to ``VERSION``; inside the caller's transaction.
 
@@ -102,7 +182,96 @@ def upgrade(connection: sqlite3.Connection, version: int) -> None:
         for statement in script.split(";\n"):
             if statement.strip():
                 connection.execute(statement)
+    _seal_settings(connection)
     connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def pretend_sealed(connection: sqlite3.Connection, secret: bytes) -> None:
+    """Let an old database that may not be changed be read: views in place of the checksums.
+
+    They have what the rows say now, so they find no damage.
+    """
+    register(connection, secret)
+    connection.execute(
+        f"CREATE TEMP VIEW checksums AS SELECT o.sample, {IDENTITY} AS identity, {DETAILS} AS "
+        f"details FROM {IDENTITY_FROM} {DETAILS_FROM}"
+    )
+    connection.execute(
+        "CREATE TEMP VIEW person_checksums AS SELECT p.id AS person, "
+        f"{PERSON} AS checksum FROM {PERSON_FROM}"
+    )
+
+
+# --- checksums ------------------------------------------------------------------------------------
+
+_SEALED = ("contract", "gallery", "secret", "settings")
+
+
+def settings_checksum(connection: sqlite3.Connection) -> str | None:
+    """Of the settings and the contract that is searched; None when one of them is missing."""
+    found = dict(connection.execute("SELECT name, value FROM settings"))
+    if not all(isinstance(found.get(name), str) for name in _SEALED):
+        return None
+    contract = connection.execute(
+        "SELECT weights, weights_sha256, alignment, color_order, flip, dimension FROM contracts "
+        "WHERE id = ?",
+        (found["contract"],),
+    ).fetchone()
+    if contract is None:
+        return None
+    values = [found[name] for name in _SEALED] + list(contract)
+    text = repr(values).encode("utf-8", "surrogatepass")  # the secret is one of them
+    return hashlib.blake2b(text, digest_size=16).hexdigest()
+
+
+def _seal_settings(connection: sqlite3.Connection) -> None:
+    value = settings_checksum(connection)
+    if value is not None:  # else it is being made
+        _put(connection, "checksum", value)
+
+
+def seal_person(connection: sqlite3.Connection, number: int) -> None:
+    """Write the checksum of a person anew, who was just changed."""
+    connection.execute(
+        f"INSERT OR REPLACE INTO person_checksums SELECT p.id, {PERSON} FROM {PERSON_FROM} "
+        "WHERE p.id = ?",
+        (number,),
+    )
+
+
+def seal_sample(connection: sqlite3.Connection, number: int) -> None:
+    """Write the checksums of a sample that was just added."""
+    connection.execute(
+        f"INSERT INTO checksums SELECT o.sample, {IDENTITY}, {DETAILS} FROM {IDENTITY_FROM} "
+        f"{DETAILS_FROM} WHERE o.sample = ?",
+        (number,),
+    )
+
+
+def sound_samples(connection: sqlite3.Connection, person: int) -> tuple[list[int], list[int]]:
+    """Ids of a person's samples whose identity is as it was written, and whose details are."""
+    rows = connection.execute(
+        f"SELECT o.sample, k.identity IS {IDENTITY}, k.details IS {DETAILS} FROM {IDENTITY_FROM} "
+        f"{DETAILS_FROM} JOIN checksums k ON k.sample = o.sample WHERE o.person = ?",
+        (person,),
+    ).fetchall()
+    return [row[0] for row in rows if row[1]], [row[0] for row in rows if row[2]]
+
+
+def reseal_samples(connection: sqlite3.Connection, sound: tuple[list[int], list[int]]) -> None:
+    """Write the checksums anew of those that were sound before their person was changed.
+
+    What was damaged before stays so.
+    """
+    for column, value, joined, ids in (
+        ("identity", IDENTITY, "", sound[0]),
+        ("details", DETAILS, DETAILS_FROM, sound[1]),
+    ):
+        connection.execute(
+            f"UPDATE checksums SET {column} = (SELECT {value} FROM {IDENTITY_FROM} {joined} WHERE "
+            "o.sample = checksums.sample) WHERE sample IN (SELECT value FROM json_each(?))",
+            (json.dumps(ids),),
+        )
 
 
 # --- single rows ----------------------------------------------------------------------------------
@@ -110,6 +279,12 @@ def upgrade(connection: sqlite3.Connection, version: int) -> None:
 
 def put(connection: sqlite3.Connection, name: str, value: str) -> None:
     """Set one row of the settings."""
+    _put(connection, name, value)
+    if name in _SEALED:
+        _seal_settings(connection)
+
+
+def _put(connection: sqlite3.Connection, name: str, value: str) -> None:
     connection.execute(
         "INSERT INTO settings VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET "
         "value = excluded.value",

@@ -63,6 +63,7 @@ class Store:
         self._depth = 0
         self.kept_names: tuple[int, dict[int, list[int]]] | None = None
         """Of ``lookup.names_by_form``: the state of the database, and what was read of it."""
+        self._secret = b""
         self._read_state()
 
     # --- making and opening -----------------------------------------------------------------------
@@ -213,6 +214,9 @@ class Store:
                 self.contract_id = int(found["contract"])
                 self.settings = Settings(**json.loads(found["settings"]))
                 secret = bytes.fromhex(found["secret"])
+                sealed = found.get("checksum") == schema.settings_checksum(connection)
+                if not sealed and _version(connection) > schema.UNSEALED:
+                    raise ValueError("they are not what was written")
                 columns = "weights, weights_sha256, alignment, color_order, flip, dimension"
                 row = connection.execute(
                     f"SELECT {columns} FROM contracts WHERE id = ?", (self.contract_id,)
@@ -222,6 +226,9 @@ class Store:
                 raise GalleryDamagedError(
                     f"{self.path}: the settings are damaged ({error}): restore a backup"
                 ) from error
+            if secret != self._secret:
+                schema.register(connection, secret)
+                self._secret = secret
         self.key = schema.keyed(secret)
         self.photo_key = schema.photo_key(secret)
 
@@ -265,7 +272,8 @@ class Store:
                     ("samples", "id"),
                 ):
                     connection.execute(
-                        f"DELETE FROM {table} WHERE {column} NOT IN (SELECT sample FROM owners)"
+                        f"DELETE FROM {table} WHERE {column} NOT IN (SELECT sample FROM owners) "
+                        f"AND {column} NOT IN (SELECT sample FROM checksums)"
                     )
                 connection.execute("DELETE FROM labels WHERE id NOT IN (SELECT label FROM people)")
                 connection.execute("UPDATE totals SET value = 0 WHERE name = 'dead'")
@@ -282,6 +290,10 @@ class Store:
             for row in self.connection.execute("PRAGMA foreign_key_check"):
                 found.append(f"{self.path}: {row[0]} {row[1]} refers to a missing {row[2]}")
         return found
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _put_in_place(beside: Path, target: Path) -> bool:
