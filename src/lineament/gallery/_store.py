@@ -216,7 +216,10 @@ class Store:
                 secret = bytes.fromhex(found["secret"])
                 sealed = found.get("checksum") == schema.settings_checksum(connection)
                 if not sealed and _version(connection) > schema.UNSEALED:
-                    raise ValueError("they are not what was written")
+                    raise GalleryDamagedError(
+                        f"{self.path}: the settings are damaged (they are not what was written): "
+                        "restore a backup"
+                    )
                 columns = "weights, weights_sha256, alignment, color_order, flip, dimension"
                 row = connection.execute(
                     f"SELECT {columns} FROM contracts WHERE id = ?", (self.contract_id,)
