@@ -30,8 +30,20 @@ _JOINERS = "\u200c\u200d"
 _ESCAPED = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Control characters, lone surrogates, separators of lines and paragraphs."""
 
-_VISIBLE_FORMATS = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u08e2")
+_VISIBLE_FORMATS = frozenset(
+    "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
+)
 """Format characters (Cf) that stand as a sign above the digits after them."""
+
+_BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2065\u3164\uffa0\U00016fe4\U0001d159")
+"""Letters, marks and signs that nobody sees: fillers, a joiner of graphemes, an empty notehead."""
+
+_JOINED = (
+    *((0x0600, 0x08FF), (0x1800, 0x18AF), (0xA840, 0xA87F), (0xFB50, 0xFDCF), (0xFE70, 0xFEFC)),
+    *((0x10AC0, 0x10AFF), (0x10B80, 0x10BAF), (0x10D00, 0x10D3F), (0x10F30, 0x10FDF)),
+    (0x1E900, 0x1E95F),
+)
+"""Blocks of scripts whose letters join each other, as Arabic, Syriac, N'Ko and Mongolian."""
 
 
 def printable(text: str) -> str:
@@ -56,6 +68,57 @@ def printable(text: str) -> str:
             acts = not _is_shown(letter)
         shown.append(ascii(letter)[1:-1] if acts else letter)
     return "".join(shown)
+
+
+def is_shown(text: str, at: int) -> bool:
+    """Whether a character is seen, or is needed where it stands by those around it.
+
+    False for what ``printable`` escapes, for characters that no font shows (noncharacters, fillers,
+    tags), and for joiners and variation selectors where they change nothing that can be seen: those
+    belong into Persian, between emoji, into Indian clusters, after an ideograph.
+    """
+    letter, code = text[at], ord(text[at])
+    before, after = text[at - 1 : at], text[at + 1 : at + 2]
+    if letter in _JOINERS:
+        return before != "" and after != "" and _joins(text, at, before, after)
+    if 0xFE00 <= code <= 0xFE0F or 0xE0100 <= code <= 0xE01EF:  # variation selectors
+        if code in (0xFE0E, 0xFE0F):  # of emoji
+            return before != "" and (_is_sign(before) or after == "\u20e3" or before in "‼⁉〰")
+        return before != "" and unicodedata.name(before, "").startswith("CJK ")
+    if 0x180B <= code <= 0x180F:  # Mongolian ones
+        return "\u1800" <= before <= "\u18af"
+    if code == 0x2800:  # the blank of Braille
+        return all("\u2800" < c <= "\u28ff" for c in (before, after))
+    if letter in _BLANKS or code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF:
+        return False
+    if 0xE0000 <= code <= 0xE0FFF or 0xFFF0 <= code <= 0xFFF8:
+        return False
+    return _is_shown(letter)
+
+
+def is_visible(letter: str) -> bool:
+    """Whether a character is seen by itself: a letter, a figure, a sign; no mark, no blank."""
+    category = unicodedata.category(letter)
+    return category[0] in "LNPSC" and category != "Co" and is_shown(letter, 0)
+
+
+def _joins(text: str, at: int, before: str, after: str) -> bool:
+    """Whether a joiner does something between these two."""
+    if 9 in (unicodedata.combining(before), unicodedata.combining(after)):  # a virama
+        return True
+    left = at - 1
+    while left > 0 and (unicodedata.combining(text[left]) or text[left] in "\u0640"):
+        left -= 1
+    if all(any(low <= ord(c) <= high for low, high in _JOINED) for c in (text[left], after)):
+        return True
+    while left > 0 and (text[left] == "\ufe0f" or 0x1F3FB <= ord(text[left]) <= 0x1F3FF):
+        left -= 1
+    return text[at] == "\u200d" and _is_sign(text[left]) and _is_sign(after)
+
+
+def _is_sign(letter: str) -> bool:
+    """Emoji are among these."""
+    return letter > "\x7f" and unicodedata.category(letter) in ("So", "Sm", "Sk", "Cn")
 
 
 def reason_of(error: object) -> str:
@@ -92,6 +155,34 @@ def reason_of(error: object) -> str:
     if re.search(r"requires a (bytes|buffer)|buffer of at least|unpack|index out of range", words):
         return "it ends too early"
     return words if words else "no reason was given"
+
+
+def in_short(value: object, most: int = 60, *, quoted: bool = True) -> str:
+    """``repr`` of a value that somebody gave, for a message: short, whatever the value is.
+
+    Also of what is nested too deeply, has more digits than Python writes, or has no ``repr`` that
+    works; nothing is built that is much longer than what is returned.
+
+    Args:
+        value: anything.
+        most: characters.
+        quoted: False has text itself, without quotation marks; it may hold anything still, see
+            ``printable``.
+    """
+    if isinstance(value, str) and not quoted:
+        text = value[: most + 1]
+    else:
+        import reprlib  # here, so that importing the package stays cheap
+
+        short = reprlib.Repr()
+        short.maxstring = short.maxother = most
+        try:
+            text = short.repr(value)
+        except Exception:  # digits, or a ``__repr__`` of somebody else's
+            text = f"<{type(value).__name__}>"
+        if isinstance(value, int) and text.startswith("<"):
+            text = f"a number of about {round(value.bit_length() * 0.30103):,} digits"
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def counted(number: int, one: str, several: str | None = None) -> str:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from lineament.errors import ContractError, LineamentError, NoFaceError, OptionError
 from lineament.results import Outcome, Pictured, flat, no_truth
-from lineament.text import per_cent, printable
+from lineament.text import in_short, per_cent, printable
 
 FloatArray = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
@@ -46,6 +46,10 @@ NO_FACE_SCORE = -1.0
 
 LANDMARK_NAMES = ("left eye", "right eye", "nose tip", "left mouth corner", "right mouth corner")
 
+
+MOST_DIMENSIONS = 1 << 16
+"""Of an embedding: the largest of published networks have 4,096."""
+_HEX = frozenset("0123456789abcdef")
 
 LIKELY_SHARE = 0.75
 """Of the best face's score; real faces of LFW and of the WIDER sample of some size reach it."""
@@ -235,6 +239,28 @@ class Contract(Outcome):
     def __post_init__(self) -> None:
         """Validate; OptionError says what is wrong."""
         object.__setattr__(self, "flip", flip_of(self.flip))
+        for what in ("weights", "alignment"):
+            text = getattr(self, what)
+            if not isinstance(text, str) or not 0 < len(text) <= 300 or printable(text) != text:
+                raise OptionError(
+                    f"expected 1 to 300 characters that can be printed, got {in_short(text)}",
+                    option=what,
+                )
+        digest = self.weights_sha256
+        if not isinstance(digest, str) or len(digest) != 64 or set(digest) - _HEX:
+            raise OptionError(
+                f"expected 64 digits 0 to 9 and a to f, got {in_short(digest)}",
+                option="weights_sha256",
+            )
+        if self.color_order not in ("rgb", "bgr", "gray"):
+            raise OptionError(
+                f"expected rgb, bgr or gray, got {in_short(self.color_order)}", option="color_order"
+            )
+        if type(self.dimension) is not int or not 1 <= self.dimension <= MOST_DIMENSIONS:
+            raise OptionError(
+                f"expected 1 to {MOST_DIMENSIONS:,}, got {in_short(self.dimension)}",
+                option="dimension",
+            )
 
     @property
     def id(self) -> str:

@@ -35,6 +35,7 @@ ROOM_BYTES = 550 << 20
 EXIT_ERROR, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 2, 130, 141
 
 ACTIONS = {
+    "annotate": "`lineament gallery annotate NAME KEY=VALUE --replace`",
     "enroll": "`lineament gallery enroll` adds people",
     "people": "`lineament gallery people` lists the names",
     "person": "`lineament gallery show NAME` lists the numbers",

@@ -134,7 +134,7 @@ def enroll(
     error.
     """
     from lineament.gallery.filters import parse_metadata
-    from lineament.gallery.lookup import checked_name
+    from lineament.gallery.values import checked_name
 
     said = parse_metadata(metadata, "--set")
     sources = many_sources(photos)

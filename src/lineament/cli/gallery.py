@@ -25,7 +25,7 @@ from lineament.cli.output import (
     print_table,
 )
 from lineament.cli.targets import PICTURE, Target, write_csv, writing
-from lineament.errors import GalleryNotFoundError, OptionError
+from lineament.errors import GalleryDamagedError, GalleryNotFoundError, OptionError
 from lineament.suggest import did_you_mean, similar_path
 from lineament.text import counted
 
@@ -334,7 +334,10 @@ def somebody_there() -> bool:
 
 def _in_words(gallery: Gallery, what: str | int) -> str:
     if isinstance(what, str):
-        person = gallery.person(what)
+        try:
+            person = gallery.person(what)
+        except GalleryDamagedError:
+            return what
         return f"{person.name} with {counted(len(person.samples), 'photo')}"
     found = gallery.sample(what)
     return f"sample {found.id} of {found.person} ({found.source if found.source else 'no source'})"

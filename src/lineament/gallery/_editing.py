@@ -27,14 +27,23 @@ from lineament.gallery._schema import (
 from lineament.gallery._store import Store
 from lineament.gallery._types import NewSample
 from lineament.gallery.lookup import (
-    checked_metadata,
-    checked_name,
+    check_person,
     find_person,
     name_changed,
     owners_of,
     people_of,
     required_person,
     unknown_sample,
+)
+from lineament.gallery.values import (
+    MOST_CROP_PX,
+    check_seen,
+    checked_metadata,
+    checked_name,
+    checked_source,
+    checked_time,
+    read_metadata,
+    written,
 )
 from lineament.text import storable
 from lineament.types import Image
@@ -53,7 +62,11 @@ def add_person(
     ).lastrowid
     added = connection.execute(
         "INSERT INTO people (name_key, label, created) VALUES (?, ?, ?)",
-        (store.key(name.encode()), label, time.time() if created is None else created),
+        (
+            store.key(name.encode()),
+            label,
+            checked_time(time.time() if created is None else created),
+        ),
     ).lastrowid
     assert added is not None
     seal_person(connection, added)
@@ -66,7 +79,7 @@ def set_label(
     store: Store, connection: sqlite3.Connection, number: int, name: str, metadata: str
 ) -> None:
     """Give a person another name or other metadata; the old ones are overwritten."""
-    old, old_name = _label_of(connection, number)
+    old, old_name, _ = _label_of(connection, number)
     sound = sound_samples(connection, number) if name != old_name else ([], [])
     label = connection.execute(
         "INSERT INTO labels (name, metadata) VALUES (?, ?)", (name, metadata)
@@ -83,13 +96,16 @@ def set_label(
     ask_erasing(connection)
 
 
-def _label_of(connection: sqlite3.Connection, number: int) -> tuple[int, str]:
-    """The row of a person's label, and the name in it."""
+def _label_of(
+    connection: sqlite3.Connection, number: int
+) -> tuple[int, str, dict[str, Any] | None]:
+    """The row of a person's label, the name in it, and the metadata: None when damaged."""
     row = connection.execute(
-        "SELECT l.id, l.name FROM people p JOIN labels l ON l.id = p.label WHERE p.id = ?",
+        "SELECT l.id, l.name, l.metadata FROM people p JOIN labels l ON l.id = p.label WHERE "
+        "p.id = ?",
         (number,),
     ).fetchone()
-    return int(row[0]), str(row[1])
+    return int(row[0]), str(row[1]), read_metadata(row[2])
 
 
 def add_sample(
@@ -115,6 +131,12 @@ def add_sample(
         added: when; None is now.
         png: its crop, encoded already.
     """
+    check_seen(new.embedding.norm, new.face, new.quality)
+    if new.crop is not None and max(new.crop.shape) > MOST_CROP_PX:
+        raise OptionError(
+            f"expected a crop of at most {MOST_CROP_PX} pixels a side, got {new.crop.shape}",
+            option="crop",
+        )
     uid = secrets.token_bytes(16) if uid is None else uid
     seen: dict[str, Any] = {"norm": new.embedding.norm}
     if new.face is not None:
@@ -133,8 +155,8 @@ def add_sample(
         (
             uid,
             contract,
-            float(time.time() if added is None else added),
-            storable(new.source),
+            checked_time(time.time() if added is None else added),
+            storable(checked_source(new.source)),
             new.sha256,
             json.dumps(seen),
             checked_metadata(new.metadata),
@@ -172,11 +194,13 @@ def annotate(
     checked_metadata(metadata)
     with store.writing() as connection:
         number = required_person(store, name)
-        (found,) = people_of(store, [number])
-        united = ({} if replacing else dict(found.metadata)) | dict(metadata)
+        if not replacing:
+            check_person(store, number)
+        old_name, old = _label_of(connection, number)[1:]
+        united = ({} if replacing or old is None else old) | dict(metadata)
         united = {key: value for key, value in united.items() if value is not None}
-        if united != found.metadata:
-            set_label(store, connection, number, found.name, checked_metadata(united))
+        if united != old:
+            set_label(store, connection, number, old_name, written(united))
 
 
 def rename(store: Store, name: str, new_name: str) -> None:
@@ -190,9 +214,13 @@ def rename(store: Store, name: str, new_name: str) -> None:
                 f"{wanted!r}: somebody of that name is in the gallery already: choose another "
                 "name, or merge the two"
             )
-        (found,) = people_of(store, [number])
-        if found.name != wanted:
-            set_label(store, connection, number, wanted, checked_metadata(found.metadata))
+        check_person(store, number)
+        if _label_of(connection, number)[1] != wanted:
+            (metadata,) = connection.execute(
+                "SELECT l.metadata FROM people p JOIN labels l ON l.id = p.label WHERE p.id = ?",
+                (number,),
+            ).fetchone()
+            set_label(store, connection, number, wanted, metadata)
 
 
 def merge(store: Store, name: str, others: Sequence[str]) -> None:
@@ -206,7 +234,9 @@ def merge(store: Store, name: str, others: Sequence[str]) -> None:
             )
         metadata: dict[str, Any] = {}
         for found in people_of(store, given):
+            check_person(store, found.id)
             metadata |= dict(found.metadata)
+        check_person(store, number)
         for other in dict.fromkeys(given):
             moved = connection.execute(
                 "SELECT sample FROM owners WHERE person = ?", (other,)
@@ -220,8 +250,10 @@ def merge(store: Store, name: str, others: Sequence[str]) -> None:
                 "UPDATE photographs SET person = ? WHERE person = ?", (number, other)
             )
             _drop_person(store, connection, other)
-        metadata |= dict(people_of(store, [number])[0].metadata)
-        annotate(store, name, metadata)
+        (stays,) = people_of(store, [number])
+        metadata |= dict(stays.metadata)
+        if metadata != stays.metadata:
+            set_label(store, connection, number, stays.name, written(metadata))
         ask_erasing(connection)
 
 
@@ -258,11 +290,13 @@ def drop_samples(store: Store, connection: sqlite3.Connection, numbers: Sequence
         (sha256,) = connection.execute(
             "SELECT sha256 FROM samples WHERE id = ?", (number,)
         ).fetchone()
-        if sha256 is not None:
+        if isinstance(sha256, bytes):
             connection.execute(
                 "DELETE FROM photographs WHERE photo_key = ? AND sample = ?",
                 (store.photo_key(sha256), number),
             )
+        elif sha256 is not None:  # no hash of ours: each row is looked at
+            connection.execute("DELETE FROM photographs WHERE sample = ?", (number,))
         _blank(connection, "samples", "id", number)
         _blank(connection, "vectors", "sample", number)
         _blank(connection, "crops", "sample", number)
@@ -276,7 +310,7 @@ def drop_samples(store: Store, connection: sqlite3.Connection, numbers: Sequence
 
 
 def _drop_person(store: Store, connection: sqlite3.Connection, number: int) -> None:
-    label, name = _label_of(connection, number)
+    label, name, _ = _label_of(connection, number)
     connection.execute("DELETE FROM people WHERE id = ?", (number,))
     connection.execute("DELETE FROM person_checksums WHERE person = ?", (number,))
     _blank(connection, "labels", "id", label)
@@ -294,6 +328,12 @@ _BLANKED = {
 }
 
 
+def _blank_of(value: object) -> object:
+    if isinstance(value, str):
+        return " " * len(value.encode())
+    return bytes(len(value)) if isinstance(value, bytes) else value and 0
+
+
 def _blank(connection: sqlite3.Connection, table: str, key: str, number: int) -> None:
     """Overwrite a row in its place: values of the same type and length, so that nothing moves."""
     columns = _BLANKED[table]
@@ -302,9 +342,6 @@ def _blank(connection: sqlite3.Connection, table: str, key: str, number: int) ->
     ).fetchone()
     if row is None:
         return
-    blanks = [
-        " " * len(value.encode()) if isinstance(value, str) else value and bytes(len(value))
-        for value in row
-    ]
+    blanks = [_blank_of(value) for value in row]
     settings = ", ".join(f"{column} = ?" for column in columns)
     connection.execute(f"UPDATE {table} SET {settings} WHERE {key} = ?", (*blanks, number))

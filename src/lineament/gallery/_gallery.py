@@ -49,6 +49,7 @@ from lineament.gallery._types import (
     Settings,
 )
 from lineament.gallery._unlike import can_compare, check_alike, unlike_samples
+from lineament.gallery.values import checked_name
 from lineament.images import Many, expand, is_many
 from lineament.pipeline import DEFAULT_RECOGNIZER, Recognizer
 from lineament.results import Outcome
@@ -434,7 +435,8 @@ class Gallery(Outcome):
         """Enroll photos of one person, new or known; all that pass, in one transaction.
 
         Args:
-            name: of the person: any script, 1 to 200 characters after NFC, none of them control.
+            name: of the person: any script, 1 to 200 characters after NFC, with something to be
+                seen, and nothing that nobody sees or that turns the direction of writing around.
             photos: one photo, or many: a list, a folder, a pattern, ... (``images.many``).
             metadata: of the person; keys that are there already get the new values.
             sample_metadata: of each of these samples.
@@ -457,7 +459,7 @@ class Gallery(Outcome):
             GalleryReadOnlyError, GalleryLockedError: nothing was changed.
         """
         many, sources = is_many(photos), list(expand(photos))
-        lookup.checked_name(name)
+        checked_name(name)
         looked: Iterable[NewSample | Refusal] = self.examine(
             sources,
             choose=choose,
@@ -769,7 +771,13 @@ class Gallery(Outcome):
 
     @checked
     def person(self, name: str) -> PersonInfo:
-        """One person with all samples. UnknownPersonError: there is none of that name."""
+        """One person with all samples.
+
+        Raises:
+            UnknownPersonError: there is none of that name.
+            GalleryDamagedError: somebody else wrote into the database, and the person's metadata
+                cannot be read; ``people`` has {} for them.
+        """
         return lookup.person(self._state.store, name)
 
     @checked
@@ -832,13 +840,17 @@ class Gallery(Outcome):
         Raises:
             UnknownPersonError: there is none.
         """
-        shown = self.person(what).samples if isinstance(what, str) else [self.sample(what)]
+        store = self._state.store
+        if isinstance(what, str):
+            shown = lookup.person(store, what, even_damaged=True).samples
+        else:
+            shown = (self.sample(what),)
         photos = [(sample.source, sample.sha256) for sample in shown]
         with self._state.changing() as change:
-            people, samples = editing.remove(self._state.store, what)
+            people, samples = editing.remove(store, what)
         try:
             uncached = forget_photos(photos)
-        except (LineamentError, OSError):  # the cache folder cannot be written to
+        except (LineamentError, OSError, ValueError):  # the cache folder cannot be written to
             uncached = 0
         return RemovalReport(tuple(people), tuple(samples), change.erased, uncached)
 

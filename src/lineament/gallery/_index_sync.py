@@ -48,7 +48,7 @@ class SyncedIndex:
         self._expecting = False  # this process is changing something
         self._saved_change = -1  # of the files; -1 when there are none of ours
         self._saved_samples = -1  # the largest sample id that may stand in the files
-        self._filters: dict[str, tuple[int, Ids, int]] = {}
+        self._filters: dict[bytes, tuple[int, Ids, int]] = {}
         self._index: Index = self._empty()
 
     def _empty(self) -> Index:

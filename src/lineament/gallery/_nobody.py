@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from lineament.errors import NobodySearchedError
 from lineament.gallery import filters, lookup
 from lineament.gallery._state import GalleryState
 from lineament.gallery._store import Store
+from lineament.gallery.values import LONGEST_KEY
 from lineament.suggest import did_you_mean, similar_names
-from lineament.text import counted
+from lineament.text import counted, in_short
 
 MOST_KEYS, MOST_VALUES = 12, 5
 """Of the metadata, that a message names."""
@@ -68,18 +70,37 @@ def what_there_is(store: Store, where: Mapping[str, Any]) -> str:
     keys = lookup.metadata_keys(store)
     if not keys:
         return "nobody has any metadata"
-    missing = [name for name in where if name not in keys]
+    missing = _missing(where, keys)
     if missing:
-        near = [each for name in missing for each in similar_names(name, keys, 1)]
-        shown = list(keys)[:MOST_KEYS]
-        more = f" and {len(keys) - len(shown)} more" if len(keys) > len(shown) else ""
-        absent = f"nobody has {', '.join(missing)}{did_you_mean(near)}"
-        return f"{absent}; keys that exist: {', '.join(shown)}{more}"
+        near = [
+            each
+            for name in missing[:MOST_KEYS]
+            if len(name) <= LONGEST_KEY
+            for each in similar_names(name, keys, 1)
+        ]
+        absent = f"nobody has {_some(missing)}{did_you_mean(near)}"
+        return f"{absent}; keys that exist: {_some([*keys])}"
     parts = []
-    for name in where:
+    for name in islice(where, MOST_KEYS):
         values, more_values = lookup.metadata_values(store, name, MOST_VALUES)
-        parts.append(f"{name} is {', '.join(values)}{' or another' if more_values else ''}")
+        shown = [in_short(value, LONGEST_KEY, quoted=False) for value in values]
+        parts.append(
+            f"{in_short(name, LONGEST_KEY, quoted=False)} is {', '.join(shown)}"
+            f"{' or another' if more_values else ''}"
+        )
     return f"values that exist: {'; '.join(parts)}"
+
+
+def _missing(where: Mapping[str, Any], keys: Mapping[str, int]) -> list[str]:
+    """Names in a filter that are no key of anybody's metadata."""
+    there = set(map(filters.normal, keys))
+    return [name for name in where if filters.normal(name) not in there]
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = [in_short(name, LONGEST_KEY, quoted=False) for name in names[:MOST_KEYS]]
+    more = f" and {len(names) - len(shown):,} more" if len(names) > len(shown) else ""
+    return f"{', '.join(shown)}{more}"
 
 
 def filter_notes(store: Store, where: Mapping[str, Any] | None) -> list[str]:
@@ -87,7 +108,7 @@ def filter_notes(store: Store, where: Mapping[str, Any] | None) -> list[str]:
     if not where:
         return []
     keys = lookup.metadata_keys(store)
-    missing = [name for name in where if name not in keys]
+    missing = _missing(where, keys)
     if not missing:
         return []
     return [

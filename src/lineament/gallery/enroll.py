@@ -33,6 +33,7 @@ from lineament.gallery._types import (
     Settings,
 )
 from lineament.gallery._unlike import DUPLICATE, compared
+from lineament.gallery.values import checked_metadata, checked_name
 from lineament.images import describe_source, path_of
 from lineament.pipeline import Recognizer
 from lineament.quality import quality_of
@@ -66,7 +67,7 @@ def examine(
         raise OptionError(
             f'expected "refuse" or "accept", got {on_low_quality!r}', option="on_low_quality"
         )
-    lookup.checked_metadata(metadata)
+    checked_metadata(metadata)
     names: deque[str] = deque()
 
     def named() -> Iterator[Source]:
@@ -140,7 +141,7 @@ def enroll_examined(
 ) -> EnrollReport:
     """Enroll what ``examine`` let pass, for one person; arguments as ``Gallery.enroll``."""
     store = state.store
-    checked = lookup.checked_name(name)
+    checked = checked_name(name)
     wanted = lookup.as_enrolled(store, checked)
     new = [(wanted, one) for one in examined if isinstance(one, NewSample)]
     before = lookup.find_person(store, wanted)
@@ -182,11 +183,11 @@ def admit(
     for name, values in metadata.items():
         given.setdefault(spelled[name], {}).update(values)
     for values in given.values():
-        lookup.checked_metadata(values)
+        checked_metadata(values)
     for _, sample in named:
         if sample.embedding.contract != store.contract:  # 40 us quicker than to ask what differs
             store.contract.check(sample.embedding.contract)
-        lookup.checked_metadata(sample.metadata)
+        checked_metadata(sample.metadata)
     if not named:
         return [], []
     with index.mutex:
@@ -218,7 +219,7 @@ def _add(
             if name not in people:
                 found = lookup.find_person(store, name)
                 if found is None:
-                    text = lookup.checked_metadata(
+                    text = checked_metadata(
                         {k: v for k, v in metadata.get(name, {}).items() if v is not None}
                     )
                     found = editing.add_person(store, connection, name, text)

@@ -31,7 +31,7 @@ from lineament.errors import (
 )
 from lineament.files import replacing
 from lineament.gallery import _editing as editing
-from lineament.gallery import lookup
+from lineament.gallery import lookup, values
 from lineament.gallery._schema import log_change
 from lineament.gallery._store import Store
 from lineament.gallery._types import ImportReport, NewSample
@@ -54,7 +54,7 @@ class Row(msgspec.Struct):
     vector: bytes | None = None
     source: str | None = None
     sha256: bytes | None = None
-    face: str | None = None  # JSON: ``lookup.Seen``
+    face: str | None = None  # JSON: ``values.Seen``
     metadata: str | None = None  # JSON
     added: float | None = None
     crop: bytes | None = None
@@ -189,8 +189,8 @@ def _rows(store: Store, crops: bool) -> Iterator[Row]:
         "c.sample = o.sample ORDER BY p.id, o.sample",
         (store.contract_id,),
     )
-    for values in cursor:
-        row = Row(*values)
+    for columns in cursor:
+        row = Row(*columns)
         if isinstance(row.source, bytes):  # a file's name that is no UTF-8
             row.source, row.source_bytes = printable(stored(row.source)), row.source
         yield row
@@ -204,11 +204,11 @@ def _add_all(store: Store, rows: Iterator[Row], path: Path) -> tuple[ImportRepor
         run: list[int] = []
         for number, row in enumerate(rows, 1):
             try:
-                name = lookup.checked_name(row.person)
+                name = values.checked_name(row.person)
                 if name not in people:
                     found = lookup.find_person(store, name)
                     if found is None:
-                        metadata = lookup.checked_metadata(json.loads(row.person_metadata))
+                        metadata = values.checked_metadata(json.loads(row.person_metadata))
                         found = editing.add_person(
                             store, connection, name, metadata, row.person_created
                         )
@@ -248,7 +248,7 @@ def _add_row(
         return None
     if row.vector is None or row.source is None or row.added is None:
         raise DataError("expected a vector, a source and a time, got none")
-    seen = forms.decode(row.face or "", lookup.Seen, what="face")
+    seen = forms.decode(row.face or "", values.Seen, what="face")
     new = NewSample(
         Embedding(np.frombuffer(row.vector, "<f4"), seen.norm, store.contract),
         row.name or "",

@@ -7,7 +7,9 @@ A filter is a mapping; all of its entries have to hold:
     {"age": {">=": 18, "<": 65}}          comparisons: = != < <= > >=; none holds for an absent key
     {"groups": {"has": "night shift"}}    the value is a list that holds this
 
-Values are text, numbers, true and false. Text equals text only, never a number.
+Values are text, numbers, true and false. Text equals text only, never a number; numbers of any size
+are compared as exactly as they are written. Keys and text are compared in Unicode's normal form
+NFC, and text is ordered by its characters' code points.
 
 ``parse_filter`` reads one from texts such as "building=B", "age>=18", "groups~night shift", as a
 command line or a query string has them.
@@ -15,131 +17,190 @@ command line or a query string has them.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
+import operator
 import re
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from lineament.errors import OptionError
+from lineament.text import in_short
 
-COMPARISONS = ("=", "!=", "<", "<=", ">", ">=")
+COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 _ENTRY = re.compile(r"([^=!<>~]+)(!=|<=|>=|=|<|>|~)(.*)", re.DOTALL)
 _LAYOUT = "KEY=VALUE, KEY!=VALUE, <, <=, >, >= or KEY~VALUE (a list that holds it)"
+_MOST_IN_WORDS = 12
+"""Entries of a filter, and values of a list, that a message names."""
+
+Fits = Callable[[Mapping[str, Any]], bool]
+"""Whether somebody with such metadata is among those searched."""
+_Test = Callable[[Any], bool]
+_Plain = tuple[str, Any]
+"""The kind of a value, and the value: "text", "number" or "truth"."""
 
 
-def condition(where: Mapping[str, Any], column: str) -> tuple[str, list[Any]]:
-    """A filter as SQL.
+def predicate(where: Mapping[str, Any]) -> Fits:
+    """A filter as a function of somebody's metadata, which may hold anything that JSON holds.
 
     Args:
-        where: the filter.
-        column: that holds the metadata as JSON.
-
-    Returns:
-        A condition, and the values of its parameters.
+        where: the filter; any number of entries, lists of any length.
 
     Raises:
-        OptionError: it is no such mapping.
+        OptionError: it is no such mapping; the message names the entry.
     """
+    tests = [
+        (normal(name), test) for name, wanted in _entries(where) for test in _tests(name, wanted)
+    ]
+
+    def fits(metadata: Mapping[str, Any]) -> bool:
+        if not all(map(str.isascii, metadata)):
+            metadata = {normal(name): value for name, value in metadata.items()}
+        return all(test(metadata.get(name)) for name, test in tests)
+
+    return fits
+
+
+def normal(text: str) -> str:
+    """The form in which keys and text are compared: NFC, of all but very long ones."""
+    # It takes time with the square of the marks on one letter: 4 s for 64,000 of them.
+    return text if text.isascii() or len(text) > 1000 else unicodedata.normalize("NFC", text)
+
+
+def _entries(where: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
     if not isinstance(where, Mapping):
         raise OptionError(
-            f"expected a mapping of names to values, got {where!r:.80}", option="where"
+            f"expected a mapping of names to values, got {in_short(where)}", option="where"
         )
-    parts: list[str] = ["1"]
-    values: list[Any] = []
     for name, wanted in where.items():
         if not isinstance(name, str) or not name:
-            raise OptionError(f"expected names of metadata, got {name!r}", option="where")
-        # By the key itself: SQLite's JSON paths have no way to quote every name.
-        found = f"(SELECT {{}} FROM json_each({column}) e WHERE e.key = ?)"
-        if isinstance(wanted, Mapping):
-            if not wanted:
-                raise OptionError(f"{name}: expected a comparison, got none", option="where")
-            for sign, value in wanted.items():
-                if sign in COMPARISONS:
-                    parts.append(found.format(f"e.value {sign} ? AND {_type('e')} = ?"))
-                    values += [*_typed(value, name), name]
-                elif sign == "has":
-                    inner = (
-                        "EXISTS (SELECT 1 FROM json_each(e.value) h WHERE h.value = ? AND "
-                        f"{_type('h')} = ?)"
-                    )
-                    parts.append(found.format(f"e.type = 'array' AND {inner}"))
-                    values += [*_typed(value, name), name]
-                else:
-                    raise OptionError(
-                        f"{name}: expected one of {', '.join(COMPARISONS)} or has, got {sign!r}",
-                        option="where",
-                    )
-        elif isinstance(wanted, (list, tuple, set, frozenset)):
-            choices = list(wanted)
-            each = " OR ".join([f"(e.value = ? AND {_type('e')} = ?)"] * len(choices))
-            parts.append(found.format(each) if choices else "0")
-            for value in choices:
-                values += _typed(value, name)
-            values += [name] if choices else []
-        elif wanted is None:
-            absent = (
-                f"EXISTS (SELECT 1 FROM json_each({column}) e WHERE e.key = ? AND e.type <> 'null')"
-            )
-            parts.append(f"NOT {absent}")
-            values.append(name)
-        else:
-            parts.append(found.format(f"e.value = ? AND {_type('e')} = ?"))
-            values += [*_typed(wanted, name), name]
-    return " AND ".join(parts), values
+            raise OptionError(f"expected names of metadata, got {in_short(name)}", option="where")
+        yield name, wanted
+
+
+def _tests(name: str, wanted: Any) -> list[_Test]:
+    """What a value has to pass; None stands for an absent one."""
+    if isinstance(wanted, Mapping):
+        if not wanted:
+            raise OptionError(f"{in_short(name)}: expected a comparison, got none", option="where")
+        return [_compared(name, sign, value) for sign, value in wanted.items()]
+    if isinstance(wanted, (list, tuple, set, frozenset)):
+        choices = {_typed(value, name) for value in wanted}
+        return [lambda value: _plain(value) in choices]
+    if wanted is None:
+        return [lambda value: value is None]
+    one = _typed(wanted, name)
+    return [lambda value: _plain(value) == one]
+
+
+def _compared(name: str, sign: Any, wanted: Any) -> _Test:
+    holds = COMPARISONS.get(sign) if isinstance(sign, str) else None
+    if holds is not None:
+        kind, right = _typed(wanted, name)
+
+        def test(value: Any) -> bool:
+            left = _plain(value)
+            return left is not None and left[0] == kind and holds(left[1], right)
+
+        return test
+    if sign != "has":
+        raise OptionError(
+            f"{in_short(name)}: expected one of {', '.join(COMPARISONS)} or has, got "
+            f"{in_short(sign)}",
+            option="where",
+        )
+    one = _typed(wanted, name)
+    return lambda value: isinstance(value, list) and any(_plain(each) == one for each in value)
+
+
+def _plain(value: Any) -> _Plain | None:
+    """Numbers are one kind, true and false another, text a third; None for everything else."""
+    if isinstance(value, bool):
+        return "truth", value
+    if isinstance(value, (int, float)):
+        return "number", value
+    return ("text", normal(value)) if isinstance(value, str) else None
+
+
+def _typed(value: Any, name: str) -> _Plain:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise OptionError(
+            f"{in_short(name)}: expected a finite number, got {value}", option="where"
+        )
+    found = _plain(value)
+    if found is None:
+        raise OptionError(
+            f"{in_short(name)}: expected text, a number, true or false, got {in_short(value)}",
+            option="where",
+        )
+    return found
 
 
 def in_words(where: Mapping[str, Any]) -> str:
-    """A filter as ``parse_filter`` reads it: "building=B and age>=18"."""
-
-    def value(one: Any) -> str:
-        text = one if isinstance(one, str) else None
-        if text is not None and parse_value(text) == text:
-            return text
-        if isinstance(one, (set, frozenset)):
-            one = sorted(one, key=repr)
-        return json.dumps(one, ensure_ascii=False, default=repr)
-
+    """A filter as ``parse_filter`` reads it, "building=B and age>=18"; a long one in short."""
     parts = []
     for name, wanted in where.items():
+        key = in_short(name, 200, quoted=False)
         if isinstance(wanted, Mapping):
             signs = {"has": "~"}
-            parts += [f"{name}{signs.get(sign, sign)}{value(one)}" for sign, one in wanted.items()]
+            parts += [
+                f"{key}{signs.get(sign, sign)}{_in_words(one)}" for sign, one in wanted.items()
+            ]
         else:
-            parts.append(f"{name}={value(wanted)}")
-    return " and ".join(parts)
+            parts.append(f"{key}={_in_words(wanted)}")
+    left = len(parts) - _MOST_IN_WORDS
+    more = [f"{left:,} more"] if left > 0 else []
+    return " and ".join([*parts[:_MOST_IN_WORDS], *more])
 
 
-def key(where: Mapping[str, Any]) -> str:
-    """The same text for the same filter."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {str(k): plain(v) for k, v in value.items()}
-        return sorted(map(repr, value)) if isinstance(value, (set, frozenset)) else value
-
-    return json.dumps(plain(where), sort_keys=True, default=repr)
-
-
-def _type(alias: str) -> str:
-    """Numbers are one type, true and false another, text a third."""
-    return (
-        f"CASE {alias}.type WHEN 'integer' THEN 'number' WHEN 'real' THEN 'number' "
-        f"WHEN 'true' THEN 'truth' WHEN 'false' THEN 'truth' ELSE {alias}.type END"
-    )
+def _in_words(one: Any) -> str:
+    if isinstance(one, str):
+        short = in_short(one, 200, quoted=False)
+        return short if parse_value(one) == one else json.dumps(short, ensure_ascii=False)
+    if isinstance(one, (list, tuple, set, frozenset)):
+        values = [_quoted(value) for value in islice(one, _MOST_IN_WORDS)]
+        if isinstance(one, (set, frozenset)):
+            values.sort()
+        left = len(one) - len(values)
+        return f"[{', '.join(values)}{f' and {left:,} more' if left else ''}]"
+    return _quoted(one)
 
 
-def _typed(value: Any, name: str) -> list[Any]:
-    if isinstance(value, bool):
-        return [int(value), "truth"]
-    if isinstance(value, (int, float)):
-        return [value, "number"]
-    if isinstance(value, str):
-        return [value, "text"]
-    raise OptionError(
-        f"{name}: expected text, a number, true or false, got {value!r:.60}", option="where"
-    )
+def _quoted(one: Any) -> str:
+    if isinstance(one, str):
+        return json.dumps(in_short(one, 200, quoted=False), ensure_ascii=False)
+    if one is None or isinstance(one, bool):
+        return json.dumps(one)
+    return in_short(one)
+
+
+def key(where: Mapping[str, Any]) -> bytes:
+    """32 bytes, the same for the same filter. OptionError: it is none."""
+
+    def typed(value: Any, name: str) -> _Plain:
+        kind, found = _typed(value, name)
+        return kind, hex(found) if isinstance(found, int) else found  # of any number of digits
+
+    def plain(wanted: Any, name: str) -> Any:
+        if isinstance(wanted, Mapping):
+            return [(in_short(sign), typed(value, name)) for sign, value in wanted.items()]
+        if isinstance(wanted, (list, tuple, set, frozenset)):
+            return [typed(value, name) for value in wanted]
+        return None if wanted is None else typed(wanted, name)
+
+    text = repr([(name, plain(wanted, name)) for name, wanted in _entries(where)])
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 # --- from text ------------------------------------------------------------------------------------
@@ -166,7 +227,7 @@ def parse_filter(entries: Sequence[str] | None, option: str = "where") -> dict[s
         match = _ENTRY.fullmatch(text)
         name = "" if match is None else match[1].strip()
         if match is None or not name:
-            raise OptionError(f"expected {_LAYOUT}, got {text!r}", option=option)
+            raise OptionError(f"expected {_LAYOUT}, got {in_short(text, 200)}", option=option)
         sign, value = match[2], parse_value(match[3])
         alone = sign == "=" and (value is None or isinstance(value, list))
         if alone and name not in found:
@@ -176,8 +237,8 @@ def parse_filter(entries: Sequence[str] | None, option: str = "where") -> dict[s
         there = found.setdefault(name, {})
         if alone or not isinstance(there, dict) or comparison in there:
             raise OptionError(
-                f"{name!r} comes twice in a way that cannot be joined; one of several "
-                f'values is \'{name}=["A", "B"]\'',
+                f"{in_short(name)} comes twice in a way that cannot be joined; one of several "
+                f'values is \'{in_short(name, quoted=False)}=["A", "B"]\'',
                 option=option,
             )
         there[comparison] = value
@@ -199,9 +260,9 @@ def parse_metadata(entries: Sequence[str] | None, option: str = "set") -> dict[s
         name, sign, value = text.partition("=")
         name = name.strip()
         if not sign or not name:
-            raise OptionError(f"expected KEY=VALUE, got {text!r}", option=option)
+            raise OptionError(f"expected KEY=VALUE, got {in_short(text, 200)}", option=option)
         if name in found:
-            raise OptionError(f"expected each key once, got {name!r} twice", option=option)
+            raise OptionError(f"expected each key once, got {in_short(name)} twice", option=option)
         found[name] = parse_value(value)
     return found
 

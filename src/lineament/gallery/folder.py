@@ -26,7 +26,7 @@ from lineament.files import sha256_of_file
 from lineament.gallery._gallery import Gallery
 from lineament.gallery._types import NewSample, OnLowQuality, Refusal
 from lineament.gallery.enroll import Stream
-from lineament.gallery.lookup import checked_name
+from lineament.gallery.values import checked_name
 from lineament.results import Outcome, no_truth
 from lineament.suggest import did_you_mean, similar_path
 

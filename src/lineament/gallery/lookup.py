@@ -6,10 +6,11 @@ import hashlib
 import json
 import sqlite3
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -18,14 +19,18 @@ from lineament.gallery import filters
 from lineament.gallery._schema import read_contract
 from lineament.gallery._store import Store
 from lineament.gallery._types import PersonInfo, SampleInfo
+from lineament.gallery.values import (
+    LONGEST_NAME,
+    Seen,
+    checked_name,
+    decode_seen,
+    normal_name,
+    read_metadata,
+    read_time,
+)
 from lineament.suggest import MOST_NAMES, did_you_mean, folded, similar_names
-from lineament.text import stored
-from lineament.types import Contract, Embedding, Face, FloatArray, Quality
-
-LONGEST_NAME = 200
-"""Characters, after NFC."""
-MOST_METADATA = 64 << 10
-"""Bytes of JSON."""
+from lineament.text import in_short, stored
+from lineament.types import Contract, Embedding, FloatArray
 
 _CHUNK = 16384
 _PERSON = "p.id, l.name, l.metadata, p.created"
@@ -49,13 +54,12 @@ def totals(store: Store) -> tuple[int, int]:
 def find_person(store: Store, name: str) -> int | None:
     """The id of the person of that name; else of the only one whose name differs by case alone."""
     try:
-        wanted = checked_name(name)
-    except OptionError:
+        wanted = normal_name(name)
+        key = store.key(wanted.encode())
+    except (OptionError, UnicodeEncodeError):
         return None
     with store.reading() as connection:
-        row = connection.execute(
-            "SELECT id FROM people WHERE name_key = ?", (store.key(wanted.encode()),)
-        ).fetchone()
+        row = connection.execute("SELECT id FROM people WHERE name_key = ?", (key,)).fetchone()
         if row is not None:
             return int(row[0])
         same = names_by_form(store).get(_form(wanted), ())
@@ -99,7 +103,7 @@ def names_by_form(store: Store) -> Mapping[int, Sequence[int]]:
             "SELECT p.id, l.name FROM people p JOIN labels l ON l.id = p.label"
         )
         for number, name in rows:
-            found.setdefault(_form(name), []).append(number)
+            found.setdefault(_form(_text(name)), []).append(number)
         kept = store.kept_names = (state, found)
     return kept[1]
 
@@ -130,22 +134,24 @@ def required_person(store: Store, name: str) -> int:
         return found
     with store.reading() as connection:
         names = [
-            row[0]
+            _text(row[0])
             for row in connection.execute(
                 "SELECT l.name FROM people p JOIN labels l ON l.id = p.label ORDER BY p.id LIMIT ?",
                 (MOST_NAMES,),
             )
         ]
-    near = [repr(each) for each in similar_names(str(name), names)]
-    same = [each for each in names if folded(each) == folded(str(name))]
+    shown, near, same = in_short(name, 4 * LONGEST_NAME), [], []
+    if isinstance(name, str) and len(name) <= 4 * LONGEST_NAME:  # as long as names can be
+        near = [repr(each) for each in similar_names(name, names)]
+        same = [each for each in names if folded(each) == folded(name)]
     if len(same) > 1:
         raise UnknownPersonError(
-            f"{name!r}: several people are called so, but for capitals: "
+            f"{shown}: several people are called so, but for capitals: "
             f"{', '.join(map(repr, same))}",
             hint="write the name as it is there",
         )
     raise UnknownPersonError(
-        f"{name!r}: nobody of that name is in the gallery{did_you_mean(near)}", hint="{people}"
+        f"{shown}: nobody of that name is in the gallery{did_you_mean(near)}", hint="{people}"
     )
 
 
@@ -153,25 +159,80 @@ def people(
     store: Store, *, where: Mapping[str, Any] | None, after: str | None, limit: int | None
 ) -> list[PersonInfo]:
     """The people by name, without samples; arguments as ``Gallery.people``."""
-    condition, values = filters.condition({} if where is None else where, "l.metadata")
-    if after is not None:
-        condition, values = f"{condition} AND l.name > ?", [*values, after]
+    fits = None if where is None else filters.predicate(where)
     if limit is not None and limit < 1:
         raise OptionError(f"expected 1 or more, got {limit}", option="limit")
+    if after is None:
+        condition, values = "1", []
+    else:
+        condition, values = "l.name > ?", [_sortable(after)]
     with store.reading() as connection:
         rows = connection.execute(
             f"SELECT {_PERSON}, (SELECT count(*) FROM owners o WHERE o.person = p.id AND "
             f"o.contract = ?) FROM people p JOIN labels l ON l.id = p.label WHERE {condition} "
-            "ORDER BY l.name LIMIT ?",
-            (store.contract_id, *values, -1 if limit is None else limit),
+            "ORDER BY l.name",
+            (store.contract_id, *values),
         )
-        return [PersonInfo(i, name, json.loads(m), at, n) for i, name, m, at, n in rows]
+        found: Iterator[PersonInfo] = map(_person_info, rows)
+        if fits is not None:
+            found = (one for one in found if fits(one.metadata))
+        return list(islice(found, limit))
 
 
-def person(store: Store, name: str) -> PersonInfo:
-    """One person with all samples. UnknownPersonError: there is none of that name."""
+def _sortable(name: str) -> str:
+    """Text that names are compared with: it need not be a name, but like those it is in NFC."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise OptionError(
+            f"expected text in Unicode, got {in_short(name)}", option="after"
+        ) from None
+    # Names are shorter, and NFC takes time with the square of the marks on one letter.
+    return unicodedata.normalize("NFC", name[: 4 * LONGEST_NAME])
+
+
+def _person_info(row: tuple[Any, ...]) -> PersonInfo:
+    """Without samples; metadata that are damaged are {} in a list, ``check_person`` tells."""
+    number, name, metadata, created, n_samples = row
+    read = read_metadata(metadata)
+    return PersonInfo(
+        number, _text(name), {} if read is None else read, read_time(created), n_samples
+    )
+
+
+def _text(value: object) -> str:
+    """A name as it stands in the database, where somebody may have put anything."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    return value if isinstance(value, str) else str(value)
+
+
+def check_person(store: Store, number: int) -> None:
+    """GalleryDamagedError: the person's metadata cannot be read; the message says what helps."""
+    with store.reading() as connection:
+        name, metadata = connection.execute(
+            "SELECT l.name, l.metadata FROM people p JOIN labels l ON l.id = p.label "
+            "WHERE p.id = ?",
+            (number,),
+        ).fetchone()
+    if read_metadata(metadata) is None:
+        raise GalleryDamagedError(
+            f"{_text(name)!r}: the metadata of this person are damaged",
+            hint="restore a backup, replace them ({annotate}), or remove the person",
+        )
+
+
+def person(store: Store, name: str, *, even_damaged: bool = False) -> PersonInfo:
+    """One person with all samples.
+
+    Raises:
+        UnknownPersonError: there is none of that name.
+        GalleryDamagedError: the metadata cannot be read; with ``even_damaged`` they are {}.
+    """
     with store.reading() as connection:
         number = required_person(store, name)
+        if not even_damaged:
+            check_person(store, number)
         (found,) = people_of(store, [number])
         rows = connection.execute(
             f"SELECT {_SAMPLE} FROM {_JOINED} WHERE o.person = ? ORDER BY s.id", (number,)
@@ -190,7 +251,7 @@ def people_of(store: Store, numbers: Sequence[int]) -> list[PersonInfo]:
             "(SELECT value FROM json_each(?))",
             (store.contract_id, json.dumps(list(numbers))),
         )
-        return [PersonInfo(i, name, json.loads(m), at, n) for i, name, m, at, n in rows]
+        return [_person_info(row) for row in rows]
 
 
 def sample(store: Store, number: int) -> SampleInfo:
@@ -208,13 +269,18 @@ def unknown_sample(number: int) -> UnknownPersonError:
     )
 
 
+def _identifier(number: int) -> int:
+    """A sample's number as SQLite takes it; no sample has one that is 0."""
+    return int(number) if 0 < number < 1 << 63 else 0
+
+
 def samples_of(store: Store, numbers: Sequence[int]) -> list[SampleInfo]:
     """Samples by id, ascending; those that are not there are passed over."""
     with store.reading() as connection:
         rows = connection.execute(
             f"SELECT {_SAMPLE} FROM {_JOINED} WHERE s.id IN (SELECT value FROM json_each(?)) "
             "ORDER BY s.id",
-            (json.dumps([int(n) for n in numbers]),),
+            (json.dumps([_identifier(n) for n in numbers]),),
         ).fetchall()
         contracts = contract_names(connection)
         return [_sample_info(contracts, row) for row in rows]
@@ -232,20 +298,20 @@ def first_sample(store: Store, person: int) -> SampleInfo | None:
 
 def _sample_info(contracts: Mapping[int, str], row: tuple[Any, ...]) -> SampleInfo:
     number, name, source, sha256, face, contract, added, metadata, has_crop = row
-    seen = read_seen(face)
+    seen, about = seen_or_nothing(face), read_metadata(metadata)
     return SampleInfo(
         id=number,
-        person=name,
-        source=stored(source),
-        sha256=sha256,
+        person=_text(name),
+        source=stored(source) if isinstance(source, (str, bytes)) else str(source),
+        sha256=sha256 if isinstance(sha256, bytes) else None,
         box_xyxy=seen.box_xyxy,
         detector_score=seen.score,
         quality=seen.quality,
         norm=seen.norm,
-        contract=contracts[contract],
-        added=added,
+        contract=contracts.get(contract, "unknown"),
+        added=read_time(added),
         has_crop=bool(has_crop),
-        metadata=json.loads(metadata),
+        metadata={} if about is None else about,
     )
 
 
@@ -265,11 +331,30 @@ def contract_of(connection: sqlite3.Connection, number: int) -> Contract:
     return read_contract(row)
 
 
+def read_seen(text: str) -> Seen:
+    """Read the column "face". GalleryDamagedError: it is no such JSON."""
+    try:
+        return decode_seen(text)
+    except OptionError as error:
+        raise GalleryDamagedError(
+            f"what was seen of a sample is damaged ({error})", hint="restore a backup"
+        ) from error
+
+
+def seen_or_nothing(text: str) -> Seen:
+    """The same for lists: nothing was seen, of norm 0, where it is damaged."""
+    try:
+        return decode_seen(text)
+    except OptionError:
+        return Seen(0.0)
+
+
 def crop(store: Store, number: int) -> bytes | None:
     """The kept aligned face of a sample as PNG; None when there is none."""
     with store.reading() as connection:
         row = connection.execute(
-            "SELECT png FROM crops JOIN owners USING (sample) WHERE sample = ?", (int(number),)
+            "SELECT png FROM crops JOIN owners USING (sample) WHERE sample = ?",
+            (_identifier(number),),
         ).fetchone()
     return None if row is None else bytes(row[0])
 
@@ -280,7 +365,7 @@ def embedding(store: Store, number: int) -> Embedding:
         row = connection.execute(
             "SELECT v.vector, s.face, s.contract FROM vectors v JOIN samples s ON s.id = v.sample "
             "JOIN owners o ON o.sample = s.id WHERE s.id = ?",
-            (int(number),),
+            (_identifier(number),),
         ).fetchone()
         if row is None:
             raise unknown_sample(number)
@@ -293,7 +378,7 @@ def seen(store: Store, number: int) -> Seen:
     with store.reading() as connection:
         row = connection.execute(
             "SELECT s.face FROM samples s JOIN owners o ON o.sample = s.id WHERE s.id = ?",
-            (int(number),),
+            (_identifier(number),),
         ).fetchone()
     if row is None:
         raise unknown_sample(number)
@@ -307,7 +392,7 @@ def owners_of(store: Store, numbers: Iterable[int]) -> dict[int, int]:
             connection.execute(
                 "SELECT sample, person FROM owners WHERE sample IN "
                 "(SELECT value FROM json_each(?))",
-                (json.dumps([int(n) for n in numbers]),),
+                (json.dumps([_identifier(n) for n in numbers]),),
             ).fetchall()
         )
 
@@ -318,7 +403,7 @@ def sources_of(store: Store, numbers: Sequence[int]) -> dict[int, str]:
         rows = connection.execute(
             "SELECT s.id, s.source FROM samples s JOIN owners o ON o.sample = s.id WHERE s.id "
             "IN (SELECT value FROM json_each(?))",
-            (json.dumps([int(n) for n in numbers]),),
+            (json.dumps([_identifier(n) for n in numbers]),),
         ).fetchall()
     return {number: stored(source) for number, source in rows}
 
@@ -358,7 +443,7 @@ def norms_of(store: Store, persons: Sequence[int]) -> dict[int, npt.NDArray[np.f
         ).fetchall()
     found: dict[int, list[float]] = {}
     for number, face in rows:
-        found.setdefault(number, []).append(read_seen(face).norm)
+        found.setdefault(number, []).append(seen_or_nothing(face).norm)
     return {number: np.array(norms) for number, norms in found.items()}
 
 
@@ -386,131 +471,44 @@ def all_vectors(
 
 def samples_where(store: Store, where: Mapping[str, Any]) -> tuple[npt.NDArray[np.int64], int]:
     """Ids of the samples of people with such metadata, ascending, and how many people that is."""
-    condition, values = filters.condition(where, "l.metadata")
+    fits = filters.predicate(where)
     with store.reading() as connection:
+        people = {number for number, metadata in _metadata_of_all(connection) if fits(metadata)}
         rows = connection.execute(
-            "SELECT o.sample, o.person FROM people p JOIN labels l ON l.id = p.label JOIN owners o "
-            f"ON o.person = p.id WHERE o.contract = ? AND {condition}",
-            (store.contract_id, *values),
-        ).fetchall()
-    found = np.array(rows, np.int64).reshape(-1, 2)
-    return np.sort(found[:, 0]), len(np.unique(found[:, 1]))
+            "SELECT sample, person FROM owners WHERE contract = ?", (store.contract_id,)
+        )
+        found = [(sample, person) for sample, person in rows if person in people]
+    numbers = np.array(found, np.int64).reshape(-1, 2)
+    return np.sort(numbers[:, 0]), len(np.unique(numbers[:, 1]))
+
+
+def _metadata_of_all(connection: sqlite3.Connection) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Ids of people and their metadata; {} where they are damaged."""
+    rows = connection.execute(
+        "SELECT p.id, l.metadata FROM people p JOIN labels l ON l.id = p.label"
+    )
+    for number, text in rows:
+        metadata = read_metadata(text)
+        yield number, {} if metadata is None else metadata
 
 
 def metadata_keys(store: Store) -> dict[str, int]:
     """Keys of the people's metadata -> how many people have them; the most common first."""
+    found: Counter[str] = Counter()
     with store.reading() as connection:
-        rows = connection.execute(
-            "SELECT e.key, count(*) FROM people p JOIN labels l ON l.id = p.label, "
-            "json_each(l.metadata) e WHERE e.type <> 'null' GROUP BY e.key "
-            "ORDER BY count(*) DESC, e.key"
-        ).fetchall()
-    return {str(name): int(number) for name, number in rows}
+        for _, metadata in _metadata_of_all(connection):
+            found.update(key for key, value in metadata.items() if value is not None)
+    return dict(sorted(found.items(), key=lambda one: (-one[1], one[0])))
 
 
 def metadata_values(store: Store, key: str, most: int) -> tuple[list[str], bool]:
     """The most common values of a key, as filters have them; whether there are more."""
+    found: Counter[str] = Counter()
+    wanted = filters.normal(key)
     with store.reading() as connection:
-        rows = connection.execute(
-            "SELECT CASE WHEN e.type IN ('true', 'false') THEN e.type ELSE e.value END "
-            "FROM people p JOIN labels l ON l.id = p.label, json_each(l.metadata) e "
-            "WHERE e.key = ? GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT ?",
-            (key, most + 1),
-        ).fetchall()
-    values = [str(value) for (value,) in rows]
+        for _, metadata in _metadata_of_all(connection):
+            for name, value in metadata.items():
+                if filters.normal(name) == wanted:
+                    found[value if isinstance(value, str) else json.dumps(value)] += 1
+    values = sorted(found, key=lambda one: (-found[one], one))
     return values[:most], len(values) > most
-
-
-# --- the column "face" ----------------------------------------------------------------------------
-
-
-class Seen(msgspec.Struct, frozen=True):
-    """What was seen of a face when it was enrolled, as it stands in ``samples.face`` in JSON.
-
-    Attributes:
-        norm: length of the embedding before scaling.
-        box_xyxy, score, landmarks_xy, turned_deg: of the ``Face``; the first two are None when
-            only an embedding was enrolled.
-        quality: of it, where it was measured.
-    """
-
-    norm: float
-    box_xyxy: tuple[float, float, float, float] | None = None
-    score: float | None = None
-    landmarks_xy: list[list[float]] | None = None
-    turned_deg: int = 0
-    quality: Quality | None = None
-
-    @property
-    def face(self) -> Face | None:
-        """Where it was in the photo."""
-        if self.box_xyxy is None or self.score is None:
-            return None
-        landmarks = None if self.landmarks_xy is None else np.array(self.landmarks_xy, np.float32)
-        return Face(np.array(self.box_xyxy, np.float32), self.score, landmarks, self.turned_deg)
-
-
-_SEEN = msgspec.json.Decoder(Seen)
-
-
-def read_seen(text: str) -> Seen:
-    """Read the column. GalleryDamagedError: it is no such JSON."""
-    try:
-        return _SEEN.decode(text)
-    except msgspec.DecodeError as error:
-        raise GalleryDamagedError(
-            f"what was seen of a sample is damaged ({error})", hint="restore a backup"
-        ) from error
-
-
-# --- names and metadata ---------------------------------------------------------------------------
-
-
-def checked_name(name: str) -> str:
-    """A name in normal form NFC, without white space at its ends; OptionError if it is none."""
-    if not isinstance(name, str):
-        raise OptionError(f"expected text, got {type(name).__name__}", option="name")
-    normal = unicodedata.normalize("NFC", name).strip()
-    if not normal:
-        raise OptionError(
-            "expected at least one character that is no white space, got none", option="name"
-        )
-    if len(normal) > LONGEST_NAME:
-        raise OptionError(
-            f"expected at most {LONGEST_NAME} characters, got {len(normal)}: shorten it",
-            option="name",
-        )
-    # Cc control, Cs lone surrogates, Zl and Zp line and paragraph separators. Cf stays: joiners
-    # are letters' business in Persian and in many Indian scripts; what only turns the writing
-    # direction around is refused.
-    bad = [
-        c
-        for c in normal
-        if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp")
-        or unicodedata.bidirectional(c)
-        in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
-    ]
-    if bad:
-        raise OptionError(
-            f"expected no control characters, got {', '.join(f'U+{ord(c):04X}' for c in bad)}",
-            option="name",
-        )
-    return normal
-
-
-def checked_metadata(metadata: Mapping[str, Any]) -> str:
-    """Metadata as JSON; OptionError when they are no plain values by name, or too many."""
-    if not isinstance(metadata, Mapping) or not all(isinstance(k, str) for k in metadata):
-        raise OptionError(
-            f"expected a mapping of names to values, got {metadata!r:.80}", option="metadata"
-        )
-    try:
-        text = json.dumps(dict(metadata), ensure_ascii=False, allow_nan=False)
-        size = len(text.encode())
-    except (TypeError, ValueError, RecursionError) as error:
-        raise OptionError(f"expected plain values for JSON: {error}", option="metadata") from error
-    if size > MOST_METADATA:
-        raise OptionError(
-            f"expected at most {MOST_METADATA:,} bytes, got {size:,}", option="metadata"
-        )
-    return text
