@@ -221,7 +221,8 @@ class Grouping(Outcome):
                 probabilities[i],
                 self._doubts(float(support[i]), probabilities[i], self.faces[places[i]]),
             )
-            for i in np.argsort(-support, kind="stable")
+            # Rounded: of two that are alike, as in any group of two, the earlier one comes first.
+            for i in np.argsort(-support.round(5), kind="stable")
         )
         return Group(group, name, members, cohesion, llr, float(support.min()))
 
