@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -126,6 +127,28 @@ def read_regular(
             text = f"expected at most {at_most:,} bytes, got {max(size, len(data)):,}"
             raise TooManyBytesError(errno.EFBIG, text, os.fspath(path))
         return data
+
+
+def is_real_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether it is a folder itself, and no link to one."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def remove_all(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it; of a link the link alone.
+
+    Nothing is opened that is no folder, and nothing happens where there is nothing.
+
+    Raises:
+        OSError: it cannot be removed, or not all of it.
+    """
+    if is_real_folder(path):
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_atomically(
@@ -306,25 +329,31 @@ def locked(
         The lock, for a ``with`` block or ``release``.
 
     Raises:
+        NotAFileError: an OSError; there is something else of that name, or a hard link.
         OSError: the file cannot be made or written to; with ``required`` also where the file
             system has no locks.
         LineamentError: the result of ``busy``.
     """
     from filelock import FileLock, Timeout
 
-    path.open("ab").close()  # filelock would make the folder, too
+    try:
+        path.open("xb").close()  # filelock would make the folder, too
+    except FileExistsError:
+        open_regular(path, inside=True, writing=True).close()
     lock = FileLock(
         path,
         timeout=wait_s,
         poll_interval=_POLL_S,
         thread_local=False,
         fallback_to_soft=False,
-        on_acquired=_sign,
+        on_acquired=lambda handle: _sign(handle, path),
     )
     try:
         lock.acquire()
     except Timeout as error:
         raise busy(_holder(path)) from error
+    except NotAFileError:
+        raise
     except OSError as error:
         if required or error.errno not in _NO_LOCKS:
             raise
@@ -332,14 +361,16 @@ def locked(
     return Lock(lock, works=True)
 
 
-def _sign(handle: int) -> None:
+def _sign(handle: int, path: Path) -> None:
+    check_regular(os.fstat(handle), path, inside=True)  # it may be another file by now
     os.ftruncate(handle, 0)
     os.write(handle, f"process {os.getpid()}".encode())
 
 
 def _holder(path: Path) -> str:
     try:
-        text = path.read_bytes()[:40].decode("ascii", "replace").strip()
+        with open_regular(path, inside=True) as file:
+            text = file.read(40).decode("ascii", "replace").strip()
     except OSError:  # Windows: what is locked cannot be read
         text = ""
     return text or "another process"

@@ -24,6 +24,7 @@ from lineament.errors import (
     MissingExtraError,
     PersonExistsError,
 )
+from lineament.files import locked
 from lineament.gallery import Gallery, NewSample, Settings
 
 
@@ -129,14 +130,14 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 def test_a_lock_of_this_process_is_not_called_another_process(tmp_path: Path) -> None:
-    # A copy that stands under another name, whose lock file is the same one.
-    folder, other = tmp_path / "g", tmp_path / "h"
-    with make_gallery(folder):
-        other.mkdir()
-        shutil.copy(folder / "gallery.sqlite", other)
-        os.link(folder / "gallery.lock", other / "gallery.lock")
-        with pytest.raises(GalleryLockedError, match=r"this process \(process \d+\) has"):
-            Gallery.open(other, wait_s=0)
+    # Its lock is held, and no gallery of that file is open here.
+    folder = tmp_path / "g"
+    make_gallery(folder).close()
+    with (
+        locked(folder / "gallery.lock", busy=GalleryLockedError),
+        pytest.raises(GalleryLockedError, match=r"this process \(process \d+\) has"),
+    ):
+        Gallery.open(folder, wait_s=0)
 
 
 def test_closed_is_said_by_everything(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,6 +53,12 @@ def translated(path: Path) -> Iterator[None]:
             raise GalleryReadOnlyError(
                 f"{path}: the gallery cannot be written to: it was opened for reading, or its "
                 "files may not be written"
+            ) from error
+        if code == sqlite3.SQLITE_CANTOPEN:
+            raise GalleryError(
+                f"{path}: the database, or what lies beside it, cannot be opened: check the rights "
+                "of the folder and of its files; a gallery that was being written to, in a folder "
+                "that you may not write to, has to be copied first"
             ) from error
         raise GalleryError(
             f"{path}: the database cannot be used ({error}): check the disk's room and the "
@@ -132,9 +139,31 @@ def connect(path: Path, *, read_only: bool, wait_s: float) -> sqlite3.Connection
         check_same_thread=False,
         cached_statements=256,
     )
-    if not read_only:
-        _prepare(connection)
+    try:
+        _defend(connection)
+        if not read_only:
+            _prepare(connection)
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+LONGEST_VALUE = 1 << 28
+"""Bytes of a row of a gallery's file, which may come from somebody else."""
+
+
+def _defend(connection: sqlite3.Connection) -> None:
+    """What SQLite itself advises for files of others (sqlite.org/security.html)."""
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 1)  # one: VACUUM needs it
+    connection.setlimit(sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH, 1)
+    if sys.version_info >= (3, 12):
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_TRIGGER, False)
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA cell_size_check = ON")
+    connection.execute("PRAGMA mmap_size = 0")
 
 
 def check(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
@@ -151,6 +180,16 @@ def check(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> Non
             f"{path}: expected a gallery of version {schema.VERSION} or older, got {version}, "
             "written by a newer lineament: update this one"
         )
+    foreign = schema.foreign_parts(connection, version) if version > 0 else ["no version"]
+    if foreign:
+        raise GalleryDamagedError(
+            f"{path}: expected a gallery's tables and nothing else, got {', '.join(foreign[:5])}; "
+            "nothing was changed",
+            hint="what you made in it yourself has to go (DROP VIEW and the like) before it can be "
+            "opened, and belongs into a database of its own; else restore a backup",
+        )
+    if not read_only and connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        connection.execute("PRAGMA journal_mode = WAL")  # a copy that VACUUM INTO made
     if version == schema.VERSION:
         return
     if read_only and version == schema.UNSEALED:
@@ -172,7 +211,4 @@ def check(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> Non
 
 
 def _secret(connection: sqlite3.Connection, path: Path) -> bytes:
-    try:
-        return bytes.fromhex(get(connection, "secret") or "no settings")
-    except ValueError as error:
-        raise GalleryDamagedError(f"{path}: the settings are damaged: restore a backup") from error
+    return schema.secret_of(get(connection, "secret"), path)

@@ -9,15 +9,17 @@ directly, and those of others by ``PRAGMA data_version`` and the change log, bef
 from __future__ import annotations
 
 import json
-import shutil
+import os
 import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from lineament.errors import IndexFileError, LineamentError, OptionError
+from lineament.errors import GalleryError, IndexFileError, LineamentError, OptionError
+from lineament.files import is_real_folder, remove_all
 from lineament.gallery import filters, lookup
 from lineament.gallery._schema import get, put
 from lineament.gallery._store import INDEX, Store
@@ -77,7 +79,7 @@ class SyncedIndex:
                 if self._load():
                     self.sync(force=True)
                     return
-                if not self._folder.exists():
+                if not os.path.lexists(self._folder):
                     break
             self.rebuild()
             if not self._store.read_only and len(self._index) >= SAVE_EVERY:
@@ -85,19 +87,23 @@ class SyncedIndex:
 
     def _load(self) -> bool:
         index = self._empty()
+        with self._store.reading() as connection:
+            most = _largest(connection)
         try:
-            state = json.loads(index.load(self._folder, writer=not self._store.read_only))
+            state = json.loads(
+                index.load(self._folder, writer=not self._store.read_only, most=most)
+            )
             gallery, change, mark = state["gallery"], int(state["change"]), state["mark"]
         except (IndexFileError, OptionError, OSError, ValueError, KeyError, TypeError):
             return False
         with self._store.reading() as connection:
             if gallery != self._store.uid or mark != _mark(connection, change):
                 return False
-            largest = connection.execute("SELECT max(id) FROM samples").fetchone()[0]
+            largest = _largest(connection)
         self._index, self._change, self._version = index, change, -1
         self._saved_change = change
         # More than stand in the files, perhaps: then they are saved once for nothing.
-        self._saved_samples = 0 if largest is None else int(largest)
+        self._saved_samples = largest
         return True
 
     def rebuild(self) -> None:
@@ -125,15 +131,24 @@ class SyncedIndex:
                 return len(self._index)
             with self._store.reading() as connection:
                 mark = _mark(connection, self._change)
-                largest = connection.execute("SELECT max(id) FROM samples").fetchone()[0]
+                largest = _largest(connection)
+            if not self._store.is_in_place:
+                raise GalleryError(
+                    f"{self._folder}: the gallery's files were removed, moved or replaced while it "
+                    "was open: its index was not written",
+                    hint="open the gallery again",
+                )
             state = {"gallery": self._store.uid, "change": self._change, "mark": mark}
             try:
+                if not is_real_folder(self._folder):
+                    with suppress(OSError):
+                        remove_all(self._folder)  # a link, perhaps to somebody's own files
                 self._index.save(self._folder, json.dumps(state))
             except (OptionError, IndexFileError):
                 self._forget_files()
                 raise
             self._saved_change = self._change
-            self._saved_samples = 0 if largest is None else int(largest)
+            self._saved_samples = largest
             return len(self._index)
 
     def _try_to_save(self) -> None:
@@ -151,8 +166,9 @@ class SyncedIndex:
 
     def _forget_files(self) -> None:
         """Remove the index's files; the database has it all."""
-        if not self._fileless:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        if not self._fileless and self._store.is_in_place:
+            with suppress(OSError):
+                remove_all(self._folder)
             self._saved_change = self._saved_samples = -1
 
     def check(self) -> list[str]:
@@ -242,8 +258,8 @@ class SyncedIndex:
         if self._change - max(self._saved_change, 0) < 1 or self._fileless:
             return
         with self._store.reading() as connection:
-            largest = connection.execute("SELECT max(id) FROM samples").fetchone()[0]
-        new = (0 if largest is None else int(largest)) - max(self._saved_samples, 0)
+            largest = _largest(connection)
+        new = largest - max(self._saved_samples, 0)
         if new >= SAVE_EVERY or self._change - self._saved_change >= SAVE_EVERY // 4:
             self._try_to_save()
 
@@ -337,6 +353,12 @@ class SyncedIndex:
 
 def _last_change(connection: sqlite3.Connection) -> int:
     found = connection.execute("SELECT max(number) FROM changes").fetchone()[0]
+    return 0 if found is None else int(found)
+
+
+def _largest(connection: sqlite3.Connection) -> int:
+    """The largest number of a sample, removed ones among them: there are no more than so many."""
+    found = connection.execute("SELECT max(id) FROM samples").fetchone()[0]
     return 0 if found is None else int(found)
 
 

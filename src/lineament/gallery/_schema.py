@@ -19,12 +19,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict
+from functools import cache
+from pathlib import Path
 from typing import Any
 
+from lineament.errors import GalleryDamagedError
 from lineament.types import Contract, Flip
 
 APPLICATION_ID = 0x4C4E4D47  # "LNMG"
@@ -173,6 +178,13 @@ def register(connection: sqlite3.Connection, secret: bytes) -> None:
     connection.create_function("checksum", -1, checksum(secret), deterministic=True)
 
 
+def secret_of(value: object, path: Path) -> bytes:
+    """The gallery's secret of the settings' row. GalleryDamagedError: it is no such."""
+    if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value):
+        return bytes.fromhex(value)
+    raise GalleryDamagedError(f"{path}: the settings are damaged (secret): restore a backup")
+
+
 def upgrade(connection: sqlite3.Connection, version: int) -> None:
     """Run what leads from ``version`` to ``VERSION``; inside the caller's transaction.
 
@@ -274,6 +286,41 @@ def reseal_samples(connection: sqlite3.Connection, sound: tuple[list[int], list[
         )
 
 
+def foreign_parts(connection: sqlite3.Connection, version: int) -> list[str]:
+    """What there is in a database besides a gallery's tables of that version, or in their place.
+
+    Triggers, views, virtual tables and computed columns run SQL of whoever made them.
+
+    Returns:
+        In words, such as 'the trigger "x"'; [] when the tables are a gallery's.
+    """
+    expected, found = _tables(version), _parts(connection)
+    wrong = [part for part in found if found[part] != expected.get(part)]
+    missing = [part for part in expected if part not in found]
+    return [f"the {kind} {name!r}" for kind, name in wrong] + [
+        f"no {kind} {name!r}" for kind, name in missing
+    ]
+
+
+@cache
+def _tables(version: int) -> dict[tuple[str, str], tuple[str, str]]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for script in MIGRATIONS[:version]:
+            for statement in script.split(";\n"):
+                if statement.split(maxsplit=1)[:1] in (["CREATE"], ["ALTER"], ["DROP"]):
+                    connection.execute(statement)
+        return _parts(connection)
+
+
+def _parts(connection: sqlite3.Connection) -> dict[tuple[str, str], tuple[str, str]]:
+    """Kind and name -> the table that it belongs to, and its SQL without regard to white space."""
+    rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema")
+    return {
+        (str(kind), str(name)): (str(table), " ".join(str(sql).split()))
+        for kind, name, table, sql in rows
+    }
+
+
 # --- single rows ----------------------------------------------------------------------------------
 
 
@@ -306,11 +353,29 @@ def get(connection: sqlite3.Connection, name: str) -> str | None:
 _FLIPS: tuple[Flip, ...] = (False, True, "concatenate")
 """By their numbers in the column ``flip``."""
 
+LONGEST_VECTOR = 1 << 16
+"""Numbers of an embedding that a gallery may say it has; real ones have 128 to 2048."""
 
-def read_contract(row: tuple[Any, ...]) -> Contract:
-    """Of the columns weights, weights_sha256, alignment, color_order, flip, dimension."""
-    weights, sha256, alignment, color_order, flip, dimension = row
-    return Contract(weights, sha256, alignment, color_order, _FLIPS[min(flip, 2)], dimension)
+
+def read_contract(row: tuple[Any, ...] | None) -> Contract:
+    """Of the columns weights, weights_sha256, alignment, color_order, flip, dimension.
+
+    Raises:
+        GalleryDamagedError: there is no such row, or it makes no sense.
+    """
+    if row is not None:
+        weights, sha256, alignment, color_order, flip, dimension = row
+        sane = (
+            all(isinstance(text, str) for text in row[:4])
+            and type(flip) is type(dimension) is int
+            and 0 <= flip < len(_FLIPS)
+            and 1 <= dimension <= LONGEST_VECTOR
+        )
+        if sane:
+            return Contract(weights, sha256, alignment, color_order, _FLIPS[flip], dimension)
+    raise GalleryDamagedError(
+        f"expected the contract of the embeddings, got {row!r:.200}: restore a backup"
+    )
 
 
 def contract_number(connection: sqlite3.Connection, contract: Contract) -> int:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
-import shutil
 import sqlite3
 import threading
 import time
@@ -19,6 +19,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import msgspec
+
+from lineament import forms
 from lineament.errors import (
     GalleryClosedError,
     GalleryDamagedError,
@@ -27,12 +30,13 @@ from lineament.errors import (
     GalleryLockedError,
     GalleryNotFoundError,
     GalleryReadOnlyError,
-    OptionError,
+    LineamentError,
 )
-from lineament.files import Lock, locked, sync_folder
+from lineament.files import Lock, NotAFileError, locked, remove_all, sync_folder
 from lineament.gallery import _schema as schema
 from lineament.gallery._connection import check, connect, copy, fill, in_memory, translated
-from lineament.gallery._schema import put, read_contract
+from lineament.gallery._place import Place, check_files, stray
+from lineament.gallery._schema import get, put, read_contract
 from lineament.gallery._types import Settings
 from lineament.suggest import did_you_mean, similar_path
 from lineament.text import reason_of
@@ -61,6 +65,8 @@ class Store:
         self._lock = lock
         self._mutex = threading.RLock()
         self._depth = 0
+        self._changes = False  # the transaction that is open may change something
+        self._place = None if folder is None or self.read_only else Place(self.path)
         self.kept_names: tuple[int, dict[int, list[int]]] | None = None
         """Of ``lookup.names_by_form``: the state of the database, and what was read of it."""
         self._secret = b""
@@ -86,39 +92,49 @@ class Store:
     @classmethod
     def _make(cls, folder: Path, write: Callable[[Path], None]) -> None:
         target = folder / DATABASE
-        beside = folder / f".{DATABASE}-{secrets.token_hex(6)}.tmp"
+        beside = folder / stray(DATABASE, secrets.token_hex(6))
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            if os.path.lexists(target):  # before anything is tried that one may not be allowed
+                raise _exists(folder)
             try:
+                beside.open("xb").close()  # SQLite does not say why it cannot
                 with translated(target):
                     write(beside)
                 made = _put_in_place(beside, target)
             finally:
                 beside.unlink(missing_ok=True)
             sync_folder(folder)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
+            if isinstance(error, LineamentError):
+                raise
             raise GalleryError(
-                f"{folder}: a gallery cannot be made there ({error.strerror}): choose a folder "
+                f"{folder}: a gallery cannot be made there ({reason_of(error)}): choose a folder "
                 "that you may write to"
             ) from error
         if not made:
-            raise GalleryExistsError(
-                f"{folder}: there is a gallery already",
-                hint="{open_or_create}, or choose another folder",
-            )
+            raise _exists(folder)
 
     @classmethod
     def open(cls, folder: Path, *, read_only: bool, wait_s: float) -> Store:
         """Open the database; raises as ``Gallery.open``."""
         path = folder / DATABASE
-        if not path.is_file():
+        try:
+            path.lstat()
+        except (FileNotFoundError, NotADirectoryError, ValueError) as error:
             raise GalleryNotFoundError(
                 f"{folder}: there is no gallery",
                 hint=f"check the path{did_you_mean(similar_path(folder))}, or create one",
-            )
+            ) from error
+        except OSError as error:
+            raise GalleryError(
+                f"{folder}: the gallery cannot be read ({reason_of(error)})",
+                hint="check the folder's rights",
+            ) from error
         lock = None if read_only else _lock(folder, wait_s)
         connection = None
         try:
+            check_files(path)
             with translated(path):
                 connection = connect(path, read_only=read_only, wait_s=wait_s)
                 check(connection, path, read_only=read_only)
@@ -168,7 +184,9 @@ class Store:
             connection = self.connection
             if self._depth == 0:
                 connection.execute(begin)
+                self._changes = False
             self._depth += 1
+            self._changes |= begin != "BEGIN"
             try:
                 yield connection
             except BaseException:
@@ -179,13 +197,26 @@ class Store:
             else:
                 if self._depth == 1:
                     try:
+                        self._check_place()
                         connection.execute("COMMIT")
+                        self._check_place()
                     except BaseException:
                         if connection.in_transaction:
                             connection.execute("ROLLBACK")
+                        self.kept_names = None
                         raise
             finally:
                 self._depth -= 1
+
+    def _check_place(self) -> None:
+        """What goes into files that nobody will find must not be taken for written."""
+        if self._changes and self._place is not None:
+            self._place.check()
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the folder still holds the database that was opened."""
+        return self._place is None or self._place.is_same()
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -207,33 +238,39 @@ class Store:
     # --- settings and contract --------------------------------------------------------------------
 
     def _read_state(self) -> None:
+        columns = "weights, weights_sha256, alignment, color_order, flip, dimension"
         with self.reading() as connection:
-            found = dict(connection.execute("SELECT name, value FROM settings"))
             try:
-                self.uid = str(found["gallery"])
-                self.contract_id = int(found["contract"])
-                self.settings = Settings(**json.loads(found["settings"]))
-                secret = bytes.fromhex(found["secret"])
-                sealed = found.get("checksum") == schema.settings_checksum(connection)
-                if not sealed and _version(connection) > schema.UNSEALED:
-                    raise GalleryDamagedError(
-                        f"{self.path}: the settings are damaged (they are not what was written): "
-                        "restore a backup"
-                    )
-                columns = "weights, weights_sha256, alignment, color_order, flip, dimension"
-                row = connection.execute(
+                self.uid = self._setting("gallery", "[0-9a-f]{32}")
+                self.contract_id = int(self._setting("contract", "[0-9]{1,18}"))
+                self.settings = forms.read_json(self._setting("settings", ".+"), Settings)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                raise self._unsettled(reason_of(error)) from error
+            secret = schema.secret_of(get(connection, "secret"), self.path)
+            sealed = get(connection, "checksum") == schema.settings_checksum(connection)
+            if not sealed and _version(connection) > schema.UNSEALED:
+                raise self._unsettled("they are not what was written")
+            self.contract = read_contract(
+                connection.execute(
                     f"SELECT {columns} FROM contracts WHERE id = ?", (self.contract_id,)
                 ).fetchone()
-                self.contract = read_contract(row)
-            except (KeyError, ValueError, TypeError, OptionError) as error:
-                raise GalleryDamagedError(
-                    f"{self.path}: the settings are damaged ({error}): restore a backup"
-                ) from error
+            )
             if secret != self._secret:
                 schema.register(connection, secret)
                 self._secret = secret
         self.key = schema.keyed(secret)
         self.photo_key = schema.photo_key(secret)
+
+    def _setting(self, name: str, pattern: str) -> str:
+        value = get(self.connection, name)
+        if value is None or not re.fullmatch(pattern, value, re.DOTALL):
+            raise self._unsettled(f"{name} is {value!r:.80}")
+        return value
+
+    def _unsettled(self, why: str) -> GalleryDamagedError:
+        return GalleryDamagedError(
+            f"{self.path}: the settings are damaged ({why}): restore a backup"
+        )
 
     def refresh(self) -> None:
         """Read settings and contract again, after another process changed something."""
@@ -312,6 +349,13 @@ def _put_in_place(beside: Path, target: Path) -> bool:
     return True
 
 
+def _exists(folder: Path) -> GalleryExistsError:
+    return GalleryExistsError(
+        f"{folder}: there is a gallery already",
+        hint="{open_or_create}, or choose another folder",
+    )
+
+
 def closed(folder: Path) -> GalleryClosedError:
     """The error for who uses a gallery that was closed."""
     if str(folder) == MEMORY:
@@ -339,6 +383,11 @@ def _lock(folder: Path, wait_s: float) -> Lock:
 
     try:
         return locked(folder / LOCK, busy=busy, wait_s=wait_s, required=True)
+    except NotAFileError as error:
+        raise GalleryError(
+            f"{folder / LOCK}: {reason_of(error)}; nothing was changed",
+            hint="remove it while nobody has the gallery open: a new one is made",
+        ) from error
     except OSError as error:
         raise GalleryReadOnlyError(
             f"{folder / LOCK}: the gallery cannot be written to ({reason_of(error)})",
@@ -353,7 +402,8 @@ def discard(folder: Path, *, keep_folder: bool) -> None:
         folder: of the gallery.
         keep_folder: leave the folder, since it was there before the gallery was.
     """
-    shutil.rmtree(folder / INDEX, ignore_errors=True)
+    with suppress(OSError):
+        remove_all(folder / INDEX)
     for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", LOCK):
         (folder / name).unlink(missing_ok=True)
     if not keep_folder:

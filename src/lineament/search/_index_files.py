@@ -12,29 +12,45 @@ replacing the header replaces everything at once, under the eyes of readers too:
 - whatever else the engine keeps: ``codes-*.bin``, ``projection-*.bin``.
 
 All but the vectors are compared with a CRC-32 in the header before anybody looks at them; the
-header has a SHA-256 of itself. Checksums find accidents, not forgers.
+header has a SHA-256 of itself. Checksums find accidents, not forgers: so that a folder which came
+from somebody else harms nobody, no link is followed, nothing but a file is opened, and lengths are
+compared before anything is read.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import secrets
+import stat
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from lineament import forms
 from lineament.errors import DataError, IndexFileError
-from lineament.files import replace_file, sync_file
+from lineament.files import (
+    is_real_folder,
+    open_regular,
+    read_regular,
+    remove_all,
+    replace_file,
+    sync_file,
+)
+from lineament.text import reason_of
 
 HEADER = "index.json"
 MAGIC = "lineament index"
 VERSION = 1
 ROLES = ("vectors", "slots", "wipe", "codes", "projection")
 BLOCK_BYTES = 1 << 22
+MOST_HEADER = 1 << 20
+"""Bytes of ``index.json``; a real one has some 1,200."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +100,10 @@ def damaged(path: Path, what: str) -> IndexFileError:
 def read_header(folder: Path) -> Header:
     """Read and check ``index.json``; IndexFileError says what is wrong with it."""
     path = folder / HEADER
+    if os.path.lexists(folder) and not is_real_folder(folder):
+        raise damaged(folder, "is no folder, or a link to one")
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_regular(path, inside=True, at_most=MOST_HEADER))
     except OSError as error:
         raise damaged(path, f"cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
@@ -100,15 +118,21 @@ def read_header(folder: Path) -> Header:
     if _digest(content) != check:
         raise damaged(path, "is damaged: its checksum differs")
     try:
-        return forms.convert(content, Header, what="header")
+        header = forms.convert(content, Header, what="header")
     except DataError as error:
         raise damaged(path, f"is damaged ({error})") from error
+    if not (0 <= header.count <= header.rows and header.dimension > 0):
+        raise damaged(path, "its counts contradict each other")
+    return header
 
 
 def write_header(folder: Path, header: Header) -> None:
     """Put ``index.json`` in place, on the disk when this returns."""
     content = {"magic": MAGIC, "version": VERSION, **asdict(header)}
     content["sha256"] = _digest(content)
+    with suppress(OSError):  # what is no file cannot be replaced by one
+        if not stat.S_ISREG(os.lstat(folder / HEADER).st_mode):
+            remove_all(folder / HEADER)
     replace_file(
         folder / HEADER, json.dumps(content, indent=1, sort_keys=True).encode(), durable=True
     )
@@ -119,12 +143,11 @@ def new_name(role: str) -> str:
     return f"{role}-{secrets.token_hex(8)}.{'f32' if role == 'vectors' else 'bin'}"
 
 
-def crc_of(path: Path) -> int:
-    """CRC-32 of a file, read in blocks."""
+def crc_of(file: BinaryIO) -> int:
+    """CRC-32 of an open file from where it is, read in blocks."""
     crc = 0
-    with path.open("rb") as file:
-        while block := file.read(BLOCK_BYTES):
-            crc = zlib.crc32(block, crc)
+    while block := file.read(BLOCK_BYTES):
+        crc = zlib.crc32(block, crc)
     return crc
 
 
@@ -141,29 +164,67 @@ def write_part_with(folder: Path, role: str, write: Callable[[Path], None]) -> P
     """As ``write_part``, by a function that writes a file itself and sees to its being on disk."""
     path = folder / new_name(role)
     write(path)
-    return Part(path.name, path.stat().st_size, crc_of(path))
+    with open_regular(path, inside=True) as file:
+        return Part(path.name, os.fstat(file.fileno()).st_size, crc_of(file))
 
 
-def checked_path(folder: Path, header: Header, role: str, *, crc: bool = True) -> Path:
-    """The path of a part whose length (and checksum) are as the header says; else IndexFileError.
+def open_part(
+    folder: Path,
+    header: Header,
+    role: str,
+    *,
+    size: int | None = None,
+    at_most: int | None = None,
+    crc: bool = True,
+) -> BinaryIO:
+    """Open a part whose length (and checksum) are as the header says, for a ``with`` block.
 
-    A part's length may exceed what the header says for the vectors alone, which grow.
+    Args:
+        folder: of the index.
+        header: of it.
+        role: of the part.
+        size: bytes that it has to have, compared before anything is read; None: any number.
+        at_most: bytes that it may have; likewise.
+        crc: whether to compare all of it. The vectors alone grow, and may be longer than the
+            header says: they are not compared here.
+
+    Raises:
+        IndexFileError: there is none, it is another one, or no file of this folder alone.
     """
     part = header.parts.get(role)
     if part is None:
         raise damaged(folder / HEADER, f"names no file of {role}")
+    if Path(part.name).name != part.name or not part.name.startswith(f"{role}-"):
+        raise damaged(folder / HEADER, f"names a file that is not the index's, {part.name!r:.80}")
     path = folder / part.name
-    if Path(part.name).name != part.name:
-        raise damaged(folder / HEADER, f"names a file outside its folder, {part.name!r}")
+    if size is not None and part.size != size:
+        raise damaged(path, f"expected {size} bytes, the header says {part.size}")
+    if at_most is not None and part.size > at_most:
+        raise damaged(path, f"expected at most {at_most} bytes, the header says {part.size}")
     try:
-        size = path.stat().st_size
-        if size < part.size or (crc and size != part.size):
-            raise damaged(path, f"expected {part.size} bytes, got {size}")
-        if crc and crc_of(path) != part.crc32:
+        file = open_regular(path, inside=True)
+    except (OSError, ValueError) as error:
+        raise damaged(path, f"cannot be read ({reason_of(error)})") from error
+    try:
+        there = os.fstat(file.fileno()).st_size
+        if there < part.size or (crc and there != part.size):
+            raise damaged(path, f"expected {part.size} bytes, got {there}")
+        if crc and crc_of(file) != part.crc32:
             raise damaged(path, "is damaged: its checksum differs")
+        file.seek(0)
     except OSError as error:
-        raise damaged(path, f"cannot be read ({error.strerror})") from error
-    return path
+        file.close()
+        raise damaged(path, f"cannot be read ({reason_of(error)})") from error
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def read_part(folder: Path, header: Header, role: str, size: int) -> bytes:
+    """The bytes of a part, ``size`` of them; errors as ``open_part``."""
+    with open_part(folder, header, role, size=size) as file:
+        return file.read(size)
 
 
 def clear(folder: Path, keep: set[str], *, wipe: bool) -> None:
@@ -172,22 +233,37 @@ def clear(folder: Path, keep: set[str], *, wipe: bool) -> None:
     Only names that this module gives are touched. A file that another process holds open stays
     where the operating system wants it so, and goes the next time.
     """
-    for path in folder.iterdir():
-        ours = path.name.startswith(tuple(f"{role}-" for role in ROLES))
-        stray = path.name.startswith((".lineament-", f".{HEADER}-")) and path.suffix == ".tmp"
-        if not (ours or stray) or path.name in keep:
-            continue
-        try:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            path = Path(entry.path)
+            ours = path.name.startswith(tuple(f"{role}-" for role in ROLES))
+            stray = path.name.startswith((".lineament-", f".{HEADER}-")) and path.suffix == ".tmp"
+            if not (ours or stray) or path.name in keep:
+                continue
             if wipe:
-                _overwrite(path)
-            path.unlink(missing_ok=True)
-        except OSError:
-            continue
+                with suppress(OSError):  # a link, a pipe, or another name of somebody's file
+                    _overwrite(path)
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
 
 def _overwrite(path: Path) -> None:
-    left = path.stat().st_size
-    with path.open("r+b") as file:
-        while left > 0:
-            left -= file.write(bytes(min(left, BLOCK_BYTES)))
+    with open_regular(path, inside=True, writing=True) as file:
+        handle = file.fileno()
+        end = os.fstat(handle).st_size
+        at = _next_data(handle, 0, end)
+        while at < end:
+            os.lseek(handle, at, os.SEEK_SET)
+            at += os.write(handle, bytes(min(end - at, BLOCK_BYTES)))
+            at = _next_data(handle, at, end)
         sync_file(file)
+
+
+def _next_data(handle: int, at: int, end: int) -> int:
+    """From where on there is something in it: holes are zeros already, and may be terabytes."""
+    if not hasattr(os, "SEEK_DATA"):  # Windows
+        return at
+    try:
+        return os.lseek(handle, at, os.SEEK_DATA)
+    except OSError as error:
+        return end if error.errno == errno.ENXIO else at  # ENXIO: nothing but a hole

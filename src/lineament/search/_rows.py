@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import OptionError
-from lineament.files import sync_file
+from lineament.files import open_regular, sync_file
 from lineament.search import _index_files as files
 from lineament.search._index_files import Header, Part, damaged
 from lineament.search._slots import Places, Slots
@@ -216,7 +217,7 @@ class Rows:
     ) -> None:
         """As ``Index.save``; ``extra_parts`` writes the engine's own files."""
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(exist_ok=True)  # but not what it is in: that may have been removed
             anew = self._home != folder or self._n_dead > DEAD_SHARE * max(1, self.used)
             # A damaged vector must not be written with a checksum that now fits: take() compares.
             vectors = self._write_all(folder) if anew else self._write_tail()
@@ -263,7 +264,7 @@ class Rows:
 
     def _write_tail(self) -> Part:
         path = self._vectors_path()
-        with path.open("r+b") as file:
+        with open_regular(path, inside=True, writing=True) as file:
             self._write_at_end(file.fileno())
             os.fsync(file.fileno())
         return Part(path.name, self.used * self.dimension * 4, 0)
@@ -281,13 +282,17 @@ class Rows:
         # Past what the header counts: nobody else looks there, and a crash leaves nothing to undo.
         path = self._vectors_path()
         try:
-            with path.open("r+b") as file:
+            with open_regular(path, inside=True, writing=True) as file:
                 self._write_at_end(file.fileno())
         except OSError:  # they stay in memory, and the next save says what is wrong
             return
-        self._map(path, self.used)
+        self._map_path(path, self.used)
 
-    def _map(self, path: Path, rows: int, *, anew: bool = False) -> None:
+    def _map_path(self, path: Path, rows: int, *, anew: bool = False) -> None:
+        with open_regular(path, inside=True) as file:
+            self._map(file, rows, anew=anew)
+
+    def _map(self, file: BinaryIO, rows: int, *, anew: bool = False) -> None:
         proven = np.zeros(rows, np.bool_)
         if not anew:
             proven[: len(self._proven)] = self._proven
@@ -297,7 +302,7 @@ class Rows:
             self._filed = np.empty(shape, np.float32)
         else:
             # A plain array over the map: indexing np.memmap costs microseconds more each time.
-            self._filed = np.asarray(np.memmap(path, "<f4", "r", shape=shape))
+            self._filed = np.asarray(np.memmap(file, "<f4", "r", shape=shape))
         self._tail, self._in_tail = [], 0
 
     def _settle(self, folder: Path, header: Header, anew: bool) -> None:
@@ -306,19 +311,19 @@ class Rows:
         if anew:
             self._row_of[: self.count] = np.arange(self.count)
             self._n_dead = 0
-        self._map(folder / header.parts["vectors"].name, header.rows, anew=anew)
+        self._map_path(folder / header.parts["vectors"].name, header.rows, anew=anew)
 
     def _wipe(self, rows: npt.NDArray[np.int64]) -> None:
         if len(rows) == 0:
             return
         length = self.dimension * 4
-        with self._vectors_path().open("r+b") as file:
+        with open_regular(self._vectors_path(), inside=True, writing=True) as file:
             for row in np.sort(rows):
                 file.seek(int(row) * length)
                 file.write(bytes(length))
             sync_file(file)
 
-    def load(self, folder: Path, header: Header, *, writer: bool) -> None:
+    def load(self, folder: Path, header: Header, *, writer: bool, most: int | None) -> None:
         """As ``Index.load``, into rows that are empty; the engine reads its own files."""
         path = folder / files.HEADER
         if (header.dimension, header.contract) != (self.dimension, self.contract):
@@ -327,14 +332,17 @@ class Rows:
                 f"expected vectors of {self.contract!r}, {self.dimension} numbers each; got "
                 f"{header.contract!r}, {header.dimension}",
             )
-        vectors = files.checked_path(folder, header, "vectors", crc=False)
-        data = files.checked_path(folder, header, "slots").read_bytes()
-        wipe_data = files.checked_path(folder, header, "wipe").read_bytes()
         count = header.count
-        if len(data) != count * 20 or header.parts["vectors"].size != header.rows * (
-            4 * self.dimension
-        ):
+        if most is not None and count > most:
+            raise damaged(path, f"expected at most {most} vectors, got {count}")
+        # ``save`` leaves no more removed rows than these.
+        if header.rows - count > DEAD_SHARE * max(1, header.rows):
             raise damaged(path, "its counts contradict each other")
+        data = files.read_part(folder, header, "slots", count * 20)
+        size = header.parts["wipe"].size if "wipe" in header.parts else 0
+        if size % 8 or not 0 <= size <= header.rows * 8:
+            raise damaged(path, "its counts contradict each other")
+        wipe_data = files.read_part(folder, header, "wipe", size)
         ids, rows = (np.frombuffer(data, "<i8", count, at * count * 8).copy() for at in (0, 1))
         if count and (ids.min() < 0 or rows.min() < 0 or rows.max() >= header.rows):
             raise damaged(path, "its slots point nowhere")
@@ -343,22 +351,25 @@ class Rows:
         self._checks = np.frombuffer(data, "<u4", count, 16 * count).copy()
         self._home, self._header = folder, header
         self._n_dead = header.rows - count
-        self._map(vectors, header.rows)
+        size = header.rows * 4 * self.dimension
+        with files.open_part(folder, header, "vectors", size=size, crc=False) as vectors:
+            self._map(vectors, header.rows)
         wipe = np.frombuffer(wipe_data, "<i8")
         wipe = wipe[(wipe >= 0) & (wipe < header.rows)]
         if writer:
-            self._finish(vectors, header, wipe)
+            self._finish(header, wipe)
         else:
             self._dead = wipe.tolist()
 
-    def _finish(self, vectors: Path, header: Header, wipe: npt.NDArray[np.int64]) -> None:
+    def _finish(self, header: Header, wipe: npt.NDArray[np.int64]) -> None:
         """What a crash may have left: rows to overwrite, rows past the end, files of no use."""
         assert self._home is not None
         self._writer = True
         try:
             self._wipe(wipe)
-            if vectors.stat().st_size > header.parts["vectors"].size:
-                os.truncate(vectors, header.parts["vectors"].size)
+            with open_regular(self._vectors_path(), inside=True, writing=True) as file:
+                if os.fstat(file.fileno()).st_size > header.parts["vectors"].size:
+                    file.truncate(header.parts["vectors"].size)
             files.clear(self._home, {part.name for part in header.parts.values()}, wipe=True)
         except OSError:  # a disk that cannot be written to says so at the next save
             self._dead = wipe.tolist()

@@ -93,12 +93,12 @@ class ExactIndex:
         with self._lock.write():
             self._rows.save(folder, state)
 
-    def load(self, folder: Path, *, writer: bool = False) -> str:
+    def load(self, folder: Path, *, writer: bool = False, most: int | None = None) -> str:
         """As ``Index.load``."""
         while True:
             header = files.read_header(folder)
             try:
-                self._load(folder, header, writer)
+                self._load(folder, header, writer, most)
             except IndexFileError:
                 if files.read_header(folder) == header:
                     raise
@@ -107,9 +107,9 @@ class ExactIndex:
                     return header.state
             # Another process saved meanwhile, and removed what was being read.
 
-    def _load(self, folder: Path, header: Header, writer: bool) -> None:
+    def _load(self, folder: Path, header: Header, writer: bool, most: int | None) -> None:
         rows = Rows(self.dimension, self._rows.contract)
-        rows.load(folder, header, writer=writer)
+        rows.load(folder, header, writer=writer, most=most)
         with self._lock.write():
             self._rows = rows
 

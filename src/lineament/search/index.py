@@ -87,13 +87,14 @@ class Index(Protocol):
         """
         ...
 
-    def load(self, folder: Path, *, writer: bool = False) -> str:
+    def load(self, folder: Path, *, writer: bool = False, most: int | None = None) -> str:
         """Take over what ``save`` left in ``folder``, in place of what is there; returns the state.
 
         Args:
             folder: the one that was saved into.
             writer: whether this process is the one that saves into the folder: it finishes what a
                 crash interrupted.
+            most: vectors that there can be; more are damage, and not read. None: any number.
 
         Raises:
             IndexFileError: there is nothing, or it is damaged, of another version or of another

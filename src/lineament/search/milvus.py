@@ -395,11 +395,13 @@ class MilvusIndex:
             if before is not None:
                 self._server.call("drop_collection", before)
 
-    def load(self, folder: Path | None = None, *, writer: bool = False) -> str:
+    def load(
+        self, folder: Path | None = None, *, writer: bool = False, most: int | None = None
+    ) -> str:
         """Use what ``save`` left under the index's name, in place of what is there.
 
         Args:
-            folder: not used.
+            folder, most: not used.
             writer: whether this process changes it from now on; whoever did so before cannot.
 
         Returns:

@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from lineament.errors import MissingExtraError
+from lineament.errors import IndexFileError, MissingExtraError
 from lineament.search import _index_files as files
 from lineament.search._index_files import Header, Part, damaged
 from lineament.search._rows import Rows
@@ -238,10 +238,10 @@ class TurboIndex(ExactIndex):
             "projection": files.write_part(folder, "projection", self._projection.to_bytes()),
         }
 
-    def _load(self, folder: Path, header: Header, writer: bool) -> None:
+    def _load(self, folder: Path, header: Header, writer: bool, most: int | None) -> None:
         rows = Rows(self.dimension, self._rows.contract)
+        rows.load(folder, header, writer=writer, most=most)
         codes, projection = self._read_codes(folder, header)
-        rows.load(folder, header, writer=writer)
         with self._lock.write():
             self._rows, self._codes, self._projection = rows, codes, projection
             if codes is None and rows.count >= max(1, self._codes_from):
@@ -250,14 +250,27 @@ class TurboIndex(ExactIndex):
     def _read_codes(self, folder: Path, header: Header) -> tuple[Any, Projection | None]:
         if "codes" not in header.parts:
             return None, None
-        path = files.checked_path(folder, header, "codes")
-        axes = files.checked_path(folder, header, "projection").read_bytes()
+        path = folder / header.parts["codes"].name
+        size = header.parts["projection"].size if "projection" in header.parts else 0
+        width = size // (4 * self.dimension) - 1
+        if not 8 <= width <= max(WIDTH, self.dimension + 7):
+            raise damaged(path, "its projection cannot be one")
+        # turbovec's tables grow with the square of the width, 4 bits a number come to them.
+        room = header.count * (width // 2 + 8) + 8 * width * width + (1 << 20)
+        axes = files.read_part(folder, header, "projection", 4 * self.dimension * (width + 1))
         try:
             projection = Projection.from_bytes(axes, self.dimension, header.extra["fitted"])
-            codes = self._turbovec.TurboQuantIndex.load(str(path))
-        except (ValueError, OSError, KeyError) as error:
+            with files.open_part(folder, header, "codes", at_most=room):
+                codes = self._turbovec.TurboQuantIndex.load(str(path))
+            fits = np.isfinite(np.frombuffer(axes, "<f4")).all() and projection.fitted >= 0
+            if not fits or (len(codes), codes.dim) != (header.count, width):
+                raise damaged(path, "does not fit the vectors")
+            codes.prepare()
+        except IndexFileError:
+            raise
+        except BaseException as error:
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                raise
+            # A panic of Rust is a BaseException, too.
             raise damaged(path, f"cannot be used ({error})") from error
-        if (len(codes), codes.dim) != (header.count, projection.width):
-            raise damaged(path, "does not fit the vectors")
-        codes.prepare()
         return codes, projection

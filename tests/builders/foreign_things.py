@@ -1,0 +1,79 @@
+"""What somebody else may have put in the place of a file: links, pipes, sockets, sparse files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+SECRET = b"somebody's own words, which nobody may change\n" * 200
+
+
+def outside(folder: Path) -> dict[str, Path]:
+    """Files and a folder of the user's beside the folder that came from somebody else."""
+    own = folder / "own"
+    own.mkdir()
+    (own / "file.txt").write_bytes(SECRET)
+    (own / "folder").mkdir()
+    for name in ("letter.txt", "vectors-1.f32", "index.json", "part-000000.npz", "x.npz"):
+        (own / "folder" / name).write_bytes(SECRET)
+    return {"file": own / "file.txt", "folder": own / "folder", "missing": own / "missing.txt"}
+
+
+def is_unchanged(places: dict[str, Path]) -> bool:
+    """Whether nothing of the user's was changed, removed or made."""
+    own = places["file"].parent
+    files = {str(path.relative_to(own)) for path in own.rglob("*")}
+    expected = {
+        *("file.txt", "folder", "folder/letter.txt", "folder/vectors-1.f32"),
+        *("folder/index.json", "folder/part-000000.npz", "folder/x.npz"),
+    }
+    contents = {path.read_bytes() for path in own.rglob("*") if path.is_file()}
+    return files == expected and contents == {SECRET}
+
+
+def _socket(path: Path) -> None:
+    here = Path.cwd()
+    os.chdir(path.parent)  # a socket's path may have 107 bytes
+    try:
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(path.name)
+    finally:
+        os.chdir(here)
+
+
+def _sparse(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+
+
+def _unreadable(path: Path) -> None:
+    path.write_bytes(SECRET)
+    path.chmod(0)
+
+
+THINGS: dict[str, Callable[[Path, dict[str, Path]], object]] = {
+    "link to a file": lambda path, own: path.symlink_to(own["file"]),
+    "link to nothing": lambda path, own: path.symlink_to(own["missing"]),
+    "link to a folder": lambda path, own: path.symlink_to(own["folder"]),
+    "link to a device": lambda path, own: path.symlink_to("/dev/zero"),
+    "hard link": lambda path, own: path.hardlink_to(own["file"]),
+    "pipe": lambda path, own: os.mkfifo(path),
+    "socket": lambda path, own: _socket(path),
+    "folder": lambda path, own: path.mkdir(),
+    "sparse file": lambda path, own: _sparse(path),
+    "empty file": lambda path, own: path.write_bytes(b""),
+    "unreadable file": lambda path, own: _unreadable(path),
+}
+"""Kind -> puts one in the place of a file, which is removed before; with ``outside``."""
+
+
+def put(kind: str, path: Path, own: dict[str, Path]) -> None:
+    """Put a thing of that kind in the place of whatever is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+    THINGS[kind](path, own)

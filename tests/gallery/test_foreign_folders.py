@@ -1,0 +1,114 @@
+"""A gallery's folder that came from somebody else, or that somebody else can write to.
+
+Whatever stands in the place of its files: nothing outside the folder is read or changed, nothing
+waits, no memory is eaten, and the answer is right or an error of ours.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from gallery_builders import make_gallery
+
+HERE = Path(__file__).parents[1] / "builders"
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "mkfifo") or not Path("/dev/zero").exists(), reason="needs pipes and devices"
+)
+
+USE = f"""
+import faulthandler, resource, sys
+from pathlib import Path
+sys.path[:0] = [{str(HERE)!r}, {str(HERE.parent)!r}]
+faulthandler.dump_traceback_later(60, exit=True)
+resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
+from gallery_builders import CONTRACT, embed, vectors
+from foreign_things import THINGS, is_unchanged, outside, put
+from lineament.errors import LineamentError
+from lineament.gallery import Gallery, Settings
+import shutil
+import warnings
+
+def tried(*calls):
+    for call in calls:
+        try:
+            call()
+        except LineamentError as error:
+            assert str(error)
+
+def right(gallery):
+    (one,) = gallery.identify_embeddings([embed(vectors(5)[3])])
+    assert one.name == "person 3", one
+
+def read(folder):
+    with Gallery.open(folder, read_only=True) as gallery:
+        right(gallery)
+        tried(gallery.check, lambda: gallery.export(folder.parent / "out.jsonl"))
+        right(gallery)
+
+def write(folder):
+    with Gallery.open(folder, wait_s=0) as gallery:
+        right(gallery)
+        tried(
+            gallery.check,
+            lambda: gallery.enroll_embeddings("Ada", [embed(vectors(9)[8])], force=True),
+            lambda: gallery.remove("Ada"),
+            gallery.reindex,
+            gallery.compact,
+        )
+        right(gallery)
+
+def create(folder):
+    Gallery.create(folder, CONTRACT).close()
+
+for kind in THINGS:
+    for use in (read, write, create):
+        place = Path(sys.argv[1]) / f"{{kind}} {{use.__name__}}"
+        folder = place / "g"
+        shutil.copytree(sys.argv[2], folder)
+        own = outside(place)
+        put(kind, folder / sys.argv[3], own)
+        tried(lambda: use(folder))
+        assert is_unchanged(own), (kind, use.__name__)
+        if sys.argv[3].startswith("index"):  # what is derived is made anew
+            use(folder) if use is not create else None
+        assert is_unchanged(own), (kind, use.__name__)
+"""
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A gallery with index files, one removed vector among them."""
+    folder = tmp_path_factory.mktemp("sound") / "g"
+    with make_gallery(folder, people=6) as gallery:
+        gallery.reindex()
+        gallery.remove("person 5")
+    return folder
+
+
+def used(*arguments: object) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", USE, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+NAMES = (
+    *("gallery.sqlite", "gallery.sqlite-wal", "gallery.sqlite-shm", "gallery.sqlite-journal"),
+    *("gallery.lock", "index", "index/index.json", "index/vectors", "index/slots", "index/wipe"),
+    *("index/vectors-stray.f32", "index/wipe-stray.bin", "index/.lineament-1-2.tmp"),
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_whatever_stands_in_the_place_of_a_file(sound: Path, tmp_path: Path, name: str) -> None:
+    if name.count("/") and "." not in name:
+        (name,) = [str(path.relative_to(sound)) for path in sound.glob(f"{name}-*")]
+    used(tmp_path, sound, name)
