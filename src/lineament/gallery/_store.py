@@ -243,7 +243,7 @@ class Store:
             try:
                 self.uid = self._setting("gallery", "[0-9a-f]{32}")
                 self.contract_id = int(self._setting("contract", "[0-9]{1,18}"))
-                self.settings = forms.read_json(self._setting("settings", ".+"), Settings)
+                self.settings: Settings = forms.read_json(self._setting("settings", ".+"), Settings)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise self._unsettled(reason_of(error)) from error
             secret = schema.secret_of(get(connection, "secret"), self.path)
