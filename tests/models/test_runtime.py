@@ -278,7 +278,7 @@ def test_a_file_of_another_kind(tmp_path: Path, engine: Any, content: bytes) -> 
     path.write_bytes(content)
     entry = models.from_file(path, **SPEC)
     for _ in range(2):  # a failure must not be remembered as a network
-        with pytest.raises(WeightsError, match=f"net: {engine} cannot run this network") as caught:
+        with pytest.raises(WeightsError, match="net: expected an ONNX graph") as caught:
             load_model(entry, runtime=Runtime(engine))
     assert "expected an ONNX graph with one input" in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -16,8 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lineament.errors import WeightsError, WeightsHashError
+from lineament.files import TooManyBytesError, read_regular
 from lineament.models._license import LicensePolicy
-from lineament.models.cards import Card
+from lineament.models.cards import LARGEST_TEXT_FILE, Card
 from lineament.models.catalog import get
 from lineament.text import reason_of
 
@@ -37,7 +38,7 @@ def license_text(card: Card) -> str | None:
     if card.license_file is None:
         return None
     try:
-        return (card.folder / card.license_file).read_text(encoding="utf-8")
+        return read_regular(card.folder / card.license_file, at_most=LARGEST_TEXT_FILE).decode()
     except (OSError, ValueError) as error:
         raise WeightsError(f'weights "{card.name}": license text: {reason_of(error)}') from error
 
@@ -154,18 +155,21 @@ def read(
 def _read_checked(card: Card, path: Path) -> bytes:
     import hashlib
 
+    data, length = b"", f"more than {card.bytes}"
     try:
-        with path.open("rb") as file:
-            data = file.read(card.bytes + 1)
+        data = read_regular(path, at_most=card.bytes)
+        length = f"{len(data)}"
+    except TooManyBytesError:
+        pass
     except OSError as error:
         raise WeightsError(f'weights "{card.name}": {path}: {reason_of(error)}') from error
     digest = hashlib.sha256(data).hexdigest()
     if len(data) != card.bytes or digest != card.sha256:
-        length = f"more than {card.bytes}" if len(data) > card.bytes else f"{len(data)}"
         raise WeightsHashError(
             f'weights "{card.name}": {path} is not the promised file: expected {card.bytes} '
-            f"bytes with SHA-256 {card.sha256}, got {length} bytes with {digest}. "
-            "Put the right file there, or install lineament again."
+            f"bytes with SHA-256 {card.sha256}, got {length} bytes"
+            + (f" with {digest}" if data else "")
+            + ". Put the right file there, or install lineament again."
         )
     return data
 

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from lineament.errors import WeightsError
+from lineament.files import read_regular
 from lineament.text import reason_of
 
 Task = Literal["embedder", "detector", "landmarker"]
@@ -30,8 +31,11 @@ SCHEMA = 1
 LARGEST_TEXT_FILE = 4 << 20
 """In bytes: a manifest or card beyond is a mistake or an attack."""
 
-LARGEST_FILE = 1 << 36
-"""Of a model, in bytes: 64 GiB."""
+LARGEST_FILE = 1 << 31
+"""Of a model, in bytes: 2 GiB, beyond which ONNX files keep their weights in others."""
+
+LONGEST = 1 << 16
+"""Numbers of an embedding."""
 
 NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
 NAME_RULE = 'up to 64 of a-z, 0-9, ".", "_", "-", the first a letter or a digit'
@@ -179,7 +183,7 @@ class CardForm(Form, frozen=True, forbid_unknown_fields=True, kw_only=True):
     sha256: str
     bytes: Annotated[int, Meta(ge=1, le=LARGEST_FILE)]
     input: InputSpec
-    dimension: Annotated[int, Meta(ge=1, le=1 << 16)] | None
+    dimension: Annotated[int, Meta(ge=1, le=LONGEST)] | None
     alignment: str | None
     builder: str | None = None
     license_code: str
@@ -320,15 +324,11 @@ def made(form: CardForm, folder: Path) -> Card:
 
 
 def read_text(path: Path) -> bytes:
-    """The bytes of a manifest or a card. WeightsError: there are none, or too many."""
+    """The bytes of a manifest, a card or a license. WeightsError: there are none, or too many."""
     try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_TEXT_FILE + 1)
+        return read_regular(path, at_most=LARGEST_TEXT_FILE)
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {reason_of(error)}") from error
-    if len(data) > LARGEST_TEXT_FILE:
-        raise WeightsError(f"{path}: expected at most {LARGEST_TEXT_FILE} bytes of text, got more")
-    return data
 
 
 # --- checks ---------------------------------------------------------------------------------------

@@ -16,6 +16,8 @@ from msgspec import Meta
 from lineament import forms
 from lineament.errors import OptionError, WeightsError
 from lineament.models.cards import (
+    LARGEST_FILE,
+    LONGEST,
     NAME_CHARACTERS,
     NAME_RULE,
     SCHEMA,
@@ -123,7 +125,7 @@ class _Described(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     layout: Layout = "nchw"
     name: str | None = None
     task: Literal["embedder", "detector", "landmarker", "recognizer", "landmarks"] = "embedder"
-    dimension: Annotated[int, Meta(ge=1, le=1 << 16)] | None = None
+    dimension: Annotated[int, Meta(ge=1, le=LONGEST)] | None = None
     alignment: str | None = None
     license_code: str = "unknown"
     license_weights: str = "unknown"
@@ -135,19 +137,22 @@ class _Described(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 def from_file(path: str | Path, **spec: Any) -> Card:
     """As ``lineament.models.from_file``."""
-    from lineament.files import sha256_of_file
+    import hashlib
+
+    from lineament.files import read_regular
 
     path = Path(path).absolute()
     beside = path.with_suffix(".toml")
     values = forms.renamed(_read_toml(beside), OLD_KEYS) if beside.is_file() else {}
     values |= {key: value for key, value in spec.items() if value is not None}
     try:
-        digest, size = sha256_of_file(path).hex(), path.stat().st_size
+        data = read_regular(path, at_most=LARGEST_FILE)
     except OSError as error:
         raise WeightsError(f"{path}: expected an ONNX file, got: {reason_of(error)}") from error
-    kind = forms.kind_of_file(path)
+    kind = forms.kind_of(data)
     if kind is not None:
         raise WeightsError(f"{path}: expected an ONNX file, got {kind}")
+    digest, size = hashlib.sha256(data).hexdigest(), len(data)
     where = f"{path.name}: input spec"
     try:
         said = forms.convert(values, _Described, what=where, error=WeightsError)
@@ -212,5 +217,5 @@ def other_entries(
             )
         if card.name != name and card.file == target.name:
             raise OptionError(f"{target}: it belongs to {card.name!r} of {manifest.name}")
-    raw = json.loads(manifest.read_text(encoding="utf-8-sig"))["weights"]
+    raw = json.loads(read_text(manifest).decode("utf-8-sig"))["weights"]
     return [entry for entry in raw if entry["name"] != name]

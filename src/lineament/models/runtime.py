@@ -12,6 +12,7 @@ Arithmetic is float32 on every engine, so that embeddings made on two machines c
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 import platform
 import sys
@@ -33,8 +34,12 @@ from lineament.errors import (
     OutOfMemoryError,
     WeightsError,
 )
+from lineament.files import DATA
 from lineament.models import Card, LicensePolicy
+from lineament.models.cards import LONGEST
+from lineament.models.graph import check_graph
 from lineament.offline import quiet_import
+from lineament.text import printable
 from lineament.types import FloatArray
 
 if TYPE_CHECKING:
@@ -56,6 +61,10 @@ _PROVIDERS = {
 
 ROOM_BYTES = {"openvino": 250 << 20, "onnxruntime": 150 << 20}
 """Of address space that an engine takes to be imported and to load its first network."""
+
+
+LARGEST_VALUE_BYTES = 1 << 30
+"""Of what one step of a network makes, as far as the sizes stand in its file."""
 
 
 class Model(Protocol):
@@ -192,6 +201,8 @@ def load_model(
         if model is None:
             _check_fork(chosen.engine)
             graph = models.read(weights, policy=policy)
+            if not weights.folder.is_relative_to(DATA):  # tests look at the package's own
+                check_graph(graph, weights.name)
             make = _openvino_model if chosen.engine == "openvino" else _onnxruntime_model
             try:
                 with forks.calls.running():
@@ -245,12 +256,23 @@ class _Network:
         begun = time.perf_counter()
         try:
             with forks.calls.running():
-                return self._run(batch)
+                return _numbers(self._run(batch))
         except Exception as error:  # the engines' share no base but this one
             raise _failed(error, self._name, self._engine) from error
         finally:  # a call of another thread at the same moment may be missed
             so_far, took = self.usage, time.perf_counter() - begun
             self.usage = so_far._replace(calls=so_far.calls + 1, seconds=so_far.seconds + took)
+
+
+def _numbers(outputs: Sequence[Any]) -> tuple[FloatArray, ...]:
+    """What a network returned as float32; ValueError unless they are numbers.
+
+    Texts, sequences and maps are possible, too.
+    """
+    for i, output in enumerate(outputs):
+        if not isinstance(output, np.ndarray) or output.dtype.kind not in "fiub":
+            raise ValueError(f"expected numbers, its output {i + 1} has none")
+    return tuple(np.asarray(output, np.float32) for output in outputs)
 
 
 def _check_fork(engine: str) -> None:
@@ -265,7 +287,7 @@ def _check_fork(engine: str) -> None:
 
 def _reason(error: BaseException) -> str:
     """OpenVINO's first lines are places in its source; the last says what is wrong."""
-    return (str(error).strip().splitlines() or ["no reason given"])[-1]
+    return printable((str(error).strip().splitlines() or ["no reason given"])[-1])[:300]
 
 
 def _not_loaded(error: Exception, name: str, engine: str) -> LineamentError:
@@ -345,6 +367,13 @@ def _openvino_model(graph: bytes, runtime: Runtime) -> Model:
     network = core.read_model(graph)
     if len(network.inputs) != 1:
         raise ValueError(f"it has {len(network.inputs)} inputs")
+    for step in network.get_ops():  # what is constant in it is computed next
+        for value in step.outputs():
+            shape = value.get_partial_shape()
+            sides = () if shape.rank.is_dynamic else (max(1, s.get_min_length()) for s in shape)
+            size = math.prod(sides) * max(1, value.get_element_type().size)
+            if size > LARGEST_VALUE_BYTES:
+                raise ValueError(f"a step of it makes a value of {size / 1e9:.0f} GB")
     options: dict[str, Any] = {
         # One request uses all its threads: batches make up for what streams would bring, and a
         # single photo is answered fastest.
@@ -457,8 +486,9 @@ def check_model(model: Callable[[FloatArray], tuple[FloatArray, ...]], shape: Se
             f"the network does not take an input of shape {tuple(shape)}: state its size and "
             "channels in the input specification"
         ) from error
-    if first.ndim != 2 or first.shape[0] != shape[0]:
+    if first.ndim != 2 or first.shape[0] != shape[0] or not 0 < first.shape[1] <= LONGEST:
         raise WeightsError(
-            f"expected a first output of shape ({shape[0]}, D), got {tuple(first.shape)}"
+            f"expected a first output of shape ({shape[0]}, D), got {tuple(first.shape)}; D is at "
+            f"most {LONGEST}"
         )
     return int(first.shape[1])

@@ -15,6 +15,7 @@ from lineament.embed.network import NetworkEmbedder
 from lineament.errors import ExportError, LineamentError, MissingExtraError, OptionError
 from lineament.machine import raise_if_short
 from lineament.models import Card, LicensePolicy
+from lineament.models.graph import check_graph
 from lineament.models.runtime import folded
 from lineament.offline import quiet_import
 from lineament.types import FloatArray, Image, StageProgress
@@ -40,9 +41,12 @@ def plain_graph(source: Card, policy: LicensePolicy | None) -> bytes:
 
     Raises:
         ExportError: ONNX Runtime cannot read it.
+        WeightsError: no engine must see it.
     """
+    data = models.read(source, policy=policy)
+    check_graph(data, source.name)
     try:
-        return folded(models.read(source, policy=policy))
+        return folded(data)
     except ValueError as error:
         reason = (str(error).strip().splitlines() or ["no reason given"])[0]
         raise ExportError(

@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from lineament import models
 from lineament.errors import MissingExtraError, OptionError, WeightsError
 from lineament.models import LicensePolicy
+from lineament.models.graph import check_graph
 from lineament.train.backbones.backbone import Backbone
 
 if TYPE_CHECKING:
@@ -166,6 +167,7 @@ def load_bundled(name: str, *, policy: LicensePolicy | None = None) -> GraphBack
     except ImportError as error:
         raise MissingExtraError("training a bundled recognizer", "train") from error
     data = models.read(entry, policy=policy)
+    check_graph(data, name)
     try:
         graph = onnx.load_model_from_string(data).graph
     except Exception as error:  # protobuf's DecodeError is no ValueError in all its versions
