@@ -54,7 +54,8 @@ failed. ``lineament.results.failed`` and ``succeeded`` tell both apart.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from lineament.text import printable
@@ -71,6 +72,7 @@ ACTIONS: Mapping[str, str] = {
     "frontal": "lineament.FaceFinder.crops cuts such crops",
     "lower_limits": "lower min_score and min_face_px of DetectOptions",
     "or_find_images": ", or let lineament.images.find_images list them",
+    "or_allow_private": ", or allow private addresses: ImageLimits(allow_private=True)",
     "or_max_bytes": " or raise max_bytes of the limits",
     "or_max_pixels": " or raise max_pixels of the limits",
     "or_timeout": " or raise url_timeout_s of the limits",
@@ -120,16 +122,17 @@ class LineamentError(Exception):
         """The remedy, in terms of the library; None when the message has to do."""
         return self.advice()
 
-    def advice(self, actions: Mapping[str, str] = ACTIONS) -> str | None:
+    def advice(self, actions: Mapping[str, str] | None = None) -> str | None:
         """The remedy, with the words of ``actions`` for what to call."""
         return None if self._hint is None else _worded(self._hint, actions).lstrip(";, ")
 
-    def sentence(self, option: str | None = None, actions: Mapping[str, str] = ACTIONS) -> str:
+    def sentence(self, option: str | None = None, actions: Mapping[str, str] | None = None) -> str:
         """The whole message.
 
         Args:
             option: the name to give the option, when the caller has another one for it.
-            actions: the words for what to call, by the keys of ``ACTIONS``.
+            actions: the words for what to call, by the keys of ``ACTIONS``; None: those of
+                ``spoken``.
         """
         name = self.option if option is None else option
         text = self.message if name is None else f"{name}: {self.message}"
@@ -192,8 +195,26 @@ def _restored(
     return error
 
 
-def _worded(hint: str, actions: Mapping[str, str]) -> str:
-    for key, words in actions.items():
+_words: Mapping[str, str] = ACTIONS
+
+
+@contextmanager
+def spoken(actions: Mapping[str, str]) -> Iterator[None]:
+    """Have hints advise in other words, in the whole process: what to type, not what to call.
+
+    Args:
+        actions: words by the keys of ``ACTIONS``.
+    """
+    global _words  # noqa: PLW0603
+    before, _words = _words, actions
+    try:
+        yield
+    finally:
+        _words = before
+
+
+def _worded(hint: str, actions: Mapping[str, str] | None) -> str:
+    for key, words in (_words if actions is None else actions).items():
         hint = hint.replace(f"{{{key}}}", words)
     return hint
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from lineament.errors import LineamentError, OptionError
 
@@ -262,16 +262,21 @@ def _reason(target: Path, error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def sha256_of_file(path: str | os.PathLike[str]) -> bytes:
+def sha256_of_file(path: str | os.PathLike[str], *, inside: bool = False) -> bytes:
     """Return the 32 bytes; the file is not held in memory as a whole.
 
+    Args:
+        path: of the file.
+        inside: see ``open_regular``.
+
     Raises:
-        OSError, ValueError: it cannot be read; the name holds a NUL character.
+        OSError, ValueError: as ``open_regular``.
     """
     import hashlib  # not needed at every start
+    import io
 
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
+    with open_regular(path, inside=inside) as file:
+        return hashlib.file_digest(cast(io.BufferedReader, file), "sha256").digest()
 
 
 class Lock:

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
-import http.server
 import importlib.util
 import io
 import json
@@ -11,7 +9,6 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -1019,182 +1016,6 @@ def test_importing_and_reading_a_jpeg_loads_little(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout.strip() == f"{PIXELS.shape} ['PIL.JpegImagePlugin']"
-
-
-# ---- URLs ----------------------------------------------------------------------------------------
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    """Answers by path; what it sent is counted in ``server.sent``."""
-
-    server: Server
-
-    def do_GET(self) -> None:
-        path = self.path.partition("?")[0].strip("/")
-        with contextlib.suppress(OSError):  # the client may have gone, as some tests want
-            getattr(self, "answer_" + path.partition("/")[0], self.answer_missing)()
-
-    def send(self, status: int, body: bytes = b"", **headers: str) -> None:
-        self.send_response(status)
-        for name, value in {"Content_Length": str(len(body)), **headers}.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def answer_face(self) -> None:
-        self.send(200, PNG)
-
-    def answer_missing(self) -> None:
-        self.send(404, b"not here")
-
-    def answer_gone(self) -> None:
-        self.send(410)
-
-    def answer_broken(self) -> None:
-        self.send(500)
-
-    def answer_page(self) -> None:
-        self.send(200, b"<html>sorry</html>")
-
-    def answer_large(self) -> None:
-        self.send(200, b"", Content_Length=str(10**12))
-
-    def answer_endless(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        while True:
-            self.server.sent += self.wfile.write(bytes(10_000))
-
-    def answer_short(self) -> None:
-        self.send(200, PNG[:100], Content_Length=str(len(PNG)))
-
-    def answer_moved(self) -> None:
-        self.send(302, Location="/face")
-
-    def answer_circle(self) -> None:
-        self.send(302, Location=f"/circle/{time.monotonic_ns()}")
-
-    def answer_tofile(self) -> None:
-        self.send(302, Location="file:///etc/hostname")
-
-    def answer_toftp(self) -> None:
-        self.send(302, Location="ftp://127.0.0.1/a.jpg")
-
-    def answer_silent(self) -> None:
-        self.server.released.wait(20)
-
-    def answer_drip(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        while not self.server.released.wait(0.05):
-            self.wfile.write(b"\xff")
-
-    def answer_dripheader(self) -> None:
-        self.wfile.write(b"HTTP/1.0 200 OK\r\nX-Long: ")
-        while not self.server.released.wait(0.05):
-            self.wfile.write(b"x")
-
-    def log_message(self, *args: Any) -> None:
-        pass
-
-
-class Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        self.released = threading.Event()
-        self.sent = 0
-        super().__init__(("127.0.0.1", 0), Handler)
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-    def handle_error(self, *args: Any) -> None:
-        pass
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with pytest.MonkeyPatch.context() as patch, Server() as running:
-        patch.setenv("no_proxy", "*")
-        thread = threading.Thread(target=running.serve_forever, args=(0.05,))
-        thread.start()
-        yield running
-        running.released.set()
-        running.shutdown()
-        thread.join()
-
-
-@pytest.mark.parametrize("path", ["/face", "/face?token=1", "/face/Jürgen Ä.png", "/moved"])
-def test_url(server: Server, path: str) -> None:
-    np.testing.assert_array_equal(load_image(server.address + path), PIXELS)
-    np.testing.assert_array_equal(load_image(server.address.upper() + path), PIXELS)
-
-
-@pytest.mark.parametrize(
-    ("path", "error", "message"),
-    [
-        ("/nothing", ImageNotFoundError, "answers 404"),
-        ("/gone", ImageNotFoundError, "answers 410"),
-        ("/broken", ImageError, "answers 500"),
-        ("/page", ImageFormatError, "got an HTML page"),
-        ("/large", ImageTooLargeError, "at most 67,108,864 bytes"),
-        ("/short", ImageFormatError, "the connection ended after 100"),
-        ("/circle", ImageError, "at most 5 redirects"),
-        ("/tofile", ImageError, "to http or https only"),
-        ("/toftp", ImageError, "to http or https only"),
-    ],
-)
-def test_url_errors(server: Server, path: str, error: type[ImageError], message: str) -> None:
-    with pytest.raises(error, match=message) as caught:
-        load_image(server.address + path)
-    assert type(caught.value) is error
-    assert str(caught.value).startswith(f"{server.address}{path}: ")
-
-
-def test_an_endless_answer_is_left_at_the_limit(server: Server) -> None:
-    with pytest.raises(ImageTooLargeError, match="at most 50,000 bytes"):
-        load_image(server.address + "/endless", limits=ImageLimits(max_bytes=50_000))
-    before = -1
-    while before != server.sent:  # the server stops once the connection is closed
-        before = server.sent
-        time.sleep(0.1)
-    assert server.sent < 50_000_000
-
-
-@pytest.mark.parametrize("path", ["/silent", "/drip", "/dripheader"])
-def test_slow_servers(server: Server, path: str) -> None:
-    with pytest.raises(ImageError, match=r"no complete answer within 0\.3 s.*url_timeout_s"):
-        load_image(server.address + path, limits=ImageLimits(url_timeout_s=0.3))
-
-
-def test_a_fetch_that_was_given_up_ends(server: Server) -> None:
-    before = set(threading.enumerate())
-    with pytest.raises(ImageError, match="no complete answer"):
-        load_image(server.address + "/drip", limits=ImageLimits(url_timeout_s=0.2))
-    fetches = [t for t in set(threading.enumerate()) - before if t.name == "lineament-fetch"]
-    for thread in fetches:
-        thread.join(10)
-    assert not any(thread.is_alive() for thread in fetches)
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["http://127.0.0.1:1/a.jpg", "http://", "http://[broken/a.jpg", "https://127.0.0.1:bad/a.jpg"],
-)
-def test_addresses_that_lead_nowhere(url: str) -> None:
-    with pytest.raises(ImageError, match="cannot be fetched"):
-        load_image(url)
-
-
-def test_messages_keep_secrets(server: Server) -> None:
-    with pytest.raises(ImageNotFoundError) as caught:
-        load_image(server.address + "/nothing?token=secret")
-    assert str(caught.value).startswith(f"{server.address}/nothing?…: ")
-    with pytest.raises(ImageError, match="without user and password") as refused:
-        load_image(server.address.replace("//", "//me:secret@") + "/face")
-    assert "secret" not in str(refused.value)
 
 
 # ---- names and lists -----------------------------------------------------------------------------

@@ -20,7 +20,9 @@ from pathlib import Path
 
 import filelock
 import pytest
+from raw_server import DRIPPING, HEAD, Answer, RawServer, drips, found, moved, says, serving
 
+from lineament import web
 from lineament.errors import WeightsDownloadError, WeightsHashError
 from lineament.files import locked
 from lineament.models import _download as download
@@ -495,3 +497,156 @@ def test_a_holder_that_hangs_is_not_waited_for_for_ever(
         fetch(site, target)
     assert target.read_bytes() == CONTENT
     assert visible(target) == ["model.onnx"]
+
+
+# --- servers and folders that mean harm -----------------------------------------------------------
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setattr(download, "ATTEMPTS", 2)
+    monkeypatch.setattr(download, "BACKOFF_S", 0.001)
+    monkeypatch.setattr(download, "TIMEOUT_S", 0.15)
+
+
+def said_of(answer: Answer, target: Path) -> str:
+    """What the error says when the server answers so: one line, without a control character."""
+    with serving(x=answer) as server:
+        with pytest.raises(WeightsDownloadError) as caught:
+            fetch(Site(url=server.url("x")), target)
+        assert server.connections <= 12
+    assert not target.exists()
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 800
+    assert [p for p in target.parent.glob("*.part") if p.stat().st_size > len(CONTENT)] == []
+    return str(caught.value)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("place", DRIPPING)
+def test_a_server_that_drips_is_left(place: str, target: Path) -> None:
+    assert "less than 32,768 bytes within 0.15 s (2 attempts" in said_of(DRIPPING[place], target)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (drips(HEAD + b"\r\n", bytes(100_000), 0), "more than the promised 700001 bytes"),
+        (
+            drips(
+                HEAD + b"Transfer-Encoding: chunked\r\n\r\n",
+                b"8000\r\n" + bytes(32768) + b"\r\n",
+                0,
+            ),
+            "more than the promised 700001 bytes",
+        ),
+        (moved("/x"), "more than 5 redirects"),
+        (moved("file:///etc/passwd"), "neither to http nor to https"),
+        (moved("ftp://127.0.0.1/x"), "neither to http nor to https"),
+        (moved("http://u:p@127.0.0.1/x"), "a user or a password"),
+        (moved("http://["), "neither to http nor to https"),
+        (found(CONTENT, "Content-Encoding: gzip"), "packs it"),
+        (says(b"HTTP/1.1 404 \x1b[2J\x9b2J" + b"x" * 9000 + b"\r\n\r\n"), r"404 (\x1b[2J\x9b2J"),
+        (says(b"HTTP/1.1 503 \x1b[2J\r\n\r\n"), r"503 (\x1b[2J)"),
+        (says(b"\x1b]0;t\x07" + b"x" * 9000 + b"\r\n\r\n"), r"\x1b]0;t\x07"),
+        (says(HEAD + b"X-A: " + b"b" * 2_000_000 + b"\r\n\r\n"), "2 attempts"),
+        (says(HEAD + b"X-A: b\r\n" * 100_000 + b"\r\n"), "2 attempts"),
+        (says(HEAD + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n"), "announces 9999999999"),
+        (says(b"HTTP/1.1 206 OK\r\nContent-Range: \x1b[2J\r\n\r\n"), "2 attempts"),
+        (says(b"HTTP/1.1 206 OK\r\nContent-Range: bytes 7-9/700001\r\n\r\n"), "sends 7-9/700001"),
+        (says(b"HTTP/1.1 206 OK\r\nContent-Range: bytes 0-9/10\r\n\r\n"), "announces 10"),
+        (says(b"HTTP/1.1 204 OK\r\n\r\n"), "HTTP 204"),
+        (says(b"HTTP/1.1 304 OK\r\n\r\n"), "HTTP 304"),
+    ],
+)
+def test_hostile_answers(answer: Answer, words: str, target: Path) -> None:
+    assert words in said_of(answer, target)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    "header",
+    ['ETag: "a\x1b[2Jb"', 'ETag: "a"\r\n b', "Last-Modified: \xff", 'ETag: "' + "e" * 60_000],
+)
+def test_a_validator_that_cannot_stand_in_a_header_is_left_out(header: str, target: Path) -> None:
+    head = f"HTTP/1.1 200 OK\r\n{header}\r\nContent-Length: {len(CONTENT)}\r\n\r\n"
+    with serving(x=says(head.encode("latin-1"), CONTENT[:100_000])) as server:
+        with pytest.raises(WeightsDownloadError):
+            fetch(Site(url=server.url("x")), target)
+        assert "Range: bytes=100000-" in server.asked[1]
+        assert "If-Range" not in server.asked[1]
+
+
+def test_a_redirect_of_a_public_server_leads_to_no_private_one(
+    site: Site, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    try:
+        public = RawServer("127.0.0.2")
+    except OSError:
+        pytest.skip("this system has no address 127.0.0.2")
+    monkeypatch.setattr(web, "is_public", lambda address: address == "127.0.0.2")
+    public.answers["x"] = moved(site.url)
+    try:
+        with pytest.raises(WeightsDownloadError, match="to this machine or to a network"):
+            fetch(Site(url=public.url("x", "127.0.0.2")), target)
+        assert site.asked == []
+        site.redirect = public.url("y", "127.0.0.2")  # the other way round it is followed
+        public.answers["y"] = found(CONTENT)
+        fetch(site, target)
+    finally:
+        public.stop()
+    assert target.read_bytes() == CONTENT
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such files there")
+@pytest.mark.parametrize("name", ["model.onnx.part", "model.onnx.part.json"])
+@pytest.mark.parametrize("kind", ["link", "hard link", "dangling link", "pipe", "socket"])
+def test_files_of_others_in_the_cache_are_replaced_and_not_followed(
+    site: Site, target: Path, name: str, kind: str, tmp_path: Path
+) -> None:
+    target.parent.mkdir()
+    good = {"url": site.url, "sha256": SHA256, "validator": None}
+    target.with_name("model.onnx.part").write_bytes(CONTENT[:1000])
+    target.with_name("model.onnx.part.json").write_text(json.dumps(good))
+    precious = tmp_path / "precious"
+    precious.write_bytes(target.with_name(name).read_bytes())
+    before = precious.read_bytes()
+    target.with_name(name).unlink()
+    if kind == "link":
+        target.with_name(name).symlink_to(precious)
+    elif kind == "hard link":
+        target.with_name(name).hardlink_to(precious)
+    elif kind == "dangling link":
+        target.with_name(name).symlink_to(tmp_path / "new")
+    elif kind == "pipe":
+        os.mkfifo(target.with_name(name))
+    else:
+        with socket.socket(socket.AF_UNIX) as there:
+            there.bind(str(target.with_name(name)))
+    fetch(site, target)
+    assert target.read_bytes() == CONTENT
+    assert "Range" not in site.asked[0]
+    assert precious.read_bytes() == before
+    assert visible(target) == ["model.onnx"]
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"validator": "a\r\nX-Evil: 1"}, {"validator": "\xe9"}, {"validator": "x" * 5000},
+        {"validator": ["a"]}, {"url": None}, {"padding": "x" * 100_000},
+    ],
+)  # fmt: skip
+def test_a_hostile_note_makes_it_start_over(site: Site, target: Path, change: object) -> None:
+    note = {"url": site.url, "sha256": SHA256, "validator": None}
+    assert isinstance(change, dict)
+    target.parent.mkdir()
+    target.with_name("model.onnx.part").write_bytes(CONTENT[:1000])
+    target.with_name("model.onnx.part.json").write_text(json.dumps(note | change))
+    fetch(site, target)
+    assert target.read_bytes() == CONTENT
+    assert "Range" not in site.asked[0]
+    assert "X-Evil" not in site.asked[0]

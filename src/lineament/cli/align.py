@@ -66,6 +66,7 @@ command has it."""
 @options.choose
 @options.overwrite
 @options.json
+@options.allow_private
 @options.recognizer(without=options.ONLY_FACES)
 def align(
     images: tuple[str, ...],

@@ -25,7 +25,7 @@ from lineament.cli.output import PRINTED, failed, print_error, print_json, print
 from lineament.cli.progress import NOTHING, interrupted
 from lineament.cli.targets import Target, probe_all, written
 from lineament.cli.terminal import VERBOSITY
-from lineament.errors import LineamentError, OptionError
+from lineament.errors import LineamentError, OptionError, spoken
 from lineament.machine import address_space_left, memory_error, out_of_memory
 from lineament.text import counted, printable
 
@@ -47,6 +47,7 @@ ACTIONS = {
     "frontal": "`lineament align --method frontal` cuts such crops",
     "lower_limits": "a lower --min-score or --min-face",
     "or_find_images": "",
+    "or_allow_private": ", or add --allow-private where the address is your own",
     "or_max_bytes": "",
     "or_max_pixels": "",
     "or_timeout": "",
@@ -449,7 +450,8 @@ class Program(Group):
         extra.setdefault("prog_name", "lineament")
         code: Any = None
         try:
-            code = super().main(arguments, *rest, **extra)
+            with spoken(ACTIONS):
+                code = super().main(arguments, *rest, **extra)
             sys.stdout.flush()
         except click.ClickException as error:
             code = _wrong_usage(error, arguments)

@@ -68,6 +68,7 @@ OUT = Target(SUFFIXES, folder=True, stdout=True, resumes=True)
 @option("--retry-errors", is_flag=True, help="Read again what could not be read into FOLDER.")
 @options.overwrite
 @options.json
+@options.allow_private
 @options.recognizer()
 def embed(
     images: tuple[str, ...],

@@ -114,6 +114,7 @@ def create(keep_crops: bool, gallery: Path | None, json: bool, **given: Any) -> 
 @options.calibration
 @options.gallery
 @options.json
+@options.allow_private
 @options.recognizer(without=("choose",))
 def enroll(
     name: str,

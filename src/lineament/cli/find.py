@@ -49,6 +49,7 @@ SHOWN_TOP = 10
 @options.overwrite
 @options.no_cache
 @options.json
+@options.allow_private
 @options.recognizer()
 def find(
     photo: str,

@@ -69,6 +69,7 @@ SHOWN_TOP = 5
 @options.overwrite
 @options.gallery
 @options.json
+@options.allow_private
 @options.recognizer(without=("choose",))
 def identify(
     photos: tuple[str, ...],
@@ -288,6 +289,7 @@ def _draw_found(gallery: Gallery, source: Photo, photo: IdentifiedPhoto, path: P
 @options.calibration
 @options.gallery
 @options.json
+@options.allow_private
 @options.recognizer()
 def verify_person(
     name: str,

@@ -39,7 +39,7 @@ SHOWN_DEFAULTS = {
 SHOWN_FPIR = 0.01
 """The library's, of searches: ``Gallery.identify`` and ``find``; tests compare."""
 
-RECOGNIZER, FACES, ENGINE = "Recognizer", "Detector", "Engine"
+PHOTOS, RECOGNIZER, FACES, ENGINE = "Photos", "Recognizer", "Detector", "Engine"
 
 
 def _completed(names: Collection[str], incomplete: str) -> list[CompletionItem]:
@@ -137,6 +137,12 @@ images = argument(
 )
 csv = option(
     "--csv", writes=Target((".csv",)), metavar="FILE.csv", help="Write a table, one row a face."
+)
+allow_private = option(
+    "--allow-private",
+    is_flag=True,
+    help="URLs may lead to this machine and its networks, not to public addresses only.",
+    family=PHOTOS,
 )
 people_folder = argument(
     "folder", type=FILE, metavar="DIR", help="Folder with one folder of photos per person."
@@ -354,12 +360,14 @@ def check_alignment(method: Any) -> None:
 def _finding(values: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of ``FaceFinder`` that the options give."""
     from lineament.detect import DetectOptions
+    from lineament.images import DEFAULT_LIMITS
 
     given = {name: value for name, value in values.items() if value is not None}
     names = {"min_face": "min_face_px", "min_score": "min_score", "max_faces": "max_faces"}
     return {k: given[k] for k in ("detector", "choose") if k in given} | {
         "options": DetectOptions(**{names[k]: v for k, v in given.items() if k in names}),
         "turning": not given.get("no_turning", False),
+        "limits": replace(DEFAULT_LIMITS, allow_private=given.get("allow_private", False)),
         "runtime": runtime_from(given),
         "policy": policy_from(given.get("license_policy")),
     }

@@ -89,6 +89,7 @@ def finish(plot: Plot, out: Path | None, json: bool) -> None:
 @out_("alignment")
 @options.overwrite
 @options.json
+@options.allow_private
 @options.recognizer()
 def alignment(
     photo: str, title: str, out: Path | None, overwrite: bool, json: bool, **given: Any
@@ -113,6 +114,7 @@ def alignment(
 @out_("explain")
 @options.overwrite
 @options.json
+@options.allow_private
 @options.recognizer()
 def explain(
     a: str,
@@ -174,6 +176,7 @@ def explain(
 @out_("occlusion")
 @options.overwrite
 @options.json
+@options.allow_private
 @options.recognizer()
 def occlusion(
     photo: str,

@@ -351,6 +351,7 @@ def _refuse_people(photos: tuple[str, ...], sources: list[Any]) -> None:
 @out_("pose")
 @options.overwrite
 @options.json
+@options.allow_private
 @options.recognizer()
 def pose(
     photos: tuple[str, ...],

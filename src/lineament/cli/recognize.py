@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 @option("--save", writes=PICTURE, metavar="FILE.png", help="Draw both faces and the verdict.")
 @options.overwrite
 @options.json
+@options.allow_private
 @options.recognizer()
 def verify(
     a: str,
@@ -209,6 +210,7 @@ DRAWN = Target(PICTURE.suffixes, folder=True)
 @options.csv
 @options.overwrite
 @options.json
+@options.allow_private
 @options.recognizer(without=options.ONLY_FACES)
 def detect(
     images: tuple[str, ...],

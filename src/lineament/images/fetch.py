@@ -2,123 +2,84 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
-from lineament.errors import (
-    ImageError,
-    ImageFormatError,
-    ImageNotFoundError,
-    LineamentError,
-)
+from lineament.errors import ImageError, ImageFormatError, ImageNotFoundError
 from lineament.images.limits import ImageLimits, too_many_bytes
 from lineament.text import reason_of
 
-MAX_REDIRECTS = 5
+if TYPE_CHECKING:
+    from lineament.web import Answer
 
 
 def fetch(url: str, name: str, limits: ImageLimits) -> bytes:
-    """The bytes behind an http(s) address.
+    """The bytes behind an address.
 
-    Fetched in a thread: neither looking up a name nor a dripping header heeds a socket's timeout.
+    Args:
+        url: http or https.
+        name: of the photo, for messages.
+        limits: bytes, seconds, and which addresses may be asked.
+
+    Raises:
+        ImageNotFoundError: the server says so.
+        ImageTooLargeError: more bytes than the limits allow.
+        ImageFormatError: the connection ended too early.
+        ImageError: everything else that kept it from being fetched.
     """
-    import threading
+    from http.client import HTTPException  # only those who fetch pay for it
 
-    outcome: list[bytes | Exception] = []
+    from lineament import web
 
-    def work() -> None:
-        try:
-            outcome.append(_fetch(url, name, limits))
-        except Exception as error:
-            outcome.append(error)
-
-    thread = threading.Thread(target=work, name="lineament-fetch", daemon=True)
-    thread.start()
-    thread.join(limits.url_timeout_s)
-    result = outcome[0] if outcome else TimeoutError()
-    if isinstance(result, bytes):
-        return result
-    if isinstance(result, LineamentError):
-        raise result
-    if isinstance(getattr(result, "reason", result), TimeoutError):
-        raise ImageError(
-            f"{name}: no complete answer within {limits.url_timeout_s:g} s",
-            hint="; try again{or_timeout}",
-        ) from result
-    reason = reason_of(getattr(result, "reason", None) or result)
-    raise ImageError(f"{name}: cannot be fetched ({reason}); check the address") from result
-
-
-def _fetch(url: str, name: str, limits: ImageLimits) -> bytes:
-    import string
-    from urllib import parse, request
-    from urllib.error import HTTPError
-
-    class Redirects(request.HTTPRedirectHandler):
-        max_redirections = MAX_REDIRECTS
-
-        def redirect_request(self, *args: Any) -> request.Request | None:
-            if parse.urlsplit(args[-1]).scheme not in ("http", "https"):
-                return None  # the parent would follow ftp; None makes it an HTTPError
-            return super().redirect_request(*args)
-
-    opener = request.OpenerDirector()  # build_opener would add file, ftp and data
-    for handler in (
-        request.ProxyHandler(),
-        request.HTTPHandler(),
-        request.HTTPSHandler(),
-        request.HTTPDefaultErrorHandler(),
-        request.HTTPErrorProcessor(),
-        Redirects(),
-    ):
-        opener.add_handler(handler)
-    if "@" in parse.urlsplit(url).netloc:
+    if "@" in url.partition("://")[2].partition("/")[0].partition("?")[0]:
         raise ImageError(
             f"{name}: expected an address without user and password; download it first"
         )
-    deadline = time.monotonic() + limits.url_timeout_s
-    asked = request.Request(parse.quote(url, safe=string.punctuation))
-    asked.add_header("User-Agent", "lineament")
     try:
-        with opener.open(asked, timeout=limits.url_timeout_s) as answer:
-            length = answer.headers.get("Content-Length", "")
-            if length.isdecimal() and int(length) > limits.max_bytes:
-                raise too_many_bytes(name, limits)
-            data = _read_body(answer.read1, name, limits, deadline)
-    except HTTPError as error:
-        with error:
-            if error.code in (404, 410):
-                raise ImageNotFoundError(
-                    f"{name}: the server answers {error.code} (not found); check the address"
-                ) from error
-            if 300 <= error.code < 400:
-                raise ImageError(
-                    f"{name}: expected at most {MAX_REDIRECTS} redirects, to http or https only; "
-                    "give the final address"
-                ) from error
-            raise ImageError(
-                f"{name}: the server answers {error.code} ({error.msg}); check the address"
-            ) from error
-    if length.isdecimal() and len(data) < int(length):
-        raise ImageFormatError(
-            f"{name}: expected {int(length):,} bytes, the connection ended after {len(data):,}; "
-            "try again"
+        deadline = web.Deadline(limits.url_timeout_s)
+        with web.open_url(url, deadline, allow_private=limits.allow_private) as answer:
+            return _body_of(answer, name, limits)
+    except ImageError:
+        raise
+    except TimeoutError as error:
+        raise ImageError(
+            f"{name}: no complete answer within {limits.url_timeout_s:g} s",
+            hint="; try again{or_timeout}",
+        ) from error
+    except web.PrivateAddressError as error:
+        raise ImageError(
+            f"{name}: expected an address on the public internet, it leads to this machine or to "
+            "a network of its own",
+            hint="; download it first{or_allow_private}",
+        ) from error
+    except web.RedirectError as error:
+        raise ImageError(
+            f"{name}: expected at most {web.MAX_REDIRECTS} redirects, to http or https only; "
+            "give the final address"
+        ) from error
+    except (OSError, HTTPException, ValueError) as error:
+        reason = web.brief(reason_of(error))
+        raise ImageError(f"{name}: cannot be fetched ({reason}); check the address") from error
+
+
+def _body_of(answer: Answer, name: str, limits: ImageLimits) -> bytes:
+    if answer.status in (404, 410):
+        raise ImageNotFoundError(
+            f"{name}: the server answers {answer.status} (not found); check the address"
         )
-    return data
-
-
-def _read_body(
-    read: Callable[[int], bytes], name: str, limits: ImageLimits, deadline: float
-) -> bytes:
+    if not 200 <= answer.status < 300:
+        raise ImageError(f"{name}: the server answers {answer.words}; check the address")
+    length = answer.length
+    if length is not None and length > limits.max_bytes:
+        raise too_many_bytes(name, limits)
     parts: list[bytes] = []
     total = 0
-    while total <= limits.max_bytes:
-        part = read(min(2**20, limits.max_bytes + 1 - total))
-        if time.monotonic() > deadline:
-            raise TimeoutError
-        if not part:
-            return b"".join(parts)
+    while part := answer.read(min(2**20, limits.max_bytes + 1 - total)):
         parts.append(part)
         total += len(part)
-    raise too_many_bytes(name, limits)
+        if total > limits.max_bytes:
+            raise too_many_bytes(name, limits)
+    if length is not None and total < length:
+        raise ImageFormatError(
+            f"{name}: expected {length:,} bytes, the connection ended after {total:,}; try again"
+        )
+    return b"".join(parts)

@@ -18,6 +18,9 @@ class ImageLimits:
             held to ``PIL.Image.MAX_IMAGE_PIXELS`` too (89 million unless somebody changed it),
             because Pillow warns about bigger ones on its own.
         url_timeout_s: seconds for a URL in all: names, redirects, headers and body.
+        allow_private: whether a URL may lead to this machine and to networks of its own (loopback,
+            private, link-local and other addresses that are not public), by itself or by a
+            redirect. Allow it only where nobody else names the URLs.
 
     Raises:
         OptionError: a limit that is not positive.
@@ -26,6 +29,7 @@ class ImageLimits:
     max_bytes: int = 64 * 2**20
     max_pixels: int = 120_000_000
     url_timeout_s: float = 20.0
+    allow_private: bool = False
 
     def __post_init__(self) -> None:
         """Validate."""

@@ -4,6 +4,12 @@ The bytes go to ``NAME.part`` beside the target, with a note of the server's val
 ``NAME.part.json``; the target's name exists only once the size and the SHA-256 are right. A lock
 (released by the system when its holder dies) keeps two processes from writing one ``.part``.
 
+A server has ``TIMEOUT_S`` for its answer's head, and again for each ``LEAST_BYTES`` of the file:
+one that drips is left, and another attempt goes on from there. The address itself may be any, since
+it stands in the package or in a manifest that the user names; but a public server's redirects lead
+to public addresses only (``lineament.web``). What is stored is what the SHA-256 says, whoever sends
+it.
+
 HTTP: ranges and If-Range as in RFC 9110, sections 13.1.5 and 14.
 """
 
@@ -13,21 +19,30 @@ import json
 import os
 import secrets
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException
 from pathlib import Path
-from urllib.error import HTTPError
 
+from lineament import web
 from lineament.errors import WeightsDownloadError, WeightsHashError
-from lineament.files import locked, sha256_of_file, sync_file, sync_folder
+from lineament.files import (
+    locked,
+    open_regular,
+    read_regular,
+    sha256_of_file,
+    sync_file,
+    sync_folder,
+)
+from lineament.text import reason_of
 
 CHUNK = 1 << 18
 ATTEMPTS = 6
 BACKOFF_S = 0.5  # before the second attempt, doubled before each further one: 15.5 s in all
-TIMEOUT_S = 30.0  # without a single byte
+TIMEOUT_S = 30.0  # for the head of an answer, and for each LEAST_BYTES of its body
+LEAST_BYTES = 1 << 15  # thus about 1 KiB a second
+LONGEST_NOTE = 1 << 16  # bytes of NAME.part.json
 LOCK_WAIT_S = 600.0  # then a holder that hangs is not waited for any longer
 
 TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -118,7 +133,7 @@ def _download(job: _Job, part: Path) -> None:
         except _TemporaryError as error:
             reason = str(error)
             continue
-        digest = sha256_of_file(part).hex()
+        digest = sha256_of_file(part, inside=True).hex()
         if digest == job.sha256:
             _install(part, job.target)
             return
@@ -147,15 +162,15 @@ def _transfer(job: _Job, part: Path) -> bool:
         headers["Range"] = f"bytes={start}-"
         if validator is not None:
             headers["If-Range"] = validator
-    with _open(job, part, headers) as response:
-        start = _agreed_start(job, part, response, start)
+    with _open(job, part, headers) as answer:
+        start = _agreed_start(job, part, answer, start)
         if not start:
-            _write_note(job, part, response)
+            _begin(job, part, answer)
         _report(job, start)
-        with part.open("r+b" if start else "wb") as file:
+        with open_regular(part, inside=True, writing=True) as file:
             file.seek(start)
             done = start
-            while block := _receive(response, min(CHUNK, job.size + 1 - done)):
+            for block in _blocks(answer, job.size + 1 - start):
                 done += len(block)
                 if done > job.size:
                     break
@@ -171,51 +186,73 @@ def _transfer(job: _Job, part: Path) -> bool:
 
 
 @contextmanager
-def _open(job: _Job, part: Path, headers: dict[str, str]) -> Iterator[HTTPResponse]:
-    try:
-        response = urllib.request.urlopen(
-            urllib.request.Request(job.url, headers=headers), timeout=TIMEOUT_S
-        )
-    except HTTPError as error:
-        with error:
-            if error.code == 416 and "Range" in headers:  # the file there is shorter than ours
-                _drop(part)
-                raise _TemporaryError("the server refused to resume") from error
-            if error.code in TEMPORARY:
-                raise _TemporaryError(f"HTTP {error.code} {error.reason}") from error
-            raise job.failed(f"HTTP {error.code} {error.reason}") from error
-    except (OSError, HTTPException) as error:  # URLError and time-outs are OSErrors
-        raise _TemporaryError(str(getattr(error, "reason", error))) from error
-    except ValueError as error:  # a host name that cannot be encoded, a broken redirect
-        raise job.failed(str(error)) from error
-    with response:
-        yield response
+def _open(job: _Job, part: Path, headers: dict[str, str]) -> Iterator[web.Answer]:
+    """The server's answer, if it is one with bytes of the file."""
+    with ExitStack() as stack:
+        try:
+            answer = stack.enter_context(
+                web.open_url(job.url, web.Deadline(TIMEOUT_S), headers=headers, trust_first=True)
+            )
+        except web.PrivateAddressError as error:
+            raise job.failed(
+                "a redirect leads to this machine or to a network of its own, where a public "
+                "server has no business"
+            ) from error
+        except web.WebError as error:  # an address that is none, a redirect that is not followed
+            raise job.failed(reason_of(error)) from error
+        except (OSError, HTTPException) as error:
+            raise _TemporaryError(_words_of(error)) from error
+        except ValueError as error:  # a broken redirect
+            raise job.failed(web.brief(str(error))) from error
+        if answer.status == 416 and "Range" in headers:  # the file there is shorter than ours
+            _drop(part)
+            raise _TemporaryError("the server refused to resume")
+        if answer.status in TEMPORARY:
+            raise _TemporaryError(f"HTTP {answer.words}")
+        if answer.status not in (200, 206):
+            raise job.failed(f"HTTP {answer.words}")
+        yield answer
 
 
-def _receive(response: HTTPResponse, most: int) -> bytes:
-    try:
-        return response.read1(most)
-    except (OSError, HTTPException) as error:
-        raise _TemporaryError(f"the connection broke: {error}") from error
+def _blocks(answer: web.Answer, most: int) -> Iterator[bytes]:
+    """The body as it comes, about so many bytes; the deadline is put off while they come."""
+    since = LEAST_BYTES
+    while most > 0:
+        if since >= LEAST_BYTES:
+            since = 0
+            answer.deadline.put_off(TIMEOUT_S)
+        try:
+            block = answer.read(min(CHUNK, most))
+        except (OSError, HTTPException) as error:
+            raise _TemporaryError(f"the connection broke: {_words_of(error)}") from error
+        if not block:
+            return
+        most -= len(block)
+        since += len(block)
+        yield block
 
 
-def _agreed_start(job: _Job, part: Path, response: HTTPResponse, asked: int) -> int:
+def _words_of(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return f"less than {LEAST_BYTES:,} bytes within {TIMEOUT_S:g} s"
+    return web.brief(reason_of(error))
+
+
+def _agreed_start(job: _Job, part: Path, answer: web.Answer, asked: int) -> int:
     """At which byte the answer begins: ``asked``, or 0 when the server sends the whole file."""
-    total: str | None
-    if response.status == 206:
-        unit, _, rest = response.headers.get("Content-Range", "").partition(" ")
-        span, _, total = rest.partition("/")
+    total = answer.length
+    if answer.status == 206:
+        unit, _, rest = (answer.header("Content-Range") or "").partition(" ")
+        span, _, whole = rest.partition("/")
         if unit != "bytes" or span.partition("-")[0] != str(asked):
             _drop(part)
             raise _TemporaryError(
-                f"asked for bytes from {asked}, the server sends {rest or 'none'}"
+                f"asked for bytes from {asked}, the server sends {web.brief(rest) or 'none'}"
             )
-    elif response.status == 200:
-        asked = 0
-        total = response.headers.get("Content-Length")
+        total = web.number_of(whole)
     else:
-        raise job.failed(f"expected HTTP 200 or 206, got {response.status}")
-    if total is not None and total.isdecimal() and int(total) != job.size:
+        asked = 0
+    if total is not None and total != job.size:
         raise job.failed(
             f"expected a file of {job.size} bytes, the server announces {total}: "
             "it is another file, or an error page"
@@ -226,11 +263,13 @@ def _agreed_start(job: _Job, part: Path, response: HTTPResponse, asked: int) -> 
 def _begun(job: _Job, part: Path) -> tuple[int, str | None]:
     """How many bytes are there from earlier, and the validator the server gave with them."""
     try:
-        note = json.loads(_note(part).read_text(encoding="utf-8"))
-        start = part.stat().st_size
+        text = read_regular(_note(part), inside=True, at_most=LONGEST_NOTE)
+        note = json.loads(text)
+        with open_regular(part, inside=True) as file:
+            start = os.fstat(file.fileno()).st_size
         validator = note["validator"]
         usable = note["url"] == job.url and note["sha256"] == job.sha256 and start <= job.size
-        usable = usable and (validator is None or isinstance(validator, str))
+        usable = usable and (validator is None or _is_plain(validator))
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         usable = False  # nobody but us should write here, but a cache is not to be trusted
     if not usable:
@@ -239,15 +278,32 @@ def _begun(job: _Job, part: Path) -> tuple[int, str | None]:
     return start, validator
 
 
-def _write_note(job: _Job, part: Path, response: HTTPResponse) -> None:
+def _is_plain(validator: object) -> bool:
+    """Whether it may stand in a header."""
+    return (
+        isinstance(validator, str)
+        and validator.isascii()
+        and validator.isprintable()
+        and len(validator) <= 1000
+    )
+
+
+def _begin(job: _Job, part: Path, answer: web.Answer) -> None:
+    """An empty file for the bytes, and the note beside it, whatever had these names before."""
     # If-Range takes a strong validator only (RFC 9110, 13.1.5); W/ marks a weak one. Without one
     # the range is asked for all the same: the SHA-256 tells whether the parts fit together.
-    etag = response.headers.get("ETag")
+    etag = answer.header("ETag")
     strong = etag is not None and etag.startswith('"')
-    validator = etag if strong else response.headers.get("Last-Modified")
-    note = {"url": job.url, "sha256": job.sha256, "validator": validator}
-    part.unlink(missing_ok=True)  # the note must never stand beside bytes that it does not describe
-    _note(part).write_text(json.dumps(note), encoding="utf-8")
+    validator = etag if strong else answer.header("Last-Modified")
+    note = {
+        "url": job.url,
+        "sha256": job.sha256,
+        "validator": validator if _is_plain(validator) else None,
+    }
+    _drop(part)  # the note must never stand beside bytes that it does not describe
+    with _note(part).open("x", encoding="utf-8") as file:
+        file.write(json.dumps(note))
+    part.open("xb").close()
 
 
 def _note(part: Path) -> Path:
@@ -272,7 +328,7 @@ def _is_complete(job: _Job, path: Path) -> bool:
 
 
 def _install(part: Path, target: Path) -> None:
-    with part.open("rb+") as file:
+    with open_regular(part, inside=True, writing=True) as file:
         sync_file(file)
     part.replace(target)
     _note(part).unlink(missing_ok=True)
