@@ -34,6 +34,8 @@ DEAD_SHARE, LEAST_DEAD = 0.25, 1000
 """When overwritten samples are deleted: that share of all, and at least so many."""
 
 _TRIES = 3
+_NO_STATE = (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError)
+"""What reading a state raises that somebody else wrote."""
 
 
 class SyncedIndex:
@@ -94,7 +96,7 @@ class SyncedIndex:
                 index.load(self._folder, writer=not self._store.read_only, most=most)
             )
             gallery, change, mark = state["gallery"], int(state["change"]), state["mark"]
-        except (IndexFileError, OptionError, OSError, ValueError, KeyError, TypeError):
+        except (IndexFileError, OptionError, *_NO_STATE):
             return False
         with self._store.reading() as connection:
             if gallery != self._store.uid or mark != _mark(connection, change):
@@ -206,7 +208,7 @@ class SyncedIndex:
                     "ORDER BY number",
                     (self._change,),
                 ).fetchall()
-                unknown = len(rows) != last - self._change
+                unknown = len(rows) != last - self._change or not all(map(_is_change, rows))
                 if unknown or self._behind or any(row[1] == "contract" for row in rows):
                     self.rebuild()
                     return
@@ -351,6 +353,13 @@ class SyncedIndex:
             return ids, n_people
 
 
+def _is_change(row: tuple[Any, ...]) -> bool:
+    """Whether a row of the log is one that ``log_change`` writes; others may have."""
+    return isinstance(row[1], str) and all(
+        isinstance(number, int) and 0 <= number < 1 << 62 for number in row[2:]
+    )
+
+
 def _last_change(connection: sqlite3.Connection) -> int:
     found = connection.execute("SELECT max(number) FROM changes").fetchone()[0]
     return 0 if found is None else int(found)
@@ -366,5 +375,7 @@ def _mark(connection: sqlite3.Connection, change: int) -> int | None:
     """The mark of a change; None when it is not in the log. Change 0 is the empty gallery: 0."""
     if change == 0:
         return 0
+    if not 0 < change < 1 << 63:
+        return None
     row = connection.execute("SELECT mark FROM changes WHERE number = ?", (change,)).fetchone()
-    return None if row is None else int(row[0])
+    return row[0] if row is not None and isinstance(row[0], int) else None

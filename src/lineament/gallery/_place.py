@@ -32,10 +32,7 @@ def check_files(path: Path) -> None:
         GalleryDamagedError: one is a link, a pipe, a device, has a second name, or is a journal.
         GalleryError: the database may not be read, or its path is too long.
     """
-    if len(os.fsencode(os.path.realpath(path))) > LONGEST_PATH:
-        raise GalleryError(
-            f"{path}: the path is too long: expected at most {LONGEST_PATH} bytes: move the gallery"
-        )
+    check_length(path)
     try:
         with open_regular(path) as file:
             status = os.fstat(file.fileno())
@@ -63,6 +60,16 @@ def check_files(path: Path) -> None:
                 "program left it, or it came with somebody else's files; nothing was changed",
                 hint="move that file elsewhere, then see by verify whether the gallery is sound",
             )
+
+
+def check_length(path: Path) -> None:
+    """GalleryError: SQLite takes no path that is so long, and does not say so."""
+    length = len(os.fsencode(os.path.realpath(path)))
+    if length > LONGEST_PATH:
+        raise GalleryError(
+            f"{path}: the path is too long: expected at most {LONGEST_PATH} bytes, got {length}",
+            hint="choose another folder",
+        )
 
 
 def _foreign(path: Path, error: OSError) -> GalleryDamagedError:

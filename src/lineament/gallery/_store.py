@@ -35,7 +35,7 @@ from lineament.errors import (
 from lineament.files import Lock, NotAFileError, locked, remove_all, sync_folder
 from lineament.gallery import _schema as schema
 from lineament.gallery._connection import check, connect, copy, fill, in_memory, translated
-from lineament.gallery._place import Place, check_files, stray
+from lineament.gallery._place import Place, check_files, check_length, stray
 from lineament.gallery._schema import get, put, read_contract
 from lineament.gallery._types import Settings
 from lineament.suggest import did_you_mean, similar_path
@@ -94,6 +94,7 @@ class Store:
         target = folder / DATABASE
         beside = folder / stray(DATABASE, secrets.token_hex(6))
         try:
+            check_length(beside)
             folder.mkdir(parents=True, exist_ok=True)
             if os.path.lexists(target):  # before anything is tried that one may not be allowed
                 raise _exists(folder)
