@@ -129,6 +129,11 @@ def read_regular(
         return data
 
 
+def is_own(status: os.stat_result) -> bool:
+    """Whether a file or folder is this user's, or the administrator's; on Windows: always."""
+    return not hasattr(os, "geteuid") or status.st_uid in (os.geteuid(), 0)
+
+
 def is_real_folder(path: str | os.PathLike[str]) -> bool:
     """Whether it is a folder itself, and no link to one."""
     try:
@@ -149,6 +154,20 @@ def remove_all(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def make_way(path: Path) -> None:
+    """Remove what stands in the place of a file of ours and is none: a link, a pipe, a folder.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    try:
+        if stat.S_ISREG(os.lstat(path).st_mode):
+            return
+    except FileNotFoundError:
+        return
+    remove_all(path)
 
 
 def write_atomically(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,3 +79,33 @@ def put(kind: str, path: Path, own: dict[str, Path]) -> None:
     else:
         path.unlink(missing_ok=True)
     THINGS[kind](path, own)
+
+
+PRELUDE = f"""
+import faulthandler, resource, shutil, sys
+from pathlib import Path
+sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).parents[1])!r}]
+faulthandler.dump_traceback_later(60, exit=True)
+resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
+from foreign_things import THINGS, is_unchanged, outside, put
+from lineament.errors import LineamentError
+
+def tried(*calls):
+    for call in calls:
+        try:
+            call()
+        except LineamentError as error:
+            assert str(error)
+"""
+
+
+def run(code: str, *arguments: object) -> None:
+    """Run code in a process that may neither wait for ever nor eat the memory."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", PRELUDE + code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]

@@ -7,37 +7,19 @@ waits, no memory is eaten, and the answer is right or an error of ours.
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from foreign_things import run
 from gallery_builders import make_gallery
 
-HERE = Path(__file__).parents[1] / "builders"
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "mkfifo") or not Path("/dev/zero").exists(), reason="needs pipes and devices"
 )
 
-USE = f"""
-import faulthandler, resource, sys
-from pathlib import Path
-sys.path[:0] = [{str(HERE)!r}, {str(HERE.parent)!r}]
-faulthandler.dump_traceback_later(60, exit=True)
-resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
+USE = """
 from gallery_builders import CONTRACT, embed, vectors
-from foreign_things import THINGS, is_unchanged, outside, put
-from lineament.errors import LineamentError
-from lineament.gallery import Gallery, Settings
-import shutil
-import warnings
-
-def tried(*calls):
-    for call in calls:
-        try:
-            call()
-        except LineamentError as error:
-            assert str(error)
+from lineament.gallery import Gallery
 
 def right(gallery):
     (one,) = gallery.identify_embeddings([embed(vectors(5)[3])])
@@ -66,7 +48,7 @@ def create(folder):
 
 def put_and_used(name, kind, uses):
     for use in uses:
-        place = Path(sys.argv[1]) / f"{{name.replace('/', ' ')}} {{kind}} {{use.__name__}}"
+        place = Path(sys.argv[1]) / f"{name.replace('/', ' ')} {kind} {use.__name__}"
         folder = place / "g"
         shutil.copytree(sys.argv[2], folder)
         own = outside(place)
@@ -97,17 +79,6 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def used(*arguments: object) -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", USE, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
 NAMES = (
     *("gallery.sqlite", "gallery.sqlite-wal", "gallery.sqlite-shm", "gallery.sqlite-journal"),
     *("gallery.lock", "index", "index/index.json", "index/vectors", "index/slots", "index/wipe"),
@@ -124,10 +95,10 @@ def named(folder: Path, name: str) -> str:
 
 
 def test_something_stands_in_the_place_of_each_file(sound: Path, tmp_path: Path) -> None:
-    used(tmp_path, sound, *(named(sound, name) for name in NAMES))
+    run(USE, tmp_path, sound, *(named(sound, name) for name in NAMES))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_anything_stands_in_the_place_of_a_file(sound: Path, tmp_path: Path, name: str) -> None:
-    used(tmp_path, sound, named(sound, name))
+    run(USE, tmp_path, sound, named(sound, name))

@@ -8,14 +8,20 @@ they were.
 The files lie in ``embeddings`` in the cache folder (``LINEAMENT_CACHE``). A photo takes 4 D
 bytes and its path: SFace's vectors of all of LFW are 8 MB. ``MOST_FILES`` are kept, the ones that
 were used last; thus some 100 MB. A file that cannot be read is no error: it is written anew.
+
+The folder may be one that others can write to. So a file of another user's, a link, a pipe, and
+what holds anything but the numbers that are expected, counts as one that cannot be read; and
+nothing is written into a folder of another user's.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
 import os
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +30,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lineament import forms
 from lineament.errors import OptionError
-from lineament.files import DATA, write_atomically
+from lineament.files import (
+    DATA,
+    NotAFileError,
+    is_own,
+    is_real_folder,
+    make_way,
+    open_regular,
+    write_atomically,
+)
 from lineament.models import cache_folder
+from lineament.text import reason_of
 from lineament.types import FloatArray
 
 MOST_FILES = 8
@@ -139,20 +155,15 @@ class EmbeddingCache:
 
     def _read(self) -> dict[str, tuple[tuple[int, int], FloatArray, float]]:
         try:
-            # Opened here, since np.load leaves a broken file open.
-            with self.path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-                paths: list[str] = json.loads(str(file["paths"]))
-                states, vectors, norms = file["states"], file["vectors"], file["norms"]
+            paths, file = read_cache(self.path)
             n = len(paths)
+            states, vectors, norms = file["states"], file["vectors"], file["norms"]
             fits = (
-                states.shape == (n, 2)
-                and vectors.shape == (n, self.dimension)
-                and vectors.dtype == np.float32
-                and norms.shape == (n,)
-                and bool((norms >= 0).all())
+                is_array(vectors, np.float32, (n, self.dimension))
+                and is_array(norms, np.float32, (n,))
+                and bool((np.isfinite(norms) & (norms >= 0)).all())
                 and bool((np.abs(np.linalg.norm(vectors, axis=1) - (norms > 0)) < 1e-3).all())
             )
-            os.utime(self.path)  # it was used: it is not the oldest any more
         except Exception:  # a broken archive raises a dozen kinds, and none matters here
             return {}
         if not fits:
@@ -177,19 +188,63 @@ def cache_file(way: Sequence[Any], folder: Path | None = None, *, prefix: str = 
     return root / f"{prefix}{name}.npz"
 
 
+def read_cache(path: Path) -> tuple[list[str], dict[str, npt.NDArray[Any]]]:
+    """The N photos' keys, and the arrays, of which "states" is (N, 2) int64.
+
+    Raises:
+        OSError: there is no such file, or it is a link, a pipe, a device, or another user's.
+        Exception: it is broken.
+    """
+    if not is_real_folder(path.parent):
+        raise NotAFileError(errno.ENOTDIR, "expected a folder", str(path.parent))
+    with open_regular(path, inside=True) as raw:
+        status = os.fstat(raw.fileno())
+        if not is_own(status):
+            raise NotAFileError(errno.EPERM, "it is another user's", str(path))
+        with zipfile.ZipFile(raw) as archive:
+            # ``np.savez`` packs nothing, so no file can be bigger inside than outside.
+            packed = any(each.compress_type != zipfile.ZIP_STORED for each in archive.infolist())
+            room = sum(each.file_size for each in archive.infolist())
+        if packed or room > status.st_size:
+            raise NotAFileError(errno.EINVAL, "it is packed", str(path))
+        raw.seek(0)
+        with np.load(raw, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        if os.utime in os.supports_fd:
+            os.utime(raw.fileno())  # it was used: it is not the oldest any more
+    if arrays["paths"].shape != ():
+        raise NotAFileError(errno.EINVAL, "its photos are no text", str(path))
+    keys: list[str] = forms.read_json(str(arrays.pop("paths")), list[str])
+    if not is_array(arrays["states"], np.int64, (len(keys), 2)):
+        raise NotAFileError(errno.EINVAL, "its numbers do not fit together", str(path))
+    return keys, arrays
+
+
+def is_array(values: npt.NDArray[Any], kind: type[np.generic], shape: tuple[int, ...]) -> bool:
+    """Whether an array that somebody else may have written has this type and this shape."""
+    return values.dtype == kind and values.shape == shape
+
+
 def write_cache(path: Path, **arrays: npt.NDArray[Any]) -> None:
     """Write the arrays, whole or not at all, and remove the files that were used longest ago.
 
     Raises:
         OptionError: the cache folder cannot be written to.
     """
+    folder = path.parent
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        wrong = "" if is_real_folder(folder) else "is a link"
+        if not wrong and not is_own(folder.stat()):
+            wrong = "is another user's, who could read what is written there"
+        if not wrong:
+            make_way(path)
     except OSError as error:
+        wrong = f"cannot be used ({reason_of(error)})"
+    if wrong:
         raise OptionError(
-            f"the cache folder {path.parent} cannot be made ({error.strerror}): set "
-            "LINEAMENT_CACHE to another folder"
-        ) from error
+            f"the cache folder {folder} {wrong}: set LINEAMENT_CACHE to another folder"
+        )
     file = io.BytesIO()
     np.savez(file, **arrays)  # type: ignore[arg-type]
     write_atomically(path, file.getvalue())

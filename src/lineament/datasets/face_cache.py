@@ -17,11 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from lineament.datasets.cache import cache_file, state_of, write_cache
+from lineament.datasets.cache import cache_file, is_array, read_cache, state_of, write_cache
+from lineament.errors import DataError
 from lineament.types import Face, FloatArray, Quality
 
 PREFIX = "faces-"
 _QUALITY = tuple(each.name for each in fields(Quality))
+_NEEDED = [_QUALITY.index(name) for name in ("size_px", "brightness", "contrast")]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -93,25 +95,37 @@ class FaceCache:
 
     def _read(self) -> dict[str, tuple[tuple[int, int], tuple[KeptFace, ...]]]:
         try:
-            # Opened here, since np.load leaves a broken file open.
-            with self.path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-                paths: list[str] = json.loads(str(file["paths"]))
-                states, counts = file["states"], file["counts"]
-                faces = [
-                    KeptFace(Face(box, float(score), None, int(turn)), vector, float(norm), quality)
-                    for box, score, turn, quality, norm, vector in zip(
-                        file["boxes"],
-                        file["scores"],
-                        file["turned"],
-                        map(_quality, file["qualities"]),
-                        file["norms"],
-                        file["vectors"].reshape(-1, self.dimension),
-                        strict=True,
-                    )
-                ]
-            os.utime(self.path)  # it was used: it is not the oldest any more
-            if len(paths) != len(counts) or len(paths) != len(states) or counts.sum() != len(faces):
+            paths, file = read_cache(self.path)
+            states, counts = file["states"], file["counts"]
+            if not is_array(counts, np.int64, (len(paths),)) or (counts < 0).any():
                 return {}
+            n = sum(counts.tolist())
+            shapes: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
+                "boxes": (np.float32, (n, 4)),
+                "scores": (np.float64, (n,)),
+                "turned": (np.int64, (n,)),
+                "qualities": (np.float64, (n, len(_QUALITY))),
+                "norms": (np.float32, (n,)),
+                "vectors": (np.float32, (n, self.dimension)),
+            }
+            if not all(is_array(file[name], *shape) for name, shape in shapes.items()):
+                return {}
+            vectors, norms = file["vectors"], file["norms"]
+            unit = np.abs(np.linalg.norm(vectors, axis=1) - 1) < 1e-3
+            if not (unit & np.isfinite(norms) & (norms > 0)).all():
+                return {}
+            faces = [
+                KeptFace(Face(box, float(score), None, int(turn)), vector, float(norm), quality)
+                for box, score, turn, quality, norm, vector in zip(
+                    file["boxes"],
+                    file["scores"],
+                    file["turned"],
+                    map(_quality, file["qualities"]),
+                    norms,
+                    vectors,
+                    strict=True,
+                )
+            ]
         except Exception:  # a broken archive raises a dozen kinds, and none matters here
             return {}
         ends = np.cumsum(counts).tolist()
@@ -124,5 +138,7 @@ class FaceCache:
 def _quality(row: FloatArray) -> Quality | None:
     if np.isnan(row[0]):
         return None
+    if np.isinf(row).any() or np.isnan(row[_NEEDED]).any():
+        raise DataError("expected the quality of a face")
     values = [None if np.isnan(value) else float(value) for value in row]
     return Quality(**dict(zip(_QUALITY, values, strict=True)))  # type: ignore[arg-type]

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import shutil
-from collections.abc import Collection, Iterable, Mapping
+import stat
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lineament.datasets.cache import state_of
+from lineament.datasets.cache import read_cache, state_of
 from lineament.errors import OptionError
-from lineament.files import sha256_of_file, write_atomically
+from lineament.files import is_real_folder, remove_all, sha256_of_file, write_atomically
 from lineament.models import cache_folder
 from lineament.results import Outcome
 
@@ -59,10 +59,11 @@ def cache_entries(folder: Path | None = None) -> list[CacheEntry]:
     """
     root = cache_folder() if folder is None else folder
     found = []
-    for kind in KINDS[:2]:
-        found += [_entry(kind, path) for path in _children(root / kind)]
-    found += [_entry("other", path) for path in _children(root) if path.name not in KINDS[:2]]
-    return found
+    inside = [root / kind for kind in KINDS[:2] if is_real_folder(root / kind)]
+    for folder_of_kind in inside:
+        found += [_entry(folder_of_kind.name, path) for path in _children(folder_of_kind)]
+    # A link in the place of such a folder leads to what is not the cache's.
+    return found + [_entry("other", path) for path in _children(root) if path not in inside]
 
 
 def clear_cache(kinds: Collection[str] = KINDS, folder: Path | None = None) -> list[CacheEntry]:
@@ -86,10 +87,7 @@ def clear_cache(kinds: Collection[str] = KINDS, folder: Path | None = None) -> l
             continue
         path = Path(entry.path)
         try:
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+            remove_all(path)
         except OSError as error:
             raise OptionError(f"{path}: cannot be removed ({error.strerror})") from error
         gone.append(entry)
@@ -125,10 +123,17 @@ def forget_photos(photos: Iterable[tuple[str, bytes | None]], folder: Path | Non
 
 
 def _forget(file: Path, paths: set[str], digests: set[bytes], sizes: set[int]) -> int:
-    arrays = _arrays(file)
-    if arrays is None:
+    try:
+        keys, arrays = read_cache(file)
+        counts = arrays.get("counts")
+        n = len(keys) if counts is None else sum(counts.tolist())
+        lengths = {"states": len(keys), "counts": len(keys)}
+        if any(len(values) != lengths.get(name, n) for name, values in arrays.items()):
+            return 0
+        if counts is not None and (counts.dtype != np.int64 or (counts < 0).any()):
+            return 0
+    except Exception:  # a broken archive raises a dozen kinds, and none matters here
         return 0
-    keys: list[str] = json.loads(str(arrays["paths"]))
     states = arrays["states"].tolist()
     gone = []
     for key, (size, _) in zip(keys, states, strict=True):
@@ -140,31 +145,16 @@ def _forget(file: Path, paths: set[str], digests: set[bytes], sizes: set[int]) -
     if not any(gone):
         return 0
     left = ~np.array(gone, bool)
-    kept: dict[str, npt.NDArray[Any]] = {}
-    counts = arrays.get("counts")
+    names = [key for key, keep in zip(keys, left, strict=True) if keep]
+    kept: dict[str, npt.NDArray[Any]] = {"paths": np.array(json.dumps(names))}
     rows = left if counts is None else np.repeat(left, counts)
     for name, values in arrays.items():
-        if name == "paths":
-            kept[name] = np.array(
-                json.dumps([k for k, keep in zip(keys, left, strict=True) if keep])
-            )
-        else:  # what is of photos, and what is of their faces
-            kept[name] = values[left if name in ("states", "counts") or counts is None else rows]
+        # What is of photos, and what is of their faces.
+        kept[name] = values[left if name in lengths or counts is None else rows]
     written = io.BytesIO()
     np.savez(written, **kept)  # type: ignore[arg-type]
     write_atomically(file, written.getvalue())
     return len({key.partition("\0")[0] for key, out in zip(keys, gone, strict=True) if out})
-
-
-def _arrays(file: Path) -> Mapping[str, npt.NDArray[Any]] | None:
-    """The arrays of a file of embeddings; None when it is broken, or none."""
-    try:
-        with file.open("rb") as raw, np.load(raw, allow_pickle=False) as read:
-            arrays = {name: read[name] for name in read.files}
-        n = len(json.loads(str(arrays["paths"])))
-        return arrays if arrays["states"].shape == (n, 2) else None
-    except Exception:  # a broken archive raises a dozen kinds, and none matters here
-        return None
 
 
 def _sha(path: str) -> bytes:
@@ -182,19 +172,17 @@ def _children(folder: Path) -> list[Path]:
 
 
 def _entry(kind: str, path: Path) -> CacheEntry:
-    files = [path] if not path.is_dir() else [each for each in path.rglob("*") if each.is_file()]
     states = []
-    for each in files:
+    for each in path.rglob("*") if is_real_folder(path) else [path]:
         try:
-            states.append(os.stat(each))  # noqa: PTH116  (follows no rule of Path's)
+            states.append(each.lstat())
         except OSError:  # it was removed meanwhile
             continue
+    states = [state for state in states if not stat.S_ISDIR(state.st_mode)]
     n_photos = None
     if kind == "embeddings":
-        arrays = _arrays(path)
-        if arrays is not None:
-            keys = json.loads(str(arrays["paths"]))
-            n_photos = len({key.partition("\0")[0] for key in keys})
+        with suppress(Exception):  # a broken archive raises a dozen kinds, and none matters here
+            n_photos = len({key.partition("\0")[0] for key in read_cache(path)[0]})
     return CacheEntry(
         kind=kind,
         path=str(path),

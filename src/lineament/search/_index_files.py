@@ -24,7 +24,6 @@ import hashlib
 import json
 import os
 import secrets
-import stat
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -36,9 +35,9 @@ from lineament import forms
 from lineament.errors import DataError, IndexFileError
 from lineament.files import (
     is_real_folder,
+    make_way,
     open_regular,
     read_regular,
-    remove_all,
     replace_file,
     sync_file,
 )
@@ -130,9 +129,7 @@ def write_header(folder: Path, header: Header) -> None:
     """Put ``index.json`` in place, on the disk when this returns."""
     content = {"magic": MAGIC, "version": VERSION, **asdict(header)}
     content["sha256"] = _digest(content)
-    with suppress(OSError):  # what is no file cannot be replaced by one
-        if not stat.S_ISREG(os.lstat(folder / HEADER).st_mode):
-            remove_all(folder / HEADER)
+    make_way(folder / HEADER)
     replace_file(
         folder / HEADER, json.dumps(content, indent=1, sort_keys=True).encode(), durable=True
     )
