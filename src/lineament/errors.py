@@ -79,6 +79,8 @@ ACTIONS: Mapping[str, str] = {
     "ray": "ray=ADDRESS",
     "read_only": "open it with read_only=True, or ",
     "restart": "pass resume=False to start anew",
+    "remove_sample": "remove(number) removes it",
+    "replace_metadata": "annotate(name, metadata, replace=True) writes other metadata",
     "resume_or_overwrite": "pass existing='resume' or existing='overwrite'",
     "threshold": "pass a threshold",
     "wait": "wait longer (wait_s)",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import inspect
 import json
 import shutil
+import sqlite3
 import unicodedata
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -422,6 +424,51 @@ def test_reindex(gallery: Path) -> None:
     assert done.exit_code == 0
     assert values_of(done)["n_indexed"] == 3
     assert values_of(done)["problems"] == []
+
+
+def damage(gallery: Path, statement: str) -> None:
+    with closing(sqlite3.connect(gallery / "gallery.sqlite")) as connection, connection:
+        connection.execute(statement)
+
+
+def test_what_is_damaged_is_named_passed_over_and_removed(gallery: Path) -> None:
+    assert call("gallery", "check").exit_code == 0
+    damage(gallery, "UPDATE vectors SET vector = zeroblob(512) WHERE sample = 2")
+    done = call("identify", DEMO / "biden.jpg")
+    assert done.exit_code == 1  # nobody
+    assert "warning: 1 sample is damaged" in done.stderr
+    assert "lineament gallery check" in done.stderr
+
+    done = call("gallery", "check")
+    assert done.exit_code == 1
+    assert f"sample 2 of {BIDEN}: its vector has the length 0" in " ".join(done.stderr.split())
+    done = call("gallery", "check", "--json")
+    (part,) = values_of(done)["damaged"]
+    assert (part["sample"], part["person"], part["searched"]) == (2, BIDEN, False)
+
+    done = call("gallery", "export", "rest.jsonl", "--json")
+    assert (done.exit_code, values_of(done)["n_exported"]) == (1, 2)
+    assert [one["sample"] for one in values_of(done)["damaged"]] == [2]
+
+    done = call("gallery", "remove", "--sample", "2", "--yes")
+    assert done.stdout.startswith(f"removed sample 2 of {BIDEN} (")
+    assert call("gallery", "check").exit_code == 0
+
+
+def test_all_that_is_damaged_is_removed_at_once(gallery: Path) -> None:
+    nothing = call("gallery", "remove", "--damaged", "--yes")
+    assert nothing.exit_code == 0
+    assert "nothing is damaged" in nothing.stderr
+    damage(gallery, "UPDATE samples SET face = '{' WHERE id = 2")
+    damage(gallery, "UPDATE labels SET name = 'Eve\x1b[31m' WHERE id = 1")
+    shown = call("gallery", "people", "--json")
+    assert "\x1b" not in shown.output
+    assert call("gallery", "show", BIDEN).exit_code == 0
+    done = call("gallery", "remove", "--damaged", "--yes", "--json")
+    assert done.exit_code == 0
+    assert values_of(done)["removed"]["samples"] == [1, 2]
+    done = call("gallery", "check", "--json")
+    assert (done.exit_code, values_of(done)["n_people"]) == (0, 2)
 
 
 # --- which gallery, and what makes no sense -------------------------------------------------------

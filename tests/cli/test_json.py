@@ -33,6 +33,7 @@ COMMANDS = (
     "identify obama2.jpg",
     "gallery export staff.jsonl",
     "gallery import staff.jsonl --gallery second",
+    "gallery check",
     "gallery reindex --check",
     "gallery rename Ada Countess",
     "gallery remove Biden --yes",

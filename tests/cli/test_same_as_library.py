@@ -53,6 +53,7 @@ LIBRARY: dict[str, tuple[str, ...]] = {
     "gallery rename": ("gallery:Gallery.rename",),
     "gallery merge": ("gallery:Gallery.merge",),
     "gallery annotate": ("gallery:Gallery.annotate",),
+    "gallery check": ("gallery:Gallery.check",),
     "gallery remove": ("gallery:Gallery.remove",),
     "gallery export": ("gallery:Gallery.export",),
     "gallery import": ("gallery:Gallery.import_",),
@@ -120,6 +121,7 @@ NOT_IN_LIBRARY = {
     "dry_run": "list_folder is the library's",
     "check": "a method of its own, Gallery.check",
     "crops": "a flag of two words",
+    "damaged": "a method of its own, Gallery.remove_damaged",
 }
 
 OTHER_NAMES = {

@@ -70,6 +70,7 @@ RUNS: dict[str, str] = {
     "gallery-remove": "gallery remove Adda --yes --gallery staff",
     "gallery-export": "gallery export made.jsonl --gallery staff",
     "gallery-import": "gallery import staff.jsonl --gallery new",
+    "gallery-check": "gallery check --gallery staff",
     "gallery-reindex": "gallery reindex --check --gallery staff",
     "gallery-migrate": "gallery migrate --recognizer mobilefacenet --gallery staff",
     "cache-list": "cache list",

@@ -81,6 +81,7 @@ GALLERY = Group(
         "remove": Entry("gallery:remove", "Remove a person, or one photo, and every byte of it."),
         "export": Entry("gallery_files:export", "Write people and embeddings into one file."),
         "import": Entry("gallery_files:import_", "Add what `gallery export` wrote."),
+        "check": Entry("gallery_files:check", "Read everything, and name what is damaged."),
         "reindex": Entry("gallery_files:reindex", "Build the search index anew."),
         "migrate": Entry("gallery_files:migrate", "Embed everybody anew with another recognizer."),
     },

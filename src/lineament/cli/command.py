@@ -54,6 +54,8 @@ ACTIONS = {
     "ray": "name it by --ray ADDRESS",
     "read_only": "",
     "restart": "add --restart to start anew",
+    "remove_sample": "`lineament gallery remove --sample` removes it",
+    "replace_metadata": "`lineament gallery annotate --replace` writes other metadata",
     "resume_or_overwrite": "add --resume or --overwrite",
     "threshold": "name a threshold by --threshold",
     "wait": "try again later",

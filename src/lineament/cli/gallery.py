@@ -18,6 +18,7 @@ from lineament.cli import options
 from lineament.cli.command import argument, command, option
 from lineament.cli.numbers import COUNT
 from lineament.cli.output import (
+    print_error,
     print_json,
     print_line,
     print_note,
@@ -27,10 +28,10 @@ from lineament.cli.output import (
 from lineament.cli.targets import PICTURE, Target, write_csv, writing
 from lineament.errors import GalleryDamagedError, GalleryNotFoundError, OptionError
 from lineament.suggest import did_you_mean, similar_path
-from lineament.text import counted
+from lineament.text import counted, printable
 
 if TYPE_CHECKING:
-    from lineament.gallery import Gallery, PersonInfo, SampleInfo
+    from lineament.gallery import DamagedPart, Gallery, PersonInfo, SampleInfo
 
 ENVIRONMENT = "LINEAMENT_GALLERY"
 DEFAULT_FOLDER = "gallery"
@@ -94,14 +95,36 @@ def _existing(gallery: Path | None) -> Path:
     return folder
 
 
-def about_gallery(gallery: Gallery) -> dict[str, Any]:
-    """What every command's JSON says about the gallery."""
+def about_gallery(gallery: Gallery, *, warn: bool = True) -> dict[str, Any]:
+    """What every command's JSON says about the gallery; what it has met of damage is said."""
+    if warn:
+        warn_of_damage(gallery)
     return {
         "gallery": str(gallery.folder),
         "n_people": gallery.n_people,
         "n_samples": gallery.n_samples,
         "contract": asdict(gallery.contract),
     }
+
+
+def warn_of_damage(gallery: Gallery) -> None:
+    """Say once how much was passed over because it is damaged."""
+    found = gallery.damaged
+    if found:
+        print_error(
+            f"{_how_many(found)} damaged: what is damaged is never taken for somebody; "
+            "`lineament gallery check` names it",
+            label="warning: ",
+        )
+
+
+def _how_many(found: Sequence[DamagedPart]) -> str:
+    """Such as "2 samples and 1 person are"."""
+    samples = sum(part.sample is not None for part in found)
+    people = len(found) - samples
+    words = [counted(samples, "sample")] if samples else []
+    words += [counted(people, "person", "people")] if people else []
+    return f"{' and '.join(words)} {'is' if len(found) == 1 else 'are'}"
 
 
 _name = argument("name", metavar="NAME", help="Whom.")
@@ -283,31 +306,44 @@ def annotate(
 @option(
     "--sample", type=COUNT, metavar="ID", help="One photo; `lineament gallery show` has its ID."
 )
+@option("--damaged", is_flag=True, help="What `lineament gallery check` finds to be damaged.")
 @option("--yes", "-y", is_flag=True, help="Do not ask.")
 @options.gallery
 @options.json
 def remove(
-    name: str | None, sample: int | None, yes: bool, gallery: Path | None, json: bool
+    name: str | None,
+    sample: int | None,
+    damaged: bool,
+    yes: bool,
+    gallery: Path | None,
+    json: bool,
 ) -> int:
     """Remove a person, or one photo, and every byte of it.
 
     It cannot be undone. Files that `gallery export` wrote, and backups, keep what is in them.
     """
-    if (name is None) == (sample is None):
-        got = "neither" if name is None else "both"
-        raise OptionError(f"remove: expected NAME or --sample ID, got {got}")
-    what = sample if name is None else name
-    assert what is not None
+    given = [value for value in (name, sample, damaged or None) if value is not None]
+    if len(given) != 1:
+        got = "neither" if not given else "both" if len(given) == 2 else "all"
+        raise OptionError(f"remove: expected NAME, --sample ID or --damaged, got {got}")
     if not yes and (json or not somebody_there()):
         raise OptionError(
             "remove: there is no terminal to ask on: add --yes to remove it without a question"
         )
     with open_gallery(gallery) as opened:
-        words = _in_words(opened, what)
+        what = sample if name is None else name
+        if what is not None:
+            words = _in_words(opened, what)
+        else:
+            opened.check()
+            if not opened.damaged:
+                print_note("nothing is damaged: nothing was removed")
+                return 0
+            words = _in_words_all(opened)
         if not yes and not click.confirm(f"Remove {words} for good?", err=True):
             print_note("nothing was removed")
             return 1
-        report = opened.remove(what)
+        report = opened.remove_damaged() if what is None else opened.remove(what)
         about = about_gallery(opened)
     if json:
         print_json(about | {"removed": report.to_dict()})
@@ -339,8 +375,21 @@ def _in_words(gallery: Gallery, what: str | int) -> str:
         except GalleryDamagedError:
             return what
         return f"{person.name} with {counted(len(person.samples), 'photo')}"
-    found = gallery.sample(what)
+    try:
+        found = gallery.sample(what)
+    except GalleryDamagedError:
+        (part,) = [one for one in gallery.damaged if one.sample == what]
+        return str(part).partition(": ")[0] + ", which is damaged"
     return f"sample {found.id} of {found.person} ({found.source if found.source else 'no source'})"
+
+
+def _in_words_all(gallery: Gallery) -> str:
+    """What is damaged; a person goes with all samples."""
+    people = [part.person for part in gallery.damaged if part.sample is None]
+    samples = [part for part in gallery.damaged if part.sample is not None]
+    words = [counted(len(samples), "damaged sample")] if samples else []
+    words += [f"{printable(str(name))} with all photos" for name in people]
+    return " and ".join(words)
 
 
 # --- in words -------------------------------------------------------------------------------------

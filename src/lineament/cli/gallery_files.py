@@ -1,7 +1,8 @@
-"""``lineament gallery export``, ``import``, ``reindex`` and ``migrate``."""
+"""``lineament gallery export``, ``import``, ``check``, ``reindex`` and ``migrate``."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from lineament.cli.output import print_error, print_json, print_line, print_note
 from lineament.cli.progress import GO_ON, keeps, progress_bar
 from lineament.cli.targets import Target
 from lineament.errors import OptionError
-from lineament.text import counted, per_cent
+from lineament.text import counted, per_cent, printable
 
 if TYPE_CHECKING:
     pass
@@ -35,21 +36,56 @@ NAMING = ("preset", "recognizer", "model")
 @options.gallery
 @options.overwrite
 @options.json
-def export(file: Path, crops: bool, gallery: Path | None, overwrite: bool, json: bool) -> None:
+def export(file: Path, crops: bool, gallery: Path | None, overwrite: bool, json: bool) -> int:
     """Write people and embeddings into one file.
 
-    People who are removed from the gallery later stay in the file.
+    People who are removed from the gallery later stay in the file. What is damaged is left out, and
+    named. Exit code 0: all was written, 1: something damaged was left out, 2: error.
     """
     from lineament.gallery.exchange import checked_suffix
 
     checked_suffix(file)
     with open_gallery(gallery, read_only=True) as opened:
-        about = about_gallery(opened)
+        about = about_gallery(opened, warn=False)
         written = opened.export(file, crops=crops)
+        damaged = opened.damaged
     if json:
-        print_json(about | {"out": str(file), "n_exported": written})
+        left_out = [part.to_dict() for part in damaged]
+        print_json(about | {"out": str(file), "n_exported": written, "damaged": left_out})
     else:
         print_note(f"wrote {counted(written, 'embedding')} to {file}")
+        _print_problems([f"left out: {part}" for part in damaged])
+    return 1 if damaged else 0
+
+
+def _print_problems(problems: Sequence[str]) -> None:
+    for problem in problems[:MOST_LISTED]:
+        print_error(printable(problem))
+    if len(problems) > MOST_LISTED:
+        print_error(f"... and {len(problems) - MOST_LISTED:,} more: --json has all")
+
+
+@command("lineament gallery check")
+@options.gallery
+@options.json
+def check(gallery: Path | None, json: bool) -> int:
+    """Read everything, and name what is damaged.
+
+    Each photo and person is compared with the checksums in the gallery, and the index with the
+    database; nothing is changed. Exit code 0: all is well, 1: something is damaged, 2: error.
+    """
+    with open_gallery(gallery, read_only=True) as opened:
+        problems = opened.check()
+        about = about_gallery(opened, warn=False)
+        damaged = opened.damaged
+    if json:
+        parts = [part.to_dict() for part in damaged]
+        print_json(about | {"problems": problems, "damaged": parts})
+        return 1 if problems else 0
+    if not problems:
+        print_line(f"{about['gallery']}: {counted(about['n_samples'], 'photo')}, all is well")
+    _print_problems(problems)
+    return 1 if problems else 0
 
 
 @command("lineament gallery import staff.jsonl", name="import")
@@ -113,14 +149,13 @@ def reindex(check: bool, gallery: Path | None, json: bool) -> int:
     with open_gallery(gallery) as opened:
         samples = opened.reindex()
         problems = opened.check() if check else []
-        about = about_gallery(opened)
+        about = about_gallery(opened, warn=not check)
     if json:
         print_json(about | {"n_indexed": samples} | ({"problems": problems} if check else {}))
     else:
         fine = "; the database is sound" if check and not problems else ""
         print_line(f"{about['gallery']}: indexed {counted(samples, 'embedding')}{fine}")
-        for problem in problems:
-            print_error(problem)
+        _print_problems(problems)
     return 1 if problems else 0
 
 
@@ -142,7 +177,7 @@ def migrate(gallery: Path | None, json: bool, **given: Any) -> int:
     keeps(f"what is embedded anew is kept, and the gallery is searched as before; {GO_ON}")
     with open_gallery(gallery) as opened, progress_bar("embedding anew") as progress:
         report = opened.migrate(recognizer, progress=progress)
-        about = about_gallery(opened)
+        about = about_gallery(opened, warn=False)
     if json:
         print_json(about | report.to_dict())
     elif report.old_contract == report.new_contract:
@@ -151,10 +186,11 @@ def migrate(gallery: Path | None, json: bool, **given: Any) -> int:
         print_line(
             f"{about['gallery']}: from {report.old_contract} to {report.new_contract}: "
             f"{report.from_crops:,} from crops, {report.from_photos:,} from photos, "
-            f"{len(report.failed):,} failed"
+            f"{len(report.failed) + len(report.damaged):,} failed"
         )
         for sample, reason in report.failed[:MOST_LISTED]:
             print_error(f"sample {sample.id} of {sample.person}: {reason}")
         if len(report.failed) > MOST_LISTED:
             print_error(f"... and {len(report.failed) - MOST_LISTED:,} more: --json has all")
-    return 1 if report.failed else 0
+        _print_problems([str(part) for part in report.damaged])
+    return 1 if report.failed or report.damaged else 0

@@ -13,6 +13,7 @@
     thresholds  from which similarity on a face gets a name
     index_sync  the index beside the database, kept in step with it
     lookup      people and samples in SQL, read; editing: changed
+    damage      what is not what was written is passed over; checking: all of it looked for
     filters     metadata filters, and as text
     exchange    JSON lines and parquet
     migration   embedding everything anew with another recognizer
@@ -29,6 +30,7 @@ from __future__ import annotations
 from lineament.gallery._gallery import Gallery
 from lineament.gallery._types import (
     Candidate,
+    DamagedPart,
     EnrollReport,
     Identification,
     IdentifiedPhoto,
@@ -46,6 +48,7 @@ from lineament.gallery.folder import FolderReport, Listing, enroll_folder, list_
 
 __all__ = [
     "Candidate",
+    "DamagedPart",
     "EnrollReport",
     "FindResult",
     "FolderReport",

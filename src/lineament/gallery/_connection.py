@@ -114,6 +114,11 @@ def _fill(connection: sqlite3.Connection, contract: Contract, settings: Settings
     connection.execute("COMMIT")
 
 
+def _text(data: bytes) -> str:
+    """Damaged text is read all the same, and found by its checksum."""
+    return str(data, "utf-8", "surrogateescape")
+
+
 def _prepare(connection: sqlite3.Connection) -> None:
     """What a connection that writes needs."""
     connection.execute("PRAGMA synchronous = FULL")
@@ -139,6 +144,7 @@ def connect(path: Path, *, read_only: bool, wait_s: float) -> sqlite3.Connection
         check_same_thread=False,
         cached_statements=256,
     )
+    connection.text_factory = _text
     try:
         _defend(connection)
         if not read_only:

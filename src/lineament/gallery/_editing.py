@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from lineament.errors import OptionError, PersonExistsError
+from lineament.gallery._checking import PHOTOGRAPHS, UIDS, notes_damage
 from lineament.gallery._schema import (
     ask_erasing,
     log_change,
@@ -28,9 +29,10 @@ from lineament.gallery._store import Store
 from lineament.gallery._types import NewSample
 from lineament.gallery.lookup import (
     check_person,
+    counted_totals,
     find_person,
+    is_there,
     name_changed,
-    owners_of,
     people_of,
     required_person,
     unknown_sample,
@@ -80,16 +82,21 @@ def set_label(
 ) -> None:
     """Give a person another name or other metadata; the old ones are overwritten."""
     old, old_name, _ = _label_of(connection, number)
-    sound = sound_samples(connection, number) if name != old_name else ([], [])
+    key = store.key(name.encode())
+    (old_key,) = connection.execute(
+        "SELECT name_key FROM people WHERE id = ?", (number,)
+    ).fetchone()
+    sound = ([], []) if key == old_key else sound_samples(connection, number)
     label = connection.execute(
         "INSERT INTO labels (name, metadata) VALUES (?, ?)", (name, metadata)
     ).lastrowid
     connection.execute(
         "UPDATE people SET label = ?, name_key = ? WHERE id = ?",
-        (label, store.key(name.encode()), number),
+        (label, key, number),
     )
-    _blank(connection, "labels", "id", old)
+    _blank_label(connection, old)
     seal_person(connection, number)
+    store.damage.forget_person(number)
     reseal_samples(connection, sound)
     name_changed(store, number, old_name, name)
     log_change(connection, "person", number, number)
@@ -98,14 +105,16 @@ def set_label(
 
 def _label_of(
     connection: sqlite3.Connection, number: int
-) -> tuple[int, str, dict[str, Any] | None]:
-    """The row of a person's label, the name in it, and the metadata: None when damaged."""
+) -> tuple[int | None, str | None, dict[str, Any] | None]:
+    """The row of a person's label, the name in it, and the metadata; None what is damaged."""
     row = connection.execute(
         "SELECT l.id, l.name, l.metadata FROM people p JOIN labels l ON l.id = p.label WHERE "
         "p.id = ?",
         (number,),
     ).fetchone()
-    return int(row[0]), str(row[1]), read_metadata(row[2])
+    if row is None:
+        return None, None, None
+    return int(row[0]), row[1] if isinstance(row[1], str) else None, read_metadata(row[2])
 
 
 def add_sample(
@@ -194,13 +203,20 @@ def annotate(
     checked_metadata(metadata)
     with store.writing() as connection:
         number = required_person(store, name)
-        if not replacing:
-            check_person(store, number)
-        old_name, old = _label_of(connection, number)[1:]
-        united = ({} if replacing or old is None else old) | dict(metadata)
+        (found,) = people_of(store, [number])
+        damaged = number in store.damage.people
+        if damaged and not (replacing and _is_called(store, connection, number, found.name)):
+            check_person(store, number)  # raises
+        united = ({} if replacing else dict(found.metadata)) | dict(metadata)
         united = {key: value for key, value in united.items() if value is not None}
-        if united != old:
-            set_label(store, connection, number, old_name, written(united))
+        if united != found.metadata or damaged:
+            set_label(store, connection, number, found.name, written(united))
+
+
+def _is_called(store: Store, connection: sqlite3.Connection, number: int, name: str) -> bool:
+    """Whether the name in a label is the one that the person is found by."""
+    row = connection.execute("SELECT name_key FROM people WHERE id = ?", (number,)).fetchone()
+    return row is not None and row[0] == store.key(name.encode("utf-8", "surrogatepass"))
 
 
 def rename(store: Store, name: str, new_name: str) -> None:
@@ -233,9 +249,8 @@ def merge(store: Store, name: str, others: Sequence[str]) -> None:
                 f"expected other people than {name!r} itself, got it too", option="merge"
             )
         metadata: dict[str, Any] = {}
-        for found in people_of(store, given):
-            check_person(store, found.id)
-            metadata |= dict(found.metadata)
+        for other in given:
+            metadata |= dict(check_person(store, other).metadata)
         check_person(store, number)
         for other in dict.fromkeys(given):
             moved = connection.execute(
@@ -274,49 +289,73 @@ def remove(store: Store, what: str | int) -> tuple[list[str], list[int]]:
             raise OptionError(
                 f"expected a name or a sample's number, got {what!r:.60}", option="remove"
             )
-        if not owners_of(store, [int(what)]):
+        if not is_there(store, int(what)):
             raise unknown_sample(int(what))
         drop_samples(store, connection, [int(what)])
         return [], [int(what)]
 
 
+def remove_damaged(store: Store) -> tuple[list[str], list[int]]:
+    """Overwrite all samples and people that are noted as damaged; names and ids of what went."""
+    damage = store.damage
+    with store.writing() as connection:
+        samples = {number for number in damage.samples if is_there(store, number)}
+        people = sorted(damage.people)
+        names = [one.name for one in people_of(store, people)]
+        for number in people:
+            rows = connection.execute("SELECT sample FROM owners WHERE person = ?", (number,))
+            samples |= {int(row[0]) for row in rows.fetchall()}
+        drop_samples(store, connection, sorted(samples))
+        for number in people:
+            _drop_person(store, connection, number)
+    return names, sorted(samples)
+
+
 def drop_samples(store: Store, connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
-    """Overwrite samples that are there, inside ``writing``."""
+    """Overwrite samples, whatever of them is there or damaged, inside ``writing``."""
     for number in numbers:
-        uid, contract = connection.execute(
-            "SELECT uid, contract FROM samples WHERE id = ?", (number,)
-        ).fetchone()
-        connection.execute("DELETE FROM uids WHERE uid = ? AND contract = ?", (uid, contract))
-        (sha256,) = connection.execute(
-            "SELECT sha256 FROM samples WHERE id = ?", (number,)
-        ).fetchone()
+        row = connection.execute("SELECT uid, sha256 FROM samples WHERE id = ?", (number,))
+        uid, sha256 = row.fetchone() or (None, None)
+        owner = connection.execute("SELECT contract FROM owners WHERE sample = ?", (number,))
+        contracts = owner.fetchone()
+        _delete_notes(connection, "uids", "uid", uid, number)
         if isinstance(sha256, bytes):
-            connection.execute(
-                "DELETE FROM photographs WHERE photo_key = ? AND sample = ?",
-                (store.photo_key(sha256), number),
-            )
-        elif sha256 is not None:  # no hash of ours: each row is looked at
-            connection.execute("DELETE FROM photographs WHERE sample = ?", (number,))
+            _delete_notes(connection, "photographs", "photo_key", store.photo_key(sha256), number)
+        elif sha256 is not None:
+            _delete_notes(connection, "photographs", "photo_key", None, number)
         _blank(connection, "samples", "id", number)
         _blank(connection, "vectors", "sample", number)
         _blank(connection, "crops", "sample", number)
         connection.execute("DELETE FROM owners WHERE sample = ?", (number,))
         connection.execute("DELETE FROM checksums WHERE sample = ?", (number,))
         log_change(connection, "removed", number, number)
-        if contract == store.contract_id:
+        if contracts is not None and contracts[0] == store.contract_id:
             connection.execute("UPDATE totals SET value = value - 1 WHERE name = 'samples'")
         connection.execute("UPDATE totals SET value = value + 1 WHERE name = 'dead'")
+    store.damage.forget_samples(numbers)
     ask_erasing(connection)
+
+
+def _delete_notes(
+    connection: sqlite3.Connection, table: str, column: str, value: object, sample: int
+) -> None:
+    """Delete a sample's row where it should be found; where it is not, wherever it is."""
+    found = connection.execute(
+        f"DELETE FROM {table} WHERE {column} = ? AND sample = ?", (value, sample)
+    )
+    if not found.rowcount:
+        connection.execute(f"DELETE FROM {table} WHERE sample = ?", (sample,))
 
 
 def _drop_person(store: Store, connection: sqlite3.Connection, number: int) -> None:
     label, name, _ = _label_of(connection, number)
-    connection.execute("DELETE FROM people WHERE id = ?", (number,))
+    there = connection.execute("DELETE FROM people WHERE id = ?", (number,)).rowcount
     connection.execute("DELETE FROM person_checksums WHERE person = ?", (number,))
-    _blank(connection, "labels", "id", label)
+    _blank_label(connection, label)
+    store.damage.forget_person(number)
     name_changed(store, number, name, None)
     log_change(connection, "person", number, number)
-    connection.execute("UPDATE totals SET value = value - 1 WHERE name = 'people'")
+    connection.execute("UPDATE totals SET value = value - ? WHERE name = 'people'", (there,))
     ask_erasing(connection)
 
 
@@ -328,10 +367,11 @@ _BLANKED = {
 }
 
 
-def _blank_of(value: object) -> object:
-    if isinstance(value, str):
-        return " " * len(value.encode())
-    return bytes(len(value)) if isinstance(value, bytes) else value and 0
+def _blank_label(connection: sqlite3.Connection, label: int | None) -> None:
+    """Overwrite the label that a person had, unless damage gave it to somebody else, too."""
+    shared = connection.execute("SELECT 1 FROM people WHERE label = ?", (label,)).fetchone()
+    if label is not None and shared is None:
+        _blank(connection, "labels", "id", label)
 
 
 def _blank(connection: sqlite3.Connection, table: str, key: str, number: int) -> None:
@@ -345,3 +385,28 @@ def _blank(connection: sqlite3.Connection, table: str, key: str, number: int) ->
     blanks = [_blank_of(value) for value in row]
     settings = ", ".join(f"{column} = ?" for column in columns)
     connection.execute(f"UPDATE {table} SET {settings} WHERE {key} = ?", (*blanks, number))
+
+
+def _blank_of(value: object) -> object:
+    """As many bytes that say nothing, of the same type."""
+    if isinstance(value, str):
+        return " " * len(value.encode("utf-8", "surrogateescape"))
+    if isinstance(value, bytes):
+        return bytes(len(value))
+    return None if value is None else 0  # a number, where damage put one
+
+
+def mend_notes(store: Store) -> None:
+    """Make anew what is counted or copied from other tables: totals, uids, photographs."""
+    with store.writing() as connection:
+        if not notes_damage(store):
+            return
+        people, samples = counted_totals(store)
+        dead = "(SELECT count(*) FROM samples) - (SELECT count(*) FROM owners)"
+        for name, value in (("people", people), ("samples", samples)):
+            connection.execute("INSERT OR REPLACE INTO totals VALUES (?, ?)", (name, value))
+        connection.execute(f"INSERT OR REPLACE INTO totals SELECT 'dead', max(0, {dead})")
+        connection.execute("DELETE FROM photographs")
+        connection.execute(f"INSERT OR IGNORE INTO photographs {PHOTOGRAPHS}")
+        connection.execute("DELETE FROM uids")
+        connection.execute(f"INSERT OR IGNORE INTO uids {UIDS}")

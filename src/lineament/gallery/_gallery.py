@@ -24,6 +24,7 @@ from lineament.decide.calibration import DEFAULT_FPIR, Calibration
 from lineament.decide.judge import CALIBRATED_METRIC
 from lineament.errors import LineamentError, MissingExtraError, OptionError
 from lineament.finder import Source
+from lineament.gallery import _checking as checking
 from lineament.gallery import _editing as editing
 from lineament.gallery import _migration as migration
 from lineament.gallery import _nobody as nobody
@@ -35,6 +36,7 @@ from lineament.gallery import exchange, lookup
 from lineament.gallery._state import GalleryState
 from lineament.gallery._store import DATABASE, MEMORY, Store, discard
 from lineament.gallery._types import (
+    DamagedPart,
     EnrollReport,
     Identification,
     IdentifiedPhoto,
@@ -840,19 +842,35 @@ class Gallery(Outcome):
         Raises:
             UnknownPersonError: there is none.
         """
-        store = self._state.store
-        if isinstance(what, str):
-            shown = lookup.person(store, what, even_damaged=True).samples
-        else:
-            shown = (self.sample(what),)
-        photos = [(sample.source, sample.sha256) for sample in shown]
+        photos = lookup.photos_of(self._state.store, what)
         with self._state.changing() as change:
-            people, samples = editing.remove(store, what)
+            people, samples = editing.remove(self._state.store, what)
+        return self._removed(people, samples, photos, change.erased)
+
+    def remove_damaged(self) -> RemovalReport:
+        """Remove all samples and people that ``check`` finds to be damaged; see ``remove``.
+
+        A damaged person goes with all samples.
+        """
+        store = self._state.store
+        checking.find_damage(store)
+        photos = [one for n in store.damage.samples for one in lookup.photos_of(store, n)]
+        with self._state.changing() as change:
+            people, samples = editing.remove_damaged(store)
+        return self._removed(people, samples, photos, change.erased)
+
+    def _removed(
+        self,
+        people: Sequence[str],
+        samples: Sequence[int],
+        photos: Sequence[tuple[str, bytes | None]],
+        erased: bool,
+    ) -> RemovalReport:
         try:
             uncached = forget_photos(photos)
         except (LineamentError, OSError, ValueError):  # the cache folder cannot be written to
             uncached = 0
-        return RemovalReport(tuple(people), tuple(samples), change.erased, uncached)
+        return RemovalReport(tuple(people), tuple(samples), erased, uncached)
 
     # --- upkeep -----------------------------------------------------------------------------------
 
@@ -860,7 +878,8 @@ class Gallery(Outcome):
     def export(self, path: str | os.PathLike[str], *, crops: bool = True) -> int:
         """Write people and samples to a ``.jsonl`` or ``.parquet`` file; how many samples.
 
-        The file is there as a whole or not at all. Removing somebody does not reach into it.
+        The file is there as a whole or not at all. Removing somebody does not reach into it. What
+        is damaged is passed over, and ``damaged`` names it.
 
         Raises:
             OptionError: another suffix, or the file cannot be written.
@@ -884,7 +903,12 @@ class Gallery(Outcome):
         return replaced(report, unlike=tuple(unlike), compared=can_compare(self._state))
 
     def reindex(self) -> int:
-        """Build the index anew from the database; how many samples it has."""
+        """Build the index anew from the database; how many samples it has.
+
+        What is damaged is passed over, and ``damaged`` names it. What is noted twice in the
+        database (numbers of people, hashes of photos) is noted anew where it is wrong.
+        """
+        editing.mend_notes(self._state.store)
         self._state.index.rebuild()
         return self._state.index.save()
 
@@ -893,8 +917,19 @@ class Gallery(Outcome):
         self._state.index.compact()
 
     def check(self) -> list[str]:
-        """Read everything and compare; what is wrong, in words. [] means all is well."""
-        return [*self._state.store.check(), *self._state.index.check()]
+        """Read everything and compare; what is wrong, in words. [] means all is well.
+
+        Every sample and person with its checksums, the vectors' values, the tables with each other,
+        and the index with the database. The checksums find accidents and careless edits; they prove
+        nothing against somebody who forges, since their secret stands in the same file.
+        """
+        found = checking.problems(self._state.store)
+        return [*found, *self._state.index.check()]
+
+    @property
+    def damaged(self) -> tuple[DamagedPart, ...]:
+        """What was found to be damaged since it was opened; ``check`` looks at everything."""
+        return checking.parts(self._state.store)
 
     @checked
     def migrate(

@@ -37,6 +37,9 @@ _TRIES = 3
 _NO_STATE = (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError)
 """What reading a state raises that somebody else wrote."""
 
+MOST_DAMAGED = 1000
+"""So many damaged samples are noted beside the index, to be named when it is opened."""
+
 
 class SyncedIndex:
     """The index of one open gallery. Calls from several threads are safe."""
@@ -104,19 +107,24 @@ class SyncedIndex:
             largest = _largest(connection)
         self._index, self._change, self._version = index, change, -1
         self._saved_change = change
+        if isinstance(state.get("damaged"), list):  # was it mended, or removed?
+            pairs = lookup.owners_of(self._store, [n for n in state["damaged"] if type(n) is int])
+            lookup.unsound(self._store, [(person, sample) for sample, person in pairs.items()])
         # More than stand in the files, perhaps: then they are saved once for nothing.
         self._saved_samples = largest
         return True
 
     def rebuild(self) -> None:
-        """Build the index anew from the database, in memory."""
+        """Build the index anew from the database, in memory, without what is damaged there."""
         with self._mutex, self._store.reading() as connection:
             self._store.refresh()
+            self._store.damage.clear()
             index = self._empty()
             version = self._store.data_version()
             change = _last_change(connection)
             for ids, vectors in lookup.all_vectors(self._store):
                 index.add(ids, vectors)
+            lookup.note_lost(self._store)
             self._index, self._change, self._version = index, change, version
             self._behind = False
             self._saved_change = -1
@@ -141,6 +149,9 @@ class SyncedIndex:
                     hint="open the gallery again",
                 )
             state = {"gallery": self._store.uid, "change": self._change, "mark": mark}
+            damaged = sorted(self._store.damage.unsearched)
+            if damaged:
+                state["damaged"] = damaged[:MOST_DAMAGED]
             try:
                 if not is_real_folder(self._folder):
                     with suppress(OSError):
@@ -180,11 +191,20 @@ class SyncedIndex:
             self._index.check()
         except IndexFileError as error:
             return [str(error)]
-        _, samples = lookup.totals(self._store)
-        if samples != len(self._index):
+        n_sound = n_other = 0
+        with self._store.reading():
+            for ids, vectors in lookup.all_vectors(self._store):
+                n_sound += len(ids)
+                there, rows = self._index.vectors(ids)
+                same = np.isin(ids, there)
+                n_other += int((~same).sum())
+                n_other += int((rows != vectors[same]).any(axis=1).sum())
+        passed_over = np.array(sorted(self._store.damage.unsearched), np.int64)
+        extra = len(self._index) - n_sound - len(self._index.vectors(passed_over)[0])
+        if n_other or extra > 0:
             return [
-                f"{self._folder}: expected {samples:,} vectors, got {len(self._index):,}: run "
-                "reindex()"
+                f"{self._folder}: {n_other:,} of {n_sound:,} vectors are not those of the "
+                f"database, and {max(extra, 0):,} are too many: run reindex()"
             ]
         return []
 
@@ -221,6 +241,7 @@ class SyncedIndex:
             return
         removed = [row[2] for row in rows if row[1] == "removed"]
         if removed:
+            self._store.damage.forget_samples(removed)
             self._index.remove(np.array(removed, np.int64))
         ranges = [[row[2], row[3]] for row in rows if row[1] == "added"]
         joined: list[list[int]] = []
@@ -277,9 +298,8 @@ class SyncedIndex:
             self.sync(force=True)
             with store.reading() as connection:
                 pending = get(connection, "erasing")
-                (dead,) = connection.execute(
-                    "SELECT value FROM totals WHERE name = 'dead'"
-                ).fetchone()
+                row = connection.execute("SELECT value FROM totals WHERE name = 'dead'").fetchone()
+                dead = row[0] if row is not None and isinstance(row[0], int) else 0
                 samples = lookup.totals(store)[1]
             if pending is None:
                 return True

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from lineament.detect.boxes import intersection_over_union
+from lineament.gallery import _checking as checking
 from lineament.gallery import _editing as editing
 from lineament.gallery import lookup
 from lineament.gallery._schema import ask_erasing, contract_number, log_change, put
@@ -76,13 +77,16 @@ def migrate(
             return MigrationReport(old.id, new.id, 0, 0)
         crops = photos = 0
         failed: list[tuple[int, str]] = []
+        passed_over: set[int] = set()
         with store.reading() as connection:
             (total,) = connection.execute(
-                "SELECT count(*) FROM samples s WHERE s.contract <> ? AND NOT EXISTS (SELECT 1 "
-                "FROM uids u WHERE u.uid = s.uid AND u.contract = ?)",
+                "SELECT count(*) FROM owners o WHERE o.contract <> ? AND NOT EXISTS (SELECT 1 "
+                "FROM samples s JOIN uids u ON u.uid = s.uid WHERE s.id = o.sample AND "
+                "u.contract = ?)",
                 (number, number),
             ).fetchone()
-        for batch in _batches(store, number):
+        for batch, damaged in _batches(store, number):
+            passed_over |= damaged
             made = _embed(batch, old, recognizer)
             with store.writing() as connection:
                 for sample, result in zip(batch, made, strict=True):
@@ -109,7 +113,8 @@ def migrate(
                         png=result.png,
                     )
             if progress is not None:
-                progress(crops + photos + len(failed), total)
+                progress(crops + photos + len(failed) + len(passed_over), total)
+        left = tuple(part for part in checking.parts(store) if part.sample in passed_over)
         _switch(store, number, new)
         index.rebuild()
         index.finish_erasing()
@@ -120,25 +125,39 @@ def migrate(
         new.id,
         crops,
         photos,
-        tuple((infos[number], reason) for number, reason in failed),
+        tuple((infos[number], reason) for number, reason in failed if number in infos),
+        left,
     )
 
 
-def _batches(store: Store, number: int) -> Iterator[list[_Old]]:
-    """Samples that are not embedded anew yet, of the gallery's contract or left by another."""
+def _batches(store: Store, number: int) -> Iterator[tuple[list[_Old], set[int]]]:
+    """Samples that are not embedded anew yet, of the gallery's contract or left by another.
+
+    And the numbers of those that are passed over, since what is noted of them is damaged. One
+    whose vector alone is damaged is embedded anew, and is sound again.
+    """
     after = 0
     while True:
         with store.reading() as connection:
+            ids = [
+                row[0]
+                for row in connection.execute(
+                    "SELECT sample FROM owners WHERE sample > ? AND contract <> ? "
+                    "ORDER BY sample LIMIT ?",
+                    (after, number, BATCH),
+                )
+            ]
+            if not ids:
+                return
+            after = ids[-1]
+            sound = {info.id for info in lookup.samples_of(store, ids)}
             rows = connection.execute(
                 "SELECT s.id, s.uid, o.person, s.added, s.source, s.sha256, s.face, s.metadata, "
                 "c.png FROM samples s JOIN owners o ON o.sample = s.id LEFT JOIN crops c ON "
-                "c.sample = s.id WHERE s.id > ? AND s.contract <> ? AND NOT EXISTS (SELECT 1 FROM "
-                "uids u WHERE u.uid = s.uid AND u.contract = ?) ORDER BY s.id LIMIT ?",
-                (after, number, number, BATCH),
+                "c.sample = s.id WHERE s.id IN (SELECT value FROM json_each(?)) AND NOT EXISTS "
+                "(SELECT 1 FROM uids u WHERE u.uid = s.uid AND u.contract = ?) ORDER BY s.id",
+                (json.dumps(sorted(sound)), number),
             ).fetchall()
-        if not rows:
-            return
-        after = rows[-1][0]
         batch = []
         for row in rows:
             seen = lookup.read_seen(row[6])
@@ -156,7 +175,7 @@ def _batches(store: Store, number: int) -> Iterator[list[_Old]]:
                     png=row[8],
                 )
             )
-        yield batch
+        yield batch, set(ids) - sound
 
 
 def _embed(batch: Sequence[_Old], old: Contract, recognizer: Recognizer) -> list[_Made | str]:

@@ -44,6 +44,8 @@ from lineament.search.index import Ids
 from lineament.types import Embedding, Face, Float64Array, FloatArray, Photo, Quality, Threshold
 
 MOST_TOP = 1000
+_TRIES = 100
+"""So often a search is begun again because of damage; what is damaged is left out in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,32 @@ def rank_people(
     settings: Settings,
     allowed: Ids | None = None,
 ) -> list[list[Scored]]:
-    """The ``n`` most alike people to each query (Q, D), or as many as there are."""
+    """The ``n`` most alike people to each query (Q, D), or as many as there are.
+
+    Each is compared with its checksums before it is said: what turns out to be damaged is noted,
+    and the search goes on without it.
+    """
+    for _ in range(_TRIES):
+        found = _ranked(state, queries, n, settings, allowed)
+        pairs = {(one.person, one.sample) for people_ in found for one in people_}
+        if not lookup.unsound(state.store, pairs):
+            break
+    damage = state.store.damage
+    return [
+        [
+            one
+            for one in row
+            if one.person not in damage.people and one.sample not in damage.unsearched
+        ]
+        for row in found
+    ]
+
+
+def _ranked(
+    state: GalleryState, queries: FloatArray, n: int, settings: Settings, allowed: Ids | None
+) -> list[list[Scored]]:
     store, index = state.store, state.index
+    damage = store.damage
     rule = settings.person_score
     # A mean over samples may put a person first whose best sample is not.
     wanted = n if rule == "best" else 4 * n + 16
@@ -101,7 +127,9 @@ def rank_people(
             people: dict[int, Scored] = {}
             for identifier, score in zip(row_ids, row_scores, strict=True):
                 number = owners.get(identifier)  # None: removed a moment ago, or past the end
-                if number is not None and number not in people:
+                if number is None or identifier in damage.unsearched or number in damage.people:
+                    continue
+                if number not in people:
                     people[number] = Scored(number, score, identifier)
             if len(people) < wanted and k < most:
                 left.append(at)

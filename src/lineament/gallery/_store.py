@@ -35,6 +35,7 @@ from lineament.errors import (
 from lineament.files import Lock, NotAFileError, locked, remove_all, sync_folder
 from lineament.gallery import _schema as schema
 from lineament.gallery._connection import check, connect, copy, fill, in_memory, translated
+from lineament.gallery._damage import Damage, is_corrupt
 from lineament.gallery._place import Place, check_files, check_length, stray
 from lineament.gallery._schema import get, put, read_contract
 from lineament.gallery._types import Settings
@@ -69,6 +70,7 @@ class Store:
         self._place = None if folder is None or self.read_only else Place(self.path)
         self.kept_names: tuple[int, dict[int, list[int]]] | None = None
         """Of ``lookup.names_by_form``: the state of the database, and what was read of it."""
+        self.damage = Damage()
         self._secret = b""
         self._read_state()
 
@@ -325,11 +327,16 @@ class Store:
         """What is wrong with the database, in words."""
         found: list[str] = []
         with self._mutex, translated(self.path):
-            for (text,) in self.connection.execute("PRAGMA integrity_check(20)"):
-                if text != "ok":
-                    found.append(f"{self.path}: {text}")
-            for row in self.connection.execute("PRAGMA foreign_key_check"):
-                found.append(f"{self.path}: {row[0]} {row[1]} refers to a missing {row[2]}")
+            try:
+                for (text,) in self.connection.execute("PRAGMA integrity_check(20)"):
+                    if text != "ok":
+                        found.append(f"{self.path}: {text}")
+                for row in self.connection.execute("PRAGMA foreign_key_check"):
+                    found.append(f"{self.path}: {row[0]} {row[1]} refers to a missing {row[2]}")
+            except sqlite3.Error as error:
+                if not is_corrupt(error):
+                    raise
+                found.append(f"{self.path}: {error}")
         return found
 
 

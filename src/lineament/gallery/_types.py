@@ -519,6 +519,41 @@ class RemovalReport(Outcome):
 
 
 @dataclass(frozen=True, slots=True)
+class DamagedPart(Outcome):
+    """A sample, or a person, that is not what was written.
+
+    Attributes:
+        sample: its number; None: the person is damaged.
+        person: the name, as far as it can be read; it may be wrong.
+        problem: what is wrong, in words.
+        searched: whether searches look at it: what is wrong is neither its vector nor whose it is.
+    """
+
+    sample: int | None
+    person: str | None
+    problem: str
+    searched: bool
+
+    def __str__(self) -> str:
+        """In words, for people: what it is, what is wrong, and what to do."""
+        name = "somebody" if self.person is None else printable(self.person)
+        if self.sample is None:
+            return (
+                f"{name}: {self.problem}: not searched; `lineament gallery remove --damaged` "
+                "removes what is damaged"
+            )
+        searched = "" if self.searched else "not searched; "
+        return (
+            f"sample {self.sample} of {name}: {self.problem}: {searched}`lineament gallery remove "
+            f"--sample {self.sample}` removes it"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
 class UnlikeSample(Outcome):
     """A sample that is unlike the others of its person.
 
@@ -578,6 +613,7 @@ class MigrationReport(Outcome):
         from_crops, from_photos: samples embedded anew.
         failed: samples that could not be, each with the reason; they stay in the database with
             their old embedding, and are not searched.
+        damaged: those of them that are damaged.
     """
 
     old_contract: str
@@ -585,6 +621,7 @@ class MigrationReport(Outcome):
     from_crops: int
     from_photos: int
     failed: tuple[tuple[SampleInfo, str], ...] = ()
+    damaged: tuple[DamagedPart, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -594,4 +631,5 @@ class MigrationReport(Outcome):
             "n_from_crops": self.from_crops,
             "n_from_photos": self.from_photos,
             "failed": [{"sample": s.to_dict(), "error": reason} for s, reason in self.failed],
+            "damaged": [part.to_dict() for part in self.damaged],
         }

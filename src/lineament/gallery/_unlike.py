@@ -145,7 +145,7 @@ def _unlike_of(
     sources = lookup.sources_of(state.store, [int(ids[k]) for k in places])
     for k in places:
         score, number = float(made.similarity[k]), int(ids[k])
-        yield UnlikeSample(number, name, sources[number], score, _probability(state, score))
+        yield UnlikeSample(number, name, sources.get(number, ""), score, _probability(state, score))
 
 
 def probability_in_words(state: GalleryState, score: float) -> str:

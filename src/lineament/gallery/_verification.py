@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ import numpy as np
 from lineament.decide.comparison import compare
 from lineament.decide.judge import CALIBRATED_METRIC, Judge, sides
 from lineament.decide.thresholds import DEFAULT_FMR, own_threshold, refuse_both
-from lineament.errors import GalleryError, LineamentError, OptionError
+from lineament.errors import GalleryDamagedError, GalleryError, LineamentError, OptionError
 from lineament.gallery import lookup
 from lineament.gallery._state import GalleryState
 from lineament.gallery._thresholds import checked_share, same_threshold
@@ -39,11 +40,16 @@ def verify_person(
     """Compare the face that each photo is of with a person; see ``Gallery.verify``."""
     person = lookup.person(state.store, name)
     contract = state.store.contract.id
-    samples = [sample for sample in person.samples if sample.contract == contract]
+    lookup.check_person(state.store, person.id)
+    samples, embeddings = [], []
+    for sample in person.samples:
+        if sample.contract == contract:
+            with suppress(GalleryDamagedError):  # it is noted
+                embeddings.append(lookup.embedding(state.store, sample.id))
+                samples.append(sample)
     if not samples:
         raise GalleryError(f"{person.name!r} has no photo to compare with", hint="{enroll}")
     limit = person_threshold(state, len(samples), fmr=fmr, threshold=threshold)
-    embeddings = [lookup.embedding(state.store, sample.id) for sample in samples]
     vectors = np.stack([embedding.vector for embedding in embeddings])
     recognizer = state.recognizer
     judge = Judge(state.calibration, recognizer.prior, recognizer.judge.limits)

@@ -13,8 +13,9 @@ from __future__ import annotations
 import base64
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -30,16 +31,20 @@ from lineament.errors import (
     OptionError,
 )
 from lineament.files import replacing
+from lineament.gallery import _checking as checking
 from lineament.gallery import _editing as editing
 from lineament.gallery import lookup, values
+from lineament.gallery._damage import UNREADABLE, read_around
 from lineament.gallery._schema import log_change
 from lineament.gallery._store import Store
-from lineament.gallery._types import ImportReport, NewSample
+from lineament.gallery._types import ImportReport, NewSample, PersonInfo
 from lineament.text import printable, stored
 from lineament.types import Contract, Embedding
 
 VERSION = 1
 SUFFIXES = (".jsonl", ".parquet")
+_PEOPLE, _SAMPLES = 1024, 64
+"""Read at once."""
 ROWS = 4096
 """Of a parquet file's row group."""
 
@@ -111,6 +116,7 @@ def export(store: Store, path: Path, *, crops: bool) -> int:
     head = {"lineament": "gallery", "version": VERSION, "contract": asdict(store.contract)}
     try:
         with store.reading(), replacing(path, durable=True) as file:
+            lookup.note_lost(store)
             return writer(file, head, _rows(store, crops))
     except OSError as error:
         raise OptionError(
@@ -179,21 +185,70 @@ def _damaged(path: Path, error: Exception) -> DataError:
 
 
 def _rows(store: Store, crops: bool) -> Iterator[Row]:
-    """People and samples, by person; people without samples have a row without a sample."""
-    png = "c.png" if crops else "NULL"
-    cursor = store.connection.execute(
-        "SELECT l.name, l.metadata, p.created, s.uid, v.vector, s.source, s.sha256, s.face, "
-        f"s.metadata, s.added, {png} FROM people p JOIN labels l ON l.id = p.label "
-        "LEFT JOIN owners o ON o.person = p.id AND o.contract = ? LEFT JOIN samples s ON "
-        "s.id = o.sample LEFT JOIN vectors v ON v.sample = o.sample LEFT JOIN crops c ON "
-        "c.sample = o.sample ORDER BY p.id, o.sample",
-        (store.contract_id,),
-    )
-    for columns in cursor:
-        row = Row(*columns)
-        if isinstance(row.source, bytes):  # a file's name that is no UTF-8
-            row.source, row.source_bytes = printable(stored(row.source)), row.source
-        yield row
+    """People and samples, by person; people without samples have a row without a sample.
+
+    What is damaged, and what stands in a damaged place of the file, is passed over and noted.
+    """
+    connection = store.connection
+    (last,) = connection.execute("SELECT max(id) FROM people").fetchone()
+    for first in range(0, int(last or 0) + 1, _PEOPLE):
+        numbers = [
+            row[0]
+            for row in connection.execute(
+                "SELECT id FROM people WHERE id >= ? AND id < ? ORDER BY id",
+                (first, first + _PEOPLE),
+            ).fetchall()
+        ]
+        found = read_around(
+            numbers,
+            partial(lookup.people_of, store),
+            lambda number: store.damage.person(number, UNREADABLE),
+        )
+        sound = {one.id: one for one in found if one.id not in store.damage.people}
+        with_samples = set()
+        for number, row in _sample_rows(store, sound, crops):
+            with_samples.add(number)
+            yield row
+        for number in sorted(set(sound) - with_samples):
+            yield Row(*_about(sound[number]))
+
+
+def _about(person: PersonInfo) -> tuple[str, str, float]:
+    return person.name, json.dumps(person.metadata, ensure_ascii=False), person.created
+
+
+def _sample_rows(
+    store: Store, people: Mapping[int, PersonInfo], crops: bool
+) -> Iterator[tuple[int, Row]]:
+    """The sound samples of people, by person: whose it is, and the row."""
+    connection = store.connection
+    owned = read_around(sorted(people), partial(_owned, store), lambda _: None)
+    for start in range(0, len(owned), _SAMPLES):
+        some = owned[start : start + _SAMPLES]
+        sound = checking.note_samples(store, sorted(sample for _, sample in some))
+        rows = connection.execute(
+            "SELECT s.id, s.uid, v.vector, s.source, s.sha256, s.face, s.metadata, s.added, "
+            f"{'c.png' if crops else 'NULL'} FROM samples s JOIN vectors v ON v.sample = s.id "
+            "LEFT JOIN crops c ON c.sample = s.id WHERE s.id IN (SELECT value FROM json_each(?))",
+            (json.dumps(sorted(sound)),),
+        )
+        by_sample = {sample: values for sample, *values in rows}
+        for person, sample in some:
+            if sample not in by_sample:
+                continue
+            row = Row(*_about(people[person]), *by_sample[sample])
+            if isinstance(row.source, bytes):  # a file's name that is no UTF-8
+                row.source, row.source_bytes = printable(stored(row.source)), row.source
+            yield person, row
+
+
+def _owned(store: Store, people: Sequence[int]) -> list[tuple[int, int]]:
+    """Numbers of people and of their samples of the gallery's contract, ascending."""
+    return store.connection.execute(
+        "SELECT person, sample FROM owners WHERE person IN (SELECT value FROM json_each(?)) AND "
+        "contract = ? ORDER BY person, sample",
+        (json.dumps(list(people)), store.contract_id),
+    ).fetchall()
 
 
 def _add_all(store: Store, rows: Iterator[Row], path: Path) -> tuple[ImportReport, list[str]]:

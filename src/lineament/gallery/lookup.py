@@ -7,7 +7,9 @@ import json
 import sqlite3
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -16,13 +18,23 @@ import numpy.typing as npt
 
 from lineament.errors import GalleryDamagedError, OptionError, UnknownPersonError
 from lineament.gallery import filters
-from lineament.gallery._schema import read_contract
+from lineament.gallery._damage import NOT_WRITTEN, UNREADABLE, kept_vectors, read_around
+from lineament.gallery._schema import (
+    DETAILS,
+    DETAILS_FROM,
+    IDENTITY,
+    IDENTITY_FROM,
+    PERSON,
+    PERSON_FROM,
+    read_contract,
+)
 from lineament.gallery._store import Store
 from lineament.gallery._types import PersonInfo, SampleInfo
 from lineament.gallery.values import (
     LONGEST_NAME,
     Seen,
     checked_name,
+    checked_time,
     decode_seen,
     normal_name,
     read_metadata,
@@ -33,14 +45,20 @@ from lineament.text import in_short, stored
 from lineament.types import Contract, Embedding, FloatArray
 
 _CHUNK = 16384
-_PERSON = "p.id, l.name, l.metadata, p.created"
+_TINY = 1e-9
+"""In place of a length that cannot be read: its photo counts least."""
+_PERSON = (
+    f"p.id, l.name, l.metadata, p.created, y.checksum IS {PERSON}, (SELECT count(*) FROM owners o "
+    "WHERE o.person = p.id AND o.contract = ?)"
+)
+_PEOPLE = f"{PERSON_FROM} LEFT JOIN person_checksums y ON y.person = p.id"
 _SAMPLE = (
-    "s.id, l.name, s.source, s.sha256, s.face, s.contract, s.added, s.metadata, "
-    "EXISTS (SELECT 1 FROM crops c WHERE c.sample = s.id)"
+    "o.sample, l.name, o.contract, s.source, s.sha256, s.face, s.added, s.metadata, "
+    f"x.png IS NOT NULL, p.id, s.contract, k.details, {DETAILS}"
 )
 _JOINED = (
-    "samples s JOIN owners o ON o.sample = s.id JOIN people p ON p.id = o.person "
-    "JOIN labels l ON l.id = p.label"
+    f"{IDENTITY_FROM} {DETAILS_FROM} LEFT JOIN labels l ON l.id = p.label "
+    "LEFT JOIN checksums k ON k.sample = o.sample"
 )
 
 
@@ -48,7 +66,20 @@ def totals(store: Store) -> tuple[int, int]:
     """How many people, and how many samples of the gallery's contract."""
     with store.reading() as connection:
         found = dict(connection.execute("SELECT name, value FROM totals"))
-    return int(found["people"]), int(found["samples"])
+        people, samples = found.get("people"), found.get("samples")
+        if isinstance(people, int) and isinstance(samples, int):
+            return people, samples
+        return counted_totals(store)  # the notes are damaged
+
+
+def counted_totals(store: Store) -> tuple[int, int]:
+    """The same, counted."""
+    with store.reading() as connection:
+        (people,) = connection.execute("SELECT count(*) FROM people").fetchone()
+        (samples,) = connection.execute(
+            "SELECT count(*) FROM owners WHERE contract = ?", (store.contract_id,)
+        ).fetchone()
+    return int(people), int(samples)
 
 
 def find_person(store: Store, name: str) -> int | None:
@@ -103,7 +134,8 @@ def names_by_form(store: Store) -> Mapping[int, Sequence[int]]:
             "SELECT p.id, l.name FROM people p JOIN labels l ON l.id = p.label"
         )
         for number, name in rows:
-            found.setdefault(_form(_text(name)), []).append(number)
+            if isinstance(name, str):
+                found.setdefault(_form(name), []).append(number)
         kept = store.kept_names = (state, found)
     return kept[1]
 
@@ -123,7 +155,7 @@ def name_changed(store: Store, number: int, old: str | None, new: str | None) ->
 
 def _form(name: str) -> int:
     """Eight bytes of a hash: a million whole names would take four times the room."""
-    digest = hashlib.blake2b(folded(name).encode(), digest_size=8).digest()
+    digest = hashlib.blake2b(folded(name).encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big")
 
 
@@ -134,11 +166,12 @@ def required_person(store: Store, name: str) -> int:
         return found
     with store.reading() as connection:
         names = [
-            _text(row[0])
+            row[0]
             for row in connection.execute(
                 "SELECT l.name FROM people p JOIN labels l ON l.id = p.label ORDER BY p.id LIMIT ?",
                 (MOST_NAMES,),
             )
+            if isinstance(row[0], str)
         ]
     shown, near, same = in_short(name, 4 * LONGEST_NAME), [], []
     if isinstance(name, str) and len(name) <= 4 * LONGEST_NAME:  # as long as names can be
@@ -168,12 +201,10 @@ def people(
         condition, values = "l.name > ?", [_sortable(after)]
     with store.reading() as connection:
         rows = connection.execute(
-            f"SELECT {_PERSON}, (SELECT count(*) FROM owners o WHERE o.person = p.id AND "
-            f"o.contract = ?) FROM people p JOIN labels l ON l.id = p.label WHERE {condition} "
-            "ORDER BY l.name",
+            f"SELECT {_PERSON} FROM {_PEOPLE} WHERE {condition} ORDER BY l.name",
             (store.contract_id, *values),
         )
-        found: Iterator[PersonInfo] = map(_person_info, rows)
+        found: Iterator[PersonInfo] = (_person_info(store, row) for row in rows)
         if fits is not None:
             found = (one for one in found if fits(one.metadata))
         return list(islice(found, limit))
@@ -191,54 +222,57 @@ def _sortable(name: str) -> str:
     return unicodedata.normalize("NFC", name[: 4 * LONGEST_NAME])
 
 
-def _person_info(row: tuple[Any, ...]) -> PersonInfo:
-    """Without samples; metadata that are damaged are {} in a list, ``check_person`` tells."""
-    number, name, metadata, created, n_samples = row
-    read = read_metadata(metadata)
-    return PersonInfo(
-        number, _text(name), {} if read is None else read, read_time(created), n_samples
-    )
+def _person_info(store: Store, row: tuple[Any, ...]) -> PersonInfo:
+    """A person, without samples, as far as the row can be read; what is damaged is noted."""
+    number, name, metadata, created, sealed, n_samples = row
+    values, why = read_metadata(metadata), None
+    if not isinstance(name, str) or not name.strip():
+        name, why = f"damaged person {number}", "the name is missing"
+    elif values is None:
+        why = "the metadata cannot be read"
+    elif not _is_time(created):
+        why = "the time is none of the years 1 to 9999"
+    elif not sealed:
+        why = "the name or the metadata are not what was written"
+    if why is not None:
+        store.damage.person(number, why)
+    return PersonInfo(number, name, {} if values is None else values, read_time(created), n_samples)
 
 
-def _text(value: object) -> str:
-    """A name as it stands in the database, where somebody may have put anything."""
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
-    return value if isinstance(value, str) else str(value)
+def _is_time(value: object) -> bool:
+    try:
+        checked_time(value)
+    except OptionError:
+        return False
+    return True
 
 
-def check_person(store: Store, number: int) -> None:
-    """GalleryDamagedError: the person's metadata cannot be read; the message says what helps."""
-    with store.reading() as connection:
-        name, metadata = connection.execute(
-            "SELECT l.name, l.metadata FROM people p JOIN labels l ON l.id = p.label "
-            "WHERE p.id = ?",
-            (number,),
-        ).fetchone()
-    if read_metadata(metadata) is None:
+def check_person(store: Store, number: int) -> PersonInfo:
+    """A person without samples. GalleryDamagedError: something is wrong; it says what helps."""
+    (found,) = people_of(store, [number])
+    why = store.damage.people.get(number)
+    if why is not None:
         raise GalleryDamagedError(
-            f"{_text(name)!r}: the metadata of this person are damaged",
-            hint="restore a backup, replace them ({annotate}), or remove the person",
+            f"{found.name!r} is damaged ({why}): nothing was changed",
+            hint="restore a backup, {replace_metadata}, or remove the person",
         )
+    return found
 
 
 def person(store: Store, name: str, *, even_damaged: bool = False) -> PersonInfo:
-    """One person with all samples.
+    """One person with all samples; those that are damaged are passed over, and noted.
 
     Raises:
         UnknownPersonError: there is none of that name.
-        GalleryDamagedError: the metadata cannot be read; with ``even_damaged`` they are {}.
+        GalleryDamagedError: the name or the metadata are; not with ``even_damaged``.
     """
     with store.reading() as connection:
         number = required_person(store, name)
-        if not even_damaged:
-            check_person(store, number)
-        (found,) = people_of(store, [number])
-        rows = connection.execute(
-            f"SELECT {_SAMPLE} FROM {_JOINED} WHERE o.person = ? ORDER BY s.id", (number,)
-        )
-        contracts = contract_names(connection)
-        samples = tuple(_sample_info(contracts, row) for row in rows.fetchall())
+        (found,) = people_of(store, [number]) if even_damaged else [check_person(store, number)]
+        numbers = connection.execute(
+            "SELECT sample FROM owners WHERE person = ? ORDER BY sample", (number,)
+        ).fetchall()
+        samples = tuple(samples_of(store, [row[0] for row in numbers]))
     return PersonInfo(found.id, found.name, found.metadata, found.created, found.n_samples, samples)
 
 
@@ -246,20 +280,76 @@ def people_of(store: Store, numbers: Sequence[int]) -> list[PersonInfo]:
     """People by id, without samples, in no order."""
     with store.reading() as connection:
         rows = connection.execute(
-            f"SELECT {_PERSON}, (SELECT count(*) FROM owners o WHERE o.person = p.id AND "
-            "o.contract = ?) FROM people p JOIN labels l ON l.id = p.label WHERE p.id IN "
-            "(SELECT value FROM json_each(?))",
+            f"SELECT {_PERSON} FROM {_PEOPLE} WHERE p.id IN (SELECT value FROM json_each(?))",
             (store.contract_id, json.dumps(list(numbers))),
         )
-        return [_person_info(row) for row in rows]
+        return [_person_info(store, row) for row in rows]
 
 
 def sample(store: Store, number: int) -> SampleInfo:
-    """One sample. UnknownPersonError: there is none of that number."""
+    """One sample.
+
+    Raises:
+        UnknownPersonError: there is none of that number.
+        GalleryDamagedError: it is damaged.
+    """
     found = samples_of(store, [number])
     if not found:
+        if is_there(store, number):
+            raise damaged_sample(store, number)
         raise unknown_sample(number)
     return found[0]
+
+
+def _identifier(number: int) -> int:
+    """A sample's number as SQLite takes it; no sample has one that is 0."""
+    return int(number) if 0 < number < 1 << 63 else 0
+
+
+def photos_of(store: Store, what: str | int) -> list[tuple[str, bytes | None]]:
+    """Names and hashes of the photos of a person, or of a sample, as far as they can be read.
+
+    Raises:
+        UnknownPersonError: there is none.
+    """
+    with store.reading() as connection:
+        if isinstance(what, str):
+            condition, number = "o.person", required_person(store, what)
+        elif not isinstance(what, bool) and isinstance(what, (int, np.integer)):
+            condition, number = "s.id", _identifier(what)
+            if not is_there(store, number):
+                raise unknown_sample(what)
+        else:
+            return []
+        rows = connection.execute(
+            "SELECT s.source, s.sha256 FROM samples s LEFT JOIN owners o ON o.sample = s.id "
+            f"WHERE {condition} = ?",
+            (number,),
+        ).fetchall()
+    return [
+        (stored(source), sha256 if isinstance(sha256, bytes) and len(sha256) == 32 else None)
+        for source, sha256 in rows
+        if isinstance(source, (str, bytes))
+    ]
+
+
+def is_there(store: Store, number: int) -> bool:
+    """Whether there is a sample of that number, however damaged."""
+    with store.reading() as connection:
+        row = connection.execute(
+            "SELECT EXISTS (SELECT 1 FROM owners WHERE sample = ?1) OR "
+            "EXISTS (SELECT 1 FROM checksums WHERE sample = ?1)",
+            (_identifier(number),),
+        ).fetchone()
+    return bool(row[0])
+
+
+def damaged_sample(store: Store, number: int) -> GalleryDamagedError:
+    """The error for a sample that is there, and damaged."""
+    why = store.damage.samples.get(number, NOT_WRITTEN)
+    return GalleryDamagedError(
+        f"sample {number} is damaged: {why}", hint="{remove_sample}, or restore a backup"
+    )
 
 
 def unknown_sample(number: int) -> UnknownPersonError:
@@ -269,56 +359,99 @@ def unknown_sample(number: int) -> UnknownPersonError:
     )
 
 
-def _identifier(number: int) -> int:
-    """A sample's number as SQLite takes it; no sample has one that is 0."""
-    return int(number) if 0 < number < 1 << 63 else 0
-
-
 def samples_of(store: Store, numbers: Sequence[int]) -> list[SampleInfo]:
-    """Samples by id, ascending; those that are not there are passed over."""
+    """Samples by id, ascending; those that are not there, or damaged, are passed over."""
+    wanted = sorted({_identifier(n) for n in numbers})
     with store.reading() as connection:
-        rows = connection.execute(
-            f"SELECT {_SAMPLE} FROM {_JOINED} WHERE s.id IN (SELECT value FROM json_each(?)) "
-            "ORDER BY s.id",
-            (json.dumps([_identifier(n) for n in numbers]),),
-        ).fetchall()
+
+        def fetch(ids: Sequence[int]) -> list[tuple[Any, ...]]:
+            return connection.execute(
+                f"SELECT {_SAMPLE} FROM {_JOINED} WHERE o.sample IN "
+                "(SELECT value FROM json_each(?)) ORDER BY o.sample",
+                (json.dumps(list(ids)),),
+            ).fetchall()
+
+        def unreadable(number: int) -> None:
+            store.damage.sample(number, UNREADABLE, searched=True)
+
+        rows = read_around(wanted, fetch, unreadable)
         contracts = contract_names(connection)
-        return [_sample_info(contracts, row) for row in rows]
+        found = [_sample_info(store, contracts, row) for row in rows]
+    return [one for one in found if one is not None]
 
 
 def first_sample(store: Store, person: int) -> SampleInfo | None:
     """The first sample of a person, of the gallery's contract if there is one; None without any."""
     with store.reading() as connection:
-        row = connection.execute(
-            "SELECT sample FROM owners WHERE person = ? ORDER BY contract <> ?, sample LIMIT 1",
+        rows = connection.execute(
+            "SELECT sample FROM owners WHERE person = ? ORDER BY contract <> ?, sample LIMIT 16",
             (person, store.contract_id),
-        ).fetchone()
-        return None if row is None else samples_of(store, [row[0]])[0]
+        ).fetchall()
+        found = (samples_of(store, row) for row in rows)
+        return next((some[0] for some in found if some), None)
 
 
-def _sample_info(contracts: Mapping[int, str], row: tuple[Any, ...]) -> SampleInfo:
-    number, name, source, sha256, face, contract, added, metadata, has_crop = row
-    seen, about = seen_or_nothing(face), read_metadata(metadata)
+def _sample_info(
+    store: Store, contracts: Mapping[int, str], row: tuple[Any, ...]
+) -> SampleInfo | None:
+    """A sample; None when what is noted of it is damaged, which is noted."""
+    why = _why_no_details(row)
+    number, name, contract, source, sha256, face, added, metadata, has_crop = row[:9]
+    if why is None and contract not in contracts:
+        why = "how its embedding was made is missing"
+    if why is not None:
+        store.damage.sample(number, why, searched=True)
+        return None
+    seen = decode_seen(face)
     return SampleInfo(
         id=number,
-        person=_text(name),
-        source=stored(source) if isinstance(source, (str, bytes)) else str(source),
-        sha256=sha256 if isinstance(sha256, bytes) else None,
+        person=name if isinstance(name, str) else "",
+        source=stored(source),
+        sha256=sha256,
         box_xyxy=seen.box_xyxy,
         detector_score=seen.score,
         quality=seen.quality,
         norm=seen.norm,
-        contract=contracts.get(contract, "unknown"),
-        added=read_time(added),
+        contract=contracts[contract],
+        added=added,
         has_crop=bool(has_crop),
-        metadata={} if about is None else about,
+        metadata=read_metadata(metadata) or {},
     )
+
+
+def _why_no_details(row: tuple[Any, ...]) -> str | None:
+    """What is wrong with a row of ``_SAMPLE``, or None."""
+    _, _, contract, source, sha256, face, added, metadata, _, person_, made, written, found = row
+    if made is None and source is None and face is None:
+        return "its row in the table of samples is missing"
+    if person_ is None:
+        return "its person is missing"
+    if made != contract:
+        return "how its embedding was made is not what was written"
+    if not isinstance(source, (str, bytes)):
+        return "the name of its photo cannot be read"
+    if sha256 is not None and not (isinstance(sha256, bytes) and len(sha256) == 32):
+        return "the hash of its photo cannot be read"
+    try:
+        decode_seen(face)
+    except OptionError as error:
+        return f"what was seen of it cannot be read ({error})"
+    if read_metadata(metadata) is None:
+        return "its metadata cannot be read"
+    if not _is_time(added):
+        return "its time is none of the years 1 to 9999"
+    if written is None:
+        return "its checksum is missing"
+    return NOT_WRITTEN if written != found else None
 
 
 def contract_names(connection: sqlite3.Connection) -> dict[int, str]:
     """Number of its row -> id of a contract; there are few."""
-    rows = connection.execute("SELECT id FROM contracts").fetchall()
-    return {number: contract_of(connection, number).id for (number,) in rows}
+    names = {}
+    for (number,) in connection.execute("SELECT id FROM contracts").fetchall():
+        with suppress(GalleryDamagedError):  # of samples that are not searched
+            names[number] = contract_of(connection, number).id
+    return names
 
 
 def contract_of(connection: sqlite3.Connection, number: int) -> Contract:
@@ -331,7 +464,75 @@ def contract_of(connection: sqlite3.Connection, number: int) -> Contract:
     return read_contract(row)
 
 
-def read_seen(text: str) -> Seen:
+def crop(store: Store, number: int) -> bytes | None:
+    """The kept aligned face of a sample as PNG; None when there is none, or it is damaged."""
+    with store.reading() as connection:
+        row = connection.execute(
+            f"SELECT x.png, k.details IS {DETAILS} FROM {_JOINED} WHERE o.sample = ?",
+            (_identifier(number),),
+        ).fetchone()
+    if row is None or row[0] is None:
+        return None
+    if not row[1] or not isinstance(row[0], bytes):
+        store.damage.sample(int(number), NOT_WRITTEN, searched=True)
+        return None
+    return row[0]
+
+
+def embedding(store: Store, number: int) -> Embedding:
+    """The embedding of a sample.
+
+    Raises:
+        UnknownPersonError: there is none of that number.
+        GalleryDamagedError: it is damaged.
+    """
+    with store.reading() as connection:
+        row = connection.execute(
+            f"SELECT o.sample, v.vector, k.identity, {IDENTITY}, s.face, o.contract, c.id FROM "
+            f"{_JOINED} WHERE o.sample = ?",
+            (number,),
+        ).fetchone()
+        if row is None:
+            raise (
+                damaged_sample(store, number)
+                if is_there(store, number)
+                else (unknown_sample(number))
+            )
+        contract = None if row[6] is None else contract_of(connection, row[5])
+    if contract is not None:
+        _, vectors = kept_vectors(store.damage, [row[:4]], contract.dimension)
+        if len(vectors):
+            return Embedding(vectors[0], _norm(store, number, row[4]), contract)
+    raise damaged_sample(store, number)
+
+
+def seen(store: Store, number: int) -> Seen:
+    """What was seen of a sample.
+
+    Raises:
+        UnknownPersonError: there is none of that number.
+        GalleryDamagedError: it is damaged.
+    """
+    with store.reading() as connection:
+        row = connection.execute(
+            "SELECT s.face FROM samples s JOIN owners o ON o.sample = s.id WHERE s.id = ?",
+            (_identifier(number),),
+        ).fetchone()
+    if row is None:
+        raise damaged_sample(store, number) if is_there(store, number) else unknown_sample(number)
+    return read_seen(row[0])
+
+
+def _norm(store: Store, number: int, face: Any) -> float:
+    """The length of an embedding before scaling; a tiny one where it cannot be read."""
+    try:
+        return decode_seen(face).norm
+    except OptionError as error:
+        store.damage.sample(number, f"what was seen of it cannot be read ({error})", searched=True)
+        return _TINY
+
+
+def read_seen(text: Any) -> Seen:
     """Read the column "face". GalleryDamagedError: it is no such JSON."""
     try:
         return decode_seen(text)
@@ -339,50 +540,6 @@ def read_seen(text: str) -> Seen:
         raise GalleryDamagedError(
             f"what was seen of a sample is damaged ({error})", hint="restore a backup"
         ) from error
-
-
-def seen_or_nothing(text: str) -> Seen:
-    """The same for lists: nothing was seen, of norm 0, where it is damaged."""
-    try:
-        return decode_seen(text)
-    except OptionError:
-        return Seen(0.0)
-
-
-def crop(store: Store, number: int) -> bytes | None:
-    """The kept aligned face of a sample as PNG; None when there is none."""
-    with store.reading() as connection:
-        row = connection.execute(
-            "SELECT png FROM crops JOIN owners USING (sample) WHERE sample = ?",
-            (_identifier(number),),
-        ).fetchone()
-    return None if row is None else bytes(row[0])
-
-
-def embedding(store: Store, number: int) -> Embedding:
-    """The embedding of a sample. UnknownPersonError: there is none of that number."""
-    with store.reading() as connection:
-        row = connection.execute(
-            "SELECT v.vector, s.face, s.contract FROM vectors v JOIN samples s ON s.id = v.sample "
-            "JOIN owners o ON o.sample = s.id WHERE s.id = ?",
-            (_identifier(number),),
-        ).fetchone()
-        if row is None:
-            raise unknown_sample(number)
-        contract = contract_of(connection, row[2])
-    return Embedding(np.frombuffer(row[0], "<f4"), read_seen(row[1]).norm, contract)
-
-
-def seen(store: Store, number: int) -> Seen:
-    """What was seen of a sample. UnknownPersonError: there is none of that number."""
-    with store.reading() as connection:
-        row = connection.execute(
-            "SELECT s.face FROM samples s JOIN owners o ON o.sample = s.id WHERE s.id = ?",
-            (_identifier(number),),
-        ).fetchone()
-    if row is None:
-        raise unknown_sample(number)
-    return read_seen(row[0])
 
 
 def owners_of(store: Store, numbers: Iterable[int]) -> dict[int, int]:
@@ -405,46 +562,71 @@ def sources_of(store: Store, numbers: Sequence[int]) -> dict[int, str]:
             "IN (SELECT value FROM json_each(?))",
             (json.dumps([_identifier(n) for n in numbers]),),
         ).fetchall()
-    return {number: stored(source) for number, source in rows}
+    return {number: stored(source) for number, source in rows if isinstance(source, (str, bytes))}
+
+
+def unsound(store: Store, pairs: Iterable[tuple[int, int]]) -> int:
+    """Compare people and samples that a search found with their checksums, before they are named.
+
+    Args:
+        store: the gallery's.
+        pairs: numbers of a person and of a sample of theirs.
+
+    Returns:
+        How many new ones are damaged; they are noted.
+    """
+    there = {sample: person for person, sample in pairs}
+    before = len(store.damage)
+    with store.reading() as connection:
+
+        def fetch(ids: Sequence[int]) -> list[tuple[Any, ...]]:
+            return connection.execute(
+                f"SELECT o.sample, v.vector, k.identity, {IDENTITY}, o.person FROM {IDENTITY_FROM} "
+                "LEFT JOIN checksums k ON k.sample = o.sample WHERE o.sample IN "
+                "(SELECT value FROM json_each(?))",
+                (json.dumps(list(ids)),),
+            ).fetchall()
+
+        rows = read_around(sorted(there), fetch, _noter(store))
+        kept_vectors(store.damage, [row[:4] for row in rows], store.contract.dimension)
+        people_of(store, sorted(set(there.values())))
+    return len(store.damage) - before
 
 
 def vectors_of(
     store: Store, persons: Sequence[int]
 ) -> dict[int, tuple[npt.NDArray[np.int64], FloatArray]]:
-    """Person -> ids (N,) and vectors (N, D) of the samples of the gallery's contract."""
+    """Person -> ids (N,) and vectors (N, D) of the sound samples of the gallery's contract."""
     with store.reading() as connection:
         rows = connection.execute(
-            "SELECT o.person, o.sample, v.vector FROM owners o JOIN vectors v USING (sample) WHERE "
+            f"SELECT o.sample, v.vector, k.identity, {IDENTITY}, o.person FROM {IDENTITY_FROM} "
+            "LEFT JOIN checksums k ON k.sample = o.sample WHERE "
             "o.person IN (SELECT value FROM json_each(?)) AND o.contract = ? ORDER BY o.sample",
             (json.dumps([int(p) for p in persons]), store.contract_id),
         ).fetchall()
-    found: dict[int, tuple[list[int], list[bytes]]] = {}
-    for number, identifier, vector in rows:
-        ids, vectors = found.setdefault(number, ([], []))
-        ids.append(identifier)
-        vectors.append(vector)
-    dimension = store.contract.dimension
-    return {
-        number: (
-            np.array(ids, np.int64),
-            np.frombuffer(b"".join(vectors), "<f4").reshape(-1, dimension).astype(np.float32),
-        )
-        for number, (ids, vectors) in found.items()
+    by_person: dict[int, list[tuple[int, Any, Any, Any]]] = {}
+    for *row, number in rows:
+        by_person.setdefault(number, []).append(tuple(row))
+    kept = {
+        number: kept_vectors(store.damage, some, store.contract.dimension)
+        for number, some in by_person.items()
     }
+    return {number: found for number, found in kept.items() if len(found[0])}
 
 
 def norms_of(store: Store, persons: Sequence[int]) -> dict[int, npt.NDArray[np.float64]]:
     """Person -> (N,) lengths of the embeddings before scaling, in the order of ``vectors_of``."""
-    with store.reading() as connection:
-        rows = connection.execute(
-            "SELECT o.person, s.face FROM owners o JOIN samples s ON s.id = o.sample WHERE "
-            "o.person IN (SELECT value FROM json_each(?)) AND o.contract = ? ORDER BY o.sample",
-            (json.dumps([int(p) for p in persons]), store.contract_id),
-        ).fetchall()
-    found: dict[int, list[float]] = {}
-    for number, face in rows:
-        found.setdefault(number, []).append(seen_or_nothing(face).norm)
-    return {number: np.array(norms) for number, norms in found.items()}
+    found = {}
+    for person_, (ids, _) in vectors_of(store, persons).items():
+        with store.reading() as connection:
+            rows = dict(
+                connection.execute(
+                    "SELECT id, face FROM samples WHERE id IN (SELECT value FROM json_each(?))",
+                    (json.dumps(ids.tolist()),),
+                ).fetchall()
+            )
+        found[person_] = np.array([_norm(store, n, rows.get(n)) for n in ids.tolist()])
+    return found
 
 
 def greatest_norms(store: Store, persons: Sequence[int]) -> dict[int, float]:
@@ -457,16 +639,57 @@ def greatest_norms(store: Store, persons: Sequence[int]) -> dict[int, float]:
 def all_vectors(
     store: Store, *, after: int = 0, last: int | None = None
 ) -> Iterator[tuple[npt.NDArray[np.int64], FloatArray]]:
-    """Ids and vectors of the gallery's contract, ascending, in blocks; inside ``reading``."""
-    cursor = store.connection.execute(
-        "SELECT v.sample, v.vector FROM vectors v JOIN owners o ON o.sample = v.sample WHERE "
-        "v.sample > ? AND v.sample <= ? AND o.contract = ? ORDER BY v.sample",
-        (after, (1 << 62) if last is None else last, store.contract_id),
+    """Ids and vectors of the gallery's contract, ascending, in blocks; inside ``reading``.
+
+    Damaged ones are passed over and noted in ``store.damage``.
+    """
+    most = (1 << 62) if last is None else last
+    while ids := _sample_ids(store, after, most):
+        rows = read_around(ids, partial(_vector_rows, store), _noter(store))
+        yield kept_vectors(store.damage, rows, store.contract.dimension)
+        after = ids[-1]
+
+
+def _sample_ids(store: Store, after: int, last: int) -> list[int]:
+    """The next numbers of samples of the gallery's contract."""
+    rows = store.connection.execute(
+        "SELECT sample FROM owners WHERE sample > ? AND sample <= ? AND contract = ? "
+        "ORDER BY sample LIMIT ?",
+        (after, last, store.contract_id, _CHUNK),
     )
-    dimension = store.contract.dimension
-    while rows := cursor.fetchmany(_CHUNK):
-        vectors = np.frombuffer(b"".join([row[1] for row in rows]), "<f4").astype(np.float32)
-        yield np.array([row[0] for row in rows], np.int64), vectors.reshape(-1, dimension)
+    return [row[0] for row in rows]
+
+
+def _vector_rows(store: Store, ids: Sequence[int]) -> list[tuple[int, Any, Any, Any]]:
+    """The rows for ``kept_vectors`` of a run of ids."""
+    return store.connection.execute(
+        f"SELECT o.sample, v.vector, k.identity, {IDENTITY} FROM {IDENTITY_FROM} LEFT JOIN "
+        "checksums k ON k.sample = o.sample WHERE o.sample BETWEEN ? AND ? AND o.contract = ? "
+        "ORDER BY o.sample",
+        (ids[0], ids[-1], store.contract_id),
+    ).fetchall()
+
+
+def note_lost(store: Store) -> None:
+    """Note samples that no search comes upon: of nobody, of a missing person or contract."""
+    rows = store.connection.execute(
+        "SELECT k.sample, o.sample, p.id FROM checksums k "
+        "LEFT JOIN owners o ON o.sample = k.sample LEFT JOIN people p ON p.id = o.person "
+        "WHERE p.id IS NULL OR o.contract NOT IN (SELECT id FROM contracts)"
+    )
+    for number, owned, person_ in rows.fetchall():
+        if owned is None:
+            why = "it belongs to nobody"
+        elif person_ is None:
+            why = "its person is missing"
+        else:
+            why = "how its embedding was made is missing"
+        store.damage.sample(number, why)
+
+
+def _noter(store: Store) -> Callable[[int], None]:
+    """Notes a sample whose row cannot be read."""
+    return lambda number: store.damage.sample(number, UNREADABLE)
 
 
 def samples_where(store: Store, where: Mapping[str, Any]) -> tuple[npt.NDArray[np.int64], int]:
@@ -483,13 +706,14 @@ def samples_where(store: Store, where: Mapping[str, Any]) -> tuple[npt.NDArray[n
 
 
 def _metadata_of_all(connection: sqlite3.Connection) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Ids of people and their metadata; {} where they are damaged."""
+    """Ids of people and their metadata, but for those that cannot be read."""
     rows = connection.execute(
         "SELECT p.id, l.metadata FROM people p JOIN labels l ON l.id = p.label"
     )
     for number, text in rows:
         metadata = read_metadata(text)
-        yield number, {} if metadata is None else metadata
+        if metadata is not None:
+            yield number, metadata
 
 
 def metadata_keys(store: Store) -> dict[str, int]:

@@ -113,6 +113,14 @@ class ExactIndex:
         with self._lock.write():
             self._rows = rows
 
+    def vectors(self, ids: npt.ArrayLike) -> tuple[Ids, FloatArray]:
+        """As ``Index.vectors``."""
+        wanted = np.unique(checked_ids(ids))
+        with self._lock.read():
+            slots = self._rows.slots_of(wanted)
+            there = slots >= 0
+            return wanted[there], self._rows.take(slots[there]).copy()
+
     def check(self) -> None:
         """As ``Index.check``."""
         with self._lock.read():

@@ -102,6 +102,10 @@ class Index(Protocol):
         """
         ...
 
+    def vectors(self, ids: npt.ArrayLike) -> tuple[Ids, FloatArray]:
+        """Those of ``ids`` that are there, ascending, and their vectors (N, D)."""
+        ...
+
     def check(self) -> None:
         """Read everything and compare the checksums; IndexFileError if one differs."""
         ...

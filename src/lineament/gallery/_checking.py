@@ -1,0 +1,207 @@
+"""Everything in a gallery's database read and compared with its checksums; ``Gallery.check``."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from lineament.errors import GalleryDamagedError
+from lineament.gallery import lookup
+from lineament.gallery._damage import UNREADABLE, kept_vectors, read_around
+from lineament.gallery._schema import (
+    DETAILS,
+    DETAILS_FROM,
+    IDENTITY,
+    IDENTITY_FROM,
+)
+from lineament.gallery._store import Store
+from lineament.gallery._types import DamagedPart
+
+PHOTOGRAPHS = (
+    "SELECT photo_key(s.sha256), o.person, s.id FROM samples s JOIN owners o ON o.sample = s.id "
+    "WHERE typeof(s.sha256) = 'blob'"
+)
+"""What stands in the table of that name."""
+
+UIDS = "SELECT s.uid, s.contract, s.id FROM samples s JOIN owners o ON o.sample = s.id"
+"""The same."""
+
+MOST = 1 << 16
+"""Numbers of an embedding."""
+
+_BLOCK = 256
+"""Samples that are read at once, with their crops."""
+
+
+def find_damage(store: Store) -> None:
+    """Read all samples and people, and note in ``store.damage`` what is not what was written."""
+    with store.reading() as connection:
+        lookup.note_lost(store)
+        after = 0
+        while True:
+            rows = connection.execute(
+                "SELECT sample FROM owners WHERE sample > ?1 UNION SELECT sample FROM checksums "
+                "WHERE sample > ?1 ORDER BY sample LIMIT ?2",
+                (after, _BLOCK),
+            ).fetchall()
+            ids = [row[0] for row in rows]
+            if not ids:
+                break
+            note_samples(store, ids)
+            after = ids[-1]
+        after = 0
+        while people := connection.execute(
+            "SELECT id FROM people WHERE id > ? ORDER BY id LIMIT ?", (after, 4 * _BLOCK)
+        ).fetchall():
+            numbers = [row[0] for row in people]
+            read_around(
+                numbers,
+                partial(lookup.people_of, store),
+                lambda number: store.damage.person(number, UNREADABLE),
+            )
+            after = numbers[-1]
+        for (number,) in connection.execute(
+            "SELECT person FROM person_checksums WHERE person NOT IN (SELECT id FROM people)"
+        ):
+            store.damage.person(number, "the row in the table of people is missing")
+
+
+def note_samples(store: Store, ids: Sequence[int]) -> set[int]:
+    """Compare samples, ascending, with their checksums; those that are whole and sound."""
+    connection = store.connection
+    damage = store.damage
+
+    def fetch(some: Sequence[int]) -> list[tuple[Any, ...]]:
+        return connection.execute(
+            f"SELECT o.sample, v.vector, k.identity, {IDENTITY}, k.details IS {DETAILS}, p.id, "
+            f"c.id, c.dimension FROM {IDENTITY_FROM} {DETAILS_FROM} LEFT JOIN checksums k ON "
+            "k.sample = o.sample WHERE o.sample IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(some)),),
+        ).fetchall()
+
+    rows = read_around(ids, fetch, lambda number: damage.sample(number, UNREADABLE))
+    for number in set(ids).difference(row[0] for row in rows):
+        damage.sample(number, "it belongs to nobody")
+    for number, vector, written, found, sound, person, contract, dimension in rows:
+        if person is None:
+            damage.sample(number, "its person is missing")
+        elif contract is None or type(dimension) is not int or not 0 < dimension <= MOST:
+            damage.sample(number, "how its embedding was made is missing")
+        elif written != found and written is not None and sound:
+            # Whose it is is among what is sound.
+            kept_vectors(damage, [(number, vector, written, written)], dimension)
+            damage.sample(number, "its vector is not what was written")
+        else:
+            kept_vectors(damage, [(number, vector, written, found)], dimension)
+    lookup.samples_of(store, ids)
+    return set(ids).difference(damage.samples)
+
+
+def parts(store: Store) -> tuple[DamagedPart, ...]:
+    """What was found, by number, with the people's names as far as they can be read."""
+    damage = store.damage
+    with store.reading() as connection:
+        numbers = sorted(damage.samples)
+        names = dict(
+            connection.execute(
+                "SELECT o.sample, l.name FROM owners o JOIN people p ON p.id = o.person JOIN "
+                "labels l ON l.id = p.label WHERE o.sample IN (SELECT value FROM json_each(?))",
+                (json.dumps(numbers),),
+            ).fetchall()
+        )
+        people = {one.id: one for one in lookup.people_of(store, sorted(damage.people))}
+    found = [
+        DamagedPart(
+            sample=number,
+            person=names[number] if isinstance(names.get(number), str) else None,
+            problem=damage.samples[number],
+            searched=number not in damage.unsearched,
+        )
+        for number in numbers
+    ]
+    found += [
+        DamagedPart(
+            sample=None,
+            person=people[number].name if number in people else f"damaged person {number}",
+            problem=why,
+            searched=False,
+        )
+        for number, why in sorted(damage.people.items())
+    ]
+    return tuple(found)
+
+
+def problems(store: Store) -> list[str]:
+    """What is wrong with the database, in words, and what to do about it."""
+    found = store.check()
+    try:
+        find_damage(store)
+        found += [str(part) for part in parts(store)]
+        found += [f"{store.path}: {words}" for words in notes_damage(store)]
+        found += [f"{store.path}: {words}" for words in _orphans(store)]
+    except GalleryDamagedError as error:
+        if not found:
+            raise
+        found.append(str(error))
+    return found
+
+
+def notes_damage(store: Store) -> list[str]:
+    """What is wrong with what is counted or copied from other tables: ``reindex`` mends it."""
+    found = []
+    with store.reading() as connection:
+        noted = dict(connection.execute("SELECT name, value FROM totals"))
+        people, samples = lookup.counted_totals(store)
+        for name, number in (("people", people), ("samples", samples)):
+            if noted.get(name) != number:
+                found.append(
+                    f"the number of {name} that is noted is wrong ({number:,} are there): run "
+                    "reindex()"
+                )
+        if not isinstance(noted.get("dead"), int):
+            found.append("the number of removed samples that is noted is none: run reindex()")
+        for table, columns, right in (
+            ("photographs", "photo_key, person, sample", PHOTOGRAPHS),
+            ("uids", "uid, contract, sample", UIDS),
+        ):
+            if _differ(connection, f"SELECT {columns} FROM {table}", right):
+                found.append(f"the table {table} does not fit the samples: run reindex()")
+    return found
+
+
+def _differ(connection: sqlite3.Connection, one: str, other: str) -> bool:
+    (count,) = connection.execute(
+        f"SELECT (SELECT count(*) FROM (SELECT * FROM ({one}) EXCEPT SELECT * FROM ({other}))) + "
+        f"(SELECT count(*) FROM (SELECT * FROM ({other}) EXCEPT SELECT * FROM ({one})))"
+    ).fetchone()
+    return bool(count)
+
+
+def _orphans(store: Store) -> list[str]:
+    """Rows that belong to nobody and were not overwritten, as removed ones are."""
+    found = []
+    with store.reading() as connection:
+        for table, key, column in (
+            ("samples", "id", "uid"),
+            ("vectors", "sample", "vector"),
+            ("crops", "sample", "png"),
+        ):
+            (count,) = connection.execute(
+                f"SELECT count(*) FROM {table} WHERE {key} NOT IN (SELECT sample FROM owners) AND "
+                f"{key} NOT IN (SELECT sample FROM checksums) AND CAST({column} AS BLOB) <> "
+                f"zeroblob(length(CAST({column} AS BLOB)))"
+            ).fetchone()
+            if count:
+                found.append(
+                    f"{count:,} rows of the table {table} belong to no sample: run compact()"
+                )
+        (count,) = connection.execute(
+            "SELECT count(*) FROM labels WHERE id NOT IN (SELECT label FROM people) AND "
+            "trim(name) <> ''"
+        ).fetchone()
+        if count:
+            found.append(f"{count:,} names belong to nobody: run compact()")
+    return found
