@@ -38,6 +38,8 @@ from lineament.gallery.lookup import (
     unknown_sample,
 )
 from lineament.gallery.values import (
+    EARLIEST,
+    LATEST,
     MOST_CROP_PX,
     check_seen,
     checked_metadata,
@@ -209,6 +211,12 @@ def annotate(
             check_person(store, number)  # raises
         united = ({} if replacing else dict(found.metadata)) | dict(metadata)
         united = {key: value for key, value in united.items() if value is not None}
+        if damaged:  # the time that cannot be read is lost
+            connection.execute(
+                "UPDATE people SET created = ? WHERE id = ? AND (typeof(created) <> 'real' OR "
+                "created NOT BETWEEN ? AND ?)",
+                (time.time(), number, EARLIEST, LATEST),
+            )
         if united != found.metadata or damaged:
             set_label(store, connection, number, found.name, written(united))
 

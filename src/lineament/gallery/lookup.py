@@ -253,7 +253,7 @@ def check_person(store: Store, number: int) -> PersonInfo:
     why = store.damage.people.get(number)
     if why is not None:
         raise GalleryDamagedError(
-            f"{found.name!r} is damaged ({why}): nothing was changed",
+            f"{found.name!r} is damaged: {why}",
             hint="restore a backup, {replace_metadata}, or remove the person",
         )
     return found
