@@ -362,6 +362,5 @@ def test_only_our_own_errors_are_raised() -> None:
     assert {(name, file) for name, file in raised if name not in allowed} == set()
     assert {file for name, file in raised if name == "ValueError"} <= {
         *("runtime.py", "decode.py", "ijb.py", "filters.py"),  # caught a few lines on
-        *("_contents.py", "_state.py"),  # caught by what reads the checkpoint
         *("bundled.py", "_distributed.py"),  # batch norms, as PyTorch's own do
     }

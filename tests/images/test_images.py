@@ -3,7 +3,6 @@ from __future__ import annotations
 import base64
 import importlib.util
 import io
-import json
 import os
 import struct
 import subprocess
@@ -1297,16 +1296,10 @@ def test_a_series_of_pandas() -> None:
 
 @pytest.fixture(scope="module")
 def hostile() -> Any:
-    spec = importlib.util.spec_from_file_location(
-        "hostile", ROOT / "benchmarks" / "robustness" / "hostile.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["hostile"] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["hostile"]
+    folder = str(ROOT / "benchmarks" / "robustness")
+    sys.path.insert(0, folder)
+    yield importlib.import_module("doors.pictures")
+    sys.path.remove(folder)
 
 
 @pytest.mark.slow
@@ -1316,8 +1309,7 @@ def test_hostile_files_load_or_are_refused(hostile: Any) -> None:
     count = {"loaded": 0, "refused": 0}
     limits = ImageLimits(max_pixels=1_000_000)
     for number in range(len(hostile.DAMAGE) * len(seeds)):
-        name, data = hostile.make_case(seeds, 7, number)
-        assert (name, data) == hostile.make_case(seeds, 7, number)
+        name, data = hostile.make_case(seeds, np.random.default_rng([7, number]), number)
         try:
             image = load_image(data, limits=limits)
         except LineamentError:
@@ -1327,20 +1319,3 @@ def test_hostile_files_load_or_are_refused(hostile: Any) -> None:
             assert image.ndim == 3, name
             count["loaded"] += 1
     assert min(count.values()) > 50
-
-
-@pytest.mark.slow
-def test_the_hostile_benchmark_counts_what_goes_wrong() -> None:
-    script = str(ROOT / "benchmarks" / "robustness" / "hostile.py")
-    options = ["--sabotage", "--cases", "30", "--limit-s", "2", "--workers", "1", "--json"]
-    done = subprocess.run(
-        [sys.executable, script, *options],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    figures = json.loads(done.stdout)
-    assert done.returncode == 1
-    assert (figures["cases"], figures["crashes"], figures["hangs"]) == (30, 2, 1)
-    assert figures["rss_growth_mb"] > 10  # it hoards a megabyte a case

@@ -34,8 +34,9 @@ def starting_backbone(options: BackboneOptions, size_px: int) -> tuple[Backbone,
             size_px=None if size_px == 0 else size_px,
             **options.options,
         )
+        kind = "backbone"
         return backbone, Origin(
-            "backbone", name, backbone.dimension, backbone.size_px, dict(options.options)
+            kind, name, backbone.dimension, backbone.size_px, dict(options.options)
         )
     backbone, origin = _started(options.start)
     checks = {
