@@ -75,6 +75,7 @@ ACTIONS: Mapping[str, str] = {
     "or_allow_private": ", or allow private addresses: ImageLimits(allow_private=True)",
     "or_max_bytes": " or raise max_bytes of the limits",
     "or_max_pixels": " or raise max_pixels of the limits",
+    "or_max_memory": " or raise max_memory of the limits",
     "or_timeout": " or raise url_timeout_s of the limits",
     "ray": "ray=ADDRESS",
     "read_only": "open it with read_only=True, or ",

@@ -451,11 +451,11 @@ def _room_for_pixels(room: Budget) -> Iterator[None]:
     """Have this thread wait, before it decodes a photo, until others leave room for it."""
     taken = 0
 
-    def take(pixels: int) -> None:
+    def take(pixels: int, decoding: int) -> None:
         nonlocal taken
         if not taken:
-            room.take(pixels * BYTES_PER_PIXEL)
-            taken = pixels * BYTES_PER_PIXEL
+            taken = max(pixels * BYTES_PER_PIXEL, decoding)
+            room.take(taken)
 
     before = before_decoding.set(take)
     try:

@@ -81,6 +81,7 @@ def test_every_command_counts_it(
         "suffixes": {".txt": 1} if one else {".mp4": 1, ".txt": 1},
         "hidden": 0 if one else 1,
         "links": 0 if one else 1,
+        "not_files": 0,
         "unreadable": [],
     }
     said = " ".join(done.stderr.split())

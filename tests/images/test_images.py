@@ -227,15 +227,14 @@ def test_a_file_object_stays_open(tmp_path: Path) -> None:
         assert not file.closed
 
 
-def test_a_pipe_is_read(tmp_path: Path) -> None:
-    if not hasattr(os, "mkfifo"):
-        pytest.skip("no named pipes here")
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    writer = threading.Thread(target=pipe.write_bytes, args=(PNG,))
-    writer.start()
-    image = load_image(pipe)
-    writer.join()
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="no /dev/fd here")
+def test_a_pipe_of_the_shell_is_read() -> None:
+    reader, writer = os.pipe()
+    thread = threading.Thread(target=lambda: (os.write(writer, PNG), os.close(writer)))
+    thread.start()
+    image = load_image(f"/dev/fd/{reader}")
+    thread.join()
+    os.close(reader)
     np.testing.assert_array_equal(image, PIXELS)
 
 
@@ -690,7 +689,7 @@ def test_permission_denied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         def refuse(*args: Any, **options: Any) -> Any:
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr("builtins.open", refuse)
+        monkeypatch.setattr("os.open", refuse)
     with pytest.raises(ImageError, match=r"permission denied.*rights"):
         load_image(path)
 
@@ -1142,6 +1141,7 @@ def test_what_is_passed_over_is_counted(album: Path) -> None:
         "other_files": 4,
         "suffixes": {"": 1, ".md": 1, ".txt": 2},
         "hidden": 2,
+        "not_files": 0,
         "links": 4,  # of the two in sub each time that sub is named
         "unreadable": [],
     }

@@ -50,6 +50,7 @@ ACTIONS = {
     "or_allow_private": ", or add --allow-private where the address is your own",
     "or_max_bytes": "",
     "or_max_pixels": "",
+    "or_max_memory": "",
     "or_timeout": "",
     "ray": "name it by --ray ADDRESS",
     "read_only": "",

@@ -122,7 +122,8 @@ def say_not_looked_at(passed_over: PassedOver) -> None:
     if context is not None:
         before = context.meta.get(_NOT_LOOKED_AT)
         context.meta[_NOT_LOOKED_AT] = passed_over if before is None else before + passed_over
-    if passed_over.suffixes or passed_over.links or passed_over.unreadable:
+    others = passed_over.links or passed_over.not_files or passed_over.unreadable
+    if passed_over.suffixes or others:
         print_note(f"not looked at: {passed_over.in_words}")
 
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from lineament.detect.boxes import intersection_over_union
+from lineament.errors import ImageError
 from lineament.gallery import _checking as checking
 from lineament.gallery import _editing as editing
 from lineament.gallery import lookup
@@ -25,6 +25,7 @@ from lineament.gallery._schema import ask_erasing, contract_number, log_change, 
 from lineament.gallery._state import GalleryState
 from lineament.gallery._store import Store
 from lineament.gallery._types import MigrationReport, NewSample
+from lineament.images import decode_crop
 from lineament.pipeline import Recognizer
 from lineament.quality import quality_of
 from lineament.text import stored
@@ -183,12 +184,10 @@ def _embed(batch: Sequence[_Old], old: Contract, recognizer: Recognizer) -> list
     result: list[_Made | str] = ["no crop is kept"] * len(batch)
     embedder = recognizer.embedder
     if embedder.contract.alignment == old.alignment:
-        found = [(i, _decoded(s.png)) for i, s in enumerate(batch) if s.png is not None]
-        there = [
-            (i, image)
-            for i, image in found
-            if image is not None and image.shape[1::-1] == embedder.size_wh
+        found = [
+            (i, _decoded(s.png, embedder.size_wh)) for i, s in enumerate(batch) if s.png is not None
         ]
+        there = [(i, image) for i, image in found if image is not None]
         if there:
             vectors, norms = embedder.embed(np.stack([image for _, image in there]))
             made = [
@@ -227,11 +226,13 @@ def _embed(batch: Sequence[_Old], old: Contract, recognizer: Recognizer) -> list
     return result
 
 
-def _decoded(png: bytes | None) -> Image | None:
+def _decoded(png: bytes | None, size_wh: tuple[int, int]) -> Image | None:
     if png is None:
         return None
-    image = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
-    return None if image is None else np.ascontiguousarray(image[..., ::-1]).astype(np.uint8)
+    try:
+        return decode_crop(png, "its crop", size_wh)
+    except ImageError:
+        return None
 
 
 def _photo(sample: _Old) -> bytes | str:

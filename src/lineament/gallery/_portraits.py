@@ -9,12 +9,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lineament.errors import LineamentError
+from lineament.errors import ImageError, LineamentError
 from lineament.files import sha256_of_file
 from lineament.gallery import lookup
 from lineament.gallery._state import GalleryState
 from lineament.gallery._types import PersonInfo, SampleInfo
-from lineament.images import load_image
+from lineament.images import decode_crop, load_image
 from lineament.text import counted
 from lineament.types import Image
 
@@ -34,10 +34,10 @@ def portrait(state: GalleryState, sample: SampleInfo, size_px: int) -> Image | N
     """
     png = lookup.crop(state.store, sample.id)
     if png is not None:
-        decoded = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
-        return (
-            None if decoded is None else _resized(np.asarray(decoded, np.uint8)[..., ::-1], size_px)
-        )
+        try:
+            return _resized(decode_crop(png, "its crop"), size_px)
+        except ImageError:
+            return None
     if sample.box_xyxy is None or not sample.source or sample.sha256 is None:
         return None
     path = Path(sample.source)

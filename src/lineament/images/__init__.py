@@ -17,14 +17,16 @@ object, a Pillow image, or an array or tensor of any library. What every photo g
 - **More than 8 bits.** Values are scaled, never clipped, by the smallest of 8, 10, 12, 14 and 16
   bits that holds the largest of them (``arrays``): both 1023 and 65535 can become 255.
 - **Color profiles** are not applied: neither are they in the pictures recognizers learn from.
-- **Limits** are checked on the header, before pixels are decoded.
+- **Limits** are checked on the header, before pixels are decoded: bytes, pixels, the memory that
+  this kind of picture takes, and the parts of a file that are walked over one by one.
 
 Arrays of three or four channels are RGB unless ``color_order="bgr"`` says otherwise: pictures from
 ``cv2.imread`` need it.
 
 ``names`` says what a text stands for and what sources are called, ``many`` whether a source is one
 photo or many; ``find`` searches folders, ``sources`` turns anything into bytes, ``formats`` knows
-what they are, and ``decode``, ``tiff`` and ``arrays`` turn them into pixels.
+what they are, ``plain`` and ``tiff`` leave nothing in them but what makes pixels, and ``decode``,
+``pnm``, ``pixels`` and ``arrays`` turn them into pixels.
 """
 
 from __future__ import annotations
@@ -38,9 +40,9 @@ import numpy.typing as npt
 from PIL import Image as PILImage
 
 from lineament.arguments import checked
-from lineament.errors import OptionError
+from lineament.errors import ImageError, LineamentError, OptionError
 from lineament.images.arrays import as_array, is_array
-from lineament.images.decode import decode_bytes, from_array, from_pillow
+from lineament.images.decode import decode_bytes, decode_crop, from_array, from_pillow
 from lineament.images.find import (
     IMAGE_SUFFIXES,
     ImageList,
@@ -54,6 +56,8 @@ from lineament.images.limits import DEFAULT_LIMITS, ImageLimits
 from lineament.images.many import Many, check_one, expand, is_many
 from lineament.images.names import describe_source, path_of, source_name
 from lineament.images.sources import read_bytes
+from lineament.machine import raise_if_short
+from lineament.text import reason_of
 from lineament.types import ColorOrder, Image
 
 __all__ = [
@@ -65,6 +69,7 @@ __all__ = [
     "Many",
     "PassedOver",
     "check_one",
+    "decode_crop",
     "describe_source",
     "expand",
     "find_images",
@@ -103,14 +108,14 @@ def load_image(
     from where it stands and left open. A Pillow image is taken at the page where it stands.
 
     An array or tensor (NumPy, PyTorch, whatever has ``__array__``) is (H, W), (H, W, C) or
-    (C, H, W) with 1, 3 or 4 channels, of integers, floats or truth values as ``arrays`` says; the
-    limits do not apply to it. One that is already contiguous RGB uint8 comes back as it is, not
-    copied. An array of bytes (``np.fromfile``, ``cv2.imencode``) is a file.
+    (C, H, W) with 1, 3 or 4 channels, of integers, floats or truth values as ``arrays`` says. One
+    that is already contiguous RGB uint8 comes back as it is, not copied. An array of bytes
+    (``np.fromfile``, ``cv2.imencode``) is a file.
 
     Args:
         source: the photo.
         color_order: of an array's channels; None means "rgb". Other sources ignore it.
-        limits: on bytes, pixels and seconds.
+        limits: on bytes, pixels, memory and seconds.
 
     Raises:
         ImageNotFoundError: no such file, or the server says so.
@@ -141,13 +146,19 @@ def read_image(
     if isinstance(source, PILImage.Image):
         pixels = from_pillow(source, name, limits)
         return pixels, _sha256(np.asarray(source)) if digest else None
-    if is_array(source):
-        array = as_array(source)
-        if not _is_file(array):
-            return from_array(array, color_order, name), _sha256(array) if digest else None
-        data = array.tobytes()
-    else:
+    try:
+        if is_array(source):
+            array = as_array(source)
+            if not _is_file(array):
+                pixels = from_array(array, color_order, name, limits)
+                return pixels, _sha256(array) if digest else None
+            source = np.ascontiguousarray(array).data
         data = read_bytes(source, name, limits)
+    except LineamentError:
+        raise
+    except Exception as error:  # an object's own
+        raise_if_short(error, f"to read {name}")
+        raise ImageError(f"{name}: cannot be read ({reason_of(error)}); convert it") from error
     return decode_bytes(data, name, limits), hashlib.sha256(data).digest() if digest else None
 
 
@@ -159,5 +170,7 @@ def _is_file(array: npt.NDArray[Any]) -> bool:
 
 def _sha256(array: npt.NDArray[Any]) -> bytes:
     sha256 = hashlib.sha256(f"{array.shape} {array.dtype}".encode())
-    sha256.update(np.ascontiguousarray(array).tobytes())
+    step = max(1, (1 << 20) * len(array) // max(1, array.nbytes))
+    for top in range(0, len(array), step):
+        sha256.update(np.ascontiguousarray(array[top : top + step]).data)
     return sha256.digest()

@@ -73,26 +73,24 @@ def as_array(source: Any) -> npt.NDArray[Any]:
     return array
 
 
-def to_uint8(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """Values of any depth as 0 to 255; see the module.
+def bits_of(kind: np.dtype[Any], low: float, high: float) -> int:
+    """How many bits values have, of which these are the least and the largest; see the module.
+
+    Returns:
+        One of ``DEPTHS``; 0 for floats up to 1, and 1 for truth values.
 
     Raises:
         ImageFormatError: of another type, or outside of what is known.
     """
-    if values.dtype == np.uint8:
-        return cast("npt.NDArray[np.uint8]", values)
-    if values.dtype == np.bool_:
-        return values.astype(np.uint8) * np.uint8(255)
-    if values.dtype.kind not in "uif":
+    if kind == np.bool_:
+        return 1
+    if kind.kind not in "uif":
         raise ImageFormatError(
-            f"expected integers, floats or truth values, got {values.dtype}; convert them"
+            f"expected integers, floats or truth values, got {kind}; convert them"
         )
-    low, high = float(values.min()), float(values.max())
-    if values.dtype.kind == "f":
+    if kind.kind == "f":
         if low >= -ROUNDING and high <= 1 + ROUNDING:
-            return cast(
-                "npt.NDArray[np.uint8]", np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
-            )
+            return 0
         if not (low >= 0 and 2 <= high < 2 ** DEPTHS[-1]):  # NaN fails as well
             raise ImageFormatError(
                 f"expected floats from 0 to 1, or from 0 to 255, got {low:g} to {high:g}; clip "
@@ -103,21 +101,50 @@ def to_uint8(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
             f"expected integers from 0 to 65535, got {low:.0f} to {high:.0f}; save or convert it "
             "with 8 or 16 bits"
         )
-    bits = next(bits for bits in DEPTHS if high <= 2**bits - 1)
-    return _scaled(values, bits)
+    return next(bits for bits in DEPTHS if high <= 2**bits - 1)
 
 
-def _scaled(values: npt.NDArray[Any], bits: int) -> npt.NDArray[np.uint8]:
-    largest = 2**bits - 1
-    scaled: npt.NDArray[np.uint8]
+def to_uint8(values: npt.NDArray[Any], bits: int | None = None) -> npt.NDArray[np.uint8]:
+    """Values of any depth as 0 to 255; see the module.
+
+    Args:
+        values: of any shape, at least one.
+        bits: of ``bits_of``, where these are part of a picture; None looks for itself.
+
+    Raises:
+        ImageFormatError: as ``bits_of``.
+    """
+    if values.dtype == np.uint8:
+        return cast("npt.NDArray[np.uint8]", values)
+    if bits is None:
+        bits = bits_in(values)
+    if bits == 1:
+        return values.astype(np.uint8) * np.uint8(255)
+    if bits == 0:
+        return cast("npt.NDArray[np.uint8]", np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8))
+    return scaled(values, 2**bits - 1)
+
+
+def bits_in(values: npt.NDArray[Any]) -> int:
+    """``bits_of`` an array: at least one value."""
+    if values.dtype.kind not in "uif":
+        return bits_of(values.dtype, 0, 0)
+    return bits_of(values.dtype, float(values.min()), float(values.max()))
+
+
+def scaled(values: npt.NDArray[Any], largest: int) -> npt.NDArray[np.uint8]:
+    """Values from 0 to ``largest`` as 0 to 255, rounded."""
+    result: npt.NDArray[np.uint8]
     if values.dtype.kind == "f":
-        scaled = np.rint(values * (255 / largest)).astype(np.uint8)
-    elif bits == 8:
-        scaled = values.astype(np.uint8)
+        result = np.rint(values * (255 / largest)).astype(np.uint8)
+    elif largest == 255:
+        result = values.astype(np.uint8)
     else:
         wide = values.astype(np.uint32)
         # (v * 255 + 32895) >> 16 is v / 257 rounded, for every 16-bit v, and faster
-        scaled = (
-            (wide * 255 + 32895) >> 16 if bits == 16 else (wide * 255 + largest // 2) // largest
+        result = (
+            (wide * 255 + 32895) >> 16
+            if largest == 65535
+            else (wide * 255 + largest // 2) // largest
         ).astype(np.uint8)
-    return scaled
+    return result

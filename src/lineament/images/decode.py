@@ -1,7 +1,11 @@
 """Stage 1, second half: bytes, Pillow images and arrays -> RGB, uint8, (H, W, 3).
 
+Nothing else in the package opens the bytes of a picture. What they cost is known before pixels are
+decoded: ``plain`` and ``tiff`` count the parts of a file and leave out those that make no pixels,
+and ``_check_cost`` counts the bytes that its kind of pixels will take.
+
 Pillow alone decodes. For a 250 x 250 JPEG OpenCV needs about 0.1 ms less and gives the same pixels,
-but it accepts a JPEG that was cut short and writes about it to stderr.
+but it accepts a JPEG that was cut short and writes about it to stderr. PNM files are read here.
 """
 
 from __future__ import annotations
@@ -10,8 +14,6 @@ import contextlib
 import functools
 import importlib
 import io
-import struct
-import zlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any, cast
@@ -19,6 +21,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as PILImage
+from PIL import ImageFile
 
 from lineament.errors import (
     ImageError,
@@ -27,32 +30,69 @@ from lineament.errors import (
     LineamentError,
     MissingExtraError,
 )
-from lineament.images.arrays import CHANNELS, to_uint8
+from lineament.images.arrays import CHANNELS, bits_in, to_uint8
 from lineament.images.formats import PLUGINS, sniff
-from lineament.images.limits import ImageLimits
+from lineament.images.limits import DEFAULT_LIMITS, ImageLimits
+from lineament.images.pixels import (
+    as_stored,
+    from_decoded,
+    from_values,
+    over_white,
+    rows_at_once,
+)
+from lineament.images.plain import (
+    Plain,
+    exif_orientation,
+    plain_gif,
+    plain_jpeg,
+    plain_png,
+    plain_webp,
+)
+from lineament.images.pnm import Pnm
 from lineament.images.tiff import photo_in
 from lineament.machine import memory_error
 from lineament.text import reason_of
 from lineament.types import ColorOrder, Image
 
-_PNG_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND"}
+MOST_SIDE_PX = 65_535
+"""Width and height: of a picture 1 pixel wide and 120 million high the rows alone, which Pillow
+keeps a pointer to and rounds up, take gigabytes."""
 
-_TURNS = {  # EXIF orientation: what makes it upright
-    2: PILImage.Transpose.FLIP_LEFT_RIGHT,
-    3: PILImage.Transpose.ROTATE_180,
-    4: PILImage.Transpose.FLIP_TOP_BOTTOM,
-    5: PILImage.Transpose.TRANSPOSE,
-    6: PILImage.Transpose.ROTATE_270,
-    7: PILImage.Transpose.TRANSVERSE,
-    8: PILImage.Transpose.ROTATE_90,
+MOST_CROP_PX = 1024
+"""Width and height of a crop; the largest that an alignment here makes is 224."""
+
+MOST_RLE_PIXELS = 16_000_000
+MOST_RLE_BYTES = 4 << 20
+"""Of a BMP whose rows are run lengths, which Pillow reads in Python: 0.1 us a pixel."""
+
+_PREPARE: dict[str, Callable[[bytes], Plain]] = {
+    "JPEG": plain_jpeg,
+    "PNG": plain_png,
+    "GIF": plain_gif,
+    "WebP": plain_webp,
+    "TIFF": photo_in,
 }
 
+_STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
+"""Bytes of a pixel in Pillow's memory, by its mode; of all others 4."""
 
-before_decoding: ContextVar[Callable[[int], None] | None] = ContextVar(
+_RESULT = 3
+"""Bytes of a pixel that is returned."""
+
+_HELD = {"WebP": 12.0, "AVIF": 20.0, "HEIC": 20.0}
+"""Bytes of a pixel that a decoder holds beside Pillow's picture: two canvases and a frame of
+libwebp, planes of up to 16 bits and the colors made of them. Measured, and rounded up."""
+
+_OURS = frozenset({"JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF"}) | {
+    "HEIF"
+}
+"""What Pillow calls the formats that are read."""
+
+before_decoding: ContextVar[Callable[[int, int], None] | None] = ContextVar(
     "before_decoding", default=None
 )
-"""Called with the number of a photo's pixels before they are decoded; may wait until there is room
-for them. A GIF calls it twice."""
+"""Called before a photo is decoded with the number of its pixels and of the bytes that decoding
+takes; may wait until there is room for them."""
 
 
 def decode_bytes(data: bytes, name: str, limits: ImageLimits) -> Image:
@@ -64,33 +104,114 @@ def decode_bytes(data: bytes, name: str, limits: ImageLimits) -> Image:
         raise ImageFormatError(
             f"{name}: expected a photo ({', '.join(PLUGINS)}), got {kind}; save it as JPEG or PNG"
         )
-    if kind == "GIF":
-        _check_pixels(_gif_size_wh(data), kind, name, limits)
-    try:
-        plugin = _plugin(kind)
-    except ImportError as error:
-        if kind == "HEIC":
-            raise MissingExtraError("reading HEIC photos", "heif") from error
-        raise ImageFormatError(f"{name}: this Pillow reads no {kind}; update Pillow") from error
     with _translated(kind, name):
-        orientation = None
-        if kind == "TIFF":
-            data, orientation = photo_in(data)
-        elif kind == "PNG":
-            data = _plain_png(data)
-        image = plugin(io.BytesIO(data))
-        _check_pixels(image.size, kind, name, limits)
-        if kind == "JPEG":
-            _refuse_damaged_jpeg(image, data)
-        return _upright(image, orientation, data)
+        if kind == "PNM":
+            pnm = Pnm(data)
+            _check_cost(pnm.size_wh, kind, _RESULT, limits)
+            return pnm.pixels()
+        plain = _PREPARE[kind](data) if kind in _PREPARE else Plain(data)
+        if plain.size_wh is not None:  # before Pillow is asked, which may take the memory at once
+            _check_size(plain.size_wh, kind, limits)
+        if plain.flaw:
+            raise ValueError(plain.flaw)
+        try:
+            plugin = _plugin(kind)
+        except ImportError as error:
+            if kind == "HEIC":
+                raise MissingExtraError("reading HEIC photos", "heif") from error
+            raise ImageFormatError(f"this Pillow reads no {kind}; update Pillow") from error
+        if kind == "WebP":
+            assert plain.size_wh is not None
+            _check_cost(plain.size_wh, kind, _HELD[kind] + 4, limits)
+        with plugin(io.BytesIO(plain.data)) as image:
+            if kind == "BMP":
+                _check_run_lengths(image, data)
+            held = _HELD.get(kind, plain.held_bytes)
+            if kind != "WebP":
+                _check_cost(image.size, kind, _needed(image.mode, held), limits)
+            return _upright(image, plain, limits)
+
+
+def decode_crop(png: bytes, name: str, size_wh: tuple[int, int] | None = None) -> Image:
+    """Decode the crop of a face that a gallery or an export holds: a PNG and nothing else.
+
+    Args:
+        png: the file's bytes; they may come from anybody.
+        name: what to call it in messages.
+        size_wh: width and height that it has to have; None takes up to ``MOST_CROP_PX``.
+
+    Returns:
+        RGB (H, W, 3).
+
+    Raises:
+        ImageFormatError: no PNG, a damaged one, or of another size.
+    """
+    kind = sniff(png) if png else "nothing"
+    if kind != "PNG":
+        raise ImageFormatError(f"{name}: expected the crop of a face as PNG, got {kind}")
+    with _translated(kind, name):
+        width, height = plain_png(png).size_wh or (0, 0)
+        if size_wh is not None and (width, height) != tuple(size_wh):
+            raise ImageFormatError(
+                f"expected a crop of {size_wh[0]} x {size_wh[1]} pixels, got {width} x {height}"
+            )
+        if not 0 < max(width, height) <= MOST_CROP_PX:
+            raise ImageFormatError(
+                f"expected a crop of at most {MOST_CROP_PX} x {MOST_CROP_PX} pixels, got "
+                f"{width} x {height}"
+            )
+    return decode_bytes(png, name, DEFAULT_LIMITS)
 
 
 def from_pillow(image: PILImage.Image, name: str, limits: ImageLimits) -> Image:
-    """Check and convert a Pillow image, which may be a file that is not decoded yet."""
+    """Check and convert a Pillow image, which may be a file that is not decoded yet.
+
+    Such a file is taken only if it is of the formats that are read: Pillow starts programs for
+    some of the others.
+    """
     kind = "Pillow" if image.format is None else image.format
     with _translated(kind, name):
-        _check_pixels(image.size, kind, name, limits)
-        return _upright(image)
+        held = 0.0
+        if isinstance(image, ImageFile.ImageFile) and (image.tile or image._im is None):
+            if kind not in _OURS or type(image).__module__ not in _MODULES:
+                raise ImageFormatError(
+                    f"expected a photo ({', '.join(PLUGINS)}), got a file of Pillow's kind {kind} "
+                    "that is not decoded yet; call its load() if you trust it"
+                )
+            held = _check_file(image, limits)
+        _check_cost(image.size, kind, _needed(image.mode, held), limits)
+        return _upright(image, Plain(b""), limits)
+
+
+_MODULES = {module for module, _ in PLUGINS.values()} | {
+    "PIL.MpoImagePlugin",
+    "pillow_heif.as_plugin",
+}
+
+
+def _check_file(image: ImageFile.ImageFile, limits: ImageLimits) -> float:
+    """Look at the file behind a Pillow image as ``decode_bytes`` would; what its decoder holds."""
+    file = image.fp
+    if file is None:
+        return _HELD["HEIC"]
+    place = file.tell()
+    file.seek(0)
+    try:
+        data = file.read(limits.max_bytes + 1)
+    finally:
+        file.seek(place)
+    if len(data) > limits.max_bytes:
+        raise ImageTooLargeError(
+            f"expected at most {limits.max_bytes:,} bytes, got more",
+            hint="; make the photo smaller{or_max_bytes}",
+        )
+    kind = sniff(data)
+    if kind == "BMP":
+        _check_run_lengths(image, data)
+    elif kind == "PNM" and image.tile and "ppm" in image.tile[0][0]:
+        _check_rle(image.size, len(data))
+    plain = _PREPARE[kind](data) if kind in _PREPARE else Plain(b"")
+    return _HELD.get(kind, plain.held_bytes)
 
 
 @contextlib.contextmanager
@@ -98,8 +219,8 @@ def _translated(kind: str, name: str) -> Iterator[None]:
     """Everything that Pillow raises, as ours."""
     try:
         yield
-    except ImageFormatError as error:  # of the values, or of the pages
-        raise ImageFormatError(f"{name}: {error}") from error
+    except (ImageFormatError, ImageTooLargeError) as error:
+        raise type(error)(f"{name}: {error.message}", hint=error._hint) from error
     except LineamentError:
         raise
     except (PILImage.DecompressionBombError, PILImage.DecompressionBombWarning) as e:
@@ -126,88 +247,89 @@ def _plugin(kind: str) -> Callable[[io.BytesIO], PILImage.Image]:
     return cast("Callable[[io.BytesIO], PILImage.Image]", plugin)
 
 
-def _plain_png(data: bytes) -> bytes:
-    """Only the chunks that make pixels, their checksums checked.
-
-    Pillow loads pixels whose checksum is wrong, and inflates every text and profile (2 s a MiB).
-    """
-    view = memoryview(data)
-    parts, at, kind = [view[:8]], 8, b""
-    while kind != b"IEND":
-        if at + 12 > len(data):
-            raise ValueError("it has no end")
-        end = at + 12 + int.from_bytes(view[at : at + 4], "big")
-        kind = bytes(view[at + 4 : at + 8])
-        if kind in _PNG_CHUNKS:
-            if zlib.crc32(view[at + 4 : end - 4]) != int.from_bytes(view[end - 4 : end], "big"):
-                raise ValueError(f"wrong checksum of {kind.decode()}")
-            parts.append(view[at:end])
-        at = end
-    return b"".join(parts)
+def _needed(mode: str, held: float) -> float:
+    """Bytes of a pixel: while it is decoded, or while the result is made."""
+    stored = _STORED.get(mode, 4)
+    return stored + max(held, _RESULT)
 
 
-def _refuse_damaged_jpeg(image: Any, data: bytes) -> None:
-    """Damage for which libjpeg would fill in gray without a word."""
-    if data.find(b"\xff\xd9", image.fp.tell()) < 0:  # a partial download, padded with zeros
-        raise ValueError("it has no end")
-    if image.width * image.height > 512 * len(data):  # a Huffman code per 8 x 8 pixels: >= 1 bit
-        raise ValueError(f"{image.width} x {image.height} pixels cannot come from so few bytes")
-
-
-def _gif_size_wh(data: bytes) -> tuple[int, int]:
-    """The canvas, grown to hold the first frame.
-
-    Pillow allocates the frame, and warns of its size, while it opens the file: too early for the
-    check that ``from_pillow`` makes.
-    """
-    try:
-        width, height, flags = struct.unpack_from("<HHB", data, 6)
-        at = 13 + (6 << (flags & 7) if flags & 0x80 else 0)
-        while data[at] not in b",;":
-            if data[at] == 0x21:  # an extension: its label, then blocks until an empty one
-                at += 2
-                while data[at]:
-                    at += 1 + data[at]
-            at += 1
-        x, y, frame_width, frame_height = struct.unpack_from("<4H", data, at + 1)
-        return max(width, x + frame_width), max(height, y + frame_height)
-    except (IndexError, struct.error):
-        return 0, 0  # cut short: the decoder will say so
-
-
-def _check_pixels(size_wh: tuple[int, int], kind: str, name: str, limits: ImageLimits) -> None:
+def _check_size(size_wh: tuple[int, int], kind: str, limits: ImageLimits) -> None:
     limit = limits.max_pixels
     if kind in ("GIF", "TIFF") and PILImage.MAX_IMAGE_PIXELS is not None:
         limit = min(limit, PILImage.MAX_IMAGE_PIXELS)
     if size_wh[0] * size_wh[1] > limit:
         raise ImageTooLargeError(
-            f"{name}: expected at most {limit:,} pixels, got {size_wh[0]} x {size_wh[1]}",
+            f"expected at most {limit:,} pixels, got {size_wh[0]} x {size_wh[1]}",
             hint="; make the photo smaller{or_max_pixels}",
+        )
+    if max(size_wh) > MOST_SIDE_PX:
+        raise ImageTooLargeError(
+            f"expected at most {MOST_SIDE_PX:,} pixels wide and high, got {size_wh[0]} x "
+            f"{size_wh[1]}",
+            hint="; cut it into parts",
+        )
+
+
+def _check_cost(
+    size_wh: tuple[int, int], kind: str, bytes_per_pixel: float, limits: ImageLimits
+) -> None:
+    """Refuse what takes too many pixels or too much memory; then wait for one's turn."""
+    _check_size(size_wh, kind, limits)
+    pixels = size_wh[0] * size_wh[1]
+    needed = round(pixels * bytes_per_pixel)
+    if needed > limits.max_memory:
+        most = int(limits.max_memory / bytes_per_pixel)
+        raise ImageTooLargeError(
+            f"expected at most {most:,} pixels of this kind ({bytes_per_pixel:.3g} bytes each "
+            f"while they are decoded), got {size_wh[0]} x {size_wh[1]}",
+            hint="; make the photo smaller, save it as an ordinary JPEG{or_max_memory}",
         )
     wait = before_decoding.get()
     if wait is not None:
-        wait(size_wh[0] * size_wh[1])
+        wait(pixels, needed)
 
 
-def _upright(
-    image: PILImage.Image, orientation: int | None = None, data: bytes | None = None
-) -> Image:
+def _check_run_lengths(image: Any, data: bytes) -> None:
+    if any(str(tile[0]) == "bmp_rle" for tile in image.tile):
+        _check_rle(image.size, len(data))
+
+
+def _check_rle(size_wh: tuple[int, int], n_bytes: int) -> None:
+    if size_wh[0] * size_wh[1] > MOST_RLE_PIXELS or n_bytes > MOST_RLE_BYTES:
+        raise ImageTooLargeError(
+            f"expected at most {MOST_RLE_PIXELS:,} pixels and {MOST_RLE_BYTES:,} bytes of this "
+            f"kind, got {size_wh[0]} x {size_wh[1]} in {n_bytes:,} bytes",
+            hint="; save it as PNG",
+        )
+
+
+def _upright(image: PILImage.Image, plain: Plain, limits: ImageLimits) -> Image:
     """RGB pixels, turned as EXIF says.
 
     Args:
         image: not loaded yet, if it is a file's.
-        orientation: in place of the image's own.
-        data: the file's bytes, for what Pillow cannot decode in full.
+        plain: the file, for its orientation, and for what Pillow cannot decode in full.
+        limits: on memory.
     """
     is_deep = _has_deep_colors(image)
-    stated = _orientation(image) if orientation is None else orientation
     image.load()
-    turn = _TURNS.get(_orientation(image) if orientation is None else orientation)
+    orientation = _orientation(image) if plain.orientation is None else plain.orientation
+    if plain.data:
+        _let_go(image)
     if is_deep and max(high for _, high in _extrema(image)) < _DARK:
-        image = _deep_colors(image, data)
-        turn = _TURNS.get(stated)
-    image = _to_rgb(image)
-    return _pixels(image if turn is None else image.transpose(turn))
+        size_wh, bands = image.size, len(image.getbands())
+        if plain.data:
+            image.close()
+            _check_cost(size_wh, "colors of 16 bits", 2 * bands + _RESULT, limits)
+        return _deep_colors(plain.data, size_wh, orientation)
+    return from_decoded(image, orientation)
+
+
+def _let_go(image: Any) -> None:
+    """Drop what a decoder holds beside the picture: of libwebp twice as much as that."""
+    for held in ("_decoder", "_heif_file", "fp"):
+        if getattr(image, held, None) is not None:
+            setattr(image, held, None)
 
 
 _DARK = 65
@@ -226,106 +348,65 @@ def _extrema(image: PILImage.Image) -> list[tuple[int, int]]:
     return cast("list[tuple[int, int]]", list(image.getextrema()))
 
 
-def _deep_colors(image: PILImage.Image, data: bytes | None) -> PILImage.Image:
-    """Colors of 8 to 14 bits in 16, whose high byte is next to black: decoded by OpenCV."""
+def _deep_colors(data: bytes, size_wh: tuple[int, int], orientation: int) -> Image:
+    """Colors of 8 to 14 bits in 16, whose high byte is next to black: decoded by OpenCV.
+
+    Args:
+        data: a file that Pillow has decoded; empty when there is none.
+        size_wh: of its pixels.
+        orientation: EXIF's.
+    """
     import cv2
 
     decoded = None
-    if data is not None:
+    if data:
         decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    sizes = (image.size[::-1], image.size)  # Pillow may have turned it
     if decoded is None or decoded.dtype != np.uint16 or decoded.ndim != 3:
         raise ImageFormatError("got colors of 16 bits that use fewer of them; save it with 8 bits")
-    assert decoded.shape[:2] in sizes
-    values = to_uint8(decoded)
-    order = [2, 1, 0, 3][: values.shape[2]]
-    return PILImage.fromarray(np.ascontiguousarray(values[:, :, order]))
-
-
-def _orientation(image: PILImage.Image) -> int:
-    """EXIF's orientation, 1 to 8 (EXIF 2.32, tag 0x0112, in the first directory).
-
-    Read here because Pillow's ``getexif`` warns about, and fails on, damage elsewhere in the EXIF.
-    """
-    exif = image.info.get("exif")
-    if not isinstance(exif, bytes):
-        tags = getattr(image, "tag_v2", {})  # of a TIFF; the tag is gone if Pillow has turned it
-        return cast(int, tags.get(0x0112, 1))
-    exif = exif.removeprefix(b"Exif\0\0")
-    order = ">" if exif.startswith(b"MM") else "<"
-    try:
-        (directory,) = struct.unpack_from(order + "I", exif, 4)
-        (entries,) = struct.unpack_from(order + "H", exif, directory)
-        for at in range(directory + 2, directory + 2 + 12 * entries, 12):
-            tag, kind = struct.unpack_from(order + "HH", exif, at)
-            if tag == 0x0112:
-                return int(struct.unpack_from(order + ("I" if kind == 4 else "H"), exif, at + 8)[0])
-    except struct.error:
-        pass  # damaged EXIF is no reason to refuse the photo
-    return 1
-
-
-def _to_rgb(image: PILImage.Image) -> PILImage.Image:
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image
-    if image.mode[0] in "IF":  # 16 or 32 bits, which Pillow's own conversion clips at 255
-        image = PILImage.fromarray(to_uint8(np.asarray(image)))
-    elif image.mode == "LAB":
-        return _from_lab(image)
-    elif image.mode[-1] in "Aa" or "transparency" in image.info:
-        image = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
-        if image.getchannel("A").getextrema() != (255, 255):
-            white = PILImage.new("RGBA", image.size, "white")
-            image = PILImage.alpha_composite(white, image)
-    return image.convert("RGB")
-
-
-def _from_lab(image: PILImage.Image) -> PILImage.Image:
-    from PIL import ImageCms
-
-    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-    converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
-    assert converted is not None
-    return converted
-
-
-def _pixels(image: PILImage.Image) -> Image:
-    """By strips that stay in the cache: np.array needs four times as long for 12 megapixels."""
-    width, height = image.size
-    rows = max(1, 2**16 // width)
-    if rows >= height:
-        return np.array(image)
-    pixels = np.empty((height, width, 3), np.uint8)
-    for top in range(0, height, rows):
-        bottom = min(top + rows, height)
-        pixels[top:bottom] = np.asarray(image.crop((0, top, width, bottom)))
+    assert decoded.shape[:2] == size_wh[::-1]
+    bits = bits_in(decoded)
+    height, width, bands = decoded.shape
+    sideways = 5 <= orientation <= 8
+    pixels = np.empty((width, height, 3) if sideways else (height, width, 3), np.uint8)
+    rows = as_stored(pixels, orientation)
+    step = rows_at_once(width)
+    for top in range(0, height, step):
+        strip = to_uint8(decoded[top : top + step], bits)[:, :, [2, 1, 0, 3][:bands]]
+        if bands == 4:
+            strip = over_white(PILImage.fromarray(np.ascontiguousarray(strip)))
+        rows[top : top + step] = strip
     return pixels
 
 
-def from_array(array: npt.NDArray[Any], color_order: ColorOrder | None, name: str) -> Image:
+def _orientation(image: PILImage.Image) -> int:
+    exif = image.info.get("exif")
+    if isinstance(exif, bytes):
+        return exif_orientation(exif)
+    tags = getattr(image, "tag_v2", {})  # of a TIFF; the tag is gone if Pillow has turned it
+    return cast(int, tags.get(0x0112, 1))
+
+
+def from_array(
+    array: npt.NDArray[Any], color_order: ColorOrder | None, name: str, limits: ImageLimits
+) -> Image:
     """Check and convert an array of channels last, as ``load_image`` describes."""
-    shape = array.shape
     if array.ndim == 4:
         raise ImageError(
             f"{name}: expected one photo, got a batch; give it to a method that takes many, such "
             "as detect, or take one of it"
         )
-    if array.ndim not in (2, 3) or (array.ndim == 3 and shape[2] not in CHANNELS):
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in CHANNELS):
         raise ImageError(
             f"{name}: expected (H, W), (H, W, C) or (C, H, W) with 1, 3 or 4 channels; give one "
             "gray, RGB or RGBA photo"
         )
     if array.size == 0:
         raise ImageError(f"{name}: expected at least one pixel; check the crop that made it")
-    try:
-        pixels = to_uint8(array)
-    except ImageFormatError as error:
-        raise ImageError(f"{name}: {error}") from error
-    channels = 1 if array.ndim == 2 else shape[2]
-    if channels == 1:
-        return np.repeat(pixels.reshape(*shape[:2], 1), 3, axis=2)
-    if color_order == "bgr":
-        pixels = pixels[:, :, [2, 1, 0, 3][:channels]]
-    if channels == 4:
-        return _pixels(_to_rgb(PILImage.fromarray(np.ascontiguousarray(pixels))))
-    return np.ascontiguousarray(pixels)
+    with _translated("array", name):
+        try:
+            if array.dtype.kind not in "uifb":
+                bits_in(array)  # says what it is
+            _check_cost((array.shape[1], array.shape[0]), "array", _RESULT, limits)
+            return from_values(array, color_order)
+        except ImageFormatError as error:
+            raise ImageError(f"{name}: {error.message}") from error

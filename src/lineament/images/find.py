@@ -35,6 +35,7 @@ class PassedOver(Outcome):
         hidden: files and folders whose name begins with ".".
         links: links that were not followed: to folders, which might lead in a circle, and to
             nowhere.
+        not_files: pipes, sockets and devices that have a photo's suffix.
         unreadable: folders that cannot be listed, with the reason. What is in them was not looked
             at.
     """
@@ -43,6 +44,7 @@ class PassedOver(Outcome):
     hidden: int = 0
     links: int = 0
     unreadable: tuple[tuple[str, str], ...] = ()
+    not_files: int = 0
 
     @property
     def other_files(self) -> int:
@@ -62,7 +64,7 @@ class PassedOver(Outcome):
 
     def __bool__(self) -> bool:
         """Whether there is anything."""
-        return bool(self.suffixes or self.hidden or self.links or self.unreadable)
+        return bool(self.suffixes or self.hidden or self.links or self.not_files or self.unreadable)
 
     def __add__(self, other: PassedOver) -> PassedOver:
         """What two searches left out together."""
@@ -71,6 +73,7 @@ class PassedOver(Outcome):
             self.hidden + other.hidden,
             self.links + other.links,
             self.unreadable + other.unreadable,
+            self.not_files + other.not_files,
         )
 
     @property
@@ -91,6 +94,9 @@ class PassedOver(Outcome):
             words.append(f"{self.hidden:,} hidden")
         if self.links:
             words.append(f"{self.links:,} link{'' if self.links == 1 else 's'} not followed")
+        if self.not_files:
+            are = "pipe, socket or device" if self.not_files == 1 else "pipes, sockets or devices"
+            words.append(f"{self.not_files:,} {are}")
         words += [
             f"the folder {describe_source(folder)}, which cannot be listed ({reason})"
             for folder, reason in self.unreadable
@@ -104,6 +110,7 @@ class PassedOver(Outcome):
             "suffixes": dict(sorted(self.suffixes.items())),
             "hidden": self.hidden,
             "links": self.links,
+            "not_files": self.not_files,
             "unreadable": [
                 {"folder": folder, "reason": reason} for folder, reason in self.unreadable
             ],
@@ -215,6 +222,7 @@ class _Walk:
         self._others: set[Path] = set()
         self._hidden: set[Path] = set()
         self._links: set[Path] = set()
+        self._not_files: set[Path] = set()
         self._unreadable: dict[str, str] = {}
 
     def folder(self, root: str) -> None:
@@ -244,11 +252,15 @@ class _Walk:
             self._others.add(Path(path))
         elif os.path.isfile(path):  # noqa: PTH113
             self.images.add(Path(path))
-        else:  # a link to nowhere, or a pipe
+        elif os.path.exists(path):  # noqa: PTH110
+            self._not_files.add(Path(path))
+        else:  # a link to nowhere
             self._links.add(Path(path))
 
     def passed_over(self) -> PassedOver:
         """What was left out."""
         suffixes = Counter(path.suffix.lower() for path in self._others)
         unreadable = tuple(sorted(self._unreadable.items()))
-        return PassedOver(dict(suffixes), len(self._hidden), len(self._links), unreadable)
+        return PassedOver(
+            dict(suffixes), len(self._hidden), len(self._links), unreadable, len(self._not_files)
+        )

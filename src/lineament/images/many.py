@@ -26,7 +26,7 @@ from PIL import Image as PILImage
 from lineament.errors import ImageError
 from lineament.images.arrays import as_array, is_array
 from lineament.images.find import find_images, is_pattern
-from lineament.images.names import path_of
+from lineament.images.names import LONGEST_PATH, path_of
 from lineament.types import Photo
 
 Many: TypeAlias = list[Any] | tuple[Any, ...] | AbstractSet[Any] | Generator[Any, Any, Any]
@@ -35,11 +35,20 @@ Many: TypeAlias = list[Any] | tuple[Any, ...] | AbstractSet[Any] | Generator[Any
 
 def is_many(source: object) -> bool:
     """Whether a source stands for many photos; see the module. Nothing is read or consumed."""
+    try:
+        return _is_many(source)
+    except Exception:  # an object's own: it is said when it is read
+        return False
+
+
+def _is_many(source: object) -> bool:
     if isinstance(source, (list, tuple)):
         return True
     if isinstance(source, (str, os.PathLike)):
         path = path_of(source)
-        return path is not None and (os.path.isdir(path) or is_pattern(path))  # noqa: PTH112
+        if path is None or len(path) > LONGEST_PATH:
+            return False
+        return os.path.isdir(path) or is_pattern(path)  # noqa: PTH112
     if isinstance(source, (Photo, bytes, bytearray, memoryview, PILImage.Image, Mapping)):
         return False
     if hasattr(source, "read"):

@@ -31,11 +31,14 @@ TextKind = Literal["path", "file", "http", "data", "base64", "other"]
 LONGEST_NAME = 200
 """Characters of a name in a message; the middle of longer ones is left out."""
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+):")
+LONGEST_PATH = 2**16
+"""Characters; longer texts stand for no file, and are not shown to the system."""
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]{1,40}):")
 _BASE64 = re.compile(r"[A-Za-z0-9+/\-_\s]{96}[A-Za-z0-9+/\-_=\s]*")
 
 
-URL_SAFE = str.maketrans("-_", "+/")
+URL_SAFE = bytes.maketrans(b"-_", b"+/")
 """Makes ordinary base64 of the one whose letters may stand in addresses."""
 
 
@@ -43,13 +46,17 @@ def text_kind(text: str) -> TextKind:
     """What a text stands for; see the module."""
     scheme = _SCHEME.match(text)
     if scheme is None:
-        return "base64" if _is_base64(text) and not os.path.exists(text) else "path"  # noqa: PTH110
+        return "base64" if _is_base64(text) and not _exists(text) else "path"
     name, address = scheme[1].lower(), text.startswith("//", scheme.end())
-    if not (address or name in ("data", "file")) or os.path.exists(text):  # noqa: PTH110
+    if not (address or name in ("data", "file")) or _exists(text):
         return "path"
     if name in ("data", "file"):
         return "data" if name == "data" else "file"
     return "http" if name in ("http", "https") else "other"
+
+
+def _exists(text: str) -> bool:
+    return len(text) <= LONGEST_PATH and os.path.exists(text)  # noqa: PTH110
 
 
 def _is_base64(text: str) -> bool:
@@ -57,7 +64,7 @@ def _is_base64(text: str) -> bool:
     if len(text) < 128 or _BASE64.fullmatch(text, 0, 128) is None:
         return False
     try:
-        head = base64.b64decode("".join(text[:96].split())[:64].translate(URL_SAFE))
+        head = base64.b64decode("".join(text[:96].split())[:64].encode().translate(URL_SAFE))
     except binascii.Error:
         return False
     return sniff(head) in PLUGINS
@@ -96,10 +103,17 @@ def source_name(source: object) -> str:
     the user, password and query are left out, of data its bytes. To show it to a person, pass it
     through ``text.printable``; ``describe_source`` does.
     """
+    try:
+        return _name(source)
+    except Exception:  # an object's own: it is said when it is read
+        return f"{type(source).__name__} object"
+
+
+def _name(source: object) -> str:
     if isinstance(source, str):
         kind = text_kind(source)
         if kind == "file":
-            return path_of_url(source)
+            return path_of_url(source) if len(source) <= LONGEST_PATH else "file URL"
         if kind in ("http", "other"):
             scheme, _, rest = source.partition("://")
             address, query, _ = rest.partition("?")
@@ -131,7 +145,9 @@ def source_name(source: object) -> str:
 
 def describe_source(source: object) -> str:
     """``source_name`` for messages: printable, and of a long one the beginning and the end."""
-    text = printable(source_name(source))
+    name = source_name(source)
+    half = LONGEST_NAME // 2
+    text = printable(name if len(name) <= LONGEST_PATH else f"{name[:half]}…{name[-half:]}")
     if len(text) <= LONGEST_NAME:
         return text
-    return f"{text[: LONGEST_NAME // 2 - 1]}…{text[-LONGEST_NAME // 2 :]}"
+    return f"{text[: half - 1]}…{text[-half:]}"

@@ -4,6 +4,9 @@ A TIFF is a chain of directories, each of which describes one picture and may na
 (tag 330, SubIFDs). Cameras and editors put a small copy first, for file browsers; raw files (DNG,
 NEF, ARW, PEF, ...) are TIFFs whose full picture is what the sensor saw, which nothing here
 develops. Adobe, "TIFF Revision 6.0" (1992); "Digital Negative Specification 1.7.1" (2023).
+
+The decoder is given the file with a directory of the photo's page alone, in which nothing stands
+but what makes pixels: Pillow reads every tag of every directory, whatever its length, and warns.
 """
 
 from __future__ import annotations
@@ -11,9 +14,10 @@ from __future__ import annotations
 import contextlib
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lineament.errors import ImageFormatError
+from lineament.images.plain import Plain, too_many
 
 MOST_PAGES = 64
 """Directories that are looked at: a chain may be endless, and the photo is among the first."""
@@ -31,11 +35,30 @@ _NEEDED = frozenset(
     {_SUBFILE, _OLD_SUBFILE, _WIDTH, _HEIGHT, _COMPRESSION, _PHOTOMETRIC, _MAKE, _ORIENTATION}
     | {_SAMPLES, _SUB_DIRECTORIES, _SAMPLE_FORMAT, _DNG_VERSION}
 )
+MOST_STRIPS = 70_000
+"""Strips or tiles: a file whose rows are strips has as many as it is high."""
+
+MOST_SCANS = 20
+"""Of the JPEG in a strip or tile."""
+
+_SINGLE = frozenset({256, 257, 259, 262, 266, 277, 278, 284, 292, 293, 317, 322, 323, 531})
+"""Tags that make pixels and have one value; the others: bits, places and lengths of strips and of
+tiles, colors, kinds of extra samples, formats of samples, tables of a JPEG, coefficients,
+subsampling, black and white."""
+_SEVERAL = {258: 8, 273: MOST_STRIPS, 279: MOST_STRIPS, 320: 3 << 16, 324: MOST_STRIPS}
+_SEVERAL |= {325: MOST_STRIPS, 338: 8, 339: 8, 347: 1 << 16, 529: 3, 530: 2, 532: 6}
+
+_READ = {1: "plain", 2: "CCITT", 3: "CCITT", 4: "CCITT", 5: "LZW", 7: "JPEG", 8: "deflate"}
+_READ |= {32946: "deflate", 32773: "PackBits", 34925: "LZMA", 50000: "Zstandard", 50001: "WebP"}
+"""Compressions that are read. Not the JPEG of before 1995 (6), which nobody specified in full."""
+_PLAIN, _JPEG = 1, 7
+_YCBCR = 6
+
 _SENSOR = (32803, 34892)
 """Photometric interpretations of what a sensor saw: a color filter array, linear raw."""
 _RAW_COMPRESSION = (32767, 34713, 65535, 262, 65000)
 """Sony ARW, Nikon NEF, Pentax PEF, Kodak: raw whatever else the directory says."""
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 13: 4, 16: 8, 18: 8}
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 13: 4, 16: 8, 18: 8}
 """Bytes of a value, by its type: the types that needed tags have."""
 _WHOLE_NUMBERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _RAW_NAMES = {"nikon": "Nikon NEF", "sony": "Sony ARW", "pentax": "Pentax PEF"}
@@ -156,42 +179,137 @@ class Tiff:
                 raise
             return default
 
-    def starting_at(self, page: Page) -> bytes:
-        """The same file with that page first, for a decoder that knows no other."""
-        at, kind = (8, "Q") if self._big else (4, "I")
-        size = struct.calcsize(kind)
-        offset = struct.pack(self._order + kind, page.offset)
-        return self._data[:at] + offset + self._data[at + size :]
+    def plain(self, page: Page) -> Plain:
+        """The same file with a directory of that page alone, and in it what makes pixels.
+
+        Raises:
+            ValueError: it is damaged.
+            ImageFormatError: compressed in a way that is not read.
+            ImageTooLargeError: too many strips, or scans of a JPEG in them.
+        """
+        head, entry = ("Q", 20) if self._big else ("H", 12)
+        number = "Q" if self._big else "I"
+        room = 8 if self._big else 4
+        count = self._number(page.offset, head)
+        start = page.offset + struct.calcsize(head)
+        entries: dict[int, bytes] = {}
+        values: dict[int, list[int]] = {}
+        for at in range(start, start + entry * min(count, MOST_ENTRIES), entry):
+            tag, kind = struct.unpack_from(self._order + "HH", self._data, at)
+            if tag in entries or not (tag in _SINGLE or tag in _SEVERAL) or kind not in _SIZES:
+                continue
+            amount = self._number(at + 4, number)
+            place = at + 4 + room
+            if _SIZES[kind] * amount > room:
+                place = self._number(place, number)
+            amount = min(amount, 1) if tag in _SINGLE else amount
+            most = _SEVERAL.get(tag, 1)
+            if amount > most and most == MOST_STRIPS:
+                raise too_many("strips or tiles", most)
+            if not 0 < amount <= most or place + _SIZES[kind] * amount > len(self._data):
+                raise ValueError(f"tag {tag} is damaged")
+            entries[tag] = struct.pack(self._order + "HH" + number, tag, kind, amount)
+            if kind in _WHOLE_NUMBERS:
+                form = f"{self._order}{amount}{_WHOLE_NUMBERS[kind]}"
+                values[tag] = list(struct.unpack_from(form, self._data, place))
+            if _SIZES[kind] * amount > room:
+                entries[tag] += struct.pack(self._order + number, place)
+            else:
+                held = self._data[place : place + _SIZES[kind] * amount]
+                entries[tag] += held.ljust(room, b"\0")
+        flaw = self._flaw(values)
+        directory = struct.pack(self._order + head, len(entries))
+        directory += b"".join(entries[tag] for tag in sorted(entries)) + bytes(room)
+        at = 8 if self._big else 4
+        place = len(self._data) + len(self._data) % 2
+        data = b"".join(
+            (
+                self._data[:at],
+                struct.pack(self._order + number, place),
+                self._data[at + room :],
+                bytes(len(self._data) % 2),
+                directory,
+            )
+        )
+        pixels = max(1, page.size_wh[0] * page.size_wh[1])
+        return Plain(data, page.size_wh, held_bytes=_held_bytes(values) / pixels, flaw=flaw)
+
+    def _flaw(self, values: dict[int, list[int]]) -> str:
+        """What is wrong with the strips or tiles; "" when nothing is."""
+        compression = values.get(_COMPRESSION, [_PLAIN])[0]
+        if compression not in _READ:
+            raise ImageFormatError(
+                f"got a TIFF whose compression ({compression}) is not read; save it as PNG"
+            )
+        places = values.get(324) or values.get(273) or []
+        lengths = values.get(325) or values.get(279) or []
+        if compression == _PLAIN:
+            row, high, height = _strip(values)
+            lengths = [row * high] * len(places)
+            if 322 not in values and high:  # the last strip may have fewer rows
+                across = -(-height // high)
+                lengths = [row * min(high, height - k % across * high) for k in range(len(places))]
+        if any(place + n > len(self._data) for place, n in zip(places, lengths, strict=False)):
+            return "it is cut short"
+        if compression != _PLAIN and sum(lengths) > 2 * len(self._data) + (1 << 20):
+            return "its strips lie in one another"
+        if compression == _JPEG:
+            for place, length in zip(places, lengths, strict=False):
+                if self._data.count(b"\xff\xda", place, place + length) > MOST_SCANS:
+                    raise too_many("scans in a strip", MOST_SCANS)
+        return ""
 
 
-def photo_in(data: bytes) -> tuple[bytes, int | None]:
-    """The file with its photo as the first page, and how that page is turned.
+def _strip(values: dict[int, list[int]]) -> tuple[int, int, int]:
+    """Bytes of a row of a strip or tile, rows of it, and rows of the picture."""
+    width, height = values.get(_WIDTH, [0])[0], values.get(_HEIGHT, [0])[0]
+    wide, high = width, min(height, values.get(278, [height])[0])
+    if 322 in values:
+        wide, high = values[322][0], values.get(323, [0])[0]
+    samples = values.get(_SAMPLES, [1])[0]
+    bits = max(values.get(258, [1])) * (1 if values.get(284, [1])[0] == 2 else samples)
+    return -(-wide * bits // 8), high, height
+
+
+def _held_bytes(values: dict[int, list[int]]) -> int:
+    """Of the strip or tile that the decoder holds beside the picture: all of it, in one strip."""
+    row, high, _ = _strip(values)
+    if values.get(_COMPRESSION, [_PLAIN])[0] == _PLAIN:
+        return 0
+    if values.get(_PHOTOMETRIC, [0])[0] == _YCBCR:
+        row = max(row, 4 * values.get(322, values.get(_WIDTH, [0]))[0])  # libtiff makes RGBA of it
+    return row * high
+
+
+def photo_in(data: bytes) -> Plain:
+    """The file with its photo as the only page.
 
     Args:
         data: of a TIFF.
 
     Returns:
-        ``data`` itself where the first page is the photo, or where nothing can be told; EXIF's
-        orientation, None where the page itself says it.
+        The file; its orientation is the page's, else that of the first one.
 
     Raises:
-        ImageFormatError: a raw file without a full-size preview, or reduced copies only.
+        ValueError: it is damaged.
+        ImageFormatError: a raw file without a full-size preview, reduced copies only, or of a kind
+            that is not read.
+        ImageTooLargeError: of too many parts.
     """
     try:
         tiff = Tiff(data)
-    except struct.error:
-        return data, None
-    if not tiff.pages:
-        return data, None
-    page = _chosen(tiff)
-    if page.floats and page.samples > 1:
-        raise ImageFormatError(
-            f"got a float TIFF of {page.samples} channels; save it with 8 or 16 bits"
-        )
-    if page is tiff.pages[0]:
-        return data, None
-    orientation = None if page.orientation is not None else tiff.pages[0].orientation
-    return tiff.starting_at(page), orientation
+        if not tiff.pages:
+            raise ValueError("it has no page")
+        page = _chosen(tiff)
+        if page.floats and page.samples > 1:
+            raise ImageFormatError(
+                f"got a float TIFF of {page.samples} channels; save it with 8 or 16 bits"
+            )
+        plain = tiff.plain(page)
+    except struct.error as error:
+        raise ValueError("it is cut short") from error
+    orientation = page.orientation or tiff.pages[0].orientation or 1
+    return replace(plain, orientation=orientation)
 
 
 def _chosen(tiff: Tiff) -> Page:

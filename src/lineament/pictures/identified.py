@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +10,8 @@ import numpy as np
 from PIL import Image as PILImage
 from PIL import ImageDraw
 
-from lineament.errors import LineamentError
-from lineament.images import load_image
+from lineament.errors import ImageError, LineamentError
+from lineament.images import decode_crop, load_image
 from lineament.pictures.fonts import Font, font_for, put
 from lineament.pictures.photos import GRAY, INK, ORANGE, PAPER, annotate
 from lineament.types import Image
@@ -29,10 +28,16 @@ LEAST_WIDTH_PX = 640
 
 
 def sample_picture(gallery: Gallery, sample: SampleInfo, size_px: int) -> Image | None:
-    """An enrolled face, (S, S, 3): its crop, else cut out of its photo; None without both."""
+    """An enrolled face, (S, S, 3): its crop, else cut out of its photo; None without both.
+
+    A crop that is no crop - it may come from anybody - is taken for none.
+    """
     png = gallery.crop(sample.id)
     if png is not None:
-        return _resized(np.asarray(PILImage.open(io.BytesIO(png)).convert("RGB")), size_px)
+        try:
+            return _resized(decode_crop(png, "its crop"), size_px)
+        except ImageError:
+            return None
     if sample.box_xyxy is None or not sample.source:
         return None
     try:

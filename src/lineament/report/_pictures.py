@@ -16,6 +16,7 @@ from lineament.errors import LineamentError
 from lineament.explain import alignment_stages, compare_poses, degrade, explain
 from lineament.explain.faces import Faces, with_crops
 from lineament.fit.examine import Examined
+from lineament.images import load_image
 from lineament.pictures import plots
 from lineament.pictures.charts.files import to_bytes
 from lineament.pictures.pages.page import Picture, Section
@@ -132,9 +133,9 @@ def encoded(figure: Figure, alt: str, vector: bool) -> Picture:
     """As a drawing, or as a JPEG where it is mostly faces: a tenth of the size of a PNG."""
     if vector:
         return Picture(to_bytes(figure, "svg"), "image/svg+xml", alt)
-    with PILImage.open(io.BytesIO(to_bytes(figure, "png"))) as picture:
-        file = io.BytesIO()
-        picture.convert("RGB").save(file, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    picture = PILImage.fromarray(load_image(to_bytes(figure, "png")))
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=JPEG_QUALITY, subsampling=0)
     return Picture(file.getvalue(), "image/jpeg", alt)
 
 

@@ -20,7 +20,9 @@ import numpy as np
 from PIL import Image as PILImage
 from PIL import ImageOps
 
+from lineament.errors import LineamentError
 from lineament.explain.faces import Faces
+from lineament.images import load_image
 from lineament.machine import processors
 from lineament.pictures.pages.page import escaped, filled, part_of_page
 from lineament.types import Float64Array, Image
@@ -75,12 +77,10 @@ def _small(crop: Image, side: int) -> Image:
 def _middle(path: Path, side: int) -> Image | None:
     """The middle of a photo; None when it cannot be read (any more)."""
     try:
-        with PILImage.open(path) as photo:
-            photo.draft("RGB", (2 * side, 2 * side))
-            upright = ImageOps.exif_transpose(photo)
-            return np.asarray(ImageOps.fit(upright.convert("RGB"), (side, side)))
-    except (OSError, ValueError, SyntaxError, PILImage.DecompressionBombError):
+        photo = PILImage.fromarray(load_image(path))
+    except LineamentError:
         return None
+    return np.asarray(ImageOps.fit(photo, (side, side)))
 
 
 def _sheet(tiles: Sequence[Image | None], side: int) -> bytes:
