@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
 from lineament.errors import DataError, LineamentError
+from lineament.files import read_regular
 
 T = TypeVar("T")
+
+LARGEST_FILE = 256 << 20
+"""Bytes that a file of JSON is read up to, where it is only asked what it is."""
+
+_UNFIT = (msgspec.DecodeError, UnicodeError, RecursionError, OverflowError)
+"""What msgspec raises: for another form, for lone surrogates, for deep nesting."""
 
 
 def decode(
@@ -41,7 +47,7 @@ def decode(
     try:
         value: T = read_json(data, kind, strict=strict)
         return value
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as reason:
+    except _UNFIT as reason:
         raise error(f"{what}: {_printable(reason)}") from reason
 
 
@@ -74,7 +80,7 @@ def decode_toml(
     """Read TOML as ``kind``; arguments and errors as ``decode``."""
     try:
         return msgspec.toml.decode(data, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as reason:
+    except _UNFIT as reason:
         raise error(f"{what}: {_printable(reason)}") from reason
 
 
@@ -84,7 +90,7 @@ def convert(
     """Make ``kind`` of plain values (dicts, lists, numbers); arguments and errors as ``decode``."""
     try:
         return msgspec.convert(value, kind)
-    except msgspec.ValidationError as reason:
+    except _UNFIT as reason:
         raise error(f"{what}: {_printable(reason)}") from reason
 
 
@@ -144,7 +150,7 @@ def kind_of(content: object) -> str | None:
 def kind_of_file(path: str | os.PathLike[str]) -> str | None:
     """``kind_of`` the file; None, too, when it cannot be read."""
     try:
-        data = Path(path).read_bytes()
+        data = read_regular(path, at_most=LARGEST_FILE)
     except (OSError, ValueError):
         return None
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Annotated, Any, Literal
@@ -12,11 +13,13 @@ from msgspec import Meta
 
 from lineament import forms
 from lineament.decide._operating_points import Identification, OperatingPoint
-from lineament.decide.metrics import get_metric
+from lineament.decide.metrics import Metric, get_metric
 from lineament.errors import DataError
 from lineament.types import Contract
 
 FORMAT = 1
+
+_ROUNDING = 1e-3
 
 _Number = Annotated[float, Meta(ge=-1e15, le=1e15)]
 _Count = Annotated[int, Meta(ge=-(10**15), le=10**15)]
@@ -131,7 +134,14 @@ def read_values(values: Any) -> dict[str, Any]:
     if head.format != FORMAT:
         raise DataError(f"expected format {FORMAT}, got {head.format}")
     form = forms.convert(values, _CalibrationForm, what="calibration")
-    get_metric(form.metric)
+    metric = get_metric(form.metric)
+    for point in form.points:
+        _check_range(metric, "points", [point.value, point.low, point.high])
+    for name, rows in form.metrics.items():
+        _check_range(get_metric(name), f"metrics: {name}", [value for _, value in rows])
+    for table in () if form.identification is None else (form.identification.threshold,):
+        for row in table:
+            _check_range(metric, "identification", row)
     taken = {key: getattr(form, key) for key in form.__struct_fields__ if key != "format"}
     taken["contract"] = Contract(**msgspec.structs.asdict(form.contract))
     taken["points"] = tuple(OperatingPoint(**msgspec.structs.asdict(p)) for p in form.points)
@@ -139,3 +149,13 @@ def read_values(values: Any) -> dict[str, Any]:
     if form.identification is not None:
         taken["identification"] = Identification(**msgspec.structs.asdict(form.identification))
     return taken
+
+
+def _check_range(metric: Metric, what: str, values: list[float]) -> None:
+    """DataError for thresholds that no score of the metric reaches."""
+    most = math.inf if metric.greatest is None else metric.greatest
+    if not all(metric.least - _ROUNDING <= value <= most + _ROUNDING for value in values):
+        raise DataError(
+            f"{what}: expected thresholds from {metric.least:g} to {most:g}, as the metric "
+            f"{metric.name} has them"
+        )

@@ -46,11 +46,11 @@ from lineament.decide._operating_points import (
 )
 from lineament.decide.metrics import get_metric
 from lineament.errors import ContractError, DataError, OptionError
-from lineament.files import write_atomically
+from lineament.files import TooManyBytesError, read_regular, write_atomically
 from lineament.models.catalog import by_hash
 from lineament.results import Outcome
 from lineament.suggest import did_you_mean, similar_path
-from lineament.text import reason_of
+from lineament.text import printable, reason_of
 from lineament.types import Contract, Flip, Float64Array, Threshold
 
 __all__ = [
@@ -176,8 +176,8 @@ class Calibration(Outcome):
     def __repr__(self) -> str:
         """In short."""
         return (
-            f"Calibration({self.contract.weights}, {self.metric}, {self.n_people:,} people in "
-            f"{self.n_photos:,} photos of {self.data})"
+            f"Calibration({printable(self.contract.weights)}, {self.metric}, {self.n_people:,} "
+            f"people in {self.n_photos:,} photos of {printable(self.data)})"
         )
 
     def to_rows(self) -> list[dict[str, Any]]:
@@ -482,8 +482,11 @@ class Calibration(Outcome):
             DataError: it is no calibration, a broken one, or one of a newer version.
         """
         try:
-            with Path(path).open("rb") as file:
-                data = file.read(MOST_BYTES + 1)
+            data = read_regular(path, at_most=MOST_BYTES)
+        except TooManyBytesError as error:
+            raise DataError(
+                f"{path}: expected a calibration of at most {MOST_BYTES >> 20} MiB"
+            ) from error
         except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
             missing = isinstance(error, FileNotFoundError)
             near = did_you_mean(similar_path(path, folders=False) if missing else None)
@@ -491,8 +494,6 @@ class Calibration(Outcome):
                 f"{path}: expected a calibration file, got: "
                 f"{reason_of(error)}{near}; `lineament tune` writes one"
             ) from error
-        if len(data) > MOST_BYTES:
-            raise DataError(f"{path}: expected a calibration of at most {MOST_BYTES >> 20} MiB")
         try:
             values = json.loads(data)
         except (ValueError, RecursionError) as error:

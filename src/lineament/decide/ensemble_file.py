@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Annotated, Literal, cast, get_args
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 
 from lineament import forms
 from lineament.decide.calibration import OperatingPoint
@@ -22,15 +23,22 @@ from lineament.decide.fusion import (
     LogisticFusion,
     MeanFusion,
     feature_names,
+    rises,
 )
 from lineament.errors import DataError, OptionError, WeightsHashError
-from lineament.files import DATA
+from lineament.files import DATA, read_regular
+from lineament.text import printable, reason_of
 from lineament.types import Float64Array
 
 Kind = Literal["boosted", "logistic", "mean"]
 DEFAULT_KIND: Kind = "boosted"
 
 FORMAT = 1
+MOST_MEMBERS = 16
+
+_Number = Annotated[float, Meta(ge=-1e15, le=1e15)]
+_Count = Annotated[int, Meta(ge=1, le=10**15)]
+
 FOLDER = DATA / "ensembles"
 MOST_BYTES = 4 << 20
 
@@ -87,6 +95,13 @@ class Spec:
             raise DataError("expected rising scores, and log-likelihood ratios that never fall")
         if not self.members or not self.points:
             raise DataError("expected members and points, got none")
+        if len({member.name for member in self.members}) < len(self.members):
+            raise DataError("expected different members")
+        if not ((self.llr_low <= self.llr) & (self.llr <= self.llr_high)).all():
+            raise DataError("expected llr_low <= llr <= llr_high")
+        rates, values = [p.fmr for p in self.points], [p.value for p in self.points]
+        if sorted(set(rates), reverse=True) != rates or sorted(values) != values:
+            raise DataError("points: expected falling rates and thresholds that get stricter")
 
 
 class _File(msgspec.Struct):
@@ -94,19 +109,19 @@ class _File(msgspec.Struct):
 
     format: int
     kind: str
-    members: tuple[Member, ...]
+    members: Annotated[tuple[Member, ...], Meta(max_length=MOST_MEMBERS)]
     features: tuple[str, ...]
     fusion: msgspec.Raw
-    score: list[float]
-    llr: list[float]
-    llr_low: list[float]
-    llr_high: list[float]
+    score: list[_Number]
+    llr: list[_Number]
+    llr_low: list[_Number]
+    llr_high: list[_Number]
     points: tuple[OperatingPoint, ...]
     data: str
-    n_people: int
-    n_genuine_pairs: int
-    n_impostor_pairs: int
-    cllr: float
+    n_people: _Count
+    n_genuine_pairs: _Count
+    n_impostor_pairs: _Count
+    cllr: Annotated[float, Meta(ge=0, le=1e15)]
 
 
 class _Trees(msgspec.Struct):
@@ -118,10 +133,10 @@ class _Trees(msgspec.Struct):
 class _Linear(msgspec.Struct):
     """The other fusions in ``_File``: one number for each feature."""
 
-    mean: list[float]
-    sd: list[float]
-    weights: list[float]
-    bias: float
+    mean: list[_Number]
+    sd: list[_Number]
+    weights: list[_Number]
+    bias: _Number
 
 
 def read_spec(kind: str, folder: Path = FOLDER) -> Spec:
@@ -149,7 +164,7 @@ def read_spec(kind: str, folder: Path = FOLDER) -> Spec:
         return Spec(
             kind=cast("Kind", kind),
             members=file.members,
-            fusion=_fusion(kind, file.fusion, len(names), folder),
+            fusion=_fusion(kind, file.fusion, names, folder),
             score=np.array(file.score, np.float64),
             llr=np.array(file.llr, np.float64),
             llr_low=np.array(file.llr_low, np.float64),
@@ -165,24 +180,23 @@ def read_spec(kind: str, folder: Path = FOLDER) -> Spec:
     except (DataError, ValueError) as error:
         if isinstance(error, WeightsHashError):
             raise
-        raise DataError(f"{path}: {error!s:.300}: install lineament again") from error
+        raise DataError(
+            f"{path}: {printable(str(error))[:300]}: install lineament again"
+        ) from error
 
 
 def _bytes_of(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
-    except OSError as error:
+        return read_regular(path, at_most=MOST_BYTES)
+    except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
         raise DataError(
-            f"{path}: expected a file of an ensemble, got: {error.strerror}: install lineament "
+            f"{path}: expected a file of an ensemble, got: {reason_of(error)}: install lineament "
             "again"
         ) from error
-    if len(data) > MOST_BYTES:
-        raise DataError(f"{path}: expected at most {MOST_BYTES >> 20} MiB")
-    return data
 
 
-def _fusion(kind: str, values: msgspec.Raw, n_features: int, folder: Path) -> Fusion:
+def _fusion(kind: str, values: msgspec.Raw, names: tuple[str, ...], folder: Path) -> Fusion:
+    n_features = len(names)
     if kind == "boosted":
         path = folder / "boosted" / "trees.txt"
         expected = forms.decode(bytes(values), _Trees, what="fusion").sha256
@@ -190,14 +204,18 @@ def _fusion(kind: str, values: msgspec.Raw, n_features: int, folder: Path) -> Fu
         digest = hashlib.sha256(trees).hexdigest()
         if digest != expected:
             raise WeightsHashError(
-                f"{path}: expected the trees with SHA-256 {expected:.64}, got {digest}: "
-                "install lineament again"
+                f"{path}: expected the trees with SHA-256 {printable(expected)[:64]}, got "
+                f"{digest}: install lineament again"
             )
         return BoostedFusion(trees.decode("ascii"), n_features)
     linear = forms.decode(bytes(values), _Linear, what="fusion")
     mean, sd, weights = (
         np.array(each, np.float64) for each in (linear.mean, linear.sd, linear.weights)
     )
-    if mean.shape != (n_features,):
+    if not mean.shape == weights.shape == (n_features,):
         raise DataError(f"fusion: expected {n_features} weights, got {mean.shape}")
+    if (weights[rises(names)] < 0).any() or not weights.any():
+        raise DataError("fusion: expected weights of scores of 0 or more")
+    if kind == "mean" and abs(weights.sum() - 1) > 1e-6:
+        raise DataError("fusion: expected weights that sum to 1")
     return (MeanFusion if kind == "mean" else LogisticFusion)(mean, sd, weights, linear.bias)

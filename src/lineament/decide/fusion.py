@@ -24,6 +24,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from lineament.decide._trees import checked
 from lineament.decide.metrics import METRICS, score_rows
 from lineament.errors import DataError, MissingExtraError, OptionError
 from lineament.types import Float64Array, FloatArray
@@ -155,15 +156,15 @@ class BoostedFusion:
         """Load the trees.
 
         Args:
-            model: LightGBM's own text format: numbers, no code. It is read by LightGBM's C++, so
-                give it none that you do not trust (``Ensemble`` checks the SHA-256 first).
+            model: LightGBM's own text format: numbers, no code. They are checked before LightGBM
+                reads them.
             n_features: K.
 
         Raises:
             MissingExtraError: LightGBM is not installed.
             DataError: it is no model, or one of other features.
         """
-        self._booster = load_booster(model)
+        self._booster = load_booster(checked(model, n_features))
         self.n_features = n_features
         if self._booster.num_feature() != n_features:
             raise DataError(
