@@ -13,6 +13,7 @@ from pathlib import Path
 
 import filelock
 import pytest
+from foreign_things import run
 
 from lineament.errors import LineamentError, OptionError
 from lineament.files import (
@@ -145,6 +146,51 @@ def test_a_folder_that_does_not_exist(tmp_path: Path) -> None:
         locked(tmp_path / "none" / "lock", busy=busy)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes and devices")
+def test_a_lock_is_a_file_of_its_folder_alone(tmp_path: Path) -> None:
+    run(
+        """
+from lineament.files import NotAFileError, locked
+for kind in THINGS:
+    place = Path(sys.argv[1]) / kind
+    place.mkdir()
+    own = outside(place)
+    put(kind, place / "lock", own)
+    for required in (False, True):
+        try:
+            with locked(place / "lock", busy=LineamentError, required=required) as lock:
+                assert lock.works
+            assert kind.endswith("file") and not kind.startswith("link"), kind
+        except NotAFileError as error:
+            assert error.strerror.startswith("expected a file"), error
+            assert not kind.endswith(" file") or kind.startswith("link"), kind
+        assert is_unchanged(own), kind
+""",
+        tmp_path,
+    )
+
+
+def test_it_may_become_another_file_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "own.txt"
+    own.write_bytes(b"words")
+    acquire = filelock.FileLock._acquire  # type: ignore[attr-defined]
+
+    def replaced(self: object) -> None:
+        (tmp_path / "lock").unlink()
+        (tmp_path / "lock").hardlink_to(own)
+        acquire(self)
+
+    monkeypatch.setattr(filelock.FileLock, "_acquire", replaced)
+    with pytest.raises(NotAFileError, match="hard link"):
+        locked(tmp_path / "lock", busy=busy)
+    assert own.read_bytes() == b"words"
+    monkeypatch.undo()
+    (tmp_path / "lock").unlink()
+    locked(tmp_path / "lock", busy=busy).release()
+
+
 def test_where_there_are_no_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def none(self: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
@@ -154,6 +200,43 @@ def test_where_there_are_no_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert not lock.works
     with pytest.raises(OSError, match="No locks"):
         locked(tmp_path / "lock", busy=busy, required=True)
+
+
+# ---- removed and replaced ------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes and devices")
+def test_a_place_is_cleared_and_nothing_that_it_leads_to(tmp_path: Path) -> None:
+    run(
+        """
+from lineament.files import make_way, open_new, remove_all, sha256_of_file
+STAY = ("hard link", "sparse file", "empty file", "unreadable file")
+for kind in THINGS:
+    place = Path(sys.argv[1]) / kind
+    place.mkdir()
+    own = outside(place)
+    path = place / "it"
+    for clear in (remove_all, make_way, open_new, remove_all):
+        put(kind, path, own)
+        if kind in ("pipe", "socket", "link to a device"):
+            try:
+                sha256_of_file(path)
+                raise AssertionError(kind)
+            except OSError:
+                pass
+        if clear is open_new:
+            if kind != "folder":
+                open_new(path).close()
+                assert path.read_bytes() == b"" and not path.is_symlink()
+        else:
+            clear(path)
+            left = clear is make_way and kind in STAY
+            assert path.exists() == left, (kind, clear)
+        assert is_unchanged(own), (kind, clear)
+    remove_all(place / "nothing")
+""",
+        tmp_path,
+    )
 
 
 # ---- opened with care ----------------------------------------------------------------------------

@@ -11,7 +11,6 @@ Where they come from and who took them stands beside them, in ``data/demo/PROVEN
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,8 +76,9 @@ def copy_photos(folder: str | os.PathLike[str]) -> list[Path]:
     try:
         for place, path in places.items():
             place.parent.mkdir(parents=True, exist_ok=True)
-            if not place.exists():
-                shutil.copyfile(path, place)
+            if not os.path.lexists(place):  # a link to nothing is there, too
+                with place.open("xb") as file:
+                    file.write(path.read_bytes())
     except OSError as error:
         raise OptionError(
             f"{target}: the photos cannot be copied there ({error.strerror}): name a folder that "

@@ -170,6 +170,16 @@ def make_way(path: Path) -> None:
     remove_all(path)
 
 
+def open_new(path: Path) -> BinaryIO:
+    """Open an empty file of that name to write to, in the place of the file or link that is there.
+
+    Raises:
+        OSError: a folder has that name, or it cannot be made.
+    """
+    path.unlink(missing_ok=True)
+    return path.open("xb")
+
+
 def write_atomically(
     path: str | os.PathLike[str], data: bytes | memoryview, *, durable: bool = False
 ) -> None:

@@ -86,7 +86,7 @@ import faulthandler, resource, shutil, sys
 from pathlib import Path
 sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).parents[1])!r}]
 faulthandler.dump_traceback_later(60, exit=True)
-resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
+resource.setrlimit(resource.RLIMIT_AS, (3 << 30, resource.RLIM_INFINITY))
 from foreign_things import THINGS, is_unchanged, outside, put
 from lineament.errors import LineamentError
 

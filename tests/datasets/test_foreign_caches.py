@@ -92,7 +92,7 @@ ODD: dict[str, list[Any]] = {
     "paths": [np.array("["), np.array("[1]"), np.array('["a", "b"]'), np.array("[" * 50_000)],
     "states": [np.zeros((1, 2)), np.full((1, 2), np.nan), np.zeros((2, 2), np.int64), np.array(1)],
     "norms": [np.array([v], np.float32) for v in (np.nan, np.inf, -1)] + [np.array(["x"])],
-    "vectors": [np.array([[v, 0, 0, 0]], np.float32) for v in (np.nan, np.inf, 0.5)]
+    "vectors": [np.array([[v, 0, 0, 0]], np.float32) for v in (np.nan, np.inf, 3e38, 0.5)]
     + [np.zeros((1, 3), np.float32), np.zeros((1, 0)), np.zeros((1, 4, 10**9, 0))],
     "counts": [np.array([v]) for v in (-1, 2, 1 << 62)] + [np.array([1.0]), np.array(["x"])],
     "boxes": [np.array([[v, 0, 9, 9]], np.float32) for v in (np.nan, np.inf, 10)],

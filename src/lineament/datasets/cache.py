@@ -162,7 +162,7 @@ class EmbeddingCache:
                 is_array(vectors, np.float32, (n, self.dimension))
                 and is_array(norms, np.float32, (n,))
                 and bool((np.isfinite(norms) & (norms >= 0)).all())
-                and bool((np.abs(np.linalg.norm(vectors, axis=1) - (norms > 0)) < 1e-3).all())
+                and bool((np.abs(lengths_of(vectors) - (norms > 0)) < 1e-3).all())
             )
         except Exception:  # a broken archive raises a dozen kinds, and none matters here
             return {}
@@ -218,6 +218,13 @@ def read_cache(path: Path) -> tuple[list[str], dict[str, npt.NDArray[Any]]]:
     if not is_array(arrays["states"], np.int64, (len(keys), 2)):
         raise NotAFileError(errno.EINVAL, "its numbers do not fit together", str(path))
     return keys, arrays
+
+
+def lengths_of(vectors: FloatArray) -> FloatArray:
+    """(N, D) -> (N,), of what somebody else may have written: without warnings."""
+    with np.errstate(all="ignore"):
+        lengths: FloatArray = np.linalg.norm(vectors, axis=1)
+    return lengths
 
 
 def is_array(values: npt.NDArray[Any], kind: type[np.generic], shape: tuple[int, ...]) -> bool:

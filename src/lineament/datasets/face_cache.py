@@ -17,7 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from lineament.datasets.cache import cache_file, is_array, read_cache, state_of, write_cache
+from lineament.datasets.cache import (
+    cache_file,
+    is_array,
+    lengths_of,
+    read_cache,
+    state_of,
+    write_cache,
+)
 from lineament.errors import DataError
 from lineament.types import Face, FloatArray, Quality
 
@@ -111,7 +118,7 @@ class FaceCache:
             if not all(is_array(file[name], *shape) for name, shape in shapes.items()):
                 return {}
             vectors, norms = file["vectors"], file["norms"]
-            unit = np.abs(np.linalg.norm(vectors, axis=1) - 1) < 1e-3
+            unit = np.abs(lengths_of(vectors) - 1) < 1e-3
             if not (unit & np.isfinite(norms) & (norms > 0)).all():
                 return {}
             faces = [

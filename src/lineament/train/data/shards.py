@@ -28,6 +28,7 @@ import numpy as np
 
 from lineament.datasets.people_folder import plain
 from lineament.errors import DataError, MissingExtraError, OptionError
+from lineament.files import open_new
 from lineament.images import IMAGE_SUFFIXES, describe_source
 from lineament.train.data._random_access import RandomFile
 from lineament.train.data.face_set import FaceSet, read_photo
@@ -182,7 +183,7 @@ def write_shards(
         for file in opened:
             file.close()
         parts.append(out / f".{name}-{int(number):06d}.tar.part")
-        opened[:] = [parts[-1].open("wb")]
+        opened[:] = [open_new(parts[-1])]
         return opened[0]
 
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -14,8 +16,10 @@ from torch.nn import functional
 from lineament import models
 from lineament.embed import Embedder, load_embedder
 from lineament.errors import OptionError, UnknownWeightsError
+from lineament.files import open_regular
 from lineament.models.runtime import Runtime
 from lineament.train.backbones.backbone import Backbone
+from lineament.types import FloatArray
 
 CACHE_BYTES = 4 << 30
 """Embeddings of plain crops are kept in memory up to this: 2 million photos in 512-D."""
@@ -131,14 +135,20 @@ class Remembered:
         self._table = None
         if size <= CACHE_BYTES:
             self._table = np.zeros((photos, self.dimension), np.float32)
-            if resumed and path.is_file():
-                held = np.fromfile(path, np.float32)[: self._table.size]
-                self._table.reshape(-1)[: len(held)] = held
-                # A row that was being written when the run ended has another length.
-                lengths = np.linalg.norm(self._table, axis=1)
-                self._table[np.abs(lengths - 1) > 1e-3] = 0
-            elif not resumed:
-                path.unlink(missing_ok=True)
+            with suppress(OSError):  # what is not there, or no file of the run's, is made again
+                if resumed:
+                    self._read(self._table)
+                else:
+                    path.unlink()
+
+    def _read(self, table: FloatArray) -> None:
+        with open_regular(self._path, inside=True) as file:
+            held = np.fromfile(file, np.float32, table.size)
+        table.reshape(-1)[: len(held)] = held
+        # A row that was being written when the run ended has another length.
+        with np.errstate(all="ignore"):  # somebody else may have written it
+            fits = np.abs(np.linalg.norm(table, axis=1) - 1) <= 1e-3  # False for NaN
+        table[~fits] = 0
 
     def embed(self, crops: Tensor, indices: Tensor) -> Tensor:
         """(N, 3, S, S) uint8 and their (N,) numbers in the training set -> (N, D) of length 1."""
@@ -155,11 +165,13 @@ class Remembered:
     def _write(self, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
         assert self._table is not None
         try:
-            with self._path.open("r+b" if self._path.exists() else "w+b") as file:
+            if not os.path.lexists(self._path):
+                self._path.open("xb").close()
+            with open_regular(self._path, inside=True, writing=True) as file:
                 for row in rows.tolist():
                     file.seek(row * self.dimension * 4)
                     file.write(self._table[row].tobytes())
-        except OSError:  # a full disk: the checkpoint will say so
+        except OSError:  # a full disk: the checkpoint will say so; or a link in its place
             return
 
 

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from lineament.errors import CheckpointError, LineamentError, MissingExtraError
-from lineament.files import write_atomically
+from lineament.files import open_regular, read_regular, write_atomically
+
+MOST_LOG = 1 << 28
+"""Bytes of ``log.csv``; a row takes some 100."""
 
 CSV, TENSORBOARD = "log.csv", "tensorboard"
 
@@ -93,8 +96,11 @@ class Log:
             self._rewrite()
         elif self._path is not None:
             try:
-                with self._path.open("a", newline="", encoding="utf-8") as file:
-                    file.write(self._text([kept]))
+                with open_regular(self._path, inside=True, writing=True) as file:
+                    file.seek(0, io.SEEK_END)
+                    file.write(self._text([kept]).encode())
+            except FileNotFoundError:  # somebody removed it
+                self._rewrite()
             except OSError as error:
                 raise _unwritable(self._path, error) from error
         if self._events is not None:
@@ -138,8 +144,8 @@ def read_log(path: Path) -> list[Row]:
         CheckpointError: it cannot be read. A last line that was cut short is passed over.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            lines = list(csv.DictReader(file))
+        text = read_regular(path, at_most=MOST_LOG).decode()
+        lines = list(csv.DictReader(io.StringIO(text, newline="")))
     except (OSError, ValueError, csv.Error) as error:
         raise CheckpointError(
             f"{path}: expected the log of a run, cannot be read: {error}"
@@ -148,10 +154,10 @@ def read_log(path: Path) -> list[Row]:
     for line in lines:
         try:
             row: Row = {k: float(v) for k, v in line.items() if k and v}
-        except (TypeError, ValueError):
+            if "step" in row and "epoch" in row:
+                rows.append(row | {"step": int(row["step"]), "epoch": int(row["epoch"])})
+        except (TypeError, ValueError, OverflowError):
             continue
-        if "step" in row and "epoch" in row:
-            rows.append(row | {"step": int(row["step"]), "epoch": int(row["epoch"])})
     return rows
 
 

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from lineament.errors import DivergedError
+from lineament.errors import DivergedError, OptionError
+from lineament.files import write_atomically
 from lineament.train.config import TrainConfig
 from lineament.train.data.crops import Batch
 from lineament.train.model.checkpoint import LAST
@@ -223,9 +224,10 @@ class Stepper:
         if self.world.first:
             path = self.folder / NAN_BATCH
             try:
-                path.write_text("".join(f"{name}\n" for name in names), "utf-8")
+                text = "".join(f"{name}\n" for name in names)
+                write_atomically(path, text.encode("utf-8", "surrogateescape"))
                 where = f" (all: {path})"
-            except OSError:
+            except OptionError:
                 where = ""
         few = ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
         last = self.folder / LAST
