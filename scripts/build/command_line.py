@@ -23,9 +23,10 @@ INTRODUCTION = """\
 <!-- Written by `python -m scripts.build.command_line`; edit the commands instead. -->
 
 Exit codes are those of grep: 0 yes (the same person, a face was found, somebody was identified),
-1 no, 2 an error, 130 after Ctrl-C. Results go to stdout, messages and bars of progress to stderr.
-With `--json` stdout is exactly one JSON object, also when something fails: `error`, `code`,
-`option` and `hint`.
+1 no, 2 an error, 130 after Ctrl-C, 141 when nobody reads stdout any more (`| head`). Results go to
+stdout, messages and bars of progress to stderr. With `--json` stdout is exactly one JSON object,
+also when something fails: `error`, `code`, `option` and `hint`. A stdout that is closed (`>&-`) or
+full is an error, once there is something to print; a closed stderr is none.
 
 On a terminal, lines wrap at words as wide as it is (or as `COLUMNS` says), and a table that does
 not fit becomes a list of records. Into a pipe or a file there is one line per record, whatever its
@@ -42,8 +43,11 @@ at all. Should writing fail in the end all the same, the results are printed, an
 2. In Python, functions that write a file replace one that exists.
 
 A bar on stderr shows how far a long command is, where that is a terminal; it is gone when the work
-has ended. After Ctrl-C one line says what stays ("120 of 300 photos are enrolled; run the same
-command again to go on"), and with `--json` the object has the code `interrupted`.
+has ended. After Ctrl-C workers end, no file stays half written, what was looked at is kept where a
+command can go on from there, and one line says what stays ("120 of 300 photos are enrolled; run the
+same command again to go on"); with `--json` the object has the code `interrupted`. SIGTERM and
+SIGHUP do the same, unless they are ignored (`nohup`). A second signal, from a second on, ends the
+command at once.
 
 `embed --out FILE.csv`, and `--csv FILE.csv` of `detect`, `identify` and `gallery people`, write
 tables as CSV (RFC 4180, UTF-8; names of files as they are on the disk).

@@ -12,9 +12,11 @@ import io
 import logging
 import os
 import pickle
+import signal
 import socket
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -187,14 +189,27 @@ def _connect(ray: Any, address: str) -> None:
     _check_address(address)
     settings = {k: v for k, v in os.environ.items() if k.startswith("LINEAMENT_")}
     try:
-        ray.init(
-            address=address,
-            log_to_driver=False,
-            logging_level="ERROR",
-            runtime_env={"env_vars": settings} if settings else None,
-        )
+        with _sigterm_kept():
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level="ERROR",
+                runtime_env={"env_vars": settings} if settings else None,
+            )
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise _unreachable(address, error) from error
+
+
+@contextmanager
+def _sigterm_kept() -> Iterator[None]:
+    """Leave what SIGTERM does in this process as it is: Ray makes it end at once."""
+    ours = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if ours and before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
 def _check_address(address: str) -> None:

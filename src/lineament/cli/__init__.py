@@ -1,9 +1,9 @@
 """The command line: parse -> call -> print -> exit code.
 
 Exit codes are grep's: 0 for yes (the same person, a face was found), 1 for no, 2 for an error; 130
-after Ctrl-C. Results go to stdout, messages and progress bars to stderr. With ``--json`` stdout is
-exactly one JSON object, also when something fails: ``{"error": "...", "code": "...", "option":
-..., "hint": ...}``.
+after Ctrl-C, SIGTERM or SIGHUP. Results go to stdout, messages and progress bars to stderr. With
+``--json`` stdout is exactly one JSON object, also when something fails: ``{"error": "...", "code":
+"...", "option": ..., "hint": ...}``.
 
 Each group of commands is a module here, imported when one of its commands is called; what a
 command needs of the pipeline it imports when it runs. So ``lineament --help`` and completion answer
@@ -20,6 +20,8 @@ import click
 
 from lineament import __version__
 from lineament.cli.command import Entry, Group, Program
+from lineament.cli.signals import EXIT_INTERRUPTED, end_by_signals, interrupt_by_signals
+from lineament.cli.terminal import open_streams
 from lineament.offline import silence
 
 EVERYDAY, PREPARE, GROUPS, OTHER = "Everyday", "Photos and thresholds", "Groups", "Other"
@@ -186,15 +188,22 @@ click.version_option(
 
 def main() -> None:
     """Run ``lineament``; what the script of that name calls. Ends the process."""
-    silence()
+    code: object = EXIT_INTERRUPTED
     try:
+        interrupt_by_signals()
+        open_streams()
+        silence()
         app(prog_name="lineament")
     except SystemExit as end:
-        if end.code is not None and not isinstance(end.code, int):
-            raise
-        with contextlib.suppress(OSError):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        # Everything is written and no thread is at work. Taking the engine apart, object by
-        # object, would cost a tenth of a second or more before the shell has its prompt back.
-        os._exit(0 if end.code is None else end.code)
+        code = 0 if end.code is None else end.code
+    except KeyboardInterrupt:  # before or after there was anything to be said
+        pass
+    if not isinstance(code, int):
+        sys.exit(str(code))
+    end_by_signals()
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    # Everything is written and no thread is at work. Taking the engine apart, object by object,
+    # would cost a tenth of a second or more before the shell has its prompt back.
+    os._exit(code)

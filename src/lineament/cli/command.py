@@ -11,7 +11,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeVar
@@ -23,6 +23,7 @@ from lineament.cli.help import MOST, Context, write_example
 from lineament.cli.layout import wrap
 from lineament.cli.output import PRINTED, failed, print_error, print_json, print_note
 from lineament.cli.progress import NOTHING, interrupted
+from lineament.cli.signals import EXIT_INTERRUPTED
 from lineament.cli.targets import Target, probe_all, written
 from lineament.cli.terminal import VERBOSITY
 from lineament.errors import LineamentError, OptionError, spoken
@@ -32,7 +33,7 @@ from lineament.text import counted, printable
 ROOM_BYTES = 550 << 20
 """Of address space, below which libraries of arrays and pictures end the process as they start."""
 
-EXIT_ERROR, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 2, 130, 141
+EXIT_ERROR, EXIT_BROKEN_PIPE = 2, 141
 
 ACTIONS = {
     "annotate": "`lineament gallery annotate NAME KEY=VALUE --replace`",
@@ -279,7 +280,7 @@ class Command(click.Command):
             short = memory_error(error)
             if short is not None:
                 fail(short.sentence(), short, as_json)
-            fail(f"the output cannot be written: {one_line(error)}", error, as_json)
+            fail(f"the output cannot be written: {_reason(error)}", error, as_json)
         except Exception as error:
             short = memory_error(error)
             if short is not None:
@@ -444,6 +445,16 @@ class Group(click.Group):
 class Program(Group):
     """The outermost group: leaves by SystemExit with the exit code of the command."""
 
+    def make_context(self, *rest: Any, **extra: Any) -> click.Context:
+        """Parse; nobody may be there to read the help."""
+        with _unread():
+            return super().make_context(*rest, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; nobody may be there to read its help."""
+        with _unread():
+            return super().invoke(ctx)
+
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
         """Run ``args``, or those of the process."""
         arguments = list(sys.argv[1:] if args is None else args)
@@ -453,11 +464,12 @@ class Program(Group):
         extra.setdefault("prog_name", "lineament")
         code: Any = None
         try:
-            with spoken(ACTIONS):
-                code = super().main(arguments, *rest, **extra)
+            try:
+                with spoken(ACTIONS):
+                    code = super().main(arguments, *rest, **extra)
+            except click.ClickException as error:
+                code = _wrong_usage(error, arguments)
             sys.stdout.flush()
-        except click.ClickException as error:
-            code = _wrong_usage(error, arguments)
         except (KeyboardInterrupt, click.Abort):  # before the command began
             _print_failure(f"interrupted: {NOTHING}", _INTERRUPTED, "--json" in arguments)
             code = EXIT_INTERRUPTED
@@ -465,7 +477,7 @@ class Program(Group):
             code = broken_pipe()
         except OSError as error:  # a full disk behind stdout, said already if a command ran
             if code != EXIT_ERROR:
-                print_error(f"the output cannot be written: {one_line(error)}")
+                print_error(f"the output cannot be written: {_reason(error)}")
             code = EXIT_ERROR
         sys.exit(code if isinstance(code, int) else 0)
 
@@ -512,6 +524,10 @@ def one_line(error: Exception) -> str:
     return printable(" ".join(str(error).split())) or "no message"
 
 
+def _reason(error: OSError) -> str:
+    return printable(error.strerror) if error.strerror else one_line(error)
+
+
 def _wrong_usage(error: click.ClickException, arguments: Sequence[str]) -> int:
     """Print the usage and the message; returns the exit code."""
     context: click.Context | None = getattr(error, "ctx", None)
@@ -534,6 +550,15 @@ def _wrong_usage(error: click.ClickException, arguments: Sequence[str]) -> int:
     }
     _print_failure(" ".join(error.format_message().split()), about, "--json" in arguments)
     return EXIT_ERROR
+
+
+@contextlib.contextmanager
+def _unread() -> Iterator[None]:
+    """End with the exit code of a broken pipe, before click ends with one of its own."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise click.exceptions.Exit(broken_pipe()) from error
 
 
 def broken_pipe() -> int:

@@ -128,8 +128,8 @@ def fit(
 ) -> Run:
     """Train. Seeds PyTorch's, NumPy's and Python's global generators.
 
-    SIGINT and SIGTERM end it after the step at hand, with ``last.pt`` written; a second SIGINT ends
-    it at once.
+    SIGINT, SIGTERM and SIGHUP end it after the step at hand, with ``last.pt`` written; a second
+    SIGINT ends it at once.
 
     Args:
         config: what to do; ``run.out`` must be given, and ``data.path`` unless ``faces`` is.
@@ -425,7 +425,9 @@ def _apart(batches: Iterator[Batch]) -> Any:
 
 @contextmanager
 def _stop_requests() -> Iterator[Callable[[], bool]]:
-    """Turn SIGINT and SIGTERM into a request to stop; a second SIGINT is a KeyboardInterrupt.
+    """Turn the signals that end a process into a request to stop.
+
+    These are SIGINT, SIGTERM and SIGHUP; a second SIGINT is a KeyboardInterrupt.
 
     Yields:
         A function that says whether a stop was requested.
@@ -443,6 +445,8 @@ def _stop_requests() -> Iterator[Callable[[], bool]]:
 
     with ExitStack() as stack:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                stack.callback(signal.signal, number, signal.signal(number, ask))
+            for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows has no SIGHUP, nohup ignores it
+                number = getattr(signal, name, None)
+                if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                    stack.callback(signal.signal, number, signal.signal(number, ask))
         yield lambda: asked
