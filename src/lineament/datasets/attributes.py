@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lineament.datasets.people_folder import plain
-from lineament.datasets.text import reading
+from lineament.datasets.text import opened_text
 from lineament.errors import DataError
 
 KEYS = ("person", "file")
@@ -78,7 +78,7 @@ def read_attributes(file: str | os.PathLike[str]) -> Attributes:
 def _table(path: Path) -> list[tuple[int, list[str]]]:
     """The rows of a CSV file that are not blank, with the numbers of their (last) lines."""
     try:
-        with reading(path), path.open(encoding="utf-8-sig", newline="") as file:
+        with opened_text(path) as file:
             reader = csv.reader(file, strict=True)
             rows = [(reader.line_num, cells) for cells in reader if any(map(str.strip, cells))]
     except csv.Error as error:

@@ -37,6 +37,7 @@ import numpy as np
 
 from lineament.datasets.text import DOWNLOAD, numbered_lines, read_text
 from lineament.errors import DataError, OptionError
+from lineament.files import open_regular
 from lineament.images import describe_source
 from lineament.types import BoolArray, FloatArray, IntArray
 
@@ -430,7 +431,7 @@ def _integers(file: Path, separator: str, columns: int) -> IntArray:
     _need(file)
     parts: list[IntArray] = []
     try:
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             while chunk := stream.read(1 << 22):
                 chunk += stream.readline()
                 parts.append(_parsed(chunk, separator.encode(), columns))

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 
 from lineament.datasets.pair_lists import PairList, pair_list
-from lineament.datasets.text import existing, reading
+from lineament.datasets.text import existing, opened_text
 from lineament.errors import DataError
 from lineament.types import IntArray
 
@@ -65,7 +65,7 @@ def read_pairs(
     """
     path = Path(file)
     base = path.parent if root is None else Path(root)
-    with reading(path), path.open(encoding="utf-8-sig", newline="") as stream:
+    with opened_text(path) as stream:
         text = stream.read()
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
     rows: list[tuple[Path, Path, bool]] = []

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from lineament.errors import DataError
+from lineament.files import open_regular, read_regular
 from lineament.images import describe_source
 from lineament.suggest import did_you_mean, similar_path
 
 PUBLISHED: Final = "use the file that the data set publishes"
 DOWNLOAD: Final = "download it again"
 SAVE: Final = "save it as UTF-8"
+
+MOST_BYTES: Final = 1 << 30
+"""Of a list; those of the largest data sets have a tenth of it."""
 
 
 @contextmanager
@@ -41,7 +46,26 @@ def reading(path: Path, remedy: str = SAVE) -> Iterator[None]:
 def read_text(path: Path, remedy: str = SAVE) -> str:
     """The text of a file in UTF-8, without a byte order mark; raises as ``reading``."""
     with reading(path, remedy):
-        return path.read_text(encoding="utf-8-sig")
+        return (
+            read_regular(path, at_most=MOST_BYTES)
+            .decode("utf-8-sig")
+            .replace("\r\n", "\n")
+            .replace("\r", "\n")
+        )
+
+
+@contextmanager
+def opened_text(path: Path, remedy: str = SAVE) -> Iterator[TextIO]:
+    """A file in UTF-8 for ``csv``, without a byte order mark; raises as ``reading``."""
+    with reading(path, remedy), open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > MOST_BYTES:
+            raise DataError(
+                f"{describe_source(path)}: expected at most {MOST_BYTES:,} bytes of text, got "
+                f"{size:,}"
+            )
+        with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+            yield text
 
 
 def numbered_lines(text: str) -> list[tuple[int, str]]:
@@ -65,7 +89,7 @@ def read_lines(path: Path, remedy: str = PUBLISHED) -> list[tuple[int, str]]:
 def read_bytes(path: Path) -> bytes:
     """The file's bytes; DataError when it cannot be read."""
     try:
-        return path.read_bytes()
+        return read_regular(path, at_most=MOST_BYTES)
     except OSError as error:
         near = did_you_mean(None if path.exists() else similar_path(path, folders=False))
         raise DataError(f"{path}: expected a readable file, got: {error.strerror}{near}") from error

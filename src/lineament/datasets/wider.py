@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lineament.datasets.text import opened_text
 from lineament.errors import DataError
 from lineament.types import BoolArray, Float64Array
 
@@ -92,10 +93,10 @@ def read_wider_csv(folder: str | os.PathLike[str]) -> tuple[AnnotatedImage, ...]
 
 def _rows(file: Path) -> list[tuple[int, dict[str, str]]]:
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
+        with opened_text(file) as stream:
             reader = csv.reader(stream, strict=True)
             table = [(reader.line_num, row) for row in reader if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except csv.Error as error:
         raise DataError(f"{file}: expected a table in UTF-8, got: {error}") from error
     header = tuple(name.strip() for name in table[0][1]) if table else ()
     if header != CSV_COLUMNS:

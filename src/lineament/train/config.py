@@ -24,7 +24,7 @@ from typing import Any, Literal
 
 from lineament import forms
 from lineament.errors import MissingExtraError, OptionError
-from lineament.files import write_atomically
+from lineament.files import read_regular, write_atomically
 from lineament.text import reason_of
 from lineament.train.data.augment import Augment
 from lineament.train.tables import (
@@ -36,6 +36,9 @@ from lineament.train.tables import (
     read_table,
     unknown,
 )
+
+MOST_BYTES = 4 << 20
+"""Of a configuration; those that we know have 3,000."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,8 +269,13 @@ def load_config(
     where = "" if path is None or overrides else f"{path}: "  # it may be an override's fault
     if path is not None:
         try:
-            values = _spelled(tomllib.loads(Path(path).read_text("utf-8")))
-        except (OSError, ValueError) as error:  # ValueError: no UTF-8, a NUL in the path, no TOML
+            text = read_regular(path, at_most=MOST_BYTES).decode()
+            values = _spelled(tomllib.loads(text.replace("\r\n", "\n")))
+        except (
+            OSError,
+            ValueError,
+            RecursionError,
+        ) as error:  # ValueError: no UTF-8, a NUL in the path, no TOML
             kind = None if isinstance(error, OSError) else forms.kind_of_file(path)
             raise OptionError(
                 f"{path}: expected a configuration in TOML, got "

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from lineament.datasets.people_folder import plain, read_people
-from lineament.datasets.text import reading
+from lineament.datasets.text import opened_text
 from lineament.errors import DataError
 from lineament.images import describe_source
 from lineament.train.data.face_set import read_photo
@@ -85,7 +85,7 @@ def read_csv(file: str | os.PathLike[str]) -> Photos:
     persons: list[str] = []
     first_line: dict[str, tuple[int, str]] = {}
     try:
-        with reading(source), source.open(encoding="utf-8-sig", newline="") as text:
+        with opened_text(source) as text:
             rows = csv.reader(text, strict=True)
             header = [column.strip().casefold() for column in next(rows, [])]
             missing = [column for column in COLUMNS if header.count(column) != 1]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lineament.errors import DataError
+from lineament.files import check_regular
 from lineament.images import describe_source
 
 
@@ -38,6 +39,7 @@ class RandomFile:
         try:
             descriptor = os.open(self.path, _FLAGS)
             try:
+                check_regular(os.fstat(descriptor), self.path, inside=False)
                 self.size = os.fstat(descriptor).st_size
                 _pread(descriptor, 1, 0)  # a folder can be opened, not read
             finally:
@@ -134,4 +136,6 @@ def _pread(descriptor: int, length: int, offset: int) -> bytes:
 
 
 _ONE_AT_A_TIME = threading.Lock()
-_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_FLAGS = os.O_RDONLY
+for _name in ("O_BINARY", "O_CLOEXEC", "O_NONBLOCK"):  # the last: no waiting for a pipe
+    _FLAGS |= getattr(os, _name, 0)

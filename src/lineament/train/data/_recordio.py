@@ -39,6 +39,7 @@ import numpy as np
 
 from lineament.datasets.people_folder import plain
 from lineament.errors import DataError
+from lineament.files import read_regular
 from lineament.images import describe_source
 from lineament.train.data._random_access import RandomFile
 from lineament.train.data.face_set import read_photo
@@ -49,7 +50,7 @@ MOST_LENGTH = (1 << 29) - 1
 EXACT = 1 << 24
 """Up to here float32 holds every whole number."""
 
-MOST_NAMES_BYTES = 1 << 30
+MOST_NAMES_BYTES = MOST_INDEX_BYTES = 1 << 30
 
 _MAGIC = struct.pack("<I", MAGIC)
 _HEAD = struct.Struct("<II")
@@ -275,7 +276,7 @@ def _read_index(path: Path, file: RandomFile) -> tuple[IntArray, IntArray]:
     """The records' numbers, sorted, and their places."""
     shown = describe_source(path)
     try:
-        text = path.read_bytes()
+        text = read_regular(path, at_most=MOST_INDEX_BYTES)
     except OSError as error:
         raise DataError(f"{shown}: expected a readable file, got: {error.strerror}") from error
     try:
