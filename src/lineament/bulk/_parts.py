@@ -15,6 +15,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +25,18 @@ import msgspec
 from lineament import forms
 from lineament.bulk.tables import Row, check_suffix, encode, read_note, read_rows
 from lineament.errors import ContractError, DataError, OptionError
-from lineament.files import Lock, locked, replace_file, sha256_of_file, write_atomically
+from lineament.files import (
+    Lock,
+    NotAFileError,
+    locked,
+    make_way,
+    read_regular,
+    remove_all,
+    replace_file,
+    sha256_of_file,
+    write_atomically,
+)
+from lineament.text import reason_of
 from lineament.types import Contract
 
 MANIFEST, ERRORS, LOCK = "manifest.json", "errors.jsonl", ".lock"
@@ -34,6 +46,9 @@ NOTE = "images"
 
 SAVE_EVERY_S = 10.0
 """The manifest grows with the parts; writing it with each would take longer and longer."""
+
+MOST_MANIFEST = 1 << 28
+"""Bytes; a part takes 90."""
 
 _PART = re.compile(r"part-(\d{6,})\.(npz|parquet)")
 _BESIDE = re.compile(r"\.lineament-.*\.tmp")
@@ -58,6 +73,10 @@ class Record:
     sha256: str | None
     faces: int
     error: str | None
+
+
+_Values = tuple[str, int, int, str | None, int, str | None]
+"""Of a record, as it stands in a part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +154,20 @@ class Parts:
             self.folder.mkdir(exist_ok=True)
             self._lock = locked(self.folder / LOCK, busy=self._busy)
         except OSError as error:
-            reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
+            reason = "it is a file" if isinstance(error, FileExistsError) else reason_of(error)
+            if isinstance(error, NotAFileError):
+                reason = f"{LOCK}: {reason}"
             raise OptionError(
                 f"{self.folder}: cannot be made or written to ({reason}); name another folder"
             ) from error
         try:
             self._open()
+        except OSError as error:
+            self.__exit__()
+            raise OptionError(
+                f"{self.folder}: cannot be read or written ({reason_of(error)}); name another "
+                "folder"
+            ) from error
         except BaseException:
             self.__exit__()
             raise
@@ -207,7 +234,13 @@ class Parts:
                 if self.done.get(name, (None,))[0] == number:
                     del self.done[name]
             if records:
-                self.write(number, records, rows)
+                try:
+                    self.write(number, records, rows)
+                except (ValueError, TypeError, OverflowError) as error:
+                    raise DataError(
+                        f"{path}: expected a file of embeddings, what is in it makes no sense "
+                        f"({reason_of(error)}): remove it"
+                    ) from error
             else:
                 path.unlink()
                 del self._parts[number]
@@ -236,6 +269,8 @@ class Parts:
             json.dumps({"source": record.name, "reason": record.error, "part": part}) + "\n"
             for part, record in self.errors
         ]
+        with suppress(OSError):  # writing says what is wrong
+            make_way(self.folder / ERRORS)
         write_atomically(self.folder / ERRORS, "".join(lines).encode())
         write_atomically(self.folder / MANIFEST, forms.encode(manifest))
         self._saved_s = time.monotonic()
@@ -259,7 +294,7 @@ class Parts:
             manifest = None
         for path in self.folder.iterdir():  # nobody else writes here: what is left is of the dead
             if _BESIDE.fullmatch(path.name):
-                path.unlink()
+                remove_all(path)
         if manifest is not None:
             self._check(manifest)
             self._suffix = manifest.suffix
@@ -277,7 +312,7 @@ class Parts:
                 records = self._read(path)
             except DataError as error:
                 self._note(f"{error}: its photos are embedded again")
-                path.unlink()
+                remove_all(path)  # of a link the link alone
                 continue
             self._learn(int(match[1]), records)
         self.forget(self._twice)
@@ -296,14 +331,17 @@ class Parts:
     def _read(self, path: Path) -> list[Record]:
         text = read_note(path, NOTE)
         try:
-            return [Record(*values) for values in json.loads(text)]
-        except (ValueError, TypeError) as error:
+            records = [Record(*values) for values in forms.read_json(text, list[_Values])]
+        except (msgspec.DecodeError, RecursionError) as error:
             raise DataError(f"{path}: expected a list of photos, it is damaged") from error
+        if any(record.faces < 0 for record in records):
+            raise DataError(f"{path}: expected a list of photos, it is damaged")
+        return records
 
     def _manifest(self) -> _Manifest | None:
         path = self.folder / MANIFEST
         try:
-            data = path.read_bytes()
+            data = read_regular(path, inside=True, at_most=MOST_MANIFEST)
             kind = forms.read_json(data)
             if not isinstance(kind, dict) or (kind.get("lineament"), kind.get("format")) != (
                 KIND,
@@ -357,7 +395,7 @@ class Parts:
         """Remove what is ours; the manifest last, since without it the parts are strangers."""
         for path in self.folder.iterdir():
             if _PART.fullmatch(path.name) or path.name == ERRORS:
-                path.unlink()
+                remove_all(path)
         (self.folder / MANIFEST).unlink()
 
 

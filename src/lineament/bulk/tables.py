@@ -10,16 +10,19 @@ import io
 import json
 import math
 import os
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
 from lineament import models
 from lineament.detect import DETECTORS
 from lineament.errors import DataError, LineamentError, MissingExtraError
+from lineament.files import open_regular
 from lineament.machine import raise_if_short
 from lineament.pipeline import Recognizer
 from lineament.text import bytes_unless_utf8, printable
@@ -31,6 +34,9 @@ Result = Photo
 SUFFIXES = (".npz", ".parquet", ".jsonl")
 FORMAT = 1
 """Version of what stands in the files; a reader refuses what it does not know."""
+
+MOST_PACKED = 100
+"""By how much a part in Parquet may be bigger when it is read; vectors pack by 1.1."""
 
 
 def made_by(recognizer: Recognizer) -> dict[str, Any]:
@@ -214,48 +220,77 @@ def _with_true_name(row: Row) -> Row:
 def read_note(path: Path, name: str) -> str:
     """One of the notes that were given to ``encode``; the vectors are not read.
 
+    Args:
+        path: of an .npz or .parquet file, in a folder of ours that may come from somebody else.
+        name: of the note.
+
     Raises:
-        DataError: the file is damaged, or has no such note.
+        DataError: the file is damaged, has no such note, or is a link, a pipe or a device.
         MissingExtraError: parquet without pyarrow.
     """
     if path.suffix == ".parquet":
         _pyarrow()
         import pyarrow.parquet as parquet
     try:
-        if path.suffix == ".parquet":
-            with path.open("rb") as file:
+        with open_regular(path, inside=True) as file:
+            if path.suffix == ".parquet":
                 metadata = parquet.read_schema(file).metadata
-            return str(metadata[f"lineament.{name}".encode()].decode())
-        with np.load(path, allow_pickle=False) as arrays:
-            return str(arrays[name])
+                return str(metadata[f"lineament.{name}".encode()].decode())
+            with _unpacked(file) as arrays:
+                return _text(arrays[name])
     except Exception as error:  # whatever damaged bytes make of a parser
         raise_if_short(error, f"to read {path}")
         raise _damaged(path, error) from error
 
 
 def read_rows(path: Path) -> list[Row]:
-    """All rows of an .npz or .parquet file.
-
-    Raises:
-        DataError: the file is damaged.
-        MissingExtraError: parquet without pyarrow.
-    """
+    """All rows of an .npz or .parquet file; path and errors as ``read_note``."""
     if path.suffix == ".parquet":
         _pyarrow()
         import pyarrow.parquet as parquet
     try:
-        if path.suffix == ".parquet":
-            with path.open("rb") as file:
-                rows: list[Row] = parquet.ParquetFile(file).read().to_pylist()
-            return list(map(_with_true_name, rows))
-        names = ("sources", "faces", "boxes_xyxy", "scores", "norms", "vectors")
-        keys = ("source", "face", "box_xyxy", "score", "norm", "vector")
-        with np.load(path, allow_pickle=False) as arrays:
-            columns = [arrays[name].tolist() for name in names]
-        return [dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
+        with open_regular(path, inside=True) as file:
+            if path.suffix == ".parquet":
+                size = os.fstat(file.fileno()).st_size
+                table = parquet.ParquetFile(file)
+                packed = sum(
+                    table.metadata.row_group(i).total_byte_size
+                    for i in range(table.metadata.num_row_groups)
+                )
+                if packed > MOST_PACKED * size:
+                    raise DataError(f"{packed:,} bytes in a file of {size:,}")
+                rows: list[Row] = table.read().to_pylist()
+                return list(map(_with_true_name, rows))
+            names = ("sources", "faces", "boxes_xyxy", "scores", "norms", "vectors")
+            keys = ("source", "face", "box_xyxy", "score", "norm", "vector")
+            with _unpacked(file) as arrays:
+                columns = [arrays[name] for name in names]
+        if len({len(column) for column in columns}) != 1:
+            raise DataError("its columns have several lengths")
+        lists = [column.tolist() for column in columns]
+        return [dict(zip(keys, row, strict=True)) for row in zip(*lists, strict=True)]
     except Exception as error:  # whatever damaged bytes make of a parser
         raise_if_short(error, f"to read {path}")
         raise _damaged(path, error) from error
+
+
+def _unpacked(file: BinaryIO) -> np.lib.npyio.NpzFile:
+    """The arrays of an .npz file that ``np.savez`` wrote, which packs nothing."""
+    with zipfile.ZipFile(file) as archive:
+        packed = any(each.compress_type != zipfile.ZIP_STORED for each in archive.infolist())
+        room = sum(each.file_size for each in archive.infolist())
+    if packed or room > os.fstat(file.fileno()).st_size:
+        raise DataError("it is packed")
+    file.seek(0)
+    arrays = np.load(file, allow_pickle=False)
+    assert isinstance(arrays, np.lib.npyio.NpzFile)
+    return arrays
+
+
+def _text(array: npt.NDArray[Any]) -> str:
+    if array.shape != ():
+        raise DataError("expected a text")
+    return str(array)
 
 
 def _damaged(path: Path, error: Exception) -> DataError:
