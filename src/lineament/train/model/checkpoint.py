@@ -9,15 +9,19 @@ from __future__ import annotations
 import errno
 import io
 import os
-import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar
 
-from lineament.errors import CheckpointError, MissingExtraError, OptionError
-from lineament.files import replace_file
-from lineament.machine import raise_if_short
+from msgspec import Meta
+
+from lineament import forms
+from lineament.errors import CheckpointError, LineamentError, MissingExtraError, OptionError
+from lineament.files import open_regular, replace_file
+from lineament.machine import free_bytes, raise_if_short
+from lineament.text import printable, reason_of
 
 try:
     import torch
@@ -25,8 +29,11 @@ except ImportError as error:
     raise MissingExtraError("training", "train") from error
 
 from lineament.train.backbones import make_backbone
-from lineament.train.backbones.backbone import Backbone
+from lineament.train.backbones.backbone import MOST_DIMENSIONS, MOST_PX, Backbone
 from lineament.train.config import TrainConfig, load_config
+from lineament.train.model import _contents
+
+Form = TypeVar("Form")
 
 VERSION = 1
 CONFIG, LAST, BEST = "config.toml", "last.pt", "best.pt"
@@ -44,10 +51,10 @@ class Origin:
         options: of the architecture.
     """
 
-    kind: str
+    kind: Literal["backbone", "bundled"]
     name: str
-    dimension: int
-    size_px: int
+    dimension: Annotated[int, Meta(ge=1, le=MOST_DIMENSIONS)]
+    size_px: Annotated[int, Meta(ge=1, le=MOST_PX)]
     options: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -60,12 +67,56 @@ class Origin:
         return f"{self.name} ({self.dimension} dimensions, {self.size_px} px{options})"
 
 
-def built(origin: Origin) -> Backbone:
-    """The network, with weights that mean nothing yet (or the bundled ones)."""
-    if origin.kind == "bundled":
-        from lineament.train.backbones.bundled import load_bundled
+@dataclass(frozen=True)
+class _Model:
+    """What every checkpoint holds."""
 
-        return load_bundled(origin.name)
+    origin: Origin
+    backbone: dict[str, Any]
+    ema: dict[str, Any] | None
+
+    @property
+    def weights(self) -> dict[str, Any]:
+        """With EMA the mean ones."""
+        found = self.backbone if self.ema is None else self.ema.get("weights")
+        return found if isinstance(found, dict) else {}
+
+
+def built(origin: Origin, weights: Mapping[str, Any], path: Path) -> Backbone:
+    """The network, with weights that mean nothing yet (or the bundled ones).
+
+    Args:
+        origin: what builds it.
+        weights: those that it will have: one for which they do not fit is not built, since it could
+            need any amount of memory.
+        path: of the checkpoint, for the message.
+
+    Raises:
+        CheckpointError: it cannot be built, or is another one than the weights are of.
+    """
+    try:
+        if origin.kind == "bundled":
+            from lineament.train.backbones.bundled import load_bundled
+
+            backbone: Backbone = load_bundled(origin.name)
+        else:
+            with torch.device("meta"):  # the shapes alone
+                backbone = _made(origin)
+        other = _contents.same_network(backbone, dict(weights))
+        if other is None and origin.kind != "bundled":
+            backbone = _made(origin)
+    except (LineamentError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+        if not isinstance(error, LineamentError):
+            raise_if_short(error, "to build the network")
+        raise CheckpointError(
+            f"{path}: its network cannot be built: {printable(str(error))[:200]}"
+        ) from error
+    if other is not None:
+        raise CheckpointError(f"{path}: its backbone does not fit: {printable(other)[:200]}")
+    return backbone
+
+
+def _made(origin: Origin) -> Backbone:
     return make_backbone(
         origin.name, dimension=origin.dimension, size_px=origin.size_px, **origin.options
     )
@@ -97,19 +148,65 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: there is no such file, it is damaged, or it is something else.
     """
+    size = 0
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            state = _contents.read(file)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: there is no such checkpoint") from error
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
-        what = " ".join(str(error).split())[:120]
+    except Exception as error:  # PyTorch's reader raises whatever a damaged file leads it to
+        if size > free_bytes() // 4:
+            raise_if_short(error, "to read the checkpoint")
+        what = printable(" ".join(reason_of(error).split()))[:120]
         raise CheckpointError(
-            f"{path}: expected a checkpoint of a run, cannot be read: {what}"
+            f"{path}: expected a checkpoint of a run, cannot be read: {what}",
+            hint="name another one (best.pt, last.pt), or begin a new run",
         ) from error
     if not isinstance(state, dict) or state.get("lineament") != VERSION:
         got = state.get("lineament") if isinstance(state, dict) else type(state).__name__
+        got = printable(repr(got))[:80] if isinstance(got, (str, int, float)) else "something else"
         raise CheckpointError(f"{path}: expected a checkpoint of version {VERSION}, got {got}")
     return state
+
+
+def as_form(state: Mapping[str, Any], kind: type[Form], path: Path) -> Form:
+    """What a checkpoint holds as a dataclass.
+
+    Raises:
+        CheckpointError: a value is missing, or of another type or size.
+    """
+    try:
+        return forms.convert(dict(state), kind, what=str(path), error=CheckpointError)
+    except CheckpointError:
+        raise
+    except _UNFIT as error:  # what is asked of a tensor that should be a dict
+        raise CheckpointError(f"{path}: it has a tensor in the place of values") from error
+
+
+@contextmanager
+def fitting(path: Path, what: str) -> Iterator[None]:
+    """Let what goes wrong with values of a checkpoint be a CheckpointError.
+
+    Args:
+        path: of the checkpoint.
+        what: is being restored, for the message: "optimizer".
+    """
+    try:
+        yield
+    except LineamentError:
+        raise
+    except _UNFIT as error:
+        raise_if_short(error, f"to restore the {what}")
+        reason = printable(" ".join(reason_of(error).split()))[:200]
+        raise CheckpointError(f"{path}: its {what} does not fit: {reason}") from error
+
+
+_UNFIT = (
+    *(RuntimeError, TypeError, ValueError, AttributeError),
+    *(LookupError, ArithmeticError, AssertionError),
+)
+"""What Python and PyTorch raise for values of another kind than they expect."""
 
 
 def load_run(folder: str | os.PathLike[str], which: str = "best") -> Backbone:
@@ -129,13 +226,10 @@ def load_run(folder: str | os.PathLike[str], which: str = "best") -> Backbone:
 def load_model(folder: str | os.PathLike[str], which: str = "best") -> tuple[Backbone, Origin]:
     """As ``load_run``, with what the network was built as."""
     path = checkpoint_path(folder, which)
-    state = read_checkpoint(path)
-    origin = Origin(**state["origin"])
-    backbone = built(origin)
-    weights = state.get("ema")
-    weights = state["backbone"] if weights is None else weights["weights"]
-    load_into(backbone, weights, path, "backbone")
-    return backbone.eval(), origin
+    saved = as_form(read_checkpoint(path), _Model, path)
+    backbone = built(saved.origin, saved.weights, path)
+    load_into(backbone, saved.weights, path, "backbone")
+    return backbone.eval(), saved.origin
 
 
 def checkpoint_path(folder: str | os.PathLike[str], which: str = "best") -> Path:
@@ -165,9 +259,8 @@ def run_config(folder: str | os.PathLike[str]) -> TrainConfig:
 
 def load_into(module: torch.nn.Module, weights: Mapping[str, Any], path: Path, what: str) -> None:
     """Load weights; CheckpointError when they are of another network."""
-    try:
+    with fitting(path, what):
+        other = _contents.same_network(module, dict(weights))
+        if other is not None:
+            raise CheckpointError(f"{path}: its {what} does not fit: {printable(other)[:200]}")
         module.load_state_dict(weights)
-    except (RuntimeError, TypeError) as error:
-        raise_if_short(error, "to load the weights")
-        first = " ".join(str(error).split())[:200]
-        raise CheckpointError(f"{path}: its {what} does not fit: {first}") from error

@@ -34,9 +34,8 @@ def starting_backbone(options: BackboneOptions, size_px: int) -> tuple[Backbone,
             size_px=None if size_px == 0 else size_px,
             **options.options,
         )
-        kind = "backbone"
         return backbone, Origin(
-            kind, name, backbone.dimension, backbone.size_px, dict(options.options)
+            "backbone", name, backbone.dimension, backbone.size_px, dict(options.options)
         )
     backbone, origin = _started(options.start)
     checks = {

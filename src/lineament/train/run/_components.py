@@ -19,7 +19,7 @@ from lineament.train.data.crops import Crops, Loader
 from lineament.train.data.samplers import Sampler
 from lineament.train.losses import make_loss
 from lineament.train.losses.loss import Loss
-from lineament.train.model.checkpoint import Origin, built
+from lineament.train.model.checkpoint import Origin
 from lineament.train.model.last_layer import whiten
 from lineament.train.model.start import Mode, starting_backbone
 from lineament.train.model.teacher import Distillation, Remembered, Teacher, load_teacher
@@ -52,7 +52,7 @@ class Components:
         world: World,
         faces: FaceSet,
         note: Callable[[str], None],
-        origin: Origin | None = None,
+        old: tuple[Backbone, Origin] | None = None,
     ) -> None:
         """Build everything; raises what each component raises.
 
@@ -61,20 +61,20 @@ class Components:
             world: the processes.
             faces: the training set, as it is trained with.
             note: called with sentences for the user.
-            origin: of the backbone of a run that goes on: what it started from is not needed again.
+            old: the backbone of a run that goes on: what it started from is not needed again.
         """
         self.config, self.world, self.faces = config, world, faces
-        self._build(origin, note)
+        self._build(old, note)
         self._plan(note)
 
-    def _build(self, origin: Origin | None, note: Callable[[str], None]) -> None:
+    def _build(self, old: tuple[Backbone, Origin] | None, note: Callable[[str], None]) -> None:
         config, world = self.config, self.world
         device = world.device
         backbone: nn.Module
-        if origin is None:
+        if old is None:
             backbone, self.origin = starting_backbone(config.backbone, config.data.size_px)
         else:
-            backbone, self.origin = built(origin), origin
+            backbone, self.origin = old
         if world.many:
             backbone = share_batch_norm(backbone, world)
         if config.run.channels_last:
@@ -82,7 +82,7 @@ class Components:
         self.backbone = cast("Backbone", backbone.to(device))
         self.mode = Mode(self.backbone, config.backbone)
         self.crops = Crops(self.faces, self.backbone.size_px, config.augment, config.run.seed)
-        if origin is None and config.backbone.whitened:
+        if old is None and config.backbone.whitened:
             note(f"the last layer is set from {len(self.crops)} photos")
             whiten(self.backbone, self.crops, config.backbone.whitened)
             world.equalize(self.backbone.parameters())

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from msgspec import Meta
 from torch import distributed, nn
 
 from lineament.errors import CheckpointError, OptionError
+from lineament.text import printable
 from lineament.train.config import TrainConfig
 from lineament.train.data import FaceSet
 from lineament.train.model.checkpoint import (
     BEST,
     LAST,
+    Origin,
+    as_form,
+    fitting,
     load_into,
     read_checkpoint,
     write_checkpoint,
@@ -41,6 +47,9 @@ _NEW_RUN = (
     "take that back, or begin a new run from these weights: backbone.start with the old run's "
     "folder, and another run.out"
 )
+
+
+Count = Annotated[int, Meta(ge=0, le=1 << 53)]
 
 
 @dataclass(frozen=True)
@@ -85,9 +94,44 @@ class RunState:
     best: Best | None = None
 
 
+@dataclass(frozen=True)
+class Saved:
+    """What ``last.pt`` holds; ``save_state`` writes it."""
+
+    origin: Origin
+    backbone: dict[str, Any]
+    ema: dict[str, Any] | None
+    loss: dict[str, Any] | None
+    distillation: dict[str, Any] | None
+    optimizer: dict[str, Any]
+    precision: dict[str, float]
+    config: dict[str, dict[str, Any]]
+    step: Count
+    epoch: Count
+    done_batches: Count
+    skipped: Count
+    window: Window
+    epoch_loss: Window
+    verified: list[tuple[Count, dict[str, float]]]
+    best: Best | None
+    random: list[dict[str, Any]]
+    world: Annotated[int, Meta(ge=1, le=1 << 20)]
+    people: list[str]
+    labels_sha256: str
+    sharded: bool
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """What the file of another process than the first holds."""
+
+    loss: dict[str, Any] | None
+    optimizer: dict[str, Any]
+
+
 def open_run_folder(
     folder: Path, resume: bool, world: World, note: Callable[[str], None]
-) -> dict[str, Any] | None:
+) -> Saved | None:
     """Make the folder of a run, or read its last checkpoint.
 
     Raises:
@@ -102,7 +146,7 @@ def open_run_folder(
             option="run.out",
         )
     if exists:
-        return read_checkpoint(last)
+        return as_form(read_checkpoint(last), Saved, last)
     if resume:
         note(f"{folder} has no checkpoint yet: the run begins anew")
     try:
@@ -208,7 +252,7 @@ def _values(
 
 
 def restore_state(
-    saved: dict[str, Any],
+    saved: Saved,
     folder: Path,
     components: Components,
     world: World,
@@ -220,42 +264,96 @@ def restore_state(
         CheckpointError: its weights do not fit, or a shard of it is missing.
     """
     path = folder / LAST
-    mine = saved
+    mine: Saved | _Shard = saved
     if components.sharded and not world.first:
-        mine = read_checkpoint(_shard_path(folder, world.rank, saved["step"]))
-    load_into(components.backbone, saved["backbone"], path, "backbone")
+        shard = _shard_path(folder, world.rank, saved.step)
+        mine = as_form(read_checkpoint(shard), _Shard, shard)
+    load_into(components.backbone, saved.backbone, path, "backbone")
     if components.loss is not None:
-        load_into(components.loss, mine["loss"], path, "loss")
+        load_into(components.loss, mine.loss or {}, path, "loss")
     if components.distillation is not None:
-        load_into(components.distillation, saved["distillation"], path, "teacher's projection")
+        load_into(components.distillation, saved.distillation or {}, path, "teacher's projection")
     if components.average is not None:
-        components.average.load(saved["ema"])
-    try:
-        components.optimizer.load_state_dict(mine["optimizer"])
-    except ValueError as error:
-        raise CheckpointError(f"{path}: its optimizer does not fit: {error}") from error
-    components.precision.load(saved["precision"])
-    if saved["world"] == world.size:
-        set_random_state(saved["random"][world.rank], world.device)
-    elif world.many or saved["world"] > 1:
+        with fitting(path, "mean of weights"):
+            kept = saved.ema or {}
+            load_into(components.average.module, kept["weights"], path, "mean of weights")
+            components.average.load(kept)
+    with fitting(path, "optimizer"):
+        _load_optimizer(components.optimizer, mine.optimizer)
+    with fitting(path, "precision"):
+        components.precision.load(saved.precision)
+    if saved.world == world.size:
+        with fitting(path, "state of random numbers"):
+            set_random_state(saved.random[world.rank], world.device)
+    elif world.many or saved.world > 1:
         note(
-            f"the run had {saved['world']} processes and goes on with {world.size}: its global "
+            f"the run had {saved.world} processes and goes on with {world.size}: its global "
             "batches stay the same, random numbers of the backbone do not"
         )
     return RunState(
-        step=saved["step"],
-        epoch=saved["epoch"],
-        done_batches=saved["done_batches"],
-        skipped=saved["skipped"],
-        window=Window(**saved["window"]),
-        epoch_loss=Window(**saved["epoch_loss"]),
-        verified=[(step, dict(figures)) for step, figures in saved["verified"]],
-        best=None if saved["best"] is None else Best(**saved["best"]),
+        step=saved.step,
+        epoch=saved.epoch,
+        done_batches=saved.done_batches,
+        skipped=saved.skipped,
+        window=saved.window,
+        epoch_loss=saved.epoch_loss,
+        verified=saved.verified,
+        best=saved.best,
     )
 
 
+_STATE_OF = {
+    torch.optim.SGD: {"momentum_buffer"},
+    torch.optim.AdamW: {"step", "exp_avg", "exp_avg_sq"},
+}
+"""What the optimizers keep of each parameter."""
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    """As its ``load_state_dict``, which believes the types, the sizes and the names.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: the state is of something else.
+    """
+    mine, theirs = optimizer.state_dict()["param_groups"], saved["param_groups"]
+    if len(mine) != len(theirs):
+        raise ValueError(f"expected {len(mine)} groups of parameters, got {len(theirs)}")
+    groups = []
+    for now, then in zip(mine, theirs, strict=True):
+        for key, value in now.items():
+            if key in then and not _alike(value, then[key]):
+                raise ValueError(f"{key}: expected a value such as {value!r}")
+        if now["params"] != then["params"]:
+            raise ValueError("it is of other parameters")
+        groups.append(now | {key: value for key, value in then.items() if key in now})
+    wanted = _STATE_OF[type(optimizer)]
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for index, values in saved["state"].items():
+        shape = parameters[index].shape
+        if not set(values) <= wanted or (len(values) < len(wanted)) or index < 0:
+            raise ValueError(f"expected {', '.join(sorted(wanted))} of each parameter")
+        for key, value in values.items():
+            if value is None and key == "momentum_buffer":
+                continue
+            size = torch.Size() if key == "step" else shape
+            if value.shape != size or not value.is_floating_point():
+                raise ValueError(f"expected {key} of shape {tuple(size)}")
+            if not bool(torch.isfinite(value).all()):
+                raise ValueError(f"{key} has values that are no finite numbers")
+    optimizer.load_state_dict({"state": saved["state"], "param_groups": groups})
+
+
+def _alike(one: object, other: object) -> bool:
+    """Whether a setting may have the other value: a number for a number, the same otherwise."""
+    if isinstance(one, (tuple, list)) and isinstance(other, (tuple, list)):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    if type(one) in (int, float) and type(other) in (int, float):
+        return math.isfinite(other)  # type: ignore[arg-type]
+    return type(one) is type(other) and one == other
+
+
 def check_state(
-    saved: dict[str, Any], folder: Path, config: TrainConfig, faces: FaceSet, world: World
+    saved: Saved, folder: Path, config: TrainConfig, faces: FaceSet, world: World
 ) -> None:
     """See that a run can go on with these people and this configuration.
 
@@ -263,12 +361,13 @@ def check_state(
         CheckpointError: it cannot; the message says what is another now.
     """
     path = folder / LAST
-    then, now = saved["people"], list(faces.people)
+    then, now = saved.people, list(faces.people)
     if then != now:
         gone = [name for name in then if name not in set(now)]
         new = [name for name in now if name not in set(then)]
         changes = [
-            f"{len(names)} {word} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
+            f"{len(names)} {word} ({printable(', '.join(names[:3]))[:200]}"
+            f"{', ...' if len(names) > 3 else ''})"
             for names, word in ((gone, "gone"), (new, "new"))
             if names
         ]
@@ -276,18 +375,19 @@ def check_state(
             f"{path}: it was trained with {len(then)} people, there are {len(now)} now: "
             f"{' and '.join(changes) or 'in another order'}; {_NEW_RUN}"
         )
-    if saved["labels_sha256"] != labels_sha256(faces):
+    if saved.labels_sha256 != labels_sha256(faces):
         raise CheckpointError(
             f"{path}: the same {len(now)} people have other photos now ({len(faces):,} in "
             f"all); {_NEW_RUN}"
         )
-    changed = _changed(saved["config"], config.to_dict())
+    with fitting(path, "configuration"):
+        changed = _changed(saved.config, config.to_dict())
     if changed:
         raise CheckpointError(f"{path}: changed since: {', '.join(changed)}; {_NEW_RUN}")
-    if saved["sharded"] and saved["world"] != world.size:
+    if saved.sharded and saved.world != world.size:
         raise CheckpointError(
-            f"{path}: the loss is spread over {saved['world']} processes, and {world.size} are "
-            f"running; start {saved['world']}"
+            f"{path}: the loss is spread over {saved.world} processes, and {world.size} are "
+            f"running; start {saved.world}"
         )
 
 
@@ -309,7 +409,7 @@ def _changed(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
                 isinstance(before, (list, tuple)) and list(before) == list(value)
             )
             if key not in free and not same:
-                found.append(f"{table}.{key} ({before}, now {value})")
+                found.append(f"{table}.{key} ({printable(str(before))[:80]}, now {value})")
     return found
 
 
@@ -341,6 +441,8 @@ def set_random_state(state: Mapping[str, Any], device: torch.device) -> None:
     if device.type == "cuda" and state["cuda"] is not None:
         torch.cuda.set_rng_state(state["cuda"], device)
     kind, keys, position, has_gauss, cached = state["numpy"]
+    if keys.shape != (624,) or type(position) is not int or not 0 <= position <= 624:
+        raise ValueError("NumPy's is damaged")  # NumPy would believe the position
     np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, cached))
     version, numbers, gauss = state["python"]
     random.setstate((version, tuple(numbers), gauss))

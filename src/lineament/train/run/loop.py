@@ -37,7 +37,8 @@ from lineament.train.data.face_set import notes_of
 from lineament.train.losses.loss import Loss
 from lineament.train.model.checkpoint import (
     CONFIG,
-    Origin,
+    LAST,
+    built,
     run_config,
 )
 from lineament.train.run._components import Components
@@ -223,8 +224,10 @@ class _Training:
         seed_all(config.run.seed)
         if saved is not None:
             check_state(saved, self.folder, config, self.faces, world)
-        origin = None if saved is None else Origin(**saved["origin"])
-        self.components = Components(config, world, self.faces, note, origin)
+        old = None
+        if saved is not None:
+            old = built(saved.origin, saved.backbone, self.folder / LAST), saved.origin
+        self.components = Components(config, world, self.faces, note, old)
         # Until here all processes drew alike, and have the same network. From here on each draws
         # for its own photos (dropout).
         seed_all(config.run.seed + 1_000_003 * (world.rank + 1))
