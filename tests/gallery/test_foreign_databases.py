@@ -21,6 +21,7 @@ from lineament.errors import (
     GalleryExistsError,
     GalleryNotFoundError,
     LineamentError,
+    OptionError,
 )
 from lineament.gallery import Gallery
 from lineament.gallery import _schema as schema
@@ -151,6 +152,31 @@ def test_settings_that_make_no_sense(folder: Path, name: str) -> None:
     changed(folder, f"DELETE FROM settings WHERE name = '{name}'")
     with pytest.raises(GalleryDamagedError, match="restore a backup"):
         Gallery.open(folder)
+
+
+def test_a_gallery_of_others_names_no_server(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    server = "http://127.0.0.1:9"
+    for uri in (server, str(tmp_path / "vectors.db")):
+        text = json.dumps({"index": f"milvus:{uri}", "threshold": 0.6})
+        changed(folder, "UPDATE settings SET value = ? WHERE name = 'settings'", values=(text,))
+        monkeypatch.delenv("LINEAMENT_MILVUS_SERVERS", raising=False)
+        for read_only in (True, False):
+            with pytest.raises(OptionError, match=r"does not name: nothing was sent there.*none"):
+                Gallery.open(folder, read_only=read_only)
+        monkeypatch.setenv("LINEAMENT_MILVUS_SERVERS", "none")
+        used(folder)
+    assert not list(tmp_path.glob("vectors.db*"))
+    with Gallery.open(folder) as gallery:
+        gallery.configure(index="exact")
+        monkeypatch.delenv("LINEAMENT_MILVUS_SERVERS")
+        with pytest.raises(OptionError, match="nothing was sent there"):
+            gallery.configure(index="milvus:http://y:1")
+        assert gallery.settings.index == "exact"
+    with pytest.raises(OptionError, match="nothing was sent there"):
+        make_gallery(tmp_path / "new", index="milvus:http://y:1")
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize(

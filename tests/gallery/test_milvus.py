@@ -20,6 +20,11 @@ from lineament.gallery import Gallery
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
+@pytest.fixture(autouse=True)
+def _our_own_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINEAMENT_MILVUS_SERVERS", str(tmp_path / "vectors.db"))
+
+
 def test_the_same_answers_as_exact(tmp_path: Path) -> None:
     asked = [embed(turned(vector, 0.8)) for vector in vectors(12)] + [embed(vectors(1, seed=5)[0])]
     where = {"building": "A"}

@@ -23,7 +23,7 @@ from lineament.files import is_real_folder, remove_all
 from lineament.gallery import filters, lookup
 from lineament.gallery._schema import get, put
 from lineament.gallery._store import INDEX, Store
-from lineament.search import Index, open_index
+from lineament.search import Index, open_index, own_kind
 from lineament.search.index import Ids
 from lineament.types import FloatArray
 
@@ -61,7 +61,7 @@ class SyncedIndex:
     def _empty(self) -> Index:
         store = self._store
         return open_index(
-            store.settings.index,
+            own_kind(store.settings.index),
             dimension=store.contract.dimension,
             contract=store.contract.id,
             name=f"gallery_{store.uid}",

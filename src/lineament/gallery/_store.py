@@ -39,6 +39,7 @@ from lineament.gallery._damage import Damage, is_corrupt
 from lineament.gallery._place import Place, check_files, check_length, stray
 from lineament.gallery._schema import get, put, read_contract
 from lineament.gallery._types import Settings
+from lineament.search import own_kind
 from lineament.suggest import did_you_mean, similar_path
 from lineament.text import reason_of
 from lineament.types import Contract
@@ -79,6 +80,7 @@ class Store:
     @classmethod
     def create(cls, folder: Path, contract: Contract, settings: Settings) -> None:
         """Make the database, as a whole or not at all; raises as ``Gallery.create``."""
+        own_kind(settings.index)
         cls._make(folder, lambda beside: fill(beside, contract, settings))
 
     @classmethod
@@ -280,7 +282,8 @@ class Store:
         self._read_state()
 
     def save_settings(self, settings: Settings) -> None:
-        """Put other settings in place."""
+        """Put other settings in place. OptionError: an index on a server that is not the user's."""
+        own_kind(settings.index)
         with self.writing() as connection:
             put(connection, "settings", json.dumps(settings.to_dict()))
         self.settings = settings

@@ -7,6 +7,8 @@ scores are exact cosines either way. The two kinds read each other's files.
 
 from __future__ import annotations
 
+import os
+
 from lineament.errors import MissingExtraError, OptionError
 from lineament.search.exact import ExactIndex
 from lineament.search.index import Index
@@ -17,6 +19,7 @@ from lineament.search.turbo import TurboIndex
 __all__ = ["KINDS", "Index", "open_index"]
 
 KINDS = ("auto", "exact", "turbo")
+SERVERS_VARIABLE = "LINEAMENT_MILVUS_SERVERS"
 
 
 def check_kind(kind: str) -> None:
@@ -27,6 +30,33 @@ def check_kind(kind: str) -> None:
         raise OptionError(
             f"expected one of {', '.join(KINDS)}, {PREFIX}URI, got {kind!r}", option="index"
         )
+
+
+def own_kind(kind: str) -> str:
+    """The kind of index of a gallery's settings, if it may be used on this machine.
+
+    A gallery may come from somebody else, and its embeddings, what is searched for, and the
+    credentials would all go to the server that it names. So a server is asked only when
+    ``LINEAMENT_MILVUS_SERVERS`` names it, too: addresses as they stand in the settings, separated
+    by blanks. "none" there takes an index on this machine in place of any server.
+
+    Raises:
+        OptionError: a server that is not among them.
+    """
+    if not kind.startswith(PREFIX):
+        return kind
+    own = os.environ.get(SERVERS_VARIABLE, "").split()
+    if own == ["none"]:
+        return "auto"
+    uri = kind.removeprefix(PREFIX)
+    if uri not in own:
+        raise OptionError(
+            f"the gallery's vectors are on the server {uri}, which {SERVERS_VARIABLE} does not "
+            "name: nothing was sent there",
+            hint=f"set {SERVERS_VARIABLE}={uri} if it is yours, or to none for an index on this "
+            "machine",
+        )
+    return kind
 
 
 def open_index(
