@@ -72,7 +72,7 @@ class Store:
         self.kept_names: tuple[int, dict[int, list[int]]] | None = None
         """Of ``lookup.names_by_form``: the state of the database, and what was read of it."""
         self.damage = Damage()
-        self._secret = b""
+        self.secret = b""
         self._read_state()
 
     # --- making and opening -----------------------------------------------------------------------
@@ -260,9 +260,9 @@ class Store:
                     f"SELECT {columns} FROM contracts WHERE id = ?", (self.contract_id,)
                 ).fetchone()
             )
-            if secret != self._secret:
+            if secret != self.secret:
                 schema.register(connection, secret)
-                self._secret = secret
+                self.secret = secret
         self.key = schema.keyed(secret)
         self.photo_key = schema.photo_key(secret)
 

@@ -26,6 +26,7 @@ from lineament.gallery._schema import (
     IDENTITY_FROM,
     PERSON,
     PERSON_FROM,
+    identity_of,
     read_contract,
 )
 from lineament.gallery._store import Store
@@ -644,8 +645,14 @@ def all_vectors(
     Damaged ones are passed over and noted in ``store.damage``.
     """
     most = (1 << 62) if last is None else last
+    identity = identity_of(store.connection, store.secret, store.contract_id)
     while ids := _sample_ids(store, after, most):
-        rows = read_around(ids, partial(_vector_rows, store), _noter(store))
+        rows = [
+            (number, vector, written, identity(number, vector, key))
+            for number, vector, written, key in read_around(
+                ids, partial(_vector_rows, store), _noter(store)
+            )
+        ]
         yield kept_vectors(store.damage, rows, store.contract.dimension)
         after = ids[-1]
 
@@ -661,11 +668,11 @@ def _sample_ids(store: Store, after: int, last: int) -> list[int]:
 
 
 def _vector_rows(store: Store, ids: Sequence[int]) -> list[tuple[int, Any, Any, Any]]:
-    """The rows for ``kept_vectors`` of a run of ids."""
+    """Of a run of ids: number, vector, checksum of the identity, and the person's key."""
     return store.connection.execute(
-        f"SELECT o.sample, v.vector, k.identity, {IDENTITY} FROM {IDENTITY_FROM} LEFT JOIN "
-        "checksums k ON k.sample = o.sample WHERE o.sample BETWEEN ? AND ? AND o.contract = ? "
-        "ORDER BY o.sample",
+        "SELECT o.sample, v.vector, k.identity, p.name_key FROM owners o LEFT JOIN vectors v ON "
+        "v.sample = o.sample LEFT JOIN people p ON p.id = o.person LEFT JOIN checksums k ON "
+        "k.sample = o.sample WHERE o.sample BETWEEN ? AND ? AND o.contract = ? ORDER BY o.sample",
         (ids[0], ids[-1], store.contract_id),
     ).fetchall()
 
