@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from lineament.errors import GalleryDamagedError
@@ -53,11 +52,7 @@ def find_damage(store: Store) -> None:
             "SELECT id FROM people WHERE id > ? ORDER BY id LIMIT ?", (after, 4 * _BLOCK)
         ).fetchall():
             numbers = [row[0] for row in people]
-            read_around(
-                numbers,
-                partial(lookup.people_of, store),
-                lambda number: store.damage.person(number, UNREADABLE),
-            )
+            lookup.people_of(store, numbers)
             after = numbers[-1]
         for (number,) in connection.execute(
             "SELECT person FROM person_checksums WHERE person NOT IN (SELECT id FROM people)"
