@@ -138,7 +138,7 @@ class LineamentError(Exception):
                 ``spoken``.
         """
         name = self.option if option is None else option
-        text = self.message if name is None else f"{name}: {self.message}"
+        text = self.message if name is None else f"{printable(name)}: {self.message}"
         if self._hint is None:
             return text
         hint = _worded(self._hint, actions)

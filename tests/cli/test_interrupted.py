@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import click
 import pytest
 from click.testing import CliRunner
 from command_tree import COMMANDS
+from raw_server import DRIPPING, serving
 
 import lineament
 from lineament.cli import app, progress
@@ -64,27 +66,29 @@ def test_every_command_says_that_it_was_interrupted(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("detect", "0.jpg", "pipe.jpg"), "nothing was written"),
-        (("detect", "0.jpg", "pipe.jpg", "--save", "drawn"), "0 of 2 photos are drawn and stay"),
-        (("gallery", "enroll", "Ada", "0.jpg", "pipe.jpg"), "nothing was enrolled of Ada"),
-        (("embed", "0.jpg", "pipe.jpg", "--out", "x.npz"), "nothing was written"),
+        (("detect", "0.jpg", "URL"), "nothing was written"),
+        (("detect", "0.jpg", "URL", "--save", "drawn"), "0 of 2 photos are drawn and stay"),
+        (("gallery", "enroll", "Ada", "0.jpg", "URL"), "nothing was enrolled of Ada"),
+        (("embed", "0.jpg", "URL", "--out", "x.npz"), "nothing was written"),
     ],
 )
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is another matter there")
 def test_a_real_signal(arguments: tuple[str, ...], words: str, tmp_path: Path) -> None:
     (tmp_path / "0.jpg").write_bytes((DEMO / "obama.jpg").read_bytes())
-    os.mkfifo(tmp_path / "pipe.jpg")  # a photo that does not come
-    done = subprocess.Popen(
-        [sys.executable, "-m", "lineament", *arguments, "--json"],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    with (tmp_path / "pipe.jpg").open("wb"):  # waits until it is being read
+    with serving(late=DRIPPING["silence"]) as server:  # a photo that does not come
+        given = [server.url("late") if each == "URL" else each for each in arguments]
+        done = subprocess.Popen(
+            [sys.executable, "-m", "lineament", *given, "--allow-private", "--json"],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "no_proxy": "*"},
+        )
+        while done.poll() is None and not server.asked:
+            time.sleep(0.02)
         done.send_signal(signal.SIGINT)
-    stdout, stderr = done.communicate(timeout=60)
+        stdout, stderr = done.communicate(timeout=60)
     assert done.returncode == 130, stderr
     said = json.loads(stdout)
     assert re.fullmatch(f"interrupted: {words.replace('0 of', '[0-9] of')}", said["error"])

@@ -21,7 +21,7 @@ import click
 from lineament import __version__
 from lineament.cli.command import Entry, Group, Program
 from lineament.cli.signals import EXIT_INTERRUPTED, end_by_signals, interrupt_by_signals
-from lineament.cli.terminal import open_streams
+from lineament.cli.terminal import guard, open_streams
 from lineament.offline import silence
 
 EVERYDAY, PREPARE, GROUPS, OTHER = "Everyday", "Photos and thresholds", "Groups", "Other"
@@ -192,6 +192,7 @@ def main() -> None:
     try:
         interrupt_by_signals()
         open_streams()
+        guard()
         silence()
         app(prog_name="lineament")
     except SystemExit as end:

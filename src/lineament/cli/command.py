@@ -459,6 +459,11 @@ class Program(Group):
         """Run ``args``, or those of the process."""
         arguments = list(sys.argv[1:] if args is None else args)
         terminal.open_streams()
+        with terminal.guarded():
+            sys.exit(self._code_of(arguments, *rest, **extra))
+
+    def _code_of(self, arguments: Sequence[str], *rest: Any, **extra: Any) -> int:
+        """Run the arguments; returns the exit code."""
         VERBOSITY.level = 0
         extra["standalone_mode"] = False
         extra.setdefault("prog_name", "lineament")
@@ -479,7 +484,7 @@ class Program(Group):
             if code != EXIT_ERROR:
                 print_error(f"the output cannot be written: {_reason(error)}")
             code = EXIT_ERROR
-        sys.exit(code if isinstance(code, int) else 0)
+        return code if isinstance(code, int) else 0
 
 
 _INTERRUPTED: Mapping[str, str | None] = {"code": "interrupted", "option": None, "hint": None}

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 from lineament.cli import terminal
 from lineament.cli.terminal import VERBOSITY
+from lineament.text import printable
 
 T = TypeVar("T")
 
@@ -82,14 +83,16 @@ def stages() -> Iterator[Show]:
         TextColumn("{task.fields[more]}", markup=False),
     )
     # NNCF has bars of its own on a stdout that is turned away: rich must leave that alone.
-    console = Console(stderr=True, markup=False)
+    console = Console(file=terminal.unguarded(sys.stderr), markup=False)
     bars = Progress(*layout, console=console, transient=True, redirect_stdout=False)
     tasks: dict[str, TaskID] = {}
     begun = time.monotonic()
 
     def show(what: str, done: int, total: int, more: str = "") -> None:
+        what, more = printable(what), printable(more)
         if total >= FEW or time.monotonic() - begun > LONG_S:
             bars.start()
+            terminal.guard()  # the bars have put a stream of their own in the place of stderr
         if what not in tasks:
             for task in bars.tasks:  # what ended before its time is done as well
                 bars.update(task.id, total=task.completed, visible=False)

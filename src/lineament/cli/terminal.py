@@ -5,7 +5,9 @@
 ``COLUMNS`` says, or else as the terminal is. Into a pipe or a file they are as long as they are.
 
 What is printed passes ``text.printable`` here, whoever wrote it: escape sequences in the name of a
-file do nothing.
+file do nothing. While a command runs, both streams are ``Guarded``: what libraries, warnings, logs
+and tracebacks write there, passes it, too. Only ``write``, ``write_error`` and the bars of progress
+have a way past it, for colors and for moving the cursor.
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import Any, Literal, TextIO
 
 from lineament.cli.layout import Line, isolated
 from lineament.text import printable
@@ -107,7 +109,83 @@ def write_error(lines: Iterable[str | Line], *, style: Style | None = None, labe
         sys.stderr.flush()
 
 
+class Guarded(io.TextIOBase):
+    """A stream on which nothing acts: control characters are shown, whoever writes them.
+
+    Attributes:
+        unguarded: the stream itself.
+    """
+
+    def __init__(self, unguarded: TextIO) -> None:
+        """Guard a stream."""
+        self.unguarded = unguarded
+
+    def write(self, text: str) -> int:
+        """Write lines of plain text."""
+        self.unguarded.write("\n".join(map(_shown, text.split("\n"))))
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush the stream."""
+        self.unguarded.flush()
+
+    def isatty(self) -> bool:
+        """Whether the stream is a terminal."""
+        return self.unguarded.isatty()
+
+    def fileno(self) -> int:
+        """The stream's."""
+        return self.unguarded.fileno()
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """The stream's; where there is none, click would go past this to its buffer."""
+        return self.unguarded.encoding or "utf-8"
+
+    @property
+    def errors(self) -> str | None:  # type: ignore[override]
+        """The stream's."""
+        return self.unguarded.errors
+
+    def __getattr__(self, name: str) -> Any:
+        """What else the stream has: its encoding, its buffer."""
+        return getattr(self.unguarded, name)
+
+
+def _shown(line: str) -> str:
+    return "\t".join(map(printable, line.split("\t")))
+
+
+def unguarded(stream: TextIO) -> TextIO:
+    """The stream itself, for those who take care of what they write."""
+    return stream.unguarded if isinstance(stream, Guarded) else stream
+
+
+@contextlib.contextmanager
+def guarded() -> Iterator[None]:
+    """Have both streams ``Guarded``."""
+    before = sys.stdout, sys.stderr
+    guard()
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def guard() -> None:
+    """Have both streams ``Guarded`` from now on; once is enough."""
+    if not isinstance(sys.stdout, Guarded):
+        sys.stdout = Guarded(sys.stdout)
+    if not isinstance(sys.stderr, Guarded):
+        sys.stderr = Guarded(sys.stderr)
+
+
 def _write(stream: TextIO, lines: Iterable[str | Line], style: Style | None, label: int) -> None:
+    stream = unguarded(stream)
     colored, turned = has_color(stream), is_terminal(stream) and os.environ.get("TERM") != "dumb"
     for line in lines:
         text, heading = line if isinstance(line, Line) else (line, False)
@@ -124,12 +202,15 @@ def _write(stream: TextIO, lines: Iterable[str | Line], style: Style | None, lab
 
 
 def write_plain(text: str) -> None:
-    """Write a text of several lines to standard output as it is, for JSON and for files.
+    """Write a text of several lines to standard output, for JSON and for files.
+
+    As it is, except for what would act on a terminal.
 
     Raises:
         OSError: it cannot be written, or is closed.
     """
-    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    stream = sys.stdout if is_terminal(sys.stdout) else unguarded(sys.stdout)
+    stream.write(text if text.endswith("\n") else text + "\n")
 
 
 def open_streams() -> None:

@@ -15,6 +15,7 @@ from lineament import forms
 from lineament.decide._operating_points import Identification, OperatingPoint
 from lineament.decide.metrics import Metric, get_metric
 from lineament.errors import DataError
+from lineament.text import printable
 from lineament.types import Contract
 
 FORMAT = 1
@@ -143,6 +144,7 @@ def read_values(values: Any) -> dict[str, Any]:
         for row in table:
             _check_range(metric, "identification", row)
     taken = {key: getattr(form, key) for key in form.__struct_fields__ if key != "format"}
+    taken |= {"data": printable(form.data), "created_by": printable(form.created_by)}
     taken["contract"] = Contract(**msgspec.structs.asdict(form.contract))
     taken["points"] = tuple(OperatingPoint(**msgspec.structs.asdict(p)) for p in form.points)
     taken["metrics"] = {get_metric(name).name: tuple(rows) for name, rows in form.metrics.items()}

@@ -115,8 +115,7 @@ def kept_vectors(
     ids: list[int] = []
     vectors: list[bytes] = []
     for number, vector, written, found in rows:
-        sealed = written is not None and written == found
-        if sealed and type(vector) is bytes and len(vector) == size:
+        if written == found and type(vector) is bytes and len(vector) == size:
             ids.append(number)
             vectors.append(vector)
             continue

@@ -18,6 +18,8 @@ from unicodedata import bidirectional
 
 from PIL import ImageDraw, ImageFont, features
 
+from lineament.text import printable
+
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 BOX = "□"
@@ -44,7 +46,7 @@ _TRIED_PX = 24
 
 def font_for(text: str, size_px: float) -> Font:
     """The first font that has all letters of the text, or else the one that has most of them."""
-    path = _path_for("".join(sorted(set(text))))
+    path = _path_for("".join(sorted(set(printable(text)))))
     if path is None:
         return ImageFont.load_default(size=size_px)
     return ImageFont.truetype(path, size_px)
@@ -64,7 +66,7 @@ def put(
     Args:
         draw: on a picture.
         xy: where, in pixels; by ``anchor`` its upper left corner or, for "mm", its middle.
-        text: one line.
+        text: one line; control characters are shown, as ``text.printable`` does it.
         color: RGB, or as Pillow names it.
         size_px: of the font.
         anchor: as Pillow has it.
@@ -74,6 +76,7 @@ def put(
 
 def shown(text: str) -> str:
     """The text as it is drawn: "□" for letters that no font has, and in the order of reading."""
+    text = printable(text)  # Raqm fails at several paragraphs
     missing = set(undrawable([text]))
     plain = "".join(BOX if letter in missing else letter for letter in text)
     return plain if features.check("raqm") else in_visual_order(plain)
@@ -82,7 +85,7 @@ def shown(text: str) -> str:
 def undrawable(texts: Iterable[str]) -> str:
     """The letters of these texts that the font of their line has not, each once."""
     found: dict[str, None] = {}
-    for text in texts:
+    for text in map(printable, texts):
         letters = "".join(sorted(set(text)))
         path = _path_for(letters)
         found.update(dict.fromkeys(c for c in text if not _has(path, c)))
