@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from lineament import models
 from lineament.errors import WeightsError
 from lineament.models import Card, InputSpec, Measurement, Source, cards, catalog
 from lineament.models.cards import StatedThreshold
@@ -286,3 +287,38 @@ def test_a_byte_order_mark_is_no_obstacle(tmp_path: Path) -> None:
     path = write(tmp_path, ENTRY)
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert len(catalog.read_manifest(path)) == 1
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        pytest.param({"a": ["a"]}, id="of itself"),
+        pytest.param({"a": ["b"], "b": ["a"]}, id="of each other"),
+        pytest.param({"a": ["sface-mobilefacenet", "sface"]}, id="of one that joins"),
+        pytest.param({"a": ["nobody"]}, id="of nobody"),
+        pytest.param({"a": ["sface", "sface"]}, id="of one twice"),
+        pytest.param({"a": [f"m{i}" for i in range(17)]}, id="of many"),
+        pytest.param({f"m{i}": [f"m{i + 1}"] for i in range(2000)}, id="of a chain"),
+    ],
+)
+def test_embedders_that_join_what_they_cannot(
+    tmp_path: Path, members: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lineament.embed import load_embedder
+
+    card = json.loads((models.get("sface-mobilefacenet").folder / "card.json").read_text())
+    cards = []
+    for name, names in members.items():
+        parts = [{"name": each, "share": 1 / len(names)} for each in names]
+        cards.append(card | {"name": name, "members": parts, "license_file": None})
+    path = tmp_path / "manifest.json"
+    path.write_text(json.dumps({"schema": 1, "weights": cards}))
+    monkeypatch.setenv("LINEAMENT_MANIFEST", str(path))
+    first = next(iter(members))
+
+    def use() -> None:
+        assert not models.is_present(models.get(first))
+        load_embedder(models.get(first), flip=True)
+
+    with pytest.raises(WeightsError):
+        use()

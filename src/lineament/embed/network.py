@@ -72,7 +72,8 @@ class NetworkEmbedder:
                     rows += self._run(mirrored)
         if flip is True:
             outputs /= 2
-        norms = np.linalg.norm(outputs, axis=1)
+        with np.errstate(all="ignore"):  # NaN and infinity are refused next
+            norms = np.linalg.norm(outputs, axis=1)
         if not (np.isfinite(norms).all() and (norms > 0).all()):
             raise WeightsError(
                 f"{self.weights.name}: the network returned vectors of no length: check its input "

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from lineament.errors import WeightsError, WeightsHashError
+from lineament.errors import UnknownWeightsError, WeightsError, WeightsHashError
 from lineament.files import TooManyBytesError, read_regular
 from lineament.models._license import LicensePolicy
 from lineament.models.cards import LARGEST_TEXT_FILE, Card
@@ -46,10 +46,14 @@ def license_text(card: Card) -> str | None:
 def is_present(card: Card) -> bool:
     """Whether the file is on this machine, so that it can be read without a download.
 
-    Of an embedder that joins others: whether theirs are.
+    Of an embedder that joins others: whether theirs are. Those have files of their own.
     """
     if card.members:
-        return all(is_present(get(member.name)) for member in card.members)
+        try:
+            members = [get(member.name) for member in card.members]
+        except UnknownWeightsError:
+            return False
+        return all(not member.members and is_present(member) for member in members)
     if card.path is not None and card.path.is_file():
         return True
     if card.file is None and card.url is None:  # its builder needs none

@@ -34,6 +34,9 @@ LARGEST_TEXT_FILE = 4 << 20
 LARGEST_FILE = 1 << 31
 """Of a model, in bytes: 2 GiB, beyond which ONNX files keep their weights in others."""
 
+MOST_MEMBERS = 16
+"""Of an embedder that joins others."""
+
 LONGEST = 1 << 16
 """Numbers of an embedding."""
 
@@ -45,6 +48,7 @@ _HEX = frozenset("0123456789abcdef")
 _FORMER_TASKS = {"recognizer": "embedder", "landmarks": "landmarker"}
 
 Number = Annotated[float, Meta(ge=-1e15, le=1e15)]
+Small = Annotated[float, Meta(ge=-1e6, le=1e6)]
 Share = Annotated[float, Meta(gt=0, le=1)]
 Side = Annotated[int, Meta(ge=1, le=1 << 14)]
 # Bounds inside of this union are misread by msgspec 0.23: ``InputSpec`` checks its numbers itself.
@@ -160,12 +164,12 @@ class NormTerm(Form, frozen=True, forbid_unknown_fields=True):
     raises the score of two poor photos a little and lowers that of two good ones.
     """
 
-    mean: Number
-    sd: Annotated[float, Meta(gt=0, le=1e15)]
-    offset: Number
-    slope: Number
-    least: Number
-    most: Number
+    mean: Small
+    sd: Annotated[float, Meta(ge=1e-6, le=1e6)]
+    offset: Small
+    slope: Small
+    least: Small
+    most: Small
 
     def __post_init__(self) -> None:
         """WeightsError says what does not fit."""
@@ -193,7 +197,7 @@ class CardForm(Form, frozen=True, forbid_unknown_fields=True, kw_only=True):
     training_data: str
     source: Source | None = None
     paper: str | None = None
-    members: tuple[Member, ...] | None = None
+    members: Annotated[tuple[Member, ...], Meta(max_length=MOST_MEMBERS)] | None = None
     norm_term: NormTerm | None = None
     measured: dict[str, Measurement] | None = None
     thresholds: tuple[StatedThreshold, ...] | None = None
@@ -228,6 +232,8 @@ class CardForm(Form, frozen=True, forbid_unknown_fields=True, kw_only=True):
             raise _wrong("members", "null for anything but an embedder without a file", "members")
         if members and abs(sum(member.share for member in members) - 1) > 1e-6:
             raise _wrong("members", "shares that sum to 1", [m.share for m in members])
+        if len({self.name, *(member.name for member in members)}) <= len(members):
+            raise _wrong("members", "others, each once", [m.name for m in members])
         if members and self.dimension is None:
             raise _wrong("dimension", "the sum of the members' dimensions", None)
         if self.norm_term is not None and not members:

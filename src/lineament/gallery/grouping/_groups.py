@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 
 from lineament import forms
 from lineament.decide.calibration import Calibration
 from lineament.errors import DataError, LineamentError, OptionError
-from lineament.files import write_atomically
+from lineament.files import read_regular, write_atomically
 from lineament.gallery.grouping._linking import grouping_prior, link
 from lineament.results import Outcome
 from lineament.text import per_cent, reason_of
@@ -27,6 +28,8 @@ DOUBTFUL_BELOW = 0.8
 1 member in 80; half of those are in a group with two people, and so are 18 of all 68 in such."""
 
 FORMAT = 1
+MOST_BYTES = 1 << 30
+"""Of a file; a face takes some 3 kB."""
 """Version of the file; a reader refuses what it does not know."""
 
 
@@ -313,6 +316,10 @@ class Grouping(Outcome):
             )
         try:
             form = forms.convert(values, _File, what="file")
+            limit = form.threshold
+            numbers = (limit.value, limit.fmr, limit.low, limit.high)
+            if not all(number is None or math.isfinite(number) for number in numbers):
+                raise DataError("its threshold is no finite number")
             return cls(
                 contract=form.contract,
                 threshold=form.threshold,
@@ -337,7 +344,7 @@ class Grouping(Outcome):
     def load(cls, path: str | os.PathLike[str]) -> Grouping:
         """Read what ``save`` wrote. DataError: there is none, or it is damaged."""
         try:
-            data = Path(path).read_bytes()
+            data = read_regular(path, at_most=MOST_BYTES)
         except (OSError, ValueError) as error:
             raise DataError(
                 f"{path}: expected a file of groups, got: {reason_of(error)}"
@@ -364,7 +371,7 @@ class _FileFace(msgspec.Struct):
     score: float
     landmarks_xy: list[tuple[float, float]] | None
     turned_deg: int
-    group: int
+    group: Annotated[int, Meta(ge=-(1 << 53), le=1 << 53)]
     problems: tuple[str, ...]
     norm: float
     vector: bytes  # base64 of little-endian float32
@@ -382,7 +389,7 @@ class _File(msgspec.Struct):
 
     contract: Contract
     threshold: Threshold
-    next_id: int
+    next_id: Annotated[int, Meta(ge=-(1 << 53), le=1 << 53)]
     apart: tuple[tuple[int, int], ...]
     photos: tuple[GroupPhoto, ...]
     groups: tuple[_FileGroup, ...]
