@@ -199,7 +199,17 @@ def test_a_contract_that_makes_no_sense(folder: Path, column: str, value: Any) -
 ODD = (b"\xff\xfe", "x", "{", -1, 1 << 62, -(1 << 62), 1e300, "9" * 400, "")
 
 
-@pytest.mark.parametrize("place", ["changes.mark", "changes.kind", "changes.first", "changes.last"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "changes.mark",
+        "changes.kind",
+        "changes.first",
+        "changes.last",
+        "totals.value",
+        "owners.person",
+    ],
+)
 def test_numbers_that_make_no_sense(folder: Path, tmp_path: Path, place: str) -> None:
     table, column = place.split(".")
     for i, value in enumerate(ODD):

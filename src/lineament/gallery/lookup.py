@@ -547,7 +547,7 @@ def owners_of(store: Store, numbers: Iterable[int]) -> dict[int, int]:
     with store.reading() as connection:
         return dict(
             connection.execute(
-                "SELECT sample, person FROM owners WHERE sample IN "
+                "SELECT sample, person FROM owners WHERE typeof(person) = 'integer' AND sample IN "
                 "(SELECT value FROM json_each(?))",
                 (json.dumps([_identifier(n) for n in numbers]),),
             ).fetchall()
