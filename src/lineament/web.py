@@ -33,6 +33,9 @@ from lineament.text import printable
 
 MAX_REDIRECTS = 5
 
+LONGEST_WAIT_S = 86_400.0
+"""At once: systems have no timers for any number of seconds."""
+
 LONGEST_WORDS = 100
 """Characters of what a server says that are shown."""
 
@@ -89,7 +92,7 @@ class Deadline:
         left = self._end - time.monotonic()
         if left <= 0:
             raise TimeoutError
-        return left
+        return min(left, LONGEST_WAIT_S)
 
 
 class Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from command_tree import COMMANDS
+from raw_server import DRIPPING, serving
 
 import lineament
 from lineament import Recognizer
@@ -173,3 +175,31 @@ def test_what_was_looked_at_is_enrolled(name: str, tmp_path: Path) -> None:
         count = sum(person.n_samples for person in gallery.people())
     early = count == 0 and "interrupted: nothing was written" in err
     assert early or f"interrupted: {count} of 151 photos are enrolled" in err
+
+
+def test_a_terminal_that_is_closed(tmp_path: Path) -> None:
+    """Its programs get SIGHUP, and can write nothing there any more."""
+    shutil.copy(DEMO / "obama.jpg", tmp_path / "0.jpg")
+    with serving(late=DRIPPING["silence"]) as server:
+        call = [sys.executable, "-m", "lineament", "detect", "0.jpg", server.url("late"),
+                "--allow-private", "--save", "drawn"]  # fmt: skip
+        pid, master = pty.fork()
+        if pid == 0:
+            os.chdir(tmp_path)
+            path = os.pathsep.join(sys.path)
+            os.execve(call[0], call, {**os.environ, "PYTHONPATH": path, "no_proxy": "*"})
+        until = time.monotonic() + 60
+        while not server.asked and time.monotonic() < until:
+            time.sleep(0.02)
+        assert server.asked
+        os.close(master)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
+
+
+def test_ray_does_not_take_sigterm() -> None:
+    from lineament.bulk import on_ray
+
+    before = signal.getsignal(signal.SIGTERM)
+    with on_ray._sigterm_kept():
+        signal.signal(signal.SIGTERM, lambda *_: None)  # as ray.init does it
+    assert signal.getsignal(signal.SIGTERM) == before

@@ -6,6 +6,7 @@ import io
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +19,9 @@ from lineament.errors import (
     ImageFormatError,
     ImageNotFoundError,
     ImageTooLargeError,
+    OptionError,
 )
+from lineament.gallery.grouping.photos import crop_of
 from lineament.images import ImageLimits, load_image
 
 PIXELS = np.arange(6 * 4 * 3, dtype=np.uint8).reshape(6, 4, 3)
@@ -130,6 +133,21 @@ def test_messages_keep_secrets(server: RawServer) -> None:
     with pytest.raises(ImageError, match="without user and password") as refused:
         load_image(server.url("face").replace("//", "//me:secret@"), limits=LOCAL)
     assert "secret" not in str(refused.value)
+
+
+def test_any_number_of_seconds(server: RawServer) -> None:
+    for seconds in (1e300, float("inf")):
+        limits = ImageLimits(url_timeout_s=seconds, allow_private=True)
+        assert load_image(server.url("face"), limits=limits).shape == PIXELS.shape
+    with pytest.raises(OptionError, match="allow_private: expected True or False, got 'no'"):
+        ImageLimits(allow_private="no")  # type: ignore[arg-type]
+
+
+def test_a_grouping_of_others_has_nothing_fetched(server: RawServer) -> None:
+    before = server.connections
+    face = SimpleNamespace(source=server.url("face"))
+    assert crop_of(face) is None  # type: ignore[arg-type]
+    assert server.connections == before
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0x7f.1"])

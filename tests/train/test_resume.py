@@ -134,7 +134,7 @@ def test_resumed_from_an_older_checkpoint_takes_back_the_log(tmp_path: Path) -> 
     assert resumed.history == rows
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_after_the_step_and_it_goes_on(tmp_path: Path, number: int) -> None:
     def progress(now: Progress) -> None:
         if now.step == 3:

@@ -30,6 +30,7 @@ from lineament.errors import ContractError, LineamentError, MissingExtraError, O
 from lineament.offline import silence
 from lineament.pipeline import Recognizer
 from lineament.types import Photo
+from lineament.web import brief
 
 CONNECT_S = 5.0
 """How long a cluster may take to accept a connection. Ray itself waits for over a minute, and ends
@@ -232,7 +233,7 @@ def _check_address(address: str) -> None:
 
 
 def _unreachable(address: str, error: Exception) -> OptionError:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    reason = brief((str(error).strip().splitlines() or [type(error).__name__])[0])
     return OptionError(
         f"no Ray cluster answers at {address!r} ({reason}): start one with  ray start --head, "
         "or check the address",

@@ -7,6 +7,7 @@ time that is left. It is drawn where stderr is a terminal, only when it takes lo
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -105,7 +106,8 @@ def stages() -> Iterator[Show]:
         yield show
     finally:
         _open.remove(show)
-        bars.stop()
+        with contextlib.suppress(OSError):  # the terminal is gone
+            bars.stop()
 
 
 def _nothing(what: str, done: int, total: int, more: str = "") -> None:

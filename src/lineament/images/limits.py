@@ -40,6 +40,10 @@ class ImageLimits:
         for name in ("max_bytes", "max_pixels", "max_memory", "url_timeout_s"):
             if not getattr(self, name) > 0:
                 raise OptionError(f"expected more than 0, got {getattr(self, name)}", option=name)
+        if not isinstance(self.allow_private, bool):  # "no" would be true
+            raise OptionError(
+                f"expected True or False, got {self.allow_private!r}", option="allow_private"
+            )
 
 
 DEFAULT_LIMITS = ImageLimits()

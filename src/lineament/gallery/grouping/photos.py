@@ -161,10 +161,14 @@ class Thumbnails:
 def crop_of(face: GroupFace) -> Image | None:
     """Align a face again from its photo, as its contract says: (S, S, 3) uint8.
 
-    None when the photo cannot be read any more.
+    None when the photo cannot be read any more. Files are read, addresses are not fetched: a
+    grouping may come from somebody else.
     """
+    path = path_of(face.source)
+    if path is None:
+        return None
     try:
-        image = load_image(face.source)
+        image = load_image(Path(path))
         crops = align_faces(image, [face.face], face.embedding.contract.alignment)
     except LineamentError:
         return None
