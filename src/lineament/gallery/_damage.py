@@ -115,7 +115,8 @@ def kept_vectors(
     ids: list[int] = []
     vectors: list[bytes] = []
     for number, vector, written, found in rows:
-        if written == found and type(vector) is bytes and len(vector) == size:
+        sealed = written is not None and written == found
+        if sealed and type(vector) is bytes and len(vector) == size:
             ids.append(number)
             vectors.append(vector)
             continue

@@ -34,7 +34,7 @@ from lineament.files import replacing
 from lineament.gallery import _checking as checking
 from lineament.gallery import _editing as editing
 from lineament.gallery import lookup, values
-from lineament.gallery._damage import UNREADABLE, read_around
+from lineament.gallery._damage import is_corrupt, read_around
 from lineament.gallery._schema import log_change
 from lineament.gallery._store import Store
 from lineament.gallery._types import ImportReport, NewSample, PersonInfo
@@ -199,11 +199,7 @@ def _rows(store: Store, crops: bool) -> Iterator[Row]:
                 (first, first + _PEOPLE),
             ).fetchall()
         ]
-        found = read_around(
-            numbers,
-            partial(lookup.people_of, store),
-            lambda number: store.damage.person(number, UNREADABLE),
-        )
+        found = lookup.people_of(store, numbers)
         sound = {one.id: one for one in found if one.id not in store.damage.people}
         with_samples = set()
         for number, row in _sample_rows(store, sound, crops):
@@ -244,11 +240,20 @@ def _sample_rows(
 
 def _owned(store: Store, people: Sequence[int]) -> list[tuple[int, int]]:
     """Numbers of people and of their samples of the gallery's contract, ascending."""
-    return store.connection.execute(
-        "SELECT person, sample FROM owners WHERE person IN (SELECT value FROM json_each(?)) AND "
-        "contract = ? ORDER BY person, sample",
-        (json.dumps(list(people)), store.contract_id),
-    ).fetchall()
+
+    def select(how: str) -> list[tuple[int, int]]:
+        return store.connection.execute(
+            f"SELECT person, sample FROM owners {how} WHERE person IN "
+            "(SELECT value FROM json_each(?)) AND contract = ? ORDER BY person, sample",
+            (json.dumps(list(people)), store.contract_id),
+        ).fetchall()
+
+    try:
+        return select("")
+    except sqlite3.Error as error:
+        if not is_corrupt(error):
+            raise
+        return select("NOT INDEXED")  # the index of the table may be what is damaged
 
 
 def _add_all(store: Store, rows: Iterator[Row], path: Path) -> tuple[ImportReport, list[str]]:

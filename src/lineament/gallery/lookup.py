@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from lineament.errors import GalleryDamagedError, OptionError, UnknownPersonError
 from lineament.gallery import filters
-from lineament.gallery._damage import NOT_WRITTEN, UNREADABLE, kept_vectors, read_around
+from lineament.gallery._damage import NOT_WRITTEN, UNREADABLE, is_corrupt, kept_vectors, read_around
 from lineament.gallery._schema import (
     DETAILS,
     DETAILS_FROM,
@@ -26,6 +26,7 @@ from lineament.gallery._schema import (
     IDENTITY_FROM,
     PERSON,
     PERSON_FROM,
+    identity_of,
     read_contract,
 )
 from lineament.gallery._store import Store
@@ -277,12 +278,19 @@ def person(store: Store, name: str, *, even_damaged: bool = False) -> PersonInfo
 
 
 def people_of(store: Store, numbers: Sequence[int]) -> list[PersonInfo]:
-    """People by id, without samples, in no order."""
+    """People by id, without samples, in no order; who cannot be read is noted, and passed over."""
     with store.reading() as connection:
-        rows = connection.execute(
-            f"SELECT {_PERSON} FROM {_PEOPLE} WHERE p.id IN (SELECT value FROM json_each(?))",
-            (store.contract_id, json.dumps(list(numbers))),
-        )
+
+        def fetch(some: Sequence[int]) -> list[tuple[Any, ...]]:
+            return connection.execute(
+                f"SELECT {_PERSON} FROM {_PEOPLE} WHERE p.id IN (SELECT value FROM json_each(?))",
+                (store.contract_id, json.dumps(list(some))),
+            ).fetchall()
+
+        def unreadable(number: int) -> None:
+            store.damage.person(number, UNREADABLE)
+
+        rows = read_around(list(numbers), fetch, unreadable)
         return [_person_info(store, row) for row in rows]
 
 
@@ -545,23 +553,32 @@ def read_seen(text: Any) -> Seen:
 def owners_of(store: Store, numbers: Iterable[int]) -> dict[int, int]:
     """Sample -> person, for those samples that are there."""
     with store.reading() as connection:
-        return dict(
-            connection.execute(
+
+        def fetch(some: Sequence[int]) -> list[tuple[int, int]]:
+            return connection.execute(
                 "SELECT sample, person FROM owners WHERE typeof(person) = 'integer' AND sample IN "
                 "(SELECT value FROM json_each(?))",
-                (json.dumps([_identifier(n) for n in numbers]),),
+                (json.dumps(list(some)),),
             ).fetchall()
-        )
+
+        return dict(read_around([_identifier(n) for n in numbers], fetch, _noter(store)))
 
 
 def sources_of(store: Store, numbers: Sequence[int]) -> dict[int, str]:
     """Sample -> name of its photo, for those samples that are there."""
     with store.reading() as connection:
-        rows = connection.execute(
-            "SELECT s.id, s.source FROM samples s JOIN owners o ON o.sample = s.id WHERE s.id "
-            "IN (SELECT value FROM json_each(?))",
-            (json.dumps([_identifier(n) for n in numbers]),),
-        ).fetchall()
+
+        def fetch(some: Sequence[int]) -> list[tuple[int, object]]:
+            return connection.execute(
+                "SELECT s.id, s.source FROM samples s JOIN owners o ON o.sample = s.id WHERE s.id "
+                "IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(some)),),
+            ).fetchall()
+
+        def unreadable(number: int) -> None:
+            store.damage.sample(number, UNREADABLE, searched=True)
+
+        rows = read_around([_identifier(n) for n in numbers], fetch, unreadable)
     return {number: stored(source) for number, source in rows if isinstance(source, (str, bytes))}
 
 
@@ -589,7 +606,19 @@ def unsound(store: Store, pairs: Iterable[tuple[int, int]]) -> int:
 
         rows = read_around(sorted(there), fetch, _noter(store))
         kept_vectors(store.damage, [row[:4] for row in rows], store.contract.dimension)
-        people_of(store, sorted(set(there.values())))
+
+        def sealed(some: Sequence[int]) -> list[tuple[int]]:
+            return connection.execute(
+                f"SELECT p.id FROM {_PEOPLE} WHERE p.id IN (SELECT value FROM json_each(?)) AND "
+                f"y.checksum = {PERSON}",
+                (json.dumps(list(some)),),
+            ).fetchall()
+
+        people_ = sorted(set(there.values()))
+        fine = read_around(people_, sealed, lambda _: None)
+        doubtful = set(people_).difference(row[0] for row in fine)
+        if doubtful:
+            people_of(store, sorted(doubtful))
     return len(store.damage) - before
 
 
@@ -644,8 +673,14 @@ def all_vectors(
     Damaged ones are passed over and noted in ``store.damage``.
     """
     most = (1 << 62) if last is None else last
+    identity = identity_of(store.connection, store.secret, store.contract_id)
     while ids := _sample_ids(store, after, most):
-        rows = read_around(ids, partial(_vector_rows, store), _noter(store))
+        rows = [
+            (number, vector, written, identity(number, vector, key))
+            for number, vector, written, key in read_around(
+                ids, partial(_vector_rows, store), _noter(store)
+            )
+        ]
         yield kept_vectors(store.damage, rows, store.contract.dimension)
         after = ids[-1]
 
@@ -661,17 +696,25 @@ def _sample_ids(store: Store, after: int, last: int) -> list[int]:
 
 
 def _vector_rows(store: Store, ids: Sequence[int]) -> list[tuple[int, Any, Any, Any]]:
-    """The rows for ``kept_vectors`` of a run of ids."""
+    """Of a run of ids: number, vector, checksum of the identity, and the person's key."""
     return store.connection.execute(
-        f"SELECT o.sample, v.vector, k.identity, {IDENTITY} FROM {IDENTITY_FROM} LEFT JOIN "
-        "checksums k ON k.sample = o.sample WHERE o.sample BETWEEN ? AND ? AND o.contract = ? "
-        "ORDER BY o.sample",
+        "SELECT o.sample, v.vector, k.identity, p.name_key FROM owners o LEFT JOIN vectors v ON "
+        "v.sample = o.sample LEFT JOIN people p ON p.id = o.person LEFT JOIN checksums k ON "
+        "k.sample = o.sample WHERE o.sample BETWEEN ? AND ? AND o.contract = ? ORDER BY o.sample",
         (ids[0], ids[-1], store.contract_id),
     ).fetchall()
 
 
 def note_lost(store: Store) -> None:
     """Note samples that no search comes upon: of nobody, of a missing person or contract."""
+    try:
+        _note_lost(store)
+    except sqlite3.Error as error:
+        if not is_corrupt(error):
+            raise  # else ``check`` says that the file is damaged
+
+
+def _note_lost(store: Store) -> None:
     rows = store.connection.execute(
         "SELECT k.sample, o.sample, p.id FROM checksums k "
         "LEFT JOIN owners o ON o.sample = k.sample LEFT JOIN people p ON p.id = o.person "
