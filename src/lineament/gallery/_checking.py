@@ -9,7 +9,7 @@ from typing import Any
 
 from lineament.errors import GalleryDamagedError
 from lineament.gallery import lookup
-from lineament.gallery._damage import UNREADABLE, kept_vectors, read_around, why_no_vector
+from lineament.gallery._damage import LEAST_ID, UNREADABLE, kept_vectors, read_around, why_no_vector
 from lineament.gallery._schema import (
     IDENTITY,
     IDENTITY_FROM,
@@ -35,7 +35,7 @@ def find_damage(store: Store) -> None:
     """Read all samples and people, and note in ``store.damage`` what is not what was written."""
     with store.reading() as connection:
         lookup.note_lost(store)
-        after = 0
+        after = LEAST_ID
         while True:
             rows = connection.execute(
                 "SELECT sample FROM owners WHERE sample > ?1 UNION SELECT sample FROM checksums "
@@ -47,7 +47,7 @@ def find_damage(store: Store) -> None:
                 break
             note_samples(store, ids)
             after = ids[-1]
-        after = 0
+        after = LEAST_ID
         while people := connection.execute(
             "SELECT id FROM people WHERE id > ? ORDER BY id LIMIT ?", (after, 4 * _BLOCK)
         ).fetchall():

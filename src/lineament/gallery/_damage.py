@@ -22,6 +22,9 @@ T = TypeVar("T")
 LENGTH_SLACK = 1e-3
 """By how much a vector's length may differ from 1; as ``Embedding`` and the indexes have it."""
 
+LEAST_ID = -(1 << 63)
+"""No row's number is below that, whatever was written there."""
+
 UNREADABLE = "it stands in a damaged place of the file"
 FORGED = "its vector, or whose it is, is not what was written"
 NOT_WRITTEN = (

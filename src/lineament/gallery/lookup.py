@@ -18,7 +18,14 @@ import numpy.typing as npt
 
 from lineament.errors import GalleryDamagedError, OptionError, UnknownPersonError
 from lineament.gallery import filters
-from lineament.gallery._damage import NOT_WRITTEN, UNREADABLE, is_corrupt, kept_vectors, read_around
+from lineament.gallery._damage import (
+    LEAST_ID,
+    NOT_WRITTEN,
+    UNREADABLE,
+    is_corrupt,
+    kept_vectors,
+    read_around,
+)
 from lineament.gallery._schema import (
     DETAILS,
     DETAILS_FROM,
@@ -66,7 +73,12 @@ _JOINED = (
 def totals(store: Store) -> tuple[int, int]:
     """How many people, and how many samples of the gallery's contract."""
     with store.reading() as connection:
-        found = dict(connection.execute("SELECT name, value FROM totals"))
+        try:
+            found = dict(connection.execute("SELECT name, value FROM totals"))
+        except sqlite3.Error as error:
+            if not is_corrupt(error):
+                raise
+            found = {}
         people, samples = found.get("people"), found.get("samples")
         if isinstance(people, int) and isinstance(samples, int):
             return people, samples
@@ -101,7 +113,7 @@ def find_person(store: Store, name: str) -> int | None:
 def as_enrolled(store: Store, name: str) -> str:
     """A checked name as it stands in the gallery, in capitals or not; itself when it is new."""
     number = find_person(store, name)
-    return name if number is None else people_of(store, [number])[0].name
+    return name if number is None else one_person(store, number).name
 
 
 def one_spelling(store: Store, names: Iterable[str]) -> dict[str, str]:
@@ -117,7 +129,7 @@ def one_spelling(store: Store, names: Iterable[str]) -> dict[str, str]:
         if number is None:
             found[name] = new.setdefault(folded(checked), checked)
         else:
-            found[name] = people_of(store, [number])[0].name
+            found[name] = one_person(store, number).name
     return found
 
 
@@ -250,7 +262,7 @@ def _is_time(value: object) -> bool:
 
 def check_person(store: Store, number: int) -> PersonInfo:
     """A person without samples. GalleryDamagedError: something is wrong; it says what helps."""
-    (found,) = people_of(store, [number])
+    found = one_person(store, number)
     why = store.damage.people.get(number)
     if why is not None:
         raise GalleryDamagedError(
@@ -267,13 +279,10 @@ def person(store: Store, name: str, *, even_damaged: bool = False) -> PersonInfo
         UnknownPersonError: there is none of that name.
         GalleryDamagedError: the name or the metadata are; not with ``even_damaged``.
     """
-    with store.reading() as connection:
+    with store.reading():
         number = required_person(store, name)
-        (found,) = people_of(store, [number]) if even_damaged else [check_person(store, number)]
-        numbers = connection.execute(
-            "SELECT sample FROM owners WHERE person = ? ORDER BY sample", (number,)
-        ).fetchall()
-        samples = tuple(samples_of(store, [row[0] for row in numbers]))
+        found = (one_person if even_damaged else check_person)(store, number)
+        samples = tuple(samples_of(store, samples_of_person(store, number)))
     return PersonInfo(found.id, found.name, found.metadata, found.created, found.n_samples, samples)
 
 
@@ -294,6 +303,45 @@ def people_of(store: Store, numbers: Sequence[int]) -> list[PersonInfo]:
         return [_person_info(store, row) for row in rows]
 
 
+def one_person(store: Store, number: int) -> PersonInfo:
+    """One of them. GalleryDamagedError: the row cannot be read."""
+    found = people_of(store, [number])
+    if not found:
+        why = store.damage.people.get(number, "the row is missing")
+        raise GalleryDamagedError(f"person {number} is damaged: {why}: restore a backup")
+    return found[0]
+
+
+def samples_of_person(store: Store, number: int) -> list[int]:
+    """Ids of a person's samples, ascending; inside ``reading``.
+
+    As the table has it: an index of the database may be damaged, too.
+    """
+    rows = store.connection.execute("SELECT sample FROM owners WHERE person = ?", (number,))
+    owners = owners_of(store, [row[0] for row in rows.fetchall()])
+    return sorted(sample for sample, person_ in owners.items() if person_ == number)
+
+
+def owned_samples(store: Store) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Numbers of people, ascending, and of their samples (N,) of the gallery's contract.
+
+    Inside ``reading``; past indexes of the database, and around its damaged places.
+    """
+    connection = store.connection
+    try:
+        rows = connection.execute(
+            "SELECT person, sample FROM owners NOT INDEXED WHERE contract = ?", (store.contract_id,)
+        ).fetchall()
+    except sqlite3.Error as error:
+        if not is_corrupt(error):
+            raise
+        ids = [row[0] for row in connection.execute("SELECT sample FROM checksums").fetchall()]
+        rows = [(person_, sample) for sample, person_ in owners_of(store, ids).items()]
+    sane = [row for row in rows if all(isinstance(one, int) for one in row)]
+    found = np.array(sorted(sane), np.int64).reshape(-1, 2)
+    return found[:, 0], found[:, 1]
+
+
 def sample(store: Store, number: int) -> SampleInfo:
     """One sample.
 
@@ -311,7 +359,7 @@ def sample(store: Store, number: int) -> SampleInfo:
 
 def _identifier(number: int) -> int:
     """A sample's number as SQLite takes it; no sample has one that is 0."""
-    return int(number) if 0 < number < 1 << 63 else 0
+    return int(number) if LEAST_ID <= number < -LEAST_ID else 0
 
 
 def photos_of(store: Store, what: str | int) -> list[tuple[str, bytes | None]]:
