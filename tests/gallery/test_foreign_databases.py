@@ -60,7 +60,7 @@ def used(folder: Path) -> None:
             gallery.check()
             for name in ("person 1", "person 3"):
                 if name in gallery:
-                    assert gallery.person(name).samples
+                    gallery.person(name)
             if not read_only:
                 gallery.enroll_embeddings("Ada", [embed(vectors(9)[8])], force=True)
                 gallery.reindex()
@@ -213,7 +213,7 @@ ODD = (b"\xff\xfe", "x", "{", -1, 1 << 62, -(1 << 62), 1e300, "9" * 400, "")
 def test_numbers_that_make_no_sense(folder: Path, tmp_path: Path, place: str) -> None:
     table, column = place.split(".")
     for i, value in enumerate(ODD):
-        for others in ("1", "rowid % 2" if table == "changes" else "name = 'dead'"):
+        for others in ("1", "name = 'dead'" if table == "totals" else "rowid % 2"):
             copy = Path(shutil.copytree(folder, tmp_path / f"{i} {others[:3]}"))
             changed(copy, f"UPDATE {table} SET {column} = ? WHERE {others}", values=(value,))
             with suppress(LineamentError):
