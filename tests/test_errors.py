@@ -15,6 +15,7 @@ from lineament import errors
 from lineament.cli.command import ACTIONS as COMMANDS
 from lineament.errors import (
     ACTIONS,
+    DataError,
     LineamentError,
     MissingExtraError,
     OptionError,
@@ -65,6 +66,14 @@ def test_callers_may_have_other_words_for_options_and_actions() -> None:
     assert error.sentence("NAME", {"people": "`list` them"}) == "NAME: nobody: `list` them"
     assert error.advice({"people": "`list` them"}) == "`list` them"
     assert set(COMMANDS) == set(ACTIONS)
+
+
+def test_a_message_has_an_end() -> None:
+    error = DataError(f"a.csv: expected three columns, got {'x,' * 50_000!r}")
+    assert len(str(error)) < 2100
+    assert str(error).startswith("a.csv: expected three columns")
+    assert str(error).endswith("x,'")
+    assert str(DataError("a" * 2000)) == "a" * 2000
 
 
 def test_as_json() -> None:

@@ -43,6 +43,12 @@ def test_what_does_not_fit_is_named(text: bytes | str, reason: str) -> None:
         forms.decode(text, Rate, what="rates.json", error=WeightsError)
 
 
+@pytest.mark.parametrize("data", [b"\xff", b'{"a": "\xff"}', b"{", b""])
+def test_bytes_that_are_no_text_are_as_unfit_as_other_nonsense(data: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        forms.read_json(data)
+
+
 def test_there_and_back() -> None:
     rate = Rate(0.5, "ä")
     assert forms.decode(forms.encode(rate), Rate, what="") == rate

@@ -2,12 +2,15 @@
 
     python benchmarks/robustness/crash.py [--kills 200] [--json]
 
-A child opens the gallery and enrolls, removes, renames and merges people, with embeddings drawn at
-random. It says over a pipe what it is about to do and what is done. After a random time it is
-killed with SIGKILL. Then the gallery is opened, compared with what was said, and searched for every
-person; the next child goes on with it. ``lost`` counts acknowledged changes that are not there (or
-half there), ``unopenable`` the times that the gallery could not be opened or its checks failed. A
-change that was begun but not acknowledged may be there as a whole or not at all.
+A child opens the gallery and enrolls, imports, removes, renames and merges people, with embeddings
+drawn at random; now and then it builds the index anew, gives back room, or migrates everybody to
+another recognizer and back. It says over a pipe what it is about to do and what is done. After a
+random time it is killed with SIGKILL. Then the gallery is opened, compared with what was said, and
+searched for every person; the next child goes on with it. ``lost`` counts acknowledged changes that
+are not there (or half there), ``unopenable`` the times that the gallery could not be opened or its
+checks (of the database, of each sample's checksum, of the index) failed. A change that was begun
+but not acknowledged may be there as a whole or not at all. ``killed_in`` says in the middle of what
+the children were killed.
 
 Killing a process shows that the order of the writes is right. It does not cut the power: that what
 is written reaches the disk rests on SQLite's ``synchronous=FULL`` and on the disk.
@@ -15,28 +18,35 @@ is written reaches the disk rests on SQLite's ``synchronous=FULL`` and on the di
 
 from __future__ import annotations
 
-import argparse
-import json
+import multiprocessing
 import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lineament import Contract, Embedding, LineamentError
+from lineament import Contract, Embedding, LineamentError, Recognizer
 from lineament.gallery import Gallery, NewSample, SampleInfo, Settings
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from _harness import Parser, at_least, report, table
+from _harness import Parser, at_least, report, table, track
 
 DIMENSION = 128
-CONTRACT = Contract("random", "00" * 32, "arcface-112", "rgb", False, DIMENSION)
+CONTRACTS = tuple(
+    Contract(name, digit * 64, "arcface-112", "rgb", False, DIMENSION)
+    for name, digit in (("random", "0"), ("other", "1"))
+)
+"""Of the two recognizers between which the gallery migrates."""
+SETTINGS = Settings(threshold=0.9, keep_crops=True)
+SIZE = 112
 FEW, MANY = 40, 120
 """People between whom the gallery's size wanders."""
 
@@ -44,17 +54,50 @@ State = dict[str, list[int]]
 """Name -> seeds of the person's embeddings."""
 
 
-def embedding(seed: int) -> Embedding:
-    vector = np.random.default_rng(seed).standard_normal(DIMENSION)
-    return Embedding((vector / np.linalg.norm(vector)).astype(np.float32), 1.0, CONTRACT)
+def embedding(seed: int, contract: Contract) -> Embedding:
+    vector = np.random.default_rng([seed, CONTRACTS.index(contract)]).standard_normal(DIMENSION)
+    return Embedding((vector / np.linalg.norm(vector)).astype(np.float32), 1.0, contract)
+
+
+def crop(seed: int) -> np.ndarray:
+    """A picture that says its seed."""
+    pixels = np.zeros((SIZE, SIZE, 3), np.uint8)
+    pixels.reshape(-1)[:8] = np.frombuffer(seed.to_bytes(8, "little"), np.uint8)
+    return pixels
+
+
+class Reader(Recognizer):
+    """A recognizer whose embeddings are drawn by the seeds that crops say."""
+
+    def __init__(self, contract: Contract) -> None:
+        """Take the contract of what it makes."""
+        self.contract, self.size_wh = contract, (SIZE, SIZE)
+
+    @property
+    def embedder(self) -> Any:
+        """It is one itself."""
+        return self
+
+    def embed(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors and norms."""
+        seeds = [int.from_bytes(one.reshape(-1)[:8].tobytes(), "little") for one in crops]
+        vectors = [embedding(seed, self.contract).vector for seed in seeds]
+        return np.stack(vectors), np.ones(len(vectors), np.float32)
+
+    def stream(self, photos: Iterable[Any], **options: Any) -> Iterator[Any]:
+        """Nothing: all crops are kept, and no photo is needed."""
+        assert not list(photos), "a crop was lost"
+        return iter(())
 
 
 def after(state: State, step: list[Any]) -> State:
     """What a step makes of a state."""
     kind, name, *rest = step
     new = {key: list(seeds) for key, seeds in state.items()}
-    if kind == "enroll":
+    if kind in ("enroll", "import"):
         new[name] = [*new.get(name, []), *rest[0]]
+    elif kind in ("reindex", "compact", "migrate"):
+        pass
     elif kind == "remove":
         del new[name]
     elif kind == "remove sample":
@@ -70,6 +113,10 @@ def next_step(state: State, rng: random.Random) -> list[Any]:
     names = sorted(state)
     seeds = [rng.getrandbits(48) for _ in range(rng.choice((1, 1, 1, 5)))]
     fresh = f"person {rng.getrandbits(40):x}"
+    if rng.random() < 0.06:
+        return [rng.choice(("reindex", "compact", "migrate")), ""]
+    if rng.random() < 0.08:
+        return ["import", fresh, seeds]
     if len(names) < FEW or (len(names) < MANY and rng.random() < 0.5):
         return ["enroll", fresh, seeds]
     kind = rng.choice(("enroll", "remove", "remove", "remove sample", "rename", "merge"))
@@ -86,8 +133,23 @@ def next_step(state: State, rng: random.Random) -> list[Any]:
 def perform(gallery: Gallery, step: list[Any]) -> None:
     kind, name, *rest = step
     if kind == "enroll":
-        made = gallery.enroll_samples([(name, new_sample(seed)) for seed in rest[0]], force=True)
+        samples = [(name, new_sample(seed, gallery.contract)) for seed in rest[0]]
+        made = gallery.enroll_samples(samples, force=True)
         assert all(isinstance(one, SampleInfo) for one in made)
+    elif kind == "import":
+        file = gallery.folder.with_name("import.jsonl")
+        with Gallery.create(":memory:", gallery.contract, settings=SETTINGS) as other:
+            samples = [(name, new_sample(seed, gallery.contract)) for seed in rest[0]]
+            other.enroll_samples(samples, force=True)
+            other.export(file)
+        assert gallery.import_(file).new_samples == len(rest[0])
+    elif kind == "reindex":
+        gallery.reindex()
+    elif kind == "compact":
+        gallery.compact()
+    elif kind == "migrate":
+        other_way = CONTRACTS[1 - CONTRACTS.index(gallery.contract)]
+        assert not gallery.migrate(Reader(other_way)).failed
     elif kind == "remove":
         gallery.remove(name)
     elif kind == "remove sample":
@@ -96,27 +158,25 @@ def perform(gallery: Gallery, step: list[Any]) -> None:
     elif kind == "rename":
         gallery.rename(name, rest[0])
     else:
-        gallery.merge(name, rest[0])
+        gallery.merge(name, rest[0], force=True)
 
 
-def new_sample(seed: int) -> NewSample:
-    return NewSample(embedding(seed), source=str(seed))
+def new_sample(seed: int, contract: Contract) -> NewSample:
+    return NewSample(embedding(seed, contract), source=str(seed), crop=crop(seed))
 
 
-def child(folder: Path, seed: int) -> None:
+def child(folder: Path, seed: int, pipe: Connection) -> None:
     """Until it is killed."""
     rng = random.Random(seed)
     with Gallery.open(folder) as gallery:
         state = contents(gallery)
-        print(json.dumps(["open"]), flush=True)
+        pipe.send(["open"])
         while True:
             step = next_step(state, rng)
-            print(json.dumps(["begin", *step]), flush=True)
+            pipe.send(["begin", *step])
             perform(gallery, step)
             state = after(state, step)
-            print(json.dumps(["done"]), flush=True)
-            if rng.random() < 0.02:
-                gallery.reindex()
+            pipe.send(["done"])
 
 
 def contents(gallery: Gallery) -> State:
@@ -130,7 +190,8 @@ def problems(gallery: Gallery, state: State) -> list[str]:
     """What the database's and the index's own checks say, and who is not found."""
     found = gallery.check()
     seeds = [(name, seed) for name, seeds in state.items() for seed in seeds]
-    answers = gallery.identify_embeddings([embedding(seed) for _, seed in seeds], top=1)
+    faces = [embedding(seed, gallery.contract) for _, seed in seeds]
+    answers = gallery.identify_embeddings(faces, top=1)
     for (name, seed), answer in zip(seeds, answers, strict=True):
         if answer.name != name:
             found.append(f"{name} ({seed}) is not found: {answer}")
@@ -143,32 +204,38 @@ def sorted_state(state: State) -> State:
 
 def run(folder: Path, kills: int, seed: int) -> dict[str, Any]:
     rng = random.Random(seed)
-    Gallery.create(folder, CONTRACT, settings=Settings(threshold=0.9)).close()
+    # Children are forked off a process that has imported everything: starting Python anew would
+    # take longer than what they do.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["lineament.gallery", "lineament.pipeline", "PIL.PngImagePlugin"]
+    )
+    Gallery.create(folder, CONTRACTS[0], settings=SETTINGS).close()
     state: State = {}
     figures = {"kills": 0, "acknowledged": 0, "lost": 0, "unopenable": 0}
+    killed_in: Counter[str] = Counter()
     details: list[str] = []
     started = time.perf_counter()
-    for number in range(kills):
-        command = [sys.executable, __file__, "--child", str(folder), str(rng.getrandbits(32))]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        first = process.stdout.readline()
-        if json.loads(first or "null") != ["open"]:
+    for number in track(range(kills), "kills"):
+        pipe, theirs = context.Pipe(duplex=False)
+        process = context.Process(target=child, args=(folder, rng.getrandbits(32), theirs))
+        process.start()
+        theirs.close()
+        lines = said(pipe, first=True)
+        if lines != [["open"]]:
             figures["unopenable"] += 1
             details.append(f"kill {number}: the child could not open the gallery")
             process.kill()
-            process.wait()
+            process.join()
             break
         time.sleep(rng.choice((rng.uniform(0, 0.05), rng.uniform(0, 0.6))))
+        assert process.pid is not None
         os.kill(process.pid, signal.SIGKILL)
-        lines = process.stdout.read().splitlines(keepends=True)
-        process.wait()
+        lines = said(pipe)
+        process.join()
         figures["kills"] += 1
         begun: list[Any] | None = None
-        for line in lines:
-            if not line.endswith("\n"):  # cut by the kill
-                break
-            word, *step = json.loads(line)
+        for word, *step in lines:
             if word == "begin":
                 begun = step
             else:
@@ -178,6 +245,7 @@ def run(folder: Path, kills: int, seed: int) -> dict[str, Any]:
         wanted = [sorted_state(state)]
         if begun is not None:
             wanted.append(sorted_state(after(state, begun)))
+        killed_in["nothing" if begun is None else begun[0]] += 1
         try:
             with Gallery.open(folder) as gallery:
                 there = sorted_state(contents(gallery))
@@ -193,7 +261,19 @@ def run(folder: Path, kills: int, seed: int) -> dict[str, Any]:
             figures["unopenable"] += 1
             details.append(f"kill {number}: {error}")
             break
-    return {**figures, "seconds": round(time.perf_counter() - started, 1), "details": details}
+    seconds = round(time.perf_counter() - started, 1)
+    return {**figures, "seconds": seconds, "killed_in": dict(killed_in), "details": details}
+
+
+def said(pipe: Connection, *, first: bool = False) -> list[list[Any]]:
+    """What a child said, to its end or only the first of it; what was cut by the kill is not."""
+    found: list[list[Any]] = []
+    try:
+        while not (first and found):
+            found.append(pipe.recv())
+    except (EOFError, OSError):
+        pass
+    return found
 
 
 def show(figures: dict[str, Any]) -> None:
@@ -204,11 +284,7 @@ def main() -> None:
     parser = Parser(__doc__)
     parser.add_argument("--kills", type=at_least(1), default=200, metavar="N")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
-    parser.add_argument("--child", nargs=2, metavar=("DIR", "SEED"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.child is not None:
-        child(Path(options.child[0]), int(options.child[1]))
-        return
     with tempfile.TemporaryDirectory() as folder:
         report(options, lambda: run(Path(folder) / "gallery", options.kills, options.seed), show)
 

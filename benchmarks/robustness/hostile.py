@@ -129,8 +129,6 @@ def main() -> None:
     chosen = datetime.date.today().toordinal() if options.today else options.day
     plan = planned(options.door or NAMES, options.cases, chosen)
     counts, found, whole = run(plan, options.seed, options.workers, options.limit_s)
-    for one in found:
-        print(f"{one.door}:{one.number} {one.kind}: {one.what}: {one.detail}", file=sys.stderr)
     whole = {**whole, "seed": options.seed}
     if chosen is not None:
         whole["day"] = datetime.date.fromordinal(chosen).isoformat()

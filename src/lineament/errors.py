@@ -90,6 +90,10 @@ ACTIONS: Mapping[str, str] = {
 """What hints advise to call, by key; a program that calls it otherwise brings words of its own."""
 
 
+LONGEST = 2000
+"""Characters of a message."""
+
+
 class LineamentError(Exception):
     """Base of all errors raised on purpose; catch this one to catch them all.
 
@@ -114,7 +118,7 @@ class LineamentError(Exception):
             hint: the remedy; it stands after the message, after a colon, or after the ``;`` or
                 ``,`` that it begins with. ``{key}`` of ``ACTIONS`` stands for what to call.
         """
-        message = printable(message)
+        message = _short(printable(message))
         super().__init__(message)
         self.message = message
         self.option = option
@@ -214,6 +218,13 @@ def spoken(actions: Mapping[str, str]) -> Iterator[None]:
         yield
     finally:
         _words = before
+
+
+def _short(text: str) -> str:
+    """Cut out the middle of what nobody would read to its end, such as a line of a damaged file."""
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[: LONGEST - 500]} ... {text[-400:]}"
 
 
 def _worded(hint: str, actions: Mapping[str, str] | None) -> str:

@@ -62,7 +62,10 @@ def read_json(data: bytes | str, kind: Any = Any, *, strict: bool = True) -> Any
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
-        text = data if isinstance(data, str) else bytes(data).decode()
+        try:
+            text = data if isinstance(data, str) else bytes(data).decode()
+        except UnicodeDecodeError as error:
+            raise msgspec.DecodeError("it is no text in UTF-8") from error
         if "\\ud" not in text.lower():
             raise
         try:

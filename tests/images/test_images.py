@@ -1291,6 +1291,23 @@ def test_a_series_of_pandas() -> None:
     assert list(expand(series)) == ["a.jpg", "b.jpg"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="paths are shorter there")
+def test_folders_deeper_than_a_path_may_be_long(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    here = Path.cwd()
+    try:
+        os.chdir(tmp_path)
+        for _ in range(100):
+            Path("d" * 50).mkdir()
+            os.chdir("d" * 50)
+    finally:
+        os.chdir(here)
+    found = list_images([tmp_path])
+    assert list(found.paths) == [tmp_path / "a.jpg"]
+    assert len(found.passed_over.unreadable) == 1
+    assert "too long" in found.passed_over.unreadable[0][1]
+
+
 # ---- hostile files -------------------------------------------------------------------------------
 
 

@@ -22,10 +22,11 @@ def _torch() -> Any:
 
 
 def _state() -> dict[str, Any]:
-    from lineament.train.model.checkpoint import Origin, built
+    from lineament.train.backbones import make_backbone
+    from lineament.train.model.checkpoint import Origin
 
     origin = Origin("backbone", "tiny", 16, 112)
-    backbone = built(origin)
+    backbone = make_backbone(origin.name, dimension=origin.dimension, size_px=origin.size_px)
     return {
         "lineament": 1,
         "origin": origin.to_dict(),

@@ -28,7 +28,7 @@ def _place(case: Case, path: Path) -> None:
     """In the place of a file: a link to outside, a pipe, a folder, a device, other bytes."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
-    data = path.read_bytes() if path.is_file() else b""
+    data = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
     path.unlink(missing_ok=True)
     kind = case.rng.integers(7)
     case.say(path.name, int(kind))
@@ -172,7 +172,7 @@ def cut_out(case: Case) -> bool:
     (out / "P0").mkdir()
     case.may_read_outside = False
     for name in ("P0", "P0/a.png", "P1", "crops.json", "crops.csv"):
-        if case.chance(0.4):
+        if case.chance(0.4) and (out / name).parent.is_dir():
             _place(case, out / name)
     align_people(photos, out, FaceFinder())
     return True

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from costly import FILES
 from PIL import Image, ImageDraw
 
 from doors.case import Case, Door, Kind, Rng
 from doors.damage import BYTES, Damage, Seeds, flip_anywhere, flip_header
+from lineament.images import ImageLimits
 
 # ---- seeds ---------------------------------------------------------------------------------------
 
@@ -233,152 +235,12 @@ def make_case(seeds: Seeds, rng: Rng, number: int) -> tuple[str, bytes]:
     return f"{damage.__name__} of {name}", damage(seeds[name], seeds, rng)
 
 
-# ---- as costly as the limits let them be ---------------------------------------------------------
-# Made by hand, since an encoder would cost what the decoder is to be measured by.
-
-
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    checksum = zlib.crc32(kind + content)
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
-
-
-@functools.lru_cache(2)
-def _squeezed(row_bytes: int, rows: int) -> bytes:
-    """Rows of zeros, deflated piece by piece."""
-    engine = zlib.compressobj(1)
-    block = bytes(1 << 20)
-    left, parts = row_bytes * rows, []
-    while left > 0:
-        parts.append(engine.compress(block[: min(left, len(block))]))
-        left -= len(block)
-    return b"".join(parts) + engine.flush()
-
-
-def png_of_zeros(width: int, height: int, depth: int, color: int) -> bytes:
-    """A valid PNG; color 0 gray, 2 RGB, 4 LA, 6 RGBA."""
-    channels = {0: 1, 2: 3, 4: 2, 6: 4}[color]
-    body = _squeezed(1 + (width * channels * depth + 7) // 8, height)
-    head = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
-    )
-
-
-def tiff_of_zeros(width: int, height: int, bits: int, channels: int, form: int) -> bytes:
-    """One strip, deflated; form 1 unsigned, 2 signed, 3 float."""
-    body = _squeezed(width * channels * bits // 8, height)
-    at_bits, at_forms = 8, 8 + 2 * channels
-    data_at = at_forms + 2 * channels
-    ifd = data_at + len(body) + (len(body) & 1)
-    head = b"II*\0" + struct.pack("<I", ifd) + struct.pack("<H", bits) * channels
-    head += struct.pack("<H", form) * channels
-    short = channels == 1
-    entries = [
-        (256, 4, 1, width),
-        (257, 4, 1, height),
-        (258, 3, channels, bits if short else at_bits),
-        (259, 3, 1, 8),
-        (262, 3, 1, 1 if short else 2),
-        (273, 4, 1, data_at),
-        (277, 3, 1, channels),
-        (278, 4, 1, height),
-        (279, 4, 1, len(body)),
-        (284, 3, 1, 1),
-        *([(338, 3, 1, 2)] if channels == 4 else []),
-        (339, 3, channels, form if short else at_forms),
-    ]
-    tags = b"".join(struct.pack("<HHII", *entry) for entry in entries)
-    padding = b"\0" * (len(body) & 1)
-    return head + body + padding + struct.pack("<H", len(entries)) + tags + bytes(4)
-
-
-def webp_of_one_color(width: int, height: int) -> bytes:
-    """46 bytes or less of lossless WebP with as many pixels as it holds."""
-    small = bytearray(encode(Image.new("RGBA", (8, 8), (9, 9, 9, 90)), "WEBP", lossless=True))
-    at = small.index(b"VP8L") + 9
-    (bits,) = struct.unpack_from("<I", small, at)
-    bits = bits & ~0xFFFFFFF | (width - 1) | (height - 1) << 14
-    struct.pack_into("<I", small, at, bits)
-    return bytes(small)
-
-
-@functools.lru_cache(2)
-def _flat(width: int, height: int) -> bytes:
-    return encode(Image.new("L", (width, height), 90), "JPEG", progressive=True)
-
-
-def progressive(width: int, height: int, scans: int) -> bytes:
-    """A progressive JPEG whose last scan comes again and again."""
-    data = _flat(width, height)
-    last = data.rindex(b"\xff\xda")
-    return data[:-2] + data[last:-2] * scans + b"\xff\xd9"
-
-
-def gif_with(size_wh: tuple[int, int], comments: int, frames: int) -> bytes:
-    """A GIF with many small blocks before its picture."""
-    data = encode(Image.new("P", (8, 8)), "GIF")
-    at = data.index(b",")
-    head = data[:6] + struct.pack("<HH", *size_wh) + data[10:at]
-    return head + b"!\xfe\1x\0" * comments + data[at:-1] * frames + b";"
-
-
-def _ppm(kind: int, side: int) -> bytes:
-    if kind == 0:
-        return b"P6 %d %d 65535\n" % (side, side) + bytes(side * side * 6)
-    if kind == 1:
-        return b"P6 %d %d 100\n" % (side, side) + bytes(side * side * 3)
-    if kind == 2:
-        return b"P6 " + b"#" * 20_000_000 + b"\n8 8 255\n" + bytes(192)
-    return b"P6" + b" \n" * 10_000_000 + b"8 8 255\n" + bytes(192)
-
-
-def _bmp_rle(side: int) -> bytes:
-    body = b"\0\0" * side  # an end of line each
-    palette = bytes(1024)
-    head = struct.pack("<2sIHHI", b"BM", 54 + 1024 + len(body), 0, 0, 54 + 1024)
-    about = struct.pack("<IiiHHIIiiII", 40, side, side, 1, 8, 1, len(body), 1, 1, 256, 0)
-    return head + about + palette + body
-
-
-COSTLY: dict[str, Callable[[Rng], bytes]] = {
-    "webp_of_46_bytes": lambda rng: webp_of_one_color(*_sides(rng, 16_383)),
-    "png_one_wide": lambda rng: png_of_zeros(1, int(rng.choice([20e6, 119_999_999])), 8, 0),
-    "png_rgba": lambda rng: png_of_zeros(10_900, 10_900, 8, 6),
-    "png_16_bits": lambda rng: png_of_zeros(10_900, 10_900, 16, int(rng.choice([0, 2, 4, 6]))),
-    "png_gray_alpha": lambda rng: png_of_zeros(10_900, 10_900, 8, 4),
-    "tiff_float": lambda rng: tiff_of_zeros(9_400, 9_400, 32, 1, int(rng.choice([1, 2, 3]))),
-    "tiff_rgba": lambda rng: tiff_of_zeros(9_400, 9_400, 8, 4, 1),
-    "tiff_one_wide": lambda rng: tiff_of_zeros(1, 80_000_000, 8, 1, 1),
-    "jpeg_scans": lambda rng: progressive(4000, 4000, int(rng.choice([100, 1500]))),
-    "jpeg_scans_big": lambda rng: progressive(10_900, 10_900, 200),
-    "jpeg_padding": lambda rng: (
-        b"\xff\xd8" + b"\xff" * int(rng.choice([20e6, 60e6])) + encode(_plain(), "JPEG")[2:]
-    ),
-    "jpeg_markers": lambda rng: b"\xff\xd8" + b"\xff\xe0\0\2" * 10_000_000,
-    "gif_comments": lambda rng: gif_with((8, 8), 10_000_000, 1),
-    "gif_frames": lambda rng: gif_with((8_000, 8_000), 0, 20_000),
-    "png_empty_blocks": lambda rng: (
-        encode(_plain(), "PNG")[:33] + _chunk(b"IDAT", b"") * 4_000_000 + b"x"
-    ),
-    "ppm": lambda rng: _ppm(int(rng.integers(4)), 3_200),
-    "bmp_rle": lambda rng: _bmp_rle(9_000),
-}
-
-
-def _plain() -> Image.Image:
-    return Image.new("RGB", (32, 32), (200, 160, 140))
-
-
-def _sides(rng: Rng, most: int) -> tuple[int, int]:
-    """Sides whose product is 120 million at the most, often of one of extreme form."""
-    width = int(rng.choice([most, 10_900, 7_400]))
-    return width, min(most, 119_000_000 // width)
-
-
 # ---- the kinds -----------------------------------------------------------------------------------
 
-SIDE_MB = 900
-"""What ``ImageLimits`` promises for one photo, and the file itself."""
+ENCODED = ("avif", "avif 4:4:4", "heic")
+"""Those that are made by encoders, which take more than what decodes them."""
+PROMISED_MB = (ImageLimits().max_memory + 2 * ImageLimits().max_bytes) / 2**20
+"""What ``ImageLimits`` promises for one photo, and the file itself, which some decoders copy."""
 
 
 def _checked(case: Case, data: Any) -> bool:
@@ -403,8 +265,7 @@ def _damaging(damage: Damage) -> Kind:
 
 def _costly(name: str) -> Kind:
     def kind(case: Case) -> bool:
-        data = COSTLY[name](case.rng)
-        _squeezed.cache_clear()
+        data = FILES[name]()
         case.start()
         return _checked(case, data)
 
@@ -418,7 +279,9 @@ def costly_among_others(case: Case) -> bool:
     from lineament.images.many import expand  # noqa: F401
 
     good = case.shared["jpeg"]
-    costly = [COSTLY[name](case.rng) for name in ("webp_of_46_bytes", "gif_comments")]
+    costly = [FILES[case.pick([name for name in FILES if name not in ENCODED])]() for _ in range(2)]
+    case.bound_mb = 3 * PROMISED_MB  # they are decoded side by side
+    case.limit_s = 60.0
     case.start()
     found = list(FaceFinder().stream([good, *costly, good]))
     case.expect(len(found) == 4, f"{len(found)} results of 4 photos")
@@ -453,21 +316,21 @@ def _recognizer() -> Any:
 
 
 def _prepare(home: Path, seed: int) -> Seeds:
-    _recognizer().analyze([encode(_plain(), "PNG")])
+    _recognizer().analyze([encode(Image.new("RGB", (32, 32)), "PNG")])
     return draw_seeds(np.random.default_rng(seed))
 
 
 DOOR = Door(
     "pictures",
     (
-        *(_damaging(damage) for damage in DAMAGE),
+        *(_damaging(damage) for damage in DAMAGE * 20),
         through_the_pipeline,
-        *(_damaging(damage) for damage in DAMAGE),
+        *(_damaging(damage) for damage in DAMAGE * 20),
         costly_among_others,
-        *(_damaging(damage) for damage in DAMAGE * 7),
-        *(_costly(name) for name in COSTLY),
+        *(_damaging(damage) for damage in DAMAGE * 40),
+        *(_costly(name) for name in FILES if name not in ENCODED),
     ),
     cases=2400,
-    bound_mb=SIDE_MB,
+    bound_mb=PROMISED_MB,
     prepare=_prepare,
 )

@@ -29,6 +29,8 @@ from doors.terminal import RAW
 from doors.watch import Watch
 
 START_S = 180.0
+KILLED = 3.0
+"""A case that used so many times its limit is ended; what makes its files counts, too."""
 IDLE = 3.0
 """A case that waits uses no processor: after so many times the limit on the clock, of which it has
 used less than a quarter, it counts as hanging."""
@@ -148,6 +150,8 @@ def _outcome(case: Case, kind: Any, watch: Watch) -> dict[str, Any]:
     if peak > case.bound_mb:
         leaks = [f"{peak:.0f} MB more than before; promised: {case.bound_mb:.0f} MB"]
     hangs = [f"left behind: {', '.join(behind)}"] if behind else []
+    if took > case.limit_s:
+        hangs.append(f"{took:.0f} processor seconds; promised: {case.limit_s:.0f}")
     return {
         "outcome": outcome,
         "crashes": crashes,
@@ -300,6 +304,10 @@ class Found:
     what: str
     detail: str
 
+    def __str__(self) -> str:
+        """One line or several, to begin with what ``--case`` takes."""
+        return f"{self.door}:{self.number} {self.kind}: {self.what}: {self.detail}"
+
 
 def run(
     plan: dict[str, Sequence[int]], seed: int, workers: int, limit_s: float | None = None
@@ -349,7 +357,7 @@ def run(
                         worker.end(kill=True)
                         worker.start()
                 elif (
-                    used > limit
+                    used > KILLED * limit
                     or (elapsed > IDLE * limit and used < limit / 4)
                     or elapsed > WALL * limit
                 ):
@@ -365,6 +373,7 @@ def run(
                     if answer[what]:
                         detail = "; ".join(answer[what])
                         found.append(Found(worker.door, worker.number, kind, what, detail))
+                        print(found[-1], file=sys.stderr, flush=True)
                 worker.done += 1
                 progress.update(task, advance=1, description=worker.door)
                 if worker.next():
@@ -377,6 +386,7 @@ def run(
                     kinds = counts[worker.door].setdefault("(all)", Count())
                     kinds.leaks += 1
                     found.append(Found(worker.door, -1, "(all)", "leaks", detail))
+                    print(found[-1], file=sys.stderr, flush=True)
     figures = {
         "growth_mb": round(growth, 1),
         "noisy": noisy,

@@ -172,7 +172,7 @@ class Watch:
             if isinstance(path, int) or path is None:
                 return None
             writes = bool((flags or 0) & _WRITING) or any(c in (mode or "") for c in "wax+")
-            full = os.path.realpath(os.fsdecode(path))
+            full = self._full(path, follow=not (flags or 0) & (os.O_NOFOLLOW | os.O_EXCL))
             if writes and not self._is_ours(full):
                 return f"opened for writing: {full}"
             if not case.may_read_outside and full.startswith(f"{self.outside}{os.sep}"):
@@ -187,8 +187,7 @@ class Watch:
                 name = os.fsdecode(path)
                 if isinstance(folder, int) and folder >= 0:
                     name = os.path.join(os.readlink(f"/proc/self/fd/{folder}"), name)
-                parent, last = os.path.split(os.path.abspath(name))
-                full = os.path.join(os.path.realpath(parent), last)
+                full = self._full(name, follow=False)
                 if not self._is_ours(full):
                     return f"{event}: {full}"
             return None
@@ -200,6 +199,15 @@ class Watch:
             full = os.path.realpath(os.fsdecode(arguments[0] or "/"))
             return f"loaded {full}" if full.startswith(f"{self.home}{os.sep}") else None
         return f"{event}: {arguments[0]!r:.120} {arguments[1:2]!r:.120}"
+
+    @staticmethod
+    def _full(path: Any, *, follow: bool) -> str:
+        """A path without links; the last part of it may be one unless it is followed."""
+        text = os.path.abspath(os.fsdecode(path))
+        if follow:
+            return os.path.realpath(text)
+        parent, last = os.path.split(text)
+        return os.path.join(os.path.realpath(parent), last)
 
     def _is_ours(self, full: str) -> bool:
         return full.startswith(self._may_write) or full.startswith(_DEVICES)

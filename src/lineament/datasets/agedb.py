@@ -32,7 +32,7 @@ from lineament.datasets.pair_lists import (
     pair_list,
     read_aligned_pairs,
 )
-from lineament.datasets.text import existing, folder_of, read_bytes, read_lines
+from lineament.datasets.text import existing, folder_of, is_file, read_bytes, read_lines
 from lineament.errors import DataError
 
 MATLAB: Final = "04_FINAL_protocol_30_years.mat"
@@ -138,6 +138,6 @@ def _text_rows(root: Path, file: Path) -> list[Row]:
 def _photo(root: Path, name: str, where: str) -> Path:
     for folder in IMAGE_FOLDERS:
         path = root / folder / name
-        if path.is_file():
+        if is_file(path):
             return path
     return existing(root / IMAGE_FOLDERS[0] / name, where)

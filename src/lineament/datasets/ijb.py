@@ -35,7 +35,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from lineament.datasets.text import DOWNLOAD, numbered_lines, read_text
+from lineament.datasets.text import DOWNLOAD, is_file, numbered_lines, read_text
 from lineament.errors import DataError, OptionError
 from lineament.files import open_regular
 from lineament.images import describe_source
@@ -232,7 +232,7 @@ def _joined(root: Path, tables: Sequence[_Table]) -> Templates:
         (
             root / folder
             for folder in _IMAGE_FOLDERS
-            if (root / folder / faces[ids[0]][0].name).exists()
+            if is_file(root / folder / faces[ids[0]][0].name)
         ),
         None,
     )
@@ -352,7 +352,7 @@ def _read_insightface(
         points = np.array([_pixels(where, cell, "a coordinate") for cell in cells[1:11]])
         boxes.append(_box_around(points.reshape(5, 2)))
     images = root / "loose_crop"
-    if not (images / names[0]).exists():
+    if not is_file(images / names[0]):
         raise DataError(
             f"{media_file}, line 1: expected the photo {images / names[0]}, found none; "
             "unpack loose_crop beside meta"

@@ -22,7 +22,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lineament.datasets.text import existing, folder_of, read_lines
+from lineament.datasets.text import existing, folder_of, is_file, read_lines
 from lineament.errors import DataError
 from lineament.types import BoolArray, IntArray
 
@@ -175,7 +175,7 @@ def _image_folder(root: Path, file: Path) -> Path:
     number, line = read_lines(file)[0]
     name, _ = _side(file, number, line)
     for folder in IMAGE_FOLDERS:
-        if (root / folder / name).is_file():
+        if is_file(root / folder / name):
             return root / folder
     raise DataError(
         f"{file}, line {number}: expected the photo {name} in one of "
@@ -211,4 +211,4 @@ def _folds(tokens: IntArray, file: Path) -> IntArray:
 def _aligned(root: Path, name: str, reference: str, where: str) -> Path:
     # Some lists name the folder as well, others the file alone.
     inside = root / f"{name}_112x112" / reference
-    return inside if inside.is_file() else existing(root / reference, where)
+    return inside if is_file(inside) else existing(root / reference, where)

@@ -95,9 +95,14 @@ def read_bytes(path: Path) -> bytes:
         raise DataError(f"{path}: expected a readable file, got: {error.strerror}{near}") from error
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; of a name that no file can have, too: there is none."""
+    return os.path.isfile(path)  # noqa: PTH113  (the method raises for one that is too long)
+
+
 def existing(path: Path, where: str) -> Path:
     """The path itself; DataError that starts with ``where`` when there is no such file."""
-    if not path.is_file():
+    if not is_file(path):
         raise DataError(
             f"{where}: expected the photo {path}, found none; unpack all of the data set's "
             "photos, or use the list that belongs to them"

@@ -22,9 +22,6 @@ T = TypeVar("T")
 LENGTH_SLACK = 1e-3
 """By how much a vector's length may differ from 1; as ``Embedding`` and the indexes have it."""
 
-LEAST_ID = -(1 << 63)
-"""No row's number is below that, whatever was written there."""
-
 UNREADABLE = "it stands in a damaged place of the file"
 FORGED = "its vector, or whose it is, is not what was written"
 NOT_WRITTEN = (
@@ -118,8 +115,7 @@ def kept_vectors(
     ids: list[int] = []
     vectors: list[bytes] = []
     for number, vector, written, found in rows:
-        sealed = written is not None and written == found
-        if sealed and type(vector) is bytes and len(vector) == size:
+        if written == found and type(vector) is bytes and len(vector) == size:
             ids.append(number)
             vectors.append(vector)
             continue

@@ -237,7 +237,7 @@ class _Walk:
                 if child.startswith("."):
                     self._hidden.add(path)
                     folders.remove(child)
-                elif path.is_symlink():
+                elif os.path.islink(path):  # noqa: PTH114  (of a name that is too long: False)
                     self._links.add(path)
                     folders.remove(child)
             for name in files:

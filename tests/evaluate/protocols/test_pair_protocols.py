@@ -292,6 +292,8 @@ def test_two_line_lists(tmp_path: Path, name: str, numbered: bool, folder: str) 
         (lambda lines: lines[:60], "only one person"),
         (lambda lines: [], "empty file"),
         (lambda lines: ["nobody.jpg 1", *lines[1:]], "line 1: expected the photo nobody"),
+        (lambda lines: [f"{'x' * 5000} 1", *lines[1:]], "line 1: expected the photo x"),
+        (lambda lines: [lines[0], f"{'x' * 5000} 1", *lines[2:]], "line 2: expected the photo"),
     ],
 )
 def test_two_line_lists_that_are_wrong(
@@ -398,6 +400,7 @@ def test_agedb_as_text(tmp_path: Path) -> None:
     for text, words in (
         ("a.jpg b.jpg", "line 1: expected"),
         (f"{rows[0][0]} b.jpg 1", "line 1: .*b.jpg"),
+        (f"{rows[0][0]} {'b' * 5000}.jpg 1", "line 1: expected the photo"),
         (f"{rows[0][0]} {rows[0][0]} 1", "line 1: expected two"),
         (f"{rows[0][0]} {rows[0][1]} 1 x", "line 1: .*fold"),
         (f"{rows[0][0]} {rows[0][1]} 1 1\n{rows[1][0]} {rows[1][1]} 1", "all lines or in none"),
