@@ -174,20 +174,27 @@ def test_a_redirect_leads_to_no_private_address(
     for hop in range(hops):
         outside.answers[f"hop{hop}"] = moved(f"/hop{hop + 1}", status)
     outside.answers[f"hop{hops}"] = moved(inside.url("a"), status)
-    for options in ({}, {"trust_first": True}):
+    for options in ({}, {"allow_own": True}):
         with pytest.raises(web.PrivateAddressError):
             fetch(outside.url("hop0", OUTSIDE), **options)
     assert inside.connections == 0
     assert fetch(outside.url("hop0", OUTSIDE), allow_private=True) == b"secret"
 
 
-def test_the_first_address_may_be_trusted(internet: tuple[RawServer, RawServer]) -> None:
+def test_this_machine_alone_may_be_allowed(
+    internet: tuple[RawServer, RawServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
     outside, inside = internet
     inside.answers["on"] = moved("/a")
-    assert fetch(inside.url("on"), trust_first=True) == b"secret"
+    assert fetch(inside.url("on"), allow_own=True) == b"secret"
     outside.answers["a"] = found(b"public")
     inside.answers["out"] = moved(outside.url("a", OUTSIDE))
-    assert fetch(inside.url("out"), trust_first=True) == b"public"
+    assert fetch(inside.url("out"), allow_own=True) == b"public"
+    inside.answers["far"] = moved("http://10.0.0.1/")
+    names(monkeypatch, both_test=[["127.0.0.1", "10.0.0.1"]])
+    for url in (inside.url("far"), "http://10.0.0.1/", f"http://both.test:{inside.port}/a"):
+        with pytest.raises(web.PrivateAddressError):
+            fetch(url, allow_own=True)
     with pytest.raises(web.PrivateAddressError):
         fetch(inside.url("out"))
 

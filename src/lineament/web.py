@@ -163,6 +163,10 @@ def is_public(address: str) -> bool:
     return ip.scope_id is None and ip in _GLOBAL_6 and not any(ip in block for block in _SPECIAL_6)
 
 
+def _is_this_machine(address: str) -> bool:
+    return ipaddress.ip_address(address).is_loopback
+
+
 @contextmanager
 def open_url(
     url: str,
@@ -170,7 +174,7 @@ def open_url(
     *,
     headers: Mapping[str, str] | None = None,
     allow_private: bool = False,
-    trust_first: bool = False,
+    allow_own: bool = False,
 ) -> Iterator[Answer]:
     """Ask for what is at an address, and follow redirects.
 
@@ -179,8 +183,8 @@ def open_url(
         deadline: for everything up to the answer's head, and for its body unless it is put off.
         headers: more of them.
         allow_private: any address may be asked, not only public ones.
-        trust_first: ``url`` itself may have any address. If it is a private one, redirects may
-            lead to private ones, too.
+        allow_own: ``url`` may lead to this machine (127.0.0.1, ::1), and if it does, so may its
+            redirects.
 
     Yields:
         The answer, whatever its status is.
@@ -190,12 +194,11 @@ def open_url(
         TimeoutError: the deadline passed.
         OSError, HTTPException: there is no connection, or no answer in HTTP.
     """
-    for hop in range(MAX_REDIRECTS + 1):
+    for _ in range(MAX_REDIRECTS + 1):
         place = _Place.of(url)
-        asked = place.connected(deadline, allow_private or (trust_first and hop == 0))
+        asked = place.connected(deadline, allow_private, allow_own)
         try:
-            if trust_first and hop == 0:
-                allow_private = allow_private or asked.private
+            allow_own = allow_own and asked.own
             response = asked.response(headers or {})
             target = response.headers.get("Location")
             if response.status not in _REDIRECTS or target is None:
@@ -250,20 +253,21 @@ class _Place(NamedTuple):
         port = (443 if secure else 80) if port is None else port
         return _Place(secure, host, port, f"{path}?{query}" if query else path)
 
-    def connected(self, deadline: Deadline, allow_private: bool) -> _Asked:
+    def connected(self, deadline: Deadline, allow_private: bool, allow_own: bool) -> _Asked:
         """Connect to it, or to the proxy that is to be asked for it."""
         proxy = _proxy(self)
         if proxy is not None:
-            private = _is_private_behind_proxy(self, deadline)
+            private, own = _is_private_behind_proxy(self, deadline), False
             found = _looked_up(proxy.host, proxy.port, deadline)
         else:
             everything = _looked_up(self.host, self.port, deadline)
             found = [each for each in everything if is_public(each[4][0])]
             private = not found
-            found = everything if allow_private else found
-        if private and not allow_private:
+            own = private and all(_is_this_machine(each[4][0]) for each in everything)
+            found = everything if allow_private or (allow_own and own) else found
+        if private and not (allow_private or (allow_own and own)):
             raise PrivateAddressError("it leads to an address that is not public")
-        return _Asked(self, proxy, _Line(_connect(found, deadline), deadline), private)
+        return _Asked(self, proxy, _Line(_connect(found, deadline), deadline), own)
 
 
 class _Proxy(NamedTuple):
@@ -277,11 +281,11 @@ class _Asked:
     """A connection for one question.
 
     Attributes:
-        private: it leads to an address that is not public.
+        own: it leads to this machine.
     """
 
-    def __init__(self, place: _Place, proxy: _Proxy | None, line: _Line, private: bool) -> None:
-        self.place, self.private = place, private
+    def __init__(self, place: _Place, proxy: _Proxy | None, line: _Line, own: bool) -> None:
+        self.place, self.own = place, own
         self._proxy, self._line = proxy, line
 
     def response(self, headers: Mapping[str, str]) -> HTTPResponse:

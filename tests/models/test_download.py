@@ -595,9 +595,30 @@ def test_a_redirect_of_a_public_server_leads_to_no_private_one(
         site.redirect = public.url("y", "127.0.0.2")  # the other way round it is followed
         public.answers["y"] = found(CONTENT)
         fetch(site, target)
+        assert target.read_bytes() == CONTENT
+        site.redirect = None
+        target.unlink()
+        monkeypatch.setenv("LINEAMENT_ALLOW_PRIVATE", "1")
+        fetch(Site(url=public.url("x", "127.0.0.2")), target)
     finally:
         public.stop()
     assert target.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "169.254.169.254", "0.0.0.0", "[fd00::1]"])
+def test_a_card_leads_to_no_private_network(
+    host: str, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def connect(*_: object) -> None:
+        raise AssertionError("somebody was asked")
+
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setattr(web, "_connect", connect)
+    with pytest.raises(WeightsDownloadError, match="LINEAMENT_ALLOW_PRIVATE=1 allows"):
+        fetch(Site(url=f"http://{host}/x"), target)
+    monkeypatch.setenv("LINEAMENT_ALLOW_PRIVATE", "1")
+    with pytest.raises(AssertionError, match="somebody was asked"):
+        fetch(Site(url=f"http://{host}/x"), target)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such files there")

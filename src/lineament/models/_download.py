@@ -5,10 +5,10 @@ The bytes go to ``NAME.part`` beside the target, with a note of the server's val
 (released by the system when its holder dies) keeps two processes from writing one ``.part``.
 
 A server has ``TIMEOUT_S`` for its answer's head, and again for each ``LEAST_BYTES`` of the file:
-one that drips is left, and another attempt goes on from there. The address itself may be any, since
-it stands in the package or in a manifest that the user names; but a public server's redirects lead
-to public addresses only (``lineament.web``). What is stored is what the SHA-256 says, whoever sends
-it.
+one that drips is left, and another attempt goes on from there. Asked are public addresses, and this
+machine where a card says so itself, since manifests may come from others; no redirect leads from
+one to the other (``lineament.web``). ``LINEAMENT_ALLOW_PRIVATE`` allows all. What is stored is what
+the SHA-256 says, whoever sends it.
 
 HTTP: ranges and If-Range as in RFC 9110, sections 13.1.5 and 14.
 """
@@ -103,7 +103,7 @@ def fetch(
         WeightsHashError: the server sends another file.
     """
     job = _Job(url, target, sha256, size, what, progress)
-    if os.environ.get("LINEAMENT_OFFLINE", "").strip().lower() not in ("", "0", "false", "no"):
+    if _is_set("LINEAMENT_OFFLINE"):
         raise job.failed("LINEAMENT_OFFLINE forbids downloads; unset it to allow this one")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -121,6 +121,10 @@ def fetch(
                 _drop(part)
     except OSError as error:
         raise job.failed(f"{error}; LINEAMENT_CACHE chooses another folder") from error
+
+
+def _is_set(name: str) -> bool:
+    return os.environ.get(name, "").strip().lower() not in ("", "0", "false", "no")
 
 
 def _download(job: _Job, part: Path) -> None:
@@ -190,13 +194,19 @@ def _open(job: _Job, part: Path, headers: dict[str, str]) -> Iterator[web.Answer
     """The server's answer, if it is one with bytes of the file."""
     with ExitStack() as stack:
         try:
-            answer = stack.enter_context(
-                web.open_url(job.url, web.Deadline(TIMEOUT_S), headers=headers, trust_first=True)
+            allow_private = _is_set("LINEAMENT_ALLOW_PRIVATE")
+            asked = web.open_url(
+                job.url,
+                web.Deadline(TIMEOUT_S),
+                headers=headers,
+                allow_private=allow_private,
+                allow_own=True,
             )
+            answer = stack.enter_context(asked)
         except web.PrivateAddressError as error:
             raise job.failed(
-                "a redirect leads to this machine or to a network of its own, where a public "
-                "server has no business"
+                "it leads to this machine or to a network of its own, by a redirect or by itself; "
+                "LINEAMENT_ALLOW_PRIVATE=1 allows that"
             ) from error
         except web.WebError as error:  # an address that is none, a redirect that is not followed
             raise job.failed(reason_of(error)) from error
