@@ -395,3 +395,59 @@ def test_an_index_that_differs_from_the_database(copy: Path) -> None:
         assert any("reindex()" in line for line in gallery.check())
         gallery.reindex()
         assert gallery.check() == []
+
+
+# --- places of the file that SQLite cannot read ---------------------------------------------------
+
+
+def pages_of(path: Path, needle: bytes) -> list[int]:
+    """Numbers of the pages of 4,096 bytes that hold some bytes."""
+    data = path.read_bytes()
+    return sorted({at // 4096 for at in range(len(data)) if data.startswith(needle, at)})
+
+
+@pytest.mark.parametrize("what", ["vectors", "samples"])
+def test_a_page_of_rubbish_is_read_around(tmp_path: Path, what: str) -> None:
+    """Two pages' rows are lost; the others are searched, exported and imported elsewhere."""
+    folder, rows = tmp_path / "g", vectors(400)
+    digests = [i.to_bytes(32, "big") for i in range(400)]
+    with Gallery.create(folder, CONTRACT, settings=Settings(threshold=0.6)) as gallery:
+        gallery.enroll_samples(
+            [
+                (f"person {i // 4}", NewSample(embed(row), f"{i}.jpg", digests[i]))
+                for i, row in enumerate(rows)
+            ],
+            force=True,
+        )
+    shutil.rmtree(folder / INDEX)
+    path = folder / DATABASE
+    needle = blob(embed(rows[200]).vector) if what == "vectors" else digests[200]
+    (page,) = pages_of(path, needle)
+    data = bytearray(path.read_bytes())
+    data[page * 4096 : (page + 1) * 4096] = np.random.default_rng(0).bytes(4096)
+    path.write_bytes(bytes(data))
+    out = tmp_path / "rest.jsonl"
+    with Gallery.open(folder, read_only=True) as gallery:
+        found = gallery.identify_embeddings([embed(rows[0]), embed(rows[399])])
+        assert [one.name for one in found] == ["person 0", "person 99"]
+        assert gallery.check()
+        n_written = gallery.export(out)
+        lost = {part.sample for part in gallery.damaged}
+        assert 201 in lost
+        assert n_written == 400 - len(lost) >= 340
+        with pytest.raises(GalleryDamagedError, match="export"):
+            gallery.save(tmp_path / "copy")
+        assert not (tmp_path / "copy" / DATABASE).exists()
+    with Gallery.create(tmp_path / "new", CONTRACT, settings=SETTINGS) as gallery:
+        assert gallery.import_(out).new_samples == n_written
+        assert gallery.check() == []
+
+
+def test_a_copy_keeps_the_checksums(copy: Path, tmp_path: Path) -> None:
+    harm(copy, DAMAGES["zeros"])
+    with Gallery.open(copy) as gallery:
+        gallery.save(tmp_path / "copy")
+    with Gallery.open(tmp_path / "copy") as gallery:
+        assert [line.partition(":")[0] for line in gallery.check()] == ["sample 3 of person 1"]
+        gallery.remove(3)
+        assert gallery.check() == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -290,3 +292,40 @@ def test_verified_against_one_person(recognizer: Recognizer, tmp_path: Path) -> 
             gallery.remove(sample.id)
         with pytest.raises(LineamentError, match="has no photo to compare with"):
             gallery.verify("Joe Biden", DEMO / "biden.jpg")
+
+
+def test_a_damaged_embedding_is_made_anew(tmp_path: Path, recognizer: Recognizer) -> None:
+    """From the crop or the photo, where whose it is is sound; what else is damaged is named."""
+    folder, other = tmp_path / "g", Recognizer(flip=True)
+    with Gallery.create(folder, recognizer=recognizer) as gallery:
+        gallery.configure(keep_crops=True)
+        gallery.enroll("Joe", DEMO / "biden.jpg")
+        gallery.configure(keep_crops=False)
+        gallery.enroll("Barack", DEMO / "obama.jpg")
+        gallery.enroll("Eileen", DEMO / "astronaut.jpg")
+    with closing(sqlite3.connect(folder / "gallery.sqlite")) as database, database:
+        database.execute("UPDATE vectors SET vector = zeroblob(512) WHERE sample IN (1, 2)")
+        database.execute("UPDATE owners SET person = 1 WHERE sample = 3")
+    with Gallery.open(folder, recognizer=other) as gallery:
+        report = gallery.migrate(other)
+        assert (report.from_crops, report.from_photos, report.failed) == (1, 1, ())
+        assert [part.sample for part in report.damaged] == [3]
+        for name, photo in (("Joe", "biden"), ("Barack", "obama"), (None, "astronaut")):
+            assert gallery.identify(DEMO / f"{photo}.jpg").faces[0].name == name
+        assert gallery.check()[0].startswith("sample 3 of ")
+        assert gallery.remove_damaged().samples == (3,)
+        assert gallery.check() == []
+
+
+def test_a_damaged_crop_is_not_shown(tmp_path: Path, recognizer: Recognizer) -> None:
+    folder = tmp_path / "g"
+    with Gallery.create(folder, recognizer=recognizer, settings=Settings(keep_crops=True)) as made:
+        made.enroll("Joe", DEMO / "biden.jpg")
+        made.enroll("Barack", DEMO / "obama.jpg")
+    with closing(sqlite3.connect(folder / "gallery.sqlite")) as database, database:
+        database.execute("UPDATE crops SET png = CAST('%!PS-Adobe-3.0' AS BLOB) WHERE sample = 1")
+    with Gallery.open(folder) as gallery:
+        assert gallery.identify(DEMO / "biden.jpg").names == ("Joe",)
+        assert gallery.crop(1) is None
+        assert gallery._repr_html_().count("<img") == 1
+        assert [part.searched for part in gallery.damaged] == [True]

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from lineament.errors import GalleryDamagedError
 from lineament.gallery import lookup
-from lineament.gallery._damage import UNREADABLE, kept_vectors, read_around
+from lineament.gallery._damage import LEAST_ID, UNREADABLE, kept_vectors, read_around, why_no_vector
 from lineament.gallery._schema import (
-    DETAILS,
-    DETAILS_FROM,
     IDENTITY,
     IDENTITY_FROM,
+    LONGEST_VECTOR,
 )
 from lineament.gallery._store import Store
 from lineament.gallery._types import DamagedPart
@@ -29,9 +27,6 @@ PHOTOGRAPHS = (
 UIDS = "SELECT s.uid, s.contract, s.id FROM samples s JOIN owners o ON o.sample = s.id"
 """The same."""
 
-MOST = 1 << 16
-"""Numbers of an embedding."""
-
 _BLOCK = 256
 """Samples that are read at once, with their crops."""
 
@@ -40,7 +35,7 @@ def find_damage(store: Store) -> None:
     """Read all samples and people, and note in ``store.damage`` what is not what was written."""
     with store.reading() as connection:
         lookup.note_lost(store)
-        after = 0
+        after = LEAST_ID
         while True:
             rows = connection.execute(
                 "SELECT sample FROM owners WHERE sample > ?1 UNION SELECT sample FROM checksums "
@@ -52,16 +47,12 @@ def find_damage(store: Store) -> None:
                 break
             note_samples(store, ids)
             after = ids[-1]
-        after = 0
+        after = LEAST_ID
         while people := connection.execute(
             "SELECT id FROM people WHERE id > ? ORDER BY id LIMIT ?", (after, 4 * _BLOCK)
         ).fetchall():
             numbers = [row[0] for row in people]
-            read_around(
-                numbers,
-                partial(lookup.people_of, store),
-                lambda number: store.damage.person(number, UNREADABLE),
-            )
+            lookup.people_of(store, numbers)
             after = numbers[-1]
         for (number,) in connection.execute(
             "SELECT person FROM person_checksums WHERE person NOT IN (SELECT id FROM people)"
@@ -76,28 +67,31 @@ def note_samples(store: Store, ids: Sequence[int]) -> set[int]:
 
     def fetch(some: Sequence[int]) -> list[tuple[Any, ...]]:
         return connection.execute(
-            f"SELECT o.sample, v.vector, k.identity, {IDENTITY}, k.details IS {DETAILS}, p.id, "
-            f"c.id, c.dimension FROM {IDENTITY_FROM} {DETAILS_FROM} LEFT JOIN checksums k ON "
-            "k.sample = o.sample WHERE o.sample IN (SELECT value FROM json_each(?))",
+            f"SELECT o.sample, v.vector, k.identity, {IDENTITY}, p.id, c.dimension FROM "
+            f"{IDENTITY_FROM} LEFT JOIN checksums k ON k.sample = o.sample WHERE o.sample IN "
+            "(SELECT value FROM json_each(?))",
             (json.dumps(list(some)),),
         ).fetchall()
 
     rows = read_around(ids, fetch, lambda number: damage.sample(number, UNREADABLE))
     for number in set(ids).difference(row[0] for row in rows):
         damage.sample(number, "it belongs to nobody")
-    for number, vector, written, found, sound, person, contract, dimension in rows:
+    whole = {info.id for info in lookup.samples_of(store, ids)}
+    by_dimension: dict[int, list[tuple[int, Any, Any, Any]]] = {}
+    for number, vector, written, found, person, dimension in rows:
         if person is None:
             damage.sample(number, "its person is missing")
-        elif contract is None or type(dimension) is not int or not 0 < dimension <= MOST:
+        elif type(dimension) is not int or not 0 < dimension <= LONGEST_VECTOR:
             damage.sample(number, "how its embedding was made is missing")
-        elif written != found and written is not None and sound:
-            # Whose it is is among what is sound.
-            kept_vectors(damage, [(number, vector, written, written)], dimension)
-            damage.sample(number, "its vector is not what was written")
         else:
-            kept_vectors(damage, [(number, vector, written, found)], dimension)
-    lookup.samples_of(store, ids)
-    return set(ids).difference(damage.samples)
+            why = why_no_vector(vector, dimension) if written != found else None
+            if written != found and written is not None and why is None and number in whole:
+                # Whose it is is among what is sound.
+                damage.sample(number, "its vector is not what was written")
+            by_dimension.setdefault(dimension, []).append((number, vector, written, found))
+    for dimension, some in by_dimension.items():
+        kept_vectors(damage, some, dimension)
+    return whole.difference(damage.samples)
 
 
 def parts(store: Store) -> tuple[DamagedPart, ...]:

@@ -46,8 +46,8 @@ def translated(path: Path) -> Iterator[None]:
             ) from error
         if code == sqlite3.SQLITE_CORRUPT:
             raise GalleryDamagedError(
-                f"{path}: the database is damaged ({error}): restore a backup, or create another "
-                "gallery and import an export into it"
+                f"{path}: the database is damaged ({error}): restore a backup; or export what can "
+                "still be read (lineament gallery export), and import it into another gallery"
             ) from error
         if code == sqlite3.SQLITE_READONLY:
             raise GalleryReadOnlyError(

@@ -22,6 +22,9 @@ T = TypeVar("T")
 LENGTH_SLACK = 1e-3
 """By how much a vector's length may differ from 1; as ``Embedding`` and the indexes have it."""
 
+LEAST_ID = -(1 << 63)
+"""No row's number is below that, whatever was written there."""
+
 UNREADABLE = "it stands in a damaged place of the file"
 FORGED = "its vector, or whose it is, is not what was written"
 NOT_WRITTEN = (
@@ -115,7 +118,8 @@ def kept_vectors(
     ids: list[int] = []
     vectors: list[bytes] = []
     for number, vector, written, found in rows:
-        if written == found and type(vector) is bytes and len(vector) == size:
+        sealed = written is not None and written == found
+        if sealed and type(vector) is bytes and len(vector) == size:
             ids.append(number)
             vectors.append(vector)
             continue

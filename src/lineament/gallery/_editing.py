@@ -10,6 +10,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import cv2
@@ -33,8 +34,10 @@ from lineament.gallery.lookup import (
     find_person,
     is_there,
     name_changed,
+    one_person,
     people_of,
     required_person,
+    samples_of_person,
     unknown_sample,
 )
 from lineament.gallery.values import (
@@ -205,7 +208,7 @@ def annotate(
     checked_metadata(metadata)
     with store.writing() as connection:
         number = required_person(store, name)
-        (found,) = people_of(store, [number])
+        found = one_person(store, number)
         damaged = number in store.damage.people
         if damaged and not (replacing and _is_called(store, connection, number, found.name)):
             check_person(store, number)  # raises
@@ -261,10 +264,7 @@ def merge(store: Store, name: str, others: Sequence[str]) -> None:
             metadata |= dict(check_person(store, other).metadata)
         check_person(store, number)
         for other in dict.fromkeys(given):
-            moved = connection.execute(
-                "SELECT sample FROM owners WHERE person = ?", (other,)
-            ).fetchall()
-            for (identifier,) in moved:
+            for identifier in samples_of_person(store, other):
                 log_change(connection, "moved", identifier, identifier)
             sound = sound_samples(connection, other)
             connection.execute("UPDATE owners SET person = ? WHERE person = ?", (number, other))
@@ -273,7 +273,7 @@ def merge(store: Store, name: str, others: Sequence[str]) -> None:
                 "UPDATE photographs SET person = ? WHERE person = ?", (number, other)
             )
             _drop_person(store, connection, other)
-        (stays,) = people_of(store, [number])
+        stays = one_person(store, number)
         metadata |= dict(stays.metadata)
         if metadata != stays.metadata:
             set_label(store, connection, number, stays.name, written(metadata))
@@ -285,11 +285,8 @@ def remove(store: Store, what: str | int) -> tuple[list[str], list[int]]:
     with store.writing() as connection:
         if isinstance(what, str):
             number = required_person(store, what)
-            (found,) = people_of(store, [number])
-            rows = connection.execute(
-                "SELECT sample FROM owners WHERE person = ? ORDER BY sample", (number,)
-            ).fetchall()
-            gone = [int(row[0]) for row in rows]
+            found = one_person(store, number)
+            gone = samples_of_person(store, number)
             drop_samples(store, connection, gone)
             _drop_person(store, connection, number)
             return [found.name], gone
@@ -311,8 +308,7 @@ def remove_damaged(store: Store) -> tuple[list[str], list[int]]:
         people = sorted(damage.people)
         names = [one.name for one in people_of(store, people)]
         for number in people:
-            rows = connection.execute("SELECT sample FROM owners WHERE person = ?", (number,))
-            samples |= {int(row[0]) for row in rows.fetchall()}
+            samples |= set(samples_of_person(store, number))
         drop_samples(store, connection, sorted(samples))
         for number in people:
             _drop_person(store, connection, number)
@@ -405,8 +401,12 @@ def _blank_of(value: object) -> object:
 
 
 def mend_notes(store: Store) -> None:
-    """Make anew what is counted or copied from other tables: totals, uids, photographs."""
+    """Make anew what is counted or copied from other tables: totals, uids, photographs, indexes."""
+    damaged = bool(store.check())
     with store.writing() as connection:
+        if damaged:
+            with suppress(sqlite3.Error):  # of tables that cannot be read
+                connection.execute("REINDEX")
         if not notes_damage(store):
             return
         people, samples = counted_totals(store)

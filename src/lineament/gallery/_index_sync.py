@@ -21,6 +21,7 @@ import numpy as np
 from lineament.errors import GalleryError, IndexFileError, LineamentError, OptionError
 from lineament.files import is_real_folder, remove_all
 from lineament.gallery import filters, lookup
+from lineament.gallery._damage import is_corrupt
 from lineament.gallery._schema import get, put
 from lineament.gallery._store import INDEX, Store
 from lineament.search import Index, open_index, own_kind
@@ -387,7 +388,12 @@ def _last_change(connection: sqlite3.Connection) -> int:
 
 def _largest(connection: sqlite3.Connection) -> int:
     """The largest number of a sample, removed ones among them: there are no more than so many."""
-    found = connection.execute("SELECT max(id) FROM samples").fetchone()[0]
+    try:
+        found = connection.execute("SELECT max(id) FROM samples").fetchone()[0]
+    except sqlite3.Error as error:
+        if not is_corrupt(error):
+            raise
+        found = connection.execute("SELECT max(sample) FROM vectors").fetchone()[0]
     return 0 if found is None else int(found)
 
 

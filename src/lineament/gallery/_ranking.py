@@ -351,7 +351,10 @@ def _candidates(
         sources = lookup.sources_of(store, samples)
     result = []
     for row in ranked:
-        there = [one for one in row if one.person in people]  # else removed a moment ago
+        # Else removed a moment ago, or it cannot be read who it is.
+        there = [
+            one for one in row if one.person in people and one.person not in store.damage.people
+        ]
         sure = _probabilities(
             state.calibration, store.settings.prior, [one.score for one in there], n_people
         )

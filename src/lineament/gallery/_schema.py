@@ -91,10 +91,10 @@ _CONTRACT_TEXT = (
     "c.flip || '|' || c.dimension"
 )
 IDENTITY = (
-    f"checksum(o.sample, typeof(v.vector), CAST(v.vector AS BLOB), CAST({_CONTRACT_TEXT} AS BLOB), "
-    "CAST(p.name_key AS BLOB))"
+    f"checksum(CAST({_CONTRACT_TEXT} AS BLOB), o.sample, typeof(v.vector), "
+    "CAST(v.vector AS BLOB), CAST(p.name_key AS BLOB))"
 )
-"""Of a sample, as SQL over ``IDENTITY_FROM``."""
+"""Of a sample, as SQL over ``IDENTITY_FROM``; ``identity_of`` computes the same."""
 
 IDENTITY_FROM = (
     "owners o LEFT JOIN vectors v ON v.sample = o.sample LEFT JOIN contracts c ON c.id = "
@@ -154,22 +154,51 @@ def photo_key(secret: bytes) -> Callable[[bytes], int]:
 
 def checksum(secret: bytes) -> Callable[..., int]:
     """A hash of any number of SQL values, of their types and lengths too: 63 bits; never fails."""
+    empty = _keyed_hash(secret)
 
     def of(*values: bytes | str | float | None) -> int:
-        data = [
-            value if isinstance(value, bytes) else repr(value).encode("utf-8", "surrogatepass")
-            for value in values
-        ]
-        # A length below 0 says that the value was no blob.
-        lengths = [
-            len(part) if isinstance(value, bytes) else ~len(part)
-            for value, part in zip(values, data, strict=True)
-        ]
-        head = repr(lengths).encode()
-        digest = hashlib.blake2b(b"".join([head, *data]), key=secret, digest_size=8).digest()
-        return int.from_bytes(digest, "big") >> 1
+        parts = []
+        for value in values:
+            if type(value) is bytes:
+                parts.append(b"%d:" % len(value))
+                parts.append(value)
+            else:
+                parts.append(repr(value).encode("utf-8", "surrogatepass") + b";")
+        state = empty.copy()
+        state.update(b"".join(parts))
+        return int.from_bytes(state.digest(), "big") >> 1
 
     return of
+
+
+def identity_of(
+    connection: sqlite3.Connection, secret: bytes, contract: int
+) -> Callable[[int, object, object], int | None]:
+    """What ``IDENTITY`` computes for the samples of one contract, in a third of the time.
+
+    Returns:
+        A function of a sample's number, its vector and the ``name_key`` of its person; None for
+        what is neither sound nor worth the time.
+    """
+    row = connection.execute(
+        f"SELECT CAST({_CONTRACT_TEXT} AS BLOB) FROM contracts c WHERE c.id = ?", (contract,)
+    ).fetchone()
+    start = _keyed_hash(secret)
+    if row is not None and row[0] is not None:
+        start.update(b"%d:%b" % (len(row[0]), row[0]))
+
+    def of(sample: int, vector: object, key: object) -> int | None:
+        if type(vector) is not bytes or type(key) is not bytes:
+            return None
+        state = start.copy()
+        state.update(b"%d;'blob';%d:%b%d:%b" % (sample, len(vector), vector, len(key), key))
+        return int.from_bytes(state.digest(), "big") >> 1
+
+    return of
+
+
+def _keyed_hash(secret: bytes) -> hashlib.blake2b:
+    return hashlib.blake2b(key=secret, digest_size=8)
 
 
 def register(connection: sqlite3.Connection, secret: bytes) -> None:

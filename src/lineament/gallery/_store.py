@@ -72,7 +72,7 @@ class Store:
         self.kept_names: tuple[int, dict[int, list[int]]] | None = None
         """Of ``lookup.names_by_form``: the state of the database, and what was read of it."""
         self.damage = Damage()
-        self._secret = b""
+        self.secret = b""
         self._read_state()
 
     # --- making and opening -----------------------------------------------------------------------
@@ -203,7 +203,7 @@ class Store:
                 if self._depth == 1:
                     try:
                         self._check_place()
-                        connection.execute("COMMIT")
+                        self._commit(connection)
                         self._check_place()
                     except BaseException:
                         if connection.in_transaction:
@@ -212,6 +212,16 @@ class Store:
                         raise
             finally:
                 self._depth -= 1
+
+    def _commit(self, connection: sqlite3.Connection) -> None:
+        try:
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            # Of a state that was only read it says that a page was damaged, which is known.
+            if self._changes or not is_corrupt(error):
+                raise
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
 
     def _check_place(self) -> None:
         """What goes into files that nobody will find must not be taken for written."""
@@ -260,9 +270,9 @@ class Store:
                     f"SELECT {columns} FROM contracts WHERE id = ?", (self.contract_id,)
                 ).fetchone()
             )
-            if secret != self._secret:
+            if secret != self.secret:
                 schema.register(connection, secret)
-                self._secret = secret
+                self.secret = secret
         self.key = schema.keyed(secret)
         self.photo_key = schema.photo_key(secret)
 

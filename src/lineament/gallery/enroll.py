@@ -152,7 +152,7 @@ def enroll_examined(
     all_ = [next(rest) if isinstance(one, NewSample) else _meant(one, wanted) for one in examined]
     there = lookup.find_person(store, wanted)
     return EnrollReport(
-        person=None if there is None else lookup.people_of(store, [there])[0],
+        person=None if there is None else lookup.one_person(store, there),
         created=before is None and there is not None,
         enrolled=tuple(one for one in all_ if isinstance(one, SampleInfo)),
         refused=tuple(one for one in all_ if isinstance(one, Refusal)),

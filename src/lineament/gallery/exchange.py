@@ -15,7 +15,6 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -34,7 +33,7 @@ from lineament.files import replacing
 from lineament.gallery import _checking as checking
 from lineament.gallery import _editing as editing
 from lineament.gallery import lookup, values
-from lineament.gallery._damage import UNREADABLE, read_around
+from lineament.gallery._damage import LEAST_ID
 from lineament.gallery._schema import log_change
 from lineament.gallery._store import Store
 from lineament.gallery._types import ImportReport, NewSample, PersonInfo
@@ -190,23 +189,25 @@ def _rows(store: Store, crops: bool) -> Iterator[Row]:
     What is damaged, and what stands in a damaged place of the file, is passed over and noted.
     """
     connection = store.connection
-    (last,) = connection.execute("SELECT max(id) FROM people").fetchone()
-    for first in range(0, int(last or 0) + 1, _PEOPLE):
+    persons, samples = lookup.owned_samples(store)
+    after = LEAST_ID
+    while True:
         numbers = [
             row[0]
             for row in connection.execute(
-                "SELECT id FROM people WHERE id >= ? AND id < ? ORDER BY id",
-                (first, first + _PEOPLE),
+                "SELECT id FROM people WHERE id > ? ORDER BY id LIMIT ?", (after, _PEOPLE)
             ).fetchall()
         ]
-        found = read_around(
-            numbers,
-            partial(lookup.people_of, store),
-            lambda number: store.damage.person(number, UNREADABLE),
-        )
+        if not numbers:
+            return
+        after = numbers[-1]
+        found = lookup.people_of(store, numbers)
         sound = {one.id: one for one in found if one.id not in store.damage.people}
+        first = np.searchsorted(persons, numbers[0])
+        last = np.searchsorted(persons, numbers[-1], side="right")
+        owned = zip(persons[first:last].tolist(), samples[first:last].tolist(), strict=True)
         with_samples = set()
-        for number, row in _sample_rows(store, sound, crops):
+        for number, row in _sample_rows(store, sound, [*owned], crops):
             with_samples.add(number)
             yield row
         for number in sorted(set(sound) - with_samples):
@@ -218,11 +219,10 @@ def _about(person: PersonInfo) -> tuple[str, str, float]:
 
 
 def _sample_rows(
-    store: Store, people: Mapping[int, PersonInfo], crops: bool
+    store: Store, people: Mapping[int, PersonInfo], owned: Sequence[tuple[int, int]], crops: bool
 ) -> Iterator[tuple[int, Row]]:
     """The sound samples of people, by person: whose it is, and the row."""
     connection = store.connection
-    owned = read_around(sorted(people), partial(_owned, store), lambda _: None)
     for start in range(0, len(owned), _SAMPLES):
         some = owned[start : start + _SAMPLES]
         sound = checking.note_samples(store, sorted(sample for _, sample in some))
@@ -234,21 +234,12 @@ def _sample_rows(
         )
         by_sample = {sample: values for sample, *values in rows}
         for person, sample in some:
-            if sample not in by_sample:
+            if sample not in by_sample or person not in people:
                 continue
             row = Row(*_about(people[person]), *by_sample[sample])
             if isinstance(row.source, bytes):  # a file's name that is no UTF-8
                 row.source, row.source_bytes = printable(stored(row.source)), row.source
             yield person, row
-
-
-def _owned(store: Store, people: Sequence[int]) -> list[tuple[int, int]]:
-    """Numbers of people and of their samples of the gallery's contract, ascending."""
-    return store.connection.execute(
-        "SELECT person, sample FROM owners WHERE person IN (SELECT value FROM json_each(?)) AND "
-        "contract = ? ORDER BY person, sample",
-        (json.dumps(list(people)), store.contract_id),
-    ).fetchall()
 
 
 def _add_all(store: Store, rows: Iterator[Row], path: Path) -> tuple[ImportReport, list[str]]:

@@ -18,7 +18,14 @@ import numpy.typing as npt
 
 from lineament.errors import GalleryDamagedError, OptionError, UnknownPersonError
 from lineament.gallery import filters
-from lineament.gallery._damage import NOT_WRITTEN, UNREADABLE, kept_vectors, read_around
+from lineament.gallery._damage import (
+    LEAST_ID,
+    NOT_WRITTEN,
+    UNREADABLE,
+    is_corrupt,
+    kept_vectors,
+    read_around,
+)
 from lineament.gallery._schema import (
     DETAILS,
     DETAILS_FROM,
@@ -26,6 +33,7 @@ from lineament.gallery._schema import (
     IDENTITY_FROM,
     PERSON,
     PERSON_FROM,
+    identity_of,
     read_contract,
 )
 from lineament.gallery._store import Store
@@ -65,7 +73,12 @@ _JOINED = (
 def totals(store: Store) -> tuple[int, int]:
     """How many people, and how many samples of the gallery's contract."""
     with store.reading() as connection:
-        found = dict(connection.execute("SELECT name, value FROM totals"))
+        try:
+            found = dict(connection.execute("SELECT name, value FROM totals"))
+        except sqlite3.Error as error:
+            if not is_corrupt(error):
+                raise
+            found = {}
         people, samples = found.get("people"), found.get("samples")
         if isinstance(people, int) and isinstance(samples, int):
             return people, samples
@@ -100,7 +113,7 @@ def find_person(store: Store, name: str) -> int | None:
 def as_enrolled(store: Store, name: str) -> str:
     """A checked name as it stands in the gallery, in capitals or not; itself when it is new."""
     number = find_person(store, name)
-    return name if number is None else people_of(store, [number])[0].name
+    return name if number is None else one_person(store, number).name
 
 
 def one_spelling(store: Store, names: Iterable[str]) -> dict[str, str]:
@@ -116,7 +129,7 @@ def one_spelling(store: Store, names: Iterable[str]) -> dict[str, str]:
         if number is None:
             found[name] = new.setdefault(folded(checked), checked)
         else:
-            found[name] = people_of(store, [number])[0].name
+            found[name] = one_person(store, number).name
     return found
 
 
@@ -249,7 +262,7 @@ def _is_time(value: object) -> bool:
 
 def check_person(store: Store, number: int) -> PersonInfo:
     """A person without samples. GalleryDamagedError: something is wrong; it says what helps."""
-    (found,) = people_of(store, [number])
+    found = one_person(store, number)
     why = store.damage.people.get(number)
     if why is not None:
         raise GalleryDamagedError(
@@ -266,24 +279,67 @@ def person(store: Store, name: str, *, even_damaged: bool = False) -> PersonInfo
         UnknownPersonError: there is none of that name.
         GalleryDamagedError: the name or the metadata are; not with ``even_damaged``.
     """
-    with store.reading() as connection:
+    with store.reading():
         number = required_person(store, name)
-        (found,) = people_of(store, [number]) if even_damaged else [check_person(store, number)]
-        numbers = connection.execute(
-            "SELECT sample FROM owners WHERE person = ? ORDER BY sample", (number,)
-        ).fetchall()
-        samples = tuple(samples_of(store, [row[0] for row in numbers]))
+        found = (one_person if even_damaged else check_person)(store, number)
+        samples = tuple(samples_of(store, samples_of_person(store, number)))
     return PersonInfo(found.id, found.name, found.metadata, found.created, found.n_samples, samples)
 
 
 def people_of(store: Store, numbers: Sequence[int]) -> list[PersonInfo]:
-    """People by id, without samples, in no order."""
+    """People by id, without samples, in no order; who cannot be read is noted, and passed over."""
     with store.reading() as connection:
-        rows = connection.execute(
-            f"SELECT {_PERSON} FROM {_PEOPLE} WHERE p.id IN (SELECT value FROM json_each(?))",
-            (store.contract_id, json.dumps(list(numbers))),
-        )
+
+        def fetch(some: Sequence[int]) -> list[tuple[Any, ...]]:
+            return connection.execute(
+                f"SELECT {_PERSON} FROM {_PEOPLE} WHERE p.id IN (SELECT value FROM json_each(?))",
+                (store.contract_id, json.dumps(list(some))),
+            ).fetchall()
+
+        def unreadable(number: int) -> None:
+            store.damage.person(number, UNREADABLE)
+
+        rows = read_around(list(numbers), fetch, unreadable)
         return [_person_info(store, row) for row in rows]
+
+
+def one_person(store: Store, number: int) -> PersonInfo:
+    """One of them. GalleryDamagedError: the row cannot be read."""
+    found = people_of(store, [number])
+    if not found:
+        why = store.damage.people.get(number, "the row is missing")
+        raise GalleryDamagedError(f"person {number} is damaged: {why}: restore a backup")
+    return found[0]
+
+
+def samples_of_person(store: Store, number: int) -> list[int]:
+    """Ids of a person's samples, ascending; inside ``reading``.
+
+    As the table has it: an index of the database may be damaged, too.
+    """
+    rows = store.connection.execute("SELECT sample FROM owners WHERE person = ?", (number,))
+    owners = owners_of(store, [row[0] for row in rows.fetchall()])
+    return sorted(sample for sample, person_ in owners.items() if person_ == number)
+
+
+def owned_samples(store: Store) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Numbers of people, ascending, and of their samples (N,) of the gallery's contract.
+
+    Inside ``reading``; past indexes of the database, and around its damaged places.
+    """
+    connection = store.connection
+    try:
+        rows = connection.execute(
+            "SELECT person, sample FROM owners NOT INDEXED WHERE contract = ?", (store.contract_id,)
+        ).fetchall()
+    except sqlite3.Error as error:
+        if not is_corrupt(error):
+            raise
+        ids = [row[0] for row in connection.execute("SELECT sample FROM checksums").fetchall()]
+        rows = [(person_, sample) for sample, person_ in owners_of(store, ids).items()]
+    sane = [row for row in rows if all(isinstance(one, int) for one in row)]
+    found = np.array(sorted(sane), np.int64).reshape(-1, 2)
+    return found[:, 0], found[:, 1]
 
 
 def sample(store: Store, number: int) -> SampleInfo:
@@ -303,7 +359,7 @@ def sample(store: Store, number: int) -> SampleInfo:
 
 def _identifier(number: int) -> int:
     """A sample's number as SQLite takes it; no sample has one that is 0."""
-    return int(number) if 0 < number < 1 << 63 else 0
+    return int(number) if LEAST_ID <= number < -LEAST_ID else 0
 
 
 def photos_of(store: Store, what: str | int) -> list[tuple[str, bytes | None]]:
@@ -545,23 +601,32 @@ def read_seen(text: Any) -> Seen:
 def owners_of(store: Store, numbers: Iterable[int]) -> dict[int, int]:
     """Sample -> person, for those samples that are there."""
     with store.reading() as connection:
-        return dict(
-            connection.execute(
+
+        def fetch(some: Sequence[int]) -> list[tuple[int, int]]:
+            return connection.execute(
                 "SELECT sample, person FROM owners WHERE typeof(person) = 'integer' AND sample IN "
                 "(SELECT value FROM json_each(?))",
-                (json.dumps([_identifier(n) for n in numbers]),),
+                (json.dumps(list(some)),),
             ).fetchall()
-        )
+
+        return dict(read_around([_identifier(n) for n in numbers], fetch, _noter(store)))
 
 
 def sources_of(store: Store, numbers: Sequence[int]) -> dict[int, str]:
     """Sample -> name of its photo, for those samples that are there."""
     with store.reading() as connection:
-        rows = connection.execute(
-            "SELECT s.id, s.source FROM samples s JOIN owners o ON o.sample = s.id WHERE s.id "
-            "IN (SELECT value FROM json_each(?))",
-            (json.dumps([_identifier(n) for n in numbers]),),
-        ).fetchall()
+
+        def fetch(some: Sequence[int]) -> list[tuple[int, object]]:
+            return connection.execute(
+                "SELECT s.id, s.source FROM samples s JOIN owners o ON o.sample = s.id WHERE s.id "
+                "IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(some)),),
+            ).fetchall()
+
+        def unreadable(number: int) -> None:
+            store.damage.sample(number, UNREADABLE, searched=True)
+
+        rows = read_around([_identifier(n) for n in numbers], fetch, unreadable)
     return {number: stored(source) for number, source in rows if isinstance(source, (str, bytes))}
 
 
@@ -589,7 +654,19 @@ def unsound(store: Store, pairs: Iterable[tuple[int, int]]) -> int:
 
         rows = read_around(sorted(there), fetch, _noter(store))
         kept_vectors(store.damage, [row[:4] for row in rows], store.contract.dimension)
-        people_of(store, sorted(set(there.values())))
+
+        def sealed(some: Sequence[int]) -> list[tuple[int]]:
+            return connection.execute(
+                f"SELECT p.id FROM {_PEOPLE} WHERE p.id IN (SELECT value FROM json_each(?)) AND "
+                f"y.checksum = {PERSON}",
+                (json.dumps(list(some)),),
+            ).fetchall()
+
+        people_ = sorted(set(there.values()))
+        fine = read_around(people_, sealed, lambda _: None)
+        doubtful = set(people_).difference(row[0] for row in fine)
+        if doubtful:
+            people_of(store, sorted(doubtful))
     return len(store.damage) - before
 
 
@@ -644,8 +721,14 @@ def all_vectors(
     Damaged ones are passed over and noted in ``store.damage``.
     """
     most = (1 << 62) if last is None else last
+    identity = identity_of(store.connection, store.secret, store.contract_id)
     while ids := _sample_ids(store, after, most):
-        rows = read_around(ids, partial(_vector_rows, store), _noter(store))
+        rows = [
+            (number, vector, written, identity(number, vector, key))
+            for number, vector, written, key in read_around(
+                ids, partial(_vector_rows, store), _noter(store)
+            )
+        ]
         yield kept_vectors(store.damage, rows, store.contract.dimension)
         after = ids[-1]
 
@@ -661,17 +744,25 @@ def _sample_ids(store: Store, after: int, last: int) -> list[int]:
 
 
 def _vector_rows(store: Store, ids: Sequence[int]) -> list[tuple[int, Any, Any, Any]]:
-    """The rows for ``kept_vectors`` of a run of ids."""
+    """Of a run of ids: number, vector, checksum of the identity, and the person's key."""
     return store.connection.execute(
-        f"SELECT o.sample, v.vector, k.identity, {IDENTITY} FROM {IDENTITY_FROM} LEFT JOIN "
-        "checksums k ON k.sample = o.sample WHERE o.sample BETWEEN ? AND ? AND o.contract = ? "
-        "ORDER BY o.sample",
+        "SELECT o.sample, v.vector, k.identity, p.name_key FROM owners o LEFT JOIN vectors v ON "
+        "v.sample = o.sample LEFT JOIN people p ON p.id = o.person LEFT JOIN checksums k ON "
+        "k.sample = o.sample WHERE o.sample BETWEEN ? AND ? AND o.contract = ? ORDER BY o.sample",
         (ids[0], ids[-1], store.contract_id),
     ).fetchall()
 
 
 def note_lost(store: Store) -> None:
     """Note samples that no search comes upon: of nobody, of a missing person or contract."""
+    try:
+        _note_lost(store)
+    except sqlite3.Error as error:
+        if not is_corrupt(error):
+            raise  # else ``check`` says that the file is damaged
+
+
+def _note_lost(store: Store) -> None:
     rows = store.connection.execute(
         "SELECT k.sample, o.sample, p.id FROM checksums k "
         "LEFT JOIN owners o ON o.sample = k.sample LEFT JOIN people p ON p.id = o.person "

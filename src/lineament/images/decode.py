@@ -14,6 +14,7 @@ import contextlib
 import functools
 import importlib
 import io
+import re
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any, cast
@@ -79,9 +80,14 @@ _STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2
 _RESULT = 3
 """Bytes of a pixel that is returned."""
 
-_HELD = {"WebP": 12.0, "AVIF": 20.0, "HEIC": 20.0}
-"""Bytes of a pixel that a decoder holds beside Pillow's picture: two canvases and a frame of
-libwebp, planes of up to 16 bits and the colors made of them. Measured, and rounded up."""
+_WEBP = 12.0
+"""Bytes of a pixel that libwebp holds beside Pillow's picture: two canvases and a frame."""
+
+_PLANES = {"HEIC": 2, "AVIF": 4}
+"""How many times decoders hold each value of a pixel beside Pillow's picture, as measured: planes,
+and the colors that are made of them."""
+
+_AV1_FLAGS = re.compile(rb"av1C..(.)", re.DOTALL)
 
 _OURS = frozenset({"JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF"}) | {
     "HEIF"
@@ -122,11 +128,11 @@ def decode_bytes(data: bytes, name: str, limits: ImageLimits) -> Image:
             raise ImageFormatError(f"this Pillow reads no {kind}; update Pillow") from error
         if kind == "WebP":
             assert plain.size_wh is not None
-            _check_cost(plain.size_wh, kind, _HELD[kind] + 4, limits)
+            _check_cost(plain.size_wh, kind, _WEBP + 4, limits)
         with plugin(io.BytesIO(plain.data)) as image:
             if kind == "BMP":
                 _check_run_lengths(image, data)
-            held = _HELD.get(kind, plain.held_bytes)
+            held = _held(kind, image, data) if kind in _PLANES else plain.held_bytes
             if kind != "WebP":
                 _check_cost(image.size, kind, _needed(image.mode, held), limits)
             return _upright(image, plain, limits)
@@ -193,7 +199,7 @@ def _check_file(image: ImageFile.ImageFile, limits: ImageLimits) -> float:
     """Look at the file behind a Pillow image as ``decode_bytes`` would; what its decoder holds."""
     file = image.fp
     if file is None:
-        return _HELD["HEIC"]
+        return _held("HEIC", image, b"")
     place = file.tell()
     file.seek(0)
     try:
@@ -211,7 +217,9 @@ def _check_file(image: ImageFile.ImageFile, limits: ImageLimits) -> float:
     elif kind == "PNM" and image.tile and "ppm" in image.tile[0][0]:
         _check_rle(image.size, len(data))
     plain = _PREPARE[kind](data) if kind in _PREPARE else Plain(b"")
-    return _HELD.get(kind, plain.held_bytes)
+    if kind in _PLANES:
+        return _held(kind, image, data)
+    return _WEBP if kind == "WebP" else plain.held_bytes
 
 
 @contextlib.contextmanager
@@ -245,6 +253,16 @@ def _plugin(kind: str) -> Callable[[io.BytesIO], PILImage.Image]:
         # Pillow parses the EXIF for the resolution as it opens the file, and warns of any damage.
         plugin = type(class_name, (plugin,), {"_read_dpi_from_exif": lambda self: None})
     return cast("Callable[[io.BytesIO], PILImage.Image]", plugin)
+
+
+def _held(kind: str, image: Any, data: bytes) -> float:
+    """Bytes of a pixel that the decoder of a HEIC or AVIF holds beside Pillow's picture."""
+    bits = image.info.get("bit_depth")  # pillow-heif says it
+    if bits is None:  # of AVIF: in its configuration (AV1 in ISOBMFF, 2.3.3)
+        flags = _AV1_FLAGS.findall(data, 0, 1 << 20)
+        bits = 12 if not flags or any(flag[0] & 0x40 for flag in flags) else 8
+    each = _PLANES[kind] * (1 if bits <= 8 else 2)
+    return float(each * (4 if image.mode in ("RGBA", "RGBa", "LA") else 3) + 1)
 
 
 def _needed(mode: str, held: float) -> float:

@@ -76,9 +76,9 @@ def path_of(source: str | os.PathLike[str]) -> str | None:
     if not isinstance(source, str):
         return text
     kind = text_kind(text)
-    if kind == "file":
+    if kind == "file" and len(text) <= LONGEST_PATH:
         return path_of_url(text)
-    return text if kind == "path" else None
+    return text if kind in ("path", "file") else None
 
 
 def path_of_url(url: str) -> str:
