@@ -366,6 +366,7 @@ def test_only_our_own_errors_are_raised() -> None:
             "decode.py",
             "ijb.py",
             "filters.py",
+            "boxes.py",
             "plain.py",
             "pnm.py",
             "tiff.py",

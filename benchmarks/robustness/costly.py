@@ -347,7 +347,39 @@ def _heic_that_lies() -> bytes:
     )
 
 
-_RGBA = bytes([9, 9, 9, 128])
+def _box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", 8 + len(content)) + kind + content
+
+
+def _full(kind: bytes, version: int, content: bytes) -> bytes:
+    return _box(kind, struct.pack(">I", version << 24) + content)
+
+
+def avif_items(brand: bytes = b"avif", **counts: int) -> bytes:
+    """A file with so many of one of its parts.
+
+    Items (infe), places (iloc), uses of properties (ipma), properties (ipco), references between
+    items (iref: one a box; dimg: all in one), or free boxes (free).
+    """
+    n = {"infe": 1, "iloc": 1, "ipma": 1, "ipco": 1, "iref": 0, "dimg": 0, "free": 0} | counts
+    ids = [struct.pack(">I", i + 1) for i in range(max(n.values()))]
+    infe = b"".join(_full(b"infe", 3, i + b"\0\0av01\0") for i in ids[: n["infe"]])
+    iloc = b"".join(i + struct.pack(">HHHII", 0, 0, 1, 100, 10) for i in ids[: n["iloc"]])
+    ipma = b"".join(i + b"\1\1" for i in ids[: n["ipma"]])
+    iref = b"".join(_box(b"dimg", i + b"\0\1\0\0\0\1") for i in ids[: n["iref"]])
+    for at in range(0, n["dimg"], 65_535):
+        some = ids[at : min(n["dimg"], at + 65_535)]
+        iref += _box(b"dimg", ids[0] + struct.pack(">H", len(some)) + b"".join(some))
+    size = _full(b"ispe", 0, struct.pack(">II", 64, 64))
+    meta = _full(b"hdlr", 0, bytes(4) + b"pict" + bytes(13)) + _full(b"pitm", 1, ids[0])
+    meta += _full(b"iloc", 2, b"\x44\0" + struct.pack(">I", n["iloc"]) + iloc)
+    meta += _full(b"iinf", 1, struct.pack(">I", n["infe"]) + infe) + _full(b"iref", 1, iref)
+    uses = _full(b"ipma", 1, struct.pack(">I", n["ipma"]) + ipma)
+    meta += _box(b"iprp", _box(b"ipco", size * n["ipco"]) + uses)
+    head = _box(b"ftyp", brand + bytes(4) + brand + b"mif1miaf")
+    return head + _box(b"free", b"") * n["free"] + _full(b"meta", 0, meta)
+
+
 _EXIF = segment(0xE1, b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0" + bytes(60_000))
 
 COSTLY: dict[str, Callable[[], bytes]] = {
@@ -437,6 +469,13 @@ COSTLY: dict[str, Callable[[], bytes]] = {
     "avif": lambda: _encoded("AVIF", (SIDE, SIDE), speed=10),
     "avif 4:4:4": lambda: _encoded("AVIF", (7_000, 7_000), "RGBA", speed=10, subsampling="4:4:4"),
     "avif that lies": _avif_that_lies,
+    "avif items": lambda: avif_items(infe=40_000),
+    "avif places": lambda: avif_items(iloc=40_000),
+    "avif uses of properties": lambda: avif_items(ipma=100_000),
+    "avif references": lambda: avif_items(dimg=200_000),
+    "avif properties": lambda: avif_items(ipco=50_000),
+    "heic items": lambda: avif_items(b"heic", infe=40_000),
+    "heic references": lambda: avif_items(b"heic", dimg=200_000),
     "heic": lambda: _encoded("HEIF", (7_000, 7_000), quality=10),
     "heic that lies": _heic_that_lies,
     # many parts

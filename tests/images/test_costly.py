@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import os
 import socket
@@ -40,6 +41,7 @@ from lineament.images import (
 from lineament.images import decode as decode_module
 from lineament.images import pixels as pixels_module
 from lineament.images import plain as plain_module
+from lineament.images.boxes import Boxes
 from tests.images.test_formats import COLORS16
 from tests.images.test_formats import test_colors_of_few_bits_in_16 as check_few_bits
 from tests.images.test_images import (
@@ -54,6 +56,7 @@ from tests.images.test_images import (
     data_uri,
     encode,
     exif_with,
+    needs_avif,
     png,
 )
 
@@ -647,6 +650,55 @@ def test_long_texts_are_refused_at_once(text: str) -> None:
     assert len(str(caught.value)) < 1000
     assert not is_many(text)
     assert time.process_time() - start < 5  # it was seconds a megabyte
+
+
+# ---- AVIF, HEIC ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("brand", [b"avif", b"heic"])
+@pytest.mark.parametrize("part", ["infe", "iloc", "ipma", "iref", "dimg"])
+def test_items_are_counted(part: str, brand: bytes) -> None:
+    with pytest.raises(ImageTooLargeError, match=r"at most 5,000 (items|references|boxes)"):
+        load_image(costly.avif_items(brand, **{part: 6_000}))
+
+
+@pytest.mark.parametrize("part", ["ipco", "free"])
+def test_boxes_are_counted(part: str) -> None:
+    with pytest.raises(ImageTooLargeError, match=r"at most 100,000 boxes"):
+        load_image(costly.avif_items(**{part: 110_000}))
+
+
+@needs_avif
+@pytest.mark.parametrize("options", [{}, {"subsampling": "4:4:4"}, {"tile_rows": 1}])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_what_av1_decodes_is_read_from_its_own_header(mode: str, options: dict[str, Any]) -> None:
+    data = costly._encoded("AVIF", (500, 300), mode, speed=10, **options)
+    frames = [(500, 300)] * (2 if mode == "RGBA" else 1)
+    assert list(Boxes(data).frames_wh) == frames
+    assert load_image(data).shape == (300, 500, 3)
+    where, there = b"ispe\0\0\0\0", struct.pack(">II", 500, 300)
+    liar = data.replace(where + there, where + struct.pack(">II", 20, 20))
+    assert list(Boxes(liar).frames_wh) == frames
+    with pytest.raises(ImageTooLargeError, match="got 500 x 300"):
+        load_image(liar, limits=ImageLimits(max_pixels=1000))
+
+
+@needs_avif
+def test_an_animation_has_a_header_in_its_track() -> None:
+    pictures = [PILImage.new("RGB", (320, 200), color) for color in ("red", "blue", "green")]
+    data = encode(pictures[0], "AVIF", save_all=True, append_images=pictures[1:])
+    assert set(Boxes(data).frames_wh) == {(320, 200)}
+    assert load_image(data).shape == (200, 320, 3)
+
+
+def test_damaged_boxes_are_damage() -> None:
+    data = costly.avif_items(infe=3, iloc=3, ipma=3, dimg=3)
+    random = np.random.default_rng(5)
+    for _ in range(2000):
+        broken = bytearray(data[: random.integers(40, len(data) + 1)])
+        broken[random.integers(12, len(broken))] = random.integers(256)
+        with contextlib.suppress(ValueError, ImageTooLargeError):
+            Boxes(bytes(broken))
 
 
 # ---- TIFF ----------------------------------------------------------------------------------------

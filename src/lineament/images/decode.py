@@ -32,6 +32,7 @@ from lineament.errors import (
     MissingExtraError,
 )
 from lineament.images.arrays import CHANNELS, bits_in, to_uint8
+from lineament.images.boxes import Boxes
 from lineament.images.formats import PLUGINS, sniff
 from lineament.images.limits import DEFAULT_LIMITS, ImageLimits
 from lineament.images.pixels import (
@@ -116,6 +117,7 @@ def decode_bytes(data: bytes, name: str, limits: ImageLimits) -> Image:
             _check_cost(pnm.size_wh, kind, _RESULT, limits)
             return pnm.pixels()
         plain = _PREPARE[kind](data) if kind in _PREPARE else Plain(data)
+        frames_wh = Boxes(data).frames_wh if kind in _PLANES else ()
         if plain.size_wh is not None:  # before Pillow is asked, which may take the memory at once
             _check_size(plain.size_wh, kind, limits)
         if plain.flaw:
@@ -133,6 +135,8 @@ def decode_bytes(data: bytes, name: str, limits: ImageLimits) -> Image:
             if kind == "BMP":
                 _check_run_lengths(image, data)
             held = _held(kind, image, data) if kind in _PLANES else plain.held_bytes
+            for size_wh in frames_wh:
+                _check_cost(size_wh, kind, _needed(image.mode, held), limits, wait=False)
             if kind != "WebP":
                 _check_cost(image.size, kind, _needed(image.mode, held), limits)
             return _upright(image, plain, limits)
@@ -212,6 +216,9 @@ def _check_file(image: ImageFile.ImageFile, limits: ImageLimits) -> float:
             hint="; make the photo smaller{or_max_bytes}",
         )
     kind = sniff(data)
+    if kind in _PLANES:
+        for size_wh in Boxes(data).frames_wh:
+            _check_cost(size_wh, kind, 4, limits, wait=False)
     if kind == "BMP":
         _check_run_lengths(image, data)
     elif kind == "PNM" and image.tile and "ppm" in image.tile[0][0]:
@@ -289,7 +296,12 @@ def _check_size(size_wh: tuple[int, int], kind: str, limits: ImageLimits) -> Non
 
 
 def _check_cost(
-    size_wh: tuple[int, int], kind: str, bytes_per_pixel: float, limits: ImageLimits
+    size_wh: tuple[int, int],
+    kind: str,
+    bytes_per_pixel: float,
+    limits: ImageLimits,
+    *,
+    wait: bool = True,
 ) -> None:
     """Refuse what takes too many pixels or too much memory; then wait for one's turn."""
     _check_size(size_wh, kind, limits)
@@ -302,9 +314,9 @@ def _check_cost(
             f"while they are decoded), got {size_wh[0]} x {size_wh[1]}",
             hint="; make the photo smaller, save it as an ordinary JPEG{or_max_memory}",
         )
-    wait = before_decoding.get()
-    if wait is not None:
-        wait(pixels, needed)
+    called = before_decoding.get()
+    if wait and called is not None:
+        called(pixels, needed)
 
 
 def _check_run_lengths(image: Any, data: bytes) -> None:
@@ -338,7 +350,9 @@ def _upright(image: PILImage.Image, plain: Plain, limits: ImageLimits) -> Image:
         size_wh, bands = image.size, len(image.getbands())
         if plain.data:
             image.close()
-            _check_cost(size_wh, "colors of 16 bits", 2 * bands + _RESULT, limits)
+            _check_cost(
+                size_wh, "colors of 16 bits", 2 * bands + max(_RESULT, plain.held_bytes), limits
+            )
         return _deep_colors(plain.data, size_wh, orientation)
     return from_decoded(image, orientation)
 
