@@ -107,3 +107,11 @@ def test_a_long_cell(tmp_path: Path) -> None:
         read_pairs(path)
     with pytest.raises(DataError, match="field"):
         read_attributes(path)
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "/" * 5000 + "x", "\udcff"])
+def test_names_that_no_file_can_have(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match="expected the photo") as caught:
+        text.existing(tmp_path / name, "list, line 1")
+    assert len(str(caught.value)) < 2000
+    assert str(caught.value).isprintable()

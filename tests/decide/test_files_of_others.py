@@ -49,7 +49,7 @@ def test_calibrations(tmp_path: Path) -> None:
     check_sane(Calibration.load(path))
     values = json.loads(path.read_text())
     refused = 0
-    for what, each in changed(values, every=11):
+    for what, each in changed(values, every=23):
         target = tmp_path / "calibration.json"
         target.write_text(json.dumps(each))
         try:
@@ -61,7 +61,7 @@ def test_calibrations(tmp_path: Path) -> None:
                 raise AssertionError(what) from error
         else:
             check_sane(made)
-    assert refused > 500
+    assert refused > 200
 
 
 @pytest.mark.parametrize("kind", ["logistic", "mean"])
@@ -70,7 +70,7 @@ def test_ensembles(tmp_path: Path, kind: Any) -> None:
     features = np.random.default_rng(0).normal(0, 1, (9, len(values["features"])))
     (tmp_path / kind).mkdir()
     refused = 0
-    for what, each in changed(values, every=7):
+    for what, each in changed(values, every=13):
         (tmp_path / kind / "ensemble.json").write_text(json.dumps(each))
         try:
             spec = read_spec(kind, tmp_path)
@@ -82,7 +82,7 @@ def test_ensembles(tmp_path: Path, kind: Any) -> None:
         assert np.isfinite(spec.fusion.fuse(features)).all(), what
         assert (spec.llr_low <= spec.llr_high).all(), what
         assert all(0 < point.fmr < 1 for point in spec.points), what
-    assert refused > 50
+    assert refused > 30
 
 
 def boosted(folder: Path, trees: str) -> None:

@@ -24,9 +24,9 @@ from lineament.train.model.checkpoint import (
     BEST,
     LAST,
     as_form,
-    built,
     load_run,
     read_checkpoint,
+    rebuilt,
     write_checkpoint,
 )
 from lineament.train.model.export_run import export_run
@@ -158,7 +158,7 @@ class Restoring:
         notes: list[str] = []
         saved = as_form(read_checkpoint(self.folder / LAST), Saved, self.folder / LAST)
         check_state(saved, self.folder, self.config, FACES, self.world)
-        old = built(saved.origin, saved.backbone, self.folder / LAST), saved.origin
+        old = rebuilt(saved.origin, saved.backbone, self.folder / LAST), saved.origin
         if self.components is None:
             self.components = Components(self.config, self.world, FACES, notes.append, old)
         restore_state(saved, self.folder, self.components, self.world, notes.append)

@@ -23,7 +23,7 @@ from typing import Final
 
 import numpy as np
 
-from lineament.datasets.text import folder_of, read_lines
+from lineament.datasets.text import folder_of, is_file, read_lines
 from lineament.errors import DataError, OptionError
 from lineament.types import BoolArray, FloatArray, IntArray
 
@@ -165,7 +165,7 @@ def _boxes(base: Path, names: tuple[str, ...], frames: list[tuple[Path, ...]]) -
         person = name.partition("/")[0]
         if person not in known:
             file = base / f"{person}.labeled_faces.txt"
-            known[person] = _labels(file) if file.is_file() else {}
+            known[person] = _labels(file) if is_file(file) else {}
         boxes += [known[person].get(f"{name}/{path.name}", unknown) for path in paths]
     return np.array(boxes, np.float32).reshape(-1, 4)
 

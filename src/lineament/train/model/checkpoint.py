@@ -10,7 +10,7 @@ import errno
 import io
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -82,8 +82,19 @@ class _Model:
         return found if isinstance(found, dict) else {}
 
 
-def built(origin: Origin, weights: Mapping[str, Any], path: Path) -> Backbone:
-    """The network, with weights that mean nothing yet (or the bundled ones).
+def built(origin: Origin) -> Backbone:
+    """The network, with weights that mean nothing yet (or the bundled ones)."""
+    if origin.kind == "bundled":
+        from lineament.train.backbones.bundled import load_bundled
+
+        return load_bundled(origin.name)
+    return make_backbone(
+        origin.name, dimension=origin.dimension, size_px=origin.size_px, **origin.options
+    )
+
+
+def rebuilt(origin: Origin, weights: Mapping[str, Any], path: Path) -> Backbone:
+    """``built`` for the weights of a checkpoint, which are not filled in yet.
 
     Args:
         origin: what builds it.
@@ -95,16 +106,11 @@ def built(origin: Origin, weights: Mapping[str, Any], path: Path) -> Backbone:
         CheckpointError: it cannot be built, or is another one than the weights are of.
     """
     try:
-        if origin.kind == "bundled":
-            from lineament.train.backbones.bundled import load_bundled
-
-            backbone: Backbone = load_bundled(origin.name)
-        else:
-            with torch.device("meta"):  # the shapes alone
-                backbone = _made(origin)
+        with torch.device("meta") if origin.kind == "backbone" else nullcontext():
+            backbone = built(origin)  # the shapes alone
         other = _contents.same_network(backbone, dict(weights))
-        if other is None and origin.kind != "bundled":
-            backbone = _made(origin)
+        if other is None and origin.kind == "backbone":
+            backbone = built(origin)
     except (LineamentError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         if not isinstance(error, LineamentError):
             raise_if_short(error, "to build the network")
@@ -114,12 +120,6 @@ def built(origin: Origin, weights: Mapping[str, Any], path: Path) -> Backbone:
     if other is not None:
         raise CheckpointError(f"{path}: its backbone does not fit: {printable(other)[:200]}")
     return backbone
-
-
-def _made(origin: Origin) -> Backbone:
-    return make_backbone(
-        origin.name, dimension=origin.dimension, size_px=origin.size_px, **origin.options
-    )
 
 
 def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
@@ -227,7 +227,7 @@ def load_model(folder: str | os.PathLike[str], which: str = "best") -> tuple[Bac
     """As ``load_run``, with what the network was built as."""
     path = checkpoint_path(folder, which)
     saved = as_form(read_checkpoint(path), _Model, path)
-    backbone = built(saved.origin, saved.weights, path)
+    backbone = rebuilt(saved.origin, saved.weights, path)
     load_into(backbone, saved.weights, path, "backbone")
     return backbone.eval(), saved.origin
 

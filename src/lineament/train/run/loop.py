@@ -38,7 +38,7 @@ from lineament.train.losses.loss import Loss
 from lineament.train.model.checkpoint import (
     CONFIG,
     LAST,
-    built,
+    rebuilt,
     run_config,
 )
 from lineament.train.run._components import Components
@@ -226,7 +226,7 @@ class _Training:
             check_state(saved, self.folder, config, self.faces, world)
         old = None
         if saved is not None:
-            old = built(saved.origin, saved.backbone, self.folder / LAST), saved.origin
+            old = rebuilt(saved.origin, saved.backbone, self.folder / LAST), saved.origin
         self.components = Components(config, world, self.faces, note, old)
         # Until here all processes drew alike, and have the same network. From here on each draws
         # for its own photos (dropout).
