@@ -83,6 +83,7 @@ ACTIONS: Mapping[str, str] = {
     "remove_sample": "remove(number) removes it",
     "replace_metadata": "annotate(name, metadata, replace=True) writes other metadata",
     "resume_or_overwrite": "pass existing='resume' or existing='overwrite'",
+    "skip_damaged": "pass damaged='skip' to import the rest",
     "threshold": "pass a threshold",
     "wait": "wait longer (wait_s)",
     "wait_or_read": "wait longer (wait_s), or open it read-only",

@@ -308,10 +308,10 @@ class Embedding(Outcome):
     def __post_init__(self) -> None:
         """Validate, and make the vector read-only; OptionError says what is wrong."""
         vector = _frozen(self.vector, (self.contract.dimension,), "vector")
-        if abs(float(np.linalg.norm(vector)) - 1) > 1e-3:
-            raise OptionError(
-                f"expected length 1, got {np.linalg.norm(vector):.4f}", option="vector"
-            )
+        with np.errstate(over="ignore"):  # then it is infinite
+            length = float(np.linalg.norm(vector))
+        if abs(length - 1) > 1e-3:
+            raise OptionError(f"expected length 1, got {length:.4f}", option="vector")
         if not (np.isfinite(self.norm) and self.norm > 0):
             raise OptionError(f"expected a finite number above 0, got {self.norm}", option="norm")
         object.__setattr__(self, "vector", vector)

@@ -52,6 +52,8 @@ def test_there_and_back(tmp_path: Path, suffix: str) -> None:
             "n_new_people": 0,
             "n_new_samples": 0,
             "n_known_samples": 4,
+            "n_damaged": 0,
+            "damaged": [],
             "unlike": [],
             "compared": False,
         }

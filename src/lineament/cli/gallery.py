@@ -219,8 +219,8 @@ def show(name: str, save: Path | None, overwrite: bool, gallery: Path | None, js
     _print_person(person)
     if missing:
         print_note(
-            f"not drawn: {', '.join(f'sample {number}' for number in missing)}: no crop is "
-            "kept (--keep-crops), and the photo is not there any more"
+            f"not drawn: {', '.join(f'sample {number}' for number in missing)}: no crop that "
+            "can be shown is kept (--keep-crops), and the photo is not there any more"
         )
 
 
@@ -463,8 +463,8 @@ def _draw_person(gallery: Gallery, person: PersonInfo, path: Path) -> list[int]:
     ]
     if not shown:
         raise OptionError(
-            f"--save: nothing can be drawn of {person.name}: no crop is kept (enroll with "
-            "--keep-crops), and no photo is there any more"
+            f"--save: nothing can be drawn of {person.name}: no crop that can be shown is kept "
+            "(enroll with --keep-crops), and no photo is there any more"
         )
     title = f"{person.name}: {counted(person.n_samples, 'photo')}"
     save_picture(person_sheet(title, shown, SHEET_COLUMNS), path)

@@ -90,14 +90,20 @@ def check(gallery: Path | None, json: bool) -> int:
 
 @command("lineament gallery import staff.jsonl", name="import")
 @argument("file", type=FILE, metavar="FILE", help="What `gallery export` wrote.")
+@option(
+    "--skip-damaged",
+    is_flag=True,
+    help="Pass over entries that do not fit, and import the rest.",
+)
 @options.gallery
 @options.json
-def import_(file: Path, gallery: Path | None, json: bool) -> None:
+def import_(file: Path, skip_damaged: bool, gallery: Path | None, json: bool) -> int:
     """Add what `gallery export` wrote.
 
     All or nothing; makes the gallery if there is none. What is known already is passed over, so
     importing twice is as good as once. Photos that are unlike the others of their person are taken,
-    and named.
+    and named. Exit code 0: all of it is there, 1: something was passed over (--skip-damaged), 2:
+    error.
     """
     from lineament.gallery import Gallery
     from lineament.gallery.exchange import contract_in
@@ -111,11 +117,12 @@ def import_(file: Path, gallery: Path | None, json: bool) -> None:
         return Gallery.create(folder, contract)
 
     with made_if_used(folder, open_or_create) as opened:
-        report = opened.import_(file)
+        report = opened.import_(file, damaged="skip" if skip_damaged else "refuse")
         about = about_gallery(opened)
+    code = 1 if report.n_damaged else 0
     if json:
         print_json(about | {"imported": report.to_dict()})
-        return
+        return code
     print_line(
         f"{folder}: {counted(report.new_people, 'new person', 'new people')}, "
         f"{counted(report.new_samples, 'new embedding')}, {report.known_samples:,} known already"
@@ -134,6 +141,11 @@ def import_(file: Path, gallery: Path | None, json: bool) -> None:
             "note: not checked whether the photos of a person agree with each other: there is no "
             "calibration for these embeddings"
         )
+    for entry in report.damaged[:MOST_LISTED]:
+        print_error(f"passed over: {entry}")
+    if report.n_damaged > MOST_LISTED:
+        print_error(f"passed over: {report.n_damaged - MOST_LISTED:,} more entries")
+    return code
 
 
 @command("lineament gallery reindex --check")

@@ -43,12 +43,8 @@ from lineament.gallery.lookup import (
 from lineament.gallery.values import (
     EARLIEST,
     LATEST,
-    MOST_CROP_PX,
-    check_seen,
     checked_metadata,
     checked_name,
-    checked_source,
-    checked_time,
     read_metadata,
     written,
 )
@@ -63,7 +59,7 @@ def add_person(
     metadata: str = "{}",
     created: float | None = None,
 ) -> int:
-    """Add a person of a checked name; the id."""
+    """Add a person of checked values; the id."""
     label = connection.execute(
         "INSERT INTO labels (name, metadata) VALUES (?, ?)", (name, metadata)
     ).lastrowid
@@ -72,7 +68,7 @@ def add_person(
         (
             store.key(name.encode()),
             label,
-            checked_time(time.time() if created is None else created),
+            time.time() if created is None else created,
         ),
     ).lastrowid
     assert added is not None
@@ -133,7 +129,7 @@ def add_sample(
     added: float | None = None,
     png: bytes | None = None,
 ) -> int:
-    """Add a sample to a person; the id. Logging the change is for the caller.
+    """Add a sample of checked values to a person; the id. Logging the change is for the caller.
 
     Args:
         store: the gallery's.
@@ -145,12 +141,6 @@ def add_sample(
         added: when; None is now.
         png: its crop, encoded already.
     """
-    check_seen(new.embedding.norm, new.face, new.quality)
-    if new.crop is not None and max(new.crop.shape) > MOST_CROP_PX:
-        raise OptionError(
-            f"expected a crop of at most {MOST_CROP_PX} pixels a side, got {new.crop.shape}",
-            option="crop",
-        )
     uid = secrets.token_bytes(16) if uid is None else uid
     seen: dict[str, Any] = {"norm": new.embedding.norm}
     if new.face is not None:
@@ -169,11 +159,11 @@ def add_sample(
         (
             uid,
             contract,
-            checked_time(time.time() if added is None else added),
-            storable(checked_source(new.source)),
+            float(time.time() if added is None else added),
+            storable(new.source),
             new.sha256,
             json.dumps(seen),
-            checked_metadata(new.metadata),
+            json.dumps(dict(new.metadata), ensure_ascii=False, allow_nan=False),
         ),
     ).lastrowid
     assert identifier is not None

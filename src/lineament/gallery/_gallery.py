@@ -43,6 +43,7 @@ from lineament.gallery._types import (
     ImportReport,
     MigrationReport,
     NewSample,
+    OnDamaged,
     OnLowQuality,
     PersonInfo,
     Refusal,
@@ -888,17 +889,25 @@ class Gallery(Outcome):
         return exchange.export(self._state.store, Path(path), crops=crops)
 
     @checked
-    def import_(self, path: str | os.PathLike[str]) -> ImportReport:
-        """Read what ``export`` wrote, all or nothing; what is known already is passed over.
+    def import_(
+        self, path: str | os.PathLike[str], *, damaged: OnDamaged = "refuse"
+    ) -> ImportReport:
+        """Read what ``export`` wrote; what is known already is passed over.
 
         Samples are taken as they are: what is unlike the others of its person is in the report.
 
+        Args:
+            path: of the file. It may come from anybody: each value in it is checked
+                (docs/concepts/galleries.md).
+            damaged: what to do about entries that do not fit: "refuse" adds all or nothing, "skip"
+                adds the others, and the report names those that were passed over.
+
         Raises:
             ContractError: its embeddings were made in another way.
-            DataError: the file is no export, or damaged.
+            DataError: the file is no export, or damaged; the message names the entry.
         """
         with self._state.changing():
-            report, names = exchange.import_(self._state.store, Path(path))
+            report, names = exchange.import_(self._state.store, Path(path), damaged=damaged)
         unlike = unlike_samples(self._state, names)
         return replaced(report, unlike=tuple(unlike), compared=can_compare(self._state))
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lineament.detect.boxes import intersection_over_union
 from lineament.errors import ImageError
+from lineament.files import read_regular
 from lineament.gallery import _checking as checking
 from lineament.gallery import _editing as editing
 from lineament.gallery import lookup
@@ -25,10 +26,11 @@ from lineament.gallery._schema import ask_erasing, contract_number, log_change, 
 from lineament.gallery._state import GalleryState
 from lineament.gallery._store import Store
 from lineament.gallery._types import MigrationReport, NewSample
-from lineament.images import decode_crop
+from lineament.gallery.values import read_metadata, read_time
+from lineament.images import DEFAULT_LIMITS, decode_crop
 from lineament.pipeline import Recognizer
 from lineament.quality import quality_of
-from lineament.text import stored
+from lineament.text import reason_of, stored
 from lineament.types import Contract, Embedding, Face, Image, Quality
 
 BATCH = 64
@@ -161,19 +163,19 @@ def _batches(store: Store, number: int) -> Iterator[tuple[list[_Old], set[int]]]
             ).fetchall()
         batch = []
         for row in rows:
-            seen = lookup.read_seen(row[6])
+            seen, metadata = lookup.read_seen(row[6]), read_metadata(row[7])
             batch.append(
                 _Old(
                     id=row[0],
                     uid=row[1],
                     person=row[2],
-                    added=row[3],
-                    source=stored(row[4]),
-                    sha256=row[5],
+                    added=read_time(row[3]),
+                    source=stored(row[4]) if isinstance(row[4], (str, bytes)) else "",
+                    sha256=row[5] if isinstance(row[5], bytes) and len(row[5]) == 32 else None,
                     face=seen.face,
                     quality=seen.quality,
-                    metadata=json.loads(row[7]),
-                    png=row[8],
+                    metadata={} if metadata is None else metadata,
+                    png=row[8] if isinstance(row[8], bytes) else None,
                 )
             )
         yield batch, set(ids) - sound
@@ -202,14 +204,22 @@ def _embed(batch: Sequence[_Old], old: Contract, recognizer: Recognizer) -> list
                 result[i] = _Made(embedding, sample.face, quality, sample.png, True)
     else:
         result = ["the crop that is kept was aligned in another way"] * len(batch)
-    left = [i for i, made_ in enumerate(result) if isinstance(made_, str)]
-    data = [_photo(batch[i]) for i in left]
-    readable = [(i, one) for i, one in zip(left, data, strict=True) if isinstance(one, bytes)]
-    for i, one in zip(left, data, strict=True):
-        if isinstance(one, str):
-            result[i] = f"{result[i]}, and {one}"
-    stream = recognizer.stream([one for _, one in readable], keep_crops=True)
-    for (i, _), analysis in zip(readable, stream, strict=True):
+    readable: deque[int] = deque()
+
+    def photos() -> Iterator[bytes]:
+        """One by one: they may be 64 MiB each."""
+        for i, made_ in enumerate(result):
+            if not isinstance(made_, str):
+                continue
+            one = _photo(batch[i])
+            if isinstance(one, str):
+                result[i] = f"{made_}, and {one}"
+            else:
+                readable.append(i)
+                yield one
+
+    for analysis in recognizer.stream(photos(), keep_crops=True):
+        i = readable.popleft()
         sample = batch[i]
         if analysis.error is not None:
             result[i] = f"{result[i]}, and the photo cannot be read any more"
@@ -240,9 +250,11 @@ def _photo(sample: _Old) -> bytes | str:
     if sample.sha256 is None or not sample.source:
         return "it has no photo"
     try:
-        data = Path(sample.source).read_bytes()
-    except (OSError, ValueError):
+        data = read_regular(sample.source, at_most=DEFAULT_LIMITS.max_bytes)
+    except FileNotFoundError:
         return "the photo is not there any more"
+    except (OSError, ValueError) as error:
+        return f"the photo cannot be read ({reason_of(error)})"
     if hashlib.sha256(data).digest() != sample.sha256:
         return "the photo was changed"
     return data

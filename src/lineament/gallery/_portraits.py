@@ -25,6 +25,8 @@ PORTRAIT_PX = 80
 MARGIN = 0.2
 """Of a box's longer side: how far around it a face is cut out."""
 JPEG_QUALITY = 85
+MOST_SIDE_PX = 2048
+"""Of a square that is cut out: of a larger one every second pixel is taken, or every third, ..."""
 
 
 def portrait(state: GalleryState, sample: SampleInfo, size_px: int) -> Image | None:
@@ -37,7 +39,7 @@ def portrait(state: GalleryState, sample: SampleInfo, size_px: int) -> Image | N
         try:
             return _resized(decode_crop(png, "its crop"), size_px)
         except ImageError:
-            return None
+            pass  # its photo may be there
     if sample.box_xyxy is None or not sample.source or sample.sha256 is None:
         return None
     path = Path(sample.source)
@@ -51,14 +53,14 @@ def portrait(state: GalleryState, sample: SampleInfo, size_px: int) -> Image | N
 
 def square(image: Image, box_xyxy: tuple[float, float, float, float], size_px: int) -> Image:
     """The square around a box, (S, S, 3); gray where it reaches out of the photo."""
-    left, top, right, bottom = box_xyxy
-    side = max(1, round(max(right - left, bottom - top) * (1 + 2 * MARGIN)))
-    x, y = round((left + right - side) / 2), round((top + bottom - side) / 2)
-    part = np.full((side, side, 3), 128, np.uint8)
-    height, width = image.shape[:2]
-    x_0, y_0, x_1, y_1 = max(x, 0), max(y, 0), min(x + side, width), min(y + side, height)
-    if x_1 > x_0 and y_1 > y_0:
-        part[y_0 - y : y_1 - y, x_0 - x : x_1 - x] = image[y_0:y_1, x_0:x_1]
+    left_x, top_y, right_x, bottom_y = box_xyxy
+    side = max(1, round(max(right_x - left_x, bottom_y - top_y) * (1 + 2 * MARGIN)))
+    x, y = round((left_x + right_x - side) / 2), round((top_y + bottom_y - side) / 2)
+    step = max(1, side // MOST_SIDE_PX)  # of a box that reaches far beyond the photo, too
+    part = np.full((-(-side // step) + (step > 1),) * 2 + (3,), 128, np.uint8)
+    inside = image[max(y, 0) : max(y + side, 0) : step, max(x, 0) : max(x + side, 0) : step]
+    top, left = max(-y, 0) // step, max(-x, 0) // step
+    part[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
     return _resized(part, size_px)
 
 

@@ -20,6 +20,7 @@ UnknownReason = Literal["nobody_searched", "below_threshold", "low_quality", "sa
 """Why a face has no name: nobody was searched; nobody was alike enough; the same, and the face is
 too poor to tell; the one who is alike enough is another face of the same photo."""
 PersonScore = Literal["best", "mean", "centroid"]
+OnDamaged = Literal["refuse", "skip"]
 OnLowQuality = Literal["refuse", "accept"]
 RefusalReason = Literal[
     "unreadable",
@@ -577,6 +578,30 @@ class UnlikeSample(Outcome):
 
 
 @dataclass(frozen=True, slots=True)
+class DamagedEntry(Outcome):
+    """An entry of an exported file that was not imported.
+
+    Attributes:
+        entry: where it is: "line 7", "row 7", "rows 4097 to 8192".
+        person: whom it is about; None where that cannot be told.
+        reason: what was expected, and what stands there.
+    """
+
+    entry: str
+    person: str | None
+    reason: str
+
+    def __str__(self) -> str:
+        """For people."""
+        about = "" if self.person is None else f" ({printable(self.person)})"
+        return f"{self.entry}{about}: {printable(self.reason)}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
 class ImportReport(Outcome):
     """What ``Gallery.import_`` did.
 
@@ -585,6 +610,8 @@ class ImportReport(Outcome):
         unlike: samples of the people of the file that are unlike the others of their person; they
             are in the gallery all the same.
         compared: whether that was looked for, which takes a calibration.
+        n_damaged: how many entries of the file were passed over, since they are damaged.
+        damaged: the first thousand of them.
     """
 
     new_people: int
@@ -592,6 +619,8 @@ class ImportReport(Outcome):
     known_samples: int
     unlike: tuple[UnlikeSample, ...] = ()
     compared: bool = False
+    n_damaged: int = 0
+    damaged: tuple[DamagedEntry, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -599,6 +628,8 @@ class ImportReport(Outcome):
             "n_new_people": self.new_people,
             "n_new_samples": self.new_samples,
             "n_known_samples": self.known_samples,
+            "n_damaged": self.n_damaged,
+            "damaged": [one.to_dict() for one in self.damaged],
             "unlike": [one.to_dict() for one in self.unlike],
             "compared": self.compared,
         }

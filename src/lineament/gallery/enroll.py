@@ -33,7 +33,7 @@ from lineament.gallery._types import (
     Settings,
 )
 from lineament.gallery._unlike import DUPLICATE, compared
-from lineament.gallery.values import checked_metadata, checked_name
+from lineament.gallery.values import check_new, checked_metadata, checked_name, checked_source
 from lineament.images import describe_source, path_of
 from lineament.pipeline import Recognizer
 from lineament.quality import quality_of
@@ -188,6 +188,8 @@ def admit(
         if sample.embedding.contract != store.contract:  # 40 us quicker than to ask what differs
             store.contract.check(sample.embedding.contract)
         checked_metadata(sample.metadata)
+        checked_source(sample.source)
+        check_new(sample.embedding.norm, sample.face, sample.quality, sample.crop)
     if not named:
         return [], []
     with index.mutex:

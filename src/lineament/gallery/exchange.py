@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,83 +22,38 @@ import msgspec
 import numpy as np
 
 from lineament import forms
-from lineament.errors import (
-    DataError,
-    GalleryError,
-    LineamentError,
-    MissingExtraError,
-    OptionError,
-)
-from lineament.files import replacing
+from lineament.errors import DataError, OptionError
+from lineament.files import open_regular, replacing
 from lineament.gallery import _checking as checking
 from lineament.gallery import _editing as editing
-from lineament.gallery import lookup, values
+from lineament.gallery import lookup
 from lineament.gallery._damage import LEAST_ID
+from lineament.gallery._entries import (
+    ARROW,
+    Entry,
+    Row,
+    arrow,
+    checked,
+    head_of_lines,
+    head_of_parquet,
+    read_lines,
+    read_parquet,
+)
 from lineament.gallery._schema import log_change
 from lineament.gallery._store import Store
-from lineament.gallery._types import ImportReport, NewSample, PersonInfo
-from lineament.text import printable, stored
-from lineament.types import Contract, Embedding
+from lineament.gallery._types import DamagedEntry, ImportReport, OnDamaged, PersonInfo
+from lineament.gallery.values import LONGEST_NAME
+from lineament.text import in_short, printable, stored
+from lineament.types import Contract
 
 VERSION = 1
 SUFFIXES = (".jsonl", ".parquet")
 _PEOPLE, _SAMPLES = 1024, 64
 """Read at once."""
-ROWS = 4096
+ROWS, ROWS_BYTES = 4096, 32 << 20
 """Of a parquet file's row group."""
-
-
-class Row(msgspec.Struct):
-    """A sample and its person, or a person without samples; a row of a parquet file."""
-
-    person: str
-    person_metadata: str  # JSON
-    person_created: float
-    uid: bytes | None = None
-    vector: bytes | None = None
-    source: str | None = None
-    sha256: bytes | None = None
-    face: str | None = None  # JSON: ``values.Seen``
-    metadata: str | None = None  # JSON
-    added: float | None = None
-    crop: bytes | None = None
-    source_bytes: bytes | None = None  # of a file's name that is no UTF-8
-
-    @property
-    def name(self) -> str | None:
-        """The photo's true name."""
-        return self.source if self.source_bytes is None else stored(self.source_bytes)
-
-
-_ARROW = (
-    *("string", "string", "double", "binary", "binary", "string", "binary", "string", "string"),
-    *("double", "binary", "binary"),
-)
-"""The types of these fields in parquet."""
-
-
-class _Person(msgspec.Struct):
-    name: str
-    metadata: msgspec.Raw
-    created: float
-
-
-class _Sample(msgspec.Struct):
-    person: str
-    uid: str
-    source: str
-    sha256: str | None
-    added: float
-    face: msgspec.Raw
-    metadata: msgspec.Raw
-    vector: bytes
-    crop: bytes | None = None
-    source_bytes: str | None = None
-
-
-class _Line(msgspec.Struct):
-    person: _Person | None = None
-    sample: _Sample | None = None
+MOST_NAMED = 1000
+"""Entries of a file that do not fit, in a report; of the others it is said how many they are."""
 
 
 def checked_suffix(path: Path) -> str:
@@ -124,16 +79,23 @@ def export(store: Store, path: Path, *, crops: bool) -> int:
         ) from error
 
 
-def import_(store: Store, path: Path) -> tuple[ImportReport, list[str]]:
-    """Add what ``export`` wrote, all or nothing; samples that are there already stay.
+def import_(
+    store: Store, path: Path, *, damaged: OnDamaged = "refuse"
+) -> tuple[ImportReport, list[str]]:
+    """Add what ``export`` wrote; samples that are there already stay.
+
+    Args:
+        store: of the gallery.
+        path: of the file; it may come from anybody.
+        damaged: "refuse" adds all or nothing, "skip" what fits.
 
     Returns:
         What was done, and the names of the people who got a sample.
     """
     store.contract.check(contract_in(path))
-    read = _read_lines if path.suffix.lower() == ".jsonl" else _read_parquet
+    read = read_lines if path.suffix.lower() == ".jsonl" else read_parquet
     try:
-        return _add_all(store, read(path), path)
+        return _add_all(store, read(path), path, damaged)
     except OSError as error:
         raise _unreadable(path, error) from error
 
@@ -146,7 +108,7 @@ def contract_in(path: Path) -> Contract:
         DataError: it is no export, or of another version.
         MissingExtraError: parquet without pyarrow.
     """
-    read = {".jsonl": _head_of_lines, ".parquet": _head_of_parquet}[checked_suffix(path)]
+    read = {".jsonl": head_of_lines, ".parquet": head_of_parquet}[checked_suffix(path)]
     try:
         head = msgspec.json.decode(read(path))
     except OSError as error:
@@ -154,15 +116,16 @@ def contract_in(path: Path) -> Contract:
     except (msgspec.DecodeError, RecursionError):
         head = None
     if not isinstance(head, dict) or head.get("lineament") != "gallery":
-        kind = forms.kind_of(path.read_bytes()[: 1 << 20])
+        with open_regular(path) as file:
+            kind = forms.kind_of(file.read(1 << 20))
         raise DataError(
             f"{path}: expected the export of a gallery, got "
             f"{'something else' if kind is None else kind}"
         )
     if head.get("version") != VERSION:
         raise DataError(
-            f"{path}: expected an export of version {VERSION}, got {head.get('version')!r}: update "
-            "lineament, or export it again"
+            f"{path}: expected an export of version {VERSION}, got "
+            f"{in_short(head.get('version'))}: update lineament, or export it again"
         )
     return forms.convert(head.get("contract"), Contract, what=f"{path}: the contract is damaged")
 
@@ -170,13 +133,6 @@ def contract_in(path: Path) -> Contract:
 def _unreadable(path: Path, error: OSError) -> OptionError:
     return OptionError(
         f"{path}: cannot be read ({error.strerror})", hint="check the path and its rights"
-    )
-
-
-def _damaged(path: Path, error: Exception) -> DataError:
-    return DataError(
-        f"{path}: expected the export of a gallery, got a damaged one ({error}): export it again; "
-        "nothing was imported"
     )
 
 
@@ -242,77 +198,74 @@ def _sample_rows(
             yield person, row
 
 
-def _add_all(store: Store, rows: Iterator[Row], path: Path) -> tuple[ImportReport, list[str]]:
-    new_people = new_samples = known = 0
+def _add_all(
+    store: Store, entries: Iterable[Entry], path: Path, damaged: OnDamaged
+) -> tuple[ImportReport, list[str]]:
+    new_people = new_samples = known = n_damaged = 0
     touched: dict[str, None] = {}
+    passed_over: list[DamagedEntry] = []
     with store.writing() as connection:
         people: dict[str, int] = {}
         run: list[int] = []
-        for number, row in enumerate(rows, 1):
+        for entry in entries:
             try:
-                name = values.checked_name(row.person)
-                if name not in people:
-                    found = lookup.find_person(store, name)
-                    if found is None:
-                        metadata = values.checked_metadata(json.loads(row.person_metadata))
-                        found = editing.add_person(
-                            store, connection, name, metadata, row.person_created
-                        )
-                        new_people += 1
-                    people[name] = found
-                if row.uid is None:
-                    continue
-                added = _add_row(store, connection, people[name], row.uid, row)
-            except GalleryError:
-                raise
-            except (OptionError, DataError, ValueError, TypeError) as error:
-                raise DataError(
-                    f"{path}: entry {number} is damaged ({error}): export it again; nothing was "
-                    "imported"
-                ) from error
-            if added is None:
+                if entry.row is None:
+                    raise OptionError(entry.problem)
+                one = checked(entry.row, store.contract)
+            except OptionError as error:
+                which = DamagedEntry(entry.place, _shown(entry.person), str(error))
+                if damaged == "refuse":
+                    raise DataError(
+                        f"{path}: {which}; nothing was imported",
+                        hint="export it again, or {skip_damaged}",
+                    ) from error
+                n_damaged += 1
+                if len(passed_over) < MOST_NAMED:
+                    passed_over.append(which)
+                continue
+            if one.name not in people:
+                found = lookup.find_person(store, one.name)
+                if found is None:
+                    found = editing.add_person(
+                        store, connection, one.name, one.metadata, one.created
+                    )
+                    new_people += 1
+                people[one.name] = found
+            if one.uid is None or one.sample is None:
+                continue
+            if _is_known(store, connection, one.uid):
                 known += 1
-            else:
-                new_samples += 1
-                touched[name] = None
-                run.append(added)
+                continue
+            added = editing.add_sample(
+                store,
+                connection,
+                people[one.name],
+                store.contract_id,
+                one.sample,
+                uid=one.uid,
+                added=one.added,
+                png=one.crop if store.settings.keep_crops else None,
+            )
+            new_samples += 1
+            touched[one.name] = None
+            run.append(added)
         if run:
             log_change(connection, "added", run[0], run[-1])
-    return ImportReport(new_people, new_samples, known), list(touched)
+    report = ImportReport(
+        new_people, new_samples, known, n_damaged=n_damaged, damaged=tuple(passed_over)
+    )
+    return report, list(touched)
 
 
-def _add_row(
-    store: Store, connection: sqlite3.Connection, person: int, uid: bytes, row: Row
-) -> int | None:
-    """Add a sample to a person; its id, or None when it is there already."""
-    if len(uid) != 16:
-        raise DataError(f"uid: expected 16 bytes, got {len(uid)}")
-    there = connection.execute(
+def _shown(name: object) -> str | None:
+    return in_short(name, LONGEST_NAME, quoted=False) if isinstance(name, str) else None
+
+
+def _is_known(store: Store, connection: sqlite3.Connection, uid: bytes) -> bool:
+    found = connection.execute(
         "SELECT 1 FROM uids WHERE uid = ? AND contract = ?", (uid, store.contract_id)
-    ).fetchone()
-    if there is not None:
-        return None
-    if row.vector is None or row.source is None or row.added is None:
-        raise DataError("expected a vector, a source and a time, got none")
-    seen = forms.decode(row.face or "", values.Seen, what="face")
-    new = NewSample(
-        Embedding(np.frombuffer(row.vector, "<f4"), seen.norm, store.contract),
-        row.name or "",
-        row.sha256,
-        seen.face,
-        seen.quality,
-        metadata=json.loads(row.metadata or ""),
     )
-    return editing.add_sample(
-        store,
-        connection,
-        person,
-        store.contract_id,
-        new,
-        uid=uid,
-        added=row.added,
-        png=row.crop if store.settings.keep_crops else None,
-    )
+    return found.fetchone() is not None
 
 
 # --- files ----------------------------------------------------------------------------------------
@@ -352,100 +305,26 @@ def _write_lines(file: BinaryIO, head: dict[str, Any], rows: Iterator[Row]) -> i
     return count
 
 
-def _head_of_lines(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.readline()
-
-
-def _read_lines(path: Path) -> Iterator[Row]:
-    decoder = msgspec.json.Decoder(_Line)
-    person: Row | None = None
-    with path.open("rb") as file:
-        file.readline()
-        for number, text in enumerate(file, 2):
-            try:
-                value = decoder.decode(text)
-                if not text.endswith(b"\n"):
-                    raise DataError(f"{path}: line {number} is cut short: export it again")
-                one, sample = value.person, value.sample
-                if one is not None:
-                    person = Row(one.name, bytes(one.metadata).decode(), one.created)
-                    yield person
-                elif sample is not None and person is not None and sample.person == person.person:
-                    yield _sample_row(sample, person)
-                else:
-                    raise DataError(
-                        f"{path}: line {number} is neither a person nor a sample of one: "
-                        "export it again; nothing was imported"
-                    )
-            except (msgspec.DecodeError, ValueError, RecursionError) as error:
-                if isinstance(error, LineamentError):
-                    raise
-                raise _damaged(path, error) from error
-
-
-def _sample_row(sample: _Sample, person: Row) -> Row:
-    return Row(
-        person.person,
-        person.person_metadata,
-        person.person_created,
-        bytes.fromhex(sample.uid),
-        sample.vector,
-        sample.source,
-        None if sample.sha256 is None else bytes.fromhex(sample.sha256),
-        bytes(sample.face).decode(),
-        bytes(sample.metadata).decode(),
-        sample.added,
-        sample.crop,
-        None if sample.source_bytes is None else bytes.fromhex(sample.source_bytes),
-    )
-
-
-def _arrow() -> tuple[Any, Any]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingExtraError("exchanging Parquet files", "parquet") from error
-    return pyarrow, pyarrow.parquet
-
-
 def _write_parquet(file: BinaryIO, head: dict[str, Any], rows: Iterator[Row]) -> int:
-    arrow, parquet = _arrow()
+    pyarrow, parquet = arrow()
     count = 0
-    schema = arrow.schema(
+    schema = pyarrow.schema(
         [
-            (name, arrow.type_for_alias(kind))
-            for name, kind in zip(Row.__struct_fields__, _ARROW, strict=True)
+            (name, pyarrow.type_for_alias(kind))
+            for name, kind in zip(Row.__struct_fields__, ARROW, strict=True)
         ],
         metadata={"lineament": json.dumps(head)},
     )
-    with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+    # Few values at a time: what a page holds is looked at after each such piece.
+    with parquet.ParquetWriter(file, schema, compression="zstd", write_batch_size=32) as writer:
         block: list[dict[str, Any]] = []
+        size = 0
         for row in rows:
             count += row.uid is not None
             block.append(msgspec.structs.asdict(row))
-            if len(block) >= ROWS:
-                writer.write_table(arrow.Table.from_pylist(block, schema=schema))
-                block = []
-        writer.write_table(arrow.Table.from_pylist(block, schema=schema))
+            size += sum(len(value) for value in (row.vector, row.crop) if value is not None)
+            if len(block) >= ROWS or size >= ROWS_BYTES:
+                writer.write_table(pyarrow.Table.from_pylist(block, schema=schema))
+                block, size = [], 0
+        writer.write_table(pyarrow.Table.from_pylist(block, schema=schema))
     return count
-
-
-def _head_of_parquet(path: Path) -> bytes:
-    arrow, parquet = _arrow()
-    try:
-        with path.open("rb") as file:
-            return bytes((parquet.read_schema(file).metadata or {}).get(b"lineament", b"null"))
-    except arrow.ArrowException as error:
-        raise _damaged(path, error) from error
-
-
-def _read_parquet(path: Path) -> Iterator[Row]:
-    arrow, parquet = _arrow()
-    try:
-        with path.open("rb") as raw, parquet.ParquetFile(raw) as file:
-            for batch in file.iter_batches(ROWS):
-                yield from msgspec.convert(batch.to_pylist(), list[Row])
-    except (arrow.ArrowException, msgspec.ValidationError) as error:
-        raise _damaged(path, error) from error

@@ -23,7 +23,7 @@ import numpy as np
 
 from lineament.errors import LineamentError, OptionError
 from lineament.text import bytes_unless_utf8, in_short, is_shown, is_visible, printable
-from lineament.types import Face, Quality
+from lineament.types import Face, Image, Quality
 
 LONGEST_NAME = 200
 """Characters, after NFC; 800 bytes at the most."""
@@ -273,8 +273,7 @@ class Seen(msgspec.Struct, frozen=True):
         """Where it was in the photo."""
         if self.box_xyxy is None or self.score is None:
             return None
-        landmarks = None if self.landmarks_xy is None else np.array(self.landmarks_xy, np.float32)
-        return Face(np.array(self.box_xyxy, np.float32), self.score, landmarks, self.turned_deg)
+        return Face(self.box_xyxy, self.score, self.landmarks_xy, self.turned_deg)  # type: ignore[arg-type]
 
 
 _SEEN = msgspec.json.Decoder(Seen)
@@ -304,6 +303,16 @@ def decode_seen(text: str | bytes) -> Seen:
     if (seen.box_xyxy is None) != (seen.score is None):
         raise OptionError("expected a box and a score, or neither", option="face")
     return seen
+
+
+def check_new(norm: float, face: Face | None, quality: Quality | None, crop: Image | None) -> None:
+    """See that what somebody enrolls is within bounds. OptionError: it is not."""
+    check_seen(norm, face, quality)
+    if crop is not None and max(crop.shape) > MOST_CROP_PX:
+        raise OptionError(
+            f"expected a crop of at most {MOST_CROP_PX} pixels a side, got {crop.shape}",
+            option="crop",
+        )
 
 
 def check_seen(norm: float, face: Face | None, quality: Quality | None) -> None:
