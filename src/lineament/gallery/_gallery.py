@@ -898,7 +898,7 @@ class Gallery(Outcome):
 
         Args:
             path: of the file. It may come from anybody: each value in it is checked
-                (docs/concepts/galleries.md).
+                (docs/how-to/gallery.md).
             damaged: what to do about entries that do not fit: "refuse" adds all or nothing, "skip"
                 adds the others, and the report names those that were passed over.
 
