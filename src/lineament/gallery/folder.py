@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import time
-import unicodedata
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -311,7 +310,7 @@ def _found(skipped: Sequence[str]) -> str:
 
 def _checked(name: str) -> str:
     # Names of files that are not UTF-8 come with lone surrogates, which no name may hold.
-    return checked_name(unicodedata.normalize("NFC", name))
+    return checked_name(name)
 
 
 def _checked_person(name: str) -> str:

@@ -19,6 +19,7 @@ from lineament.decide.calibration import Calibration
 from lineament.errors import DataError, LineamentError, OptionError
 from lineament.files import read_regular, write_atomically
 from lineament.gallery.grouping._linking import grouping_prior, link
+from lineament.gallery.values import checked_name
 from lineament.results import Outcome
 from lineament.text import per_cent, reason_of
 from lineament.types import Contract, Embedding, Face, FloatArray, IntArray, Threshold
@@ -246,15 +247,13 @@ class Grouping(Outcome):
         """The same with a name for a group.
 
         Raises:
-            OptionError: there is no such group, or the name is empty.
+            OptionError: there is no such group, or it is no name that a person can have.
         """
         if group not in set(self.group.tolist()):
             raise OptionError(
                 f"there is none of the number {group}; see the report", option="group"
             )
-        if not name.strip():
-            raise OptionError("expected one, got nothing", option="name")
-        return replace(self, names={**self.names, group: name.strip()})
+        return replace(self, names={**self.names, group: checked_name(name)})
 
     def to_dict(self, calibration: Calibration | None = None) -> dict[str, Any]:
         """Plain values, ready for JSON, the vectors among them; ``from_dict`` is the way back."""
