@@ -344,6 +344,7 @@ def test_only_our_own_errors_are_raised() -> None:
         "RedirectError",
         "TimeoutError",
         "TooManyBytesError",
+        "UnfitPagesError",
         "WebError",
         "ValueError",
         "_RefusedError",
