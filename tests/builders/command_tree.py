@@ -24,3 +24,16 @@ def commands(
 
 
 COMMANDS = dict(commands())
+
+
+def least_call(path: tuple[str, ...]) -> list[str]:
+    """A call of the command with all that it needs."""
+    words = list(path)
+    for each in COMMANDS[path].params:
+        kind = each.type
+        value = kind.choices[0] if isinstance(kind, click.Choice) else "1"
+        if each.required and isinstance(each, click.Option):
+            words += [max(each.opts, key=len), value if each.name != "out" else "out.onnx"]
+        elif each.required:
+            words.append(value if each.name != "file" else "a.jsonl")
+    return words

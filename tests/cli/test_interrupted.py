@@ -13,10 +13,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 from click.testing import CliRunner
-from command_tree import COMMANDS
+from command_tree import COMMANDS, least_call
 from raw_server import DRIPPING, serving
 
 import lineament
@@ -24,19 +23,6 @@ from lineament.cli import app, progress
 from lineament.cli.command import command, option
 
 DEMO = Path(lineament.__file__).parent / "data" / "demo"
-
-
-def least_call(path: tuple[str, ...]) -> list[str]:
-    """A call of the command with all that it needs."""
-    words = list(path)
-    for each in COMMANDS[path].params:
-        kind = each.type
-        value = kind.choices[0] if isinstance(kind, click.Choice) else "1"
-        if each.required and isinstance(each, click.Option):
-            words += [max(each.opts, key=len), value if each.name != "out" else "out.onnx"]
-        elif each.required:
-            words.append(value if each.name != "file" else "a.jsonl")
-    return words
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)

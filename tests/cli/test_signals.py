@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from command_tree import COMMANDS
+from command_tree import COMMANDS, least_call
 from raw_server import DRIPPING, serving
 
 import lineament
@@ -133,11 +133,11 @@ def test_a_library_leaves_signals_alone() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
-def test_every_command_ends_so(path: tuple[str, ...], tmp_path: Path) -> None:
-    from test_interrupted import least_call  # type: ignore[import-not-found]
-
+def test_every_command_ends_so(
+    path: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     call = least_call(path)[len(path) :]
-    os.chdir(tmp_path)
+    monkeypatch.chdir(tmp_path)
     process = started(path, *call)
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=30)
