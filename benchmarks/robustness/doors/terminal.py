@@ -21,6 +21,8 @@ _OWN = re.compile(
 )
 """What rich writes by itself."""
 
+_ISOLATED = re.compile("\u2068([^\u2066-\u2069\n]*)\u2069")
+"""Writing from the right to the left in marks of its own, so that it turns nothing around it."""
 RAW = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x9f\u2028\u2029"
     "\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f\ud800-\udfff]"
@@ -38,6 +40,7 @@ def judged(case: Case, words: Sequence[str], code: int, output: bytes) -> bool:
     text = output.decode(errors="replace")
     case.say("$", *words, f"-> {code}\n{text}")
     plain = _OWN.sub(b"", output).decode(errors="surrogateescape")
+    plain = _ISOLATED.sub(r"\1", plain)
     raw = sorted({f"U+{ord(c):04X}" for c in RAW.findall(plain)})
     if raw:
         at = RAW.search(plain)
