@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from lineament.files import is_own, is_real_folder
+
 VARIABLES = {"ORT_DISABLE_TELEMETRY": "1", "RAY_USAGE_STATS_ENABLED": "0"}
 """Of the environment, which processes that are started inherit. ONNX Runtime reads its own when it
 is imported; what its ``disable_telemetry_events`` does comes too late."""
@@ -101,7 +103,8 @@ def _fonts_in(folder: Path | None) -> Iterator[None]:
             if folder is None:
                 raise OSError
             folder.mkdir(parents=True, exist_ok=True)
-            writable = os.access(folder, os.W_OK)
+            own = is_real_folder(folder) and is_own(folder.stat())  # what it holds is believed
+            writable = own and os.access(folder, os.W_OK)
         except OSError:
             writable = False
         if not writable:

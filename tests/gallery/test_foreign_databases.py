@@ -318,6 +318,7 @@ def _made_anew(folder: Path) -> None:
 GONE: dict[str, Callable[[Path], object]] = {
     "the database unlinked": lambda folder: (folder / "gallery.sqlite").unlink(),
     "the database replaced": _replaced,
+    "the lock unlinked": lambda folder: (folder / "gallery.lock").unlink(),
     "the log unlinked": lambda folder: (folder / "gallery.sqlite-wal").unlink(),
     "the folder removed": shutil.rmtree,
     "the folder moved": lambda folder: folder.rename(folder.with_name("elsewhere")),
@@ -357,6 +358,32 @@ def test_nothing_is_acknowledged_that_nobody_will_find(
             assert "Eve" not in moved
     if kind == "the folder made anew":
         assert Gallery.open(folder).n_people == 0
+
+
+@pytest.mark.parametrize("kind", ["symlink_to", "hardlink_to"])
+def test_a_link_to_ones_own_open_gallery_is_not_that_gallery(
+    folder: Path, tmp_path: Path, kind: str
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (tmp_path / "link").symlink_to(folder)
+    with Gallery.open(folder) as own:
+        with Gallery.open(tmp_path / "link") as same:  # a link to a folder is the user's own choice
+            same.rename("person 1", "Bob")
+        getattr(other / "gallery.sqlite", kind)(folder / "gallery.sqlite")
+        for read_only in (True, False):
+            with pytest.raises(GalleryDamagedError, match="link"):
+                Gallery.open(other, read_only=read_only)
+        assert "Bob" in own
+    assert Gallery.exists(other)
+
+
+def test_an_empty_gallery_in_the_place_of_another_stays(tmp_path: Path) -> None:
+    gallery = make_gallery(tmp_path / "g")
+    shutil.rmtree(tmp_path / "g")
+    make_gallery(tmp_path / "g", people=2).close()
+    assert not gallery.discard_if_empty(keep_folder=False)
+    assert Gallery.open(tmp_path / "g").n_people == 2
 
 
 def test_replaced_between_the_change_and_its_acknowledgement(folder: Path) -> None:
@@ -406,6 +433,7 @@ def test_who_may_not_write_is_told_so(folder: Path, tmp_path: Path) -> None:
         folder.chmod(0)
         with pytest.raises(GalleryError, match="permission denied"):
             Gallery.open(folder)
+        assert not Gallery.exists(folder)
     finally:
         folder.chmod(0o700)
     (folder / "gallery.sqlite").chmod(0)

@@ -70,7 +70,7 @@ def made_if_used(folder: Path, open_or_create: Callable[[], Gallery]) -> Iterato
     """Open or make a gallery; a new one into which nothing comes is not left behind."""
     from lineament.gallery import Gallery
 
-    new, keep_folder = not Gallery.exists(folder), folder.exists()
+    new, keep_folder = not Gallery.exists(folder), os.path.lexists(folder)
     opened = open_or_create()
     try:
         yield opened
@@ -86,7 +86,7 @@ def _existing(gallery: Path | None) -> Path:
 
     folder = folder_from(gallery)
     if not Gallery.exists(folder):
-        near = None if folder.exists() else similar_path(folder, folders=True)
+        near = None if os.path.lexists(folder) else similar_path(folder, folders=True)
         raise GalleryNotFoundError(
             f"{folder}: there is no gallery{did_you_mean(near)}",
             hint=f"name its folder by --gallery or {ENVIRONMENT}; `lineament gallery enroll` and "

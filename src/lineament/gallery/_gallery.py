@@ -249,7 +249,7 @@ class Gallery(Outcome):
     @checked
     def exists(folder: str | os.PathLike[str]) -> bool:
         """Whether the folder holds a gallery."""
-        return (Path(folder) / DATABASE).exists()
+        return os.path.lexists(Path(folder) / DATABASE)  # what it is, opening says
 
     @checked
     def save(self, folder: str | os.PathLike[str]) -> None:
@@ -269,7 +269,8 @@ class Gallery(Outcome):
         Args:
             keep_folder: leave the folder even if nothing else is in it.
         """
-        folder, empty = self._state.store.folder, self.n_people == 0
+        store = self._state.store
+        folder, empty = store.folder, self.n_people == 0 and store.is_in_place
         self.close()
         if not empty or folder is None:
             return False

@@ -98,16 +98,16 @@ def _less_strays(status: os.stat_result, path: Path) -> os.stat_result:
 class Place:
     """Which files an open database has; to be asked whether their names still stand for them."""
 
-    def __init__(self, path: Path) -> None:
-        """Look at the database, which is there; its log is looked at when it is first asked for."""
+    def __init__(self, path: Path, lock: Path) -> None:
+        """Look at database and lock, which are there; at the log when it is first asked for."""
         self._path = path.absolute()  # wherever the process goes
-        self._log = self._path.with_name(path.name + "-wal")
+        self._all = (self._path, self._path.with_name(path.name + "-wal"), lock.absolute())
         self._known: dict[Path, tuple[int, int]] = {}
         self.is_same()
 
     def is_same(self) -> bool:
-        """Whether database and log are the files that they were at the first look."""
-        return self._stays(self._path) and self._stays(self._log)
+        """Whether all of them are the files that they were at the first look."""
+        return all(map(self._stays, self._all))
 
     def _stays(self, path: Path) -> bool:
         known = self._known.get(path)

@@ -27,6 +27,7 @@ from lineament.errors import (
     UnknownWeightsError,
 )
 from lineament.gallery._index_sync import SyncedIndex
+from lineament.gallery._place import check_files
 from lineament.gallery._store import DATABASE, Store, closed
 from lineament.gallery._types import Settings
 from lineament.models import PRESETS
@@ -88,7 +89,10 @@ def _file_key(folder: Path) -> tuple[int, int, int] | None:
 
 def _opened_here(folder: Path) -> _Opened | None:
     key = _file_key(folder)
-    return None if key is None else _OPEN.get(key)
+    opened = None if key is None else _OPEN.get(key)
+    if opened is not None:
+        check_files(folder / DATABASE)  # not by a link in somebody else's folder
+    return opened
 
 
 class GalleryState:

@@ -68,7 +68,9 @@ class Store:
         self._mutex = threading.RLock()
         self._depth = 0
         self._changes = False  # the transaction that is open may change something
-        self._place = None if folder is None or self.read_only else Place(self.path)
+        self._place = (
+            None if folder is None or self.read_only else Place(self.path, self.folder / LOCK)
+        )
         self.kept_names: tuple[int, dict[int, list[int]]] | None = None
         """Of ``lookup.names_by_form``: the state of the database, and what was read of it."""
         self.damage = Damage()
