@@ -452,6 +452,10 @@ def test_what_is_damaged_is_named_passed_over_and_removed(gallery: Path) -> None
 
     done = call("gallery", "remove", "--sample", "2", "--yes")
     assert done.stdout.startswith(f"removed sample 2 of {BIDEN} (")
+    damage(gallery, "DELETE FROM owners WHERE sample = 3")
+    done = call("gallery", "remove", "--sample", "3", "--yes")
+    assert done.stdout == "removed sample 3 of somebody, which is damaged\n"
+    assert call("gallery", "reindex").exit_code == 0
     assert call("gallery", "check").exit_code == 0
 
 

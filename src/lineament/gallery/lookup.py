@@ -402,7 +402,8 @@ def is_there(store: Store, number: int) -> bool:
 
 def damaged_sample(store: Store, number: int) -> GalleryDamagedError:
     """The error for a sample that is there, and damaged."""
-    why = store.damage.samples.get(number, NOT_WRITTEN)
+    store.damage.sample(number, "it belongs to nobody")  # unless something else was found
+    why = store.damage.samples[number]
     return GalleryDamagedError(
         f"sample {number} is damaged: {why}", hint="{remove_sample}, or restore a backup"
     )
@@ -559,6 +560,7 @@ def embedding(store: Store, number: int) -> Embedding:
         _, vectors = kept_vectors(store.damage, [row[:4]], contract.dimension)
         if len(vectors):
             return Embedding(vectors[0], _norm(store, number, row[4]), contract)
+    store.damage.sample(number, "how its embedding was made is missing")
     raise damaged_sample(store, number)
 
 
