@@ -19,7 +19,7 @@ from lineament.types import ColorOrder, Image
 
 STRIP_PIXELS = 2**16
 
-TURNED_ROWS = 64
+TURNED_ROWS = 256
 """Rows of a strip that becomes columns: so many pixels are written one beside the other."""
 
 _Strip = Callable[[PILImage.Image], npt.NDArray[np.uint8]]
@@ -46,7 +46,9 @@ def from_decoded(image: PILImage.Image, orientation: int = 1) -> Image:
     pixels = np.empty(upright, np.uint8)
     rows = as_stored(pixels, orientation)
     top = 0
-    for strip in _strips(image, at_least=TURNED_ROWS if 5 <= orientation <= 8 else 1):
+    for strip in _strips(
+        image, at_least=min(TURNED_ROWS, 2**22 // width) if 5 <= orientation <= 8 else 1
+    ):
         rows[top : top + strip.height] = convert(strip)
         top += strip.height
     return pixels
