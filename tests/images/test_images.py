@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import glob
 import importlib.util
 import io
 import os
@@ -1289,6 +1290,33 @@ def test_a_series_of_pandas() -> None:
     series = pandas.Series(["a.jpg", "b.jpg"])
     assert is_many(series)
     assert list(expand(series)) == ["a.jpg", "b.jpg"]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["**", "**/*.jpg", "x/**", "x/**/*.jpg", "**/y/*.jpg", "**/**/*.jpg", "*/**/*.jpg"]
+)
+def test_two_stars_are_every_folder_below(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    for name in ("a.jpg", "x/b.jpg", "x/y/c.jpg", "x/y/.h/d.jpg", ".hidden/e.jpg", "x/.g.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    matches = map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207
+    wanted = {path for path in matches if path.is_file()}
+    assert set(find_images(pattern)) == wanted
+    absolute = find_images(f"{tmp_path}/{pattern}")
+    assert set(absolute) == {tmp_path / path for path in wanted}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_two_stars_end_where_links_lead_in_circles(tmp_path: Path) -> None:
+    for name in ("x", "x/y", "z"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.jpg").touch()
+        (tmp_path / name / "circle").symlink_to(tmp_path, target_is_directory=True)
+    found = find_images(f"{tmp_path}/{'**/' * 12}*.jpg")
+    assert found == [tmp_path / name / "a.jpg" for name in ("x", "x/y", "z")]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="paths are shorter there")

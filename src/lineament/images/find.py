@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -192,7 +193,7 @@ def _images_of(entry: str | os.PathLike[str]) -> tuple[list[Path], PassedOver]:
     elif os.path.exists(text):  # noqa: PTH110
         return [Path(text)], PassedOver()
     elif glob.has_magic(text):
-        matches = glob.glob(text, recursive=True)  # noqa: PTH207
+        matches = _matches(text)
         if not matches:
             raise ImageNotFoundError(f"{name}: the pattern matches nothing; check it")
         for match in matches:
@@ -212,6 +213,24 @@ def _images_of(entry: str | os.PathLike[str]) -> tuple[list[Path], PassedOver]:
             f"found none{held}; name the folder that holds them"
         )
     return sorted(walk.images), left_out
+
+
+def _matches(pattern: str) -> list[str]:
+    """What a pattern matches, each once. ``**`` follows no links, which may lead in circles."""
+    first, *more = re.split(r"(?:^|(?<=/))(?:\*\*/)+(?:\*\*$)?|(?:^|(?<=/))\*\*$", pattern)
+    if not more:
+        return glob.glob(pattern)  # noqa: PTH207
+    found = {Path(path) for path in (glob.glob(first) if first else ["."])}  # noqa: PTH207
+    for part in more:
+        below: set[Path] = set()
+        for root in found:
+            for parent, folders, files in os.walk(root):
+                folders[:] = [name for name in folders if not name.startswith(".")]
+                seen = [*folders, *(name for name in files if not name.startswith("."))]
+                names = glob.glob(part, root_dir=parent) if part else seen  # noqa: PTH207
+                below.update(Path(os.path.normpath(Path(parent, name))) for name in names)
+        found = below
+    return [str(path) for path in found]
 
 
 class _Walk:
