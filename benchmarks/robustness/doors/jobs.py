@@ -91,7 +91,12 @@ def records(case: Case) -> bool:
     else:
         with np.errstate(all="ignore"):
             arrays[name] = case.pick(
-                [np.array(str(anything(case.rng))), np.zeros(3), np.zeros((2, 0)), arrays[name][:0]]
+                [
+                    np.array(str(anything(case.rng))),
+                    np.zeros(3),
+                    np.zeros((2, 0)),
+                    np.atleast_1d(arrays[name])[:0],
+                ]
             )
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)

@@ -121,7 +121,7 @@ def one(case: Case) -> bool:
             same = unicodedata.normalize(form, name)
             case.expect(same in gallery, f"{same!r} ({form}) is not in it")
             case.expect(gallery.person(same).name == stored, f"{same!r} is somebody else")
-            after = [person.name for person in gallery.people(after=same)]
+            after = [person.name for person in gallery.people(after=same.strip())]
             case.expect(stored not in after, f"{stored!r} comes after itself ({form})")
         (found,) = gallery.identify_embeddings([people.embedding(0)])
         case.expect(found.name == stored, f"{stored!r} is taken for {found.name!r}")
