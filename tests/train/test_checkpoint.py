@@ -171,7 +171,7 @@ def test_every_value_is_checked(run: Path, saved: dict[str, Any], tmp_path: Path
 
 @pytest.mark.slow
 def test_every_change(run: Path, saved: dict[str, Any], tmp_path: Path) -> None:
-    try_changes(saved, run, tmp_path / "run", every=7)
+    try_changes(saved, run, tmp_path / "run", every=19)
 
 
 def try_changes(saved: dict[str, Any], run: Path, folder: Path, every: int) -> None:
