@@ -405,6 +405,8 @@ def test_export_and_import_into_a_new_gallery(gallery: Path, tmp_path: Path, suf
         "n_new_people": 3,
         "n_new_samples": 3,
         "n_known_samples": 0,
+        "n_damaged": 0,
+        "damaged": [],
         "unlike": [],
         "compared": True,
     }
