@@ -148,6 +148,16 @@ def test_contracts_are_not_mixed(tmp_path: Path) -> None:
         assert gallery.n_samples == 2
 
 
+def test_a_number_becomes_a_truth(tmp_path: Path) -> None:
+    with make_gallery(tmp_path / "g", people=1) as gallery:
+        for value in (1, True, 1.0, 1):
+            gallery.annotate("person 0", {"present": value})
+            kept = gallery.person("person 0").metadata["present"]
+            assert (kept, type(kept)) == (value, type(value))
+        gallery.annotate("person 0", {"present": True})
+        assert gallery.people(where={"present": 1}) == []
+
+
 def test_rename_merge_annotate(tmp_path: Path) -> None:
     with make_gallery(tmp_path / "g", people=4) as gallery:
         number = gallery.person("person 0").id

@@ -210,7 +210,7 @@ def annotate(
                 "created NOT BETWEEN ? AND ?)",
                 (time.time(), number, EARLIEST, LATEST),
             )
-        if united != found.metadata or damaged:
+        if json.dumps(united) != json.dumps(found.metadata) or damaged:  # True == 1
             set_label(store, connection, number, found.name, written(united))
 
 
@@ -265,7 +265,7 @@ def merge(store: Store, name: str, others: Sequence[str]) -> None:
             _drop_person(store, connection, other)
         stays = one_person(store, number)
         metadata |= dict(stays.metadata)
-        if metadata != stays.metadata:
+        if json.dumps(metadata) != json.dumps(stays.metadata):
             set_label(store, connection, number, stays.name, written(metadata))
         ask_erasing(connection)
 
