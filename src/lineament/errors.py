@@ -61,7 +61,6 @@ from typing import TYPE_CHECKING, Any, Self
 from lineament.text import printable
 
 ACTIONS: Mapping[str, str] = {
-    "annotate": "annotate(name, {...}, replace=True)",
     "enroll": "enroll() adds people",
     "people": "see people() for the names",
     "person": "see person() for the numbers",

@@ -122,6 +122,7 @@ NOT_IN_LIBRARY = {
     "check": "a method of its own, Gallery.check",
     "crops": "a flag of two words",
     "damaged": "a method of its own, Gallery.remove_damaged",
+    "allow_private": "of the limits, an ImageLimits, with which a finder is made",
 }
 
 OTHER_NAMES = {
@@ -161,6 +162,7 @@ OTHER_NAMES = {
     "ray": ("stream", "bulk.on_ray makes one"),
     "workers": ("stream", "bulk.on_ray makes one"),
     "keep_crops": ("settings", "of a gallery"),
+    "skip_damaged": ("damaged", '"refuse", or "skip"'),
 }
 """Option -> parameter where their names differ, and why; used only where no parameter has its
 name."""

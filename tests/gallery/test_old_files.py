@@ -111,4 +111,7 @@ def test_groups_are_read_and_written_alike(old: Path) -> None:
     assert grouping.faces[0].problems == ("blurred",)
     before = json.loads((old / "groups.json").read_text("utf-8"))
     grouping.save(old / "again.json")
-    assert json.loads((old / "again.json").read_text("utf-8")) == before
+    again = json.loads((old / "again.json").read_text("utf-8"))
+    for group in (*before["groups"], *again["groups"]):  # of two, either was the first
+        group["faces"].sort()
+    assert again == before

@@ -36,7 +36,6 @@ ROOM_BYTES = 550 << 20
 EXIT_ERROR, EXIT_BROKEN_PIPE = 2, 141
 
 ACTIONS = {
-    "annotate": "`lineament gallery annotate NAME KEY=VALUE --replace`",
     "enroll": "`lineament gallery enroll` adds people",
     "people": "`lineament gallery people` lists the names",
     "person": "`lineament gallery show NAME` lists the numbers",

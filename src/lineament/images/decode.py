@@ -186,7 +186,7 @@ def from_pillow(image: PILImage.Image, name: str, limits: ImageLimits) -> Image:
             if kind not in _OURS or type(image).__module__ not in _MODULES:
                 raise ImageFormatError(
                     f"expected a photo ({', '.join(PLUGINS)}), got a file of Pillow's kind {kind} "
-                    "that is not decoded yet; call its load() if you trust it"
+                    "that is not decoded yet; decode it first if you trust it"
                 )
             held = _check_file(image, limits)
         _check_cost(image.size, kind, _needed(image.mode, held), limits)
