@@ -167,8 +167,9 @@ def test_another_recognizer_embeds_everything_anew(tmp_path: Path, recognizer: R
         assert gallery.n_samples == 3
 
 
+@pytest.mark.parametrize("by_name", [True, False])
 def test_a_migration_that_was_interrupted_is_taken_up_again(
-    tmp_path: Path, recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch, by_name: bool
 ) -> None:
     from lineament.gallery import _migration as migration
 
@@ -191,11 +192,13 @@ def test_a_migration_that_was_interrupted_is_taken_up_again(
         monkeypatch.setattr(migration, "_embed", real)
         assert gallery.identify(DEMO / "obama.jpg").faces[0].name == "Barack"  # as before
         assert gallery.n_samples == 2
-        gallery.remove("Joe")  # both of his samples
+        (sample,) = gallery.person("Joe").samples  # not what the migration has made of it, too
+        report = gallery.remove("Joe" if by_name else sample.id)  # but that goes with it
+        assert report.samples == (sample.id,)
     with Gallery.open(folder) as gallery:
         report = gallery.migrate(other)
         assert (report.from_photos, report.failed) == (1, ())
-        assert (gallery.n_people, gallery.n_samples) == (1, 1)
+        assert (gallery.n_people, gallery.n_samples) == (2 - by_name, 1)
         (sample,) = gallery.person("Barack").samples
         assert np.isclose(np.linalg.norm(gallery.embedding(sample.id).vector), 1, atol=1e-5)
         assert gallery.check() == []

@@ -9,7 +9,7 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -254,7 +254,7 @@ def merge(store: Store, name: str, others: Sequence[str]) -> None:
             metadata |= dict(check_person(store, other).metadata)
         check_person(store, number)
         for other in dict.fromkeys(given):
-            for identifier in samples_of_person(store, other):
+            for identifier in samples_of_person(store, other, all_contracts=True):
                 log_change(connection, "moved", identifier, identifier)
             sound = sound_samples(connection, other)
             connection.execute("UPDATE owners SET person = ? WHERE person = ?", (number, other))
@@ -277,7 +277,7 @@ def remove(store: Store, what: str | int) -> tuple[list[str], list[int]]:
             number = required_person(store, what)
             found = one_person(store, number)
             gone = samples_of_person(store, number)
-            drop_samples(store, connection, gone)
+            drop_samples(store, connection, samples_of_person(store, number, all_contracts=True))
             _drop_person(store, connection, number)
             return [found.name], gone
         if isinstance(what, bool) or not isinstance(what, (int, np.integer)):
@@ -286,8 +286,19 @@ def remove(store: Store, what: str | int) -> tuple[list[str], list[int]]:
             )
         if not is_there(store, int(what)):
             raise unknown_sample(int(what))
-        drop_samples(store, connection, [int(what)])
+        drop_samples(store, connection, _with_twins(connection, [int(what)]))
         return [], [int(what)]
+
+
+def _with_twins(connection: sqlite3.Connection, numbers: Iterable[int]) -> list[int]:
+    """The samples and what a migration that was interrupted has made of them."""
+    rows = connection.execute(
+        "SELECT u.sample FROM samples s JOIN owners o ON o.sample = s.id JOIN uids u ON "
+        "u.uid = s.uid AND u.contract <> o.contract JOIN owners t ON t.sample = u.sample AND "
+        "t.person = o.person WHERE s.id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(numbers)),),
+    )
+    return sorted({*numbers, *(row[0] for row in rows if isinstance(row[0], int))})
 
 
 def remove_damaged(store: Store) -> tuple[list[str], list[int]]:
@@ -298,8 +309,8 @@ def remove_damaged(store: Store) -> tuple[list[str], list[int]]:
         people = sorted(damage.people)
         names = [one.name for one in people_of(store, people)]
         for number in people:
-            samples |= set(samples_of_person(store, number))
-        drop_samples(store, connection, sorted(samples))
+            samples |= set(samples_of_person(store, number, all_contracts=True))
+        drop_samples(store, connection, _with_twins(connection, samples))
         for number in people:
             _drop_person(store, connection, number)
     return names, sorted(samples)

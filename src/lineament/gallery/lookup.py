@@ -312,12 +312,16 @@ def one_person(store: Store, number: int) -> PersonInfo:
     return found[0]
 
 
-def samples_of_person(store: Store, number: int) -> list[int]:
+def samples_of_person(store: Store, number: int, *, all_contracts: bool = False) -> list[int]:
     """Ids of a person's samples, ascending; inside ``reading``.
 
-    As the table has it: an index of the database may be damaged, too.
+    As the table has it: an index of the database may be damaged, too. With ``all_contracts`` also
+    those that a migration which was interrupted has made already.
     """
-    rows = store.connection.execute("SELECT sample FROM owners WHERE person = ?", (number,))
+    rows = store.connection.execute(
+        "SELECT sample FROM owners WHERE person = ? AND (? OR contract = ?)",
+        (number, all_contracts, store.contract_id),
+    )
     owners = owners_of(store, [row[0] for row in rows.fetchall()])
     return sorted(sample for sample, person_ in owners.items() if person_ == number)
 
