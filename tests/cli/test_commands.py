@@ -46,7 +46,7 @@ every_command = pytest.mark.parametrize("path", LEAVES, ids=" ".join)
 def test_there_are_all() -> None:
     groups = ("gallery", "cache", "models", "train", "eval", "plot")
     assert set(GROUPS) == {(), *((name,) for name in groups)}
-    assert len(LEAVES) == 10 + 15 + 3 + 4 + 6 + 13 + 10
+    assert len(LEAVES) == 10 + 16 + 3 + 4 + 6 + 13 + 10
 
 
 @every_command
@@ -163,8 +163,8 @@ def test_help_imports_no_command() -> None:
     code = (
         "import sys\nfrom lineament.cli import app\n"
         "try:\n    app(['--help'])\nexcept SystemExit as end:\n    assert not end.code\n"
-        "known = {'__init__', 'command', 'help', 'layout', 'output', 'progress', 'targets', "
-        "'terminal'}\n"
+        "known = {'__init__', 'command', 'help', 'layout', 'output', 'progress', 'signals', "
+        "'targets', 'terminal'}\n"
         "loaded = {n.split('.')[2] for n in sys.modules if n.startswith('lineament.cli.')}\n"
         "sys.exit(repr(loaded - known) if loaded - known else 0)\n"
     )

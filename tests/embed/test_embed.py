@@ -226,14 +226,14 @@ def test_concatenated_embeddings_are_another_contract(tmp_path: Path, crop: Imag
 
 
 def test_other_sizes(tmp_path: Path) -> None:
-    entry = tiny_recognizer(tmp_path / "net.onnx", side=160)
-    embedder = load_embedder(entry, flip=False, alignment="arcface-160")
-    assert embedder.size_wh == (160, 160)
-    assert embedder.contract.alignment == "arcface-160"
-    crops = np.full((2, 160, 160, 3), 7, np.uint8)
+    entry = tiny_recognizer(tmp_path / "net.onnx", side=128)
+    embedder = load_embedder(entry, flip=False, alignment="arcface-128")
+    assert embedder.size_wh == (128, 128)
+    assert embedder.contract.alignment == "arcface-128"
+    crops = np.full((2, 128, 128, 3), 7, np.uint8)
     vectors, norms = embedder.embed(crops)
-    assert vectors.shape == (2, 160 * 160 * 3)
-    np.testing.assert_allclose(norms, 7 * 160 * np.sqrt(3), rtol=1e-5)
+    assert vectors.shape == (2, 128 * 128 * 3)
+    np.testing.assert_allclose(norms, 7 * 128 * np.sqrt(3), rtol=1e-5)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

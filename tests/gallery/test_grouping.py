@@ -379,7 +379,7 @@ def test_a_named_group_of_one_keeps_its_number() -> None:
     assert after.groups()[1].title == "person 1"
     with pytest.raises(OptionError, match="there is none of the number 9"):
         after.named(9, "Ada")
-    with pytest.raises(OptionError, match="name: expected one"):
+    with pytest.raises(OptionError, match="name: expected at least one"):
         after.named(2, " ")
 
 
