@@ -263,7 +263,7 @@ class TestDamage:
         with pytest.raises(DataError, match="No such file"):
             read_recordio(tmp_path / "train.rec")
         (tmp_path / "train.rec").mkdir()
-        with pytest.raises(DataError, match="directory"):
+        with pytest.raises(DataError, match="got a folder"):
             read_recordio(tmp_path / "train.rec")
         (tmp_path / "empty.rec").write_bytes(b"")
         with pytest.raises(DataError, match="found none"):
