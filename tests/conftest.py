@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,19 @@ import lineament
 from lineament.types import Image
 
 pytest.register_assert_rewrite("index_contract")  # it holds tests
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With LINEAMENT_SLOW_PART=K/N, of the slow tests the K-th of N parts: CI takes turns."""
+    number, _, parts = os.environ.get("LINEAMENT_SLOW_PART", "").partition("/")
+    if not parts:
+        return
+    taken: dict[bool, list[pytest.Item]] = {True: [], False: []}
+    for item in items:
+        mine = zlib.crc32(item.nodeid.encode()) % int(parts) == int(number)
+        taken[mine or item.get_closest_marker("slow") is None].append(item)
+    config.hook.pytest_deselected(items=taken[False])
+    items[:] = taken[True]
 
 
 @pytest.fixture(autouse=True)
