@@ -163,8 +163,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"{path}: expected a checkpoint of a run, cannot be read: {what}",
             hint="name another one (best.pt, last.pt), or begin a new run",
         ) from error
-    if not isinstance(state, dict) or state.get("lineament") != VERSION:
-        got = state.get("lineament") if isinstance(state, dict) else type(state).__name__
+    got = state.get("lineament") if isinstance(state, dict) else type(state).__name__
+    if type(got) is not type(VERSION) or got != VERSION:  # tensors compare by their numbers
         got = printable(repr(got))[:80] if isinstance(got, (str, int, float)) else "something else"
         raise CheckpointError(f"{path}: expected a checkpoint of version {VERSION}, got {got}")
     return state
