@@ -252,10 +252,12 @@ def named(folder: Path, *names: str) -> Gallery:
         ("strasse", "Straße"),
         ("ΣΊΣΥΦΟΣ", "Σίσυφος"),
         ("ｏｂａｍａ", "Obama"),
+        ("李小龍\U000e0100", "李小龍"),
+        ("Anna \u2764\ufe0f", "Anna \u2764"),
     ],
 )
 def test_people_are_found_whatever_the_case(tmp_path: Path, typed: str, meant: str) -> None:
-    everybody = ("Obama", "Ada Lovelace", "René", "Straße", "Σίσυφος")
+    everybody = ("Obama", "Ada Lovelace", "René", "Straße", "Σίσυφος", "李小龍", "Anna \u2764")
     with named(tmp_path / "g", *everybody) as gallery:
         assert typed in gallery
         assert gallery.person(typed).name == meant
@@ -264,7 +266,7 @@ def test_people_are_found_whatever_the_case(tmp_path: Path, typed: str, meant: s
         report = gallery.enroll_embeddings(typed, [embed(vectors(9)[8])], force=True)
         assert report.person is not None
         assert (report.person.name, report.created) == (meant, False)
-        assert len(gallery) == 5
+        assert len(gallery) == 7
         assert gallery.rename(typed, "Somebody").name == "Somebody"
         assert typed not in gallery
         assert gallery.rename("somebody", meant).name == meant

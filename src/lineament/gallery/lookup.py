@@ -166,10 +166,17 @@ def name_changed(store: Store, number: int, old: str | None, new: str | None) ->
         found.setdefault(_form(new), []).append(number)
 
 
+_VARIANTS = dict.fromkeys((*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
+"""Variation selectors, which choose among a character's pictures: of an ideograph, of an emoji."""
+
+
 def _form(name: str) -> int:
-    """Eight bytes of a hash: a million whole names would take four times the room."""
-    digest = hashlib.blake2b(folded(name).encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "big")
+    """What names share that differ by case or in the variant of a character alone.
+
+    Eight bytes of a hash: a million whole names would take four times the room.
+    """
+    form = folded(name.translate(_VARIANTS)).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(form, digest_size=8).digest(), "big")
 
 
 def required_person(store: Store, name: str) -> int:

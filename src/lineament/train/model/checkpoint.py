@@ -164,7 +164,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             hint="name another one (best.pt, last.pt), or begin a new run",
         ) from error
     got = state.get("lineament") if isinstance(state, dict) else type(state).__name__
-    if type(got) is not type(VERSION) or got != VERSION:  # tensors compare by their numbers
+    # A tensor would be compared by its numbers.
+    if not isinstance(state, dict) or type(got) is not type(VERSION) or got != VERSION:
         got = printable(repr(got))[:80] if isinstance(got, (str, int, float)) else "something else"
         raise CheckpointError(f"{path}: expected a checkpoint of version {VERSION}, got {got}")
     return state
