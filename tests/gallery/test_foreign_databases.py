@@ -108,6 +108,19 @@ def test_other_tables_than_ours_are_refused(folder: Path, kind: str, read_only: 
     assert (folder / "gallery.sqlite").read_bytes() == before
 
 
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_schema_whose_words_are_no_text(folder: Path, read_only: bool) -> None:
+    """SQLite quotes it in the message of its error, which Python then cannot read."""
+    path = folder / "gallery.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+    data = path.read_bytes()
+    assert data.count(b"CREATE TABLE totals (") == 1
+    path.write_bytes(data.replace(b"CREATE TABLE totals (", b"CREATE TABLE t\x81tals \xff"))
+    with pytest.raises(GalleryDamagedError):
+        Gallery.open(folder, read_only=read_only)
+
+
 def test_all_versions_of_our_own_tables_are_ours(tmp_path: Path) -> None:
     for version in range(1, schema.VERSION + 1):
         with closing(sqlite3.connect(tmp_path / f"{version}.sqlite")) as connection:

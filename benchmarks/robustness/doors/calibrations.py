@@ -211,7 +211,7 @@ def groups(case: Case) -> bool:
     grouping = Grouping.load(case.file("groups.json", json.dumps(values).encode(errors="replace")))
     repr(grouping)
     json.dumps(grouping.to_dict(), allow_nan=False)
-    for group in list(grouping.groups)[:4]:
+    for group in grouping.groups()[:4]:
         repr(group)
     return True
 

@@ -305,6 +305,7 @@ def turning_names(case: Case) -> bool:
 
 def proxies(case: Case) -> bool:
     """What the environment says of proxies is the user's; addresses stay checked."""
+    case.allowed.add(("127.0.0.1", 1))  # the user's proxy
     with serving(_trap) as trap:
         os.environ["http_proxy"] = case.pick(
             ["http://[", "x", "http://127.0.0.1:1", "socks5://a:1"]

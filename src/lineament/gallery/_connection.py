@@ -31,6 +31,11 @@ def translated(path: Path) -> Iterator[None]:
     """SQLite's errors as ours."""
     try:
         yield
+    except UnicodeDecodeError as error:  # SQLite's own words for a schema that is rubbish
+        raise GalleryDamagedError(
+            f"{path}: the database is damaged: restore a backup, or create another gallery and "
+            "import an export into it"
+        ) from error
     except sqlite3.Error as error:
         raise_if_short(error, f"to use {path}")
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
