@@ -10,6 +10,8 @@ from PIL import Image as PILImage
 from PIL import ImageDraw, ImageFont
 
 from lineament.pictures import fonts
+from lineament.pictures.identified import person_sheet
+from lineament.pictures.photos import _wrapped
 
 CHINESE = "張偉"
 
@@ -87,3 +89,11 @@ def test_a_damaged_font_is_passed_over(tmp_path: Path, monkeypatch: pytest.Monke
     assert fonts.undrawable([CHINESE]) == CHINESE
     fonts._installed.cache_clear()
     fonts._path_for.cache_clear()
+
+
+@pytest.mark.parametrize("evil", ["a\nb", "a\u2028b\u2029c", "\r\x1b[31m", "Zoë\n" * 40])
+def test_several_lines_are_drawn_as_one(evil: str) -> None:
+    """Raqm fails at them, when it measures, too."""
+    face = np.zeros((64, 64, 3), np.uint8)
+    assert person_sheet(evil, [(face, evil), (face, evil)], 4).ndim == 3
+    assert _wrapped(evil, 12, 60, most=50)

@@ -100,7 +100,7 @@ def galleries(case: Case) -> bool:
             ["create"],
         ]
     )
-    answer = case.pick([b"y\n", b"n\n", b"\x04", b"\x1b[A\n"]) if words[0] == "remove" else b""
+    answer = case.pick([b"y\n", b"n\n", b"\x04", b"\x1b[A\nn\n"]) if words[0] == "remove" else b""
     return command(case, "gallery", *words, "--gallery", str(folder), stdin=answer)
 
 

@@ -195,6 +195,8 @@ class Watch:
             address = arguments[1]
             where = tuple(address[:2]) if isinstance(address, tuple) else address
             return None if where in case.allowed else f"connected to {where}"
+        if event == "subprocess.Popen" and os.path.basename(str(arguments[0])) == "fc-list":
+            return None  # which fonts the system has; its words are fixed
         if event == "ctypes.dlopen":
             full = os.path.realpath(os.fsdecode(arguments[0] or "/"))
             return f"loaded {full}" if full.startswith(f"{self.home}{os.sep}") else None

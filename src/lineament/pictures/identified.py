@@ -14,6 +14,7 @@ from lineament.errors import ImageError, LineamentError
 from lineament.images import decode_crop, load_image
 from lineament.pictures.fonts import Font, font_for, put
 from lineament.pictures.photos import GRAY, INK, ORANGE, PAPER, annotate
+from lineament.text import printable
 from lineament.types import Image
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def person_sheet(title: str, faces: Sequence[tuple[Image, str]], columns: int) -
     across = min(columns, len(faces))
     down = -(-len(faces) // across)
     font = font_for(title, 20)
-    width = max(gap + across * (side + gap), round(font.getlength(title)) + 2 * gap)
+    width = max(gap + across * (side + gap), round(font.getlength(printable(title))) + 2 * gap)
     height = heading + down * (side + line + gap)
     canvas = PILImage.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(canvas)
@@ -156,7 +157,8 @@ def person_sheet(title: str, faces: Sequence[tuple[Image, str]], columns: int) -
 
 
 def _shortened(text: str, font: Font, room: int) -> str:
-    """As much of a text as there is room for."""
+    """As much of a text, as it is drawn, as there is room for."""
+    text = printable(text)  # Raqm measures no line breaks, and draws none
     if font.getlength(text) <= room:
         return text
     while text and font.getlength(f"{text}…") > room:

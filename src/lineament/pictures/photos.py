@@ -520,6 +520,8 @@ def _broken(text: str, font: Font, width: float) -> list[str]:
 
 def _how_many_fit(text: str, font: Font, width: float) -> int:
     """How many characters, at least one, are no wider than ``width``; by bisection."""
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else "□" for c in text)  # Raqm measures no line breaks
     low, high = 1, len(text)
     while low < high:
         middle = (low + high + 1) // 2
