@@ -10,7 +10,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from gallery_builders import CONTRACT, DIMENSION, embed, turned, vectors
 
 from lineament.errors import GalleryDamagedError, GalleryError
 from lineament.gallery import Gallery, NewSample, Settings
+from lineament.gallery._damage import pages
 from lineament.gallery._store import DATABASE, INDEX
 from lineament.types import Face
 
@@ -451,3 +452,38 @@ def test_a_copy_keeps_the_checksums(copy: Path, tmp_path: Path) -> None:
         assert [line.partition(":")[0] for line in gallery.check()] == ["sample 3 of person 1"]
         gallery.remove(3)
         assert gallery.check() == []
+
+
+def test_numbers_out_of_their_order_are_not_asked_for_again() -> None:
+    def fetch(after: int) -> list[int]:  # what lies above 3 leads back
+        return [5, 4, 2] if after < 5 else [3, 1]
+
+    assert list(pages(fetch)) == [[2, 4, 5]]
+    assert list(pages(lambda after: [n for n in range(7) if n > after][:3])) == [
+        [0, 1, 2],
+        [3, 4, 5],
+        [6],
+    ]
+
+
+@pytest.mark.parametrize("table", ["people", "owners", "checksums"])
+def test_rows_out_of_their_order(tmp_path: Path, table: str) -> None:
+    """Of a damaged page: whatever is read of it, reading ends."""
+    folder = tmp_path / "g"
+    with Gallery.create(folder, CONTRACT, settings=Settings(threshold=0.6)) as gallery:
+        for number, row in enumerate(vectors(12)):
+            gallery.enroll_samples([(f"person {number}", NewSample(embed(row)))], force=True)
+    path = folder / DATABASE
+    with closing(sqlite3.connect(path)) as connection:
+        (root,) = connection.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)
+        ).fetchone()
+    data = bytearray(path.read_bytes())
+    at = (root - 1) * 4096
+    assert data[at] == 0x0D  # a leaf: its cells' places, two bytes each, stand behind 8 bytes
+    cells = np.frombuffer(data[at + 8 : at + 32], ">u2")
+    data[at + 8 : at + 32] = np.concatenate([cells[:6][::-1], cells[6:][::-1]]).tobytes()
+    path.write_bytes(bytes(data))
+    with suppress(GalleryDamagedError), Gallery.open(folder, read_only=True) as gallery:
+        assert gallery.check()
+        gallery.export(tmp_path / "rest.jsonl")

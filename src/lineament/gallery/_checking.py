@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from lineament.errors import GalleryDamagedError
 from lineament.gallery import lookup
-from lineament.gallery._damage import LEAST_ID, UNREADABLE, kept_vectors, read_around, why_no_vector
+from lineament.gallery._damage import UNREADABLE, kept_vectors, pages, read_around, why_no_vector
 from lineament.gallery._schema import (
     IDENTITY,
     IDENTITY_FROM,
@@ -35,29 +36,23 @@ def find_damage(store: Store) -> None:
     """Read all samples and people, and note in ``store.damage`` what is not what was written."""
     with store.reading() as connection:
         lookup.note_lost(store)
-        after = LEAST_ID
-        while True:
-            rows = connection.execute(
-                "SELECT sample FROM owners WHERE sample > ?1 UNION SELECT sample FROM checksums "
-                "WHERE sample > ?1 ORDER BY sample LIMIT ?2",
-                (after, _BLOCK),
-            ).fetchall()
-            ids = [row[0] for row in rows]
-            if not ids:
-                break
+        for ids in pages(partial(_owned_or_sealed, connection)):
             note_samples(store, ids)
-            after = ids[-1]
-        after = LEAST_ID
-        while people := connection.execute(
-            "SELECT id FROM people WHERE id > ? ORDER BY id LIMIT ?", (after, 4 * _BLOCK)
-        ).fetchall():
-            numbers = [row[0] for row in people]
-            lookup.people_of(store, numbers)
-            after = numbers[-1]
+        for people in pages(partial(lookup.next_people, store)):
+            lookup.people_of(store, people)
         for (number,) in connection.execute(
             "SELECT person FROM person_checksums WHERE person NOT IN (SELECT id FROM people)"
         ):
             store.damage.person(number, "the row in the table of people is missing")
+
+
+def _owned_or_sealed(connection: sqlite3.Connection, after: int) -> list[int]:
+    rows = connection.execute(
+        "SELECT sample FROM owners WHERE sample > ?1 UNION SELECT sample FROM checksums "
+        "WHERE sample > ?1 ORDER BY sample LIMIT ?2",
+        (after, _BLOCK),
+    )
+    return [row[0] for row in rows]
 
 
 def note_samples(store: Store, ids: Sequence[int]) -> set[int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -146,6 +146,20 @@ def is_corrupt(error: sqlite3.Error) -> bool:
     """Whether SQLite could not read on: a page is not what it should be."""
     code = getattr(error, "sqlite_errorcode", 0)
     return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_TOOBIG)
+
+
+def pages(fetch: Callable[[int], Iterable[int]], after: int = LEAST_ID) -> Iterator[list[int]]:
+    """Numbers of rows, ascending, a page at a time.
+
+    A damaged table may give numbers out of their order: what lies behind is not asked for again.
+
+    Args:
+        fetch: the numbers of some rows above the one that it is given; none at the end.
+        after: where to begin.
+    """
+    while numbers := sorted({number for number in fetch(after) if number > after}):
+        yield numbers
+        after = numbers[-1]
 
 
 def read_around(

@@ -22,6 +22,7 @@ from lineament.files import read_regular
 from lineament.gallery import _checking as checking
 from lineament.gallery import _editing as editing
 from lineament.gallery import lookup
+from lineament.gallery._damage import pages
 from lineament.gallery._schema import ask_erasing, contract_number, log_change, put
 from lineament.gallery._state import GalleryState
 from lineament.gallery._store import Store
@@ -139,20 +140,18 @@ def _batches(store: Store, number: int) -> Iterator[tuple[list[_Old], set[int]]]
     And the numbers of those that are passed over, since what is noted of them is damaged. One
     whose vector alone is damaged is embedded anew, and is sound again.
     """
-    after = 0
-    while True:
+
+    def unmade(after: int) -> list[int]:
         with store.reading() as connection:
-            ids = [
-                row[0]
-                for row in connection.execute(
-                    "SELECT sample FROM owners WHERE sample > ? AND contract <> ? "
-                    "ORDER BY sample LIMIT ?",
-                    (after, number, BATCH),
-                )
-            ]
-            if not ids:
-                return
-            after = ids[-1]
+            rows = connection.execute(
+                "SELECT sample FROM owners WHERE sample > ? AND contract <> ? "
+                "ORDER BY sample LIMIT ?",
+                (after, number, BATCH),
+            )
+            return [row[0] for row in rows]
+
+    for ids in pages(unmade, 0):
+        with store.reading() as connection:
             sound = {info.id for info in lookup.samples_of(store, ids)}
             rows = connection.execute(
                 "SELECT s.id, s.uid, o.person, s.added, s.source, s.sha256, s.face, s.metadata, "

@@ -15,6 +15,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,7 +28,7 @@ from lineament.files import open_regular, replacing
 from lineament.gallery import _checking as checking
 from lineament.gallery import _editing as editing
 from lineament.gallery import lookup
-from lineament.gallery._damage import LEAST_ID
+from lineament.gallery._damage import pages
 from lineament.gallery._entries import (
     ARROW,
     Entry,
@@ -48,7 +49,7 @@ from lineament.types import Contract
 
 VERSION = 1
 SUFFIXES = (".jsonl", ".parquet")
-_PEOPLE, _SAMPLES = 1024, 64
+_SAMPLES = 64
 """Read at once."""
 ROWS, ROWS_BYTES = 4096, 32 << 20
 """Of a parquet file's row group."""
@@ -144,19 +145,8 @@ def _rows(store: Store, crops: bool) -> Iterator[Row]:
 
     What is damaged, and what stands in a damaged place of the file, is passed over and noted.
     """
-    connection = store.connection
     persons, samples = lookup.owned_samples(store)
-    after = LEAST_ID
-    while True:
-        numbers = [
-            row[0]
-            for row in connection.execute(
-                "SELECT id FROM people WHERE id > ? ORDER BY id LIMIT ?", (after, _PEOPLE)
-            ).fetchall()
-        ]
-        if not numbers:
-            return
-        after = numbers[-1]
+    for numbers in pages(partial(lookup.next_people, store)):
         found = lookup.people_of(store, numbers)
         sound = {one.id: one for one in found if one.id not in store.damage.people}
         first = np.searchsorted(persons, numbers[0])

@@ -24,6 +24,7 @@ from lineament.gallery._damage import (
     UNREADABLE,
     is_corrupt,
     kept_vectors,
+    pages,
     read_around,
 )
 from lineament.gallery._schema import (
@@ -291,6 +292,18 @@ def person(store: Store, name: str, *, even_damaged: bool = False) -> PersonInfo
         found = (one_person if even_damaged else check_person)(store, number)
         samples = tuple(samples_of(store, samples_of_person(store, number)))
     return PersonInfo(found.id, found.name, found.metadata, found.created, found.n_samples, samples)
+
+
+_PAGE = 1024
+"""People whose numbers are read at once."""
+
+
+def next_people(store: Store, after: int) -> list[int]:
+    """Ids of the people next to a number, for ``pages``; inside ``reading``."""
+    rows = store.connection.execute(
+        "SELECT id FROM people WHERE id > ? ORDER BY id LIMIT ?", (after, _PAGE)
+    )
+    return [row[0] for row in rows]
 
 
 def people_of(store: Store, numbers: Sequence[int]) -> list[PersonInfo]:
@@ -735,7 +748,7 @@ def all_vectors(
     """
     most = (1 << 62) if last is None else last
     identity = identity_of(store.connection, store.secret, store.contract_id)
-    while ids := _sample_ids(store, after, most):
+    for ids in pages(partial(_sample_ids, store, most), after):
         rows = [
             (number, vector, written, identity(number, vector, key))
             for number, vector, written, key in read_around(
@@ -743,10 +756,9 @@ def all_vectors(
             )
         ]
         yield kept_vectors(store.damage, rows, store.contract.dimension)
-        after = ids[-1]
 
 
-def _sample_ids(store: Store, after: int, last: int) -> list[int]:
+def _sample_ids(store: Store, last: int, after: int) -> list[int]:
     """The next numbers of samples of the gallery's contract."""
     rows = store.connection.execute(
         "SELECT sample FROM owners WHERE sample > ? AND sample <= ? AND contract = ? "
