@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 
 from doors import people
 from doors.case import AbsentError, Case, Door
-from doors.damage import CONTROLS, NUMBERS, anything, changed, damaged
+from doors.damage import NUMBERS, anything, changed, damaged, special_file
 from lineament import Calibration, LineamentError
 from lineament.decide.ensemble_file import FOLDER, read_spec
 from lineament.files import DATA
@@ -118,19 +117,7 @@ def damaged_bytes(case: Case) -> bool:
 
 def special_files(case: Case) -> bool:
     """In the place of a file stands something else."""
-    path = case.folder / "x.json"
-    kind = case.rng.integers(5)
-    if kind == 0:
-        os.mkfifo(path)
-    elif kind == 1:
-        path.symlink_to("/dev/zero")
-    elif kind == 2:
-        path.mkdir()
-    elif kind == 3:
-        with path.open("wb") as file:
-            file.truncate(3 << 30)
-    else:
-        path = case.folder / f"x{case.pick(CONTROLS)}".replace("\0", "").replace("/", "")
+    path = special_file(case, "x.json", "x{}")
     read = case.pick([Calibration.load, Grouping.load])
     read(path)
     return True

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from doors.case import AbsentError, Case, Door
-from doors.damage import CONTROLS, NUMBERS, TEXTS, anything, changed, damaged
+from doors.damage import NUMBERS, TEXTS, anything, changed, damaged, special_file
 
 
 def _torch() -> Any:
@@ -192,19 +192,7 @@ def special_files(case: Case) -> bool:
     from lineament.train.model.checkpoint import load_model
 
     _torch()
-    path = case.folder / case.pick(["last.pt", "config.toml"])
-    kind = case.rng.integers(5)
-    if kind == 0:
-        os.mkfifo(path)
-    elif kind == 1:
-        path.symlink_to("/dev/zero")
-    elif kind == 2:
-        path.mkdir()
-    elif kind == 3:
-        with path.open("wb") as file:
-            file.truncate(5 << 30)
-    else:
-        path = case.folder / f"x{case.pick(CONTROLS)}".replace("\0", "").replace("/", "")
+    path = special_file(case, case.pick(["last.pt", "config.toml"]), "x{}")
     if path.suffix == ".toml":
         load_config(path)
     else:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 import struct
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from doors.case import Rng
+from doors.case import Case, Rng
 
 Seeds = dict[str, bytes]
 Damage = Callable[[bytes, Seeds, Rng], bytes]
@@ -248,3 +250,39 @@ def _places(value: Any) -> Any:
     for key in keys:
         yield value, key
         yield from _places(value[key])
+
+
+def enormous(path: Path, size: int = 5 << 30) -> None:
+    """A file of that many bytes that takes no room."""
+    with path.open("wb") as file:
+        file.truncate(size)
+
+
+def special_file(
+    case: Case,
+    name: str,
+    other: str,
+    content: bytes | None = None,
+    fourth: Callable[[Path], object] = enormous,
+) -> Path:
+    """In the place of a file: a pipe, a link to a device, a folder, or what ``fourth`` makes there.
+
+    Or a name that acts: ``other`` with a text in the place of "{}", of a file that holds
+    ``content``, if there is any.
+    """
+    path = case.folder / name
+    kind = case.rng.integers(5)
+    if kind == 0:
+        os.mkfifo(path)
+    elif kind == 1:
+        path.symlink_to("/dev/zero")
+    elif kind == 2:
+        path.mkdir()
+    elif kind == 3:
+        fourth(path)
+    else:
+        acting = other.format(case.pick(CONTROLS))
+        path = case.folder / acting.replace("\0", "").replace("/", "")
+        if content is not None:
+            path.write_bytes(content)
+    return path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import functools
 import os
 import struct
 import zlib
@@ -16,7 +15,7 @@ from PIL import Image
 
 from doors import people
 from doors.case import Case, Door
-from doors.damage import CONTROLS, NUMBERS, TEXTS, anything, changed, damaged, nested
+from doors.damage import NUMBERS, TEXTS, anything, changed, damaged, enormous, nested, special_file
 from doors.pictures import encode
 from doors.terminal import RAW
 from lineament import Gallery, LineamentError
@@ -277,29 +276,10 @@ def long_lines(case: Case) -> bool:
 
 def special_files(case: Case) -> bool:
     """In the place of the file stands something else."""
-    path = case.folder / "in.jsonl"
-    kind = case.rng.integers(5)
-    if kind == 0:
-        os.mkfifo(path)
-    elif kind == 1:
-        path.symlink_to("/dev/zero")
-    elif kind == 2:
-        path.mkdir()
-    elif kind == 3:
-        path.symlink_to("in.jsonl")
-    else:
-        path = case.folder / f"in{case.pick(CONTROLS)}.jsonl".replace("\0", "").replace("/", "")
-        path.write_bytes(b"{}\n")
+    path = special_file(
+        case, "in.jsonl", "in{}.jsonl", b"{}\n", lambda path: path.symlink_to("in.jsonl")
+    )
     return taken_in(case, path)
-
-
-@functools.cache
-def _recognizer() -> Any:
-    from lineament import Recognizer
-
-    recognizer = Recognizer("fast")
-    recognizer.analyze([encode(Image.new("RGB", (200, 200)), "PNG")])
-    return recognizer
 
 
 def migrated(case: Case) -> bool:
@@ -320,12 +300,11 @@ def migrated(case: Case) -> bool:
         elif kind == 3:
             path.symlink_to("/dev/zero")
         else:
-            with path.open("wb") as file:
-                file.truncate(3 << 30)
+            enormous(path, 3 << 30)
         first["source"] = str(path)
     second["face"] = changed(second["face"], case.rng) if case.chance(0.3) else second["face"]
     file = case.file("in.jsonl", people.as_bytes(made))
-    recognizer = _recognizer()
+    recognizer = people.recognizer()
     folder = people.copied(case, "empty")
     case.bound_mb = 900.0
     with Gallery.open(folder) as gallery:
@@ -341,12 +320,8 @@ def migrated(case: Case) -> bool:
 
 
 def _prepare(home: Path, seed: int) -> Path:
-    place = people.prepare(home, seed)
-    _recognizer()
-    import pandas  # noqa: F401  (its memory is not the first case's)
-    import pyarrow.parquet  # noqa: F401
-
-    return place
+    people.recognizer()
+    return people.prepare(home, seed)
 
 
 DOOR = Door(

@@ -13,8 +13,9 @@ import numpy as np
 from doors import people
 from doors.case import Case, Door
 from doors.damage import CONTROLS, TEXTS
+from doors.people import recognizer, warm_tables
 from doors.pictures import draw_face, encode
-from lineament import Gallery, LineamentError, Recognizer, demo_photos
+from lineament import Gallery, LineamentError, demo_photos
 from lineament.datasets.people_folder import read_people
 from lineament.gallery import enroll_folder, list_folder
 from lineament.gallery import find as find_person
@@ -99,7 +100,7 @@ def enrolled(case: Case) -> bool:
     root = case.folder / "photos"
     root.mkdir()
     _fill(case, root)
-    with Gallery.in_memory(recognizer=_recognizer()) as gallery:
+    with Gallery.in_memory(recognizer=recognizer()) as gallery:
         try:
             report = enroll_folder(gallery, root)
             case.say(report)
@@ -114,7 +115,7 @@ def searched(case: Case) -> bool:
     root.mkdir()
     _fill(case, root)
     demo = Path(demo_photos()["obama"]) if isinstance(demo_photos(), dict) else demo_photos()[0]
-    found = find_person(demo, root, recognizer=_recognizer())
+    found = find_person(demo, root, recognizer=recognizer())
     repr(found)
     return True
 
@@ -195,22 +196,11 @@ def patterns(case: Case) -> bool:
     return True
 
 
-_MADE: list[Recognizer] = []
-
-
-def _recognizer() -> Recognizer:
-    if not _MADE:
-        _MADE.append(Recognizer("fast"))
-    return _MADE[0]
-
-
 def _prepare(home: Path, seed: int) -> bytes:
-    import pandas  # noqa: F401
-    import pyarrow.parquet  # noqa: F401
-
+    warm_tables()
     data = encode(draw_face(np.random.default_rng(seed)), "JPEG")
-    _recognizer().analyze([data])
-    _ = _recognizer().calibration
+    recognizer().analyze([data])
+    _ = recognizer().calibration
     return data
 
 

@@ -549,13 +549,6 @@ def crops(case: Case) -> bool:
     return opened(case, folder)
 
 
-def _prepare(home: Path, seed: int) -> Path:
-    import pandas  # noqa: F401
-    import pyarrow.parquet  # noqa: F401
-
-    return people.prepare(home, seed)
-
-
 DOOR = Door(
     "galleries",
     (
@@ -579,5 +572,5 @@ DOOR = Door(
     ),
     cases=900,
     bound_mb=400.0,
-    prepare=_prepare,
+    prepare=people.prepare,
 )

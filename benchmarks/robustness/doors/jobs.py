@@ -13,7 +13,8 @@ import numpy as np
 
 from doors.case import Case, Door
 from doors.damage import anything, changed, damaged
-from lineament import LineamentError, Recognizer, demo_photos
+from doors.people import recognizer
+from lineament import LineamentError, demo_photos
 from lineament.bulk import embed_many
 from lineament.datasets.cache import EmbeddingCache
 from lineament.datasets.kept import cache_entries, clear_cache, forget_photos
@@ -61,7 +62,7 @@ def parts(case: Case) -> bool:
     for _ in range(int(case.rng.integers(1, 3))):
         _place(case, case.pick(names))
     case.start()
-    report = embed_many(_demo(), out, _recognizer(), suffix=None)
+    report = embed_many(_demo(), out, recognizer(), suffix=None)
     case.expect(report.n_images >= 0 if hasattr(report, "n_images") else True, "no report")
     return True
 
@@ -73,7 +74,7 @@ def manifests(case: Case) -> bool:
     path = out / "manifest.json"
     values = changed(json.loads(path.read_bytes()), case.rng, times=int(case.rng.integers(1, 3)))
     path.write_text(json.dumps(values), errors="replace")
-    embed_many(_demo(), out, _recognizer(), resume=case.chance(0.7))
+    embed_many(_demo(), out, recognizer(), resume=case.chance(0.7))
     return True
 
 
@@ -101,7 +102,7 @@ def records(case: Case) -> bool:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     path.write_bytes(buffer.getvalue())
-    embed_many(_demo(), out, _recognizer())
+    embed_many(_demo(), out, recognizer())
     return True
 
 
@@ -183,21 +184,12 @@ def cut_out(case: Case) -> bool:
     return True
 
 
-_MADE: list[Recognizer] = []
-
-
-def _recognizer() -> Recognizer:
-    if not _MADE:
-        _MADE.append(Recognizer("fast"))
-    return _MADE[0]
-
-
 def _prepare(home: Path, seed: int) -> dict[str, Path]:
     made = {}
     for suffix in (".npz", ".parquet"):
         made[suffix] = home / "templates" / suffix.strip(".")
         made[suffix].parent.mkdir(exist_ok=True)
-        embed_many(_demo(), made[suffix], _recognizer(), suffix=suffix)
+        embed_many(_demo(), made[suffix], recognizer(), suffix=suffix)
     return made
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from doors.case import AbsentError, Case, Door
-from doors.damage import CONTROLS, NUMBERS, TEXTS, anything, changed, damaged
+from doors.damage import NUMBERS, TEXTS, anything, changed, damaged, special_file
 from lineament import load_embedder, models
 from lineament.files import DATA
 from lineament.models.runtime import Runtime
@@ -306,20 +306,7 @@ def changed_files(case: Case) -> bool:
 
 def special_files(case: Case) -> bool:
     """In the place of a file stands something else."""
-    path = case.folder / "model.onnx"
-    kind = case.rng.integers(5)
-    if kind == 0:
-        os.mkfifo(path)
-    elif kind == 1:
-        path.symlink_to("/dev/zero")
-    elif kind == 2:
-        path.mkdir()
-    elif kind == 3:
-        with path.open("wb") as file:
-            file.truncate(5 << 30)
-    else:
-        path = case.folder / f"x{case.pick(CONTROLS)}.onnx".replace("\0", "").replace("/", "")
-        path.write_bytes(b"x")
+    path = special_file(case, "model.onnx", "x{}.onnx", b"x")
     if case.chance(0.5):
         models.from_file(path, dimension=DIMENSION, **SPEC)
     else:

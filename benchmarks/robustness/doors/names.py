@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from pathlib import Path
 from typing import Any
 
 from doors import people
@@ -205,17 +204,10 @@ def asked_for(case: Case) -> bool:
     return True
 
 
-def _prepare(home: Path, seed: int) -> Path:
-    import pandas  # noqa: F401
-    import pyarrow.parquet  # noqa: F401
-
-    return people.prepare(home, seed)
-
-
 DOOR = Door(
     "names",
     (one, two, renamed, one, asked_for, imported, one, asked_for),
     cases=800,
     bound_mb=200.0,
-    prepare=_prepare,
+    prepare=people.prepare,
 )

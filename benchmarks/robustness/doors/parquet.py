@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from doors import people
 from doors.case import Case, Door
-from doors.damage import CONTROLS, NUMBERS, TEXTS, anything, damaged
+from doors.damage import NUMBERS, TEXTS, anything, damaged, special_file
 from doors.exports import CROPS, taken_in
 
 
@@ -197,28 +196,14 @@ def layouts(case: Case) -> bool:
 
 def special_files(case: Case) -> bool:
     """In the place of the file stands something else."""
-    path = case.folder / "in.parquet"
-    kind = case.rng.integers(5)
-    if kind == 0:
-        os.mkfifo(path)
-    elif kind == 1:
-        path.symlink_to("/dev/zero")
-    elif kind == 2:
-        path.mkdir()
-    elif kind == 3:
-        path.write_bytes(b"PAR1" + bytes(10) + b"PAR1")
-    else:
-        name = f"in{case.pick(CONTROLS)}.parquet".replace("\0", "").replace("/", "")
-        path = case.folder / name
-        path.write_bytes(b"PAR1")
+    path = special_file(
+        case,
+        "in.parquet",
+        "in{}.parquet",
+        b"PAR1",
+        lambda path: path.write_bytes(b"PAR1" + bytes(10) + b"PAR1"),
+    )
     return taken_in(case, path)
-
-
-def _prepare(home: Path, seed: int) -> Path:
-    import pandas  # noqa: F401
-    import pyarrow.parquet  # noqa: F401
-
-    return people.prepare(home, seed)
 
 
 DOOR = Door(
@@ -238,5 +223,5 @@ DOOR = Door(
     ),
     cases=500,
     bound_mb=400.0,
-    prepare=_prepare,
+    prepare=people.prepare,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import io
 import json
 import shutil
@@ -15,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from doors.case import Case, Rng
-from lineament import Contract, Embedding, Gallery, LineamentError
+from lineament import Contract, Embedding, Gallery, LineamentError, Recognizer
 from lineament.gallery import NewSample, Settings
 
 DIMENSION = 32
@@ -101,8 +102,23 @@ def people_in(made: Sequence[Any]) -> list[dict[str, Any]]:
     return [line["person"] for line in made if "person" in line]
 
 
+def warm_tables() -> None:
+    """Import what reads and writes tables: its memory is not the first case's."""
+    import pandas  # noqa: F401
+    import pyarrow.parquet  # noqa: F401
+
+
+@functools.cache
+def recognizer() -> Recognizer:
+    """One for all cases of a worker, loaded, and not by the first of them."""
+    made = Recognizer("fast")
+    made.analyze([np.zeros((200, 200, 3), np.uint8)])
+    return made
+
+
 def prepare(home: Path, seed: int) -> Path:
     """A folder with galleries to be copied: ``empty``, and ``full`` with four people."""
+    warm_tables()
     place = home / "templates"
     settings = Settings(threshold=0.6, keep_crops=True)
     Gallery.create(place / "empty", CONTRACT, settings=settings).close()
