@@ -5,16 +5,15 @@ One process runs all commands one after the other, since most of a command's tim
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import pty
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from terminal_screen import listening
 
 from lineament.text import printable
 
@@ -72,18 +71,8 @@ def at_terminal(calls: Sequence[Call], folder: Path, typed: bytes = b"") -> list
     """
     plan = folder / "calls.json"
     plan.write_text(json.dumps([[c.arguments, c.settings, c.patch] for c in calls]))
-    master, slave = pty.openpty()
-    received = bytearray()
-
-    def read() -> None:
-        with contextlib.suppress(OSError):  # the other end is closed
-            while some := os.read(master, 65536):
-                received.extend(some)
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    os.write(master, typed)
-    try:
+    with listening(10) as (master, slave, received):
+        os.write(master, typed)
         process = subprocess.Popen(
             [sys.executable, "-c", DRIVER, str(plan)],
             cwd=folder, stdin=slave, stdout=slave, stderr=slave,
@@ -92,9 +81,6 @@ def at_terminal(calls: Sequence[Call], folder: Path, typed: bytes = b"") -> list
         )  # fmt: skip
         os.close(slave)
         process.wait(300)
-    finally:
-        reader.join(10)
-        os.close(master)
     text = received.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
     *found, rest = re.split(r"\n<<<(.*)>>>\n", text)
     assert process.returncode == 0, rest

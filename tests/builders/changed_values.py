@@ -13,17 +13,17 @@ VALUES: list[Any] = [
 ]
 
 
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The ways to all values; in long lists to the first two and the last."""
+def places(value: Any, path: tuple[Any, ...] = (), most: int = 25) -> Iterator[tuple[Any, ...]]:
+    """The ways to all values; of more than ``most`` of a kind to the first two and the last."""
     if path:
         yield path
     keys: list[Any] = []
     if isinstance(value, dict):
         keys = list(value)
-    elif isinstance(value, list):
+    elif isinstance(value, (list, tuple)):
         keys = list(range(len(value)))
-    for key in keys if len(keys) <= 25 else [*keys[:2], keys[-1]]:
-        yield from places(value[key], (*path, key))
+    for key in keys if len(keys) <= most else [*keys[:2], keys[-1]]:
+        yield from places(value[key], (*path, key), most)
 
 
 def changed(values: Any, every: int) -> Iterator[tuple[str, Any]]:

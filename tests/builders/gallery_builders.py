@@ -45,3 +45,11 @@ def make_gallery(folder: Path, people: int = 0, **settings: Any) -> Gallery:
             force=True,
         )
     return gallery
+
+
+def indexed_gallery(folder: Path) -> Path:
+    """Five people, index files, and one vector among them that was removed."""
+    with make_gallery(folder, people=6) as gallery:
+        gallery.reindex()
+        gallery.remove("person 5")
+    return folder

@@ -23,10 +23,13 @@ import pytest
 from lineament.cli import app
 
 
-def shown(arguments: Sequence[str], columns: int) -> str:
-    """The screen after the command, with its exit code in the last line."""
+@contextlib.contextmanager
+def listening(wait_s: float) -> Iterator[tuple[int, int, bytearray]]:
+    """A pseudo-terminal: its two ends, and what it has received when the block has ended.
+
+    The block closes the second end, and waiting for what is on the way takes ``wait_s`` at most.
+    """
     master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     received = bytearray()
 
     def read() -> None:
@@ -37,11 +40,18 @@ def shown(arguments: Sequence[str], columns: int) -> str:
     reader = threading.Thread(target=read)
     reader.start()
     try:
+        yield master, slave, received
+    finally:
+        reader.join(wait_s)
+        os.close(master)
+
+
+def shown(arguments: Sequence[str], columns: int) -> str:
+    """The screen after the command, with its exit code in the last line."""
+    with listening(30) as (_, slave, received):
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
         with os.fdopen(slave, "w", buffering=1, encoding="utf-8") as terminal:
             code = _run(arguments, terminal, terminal)
-    finally:
-        reader.join(30)
-        os.close(master)
     lines = _final_lines(received.decode())
     return "\n".join([*lines, f"[exit code {code}]"]) + "\n"
 

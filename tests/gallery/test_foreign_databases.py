@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gallery_builders import CONTRACT, embed, make_gallery, vectors
+from gallery_builders import CONTRACT, embed, indexed_gallery, make_gallery, vectors
 
 from lineament.errors import (
     GalleryDamagedError,
@@ -29,11 +29,7 @@ from lineament.gallery import _schema as schema
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sound") / "g"
-    with make_gallery(folder, people=6) as gallery:
-        gallery.reindex()
-        gallery.remove("person 5")
-    return folder
+    return indexed_gallery(tmp_path_factory.mktemp("sound") / "g")
 
 
 @pytest.fixture

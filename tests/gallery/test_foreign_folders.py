@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from foreign_things import run
-from gallery_builders import make_gallery
+from gallery_builders import indexed_gallery
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "mkfifo") or not Path("/dev/zero").exists(), reason="needs pipes and devices"
@@ -71,12 +71,7 @@ else:  # each name and each kind somewhere
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A gallery with index files, one removed vector among them."""
-    folder = tmp_path_factory.mktemp("sound") / "g"
-    with make_gallery(folder, people=6) as gallery:
-        gallery.reindex()
-        gallery.remove("person 5")
-    return folder
+    return indexed_gallery(tmp_path_factory.mktemp("sound") / "g")
 
 
 NAMES = (
