@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from lineament.types import FloatArray
+from lineament.types import FloatArray, Image
+
+MARGIN = 0.2
+"""Of a box's longer side: how far around it a face is cut out."""
+
+MOST_SIDE_PX = 2048
+"""Of a square that is cut out: of a larger one every second pixel is taken, or every third, ..."""
+
+
+def square_around(image: Image, box_xyxy: Sequence[float]) -> Image:
+    """The square around a box and its margin, (S, S, 3); gray where it reaches out of the photo.
+
+    A side has twice ``MOST_SIDE_PX`` at the most, however far the box reaches.
+    """
+    left, top, right, bottom = (float(value) for value in box_xyxy)
+    side = max(1, round(max(right - left, bottom - top) * (1 + 2 * MARGIN)))
+    x, y = round((left + right - side) / 2), round((top + bottom - side) / 2)
+    step = max(1, side // MOST_SIDE_PX)
+    part = np.full((-(-side // step) + (step > 1),) * 2 + (3,), 128, np.uint8)
+    inside = image[max(y, 0) : max(y + side, 0) : step, max(x, 0) : max(x + side, 0) : step]
+    down, across = max(-y, 0) // step, max(-x, 0) // step
+    part[down : down + inside.shape[0], across : across + inside.shape[1]] = inside
+    return part
 
 
 def intersections(a_xyxy: FloatArray, b_xyxy: FloatArray) -> FloatArray:

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lineament.detect.boxes import square_around
 from lineament.errors import ImageError, LineamentError
 from lineament.files import sha256_of_file
 from lineament.gallery import lookup
@@ -22,11 +23,7 @@ MOST_SHOWN = 24
 """People in a notebook; of the others it is said how many they are."""
 
 PORTRAIT_PX = 80
-MARGIN = 0.2
-"""Of a box's longer side: how far around it a face is cut out."""
 JPEG_QUALITY = 85
-MOST_SIDE_PX = 2048
-"""Of a square that is cut out: of a larger one every second pixel is taken, or every third, ..."""
 
 
 def portrait(state: GalleryState, sample: SampleInfo, size_px: int) -> Image | None:
@@ -53,15 +50,7 @@ def portrait(state: GalleryState, sample: SampleInfo, size_px: int) -> Image | N
 
 def square(image: Image, box_xyxy: tuple[float, float, float, float], size_px: int) -> Image:
     """The square around a box, (S, S, 3); gray where it reaches out of the photo."""
-    left_x, top_y, right_x, bottom_y = box_xyxy
-    side = max(1, round(max(right_x - left_x, bottom_y - top_y) * (1 + 2 * MARGIN)))
-    x, y = round((left_x + right_x - side) / 2), round((top_y + bottom_y - side) / 2)
-    step = max(1, side // MOST_SIDE_PX)  # of a box that reaches far beyond the photo, too
-    part = np.full((-(-side // step) + (step > 1),) * 2 + (3,), 128, np.uint8)
-    inside = image[max(y, 0) : max(y + side, 0) : step, max(x, 0) : max(x + side, 0) : step]
-    top, left = max(-y, 0) // step, max(-x, 0) // step
-    part[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
-    return _resized(part, size_px)
+    return _resized(square_around(image, box_xyxy), size_px)
 
 
 def _resized(image: Image, size_px: int) -> Image:

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image as PILImage
 from PIL import ImageDraw
 
+from lineament.detect.boxes import square_around
 from lineament.errors import ImageError, LineamentError
 from lineament.images import decode_crop, load_image
 from lineament.pictures.fonts import Font, font_for, put
@@ -19,12 +20,6 @@ from lineament.types import Image
 
 if TYPE_CHECKING:
     from lineament.gallery import Gallery, Identification, IdentifiedPhoto, SampleInfo
-
-MARGIN = 0.2
-"""Of a box's longer side: how far around it a face is cut out."""
-
-MOST_SIDE_PX = 2048
-"""Of a square that is cut out: of a larger one every second pixel is taken, or every third, ..."""
 
 CARD_PX = 112
 CARD_WIDTH_PX = 560
@@ -53,15 +48,7 @@ def sample_picture(gallery: Gallery, sample: SampleInfo, size_px: int) -> Image 
 
 def cut_out(image: Image, box_xyxy: Sequence[float], size_px: int) -> Image:
     """The square around a box, (S, S, 3); gray where it reaches out of the photo."""
-    left, top, right, bottom = (float(v) for v in box_xyxy)
-    side = max(1, round(max(right - left, bottom - top) * (1 + 2 * MARGIN)))
-    x, y = round((left + right - side) / 2), round((top + bottom - side) / 2)
-    step = max(1, side // MOST_SIDE_PX)  # of a box that reaches far beyond the photo, too
-    part = np.full((-(-side // step) + (step > 1),) * 2 + (3,), 128, np.uint8)
-    inside = image[max(y, 0) : max(y + side, 0) : step, max(x, 0) : max(x + side, 0) : step]
-    down, across = max(-y, 0) // step, max(-x, 0) // step
-    part[down : down + inside.shape[0], across : across + inside.shape[1]] = inside
-    return _resized(part, size_px)
+    return _resized(square_around(image, box_xyxy), size_px)
 
 
 def _resized(image: Image, size_px: int) -> Image:
