@@ -20,7 +20,17 @@ FILES = sorted(SOURCE.rglob("*.py"))
 ORDER = (
     ("text",),
     (
-        *("errors", "arguments", "files", "forms", "results", "suggest", "types", "encoded"),
+        *(
+            "errors",
+            "arguments",
+            "files",
+            "forms",
+            "pose",
+            "results",
+            "suggest",
+            "types",
+            "encoded",
+        ),
         *("offline", "machine", "forks", "web"),
     ),
     ("demo",),

@@ -14,9 +14,9 @@ import pytest
 import lineament
 from builders import make_face
 from lineament import Recognizer
-from lineament.align.alignment import ARCFACE_TEMPLATE_XY, align_faces
+from lineament.align.alignment import align_faces
 from lineament.errors import OptionError
-from lineament.quality import DEFAULT_LIMITS, FACE_XYZ, QualityLimits, head_pose, measure
+from lineament.quality import DEFAULT_LIMITS, QualityLimits, measure
 from lineament.types import Face, Image, Quality
 
 DEMO = Path(lineament.__file__).parent / "data" / "demo"
@@ -41,15 +41,6 @@ def seen() -> dict[str, Seen]:
     return found
 
 
-def rotation(yaw_deg: float, pitch_deg: float, roll_deg: float) -> np.ndarray:
-    """By Euler's angles about the axes of the photo: nod, turn, tilt."""
-
-    def about(axis: list[float], degrees: float) -> np.ndarray:
-        return cv2.Rodrigues(np.radians(degrees) * np.array(axis, dtype=float))[0]
-
-    return about([0, 0, 1], roll_deg) @ about([1, 0, 0], pitch_deg) @ about([0, 1, 0], yaw_deg)
-
-
 def make_quality(**changes: Any) -> Quality:
     values: dict[str, Any] = {
         "size_px": 40.0,
@@ -67,45 +58,6 @@ def noise_crop(seed: int = 0) -> Image:
     rng = np.random.default_rng(seed)
     smooth = cv2.GaussianBlur(rng.normal(0, 1, (112, 112, 3)), (0, 0), 1.5)
     return np.clip(128 + 60 * smooth / smooth.std(), 60, 200).astype(np.uint8)
-
-
-# --- pose -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("yaw", "pitch", "roll", "size"),
-    [(0, 0, 0, 40), (30, 0, 0, 12), (-50, 20, 10, 100), (20, -35, 80, 40), (75, 5, -170, 9)],
-)
-def test_the_pose_of_the_model_is_found_again(
-    yaw: float, pitch: float, roll: float, size: float
-) -> None:
-    points = size * (FACE_XYZ @ rotation(yaw, pitch, roll).T)[:, :2] + [310, 95]
-    assert head_pose(points) == pytest.approx((size, yaw, pitch), abs=1e-6)
-
-
-def test_the_template_is_frontal() -> None:
-    size, yaw, pitch = head_pose(ARCFACE_TEMPLATE_XY)
-    assert size == pytest.approx(35.24, rel=0.05)
-    assert abs(yaw) < 0.1
-    assert abs(pitch) < 1
-
-
-def test_a_nose_to_the_right_is_a_turn_to_the_right_and_one_further_up_looks_up() -> None:
-    nose_right, nose_up = (ARCFACE_TEMPLATE_XY.copy() for _ in range(2))
-    nose_right[2, 0] += 5
-    nose_up[2, 1] -= 5
-    assert head_pose(nose_right)[1] > 10
-    assert head_pose(nose_up)[2] > 10
-
-
-@pytest.mark.parametrize(
-    "points",
-    [np.zeros((4, 2)), np.full((5, 2), np.nan), np.ones((5, 2)), np.outer(np.arange(5), [1, 2])],
-    ids=["four", "nan", "coincide", "line"],
-)
-def test_landmarks_that_are_none_are_refused(points: np.ndarray) -> None:
-    with pytest.raises(OptionError, match="landmarks: expected"):
-        head_pose(points)
 
 
 # --- measures, on photos ---------------------------------------------------------------------

@@ -68,8 +68,33 @@ def test_face_measures_and_writes_itself() -> None:
         "score": 0.1235,
         "landmarks_xy": [[40, 40], [60, 40], [50, 52], [42, 62], [58, 62]],
         "turned_deg": 90,
+        "roll_deg": 0.0,
     }
     assert Face([1, 2, 3, 4], 0.5).to_dict()["landmarks_xy"] is None
+
+
+@pytest.mark.parametrize(
+    ("landmarks", "turned_deg", "roll_deg"),
+    [
+        (None, 0, 0),
+        (None, 90, 90),
+        (None, 180, 180),
+        (None, 270, -90),
+        (np.ones((5, 2)), 270, -90),
+        (LANDMARKS_XY, 270, 0),
+        (LANDMARKS_XY @ [[0, 1], [-1, 0]], 0, 90),  # down becomes left: the top is at the right
+        (-LANDMARKS_XY, 0, 180),
+        (LANDMARKS_XY @ [[0, -1], [1, 0]], 0, -90),
+    ],
+)
+def test_the_roll_is_that_of_the_landmarks_else_of_the_turned_photo(
+    landmarks: Any, turned_deg: int, roll_deg: float
+) -> None:
+    face = Face([1, 2, 3, 4], 0.5, landmarks, turned_deg)
+    assert face.roll_deg == pytest.approx(roll_deg, abs=1e-4)
+    for written in (face.to_dict(), face.to_rows()[0]):
+        assert written["roll_deg"] == roll_deg
+        assert str(written["roll_deg"]) != "-0.0"
 
 
 def test_contracts_that_differ_are_named() -> None:

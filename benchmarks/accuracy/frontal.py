@@ -9,7 +9,7 @@ On the photos of LFW View 1's pairsDevTest, each face is cut out at 112 pixels i
 - ``frontal``: ``lineament.align.frontal``, what is hidden filled from the other half; and without.
 
 Printed are TAR at FMR 1e-2, 1e-3 and 1e-4 over all pairs of these photos, and over those of
-them in which a face is turned by more than 20 degrees (``quality.head_pose``).
+them in which a face is turned by more than 20 degrees (``pose.head_pose``).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from lineament.embed import load_embedder
 from lineament.evaluate.metrics import tar_at_fmr
 from lineament.images import load_image
 from lineament.models.runtime import load_model
-from lineament.quality import head_pose
+from lineament.pose import head_pose
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from _harness import Parser, report, table, track
@@ -67,7 +67,7 @@ def measure(folder: Path) -> dict[str, Any]:
         crops[WAYS[2]].append(frontalize(image, points[0], size_px=SIZE_PX))
         crops[WAYS[3]].append(frontalize(image, points[0], size_px=SIZE_PX, fill="none"))
         person.append(lfw.person[i])
-        yaw.append(abs(head_pose(np.asarray(face.landmarks_xy))[1]))
+        yaw.append(abs(head_pose(np.asarray(face.landmarks_xy)).yaw_deg))
     one, other = np.triu_indices(len(person), 1)
     same = np.array(person)[one] == np.array(person)[other]
     turned = np.maximum(np.array(yaw)[one], np.array(yaw)[other]) > TURNED_DEG

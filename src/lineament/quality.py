@@ -2,7 +2,6 @@
 
     measure()          face, aligned crop and the embedding's norm -> Quality
     quality_of()       the same for an embedded face; None where quality is not defined
-    head_pose()        five landmarks -> eye distance, yaw, pitch
     QualityLimits      beyond which a decision is called "undecided", with the reasons in words
 
 The limits come from LFW View 1, degraded in steps: ``benchmarks/accuracy/quality.py`` prints the
@@ -22,26 +21,8 @@ import numpy.typing as npt
 from lineament.align.alignment import NATIVE_PX
 from lineament.errors import OptionError, WeightsError
 from lineament.models import Card
+from lineament.pose import head_pose
 from lineament.types import Embedding, Face, Image, Quality
-
-FACE_XYZ = np.array(
-    [
-        [-0.5, 0, 0],
-        [0.5, 0, 0],
-        [0, 0.5426, 0.6451],
-        [-0.3897, 1.1055, 0.1298],
-        [0.3897, 1.1055, 0.1298],
-    ]
-)
-"""(5, 3) float64: an average face in the order of ``LANDMARK_NAMES``; x to the viewer's right, y
-down, z towards the viewer, in distances between the eyes' centers. From MediaPipe's canonical face
-(``canonical_face_model.obj``, Apache-2.0): eyes halfway between vertices 33 and 133 (362 and 263),
-nose tip halfway between 4 and 1 (where it lies between eyes and mouth as in the ArcFace template),
-mouth corners 61 and 291."""
-FACE_XYZ.flags.writeable = False
-
-# (3, 5): maps the five points to the 2x3 camera in the least squares sense.
-_CAMERA = np.linalg.pinv(FACE_XYZ - FACE_XYZ.mean(axis=0))
 
 BOX_EYES = 1 / 3.0
 """Distance of the eyes over the box's longer side, for faces without landmarks: ``align.BOX_SIDE``
@@ -54,52 +35,6 @@ _INNER = (slice(28, 104), slice(20, 92))
 _FINE_PX, _COARSE_PX = 1.0, 2.0
 # The band of detail: finer than this and it is noise and JPEG blocks, coarser and it is the face's
 # own light and shade.
-
-_TINY = 1e-9
-
-
-def head_pose(landmarks_xy: npt.NDArray[np.floating]) -> tuple[float, float, float]:
-    """Fit an average 3D face to five landmarks.
-
-    Scaled orthographic projection: the affine camera (2x3) that is nearest to the landmarks in the
-    least squares sense, then the rotation nearest to it (its polar factor). On LFW View 1 yaw
-    agrees to 5 degrees, from 0 to 45, with what the foreshortening of the eyes' distance against
-    the distance from eyes to mouth says; it is the lower one of the two.
-
-    Args:
-        landmarks_xy: (5, 2), pixels, in the order of ``LANDMARK_NAMES``.
-
-    Returns:
-        The distance of the eyes in pixels, had the face been frontal; yaw and pitch as in
-        ``Quality``. The roll in the plane of the photo changes none of them.
-
-    Raises:
-        OptionError: another shape, a number that is not finite, or points that coincide.
-    """
-    points = np.asarray(landmarks_xy, dtype=np.float64)
-    if points.shape != (5, 2) or not np.isfinite(points).all():
-        raise OptionError(
-            f"expected 5 points (5, 2), all finite, got {np.shape(landmarks_xy)}: "
-            f"{points.tolist()}",
-            option="landmarks",
-        )
-    camera = (_CAMERA @ (points - points.mean(axis=0))).T  # ((3, 5) @ (5, 2)).T -> (2, 3)
-    u, scales, vt = np.linalg.svd(camera, full_matrices=False)
-    if not scales[1] > _TINY * (1 + np.abs(points).max()):
-        raise OptionError(
-            f"expected points that do not lie on one line, got {points.tolist()}",
-            option="landmarks",
-        )
-    (a, b, c), (d, e, f) = (u @ vt).tolist()  # the first two rows of R
-    # R = Rz(roll) Rx(pitch) Ry(yaw). In the image the face's y axis, R's second column, points
-    # along (-sin(roll), cos(roll)): what turns it to (0, 1) takes the roll out.
-    length = math.hypot(b, e)
-    sin, cos = (b / length, e / length) if length > _TINY else (0.0, 1.0)
-    yaw = math.atan2(c * cos - f * sin, a * cos - d * sin)
-    # R[2, 1] from the cross product of the first two rows. y points down, z at the viewer: it is
-    # positive when the lower half of the face comes forward.
-    pitch = math.atan2(c * d - a * f, length)
-    return float(scales.mean()), math.degrees(yaw), math.degrees(pitch)
 
 
 def quality_of(face: Face, crop: Image | None, embedding: Embedding) -> Quality | None:
@@ -139,7 +74,8 @@ def measure(face: Face, crop: Image, norm: float | None = None) -> Quality:
     if face.landmarks_xy is None:
         size, yaw, pitch = max(face.size_wh) * BOX_EYES, None, None
     else:
-        size, yaw, pitch = head_pose(face.landmarks_xy)
+        pose = head_pose(face.landmarks_xy)
+        size, yaw, pitch = pose.eyes_px, pose.yaw_deg, pose.pitch_deg
     if crop.shape[:2] != (NATIVE_PX, NATIVE_PX):
         smaller = max(crop.shape[:2]) > NATIVE_PX
         how = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC

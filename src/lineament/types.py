@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import ContractError, LineamentError, NoFaceError, OptionError
+from lineament.pose import head_pose, wrapped_deg
 from lineament.results import Outcome, Pictured, flat, no_truth
 from lineament.text import in_short, per_cent, printable
 
@@ -126,6 +127,21 @@ class Face(Outcome):
         left, top, right, bottom = (float(v) for v in self.box_xyxy)
         return (left + right) / 2, (top + bottom) / 2
 
+    @property
+    def roll_deg(self) -> float:
+        """How far the head is tilted in the plane of the photo, above -180 to 180.
+
+        Positive clockwise for the viewer: its top leans towards the viewer's right; a face upside
+        down has 180. From the landmarks (``pose.head_pose``); without any, or where they coincide,
+        ``turned_deg``.
+        """
+        if self.landmarks_xy is not None:
+            try:
+                return head_pose(self.landmarks_xy).roll_deg
+            except OptionError:
+                pass
+        return wrapped_deg(self.turned_deg)
+
     def crop(self, photo: Photo | Image, *, margin: float = 0.0) -> Image:
         """Cut the box out of the photo, as far as it lies inside; a copy.
 
@@ -183,15 +199,23 @@ class Face(Outcome):
             if self.landmarks_xy is None
             else [[round(float(x), 2), round(float(y), 2)] for x, y in self.landmarks_xy],
             "turned_deg": self.turned_deg,
+            "roll_deg": _degrees(self.roll_deg),
         }
 
 
 def _face_row(face: Face | None) -> dict[str, Any]:
-    names = ("left", "top", "right", "bottom", "score", "turned_deg")
+    names = ("left", "top", "right", "bottom", "score", "turned_deg", "roll_deg")
     if face is None:
         return dict.fromkeys(names)
     box = [round(float(v), 2) for v in face.box_xyxy]
-    return dict(zip(names, [*box, round(face.score, 4), face.turned_deg], strict=True))
+    turn = (face.turned_deg, _degrees(face.roll_deg))
+    return dict(zip(names, [*box, round(face.score, 4), *turn], strict=True))
+
+
+def _degrees(angle_deg: float) -> float:
+    """To two digits, and still above -180."""
+    value = round(angle_deg, 2) + 0.0  # no -0.0
+    return 180.0 if value == -180 else value
 
 
 Flip = bool | Literal["concatenate"]

@@ -204,7 +204,7 @@ class TestDetect:
         result = run("detect", photos / "a.png", photos / "noise.png")
         assert result.exit_code == 0
         lines = result.stdout.splitlines()
-        assert lines[0].split() == ["photo", "face", "score", "left,top", "size", "turned"]
+        assert lines[0].split() == ["photo", "face", "score", "left,top", "size", "roll"]
         assert [line.split()[0] for line in lines[1:]] == [
             str(photos / name) for name in ("a.png", "noise.png")
         ]

@@ -13,7 +13,7 @@ from PIL import Image as PILImage
 from lineament.decide.judge import Judge
 from lineament.decide.thresholds import own_threshold
 from lineament.errors import ImageNotFoundError, NoFaceError, OptionError
-from lineament.quality import FACE_XYZ
+from lineament.pose import FACE_XYZ
 from lineament.types import Contract, Embedding, Face, Photo, Threshold
 
 pytest.importorskip("matplotlib", reason='pictures need the extra "plot"')

@@ -334,7 +334,7 @@ def _scale_and_turn(camera: Float64Array) -> tuple[float, Float64Array]:
     """Pixels of a unit, and the turn in the plane of the photo (2, 2), of a camera.
 
     The rotation is the camera's polar factor, ``Rz(turn) Rx(pitch) Ry(yaw)``, as in
-    ``quality.head_pose``.
+    ``pose.head_pose``.
     """
     if camera.shape != (2, 4) or not np.isfinite(camera).all():
         raise OptionError(f"expected shape (2, 4), all finite, got {camera.shape}", option="camera")

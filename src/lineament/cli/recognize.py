@@ -301,9 +301,9 @@ def _print_faces(photos: Iterable[Photo]) -> None:
                     f"{face.score:.3f}",
                     f"{left:.0f},{top:.0f}",
                     f"{width:.0f}x{height:.0f}",
-                    str(face.turned_deg),
+                    str(round(face.roll_deg)),
                 )
             )
     if rows:
-        columns = ("photo", "face", "score", "left,top", "size", "turned")
+        columns = ("photo", "face", "score", "left,top", "size", "roll")
         print_table(columns, rows, right=columns[1:])

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 from lineament.decide.judge import Judge
 from lineament.errors import NoFaceError, OptionError
 from lineament.explain.degrade import check_cosine
-from lineament.quality import head_pose
+from lineament.pose import head_pose
 from lineament.results import Outcome
 from lineament.types import Decision, Photo, Threshold
 
@@ -178,10 +178,10 @@ def yaw_and_pitch(photo: Photo) -> tuple[float, float] | None:
     if landmarks is None:
         return None
     try:
-        _, yaw, pitch = head_pose(landmarks)
+        pose = head_pose(landmarks)
     except OptionError:  # they coincide
         return None
-    return yaw, pitch
+    return pose.yaw_deg, pose.pitch_deg
 
 
 def _most_frontal(photos: Sequence[Photo], seen: dict[int, tuple[float, float]]) -> int:

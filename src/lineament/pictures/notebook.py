@@ -130,7 +130,7 @@ def _photo_text(photo: Photo, drawn: bool) -> str:
             "face": f"{number}{' (the photo is of it)' if number == photo.index else ''}",
             "size, px": "{:.0f} x {:.0f}".format(*face.size_wh),
             "score": f"{face.score:.3f}",
-            "turned": f"{face.turned_deg}°" if face.turned_deg else "",
+            "roll": f"{round(face.roll_deg)}°",
         }
         for number, face in enumerate(photo.faces[:MOST_ROWS])
     ]
