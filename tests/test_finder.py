@@ -19,7 +19,7 @@ from PIL import Image as PILImage
 import lineament.finder
 from builders import FakeDetector, make_contract, make_embedding, make_face
 from lineament import FaceFinder, Photo, Recognizer
-from lineament.align.alignment import Alignment, align_faces, face_transforms, to_crop_xy
+from lineament.align.alignment import Alignment, align_faces, face_transforms
 from lineament.align.frontal import frontalize
 from lineament.align.landmarks68 import cut_out
 from lineament.detect import DetectOptions
@@ -29,6 +29,7 @@ from lineament.errors import (
     NoFaceError,
     OptionError,
 )
+from lineament.geometry import to_crop_xy
 from lineament.models.runtime import Runtime
 from lineament.quality import measure, quality_of
 from lineament.types import Face, Image

@@ -25,6 +25,7 @@ ORDER = (
             "arguments",
             "files",
             "forms",
+            "geometry",
             "pose",
             "results",
             "suggest",

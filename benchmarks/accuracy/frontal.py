@@ -21,18 +21,13 @@ from typing import Any
 import numpy as np
 
 from lineament import Recognizer, models
-from lineament.align.alignment import (
-    Alignment,
-    align_faces,
-    similarity_transforms,
-    template_xy,
-    warp,
-)
+from lineament.align.alignment import Alignment, align_faces, template_xy
 from lineament.align.frontal import frontalize
 from lineament.align.landmarks68 import five_of_68, landmarks68
 from lineament.datasets.lfw import read_lfw
 from lineament.embed import load_embedder
 from lineament.evaluate.metrics import tar_at_fmr
+from lineament.geometry import similarity_transforms, warp
 from lineament.images import load_image
 from lineament.models.runtime import load_model
 from lineament.pose import head_pose

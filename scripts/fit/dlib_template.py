@@ -21,16 +21,11 @@ import dlib
 import numpy as np
 from rich.progress import track
 
-from lineament.align.alignment import (
-    DLIB_NATIVE_PX,
-    DLIB_TEMPLATE_XY,
-    similarity_transforms,
-    to_crop_xy,
-    warp,
-)
+from lineament.align.alignment import DLIB_NATIVE_PX, DLIB_TEMPLATE_XY
 from lineament.datasets.lfw import read_lfw
 from lineament.embed import load_embedder
 from lineament.evaluate.protocols.lfw import images_of
+from lineament.geometry import similarity_transforms, to_crop_xy, warp
 from lineament.images import load_image
 from lineament.models import get
 from lineament.pipeline import Recognizer

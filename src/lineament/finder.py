@@ -27,12 +27,7 @@ from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 
-from lineament.align.alignment import (
-    Alignment,
-    align_faces,
-    face_transforms,
-    to_crop_xy,
-)
+from lineament.align.alignment import Alignment, align_faces, face_transforms
 from lineament.align.landmarker import (
     DEFAULT_LANDMARKER,
     LANDMARKERS,
@@ -49,6 +44,7 @@ from lineament.detect import (
 )
 from lineament.errors import LineamentError, OptionError
 from lineament.forks import rlock
+from lineament.geometry import to_crop_xy
 from lineament.images import (
     DEFAULT_LIMITS,
     ImageLimits,

@@ -17,13 +17,10 @@ from lineament.align.alignment import (
     alignment_of,
     face_transforms,
     register_template,
-    similarity_transforms,
     template_xy,
-    to_crop_xy,
-    to_photo_xy,
-    warp,
 )
 from lineament.errors import OptionError
+from lineament.geometry import similarity_transforms, to_crop_xy, to_photo_xy, warp
 from lineament.types import Face, Float64Array, Image
 
 

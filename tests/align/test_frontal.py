@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from lineament import models
 from lineament.align import frontal
-from lineament.align.alignment import Alignment, similarity_transforms, template_xy, warp
+from lineament.align.alignment import Alignment, template_xy
 from lineament.align.frontal import (
     FILE,
     MIRRORED,
@@ -24,6 +24,7 @@ from lineament.align.frontal import (
 from lineament.align.landmarks68 import LEFT_EYE, RIGHT_EYE, five_of_68, landmarks68
 from lineament.cli import app
 from lineament.errors import DataError, OptionError
+from lineament.geometry import similarity_transforms, warp
 from lineament.images import load_image
 from lineament.models.runtime import load_model
 from lineament.pipeline import Recognizer

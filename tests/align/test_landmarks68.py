@@ -10,7 +10,7 @@ from PIL import Image as PILImage
 
 import lineament
 from lineament import models
-from lineament.align.alignment import face_transforms, to_crop_xy, warp
+from lineament.align.alignment import face_transforms
 from lineament.align.landmarks68 import (
     FOREHEAD,
     cut_out,
@@ -19,6 +19,7 @@ from lineament.align.landmarks68 import (
     landmarks68,
 )
 from lineament.errors import OptionError
+from lineament.geometry import to_crop_xy, warp
 from lineament.models.runtime import Model, load_model
 from lineament.types import Face, FloatArray, Image
 
@@ -182,7 +183,7 @@ def test_hull_may_leave_the_picture() -> None:
 def test_cut_out_keeps_the_face(model: Model, astronaut: Image) -> None:
     found = Face(BOX, 0.9, FIVE)
     transforms = face_transforms([found])
-    crop = warp(astronaut, transforms)[0]
+    crop = warp(astronaut, transforms, 112)[0]
     before = crop.copy()
     points = to_crop_xy(landmarks68(model, astronaut, [found]), transforms)[0]
     cut = cut_out(crop, points)

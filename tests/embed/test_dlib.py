@@ -19,11 +19,11 @@ from lineament.align.alignment import (
     alignment_of,
     face_transforms,
     template_xy,
-    to_crop_xy,
 )
 from lineament.embed import load_embedder
 from lineament.errors import OptionError
 from lineament.files import DATA
+from lineament.geometry import to_crop_xy
 from lineament.images import load_image
 from lineament.models.runtime import Runtime, load_model
 from lineament.pipeline import Recognizer

@@ -34,10 +34,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lineament.align.alignment import MAX_SIZE_PX, MIN_SIZE_PX, template_xy, to_crop_xy, warp
+from lineament.align.alignment import MAX_SIZE_PX, MIN_SIZE_PX, template_xy
 from lineament.align.landmarks68 import BROWS, CHIN, FOREHEAD, JAW, five_of_68
 from lineament.errors import DataError, OptionError
 from lineament.files import DATA
+from lineament.geometry import to_crop_xy, warp
 from lineament.types import Float64Array, Image
 
 FILE = DATA / "frontal.json"

@@ -16,10 +16,11 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
-from lineament.align.alignment import face_transforms, to_crop_xy
+from lineament.align.alignment import face_transforms
 from lineament.errors import OptionError
 from lineament.explain.degrade import check_cosine
 from lineament.finder import Source
+from lineament.geometry import to_crop_xy
 from lineament.pipeline import Recognizer
 from lineament.results import Outcome
 from lineament.types import Decision, Float64Array, FloatArray, Image, Photo, Threshold

@@ -12,17 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from lineament.align.alignment import (
-    METHODS,
-    Alignment,
-    AlignMethod,
-    face_transforms,
-    to_crop_xy,
-    warp,
-)
+from lineament.align.alignment import METHODS, Alignment, AlignMethod, face_transforms
 from lineament.align.landmarks68 import face_hull_mask
 from lineament.errors import OptionError
 from lineament.finder import Source, pixels_of
+from lineament.geometry import to_crop_xy, warp
 from lineament.pipeline import Recognizer
 from lineament.types import Face, Float64Array, Image, Photo
 
