@@ -55,6 +55,7 @@ TOLERANCE = 5e-4
 The regressors are pixels, up to some hundreds: this is the rounding of float32 through 90 layers.
 """
 
+
 def read_source(folder: Path | zipfile.Path) -> bytes:
     """Return the bytes of the .tflite, which are the promised ones."""
     data = (folder / SOURCE).read_bytes()

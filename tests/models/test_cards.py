@@ -36,7 +36,7 @@ RAW = [raw for raw in ALL if "members" not in raw]
 NAMES = {
     "embedder": {"sface", "mobilefacenet", "dlib-resnet", "sface-mobilefacenet"},
     "detector": {"yunet", "mtcnn-p", "mtcnn-r", "mtcnn-o", "blazeface-full", "ultralight-320"},
-    "landmarker": {"landmarks68"},
+    "landmarker": {"landmarks68", "facemesh"},
 }
 CONTENT = b"not really a network"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -44,7 +44,10 @@ class Landmarker(Protocol):
 
 LANDMARKERS: Registry[Callable[..., Landmarker]] = Registry(
     "landmarker",
-    {DEFAULT_LANDMARKER: Entry("lineament.align.landmarks68:Landmarks68", ("landmarks68",))},
+    {
+        DEFAULT_LANDMARKER: Entry("lineament.align.landmarks68:Landmarks68", ("landmarks68",)),
+        "mesh": Entry("lineament.align.mesh:MeshLandmarker", ("facemesh",)),
+    },
 )
 
 register_landmarker = LANDMARKERS.register
