@@ -23,17 +23,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from lineament.align.alignment import (
-    ARCFACE_TEMPLATE_XY,
-    NATIVE_PX,
-    Alignment,
-    face_transforms,
-    similarity_transforms,
-    to_photo_xy,
-    warp,
-)
+from lineament.align.alignment import ARCFACE_TEMPLATE_XY, NATIVE_PX, Alignment, face_transforms
 from lineament.align.mesh_pose import MESH_POINTS, rotations_of_meshes
 from lineament.errors import OptionError
+from lineament.geometry import similarity_transforms, to_photo_xy, warp
 from lineament.models.runtime import Model
 from lineament.types import Face, Float64Array, FloatArray, Image
 
