@@ -4,7 +4,7 @@
     photo = finder.find("a.jpg")                    pixels, faces, and which one the photo is of
     finder.crops(photo)                             (N, 112, 112, 3): all faces, aligned
     finder.crops(photo, [0], alignment="frontal-152")
-    finder.landmarks(photo)                         (N, 68, 2)
+    finder.landmarks(photo)                         (N, 68, 2), or (N, 478, 2)
     for photo in finder.stream(paths): ...          many, in their order, in threads
 
 Everything that starts from a photo starts here: ``Recognizer`` and ``Ensemble`` embed what a finder
@@ -403,7 +403,9 @@ class FaceFinder:
 
     @checked
     def landmarks(self, photo: Photo, faces: Sequence[int] | None = None) -> FloatArray:
-        """Find the landmarker's points in faces: (N, 68, 2) float32, pixels of the photo.
+        """Find the landmarker's points in faces: (N, P, 2) float32, pixels of the photo.
+
+        P is 68, or 478 with ``FaceFinder(landmarker="mesh")``.
 
         Args:
             photo: with its pixels.
@@ -414,6 +416,24 @@ class FaceFinder:
             LicenseError: the policy refuses the landmarker's model.
         """
         return self.landmarker.locate(pixels_of(photo), faces_of(photo, faces))
+
+    @checked
+    def described_landmarks(
+        self, photo: Photo, faces: Sequence[int] | None = None
+    ) -> list[dict[str, Any]]:
+        """Find the same, ready for JSON: for each face a dict.
+
+        ``points_xy`` has the points. Those of a mesh have their depth (``points_z``), ``presence``
+        and the head's ``pose``, too: see ``lineament.align.mesh``.
+
+        Arguments and errors as ``landmarks``.
+        """
+        from lineament.align.mesh import MeshLandmarker
+
+        if isinstance(self.landmarker, MeshLandmarker):
+            return self.landmarker.read(pixels_of(photo), faces_of(photo, faces)).to_dicts()
+        points = np.round(self.landmarks(photo, faces).astype(np.float64), 2)
+        return [{"points_xy": each} for each in points.tolist()]
 
 
 def name_of(source: Source) -> str:

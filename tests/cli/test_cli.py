@@ -221,6 +221,40 @@ class TestDetect:
     def test_no_face_is_1(self, run: Run, photos: Path) -> None:
         assert run("detect", photos / "noise.png").exit_code == 1
 
+    def test_landmarks_of_each_face(self, run: Run, photos: Path) -> None:
+        plain = one_object(run("detect", photos, "--json"))["photos"][0]["faces"][0]
+        few = one_object(run("detect", photos, "--json", "--landmarks", "landmarks68"))
+        many = one_object(run("detect", photos, "--json", "--landmarks", "mesh"))
+        assert [len(photo["faces"]) for photo in many["photos"]] == [1, 1, 0]
+        face = many["photos"][0]["faces"][0]
+        new = {"points_xy", "points_z", "presence", "pose"}
+        assert {key: face[key] for key in face.keys() - new} == plain
+        assert [len(row) for row in face["points_xy"]] == [2] * 478
+        assert len(face["points_z"]) == 478
+        assert face["presence"] > 0.9
+        assert face["pose"].keys() == {"eyes_px", "yaw_deg", "pitch_deg", "roll_deg"}
+        assert face["pose"]["roll_deg"] == pytest.approx(plain["roll_deg"], abs=5)
+        other = few["photos"][0]["faces"][0]
+        assert other.keys() - plain.keys() == {"points_xy"}
+        assert [len(row) for row in other["points_xy"]] == [2] * 68
+        chin = np.array(other["points_xy"])[8] - np.array(face["points_xy"])[152]
+        assert np.linalg.norm(chin) < 0.15 * face["pose"]["eyes_px"]
+
+    def test_landmarks_in_the_table_and_the_picture(
+        self, run: Run, photos: Path, tmp_path: Path
+    ) -> None:
+        plain, meshed = tmp_path / "plain.png", tmp_path / "meshed.png"
+        assert run("detect", photos / "a.png", "--save", plain).exit_code == 0
+        result = run("detect", photos / "a.png", "--save", meshed, "--landmarks", "mesh")
+        assert result.exit_code == 0
+        columns = ["photo", "face", "score", "left,top", "size", "roll", "yaw", "pitch"]
+        assert result.stdout.splitlines()[0].split() == columns
+        assert len(result.stdout.splitlines()[1].split()) == len(columns)
+        assert plain.read_bytes() != meshed.read_bytes()
+        wrong = run("detect", photos / "a.png", "--landmarks", "meshes")
+        assert wrong.exit_code == 2
+        assert "--landmarks: expected one of landmarks68, mesh, got 'meshes'" in wrong.stderr
+
     def test_errors_do_not_stop_the_rest(self, run: Run, photos: Path) -> None:
         paths = [photos / n for n in ("missing.png", "notes.txt", "a.png", "*.jpeg")]
         result = run("detect", *paths, "--json")

@@ -18,13 +18,14 @@ distance from eye to mouth in the median (O-Net: 8.5 %) and by 16.7 % in one of 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lineament.align.alignment import ARCFACE_TEMPLATE_XY, NATIVE_PX, Alignment, face_transforms
-from lineament.align.mesh_pose import MESH_POINTS, rotations_of_meshes
+from lineament.align.mesh_pose import MESH_POINTS, pose_of_mesh, rotations_of_meshes
 from lineament.errors import OptionError
 from lineament.geometry import similarity_transforms, to_photo_xy, warp
 from lineament.models.runtime import Model
@@ -38,6 +39,12 @@ NOSE_TIP = (1, 4)
 """Numbers of the points that are the five landmarks, left and right as the viewer sees them. The
 nose's tip is the middle of two: of these, on LFW, 4 lies 1.75 pixels of the ArcFace crop above what
 O-Net finds, 1 lies 1.9 below, and the middle within 0.1."""
+
+FACE_OVAL = (
+    *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377),
+    *(152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
+)
+"""The outline of the face, clockwise from the top of the forehead; the chin is half-way."""
 
 MESH_SIDE = 1.5
 """Side of the square that is looked at, in longer sides of the mesh's own box: MediaPipe's. Of 1.37
@@ -75,6 +82,21 @@ class Mesh:
     points_xyz: FloatArray
     presence: FloatArray
 
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Plain numbers of each face, ready for JSON."""
+        rows = np.round(self.points_xyz.astype(np.float64), 2)
+        return [
+            {
+                "points_xy": row[:, :2].tolist(),
+                "points_z": row[:, 2].tolist(),
+                "presence": round(float(presence), 4),
+                "pose": {name: round(value, 2) for name, value in asdict(pose).items()},
+            }
+            for row, presence, pose in zip(
+                rows, self.presence, map(pose_of_mesh, self.points_xyz), strict=True
+            )
+        ]
+
 
 class MeshLandmarker:
     """The bundled ``Landmarker`` of 478 points; see ``mesh``."""
@@ -85,7 +107,11 @@ class MeshLandmarker:
 
     def locate(self, image: Image, faces: Sequence[Face]) -> FloatArray:
         """Return (N, 478, 2) float32, pixels of the photo."""
-        return np.ascontiguousarray(mesh(self._model, image, faces).points_xyz[:, :, :2])
+        return np.ascontiguousarray(self.read(image, faces).points_xyz[:, :, :2])
+
+    def read(self, image: Image, faces: Sequence[Face]) -> Mesh:
+        """Return the points with depth and presence."""
+        return mesh(self._model, image, faces)
 
 
 def mesh(model: Model, image: Image, faces: Sequence[Face]) -> Mesh:

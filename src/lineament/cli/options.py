@@ -58,6 +58,12 @@ def _detectors(_: object, __: object, incomplete: str) -> list[CompletionItem]:
     return _completed(list(DETECTORS), incomplete)
 
 
+def _landmarkers(_: object, __: object, incomplete: str) -> list[CompletionItem]:
+    from lineament.align.landmarker import LANDMARKERS
+
+    return _completed(list(LANDMARKERS.names()), incomplete)
+
+
 def _metrics(_: object, __: object, incomplete: str) -> list[CompletionItem]:
     from lineament.decide.metrics import METRICS
 
@@ -137,6 +143,13 @@ images = argument(
 )
 csv = option(
     "--csv", writes=Target((".csv",)), metavar="FILE.csv", help="Write a table, one row a face."
+)
+landmarks = option(
+    "--landmarks",
+    metavar="landmarks68|mesh",
+    help="Find more points of each face: 68, or a mesh of 478 and how the head is held.",
+    shell_complete=_landmarkers,
+    api=["landmarker"],
 )
 allow_private = option(
     "--allow-private",
@@ -364,7 +377,9 @@ def _finding(values: Mapping[str, Any]) -> dict[str, Any]:
 
     given = {name: value for name, value in values.items() if value is not None}
     names = {"min_face": "min_face_px", "min_score": "min_score", "max_faces": "max_faces"}
-    return {k: given[k] for k in ("detector", "choose") if k in given} | {
+    if "landmarks" in given:
+        given["landmarker"] = given["landmarks"]
+    return {k: given[k] for k in ("detector", "landmarker", "choose") if k in given} | {
         "options": DetectOptions(**{names[k]: v for k, v in given.items() if k in names}),
         "turning": not given.get("no_turning", False),
         "limits": replace(DEFAULT_LIMITS, allow_private=given.get("allow_private", False)),

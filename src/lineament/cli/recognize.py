@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -208,6 +208,7 @@ DRAWN = Target(PICTURE.suffixes, folder=True)
     help="Draw the faces: FILE.png for one photo, else a folder.",
 )
 @options.csv
+@options.landmarks
 @options.overwrite
 @options.json
 @options.allow_private
@@ -216,6 +217,7 @@ def detect(
     images: tuple[str, ...],
     save: Path | None,
     csv: Path | None,
+    landmarks: str | None,
     overwrite: bool,
     json: bool,
     **given: Any,
@@ -224,7 +226,9 @@ def detect(
 
     Exit code 0: there are some, 1: there are none, 2: error.
     """
-    finder = options.finder_from(given)
+    finder = options.finder_from({**given, "landmarks": landmarks})
+    if landmarks is not None:
+        _ = finder.landmarker  # what cannot be loaded is said once, before the work
     sources = many_sources(images)
     as_file = save is not None and not DRAWN.is_folder(save)
     if as_file and len(sources) > 1:
@@ -234,21 +238,30 @@ def detect(
     if save is not None and not as_file:
         make_folder(save, "save")
     found: list[Photo] = []
+    points: list[list[dict[str, Any]]] = []  # of each face of each photo
     errors = 0
     names = FileNames()
     if save is not None and not as_file:
         keeps(lambda: f"{len(found)} of {len(sources)} photos are drawn and stay")
-    photos = finder.stream(sources, keep_pixels=save is not None)
+    photos = finder.stream(sources, keep_pixels=save is not None or landmarks is not None)
     for photo in with_progress(photos, len(sources), "detecting"):
         found.append(replace(photo, pixels=None))
         errors += print_photo_error(photo)
+        points.append([{} for _ in photo.faces])
+        if landmarks is not None and photo.error is None:
+            try:
+                points[-1] = finder.described_landmarks(photo)
+            except LineamentError as error:
+                print_error(error)
+                errors += 1
         if save is not None and photo.error is None:
             if as_file:
                 with writing(save, "save"):
-                    _draw_faces(photo, save, overwrite)
+                    _draw_faces(photo, save, overwrite, points[-1])
                 continue
             try:
-                _draw_faces(photo, save / f"{names.stem(photo.source)}.png", overwrite)
+                target = save / f"{names.stem(photo.source)}.png"
+                _draw_faces(photo, target, overwrite, points[-1])
             except LineamentError as error:
                 print_error(error)
                 errors += 1
@@ -256,11 +269,12 @@ def detect(
         with writing(csv, "csv"):
             write_csv(csv, (row for photo in found for row in photo.to_rows()))
     if json:
-        print_json(
-            {"photos": [photo.to_dict() for photo in found], "n_errors": errors} | not_looked_at()
-        )
+        listed = [photo.to_dict() for photo in found]
+        for values, each in zip(listed, points, strict=True):
+            values["faces"] = [a | b for a, b in zip(values["faces"], each, strict=True)]
+        print_json({"photos": listed, "n_errors": errors} | not_looked_at())
     else:
-        _print_faces(found)
+        _print_faces(found, points)
         if save is not None and not as_file and errors < len(found):
             print_note(f"wrote {save}")
     return exit_code(errors, any(photo.faces for photo in found))
@@ -275,25 +289,32 @@ def _face_in_words(face: Face | None) -> str:
     return f"{width:.0f} x {height:.0f} px, detected with {face.score:.3f}{turned}"
 
 
-def _draw_faces(photo: Photo, target: Path, overwrite: bool) -> None:
+def _draw_faces(
+    photo: Photo, target: Path, overwrite: bool, points: Sequence[Mapping[str, Any]]
+) -> None:
     from lineament.finder import pixels_of
     from lineament.pictures.photos import annotate, save_picture
 
     refuse_existing(target, overwrite)
     labels = [f"{i}  {face.score:.2f}" for i, face in enumerate(photo.faces, 1)]
-    save_picture(annotate(pixels_of(photo), photo.faces, labels=labels), target)
+    drawn = [each["points_xy"] for each in points] if points and points[0] else None
+    save_picture(annotate(pixels_of(photo), photo.faces, labels=labels, points=drawn), target)
 
 
-def _print_faces(photos: Iterable[Photo]) -> None:
-    rows = []
-    for photo in photos:
+def _print_faces(photos: Iterable[Photo], points: Iterable[Sequence[Mapping[str, Any]]]) -> None:
+    rows: list[tuple[str, ...]] = []
+    turned = False
+    for photo, described in zip(photos, points, strict=True):
         if photo.error is not None:
             continue
         if not photo.faces:
-            rows.append((photo.source, "-", "", "", "", ""))
-        for number, face in enumerate(photo.faces, 1):
+            rows.append((photo.source, "-", "", "", "", "", "", ""))
+        for number, (face, more) in enumerate(zip(photo.faces, described, strict=True), 1):
             left, top, _, _ = face.box_xyxy
             width, height = face.size_wh
+            pose = more.get("pose", {})
+            turned |= bool(pose)
+            angles = (pose.get("roll_deg", face.roll_deg), *map(pose.get, ("yaw_deg", "pitch_deg")))
             rows.append(
                 (
                     photo.source,
@@ -301,9 +322,10 @@ def _print_faces(photos: Iterable[Photo]) -> None:
                     f"{face.score:.3f}",
                     f"{left:.0f},{top:.0f}",
                     f"{width:.0f}x{height:.0f}",
-                    str(round(face.roll_deg)),
+                    *("" if angle is None else str(round(angle)) for angle in angles),
                 )
             )
     if rows:
-        columns = ("photo", "face", "score", "left,top", "size", "roll")
-        print_table(columns, rows, right=columns[1:])
+        columns = ("photo", "face", "score", "left,top", "size", "roll", "yaw", "pitch")
+        shown = columns if turned else columns[:-2]
+        print_table(shown, [row[: len(shown)] for row in rows], right=shown[1:])

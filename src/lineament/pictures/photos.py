@@ -20,12 +20,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image as PILImage
 from PIL import ImageDraw
 
 from lineament.errors import OptionError
 from lineament.files import write_atomically
 from lineament.pictures.fonts import Font, font_for, put, shown
+from lineament.pictures.points import draw_points
 from lineament.types import Decision, Face, Image
 
 Color = tuple[int, int, int]
@@ -65,6 +67,7 @@ def annotate(
     *,
     labels: Sequence[str] | None = None,
     chosen: Sequence[bool] | None = None,
+    points: Sequence[npt.ArrayLike] | None = None,
 ) -> Image:
     """Mark faces in a photo.
 
@@ -77,25 +80,33 @@ def annotate(
         labels: one for each face; None draws none.
         chosen: for each face whether it stands out; the others are drawn thin and white, without
             landmarks. None: all of them do.
+        points: of each face what a landmarker finds, (P, 2), pixels of the photo: drawn in place of
+            its five landmarks.
 
     Returns:
         (H', W', 3) uint8: the photo at its size, or enlarged by a whole number if it is
         smaller than ``LEAST_SIDE_PX``, and the strip, if there is one.
 
     Raises:
-        OptionError: an image of another shape or type, or another number of labels.
+        OptionError: an image of another shape or type, or another number of labels or points.
     """
     _check(image)
-    if labels is not None and len(labels) != len(faces):
-        raise OptionError(
-            f"expected one for each of {len(faces)} faces, got {len(labels)}", option="labels"
-        )
+    for name, given in (("labels", labels), ("points", points)):
+        if given is not None and len(given) != len(faces):
+            raise OptionError(
+                f"expected one for each of {len(faces)} faces, got {len(given)}", option=name
+            )
     times = max(1, -(-LEAST_SIDE_PX // max(image.shape[:2])))
     picture = PILImage.fromarray(image)
     if times > 1:
         size = (picture.width * times, picture.height * times)
         picture = picture.resize(size, PILImage.Resampling.BICUBIC)
-    _mark(picture, faces, times, [True] * len(faces) if chosen is None else chosen)
+    plain = faces if points is None else [replace(face, landmarks_xy=None) for face in faces]
+    _mark(picture, plain, times, [True] * len(faces) if chosen is None else chosen)
+    if points is not None:
+        drawn = np.array(picture)
+        draw_points(drawn, points, times, line=PAPER, dot=SKY)
+        picture = PILImage.fromarray(drawn)
     if labels is not None:
         picture = _label(picture, faces, labels, times)
     return np.asarray(picture, np.uint8)
