@@ -162,6 +162,7 @@ OTHER_NAMES = {
     "ray": ("stream", "bulk.on_ray makes one"),
     "workers": ("stream", "bulk.on_ray makes one"),
     "keep_crops": ("settings", "of a gallery"),
+    "landmarks": ("landmarker", "by the name of what finds them"),
     "skip_damaged": ("damaged", '"refuse", or "skip"'),
 }
 """Option -> parameter where their names differ, and why; used only where no parameter has its
