@@ -19,7 +19,7 @@ pytest.importorskip("onnxruntime")
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "benchmarks"
 SCRIPTS = {path.name: path for path in sorted(FOLDER.glob("*/*.py"))}
-SCRIPTS["strangers.py"] = FOLDER / "strangers.py"
+SCRIPTS |= {name: FOLDER / name for name in ("strangers.py", "poses.py")}
 
 
 def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -84,6 +84,7 @@ def test_engines_agree() -> None:
         "variants.py",
         "grouping_algorithms.py",
         "frontal.py",
+        "poses.py",
         "train.py --att",
         "finetune.py --lfw",
         "quantize.py --lfw",

@@ -290,7 +290,16 @@ def test_commands_that_docstrings_and_messages_name_exist() -> None:
 
 OTHER_OPTIONS = {
     *("--quick", "--rules", "--choose", "--crops", "--starts", "--only", "--draws", "--view1"),
-    *("--shared", "--nproc-per-node", "--no-deps", "--min-photos", "--part", "--also", "--case"),
+    *(
+        "--shared",
+        "--nproc-per-node",
+        "--no-deps",
+        "--min-photos",
+        "--part",
+        "--also",
+        "--case",
+        "--without",
+    ),
 }
 """Of benchmarks and other programs."""
 

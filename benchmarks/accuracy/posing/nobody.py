@@ -1,0 +1,83 @@
+"""Pictures without people, and photos whose face is painted over: is a face found?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from _harness import track
+from lineament import Recognizer
+from lineament.quality import quality_of
+from lineament.types import Photo
+from posing.pictures import PAINTS, painted_over
+from posing.setting import SEED, Setting
+
+PICTURES = 240
+"""Of ``--without`` unless ``--all`` is asked for, and of faces painted over."""
+SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+def of_nobody(setting: Setting) -> dict[str, Any]:
+    options = setting.options
+    files = [path for folder in options.without for path in _pictures_in(folder)]
+    if not options.all:
+        drawn = np.random.default_rng(SEED).permutation(len(files))[:PICTURES]
+        files = [files[i] for i in sorted(drawn)]
+    with_face: dict[str, list[bool]] = defaultdict(list)
+    enrolled: dict[str, list[bool]] = defaultdict(list)
+
+    def count(kind: str, seen: Photo) -> None:
+        with_face[kind].append(bool(seen.faces))
+        enrolled[kind].append(passes(setting.recognizer, seen))
+
+    stream = setting.recognizer.stream_chosen(files)
+    for path, seen in zip(files, track(stream, "pictures", len(files)), strict=True):
+        count(path.parent.name, seen)
+    painted = 300 if options.all else PICTURES if options.people is None else options.people
+    ones = _alone(setting, painted)
+    rng = np.random.default_rng(SEED)
+    made = (
+        painted_over(p.needed_pixels(), p.faces[0].box_xyxy, PAINTS[i % len(PAINTS)], rng)
+        for i, p in enumerate(ones)
+    )
+    for i, seen in enumerate(setting.look(made, len(ones), "painted over")):
+        count(f"painted over: {PAINTS[i % len(PAINTS)]}", seen)
+    every = [one for row in with_face.values() for one in row]
+    return {
+        "pictures_of_nobody": len(every),
+        "false_faces": float(np.mean(every)),
+        "false_enrolled": float(np.mean([one for row in enrolled.values() for one in row])),
+        "false_faces_by": {
+            kind: {
+                "pictures": len(row),
+                "share": float(np.mean(row)),
+                "enrolled": float(np.mean(enrolled[kind])),
+            }
+            for kind, row in with_face.items()
+        },
+    }
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+
+
+def _alone(setting: Setting, wanted: int) -> list[Photo]:
+    """Photos of LFW with one face, and no trace of another one."""
+    paths = [own[0] for own in setting.people(2 * wanted)][: 2 * wanted]
+    ones: list[Photo] = []
+    for photo in setting.recognizer.finder.stream(paths, keep_pixels=True):
+        if len(photo.faces) == 1 and len(ones) < wanted:
+            ones.append(photo)
+    return ones
+
+
+def passes(recognizer: Recognizer, photo: Photo) -> bool:
+    """Whether ``enroll`` would take the photo: one face, and within the limits of quality."""
+    if len(photo.faces) != 1 or photo.embedding is None:
+        return False
+    quality = quality_of(photo.faces[0], photo.crop, photo.embedding)
+    return quality is None or not recognizer.judge.all_limits.problems(quality)
