@@ -116,7 +116,9 @@ def test_pixels_of_a_scaled_look(scale: float, size_wh: tuple[int, int]) -> None
         cells[0, 3, :6] = 1, 1, 0.5, 0.5, 0, 0  # x 28, y 4, eight pixels wide and high
         return (cells.astype(np.float32),)
 
-    (row,) = YuNet(fake)._look(np.zeros((128, 256, 3), np.uint8), scale, 0.5)
+    look = YuNet(fake)._look(np.zeros((128, 256, 3), np.uint8), scale, 0.5)
+    (row,) = look.rows
+    assert look.scale == scale
     edges = np.array([24, 0, 32, 8, *[24, 0] * 5])
     np.testing.assert_allclose(row[1:15], (edges + 0.5) / scale - 0.5, atol=1e-4)
     assert row[15] == 0
@@ -155,6 +157,32 @@ def test_small_and_huge(detector: YuNet, astronaut: Image, scale: float) -> None
     found = detector.detect(resized(astronaut, scale), DetectOptions())[0]
     expected = (face.box_xyxy + 0.5) * scale - 0.5
     np.testing.assert_allclose(found.box_xyxy, expected, atol=max(1.5, 0.08 * 112 * scale))
+
+
+# --- one box a face -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("side_px", [300, 500, 800, 1300, 2000])
+def test_a_large_face_is_one_face(detector: YuNet, astronaut: Image, side_px: int) -> None:
+    large = resized(astronaut[10:246, 95:351], side_px / 112)
+    (face,) = detector.detect(large, DetectOptions())
+    assert side(face) == pytest.approx(side_px, rel=0.1)
+
+
+@pytest.mark.parametrize("scale", [1, 4, 8])
+def test_neighbors_that_overlap_stay_two(detector: YuNet, astronaut: Image, scale: float) -> None:
+    """The right one covers the left one's cheek: their boxes share 0.3 of their union."""
+    (face,) = detector.detect(astronaut, DetectOptions())
+    left, top, right, bottom = (int(v) for v in face.box_xyxy)
+    picture = np.full((260, 420, 3), 128, np.uint8)
+    picture[:250, :300] = astronaut[:250, 50:350]
+    shift = round(0.54 * (right - left))
+    across = slice(left - 50 + shift, right - 50 + shift)
+    picture[top:bottom, across] = astronaut[top:bottom, left:right]
+    found = detector.detect(resized(picture, scale), DetectOptions())
+    assert len(found) == 2
+    middles = sorted(face.center_xy[0] / scale for face in found)
+    assert middles[1] - middles[0] == pytest.approx(shift, rel=0.25)
 
 
 def mosaic(astronaut: Image, columns: int, rows: int, step: int) -> tuple[Image, np.ndarray]:
@@ -210,10 +238,10 @@ def test_parts_go_only_where_the_whole_is() -> None:
     whole, part = row(0.9, (0, 0, 10, 10), 0), row(0.95, (5, 0, 10, 10), 1)
     alone, doubtful = row(0.8, (50, 0, 60, 10), 1), row(0.3, (48, 0, 62, 12), 0)
     rows = np.array([part, whole, alone, doubtful], np.float32)
-    kept = yunet._without_parts(rows, 0.6)
+    kept = yunet._without_cut(rows, 0.6)
     assert sorted(kept[:, 0].tolist()) == pytest.approx([0.3, 0.8, 0.9])
-    assert len(yunet._without_parts(rows, 0.2)) == 2
-    assert len(yunet._without_parts(rows[[0, 2]], 0.6)) == 2
+    assert len(yunet._without_cut(rows, 0.2)) == 2
+    assert len(yunet._without_cut(rows[[0, 2]], 0.6)) == 2
 
 
 # --- options --------------------------------------------------------------------------------------

@@ -8,9 +8,11 @@ it is given, so the scales are chosen by what there is to find (measured by
 1. the photo as it is, or as much smaller as ``min_face_px`` allows;
 2. enlarged, when the first look shows small faces, or nothing at all;
 3. reduced, when the first look shows a very large face, or nothing that is certain: faces that fill
-   the frame.
+   the frame;
+4. between the two, by halves, when that shows a face too large for the first look.
 
-Inputs past ``TILE_PX`` go through in overlapping tiles, so memory stays bounded.
+``looks`` says what of it are faces. Inputs past ``TILE_PX`` go through in overlapping tiles, so
+memory stays bounded.
 """
 
 from __future__ import annotations
@@ -20,6 +22,15 @@ import numpy as np
 
 from lineament.detect.boxes import intersection_over_union, intersections, nms
 from lineament.detect.detector import DetectOptions
+from lineament.detect.looks import (
+    RANGE_PX,
+    STEP,
+    WHOLE_SCORE,
+    Look,
+    agreed,
+    longer_sides,
+    unconfirmed,
+)
 from lineament.models.runtime import Model
 from lineament.types import Face, FloatArray, Image
 
@@ -78,29 +89,39 @@ class YuNet:
         longer = max(image.shape[:2])
         finest = min(MOST_ENLARGED, LEAST_NET_PX / least_face_px)
         first = min(1.0, finest)
-        found = [self._look(image, first, floor)]
-        sizes = _longer_sides(found[0]) * first
-        certain = found[0][:, 0] >= CERTAIN
+        looks = [self._look(image, first, floor)]
+        seen = looks[0].rows
+        sizes = longer_sides(seen) * first
         if finest > first and (len(sizes) == 0 or (sizes < SMALL_NET_PX).any()):
-            found.append(self._look(image, finest, floor))
+            looks.append(self._look(image, finest, floor))
         if longer * first > 2 * REDUCED_SIDE_PX and (
-            not certain.any() or (sizes > LARGE_NET_PX).any()
+            not (seen[:, 0] >= CERTAIN).any() or (sizes > LARGE_NET_PX).any()
         ):
-            found.append(self._look(image, REDUCED_SIDE_PX / longer, floor))
-        rows = np.concatenate(found)
+            looks += self._reduced(image, first, floor)
+        rows = agreed(looks, SUPPRESSION)
         rows = rows[np.argsort(-rows[:, 0], kind="stable")[:MOST_CANDIDATES]]
-        rows = _merge(_without_parts(rows, least))
-        rows = rows[(rows[:, 0] >= least) & (_longer_sides(rows) >= least_face_px)]
+        rows = _merge(_without_cut(rows, least))
+        rows = rows[~unconfirmed(rows, looks)]
+        rows = rows[(rows[:, 0] >= least) & (longer_sides(rows) >= least_face_px)]
         return [
             Face(row[1:5], min(float(row[0]), 1.0), row[5:15].reshape(5, 2))
             for row in rows[: options.max_faces]
         ]
 
-    def _look(self, image: Image, scale: float, least: float) -> FloatArray:
-        """One scale: (N, 16) score, box (4), landmarks (10), in pixels of the photo.
+    def _reduced(self, image: Image, first: float, floor: float) -> list[Look]:
+        """The coarsest look, and those between it and the first for faces beyond its range."""
+        coarsest = self._look(image, REDUCED_SIDE_PX / max(image.shape[:2]), floor)
+        looks = [coarsest]
+        wholes = coarsest.rows[coarsest.rows[:, 0] >= WHOLE_SCORE]
+        if (longer_sides(wholes) * first > RANGE_PX).any():
+            scale = first / 2
+            while scale > STEP * coarsest.scale:
+                looks.append(self._look(image, scale, floor))
+                scale /= 2
+        return looks
 
-        The last column is 1 where the edge of a tile may have cut the face, and else 0.
-        """
+    def _look(self, image: Image, scale: float, least: float) -> Look:
+        """One scale, in tiles where it is large."""
         height, width = image.shape[:2]
         size_wh = max(1, round(width * scale)), max(1, round(height * scale))
         if size_wh != (width, height):
@@ -118,7 +139,7 @@ class YuNet:
         # Pixel centers are whole numbers on both sides, hence the halves.
         ratio = np.array([width / size_wh[0], height / size_wh[1]], np.float32)
         rows[:, 1:15] = (rows[:, 1:15] + 0.5) * np.tile(ratio, 7) - 0.5
-        return rows
+        return Look(scale, rows)
 
     def _run(self, image: Image, least: float) -> FloatArray:
         height, width = image.shape[:2]
@@ -166,7 +187,7 @@ def _is_cut(
     rows: FloatArray, edges: tuple[int, int, int, int], size_wh: tuple[int, int]
 ) -> FloatArray:
     """(N,) 1 where a box reaches an edge of its tile behind which the photo goes on."""
-    margin = TILE_EDGE * _longer_sides(rows)
+    margin = TILE_EDGE * longer_sides(rows)
     left, top, right, bottom = edges
     cut = (left > 0) & (rows[:, 1] < left + margin)
     cut |= (top > 0) & (rows[:, 2] < top + margin)
@@ -175,7 +196,7 @@ def _is_cut(
     return cut.astype(np.float32)
 
 
-def _without_parts(rows: FloatArray, least: float) -> FloatArray:
+def _without_cut(rows: FloatArray, least: float) -> FloatArray:
     """Drop what the edge of a tile cut where a whole face of at least ``least`` covers it."""
     cut = rows[:, 15] > 0
     whole, parts = rows[~cut & (rows[:, 0] >= least)], rows[cut]
@@ -185,11 +206,6 @@ def _without_parts(rows: FloatArray, least: float) -> FloatArray:
     area = (parts[:, 3:5] - parts[:, 1:3]).prod(axis=1)
     stays = (common < VOTE * area[:, None]).all(axis=1)
     return np.concatenate([rows[~cut], parts[stays]])
-
-
-def _longer_sides(rows: FloatArray) -> FloatArray:
-    longer: FloatArray = (rows[:, 3:5] - rows[:, 1:3]).max(axis=1, initial=0)
-    return longer
 
 
 def _merge(rows: FloatArray) -> FloatArray:
