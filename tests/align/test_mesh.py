@@ -12,15 +12,18 @@ from PIL import Image as PILImage
 import lineament
 from lineament import models
 from lineament.align import load_landmarker
+from lineament.align._mesh_points import MIRRORED
 from lineament.align.mesh import (
     INPUT_PX,
     MOST_LOOKS,
     Mesh,
     first_transforms,
     five_of_478,
+    look,
     mesh,
     mesh_transforms,
 )
+from lineament.align.mesh_pose import pose_of_mesh
 from lineament.errors import OptionError
 from lineament.models.runtime import Model, Runtime, load_model
 from lineament.types import Face, FloatArray, Image
@@ -140,6 +143,43 @@ def test_mirrored_photo_gives_mirrored_points(model: Model, astronaut: Image, fo
     difference = (back - five_of_478(found.points_xyz)[0]) / EYE_DISTANCE
     assert np.abs(difference).max() < 0.05
     assert abs(difference[:, 0].mean()) < 0.01  # one pixel of the input is 0.012
+
+
+def test_numbers_of_the_mirror_image(found: Mesh) -> None:
+    assert (MIRRORED[MIRRORED] == np.arange(478)).all()
+    middle = {int(i) for i in np.flatnonzero(np.arange(478) == MIRRORED)}
+    assert {0, 1, 2, 4, 5, 6, 10, 13, 14, 17, 152, 168} <= middle
+    pairs = {33: 263, 133: 362, 61: 291, 78: 308, 234: 454, 468: 473, 469: 476, 470: 475}
+    for left, right in pairs.items():
+        assert MIRRORED[left] == right
+    # The photo's face is nearly frontal: turned by its roll, its mirror image lies on itself.
+    points = found.points_xyz[0, :, :2]
+    across = points[263] - points[33]
+    angle = np.arctan2(across[1], across[0])
+    upright = points @ np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    upright -= upright[list(middle)].mean(axis=0)
+    back = upright[MIRRORED] * [-1, 1]
+    assert np.linalg.norm(back - upright, axis=1).mean() / EYE_DISTANCE < 0.06
+
+
+def test_mirror_image_is_a_second_opinion(model: Model, astronaut: Image, found: Mesh) -> None:
+    face = Face(BOX, 0.99, FIVE)
+    transforms = first_transforms([face])
+    straight, _ = look(model, astronaut, transforms)
+    mirrored, presence = look(model, astronaut, transforms, mirrored=True)
+    apart = np.linalg.norm(mirrored - straight, axis=2)[0] / EYE_DISTANCE
+    assert 0 < apart.mean() < 0.04
+    assert apart.max() < 0.15
+    assert presence[0] > 0.95
+    both = mesh(model, astronaut, [face], mirrored=True)
+    other, _ = look(
+        model, astronaut, mesh_transforms(found.points_xyz, roll_of(found)), mirrored=True
+    )
+    np.testing.assert_allclose(both.points_xyz, (found.points_xyz + other) / 2, atol=0.05)
+
+
+def roll_of(found: Mesh) -> np.ndarray:
+    return np.radians([pose_of_mesh(each).roll_deg for each in found.points_xyz])
 
 
 @pytest.mark.parametrize("angle", [-150, -90, -40, 25, 65, 180])

@@ -24,6 +24,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lineament.align._mesh_points import (
+    LEFT_IRIS,
+    LEFT_MOUTH,
+    MIRRORED,
+    NOSE_TIP,
+    RIGHT_IRIS,
+    RIGHT_MOUTH,
+)
 from lineament.align.alignment import ARCFACE_TEMPLATE_XY, NATIVE_PX, Alignment, face_transforms
 from lineament.align.mesh_pose import MESH_POINTS, pose_of_mesh, rotations_of_meshes
 from lineament.errors import OptionError
@@ -33,18 +41,6 @@ from lineament.types import Face, Float64Array, FloatArray, Image
 
 INPUT_PX = 256
 """Side of the model's input."""
-
-LEFT_IRIS, RIGHT_IRIS, LEFT_MOUTH, RIGHT_MOUTH = 468, 473, 61, 291
-NOSE_TIP = (1, 4)
-"""Numbers of the points that are the five landmarks, left and right as the viewer sees them. The
-nose's tip is the middle of two: of these, on LFW, 4 lies 1.75 pixels of the ArcFace crop above what
-O-Net finds, 1 lies 1.9 below, and the middle within 0.1."""
-
-FACE_OVAL = (
-    *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377),
-    *(152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
-)
-"""The outline of the face, clockwise from the top of the forehead; the chin is half-way."""
 
 MESH_SIDE = 1.5
 """Side of the square that is looked at, in longer sides of the mesh's own box: MediaPipe's. Of 1.37
@@ -114,7 +110,7 @@ class MeshLandmarker:
         return mesh(self._model, image, faces)
 
 
-def mesh(model: Model, image: Image, faces: Sequence[Face]) -> Mesh:
+def mesh(model: Model, image: Image, faces: Sequence[Face], *, mirrored: bool = False) -> Mesh:
     """Find the mesh of each face.
 
     The first look is at a square that the landmarks turn upright; without them, at one about the
@@ -125,6 +121,8 @@ def mesh(model: Model, image: Image, faces: Sequence[Face]) -> Mesh:
         model: the weights "facemesh".
         image: (H, W, 3) uint8.
         faces: as a detector returns them.
+        mirrored: look at the mirror image of the last crop as well, and return the mean. On CFP's
+            profiles the median error falls from 5.9 to 5.4 % of the distance from eye to mouth.
 
     Raises:
         OptionError: an image of another shape or type, or landmarks that coincide.
@@ -132,7 +130,7 @@ def mesh(model: Model, image: Image, faces: Sequence[Face]) -> Mesh:
     if not faces:
         return Mesh(np.zeros((0, MESH_POINTS, 3), np.float32), np.zeros(0, np.float32))
     points, _ = look(model, image, first_transforms(faces))
-    presence = np.zeros(len(faces), np.float32)
+    presence: FloatArray = np.zeros(len(faces), np.float32)
     todo = np.arange(len(faces))
     for _ in range(MOST_LOOKS - 1):
         rolls = _rolls(points[todo])
@@ -141,6 +139,10 @@ def mesh(model: Model, image: Image, faces: Sequence[Face]) -> Mesh:
         todo = todo[np.abs(turned) > np.radians(LEVEL_DEG)]
         if not len(todo):
             break
+    if mirrored:
+        transforms = mesh_transforms(points, _rolls(points))
+        other, opinion = look(model, image, transforms, mirrored=True)
+        points, presence = (points + other) / 2, (presence + opinion) / 2
     return Mesh(points.astype(np.float32), presence)
 
 
@@ -167,21 +169,29 @@ def five_of_478(points: npt.NDArray[np.floating]) -> FloatArray:
     return np.concatenate([eyes, nose, mouth], axis=1).astype(np.float32)
 
 
-def look(model: Model, image: Image, transforms: Float64Array) -> tuple[Float64Array, FloatArray]:
+def look(
+    model: Model, image: Image, transforms: Float64Array, *, mirrored: bool = False
+) -> tuple[Float64Array, FloatArray]:
     """Run the network once on crops of the photo.
 
     Args:
         model: the weights "facemesh".
         image: (H, W, 3) uint8.
         transforms: (N, 2, 3), from the photo's pixels to those of crops of ``INPUT_PX``.
+        mirrored: show it the mirror images; the points are those of the photo all the same.
 
     Returns:
         Points (N, 478, 3) float64 and presence (N,) float32, as in ``Mesh``.
     """
     crops = warp(image, transforms, INPUT_PX)
+    if mirrored:
+        crops = crops[:, :, ::-1]
     batch = np.ascontiguousarray(crops.transpose(0, 3, 1, 2), dtype=np.float32)
     raw, logits = model(batch)
     points = raw.astype(np.float64)
+    if mirrored:
+        points = points[:, MIRRORED]
+        points[:, :, 0] = INPUT_PX - points[:, :, 0]
     # The network counts from the edge of the first pixel, the photo from its center.
     points[:, :, :2] = to_photo_xy(points[:, :, :2] - 0.5, transforms)
     scales = np.sqrt(np.abs(np.linalg.det(transforms[:, :, :2])))
