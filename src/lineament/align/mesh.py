@@ -142,7 +142,8 @@ def mesh(model: Model, image: Image, faces: Sequence[Face], *, mirrored: bool = 
     if mirrored:
         transforms = mesh_transforms(points, _rolls(points))
         other, opinion = look(model, image, transforms, mirrored=True)
-        points, presence = (points + other) / 2, (presence + opinion) / 2
+        points = (points + other) / 2
+        presence = (presence + opinion) / np.float32(2)
     return Mesh(points.astype(np.float32), presence)
 
 
