@@ -12,7 +12,6 @@ from PIL import Image as PILImage
 import lineament
 from lineament import models
 from lineament.align import load_landmarker
-from lineament.align._mesh_points import MIRRORED
 from lineament.align.mesh import (
     INPUT_PX,
     MOST_LOOKS,
@@ -23,6 +22,7 @@ from lineament.align.mesh import (
     mesh,
     mesh_transforms,
 )
+from lineament.align.mesh_points import MIRRORED
 from lineament.align.mesh_pose import pose_of_mesh
 from lineament.errors import OptionError
 from lineament.models.runtime import Model, Runtime, load_model

@@ -4,6 +4,7 @@ alignment      how crops are made, as a value; crops by five points, the eyes, o
 landmarker     many points of a face: the protocol and the registry
 landmarks68    68 points of a face, and its hull
 mesh           478 points of a face, with irises and depth
+mesh_points    which of them is what
 mesh_pose      how the head is held, by them
 frontal        turned to the front, by 68 points and a generic face
 """

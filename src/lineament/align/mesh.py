@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lineament.align._mesh_points import (
+from lineament.align.alignment import ARCFACE_TEMPLATE_XY, NATIVE_PX, Alignment, face_transforms
+from lineament.align.mesh_points import (
     LEFT_IRIS,
     LEFT_MOUTH,
     MIRRORED,
@@ -32,7 +33,6 @@ from lineament.align._mesh_points import (
     RIGHT_IRIS,
     RIGHT_MOUTH,
 )
-from lineament.align.alignment import ARCFACE_TEMPLATE_XY, NATIVE_PX, Alignment, face_transforms
 from lineament.align.mesh_pose import MESH_POINTS, pose_of_mesh, rotations_of_meshes
 from lineament.errors import OptionError
 from lineament.geometry import similarity_transforms, to_photo_xy, warp

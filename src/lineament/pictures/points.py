@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lineament.align._mesh_points import FACE_OVAL
+from lineament.align.mesh_points import FACE_OVAL
 from lineament.types import Image
 
 
