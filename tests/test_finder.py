@@ -364,9 +364,10 @@ def test_a_finder_is_shared() -> None:
 def test_quality_is_measured_where_its_limits_were_fitted() -> None:
     face, crop = make_face(), np.random.default_rng(0).integers(0, 256, (112, 112, 3), np.uint8)
     arcface = make_embedding([1, 0, 0, 0], norm=3.0)
-    assert quality_of(face, crop, arcface) == measure(face, crop, 3.0)
-    assert quality_of(face, None, arcface) is None
+    assert quality_of(face, crop, arcface, None) == measure(face, crop, 3.0)
+    assert quality_of(face, crop, arcface, (90, 80)) == measure(face, crop, 3.0, (90, 80))
+    assert quality_of(face, None, arcface, (90, 80)) is None
     for alignment in ("dlib-150", "eyes-112", "crop-112"):
         other = make_embedding([1, 0, 0, 0], alignment=alignment)
         assert make_contract(alignment=alignment) == other.contract
-        assert quality_of(face, crop, other) is None
+        assert quality_of(face, crop, other, (90, 80)) is None

@@ -39,6 +39,7 @@ ORDER = (
     ("images",),
     ("detect",),
     ("align",),
+    ("visible",),
     ("quality", "finder"),
     ("embed",),
     ("batching",),

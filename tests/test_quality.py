@@ -243,6 +243,8 @@ def test_to_dict_is_json() -> None:
         "brightness": 0.5,
         "contrast": 0.15,
         "norm": 12.0,
+        "roll_deg": None,
+        "visible_share": None,
     }
 
 
@@ -259,6 +261,11 @@ def test_to_dict_is_json() -> None:
         ({"greatest_brightness": 0.85}, {"brightness": 0.9}, "brightness 0.9, above 0.85: use"),
         ({"least_contrast": 0.03}, {"contrast": 0.01}, "flat: contrast 0.01, below 0.03: use"),
         ({"least_norm": 10}, {"norm": 9.961}, "embedding norm 9.96, below 10: use"),
+        (
+            {"least_visible_share": 0.86},
+            {"visible_share": 0.64},
+            "border cuts the face: 0.64 of it is visible, below 0.86: use a photo that shows",
+        ),
     ],
     ids=lambda value: "" if isinstance(value, str) else next(iter(value)),
 )
@@ -272,12 +279,16 @@ def test_a_problem_has_its_number_the_limit_and_a_remedy(
 
 def test_at_the_limit_is_no_problem_and_no_limit_finds_none() -> None:
     at = make_quality(
-        size_px=12, sharpness=0.07, yaw_deg=-45, brightness=0.1, contrast=0.035, norm=10
-    )
-    bad = make_quality(size_px=1, sharpness=0.0, yaw_deg=90, brightness=0.0, contrast=0.0, norm=0.1)
+        size_px=12, sharpness=0.07, yaw_deg=-45, brightness=0.1, contrast=0.035, norm=10,
+        visible_share=0.86,
+    )  # fmt: skip
+    bad = make_quality(
+        size_px=1, sharpness=0.0, yaw_deg=90, brightness=0.0, contrast=0.0, norm=0.1,
+        visible_share=0.0,
+    )  # fmt: skip
     every = QualityLimits(**DEFAULT_LIMITS.to_dict() | {"least_norm": 10})
     assert every.problems(at) == ()
-    assert len(every.problems(bad)) == 6
+    assert len(every.problems(bad)) == 7
     assert QualityLimits().problems(bad) == ()
 
 

@@ -4,10 +4,13 @@
 
 One row a step: the photos' median of what ``lineament.quality`` measures, and how often the
 default threshold errs: FNMR and FMR of a worse photo against others as they are (``one``), and
-of two that are equally bad (``both``). "small" makes the photo smaller and goes through the
-whole pipeline; the others change the aligned crop. Then the photos as they are: how many fall
-under the default limits, and how much more often the pairs with one of them are missed; what the
-norm of the embedding tells, and which measure tells most (area under the curve of the misses).
+of two that are equally bad (``both``); and how many genuine pairs of the first kind are missed
+although the limits find nothing (``unflagged``). "small" makes the photo smaller, "cut" ends it
+within the face, and both go through the whole pipeline; the others change the aligned crop.
+
+Then the photos as they are: how many fall under the default limits, and how much more often the
+pairs with one of them are missed; what the norm of the embedding tells, and which measure tells
+most (area under the curve of the misses).
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ import numpy.typing as npt
 
 from lineament import Recognizer, load_image, models
 from lineament.datasets.lfw import read_lfw
+from lineament.detect.boxes import intersection_over_union
 from lineament.embed.pooling import pooling_weights
 from lineament.evaluate.metrics import auc, threshold_at_fmr
 from lineament.evaluate.protocols.lfw import images_of
@@ -45,6 +49,7 @@ Change = Callable[[Image, np.random.Generator], Image]
 Vectors = npt.NDArray[np.float32]
 
 MEASURES = ("size_px", "sharpness", "brightness", "contrast", "norm")
+SHOWN = (*MEASURES, "visible_share")
 TURNS_DEG = (0, 10, 20, 25, 30, 35, 40, 90)
 BELOW = (0.5, 1, 2, 5, 10)
 NOISE = 3  # standard deviation of the gray levels, of a dark photo: what a sensor leaves
@@ -100,6 +105,13 @@ SPOILED = ("as it is", "blur 3 px", "dark x0.06")
 POWERS = (0, 1, 2, 4, 8)
 SMALL_PX = (16, 12, 10, 8, 6, 5)
 """Distances of the eyes, on average, that "small" aims at."""
+CUT = (0.1, 0.2, 0.3, 0.35, 0.45, 0.55)
+"""Shares of the box that "cut" takes away."""
+SIDES = ("top", "bottom", "left", "right")
+SAME_FACE = 0.15  # of the intersection over the union with what is left of the box
+
+Seen = tuple[Face, Image, tuple[int, int]]
+"""A face, its crop, and width and height of its photo."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,14 +120,15 @@ class Photos:
 
     person: npt.NDArray[np.int64]
     faces: list[Face]
+    sizes_wh: list[tuple[int, int]]
     crops: Image
     vectors: Vectors
     norms: Vectors
 
     def __post_init__(self) -> None:
         """Measure them."""
-        rows = zip(self.faces, self.crops, self.norms, strict=True)
-        self.__dict__["qualities"] = [measure(f, crop, float(n)) for f, crop, n in rows]
+        rows = zip(self.faces, self.crops, self.norms, self.sizes_wh, strict=True)
+        self.__dict__["qualities"] = [measure(f, crop, float(n), wh) for f, crop, n, wh in rows]
 
     def column(self, name: str) -> npt.NDArray[np.float64]:
         """One measure of all; NaN where there is none."""
@@ -129,7 +142,11 @@ class Photos:
 
 
 def rates(
-    vectors: Vectors, rows: npt.NDArray[np.int64], all_: Photos, threshold: float
+    vectors: Vectors,
+    rows: npt.NDArray[np.int64],
+    all_: Photos,
+    threshold: float,
+    flagged: npt.NDArray[np.bool_],
 ) -> dict[str, float | None]:
     """FNMR and FMR of ``vectors``, worse versions of the photos ``rows``."""
     person = all_.person[rows]
@@ -144,6 +161,9 @@ def rates(
         genuine[np.arange(len(rows)), own] = False
         result[f"fnmr_{label}"] = float(1 - above[genuine].mean()) if genuine.any() else None
         result[f"fmr_{label}"] = float(above[~same].mean()) if not same.all() else None
+        if label == "one":
+            unflagged = ~above & ~flagged[:, None]
+            result["unflagged"] = float(unflagged[genuine].mean()) if genuine.any() else None
     return result
 
 
@@ -151,37 +171,43 @@ def steps(
     all_: Photos,
     rows: npt.NDArray[np.int64],
     recognizer: Recognizer,
-    smaller: Callable[[int, float], tuple[Face, Image] | None],
+    limits: QualityLimits,
+    again: Callable[[int, str], Seen | None],
 ) -> list[dict[str, Any]]:
     """Make the photos ``rows`` worse, a step at a time."""
     threshold = recognizer.threshold().value
     found = []
     names = [*CHANGES, *(f"small {px} px" for px in SMALL_PX)]
+    names += [f"cut {share} {side}" for side in SIDES for share in CUT]
     for name in track(names, "steps"):
         rng = np.random.default_rng(0)
-        kept, faces, crops = [], [], []
+        kept, faces, crops, sizes = [], [], [], []
         for row in rows:
             if name in CHANGES:
-                one = (all_.faces[row], CHANGES[name](all_.crops[row], rng))
+                crop = CHANGES[name](all_.crops[row], rng)
+                one: Seen = (all_.faces[row], crop, all_.sizes_wh[row])
             else:
-                seen = smaller(int(row), float(name.split()[1]))
+                seen = again(int(row), name)
                 if seen is None:
                     continue
                 one = seen
             kept.append(row)
             faces.append(one[0])
             crops.append(one[1])
+            sizes.append(one[2])
         if not kept:
             continue
         kept_rows = np.array(kept)
         vectors, norms = recognizer.embedder.embed(np.stack(crops))
-        worse = Photos(all_.person[kept_rows], faces, np.stack(crops), vectors, norms)
+        worse = Photos(all_.person[kept_rows], faces, sizes, np.stack(crops), vectors, norms)
+        flagged = np.array([bool(limits.problems(q)) for q in worse.__dict__["qualities"]])
         found.append(
             {
                 "step": name,
                 "not_found": len(rows) - len(kept),
-                **{key: float(np.nanmedian(worse.column(key))) for key in MEASURES},
-                **rates(vectors, kept_rows, all_, threshold),
+                **{key: float(np.nanmedian(worse.column(key))) for key in SHOWN},
+                "flagged": float(flagged.mean()),
+                **rates(vectors, kept_rows, all_, threshold, flagged),
             }
         )
     return found
@@ -274,6 +300,30 @@ def pooling(all_: Photos, recognizer: Recognizer) -> list[dict[str, Any]]:
     return found
 
 
+def cut(image: Image, box_xyxy: Vectors, side: str, share: float) -> tuple[Image, Vectors]:
+    """End the photo within the face, and what is then left of its box, in the new pixels."""
+    (left, top, right, bottom), (height, width) = box_xyxy.tolist(), image.shape[:2]
+    x, y = share * (right - left), share * (bottom - top)
+    first = (
+        max(0, round(left + x) if side == "left" else 0),
+        (max(0, round(top + y) if side == "top" else 0)),
+    )
+    last = (
+        min(width, round(right - x) if side == "right" else width),
+        min(height, round(bottom - y) if side == "bottom" else height),
+    )
+    rest = np.concatenate(
+        [np.maximum(box_xyxy[:2], first), np.minimum(box_xyxy[2:], last)], dtype=np.float32
+    )
+    worse = image[first[1] : last[1], first[0] : last[0]]
+    return np.ascontiguousarray(worse), rest - np.tile(np.array(first, np.float32), 2)
+
+
+def overlap(a: Vectors, b: Vectors) -> float:
+    """Intersection over union of two boxes."""
+    return float(intersection_over_union(a[None], b[None])[0, 0])
+
+
 def chosen_rows(person: npt.NDArray[np.int64], people: int) -> npt.NDArray[np.int64]:
     """Two photos each of so many people, by chance."""
     rng = np.random.default_rng(1)
@@ -294,26 +344,37 @@ def run(folder: Path, people: int, name: str) -> dict[str, Any]:
     all_ = Photos(
         lfw.person[np.array(images)],
         [c.faces[c.index] for _, c in found],  # type: ignore[index]
+        [c.size_wh for _, c in found],  # type: ignore[misc]
         np.stack([c.crop for _, c in found]),  # type: ignore[misc]
         np.stack([c.embedding.vector for _, c in found]),  # type: ignore[union-attr]
         np.array([c.embedding.norm for _, c in found], np.float32),  # type: ignore[union-attr]
     )
     usual_px = float(np.median(all_.column("size_px")))
 
-    def smaller(row: int, size_px: float) -> tuple[Face, Image] | None:
+    def again(row: int, step: str) -> Seen | None:
         image = load_image(lfw.path(images[row]))
-        wh = [max(1, round(side * size_px / usual_px)) for side in image.shape[1::-1]]
-        small = cv2.resize(image, wh, interpolation=cv2.INTER_AREA)
-        (one,) = recognizer.stream_chosen([small])
-        if one.index is None or one.crop is None:
+        how, amount, side = step.split()
+        if how == "small":
+            wh = [max(1, round(side * float(amount) / usual_px)) for side in image.shape[1::-1]]
+            worse = cv2.resize(image, wh, interpolation=cv2.INTER_AREA)
+            (one,) = recognizer.stream_chosen([worse])
+            at = one.index
+        else:
+            worse, left = cut(image, all_.faces[row].box_xyxy, side, float(amount))
+            (one,) = recognizer.stream([worse], keep_crops=True)
+            overlaps = [overlap(face.box_xyxy, left) for face in one.faces]
+            at = int(np.argmax(overlaps)) if max(overlaps, default=0) > SAME_FACE else None
+        if at is None or one.crops is None:
             return None
-        return one.faces[one.index], one.crop
+        crop = one.crops[one.selected.index(at)]
+        return one.faces[at], crop, (worse.shape[1], worse.shape[0])
 
     rows = chosen_rows(all_.person, people)
+    limits = recognizer.judge.all_limits
     return {
         "recognizer": name,
         "threshold": recognizer.threshold().value,
-        "steps": steps(all_, rows, recognizer, smaller),
+        "steps": steps(all_, rows, recognizer, limits, again),
         "pooling": pooling(all_, recognizer),
         "as_they_are": as_they_are(
             all_,
@@ -328,12 +389,16 @@ def show(figures: dict[str, Any]) -> None:
         return "" if value is None else f"{times * value:.{digits}f}"
 
     table(
-        ("step", "not found", *MEASURES, "FNMR one, %", "both", "FMR one, 1e-4", "both"),
+        (
+            *("step", "not found", *SHOWN, "flagged, %", "unflagged, %"),
+            *("FNMR one, %", "both", "FMR one, 1e-4", "both"),
+        ),
         (
             (
                 row["step"],
                 row["not_found"],
-                *(f"{row[key]:.3g}" for key in MEASURES),
+                *(f"{row[key]:.3g}" for key in SHOWN),
+                *(share(row[key], 100, 1) for key in ("flagged", "unflagged")),
                 *(share(row[key], 100, 1) for key in ("fnmr_one", "fnmr_both")),
                 *(share(row[key], 1e4, 2) for key in ("fmr_one", "fmr_both")),
             )

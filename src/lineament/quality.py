@@ -23,6 +23,7 @@ from lineament.errors import OptionError, WeightsError
 from lineament.models import Card
 from lineament.pose import head_pose
 from lineament.types import Embedding, Face, Image, Quality
+from lineament.visible import visible_share
 
 BOX_EYES = 1 / 3.0
 """Distance of the eyes over the box's longer side, for faces without landmarks: ``align.BOX_SIDE``
@@ -37,7 +38,9 @@ _FINE_PX, _COARSE_PX = 1.0, 2.0
 # own light and shade.
 
 
-def quality_of(face: Face, crop: Image | None, embedding: Embedding) -> Quality | None:
+def quality_of(
+    face: Face, crop: Image | None, embedding: Embedding, size_wh: tuple[int, int] | None
+) -> Quality | None:
     """Measure an embedded face, where that is defined.
 
     The measures, and the limits that they are held against, were fitted on crops of ArcFace's
@@ -47,20 +50,27 @@ def quality_of(face: Face, crop: Image | None, embedding: Embedding) -> Quality 
         face: as the detector returned it.
         crop: (S, S, 3) uint8, RGB: the face as the recognizer saw it; None when it was not kept.
         embedding: of that crop.
+        size_wh: width and height of the photo in pixels, where they are known.
     """
     square = re.fullmatch("arcface-[0-9]+", embedding.contract.alignment)
     if crop is None or square is None:
         return None
-    return measure(face, crop, embedding.norm)
+    return measure(face, crop, embedding.norm, size_wh)
 
 
-def measure(face: Face, crop: Image, norm: float | None = None) -> Quality:
+def measure(
+    face: Face,
+    crop: Image,
+    norm: float | None = None,
+    size_wh: tuple[int, int] | None = None,
+) -> Quality:
     """Measure one face.
 
     Args:
         face: as the detector returned it.
         crop: (S, S, 3) uint8, RGB: the same face, aligned with "five-points".
         norm: length of its embedding before scaling; None when it has none.
+        size_wh: width and height of the photo in pixels; None: ``visible_share`` is not measured.
 
     Raises:
         OptionError: a crop of another shape or type, or landmarks that coincide.
@@ -72,10 +82,10 @@ def measure(face: Face, crop: Image, norm: float | None = None) -> Quality:
             option="crop",
         )
     if face.landmarks_xy is None:
-        size, yaw, pitch = max(face.size_wh) * BOX_EYES, None, None
+        size, yaw, pitch, roll = max(face.size_wh) * BOX_EYES, None, None, None
     else:
         pose = head_pose(face.landmarks_xy)
-        size, yaw, pitch = pose.eyes_px, pose.yaw_deg, pose.pitch_deg
+        size, yaw, pitch, roll = pose.eyes_px, pose.yaw_deg, pose.pitch_deg, pose.roll_deg
     if crop.shape[:2] != (NATIVE_PX, NATIVE_PX):
         smaller = max(crop.shape[:2]) > NATIVE_PX
         how = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
@@ -90,6 +100,8 @@ def measure(face: Face, crop: Image, norm: float | None = None) -> Quality:
         brightness=mean / 255,
         contrast=deviation / 255,
         norm=norm,
+        roll_deg=roll,
+        visible_share=None if size_wh is None else visible_share(face, size_wh),
     )
 
 
@@ -99,7 +111,7 @@ class QualityLimits:
 
     Attributes:
         least_size_px, least_sharpness, greatest_turn_deg, least_brightness, greatest_brightness,
-        least_contrast: of the values of ``Quality`` with these names.
+        least_contrast, least_visible_share: of the values of ``Quality`` with these names.
         least_norm: of the embedding's norm. It holds for one contract, so it belongs to a
             calibration; ``fit.norm_limit`` finds it.
     """
@@ -111,6 +123,7 @@ class QualityLimits:
     greatest_brightness: float | None = None
     least_contrast: float | None = None
     least_norm: float | None = None
+    least_visible_share: float | None = None
 
     def __post_init__(self) -> None:
         """Validate; OptionError says what is wrong."""
@@ -138,6 +151,16 @@ class QualityLimits:
             found.append(
                 f"the face is blurred: sharpness {_number(sharpness, self.least_sharpness)}, below "
                 f"{self.least_sharpness:g}: use a photo in focus and without motion"
+            )
+        if (
+            self.least_visible_share is not None
+            and q.visible_share is not None
+            and q.visible_share < self.least_visible_share
+        ):
+            found.append(
+                "the photo's border cuts the face: "
+                f"{_number(q.visible_share, self.least_visible_share)} of it is visible, below "
+                f"{self.least_visible_share:g}: use a photo that shows the whole face"
             )
         if (
             self.greatest_turn_deg is not None
@@ -185,6 +208,7 @@ DEFAULT_LIMITS = QualityLimits(
     least_brightness=0.1,
     greatest_brightness=0.82,
     least_contrast=0.035,
+    least_visible_share=0.86,
 )
 """For a recognizer that was not measured: those of the weaker one that was."""
 

@@ -665,6 +665,10 @@ class Quality(Outcome):
         contrast: standard deviation of the gray levels, 0 to 0.5.
         norm: length of the embedding before it was scaled to 1; None when not embedded.
             Comparable within a contract only.
+        roll_deg: how far the head is tilted in the plane of the photo, above -180 to 180; positive
+            clockwise for the viewer. None without landmarks.
+        visible_share: how much of the face, from brows to chin, the photo's border leaves, 0 to 1;
+            None where the photo's size is not known.
     """
 
     size_px: float
@@ -674,6 +678,8 @@ class Quality(Outcome):
     brightness: float
     contrast: float
     norm: float | None
+    roll_deg: float | None = None
+    visible_share: float | None = None
 
     @property
     def turn_deg(self) -> float | None:
@@ -686,8 +692,11 @@ class Quality(Outcome):
         if self.sharpness is not None:
             parts.append(f"sharpness {self.sharpness:.3f}")
         if self.yaw_deg is not None and self.pitch_deg is not None:
-            parts.append(f"yaw {self.yaw_deg:+.0f}, pitch {self.pitch_deg:+.0f} degrees")
+            roll = "" if self.roll_deg is None else f", roll {self.roll_deg:+.0f}"
+            parts.append(f"yaw {self.yaw_deg:+.0f}, pitch {self.pitch_deg:+.0f}{roll} degrees")
         parts.append(f"brightness {self.brightness:.2f}, contrast {self.contrast:.2f}")
+        if self.visible_share is not None and self.visible_share < 1:
+            parts.append(f"{self.visible_share:.2f} of it in the photo")
         if self.norm is not None:
             parts.append(f"norm {self.norm:.3g}")
         return f"Quality({', '.join(parts)})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import struct
 import unicodedata
@@ -250,7 +251,7 @@ def face(**changes: Any) -> Face:
 def quality(**changes: Any) -> Quality:
     values: dict[str, Any] = {
         "size_px": 50.0, "sharpness": 0.1, "yaw_deg": 1.0, "pitch_deg": None, "brightness": 0.5,
-        "contrast": 0.2, "norm": 9.0,
+        "contrast": 0.2, "norm": 9.0, "roll_deg": -3.0, "visible_share": 0.9,
     }  # fmt: skip
     return Quality(**values | changes)
 
@@ -373,3 +374,12 @@ def test_a_tampered_value_spoils_no_list(
                 gallery.sample(2)
         if column != "name":
             assert gallery.remove("person 1").people == ("person 1",)
+
+
+def test_what_was_seen_before_there_was_a_measure_is_read() -> None:
+    known = {"roll_deg", "visible_share"}
+    old = {key: value for key, value in quality().to_dict().items() if key not in known}
+    seen = schema.decode_seen(json.dumps({"norm": 9.0, "quality": old}))
+    assert seen.quality == quality(roll_deg=None, visible_share=None)
+    now = schema.decode_seen(json.dumps({"norm": 9.0, "quality": quality().to_dict()}))
+    assert now.quality == quality()

@@ -18,7 +18,7 @@ from lineament.types import Contract, Embedding, Face, Photo, Threshold
 
 pytest.importorskip("matplotlib", reason='pictures need the extra "plot"')
 
-from lineament.explain.pose import By, compare_poses, degrees, yaw_and_pitch
+from lineament.explain.pose import By, compare_poses, degrees, pose_of
 from lineament.pictures.charts.files import to_bytes
 from lineament.pictures.plots.plot import Plot
 from lineament.pictures.plots.pose import pose
@@ -142,7 +142,7 @@ def test_too_little_is_refused() -> None:
 
 def test_degrees_have_a_real_sign() -> None:
     assert [degrees(v) for v in (4.4, -12.0, -0.2)] == ["+4°", "−12°", "0°"]
-    assert yaw_and_pitch(PHOTOS[-1]) is None
+    assert pose_of(PHOTOS[-1]) is None
 
 
 def test_by_what_is_seen_of_the_face() -> None:

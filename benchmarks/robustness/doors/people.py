@@ -27,6 +27,8 @@ QUALITY = {
     "sharpness": 0.2,
     "yaw_deg": 1.0,
     "pitch_deg": -2.0,
+    "roll_deg": 3.0,
+    "visible_share": 1.0,
     "brightness": 0.5,
     "contrast": 0.2,
     "norm": 11.0,

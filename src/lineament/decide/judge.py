@@ -127,7 +127,7 @@ def sides(a: Photo, b: Photo) -> dict[str, Any]:
     qualities = [
         None
         if photo.face is None or photo.embedding is None
-        else quality_of(photo.face, photo.crop, photo.embedding)
+        else quality_of(photo.face, photo.crop, photo.embedding, photo.size_wh)
         for photo in (a, b)
     ]
     return {

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 from lineament.decide.judge import Judge
 from lineament.errors import NoFaceError, OptionError
 from lineament.explain.degrade import check_cosine
-from lineament.pose import head_pose
+from lineament.pose import HeadPose, head_pose
 from lineament.results import Outcome
 from lineament.types import Decision, Photo, Threshold
 
@@ -34,13 +34,14 @@ class Turned(Outcome):
 
     Attributes:
         index: its place among those given.
-        yaw_deg, pitch_deg, norm: as in ``Quality``.
+        yaw_deg, pitch_deg, roll_deg, norm: as in ``Quality``.
         decision: reference against this photo.
     """
 
     index: int
     yaw_deg: float
     pitch_deg: float
+    roll_deg: float
     norm: float
     decision: Decision
 
@@ -54,6 +55,7 @@ class Turned(Outcome):
             "source": self.decision.source_b,
             "yaw_deg": round(self.yaw_deg, 2),
             "pitch_deg": round(self.pitch_deg, 2),
+            "roll_deg": round(self.roll_deg, 2),
             "norm": round(self.norm, 4),
             "similarity": round(self.decision.similarity, 6),
             "probability": self.decision.probability,
@@ -69,7 +71,7 @@ class Poses(Outcome):
     Attributes:
         photos: as given, with the crops of the faces that they are of.
         reference: what they are compared with, with its crop and embedding.
-        pose_of_reference: its yaw and pitch in degrees.
+        pose_of_reference: how the head is held in it.
         turned: by yaw, from the viewer's left; or by norm, the longest embedding first.
         threshold: what similarities were held against.
         by: the order.
@@ -78,7 +80,7 @@ class Poses(Outcome):
 
     photos: Sequence[Photo]
     reference: Photo
-    pose_of_reference: tuple[float, float]
+    pose_of_reference: HeadPose
     turned: Sequence[Turned]
     threshold: Threshold
     by: By
@@ -95,8 +97,9 @@ class Poses(Outcome):
         return {
             "reference": {
                 "source": self.reference.source,
-                "yaw_deg": round(self.pose_of_reference[0], 2),
-                "pitch_deg": round(self.pose_of_reference[1], 2),
+                "yaw_deg": round(self.pose_of_reference.yaw_deg, 2),
+                "pitch_deg": round(self.pose_of_reference.pitch_deg, 2),
+                "roll_deg": round(self.pose_of_reference.roll_deg, 2),
             },
             "by": self.by,
             "threshold": self.threshold.to_dict(),
@@ -132,7 +135,7 @@ def compare_poses(
     check_cosine(threshold)
     if by not in get_args(By):
         raise OptionError(f'expected "yaw" or "norm", got {by!r}', option="by")
-    poses = {i: yaw_and_pitch(photo) for i, photo in enumerate(photos) if photo.problem is None}
+    poses = {i: pose_of(photo) for i, photo in enumerate(photos) if photo.problem is None}
     seen = {i: pose for i, pose in poses.items() if pose is not None}
     left_out = [
         {"source": photo.source, "error": _reason(photo)}
@@ -149,7 +152,7 @@ def compare_poses(
         own = _most_frontal(photos, seen)
         reference = photos[own]
     reference.require()
-    pose_of_reference = yaw_and_pitch(reference)
+    pose_of_reference = pose_of(reference)
     if pose_of_reference is None:
         raise OptionError(
             f"{reference.source}: expected a face with landmarks as the reference, got "
@@ -164,35 +167,38 @@ def compare_poses(
     turned = []
     for i in others:
         decision = judge.compare(reference, photos[i], threshold)
-        turned.append(Turned(i, *seen[i], decision.norm_b, decision))
+        turned.append(Turned(i, *_angles(seen[i]), decision.norm_b, decision))
     sign = 1 if by == "yaw" else -1  # the longest embedding first
     turned.sort(key=lambda each: (sign * each.value(by), each.index))
     return Poses(photos, reference, pose_of_reference, turned, threshold, by, left_out)
 
 
-def yaw_and_pitch(photo: Photo) -> tuple[float, float] | None:
-    """In degrees, as in ``Quality``; None without landmarks."""
+def pose_of(photo: Photo) -> HeadPose | None:
+    """How the head is held of whom a photo is; None without landmarks."""
     if photo.index is None:
         return None
     landmarks = photo.faces[photo.index].landmarks_xy
     if landmarks is None:
         return None
     try:
-        pose = head_pose(landmarks)
+        return head_pose(landmarks)
     except OptionError:  # they coincide
         return None
-    return pose.yaw_deg, pose.pitch_deg
 
 
-def _most_frontal(photos: Sequence[Photo], seen: dict[int, tuple[float, float]]) -> int:
+def _angles(pose: HeadPose) -> tuple[float, float, float]:
+    return pose.yaw_deg, pose.pitch_deg, pose.roll_deg
+
+
+def _most_frontal(photos: Sequence[Photo], seen: dict[int, HeadPose]) -> int:
     """Of those turned hardly more than the least turned one, that with the longest embedding."""
-    least = min(abs(yaw) for yaw, _ in seen.values())
+    least = min(abs(pose.yaw_deg) for pose in seen.values())
 
     def norm(i: int) -> float:
         embedding = photos[i].embedding
         return 0.0 if embedding is None else embedding.norm
 
-    near = [i for i, (yaw, _) in seen.items() if abs(yaw) <= least + FRONTAL_DEG]
+    near = [i for i, pose in seen.items() if abs(pose.yaw_deg) <= least + FRONTAL_DEG]
     return max(near, key=lambda i: (norm(i), -i))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from lineament.pipeline import Recognizer
 from lineament.quality import quality_of
 from lineament.types import FloatArray, IntArray, Photo, ProgressBar, Quality
 
-_MEASURES = ("size_px", "sharpness", "yaw_deg", "pitch_deg", "brightness", "contrast", "norm")
+_MEASURES = tuple(each.name for each in fields(Quality))
 _FIELDS = 1 + 1 + 4 + len(_MEASURES) + len(_MEASURES)
 # one, so that no row is zero; faces; box in thousands of pixels; measures; which of them are there
 
@@ -81,7 +81,7 @@ def examine(
     have = np.zeros(len(paths), bool)
     cache: EmbeddingCache | None = None
     if use_cache and recognizer.finder.detector_name in DETECTORS:
-        cache = EmbeddingCache({"facts": 1, **way_of(recognizer)}, _FIELDS)
+        cache = EmbeddingCache({"facts": 2, **way_of(recognizer)}, _FIELDS)
         kept = cache.load(paths)
         facts[kept.found] = kept.vectors[kept.found] * kept.norms[kept.found, None]
         have = kept.found.copy()
@@ -141,7 +141,7 @@ def _facts(photo: Photo) -> Any:
         return row
     face = photo.faces[photo.index]
     row[2:6] = np.asarray(face.box_xyxy) / 1000
-    quality = quality_of(face, photo.crop, photo.embedding)
+    quality = quality_of(face, photo.crop, photo.embedding, photo.size_wh)
     if quality is not None:
         for k, name in enumerate(_MEASURES):
             value = getattr(quality, name)

@@ -229,7 +229,7 @@ def _embed(batch: Sequence[_Old], old: Contract, recognizer: Recognizer) -> list
             continue
         assert analysis.crops is not None
         face, crop, embedding = analysis.faces[at], analysis.crops[at], analysis.embeddings[at]
-        quality = quality_of(face, crop, embedding)
+        quality = quality_of(face, crop, embedding, analysis.size_wh)
         png = None if sample.png is None else editing.encoded(crop)
         result[i] = _Made(embedding, face, quality, png, False)
     return result

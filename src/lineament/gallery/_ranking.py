@@ -274,7 +274,9 @@ def identify_photo(
         return IdentifiedPhoto(analysis.source, analysis.size_wh, (), analysis.error)
     assert analysis.crops is not None
     rows = zip(analysis.faces, analysis.crops, analysis.embeddings, strict=True)
-    qualities = [quality_of(face, crop, embedding) for face, crop, embedding in rows]
+    qualities = [
+        quality_of(face, crop, embedding, analysis.size_wh) for face, crop, embedding in rows
+    ]
     found = identify_faces(
         state,
         analysis.embeddings,

@@ -121,7 +121,7 @@ def _judged(
     face, crop, embedding = photo.face, photo.crop, photo.embedding
     assert face is not None
     assert embedding is not None
-    quality = quality_of(face, crop, embedding)
+    quality = quality_of(face, crop, embedding, photo.size_wh)
     problems = [] if quality is None else recognizer.judge.all_limits.problems(quality)
     if problems and on_low_quality == "refuse":
         return Refusal(name, "low quality", "; ".join(problems))

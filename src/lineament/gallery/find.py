@@ -326,7 +326,7 @@ def _kept(photo: Photo) -> Iterator[KeptFace]:
     if photo.crops is None:
         return
     for face, crop, embedding in zip(photo.faces, photo.crops, photo.embeddings, strict=True):
-        quality = quality_of(face, crop, embedding)
+        quality = quality_of(face, crop, embedding, photo.size_wh)
         yield KeptFace(face, embedding.vector, embedding.norm, quality)
 
 

@@ -285,8 +285,11 @@ _QUALITY: Mapping[str, tuple[float, float]] = {
     "brightness": (0, 1),
     "contrast": (0, 1),
     "norm": (0, LONGEST_EMBEDDING),
+    "roll_deg": (-180, 180),
+    "visible_share": (0, 1),
 }
 """Within which the measures lie."""
+_ALWAYS = {"size_px", "brightness", "contrast"}
 
 
 def decode_seen(text: str | bytes) -> Seen:
@@ -335,7 +338,7 @@ def check_seen(norm: float, face: Face | None, quality: Quality | None) -> None:
         return
     for name, value in asdict(quality).items():
         low, high = _QUALITY[name]
-        missing = value is None and name in ("sharpness", "yaw_deg", "pitch_deg", "norm")
+        missing = value is None and name not in _ALWAYS
         if not missing and not (_is_number(value) and low <= value <= high):
             raise OptionError(
                 f"{name}: expected a number from {low:g} to {high:g}, got {in_short(value)}",

@@ -96,7 +96,7 @@ def group(
         elif found.crops is not None:
             rows = zip(found.faces, found.embeddings, found.crops, strict=True)
             for number, (face, embedding, crop) in enumerate(rows):
-                quality = quality_of(face, crop, embedding)
+                quality = quality_of(face, crop, embedding, found.size_wh)
                 limits = recognizer.judge.all_limits
                 problems = () if quality is None else limits.problems(quality)
                 mine.append(GroupFace(name, number, face, embedding, problems))
@@ -164,6 +164,12 @@ def crop_of(face: GroupFace) -> Image | None:
     None when the photo cannot be read any more. Files are read, addresses are not fetched: a
     grouping may come from somebody else.
     """
+    seen = _seen_again(face)
+    return None if seen is None else seen[0]
+
+
+def _seen_again(face: GroupFace) -> tuple[Image, tuple[int, int]] | None:
+    """The crop, and width and height of its photo."""
     path = path_of(face.source)
     if path is None:
         return None
@@ -172,8 +178,7 @@ def crop_of(face: GroupFace) -> Image | None:
         crops = align_faces(image, [face.face], face.embedding.contract.alignment)
     except LineamentError:
         return None
-    crop: Image = crops[0]
-    return crop
+    return crops[0], (image.shape[1], image.shape[0])
 
 
 def _jpeg(crop: Image) -> bytes:
@@ -358,13 +363,14 @@ def sample_of(face: GroupFace) -> NewSample:
         digest = sha256_of_file(face.source)
     except (OSError, ValueError):
         digest = None
-    crop = None if digest is None else crop_of(face)
+    seen = None if digest is None else _seen_again(face)
+    crop, size_wh = (None, None) if seen is None else seen
     return NewSample(
         face.embedding,
         source=face.source,
         sha256=digest,
         face=face.face,
-        quality=None if crop is None else quality_of(face.face, crop, face.embedding),
+        quality=None if crop is None else quality_of(face.face, crop, face.embedding, size_wh),
         crop=crop,
     )
 

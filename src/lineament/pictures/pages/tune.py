@@ -67,6 +67,7 @@ _LIMITS = {
     "least_brightness": "dark",
     "greatest_brightness": "overexposed",
     "least_contrast": "flat",
+    "least_visible_share": "cut by the photo's border",
     "least_norm": "embedding norm below the limit found here",
     "any": "any of these",
 }

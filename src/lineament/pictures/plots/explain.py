@@ -160,6 +160,8 @@ _MEASURES = (
     ("sharpness", "sharpness", ".3f"),
     ("yaw_deg", "yaw, degrees", "+.0f"),
     ("pitch_deg", "pitch, degrees", "+.0f"),
+    ("roll_deg", "roll, degrees", "+.0f"),
+    ("visible_share", "in the photo, 0 to 1", ".2f"),
     ("brightness", "brightness, 0 to 1", ".2f"),
     ("contrast", "contrast, 0 to 0.5", ".2f"),
     ("norm", "embedding norm", ".1f"),

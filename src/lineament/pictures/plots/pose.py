@@ -64,7 +64,7 @@ def _sampled(turned: Sequence[Turned], most: int) -> Sequence[Turned]:
 
 def _draw(poses: Poses, shown: Sequence[Turned], title: str) -> Any:
     photos, reference, turned = poses.photos, poses.reference, poses.turned
-    pose_of_reference, threshold, by = poses.pose_of_reference, poses.threshold, poses.by
+    pose, threshold, by = poses.pose_of_reference, poses.threshold, poses.by
     sampled = (
         f" {len(shown)} of {len(turned):,} faces are shown." if len(shown) < len(turned) else ""
     )
@@ -77,8 +77,8 @@ def _draw(poses: Poses, shown: Sequence[Turned], title: str) -> Any:
     beside = EDGE + FACE_IN + GAP_IN
     sheet.text(
         beside, sheet.down + 0.05, WIDTH_IN - beside - EDGE,
-        f"The reference\n{name}\nyaw {degrees(pose_of_reference[0])}, pitch "
-        f"{degrees(pose_of_reference[1])}", most=4,
+        f"The reference\n{name}\nyaw {degrees(pose.yaw_deg)}, pitch {degrees(pose.pitch_deg)}, "
+        f"roll {degrees(pose.roll_deg)}", most=4,
     )  # fmt: skip
     key = frames_in_words(shown)
     sheet.text(beside, sheet.down + FACE_IN - 0.17, WIDTH_IN - beside - EDGE, key, SMALL_PT,
@@ -119,7 +119,7 @@ def _draw(poses: Poses, shown: Sequence[Turned], title: str) -> Any:
     axes.axhline(threshold.value, color=INK, linewidth=1.4, linestyle=(0, (5, 2)),
                  label=f"threshold {threshold.value:.3f}")  # fmt: skip
     assert reference.embedding is not None
-    own = pose_of_reference[0] if by == "yaw" else reference.embedding.norm
+    own = pose.yaw_deg if by == "yaw" else reference.embedding.norm
     axes.axvline(own, color=GRAY, linewidth=1, linestyle=":",
                  label="the reference's yaw" if by == "yaw" else "the reference")  # fmt: skip
     values = [each.value(by) for each in turned] + [own]
