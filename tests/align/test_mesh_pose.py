@@ -12,13 +12,14 @@ from PIL import Image as PILImage
 
 import lineament
 from lineament import models
-from lineament.align.mesh import mesh
+from lineament.align.mesh import Mesh, mesh
 from lineament.align.mesh_pose import (
     MESH_POINTS,
     RIGID_POINTS,
     RIGID_XYZ,
     pose_of_mesh,
     rotations_of_meshes,
+    true_yaw_deg,
 )
 from lineament.errors import OptionError
 from lineament.models.runtime import Model, load_model
@@ -142,3 +143,20 @@ def test_what_is_no_mesh_is_refused() -> None:
         pose_of_mesh(np.full((478, 3), np.nan))
     with pytest.raises(OptionError, match="expected points in different places"):
         pose_of_mesh(np.full((478, 3), 7.0))
+
+
+def test_yaw_of_profiles_is_more_than_the_mesh_shows() -> None:
+    assert [true_yaw_deg(yaw) for yaw in (0, 10, -25)] == [0, 10, -25]
+    assert true_yaw_deg(54) == pytest.approx(54 + 0.4 * 29)
+    assert true_yaw_deg(-54) == -true_yaw_deg(54)
+    assert [true_yaw_deg(yaw) for yaw in (80, 90, -88, 120)] == [90, 90, -90, 120]
+    turned = [true_yaw_deg(yaw) for yaw in range(-180, 181)]
+    assert turned == sorted(turned)
+
+
+def test_poses_of_several_faces_are_corrected() -> None:
+    points = np.stack([made(turn(-60, 5, 10)), made(turn(12, 0, -90))]).astype(np.float32)
+    far, near = Mesh(points, np.ones(2, np.float32)).poses()
+    assert far.yaw_deg == pytest.approx(true_yaw_deg(-60), abs=0.01)
+    assert (far.pitch_deg, far.roll_deg) == pytest.approx((5, 10), abs=0.01)
+    assert (near.yaw_deg, near.roll_deg) == pytest.approx((12, -90), abs=0.01)

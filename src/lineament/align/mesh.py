@@ -33,10 +33,16 @@ from lineament.align.mesh_points import (
     RIGHT_IRIS,
     RIGHT_MOUTH,
 )
-from lineament.align.mesh_pose import MESH_POINTS, pose_of_mesh, rotations_of_meshes
+from lineament.align.mesh_pose import (
+    MESH_POINTS,
+    pose_of_mesh,
+    rotations_of_meshes,
+    true_yaw_deg,
+)
 from lineament.errors import OptionError
 from lineament.geometry import similarity_transforms, to_photo_xy, warp
 from lineament.models.runtime import Model
+from lineament.pose import HeadPose
 from lineament.types import Face, Float64Array, FloatArray, Image
 
 INPUT_PX = 256
@@ -78,6 +84,11 @@ class Mesh:
     points_xyz: FloatArray
     presence: FloatArray
 
+    def poses(self) -> list[HeadPose]:
+        """How each head is held: ``pose_of_mesh``, with the yaw of profiles corrected."""
+        fits = map(pose_of_mesh, self.points_xyz)
+        return [replace(fit, yaw_deg=true_yaw_deg(fit.yaw_deg)) for fit in fits]
+
     def to_dicts(self) -> list[dict[str, Any]]:
         """Plain numbers of each face, ready for JSON."""
         rows = np.round(self.points_xyz.astype(np.float64), 2)
@@ -88,9 +99,7 @@ class Mesh:
                 "presence": round(float(presence), 4),
                 "pose": {name: round(value, 2) for name, value in asdict(pose).items()},
             }
-            for row, presence, pose in zip(
-                rows, self.presence, map(pose_of_mesh, self.points_xyz), strict=True
-            )
+            for row, presence, pose in zip(rows, self.presence, self.poses(), strict=True)
         ]
 
 

@@ -1,6 +1,7 @@
 """How a head is held, from the 478 points of its mesh.
 
     pose_of_mesh()     points with depth -> eyes' distance, yaw, pitch, roll
+    true_yaw_deg()     the yaw of such a fit -> that of the head, which is more for profiles
 
 Finer than what five points say (``lineament.pose``): the depth is measured, not an average face's.
 """
@@ -57,6 +58,15 @@ RIGID_XYZ.flags.writeable = False
 _CENTERED = RIGID_XYZ - _WEIGHTS @ RIGID_XYZ
 _SPREAD = float(_WEIGHTS @ (_CENTERED**2).sum(axis=1))
 
+FAITHFUL_YAW_DEG, MISSING_YAW = 25.0, 0.4
+"""Beyond the first number the network draws heads less turned than they are: the second is added
+of each degree more. Fitted so that the quantiles of the 250 profiles of half of CFP's people agree
+with the yaws that follow from 30 points set by hand (structure from motion, which gave the depths
+of the points and all poses; they correlate by 0.78 with 40 judged by eye). On the other half the
+median error falls from -15 to -4 degrees, the mean absolute one from 18 to 12; against those judged
+by eye from -10 to 0 and from 13 to 9. Up to 25 degrees five points and the mesh agree (LFW: slope
+1.00)."""
+
 _TINY = 1e-9
 
 
@@ -65,8 +75,8 @@ def pose_of_mesh(points_xyz: npt.NDArray[np.floating]) -> HeadPose:
 
     Weighted orthogonal Procrustes fit in three dimensions (Kabsch, "A discussion of the solution
     for the best rotation to relate two sets of vectors", Acta Crystallographica A34, 1978), as in
-    MediaPipe's face geometry, without its perspective. On full profiles yaw is too low: the network
-    draws the hidden half wider than it is seen.
+    MediaPipe's face geometry, without its perspective. On profiles yaw is too low, because the
+    network draws the hidden half wider than it is: see ``true_yaw_deg``.
 
     Args:
         points_xyz: (478, 3): pixels, z smaller towards the camera, as ``Mesh.points_xyz`` has them.
@@ -89,6 +99,12 @@ def pose_of_mesh(points_xyz: npt.NDArray[np.floating]) -> HeadPose:
     pitch = math.degrees(math.asin(min(1.0, max(-1.0, float(turn[2, 1])))))
     roll = wrapped_deg(math.degrees(math.atan2(-turn[0, 1], turn[1, 1])))
     return HeadPose(float(sizes[0]), yaw, pitch, roll)
+
+
+def true_yaw_deg(yaw_deg: float) -> float:
+    """Return the yaw of a head whose mesh, as this network draws it, has ``yaw_deg``; to 90."""
+    missing = MISSING_YAW * max(0.0, abs(yaw_deg) - FAITHFUL_YAW_DEG)
+    return math.copysign(min(abs(yaw_deg) + missing, max(90.0, abs(yaw_deg))), yaw_deg)
 
 
 def rotations_of_meshes(points_xyz: Float64Array) -> tuple[Float64Array, Float64Array]:
