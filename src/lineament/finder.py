@@ -117,7 +117,7 @@ class FaceFinder:
         Args:
             detector: one of ``lineament.detect.DETECTORS``, or your own object with that method.
             landmarker: a registered one (``lineament.align.landmarker``), or your own object;
-                frontal faces and faces cut out need one of 68 points.
+                frontal faces need the one of 68 points.
             options: least face size, least score, most faces.
             turning: look for faces in photos that lie on a side.
             choose: which face a photo with several is of.
@@ -365,7 +365,7 @@ class FaceFinder:
             faces: numbers of the faces in ``photo.faces``; None: all.
             alignment: the value, or its name as contracts have it: "arcface-112", "dlib-150",
                 "eyes-160", "crop-224", or "frontal-152": turned to the front by 68 points.
-            cut_out: paint everything outside of the face's hull (68 points) black.
+            cut_out: paint everything outside of the face's hull (68 points, or a mesh) black.
 
         Returns:
             (N, S, S, 3) uint8, in the order of ``faces``.

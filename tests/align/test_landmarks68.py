@@ -166,6 +166,15 @@ def test_hull_covers_jaw_brows_and_half_the_forehead() -> None:
     assert (mask > 0).sum() == pytest.approx(area, rel=0.04)
 
 
+def test_hull_of_a_mesh_is_that_of_its_skin() -> None:
+    points = np.full((478, 2), 50.0)
+    points[:4] = (20, 10), (80, 10), (80, 90), (20, 90)
+    points[468:] = (5, 5)  # irises that lie elsewhere do not count
+    mask = face_hull_mask(points, (100, 100)) > 0
+    assert mask[10:91, 20:81].all()
+    assert mask.sum() == 81 * 61
+
+
 def test_hull_turns_with_the_face() -> None:
     upright = face_hull_mask(oval(), (100, 100))
     lying = face_hull_mask(turned_clockwise(oval(), 100), (100, 100))
@@ -207,7 +216,7 @@ def test_cut_out_checks_the_paint(background: object) -> None:
 
 
 def test_hull_checks_its_arguments() -> None:
-    with pytest.raises(OptionError, match=r"expected shape \(68, 2\), got \(5, 2\)"):
+    with pytest.raises(OptionError, match=r"expected shape \(68, 2\) or \(478, 2\), got \(5, 2\)"):
         face_hull_mask(FIVE, (10, 10))
     with pytest.raises(OptionError, match="finite"):
         face_hull_mask(np.full((68, 2), np.nan), (10, 10))

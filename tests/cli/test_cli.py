@@ -316,6 +316,23 @@ class TestAlign:
         assert not crop[0].any()
         assert crop[50:70, 45:65].any(axis=2).all()
 
+    def test_cut_out_by_the_mesh_is_nearly_the_same(
+        self, run: Run, photos: Path, tmp_path: Path
+    ) -> None:
+        masks = []
+        for name in ("landmarks68", "mesh"):
+            out = tmp_path / name
+            done = run("align", photos / "a.png", "--out", out, "--cut-out", "--landmarks", name)
+            assert done.exit_code == 0, done.stderr
+            (crop,) = out.iterdir()
+            masks.append(lineament.load_image(crop).any(axis=2))
+        few, many = masks
+        assert (few != many).any()
+        assert (few & many).sum() > 0.85 * (few | many).sum()
+        alone = run("align", photos / "a.png", "--out", tmp_path / "c", "--landmarks", "mesh")
+        assert alone.exit_code == 2
+        assert "--landmarks: expected together with --cut-out only" in alone.stderr
+
     def test_names_never_clash_and_nothing_is_overwritten(
         self, run: Run, photos: Path, tmp_path: Path
     ) -> None:

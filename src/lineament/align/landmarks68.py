@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.align.alignment import ARCFACE_TEMPLATE_XY, NATIVE_PX
+from lineament.align.mesh_points import LEFT_IRIS, MESH_POINTS
 from lineament.errors import OptionError
 from lineament.geometry import similarity_transforms, to_photo_xy, warp
 from lineament.models.runtime import Model
@@ -125,10 +126,11 @@ def face_hull_mask(
     """Draw the hull of a face: jaw line, brows, and the lower half of the forehead.
 
     The hull is the convex hull of the points 0-26 and of the brows' points raised, in the direction
-    from the chin to the middle of the brows, by ``FOREHEAD`` times the distance of these two.
+    from the chin to the middle of the brows, by ``FOREHEAD`` times the distance of these two. Of a
+    mesh it is that of all points but the irises': its outline has a forehead.
 
     Args:
-        points_xy: (68, 2), pixels of the picture that the mask is for.
+        points_xy: (68, 2), or (478, 2) of a mesh, pixels of the picture that the mask is for.
         size_wh: width and height of that picture.
 
     Returns:
@@ -137,16 +139,21 @@ def face_hull_mask(
     Raises:
         OptionError: another shape, or numbers that are not finite.
     """
-    if points_xy.shape != (68, 2):
-        raise OptionError(f"expected shape (68, 2), got {points_xy.shape}", option="points")
+    if points_xy.shape not in ((68, 2), (MESH_POINTS, 2)):
+        raise OptionError(
+            f"expected shape (68, 2) or ({MESH_POINTS}, 2), got {points_xy.shape}", option="points"
+        )
     points = np.asarray(points_xy, dtype=np.float64)
     if not np.isfinite(points).all():
         raise OptionError("expected finite numbers, got NaN or infinity", option="points")
     width, height = size_wh
     if width < 1 or height < 1:
         raise OptionError(f"expected at least one pixel each way, got {size_wh}", option="size_wh")
-    up = points[BROWS].mean(axis=0) - points[CHIN]
-    outline = np.concatenate([points[JAW], points[BROWS], points[BROWS] + FOREHEAD * up])
+    if len(points) == MESH_POINTS:
+        outline = points[:LEFT_IRIS]
+    else:
+        up = points[BROWS].mean(axis=0) - points[CHIN]
+        outline = np.concatenate([points[JAW], points[BROWS], points[BROWS] + FOREHEAD * up])
     # OpenCV draws with 16 fractional bits in 32: far outside of the picture it would wrap round.
     outline = np.clip(outline, -8192, 8192 + max(size_wh))
     bits = 4
@@ -163,7 +170,7 @@ def cut_out(
 
     Args:
         crop: (H, W, 3) uint8; it is not changed.
-        points_xy: (68, 2), pixels of the crop: ``align.to_crop_xy`` brings them there.
+        points_xy: (68, 2) or (478, 2), pixels of the crop: ``align.to_crop_xy`` brings them there.
         background: the paint, 0 to 255: one number, or one for each channel.
 
     Returns:

@@ -28,13 +28,13 @@ from lineament.align.alignment import ARCFACE_TEMPLATE_XY, NATIVE_PX, Alignment,
 from lineament.align.mesh_points import (
     LEFT_IRIS,
     LEFT_MOUTH,
+    MESH_POINTS,
     MIRRORED,
     NOSE_TIP,
     RIGHT_IRIS,
     RIGHT_MOUTH,
 )
 from lineament.align.mesh_pose import (
-    MESH_POINTS,
     pose_of_mesh,
     rotations_of_meshes,
     true_yaw_deg,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+MESH_POINTS = 478
+
 LEFT_IRIS, RIGHT_IRIS, LEFT_MOUTH, RIGHT_MOUTH = 468, 473, 61, 291
 NOSE_TIP = (1, 4)
-"""Numbers of the points that are the five landmarks, left and right as the viewer sees them. The
-nose's tip is the middle of two: of these, on LFW, 4 lies 1.75 pixels of the ArcFace crop above what
-O-Net finds, 1 lies 1.9 below, and the middle within 0.1."""
+"""Numbers of the points that are the five landmarks, left and right as the viewer sees them; the
+last ten are the irises'. The nose's tip is the middle of two: on LFW 4 lies 1.75 pixels of the
+ArcFace crop above what O-Net finds, 1 lies 1.9 below, and the middle within 0.1."""
 
 FACE_OVAL = (
     *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377),

@@ -13,11 +13,10 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from lineament.align.mesh_points import MESH_POINTS
 from lineament.errors import OptionError
 from lineament.pose import HeadPose, wrapped_deg
 from lineament.types import Float64Array
-
-MESH_POINTS = 478
 
 # Point, its mirror image, weight, and where the first lies on an average face: x to the viewer's
 # right, y down, z towards the viewer, in distances between the eyes' centers from their middle.

@@ -57,6 +57,7 @@ command has it."""
     show_default=options.SHOWN_DEFAULTS["alignment"],
 )
 @option("--cut-out", is_flag=True, help="Black outside of the face's hull (68 points).")
+@options.landmarks("Points whose hull --cut-out takes.")
 @option(
     "--people",
     is_flag=True,
@@ -74,6 +75,7 @@ def align(
     size: int | None,
     alignment: str | None,
     cut_out: bool,
+    landmarks: str | None,
     people: bool,
     resume: bool,
     choose: str | None,
@@ -94,11 +96,13 @@ def align(
     for flag, value in (("--resume", resume), ("--choose", choose is not None)):
         if value and not people:
             raise OptionError(f"{flag}: expected together with --people only")
+    if landmarks is not None and not cut_out:
+        raise OptionError("--landmarks: expected together with --cut-out only")
     if frontal and cut_out:
         raise OptionError("--method frontal: expected without --cut-out, got both")
     if alignment is not None and not frontal:
         options.check_alignment(alignment)
-    finder = options.finder_from({**given, "choose": choose})
+    finder = options.finder_from({**given, "choose": choose, "landmarks": landmarks})
     name = f"{FRONTAL}-{size}" if frontal else _alignment_name(alignment, size)
     if people and cut_out:
         raise OptionError("expected --people or --cut-out, got both")

@@ -144,13 +144,6 @@ images = argument(
 csv = option(
     "--csv", writes=Target((".csv",)), metavar="FILE.csv", help="Write a table, one row a face."
 )
-landmarks = option(
-    "--landmarks",
-    metavar="landmarks68|mesh",
-    help="Find more points of each face: 68, or a mesh of 478 and how the head is held.",
-    shell_complete=_landmarkers,
-    api=["landmarker"],
-)
 allow_private = option(
     "--allow-private",
     is_flag=True,
@@ -165,6 +158,17 @@ people_folder = argument(
 def fpir(words: str) -> Callable[[F], F]:
     """``--fpir`` of a search; ``words``: what the rate is of."""
     return option("--fpir", type=RATE, metavar="RATE", help=words, show_default=str(SHOWN_FPIR))
+
+
+def landmarks(words: str) -> Callable[[F], F]:
+    """``--landmarks`` of a command; ``words``: what it is for."""
+    return option(
+        "--landmarks",
+        metavar="landmarks68|mesh",
+        help=words,
+        shell_complete=_landmarkers,
+        api=["landmarker"],
+    )
 
 
 def pair(function: F) -> F:

@@ -208,7 +208,7 @@ DRAWN = Target(PICTURE.suffixes, folder=True)
     help="Draw the faces: FILE.png for one photo, else a folder.",
 )
 @options.csv
-@options.landmarks
+@options.landmarks("Find more points of each face: 68, or a mesh of 478 and how the head is held.")
 @options.overwrite
 @options.json
 @options.allow_private
