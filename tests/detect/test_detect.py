@@ -128,3 +128,20 @@ def test_options_without_sense(values: dict[str, Any], message: str) -> None:
 def test_options_at_their_ends() -> None:
     assert DetectOptions(min_face_px=4, min_score=0, max_faces=1).min_score == 0
     assert DetectOptions(min_score=1).min_score == 1
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "least"),
+    [
+        (640, 480, 10),
+        (4000, 3000, 4000 / 150),
+        (3000, 4000, 4000 / 150),
+        (1920, 1080, 1920 / 150),
+        (1080, 30_000, 7589.5 / 150),  # as 7590 x 4269, of the same area
+        (30_000, 700, 6110.1 / 150),
+    ],
+)
+def test_the_least_face_of_a_photo(width: int, height: int, least: float) -> None:
+    image = np.broadcast_to(np.uint8(0), (height, width, 3))
+    assert DetectOptions().least_face_px(image) == pytest.approx(least, rel=1e-4)
+    assert DetectOptions(min_face_px=33).least_face_px(image) == 33

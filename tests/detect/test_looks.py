@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lineament.detect import looks
-from lineament.detect.looks import RANGE_PX, Look, agreed, longer_sides, unconfirmed
+from lineament.detect.looks import RANGE_PX, Look, agreed, confirmed, longer_sides
 from lineament.types import FloatArray
 
 Box = tuple[float, float, float, float]
@@ -18,6 +18,13 @@ COARSE, FINE = 0.125, 1.0
 def look(scale: float, *faces: tuple[float, Box]) -> Look:
     rows = [[score, *box, *[0.0] * 11] for score, box in faces]
     return Look(scale, np.array(rows, np.float32).reshape(-1, 16))
+
+
+def both(coarse: FloatArray, fine: FloatArray) -> FloatArray:
+    """Faces of a coarse and of a fine look, with their scales."""
+    rows = np.concatenate([coarse, fine])
+    scales = np.float32([COARSE] * len(coarse) + [FINE] * len(fine))
+    return np.column_stack([rows, scales]).astype(np.float32)
 
 
 def kept(*given: Look) -> list[tuple[float, Box]]:
@@ -83,19 +90,32 @@ def test_empty_looks() -> None:
     [
         ((1300, 300, 1700, 700), 0.3, True),  # 50 pixels of the coarse look, which hardly sees it
         ((1300, 300, 1700, 700), 0.6, False),
-        ((1300, 300, 1500, 500), 0.0, False),  # 25 pixels: may be missed
+        ((1300, 300, 1520, 520), 0.0, False),  # 27 pixels: may be missed
         ((2900, 300, 3300, 700), 0.0, False),  # far from the large one
         ((200, 1200, 1150, 2150), 0.0, False),  # as large itself
     ],
 )
 def test_a_face_beside_a_large_one_is_confirmed(box: Box, score: float, missed: bool) -> None:
     coarse, fine = look(COARSE, (0.9, WHOLE), (score, box)), look(FINE, (0.8, box))
-    faces = np.column_stack(
-        [np.concatenate([coarse.rows[:1], fine.rows]), np.float32([COARSE, FINE])]
-    ).astype(np.float32)
-    assert unconfirmed(faces, [fine, coarse]).tolist() == [False, missed]
+    faces = both(coarse.rows[:1], fine.rows)
+    stay = confirmed(faces, [fine, coarse])
+    assert stay[:, 0].tolist() == pytest.approx([0.9] if missed else [0.9, 0.8])
     faces[0, 0] = 0.5  # without a large face that is certain
-    assert not unconfirmed(faces, [fine, coarse]).any()
+    assert len(confirmed(faces, [fine, coarse])) == 2
+
+
+def test_a_spot_beside_a_large_face_gets_the_mean_of_its_scores() -> None:
+    spot = (1300, 300, 1380, 380)
+    middle = look(0.25, (0.9, WHOLE), (0.4, spot))  # 20 pixels; 10 of the coarse look: not asked
+    fine = look(FINE, (0.8, spot))
+    looks_at = [fine, middle, look(COARSE, (0.9, WHOLE))]
+    faces = both(middle.rows[:1], fine.rows)
+    assert confirmed(faces, looks_at)[:, 0].tolist() == pytest.approx([0.9, 0.6])
+    assert faces[1, 0] == pytest.approx(0.8)
+    looks_at[1] = look(0.25, (0.9, WHOLE))
+    assert confirmed(faces, looks_at)[:, 0].tolist() == pytest.approx([0.9, 0.4])
+    looks_at[1] = look(0.25, (0.9, WHOLE), (0.95, spot))  # never more than its own
+    assert confirmed(faces, looks_at)[:, 0].tolist() == pytest.approx([0.9, 0.8])
 
 
 def test_blocks_are_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,8 +131,8 @@ def test_blocks_are_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     given = some(40, 900, COARSE), some(200, 150, FINE)
     whole: FloatArray = agreed(given, 0.45)
     assert 40 < len(whole) < 240
-    flags = unconfirmed(whole, given)
+    stay = confirmed(whole, given)
     monkeypatch.setattr(looks, "PAIRS_AT_ONCE", 1)
     np.testing.assert_array_equal(agreed(given, 0.45), whole)
-    np.testing.assert_array_equal(unconfirmed(whole, given), flags)
+    np.testing.assert_array_equal(confirmed(whole, given), stay)
     assert longer_sides(whole).min() > 0

@@ -306,6 +306,30 @@ def test_a_face_in_a_strip(detector: YuNet, astronaut: Image) -> None:
     np.testing.assert_allclose(face.center_xy, (4723, 119), atol=5)
 
 
+@pytest.mark.parametrize("size_wh", [(1080, 30_000), (30_000, 700), (8000, 400), (300, 9000)])
+def test_faces_of_100_pixels_in_long_pictures(
+    detector: YuNet, astronaut: Image, size_wh: tuple[int, int]
+) -> None:
+    width, height = size_wh
+    picture = np.full((height, width, 3), 200, np.uint8)
+    cut = astronaut[:256, 100:356]
+    places = [(round(at * (width - 256)), round(at * (height - 256))) for at in (0.01, 0.5, 0.98)]
+    for x, y in places:
+        picture[y : y + 256, x : x + 256] = cut
+    faces = detector.detect(picture, DetectOptions())
+    assert len(faces) == 3
+    expected = np.array([(x + 123, y + 119) for x, y in places])
+    assert matches(faces, expected) == [1, 1, 1]
+
+
+def test_a_face_that_fills_a_long_picture(detector: YuNet, astronaut: Image) -> None:
+    picture = np.full((12_000, 700, 3), 60, np.uint8)
+    large = resized(astronaut[10:186, 130:306], 4)
+    picture[8000 : 8000 + len(large), : large.shape[1]] = large[:, :700]
+    (face,) = detector.detect(picture, DetectOptions())
+    assert 380 < side(face) < 520
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_noise_and_plain_colors(detector: YuNet, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -13,6 +13,7 @@ registered by name, with the models that it takes:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -30,7 +31,11 @@ LEAST_FACE_PX = 10.0
 
 LEAST_FACE_SHARE = 1 / 150
 """Of the photo's longer side: 27 pixels in 12 megapixels. Smaller faces are looked for only
-when asked for, since the time grows with the square."""
+when asked for, since the time grows with the square. Of a photo longer than 16:9 it is of the
+longer side that 16:9 has at its area, so that time goes by area, and a screenshot thirty times as
+high as wide hides no faces."""
+
+LONGEST_SHAPE = 16 / 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ class DetectOptions:
     Attributes:
         min_face_px: faces whose longer side is shorter than this many pixels of the photo are
             not looked for, and not returned. Greater values are faster. None is 10 pixels, or
-            1/150 of the photo's longer side where that is more.
+            1/150 of the photo's longer side where that is more (of long ones less).
         min_score: least score, 0 to 1; None takes the detector's own default.
         max_faces: return at most so many, the best; None returns all.
     """
@@ -65,8 +70,9 @@ class DetectOptions:
         """``min_face_px``, or its default for this photo."""
         if self.min_face_px is not None:
             return self.min_face_px
-        longer = max(image.shape[0], image.shape[1])
-        return max(LEAST_FACE_PX, LEAST_FACE_SHARE * float(longer))
+        height, width = image.shape[:2]
+        longer = min(max(height, width), math.sqrt(LONGEST_SHAPE * height * width))
+        return max(LEAST_FACE_PX, LEAST_FACE_SHARE * longer)
 
 
 class Detector(Protocol):

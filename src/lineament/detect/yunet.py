@@ -28,8 +28,8 @@ from lineament.detect.looks import (
     WHOLE_SCORE,
     Look,
     agreed,
+    confirmed,
     longer_sides,
-    unconfirmed,
 )
 from lineament.models.runtime import Model
 from lineament.types import Face, FloatArray, Image
@@ -55,7 +55,8 @@ HINT_SCORE = 0.25
 """A candidate of this score, though not reported, calls for a closer look."""
 
 REDUCED_SIDE_PX = 160
-"""The longer side of the reduced photo: faces that fill it are well inside the range."""
+"""The longer side of the reduced photo: faces that fill it are well inside the range. Of a photo
+more than twice as long as wide, twice its shorter side: no face is longer than that."""
 
 TILE_PX = 1920
 TILE_OVERLAP_PX = 192
@@ -86,7 +87,7 @@ class YuNet:
         least = DEFAULT_SCORE if options.min_score is None else options.min_score
         floor = min(least, HINT_SCORE)
         least_face_px = options.least_face_px(image)
-        longer = max(image.shape[:2])
+        longer = _reach(image)
         finest = min(MOST_ENLARGED, LEAST_NET_PX / least_face_px)
         first = min(1.0, finest)
         looks = [self._look(image, first, floor)]
@@ -101,7 +102,7 @@ class YuNet:
         rows = agreed(looks, SUPPRESSION)
         rows = rows[np.argsort(-rows[:, 0], kind="stable")[:MOST_CANDIDATES]]
         rows = _merge(_without_cut(rows, least))
-        rows = rows[~unconfirmed(rows, looks)]
+        rows = confirmed(rows, looks)
         rows = rows[(rows[:, 0] >= least) & (longer_sides(rows) >= least_face_px)]
         return [
             Face(row[1:5], min(float(row[0]), 1.0), row[5:15].reshape(5, 2))
@@ -110,7 +111,7 @@ class YuNet:
 
     def _reduced(self, image: Image, first: float, floor: float) -> list[Look]:
         """The coarsest look, and those between it and the first for faces beyond its range."""
-        coarsest = self._look(image, REDUCED_SIDE_PX / max(image.shape[:2]), floor)
+        coarsest = self._look(image, REDUCED_SIDE_PX / _reach(image), floor)
         looks = [coarsest]
         wholes = coarsest.rows[coarsest.rows[:, 0] >= WHOLE_SCORE]
         if (longer_sides(wholes) * first > RANGE_PX).any():
@@ -158,6 +159,11 @@ class YuNet:
         points = (cells[:, 6:].reshape(-1, 5, 2) + corner[:, None]) * stride[:, None]
         rows = [scores[:, None], center - half, center + half, points.reshape(-1, 10)]
         return np.concatenate(rows, axis=1, dtype=np.float32)
+
+
+def _reach(image: Image) -> int:
+    """What the reduced look is measured by, pixels: the longer side of all but long photos."""
+    return min(max(image.shape[:2]), 2 * min(image.shape[:2]))
 
 
 def _grid(cells: np.ndarray, height: int, width: int) -> tuple[FloatArray, FloatArray]:
