@@ -71,7 +71,7 @@ class DetectOptions:
         if self.min_face_px is not None:
             return self.min_face_px
         height, width = image.shape[:2]
-        longer = min(max(height, width), math.sqrt(LONGEST_SHAPE * height * width))
+        longer = min(float(max(height, width)), math.sqrt(LONGEST_SHAPE * height * width))
         return max(LEAST_FACE_PX, LEAST_FACE_SHARE * longer)
 
 

@@ -163,7 +163,8 @@ class YuNet:
 
 def _reach(image: Image) -> int:
     """What the reduced look is measured by, pixels: the longer side of all but long photos."""
-    return min(max(image.shape[:2]), 2 * min(image.shape[:2]))
+    height, width = image.shape[:2]
+    return int(min(max(height, width), 2 * min(height, width)))
 
 
 def _grid(cells: np.ndarray, height: int, width: int) -> tuple[FloatArray, FloatArray]:
