@@ -39,7 +39,7 @@ ORDER = (
     ("images",),
     ("detect",),
     ("align",),
-    ("visible",),
+    ("bars", "visible"),
     ("quality", "finder"),
     ("embed",),
     ("batching",),

@@ -138,6 +138,22 @@ def test_a_cut_face_makes_the_decision_open(name: str, side: str, recognizer: Re
     assert any("the photo's border cuts the face" in reason for reason in decision.reasons)
 
 
+@pytest.mark.parametrize("gray", [0, 255])
+@pytest.mark.parametrize("side", SIDES)
+def test_a_bar_is_as_good_as_the_border(side: str, gray: int, recognizer: Recognizer) -> None:
+    image = lineament.load_image(DEMO / "obama.jpg")
+    whole = recognizer.finder.find(image)
+    face = whole.faces[whole.require()]
+    rest = cut(image, face, side, 0.4)
+    barred = np.full_like(image, gray)
+    down, across = image.shape[0] - rest.shape[0], image.shape[1] - rest.shape[1]
+    top, left = down * (side == "top"), across * (side == "left")
+    barred[top : top + rest.shape[0], left : left + rest.shape[1]] = rest
+    decision = recognizer.verify(image, barred)
+    assert decision.verdict == "undecided"
+    assert any("the photo's border cuts the face" in reason for reason in decision.reasons)
+
+
 @pytest.mark.parametrize("margin", [0.3, 0.1, 0.0])
 @pytest.mark.parametrize("name", ["obama.jpg", "biden.jpg", "astronaut.jpg"])
 def test_a_close_up_is_no_cut_face(name: str, margin: float, recognizer: Recognizer) -> None:

@@ -101,7 +101,7 @@ def measure(
         contrast=deviation / 255,
         norm=norm,
         roll_deg=roll,
-        visible_share=None if size_wh is None else visible_share(face, size_wh),
+        visible_share=None if size_wh is None else visible_share(face, size_wh, crop),
     )
 
 

@@ -1,9 +1,10 @@
 """How much of a face lies inside of its photo.
 
-    visible_share()    face and size of the photo -> 0 to 1
+    visible_share()    face, size of the photo and crop -> 0 to 1
 
 A detector squeezes its box and landmarks into what is left of a face, so that neither tells alone.
-Two things do together, on the sides on which the box reaches the photo's border:
+Two things do together, on the sides on which the box reaches the photo's border, or that of a bar
+(``lineament.bars``):
 
 1. the five landmarks say how large the face is and where: how much of the ellipse from brows to
    chin, put where they are, lies inside;
@@ -16,12 +17,15 @@ whose photos were cut.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 
-from lineament.align.alignment import template_xy
+from lineament.align.alignment import NATIVE_PX, template_xy
+from lineament.bars import picture_in
 from lineament.errors import OptionError
 from lineament.geometry import similarity_transforms, to_photo_xy
-from lineament.types import Face, Float64Array
+from lineament.types import Face, Float64Array, Image
 
 REACH = 0.03
 """A box that ends this close to the border, in lengths of its longer side, may be cut there; or it
@@ -50,28 +54,35 @@ _ELLIPSE_XY = _ellipse()
 _ELLIPSE_XY.flags.writeable = False
 
 
-def visible_share(face: Face, size_wh: tuple[int, int]) -> float:
+def visible_share(face: Face, size_wh: tuple[int, int], crop: Image | None = None) -> float:
     """Estimate how much of a face its photo's border leaves.
 
     Args:
         face: as the detector returned it; without landmarks only its box is looked at.
         size_wh: width and height of the photo in pixels.
+        crop: (S, S, 3) uint8, RGB: the face aligned with "five-points" and the template of ArcFace,
+            to see bars in the photo; None: the photo has none.
 
     Returns:
         0 to 1; 1 where the box ends inside of the photo.
     """
     box = face.box_xyxy.astype(np.float64)
     first, last = np.full(2, -0.5), np.array(size_wh, np.float64) - 0.5
+    matrices = None
+    if face.landmarks_xy is not None:
+        with suppress(OptionError):  # they coincide
+            matrices = similarity_transforms(face.landmarks_xy[None], template_xy())
+    if matrices is not None and crop is not None:
+        factor = crop.shape[0] / NATIVE_PX
+        shift = (factor - 1) / 2  # pixel centers are whole numbers on both sides
+        transform = matrices[0] * factor + [[0, 0, shift], [0, 0, shift]]
+        first, last = picture_in(crop, transform, size_wh)
     reach = REACH * max(face.size_wh)
     low, high = box[:2] - first < reach, last - box[2:] < reach  # (x, y): left, top; right, bottom
     if not (low.any() or high.any()):
         return 1.0
     shares = [_by_box(face, np.maximum(box[:2], first), np.minimum(box[2:], last), low | high)]
-    if face.landmarks_xy is not None:
-        try:
-            matrices = similarity_transforms(face.landmarks_xy[None], template_xy())
-        except OptionError:  # they coincide
-            return shares[0]
+    if matrices is not None:
         points = to_photo_xy(_ELLIPSE_XY[None], matrices)[0]  # (P, 2)
         outside = ((points < first) & low | (points > last) & high).any(axis=1)
         shares.append(1 - float(outside.mean()))
