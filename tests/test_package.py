@@ -27,6 +27,7 @@ ORDER = (
             "forms",
             "geometry",
             "pose",
+            "raster",
             "results",
             "suggest",
             "types",

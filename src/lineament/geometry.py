@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import OptionError
+from lineament.raster import IN_PART, without_raster
 from lineament.types import Float64Array, Image
 
 # Cubic rather than linear: with SFace on LFW View 1, TAR at FMR 1e-4 is 99.03 % instead of 98.87 %.
@@ -119,7 +120,7 @@ def warp(image: Image, transforms: Float64Array, size: int | tuple[int, int]) ->
     as what it shows, that part of the photo is first averaged down by the whole number that
     brings the remaining scale to between 1/2 and 1: otherwise most of its pixels would be left out
     and fine patterns would alias. Only that part is touched: the cost does not depend on the size
-    of the photo.
+    of the photo. A printed raster is smoothed away before (``lineament.raster``).
 
     Args:
         image: (H, W, 3) uint8.
@@ -222,7 +223,7 @@ def _warp_one(image: Image, matrix: list[list[float]], crop: Image) -> None:
     bottom = min(math.ceil(max(y for _, y in corners)) + margin + 1, image.shape[0])
     if left >= right or top >= bottom:
         return
-    part = image[top:bottom, left:right]
+    part = without_raster(image[top:bottom, left:right], IN_PART)
     if shrink > 1:
         # To whole blocks; what is added is outside of the photo or of the crop.
         add_x, add_y = -(right - left) % shrink, -(bottom - top) % shrink

@@ -244,6 +244,41 @@ def test_parts_go_only_where_the_whole_is() -> None:
     assert len(yunet._without_cut(rows[[0, 2]], 0.6)) == 2
 
 
+# --- printed rasters ------------------------------------------------------------------------------
+
+
+def in_dots(image: Image, period: float) -> Image:
+    """Halftone: dots that grow with darkness, ``period`` pixels apart."""
+    y, x = np.mgrid[: image.shape[0], : image.shape[1]] * (2 * np.pi / period / math.sqrt(2))
+    dots = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) > (np.cos(x + y) + np.cos(x - y) + 2) / 4 * 255
+    return np.repeat((dots * 255).astype(np.uint8)[..., None], 3, axis=2)
+
+
+@pytest.mark.parametrize("period", [4, 6])
+def test_a_face_in_halftone(detector: YuNet, astronaut: Image, period: float) -> None:
+    (face,) = detector.detect(astronaut, DetectOptions())
+    printed = in_dots(astronaut, period)
+    assert (detector._look(printed, 1.0, 0.6).rows[:, 0] < 0.6).all()
+    found = detector.detect(printed, DetectOptions())[0]
+    np.testing.assert_allclose(found.box_xyxy, face.box_xyxy, atol=16)
+
+
+def test_photos_without_a_raster_are_looked_at_as_before(astronaut: Image) -> None:
+    """A fake finds nothing: three looks, and a fourth and smoothed one of what is printed."""
+    sizes: list[tuple[int, ...]] = []
+
+    def fake(batch: FloatArray, /) -> tuple[FloatArray, ...]:
+        sizes.append(batch.shape)
+        high, wide = batch.shape[2:]
+        count = high * wide // 64 + high * wide // 256 + high * wide // 1024
+        return (np.zeros((1, count, 16), np.float32),)
+
+    assert YuNet(fake).detect(astronaut, DetectOptions()) == []
+    assert len(sizes) == 3
+    assert YuNet(fake).detect(in_dots(astronaut, 4), DetectOptions()) == []
+    assert sizes[3:] == [sizes[0], *sizes[:3]]
+
+
 # --- options --------------------------------------------------------------------------------------
 
 

@@ -25,6 +25,7 @@ from lineament.detect.boxes import nms
 from lineament.detect.detector import DetectOptions
 from lineament.errors import OptionError
 from lineament.models.runtime import Model
+from lineament.raster import IN_PART, without_raster
 from lineament.types import Face, FloatArray, Image, IntArray
 
 DEFAULT_SCORE = 0.7
@@ -153,7 +154,9 @@ def onet_landmarks(
     for start in range(0, len(squares), WINDOWS_PER_BATCH):
         part = slice(start, start + WINDOWS_PER_BATCH)
         windows = squares[part].astype(np.float32)
-        offsets, relative, scores[part] = model(_crops(image, squares[part], O_WINDOW))
+        offsets, relative, scores[part] = model(
+            _crops(image, squares[part], O_WINDOW, rasters=True)
+        )
         side = (windows[:, 2] - windows[:, 0])[:, None, None]
         # (n, 10) as x0..x4, y0..y4 -> (n, 5, 2)
         points[part] = relative.reshape(-1, 2, 5).transpose(0, 2, 1) * side + windows[:, None, :2]
@@ -184,8 +187,11 @@ def _squares(boxes: FloatArray) -> IntArray:
     return np.concatenate([corner, corner + side], axis=1).astype(np.int64)
 
 
-def _crops(image: Image, squares: IntArray, side: int) -> FloatArray:
-    """Cut the squares out and scale them: (N, 3, side, side) float32, 0 to 255."""
+def _crops(image: Image, squares: IntArray, side: int, *, rasters: bool = False) -> FloatArray:
+    """Cut the squares out and scale them: (N, 3, side, side) float32, 0 to 255.
+
+    ``rasters``: smooth a printed raster away before.
+    """
     height, width = image.shape[:2]
     crops = np.zeros((len(squares), side, side, 3), np.uint8)
     for crop, (left, top, right, bottom) in zip(crops, squares.tolist(), strict=True):
@@ -194,6 +200,8 @@ def _crops(image: Image, squares: IntArray, side: int) -> FloatArray:
         high, wide = inside.shape[:2]
         if high == 0 or wide == 0:
             continue  # nothing of the photo is in it: it stays black
+        if rasters:
+            inside = without_raster(inside, IN_PART)
         if (high, wide) != (bottom - top, right - left):
             margins = (y - top, max(bottom - height, 0), x - left, max(right - width, 0))
             inside = cv2.copyMakeBorder(  # type: ignore[assignment]

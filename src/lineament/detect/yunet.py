@@ -11,6 +11,9 @@ it is given, so the scales are chosen by what there is to find (measured by
    the frame;
 4. between the two, by halves, when that shows a face too large for the first look.
 
+Where the first look shows nothing certain and the photo has a printed raster, the others, and a
+second first look, are at a copy without it.
+
 ``looks`` says what of it are faces. Inputs past ``TILE_PX`` go through in overlapping tiles, so
 memory stays bounded.
 """
@@ -32,6 +35,7 @@ from lineament.detect.looks import (
     longer_sides,
 )
 from lineament.models.runtime import Model
+from lineament.raster import without_raster
 from lineament.types import Face, FloatArray, Image
 
 DEFAULT_SCORE = 0.6
@@ -91,13 +95,17 @@ class YuNet:
         finest = min(MOST_ENLARGED, LEAST_NET_PX / least_face_px)
         first = min(1.0, finest)
         looks = [self._look(image, first, floor)]
-        seen = looks[0].rows
-        sizes = longer_sides(seen) * first
+        certain = _is_certain(looks)
+        if not certain:
+            calm = without_raster(image)
+            if calm is not image:
+                image = calm
+                looks.append(self._look(image, first, floor))
+                certain = _is_certain(looks)
+        sizes = np.concatenate([longer_sides(look.rows) for look in looks]) * first
         if finest > first and (len(sizes) == 0 or (sizes < SMALL_NET_PX).any()):
             looks.append(self._look(image, finest, floor))
-        if longer * first > 2 * REDUCED_SIDE_PX and (
-            not (seen[:, 0] >= CERTAIN).any() or (sizes > LARGE_NET_PX).any()
-        ):
+        if longer * first > 2 * REDUCED_SIDE_PX and (not certain or (sizes > LARGE_NET_PX).any()):
             looks += self._reduced(image, first, floor)
         rows = agreed(looks, SUPPRESSION)
         rows = rows[np.argsort(-rows[:, 0], kind="stable")[:MOST_CANDIDATES]]
@@ -159,6 +167,10 @@ class YuNet:
         points = (cells[:, 6:].reshape(-1, 5, 2) + corner[:, None]) * stride[:, None]
         rows = [scores[:, None], center - half, center + half, points.reshape(-1, 10)]
         return np.concatenate(rows, axis=1, dtype=np.float32)
+
+
+def _is_certain(looks: list[Look]) -> bool:
+    return any((look.rows[:, 0] >= CERTAIN).any() for look in looks)
 
 
 def _reach(image: Image) -> int:
