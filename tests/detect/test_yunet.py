@@ -263,6 +263,13 @@ def test_a_face_in_halftone(detector: YuNet, astronaut: Image, period: float) ->
     np.testing.assert_allclose(found.box_xyxy, face.box_xyxy, atol=16)
 
 
+@pytest.mark.parametrize("share", [0.07, 0.03])
+def test_a_face_in_the_dark(detector: YuNet, astronaut: Image, share: float) -> None:
+    (face,) = detector.detect(astronaut, DetectOptions())
+    (found,) = detector.detect((astronaut * share).astype(np.uint8), DetectOptions())
+    np.testing.assert_allclose(found.box_xyxy, face.box_xyxy, atol=6)
+
+
 def test_photos_without_a_raster_are_looked_at_as_before(astronaut: Image) -> None:
     """A fake finds nothing: three looks, and a fourth and smoothed one of what is printed."""
     sizes: list[tuple[int, ...]] = []

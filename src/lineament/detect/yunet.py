@@ -11,8 +11,8 @@ it is given, so the scales are chosen by what there is to find (measured by
    the frame;
 4. between the two, by halves, when that shows a face too large for the first look.
 
-Where the first look shows nothing certain and the photo has a printed raster, the others, and a
-second first look, are at a copy without it.
+Where the first look shows nothing certain and the photo has a printed raster or is very dark, the
+others, and a second first look, are at a copy without it or a brighter one.
 
 ``looks`` says what of it are faces. Inputs past ``TILE_PX`` go through in overlapping tiles, so
 memory stays bounded.
@@ -58,6 +58,10 @@ CERTAIN = 0.8
 HINT_SCORE = 0.25
 """A candidate of this score, though not reported, calls for a closer look."""
 
+DARK_LEVELS, BRIGHT_LEVELS = 60.0, 200.0
+"""A photo whose brightest hundredth is below the one is brightened to the other where nothing
+certain is found. Of 30 faces of LFW at a twentieth of their brightness 11 are found without."""
+
 REDUCED_SIDE_PX = 160
 """The longer side of the reduced photo: faces that fill it are well inside the range. Of a photo
 more than twice as long as wide, twice its shorter side: no face is longer than that."""
@@ -97,9 +101,9 @@ class YuNet:
         looks = [self._look(image, first, floor)]
         certain = _is_certain(looks)
         if not certain:
-            calm = without_raster(image)
-            if calm is not image:
-                image = calm
+            better = _brightened(without_raster(image))
+            if better is not image:
+                image = better
                 looks.append(self._look(image, first, floor))
                 certain = _is_certain(looks)
         sizes = np.concatenate([longer_sides(look.rows) for look in looks]) * first
@@ -167,6 +171,15 @@ class YuNet:
         points = (cells[:, 6:].reshape(-1, 5, 2) + corner[:, None]) * stride[:, None]
         rows = [scores[:, None], center - half, center + half, points.reshape(-1, 10)]
         return np.concatenate(rows, axis=1, dtype=np.float32)
+
+
+def _brightened(image: Image) -> Image:
+    """A very dark photo as bright as others; the same object for the others."""
+    step = 1 + max(image.shape[:2]) // 500
+    bright = float(np.percentile(image[::step, ::step], 99))
+    if not 0 < bright < DARK_LEVELS:
+        return image
+    return np.asarray(cv2.convertScaleAbs(image, alpha=BRIGHT_LEVELS / bright), np.uint8)
 
 
 def _is_certain(looks: list[Look]) -> bool:
