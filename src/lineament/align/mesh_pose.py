@@ -57,14 +57,12 @@ RIGID_XYZ.flags.writeable = False
 _CENTERED = RIGID_XYZ - _WEIGHTS @ RIGID_XYZ
 _SPREAD = float(_WEIGHTS @ (_CENTERED**2).sum(axis=1))
 
-FAITHFUL_YAW_DEG, MISSING_YAW = 25.0, 0.4
+FAITHFUL_YAW_DEG, MISSING_YAW = 25.0, 0.45
 """Beyond the first number the network draws heads less turned than they are: the second is added
-of each degree more. Fitted so that the quantiles of the 250 profiles of half of CFP's people agree
-with the yaws that follow from 30 points set by hand (structure from motion, which gave the depths
-of the points and all poses; they correlate by 0.78 with 40 judged by eye). On the other half the
-median error falls from -15 to -4 degrees, the mean absolute one from 18 to 12; against those judged
-by eye from -10 to 0 and from 13 to 9. Up to 25 degrees five points and the mesh agree (LFW: slope
-1.00)."""
+of each degree more. Fitted by ``scripts/fit/mesh_yaw.py`` so that the quantiles of the profiles of
+half of CFP's people agree with the yaws that follow from points set by hand (they correlate by 0.78
+with 40 judged by eye). On the other half the median error falls from -14 to 0 degrees, the mean
+absolute one from 18 to 12. Up to 25 degrees five points and the mesh agree (LFW: slope 1.00)."""
 
 _TINY = 1e-9
 
