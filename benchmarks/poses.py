@@ -4,7 +4,8 @@
         [--part NAME]... [--people N | --all] [--json]
 
 Everything goes through ``Recognizer("balanced")`` as users call it. LFW gives people of its
-View 1, drawn by a seed: ``--people`` of them in each part. The parts, and what they print:
+View 1, drawn by a seed: ``--people`` of them in each part (five times as many faces are painted
+over). The parts, and what they print:
 
 profiles   all pairs of a frontal photo and a profile of CFP's people. ``tar_at_fmr_...``: at the
            threshold of that rate over the impostor pairs; a photo without a face matches nobody.
@@ -22,9 +23,9 @@ cut        one photo of a pair of the same person, cut so that the border takes 
            face away: ``cut``, share of the pairs that are "different" without a word, undecided,
            or without a face.
 nobody     pictures without people: of the folders ``--without`` (each subfolder a kind), and LFW
-           with the face painted over. ``false_faces``: share with a face; ``false_enrolled``:
-           share that ``enroll`` would take, too. Those that pass by kind are in
-           ``false_faces_by``.
+           with the face painted over. ``false_faces``: share of the former with a face, and of
+           the latter where there are no folders; ``false_faces_painted``: of the latter;
+           ``false_enrolled``: share of all that ``enroll`` would take, too.
 """
 
 from __future__ import annotations

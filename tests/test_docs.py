@@ -289,17 +289,9 @@ def test_commands_that_docstrings_and_messages_name_exist() -> None:
 
 
 OTHER_OPTIONS = {
-    *("--quick", "--rules", "--choose", "--crops", "--starts", "--only", "--draws", "--view1"),
-    *(
-        "--shared",
-        "--nproc-per-node",
-        "--no-deps",
-        "--min-photos",
-        "--part",
-        "--also",
-        "--case",
-        "--without",
-    ),
+    *("--quick", "--rules", "--choose", "--crops", "--starts", "--only"),
+    *("--draws", "--view1", "--shared", "--nproc-per-node", "--no-deps", "--min-photos"),
+    *("--part", "--also", "--case", "--without", "--wider", "--all"),
 }
 """Of benchmarks and other programs."""
 

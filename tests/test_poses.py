@@ -289,4 +289,4 @@ def test_all_parts_of_lfw_run() -> None:
     assert printed["two_people"]["0"] == 1
     for by_share in printed["cut"].values():
         assert all(sum(cell.values()) == pytest.approx(1) for cell in by_share.values())
-    assert printed["pictures_of_nobody"] == 4
+    assert printed["pictures_of_nobody"] == 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -43,16 +44,20 @@ def of_boxes(setting: Setting) -> dict[str, Any]:
             if len(image.boxes_xyxy) == 1 and sides[0] >= LEAST_WIDER_PX:
                 add(load_image(image.path), image.boxes_xyxy[0], i, "WIDER")
 
-    def pictures() -> Iterator[Photo]:
-        for pixels, box, px, where in plan:
-            yield Photo.from_pixels(enlarged(pixels, box, px, MARGINS[px >= CLOSE_PX]), where)
+    def look(planned: tuple[Image, npt.ArrayLike, int, str]) -> int:
+        """How many faces are found; the picture, which may be large, is made here and goes."""
+        pixels, box, px, where = planned
+        made = enlarged(pixels, box, px, MARGINS[px >= CLOSE_PX])
+        photo = setting.recognizer.finder.find(Photo.from_pixels(made, where), keep_pixels=False)
+        return len(photo.faces)
 
     several: dict[str, list[bool]] = defaultdict(list)
     missed = 0
-    found = setting.recognizer.finder.stream(pictures())
-    for (_, _, px, where), seen in zip(plan, track(found, "boxes", len(plan)), strict=True):
-        several[f"{where} {px}"].append(len(seen.faces) > 1)
-        missed += not seen.faces
+    with ThreadPoolExecutor(setting.recognizer.finder.workers) as pool:
+        counts = track(pool.map(look, plan), "boxes", len(plan))
+        for (_, _, px, where), count in zip(plan, counts, strict=True):
+            several[f"{where} {px}"].append(count > 1)
+            missed += not count
     every = [one for row in several.values() for one in row]
     by = {
         name: {"pictures": len(row), "share": float(np.mean(row))} for name, row in several.items()

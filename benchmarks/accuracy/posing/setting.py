@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from _harness import track
-from lineament import Recognizer
+from lineament import LineamentError, Recognizer
 from lineament.datasets.lfw import LFW, read_lfw
 from lineament.evaluate.protocols.lfw import images_of
 from lineament.types import Image, Photo
@@ -32,15 +32,18 @@ class Setting:
         """LFW's lists."""
         return read_lfw(self.options.lfw)
 
-    def people(self, default: int, photos: int = 1) -> list[list[Path]]:
-        """Photos of people of View 1, drawn by the seed, ``photos`` of each."""
+    def people(self, default: int, photos: int = 1, *, spare: int = 1) -> list[list[Path]]:
+        """Photos of people of View 1, drawn by the seed, ``photos`` of each.
+
+        ``spare`` times as many people as are wanted, for those who choose among them.
+        """
         lfw = self.lfw
         by_person: dict[int, list[int]] = defaultdict(list)
         for i in images_of(lfw, ("1",)):
             by_person[int(lfw.person[i])].append(int(i))
         everybody = sorted(p for p, own in by_person.items() if len(own) >= photos)
         drawn = np.random.default_rng(SEED).permutation(everybody)
-        chosen = drawn if self.options.all else drawn[: self.options.people or default]
+        chosen = drawn if self.options.all else drawn[: spare * (self.options.people or default)]
         return [[lfw.path(i) for i in by_person[int(p)][:photos]] for p in chosen]
 
     def look(self, pictures: Iterable[Image], total: int, label: str) -> Iterator[Photo]:
@@ -62,5 +65,7 @@ def cosine(a: Photo, b: Photo) -> float:
 
 def summary(name: str, by_angle: dict[str, float]) -> dict[str, Any]:
     """The shares by angle, with their mean and the least of them."""
+    if not by_angle:
+        raise LineamentError(f"{name}: expected more people (--people), none of these can be used")
     values = list(by_angle.values())
     return {name: by_angle, f"{name}_mean": float(np.mean(values)), f"{name}_least": min(values)}

@@ -15,6 +15,8 @@ from posing.setting import Setting, cosine, summary
 
 ANGLES = tuple(range(0, 360, 15))
 SIMILAR = 0.9
+CLEAR = 0.1
+"""How far the photos of a person lie above the threshold: smaller pictures cost a few points."""
 SQUARE = 2.2
 PAIR_PX = 300
 """Two people: each square has 2.2 sides of the face's box, and is 300 pixels high."""
@@ -37,14 +39,14 @@ def of_angles(setting: Setting) -> dict[str, Any]:
 
 def of_two(setting: Setting) -> dict[str, Any]:
     recognizer = setting.recognizer
-    people = setting.people(44, 2)
+    people = setting.people(64, 2)
     photos = setting.upright([path for own in people for path in own])
     threshold = recognizer.threshold().value
-    # Only people who are recognized while both are upright: others say nothing of the turn.
+    # Only people who are alone and clearly recognized upright: others say nothing of the turn.
     known = [
         (a, b)
         for a, b in zip(photos[::2], photos[1::2], strict=True)
-        if a.face is not None and cosine(a, b) >= threshold
+        if len(a.faces) == 1 and cosine(a, b) >= threshold + CLEAR
     ]
     couples = list(zip(known[::2], known[1::2], strict=False))
     plan = [(i, angle) for i in range(len(couples)) for angle in ANGLES]
@@ -82,6 +84,11 @@ def _square_of(photo: Photo, angle: float) -> Image:
 
 
 def _in_half(faces: Sequence[Face], half: int) -> int | None:
-    """Number of the largest face whose middle lies in the left half (0) or the right one (1)."""
-    inside = [i for i, face in enumerate(faces) if (face.center_xy[0] >= PAIR_PX) == bool(half)]
-    return max(inside, key=lambda i: float(np.prod(faces[i].size_wh)), default=None)
+    """Number of the face nearest to the middle of the left half (0) or the right one (1)."""
+    middle = np.array([PAIR_PX * (half + 0.5), PAIR_PX / 2])
+    away = {
+        i: float(np.linalg.norm(face.center_xy - middle))
+        for i, face in enumerate(faces)
+        if (face.center_xy[0] >= PAIR_PX) == bool(half)
+    }
+    return min(away, key=away.__getitem__, default=None)
