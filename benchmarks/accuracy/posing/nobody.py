@@ -11,13 +11,15 @@ import numpy as np
 
 from _harness import track
 from lineament import DetectOptions, FaceFinder, Recognizer
-from lineament.quality import quality_of
+from lineament.gallery import NewSample
+from lineament.gallery.enroll import examine
 from lineament.types import Photo
 from posing.pictures import PAINTS, painted_over
 from posing.setting import SEED, Setting
 
-PICTURES = 240
-"""Of ``--without`` unless ``--all`` is asked for, and of faces painted over."""
+PICTURES = 480
+FACES = 240
+"""Of ``--without``, and faces painted over, unless something else is asked for."""
 ALL_PAINTED, PAINTED_EACH = 300, 5
 """Faces painted over with ``--all``, and for each of ``--people``."""
 PAINTED = "painted over:"
@@ -43,7 +45,7 @@ def of_nobody(setting: Setting) -> dict[str, Any]:
     stream = setting.recognizer.stream_chosen(files)
     for path, seen in zip(files, track(stream, "pictures", len(files)), strict=True):
         count(path.parent.name, seen)
-    painted = ALL_PAINTED if options.all else PICTURES
+    painted = ALL_PAINTED if options.all else FACES
     if options.people is not None:
         painted = PAINTED_EACH * options.people
     ones = _alone(setting, painted)
@@ -94,8 +96,8 @@ def _alone(setting: Setting, wanted: int) -> list[Photo]:
 
 
 def passes(recognizer: Recognizer, photo: Photo) -> bool:
-    """Whether ``enroll`` would take the photo: one face, and within the limits of quality."""
-    if len(photo.faces) != 1 or photo.embedding is None:
-        return False
-    quality = quality_of(photo.faces[0], photo.crop, photo.embedding)
-    return quality is None or not recognizer.judge.all_limits.problems(quality)
+    """Whether ``enroll`` would take a photo that was looked at: it may ask for one good face."""
+    (examined,) = examine(
+        recognizer, [photo], choose=False, on_low_quality="refuse", metadata={}, stream=iter
+    )
+    return isinstance(examined, NewSample)
