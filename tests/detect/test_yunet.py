@@ -116,12 +116,20 @@ def test_pixels_of_a_scaled_look(scale: float, size_wh: tuple[int, int]) -> None
         cells[0, 3, :6] = 1, 1, 0.5, 0.5, 0, 0  # x 28, y 4, eight pixels wide and high
         return (cells.astype(np.float32),)
 
-    look = YuNet(fake)._look(np.zeros((128, 256, 3), np.uint8), scale, 0.5)
+    look = YuNet(fake)._look(np.zeros((128, 256, 3), np.uint8), (256, 128), scale, 0.5)
     (row,) = look.rows
     assert look.scale == scale
     edges = np.array([24, 0, 32, 8, *[24, 0] * 5])
     np.testing.assert_allclose(row[1:15], (edges + 0.5) / scale - 0.5, atol=1e-4)
     assert row[15] == 0
+
+
+def test_a_smaller_copy_stands_for_the_photo(detector: YuNet, astronaut: Image) -> None:
+    whole = detector._look(astronaut, (512, 512), 0.5, 0.6)
+    copy = detector._look(resized(astronaut, 0.5), (512, 512), 0.5, 0.6)
+    np.testing.assert_array_equal(copy.rows, whole.rows)
+    coarse = detector._look(resized(astronaut, 0.5), (512, 512), 0.25, 0.6)
+    np.testing.assert_allclose(coarse.rows[0, 1:5], whole.rows[0, 1:5], atol=6)
 
 
 @pytest.mark.parametrize("length", [1, 1919, 1920, 1921, 3648, 3649, 5000, 20_000])
@@ -258,7 +266,7 @@ def in_dots(image: Image, period: float) -> Image:
 def test_a_face_in_halftone(detector: YuNet, astronaut: Image, period: float) -> None:
     (face,) = detector.detect(astronaut, DetectOptions())
     printed = in_dots(astronaut, period)
-    assert (detector._look(printed, 1.0, 0.6).rows[:, 0] < 0.6).all()
+    assert (detector._look(printed, (512, 512), 1.0, 0.6).rows[:, 0] < 0.6).all()
     found = detector.detect(printed, DetectOptions())[0]
     np.testing.assert_allclose(found.box_xyxy, face.box_xyxy, atol=16)
 

@@ -95,22 +95,26 @@ class YuNet:
         least = DEFAULT_SCORE if options.min_score is None else options.min_score
         floor = min(least, HINT_SCORE)
         least_face_px = options.least_face_px(image)
-        longer = _reach(image)
+        size_wh = image.shape[1], image.shape[0]
+        longer = _reach(size_wh)
         finest = min(MOST_ENLARGED, LEAST_NET_PX / least_face_px)
         first = min(1.0, finest)
-        looks = [self._look(image, first, floor)]
+        small = _scaled(
+            image, size_wh, first
+        )  # the smaller ones are made of it: a tenth of the time
+        looks = [self._look(small, size_wh, first, floor)]
         certain = _is_certain(looks)
         if not certain:
             better = _brightened(without_raster(image))
             if better is not image:
-                image = better
-                looks.append(self._look(image, first, floor))
+                small = _scaled(better, size_wh, first)
+                looks.append(self._look(small, size_wh, first, floor))
                 certain = _is_certain(looks)
         sizes = np.concatenate([longer_sides(look.rows) for look in looks]) * first
         if finest > first and (len(sizes) == 0 or (sizes < SMALL_NET_PX).any()):
-            looks.append(self._look(image, finest, floor))
+            looks.append(self._look(small, size_wh, finest, floor))  # first is 1 then
         if longer * first > 2 * REDUCED_SIDE_PX and (not certain or (sizes > LARGE_NET_PX).any()):
-            looks += self._reduced(image, first, floor)
+            looks += self._reduced(small, size_wh, first, floor)
         rows = agreed(looks, SUPPRESSION)
         rows = rows[np.argsort(-rows[:, 0], kind="stable")[:MOST_CANDIDATES]]
         rows = _merge(_without_cut(rows, least))
@@ -121,25 +125,24 @@ class YuNet:
             for row in rows[: options.max_faces]
         ]
 
-    def _reduced(self, image: Image, first: float, floor: float) -> list[Look]:
+    def _reduced(
+        self, image: Image, photo_wh: tuple[int, int], first: float, floor: float
+    ) -> list[Look]:
         """The coarsest look, and those between it and the first for faces beyond its range."""
-        coarsest = self._look(image, REDUCED_SIDE_PX / _reach(image), floor)
+        coarsest = self._look(image, photo_wh, REDUCED_SIDE_PX / _reach(photo_wh), floor)
         looks = [coarsest]
         wholes = coarsest.rows[coarsest.rows[:, 0] >= WHOLE_SCORE]
         if (longer_sides(wholes) * first > RANGE_PX).any():
             scale = first / 2
             while scale > STEP * coarsest.scale:
-                looks.append(self._look(image, scale, floor))
+                looks.append(self._look(image, photo_wh, scale, floor))
                 scale /= 2
         return looks
 
-    def _look(self, image: Image, scale: float, least: float) -> Look:
-        """One scale, in tiles where it is large."""
-        height, width = image.shape[:2]
-        size_wh = max(1, round(width * scale)), max(1, round(height * scale))
-        if size_wh != (width, height):
-            method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-            image = cv2.resize(image, size_wh, interpolation=method)  # type: ignore[assignment]
+    def _look(self, image: Image, photo_wh: tuple[int, int], scale: float, least: float) -> Look:
+        """A photo of a size at one scale, in tiles where it is large; ``image``: it, or smaller."""
+        image = _scaled(image, photo_wh, scale)
+        size_wh = image.shape[1], image.shape[0]
         parts = []
         for top in _tile_starts(size_wh[1]):
             for left in _tile_starts(size_wh[0]):
@@ -150,7 +153,7 @@ class YuNet:
                 parts.append(np.column_stack([rows, _is_cut(rows, edges, size_wh)]))
         rows = np.concatenate(parts)
         # Pixel centers are whole numbers on both sides, hence the halves.
-        ratio = np.array([width / size_wh[0], height / size_wh[1]], np.float32)
+        ratio = np.divide(photo_wh, size_wh, dtype=np.float32)
         rows[:, 1:15] = (rows[:, 1:15] + 0.5) * np.tile(ratio, 7) - 0.5
         return Look(scale, rows)
 
@@ -186,10 +189,19 @@ def _is_certain(looks: list[Look]) -> bool:
     return any((look.rows[:, 0] >= CERTAIN).any() for look in looks)
 
 
-def _reach(image: Image) -> int:
+def _reach(size_wh: tuple[int, int]) -> int:
     """What the reduced look is measured by, pixels: the longer side of all but long photos."""
-    height, width = image.shape[:2]
-    return int(min(max(height, width), 2 * min(height, width)))
+    return min(max(size_wh), 2 * min(size_wh))
+
+
+def _scaled(image: Image, photo_wh: tuple[int, int], scale: float) -> Image:
+    """A photo of that size at a scale, made of itself or of a smaller copy of it."""
+    size_wh = max(1, round(photo_wh[0] * scale)), max(1, round(photo_wh[1] * scale))
+    if size_wh == (image.shape[1], image.shape[0]):
+        return image
+    shrinks = size_wh[0] * size_wh[1] < image.shape[0] * image.shape[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, size_wh, interpolation=method), np.uint8)
 
 
 def _grid(cells: np.ndarray, height: int, width: int) -> tuple[FloatArray, FloatArray]:
