@@ -30,7 +30,8 @@ from lineament.types import Contract, Embedding, Face, Photo, Threshold, flip_of
         ({"score": 1.01}, "score: expected 0 to 1, got 1.01"),
         ({"score": -0.01}, "score: expected 0 to 1"),
         ({"score": float("nan")}, "score: expected 0 to 1, got nan"),
-        ({"turned_deg": 45}, "turned_deg: expected 0, 90, 180 or 270, got 45"),
+        ({"turned_deg": 360}, "turned_deg: expected whole degrees from 0 to 359, got 360"),
+        ({"turned_deg": -90}, "turned_deg: expected whole degrees from 0 to 359, got -90"),
     ],
 )
 def test_face_refuses(changes: dict[str, Any], message: str) -> None:

@@ -119,7 +119,7 @@ class FaceFinder:
             landmarker: a registered one (``lineament.align.landmarker``), or your own object;
                 frontal faces need the one of 68 points.
             options: least face size, least score, most faces.
-            turning: look for faces in photos that lie on a side.
+            turning: find faces at any roll; False looks for upright ones only.
             choose: which face a photo with several is of.
             limits: largest photo that is read.
             runtime: engine, device and threads; None asks the environment.

@@ -86,9 +86,9 @@ class Face(Outcome):
         score: the detector's confidence, 0 to 1. Scores of two detectors are not comparable.
         landmarks_xy: (5, 2) float32, pixels, in the order of ``LANDMARK_NAMES``, or None when the
             detector has none.
-        turned_deg: 0, 90, 180 or 270: by how much the photo had to be turned
-            counter-clockwise for the detector to find the face. The coordinates are those of the
-            photo as it was given.
+        turned_deg: whole degrees from 0 to 359: by how much the photo had to be turned
+            counter-clockwise for the detector to see the face as it does an upright one; 0 where it
+            did so at once. The coordinates are those of the photo as it was given.
     """
 
     box_xyxy: FloatArray
@@ -105,9 +105,9 @@ class Face(Outcome):
             )
         if not 0 <= self.score <= 1:
             raise OptionError(f"expected 0 to 1, got {self.score}", option="score")
-        if self.turned_deg not in (0, 90, 180, 270):
+        if self.turned_deg not in range(360):
             raise OptionError(
-                f"expected 0, 90, 180 or 270, got {self.turned_deg}", option="turned_deg"
+                f"expected whole degrees from 0 to 359, got {self.turned_deg}", option="turned_deg"
             )
         object.__setattr__(self, "box_xyxy", box)
         object.__setattr__(self, "score", float(self.score))

@@ -271,7 +271,7 @@ _RECOGNIZER_OPTIONS: dict[str, Any] = {
         "--max-faces", type=COUNT, metavar="N", help="Most faces in a photo.", family=FACES
     ),
     "no_turning": option(
-        "--no-turning", is_flag=True, help="Do not try photos that lie on a side.", family=FACES
+        "--no-turning", is_flag=True, help="Look for upright faces only.", family=FACES
     ),
     "engine": engine,
     "device": option(

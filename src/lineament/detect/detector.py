@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+
 from lineament import models
 from lineament.arguments import check_fields, checked
 from lineament.errors import OptionError
@@ -83,13 +85,37 @@ class Detector(Protocol):
         ...
 
 
-@runtime_checkable
-class CertainDetector(Detector, Protocol):
-    """A detector that also tells how certain it is that a face was read upright."""
+@dataclass(frozen=True, eq=False, slots=True)
+class Seen:
+    """What a detector saw in a photo, before anything was turned.
 
-    def read(self, image: Image, options: DetectOptions, /) -> tuple[list[Face], FloatArray]:
-        """Return the faces, and for each (N,) how certain it is that it is upright, 0 to 1."""
+    Attributes:
+        faces: as ``Detector.detect`` returns them.
+        upright: (N,) for each how certain it is that it was read upright, 0 to 1.
+        weak: what may be a face, but is not certain enough to be called one upright: the best
+            first. None: the detector cannot say.
+    """
+
+    faces: list[Face]
+    upright: FloatArray
+    weak: list[Face] | None = None
+
+
+@runtime_checkable
+class SeeingDetector(Detector, Protocol):
+    """A detector that also says what it is unsure of."""
+
+    def see(self, image: Image, options: DetectOptions, /) -> Seen:
+        """The faces of one photo, and what may be others."""
         ...
+
+
+def see(detector: Detector, image: Image, options: DetectOptions) -> Seen:
+    """``detector.see`` where it has that, else what can be made of ``detector.detect``."""
+    if isinstance(detector, SeeingDetector):
+        return detector.see(image, options)
+    faces = detector.detect(image, options)
+    return Seen(faces, np.ones(len(faces), np.float32))
 
 
 # --- which there are ------------------------------------------------------------------------------
@@ -98,11 +124,12 @@ DEFAULT_DETECTOR = "yunet+onet"
 
 _REFINED = "+onet"
 _ONET = "mtcnn-o"
+_YUNET = "yunet"
 
 _DETECTORS: Registry[Callable[..., Detector]] = Registry(
     "detector",
     {
-        "yunet": Entry("lineament.detect.yunet:YuNet", ("yunet",)),
+        "yunet": Entry("lineament.detect.yunet:YuNet", (_YUNET,)),
         "mtcnn": Entry("lineament.detect.mtcnn:MTCNN", ("mtcnn-p", "mtcnn-r", _ONET)),
         "blazeface": Entry("lineament.detect.blazeface:BlazeFace", ("blazeface-full",)),
         "ultralight": Entry("lineament.detect.ultralight:UltraLight", ("ultralight-320",)),
@@ -113,7 +140,7 @@ _WRAPPERS: Registry[Callable[..., Detector]] = Registry(
     "wrapper of a detector",
     {
         "onet": Entry("lineament.detect.refine:Refined", (_ONET,)),
-        "turning": Entry("lineament.detect.refine:Turning"),
+        "turning": Entry("lineament.detect.turning:Turning", (_YUNET,)),
     },
 )
 
@@ -178,8 +205,7 @@ def load_detector(
 
     Args:
         name: one of ``DETECTORS``.
-        turning: look at the photo turned by 90, 180 and 270 degrees too when nothing certain
-            is found upright.
+        turning: find faces at any roll; False looks for upright ones only.
         runtime: engine, device and threads.
         policy: which licenses may be used.
 
@@ -193,9 +219,15 @@ def load_detector(
     loaded = [
         load_model(models.get(model), runtime=runtime, policy=policy) for model in DETECTORS[name]
     ]
+    yunet = loaded[0]
     base = name.removesuffix(_REFINED)
     onet = [loaded.pop()] if base != name else []
     detector = _DETECTORS.builder(base)(*loaded)
     if onet:
         detector = _WRAPPERS.builder("onet")(detector, *onet)
-    return _WRAPPERS.builder("turning")(detector) if turning else detector
+    if not turning:
+        return detector
+    if base != _YUNET:
+        policy.check(models.get(_YUNET))
+        yunet = load_model(models.get(_YUNET), runtime=runtime, policy=policy)
+    return _WRAPPERS.builder("turning")(detector, yunet)

@@ -96,12 +96,13 @@ def longer_sides(rows: FloatArray) -> FloatArray:
     return longer
 
 
-def agreed(looks: Sequence[Look], suppression: float) -> FloatArray:
+def agreed(looks: Sequence[Look], suppression: float, least: float = 0.0) -> FloatArray:
     """Join looks: all that the coarsest saw, and of the finer ones what coarser do not refute.
 
     Args:
         looks: in any order.
         suppression: boxes of the coarser looks that overlap more are one face.
+        least: score from which on what coarser looks saw is a face.
 
     Returns:
         (N, 17): the rows, and in the last column the scale of the look that each is of.
@@ -111,7 +112,9 @@ def agreed(looks: Sequence[Look], suppression: float) -> FloatArray:
         seen = np.concatenate([rows, np.full((len(rows), 1), scale, np.float32)], axis=1)
         coarser = [each for each in joined if len(each) and each[0, _SCALE] * STEP <= scale]
         if coarser:
-            seen = seen[~_refuted(seen, np.concatenate(coarser), suppression)]
+            before = np.concatenate(coarser)
+            before = before[before[:, 0] >= least]
+            seen = seen[~_refuted(seen, before, suppression)]
         joined.append(seen)
     return np.concatenate(joined)
 
@@ -119,7 +122,7 @@ def agreed(looks: Sequence[Look], suppression: float) -> FloatArray:
 def _refuted(finer: FloatArray, coarser: FloatArray, suppression: float) -> BoolArray:
     """(N,) whether rows of a finer look (N, 17) are no faces, by what coarser ones saw (M, 17)."""
     sizes = longer_sides(finer)
-    visible = sizes * coarser[:, _SCALE].max() >= SEEN_PX
+    visible = sizes * coarser[:, _SCALE].max(initial=0) >= SEEN_PX
     beyond = finer[:, _SCALE].max(initial=0) / RANGE_PX
     suspect: BoolArray = visible & (sizes * beyond > 1)
     large = (coarser[:, 0] >= WHOLE_SCORE) & (longer_sides(coarser) * beyond > 1)

@@ -154,14 +154,30 @@ def onet_landmarks(
     for start in range(0, len(squares), WINDOWS_PER_BATCH):
         part = slice(start, start + WINDOWS_PER_BATCH)
         windows = squares[part].astype(np.float32)
-        offsets, relative, scores[part] = model(
-            _crops(image, squares[part], O_WINDOW, rasters=True)
-        )
+        crops = _crops(image, squares[part], O_WINDOW, rasters=True)
+        shares, offsets, scores[part] = _onet(model, crops)
         side = (windows[:, 2] - windows[:, 0])[:, None, None]
-        # (n, 10) as x0..x4, y0..y4 -> (n, 5, 2)
-        points[part] = relative.reshape(-1, 2, 5).transpose(0, 2, 1) * side + windows[:, None, :2]
+        points[part] = shares * side + windows[:, None, :2]
         boxes[part] = _move(windows, offsets)
     return points - CENTER, boxes - CENTER, scores
+
+
+def onet_windows(model: Model, windows: Image) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The O-Net on crops (N, 48, 48, 3) uint8, RGB, each of which shows one face.
+
+    Returns:
+        As ``onet_landmarks``, but in pixels of the crops.
+    """
+    shares, offsets, scores = _onet(model, _batch(windows))
+    whole = np.tile(np.array([0, 0, O_WINDOW, O_WINDOW], np.float32), (len(windows), 1))
+    return shares * O_WINDOW - CENTER, _move(whole, offsets) - CENTER, scores
+
+
+def _onet(model: Model, batch: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Landmarks (n, 5, 2) as shares of the window, offsets of its sides (n, 4), scores (n,)."""
+    offsets, relative, scores = model(batch)
+    # (n, 10) as x0..x4, y0..y4 -> (n, 5, 2)
+    return relative.reshape(-1, 2, 5).transpose(0, 2, 1), offsets, scores
 
 
 def _pyramid(height: int, width: int, min_face_px: float) -> list[tuple[int, int]]:

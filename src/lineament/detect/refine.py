@@ -1,13 +1,15 @@
-"""Two things that make any detector better: finer landmarks, and photos that lie on a side."""
+"""Finer landmarks and a second opinion for any detector: MTCNN's O-Net on each box."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
-from lineament.detect.detector import CertainDetector, DetectOptions, Detector
-from lineament.detect.mtcnn import onet_landmarks
+from lineament.detect.detector import DetectOptions, Detector, Seen, see
+from lineament.detect.mtcnn import O_WINDOW, onet_landmarks, onet_windows
+from lineament.geometry import to_photo_xy, turned_squares, warp
 from lineament.models.runtime import Model
 from lineament.types import Face, FloatArray, Image
 
@@ -19,11 +21,8 @@ second pass, and averages over mirrored and moved crops, brought nothing."""
 TRUSTED = 0.5
 """Below this probability of the O-Net the detector's own landmarks stay: faces it cannot read."""
 
-CERTAIN_SCORE = 0.85
-CERTAIN_READING = 0.75
-"""The best face of an upright photo reaches both (98 % of LFW's), and no other look is needed.
-Upside-down ones seldom do: YuNet finds them, with a score of 0.83 in the median instead of 0.92,
-but puts eyes where the mouth is, and then the O-Net is unsure or disagrees."""
+TILTED_DEG = 10.0
+"""From this tilt on a face is looked at once more, level."""
 
 DISAGREEMENT = 4.0
 """A distance of a quarter of the box's side between the two networks' landmarks is full doubt:
@@ -49,19 +48,22 @@ class Refined:
 
     def detect(self, image: Image, options: DetectOptions) -> list[Face]:
         """The faces of the detector with finer landmarks, the most certain first."""
-        return self.read(image, options)[0]
+        return self.see(image, options).faces
 
-    def read(self, image: Image, options: DetectOptions) -> tuple[list[Face], FloatArray]:
-        """The same, and for each face (N,) how certain it is that it was read upright, 0 to 1.
+    def see(self, image: Image, options: DetectOptions) -> Seen:
+        """The same, how certain each was read upright, and what may be faces that are turned.
 
-        It is the O-Net's probability, lowered where its landmarks and the detector's disagree.
+        The certainty is the O-Net's probability, lowered where its landmarks and the detector's
+        disagree.
         """
         least = DEFAULT_SCORE if options.min_score is None else options.min_score
-        faces = self._detector.detect(image, replace(options, max_faces=None))
+        seen = see(self._detector, image, replace(options, max_faces=None))
+        faces = seen.faces
         if not faces:
-            return [], np.zeros(0, np.float32)
+            return replace(seen, upright=np.zeros(0, np.float32))
         boxes = np.stack([face.box_xyxy for face in faces])
         points, _, certainty = onet_landmarks(self._onet, image, _shrunk(boxes, CROP_SHARE))
+        self._level(image, boxes, points, certainty)
         opinions = np.maximum(certainty, LEAST_OPINION) ** SECOND_OPINION
         scores = np.array([face.score for face in faces]) * opinions
         order = np.argsort(-scores, kind="stable")
@@ -74,73 +76,51 @@ class Refined:
             if own is not None:
                 apart = np.linalg.norm(own - points[i], axis=1).mean()
                 certainty[i] *= max(0.0, 1 - DISAGREEMENT * apart / max(faces[i].size_wh))
-        return refined, certainty[order]
+        return replace(seen, faces=refined, upright=certainty[order])
+
+    def read_turned(
+        self,
+        image: Image,
+        centers_xy: npt.NDArray[np.floating],
+        sides: npt.NDArray[np.floating],
+        rolls_deg: npt.NDArray[np.floating],
+    ) -> tuple[FloatArray, FloatArray]:
+        """The O-Net on squares that are turned upright first.
+
+        Args:
+            image: the photo.
+            centers_xy, sides: (N, 2) and (N,), of the boxes' centers and their longer sides.
+            rolls_deg: (N,), by how much the faces are turned clockwise.
+
+        Returns:
+            Landmarks (N, 5, 2) in pixels of the photo, and the probabilities (N,) of a face.
+        """
+        matrices = turned_squares(centers_xy, sides * CROP_SHARE, rolls_deg, O_WINDOW)
+        points, _, certainty = onet_windows(self._onet, warp(image, matrices, O_WINDOW))
+        return to_photo_xy(points, matrices).astype(np.float32), certainty
+
+    def _level(
+        self, image: Image, boxes: FloatArray, points: FloatArray, certainty: FloatArray
+    ) -> None:
+        """Look at tilted faces again, level; in place."""
+        rolls = rolls_deg(points)
+        tilted = np.flatnonzero(np.abs(rolls) > TILTED_DEG)
+        if len(tilted) == 0:
+            return
+        centers, sides = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]).max(1)
+        again, sure = self.read_turned(image, centers[tilted], sides[tilted], rolls[tilted])
+        better = sure >= certainty[tilted]
+        points[tilted[better]], certainty[tilted[better]] = again[better], sure[better]
 
 
-class Turning:
-    """A detector that turns the photo when nothing certain is found in it upright.
-
-    It costs nothing when a certain, upright face is found; three more looks otherwise.
-    """
-
-    def __init__(self, detector: Detector) -> None:
-        """``detector``: looks at the photo in each turn."""
-        self._detector = detector
-
-    def detect(self, image: Image, options: DetectOptions) -> list[Face]:
-        """The faces of the turn whose best face is the most certain; coordinates as given."""
-        best, best_certainty, sure = self._look(image, options)
-        if sure:
-            return best
-        for turns in (1, 3, 2):
-            # np.rot90 turns counter-clockwise
-            turned = np.ascontiguousarray(np.rot90(image, turns))
-            faces, certainty, _ = self._look(turned, options)
-            if certainty > best_certainty:
-                height, width = image.shape[:2]
-                best = [_turn_back(face, turns, width, height) for face in faces]
-                best_certainty = certainty
-        return best
-
-    def _look(self, image: Image, options: DetectOptions) -> tuple[list[Face], float, bool]:
-        """The faces, the certainty of the best of them, and whether it needs no other look."""
-        if isinstance(self._detector, CertainDetector):
-            faces, reading = self._detector.read(image, options)
-        else:
-            faces = self._detector.detect(image, options)
-            reading = np.ones(len(faces), np.float32)
-        if not faces:
-            return [], 0.0, False
-        scores = np.array([face.score for face in faces])
-        best = int(np.argmax(scores * reading))
-        sure = bool(scores[best] >= CERTAIN_SCORE and reading[best] >= CERTAIN_READING)
-        return faces, float(scores[best] * reading[best]), sure
+def rolls_deg(points_xy: FloatArray) -> FloatArray:
+    """The tilt of faces (N,) in degrees, clockwise, from five points (N, 5, 2): eyes to mouth."""
+    down = points_xy[:, 3:].mean(axis=1) - points_xy[:, :2].mean(axis=1)
+    angles: FloatArray = np.degrees(np.arctan2(-down[:, 0], down[:, 1]))
+    return angles
 
 
 def _shrunk(boxes: FloatArray, share: float) -> FloatArray:
     """Boxes scaled about their centers."""
     center, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) * share / 2
     return np.concatenate([center - half, center + half], axis=1)
-
-
-def _turn_back(face: Face, turns: int, width: int, height: int) -> Face:
-    """Move a face from the photo turned ``turns`` times by 90 degrees to the given one."""
-    box = face.box_xyxy.reshape(2, 2)
-    corners = _points_back(box, turns, width, height)
-    points = face.landmarks_xy
-    return Face(
-        np.concatenate([corners.min(axis=0), corners.max(axis=0)]),
-        face.score,
-        None if points is None else _points_back(points, turns, width, height),
-        turned_deg=90 * turns,
-    )
-
-
-def _points_back(points: FloatArray, turns: int, width: int, height: int) -> FloatArray:
-    """Undo ``np.rot90(image, turns)`` on points (N, 2) of a photo of width by height."""
-    x, y = points[:, 0], points[:, 1]
-    if turns == 1:
-        return np.stack([width - 1 - y, x], axis=1)
-    if turns == 2:
-        return np.stack([width - 1 - x, height - 1 - y], axis=1)
-    return np.stack([y, height - 1 - x], axis=1)
