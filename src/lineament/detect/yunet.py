@@ -108,7 +108,9 @@ class YuNet:
         longer = _reach(size_wh)
         finest = min(MOST_ENLARGED, LEAST_NET_PX / least_face_px)
         first = min(1.0, finest)
-        small = _scaled(image, size_wh, first)  # the smaller ones are made of it: a tenth of the time
+        small = _scaled(
+            image, size_wh, first
+        )  # the smaller ones are made of it: a tenth of the time
         looks = [self._look(small, size_wh, first, floor)]
         certain = _is_certain(looks)
         if not certain:
