@@ -35,7 +35,7 @@ from lineament.decide.fusion import (
 )
 from lineament.decide.judge import Judge, sides
 from lineament.decide.thresholds import DEFAULT_FMR, checked_rate, checked_threshold, refuse_both
-from lineament.embed import BATCH, Embedder, load_embedder, wrap
+from lineament.embed import BATCH, Embedder, embed_faces, load_embedder, wrap
 from lineament.errors import (
     LineamentError,
     OptionError,
@@ -239,13 +239,16 @@ class Ensemble:
             return []
         cut: dict[str, Image] = {}
         columns: list[tuple[Embedding, ...]] = []
+        landmarks = [one.faces[i].landmarks_xy for one in photos for i in one.chosen]
         for embedder in self.embedders:
             alignment = embedder.contract.alignment
             if alignment not in cut:  # crops that several members take are cut once
                 cut[alignment] = np.concatenate(
                     [self.finder.crops(one, one.chosen, alignment=alignment) for one in photos]
                 )
-            columns.append(wrap(*embedder.embed(cut[alignment]), embedder.contract))
+            columns.append(
+                wrap(*embed_faces(embedder, cut[alignment], landmarks), embedder.contract)
+            )
         first = cut[self.embedders[0].contract.alignment]
         return list(zip(zip(*columns, strict=True), first, strict=True))
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from lineament.embed._turned import embed_faces
 from lineament.embed.embedder import Embedder, wrap
 from lineament.embed.network import BATCH
 from lineament.types import Photo
@@ -46,7 +47,10 @@ def _embedded(photos: Sequence[Photo], embedder: Embedder) -> Iterator[Photo]:
     if not crops:
         yield from photos
         return
-    vectors, norms = embedder.embed(np.concatenate(crops))
+    landmarks = [
+        photo.faces[i].landmarks_xy for photo in photos if _n_crops(photo) for i in photo.selected
+    ]
+    vectors, norms = embed_faces(embedder, np.concatenate(crops), landmarks)
     first = 0
     for photo in photos:
         n = _n_crops(photo)
