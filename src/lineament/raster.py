@@ -13,10 +13,16 @@ the median and 33 at the most; in rasters of 2 to 8 pixels it is 40 to 120.
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-from lineament.types import FloatArray, Image
+from lineament.types import Image
+
+BlockArray = npt.NDArray[np.uint8]
+"""Brightness, (H, W)."""
 
 FINE_PX = 1.5
 """Standard deviation, in pixels, of the Gaussian mean that a raster differs from."""
@@ -62,7 +68,7 @@ def smoothing_of(pixels: Image, squares: int = IN_PHOTO) -> float:
             block = pixels[top : top + BLOCK_PX, left : left + BLOCK_PX]
             if min(block.shape[:2]) < LEAST_PX:
                 return 0.0
-            gray = np.asarray(cv2.cvtColor(block, cv2.COLOR_RGB2GRAY), np.float32)
+            gray = np.asarray(cv2.cvtColor(block, cv2.COLOR_RGB2GRAY), np.uint8)
             count += 1
             if _roughness(gray) >= RASTER_LEVELS:
                 found.append(gray)
@@ -85,14 +91,15 @@ def _starts(length: int, squares: int) -> list[int]:
     return [max(0, round((i + 0.5) * length / count - BLOCK_PX / 2)) for i in range(count)]
 
 
-def _roughness(gray: FloatArray) -> float:
-    """Standard deviation of what is finer than ``FINE_PX``, levels of brightness."""
-    return float((gray - cv2.GaussianBlur(gray, (0, 0), FINE_PX)).std())
+def _roughness(gray: BlockArray) -> float:
+    """Root mean square of what is finer than ``FINE_PX``, levels of brightness."""
+    calm = cv2.GaussianBlur(gray, (0, 0), FINE_PX)  # bytes: a third of the time of floats
+    return float(cv2.norm(gray, calm, cv2.NORM_L2)) / math.sqrt(gray.size)
 
 
-def _least_smoothing(gray: FloatArray) -> float:
+def _least_smoothing(gray: BlockArray) -> float:
     for sigma in SMOOTHINGS_PX:
-        calm = np.asarray(cv2.GaussianBlur(gray, (0, 0), sigma), np.float32)
+        calm = np.asarray(cv2.GaussianBlur(gray, (0, 0), sigma), np.uint8)
         if _roughness(calm) <= QUIET_LEVELS:
             return sigma
     return SMOOTHINGS_PX[-1]
