@@ -23,6 +23,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from lineament.detect.border import completed
 from lineament.detect.boxes import intersection_over_union, intersections, nms
 from lineament.detect.detector import DetectOptions, Seen
 from lineament.detect.looks import (
@@ -132,7 +133,7 @@ class YuNet:
         most = min(MOST_CANDIDATES, int((rows[:, 0] >= hint).sum()) + WEAK_CANDIDATES)
         rows = rows[np.argsort(-rows[:, 0], kind="stable")[:most]]
         rows = _merge(_without_cut(rows, least))
-        rows = confirmed(rows, looks)
+        rows = completed(image, confirmed(rows, looks), self._run, SUPPRESSION)
         rows = rows[longer_sides(rows) >= least_face_px]
         faces = [
             Face(row[1:5], min(float(row[0]), 1.0), row[5:15].reshape(5, 2))
