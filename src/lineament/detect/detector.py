@@ -16,17 +16,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
 from lineament import models
 from lineament.arguments import check_fields, checked
 from lineament.errors import OptionError
+from lineament.forks import lock
 from lineament.models import LicensePolicy
 from lineament.models.registry import Entry, Registry
-from lineament.models.runtime import Runtime, load_model
+from lineament.models.runtime import Model, Runtime, load_model
 from lineament.types import Face, FloatArray, Image
+
+if TYPE_CHECKING:
+    from lineament.detect.landmarks import ProfileLandmarks
 
 LEAST_FACE_PX = 10.0
 """Below this no detector here is of use, and no recognizer."""
@@ -125,6 +129,7 @@ DEFAULT_DETECTOR = "yunet+onet"
 _REFINED = "+onet"
 _ONET = "mtcnn-o"
 _YUNET = "yunet"
+_OF_PROFILES = ("landmarks68", "facemesh")
 
 _DETECTORS: Registry[Callable[..., Detector]] = Registry(
     "detector",
@@ -139,7 +144,7 @@ _DETECTORS: Registry[Callable[..., Detector]] = Registry(
 _WRAPPERS: Registry[Callable[..., Detector]] = Registry(
     "wrapper of a detector",
     {
-        "onet": Entry("lineament.detect.refine:Refined", (_ONET,)),
+        "onet": Entry("lineament.detect.refine:Refined", (_ONET, *_OF_PROFILES)),
         "turning": Entry("lineament.detect.turning:Turning", (_YUNET,)),
     },
 )
@@ -156,7 +161,7 @@ class _Names(Mapping[str, tuple[str, ...]]):
         entry = _DETECTORS.find(base)
         if entry is None or (base != name and _ONET in entry.models):
             raise KeyError(name)
-        return entry.models if base == name else (*entry.models, _ONET)
+        return entry.models if base == name else (*entry.models, _ONET, *_OF_PROFILES)
 
     def __iter__(self) -> Iterator[str]:
         yield DEFAULT_DETECTOR
@@ -216,18 +221,39 @@ def load_detector(
     policy = LicensePolicy.active() if policy is None else policy
     check_detector(name, policy)
 
-    loaded = [
-        load_model(models.get(model), runtime=runtime, policy=policy) for model in DETECTORS[name]
-    ]
-    yunet = loaded[0]
+    def load(model: str) -> Model:
+        return load_model(models.get(model), runtime=runtime, policy=policy)
+
     base = name.removesuffix(_REFINED)
-    onet = [loaded.pop()] if base != name else []
-    detector = _DETECTORS.builder(base)(*loaded)
-    if onet:
-        detector = _WRAPPERS.builder("onet")(detector, *onet)
+    own = [load(model) for model in DETECTORS[base]]
+    detector = _DETECTORS.builder(base)(*own)
+    if base != name:
+        onet = load(_ONET)
+        profiles = _Later(lambda: _profile_landmarks(onet, *map(load, _OF_PROFILES)))
+        detector = _WRAPPERS.builder("onet")(detector, onet, profiles)
     if not turning:
         return detector
     if base != _YUNET:
         policy.check(models.get(_YUNET))
-        yunet = load_model(models.get(_YUNET), runtime=runtime, policy=policy)
-    return _WRAPPERS.builder("turning")(detector, yunet)
+    return _WRAPPERS.builder("turning")(detector, own[0] if base == _YUNET else load(_YUNET))
+
+
+def _profile_landmarks(onet: Model, landmarks68: Model, mesh: Model) -> ProfileLandmarks:
+    from lineament.detect.landmarks import ProfileLandmarks
+
+    return ProfileLandmarks(onet, landmarks68, mesh)
+
+
+class _Later:
+    """Makes something when it is first asked for, once. Calls from several threads are safe."""
+
+    def __init__(self, make: Callable[[], ProfileLandmarks]) -> None:
+        self._make = make
+        self._made: ProfileLandmarks | None = None
+        self._lock = lock()
+
+    def __call__(self) -> ProfileLandmarks:
+        with self._lock:
+            if self._made is None:
+                self._made = self._make()
+            return self._made

@@ -61,6 +61,9 @@ APART = 0.08
 """Mean distance of O-Net's landmarks and the detector's, in sides of the box, from which on a face
 is looked at whatever its turn: 0.3 % of LFW's faces, 17 % of CFP's profiles."""
 
+LEAST_FACE_PX = 32.0
+"""Of the box's longer side: what is smaller shows the networks too little, and crowds are small."""
+
 UNREAD = 0.9
 """O-Net's probability below which a face is looked at: none of LFW's, 3 % of CFP's profiles."""
 
@@ -112,8 +115,9 @@ class ProfilePoints(NamedTuple):
     """(N, 5, 2), pixels: better ones where a face was looked at, else those that were given."""
     looked: BoolArray
     """(N,): whether it was."""
-    wild: BoolArray
-    """(N,): whether it was and the looks do not agree: the landmarks may be anywhere."""
+    costs: Float64Array
+    """(N,): how far the looks are apart, in distances from eyes to mouth, and more where O-Net
+    doubts; NaN where a face was not looked at. From ``WILD`` on the landmarks may be anywhere."""
 
 
 class Look(NamedTuple):
@@ -163,12 +167,11 @@ class ProfileLandmarks:
                 f"expected shape ({len(faces)}, 5, 2), got {given.shape}", option="landmarks_xy"
             )
         found = given.copy()
-        wild = np.zeros(len(faces), bool)
+        costs = np.full(len(faces), np.nan)
         looked = needs_look(faces, given, certainty)
         for i in np.flatnonzero(looked).tolist():
-            answer, cost = self._of_face(image, faces[i], given[i])
-            found[i], wild[i] = answer, cost > WILD
-        return ProfilePoints(found.astype(np.float32), looked, wild)
+            found[i], costs[i] = self._of_face(image, faces[i], given[i])
+        return ProfilePoints(found.astype(np.float32), looked, costs)
 
     def look(self, image: Image, frames: Float64Array) -> Look:
         """Have the networks look at frames, (N, 2, 3) from the photo's pixels."""
@@ -297,7 +300,9 @@ def needs_look(
     needed |= np.asarray(certainty) < UNREAD
     for i, face in enumerate(faces):
         own = face.landmarks_xy
-        if own is not None:
+        if max(face.size_wh) < LEAST_FACE_PX:
+            needed[i] = False
+        elif own is not None:
             apart = np.linalg.norm(own - landmarks_xy[i], axis=1).mean()
             needed[i] |= bool(apart > APART * max(face.size_wh))
             needed[i] |= bool(abs(asymmetry(own)) > OWN_TURNED)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from lineament.detect.detector import DetectOptions, Detector, Seen, see
+from lineament.detect.landmarks import WILD, ProfileLandmarks, needs_look
 from lineament.detect.mtcnn import O_WINDOW, onet_landmarks, onet_windows
 from lineament.geometry import to_photo_xy, turned_squares, warp
 from lineament.models.runtime import Model
-from lineament.types import Face, FloatArray, Image
+from lineament.types import Face, Float64Array, FloatArray, Image
 
 CROP_SHARE = 0.85
 """Side of the O-Net's crop as a share of the box's longer side. On LFW View 1 with YuNet's boxes
@@ -20,6 +22,11 @@ second pass, and averages over mirrored and moved crops, brought nothing."""
 
 TRUSTED = 0.5
 """Below this probability of the O-Net the detector's own landmarks stay: faces it cannot read."""
+
+SURE_COST = 0.07
+"""Looks of several networks that agree so well are of a face that was read the right way up: upside
+down none of 150 faces of LFW and 150 of CFP's profiles has a cost below 0.07, upright 97 % of the
+profiles."""
 
 TILTED_DEG = 10.0
 """From this tilt on a face is looked at once more, level."""
@@ -41,10 +48,23 @@ none does not."""
 class Refined:
     """A detector with the O-Net's landmarks, and its second opinion on each face's score."""
 
-    def __init__(self, detector: Detector, onet: Model) -> None:
-        """``detector``: finds the boxes; ``onet``: the weights ``mtcnn-o``."""
+    def __init__(
+        self,
+        detector: Detector,
+        onet: Model,
+        profiles: Callable[[], ProfileLandmarks] | None = None,
+    ) -> None:
+        """Take the networks.
+
+        Args:
+            detector: finds the boxes.
+            onet: the weights ``mtcnn-o``.
+            profiles: called when a face is turned far to a side, or unsure, for what finds the
+                landmarks of such faces; None: the O-Net's are taken.
+        """
         self._detector = detector
         self._onet = onet
+        self._profiles = profiles
 
     def detect(self, image: Image, options: DetectOptions) -> list[Face]:
         """The faces of the detector with finer landmarks, the most certain first."""
@@ -68,15 +88,32 @@ class Refined:
         scores = np.array([face.score for face in faces]) * opinions
         order = np.argsort(-scores, kind="stable")
         order = order[scores[order] >= least][: options.max_faces]
+        chosen = [faces[i] for i in order]
+        points, certainty = points[order], certainty[order]
+        agreed, costs = self._of_profiles(image, chosen, points, certainty)
         refined = []
-        for i in order:
-            own = faces[i].landmarks_xy
-            best = points[i] if own is None or certainty[i] >= TRUSTED else own
-            refined.append(replace(faces[i], score=float(scores[i]), landmarks_xy=best))
-            if own is not None:
+        for i, face in enumerate(chosen):
+            own = face.landmarks_xy
+            if costs[i] <= WILD:
+                best = agreed[i]
+            else:
+                best = points[i] if own is None or certainty[i] >= TRUSTED else own
+            refined.append(replace(face, score=float(scores[order[i]]), landmarks_xy=best))
+            if costs[i] <= SURE_COST:
+                certainty[i] = 1.0
+            elif own is not None:
                 apart = np.linalg.norm(own - points[i], axis=1).mean()
-                certainty[i] *= max(0.0, 1 - DISAGREEMENT * apart / max(faces[i].size_wh))
-        return replace(seen, faces=refined, upright=certainty[order])
+                certainty[i] *= max(0.0, 1 - DISAGREEMENT * apart / max(face.size_wh))
+        return replace(seen, faces=refined, upright=certainty)
+
+    def _of_profiles(
+        self, image: Image, faces: list[Face], points: FloatArray, certainty: FloatArray
+    ) -> tuple[FloatArray, Float64Array]:
+        """Landmarks (N, 5, 2) of faces that need a closer look, and their costs; NaN: of none."""
+        if self._profiles is None or not needs_look(faces, points, certainty).any():
+            return points, np.full(len(faces), np.nan)
+        found = self._profiles().refine(image, faces, points, certainty)
+        return found.landmarks_xy, found.costs
 
     def read_turned(
         self,
