@@ -30,11 +30,8 @@ def test_names() -> None:
     assert DEFAULT_DETECTOR in DETECTORS
     assert {"yunet", "mtcnn", "blazeface", "ultralight", "yunet+onet"} <= DETECTORS.keys()
     needed = {name for names in DETECTORS.values() for name in names}
-    of_profiles = {"landmarks68", "facemesh"}  # "+onet" asks them where a head is turned
-    assert {models.get(name).task for name in needed - of_profiles} == {"detector"}
-    assert needed - of_profiles == {entry.name for entry in models.entries("detector")}
-    assert of_profiles <= set(DETECTORS["yunet+onet"])
-    assert not of_profiles & set(DETECTORS["yunet"])
+    assert {models.get(name).task for name in needed} == {"detector"}
+    assert needed == {entry.name for entry in models.entries("detector")}
 
 
 @pytest.mark.parametrize("turning", [True, False])

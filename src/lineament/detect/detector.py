@@ -130,6 +130,7 @@ _REFINED = "+onet"
 _ONET = "mtcnn-o"
 _YUNET = "yunet"
 _OF_PROFILES = ("landmarks68", "facemesh")
+"""What "+onet" asks, too, where a head is turned far to a side, if the policy accepts both."""
 
 _DETECTORS: Registry[Callable[..., Detector]] = Registry(
     "detector",
@@ -144,7 +145,7 @@ _DETECTORS: Registry[Callable[..., Detector]] = Registry(
 _WRAPPERS: Registry[Callable[..., Detector]] = Registry(
     "wrapper of a detector",
     {
-        "onet": Entry("lineament.detect.refine:Refined", (_ONET, *_OF_PROFILES)),
+        "onet": Entry("lineament.detect.refine:Refined", (_ONET,)),
         "turning": Entry("lineament.detect.turning:Turning", (_YUNET,)),
     },
 )
@@ -161,7 +162,7 @@ class _Names(Mapping[str, tuple[str, ...]]):
         entry = _DETECTORS.find(base)
         if entry is None or (base != name and _ONET in entry.models):
             raise KeyError(name)
-        return entry.models if base == name else (*entry.models, _ONET, *_OF_PROFILES)
+        return entry.models if base == name else (*entry.models, _ONET)
 
     def __iter__(self) -> Iterator[str]:
         yield DEFAULT_DETECTOR
@@ -229,8 +230,9 @@ def load_detector(
     detector = _DETECTORS.builder(base)(*own)
     if base != name:
         onet = load(_ONET)
-        profiles = _Later(lambda: _profile_landmarks(onet, *map(load, _OF_PROFILES)))
-        detector = _WRAPPERS.builder("onet")(detector, onet, profiles)
+        later = _Later(lambda: _profile_landmarks(onet, *map(load, _OF_PROFILES)))
+        accepted = all(policy.refusal(models.get(model)) is None for model in _OF_PROFILES)
+        detector = _WRAPPERS.builder("onet")(detector, onet, later if accepted else None)
     if not turning:
         return detector
     if base != _YUNET:

@@ -66,6 +66,10 @@ class Refined:
         self._onet = onet
         self._profiles = profiles
 
+    def plain(self) -> Refined:
+        """The same without a closer look at heads that are turned: for looks that only judge."""
+        return Refined(self._detector, self._onet)
+
     def detect(self, image: Image, options: DetectOptions) -> list[Face]:
         """The faces of the detector with finer landmarks, the most certain first."""
         return self.see(image, options).faces

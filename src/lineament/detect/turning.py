@@ -161,6 +161,7 @@ class Turning:
     def __init__(self, detector: Detector, yunet: Model) -> None:
         """``detector``: looks at the photo; ``yunet``: the weights of that name."""
         self.inner = detector
+        self._judge = detector.plain() if isinstance(detector, Refined) else detector
         self.turns = Turns(yunet)
 
     def detect(self, image: Image, options: DetectOptions) -> list[Face]:
@@ -233,10 +234,10 @@ class Turning:
             doubted = evidence < DOUBTED_EVIDENCE and face.score < DOUBTED_SCORE
             return _doubted(face, options) if doubted else face
         roll = again.roll_deg
-        if abs(wrapped_deg(roll - TURNS[best])) > LEVEL_DEG:
-            level = self._look_again(image, np.array(again.center_xy), side, roll)[0]
-            again = again if level is None else level
-        return again
+        far = abs(wrapped_deg(roll - TURNS[best])) > LEVEL_DEG
+        center = np.array(again.center_xy) if far else center
+        angle = roll if far else float(TURNS[best])
+        return self._look_again(self.inner, image, center, side, angle)[0] or again
 
     def features(
         self, image: Image, center: Float64Array, side: float, turn: int, peak: float
@@ -253,21 +254,21 @@ class Turning:
             What the look found, and ``FEATURES`` (4,).
         """
         roll = float(TURNS[turn])
-        again, reading = self._look_again(image, center, side, roll)
+        again, reading = self._look_again(self._judge, image, center, side, roll)
         score = LEAST_AGAIN_SCORE if again is None else again.score
         tilt = 0.0 if again is None else abs(wrapped_deg(again.roll_deg - roll))
         row = np.array([peak, score, reading, min(tilt / MOST_TILT_DEG, 1)], np.float32)
         return again, row
 
     def _look_again(
-        self, image: Image, center: Float64Array, side: float, roll: float
+        self, detector: Detector, image: Image, center: Float64Array, side: float, roll: float
     ) -> tuple[Face | None, float]:
-        """What the detector sees in the middle of a crop that is turned upright, and how surely."""
+        """What a detector sees in the middle of a crop that is turned upright, and how surely."""
         squares = turned_squares(
             center[None], np.array([side * AGAIN_SHARE]), np.array([roll]), AGAIN_PX
         )
         crop = warp(image, squares, AGAIN_PX)[0]
-        seen = see(self.inner, crop, DetectOptions(min_score=LEAST_AGAIN_SCORE))
+        seen = see(detector, crop, DetectOptions(min_score=LEAST_AGAIN_SCORE))
         near = [i for i, face in enumerate(seen.faces) if _is_central(face)]
         if not near:
             return None, 0.0
