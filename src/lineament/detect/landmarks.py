@@ -64,9 +64,10 @@ is looked at whatever its turn: 0.3 % of LFW's faces, 17 % of CFP's profiles."""
 LEAST_FACE_PX = 32.0
 """Of the box's longer side: what is smaller shows the networks too little, and crowds are small."""
 
-LEAST_SHARE, MOST_FACES = 1 / 3, 8
-"""Of a photo's faces those are looked at that are no smaller than this share of the largest, and so
-many, the largest: a crowd does not cost more."""
+LEAST_SHARE, MOST_FACES, LEAST_CERTAINTY = 1 / 2, 8, 0.5
+"""Of a photo's faces the largest is looked at, and of the others those that are no smaller than
+this share of it, so many at the most, and of which O-Net is so certain: what stands blurred or cut
+behind the one that a photo is of does not cost more."""
 
 UNREAD = 0.9
 """O-Net's probability below which a face is looked at: none of LFW's, 3 % of CFP's profiles."""
@@ -178,10 +179,12 @@ class ProfileLandmarks:
         costs = np.full(len(faces), np.nan)
         looked = needs_look(faces, given, certainty)
         sizes = np.array([max(face.size_wh) for face in faces])
-        looked &= sizes >= LEAST_SHARE * sizes.max(initial=0)
+        largest = sizes == sizes.max(initial=0)
+        looked &= largest | (sizes >= LEAST_SHARE * sizes.max(initial=0))
+        looked &= largest | (np.asarray(certainty) >= LEAST_CERTAINTY)
         looked[np.argsort(-np.where(looked, sizes, 0), kind="stable")[MOST_FACES:]] = False
         for i in np.flatnonzero(looked).tolist():
-            found[i], costs[i] = self._of_face(image, faces[i], given[i])
+            found[i], costs[i] = self._of_face(image, faces[i], given[i], thorough=bool(largest[i]))
         return ProfilePoints(found.astype(np.float32), looked, costs)
 
     def look(self, image: Image, frames: Float64Array, *, mesh: bool = True) -> Look:
@@ -231,14 +234,14 @@ class ProfileLandmarks:
         return points, cost
 
     def _of_face(
-        self, image: Image, face: Face, landmarks: Float64Array
+        self, image: Image, face: Face, landmarks: Float64Array, *, thorough: bool = True
     ) -> tuple[Float64Array, float]:
-        """Landmarks (5, 2) and their cost."""
+        """Landmarks (5, 2) and their cost; other frames are tried where it is thorough."""
         left = asymmetry(landmarks[None]) < 0
         points, costs = self.read(image, frames_of(landmarks[None], left))
         if _apart(points, landmarks[None])[0] > SETTLED:
             points, costs = self.read(image, frames_of(points, left))
-        if costs[0] > UNSURE - DOUBT * np.log(UNSEEN):
+        if thorough and costs[0] > UNSURE - DOUBT * np.log(UNSEEN):
             others = _box_frames(face)
             if face.landmarks_xy is not None:
                 own = np.asarray(face.landmarks_xy, np.float64)[None]
