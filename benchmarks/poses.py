@@ -10,9 +10,10 @@ over). The parts, and what they print:
 profiles   all pairs of a frontal photo and a profile of CFP's people. ``tar_at_fmr_...``: at the
            threshold of that rate over the impostor pairs; a photo without a face matches nobody.
            ``tar_fiducials_at_...`` is how good it would be with landmarks computed from the set's
-           30 points. ``turned_wrongly``: share of the profiles, all of them upright, whose face
-           is said to be turned by more than 45 degrees. ``landmark_error_...``: of the points that
-           are seen in profile, in distances from eye to mouth, of the faces that are found.
+           30 points. ``turned_wrongly``: share of the profiles whose face is said to be tilted by
+           45 degrees more or less than these landmarks are: four heads do lean so far.
+           ``landmark_error_...``: of the points that are seen in profile, in distances from eye to
+           mouth, of the faces that are found.
 angles     photos turned by 24 angles, the corners grey, black or as the border. ``angles``: share
            found, and at a cosine of 0.9 or more with the upright photo, by the angle (degrees
            counter-clockwise).

@@ -15,6 +15,7 @@ from lineament import Recognizer, load_detector, load_image
 from lineament.align.alignment import align_faces
 from lineament.detect import DetectOptions
 from lineament.evaluate.metrics import tar_at_fmr
+from lineament.pose import wrapped_deg
 from lineament.types import Face
 from posing.fiducials import VISIBLE, Photo, Points, from_fiducials, read_sample
 
@@ -42,10 +43,11 @@ def measure(recognizer: Recognizer, folder: Path) -> dict[str, Any]:
             vectors[i] = found.embedding.vector
     profiles = [i for i, photo in enumerate(photos) if photo.profile]
     seen = [i for i in profiles if faces[i] is not None]
-    turned = [i for i in seen if abs(roll_of(faces[i])) > TURNED_DEG]
     errors = np.array([photos[i].errors(landmarks_of(faces[i])) for i in seen])
     bound = vectors.copy()
-    bound[profiles] = embedded_by_fiducials(recognizer, [photos[i] for i in profiles])
+    bound[profiles], five = by_fiducials(recognizer, [photos[i] for i in profiles])
+    truth = {i: roll_of(_face_at(photos[i], five[k])) for k, i in enumerate(profiles)}
+    turned = [i for i in seen if abs(wrapped_deg(roll_of(faces[i]) - truth[i])) > TURNED_DEG]
     return {
         "people": len({photo.person for photo in photos}),
         "profiles": len(profiles),
@@ -98,10 +100,10 @@ def low_share(photos: Sequence[Photo], vectors: npt.NDArray[np.float32]) -> floa
     return float(((scores * same).sum(axis=0) / same.sum(axis=0) < 0.2).mean())
 
 
-def embedded_by_fiducials(
+def by_fiducials(
     recognizer: Recognizer, photos: Sequence[Photo]
-) -> npt.NDArray[np.float32]:
-    """Embed profiles by landmarks that were computed from their fiducials; (N, D).
+) -> tuple[npt.NDArray[np.float32], list[Points]]:
+    """Embed profiles by landmarks that were computed from their fiducials; (N, D), and N of (5, 2).
 
     What the landmarks should be like is learned from YuNet with the O-Net, photos not turned,
     where the points that are seen lie right.
@@ -124,7 +126,8 @@ def embedded_by_fiducials(
         align_faces(image, [_face_at(photo, five)], recognizer.alignment_name)[0]
         for image, photo, five in zip(pixels, photos, computed, strict=True)
     ]
-    return np.concatenate([recognizer.embedder.embed(np.stack(part))[0] for part in _parts(crops)])
+    parts = [recognizer.embedder.embed(np.stack(part))[0] for part in _parts(crops)]
+    return np.concatenate(parts), list(computed)
 
 
 def _face_at(photo: Photo, five: Points) -> Face:

