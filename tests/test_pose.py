@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 import cv2
 import numpy as np
@@ -10,7 +10,7 @@ import pytest
 
 from lineament.align.alignment import ARCFACE_TEMPLATE_XY
 from lineament.errors import OptionError
-from lineament.pose import FACE_XYZ, head_pose, wrapped_deg
+from lineament.pose import FACE_XYZ, head_pose, pose_of_five, true_yaw_deg, wrapped_deg
 
 
 def rotation(yaw_deg: float, pitch_deg: float, roll_deg: float) -> np.ndarray:
@@ -30,7 +30,19 @@ def test_the_pose_of_the_model_is_found_again(
     yaw: float, pitch: float, roll: float, size: float
 ) -> None:
     points = size * (FACE_XYZ @ rotation(yaw, pitch, roll).T)[:, :2] + [310, 95]
-    assert astuple(head_pose(points)) == pytest.approx((size, yaw, pitch, roll), abs=1e-6)
+    shown = pose_of_five(points)
+    assert astuple(shown) == pytest.approx((size, yaw, pitch, roll), abs=1e-6)
+    assert head_pose(points) == replace(shown, yaw_deg=true_yaw_deg(shown.yaw_deg))
+
+
+def test_yaw_of_profiles_is_more_than_five_points_show() -> None:
+    assert [true_yaw_deg(yaw) for yaw in (0, 10, -25)] == [0, 10, -25]
+    assert true_yaw_deg(35) == pytest.approx(35 + 0.02 * 10**2)
+    assert true_yaw_deg(-53.6) == pytest.approx(-70, abs=0.1)  # the median of CFP's profiles
+    assert [true_yaw_deg(yaw) for yaw in (66, 90, -88, 120)] == [90, 90, -90, 120]
+    heads = np.array([true_yaw_deg(yaw) for yaw in np.arange(-180, 180, 0.1)])
+    assert (np.diff(heads) >= 0).all()
+    assert np.diff(heads).max() < 0.3  # no leap
 
 
 def test_the_template_is_frontal() -> None:

@@ -23,7 +23,7 @@ from lineament.align.mesh_pose import (
 )
 from lineament.errors import OptionError
 from lineament.models.runtime import Model, load_model
-from lineament.pose import FACE_XYZ, head_pose
+from lineament.pose import FACE_XYZ, head_pose, pose_of_five
 from lineament.types import Face
 
 DEMO = Path(lineament.__file__).parent / "data" / "demo" / "astronaut.jpg"
@@ -70,7 +70,7 @@ def test_turned_average_faces(yaw: float, pitch: float, roll: float) -> None:
 @pytest.mark.parametrize("angles", [(40, 0, 0), (-25, 15, 0), (10, -20, 35), (0, 0, -120)])
 def test_signs_are_those_of_five_points(angles: tuple[float, float, float]) -> None:
     rotation = turn(*angles)
-    five = head_pose((FACE_XYZ @ rotation.T)[:, :2] * 80)
+    five = pose_of_five((FACE_XYZ @ rotation.T)[:, :2] * 80)
     pose = pose_of_mesh(made(rotation))
     for name in ("eyes_px", "yaw_deg", "pitch_deg", "roll_deg"):
         assert getattr(pose, name) == pytest.approx(getattr(five, name), abs=1e-3), name

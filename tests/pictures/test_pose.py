@@ -13,7 +13,7 @@ from PIL import Image as PILImage
 from lineament.decide.judge import Judge
 from lineament.decide.thresholds import own_threshold
 from lineament.errors import ImageNotFoundError, NoFaceError, OptionError
-from lineament.pose import FACE_XYZ
+from lineament.pose import FACE_XYZ, true_yaw_deg
 from lineament.types import Contract, Embedding, Face, Photo, Threshold
 
 pytest.importorskip("matplotlib", reason='pictures need the extra "plot"')
@@ -43,8 +43,13 @@ CONTRACT = Contract("w", "0" * 64, "arcface-112", "rgb", False, 4)
 
 
 def landmarks(yaw_deg: float) -> np.ndarray:
-    """Five points of the average head, turned about the vertical axis and projected."""
-    yaw = math.radians(yaw_deg)
+    """Five points of the average head, turned about the vertical axis and projected.
+
+    By as much as detectors show it turned.
+    """
+    shown = np.arange(0, 66, 0.01)
+    seen = np.interp(abs(yaw_deg), [true_yaw_deg(each) for each in shown], shown)
+    yaw = math.copysign(math.radians(seen), yaw_deg)
     turn = np.array([[math.cos(yaw), 0, math.sin(yaw)], [0, 1, 0]])
     return (60 * (FACE_XYZ @ turn.T) + [100, 80]).astype(np.float32)
 
