@@ -101,8 +101,9 @@ its score was too low for that."""
 
 DOUBTED_EVIDENCE, DOUBTED_SCORE = -2.0, 0.8
 DOUBTED = 0.5
-"""A face that was found upright with less than this score, and for which less than these log odds
-speak at any turn, has its score lowered by this factor: below the least unless less is asked."""
+"""A face that was found upright with less than this score, and seen again with less, and for which
+less than these log odds speak at any turn, has its score lowered by this factor: below the least
+unless less is asked for. Of 36 such in photos without people 30 are, of 500 profiles of CFP none."""
 
 SAME = 0.45
 """Two boxes with this intersection over union are of one face."""
@@ -231,7 +232,8 @@ class Turning:
         if is_upright or again is None or again.score < least or evidence < enough:
             if not strong:
                 return None
-            doubted = evidence < DOUBTED_EVIDENCE and face.score < DOUBTED_SCORE
+            surest = face.score if again is None else max(face.score, again.score)
+            doubted = evidence < DOUBTED_EVIDENCE and surest < DOUBTED_SCORE
             return _doubted(face, options) if doubted else face
         roll = again.roll_deg
         far = abs(wrapped_deg(roll - TURNS[best])) > LEVEL_DEG
