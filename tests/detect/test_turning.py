@@ -122,7 +122,7 @@ def test_a_certain_face_needs_one_look() -> None:
         raise AssertionError("a crop was looked at")
 
     detector = Says(make_face((20, 20, 80, 90), t.CERTAIN_SCORE), weak=[])
-    faces = Turning(detector, never).detect(PLAIN, OPTIONS)
+    faces = Turning(detector, lambda: never).detect(PLAIN, OPTIONS)
     assert [face.score for face in faces] == [t.CERTAIN_SCORE]
     assert detector.looks == 1
 
@@ -141,13 +141,13 @@ def test_what_is_unsure_is_looked_at_again(
         return yunet(batch)
 
     detector = Says(make_face((20, 20, 80, 90), score), upright=upright, weak=[])
-    Turning(detector, model).detect(PLAIN, OPTIONS)
+    Turning(detector, lambda: model).detect(PLAIN, OPTIONS)
     assert bool(counted) == looked
 
 
 def test_a_weak_candidate_of_plain_ground_is_no_face(yunet: Any) -> None:
     detector = Says(weak=[make_face((20, 20, 80, 90), 0.3), make_face((120, 20, 180, 90), 0.2)])
-    assert Turning(detector, yunet).detect(PLAIN, OPTIONS) == []
+    assert Turning(detector, lambda: yunet).detect(PLAIN, OPTIONS) == []
     assert detector.looks == 1  # the crops had the say
 
 
@@ -156,21 +156,21 @@ def test_a_face_for_which_nothing_speaks_is_doubted(
     yunet: Any, asked: float | None, kept: list[float]
 ) -> None:
     detector = Says(make_face((20, 20, 80, 90), 0.7), upright=0.2, weak=[])
-    faces = Turning(detector, yunet).detect(PLAIN, DetectOptions(min_score=asked))
+    faces = Turning(detector, lambda: yunet).detect(PLAIN, DetectOptions(min_score=asked))
     assert [face.score for face in faces] == pytest.approx(kept)
 
 
 def test_small_ones_beside_a_certain_face_stay_as_they_were_found(yunet: Any) -> None:
     large, small = make_face((20, 20, 120, 140), 0.95), make_face((200, 20, 230, 60), 0.7)
     detector = Says(large, small, upright=0.9, weak=[make_face((200, 100, 230, 140), 0.3)])
-    faces = Turning(detector, yunet).detect(PLAIN, OPTIONS)
+    faces = Turning(detector, lambda: yunet).detect(PLAIN, OPTIONS)
     assert [face.score for face in faces] == [0.95, 0.7]
     assert detector.looks == 1
 
 
 def test_a_detector_that_cannot_say_looks_at_the_turned_photo(yunet: Any) -> None:
     detector = Says()
-    assert Turning(detector, yunet).detect(PLAIN, OPTIONS) == []
+    assert Turning(detector, lambda: yunet).detect(PLAIN, OPTIONS) == []
     assert detector.looks == 4
 
 

@@ -314,5 +314,5 @@ def test_check_model(tmp_path: Path, engine: Any) -> None:
 def test_only_resolved_settings_are_keys() -> None:
     load_model(models.get("mtcnn-p"))
     assert len(runtime._loaded) > 0
-    for _, key in runtime._loaded:
+    for _, key, _ in runtime._loaded:
         assert "auto" not in (key.engine, key.device)

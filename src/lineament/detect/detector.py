@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -31,6 +31,8 @@ from lineament.types import Face, FloatArray, Image
 
 if TYPE_CHECKING:
     from lineament.detect.landmarks import ProfileLandmarks
+
+Made = TypeVar("Made")
 
 LEAST_FACE_PX = 10.0
 """Below this no detector here is of use, and no recognizer."""
@@ -222,22 +224,29 @@ def load_detector(
     policy = LicensePolicy.active() if policy is None else policy
     check_detector(name, policy)
 
-    def load(model: str) -> Model:
-        return load_model(models.get(model), runtime=runtime, policy=policy)
+    def load(model: str, *, crops: bool = True) -> Model:
+        return load_model(models.get(model), runtime=runtime, policy=policy, few_sizes=crops)
 
     base = name.removesuffix(_REFINED)
-    own = [load(model) for model in DETECTORS[base]]
-    detector = _DETECTORS.builder(base)(*own)
-    if base != name:
-        onet = load(_ONET)
-        later = _Later(lambda: _profile_landmarks(onet, *map(load, _OF_PROFILES)))
-        accepted = all(policy.refusal(models.get(model)) is None for model in _OF_PROFILES)
-        detector = _WRAPPERS.builder("onet")(detector, onet, later if accepted else None)
+
+    def build(*, crops: bool) -> Detector:
+        """For photos, which have many sizes, or for crops of one."""
+        plain = _DETECTORS.builder(base)(*(load(model, crops=crops) for model in DETECTORS[base]))
+        if base == name:
+            return plain
+        return _WRAPPERS.builder("onet")(
+            plain, load(_ONET, crops=crops), profiles if accepted else None
+        )
+
+    accepted = all(policy.refusal(models.get(model)) is None for model in _OF_PROFILES)
+    profiles = _Later(lambda: _profile_landmarks(*map(load, (_ONET, *_OF_PROFILES))))
+    detector = build(crops=False)
     if not turning:
         return detector
-    if base != _YUNET:
-        policy.check(models.get(_YUNET))
-    return _WRAPPERS.builder("turning")(detector, own[0] if base == _YUNET else load(_YUNET))
+    policy.check(models.get(_YUNET))
+    return _WRAPPERS.builder("turning")(
+        detector, _Later(lambda: load(_YUNET)), _Later(lambda: build(crops=True))
+    )
 
 
 def _profile_landmarks(onet: Model, landmarks68: Model, mesh: Model) -> ProfileLandmarks:
@@ -246,15 +255,15 @@ def _profile_landmarks(onet: Model, landmarks68: Model, mesh: Model) -> ProfileL
     return ProfileLandmarks(onet, landmarks68, mesh)
 
 
-class _Later:
+class _Later(Generic[Made]):
     """Makes something when it is first asked for, once. Calls from several threads are safe."""
 
-    def __init__(self, make: Callable[[], ProfileLandmarks]) -> None:
+    def __init__(self, make: Callable[[], Made]) -> None:
         self._make = make
-        self._made: ProfileLandmarks | None = None
+        self._made: Made | None = None
         self._lock = lock()
 
-    def __call__(self) -> ProfileLandmarks:
+    def __call__(self) -> Made:
         with self._lock:
             if self._made is None:
                 self._made = self._make()

@@ -18,7 +18,7 @@ Rotation-Invariant Face Detection with Progressive Calibration Networks", CVPR 2
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -102,8 +102,8 @@ its score was too low for that."""
 DOUBTED_EVIDENCE, DOUBTED_SCORE = -2.0, 0.8
 DOUBTED = 0.5
 """A face that was found upright with less than this score, and seen again with less, and for which
-less than these log odds speak at any turn, has its score lowered by this factor: below the least
-unless less is asked for. Of 36 such in photos without people 30 are, of 500 profiles of CFP none."""
+fewer log odds speak at any turn, has its score lowered by this factor: below the least
+unless less is asked for: 30 of 36 such in photos without people, no profile of CFP."""
 
 SAME = 0.45
 """Two boxes with this intersection over union are of one face."""
@@ -159,11 +159,32 @@ class Turns:
 class Turning:
     """A detector that finds faces at any roll; see the module's docstring."""
 
-    def __init__(self, detector: Detector, yunet: Model) -> None:
-        """``detector``: looks at the photo; ``yunet``: the weights of that name."""
+    def __init__(
+        self,
+        detector: Detector,
+        yunet: Callable[[], Model],
+        again: Callable[[], Detector] | None = None,
+    ) -> None:
+        """Take the detectors.
+
+        Args:
+            detector: looks at the photo.
+            yunet: called for the weights of that name when the first crops are looked at.
+            again: called for what looks at crops of one size, in place of ``detector``: an engine
+                sets itself up anew for each other size.
+        """
         self.inner = detector
-        self._judge = detector.plain() if isinstance(detector, Refined) else detector
-        self.turns = Turns(yunet)
+        self._yunet, self._again = yunet, again
+
+    @property
+    def turns(self) -> Turns:
+        """What looks at turned crops."""
+        return Turns(self._yunet())
+
+    @property
+    def again(self) -> Detector:
+        """What looks at a crop that is turned upright."""
+        return self.inner if self._again is None else self._again()
 
     def detect(self, image: Image, options: DetectOptions) -> list[Face]:
         """The faces, the most certain first; coordinates as given."""
@@ -239,7 +260,7 @@ class Turning:
         far = abs(wrapped_deg(roll - TURNS[best])) > LEVEL_DEG
         center = np.array(again.center_xy) if far else center
         angle = roll if far else float(TURNS[best])
-        return self._look_again(self.inner, image, center, side, angle)[0] or again
+        return self._look_again(self.again, image, center, side, angle)[0] or again
 
     def features(
         self, image: Image, center: Float64Array, side: float, turn: int, peak: float
@@ -256,7 +277,8 @@ class Turning:
             What the look found, and ``FEATURES`` (4,).
         """
         roll = float(TURNS[turn])
-        again, reading = self._look_again(self._judge, image, center, side, roll)
+        judge = self.again.plain() if isinstance(self.again, Refined) else self.again
+        again, reading = self._look_again(judge, image, center, side, roll)
         score = LEAST_AGAIN_SCORE if again is None else again.score
         tilt = 0.0 if again is None else abs(wrapped_deg(again.roll_deg - roll))
         row = np.array([peak, score, reading, min(tilt / MOST_TILT_DEG, 1)], np.float32)

@@ -168,13 +168,17 @@ def _lacks_avx() -> bool:
     return flags is not None and "avx" not in flags
 
 
-_loaded: dict[tuple[str, Runtime], _Network] = {}
-_loading: dict[tuple[str, Runtime], threading.Lock] = {}  # two networks may load at once
+_loaded: dict[tuple[str, Runtime, bool], _Network] = {}
+_loading: dict[tuple[str, Runtime, bool], threading.Lock] = {}  # two networks may load at once
 _lock = forks.lock()
 
 
 def load_model(
-    weights: Card, *, runtime: Runtime | None = None, policy: LicensePolicy | None = None
+    weights: Card,
+    *,
+    runtime: Runtime | None = None,
+    policy: LicensePolicy | None = None,
+    few_sizes: bool = False,
 ) -> Model:
     """Read, verify and compile a network; the same weights are compiled once per process.
 
@@ -182,6 +186,9 @@ def load_model(
         weights: an entry of ``lineament.models``.
         runtime: engine, device and threads; None asks the environment.
         policy: which licenses may be used; None asks the environment.
+        few_sizes: its inputs come in a few sizes, in turns: what the engine makes for each is kept.
+            A network that gets photos, which have many sizes, would keep a gigabyte. Each of the
+            two is compiled by itself.
 
     Raises:
         WeightsError: the file is missing, has the wrong hash, is refused by the license policy, or
@@ -191,7 +198,7 @@ def load_model(
         EngineError: this process was forked while an engine was at work.
     """
     chosen = (Runtime.from_environment() if runtime is None else runtime).resolved()
-    key = (weights.sha256, chosen)
+    key = (weights.sha256, chosen, few_sizes)
     policy = LicensePolicy.active() if policy is None else policy
     policy.check(weights)
     with _lock:
@@ -206,7 +213,7 @@ def load_model(
             make = _openvino_model if chosen.engine == "openvino" else _onnxruntime_model
             try:
                 with forks.calls.running():
-                    run = make(graph, chosen)
+                    run = make(graph, chosen, few_sizes)
             except LineamentError:
                 raise
             except Exception as error:  # the engines' share no base but this one
@@ -357,7 +364,7 @@ def _prepare_openvino(openvino: Any) -> None:
         _ = tensor.data, tensor.get_element_type().to_dtype()
 
 
-def _openvino_model(graph: bytes, runtime: Runtime) -> Model:
+def _openvino_model(graph: bytes, runtime: Runtime, few_sizes: bool) -> Model:
     _check_room("openvino")
     with quiet_import("openvino"):
         import openvino
@@ -381,11 +388,12 @@ def _openvino_model(graph: bytes, runtime: Runtime) -> Model:
         "INFERENCE_PRECISION_HINT": "f32",
         # Pinned to cores, its threads get in the way of those that read and align photos.
         "ENABLE_CPU_PINNING": False,
+    }
+    if not few_sizes:
         # It keeps what it made for each size of input, thousands of them: photos have many sizes,
         # and a gigabyte came together. Without, the size of the last call is still kept
         # (benchmarks/robustness/memory.py).
-        "CPU_RUNTIME_CACHE_CAPACITY": "0",
-    }
+        options["CPU_RUNTIME_CACHE_CAPACITY"] = "0"
     threads = _engine_threads(runtime)
     if threads is not None:
         options["INFERENCE_NUM_THREADS"] = threads
@@ -405,7 +413,7 @@ def _openvino_model(graph: bytes, runtime: Runtime) -> Model:
     return run
 
 
-def _onnxruntime_model(graph: bytes, runtime: Runtime) -> Model:
+def _onnxruntime_model(graph: bytes, runtime: Runtime, _few_sizes: bool) -> Model:
     onnxruntime = _onnxruntime()
     wanted = _PROVIDERS[runtime.device]
     available: Sequence[str] = onnxruntime.get_available_providers()
