@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import lineament
 from lineament.datasets import cache as cache_module
 from lineament.datasets.cache import MOST_FILES, EmbeddingCache, source_fingerprint
 from lineament.errors import OptionError
@@ -147,3 +149,21 @@ def test_the_fingerprint_covers_stages_that_exist(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(cache_module, "_STAGES", (moved,))
         with pytest.raises((OSError, AssertionError)):
             source_fingerprint()
+
+
+def test_the_fingerprint_covers_what_the_stages_calculate_with() -> None:
+    package = Path(lineament.__file__).parent
+    stages = [package / stage for stage in cache_module._STAGES]
+    for file in (one for stage in stages[:4] for one in stage.rglob("*.py")):
+        for name in re.findall(
+            r"^from lineament\.(\w+) import", file.read_text("utf-8"), re.MULTILINE
+        ):
+            module = package / f"{name}.py"
+            if (
+                name != "results"
+                and module.is_file()
+                and "import numpy" in module.read_text("utf-8")
+            ):
+                assert module in stages, f"{file.name} calculates with {module.name}"
+    for data in package.joinpath("data").glob("*.*"):  # numbers that were fitted
+        assert data in stages, data.name

@@ -52,10 +52,15 @@ _STAGES = (
     "detect",
     "align",
     "embed",
+    "geometry.py",
+    "pose.py",
+    "raster.py",
     "finder.py",
     "pipeline.py",
     "models/runtime.py",
     "types.py",
+    "data/frontal.json",
+    "data/profile_landmarks.npz",
 )
 
 
@@ -269,7 +274,7 @@ def _remove_oldest(folder: Path) -> None:
 
 
 def source_fingerprint() -> str:
-    """SHA-256 of the source code that vectors depend on."""
+    """SHA-256 of the source code that vectors depend on, and of the numbers that it reads."""
     package = DATA.parent
     digest = hashlib.sha256()
     for stage in _STAGES:
