@@ -114,4 +114,5 @@ def test_groups_are_read_and_written_alike(old: Path) -> None:
     again = json.loads((old / "again.json").read_text("utf-8"))
     for group in (*before["groups"], *again["groups"]):  # of two, either was the first
         group["faces"].sort()
+    assert [face.pop("roll_deg") for face in again["faces"]] == [0.0] * 4  # by the landmarks
     assert again == before
