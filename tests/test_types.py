@@ -64,14 +64,19 @@ def test_face_measures_and_writes_itself() -> None:
     face = Face([1.234, 2, 4.5, 8], np.float32(0.123456), LANDMARKS_XY, 90)
     assert face.size_wh == (pytest.approx(3.266, abs=1e-5), 6.0)
     assert face.center_xy == (pytest.approx(2.867, abs=1e-5), 5.0)
-    assert json.loads(json.dumps(face.to_dict())) == {
+    written = json.loads(json.dumps(face.to_dict()))
+    assert face.pose is not None
+    assert written.pop("pitch_deg") == pytest.approx(face.pose.pitch_deg, abs=0.01)
+    assert abs(written.pop("yaw_deg")) < 0.01
+    assert written == {
         "box_xyxy": [1.23, 2.0, 4.5, 8.0],
         "score": 0.1235,
         "landmarks_xy": [[40, 40], [60, 40], [50, 52], [42, 62], [58, 62]],
         "turned_deg": 90,
         "roll_deg": 0.0,
     }
-    assert Face([1, 2, 3, 4], 0.5).to_dict()["landmarks_xy"] is None
+    blind = Face([1, 2, 3, 4], 0.5).to_dict()
+    assert [blind[key] for key in ("landmarks_xy", "yaw_deg", "pitch_deg")] == [None] * 3
 
 
 @pytest.mark.parametrize(

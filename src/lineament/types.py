@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import ContractError, LineamentError, NoFaceError, OptionError
-from lineament.pose import head_pose, wrapped_deg
+from lineament.pose import HeadPose, head_pose, wrapped_deg
 from lineament.results import Outcome, Pictured, flat, no_truth
 from lineament.text import in_short, per_cent, printable
 
@@ -135,12 +135,21 @@ class Face(Outcome):
         down has 180. From the landmarks (``pose.head_pose``); without any, or where they coincide,
         ``turned_deg``.
         """
-        if self.landmarks_xy is not None:
-            try:
-                return head_pose(self.landmarks_xy).roll_deg
-            except OptionError:
-                pass
-        return wrapped_deg(self.turned_deg)
+        pose = self.pose
+        return wrapped_deg(self.turned_deg) if pose is None else pose.roll_deg
+
+    @property
+    def pose(self) -> HeadPose | None:
+        """How the head is held: yaw, pitch and roll in degrees, from the landmarks.
+
+        ``HeadPose`` says their signs. None without landmarks, or where they coincide.
+        """
+        if self.landmarks_xy is None:
+            return None
+        try:
+            return head_pose(self.landmarks_xy)
+        except OptionError:
+            return None
 
     def crop(self, photo: Photo | Image, *, margin: float = 0.0) -> Image:
         """Cut the box out of the photo, as far as it lies inside; a copy.
@@ -199,16 +208,26 @@ class Face(Outcome):
             if self.landmarks_xy is None
             else [[round(float(x), 2), round(float(y), 2)] for x, y in self.landmarks_xy],
             "turned_deg": self.turned_deg,
-            "roll_deg": _degrees(self.roll_deg),
+            **_angles(self),
         }
 
 
+def _angles(face: Face) -> dict[str, float | None]:
+    pose = face.pose
+    return {
+        "yaw_deg": None if pose is None else _degrees(pose.yaw_deg),
+        "pitch_deg": None if pose is None else _degrees(pose.pitch_deg),
+        "roll_deg": _degrees(face.roll_deg),
+    }
+
+
 def _face_row(face: Face | None) -> dict[str, Any]:
-    names = ("left", "top", "right", "bottom", "score", "turned_deg", "roll_deg")
+    angles = ("yaw_deg", "pitch_deg", "roll_deg")
+    names = ("left", "top", "right", "bottom", "score", "turned_deg", *angles)
     if face is None:
         return dict.fromkeys(names)
     box = [round(float(v), 2) for v in face.box_xyxy]
-    turn = (face.turned_deg, _degrees(face.roll_deg))
+    turn = (face.turned_deg, *_angles(face).values())
     return dict(zip(names, [*box, round(face.score, 4), *turn], strict=True))
 
 
