@@ -85,6 +85,7 @@ def test_engines_agree() -> None:
         "grouping_algorithms.py",
         "frontal.py",
         "poses.py",
+        "turned.py",
         "train.py --att",
         "finetune.py --lfw",
         "quantize.py --lfw",

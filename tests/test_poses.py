@@ -290,3 +290,55 @@ def test_all_parts_of_lfw_run() -> None:
     for by_share in printed["cut"].values():
         assert all(sum(cell.values()) == pytest.approx(1) for cell in by_share.values())
     assert printed["pictures_of_nobody"] == 20
+
+
+# ---- errors by yaw -------------------------------------------------------------------------------
+
+
+def ranges(*missed: float, pairs: int = 20) -> list[dict[str, Any]]:
+    """Of ``turned.py``, from 25 degrees on, in steps of five."""
+    return [
+        {"from_deg": 25 + 5 * i, "n_genuine": pairs, "fnmr": share}
+        for i, share in enumerate(missed)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sets", "limit"),
+    [
+        ([ranges(0, 0, 0.1, 0.05)], None),
+        ([ranges(1, 1, 0, 0.15, 0)], 40),
+        ([ranges(0, 0, 0.15, 0.3), ranges(0, 0, 0.0, 0.0)], 40),
+        ([ranges(0, 0, 0.15, 0.3), ranges(0, 0, 0.0, 0.0, pairs=80)], None),
+    ],
+)
+def test_a_limit_stands_where_too_many_of_all_pairs_are_missed(
+    sets: list[list[dict[str, Any]]], limit: int | None
+) -> None:
+    assert importlib.import_module("turned").limit_of(*sets) == limit
+
+
+def test_pairs_are_counted_by_yaw_and_kind() -> None:
+    turned = importlib.import_module("turned")
+    seen = turned.Seen.__new__(turned.Seen)
+    seen.person = np.array([0, 0, 1, 1, 0])
+    seen.profile = np.array([False, True, False, True, True])
+    seen.yaws = np.array([2.0, 52.0, -7.0, 70.0, -47.0])
+    seen.vectors = np.eye(5, dtype=np.float32)
+    seen.vectors[1] = seen.vectors[0]  # recognized
+    seen.vectors[3] = seen.vectors[4]  # taken for one another
+
+    def found(kind: str) -> list[tuple[int, int, float | None, int, float | None]]:
+        return [
+            (r["from_deg"], r["n_genuine"], r["fnmr"], r["n_impostor"], r["fmr"])
+            for r in turned.count(seen, 0.5, kind)
+            if r["n_genuine"] or r["n_impostor"]
+        ]
+
+    assert found("one turned") == [(45, 1, 1.0, 1, 0.0), (50, 1, 0.0, 1, 0.0), (65, 1, 1.0, 1, 0.0)]
+    assert found("two turned") == [(45, 1, 1.0, 1, 1.0), (50, 0, None, 1, 0.0)]
+    assert found("one side") == [(50, 0, None, 1, 0.0)]
+    assert found("two sides") == [(45, 1, 1.0, 1, 1.0)]
+    few = turned.count(seen, 0.5, "two sides", seen.person == 0)
+    assert sum(r["n_genuine"] for r in few) == 1
+    assert sum(r["n_impostor"] for r in few) == 0

@@ -13,10 +13,12 @@ import pytest
 
 import lineament
 from builders import make_face
-from lineament import Recognizer
+from lineament import Recognizer, models
 from lineament.align.alignment import align_faces
 from lineament.errors import OptionError
-from lineament.quality import DEFAULT_LIMITS, QualityLimits, measure
+from lineament.models import PRESETS
+from lineament.pose import FACE_XYZ
+from lineament.quality import DEFAULT_LIMITS, QualityLimits, limits_of, measure
 from lineament.types import Face, Image, Quality
 
 DEMO = Path(lineament.__file__).parent / "data" / "demo"
@@ -279,7 +281,7 @@ def test_a_problem_has_its_number_the_limit_and_a_remedy(
 
 def test_at_the_limit_is_no_problem_and_no_limit_finds_none() -> None:
     at = make_quality(
-        size_px=12, sharpness=0.07, yaw_deg=-45, brightness=0.1, contrast=0.035, norm=10,
+        size_px=12, sharpness=0.07, yaw_deg=-40, brightness=0.1, contrast=0.035, norm=10,
         visible_share=0.86,
     )  # fmt: skip
     bad = make_quality(
@@ -300,3 +302,28 @@ def test_limits_go_through_json() -> None:
 def test_limits_that_make_no_sense_are_refused(value: float) -> None:
     with pytest.raises(OptionError, match="least_norm: expected None or a finite number"):
         QualityLimits(least_norm=value)
+
+
+@pytest.mark.parametrize(("preset", "limit"), [("fast", 40), ("balanced", 45), ("accurate", 50)])
+def test_how_far_a_face_may_be_turned_depends_on_the_recognizer(preset: str, limit: float) -> None:
+    limits = limits_of(models.get(PRESETS[preset].recognizer))
+    assert limits.problems(make_quality(yaw_deg=limit)) == ()
+    (problem,) = limits.problems(make_quality(yaw_deg=-limit - 1))
+    assert f"turned by {limit + 1:g} degrees, above {limit:g}: use a photo from" in problem
+    assert DEFAULT_LIMITS.greatest_turn_deg <= limit  # type: ignore[operator]
+
+
+def test_the_landmarks_of_a_profile_are_beyond_the_limits() -> None:
+    """Those that a detector gives of a head turned by 70 degrees look like 54."""
+    yaw = np.radians(54)
+    points = 60 * (FACE_XYZ @ np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0]]).T) + 150
+    rng = np.random.default_rng(0)
+    crop = rng.integers(60, 200, (112, 112, 3)).astype(np.uint8)
+    face = Face(np.array([90, 120, 210, 260], np.float32), 0.9, points.astype(np.float32))
+    quality = measure(face, crop)
+    assert quality.yaw_deg == pytest.approx(70.8, abs=0.1)
+    assert quality.size_px == pytest.approx(60, abs=0.1)
+    assert quality.pitch_deg == pytest.approx(0, abs=0.1)
+    assert quality.roll_deg == pytest.approx(0, abs=0.1)
+    (problem,) = QualityLimits(greatest_turn_deg=50).problems(quality)
+    assert "turned by 71 degrees" in problem

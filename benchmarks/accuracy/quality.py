@@ -1,6 +1,6 @@
 """From what quality on a face can be recognized, on LFW's View 1, made worse in steps.
 
-    python benchmarks/accuracy/quality.py DIR [--people 150] [--recognizer NAME] [--json]
+    python benchmarks/accuracy/quality.py DIR [--people 150] [--only cut] [--recognizer NAME]
 
 One row a step: the photos' median of what ``lineament.quality`` measures, and how often the
 default threshold errs: FNMR and FMR of a worse photo against others as they are (``one``), and
@@ -173,13 +173,14 @@ def steps(
     recognizer: Recognizer,
     limits: QualityLimits,
     again: Callable[[int, str], Seen | None],
+    only: str = "",
 ) -> list[dict[str, Any]]:
-    """Make the photos ``rows`` worse, a step at a time."""
+    """Make the photos ``rows`` worse, a step at a time: those whose names begin with ``only``."""
     threshold = recognizer.threshold().value
     found = []
     names = [*CHANGES, *(f"small {px} px" for px in SMALL_PX)]
     names += [f"cut {share} {side}" for side in SIDES for share in CUT]
-    for name in track(names, "steps"):
+    for name in track([name for name in names if name.startswith(only)], "steps"):
         rng = np.random.default_rng(0)
         kept, faces, crops, sizes = [], [], [], []
         for row in rows:
@@ -327,16 +328,26 @@ def overlap(a: Vectors, b: Vectors) -> float:
 def chosen_rows(person: npt.NDArray[np.int64], people: int) -> npt.NDArray[np.int64]:
     """Two photos each of so many people, by chance."""
     rng = np.random.default_rng(1)
-    names, counts = np.unique(person, return_counts=True)
-    some = rng.permutation(names[counts >= 2])[:people]
+    some = chosen_people(person, people, rng)
     return np.concatenate([rng.permutation(np.flatnonzero(person == p))[:2] for p in some])
 
 
-def run(folder: Path, people: int, name: str) -> dict[str, Any]:
+def chosen_people(
+    person: npt.NDArray[np.int64], people: int, rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """So many people with two photos or more, by chance."""
+    names, counts = np.unique(person, return_counts=True)
+    return np.asarray(rng.permutation(names[counts >= 2])[:people])
+
+
+def run(folder: Path, people: int, name: str, only: str) -> dict[str, Any]:
     lfw = read_lfw(folder)
     recognizer = Recognizer(name, choose="central")
     recognizer.load()
     wanted = images_of(lfw, ("1",))
+    if only:
+        some = chosen_people(lfw.person[wanted], people, np.random.default_rng(1))
+        wanted = wanted[np.isin(lfw.person[wanted], some)]
     stream = recognizer.stream_chosen(lfw.path(int(i)) for i in wanted)
     seen = list(track(stream, "View 1", len(wanted)))
     found = [(i, c) for i, c in zip(wanted, seen, strict=True) if c.embedding is not None]
@@ -371,10 +382,15 @@ def run(folder: Path, people: int, name: str) -> dict[str, Any]:
 
     rows = chosen_rows(all_.person, people)
     limits = recognizer.judge.all_limits
-    return {
+    figures = {
         "recognizer": name,
         "threshold": recognizer.threshold().value,
-        "steps": steps(all_, rows, recognizer, limits, again),
+        "steps": steps(all_, rows, recognizer, limits, again, only),
+    }
+    if only:
+        return figures
+    return {
+        **figures,
         "pooling": pooling(all_, recognizer),
         "as_they_are": as_they_are(
             all_,
@@ -405,6 +421,8 @@ def show(figures: dict[str, Any]) -> None:
             for row in figures["steps"]
         ),
     )
+    if "as_they_are" not in figures:
+        return
     print(json.dumps(figures["as_they_are"], indent=2))
     table(
         ("spoiled", "photos", "power", "FNMR, %", "margin"),
@@ -428,8 +446,18 @@ def main() -> None:
         "--people", type=at_least(2), default=150, metavar="N", help="two photos each"
     )
     parser.add_argument("--recognizer", default=DEFAULT_RECOGNIZER, metavar="NAME")
+    parser.add_argument(
+        "--only",
+        default="",
+        metavar="WORD",
+        help="the steps whose names begin with it, on the photos of these people, and no more",
+    )
     options = parser.parse_args()
-    report(options, lambda: run(options.folder, options.people, options.recognizer), show)
+    report(
+        options,
+        lambda: run(options.folder, options.people, options.recognizer, options.only),
+        show,
+    )
 
 
 if __name__ == "__main__":
