@@ -97,7 +97,7 @@ ODD: dict[str, list[Any]] = {
     "counts": [np.array([v]) for v in (-1, 2, 1 << 62)] + [np.array([1.0]), np.array(["x"])],
     "boxes": [np.array([[v, 0, 9, 9]], np.float32) for v in (np.nan, np.inf, 10)],
     "scores": [np.array([v]) for v in (np.nan, 2.0, -1.0)] + [np.array(["x"])],
-    "turned": [np.array([v]) for v in (45, -90, 1 << 62)] + [np.array([90.0])],
+    "turned": [np.array([v]) for v in (360, -90, 1 << 62)] + [np.array([90.0])],
     "qualities": [np.array([[1.0, *[v] * 6]]) for v in (np.nan, np.inf)] + [np.zeros((1, 2))],
 }
 
