@@ -60,7 +60,7 @@ _choose = option(
     show_default="such a photo is refused",
 )
 _accept_low_quality = option(
-    "--accept-low-quality", is_flag=True, help="Take small, blurred or turned faces, too."
+    "--accept-low-quality", is_flag=True, help="Take small, blurred, turned or cut faces, too."
 )
 _force = option(
     "--force",

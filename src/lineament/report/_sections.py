@@ -109,7 +109,7 @@ def _none_poor(seen: Findings) -> str:
     if not measured:
         return "How good the faces are to rely on was not measured."
     of = f" of the {measured:,} of {faces:,} that were measured" if measured < faces else ""
-    return f"No face{of} is too small, blurred, turned, dark or bright to rely on."
+    return f"No face{of} is too small, blurred, turned, dark, bright or cut to rely on."
 
 
 def _lowered(words: str) -> str:
