@@ -286,5 +286,5 @@ def test_profiles(finder: ProfileLandmarks) -> None:
         after.append(np.linalg.norm(found.landmarks_xy[0, numbers] - seen, axis=1) / unit)
     assert len(after) == 50
     assert np.mean(looked) > 0.95
-    assert np.median(after) < 0.07 < np.median(before)
+    assert np.median(after) < 0.06 < np.median(before)
     assert np.percentile(after, 95) < 0.16 < np.percentile(before, 95)
