@@ -10,8 +10,8 @@ against one another, all and those looking to one side or to two, by the lesser 
 CFP's people with even and odd numbers.
 
 Last the limits that follow: where the first range begins in which more than 10 % of the pairs of
-"one turned" are missed, from 35 degrees on: CFP's profiles with less have wrong landmarks.
-NAME is a preset or a recognizer.
+"one turned" are missed, from 35 degrees on: CFP's profiles with less are few, and some of them have
+wrong landmarks. NAME is a preset or a recognizer.
 """
 
 from __future__ import annotations

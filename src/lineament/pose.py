@@ -40,7 +40,7 @@ _CAMERA = np.linalg.pinv(FACE_XYZ - FACE_XYZ.mean(axis=0))
 FAITHFUL_YAW_DEG, MISSING_YAW = 25.0, 0.02
 """Beyond the first number landmarks show heads less turned than they are: the second, times the
 square of what is more, is added. Fitted by ``scripts/fit/mesh_yaw.py`` so that the quantiles of the
-profiles of half of CFP's people agree with the yaws that follow from points set by hand: 0.0185 to
+profiles of half of CFP's people agree with the yaws that follow from points set by hand: 0.018 to
 0.019, and 0.0205 to 0.0215 with landmarks by maps (``detect.landmarks``) that other people were
 used for. On the other half the median error falls from -16 to 0 degrees, the mean absolute one
 from 17 to 8, and single yaws correlate by 0.65. Up to 35 degrees it adds 2 at most."""
