@@ -160,6 +160,16 @@ def test_a_face_for_which_nothing_speaks_is_doubted(
     assert [face.score for face in faces] == pytest.approx(kept)
 
 
+@pytest.mark.parametrize("beside", [False, True])
+def test_small_ones_are_not_doubted_beside_others(yunet: Any, beside: bool) -> None:
+    certain = [make_face((20, 20, 80, 90), 0.95)] if beside else []
+    small, large = make_face((200, 20, 230, 60), 0.7), make_face((120, 110, 160, 170), 0.6)
+    assert max(small.size_wh) < t.DOUBTED_PX < max(large.size_wh)
+    detector = Says(*certain, small, large, upright=0.9, weak=[])
+    faces = Turning(detector, lambda: yunet).detect(PLAIN, OPTIONS)
+    assert [face.score for face in faces] == ([0.95, 0.7] if beside else [])
+
+
 def test_small_ones_beside_a_certain_face_stay_as_they_were_found(yunet: Any) -> None:
     large, small = make_face((20, 20, 120, 140), 0.95), make_face((200, 20, 230, 60), 0.7)
     detector = Says(large, small, upright=0.9, weak=[make_face((200, 100, 230, 140), 0.3)])
