@@ -259,7 +259,7 @@ def test_maps_are_linear() -> None:
 
 
 def test_profiles(finder: ProfileLandmarks) -> None:
-    """What is seen of CFP's profiles lies where people set it; all of them are looked at."""
+    """What is seen of CFP's profiles lies where people set it; nearly all are looked at."""
     if not SAMPLE.is_dir():
         pytest.skip(f"no {SAMPLE}; set LINEAMENT_DATA to the folder that holds it")
     onet = load_model(models.get("mtcnn-o"))
@@ -285,6 +285,6 @@ def test_profiles(finder: ProfileLandmarks) -> None:
         before.append(np.linalg.norm(points[0, numbers] - seen, axis=1) / unit)
         after.append(np.linalg.norm(found.landmarks_xy[0, numbers] - seen, axis=1) / unit)
     assert len(after) == 50
-    assert np.mean(looked) > 0.95
+    assert np.mean(looked) > 0.9
     assert np.median(after) < 0.06 < np.median(before)
     assert np.percentile(after, 95) < 0.16 < np.percentile(before, 95)
