@@ -60,7 +60,7 @@ class RawServer:
                 head += part
             self.asked.append(head.decode("latin-1"))
             path = head.decode("latin-1").split(" ")[1] if head else ""
-            for name, answer in self.answers.items():
+            for name, answer in list(self.answers.items()):  # a test may add one meanwhile
                 if path.endswith("/" + name):
                     answer(self, connection)
         except OSError:
