@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from lineament.align.alignment import ARCFACE_TEMPLATE_XY
 from lineament.errors import OptionError
+from lineament.geometry import ARCFACE_TEMPLATE_XY
 from lineament.pose import FACE_XYZ, head_pose, pose_of_five, true_yaw_deg, wrapped_deg
 
 

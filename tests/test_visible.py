@@ -10,7 +10,7 @@ import pytest
 import lineament
 from builders import make_face
 from lineament import Recognizer
-from lineament.align.alignment import ARCFACE_TEMPLATE_XY
+from lineament.geometry import ARCFACE_TEMPLATE_XY
 from lineament.quality import DEFAULT_LIMITS
 from lineament.types import Face, Image
 from lineament.visible import CENTER_XY, RADII_XY, visible_share

@@ -23,6 +23,20 @@ from lineament.errors import OptionError
 from lineament.raster import IN_PART, without_raster
 from lineament.types import Float64Array, Image
 
+ARCFACE_TEMPLATE_XY = np.array(
+    [
+        [38.2946, 51.6963],
+        [73.5318, 51.5014],
+        [56.0252, 71.7366],
+        [41.5493, 92.3655],
+        [70.7299, 92.2041],
+    ]
+)
+"""(5, 2) float64: where the landmarks go in a crop of 112 pixels, in the order of
+``LANDMARK_NAMES``. From InsightFace (``arcface_dst``), the code of Deng et al., "ArcFace: Additive
+Angular Margin Loss for Deep Face Recognition", CVPR 2019, arXiv:1801.07698."""
+ARCFACE_TEMPLATE_XY.flags.writeable = False
+
 # Cubic rather than linear: with SFace on LFW View 1, TAR at FMR 1e-4 is 99.03 % instead of 98.87 %.
 _INTERPOLATION = cv2.INTER_CUBIC
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from lineament.align.alignment import (
-    ARCFACE_TEMPLATE_XY,
     BOX_SIDE,
     TEMPLATES,
     Alignment,
@@ -20,7 +19,13 @@ from lineament.align.alignment import (
     template_xy,
 )
 from lineament.errors import OptionError
-from lineament.geometry import similarity_transforms, to_crop_xy, to_photo_xy, warp
+from lineament.geometry import (
+    ARCFACE_TEMPLATE_XY,
+    similarity_transforms,
+    to_crop_xy,
+    to_photo_xy,
+    warp,
+)
 from lineament.types import Face, Float64Array, Image
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from lineament import load_image, models
-from lineament.align.alignment import ARCFACE_TEMPLATE_XY
 from lineament.detect import DetectOptions, landmarks, load_detector
 from lineament.detect.landmarks import (
     FRAME_PX,
@@ -27,7 +26,7 @@ from lineament.detect.landmarks import (
 )
 from lineament.detect.mtcnn import onet_landmarks
 from lineament.errors import DataError, OptionError
-from lineament.geometry import similarity_transforms, to_crop_xy
+from lineament.geometry import ARCFACE_TEMPLATE_XY, similarity_transforms, to_crop_xy
 from lineament.models.runtime import load_model
 from lineament.types import Face, FloatArray, Image
 

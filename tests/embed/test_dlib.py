@@ -12,7 +12,6 @@ import pytest
 from builders import make_face
 from lineament import models
 from lineament.align.alignment import (
-    ARCFACE_TEMPLATE_XY,
     DLIB_TEMPLATE_XY,
     Alignment,
     align_faces,
@@ -23,7 +22,7 @@ from lineament.align.alignment import (
 from lineament.embed import load_embedder
 from lineament.errors import OptionError
 from lineament.files import DATA
-from lineament.geometry import to_crop_xy
+from lineament.geometry import ARCFACE_TEMPLATE_XY, to_crop_xy
 from lineament.images import load_image
 from lineament.models.runtime import Runtime, load_model
 from lineament.pipeline import Recognizer

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image as PILImage
 
-from lineament.align.alignment import ARCFACE_TEMPLATE_XY
 from lineament.errors import NoFaceError
+from lineament.geometry import ARCFACE_TEMPLATE_XY
 from lineament.pipeline import Recognizer
 from lineament.types import Face, Image
 

@@ -38,27 +38,13 @@ import numpy.typing as npt
 
 from lineament.arguments import checked
 from lineament.errors import OptionError
-from lineament.geometry import matrices, similarity_transforms, warp
+from lineament.geometry import ARCFACE_TEMPLATE_XY, matrices, similarity_transforms, warp
 from lineament.types import Face, Float64Array, Image
 
 AlignMethod = Literal["five-points", "eyes", "crop", "frontal"]
 """What is done; "frontal" is done by ``lineament.align.frontal``, with 68 points."""
 
 NATIVE_PX = 112
-
-ARCFACE_TEMPLATE_XY = np.array(
-    [
-        [38.2946, 51.6963],
-        [73.5318, 51.5014],
-        [56.0252, 71.7366],
-        [41.5493, 92.3655],
-        [70.7299, 92.2041],
-    ]
-)
-"""(5, 2) float64: where the landmarks go in a crop of 112 pixels, in the order of
-``LANDMARK_NAMES``. From InsightFace (``arcface_dst``), the code of Deng et al., "ArcFace: Additive
-Angular Margin Loss for Deep Face Recognition", CVPR 2019, arXiv:1801.07698."""
-ARCFACE_TEMPLATE_XY.flags.writeable = False
 
 DLIB_NATIVE_PX = 150
 

@@ -23,10 +23,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lineament.align.alignment import ARCFACE_TEMPLATE_XY, NATIVE_PX
+from lineament.align.alignment import NATIVE_PX
 from lineament.align.mesh_points import LEFT_IRIS, MESH_POINTS
 from lineament.errors import OptionError
-from lineament.geometry import similarity_transforms, to_photo_xy, warp
+from lineament.geometry import ARCFACE_TEMPLATE_XY, similarity_transforms, to_photo_xy, warp
 from lineament.models.runtime import Model
 from lineament.types import Face, Float64Array, FloatArray, Image
 

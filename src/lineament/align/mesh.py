@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lineament.align.alignment import ARCFACE_TEMPLATE_XY, NATIVE_PX, Alignment, face_transforms
+from lineament.align.alignment import NATIVE_PX, Alignment, face_transforms
 from lineament.align.mesh_points import (
     LEFT_IRIS,
     LEFT_MOUTH,
@@ -40,7 +40,7 @@ from lineament.align.mesh_pose import (
     true_yaw_deg,
 )
 from lineament.errors import OptionError
-from lineament.geometry import similarity_transforms, to_photo_xy, warp
+from lineament.geometry import ARCFACE_TEMPLATE_XY, similarity_transforms, to_photo_xy, warp
 from lineament.models.runtime import Model
 from lineament.pose import HeadPose
 from lineament.types import Face, Float64Array, FloatArray, Image

@@ -29,7 +29,13 @@ import numpy.typing as npt
 
 from lineament.errors import DataError, OptionError
 from lineament.files import DATA
-from lineament.geometry import similarity_transforms, to_crop_xy, to_photo_xy, warp
+from lineament.geometry import (
+    ARCFACE_TEMPLATE_XY,
+    similarity_transforms,
+    to_crop_xy,
+    to_photo_xy,
+    warp,
+)
 from lineament.models.runtime import Model
 from lineament.types import BoolArray, Face, Float64Array, FloatArray, Image
 
@@ -38,17 +44,8 @@ FILE = DATA / "profile_landmarks.npz"
 FRAME_PX = 112
 """Side of the frame; it shows what a crop of the ArcFace template shows."""
 
-TEMPLATE_XY = np.array(
-    [
-        [38.2946, 51.6963],
-        [73.5318, 51.5014],
-        [56.0252, 71.7366],
-        [41.5493, 92.3655],
-        [70.7299, 92.2041],
-    ]
-)
-"""(5, 2), pixels: where the landmarks lie in the frame: ArcFace's template, whose home and source
-are in ``align.alignment``."""
+TEMPLATE_XY = ARCFACE_TEMPLATE_XY
+"""(5, 2), pixels: where the landmarks lie in the frame."""
 
 SWAPPED = np.array([1, 0, 2, 4, 3])
 """The landmarks' order in a mirror image."""

@@ -162,15 +162,14 @@ def onet_landmarks(
     return points - CENTER, boxes - CENTER, scores
 
 
-def onet_windows(model: Model, windows: Image) -> tuple[FloatArray, FloatArray, FloatArray]:
+def onet_windows(model: Model, windows: Image) -> tuple[FloatArray, FloatArray]:
     """The O-Net on crops (N, 48, 48, 3) uint8, RGB, each of which shows one face.
 
     Returns:
-        As ``onet_landmarks``, but in pixels of the crops.
+        Landmarks (N, 5, 2) in pixels of the crops, and the probability (N,) that each is a face.
     """
-    shares, offsets, scores = _onet(model, _batch(windows))
-    whole = np.tile(np.array([0, 0, O_WINDOW, O_WINDOW], np.float32), (len(windows), 1))
-    return shares * O_WINDOW - CENTER, _move(whole, offsets) - CENTER, scores
+    shares, _, scores = _onet(model, _batch(windows))
+    return shares * O_WINDOW - CENTER, scores
 
 
 def _onet(model: Model, batch: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -119,7 +119,7 @@ class Refined:
         found = self._profiles().refine(image, faces, points, certainty)
         return found.landmarks_xy, found.costs
 
-    def read_turned(
+    def _read_turned(
         self,
         image: Image,
         centers_xy: npt.NDArray[np.floating],
@@ -137,7 +137,7 @@ class Refined:
             Landmarks (N, 5, 2) in pixels of the photo, and the probabilities (N,) of a face.
         """
         matrices = turned_squares(centers_xy, sides * CROP_SHARE, rolls_deg, O_WINDOW)
-        points, _, certainty = onet_windows(self._onet, warp(image, matrices, O_WINDOW))
+        points, certainty = onet_windows(self._onet, warp(image, matrices, O_WINDOW))
         return to_photo_xy(points, matrices).astype(np.float32), certainty
 
     def _level(
@@ -149,7 +149,7 @@ class Refined:
         if len(tilted) == 0:
             return
         centers, sides = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]).max(1)
-        again, sure = self.read_turned(image, centers[tilted], sides[tilted], rolls[tilted])
+        again, sure = self._read_turned(image, centers[tilted], sides[tilted], rolls[tilted])
         better = sure >= certainty[tilted]
         points[tilted[better]], certainty[tilted[better]] = again[better], sure[better]
 

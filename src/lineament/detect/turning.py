@@ -25,7 +25,7 @@ import numpy as np
 
 from lineament.detect.boxes import intersections, nms
 from lineament.detect.detector import DetectOptions, Detector, see
-from lineament.detect.refine import Refined
+from lineament.detect.refine import DEFAULT_SCORE, Refined
 from lineament.detect.yunet import cell_centers, cell_scores
 from lineament.geometry import matrices, to_photo_xy, turned_squares, warp
 from lineament.models.runtime import Model
@@ -76,9 +76,6 @@ box; what it finds counts within the last share of one from its middle."""
 
 LEVEL_DEG = 8.0
 """If the landmarks of that look say that it was off by more, there is one more."""
-
-LEAST_SCORE = 0.45
-"""Of a turned face in its second look, where no other is asked for."""
 
 LEAST_AGAIN_SCORE = 0.2
 MOST_TILT_DEG = 60.0
@@ -259,7 +256,7 @@ class Turning:
         again, row = self.features(image, center, side, best, smooth[best])
         weights = WITH_ONET if isinstance(self.inner, Refined) else WITHOUT
         evidence = float(row @ weights[:-1] + weights[-1])
-        least = LEAST_SCORE if options.min_score is None else options.min_score
+        least = DEFAULT_SCORE if options.min_score is None else options.min_score
         enough = STRONG_EVIDENCE if strong else WEAK_EVIDENCE
         if is_upright or again is None or again.score < least or evidence < enough:
             if not strong:
@@ -288,7 +285,9 @@ class Turning:
             What the look found, and ``FEATURES`` (4,).
         """
         roll = float(TURNS[turn])
-        judge = self.again.plain() if isinstance(self.again, Refined) else self.again
+        judge = self.again
+        if isinstance(judge, Refined):
+            judge = judge.plain()
         again, reading = self._look_again(judge, image, center, side, roll)
         score = LEAST_AGAIN_SCORE if again is None else again.score
         tilt = 0.0 if again is None else abs(wrapped_deg(again.roll_deg - roll))
