@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from PIL import Image as PILImage
+from astronaut_face import BOX, EYE_DISTANCE, FIVE
 
-import lineament
 from lineament import models
 from lineament.align.alignment import face_transforms
 from lineament.align.landmarks68 import (
@@ -23,24 +20,10 @@ from lineament.geometry import to_crop_xy, warp
 from lineament.models.runtime import Model, load_model
 from lineament.types import Face, FloatArray, Image
 
-DEMO = Path(lineament.__file__).parent / "data" / "demo" / "astronaut.jpg"
-
-# What facenet-pytorch 2.6.0's MTCNN finds in the photo.
-BOX = np.array([180.04, 59.68, 268.83, 173.30])
-FIVE = np.array(
-    [[205.09, 101.09], [248.03, 103.45], [224.94, 129.21], [202.13, 139.82], [245.92, 142.45]]
-)
-EYE_DISTANCE = np.linalg.norm(FIVE[1] - FIVE[0])
-
 
 @pytest.fixture(scope="module")
 def model() -> Model:
     return load_model(models.get("landmarks68"))
-
-
-@pytest.fixture(scope="module")
-def astronaut() -> Image:
-    return np.asarray(PILImage.open(DEMO).convert("RGB"))
 
 
 def oval() -> FloatArray:

@@ -7,9 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image as PILImage
+from astronaut_face import BOX, EYE_DISTANCE, FIVE
 
-import lineament
 from lineament import models
 from lineament.align import load_landmarker
 from lineament.align.mesh import (
@@ -29,24 +28,11 @@ from lineament.models.runtime import Model, Runtime, load_model
 from lineament.types import Face, FloatArray, Image
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "facemesh.npz"  # scripts.build.facemesh --golden
-DEMO = Path(lineament.__file__).parent / "data" / "demo" / "astronaut.jpg"
-
-# What facenet-pytorch 2.6.0's MTCNN finds in the photo.
-BOX = np.array([180.04, 59.68, 268.83, 173.30])
-FIVE = np.array(
-    [[205.09, 101.09], [248.03, 103.45], [224.94, 129.21], [202.13, 139.82], [245.92, 142.45]]
-)
-EYE_DISTANCE = np.linalg.norm(FIVE[1] - FIVE[0])
 
 
 @pytest.fixture(scope="module")
 def model() -> Model:
     return load_model(models.get("facemesh"))
-
-
-@pytest.fixture(scope="module")
-def astronaut() -> Image:
-    return np.asarray(PILImage.open(DEMO).convert("RGB"))
 
 
 @pytest.fixture(scope="module")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image as PILImage
+from astronaut_face import BOX, FIVE
 
-import lineament
 from lineament import models
 from lineament.align.mesh import Mesh, mesh
 from lineament.align.mesh_pose import (
@@ -24,13 +22,7 @@ from lineament.align.mesh_pose import (
 from lineament.errors import OptionError
 from lineament.models.runtime import Model, load_model
 from lineament.pose import FACE_XYZ, head_pose, pose_of_five
-from lineament.types import Face
-
-DEMO = Path(lineament.__file__).parent / "data" / "demo" / "astronaut.jpg"
-BOX = np.array([180.04, 59.68, 268.83, 173.30])
-FIVE = np.array(
-    [[205.09, 101.09], [248.03, 103.45], [224.94, 129.21], [202.13, 139.82], [245.92, 142.45]]
-)
+from lineament.types import Face, Image
 
 
 @pytest.fixture(scope="module")
@@ -103,31 +95,31 @@ def test_a_face_seen_from_inside_is_still_a_rotation() -> None:
     assert np.linalg.det(rotations_of_meshes(points[None])[0][0]) == pytest.approx(1)
 
 
-def test_photo_agrees_with_five_points_and_with_its_mirror_image(model: Model) -> None:
-    photo = np.asarray(PILImage.open(DEMO).convert("RGB"))
-    pose = pose_of_mesh(mesh(model, photo, [Face(BOX, 0.9, FIVE)]).points_xyz[0])
+def test_photo_agrees_with_five_points_and_with_its_mirror_image(
+    model: Model, astronaut: Image
+) -> None:
+    pose = pose_of_mesh(mesh(model, astronaut, [Face(BOX, 0.9, FIVE)]).points_xyz[0])
     five = head_pose(FIVE)
     assert pose.yaw_deg == pytest.approx(five.yaw_deg, abs=8)
     assert pose.roll_deg == pytest.approx(five.roll_deg, abs=3)
     assert pose.eyes_px == pytest.approx(five.eyes_px, rel=0.12)
 
-    width = photo.shape[1]
+    width = astronaut.shape[1]
     other = FIVE[[1, 0, 2, 4, 3]] * [-1, 1] + [width - 1, 0]
     box = np.array([width - 1 - BOX[2], BOX[1], width - 1 - BOX[0], BOX[3]])
     face = Face(box, 0.9, other)
-    back = pose_of_mesh(mesh(model, np.ascontiguousarray(photo[:, ::-1]), [face]).points_xyz[0])
+    back = pose_of_mesh(mesh(model, np.ascontiguousarray(astronaut[:, ::-1]), [face]).points_xyz[0])
     assert back.yaw_deg == pytest.approx(-pose.yaw_deg, abs=3)
     assert back.pitch_deg == pytest.approx(pose.pitch_deg, abs=3)
     assert back.roll_deg == pytest.approx(-pose.roll_deg, abs=2)
 
 
 @pytest.mark.parametrize("angle", [50, -100, 180])
-def test_turned_photo_changes_the_roll_alone(model: Model, angle: float) -> None:
-    photo = np.asarray(PILImage.open(DEMO).convert("RGB"))
-    height, width = photo.shape[:2]
-    upright = pose_of_mesh(mesh(model, photo, [Face(BOX, 0.9, FIVE)]).points_xyz[0])
+def test_turned_photo_changes_the_roll_alone(model: Model, astronaut: Image, angle: float) -> None:
+    height, width = astronaut.shape[:2]
+    upright = pose_of_mesh(mesh(model, astronaut, [Face(BOX, 0.9, FIVE)]).points_xyz[0])
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -angle, 1.0)
-    tilted = cv2.warpAffine(photo, matrix, (width, height), flags=cv2.INTER_CUBIC)
+    tilted = cv2.warpAffine(astronaut, matrix, (width, height), flags=cv2.INTER_CUBIC)
     five = FIVE @ matrix[:, :2].T + matrix[:, 2]
     box = np.concatenate([five.min(axis=0) - 20, five.max(axis=0) + 20])
     pose = pose_of_mesh(mesh(model, tilted, [Face(box, 0.9, five)]).points_xyz[0])
