@@ -5,6 +5,7 @@ Each is pinned to one version and one SHA-256, so that a rebuilt file is the sam
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import subprocess
 import sys
@@ -71,3 +72,15 @@ def fetch(package: Package) -> Path:
             with tarfile.open(archive) as tar:
                 tar.extractall(folder, filter="data")
     return folder
+
+
+def build_options(doc: str) -> argparse.Namespace:
+    """Parse the options of a script that builds networks from one package: its docstring, given.
+
+    They are ``package``, a path or None; ``out``, a folder; and ``golden``, a file or None.
+    """
+    parser = argparse.ArgumentParser(description=doc.split("\n", 1)[0])
+    parser.add_argument("package", nargs="?", type=Path, help="the wheel or its unpacked folder")
+    parser.add_argument("--out", type=Path, default=MODELS_DIR, help="where the files go")
+    parser.add_argument("--golden", type=Path, help="also write the tests' golden outputs here")
+    return parser.parse_args()

