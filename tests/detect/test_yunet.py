@@ -132,17 +132,25 @@ def test_a_smaller_copy_stands_for_the_photo(detector: YuNet, astronaut: Image) 
     np.testing.assert_allclose(coarse.rows[0, 1:5], whole.rows[0, 1:5], atol=6)
 
 
-@pytest.mark.parametrize("length", [1, 1919, 1920, 1921, 3648, 3649, 5000, 20_000])
+@pytest.mark.parametrize("length", [1, 1919, 1920, 1921, 2250, 3520, 3521, 5000, 20_000])
 def test_tiles_cover_everything_and_overlap(length: int) -> None:
-    starts = yunet._tile_starts(length)
+    starts, tile = yunet._tile_starts(length)
     assert starts[0] == 0
     assert starts == sorted(set(starts))
+    assert starts[-1] + tile == length
+    assert tile <= TILE_PX
     if length <= TILE_PX:
         assert starts == [0]
     else:
-        assert starts[-1] + TILE_PX == length
-        assert (np.diff(starts) <= TILE_PX - yunet.TILE_OVERLAP_PX).all()
-        assert len(starts) == math.ceil((length - 192) / (1920 - 192))
+        assert (np.diff(starts) <= tile - yunet.TILE_OVERLAP_PX + 1).all()  # rounded
+        assert len(starts) == math.ceil((length - 320) / (1920 - 320))
+        assert len(starts) * tile <= length + len(starts) * (yunet.TILE_OVERLAP_PX + 32)
+
+
+def test_what_is_no_larger_than_a_tile_is_one() -> None:
+    assert yunet._tiles((2400, 1500)) == (([0], 2400), ([0], 1500))
+    (lefts, wide), (tops, high) = yunet._tiles((2400, 1600))
+    assert (lefts, wide, tops, high) == ([0, 1024], 1376, [0], 1600)
 
 
 # --- faces of all sizes ---------------------------------------------------------------------------
@@ -214,21 +222,30 @@ def matches(faces: list[Face], centers: np.ndarray) -> list[int]:
     return (apart < 15).sum(axis=1).tolist()
 
 
-def test_thirty_faces_over_several_tiles(detector: YuNet, astronaut: Image) -> None:
+def test_thirty_faces_over_several_tiles(
+    detector: YuNet, astronaut: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
     picture, centers = mosaic(astronaut, 10, 3, 220)  # 2200 by 660
-    assert picture.shape[1] > TILE_PX
+    monkeypatch.setattr(yunet, "TILE_PX", 960)
+    (lefts, _), (tops, _) = yunet._tiles((2200, 660))
+    assert (len(lefts), len(tops)) == (3, 1)
     faces = detector.detect(picture, DetectOptions())
     assert matches(faces, centers) == [1] * 30
     assert len(faces) == 30
-    assert max(face.center_xy[0] for face in faces) > TILE_PX
 
 
-@pytest.mark.parametrize("border", [680, 1920])  # where one tile begins and the other ends
+@pytest.mark.parametrize("border", [1128, 1472])  # where one tile begins and the other ends
 @pytest.mark.parametrize("height", [40, 110, 180, 250])
 def test_a_face_on_the_border_of_a_tile_is_one_face(
-    detector: YuNet, astronaut: Image, border: int, height: int
+    detector: YuNet,
+    astronaut: Image,
+    border: int,
+    height: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert yunet._tile_starts(2600) == [0, 680]
+    monkeypatch.setattr(yunet, "TILE_PX", 1500)  # shorter than the picture, whose area it is
+    assert yunet._tile_starts(2600) == ([0, 1128], 1472)
+    monkeypatch.setattr(yunet, "_tiles", lambda wh: (yunet._tile_starts(wh[0]), ([0], wh[1])))
     scale = height / 112
     cut = resized(astronaut[20:276, 95:351], scale)
     picture = np.full((620, 2600, 3), 128, np.uint8)

@@ -158,6 +158,22 @@ def test_padding_of_a_jpeg_is_left_out() -> None:
         load_image(plain[:-2] + padding + b"\0" + plain[-2:])
 
 
+def test_the_end_of_a_scan_is_where_the_pattern_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against the regular expression alone, on bytes that are full of marks."""
+    monkeypatch.setattr(plain_module, "_BLOCK", (16, 64))
+    rng = np.random.default_rng(0)
+    marks = np.frombuffer(bytes.fromhex("ffffff00d0d7d8d9c0c4cfdae0fef001bf07"), np.uint8)
+    ends = 0
+    for turn in range(4000):
+        values = rng.choice(marks, 90) if turn % 2 else rng.integers(0, 256, 400)
+        values = np.where(rng.random(len(values)) < turn / 4000, 0, values)
+        data = values.astype(np.uint8).tobytes()
+        expected, found = plain_module._SCAN_END.search(data, 3), plain_module._scan_end(data, 3)
+        assert (found and found.span()) == (expected and expected.span())
+        ends += expected is not None
+    assert 1000 < ends < 3900
+
+
 @pytest.mark.parametrize("kind", [0xC3, 0xC5, 0xC9, 0xCA])
 def test_kinds_of_jpeg_that_nobody_writes_are_refused(kind: int) -> None:
     with pytest.raises(ImageFormatError, match=r"got a JPEG that is .*, which few programs read"):

@@ -77,7 +77,10 @@ REDUCED_SIDE_PX = 160
 more than twice as long as wide, twice its shorter side: no face is longer than that."""
 
 TILE_PX = 1920
-TILE_OVERLAP_PX = 192
+TILE_OVERLAP_PX = 320
+"""An input of more than ``TILE_PX`` squared pixels goes through in tiles of equal size, none longer
+than that, which share so many pixels with their neighbors: the largest face of a look is whole in
+one of them (``looks.RANGE_PX``)."""
 
 TILE_EDGE = 0.1
 """A box this close to a tile's edge, in lengths of its longer side, may be a part of a face."""
@@ -162,9 +165,10 @@ class YuNet:
         image = _scaled(image, photo_wh, scale)
         size_wh = image.shape[1], image.shape[0]
         parts = []
-        for top in _tile_starts(size_wh[1]):
-            for left in _tile_starts(size_wh[0]):
-                tile = image[top : top + TILE_PX, left : left + TILE_PX]
+        (lefts, wide), (tops, high) = _tiles(size_wh)
+        for top in tops:
+            for left in lefts:
+                tile = image[top : top + high, left : left + wide]
                 rows = self._run(tile, least)
                 rows[:, 1:] += np.tile(np.array([left, top], np.float32), 7)
                 edges = left, top, left + tile.shape[1], top + tile.shape[0]
@@ -250,12 +254,22 @@ def _grid(cells: np.ndarray, height: int, width: int) -> tuple[FloatArray, Float
     return corner, stride
 
 
-def _tile_starts(length: int) -> list[int]:
-    """Where tiles of ``TILE_PX`` with overlap begin, so that they cover ``length`` pixels."""
-    if length <= TILE_PX:
-        return [0]
-    count = -(-(length - TILE_OVERLAP_PX) // (TILE_PX - TILE_OVERLAP_PX))
-    return [round(i * (length - TILE_PX) / (count - 1)) for i in range(count)]
+def _tiles(size_wh: tuple[int, int]) -> tuple[tuple[list[int], int], tuple[list[int], int]]:
+    """Where tiles begin, and how long they are: across, and down."""
+    wide, high = size_wh
+    if wide * high <= TILE_PX**2:
+        return ([0], wide), ([0], high)
+    return _tile_starts(wide), _tile_starts(high)
+
+
+def _tile_starts(length: int) -> tuple[list[int], int]:
+    """Where tiles with overlap begin so that they cover ``length`` pixels, and their length."""
+    count = max(1, -(-(length - TILE_OVERLAP_PX) // (TILE_PX - TILE_OVERLAP_PX)))
+    if count == 1:
+        return [0], length
+    tile = -(-(length + (count - 1) * TILE_OVERLAP_PX) // count)
+    tile = min(TILE_PX, -(-tile // 32) * 32)  # the network's input is a multiple anyway
+    return [round(i * (length - tile) / (count - 1)) for i in range(count)], tile
 
 
 def _is_cut(
