@@ -46,6 +46,14 @@ FACEPLUGIN = Package(
     "7ea06031d9a3f83753254fcff60506a07b81b46fc84d4ee024cd041f260ec1ba",
 )
 
+FACE_API = Package(
+    "npm",
+    "@vladmandic/face-api",
+    "1.7.15",
+    "vladmandic-face-api-1.7.15.tgz",
+    "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031",
+)
+
 
 def fetch(package: Package) -> Path:
     """Download the archive once, check its hash, unpack it; returns the unpacked folder."""
@@ -63,7 +71,7 @@ def fetch(package: Package) -> Path:
         sys.exit(
             f"{archive}: expected SHA-256 {package.sha256}, got {digest}; delete it, try again"
         )
-    folder = BUILD_DIR / f"{package.name}-{package.version}"
+    folder = BUILD_DIR / f"{package.name.replace('/', '-')}-{package.version}"
     if not folder.exists():
         if archive.suffix == ".whl":
             with zipfile.ZipFile(archive) as wheel:

@@ -41,7 +41,7 @@ ORDER = (
     ("detect",),
     ("align",),
     ("bars", "visible"),
-    ("quality", "finder"),
+    ("attributes", "quality", "finder"),
     ("embed",),
     ("batching",),
     ("decide",),
@@ -62,6 +62,7 @@ ORDER = (
 STAGES = {
     *("images", "detect", "align", "quality", "embed", "decide", "finder", "pipeline"),
     *(
+        "attributes",
         "ensemble",
         "bulk",
         "report",

@@ -26,6 +26,7 @@ import numpy as np
 
 from lineament import models
 from lineament.arguments import checked
+from lineament.attributes import crop_ages
 from lineament.decide.calibration import DEFAULT_PRIOR
 from lineament.decide.comparison import decided
 from lineament.decide.ensemble_file import DEFAULT_KIND, FOLDER, Spec, read_spec
@@ -321,8 +322,10 @@ class Ensemble:
             contract=self.contract,
             **sides(a.photo, b.photo),
         )
-        judge = Judge(None, self.prior, limits_of(models.get(self.spec.members[0].name)))
-        return judge.assess(decision, self.certainty(score))
+        first = self.spec.members[0]
+        ages = crop_ages(first.alignment, runtime=self.finder.runtime, policy=self.finder.policy)
+        judge = Judge(None, self.prior, limits_of(models.get(first.name)), ages)
+        return judge.assess(decision, self.certainty(score), crops=(a.photo.crop, b.photo.crop))
 
     @overload
     def verify(

@@ -46,6 +46,7 @@ import numpy as np
 from lineament import models
 from lineament.align.alignment import AlignMethod, alignment_of
 from lineament.arguments import checked
+from lineament.attributes import crop_ages
 from lineament.decide.calibration import DEFAULT_PRIOR, Calibration, bundled
 from lineament.decide.judge import CALIBRATED_METRIC, Judge
 from lineament.decide.metrics import DEFAULT_METRIC, MetricName
@@ -245,7 +246,8 @@ class Recognizer:
                     chosen = bundled(contract, CALIBRATED_METRIC)
                 else:
                     chosen.check(contract, CALIBRATED_METRIC)
-                self._judge = Judge(chosen, self.prior, limits_of(self.weights))
+                ages = crop_ages(self.alignment_name, runtime=self.runtime, policy=self.policy)
+                self._judge = Judge(chosen, self.prior, limits_of(self.weights), ages)
             return self._judge
 
     def load(self) -> None:

@@ -13,7 +13,7 @@ from lineament.decide.judge import Judge
 from lineament.decide.thresholds import own_threshold
 from lineament.errors import ContractError, OptionError
 from lineament.quality import QualityLimits
-from lineament.types import Decision, Quality, Threshold
+from lineament.types import Decision, FloatArray, Image, Quality, Threshold
 
 GOOD = Quality(60, 0.14, 3, -4, 0.45, 0.2, 12)
 
@@ -158,3 +158,102 @@ def test_a_decision_at_another_metric_has_the_cosines_probability() -> None:
     judged = Judge(calibration()).assess(compare(a, b, own_threshold(1.2, "euclidean_l2")))
     by_cosine = Judge(calibration()).assess(compare(a, b, own_threshold(0.4, "cosine")))
     assert judged.probability == by_cosine.probability
+
+
+# --- children -------------------------------------------------------------------------------------
+
+
+class Ages:
+    """Years by the first value of a crop, and how many crops were looked at."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def __call__(self, crops: Image) -> FloatArray:
+        self.seen += len(crops)
+        return crops[:, 0, 0, 0].astype(np.float32)
+
+
+def aged(years: int) -> Image:
+    return np.full((112, 112, 3), years, np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("years", "looks", "verdict"),
+    [
+        ((3, 4), 2, "undecided"),
+        ((14, 14), 2, "undecided"),
+        ((3, 15), 2, "same"),
+        ((15, 3), 1, "same"),
+        ((40, 60), 1, "same"),
+        ((3, None), 1, "undecided"),
+        ((None, 3), 1, "undecided"),
+        ((None, 40), 1, "same"),
+        ((None, None), 0, "same"),
+    ],
+)
+def test_two_children_are_undecided(
+    years: tuple[int | None, int | None], looks: int, verdict: str
+) -> None:
+    ages = Ages()
+    crops = tuple(None if age is None else aged(age) for age in years)
+    judged = Judge(calibration(), ages=ages).assess(decision(0.9), crops=(crops[0], crops[1]))
+    assert judged.verdict == verdict
+    assert ages.seen == looks
+    assert judged.same
+    plain = Judge(calibration()).assess(decision(0.9))
+    if verdict == "same":
+        assert judged.certainty == plain.certainty
+        return
+    (reason,) = judged.reasons
+    assert "the calibration rests on adults" in reason
+    assert judged.certainty is not None
+    assert plain.certainty is not None
+    # No surer than 26 % of two small children's pairs allow, 8 % at the upper end.
+    assert judged.certainty.llr == pytest.approx(np.log(1 / 0.26))
+    expected = (1 / (1 + 0.26), 0.5, 1 / (1 + 0.08))
+    found = judged.certainty
+    assert (found.probability, found.low, found.high) == pytest.approx(expected)
+    assert plain.certainty.low > expected[2]
+
+
+def test_the_words_name_the_ages() -> None:
+    judge = Judge(calibration(), ages=Ages())
+    both = judge.assess(decision(0.9), crops=(aged(3), aged(5)))
+    assert both.reasons[0].startswith(
+        "both faces look like those of children (about 3 and 5 years): "
+    )
+    one = judge.assess(decision(0.9), crops=(None, aged(5)))
+    assert one.reasons[0].startswith("b.jpg: the face looks like that of a child (about 5 years): ")
+    assert "undecided because both faces" in str(both)
+    assert both.to_dict()["reasons"] == list(both.reasons)
+
+
+def test_ages_are_asked_only_where_the_answer_would_be_same() -> None:
+    ages = Ages()
+    judge = Judge(calibration(), ages=ages)
+    crops = (aged(3), aged(3))
+    poor = replace(GOOD, size_px=5.0)
+    for open_or_different in (
+        decision(0.1),
+        decision(0.9, quality_b=poor),
+        decision(0.25, threshold=0.2),
+    ):
+        assert judge.assess(open_or_different, crops=crops).verdict != "same"
+    assert ages.seen == 0
+
+
+def test_a_lower_certainty_of_children_stays() -> None:
+    rare = Judge(calibration(), prior=0.01, ages=Ages())
+    judged = rare.assess(decision(0.9), crops=(aged(3), aged(3)))
+    assert judged.certainty is not None
+    assert judged.certainty.probability == pytest.approx(1 / (1 + 99 * 0.26))
+    assert judged.certainty.low == 0.01
+    unsure = calibration(llr=[-7, 1.0], llr_low=[-7, 0.5], llr_high=[-7, 1.5])
+    judged = Judge(unsure, ages=Ages()).assess(decision(0.99), crops=(aged(3), aged(3)))
+    assert judged.certainty is not None
+    assert judged.certainty.llr < 1
+    assert judged.certainty.high < 1 / (1 + 0.08)
+    without = Judge(ages=Ages()).assess(decision(0.9), crops=(aged(3), aged(3)))
+    assert without.verdict == "undecided"
+    assert without.certainty is None

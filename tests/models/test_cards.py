@@ -37,6 +37,7 @@ NAMES = {
     "embedder": {"sface", "mobilefacenet", "dlib-resnet", "sface-mobilefacenet"},
     "detector": {"yunet", "mtcnn-p", "mtcnn-r", "mtcnn-o", "blazeface-full", "ultralight-320"},
     "landmarker": {"landmarks68", "facemesh"},
+    "attributes": {"age-gender"},
 }
 CONTENT = b"not really a network"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

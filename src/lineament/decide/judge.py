@@ -5,14 +5,17 @@ A score past the threshold says "same". That is all a threshold can say, so a ``
 - the probability that both photos show one person, with its interval, from a ``Calibration``;
 - "undecided" where the answer should not be relied upon: a photo is beyond what was seen to
   be reliable (``lineament.quality``); the score lies within the threshold's own interval, so that
-  fitting it on other people could have turned the answer; or the threshold and the probability
-  disagree, as they do where a low false match rate is wanted and the score is fairly high.
+  fitting it on other people could have turned the answer; the threshold and the probability
+  disagree, as they do where a low false match rate is wanted and the score is fairly high; or the
+  faces look like those of children, of whom the calibration knows nothing.
 
 ``Decision.same`` stays what the threshold says; ``Decision.verdict`` is what should be told.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,10 +25,33 @@ from lineament.decide.comparison import compare
 from lineament.errors import OptionError
 from lineament.quality import DEFAULT_LIMITS, QualityLimits, quality_of
 from lineament.text import per_cent
-from lineament.types import Certainty, Decision, Photo, Threshold
+from lineament.types import Certainty, Decision, FloatArray, Image, Photo, Threshold
 
 CALIBRATED_METRIC = "cosine"
 """Every decision has its cosine beside the score, so one calibration serves all metrics."""
+
+Crops = tuple[Image | None, Image | None]
+"""The aligned faces of both sides, each (S, S, 3) uint8; None where one is not at hand."""
+
+Ages = Callable[[Image], FloatArray]
+"""From aligned crops, (N, S, S, 3) uint8, to the years that the faces look old, (N,)."""
+
+CHILD_YEARS = 15.0
+"""Faces that look younger are held to be children's. Small children are meant, who look alike to
+recognizers; the estimate is off by 3 years on average from 4 to 8, so that of nearly all of them
+lies below. Of the 3,192 genuine pairs of LFW View 1 two look younger on both photos: a princess of
+one year, and an actress of thirteen (``benchmarks/accuracy/ages.py``)."""
+
+TODDLERS_FMR, CHILDREN_FMR = 0.26, 0.08
+"""Share of pairs of two children of 0 to 2 and of 3 to 6 years whose score passes a threshold that
+lets 1e-4 of pairs of two adults pass. From FG-NET's 1,002 photos, which are not part of this
+repository, with the preset "balanced": 26.5 and 7.8 %."""
+
+CHILDREN_LLR = -math.log(TODDLERS_FMR)
+MOST_CHILDREN_LLR = -math.log(CHILDREN_FMR)
+"""What a score past the threshold says at most: log(TAR / FMR), were all genuine pairs to pass. An
+estimated age does not tell a child of two from one of five, so the first is the value and the
+second only the upper end of its interval; the lower is that the score says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +62,14 @@ class Judge:
         calibration: for the contract of the embeddings; None: no probabilities.
         prior: share of genuine pairs among those that are compared, 0 to 1, exclusive.
         limits: of quality; the calibration's own, such as the least norm, go before them.
+        ages: asked only where the answer would be "same", for crops of the calibration's
+            alignment; None: children are not told from adults.
     """
 
     calibration: Calibration | None = None
     prior: float = DEFAULT_PRIOR
     limits: QualityLimits = DEFAULT_LIMITS
+    ages: Ages | None = None
 
     def __post_init__(self) -> None:
         """Validate; OptionError says what is wrong."""
@@ -78,14 +107,22 @@ class Judge:
                 raise OptionError(f"{photo.source}: expected a photo whose face was embedded")
         assert a.embedding is not None
         assert b.embedding is not None
-        return self.assess(compare(a.embedding, b.embedding, threshold, **sides(a, b)))
+        decision = compare(a.embedding, b.embedding, threshold, **sides(a, b))
+        return self.assess(decision, crops=(a.crop, b.crop))
 
-    def assess(self, decision: Decision, certainty: Certainty | None = None) -> Decision:
+    def assess(
+        self,
+        decision: Decision,
+        certainty: Certainty | None = None,
+        *,
+        crops: Crops = (None, None),
+    ) -> Decision:
         """The same decision with its certainty, and the reasons why it is open, if any.
 
         Args:
             decision: from ``lineament.decide.comparison.compare``.
             certainty: where it is known from elsewhere; None asks the calibration.
+            crops: of both sides, for ``ages``.
 
         Raises:
             ContractError: the calibration is for embeddings that were made in another way.
@@ -101,7 +138,26 @@ class Judge:
             if quality is not None:
                 reasons += [f"{source}: {problem}" for problem in limits.problems(quality)]
         reasons += _doubts(decision, certainty)
+        if decision.same and not reasons and (years := self.children(crops)):
+            reasons.append(children_in_words(years, (decision.source_a, decision.source_b)))
+            certainty = None if certainty is None else _of_children(certainty)
         return replace(decision, certainty=certainty, reasons=tuple(reasons))
+
+    def children(self, crops: Crops) -> tuple[float | None, float | None] | None:
+        """The years that both faces look old; None unless both look like children.
+
+        A face without a crop (its years are None) is taken for what the other one is: they are
+        asked about because they look alike. An adult costs one look.
+        """
+        if self.ages is None or all(crop is None for crop in crops):
+            return None
+        years: list[float | None] = []
+        for crop in crops:
+            found = None if crop is None else float(self.ages(crop[None])[0])
+            if found is not None and found >= CHILD_YEARS:
+                return None
+            years.append(found)
+        return years[0], years[1]
 
     def certainty(self, decision: Decision) -> Certainty:
         """What the calibration says of the decision's cosine; raises as ``assess``."""
@@ -136,6 +192,33 @@ def sides(a: Photo, b: Photo) -> dict[str, Any]:
         "others": (len(a.faces) - 1, len(b.faces) - 1),
         "qualities": (qualities[0], qualities[1]),
     }
+
+
+def children_in_words(years: tuple[float | None, float | None], sources: tuple[str, str]) -> str:
+    """Why an answer about faces of such years (see ``Judge.children``) is open."""
+    if years[0] is not None and years[1] is not None:
+        ages = " and ".join(f"{age:.0f}" for age in years)
+        what = f"both faces look like those of children (about {ages} years)"
+    else:
+        at = 0 if years[1] is None else 1
+        what = f"{sources[at]}: the face looks like that of a child (about {years[at]:.0f} years)"
+    return (
+        f"{what}: the calibration rests on adults, and small children look alike to recognizers: "
+        "compare another feature, or ask a person"
+    )
+
+
+def _of_children(certainty: Certainty) -> Certainty:
+    """The same, no surer than can be of two children."""
+    odds = math.log(certainty.prior) - math.log1p(-certainty.prior)
+    value, high = (1 / (1 + math.exp(-odds - llr)) for llr in (CHILDREN_LLR, MOST_CHILDREN_LLR))
+    return replace(
+        certainty,
+        probability=min(certainty.probability, value),
+        low=min(certainty.low, certainty.prior),
+        high=min(certainty.high, high),
+        llr=min(certainty.llr, CHILDREN_LLR),
+    )
 
 
 def _doubts(decision: Decision, certainty: Certainty | None) -> list[str]:

@@ -31,12 +31,9 @@ def portrait(state: GalleryState, sample: SampleInfo, size_px: int) -> Image | N
 
     A photo that was changed since it was enrolled is not shown: the box may be about somebody else.
     """
-    png = lookup.crop(state.store, sample.id)
-    if png is not None:
-        try:
-            return _resized(decode_crop(png, "its crop"), size_px)
-        except ImageError:
-            pass  # its photo may be there
+    crop = kept_crop(state, sample.id)
+    if crop is not None:
+        return _resized(crop, size_px)
     if sample.box_xyxy is None or not sample.source or sample.sha256 is None:
         return None
     path = Path(sample.source)
@@ -45,6 +42,15 @@ def portrait(state: GalleryState, sample: SampleInfo, size_px: int) -> Image | N
             return None
         return square(load_image(path), sample.box_xyxy, size_px)
     except (LineamentError, OSError, ValueError):
+        return None
+
+
+def kept_crop(state: GalleryState, sample: int) -> Image | None:
+    """The aligned face that was kept of a sample; None: none was, or it cannot be read."""
+    png = lookup.crop(state.store, sample)
+    try:
+        return None if png is None else decode_crop(png, "its crop")
+    except ImageError:
         return None
 
 

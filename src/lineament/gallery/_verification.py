@@ -21,6 +21,7 @@ from lineament.decide.judge import CALIBRATED_METRIC, Judge, sides
 from lineament.decide.thresholds import DEFAULT_FMR, own_threshold, refuse_both
 from lineament.errors import GalleryDamagedError, GalleryError, LineamentError, OptionError
 from lineament.gallery import lookup
+from lineament.gallery._portraits import kept_crop
 from lineament.gallery._state import GalleryState
 from lineament.gallery._thresholds import checked_share, same_threshold
 from lineament.types import Certainty, Decision, Photo, Threshold
@@ -52,7 +53,8 @@ def verify_person(
     limit = person_threshold(state, len(samples), fmr=fmr, threshold=threshold)
     vectors = np.stack([embedding.vector for embedding in embeddings])
     recognizer = state.recognizer
-    judge = Judge(state.calibration, recognizer.prior, recognizer.judge.limits)
+    own = recognizer.judge
+    judge = Judge(state.calibration, recognizer.prior, own.limits, own.ages)
     for photo in recognizer.stream_chosen(sources):
         if photo.problem is not None:
             yield photo.problem
@@ -68,7 +70,11 @@ def verify_person(
         }
         known["qualities"] = (known["qualities"][0], sample.quality)
         decision = compare(photo.embedding, embeddings[at], limit, **known)
-        yield judge.assess(decision, _certainty(state, judge, decision, len(samples)))
+        yield judge.assess(
+            decision,
+            _certainty(state, judge, decision, len(samples)),
+            crops=(photo.crop, kept_crop(state, sample.id) if decision.same else None),
+        )
 
 
 def _certainty(

@@ -372,4 +372,5 @@ def _decided(
     about["qualities"] = (about["qualities"][0], one.quality)
     theirs = Embedding(one.vector, one.norm, query.embedding.contract)
     decision = compare(query.embedding, theirs, limit, **about)
-    return replace(judge, prior=0.5 / max(1, n_faces)).assess(decision)
+    judge = replace(judge, prior=0.5 / max(1, n_faces))
+    return judge.assess(decision, crops=(query.crop, None))

@@ -18,12 +18,12 @@ from lineament.errors import WeightsError
 from lineament.files import read_regular
 from lineament.text import reason_of
 
-Task = Literal["embedder", "detector", "landmarker"]
+Task = Literal["embedder", "detector", "landmarker", "attributes"]
 CommercialUse = Literal["yes", "no", "unknown"]
 ColorOrder = Literal["rgb", "bgr", "gray"]
 Layout = Literal["nchw", "nhwc"]
 
-TASKS: tuple[Task, ...] = ("embedder", "detector", "landmarker")
+TASKS: tuple[Task, ...] = ("embedder", "detector", "landmarker", "attributes")
 
 SCHEMA = 1
 """Of manifests."""
@@ -181,7 +181,7 @@ class CardForm(Form, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A card as its file has it; ``Card`` describes the attributes."""
 
     name: str
-    task: Literal["embedder", "detector", "landmarker", "recognizer", "landmarks"]
+    task: Literal["embedder", "detector", "landmarker", "attributes", "recognizer", "landmarks"]
     file: str | None = None
     url: str | None = None
     sha256: str
@@ -254,7 +254,7 @@ class Card(CardForm, frozen=True, forbid_unknown_fields=True, kw_only=True, eq=F
 
     Attributes:
         name: how it is asked for: lower-case letters, digits, ".", "_" and "-".
-        task: "embedder", "detector" or "landmarker".
+        task: "embedder", "detector", "landmarker" or "attributes" (of a face, such as its age).
         file: path of the file, relative to the card; None when it must be downloaded.
         url: where it can be downloaded; None when there is no such place.
         sha256: of the file, 64 hexadecimal digits.
