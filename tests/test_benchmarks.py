@@ -79,6 +79,7 @@ def test_engines_agree() -> None:
     [
         "detect.py",
         "lfw.py",
+        "ages.py",
         "ablation.py",
         "presets.py",
         "variants.py",

@@ -82,7 +82,7 @@ class AgeEstimator:
         Raises:
             OptionError: an image of another shape or type, or landmarks that coincide.
         """
-        return self._run(warp(image, _transforms(faces), INPUT_PX))
+        return self.read_shown(warp(image, _transforms(faces), INPUT_PX))
 
     def read_crops(self, crops: Image, alignment: str = f"arcface-{NATIVE_PX}") -> Attributes:
         """Look at faces that were cut out for recognition.
@@ -109,10 +109,10 @@ class AgeEstimator:
         shown = np.zeros((len(crops), INPUT_PX, INPUT_PX, 3), np.uint8)
         for place, crop in zip(shown, crops, strict=True):
             place[:] = warp(crop, matrix, INPUT_PX)[0]
-        return self._run(shown)
+        return self.read_shown(shown)
 
-    def _run(self, shown: Image) -> Attributes:
-        """``shown``: (N, 112, 112, 3) uint8."""
+    def read_shown(self, shown: Image) -> Attributes:
+        """Look at pictures that are cut as the network has them: (N, 112, 112, 3) uint8, RGB."""
         years = np.zeros(len(shown), np.float32)
         male = np.zeros(len(shown), np.float32)
         for start in range(0, len(shown), BATCH):

@@ -201,6 +201,7 @@ _WHY = {
     "below_threshold": "below the threshold; most alike",
     "low_quality": "too poor to tell; most alike",
     "same_photo": "another face of this photo is",
+    "children": "both look like children; most alike",
 }
 
 

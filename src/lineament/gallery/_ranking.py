@@ -25,11 +25,17 @@ import numpy.typing as npt
 
 from lineament.arguments import check_fields
 from lineament.decide.calibration import DEFAULT_FPIR, Calibration
-from lineament.decide.judge import CALIBRATED_METRIC
+from lineament.decide.judge import (
+    CALIBRATED_METRIC,
+    CHILDREN_LLR,
+    MOST_CHILDREN_LLR,
+    children_in_words,
+)
 from lineament.decide.thresholds import own_threshold
 from lineament.errors import OptionError
 from lineament.gallery import lookup
 from lineament.gallery._nobody import nobody_searched
+from lineament.gallery._portraits import kept_crop
 from lineament.gallery._state import GalleryState
 from lineament.gallery._thresholds import checked_share, search_threshold
 from lineament.gallery._types import (
@@ -41,7 +47,16 @@ from lineament.gallery._types import (
 )
 from lineament.quality import quality_of
 from lineament.search.index import Ids
-from lineament.types import Embedding, Face, Float64Array, FloatArray, Photo, Quality, Threshold
+from lineament.types import (
+    Embedding,
+    Face,
+    Float64Array,
+    FloatArray,
+    Image,
+    Photo,
+    Quality,
+    Threshold,
+)
 
 MOST_TOP = 1000
 _TRIES = 100
@@ -290,7 +305,45 @@ def identify_photo(
         one if quality is None else _of_quality(one, limits.problems(quality))
         for one, quality in zip(found, qualities, strict=True)
     ]
-    return IdentifiedPhoto(analysis.source, analysis.size_wh, tuple(noted))
+    answers = [
+        _of_children(state, one, crop, analysis.source)
+        for one, crop in zip(noted, analysis.crops, strict=True)
+    ]
+    return IdentifiedPhoto(analysis.source, analysis.size_wh, tuple(answers))
+
+
+def _of_children(
+    state: GalleryState, one: Identification, crop: Image, source: str
+) -> Identification:
+    """The same answer, but without a name where the face and its match look like children's."""
+    judge, match = state.recognizer.judge, one.match
+    # Most faces are of adults, and then the match's crop need not be read.
+    if match is None or judge.children((crop, None)) is None:
+        return one
+    years = judge.children((crop, kept_crop(state, match.sample)))
+    if years is None:
+        return one
+    sure = _probabilities(
+        state.calibration,
+        state.store.settings.prior,
+        [candidate.similarity for candidate in one.candidates],
+        one.n_searched,
+        most_llr=(CHILDREN_LLR, 0.0, MOST_CHILDREN_LLR),
+    )
+    candidates = tuple(
+        replace(candidate, probability=p[0], low=p[1], high=p[2])
+        for candidate, p in zip(one.candidates, sure, strict=True)
+    )
+    alike = next(candidate for candidate in candidates if candidate.rank == match.rank)
+    why = children_in_words(years, (source, match.sample_source))
+    return replace(
+        one,
+        name=None,
+        match=None,
+        candidates=candidates,
+        reason="children",
+        reason_in_words=f"{alike} is alike enough, yet {why}",
+    )
 
 
 def _of_quality(one: Identification, problems: Sequence[str]) -> Identification:
@@ -382,12 +435,21 @@ def _candidates(
 
 
 def _probabilities(
-    calibration: Calibration | None, prior: float, scores: Sequence[float], n_people: int
+    calibration: Calibration | None,
+    prior: float,
+    scores: Sequence[float],
+    n_people: int,
+    *,
+    most_llr: tuple[float, float, float] = (math.inf,) * 3,
 ) -> list[tuple[float | None, float | None, float | None]]:
-    """For each candidate: the probability, and its interval from that of the likelihood ratio."""
+    """For each candidate: the probability, and its interval from that of the likelihood ratio.
+
+    ``most_llr``: what the logarithm of the ratio may be at most, and the ends of its interval.
+    """
     if calibration is None or not scores:
         return [(None, None, None)] * len(scores)
-    ratios = np.exp(calibration.llr_of(np.array(scores)))
+    most, most_low, most_high = np.exp(most_llr).tolist()
+    ratios = np.minimum(np.exp(calibration.llr_of(np.array(scores))), most)
     people = max(n_people, len(scores))
     rest = people - len(scores) + people * (1 - prior) / prior
     result: list[tuple[float | None, float | None, float | None]] = []
@@ -395,6 +457,7 @@ def _probabilities(
         others = float(ratios.sum()) - ratio + rest
         pair = calibration.probability(score, 0.5)
         low, high = (p / (1 - p) if p < 1 else math.inf for p in (pair.low, pair.high))
+        low, high = min(low, most_low), min(high, most_high)
         result.append((ratio / (ratio + others), low / (low + others), _share(high, others)))
     return result
 

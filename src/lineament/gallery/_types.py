@@ -16,7 +16,9 @@ from lineament.types import Embedding, Face, Image, Quality, Threshold
 Metadata = Mapping[str, Any]
 """Plain values for JSON, by name."""
 
-UnknownReason = Literal["nobody_searched", "below_threshold", "low_quality", "same_photo"]
+UnknownReason = Literal[
+    "nobody_searched", "below_threshold", "low_quality", "same_photo", "children"
+]
 """Why a face has no name: nobody was searched; nobody was alike enough; the same, and the face is
 too poor to tell; the one who is alike enough is another face of the same photo."""
 PersonScore = Literal["best", "mean", "centroid"]
