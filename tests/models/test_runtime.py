@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -132,6 +133,76 @@ print(len(done))
 
 
 # --- one network is compiled once -----------------------------------------------------------------
+
+
+AMX = frozenset({"avx", "avx512f", "amx_int8"})
+ISA = "ONEDNN_MAX_CPU_ISA"
+
+
+@pytest.fixture
+def no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in runtime._ISA_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("no_limit")
+def test_amx_is_left_out_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "_processor_flags", lambda: AMX)
+    with runtime._without_amx():
+        assert os.environ[ISA] == runtime.BELOW_AMX
+    assert ISA not in os.environ
+    with pytest.raises(KeyError), runtime._without_amx():
+        raise KeyError
+    assert ISA not in os.environ
+
+
+@pytest.mark.usefixtures("no_limit")
+@pytest.mark.parametrize("name", runtime._ISA_VARIABLES)
+def test_a_limit_of_the_user_stays(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(runtime, "_processor_flags", lambda: AMX)
+    monkeypatch.setenv(name, "ALL")
+    before = dict(os.environ)
+    with runtime._without_amx():
+        assert dict(os.environ) == before
+    assert dict(os.environ) == before
+
+
+@pytest.mark.usefixtures("no_limit")
+@pytest.mark.parametrize("flags", [None, AMX - {"amx_int8"}])
+def test_processors_without_amx_are_left_alone(
+    monkeypatch: pytest.MonkeyPatch, flags: frozenset[str] | None
+) -> None:
+    monkeypatch.setattr(runtime, "_processor_flags", lambda: flags)
+    with runtime._without_amx():
+        assert ISA not in os.environ
+
+
+LIMITED = """
+import os, subprocess, sys
+from lineament import models
+from lineament.models import runtime
+
+runtime._processor_flags = lambda: frozenset({"avx", "amx_int8"})
+seen, put = [], os.environ.__class__.__setitem__
+def watched(self, key, value):
+    seen.append((key, value))
+    put(self, key, value)
+os.environ.__class__.__setitem__ = watched
+before = dict(os.environ)
+for name in ("yunet", "landmarks68"):
+    runtime.load_model(models.get(name), runtime=runtime.Runtime("openvino", threads=1))
+assert seen == [("ONEDNN_MAX_CPU_ISA", runtime.BELOW_AMX)], seen
+assert dict(os.environ) == before
+code = "import os; print(os.environ.get('ONEDNN_MAX_CPU_ISA'))"
+print(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout)
+"""
+
+
+@pytest.mark.usefixtures("no_limit")
+def test_the_limit_is_set_once_and_no_child_gets_it() -> None:
+    done = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["None"]
 
 
 def test_the_same_weights_are_compiled_once(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ Arithmetic is float32 on every engine, so that embeddings made on two machines c
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import math
 import os
@@ -18,7 +19,7 @@ import platform
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, cast
@@ -155,22 +156,28 @@ def _lacks_avx() -> bool:
 
     oneDNN may be told to do without, by the variables.
     """
-    for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
+    for name in _ISA_VARIABLES:
         if os.environ.get(name, "").upper() == "SSE41":
             return True
+    flags = _processor_flags()
+    return flags is not None and "avx" not in flags
+
+
+def _processor_flags() -> frozenset[str] | None:
+    """What an x86 processor can, in the words of Linux; None where that is not known."""
     if platform.machine().lower() not in ("x86_64", "amd64"):
-        return False
+        return None
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
-        return False
-    flags = next((line.split() for line in lines if line.startswith("flags")), None)
-    return flags is not None and "avx" not in flags
+        return None
+    return next((frozenset(line.split()) for line in lines if line.startswith("flags")), None)
 
 
 _loaded: dict[tuple[str, Runtime, bool], _Network] = {}
 _loading: dict[tuple[str, Runtime, bool], threading.Lock] = {}  # two networks may load at once
 _lock = forks.lock()
+_prepared = False
 
 
 def load_model(
@@ -353,15 +360,49 @@ def _check_room(engine: str) -> None:
         )
 
 
-def _prepare_openvino(openvino: Any) -> None:
-    """Make OpenVINO's Python layer build its table of types while no other thread can ask for it.
+_ISA_VARIABLES = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
 
-    Two threads whose first calls meet there wait for each other for ever: one holds the table's
-    lock and waits for the interpreter, the other the reverse (OpenVINO 2026.4, Type.to_dtype).
+BELOW_AMX = "AVX512_CORE_FP16"
+"""The most that oneDNN may use on processors with AMX, whose int8 kernels are made for matrices
+that are larger than those of a face: one crop took SFace in int8 2.3 times, MobileFaceNet 1.6 times
+as long with them (benchmarks/speed/instructions.py). Float32 does not use AMX."""
+
+
+@contextlib.contextmanager
+def _without_amx() -> Iterator[None]:
+    """Keep oneDNN from AMX, if it is set up within; nothing where the user has set a limit.
+
+    It looks at its variable once per process. Other threads, and processes that they start, may see
+    the variable for that moment; none does later.
     """
+    flags = _processor_flags()
+    limited = any(name in os.environ for name in _ISA_VARIABLES)
+    if limited or flags is None or not any(flag.startswith("amx") for flag in flags):
+        yield
+        return
+    os.environ[_ISA_VARIABLES[0]] = BELOW_AMX
+    try:
+        yield
+    finally:
+        os.environ.pop(_ISA_VARIABLES[0], None)
+
+
+def _prepare_openvino(openvino: Any) -> None:
+    """Set up, once, what OpenVINO sets up at its first use, while no other thread can ask for it.
+
+    Two threads whose first calls meet in its Python layer's table of types wait for each other for
+    ever: one holds the table's lock and waits for the interpreter, the other the reverse (OpenVINO
+    2026.4, Type.to_dtype). And its processor plugin chooses the instructions that it will use.
+    """
+    global _prepared
     with _lock:
+        if _prepared:
+            return
         tensor = openvino.Tensor(np.zeros((1, 1), np.float32), shared_memory=True)
         _ = tensor.data, tensor.get_element_type().to_dtype()
+        with _without_amx():  # what it is asked for here, it has to ask oneDNN
+            openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        _prepared = True
 
 
 def _openvino_model(graph: bytes, runtime: Runtime, few_sizes: bool) -> Model:
