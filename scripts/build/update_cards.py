@@ -16,9 +16,22 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from lineament.models.borrowed import assembled
+
 FOLDER = Path(__file__).resolve().parents[2] / "src" / "lineament" / "data" / "models"
 KEYS = (
-    *("name", "task", "file", "url", "sha256", "bytes", "input", "dimension", "alignment"),
+    *(
+        "name",
+        "task",
+        "file",
+        "weights_of",
+        "url",
+        "sha256",
+        "bytes",
+        "input",
+        "dimension",
+        "alignment",
+    ),
     *("builder", "license_code", "license_weights", "commercial_use", "license_file"),
     *("training_data", "source", "paper", "members", "norm_term", "measured", "thresholds"),
     *("quality_limits", "notes"),
@@ -36,6 +49,9 @@ def updated(cards: dict[str, dict[str, Any]], folder: Path) -> tuple[dict[str, s
             problems.append(f"{name}: no file {file}")
             continue
         data = file.read_bytes()
+        if card.get("weights_of"):
+            other = cards[card["weights_of"]]
+            data = assembled(data, (folder / other["name"] / other["file"]).read_bytes(), name)
         card["sha256"] = hashlib.sha256(data).hexdigest()
         card["bytes"] = len(data)
     for card in cards.values():

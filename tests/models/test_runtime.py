@@ -29,6 +29,7 @@ from lineament.types import FloatArray
 
 ENGINES = ("openvino", "onnxruntime")
 BUNDLED = [entry.name for entry in models.entries() if not entry.members]
+FLOAT = [name for name in BUNDLED if not name.endswith("-int8")]
 SPEC: dict[str, Any] = {"size_wh": [8, 8], "color_order": "rgb", "mean": 0.0, "scale": 1.0}
 
 
@@ -45,7 +46,7 @@ def test_all_bundled_networks_are_known() -> None:
     assert len(BUNDLED) >= 9
 
 
-@pytest.mark.parametrize("name", BUNDLED)
+@pytest.mark.parametrize("name", FLOAT)
 def test_engines_agree(name: str) -> None:
     entry = models.get(name)
     batch = inputs(entry, 3)
@@ -200,7 +201,9 @@ print(subprocess.run([sys.executable, "-c", code], capture_output=True, text=Tru
 
 @pytest.mark.usefixtures("no_limit")
 def test_the_limit_is_set_once_and_no_child_gets_it() -> None:
-    done = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED], check=False, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["None"]
 

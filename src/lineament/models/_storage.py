@@ -46,7 +46,8 @@ def license_text(card: Card) -> str | None:
 def is_present(card: Card) -> bool:
     """Whether the file is on this machine, so that it can be read without a download.
 
-    Of an embedder that joins others: whether theirs are. Those have files of their own.
+    Of an embedder that joins others: whether theirs are. Those have files of their own. Of one that
+    computes its weights from another's: whether both files are.
     """
     if card.members:
         try:
@@ -55,10 +56,25 @@ def is_present(card: Card) -> bool:
             return False
         return all(not member.members and is_present(member) for member in members)
     if card.path is not None and card.path.is_file():
-        return True
+        return card.weights_of is None or _lender_is_present(card.weights_of)
     if card.file is None and card.url is None:  # its builder needs none
         return True
     return card.url is not None and _has_size(cached_path(card), card.bytes)
+
+
+def _lender_is_present(name: str) -> bool:
+    try:
+        return is_present(_lender(name))
+    except WeightsError:
+        return False
+
+
+def _lender(name: str) -> Card:
+    """The model that lends its weights; it has all of them in its own file."""
+    card = get(name)
+    if card.weights_of is not None or card.members:
+        raise WeightsError(f'weights "{name}": expected a complete file to take weights from')
+    return card
 
 
 def cache_folder() -> Path:
@@ -138,10 +154,11 @@ def locate(
 def read(
     card: Card, *, policy: LicensePolicy | None = None, progress: Progress | None = None
 ) -> bytes:
-    """The file's bytes, after the license policy and the SHA-256 agreed.
+    """The network's bytes, after the license policy and the SHA-256 agreed.
 
     What is returned is what was checked: give these bytes to the engine, not the path. A damaged
-    file in the cache is removed and fetched once more.
+    file in the cache is removed and fetched once more. With ``weights_of``, the two files are put
+    together first, each of them whole: the SHA-256 is that of the result.
 
     Args and Raises as ``locate``; WeightsHashError also for a file that is not what the card
     promises.
@@ -167,6 +184,18 @@ def _read_checked(card: Card, path: Path) -> bytes:
         pass
     except OSError as error:
         raise WeightsError(f'weights "{card.name}": {path}: {reason_of(error)}') from error
+    if card.weights_of is not None and data:
+        from lineament.models.borrowed import assembled
+
+        # Its license is checked as this card's, which states it.
+        other = read(_lender(card.weights_of), policy=LicensePolicy())
+        try:
+            data = assembled(data, other, card.name)
+        except WeightsError as error:
+            raise WeightsHashError(
+                f"{error}. Put the right file there, or install lineament again."
+            ) from error
+        length = f"{len(data)}"
     digest = hashlib.sha256(data).hexdigest()
     if len(data) != card.bytes or digest != card.sha256:
         raise WeightsHashError(

@@ -183,6 +183,7 @@ class CardForm(Form, frozen=True, forbid_unknown_fields=True, kw_only=True):
     name: str
     task: Literal["embedder", "detector", "landmarker", "attributes", "recognizer", "landmarks"]
     file: str | None = None
+    weights_of: str | None = None
     url: str | None = None
     sha256: str
     bytes: Annotated[int, Meta(ge=1, le=LARGEST_FILE)]
@@ -215,6 +216,8 @@ class CardForm(Form, frozen=True, forbid_unknown_fields=True, kw_only=True):
         if self.quality_limits is None:
             msgspec.structs.force_setattr(self, "quality_limits", {})
         _check_name(self.name)
+        if self.weights_of is not None:
+            _check_name(self.weights_of)
         if len(self.sha256) != 64 or not set(self.sha256) <= _HEX:
             raise _wrong("sha256", "64 lower-case hexadecimal digits", self.sha256)
         for key in ("license_code", "license_weights"):
@@ -230,6 +233,8 @@ class CardForm(Form, frozen=True, forbid_unknown_fields=True, kw_only=True):
         embeds = task == "embedder"
         if members and (not embeds or self.file is not None):
             raise _wrong("members", "null for anything but an embedder without a file", "members")
+        if self.weights_of is not None and (self.file is None or self.weights_of == self.name):
+            raise _wrong("weights_of", "null, or another model's name and a file", self.weights_of)
         if members and abs(sum(member.share for member in members) - 1) > 1e-6:
             raise _wrong("members", "shares that sum to 1", [m.share for m in members])
         if len({self.name, *(member.name for member in members)}) <= len(members):
@@ -256,9 +261,12 @@ class Card(CardForm, frozen=True, forbid_unknown_fields=True, kw_only=True, eq=F
         name: how it is asked for: lower-case letters, digits, ".", "_" and "-".
         task: "embedder", "detector", "landmarker" or "attributes" (of a face, such as its age).
         file: path of the file, relative to the card; None when it must be downloaded.
+        weights_of: name of the model from whose weights its own are computed: ``file`` holds all
+            the rest (``lineament.models.borrowed``). None: the file is complete.
         url: where it can be downloaded; None when there is no such place.
-        sha256: of the file, 64 hexadecimal digits.
-        bytes: size of the file.
+        sha256: of the file, 64 hexadecimal digits; with ``weights_of``, of the network that both
+            files make together, so that it covers all that the engine gets.
+        bytes: size of what has that hash.
         input: what the network is fed.
         dimension: length of the embedding; None for the other tasks, and where it is only known
             once the file is loaded.
@@ -316,7 +324,7 @@ class Card(CardForm, frozen=True, forbid_unknown_fields=True, kw_only=True, eq=F
         values = {key: getattr(self, key) for key in self.__struct_fields__ if key != "folder"}
         if not self.members:  # said only of embedders that join others
             del values["members"], values["norm_term"]
-        for key in ("builder", "thresholds", "quality_limits"):
+        for key in ("weights_of", "builder", "thresholds", "quality_limits"):
             if not values[key]:
                 del values[key]
         plain: dict[str, Any] = msgspec.to_builtins(values)

@@ -127,7 +127,7 @@ def _number(data: memoryview, at: int) -> tuple[int, int]:
     raise _RefusedError("something else, or a damaged file")
 
 
-def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     """Numbers of fields with their values; those of 4 and 8 bytes as bytes."""
     at = 0
     while at < len(data):
@@ -157,7 +157,7 @@ def _read(data: memoryview, kind: str, at: int, depth: int, budget: list[int]) -
         depth += 1
         if depth > DEEPEST:
             raise _RefusedError(f"one with graphs in graphs more than {DEEPEST} deep")
-    for number, value in _fields(data):
+    for number, value in fields(data):
         budget[0] -= 1
         if budget[0] < 0:
             raise _RefusedError(f"one of more than {_MOST_FIELDS:,} values")

@@ -177,7 +177,7 @@ def _processor_flags() -> frozenset[str] | None:
 _loaded: dict[tuple[str, Runtime, bool], _Network] = {}
 _loading: dict[tuple[str, Runtime, bool], threading.Lock] = {}  # two networks may load at once
 _lock = forks.lock()
-_prepared = False
+_prepared = threading.Event()
 
 
 def load_model(
@@ -365,7 +365,7 @@ _ISA_VARIABLES = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
 BELOW_AMX = "AVX512_CORE_FP16"
 """The most that oneDNN may use on processors with AMX, whose int8 kernels are made for matrices
 that are larger than those of a face: one crop took SFace in int8 2.3 times, MobileFaceNet 1.6 times
-as long with them (benchmarks/speed/instructions.py). Float32 does not use AMX."""
+as long with them. Float32 does not use AMX."""
 
 
 @contextlib.contextmanager
@@ -394,15 +394,14 @@ def _prepare_openvino(openvino: Any) -> None:
     ever: one holds the table's lock and waits for the interpreter, the other the reverse (OpenVINO
     2026.4, Type.to_dtype). And its processor plugin chooses the instructions that it will use.
     """
-    global _prepared
     with _lock:
-        if _prepared:
+        if _prepared.is_set():
             return
         tensor = openvino.Tensor(np.zeros((1, 1), np.float32), shared_memory=True)
         _ = tensor.data, tensor.get_element_type().to_dtype()
         with _without_amx():  # what it is asked for here, it has to ask oneDNN
             openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        _prepared = True
+        _prepared.set()
 
 
 def _openvino_model(graph: bytes, runtime: Runtime, few_sizes: bool) -> Model:
