@@ -378,6 +378,7 @@ def test_only_our_own_errors_are_raised() -> None:
     assert {file for name, file in raised if name == "ValueError"} <= {
         *(
             "runtime.py",
+            "borrowed.py",
             "decode.py",
             "ijb.py",
             "filters.py",

@@ -16,6 +16,7 @@ from lineament import models
 from lineament.embed.network import BATCH, load_network
 from lineament.errors import ExportError, OptionError, WeightsError
 from lineament.models import Card, LicensePolicy
+from lineament.models.catalog import bundled_names
 from lineament.models.manifest import check_name, other_entries
 from lineament.models.runtime import Runtime
 from lineament.quantize._comparison import (
@@ -114,7 +115,8 @@ def quantize(
             manifest.json, which is made or gets one more entry. The folder is made if need be.
         people: N names or numbers: whom each crop shows. With enough pairs
             (``LEAST_SAME``, ``LEAST_DIFFERENT``) accuracy means verification, else agreement.
-        name: of the new entry; None: the recognizer's with "-int8".
+        name: of the new entry; None: the recognizer's with "-int8", or with "-int8-own" where the
+            package has one of that name.
         check: crops to measure the accuracy on, and whom they show; None keeps back at least half
             of ``crops`` for it.
         min_speedup: how many times as fast it must be, for one crop and for a full batch.
@@ -254,7 +256,11 @@ def check_options(
 
 
 def _name(weights: Card, name: str | None) -> str:
-    return f"{weights.name[:59]}-int8" if name is None else name
+    """The wanted one, or NAME-int8; the package's own in int8 keep theirs."""
+    if name is not None:
+        return name
+    made = f"{weights.name[:59]}-int8"
+    return f"{weights.name[:55]}-int8-own" if made in bundled_names() else made
 
 
 def _check_crops(
