@@ -35,24 +35,10 @@ from lineament.evaluate.protocols.lfw import images_of
 from lineament.models import NormTerm
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from hard_pairs.faces import ALIASES, MISLABELLED
+
 from _harness import Parser, embed_all, report, table
 
-# LFW's list of people has two spellings of some. They are joined, so that their photos do not
-# count as false matches.
-ALIASES = {
-    "Sepp_Blatter": "Joseph_Blatter",
-    "Sung_Hong_Choi": "Choi_Sung-hong",
-    "Hassan_Wirajuda": "Hasan_Wirayuda",
-    "Wang_Nan": "Nan_Wang",
-}
-# These photos show somebody else than their name says.
-MISLABELLED = (
-    "Recep_Tayyip_Erdogan_0004",
-    "Andrew_Caldecott_0001",
-    "Jason_Kapono_0001",
-    "Ray_Young_0001",
-    "Jose_Maria_Aznar_0014",
-)
 SHOWN = (1e-3, 1e-4, 1e-5)
 AVERAGED = tuple(10.0 ** np.linspace(-6, -3, 13))
 KEPT = 2e-3

@@ -69,6 +69,9 @@ def _describe_joined(card: dict[str, Any], cards: dict[str, Any]) -> None:
     """An embedder that joins others: its hash is that of all that its vectors depend on."""
     members = [(cards[member["name"]], member["share"]) for member in card["members"]]
     rest = [[other["sha256"], share] for other, share in members] + [card.get("norm_term")]
+    views = [member.get("view", "both") for member in card["members"]]
+    if set(views) != {"both"}:  # as it was when nothing else was possible
+        rest.append(views)
     card["sha256"] = hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
     card["bytes"] = sum(other["bytes"] for other, _ in members)
     card["dimension"] = sum(other["dimension"] for other, _ in members)

@@ -58,7 +58,7 @@ from lineament.decide.thresholds import (
     refuse_both,
 )
 from lineament.detect import DEFAULT_DETECTOR, DetectOptions, Detector
-from lineament.embed import Embedder, embed_photos, load_embedder
+from lineament.embed import Embedder, check_flip, embed_photos, load_embedder
 from lineament.encoded import Encoded
 from lineament.errors import LineamentError, OptionError
 from lineament.finder import Choose, FaceFinder, Source
@@ -150,14 +150,11 @@ class Recognizer:
         preset = PRESETS.get(recognizer) if isinstance(recognizer, str) else None
         name = recognizer if preset is None else preset.recognizer
         self.weights = models.get(name) if isinstance(name, str) else name
-        joined = bool(self.weights.members)  # fitted with the mirror image
-        default_flip = joined or (DEFAULT_FLIP if preset is None else preset.flip)
+        default_flip = DEFAULT_FLIP if preset is None else preset.flip
+        if self.weights.members:  # who sees the mirror image is a part of it
+            default_flip = self.weights.mirrored
         self.flip = default_flip if flip is None else flip_of(flip)
-        if joined and self.flip is not True:
-            raise OptionError(
-                f"{self.weights.name} was fitted with the mirror image: leave the option out",
-                option="flip",
-            )
+        check_flip(self.weights, self.flip)
         self.alignment = alignment_of(self.weights.alignment, None, alignment).method
         self.prior = Judge(prior=prior).prior
         if finder is not None:

@@ -16,7 +16,8 @@ from lineament import models
 from lineament.embed import BATCH, Embedder, load_embedder, wrap
 from lineament.embed.network import NetworkEmbedder
 from lineament.errors import LicenseError, OptionError, WeightsError
-from lineament.models import InputSpec, LicensePolicy
+from lineament.models import Card, InputSpec, LicensePolicy
+from lineament.models.cards import View
 from lineament.models.runtime import Runtime, load_model
 from lineament.types import Contract, Image
 
@@ -337,6 +338,13 @@ def test_recognizers_share_a_compiled_network() -> None:
     assert load_model(entry) is load_embedder(entry, flip=False)._model
 
 
+def joined_by_views(first: View, second: View) -> Card:
+    """SFace and MobileFaceNet, without a norm's coordinate."""
+    entry = models.get("sface-mobilefacenet").replace(norm_term=None, dimension=128 + 512)
+    members = (entry.members[0].replace(view=first), entry.members[1].replace(view=second))
+    return entry.replace(members=members)
+
+
 class TestJoined:
     """Several networks as one vector."""
 
@@ -368,6 +376,44 @@ class TestJoined:
     def test_it_is_fitted_with_the_mirror_image(self) -> None:
         with pytest.raises(OptionError, match="leave the option out"):
             load_embedder(models.get("sface-mobilefacenet"), flip=False)
+
+    def test_each_member_sees_what_its_view_says(self, crops: Image) -> None:
+        mirrored = np.ascontiguousarray(crops[:, :, ::-1])
+        sface, other = (models.get(name) for name in ("sface", "mobilefacenet"))
+        expected = {
+            "crop": load_embedder(other, flip=False).embed(crops)[0],
+            "mirror": load_embedder(other, flip=False).embed(mirrored)[0],
+            "both": load_embedder(other, flip=True).embed(crops)[0],
+        }
+        first, norms = load_embedder(sface, flip=False).embed(crops)
+        for view, second in expected.items():
+            entry = joined_by_views("crop", view)
+            vectors, lengths = load_embedder(entry, flip=False).embed(crops)
+            np.testing.assert_allclose(vectors[:, :128], np.sqrt(0.8) * first, atol=1e-6)
+            np.testing.assert_allclose(vectors[:, 128:], np.sqrt(0.2) * second, atol=1e-6)
+            np.testing.assert_allclose(lengths, norms, rtol=1e-6)
+
+    def test_with_flip_all_members_see_both(self, crops: Image) -> None:
+        wanted = load_embedder(joined_by_views("both", "both"), flip=True)
+        got = load_embedder(joined_by_views("crop", "mirror"), flip=True)
+        np.testing.assert_allclose(got.embed(crops)[0], wanted.embed(crops)[0], atol=1e-6)
+        assert got.contract.flip is wanted.contract.flip is True
+        assert load_embedder(joined_by_views("crop", "both"), flip=False).contract.flip is False
+
+    def test_flips_that_it_was_not_fitted_with(self) -> None:
+        with pytest.raises(OptionError, match="expected none or mean, got concatenate"):
+            load_embedder(joined_by_views("crop", "both"), flip="concatenate")
+        term = models.get("sface-mobilefacenet").norm_term
+        entry = joined_by_views("crop", "both").replace(norm_term=term, dimension=641)
+        with pytest.raises(OptionError, match="fitted without the mirror image"):
+            load_embedder(entry, flip=True)
+        assert load_embedder(entry, flip=False).contract.dimension == 641
+
+    def test_wrong_crops_are_refused_by_the_members(self, crops: Image) -> None:
+        embedder = load_embedder(joined_by_views("mirror", "crop"), flip=False)
+        for wrong in (crops[0], crops.astype(np.float32), crops[:, :100]):
+            with pytest.raises(OptionError, match="expected uint8 of shape"):
+                embedder.embed(wrong)
 
     def test_members_must_add_up(self) -> None:
         entry = models.get("sface-mobilefacenet").replace(dimension=640)

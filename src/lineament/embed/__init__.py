@@ -14,6 +14,7 @@ an ONNX file with a description. What it takes (size, color order, scaling) stan
 from __future__ import annotations
 
 from lineament.embed._batches import embed_photos
+from lineament.embed._joined import check_flip
 from lineament.embed._turned import embed_faces
 from lineament.embed.embedder import Embedder, load_embedder, register_embedder, wrap
 from lineament.embed.network import BATCH
@@ -21,6 +22,7 @@ from lineament.embed.network import BATCH
 __all__ = [
     "BATCH",
     "Embedder",
+    "check_flip",
     "embed_faces",
     "embed_photos",
     "load_embedder",

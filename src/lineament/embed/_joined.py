@@ -12,15 +12,31 @@ galleries and indexes need to know nothing of it. ``weights.NormTerm`` adds one 
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from lineament.embed.network import NetworkEmbedder, load_network
 from lineament.errors import OptionError, WeightsError
-from lineament.models import Card, LicensePolicy, NormTerm, get
+from lineament.models import Card, LicensePolicy, Member, NormTerm, get
 from lineament.models.runtime import Runtime
 from lineament.types import Contract, Flip, FloatArray, Image
+
+
+class JoinedMember(NamedTuple):
+    """One of the networks.
+
+    Attributes:
+        network: what runs.
+        share: of its cosine in the whole's.
+        mirror: whether it is given the mirror image in place of the crop.
+    """
+
+    network: NetworkEmbedder
+    share: float
+    mirror: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +45,16 @@ class JoinedEmbedder:
 
     contract: Contract
     size_wh: tuple[int, int]
-    _members: tuple[tuple[NetworkEmbedder, float], ...]
+    _members: tuple[JoinedMember, ...]
     _norm_term: NormTerm | None
 
     def embed(self, crops: Image) -> tuple[FloatArray, FloatArray]:
         """Embed aligned faces, as ``Embedder.embed``; the norms are the first member's."""
         parts: list[FloatArray] = []
         norms: FloatArray | None = None
-        for member, share in self._members:
-            vectors, lengths = member.embed(crops)
+        for network, share, mirror in self._members:
+            seen = crops[:, :, ::-1] if mirror and crops.ndim == 4 else crops
+            vectors, lengths = network.embed(seen)
             parts.append(vectors * np.float32(np.sqrt(share)))
             norms = lengths if norms is None else norms
         assert norms is not None
@@ -56,28 +73,32 @@ def load_joined(
     runtime: Runtime | None = None,
     policy: LicensePolicy | None = None,
 ) -> JoinedEmbedder:
-    """Load the members of an entry. Args and Raises as ``load_embedder``.
+    """Load the members of an entry, all at once. Args and Raises as ``load_embedder``.
+
+    Without flip each member sees what the entry says; with it all of them see the crop and its
+    mirror image.
 
     Raises:
-        OptionError: ``flip`` is not True: shares and norms were fitted with the mirror image.
+        OptionError: ``flip`` is not what the shares, or the norm's coordinate, were fitted with.
         WeightsError: the members do not take the same crops, or do not add up to the entry.
     """
-    if flip is not True:
-        raise OptionError(
-            f"{weights.name} was fitted with the mirror image: leave the option out", option="flip"
+    check_flip(weights, flip)
+    members = weights.members
+
+    def load(member: Member) -> NetworkEmbedder:
+        both = flip is True or member.view == "both"
+        return load_network(
+            get(member.name), flip=both, alignment=alignment, runtime=runtime, policy=policy
         )
-    loaded = [
-        load_network(
-            get(member.name), flip=True, alignment=alignment, runtime=runtime, policy=policy
-        )
-        for member in weights.members
-    ]
+
+    with ThreadPoolExecutor(len(members)) as pool:  # as long as the slowest takes
+        loaded = list(pool.map(load, members))
     first = loaded[0]
     if any(
         (other.size_wh, other.contract.alignment) != (first.size_wh, first.contract.alignment)
         for other in loaded
     ):
-        names = ", ".join(member.name for member in weights.members)
+        names = ", ".join(member.name for member in members)
         raise WeightsError(
             f"{weights.name}: expected members that take the same crops, got {names}"
         )
@@ -93,13 +114,35 @@ def load_joined(
         weights_sha256=weights.sha256,
         alignment=first.contract.alignment,
         color_order=weights.input.color_order,
-        flip=True,
+        flip=flip,
         dimension=dimension,
     )
-    shares = [member.share for member in weights.members]
-    return JoinedEmbedder(
-        contract, first.size_wh, tuple(zip(loaded, shares, strict=True)), weights.norm_term
+    joined = tuple(
+        JoinedMember(network, member.share, member.view == "mirror" and flip is False)
+        for network, member in zip(loaded, members, strict=True)
     )
+    return JoinedEmbedder(contract, first.size_wh, joined, weights.norm_term)
+
+
+def check_flip(weights: Card, flip: Flip) -> None:
+    """OptionError for an entry with members that was not fitted so; others take any."""
+    if not weights.members:
+        return
+    if weights.mirrored and flip is not True:
+        raise OptionError(
+            f"{weights.name} was fitted with the mirror image: leave the option out", option="flip"
+        )
+    if flip == "concatenate":
+        raise OptionError(
+            f"{weights.name} joins the means over the crop and its mirror image: expected none or "
+            "mean, got concatenate",
+            option="flip",
+        )
+    if weights.norm_term is not None and flip is not weights.mirrored:
+        raise OptionError(
+            f"{weights.name} was fitted without the mirror image: leave the option out",
+            option="flip",
+        )
 
 
 def _coordinate(norms: FloatArray, term: NormTerm) -> FloatArray:

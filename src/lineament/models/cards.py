@@ -22,6 +22,7 @@ Task = Literal["embedder", "detector", "landmarker", "attributes"]
 CommercialUse = Literal["yes", "no", "unknown"]
 ColorOrder = Literal["rgb", "bgr", "gray"]
 Layout = Literal["nchw", "nhwc"]
+View = Literal["crop", "mirror", "both"]
 
 TASKS: tuple[Task, ...] = ("embedder", "detector", "landmarker", "attributes")
 
@@ -140,16 +141,19 @@ class StatedThreshold(Form, frozen=True, forbid_unknown_fields=True):
         _check_texts(self, "metric", "data")
 
 
-class Member(Form, frozen=True, forbid_unknown_fields=True):
+class Member(Form, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One network of an embedder that joins several.
 
     Attributes:
         name: of its card; it takes the same crops as the others.
         share: of its cosine in the whole's, above 0; the shares sum to 1.
+        view: what it sees: the crop, its mirror image, or both, whose outputs are averaged; twice
+            the time.
     """
 
     name: str
     share: Share
+    view: View = "both"
 
     def __post_init__(self) -> None:
         """WeightsError says what does not fit."""
@@ -282,8 +286,7 @@ class Card(CardForm, frozen=True, forbid_unknown_fields=True, kw_only=True, eq=F
         source: the package it was taken from.
         paper: the publication that describes the network.
         members: for an embedder that joins others and has no file: its vector holds theirs one
-            after the other, so that its cosine is the weighted mean of their cosines. Always with
-            the mirror image.
+            after the other, so that its cosine is the weighted mean of their cosines.
         norm_term: of such an embedder, if it has one.
         measured: scores by name.
         thresholds: of an embedder without a calibration: they hold for this model and the data
@@ -318,6 +321,11 @@ class Card(CardForm, frozen=True, forbid_unknown_fields=True, kw_only=True, eq=F
     def path(self) -> Path | None:
         """Where the file should lie, or None when it must be downloaded."""
         return None if self.file is None else self.folder / self.file
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether it joins others that all see the mirror image, too: nothing is left to flip."""
+        return bool(self.members) and all(member.view == "both" for member in self.members)
 
     def to_dict(self) -> dict[str, Any]:
         """The card as its file has it, ready for JSON."""
