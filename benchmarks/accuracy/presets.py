@@ -1,6 +1,6 @@
 """What each preset, recognizer and ensemble is worth, and what it takes.
 
-    python benchmarks/accuracy/presets.py DIR [--quick] [--json]
+    python benchmarks/accuracy/presets.py DIR [--quick | --only hard] [--json]
 
 DIR is LFW's folder. Accuracy, precision, recall and F1 are View 2's, each fold at the threshold of
 the other nine; precision, recall and F1 of all folds' decisions together. TAR is over all 87.5
@@ -14,12 +14,19 @@ an ensemble's own thresholds, from View 1, give on all pairs.
 Times are medians of rounds in which all take turns, in one run, so that ratios hold on a busy
 machine: "ms_per_face" is the recognizers alone, on crops; "ms_end_to_end" is one photo at a
 time from the file to the embedding. An ensemble also takes "ms_per_pair" for each comparison, a
-cosine 0.001 or so. Ratios are to the preset "balanced".
+cosine 0.001 or so. Ratios are to SFace without the mirror image, the default until recognizers were
+joined.
+
+"hard_misses" is what a preset misses of the hard pairs (``hard.py``) against the same recognizer;
+"hard_fnmr" is the share itself, a mean over the parts. They need the sample of CFP and the AT&T
+faces: ``--cfp`` and ``--att``, or the folders ``cfp_sample`` and ``att_faces`` beside DIR; null
+without. ``--only hard`` measures nothing else.
 
 "templates": people with six photos or more are enrolled with 1, 2, 3 or 5 of them, their unit
 vectors averaged, plainly and by norm^4; all photos that are not enrolled are searched for.
 
-``--quick`` takes the first two folds of View 2 only, no TAR, no templates, and few rounds.
+``--quick`` takes the first two folds of View 2 only, no TAR, no templates, no hard pairs, and few
+rounds.
 """
 
 from __future__ import annotations
@@ -46,6 +53,8 @@ from lineament.models import PRESETS
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts" / "fit"))
+sys.path.insert(0, str(Path(__file__).parent))
+import hard
 from fusions import judge, pair_set
 
 from _harness import Parser, embed_all, report, table
@@ -223,6 +232,19 @@ def name_of(way: Way) -> str:
     return f"{way[0]}, flip" if way[1] else way[0]
 
 
+def hard_figures(folder: Path, cfp: Path | None, att: Path | None) -> dict[str, dict[str, Any]]:
+    """``hard_misses`` and ``hard_fnmr`` by preset; None where CFP or AT&T are missing."""
+    cfp = folder.parent / "cfp_sample" if cfp is None else cfp
+    att = folder.parent / "att_faces" if att is None else att
+    if not (cfp.is_dir() and att.is_dir()):
+        return {name: {"hard_misses": None, "hard_fnmr": None} for name in PRESETS}
+    rows = hard.run(folder, cfp, att, list(PRESETS))["recognizers"]
+    return {
+        name: {"hard_misses": rows[name]["ratio"], "hard_fnmr": rows[name]["misses"]}
+        for name in PRESETS
+    }
+
+
 def run(folder: Path, quick: bool) -> dict[str, Any]:
     lfw = read_lfw(folder)
     rows = images_of(lfw, ("all-pairs",))
@@ -242,7 +264,7 @@ def run(folder: Path, quick: bool) -> dict[str, Any]:
     together = ensembles(made, lfw, folds, not quick)
     some = [lfw.path(int(rows[i * len(rows) // 8])) for i in range(8)]
     faces, whole, pair, look = timed(ways, some, 2 if quick else 15)
-    base = preset_ways["balanced"]
+    base: Way = (hard.BASE, False)
     for way in ways:
         figures[way] |= _times(faces[way], whole[way], faces[base], whole[base])
     members = [(m.name, True) for m in Ensemble.load("mean").spec.members]
@@ -308,12 +330,44 @@ def show(figures: dict[str, Any]) -> None:
         )
 
 
+def show_hard(figures: dict[str, Any]) -> None:
+    rows = ((name, row["hard_misses"], row["hard_fnmr"]) for name, row in figures.items())
+    table(
+        ("hard pairs", f"misses against {hard.BASE}'s", "share, %"),
+        (
+            (name, None, None) if ratio is None else (name, f"{ratio:.3f}", f"{100 * fnmr:.2f}")
+            for name, ratio, fnmr in rows
+        ),
+    )
+
+
 def main() -> None:
     parser = Parser(__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR")
-    parser.add_argument("--quick", action="store_true", help="two folds of View 2, no TAR")
+    parser.add_argument("--cfp", type=Path, metavar="DIR", help="a sample of CFP")
+    parser.add_argument("--att", type=Path, metavar="DIR", help="the AT&T faces")
+    less = parser.add_mutually_exclusive_group()
+    less.add_argument("--quick", action="store_true", help="two folds of View 2, no TAR")
+    less.add_argument("--only", choices=["hard"], help="nothing but the hard pairs")
     options = parser.parse_args()
-    report(options, lambda: run(options.folder, options.quick), show)
+
+    def measure() -> dict[str, Any]:
+        made: dict[str, Any] = {"presets": {name: {} for name in PRESETS}}
+        if options.only is None:
+            made = run(options.folder, options.quick)
+        hard_of = {name: {"hard_misses": None, "hard_fnmr": None} for name in PRESETS}
+        if not options.quick:
+            hard_of = hard_figures(options.folder, options.cfp, options.att)
+        for name, row in hard_of.items():
+            made["presets"][name] |= row
+        return made
+
+    def print_tables(figures: dict[str, Any]) -> None:
+        if options.only is None:
+            show(figures)
+        show_hard(figures["presets"])
+
+    report(options, measure, print_tables)
 
 
 if __name__ == "__main__":

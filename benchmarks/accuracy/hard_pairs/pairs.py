@@ -31,7 +31,7 @@ STRENGTHS = {
     "small": 0.4,
     "compressed": 0.5,
     "blurred": 0.5,
-    "dark": 0.7,
+    "dark": 0.5,
     "covered": 0.5,
     "aged": 0.55,
     "misaligned": 0.4,

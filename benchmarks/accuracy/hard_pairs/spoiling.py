@@ -70,13 +70,18 @@ def blurred(crop: Crop, strength: float, random: np.random.Generator) -> Crop:
 
 
 def dark(crop: Crop, strength: float, random: np.random.Generator) -> Crop:
-    """A quarter to a twenty-fifth of the light, more on one side, with a sensor's noise."""
-    gain = np.exp(_between(np.log(1 / 4), np.log(1 / 25), strength, random))
+    """An eighth to a thirtieth of the light, more on one side, with a sensor's noise.
+
+    A camera then makes the picture half as light as the crop was, and the noise larger with it:
+    one that stayed so dark would be refused as too dark, whoever looked at it.
+    """
+    gain = np.exp(_between(np.log(1 / 8), np.log(1 / 30), strength, random))
     angle = random.uniform(0, 2 * np.pi)
     y, x = np.mgrid[:PX, :PX] / PX - 0.5
     side = 1 + 0.8 * (np.cos(angle) * x + np.sin(angle) * y)
-    values = crop.astype(np.float32) * (gain * side[..., None])
-    return _bytes(values + random.normal(0, 1.2, crop.shape))
+    light = crop.astype(np.float32) * (gain * side[..., None])
+    seen = _bytes(light + random.normal(0, 1.2, crop.shape))
+    return _bytes(seen.astype(np.float32) * (0.5 / gain))
 
 
 def covered(crop: Crop, strength: float, random: np.random.Generator) -> Crop:
