@@ -99,19 +99,22 @@ class NetworkEmbedder:
     def prepare(self, crops: Image) -> FloatArray:
         """Crops (n, H, W, 3) uint8 RGB -> what the network sees: (n, C, H, W) or (n, H, W, C)."""
         spec = self.weights.input
-        values = crops.astype(np.float32)
+        values: Image | FloatArray = crops
         if spec.color_order == "gray":
-            values = (values @ _GRAY)[..., None]
+            values = (crops.astype(np.float32) @ _GRAY)[..., None]
         elif spec.color_order == "bgr":
             values = values[..., ::-1]
-        if spec.mean != 0 or spec.scale != 1:
-            # One number, or one a channel: (n, H, W, C) and (C,)
-            values = (values - np.asarray(spec.mean, np.float32)) * np.asarray(
-                spec.scale, np.float32
+        one_each: tuple[int, ...] = (-1,)
+        if spec.layout == "nchw":
+            values, one_each = values.transpose(0, 3, 1, 2), (-1, 1, 1)
+        # Moved as bytes, which takes a quarter of the time that it takes as floats.
+        prepared = np.ascontiguousarray(values).astype(np.float32, copy=False)
+        if spec.mean != 0 or spec.scale != 1:  # one number, or one a channel
+            mean, scale = (
+                np.asarray(value, np.float32).reshape(one_each) for value in (spec.mean, spec.scale)
             )
-        if spec.layout == "nhwc":
-            return np.ascontiguousarray(values)
-        return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
+            prepared = (prepared - mean) * scale
+        return prepared
 
 
 def load_network(

@@ -33,6 +33,9 @@ _INITIALIZER = 5  # of a graph
 _DIMS, _DATA_TYPE, _NAME, _RAW_DATA, _DOC_STRING = 1, 2, 8, 9, 12  # of a tensor
 _TYPES: dict[int, Any] = {1: np.dtype("<f4"), 3: np.dtype("i1")}
 
+_AT_ONCE = 1 << 16
+"""Weights that are computed in one go: what a processor keeps close by."""
+
 Bytes = bytes | memoryview
 
 
@@ -58,8 +61,8 @@ def assembled(own: bytes, other: bytes, name: str) -> bytes:
         parts: list[Bytes] = []
         for number, value in fields(memoryview(own)):
             if number == _GRAPH and not isinstance(value, int):
-                inner = b"".join(_graph(value, source))
-                parts += _field(_GRAPH, inner)
+                inner = list(_graph(value, source))
+                parts += [_varint(_GRAPH << 3 | 2), _varint(sum(map(len, inner))), *inner]
             else:
                 parts += _field(number, value)
         return b"".join(parts)
@@ -105,16 +108,26 @@ def int8_weights(
         KeyError, ValueError: they are not there, or have another shape.
     """
     plain = source.get(name)
+    zeros = None
     if plain is not None:
-        values = _values(plain)
-        values = values * factors.reshape(-1, *[1] * (values.ndim - 1))
+        values, scales = _values(plain), factors.reshape(-1, *[1] * (len(_values(plain).shape) - 1))
     else:
-        values = _values(source[f"{name}/q"]).astype(np.float32)  # (C, B, L)
-        zeros = source.get(f"{name}/z")
+        values = _values(source[f"{name}/q"])  # (C, B, L)
+        scales = _values(source[f"{name}/s"]) * factors[:, None, None]
+        if f"{name}/z" in source:
+            zeros = _values(source[f"{name}/z"]).astype(np.float32)
+    weights = np.empty(values.shape, np.int8)
+    step = max(1, _AT_ONCE * len(values) // max(1, values.size))
+    for start in range(0, len(values), step):
+        rows = slice(start, start + step)
+        some = values[rows].astype(np.float32)
         if zeros is not None:
-            values -= _values(zeros)
-        values *= _values(source[f"{name}/s"]) * factors[:, None, None]
-    return np.clip(np.rint(values, out=values), -127, 127, out=values).astype(np.int8)
+            some -= zeros[rows]
+        some *= scales[rows]
+        np.rint(some, out=some)
+        np.clip(some, -127, 127, out=some)
+        weights[rows] = some  # whole numbers
+    return weights
 
 
 def _tensors(data: bytes) -> Iterator[_Tensor]:
