@@ -36,6 +36,37 @@ def crops() -> Image:
     return np.stack([cv2.resize(crop, (112, 112)) for crop in small]).astype(np.uint8)
 
 
+@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
+@pytest.mark.parametrize("color_order", ["rgb", "bgr", "gray"])
+@pytest.mark.parametrize(
+    ("mean", "scale"), [(0.0, 1.0), (127.5, 1 / 128), ((1.0, 2.0, 3.0), (0.5, 0.25, 0.1))]
+)
+def test_what_a_network_is_fed(
+    crops: Image, layout: Any, color_order: Any, mean: Any, scale: Any
+) -> None:
+    """Pixel by pixel, recomputed in float64."""
+    if color_order == "gray" and isinstance(mean, tuple):
+        pytest.skip("a gray crop has one channel")
+    spec = InputSpec((112, 112), color_order, mean, scale, layout)
+    entry = models.get("sface").replace(input=spec)
+    embedder = NetworkEmbedder(
+        entry, load_embedder(entry, flip=False).contract, (112, 112), lambda x: (x,)
+    )
+    fed = embedder.prepare(crops[:2])
+    channels = {
+        "rgb": [crops[..., i] for i in (0, 1, 2)],
+        "bgr": [crops[..., i] for i in (2, 1, 0)],
+        "gray": [crops @ np.array([0.299, 0.587, 0.114])],
+    }[color_order]
+    assert fed.dtype == np.float32
+    assert fed.flags.c_contiguous
+    for i, channel in enumerate(channels):
+        one_mean, one_scale = np.ravel(mean)[i % np.size(mean)], np.ravel(scale)[i % np.size(mean)]
+        got = fed[:, i] if layout == "nchw" else fed[..., i]
+        wanted = (channel[:2].astype(np.float64) - one_mean) * one_scale
+        np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-4)
+
+
 # --- the bundled recognizers ----------------------------------------------------------------------
 
 

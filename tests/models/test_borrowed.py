@@ -203,6 +203,16 @@ def test_the_engines_agree(name: str) -> None:
     assert np.einsum("nd,nd->n", one, two).min() > 0.99
 
 
+@pytest.mark.parametrize("name", INT8)
+def test_a_batch_gives_what_one_by_one_gives(name: str) -> None:
+    network = load_network(models.get(name), flip=False)
+    together, lengths = network.embed(crops())
+    for i, crop in enumerate(crops()):
+        (vector,), (length,) = network.embed(crop[None])
+        assert vector @ together[i] > 0.9999
+        assert length == pytest.approx(lengths[i], rel=1e-3)
+
+
 def test_a_contract_of_its_own() -> None:
     for name in INT8:
         made = load_network(models.get(name), flip=False).contract
