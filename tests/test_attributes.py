@@ -12,7 +12,7 @@ from astronaut_face import BOX, FIVE
 from lineament import Recognizer, attributes, models
 from lineament.align.alignment import align_faces
 from lineament.attributes import AgeEstimator, crop_ages, estimate_ages, load_age_estimator
-from lineament.decide.judge import CHILD_YEARS
+from lineament.decide.judge import YOUTH_YEARS
 from lineament.demo import demo_photos
 from lineament.errors import LicenseError, OptionError
 from lineament.finder import FaceFinder
@@ -77,7 +77,7 @@ def test_the_demo_photos_show_no_children(estimator: AgeEstimator) -> None:
     finder = FaceFinder()
     for path in demo_photos().values():
         photo = finder.find(path)
-        assert (estimate_ages(photo) > CHILD_YEARS).all(), path
+        assert (estimate_ages(photo) > YOUTH_YEARS).all(), path
 
 
 def test_no_faces() -> None:

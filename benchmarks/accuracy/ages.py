@@ -9,9 +9,10 @@ box's, mean difference and mean absolute difference in years.
 ``people``: photos of people whose year of birth is known, taken to be of 2003; mean error in years,
 each person counting once.
 
-``limits``: the share of photos on which a face looks younger than a limit, and of genuine pairs of
-View 1 (all that its photos make) on both photos of which it does: these are what
-``decide.judge.CHILD_YEARS`` leaves open, beside the impostor pairs that it is for.
+``limits``: genuine pairs of View 1 (all that its photos make) that would be undecided if one face
+that looks younger than the first number were enough, or two that look younger than the second; and
+the share of photos below the first. The limits in force, ``decide.judge.CHILD_YEARS`` and
+``YOUTH_YEARS``, are among them.
 
 ``youngest``: the photos that look youngest, so that one can look at them.
 
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 import sys
 import time
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +34,17 @@ import numpy.typing as npt
 from lineament import Recognizer
 from lineament.attributes import INPUT_PX, AgeEstimator, load_age_estimator
 from lineament.datasets.lfw import read_lfw
-from lineament.decide.judge import CHILD_YEARS
+from lineament.decide.judge import CHILD_YEARS, YOUTH_YEARS
 from lineament.finder import FaceFinder
 from lineament.types import Image, Photo
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from _harness import Parser, at_least, report, table, track
 
-LIMITS = (10.0, 12.0, 14.0, 15.0, 16.0, 18.0, 20.0)
+LIMITS = (
+    *((0.0, 12.0), (0.0, 15.0), (0.0, 18.0), (8.0, 15.0), (9.0, 15.0), (CHILD_YEARS, YOUTH_YEARS)),
+    *((11.0, 15.0), (12.0, 15.0), (10.0, 18.0), (15.0, 15.0)),
+)
 TAKEN_IN = 2003
 """LFW's photos are news of 2002 to 2004."""
 
@@ -210,19 +215,26 @@ def people_of(ages: dict[str, Years], names: list[str]) -> dict[str, Any] | None
 
 
 def limits_of(years: Years, names: list[str]) -> dict[str, Any]:
-    _, person = np.unique(names, return_inverse=True)
-    count = np.bincount(person)
-    pairs = int((count * (count - 1) // 2).sum())
-    found: dict[str, Any] = {}
-    for limit in LIMITS:
-        young = np.bincount(person, years < limit).astype(np.int64)
-        open_ = int((young * (young - 1) // 2).sum())
-        found[f"{limit:g}"] = {
-            "photos_below": float((years < limit).mean()),
-            "genuine_pairs_undecided": open_,
-            "share": open_ / pairs,
-        }
-    return {"genuine_pairs": pairs, "limits": found}
+    pairs = [
+        (first, second)
+        for name in sorted(set(names))
+        for first, second in combinations(years[[one == name for one in names]].tolist(), 2)
+    ]
+    both = np.array(pairs).reshape(-1, 2)
+    low, high = both.min(axis=1), both.max(axis=1)
+    found = []
+    for child, youth in LIMITS:
+        open_ = int(((low < child) | (high < youth)).sum())
+        found.append(
+            {
+                "one_below": child,
+                "both_below": youth,
+                "photos_below": float((years < child).mean()),
+                "genuine_pairs_undecided": open_,
+                "share": open_ / max(1, len(pairs)),
+            }
+        )
+    return {"genuine_pairs": len(pairs), "limits": found}
 
 
 def cost(estimator: AgeEstimator, paths: list[Path]) -> dict[str, float]:
@@ -271,17 +283,18 @@ def show(figures: dict[str, Any]) -> None:
     if people is not None:
         show_people(people)
     table(
-        ("limit", "photos", f"genuine pairs of {figures['genuine_pairs']:,}", "share"),
+        ("one below", "both below", "photos below", "genuine pairs undecided", "share"),
         [
             (
-                limit,
+                f"{row['one_below']:g}",
+                f"{row['both_below']:g}",
                 f"{row['photos_below']:.2%}",
-                str(row["genuine_pairs_undecided"]),
-                f"{row['share']:.2%}",
+                row["genuine_pairs_undecided"],
+                f"{row['share']:.3%}",
             )
-            for limit, row in figures["limits"].items()
+            for row in figures["limits"]
         ],
-        title=f"faces that look younger; undecided is below {figures['child_years']:g} years",
+        title=f"of {figures['genuine_pairs']:,} genuine pairs, by the limits in years",
     )
     table(("photo", "years"), list(figures["youngest"].items()), title="the youngest")
     print(
@@ -307,7 +320,6 @@ def main() -> None:
         order = np.argsort(years)[:YOUNGEST].tolist()
         return {
             "photos": len(places),
-            "child_years": CHILD_YEARS,
             "crops": crops_of(ages),
             "people": people_of(ages, names),
             **limits_of(years, names),

@@ -315,10 +315,9 @@ def identify_photo(
 def _of_children(
     state: GalleryState, one: Identification, crop: Image, source: str
 ) -> Identification:
-    """The same answer, but without a name where the face and its match look like children's."""
+    """The same answer, but without a name where the face or its match looks like a child's."""
     judge, match = state.recognizer.judge, one.match
-    # Most faces are of adults, and then the match's crop need not be read.
-    if match is None or judge.children((crop, None)) is None:
+    if match is None:
         return one
     years = judge.children((crop, kept_crop(state, match.sample)))
     if years is None:
