@@ -329,7 +329,7 @@ def test_nothing_is_done_twice_for_photos(
     def fail(*_: object, **__: object) -> Any:
         raise AssertionError("done again")
 
-    monkeypatch.setattr(lineament.finder, "read_image", fail)
+    monkeypatch.setattr(lineament.finder, "open_image", fail)
     monkeypatch.setattr(type(one.finder.detector), "detect", fail)
     monkeypatch.setattr(type(one.embedder), "embed", fail)
     assert one.verify(a, b).to_dict() == expected

@@ -27,6 +27,7 @@ ORDER = (
             "forms",
             "geometry",
             "pose",
+            "pyramid",
             "raster",
             "results",
             "suggest",

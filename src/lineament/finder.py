@@ -27,7 +27,7 @@ from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 
-from lineament.align.alignment import Alignment, align_faces, face_transforms
+from lineament.align.alignment import Alignment, face_transforms
 from lineament.align.landmarker import (
     DEFAULT_LANDMARKER,
     LANDMARKERS,
@@ -42,9 +42,10 @@ from lineament.detect import (
     check_detector,
     load_detector,
 )
+from lineament.detect.detector import detect
 from lineament.errors import LineamentError, OptionError
 from lineament.forks import rlock
-from lineament.geometry import to_crop_xy
+from lineament.geometry import to_crop_xy, warp
 from lineament.images import (
     DEFAULT_LIMITS,
     ImageLimits,
@@ -52,13 +53,14 @@ from lineament.images import (
     Many,
     expand,
     is_many,
-    read_image,
+    open_image,
     source_name,
 )
 from lineament.images.decode import before_decoding
 from lineament.machine import Budget, free_bytes, memory_error, processors
 from lineament.models import LicensePolicy
 from lineament.models.runtime import Runtime
+from lineament.pyramid import Pyramid
 from lineament.types import ColorOrder, Face, FloatArray, Image, Photo
 
 Choose = Literal["largest", "central"]
@@ -188,7 +190,7 @@ class FaceFinder:
 
     def is_enough(self, photos: Sequence[Photo]) -> bool:
         """Whether so many photos of a stream, or so many pixels, should be held back no longer."""
-        kept = sum(0 if photo.pixels is None else photo.pixels.nbytes for photo in photos)
+        kept = sum(_bytes_of(photo) for photo in photos)
         return len(photos) >= self.ahead or kept >= MOST_KEPT_BYTES
 
     # --- source -> Photo --------------------------------------------------------------------------
@@ -268,7 +270,8 @@ class FaceFinder:
             sources: what ``load_image`` reads, and ``Photo``s; a folder, pattern or batch stands
                 for its photos.
             then: called with each photo that could be read, in the thread that found its faces and
-                while its pixels are there; what it returns takes the photo's place.
+                while its pixels can be had (``Photo.needed_pixels``; large JPEGs are decoded in
+                full only then); what it returns takes the photo's place.
             keep_pixels: leave the pixels in the photos that are yielded.
             digest: have ``Photo.sha256`` too.
             color_order: of NumPy arrays among the sources.
@@ -322,14 +325,16 @@ class FaceFinder:
         photo = source if isinstance(source, Photo) else Photo(name_of(source), None)
         try:
             if not isinstance(source, Photo):
-                pixels, sha256 = read_image(
+                pyramid, sha256 = open_image(
                     source, color_order=color_order, limits=self.limits, digest=digest
                 )
-                photo = replace(Photo.from_pixels(pixels, photo.source), sha256=sha256)
+                photo = replace(photo, size_wh=pyramid.size_wh, pyramid=pyramid, sha256=sha256)
             if photo.error is None and photo.detector is None:
                 photo = self._detected(photo)
             if photo.error is None and then is not None:
                 photo = then(photo)
+            if keep_pixels and photo.pixels is None and photo.pyramid is not None:
+                photo = replace(photo, pixels=photo.pyramid.pixels)
         except Exception as caught:
             error = (
                 caught
@@ -339,11 +344,19 @@ class FaceFinder:
             if error is None:
                 raise
             photo = Photo(photo.source, None, time_s=photo.time_s, frame=photo.frame, error=error)
-        return photo if keep_pixels or photo.pixels is None else replace(photo, pixels=None)
+        is_bare = photo.pixels is None and photo.pyramid is None
+        return photo if keep_pixels or is_bare else replace(photo, pixels=None, pyramid=None)
 
     def _detected(self, photo: Photo) -> Photo:
-        faces = tuple(self.detector.detect(pixels_of(photo), self.options))
-        found = replace(photo, faces=faces, detector=self.detector_name)
+        pyramid = _levels_of(photo)
+        faces = tuple(detect(self.detector, pyramid, self.options))
+        found = replace(
+            photo,
+            faces=faces,
+            detector=self.detector_name,
+            pyramid=pyramid,
+            pixels=pyramid.pixels_there,
+        )
         index = found.largest() if self.choose == "largest" else found.most_central()
         return found if index is None else replace(found, index=index)
 
@@ -385,12 +398,11 @@ class FaceFinder:
         chosen = faces_of(photo, faces)
         if not chosen:
             return np.zeros((0, height, width, 3), np.uint8)
-        pixels = pixels_of(photo)
         if not frontal:
-            crops = align_faces(pixels, chosen, wanted)
+            crops = warp(_levels_of(photo), face_transforms(chosen, wanted), wanted.size_wh)
             if not cut_out:
                 return crops
-        points = self.landmarks(photo, faces)
+        pixels, points = pixels_of(photo), self.landmarks(photo, faces)
         if frontal:
             from lineament.align.frontal import frontalize
 
@@ -462,6 +474,20 @@ def pixels_of(photo: Photo) -> Image:
     return photo.needed_pixels()
 
 
+def _levels_of(photo: Photo) -> Pyramid:
+    """The photo's levels; those of its pixels where it has no others. Raises as ``pixels_of``."""
+    if photo.error is None and photo.pyramid is not None:
+        return photo.pyramid
+    return Pyramid.of(photo.needed_pixels())
+
+
+def _bytes_of(photo: Photo) -> int:
+    """Of the pixels that a photo holds."""
+    if photo.pyramid is not None:
+        return photo.pyramid.nbytes
+    return 0 if photo.pixels is None else photo.pixels.nbytes
+
+
 @contextmanager
 def _room_for_pixels(room: Budget) -> Iterator[None]:
     """Have this thread wait, before it decodes a photo, until others leave room for it."""
@@ -498,13 +524,14 @@ class _Kept:
             )
 
     def add(self, photo: Photo) -> None:
-        if photo.pixels is not None:
+        n_bytes = _bytes_of(photo)
+        if n_bytes:
             with self._changed:
-                self._bytes += photo.pixels.nbytes
+                self._bytes += n_bytes
 
     def remove(self, photo: Photo) -> None:
         with self._changed:
-            self._bytes -= 0 if photo.pixels is None else photo.pixels.nbytes
+            self._bytes -= _bytes_of(photo)
             self._next += 1
             self._changed.notify_all()
 

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import OptionError
+from lineament.pyramid import Pyramid
 from lineament.raster import IN_PART, without_raster
 from lineament.types import Float64Array, Image
 
@@ -127,7 +128,18 @@ def turned_squares(
     return matrices(factor, centers[:, 0] + 1j * centers[:, 1], middle)
 
 
-def warp(image: Image, transforms: Float64Array, size: int | tuple[int, int]) -> Image:
+SLACK = 1.25
+"""A level of a photo (``lineament.pyramid``) serves a crop whose pixels are up to so many times as
+fine, along a side, as its own."""
+
+
+def warp(
+    image: Image | Pyramid,
+    transforms: Float64Array,
+    size: int | tuple[int, int],
+    *,
+    slack: float = SLACK,
+) -> Image:
     """Cut crops out of a photo by similarity transforms.
 
     Cubic interpolation, black outside of the photo. Where the crop is less than half as large
@@ -137,9 +149,11 @@ def warp(image: Image, transforms: Float64Array, size: int | tuple[int, int]) ->
     of the photo. A printed raster is smoothed away before (``lineament.raster``).
 
     Args:
-        image: (H, W, 3) uint8.
+        image: (H, W, 3) uint8; or a photo's levels, of which for each crop the coarsest that is
+            there and serves is taken.
         transforms: (N, 2, 3), from the photo's pixels to the crop's.
         size: side of the crops, or their width and height.
+        slack: how many times as fine as a level's the crop's pixels may be.
 
     Returns:
         (N, height, width, 3) uint8.
@@ -147,7 +161,9 @@ def warp(image: Image, transforms: Float64Array, size: int | tuple[int, int]) ->
     Raises:
         OptionError: an image of another shape or type, or a matrix that cannot be inverted.
     """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+    if isinstance(image, np.ndarray) and (
+        image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3
+    ):
         raise OptionError(
             f"expected RGB, uint8, (H, W, 3), got {image.dtype}, {image.shape}: "
             "read it with lineament.images",
@@ -158,7 +174,11 @@ def warp(image: Image, transforms: Float64Array, size: int | tuple[int, int]) ->
     width, height = size if isinstance(size, tuple) else (size, size)
     crops = np.zeros((len(transforms), height, width, 3), np.uint8)
     for crop, matrix in zip(crops, transforms.tolist(), strict=True):
-        _warp_one(image, matrix, crop)
+        if isinstance(image, Pyramid):
+            level = image.level(_scale(matrix) / slack)
+            _warp_one(level.pixels, level.from_level(matrix), crop)
+        else:
+            _warp_one(image, matrix, crop)
     return crops
 
 
@@ -201,6 +221,13 @@ def matrices(
     rows = [factor.real, -factor.imag, shift.real, factor.imag, factor.real, shift.imag]
     stacked: Float64Array = np.stack(rows, axis=1).astype(np.float64, copy=False)
     return stacked.reshape(-1, 2, 3)
+
+
+def _scale(matrix: list[list[float]]) -> float:
+    """Pixels of the crop per pixel of the photo, along a side; 1 where it has none."""
+    (a, b, _), (c, d, _) = matrix
+    scale = math.sqrt(abs(a * d - b * c))
+    return scale if math.isfinite(scale) and scale > 0 else 1.0
 
 
 def _warp_one(image: Image, matrix: list[list[float]], crop: Image) -> None:

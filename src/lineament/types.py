@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,9 @@ from lineament.errors import ContractError, LineamentError, NoFaceError, OptionE
 from lineament.pose import HeadPose, head_pose, wrapped_deg
 from lineament.results import Outcome, Pictured, flat, no_truth
 from lineament.text import in_short, per_cent, printable
+
+if TYPE_CHECKING:
+    from lineament.pyramid import Pyramid
 
 FloatArray = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
@@ -426,7 +429,8 @@ class Photo(Pictured):
         faces: the most certain first.
         index: number of the face that the photo is of, in ``faces`` (see ``FaceFinder.choose``);
             None when there is none.
-        pixels: (H, W, 3) uint8, RGB, upright; None when they were not kept, or not readable.
+        pixels: (H, W, 3) uint8, RGB, upright; None when they were not kept, or not readable, and
+            of a JPEG as long as nobody needed all of them (``needed_pixels()`` decodes them).
         selected: numbers of the faces that ``crops`` and ``embeddings`` are of, in their order.
         embeddings: one for each of ``selected``; () when nothing was embedded.
         crops: (N, S, S, 3) uint8, the aligned faces of ``selected``; None when not kept.
@@ -436,6 +440,7 @@ class Photo(Pictured):
         detector: name of what looked for faces; None as long as nothing has.
         error: why there is nothing, or None. A photo without faces is no error here: see
             ``problem``.
+        pyramid: the pixels at the scales that were asked for; None when they were not kept.
     """
 
     source: str
@@ -451,6 +456,7 @@ class Photo(Pictured):
     sha256: bytes | None = None
     detector: str | None = None
     error: LineamentError | None = None
+    pyramid: Pyramid | None = None
 
     def __post_init__(self) -> None:
         """Validate; OptionError says what is wrong."""
@@ -548,7 +554,7 @@ class Photo(Pictured):
         return self.index
 
     def needed_pixels(self) -> Image:
-        """Return the pixels.
+        """Return the pixels, decoded now if they have not been.
 
         Raises:
             OptionError: they were not kept.
@@ -556,6 +562,8 @@ class Photo(Pictured):
         """
         if self.error is not None:
             raise self.error
+        if self.pixels is None and self.pyramid is not None:
+            return self.pyramid.pixels
         if self.pixels is None:
             raise OptionError(
                 f"{self.source}: expected a photo with its pixels, they were not kept",

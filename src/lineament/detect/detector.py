@@ -27,6 +27,7 @@ from lineament.forks import lock
 from lineament.models import LicensePolicy
 from lineament.models.registry import Entry, Registry
 from lineament.models.runtime import Model, Runtime, load_model
+from lineament.pyramid import Pyramid
 from lineament.types import Face, FloatArray, Image
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class DetectOptions:
         if self.max_faces is not None and self.max_faces < 1:
             raise OptionError(f"expected 1 or more, got {self.max_faces}", option="max_faces")
 
-    def least_face_px(self, image: Image) -> float:
+    def least_face_px(self, image: Image | Pyramid) -> float:
         """``min_face_px``, or its default for this photo."""
         if self.min_face_px is not None:
             return self.min_face_px
@@ -116,12 +117,25 @@ class SeeingDetector(Detector, Protocol):
         ...
 
 
-def see(detector: Detector, image: Image, options: DetectOptions) -> Seen:
+def detect(detector: Detector, image: Image | Pyramid, options: DetectOptions) -> list[Face]:
+    """``detector.detect`` on a photo's levels, where it takes them, else on its pixels."""
+    return detector.detect(_taken(detector, image), options)
+
+
+def see(detector: Detector, image: Image | Pyramid, options: DetectOptions) -> Seen:
     """``detector.see`` where it has that, else what can be made of ``detector.detect``."""
+    image = _taken(detector, image)
     if isinstance(detector, SeeingDetector):
         return detector.see(image, options)
     faces = detector.detect(image, options)
     return Seen(faces, np.ones(len(faces), np.float32))
+
+
+def _taken(detector: Detector, image: Image | Pyramid) -> Image:
+    """What a detector is given; those of the package whose ``takes_levels`` is true take both."""
+    if isinstance(image, Pyramid) and not getattr(detector, "takes_levels", False):
+        return image.pixels
+    return image  # type: ignore[return-value]
 
 
 # --- which there are ------------------------------------------------------------------------------

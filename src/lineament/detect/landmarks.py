@@ -31,12 +31,14 @@ from lineament.errors import DataError, OptionError
 from lineament.files import DATA
 from lineament.geometry import (
     ARCFACE_TEMPLATE_XY,
+    SLACK,
     similarity_transforms,
     to_crop_xy,
     to_photo_xy,
     warp,
 )
 from lineament.models.runtime import Model
+from lineament.pyramid import Pyramid
 from lineament.types import BoolArray, Face, Float64Array, FloatArray, Image
 
 FILE = DATA / "profile_landmarks.npz"
@@ -115,6 +117,9 @@ _SQUARES: tuple[tuple[tuple[float, float], float, int], ...] = (
 )
 _LEAST = 1e-3
 
+MESH_SLACK = 2.5
+"""The mesh sees faces in twice the pixels that it needs (``geometry.warp``)."""
+
 
 class ProfilePoints(NamedTuple):
     """What ``ProfileLandmarks.refine`` found, for N faces."""
@@ -153,7 +158,7 @@ class ProfileLandmarks:
 
     def refine(
         self,
-        image: Image,
+        image: Image | Pyramid,
         faces: Sequence[Face],
         landmarks_xy: FloatArray,
         certainty: FloatArray,
@@ -161,7 +166,7 @@ class ProfileLandmarks:
         """Look again at the faces that are turned or unsure.
 
         Args:
-            image: (H, W, 3) uint8; heads stand upright in it, to about 20 degrees.
+            image: (H, W, 3) uint8, or its levels; heads stand upright in it, to about 20 degrees.
             faces: N, as a detector returns them, with its own landmarks.
             landmarks_xy: (N, 5, 2), pixels: O-Net's.
             certainty: (N,) O-Net's probability that each is a face, 0 to 1.
@@ -187,7 +192,7 @@ class ProfileLandmarks:
             found[i], costs[i] = self._of_face(image, faces[i], given[i], thorough=bool(largest[i]))
         return ProfilePoints(found.astype(np.float32), looked, costs)
 
-    def look(self, image: Image, frames: Float64Array, *, mesh: bool = True) -> Look:
+    def look(self, image: Image | Pyramid, frames: Float64Array, *, mesh: bool = True) -> Look:
         """Have the networks look at frames, (N, 2, 3) from the photo's pixels.
 
         ``mesh`` False leaves out the mesh, which takes nine tenths of the time.
@@ -204,7 +209,8 @@ class ProfileLandmarks:
             shift = (size_px - 1) / 2 - factor * np.stack(
                 [np.where(flipped, FRAME_PX - 1 - x, x), np.full(len(both), y)], axis=1
             )
-            crops = warp(image, both * factor + _shifts(shift), size_px)
+            slack = MESH_SLACK if number == 2 else SLACK
+            crops = warp(image, both * factor + _shifts(shift), size_px, slack=slack)
             outputs = network(_batch(crops, gray=number == 1))
             if number == 0:
                 points = outputs[1].reshape(-1, 2, 5).transpose(0, 2, 1) * np.float64(size_px)
@@ -221,7 +227,7 @@ class ProfileLandmarks:
         return Look(tuple(halves), np.sqrt(probability[:n] * probability[n:]))
 
     def read(
-        self, image: Image, frames: Float64Array, *, mesh: bool = True
+        self, image: Image | Pyramid, frames: Float64Array, *, mesh: bool = True
     ) -> tuple[Float64Array, Float64Array]:
         """Return landmarks (N, 5, 2) in pixels of the photo, and their costs (N,)."""
         seen = self.look(image, frames, mesh=mesh)
@@ -234,7 +240,12 @@ class ProfileLandmarks:
         return points, cost
 
     def _of_face(
-        self, image: Image, face: Face, landmarks: Float64Array, *, thorough: bool = True
+        self,
+        image: Image | Pyramid,
+        face: Face,
+        landmarks: Float64Array,
+        *,
+        thorough: bool = True,
     ) -> tuple[Float64Array, float]:
         """Landmarks (5, 2) and their cost; other frames are tried where it is thorough."""
         left = asymmetry(landmarks[None]) < 0

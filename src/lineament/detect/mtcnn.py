@@ -24,7 +24,9 @@ import numpy.typing as npt
 from lineament.detect.boxes import nms
 from lineament.detect.detector import DetectOptions
 from lineament.errors import OptionError
+from lineament.geometry import SLACK
 from lineament.models.runtime import Model
+from lineament.pyramid import Level, Pyramid
 from lineament.raster import IN_PART, without_raster
 from lineament.types import Face, FloatArray, Image, IntArray
 
@@ -118,7 +120,7 @@ class MTCNN:
 
 
 def onet_landmarks(
-    model: Model, image: Image, boxes_xyxy: FloatArray
+    model: Model, image: Image | Pyramid, boxes_xyxy: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Run MTCNN's O-Net on faces that any detector has found.
 
@@ -127,7 +129,7 @@ def onet_landmarks(
 
     Args:
         model: the model ``mtcnn-o``.
-        image: the photo.
+        image: the photo, or its levels: each box is cut out of the coarsest that serves.
         boxes_xyxy: (N, 4) pixels; N may be 0, and boxes may reach past the photo.
 
     Returns:
@@ -147,6 +149,8 @@ def onet_landmarks(
             " pass boxes that were found in this photo",
             option="boxes_xyxy",
         )
+    if isinstance(image, Pyramid):
+        return _onet_levels(model, image, boxes_xyxy)
     squares = _squares(boxes_xyxy + CENTER)
     points = np.zeros((len(squares), 5, 2), np.float32)
     boxes = np.zeros((len(squares), 4), np.float32)
@@ -160,6 +164,26 @@ def onet_landmarks(
         points[part] = shares * side + windows[:, None, :2]
         boxes[part] = _move(windows, offsets)
     return points - CENTER, boxes - CENTER, scores
+
+
+def _onet_levels(
+    model: Model, pyramid: Pyramid, boxes: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """``onet_landmarks`` of each box in the level that serves it."""
+    points = np.zeros((len(boxes), 5, 2), np.float32)
+    moved, scores = np.zeros((len(boxes), 4), np.float32), np.zeros(len(boxes), np.float32)
+    sides = np.maximum((boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0), 1)
+    groups: dict[int, tuple[Level, list[int]]] = {}
+    for i in np.argsort(sides).tolist():
+        level = pyramid.level(O_WINDOW / float(sides[i]) / SLACK)
+        groups.setdefault(level.reduction, (level, []))[1].append(i)
+    for level, part in groups.values():
+        inside = level.to_level_xy(boxes[part].reshape(-1, 2, 2)).reshape(-1, 4)
+        found = onet_landmarks(model, level.pixels, inside)
+        points[part] = level.to_photo_xy(found[0])
+        moved[part] = level.to_photo_xy(found[1].reshape(-1, 2, 2)).reshape(-1, 4)
+        scores[part] = found[2]
+    return points, moved, scores
 
 
 def onet_windows(model: Model, windows: Image) -> tuple[FloatArray, FloatArray]:
@@ -189,7 +213,7 @@ def _pyramid(height: int, width: int, min_face_px: float) -> list[tuple[int, int
     return sizes
 
 
-def _reach(image: Image) -> tuple[int, int]:
+def _reach(image: Image | Pyramid) -> tuple[int, int]:
     """Least and greatest coordinate of a box: bounds the memory of cutting it out."""
     limit = REACH * max(image.shape[:2])
     return -limit, limit

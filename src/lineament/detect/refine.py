@@ -13,6 +13,7 @@ from lineament.detect.landmarks import ProfileLandmarks, needs_look
 from lineament.detect.mtcnn import O_WINDOW, onet_landmarks, onet_windows
 from lineament.geometry import to_photo_xy, turned_squares, warp
 from lineament.models.runtime import Model
+from lineament.pyramid import Pyramid
 from lineament.types import Face, Float64Array, FloatArray, Image
 
 CROP_SHARE = 0.85
@@ -48,6 +49,8 @@ none does not."""
 class Refined:
     """A detector with the O-Net's landmarks, and its second opinion on each face's score."""
 
+    takes_levels = True
+
     def __init__(
         self,
         detector: Detector,
@@ -70,11 +73,11 @@ class Refined:
         """The same without a closer look at heads that are turned: for looks that only judge."""
         return Refined(self._detector, self._onet)
 
-    def detect(self, image: Image, options: DetectOptions) -> list[Face]:
+    def detect(self, image: Image | Pyramid, options: DetectOptions) -> list[Face]:
         """The faces of the detector with finer landmarks, the most certain first."""
         return self.see(image, options).faces
 
-    def see(self, image: Image, options: DetectOptions) -> Seen:
+    def see(self, image: Image | Pyramid, options: DetectOptions) -> Seen:
         """The same, how certain each was read upright, and what may be faces that are turned.
 
         The certainty is the O-Net's probability, lowered where its landmarks and the detector's
@@ -111,7 +114,11 @@ class Refined:
         return replace(seen, faces=refined, upright=certainty)
 
     def _of_profiles(
-        self, image: Image, faces: list[Face], points: FloatArray, certainty: FloatArray
+        self,
+        image: Image | Pyramid,
+        faces: list[Face],
+        points: FloatArray,
+        certainty: FloatArray,
     ) -> tuple[FloatArray, Float64Array]:
         """Landmarks (N, 5, 2) of faces that need a closer look, and their costs; NaN: of none."""
         if self._profiles is None or not needs_look(faces, points, certainty).any():
@@ -121,7 +128,7 @@ class Refined:
 
     def _read_turned(
         self,
-        image: Image,
+        image: Image | Pyramid,
         centers_xy: npt.NDArray[np.floating],
         sides: npt.NDArray[np.floating],
         rolls_deg: npt.NDArray[np.floating],
@@ -141,7 +148,11 @@ class Refined:
         return to_photo_xy(points, matrices).astype(np.float32), certainty
 
     def _level(
-        self, image: Image, boxes: FloatArray, points: FloatArray, certainty: FloatArray
+        self,
+        image: Image | Pyramid,
+        boxes: FloatArray,
+        points: FloatArray,
+        certainty: FloatArray,
     ) -> None:
         """Look at tilted faces again, level; in place."""
         rolls = rolls_deg(points)

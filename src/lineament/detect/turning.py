@@ -30,6 +30,7 @@ from lineament.detect.yunet import cell_centers, cell_scores
 from lineament.geometry import matrices, to_photo_xy, turned_squares, warp
 from lineament.models.runtime import Model
 from lineament.pose import wrapped_deg
+from lineament.pyramid import Pyramid
 from lineament.types import Face, Float64Array, FloatArray, Image
 
 CERTAIN_SCORE = 0.9
@@ -123,7 +124,7 @@ class Turns:
 
     def scores(
         self,
-        image: Image,
+        image: Image | Pyramid,
         center_xy: Float64Array,
         side: float,
         turns: Sequence[int] = EVERY,
@@ -160,6 +161,8 @@ class Turns:
 class Turning:
     """A detector that finds faces at any roll; see the module's docstring."""
 
+    takes_levels = True
+
     def __init__(
         self,
         detector: Detector,
@@ -187,7 +190,7 @@ class Turning:
         """What looks at a crop that is turned upright."""
         return self.inner if self._again is None else self._again()
 
-    def detect(self, image: Image, options: DetectOptions) -> list[Face]:
+    def detect(self, image: Image | Pyramid, options: DetectOptions) -> list[Face]:
         """The faces, the most certain first; coordinates as given."""
         seen = see(self.inner, image, replace(options, max_faces=None))
         scores = np.array([face.score for face in seen.faces])
@@ -226,7 +229,7 @@ class Turning:
         return _one_each(found)[: options.max_faces]
 
     def _examined(
-        self, image: Image, face: Face, options: DetectOptions, *, strong: bool
+        self, image: Image | Pyramid, face: Face, options: DetectOptions, *, strong: bool
     ) -> Face | None:
         """The face as it is seen the right way up, or None: no face, upright and weak, doubted."""
         center, side = np.array(face.center_xy), max(face.size_wh)
@@ -271,7 +274,7 @@ class Turning:
         return self._look_again(self.again, image, center, side, angle)[0] or again
 
     def features(
-        self, image: Image, center: Float64Array, side: float, turn: int, peak: float
+        self, image: Image | Pyramid, center: Float64Array, side: float, turn: int, peak: float
     ) -> tuple[Face | None, FloatArray]:
         """The detector's second look at a candidate, turned, and what it says for a face there.
 
@@ -295,7 +298,12 @@ class Turning:
         return again, row
 
     def _look_again(
-        self, detector: Detector, image: Image, center: Float64Array, side: float, roll: float
+        self,
+        detector: Detector,
+        image: Image | Pyramid,
+        center: Float64Array,
+        side: float,
+        roll: float,
     ) -> tuple[Face | None, float]:
         """What a detector sees in the middle of a crop that is turned upright, and how surely."""
         squares = turned_squares(
@@ -309,8 +317,9 @@ class Turning:
         best = max(near, key=lambda i: seen.faces[i].score)
         return _turned_back(seen.faces[best], squares, roll), float(seen.upright[best])
 
-    def _turned_looks(self, image: Image, options: DetectOptions) -> list[Face]:
+    def _turned_looks(self, image: Image | Pyramid, options: DetectOptions) -> list[Face]:
         """What other detectors see in the photo turned by quarters, the best first."""
+        image = Pyramid.of(image).pixels
         found = []
         height, width = image.shape[:2]
         middle = np.array([(width - 1 + (height - 1) * 1j) / 2])

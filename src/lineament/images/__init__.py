@@ -42,7 +42,7 @@ from PIL import Image as PILImage
 from lineament.arguments import checked
 from lineament.errors import ImageError, LineamentError, OptionError
 from lineament.images.arrays import as_array, is_array
-from lineament.images.decode import decode_bytes, decode_crop, from_array, from_pillow
+from lineament.images.decode import decode_crop, from_array, from_pillow, open_bytes
 from lineament.images.find import (
     IMAGE_SUFFIXES,
     ImageList,
@@ -57,6 +57,7 @@ from lineament.images.many import Many, check_one, expand, is_many
 from lineament.images.names import describe_source, path_of, source_name
 from lineament.images.sources import read_bytes
 from lineament.machine import raise_if_short
+from lineament.pyramid import Pyramid
 from lineament.text import reason_of
 from lineament.types import ColorOrder, Image
 
@@ -76,9 +77,9 @@ __all__ = [
     "is_many",
     "list_images",
     "load_image",
+    "open_image",
     "passed_over_in",
     "path_of",
-    "read_image",
     "source_name",
 ]
 
@@ -125,17 +126,21 @@ def load_image(
         MissingExtraError: HEIC without pillow-heif.
         OptionError: an unknown ``color_order``.
     """
-    return read_image(source, color_order=color_order, limits=limits)[0]
+    return open_image(source, color_order=color_order, limits=limits)[0].pixels
 
 
-def read_image(
+def open_image(
     source: ImageSource,
     *,
     color_order: ColorOrder | None = None,
     limits: ImageLimits = DEFAULT_LIMITS,
     digest: bool = False,
-) -> tuple[Image, bytes | None]:
-    """``load_image``, with the SHA-256 of the file's bytes, or of the array, if it is asked for.
+) -> tuple[Pyramid, bytes | None]:
+    """``load_image``, but a JPEG is not decoded yet: what is broken in its scans shows later.
+
+    Returns:
+        The photo's levels (``lineament.pyramid``), and the SHA-256 of the file's bytes, or of the
+        array, if ``digest`` asks for it.
 
     Raises:
         LineamentError: as ``load_image``.
@@ -145,13 +150,13 @@ def read_image(
     name = describe_source(source)
     if isinstance(source, PILImage.Image):
         pixels = from_pillow(source, name, limits)
-        return pixels, _sha256(np.asarray(source)) if digest else None
+        return Pyramid.of(pixels), _sha256(np.asarray(source)) if digest else None
     try:
         if is_array(source):
             array = as_array(source)
             if not _is_file(array):
                 pixels = from_array(array, color_order, name, limits)
-                return pixels, _sha256(array) if digest else None
+                return Pyramid.of(pixels), _sha256(array) if digest else None
             source = np.ascontiguousarray(array).data
         data = read_bytes(source, name, limits)
     except LineamentError:
@@ -159,7 +164,7 @@ def read_image(
     except Exception as error:  # an object's own
         raise_if_short(error, f"to read {name}")
         raise ImageError(f"{name}: cannot be read ({reason_of(error)}); convert it") from error
-    return decode_bytes(data, name, limits), hashlib.sha256(data).digest() if digest else None
+    return open_bytes(data, name, limits), hashlib.sha256(data).digest() if digest else None
 
 
 def _is_file(array: npt.NDArray[Any]) -> bool:

@@ -4,6 +4,9 @@ Nothing else in the package opens the bytes of a picture. What they cost is know
 decoded: ``plain`` and ``tiff`` count the parts of a file and leave out those that make no pixels,
 and ``_check_cost`` counts the bytes that its kind of pixels will take.
 
+JPEGs are not decoded until somebody asks for pixels, and then at the scale that serves: see
+``lineament.pyramid``.
+
 Pillow alone decodes. For a 250 x 250 JPEG OpenCV needs about 0.1 ms less and gives the same pixels,
 but it accepts a JPEG that was cut short and writes about it to stderr. PNM files are read here.
 """
@@ -53,6 +56,7 @@ from lineament.images.plain import (
 from lineament.images.pnm import Pnm
 from lineament.images.tiff import photo_in
 from lineament.machine import memory_error
+from lineament.pyramid import Level, Pyramid
 from lineament.text import reason_of
 from lineament.types import ColorOrder, Image
 
@@ -104,6 +108,14 @@ takes; may wait until there is room for them."""
 
 def decode_bytes(data: bytes, name: str, limits: ImageLimits) -> Image:
     """Decode a file's bytes; ``name`` is for messages."""
+    return open_bytes(data, name, limits).pixels
+
+
+def open_bytes(data: bytes, name: str, limits: ImageLimits) -> Pyramid:
+    """Check a file's bytes against the limits; JPEGs are decoded later, as far as they are needed.
+
+    What decoding costs is counted for the photo in full, whatever is decoded of it.
+    """
     if not data:
         raise ImageFormatError(f"{name}: expected a photo, got nothing (0 bytes); copy it anew")
     kind = sniff(data)
@@ -115,7 +127,7 @@ def decode_bytes(data: bytes, name: str, limits: ImageLimits) -> Image:
         if kind == "PNM":
             pnm = Pnm(data)
             _check_cost(pnm.size_wh, kind, _RESULT, limits)
-            return pnm.pixels()
+            return Pyramid.of(pnm.pixels())
         plain = _PREPARE[kind](data) if kind in _PREPARE else Plain(data)
         frames_wh = Boxes(data).frames_wh if kind in _PLANES else ()
         if plain.size_wh is not None:  # before Pillow is asked, which may take the memory at once
@@ -139,7 +151,31 @@ def decode_bytes(data: bytes, name: str, limits: ImageLimits) -> Image:
                 _check_cost(size_wh, kind, _needed(image.mode, held), limits, wait=False)
             if kind != "WebP":
                 _check_cost(image.size, kind, _needed(image.mode, held), limits)
-            return _upright(image, plain, limits)
+            if kind == "JPEG":
+                return _jpeg(image.size, plain, name, limits)
+            return Pyramid.of(_upright(image, plain, limits))
+
+
+def _jpeg(size_wh: tuple[int, int], plain: Plain, name: str, limits: ImageLimits) -> Pyramid:
+    """A JPEG that is decoded when pixels are asked for; ``size_wh``: as it is stored."""
+    turn = 1 if plain.orientation is None else plain.orientation
+    width, height = size_wh
+
+    def decode(reduction: int) -> Level:
+        with _translated("JPEG", name), _plugin("JPEG")(io.BytesIO(plain.data)) as image:
+            if reduction > 1:
+                wanted_wh = max(1, width // reduction), max(1, height // reduction)
+                cast("ImageFile.ImageFile", image).draft(None, wanted_wh)
+                if image.size != (-(-width // reduction), -(-height // reduction)):
+                    raise ValueError(f"its decoder does not reduce it by {reduction}")
+            pixels = _upright(image, plain, limits)
+        # Blocks that reach past the photo do so at the right and below as it is stored.
+        past_x, past_y = -width % reduction, -height % reduction
+        across = -past_x if turn in (2, 3, 7, 8) else 0
+        down = -past_y if turn in (3, 4, 6, 7) else 0
+        return Level(pixels, reduction, (down, across) if 5 <= turn <= 8 else (across, down))
+
+    return Pyramid((height, width) if 5 <= turn <= 8 else (width, height), decode)
 
 
 def decode_crop(png: bytes, name: str, size_wh: tuple[int, int] | None = None) -> Image:
