@@ -41,7 +41,7 @@ ORDER = (
     ("images",),
     ("detect",),
     ("align",),
-    ("bars", "visible"),
+    ("bars", "visible", "recognizability"),
     ("attributes", "quality", "finder"),
     ("embed",),
     ("batching",),

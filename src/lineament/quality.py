@@ -23,6 +23,7 @@ from lineament.align.alignment import NATIVE_PX
 from lineament.errors import OptionError, WeightsError
 from lineament.models import Card
 from lineament.pose import head_pose
+from lineament.recognizability import recognizability_of
 from lineament.types import Embedding, Face, Image, Quality
 from lineament.visible import visible_share
 
@@ -56,7 +57,8 @@ def quality_of(
     square = re.fullmatch("arcface-[0-9]+", embedding.contract.alignment)
     if crop is None or square is None:
         return None
-    return measure(face, crop, embedding.norm, size_wh)
+    left = recognizability_of(embedding, crop)
+    return measure(face, crop, embedding.norm, size_wh, recognizability=left)
 
 
 def measure(
@@ -64,6 +66,8 @@ def measure(
     crop: Image,
     norm: float | None = None,
     size_wh: tuple[int, int] | None = None,
+    *,
+    recognizability: float | None = None,
 ) -> Quality:
     """Measure one face.
 
@@ -72,6 +76,7 @@ def measure(
         crop: (S, S, 3) uint8, RGB: the same face, aligned with "five-points".
         norm: length of its embedding before scaling; None when it has none.
         size_wh: width and height of the photo in pixels; None: ``visible_share`` is not measured.
+        recognizability: from ``lineament.recognizability``; None when it is not known.
 
     Raises:
         OptionError: a crop of another shape or type, or landmarks that coincide.
@@ -103,6 +108,7 @@ def measure(
         norm=norm,
         roll_deg=roll,
         visible_share=None if size_wh is None else visible_share(face, size_wh, crop),
+        recognizability=recognizability,
     )
 
 
@@ -112,7 +118,8 @@ class QualityLimits:
 
     Attributes:
         least_size_px, least_sharpness, greatest_turn_deg, least_brightness, greatest_brightness,
-        least_contrast, least_visible_share: of the values of ``Quality`` with these names.
+        least_contrast, least_visible_share, least_recognizability: of the values of ``Quality``
+            with these names. The last one belongs to a contract, as the norm's does.
         least_norm: of the embedding's norm. It holds for one contract, so it belongs to a
             calibration; ``fit.norm_limit`` finds it.
     """
@@ -125,6 +132,7 @@ class QualityLimits:
     least_contrast: float | None = None
     least_norm: float | None = None
     least_visible_share: float | None = None
+    least_recognizability: float | None = None
 
     def __post_init__(self) -> None:
         """Validate; OptionError says what is wrong."""
@@ -194,6 +202,17 @@ class QualityLimits:
                 f"the recognizer sees little of a face: embedding norm "
                 f"{_number(q.norm, self.least_norm)}, below {self.least_norm:g}: use a photo "
                 "that is sharper, larger, from the front, or shows more of the face"
+            )
+        if (
+            self.least_recognizability is not None
+            and q.recognizability is not None
+            and q.recognizability < self.least_recognizability
+        ):
+            found.append(
+                "too little of an identity is left in the face: recognizability "
+                f"{_number(q.recognizability, self.least_recognizability)}, below "
+                f"{self.least_recognizability:g}: use a photo that is clear, and shows the whole "
+                "face uncovered"
             )
         return tuple(found)
 

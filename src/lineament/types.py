@@ -696,6 +696,10 @@ class Quality(Outcome):
             clockwise for the viewer. None without landmarks.
         visible_share: how much of the face, from brows to chin, the photo's border leaves, 0 to 1;
             None where the photo's size is not known.
+        recognizability: how much of an identity the recognizer finds in the face, whatever spoiled
+            it, 0 (nothing: all such faces look alike) to 1 (a clean photo):
+            ``lineament.recognizability``. None for a recognizer that it was not fitted for.
+            Comparable within a contract only.
     """
 
     size_px: float
@@ -707,6 +711,7 @@ class Quality(Outcome):
     norm: float | None
     roll_deg: float | None = None
     visible_share: float | None = None
+    recognizability: float | None = None
 
     @property
     def turn_deg(self) -> float | None:
@@ -726,6 +731,8 @@ class Quality(Outcome):
             parts.append(f"{self.visible_share:.2f} of it in the photo")
         if self.norm is not None:
             parts.append(f"norm {self.norm:.3g}")
+        if self.recognizability is not None:
+            parts.append(f"recognizability {self.recognizability:.2f}")
         return f"Quality({', '.join(parts)})"
 
     def to_dict(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from lineament import forms
 from lineament.decide._operating_points import Identification, OperatingPoint
+from lineament.decide.conditions import Conditions
 from lineament.decide.metrics import Metric, get_metric
 from lineament.errors import DataError
 from lineament.text import printable
@@ -64,6 +65,14 @@ class _IdentificationForm(_Form):
     reference_exponent: _Number
 
 
+class _ConditionsForm(_Form):
+    knots: list[_Number]
+    threshold_rise: list[list[_Number]]
+    llr_rise: list[list[_Number]]
+    trust: list[list[_Number]]
+    data: str
+
+
 class _CalibrationForm(_Form, kw_only=True):
     format: int
     contract: _ContractForm
@@ -85,6 +94,7 @@ class _CalibrationForm(_Form, kw_only=True):
     metrics: dict[str, list[tuple[float, float]]] = {}
     identification: _IdentificationForm | None
     quality: dict[str, _Number]
+    conditions: _ConditionsForm | None = None
     created_by: str
     wanted_fmr: _Number | None = None
 
@@ -95,6 +105,8 @@ def plain(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, Contract):
         return asdict(value)
+    if isinstance(value, Conditions):
+        return value.to_dict()
     if isinstance(value, Identification):
         return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
     if isinstance(value, OperatingPoint):
@@ -150,6 +162,9 @@ def read_values(values: Any) -> dict[str, Any]:
     taken["metrics"] = {get_metric(name).name: tuple(rows) for name, rows in form.metrics.items()}
     if form.identification is not None:
         taken["identification"] = Identification(**msgspec.structs.asdict(form.identification))
+    if form.conditions is not None:
+        conditions = msgspec.structs.asdict(form.conditions)
+        taken["conditions"] = Conditions(**conditions | {"data": printable(conditions["data"])})
     return taken
 
 

@@ -44,6 +44,7 @@ from lineament.decide._operating_points import (
     freeze,
     supported,
 )
+from lineament.decide.conditions import CLEAN, Condition, Conditions
 from lineament.decide.metrics import get_metric
 from lineament.errors import ContractError, DataError, OptionError
 from lineament.files import TooManyBytesError, read_regular, write_atomically
@@ -107,6 +108,8 @@ class Calibration(Outcome):
             and value. What follows from the cosine (``threshold_of``) does not stand there.
         identification: thresholds for galleries; None when the data are too few.
         quality: limits of what was seen to be reliable, by name.
+        conditions: how much more alike strangers look in bad photos, and what scores mean there;
+            None: nothing is known of it.
         created_by: program and version.
         wanted_fmr: the false match rate that it was tuned for; None: no particular one.
     """
@@ -130,6 +133,7 @@ class Calibration(Outcome):
     metrics: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     identification: Identification | None = None
     quality: Mapping[str, float] = field(default_factory=dict)
+    conditions: Conditions | None = None
     created_by: str = "lineament"
     wanted_fmr: float | None = None
 
@@ -213,13 +217,21 @@ class Calibration(Outcome):
 
     # --- what a score means -----------------------------------------------------------------------
 
-    def llr_of(self, scores: npt.ArrayLike) -> Float64Array:
+    def condition(self, a: float | None, b: float | None) -> Condition:
+        """What holds for two faces of that recognizability (``Quality.recognizability``)."""
+        return CLEAN if self.conditions is None else self.conditions.at(a, b)
+
+    def llr_of(self, scores: npt.ArrayLike, condition: Condition = CLEAN) -> Float64Array:
         """Natural log-likelihood ratios of scores in the metric's unit: any shape, float64.
+
+        Args:
+            scores: in the metric's unit.
+            condition: of the two faces, from ``condition``; for cosines only.
 
         Raises:
             OptionError: a score is not finite.
         """
-        return self._at(scores, self.llr)
+        return self._at(scores, self.llr, condition)
 
     def probabilities(self, scores: npt.ArrayLike, prior: float = DEFAULT_PRIOR) -> Float64Array:
         """Probabilities that pairs with these scores show one person: any shape, 0 to 1.
@@ -233,13 +245,19 @@ class Calibration(Outcome):
         """
         return _sigmoid(self._at(scores, self.llr) + _log_odds(prior, "prior"))
 
-    def probability(self, score: float, prior: float = DEFAULT_PRIOR) -> Probability:
-        """The same for one score, with the 95 % interval. Raises as ``probabilities``."""
+    def probability(
+        self, score: float, prior: float = DEFAULT_PRIOR, condition: Condition = CLEAN
+    ) -> Probability:
+        """The same for one score, with the 95 % interval. Arguments and errors as ``llr_of``."""
         odds = _log_odds(prior, "prior")
         value, low, high = (
-            float(_sigmoid(self._at(score, knots) + odds))
+            float(_sigmoid(self._at(score, knots, condition) + odds))
             for knots in (self.llr, self.llr_low, self.llr_high)
         )
+        if condition.trust == 0:  # the score is no evidence: it may be anything
+            low, high = (
+                float(_sigmoid(end + odds)) for end in (self.llr_low[0], self.llr_high[-1])
+            )
         return Probability(value, low, high)
 
     def score_where(self, probability: float, prior: float = DEFAULT_PRIOR) -> float:
@@ -265,11 +283,14 @@ class Calibration(Outcome):
         share = (wanted - self.llr[place - 1]) / (self.llr[place] - self.llr[place - 1])
         return float(self.score[place - 1] + share * (self.score[place] - self.score[place - 1]))
 
-    def _at(self, scores: npt.ArrayLike, knots: Float64Array) -> Float64Array:
+    def _at(
+        self, scores: npt.ArrayLike, knots: Float64Array, condition: Condition = CLEAN
+    ) -> Float64Array:
         values = np.asarray(scores, dtype=np.float64)
         if not np.isfinite(values).all():
             raise OptionError("expected finite numbers, got NaN or infinity", option="score")
-        return np.asarray(np.interp(self._sign * values, self._sign * self.score, knots))
+        alike = self._sign * values - condition.llr_rise
+        return condition.trust * np.interp(alike, self._sign * self.score, knots)
 
     # --- thresholds -------------------------------------------------------------------------------
 
@@ -444,6 +465,8 @@ class Calibration(Outcome):
             del values["wanted_fmr"]
         if not self.metrics:
             del values["metrics"]
+        if self.conditions is None:
+            del values["conditions"]
         return values
 
     @classmethod

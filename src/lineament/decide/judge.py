@@ -4,10 +4,12 @@ A score past the threshold says "same". That is all a threshold can say, so a ``
 
 - the probability that both photos show one person, with its interval, from a ``Calibration``;
 - "undecided" where the answer should not be relied upon: a photo is beyond what was seen to
-  be reliable (``lineament.quality``); the score lies within the threshold's own interval, so that
-  fitting it on other people could have turned the answer; the threshold and the probability
-  disagree, as they do where a low false match rate is wanted and the score is fairly high; or the
-  faces look like those of children, of whom the calibration knows nothing.
+  be reliable (``lineament.quality``); both photos are so bad that strangers look alike in them, and
+  the score would not pass for faces like these (``lineament.decide.conditions``); the score lies
+  within the threshold's own interval, so that fitting it on other people could have turned the
+  answer; the threshold and the probability disagree, as they do where a low false match rate is
+  wanted and the score is fairly high; or the faces look like those of children, of whom the
+  calibration knows nothing.
 
 ``Decision.same`` stays what the threshold says; ``Decision.verdict`` is what should be told.
 """
@@ -22,10 +24,11 @@ from typing import Any
 from lineament.arguments import check_fields
 from lineament.decide.calibration import DEFAULT_PRIOR, Calibration
 from lineament.decide.comparison import compare
+from lineament.decide.conditions import CLEAN, Condition
 from lineament.errors import OptionError
 from lineament.quality import DEFAULT_LIMITS, QualityLimits, quality_of
 from lineament.text import per_cent
-from lineament.types import Certainty, Decision, FloatArray, Image, Photo, Threshold
+from lineament.types import Certainty, Decision, FloatArray, Image, Photo, Quality, Threshold
 
 CALIBRATED_METRIC = "cosine"
 """Every decision has its cosine beside the score, so one calibration serves all metrics."""
@@ -139,6 +142,7 @@ class Judge:
         ):
             if quality is not None:
                 reasons += [f"{source}: {problem}" for problem in limits.problems(quality)]
+        reasons += self._rise(decision)
         reasons += _doubts(decision, certainty)
         if decision.same and not reasons and (years := self.children(crops)):
             reasons.append(children_in_words(years, (decision.source_a, decision.source_b)))
@@ -162,17 +166,52 @@ class Judge:
         young = min(known) < CHILD_YEARS or (len(known) == 2 and max(known) < YOUTH_YEARS)
         return (first, second) if young else None
 
+    def condition(self, a: Quality | None, b: Quality | None) -> Condition:
+        """What holds for two faces of these qualities."""
+        if self.calibration is None or a is None or b is None:
+            return CLEAN
+        return self.calibration.condition(a.recognizability, b.recognizability)
+
+    def _rise(self, decision: Decision) -> list[str]:
+        """Why a score that passes would not for faces like these, if so."""
+        rise = self.condition(decision.quality_a, decision.quality_b).threshold_rise
+        if not (decision.same and rise > 0):
+            return []
+        limit = self._cosine_threshold(decision.threshold)
+        if limit is None or decision.similarity >= limit + rise:
+            return []
+        assert decision.quality_a is not None
+        assert decision.quality_b is not None
+        a, b = decision.quality_a.recognizability, decision.quality_b.recognizability
+        takes = f"it takes {limit + rise:.3f}" if limit + rise <= 1 else "no score is enough"
+        return [
+            f"strangers look alike in photos like these two (recognizability {a:.2f} and {b:.2f}): "
+            f"the cosine {decision.similarity:.3f} passes the threshold {limit:.3f}, yet for such "
+            f"faces {takes}: compare a photo of either person that is clear and shows the whole "
+            "face uncovered"
+        ]
+
+    def _cosine_threshold(self, threshold: Threshold) -> float | None:
+        """The cosine that a threshold of any metric stands for; None: it is not known."""
+        if threshold.metric == CALIBRATED_METRIC:
+            return threshold.value
+        if threshold.fmr is None or self.calibration is None:
+            return None
+        found = self.calibration.threshold_of(CALIBRATED_METRIC, threshold.fmr)
+        return None if found is None else found.value
+
     def certainty(self, decision: Decision) -> Certainty:
         """What the calibration says of the decision's cosine; raises as ``assess``."""
         assert self.calibration is not None
         self.calibration.check(decision.contract, CALIBRATED_METRIC)
         score = decision.similarity
-        value, low, high = self.calibration.probability(score, self.prior)
+        condition = self.condition(decision.quality_a, decision.quality_b)
+        value, low, high = self.calibration.probability(score, self.prior, condition)
         return Certainty(
             probability=value,
             low=low,
             high=high,
-            llr=float(self.calibration.llr_of(score)),
+            llr=float(self.calibration.llr_of(score, condition)),
             prior=self.prior,
             data=self.calibration.data,
             people=self.calibration.n_people,

@@ -31,6 +31,7 @@ from lineament.gallery.values import read_metadata, read_time
 from lineament.images import DEFAULT_LIMITS, decode_crop
 from lineament.pipeline import Recognizer
 from lineament.quality import quality_of
+from lineament.recognizability import recognizability_of
 from lineament.text import reason_of, stored
 from lineament.types import Contract, Embedding, Face, Image, Quality
 
@@ -195,11 +196,12 @@ def _embed(batch: Sequence[_Old], old: Contract, recognizer: Recognizer) -> list
                 Embedding(vector, float(norm), embedder.contract)
                 for vector, norm in zip(vectors, norms, strict=True)
             ]
-            for (i, _), embedding in zip(there, made, strict=True):
+            for (i, image), embedding in zip(there, made, strict=True):
                 sample = batch[i]
                 quality = sample.quality
                 if quality is not None:
-                    quality = replace(quality, norm=embedding.norm)
+                    left = recognizability_of(embedding, image)
+                    quality = replace(quality, norm=embedding.norm, recognizability=left)
                 result[i] = _Made(embedding, sample.face, quality, sample.png, True)
     else:
         result = ["the crop that is kept was aligned in another way"] * len(batch)

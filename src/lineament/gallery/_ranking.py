@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from lineament.arguments import check_fields
 from lineament.decide.calibration import DEFAULT_FPIR, Calibration
+from lineament.decide.conditions import CLEAN, Condition
 from lineament.decide.judge import (
     CALIBRATED_METRIC,
     CHILDREN_LLR,
@@ -211,11 +212,11 @@ def identify_faces(
         n = max(n, len(embeddings) + 1)  # so that each face has somebody left
     queries = np.stack([embedding.vector for embedding in embeddings])
     ranked = rank_people(state, queries, n, settings=settings, allowed=allowed)
-    candidates = _candidates(state, ranked, n_people)
+    candidates = _candidates(state, ranked, n_people, qualities)
     if together:
         chosen = _assigned(candidates, threshold.value)
     else:
-        chosen = [0 if row and row[0].similarity >= threshold.value else None for row in candidates]
+        chosen = [_best(row, threshold.value) for row in candidates]
     results = []
     for i, (row, at) in enumerate(zip(candidates, chosen, strict=True)):
         match = None if at is None else row[at]
@@ -241,6 +242,13 @@ def identify_faces(
     return results
 
 
+def _best(row: Sequence[Candidate], threshold: float) -> int | None:
+    """The number of the candidate who is the furthest above what it takes; None: nobody is."""
+    above = [one.similarity - one.threshold_rise - threshold for one in row]
+    at = int(np.argmax(above)) if above else 0
+    return at if above and above[at] >= 0 else None
+
+
 def _unknown(
     state: GalleryState, search: Search, row: Sequence[Candidate], threshold: Threshold
 ) -> tuple[UnknownReason, str]:
@@ -248,6 +256,14 @@ def _unknown(
     if not row:
         return "nobody_searched", str(nobody_searched(state, search.where).message)
     best = row[0]
+    if threshold.value <= best.similarity < threshold.value + best.threshold_rise:
+        takes = threshold.value + best.threshold_rise
+        return (
+            "low_quality",
+            f"{best} is the most alike, yet strangers look alike in photos like this one and the "
+            "one enrolled: for such faces "
+            + (f"it takes {takes:.3f}" if takes <= 1 else "no score is enough"),
+        )
     if best.similarity >= threshold.value:
         return (
             "same_photo",
@@ -266,10 +282,17 @@ def _notes(
     notes = []
     if at is not None:
         others = [one for i, one in enumerate(row) if i != at]
-        alike = [str(one) for one in others if one.similarity >= threshold.value]
+        alike = [
+            str(one) for one in others if one.similarity >= threshold.value + one.threshold_rise
+        ]
         if alike and at == 0:
             verb = "reaches" if len(alike) == 1 else "reach"
             notes.append(f"{', '.join(alike[:3])} {verb} the threshold, too")
+        elif at and row[0].threshold_rise > 0:
+            notes.append(
+                f"{row[0]} is more alike, but strangers look alike in photos like this one and the "
+                "one enrolled of that person"
+            )
         elif at:
             notes.append(f"{row[0]} is more alike, but is another face of this photo")
     if row and row[0].probability is None:
@@ -326,6 +349,7 @@ def _of_children(
         state.calibration,
         state.store.settings.prior,
         [candidate.similarity for candidate in one.candidates],
+        [CLEAN] * len(one.candidates),
         one.n_searched,
         most_llr=(CHILDREN_LLR, 0.0, MOST_CHILDREN_LLR),
     )
@@ -381,9 +405,9 @@ def _assigned(candidates: Sequence[Sequence[Candidate]], threshold: float) -> li
     gains = np.full((len(candidates), len(people)), -np.inf)
     for i, row in enumerate(candidates):
         for one in row:
-            if one.similarity >= threshold:
-                # On the threshold counts, so it must be worth something.
-                gains[i, column[one.person_id]] = one.similarity - threshold + 1e-9
+            above = one.similarity - one.threshold_rise - threshold
+            if above >= 0:  # on the threshold counts, so it must be worth something
+                gains[i, column[one.person_id]] = above + 1e-9
     chosen: list[int | None] = []
     for row, at in zip(candidates, assign(gains).tolist(), strict=True):
         places = [i for i, one in enumerate(row) if at >= 0 and one.person_id == people[at]]
@@ -395,6 +419,7 @@ def _candidates(
     state: GalleryState,
     ranked: Sequence[Sequence[Scored]],
     n_people: int,
+    qualities: Sequence[Quality | None] | None,
 ) -> list[list[Candidate]]:
     """People with names and probabilities."""
     store = state.store
@@ -404,18 +429,23 @@ def _candidates(
         samples = sorted({one.sample for row in ranked for one in row})
         sources = lookup.sources_of(store, samples)
     result = []
-    for row in ranked:
+    for i, row in enumerate(ranked):
         # Else removed a moment ago, or it cannot be read who it is.
         there = [
             one for one in row if one.person in people and one.person not in store.damage.people
         ]
+        conditions = _conditions(state, there, None if qualities is None else qualities[i])
         sure = _probabilities(
-            state.calibration, store.settings.prior, [one.score for one in there], n_people
+            state.calibration,
+            store.settings.prior,
+            [one.score for one in there],
+            conditions,
+            n_people,
         )
         result.append(
             [
                 Candidate(
-                    rank=i + 1,
+                    rank=rank,
                     person_id=one.person,
                     name=people[one.person].name,
                     similarity=one.score,
@@ -426,17 +456,36 @@ def _candidates(
                     sample_source=sources.get(one.sample, ""),
                     n_samples=people[one.person].n_samples,
                     metadata=people[one.person].metadata,
+                    threshold_rise=condition.threshold_rise,
                 )
-                for i, (one, p) in enumerate(zip(there, sure, strict=True))
+                for rank, (one, p, condition) in enumerate(
+                    zip(there, sure, conditions, strict=True), 1
+                )
             ]
         )
     return result
+
+
+def _conditions(
+    state: GalleryState, row: Sequence[Scored], quality: Quality | None
+) -> list[Condition]:
+    """What holds for a face and the samples of its candidates; none are read for a clean face."""
+    calibration = state.calibration
+    seen = None if quality is None else quality.recognizability
+    if calibration is None or seen is None or calibration.condition(seen, 0.0) == CLEAN:
+        return [CLEAN] * len(row)
+    found = lookup.qualities_of(state.store, [one.sample for one in row])
+    return [
+        CLEAN if sample is None else calibration.condition(seen, sample.recognizability)
+        for sample in (found.get(one.sample) for one in row)
+    ]
 
 
 def _probabilities(
     calibration: Calibration | None,
     prior: float,
     scores: Sequence[float],
+    conditions: Sequence[Condition],
     n_people: int,
     *,
     most_llr: tuple[float, float, float] = (math.inf,) * 3,
@@ -448,13 +497,14 @@ def _probabilities(
     if calibration is None or not scores:
         return [(None, None, None)] * len(scores)
     most, most_low, most_high = np.exp(most_llr).tolist()
-    ratios = np.minimum(np.exp(calibration.llr_of(np.array(scores))), most)
+    each = list(zip(scores, conditions, strict=True))
+    ratios = np.minimum(np.exp([float(calibration.llr_of(*one)) for one in each]), most)
     people = max(n_people, len(scores))
     rest = people - len(scores) + people * (1 - prior) / prior
     result: list[tuple[float | None, float | None, float | None]] = []
-    for score, ratio in zip(scores, ratios.tolist(), strict=True):
+    for (score, condition), ratio in zip(each, ratios.tolist(), strict=True):
         others = float(ratios.sum()) - ratio + rest
-        pair = calibration.probability(score, 0.5)
+        pair = calibration.probability(score, 0.5, condition)
         low, high = (p / (1 - p) if p < 1 else math.inf for p in (pair.low, pair.high))
         low, high = min(low, most_low), min(high, most_high)
         result.append((ratio / (ratio + others), low / (low + others), _share(high, others)))

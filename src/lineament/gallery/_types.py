@@ -295,6 +295,8 @@ class Candidate(Outcome):
         sample_source: name of that sample's photo.
         n_samples: how many the person has.
         metadata: the person's.
+        threshold_rise: how much more than the threshold it takes for this person, a cosine, 0 or
+            more: strangers look alike in photos as bad as the face and that sample.
     """
 
     rank: int
@@ -308,6 +310,7 @@ class Candidate(Outcome):
     sample_source: str
     n_samples: int
     metadata: Metadata
+    threshold_rise: float = 0.0
 
     @property
     def probability_in_words(self) -> str:
@@ -325,6 +328,7 @@ class Candidate(Outcome):
             **asdict(self),
             "similarity": round(self.similarity, 6),
             "metadata": dict(self.metadata),
+            "threshold_rise": round(self.threshold_rise, 6),
         }
 
 

@@ -89,7 +89,8 @@ def _certainty(
     less = _exponent(state) * math.log(references)
     odds = math.log(found.prior) - math.log1p(-found.prior) - less
     prior = 1 / (1 + math.exp(-odds))
-    value, low, high = judge.calibration.probability(decision.similarity, prior)
+    condition = judge.condition(decision.quality_a, decision.quality_b)
+    value, low, high = judge.calibration.probability(decision.similarity, prior, condition)
     return replace(found, probability=value, low=low, high=high, llr=found.llr - less)
 
 

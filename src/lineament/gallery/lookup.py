@@ -51,7 +51,7 @@ from lineament.gallery.values import (
 )
 from lineament.suggest import MOST_NAMES, did_you_mean, folded, similar_names
 from lineament.text import in_short, stored
-from lineament.types import Contract, Embedding, FloatArray
+from lineament.types import Contract, Embedding, FloatArray, Quality
 
 _CHUNK = 16384
 _TINY = 1e-9
@@ -654,6 +654,34 @@ def sources_of(store: Store, numbers: Sequence[int]) -> dict[int, str]:
 
         rows = read_around([_identifier(n) for n in numbers], fetch, unreadable)
     return {number: stored(source) for number, source in rows if isinstance(source, (str, bytes))}
+
+
+def qualities_of(store: Store, numbers: Sequence[int]) -> dict[int, Quality]:
+    """Sample -> what was measured of its face, for those that are there and were measured."""
+    with store.reading() as connection:
+
+        def fetch(some: Sequence[int]) -> list[tuple[int, Any]]:
+            return connection.execute(
+                "SELECT s.id, s.face FROM samples s JOIN owners o ON o.sample = s.id WHERE s.id "
+                "IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(some)),),
+            ).fetchall()
+
+        def unreadable(number: int) -> None:
+            store.damage.sample(number, UNREADABLE, searched=True)
+
+        rows = read_around([_identifier(n) for n in numbers], fetch, unreadable)
+    found: dict[int, Quality] = {}
+    for number, face in rows:
+        try:
+            quality = decode_seen(face).quality
+        except OptionError as error:
+            reason = f"what was seen of it cannot be read ({error})"
+            store.damage.sample(number, reason, searched=True)
+            continue
+        if quality is not None:
+            found[number] = quality
+    return found
 
 
 def unsound(store: Store, pairs: Iterable[tuple[int, int]]) -> int:

@@ -287,6 +287,7 @@ _QUALITY: Mapping[str, tuple[float, float]] = {
     "norm": (0, LONGEST_EMBEDDING),
     "roll_deg": (-180, 180),
     "visible_share": (0, 1),
+    "recognizability": (0, 1),
 }
 """Within which the measures lie."""
 _ALWAYS = {"size_px", "brightness", "contrast"}

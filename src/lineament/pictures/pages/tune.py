@@ -68,6 +68,7 @@ _LIMITS = {
     "greatest_brightness": "overexposed",
     "least_contrast": "flat",
     "least_visible_share": "cut by the photo's border",
+    "least_recognizability": "too little of an identity left",
     "least_norm": "embedding norm below the limit found here",
     "any": "any of these",
 }

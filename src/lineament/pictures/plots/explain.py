@@ -162,6 +162,7 @@ _MEASURES = (
     ("pitch_deg", "pitch, degrees", "+.0f"),
     ("roll_deg", "roll, degrees", "+.0f"),
     ("visible_share", "in the photo, 0 to 1", ".2f"),
+    ("recognizability", "recognizability, 0 to 1", ".2f"),
     ("brightness", "brightness, 0 to 1", ".2f"),
     ("contrast", "contrast, 0 to 0.5", ".2f"),
     ("norm", "embedding norm", ".1f"),

@@ -1,0 +1,504 @@
+"""Fit how much identity is left in a spoiled face, and what scores of such faces mean.
+
+Photos of LFW's View 1 are spoiled in all the ways of ``benchmarks/accuracy/spoiling`` that are for
+fitting, several times each with other strengths, colors and patterns, and embedded. Then, for each
+recognizer:
+
+1. t, the cosine that 5 % of the strangers reach whose photos were spoiled in the same way, is taken
+   for each way; a network learns it from the embedding and the crop
+   (``lineament.recognizability``). Clean photos have the t of clean ones;
+2. for choosing limits, faces get the estimate of a network that saw neither their people nor
+   their family of ways (clean faces: not their people);
+3. the knots of the thresholds' rise are the ones of a small grid that let the fewest strangers
+   pass (the mean logarithm of the families' rates) while no more than ``MOST_COST`` of View 1's
+   genuine pairs of clean photos become undecided;
+4. ``lineament.fit.conditions`` fits likelihood ratios to pairs of two spoiled faces and of a
+   spoiled and a clean one, all ways having equal weight; below the least recognizability, and where
+   no score passes, a score is no evidence;
+5. the least recognizability of a single face is where more than a tenth of the genuine pairs of a
+   spoiled and a clean photo are missed, as far as no more than ``MOST_CLEAN`` of clean photos lie
+   below.
+
+What was found is written into the model's folder: the estimate as ``recognizability*.npz``, the
+rest into its calibration, which must be there (``scripts/fit/calibrations.py``).
+
+Run:  python -m scripts.fit.recognizability ../shared/lfw NAME[:flip] ... [--kept FOLDER]
+
+NAME[:flip] is a recognizer, flip "none" or "mean". ``--kept`` holds spoiled crops and what the
+networks made of them, so that the next recognizer takes less time. Needs torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from lineament import models
+from lineament.align.alignment import align_faces
+from lineament.datasets.lfw import LFW, read_lfw
+from lineament.decide.calibration import Calibration, bundled_name
+from lineament.decide.conditions import MOST_RISE, Conditions
+from lineament.decide.thresholds import DEFAULT_FMR
+from lineament.embed import load_embedder
+from lineament.evaluate.protocols.lfw import images_of
+from lineament.finder import FaceFinder
+from lineament.fit.conditions import by_better, fit_llr, histograms
+from lineament.images import load_image
+from lineament.models.runtime import Runtime
+from lineament.recognizability import BASE, UNIT, Recognizability, crop_cues
+from lineament.recognizability import bundled_name as estimate_name
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "accuracy"))
+from spoiling import kinds
+
+SEED = 3
+INSTANCES = 8
+COVER_INSTANCES = 14
+"""Ways drawn from each family; covers have shapes, colors and patterns beside their strength."""
+
+PEOPLE = 50
+"""With two photos each, spoiled in one way, and as many strangers with one photo as a fifth."""
+
+JITTER = 0.015
+"""Of landmarks, in eye distances: a detector finds those of a spoiled face less well."""
+
+HIDDEN = 64
+EPOCHS = 12
+BATCH = 256
+CLEAN_TIMES = 3
+"""Clean photos are so many times as heavy as their number."""
+
+GROUPS = 5
+KNOTS = 4
+MOST_COST = 0.0015
+MOST_CLEAN = 0.001
+MOST_MISSED = 0.1
+RISE = 0.15
+"""Of the threshold at the second knot; half again at the third, and beyond it none passes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Faces:
+    """Spoiled faces, or clean ones (``way`` is -1 for all).
+
+    ``crops`` (N, 112, 112, 3); ``photo`` (N,) numbers of LFW's images; ``way`` (N,) in which each
+    was spoiled; ``family`` of each way.
+    """
+
+    crops: np.ndarray
+    photo: np.ndarray
+    way: np.ndarray
+    family: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """The same, embedded: unit vectors (N, D), norms (N,), the persons' numbers (N,)."""
+
+    faces: Faces
+    vectors: np.ndarray
+    norms: np.ndarray
+    person: np.ndarray
+
+
+def clean_faces(lfw: LFW) -> tuple[Faces, dict[int, np.ndarray]]:
+    """View 1's faces, and the landmarks of each photo."""
+    finder = FaceFinder(choose="central")
+    rows = images_of(lfw, ("1",))
+    crops, photos, points = [], [], {}
+
+    def cut(photo: Any) -> Any:
+        if photo.index is None:
+            return photo
+        return replace(photo, selected=(photo.index,), crops=finder.crops(photo, [photo.index]))
+
+    for row, photo in zip(
+        rows, finder.stream([lfw.path(int(i)) for i in rows], then=cut), strict=True
+    ):
+        if photo.crops is None or photo.face is None:
+            continue
+        crops.append(photo.crops[0])
+        photos.append(int(row))
+        points[int(row)] = photo.face
+    none = np.full(len(photos), -1)
+    return Faces(np.stack(crops), np.array(photos), none, np.array([])), points
+
+
+def spoiled_faces(lfw: LFW, points: dict[int, Any], rng: np.random.Generator) -> Faces:
+    by_person: dict[int, list[int]] = {}
+    for row in points:
+        by_person.setdefault(int(lfw.person[row]), []).append(row)
+    several = [p for p, rows in by_person.items() if len(rows) > 1]
+    everybody = list(by_person)
+    crops, photo, way, family = [], [], [], []
+    for name in kinds.FAMILIES:
+        for _ in range(COVER_INSTANCES if name.startswith("cover") else INSTANCES):
+            spoil = kinds.drawn(name, rng)
+            chosen = rng.permutation(several)[:PEOPLE].tolist()
+            rows = [r for p in chosen for r in rng.permutation(by_person[p])[:2].tolist()]
+            strangers = [p for p in rng.permutation(everybody).tolist() if p not in chosen]
+            rows += [by_person[p][0] for p in strangers[: PEOPLE // 5]]
+            for row in rows:
+                face = points[row]
+                five = np.asarray(face.landmarks_xy, np.float64)
+                picture = spoil(load_image(lfw.path(row)), five, rng)
+                eyes = float(np.linalg.norm(five[1] - five[0]))
+                moved = five + rng.normal(0, JITTER * eyes, five.shape)
+                there = replace(face, landmarks_xy=moved.astype(np.float32))
+                crops.append(align_faces(picture, [there])[0])
+                photo.append(row)
+                way.append(len(family))
+            family.append(name)
+        print(f"{name}: {len(crops):,} faces", flush=True)
+    return Faces(np.stack(crops), np.array(photo), np.array(way), np.array(family))
+
+
+def made(lfw: LFW, kept: Path) -> tuple[Faces, Faces]:
+    """Clean and spoiled faces, from the folder where they are there."""
+    file = kept / "faces.npz"
+    if not file.is_file():
+        clean, points = clean_faces(lfw)
+        spoiled = spoiled_faces(lfw, points, np.random.default_rng(SEED))
+        kept.mkdir(parents=True, exist_ok=True)
+        parts = {f"{n}_{k}": getattr(f, k) for n, f in (("c", clean), ("s", spoiled)) for k in KEYS}
+        np.savez(file, **parts)
+    with np.load(file) as there:
+        clean, spoiled = (Faces(*(there[f"{n}_{k}"] for k in KEYS)) for n in ("c", "s"))
+    return clean, spoiled
+
+
+STEP = 1e-3
+"""Between two knots where a table jumps."""
+
+KEYS = ("crops", "photo", "way", "family")
+
+
+def embedded(faces: Faces, name: str, flip: bool, lfw: LFW, kept: Path, what: str) -> Seen:
+    card = models.get(name)
+    embedder = load_embedder(card, flip=flip, alignment="arcface-112", runtime=Runtime(threads=1))
+    file = kept / f"{what}-{name}-{card.sha256[:8]}-{'flip' if flip else 'plain'}.npz"
+    if not file.is_file():
+        parts = []
+        for start in range(0, len(faces.crops), 512):
+            parts.append(embedder.embed(faces.crops[start : start + 512]))
+            if start % 8192 == 0:
+                print(f"{name}, {what}: {start:,} of {len(faces.crops):,}", flush=True)
+        np.savez(
+            file, v=np.concatenate([p[0] for p in parts]), n=np.concatenate([p[1] for p in parts])
+        )
+    with np.load(file) as there:
+        return Seen(faces, there["v"], there["n"], lfw.person[faces.photo])
+
+
+# --- the estimate ---------------------------------------------------------------------------------
+
+
+def target(alike: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(alike - BASE, 0.03) / UNIT)
+
+
+def alike_by_way(seen: Seen) -> np.ndarray:
+    """(W,) t of each way: the mean over its faces of the cosine that 5 % of the strangers reach."""
+    found = []
+    for way in range(len(seen.faces.family)):
+        rows = np.flatnonzero(seen.faces.way == way)
+        found.append(_alike(seen.vectors[rows], seen.person[rows]))
+    return np.array(found)
+
+
+def _alike(vectors: np.ndarray, person: np.ndarray) -> float:
+    scores = vectors @ vectors.T
+    scores[person[:, None] == person[None]] = np.nan
+    return float(np.nanquantile(scores, 0.95, axis=1).mean())
+
+
+def network(inputs: np.ndarray, targets: np.ndarray, seed: int) -> nn.Sequential:
+    torch.manual_seed(seed)
+    x, y = torch.from_numpy(inputs), torch.from_numpy(targets.astype(np.float32))[:, None]
+    net = nn.Sequential(
+        nn.Linear(x.shape[1], HIDDEN),
+        nn.ReLU(),
+        nn.Dropout(0.2),
+        nn.Linear(HIDDEN, HIDDEN),
+        nn.ReLU(),
+        nn.Linear(HIDDEN, 1),
+    )
+    optimizer = torch.optim.AdamW(net.parameters(), 1.5e-3, weight_decay=1e-2)
+    steps = len(x) // BATCH
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS * steps)
+    net.train()
+    for _ in range(EPOCHS):
+        order = torch.randperm(len(x))
+        for step in range(steps):
+            some = order[step * BATCH : (step + 1) * BATCH]
+            noisy = x[some] + 0.3 * torch.randn(len(some), x.shape[1])
+            loss = ((net(noisy) - y[some]) ** 2).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    return net.eval()
+
+
+def layers_of(net: nn.Sequential) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    return tuple(
+        (part.weight.detach().numpy().T.copy(), part.bias.detach().numpy().copy())
+        for part in net
+        if isinstance(part, nn.Linear)
+    )
+
+
+def estimates(
+    clean: Seen, spoiled: Seen, start: Recognizability
+) -> tuple[Recognizability, np.ndarray, np.ndarray]:
+    """The estimate for use; what others, that saw neither people nor family, say of the faces."""
+    t = alike_by_way(spoiled)
+    inputs = [start.inputs(s.vectors, s.norms, s.faces.crops) for s in (clean, spoiled)]
+    y = [np.full(len(clean.person), target(np.array(start.clean))), target(t)[spoiled.faces.way]]
+    rng = np.random.default_rng(SEED)
+    names = sorted(set(spoiled.faces.family.tolist()))
+    group = {name: i % GROUPS for i, name in enumerate(rng.permutation(names).tolist())}
+    of_way = np.array([group[name] for name in spoiled.faces.family.tolist()])[spoiled.faces.way]
+    people = np.unique(np.concatenate([clean.person, spoiled.person]))
+    fold = dict(zip(people.tolist(), rng.integers(0, GROUPS, len(people)).tolist(), strict=True))
+    folds = [np.array([fold[p] for p in s.person.tolist()]) for s in (clean, spoiled)]
+
+    def trained(c: np.ndarray, s: np.ndarray, seed: int) -> Recognizability:
+        x = np.concatenate([inputs[1][s], *[inputs[0][c]] * CLEAN_TIMES])
+        targets = np.concatenate([y[1][s], *[y[0][c]] * CLEAN_TIMES])
+        return replace(start, layers=layers_of(network(x, targets, seed)))
+
+    left = [np.empty(len(clean.person)), np.empty(len(spoiled.person))]
+    for k in range(GROUPS):
+        held = trained(
+            np.flatnonzero(folds[0] != k), np.flatnonzero((of_way != k) & (folds[1] != k)), k
+        )
+        for i, (s, mine) in enumerate(((clean, folds[0] == k), (spoiled, of_way == k))):
+            left[i][mine] = held.of(s.vectors[mine], s.norms[mine], s.faces.crops[mine])
+        print(f"group {k + 1} of {GROUPS}", flush=True)
+    whole = trained(np.arange(len(clean.person)), np.arange(len(spoiled.person)), SEED)
+    return whole, left[0], left[1]
+
+
+# --- what follows ---------------------------------------------------------------------------------
+
+
+def genuine_pairs(seen: Seen) -> tuple[np.ndarray, np.ndarray]:
+    first, second = [], []
+    for person in np.unique(seen.person):
+        rows = np.flatnonzero(seen.person == person)
+        a, b = np.triu_indices(len(rows), 1)
+        first.append(rows[a])
+        second.append(rows[b])
+    return np.concatenate(first), np.concatenate(second)
+
+
+def rises(knots: Sequence[float], better: np.ndarray) -> np.ndarray:
+    """By the better face; ``knots``: nothing more, ``RISE``, half again, and none passes below."""
+    found = np.interp(-better, [-k for k in knots], [0, RISE, 1.5 * RISE])
+    return np.where(better < knots[2], MOST_RISE, found)
+
+
+def ways(seen: Seen, left: np.ndarray) -> Iterable[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
+    """Of each way: family, scores, whether genuine, and the recognizability of both."""
+    for way, family in enumerate(seen.faces.family.tolist()):
+        rows = np.flatnonzero(seen.faces.way == way)
+        a, b = np.triu_indices(len(rows), 1)
+        scores = (seen.vectors[rows] @ seen.vectors[rows].T)[a, b]
+        same = seen.person[rows][a] == seen.person[rows][b]
+        yield family, scores, same, np.stack([left[rows][a], left[rows][b]])
+
+
+def chosen_knots(
+    clean: Seen, spoiled: Seen, lefts: tuple[np.ndarray, np.ndarray], threshold: float
+) -> tuple[float, ...]:
+    a, b = genuine_pairs(clean)
+    scores = (clean.vectors[a] * clean.vectors[b]).sum(1)
+    better = np.maximum(lefts[0][a], lefts[0][b])
+    impostors: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+    n_pairs: dict[str, int] = {}
+    for family, s, same, both in ways(spoiled, lefts[1]):
+        high = ~same & (s >= threshold)
+        impostors.setdefault(family, []).append((s[high], both.max(0)[high]))
+        n_pairs[family] = n_pairs.get(family, 0) + int((~same).sum())
+    best: tuple[float, tuple[float, ...], float] | None = None
+    for first in (0.10, 0.15, 0.2, 0.3):
+        for second in (0.003, 0.005, 0.01, 0.02):
+            k0, k1 = (float(np.quantile(lefts[0], q)) for q in (first, second))
+            for further in (0.5, 0.8, 1.2):
+                knots = (k0, k1, k1 - further * (k0 - k1))
+                if not k0 > k1 > knots[2] > 0.05:
+                    continue
+                passed = scores >= threshold
+                cost = float((passed & (scores < threshold + rises(knots, better))).mean())
+                if cost > MOST_COST:
+                    continue
+                rates = []
+                for family, parts in impostors.items():
+                    n = sum(int((s >= threshold + rises(knots, r)).sum()) for s, r in parts)
+                    rates.append(n / n_pairs[family])
+                loss = float(np.mean(np.log(np.array(rates) + DEFAULT_FMR)))
+                if best is None or loss < best[0]:
+                    best = loss, knots, cost
+                    worst = max(rates)
+    assert best is not None
+    print(f"knots {best[1]}, cost {best[2]:.4%}, worst unseen family {worst:.1e}", flush=True)
+    return best[1]
+
+
+def conditions_of(
+    clean: Seen,
+    spoiled: Seen,
+    lefts: tuple[np.ndarray, np.ndarray],
+    calibration: Calibration,
+    threshold: float,
+) -> tuple[Conditions, dict[str, float]]:
+    fall = [round(k, 4) for k in chosen_knots(clean, spoiled, lefts, threshold)]
+    limit = least(missed_pairs(clean, spoiled, lefts, threshold), lefts[0])
+    ends = (fall[2] - STEP, fall[2], limit - STEP, limit)
+    between = np.linspace(min(ends), fall[0], 5)[1:]
+    knots = np.unique(
+        np.round([*np.linspace(0.15, min(ends), 5), *ends, *between, fall[1], 1.0], 4)
+    )
+    own = rises(fall, knots)
+    genuine = np.zeros((len(knots), len(knots), 400))
+    impostor, n_genuine = genuine.copy(), np.zeros((len(knots), len(knots)))
+
+    def add(scores: np.ndarray, same: np.ndarray, both: np.ndarray) -> None:
+        nonlocal genuine, impostor, n_genuine
+        if not same.any() or same.all():
+            return
+        mine = histograms(knots, scores[same], *both[:, same])
+        others = histograms(knots, scores[~same], *both[:, ~same])
+        genuine = genuine + mine / mine.sum()
+        impostor = impostor + others / others.sum()
+        n_genuine = n_genuine + mine.sum(axis=2)
+
+    for _, scores, same, both in ways(spoiled, lefts[1]):
+        add(scores, same, both)
+    for scores, same, both in against_clean(clean, spoiled, lefts):
+        add(scores, same, both)
+    a, b = genuine_pairs(clean)
+    rng = np.random.default_rng(SEED)
+    x, y = rng.integers(0, len(clean.person), (2, 2_000_000))
+    other = clean.person[x] != clean.person[y]
+    x, y = x[other], y[other]
+    scores = np.concatenate(
+        [(clean.vectors[i] * clean.vectors[j]).sum(1) for i, j in ((a, b), (x, y))]
+    )
+    both = np.concatenate(
+        [np.stack([lefts[0][i], lefts[0][j]]) for i, j in ((a, b), (x, y))], axis=1
+    )
+    for _ in range(4):  # clean pairs are what most people compare
+        add(scores, np.arange(len(scores)) < len(a), both)
+    rise, trust = fit_llr(genuine, impostor, n_genuine, calibration.llr_of)
+    # Two clean faces: the calibration's own curve. Of faces of which too little is left, and where
+    # no score passes, ways differ so much that a score is no evidence of one that was never seen.
+    rise[-1, -1], trust[-1, -1] = 0.0, 1.0
+    number = np.arange(len(knots))
+    worse, better = (knots[f(number[:, None], number[None])] for f in (np.minimum, np.maximum))
+    trust[(worse < limit) | (better < fall[2])] = 0.0
+    made_ = Conditions(
+        knots=knots,
+        threshold_rise=by_better(np.round(own, 4)),
+        llr_rise=rise,
+        trust=trust,
+        data=f"{calibration.data}, spoiled in {len(spoiled.faces.family)} ways",
+    )
+    return made_, {"least_recognizability": limit}
+
+
+def against_clean(
+    clean: Seen, spoiled: Seen, lefts: tuple[np.ndarray, np.ndarray]
+) -> Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Of each way, spoiled faces against clean ones of other photos: as ``ways``."""
+    of_clean = {int(p): i for i, p in enumerate(clean.faces.photo)}
+    for way in range(len(spoiled.faces.family)):
+        rows = np.flatnonzero(spoiled.faces.way == way)
+        them = np.array([of_clean[int(p)] for p in spoiled.faces.photo[rows]])
+        use = spoiled.faces.photo[rows][:, None] != clean.faces.photo[them][None]
+        scores = spoiled.vectors[rows] @ clean.vectors[them].T
+        same = spoiled.person[rows][:, None] == clean.person[them][None]
+        both = np.stack(np.broadcast_arrays(lefts[1][rows][:, None], lefts[0][them][None]))
+        yield scores[use], same[use], both[:, use]
+
+
+def missed_pairs(
+    clean: Seen, spoiled: Seen, lefts: tuple[np.ndarray, np.ndarray], threshold: float
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Of each way: the recognizability of the spoiled face of each genuine pair, whether missed."""
+    return [
+        (both[0][same], scores[same] < threshold)
+        for scores, same, both in against_clean(clean, spoiled, lefts)
+    ]
+
+
+def least(missed: list[tuple[np.ndarray, np.ndarray]], clean: np.ndarray) -> float:
+    """Below it more than a tenth is missed: where the excess of misses is greatest."""
+    left = np.concatenate([m[0] for m in missed])
+    weight = np.concatenate([np.full(len(m[0]), 1 / max(1, len(m[0]))) for m in missed])
+    lost = np.concatenate([m[1] for m in missed])
+    order = np.argsort(left)
+    excess = np.cumsum((lost[order] - MOST_MISSED) * weight[order])
+    limit = float(left[order][int(np.argmax(excess))])
+    most = float(np.quantile(clean, MOST_CLEAN))
+    print(f"least recognizability: {limit:.3f} by misses, {most:.3f} by clean photos", flush=True)
+    return round(min(limit, most), 3)
+
+
+def fit(name: str, flip: bool, lfw: LFW, kept: Path) -> None:
+    card = models.get(name)
+    folder = card.folder
+    file = folder / bundled_name(flip)
+    calibration = Calibration.load(file)
+    faces = made(lfw, kept)
+    clean, spoiled = (
+        embedded(part, name, flip, lfw, kept, what)
+        for part, what in zip(faces, ("clean", "spoiled"), strict=True)
+    )
+    cues = crop_cues(clean.faces.crops)
+    start = Recognizability(
+        calibration.contract,
+        float(np.log(clean.norms).mean()),
+        cues.mean(0),
+        cues.std(0) + 1e-6,
+        (),
+        _alike(clean.vectors, clean.person),
+    )
+    whole, *lefts = estimates(clean, spoiled, start)
+    threshold = calibration.threshold(DEFAULT_FMR).plain.value
+    conditions, quality = conditions_of(
+        clean, spoiled, (lefts[0], lefts[1]), calibration, threshold
+    )
+    whole.save(folder / estimate_name(flip))
+    replace(calibration, conditions=conditions, quality=quality).save(file)
+    print(
+        f"{name}: {file.name}, {(folder / estimate_name(flip)).stat().st_size:,} bytes", flush=True
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("names", nargs="+")
+    parser.add_argument("--kept", type=Path, required=True)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    lfw = read_lfw(options.folder)
+    for each in options.names:
+        name, _, flip = each.partition(":")
+        fit(name, flip == "mean", lfw, options.kept)
+
+
+if __name__ == "__main__":
+    main()
