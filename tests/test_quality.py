@@ -247,6 +247,7 @@ def test_to_dict_is_json() -> None:
         "norm": 12.0,
         "roll_deg": None,
         "visible_share": None,
+        "recognizability": None,
     }
 
 

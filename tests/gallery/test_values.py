@@ -252,6 +252,7 @@ def quality(**changes: Any) -> Quality:
     values: dict[str, Any] = {
         "size_px": 50.0, "sharpness": 0.1, "yaw_deg": 1.0, "pitch_deg": None, "brightness": 0.5,
         "contrast": 0.2, "norm": 9.0, "roll_deg": -3.0, "visible_share": 0.9,
+        "recognizability": 0.8,
     }  # fmt: skip
     return Quality(**values | changes)
 
@@ -377,9 +378,9 @@ def test_a_tampered_value_spoils_no_list(
 
 
 def test_what_was_seen_before_there_was_a_measure_is_read() -> None:
-    known = {"roll_deg", "visible_share"}
+    known = {"roll_deg", "visible_share", "recognizability"}
     old = {key: value for key, value in quality().to_dict().items() if key not in known}
     seen = schema.decode_seen(json.dumps({"norm": 9.0, "quality": old}))
-    assert seen.quality == quality(roll_deg=None, visible_share=None)
+    assert seen.quality == quality(roll_deg=None, visible_share=None, recognizability=None)
     now = schema.decode_seen(json.dumps({"norm": 9.0, "quality": quality().to_dict()}))
     assert now.quality == quality()
