@@ -149,7 +149,7 @@ def spoiled_faces(lfw: LFW, points: dict[int, Any], rng: np.random.Generator) ->
             for row in rows:
                 face = points[row]
                 five = np.asarray(face.landmarks_xy, np.float64)
-                picture = spoil(load_image(lfw.path(row)), five, rng)
+                picture = spoil(load_image(lfw.path(row)), five)
                 eyes = float(np.linalg.norm(five[1] - five[0]))
                 moved = five + rng.normal(0, JITTER * eyes, five.shape)
                 there = replace(face, landmarks_xy=moved.astype(np.float32))

@@ -18,7 +18,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from lineament.decide._operating_points import supported
+from lineament.decide.calibration import supported
 from lineament.decide.conditions import Conditions
 from lineament.types import Float64Array, FloatArray, IntArray
 
