@@ -180,7 +180,7 @@ class Recognizability:
         )
         contract = Contract(**head["contract"])
         if layers[0][0].shape[0] != contract.dimension + 1 + N_CUES or layers[-1][0].shape[1] != 1:
-            raise ValueError("layers of other sizes")
+            raise WeightsError("expected an estimate of recognizability, got layers of other sizes")
         return cls(
             contract,
             float(head["log_norm"]),
