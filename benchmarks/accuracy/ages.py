@@ -43,7 +43,7 @@ from _harness import Parser, at_least, report, table, track
 
 LIMITS = (
     *((0.0, 12.0), (0.0, 15.0), (0.0, 18.0), (8.0, 15.0), (9.0, 15.0), (CHILD_YEARS, YOUTH_YEARS)),
-    *((11.0, 15.0), (12.0, 15.0), (10.0, 18.0), (15.0, 15.0)),
+    *((10.0, 15.0), (12.0, 15.0), (10.0, 18.0), (15.0, 15.0)),
 )
 TAKEN_IN = 2003
 """LFW's photos are news of 2002 to 2004."""

@@ -13,7 +13,7 @@ known, nearly all of them adults, each person counting once (``benchmarks/accura
 
 It wants the detector's box; a square of the aligned face that is as large does as well, so crops
 that were kept for recognition will do. On View 1 the ages of both correlate with 0.96 and differ by
-3.0 years on average, as much as those of a box and its mirror image.
+3.2 years on average; those of a box and its mirror image do so by 3.1.
 """
 
 from __future__ import annotations

@@ -182,8 +182,8 @@ def aged(years: int) -> Image:
     ("years", "looks", "verdict"),
     [
         ((3, 4), 2, "undecided"),
-        ((14, 14), 2, "undecided"),
-        ((14, 15), 2, "same"),
+        ((13, 13), 2, "undecided"),
+        ((13, 14), 2, "same"),
         ((3, 40), 2, "undecided"),
         ((40, 9), 2, "undecided"),
         ((40, 10), 2, "same"),

@@ -39,13 +39,12 @@ Crops = tuple[Image | None, Image | None]
 Ages = Callable[[Image], FloatArray]
 """From aligned crops, (N, S, S, 3) uint8, to the years that the faces look old, (N,)."""
 
-CHILD_YEARS, YOUTH_YEARS = 10.0, 15.0
+CHILD_YEARS, YOUTH_YEARS = 10.0, 14.0
 """A face that looks younger than the first is held to be a child's, and so is whoever is like it
 past the threshold; and so are two faces that both look younger than the second. Small children are
 meant, who look alike to recognizers. One face is enough, since a child behind goggles, hands or a
-hat looks any age. Of 3,192 genuine pairs of LFW View 1 three are held to be of children: of a
-princess of one year, an actress of thirteen, and a golfer under a cap, whose age is not known
-(``benchmarks/accuracy/ages.py``)."""
+hat looks any age. Of 3,192 genuine pairs of LFW View 1 two are held to be of children: of a
+princess of one year, and of an actress of thirteen (``benchmarks/accuracy/ages.py``)."""
 
 TODDLERS_FMR, CHILDREN_FMR = 0.26, 0.08
 """Share of pairs of two children of 0 to 2 and of 3 to 6 years whose score passes a threshold that
