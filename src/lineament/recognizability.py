@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -30,10 +30,12 @@ from typing import Any
 import cv2
 import numpy as np
 
+from lineament import machine
 from lineament.align.alignment import NATIVE_PX
 from lineament.errors import ContractError, OptionError, WeightsError
 from lineament.files import write_atomically
 from lineament.models.catalog import by_hash
+from lineament.text import reason_of
 from lineament.types import Contract, Embedding, Flip, FloatArray, Image
 
 CELLS = 7
@@ -164,31 +166,48 @@ class Recognizability:
     def load(cls, path: Path) -> Recognizability:
         """Read the file. WeightsError: it is none."""
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
                 return cls._from(arrays)
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except Exception as error:  # a broken archive raises a dozen kinds
+            machine.raise_if_short(error)
             raise WeightsError(
-                f"{path}: expected an estimate of recognizability: {error}"
+                f"{path}: expected an estimate of recognizability, got: {reason_of(error)}: "
+                "install the package again"
             ) from error
 
     @classmethod
     def _from(cls, arrays: Mapping[str, Any]) -> Recognizability:
         head = json.loads(str(arrays["head"]))
-        layers = tuple(
-            (arrays[f"matrix{i}"].astype(np.float32), arrays[f"offset{i}"].astype(np.float32))
-            for i in range(int(head["n_layers"]))
-        )
         contract = Contract(**head["contract"])
-        if layers[0][0].shape[0] != contract.dimension + 1 + N_CUES or layers[-1][0].shape[1] != 1:
-            raise WeightsError("expected an estimate of recognizability, got layers of other sizes")
+        width, layers = contract.dimension + 1 + N_CUES, []
+        for number in range(int(head["n_layers"])):
+            matrix, offset = (arrays[f"{name}{number}"] for name in ("matrix", "offset"))
+            layers.append((_checked(matrix, (width, -1)), _checked(offset, (matrix.shape[1],))))
+            width = matrix.shape[1]
+        if width != 1:
+            raise WeightsError(f"expected one number for each face, got {width}")
+        if not (math.isfinite(head["log_norm"]) and 0 < head["clean"] <= 1):
+            raise WeightsError("log_norm, clean: expected a finite number, and one of 0 to 1")
         return cls(
             contract,
             float(head["log_norm"]),
-            arrays["cue_mean"],
-            arrays["cue_sd"],
-            layers,
+            _checked(arrays["cue_mean"], (N_CUES,)),
+            _checked(arrays["cue_sd"], (N_CUES,)),
+            tuple(layers),
             float(head["clean"]),
         )
+
+
+def _checked(values: Any, shape: tuple[int, ...]) -> FloatArray:
+    """Of that shape, -1 for any length, and of finite numbers."""
+    fits = values.ndim == len(shape) and all(
+        wanted in (-1, n) for n, wanted in zip(values.shape, shape, strict=True)
+    )
+    if not fits:
+        raise WeightsError(f"expected numbers of shape {shape}, got {values.shape}")
+    if not np.isfinite(values).all():
+        raise WeightsError("expected finite numbers, got others")
+    return np.asarray(values, np.float32)
 
 
 def recognizability_of(embedding: Embedding, crop: Image) -> float | None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -7,9 +8,11 @@ import numpy as np
 import pytest
 
 from builders import make_contract, make_embedding
-from lineament.decide.calibration import Calibration
+from lineament.decide.calibration import Calibration, OperatingPoint
 from lineament.decide.comparison import compare
+from lineament.decide.conditions import Conditions
 from lineament.decide.judge import Judge
+from lineament.decide.metrics import MetricName
 from lineament.decide.thresholds import own_threshold
 from lineament.errors import ContractError, OptionError
 from lineament.quality import QualityLimits
@@ -259,3 +262,134 @@ def test_a_lower_certainty_of_children_stays() -> None:
     without = Judge(ages=Ages()).assess(decision(0.9), crops=(aged(3), aged(3)))
     assert without.verdict == "undecided"
     assert without.certainty is None
+
+
+# --- both photos bad ------------------------------------------------------------------------------
+
+
+def conditions() -> Conditions:
+    """Threshold and score 0.2 higher for two faces of 0.6, nothing at all below 0.4."""
+    return Conditions(
+        knots=[0.4, 0.6, 1.0],
+        threshold_rise=[[2.0, 0.2, 0.0], [0.2, 0.2, 0.0], [0.0, 0.0, 0.0]],
+        llr_rise=[[0.0, 0.1, 0.1], [0.1, 0.1, 0.1], [0.1, 0.1, 0.0]],
+        trust=[[0.0, 0.5, 0.5], [0.5, 0.5, 0.8], [0.5, 0.8, 1.0]],
+        data="made up",
+    )
+
+
+def left(recognizability: float | None) -> Quality:
+    return replace(GOOD, recognizability=recognizability)
+
+
+@pytest.mark.parametrize(
+    ("cosine", "qualities", "verdict"),
+    [
+        (0.55, (0.6, 0.6), "undecided"),
+        (0.61, (0.6, 0.6), "same"),
+        (0.55, (0.6, 1.0), "same"),
+        (0.55, (1.0, 0.4), "same"),
+        (0.55, (0.8, 0.6), "same"),  # the rise is 0.1
+        (0.45, (0.8, 0.6), "undecided"),
+        (0.99, (0.4, 0.3), "undecided"),
+        (0.55, (None, 0.6), "same"),
+        (0.55, (None, None), "same"),
+        (0.05, (0.6, 0.6), "different"),
+    ],
+)
+def test_of_two_bad_faces_more_is_asked(
+    cosine: float, qualities: tuple[float | None, float | None], verdict: str
+) -> None:
+    a, b = (left(each) for each in qualities)
+    given = decision(cosine, quality_a=a, quality_b=b)
+    judged = Judge(calibration(conditions=conditions())).assess(given)
+    assert judged.verdict == verdict
+    assert judged.same == (cosine >= 0.4)
+    turned = replace(given, quality_a=b, quality_b=a)
+    assert Judge(calibration(conditions=conditions())).assess(turned).verdict == verdict
+    assert Judge(calibration()).assess(given).verdict == ("same" if judged.same else "different")
+
+
+def test_the_reason_says_what_it_takes_and_what_to_do() -> None:
+    judge = Judge(calibration(conditions=conditions()))
+    judged = judge.assess(decision(0.55, quality_a=left(0.6), quality_b=left(0.59)))
+    reason = judged.reasons[0]
+    assert "strangers look alike in photos like these two (recognizability 0.60 and 0.59)" in reason
+    assert "passes the threshold 0.400, yet for such faces it takes 0.600" in reason
+    assert "compare a photo of either person that is clear" in reason
+    assert judged.to_dict()["reasons"] == list(judged.reasons)
+    worst = judge.assess(decision(0.99, quality_a=left(0.4), quality_b=left(0.4)))
+    assert "for such faces no score is enough" in worst.reasons[0]
+
+
+def test_the_llr_and_the_probability_are_those_of_such_faces() -> None:
+    judge = Judge(calibration(conditions=conditions()))
+    judged = judge.assess(decision(0.7, quality_a=left(0.6), quality_b=left(0.6)))
+    assert judged.certainty is not None
+    assert judged.certainty.llr == pytest.approx(0.5 * 10 * (0.7 - 0.1 - 0.3), rel=1e-6)
+    assert judged.certainty.low < judged.certainty.probability < judged.certainty.high
+    clean = decision(0.7, quality_a=left(1.0), quality_b=left(1.0))
+    assert judge.assess(clean).certainty == Judge(calibration()).assess(clean).certainty
+
+
+def test_a_score_that_is_no_evidence_leaves_the_prior() -> None:
+    judge = Judge(calibration(conditions=conditions()), prior=0.2)
+    judged = judge.assess(decision(0.99, quality_a=left(0.1), quality_b=left(0.2)))
+    assert judged.certainty is not None
+    assert judged.certainty.llr == 0
+    assert judged.certainty.probability == pytest.approx(0.2)
+    plain = Judge(calibration(), prior=0.2)
+    low, high = (plain.assess(decision(c)).certainty for c in (-0.4, 1.0))
+    assert low is not None
+    assert high is not None
+    assert judged.certainty.low <= low.low
+    assert judged.certainty.high >= high.high - 1e-9
+
+
+@pytest.mark.parametrize("metric", ["euclidean_l2", "angular", "euclidean"])
+def test_thresholds_of_other_metrics_rise_alike(metric: MetricName) -> None:
+    points = (OperatingPoint(1e-4, 0.4, 0.4, 0.4, 30),)
+    judge = Judge(calibration(conditions=conditions(), points=points, n_impostor_pairs=300_000))
+    value = {"euclidean_l2": math.sqrt(1.2), "angular": math.acos(0.4) / math.pi}.get(metric, 1.2)
+    threshold = Threshold(value, metric, 1e-4, "made up", 405)
+
+    def judged(cosine: float, threshold: Threshold) -> Decision:
+        a, b = make_embedding([1, 0]), make_embedding([cosine, np.sqrt(1 - cosine**2)])
+        made = compare(a, b, threshold, qualities=(left(0.6), left(0.6)))
+        assert made.same
+        return judge.assess(made)
+
+    assert judged(0.55, threshold).verdict == "undecided"
+    assert "it takes 0.600" in judged(0.55, threshold).reasons[0]
+    assert judged(0.65, threshold).verdict == "same"
+    if metric != "euclidean":  # by hand: the cosine is known all the same
+        by_hand = own_threshold(value, metric)
+        assert judged(0.55, by_hand).verdict == "undecided"
+        assert judged(0.65, by_hand).verdict == "same"
+
+
+def test_a_threshold_by_hand_rises_too() -> None:
+    judge = Judge(calibration(conditions=conditions()))
+    given = decision(0.75, quality_a=left(0.6), quality_b=left(0.6))
+    for value, verdict in ((0.5, "same"), (0.6, "undecided")):
+        made = replace(given, threshold=own_threshold(value, "cosine"), same=True)
+        assert judge.assess(made).verdict == verdict
+
+
+def test_children_are_not_asked_about_where_both_are_bad() -> None:
+    ages = Ages()
+    judge = Judge(calibration(conditions=conditions()), ages=ages)
+    given = decision(0.55, quality_a=left(0.6), quality_b=left(0.6))
+    assert judge.assess(given, crops=(aged(3), aged(3))).verdict == "undecided"
+    assert ages.seen == 0
+
+
+def test_a_face_below_the_least_recognizability_is_undecided() -> None:
+    judge = Judge(calibration(quality={"least_recognizability": 0.5}))
+    judged = judge.assess(decision(0.9, quality_a=left(0.49), quality_b=left(1.0)))
+    assert judged.verdict == "undecided"
+    assert judged.reasons[0].startswith("a.jpg: too little of an identity is left in the face")
+    assert "recognizability 0.49, below 0.5" in judged.reasons[0]
+    for enough in (0.5, None):
+        ok = judge.assess(decision(0.9, quality_a=left(enough), quality_b=left(enough)))
+        assert ok.verdict == "same"

@@ -255,9 +255,8 @@ class Calibration(Outcome):
             for knots in (self.llr, self.llr_low, self.llr_high)
         )
         if condition.trust == 0:  # the score is no evidence: it may be anything
-            low, high = (
-                float(_sigmoid(end + odds)) for end in (self.llr_low[0], self.llr_high[-1])
-            )
+            ends = min(self.llr_low[0], 0.0), max(self.llr_high[-1], 0.0)
+            low, high = (float(_sigmoid(end + odds)) for end in ends)
         return Probability(value, low, high)
 
     def score_where(self, probability: float, prior: float = DEFAULT_PRIOR) -> float:

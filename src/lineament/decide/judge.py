@@ -33,6 +33,13 @@ from lineament.types import Certainty, Decision, FloatArray, Image, Photo, Quali
 CALIBRATED_METRIC = "cosine"
 """Every decision has its cosine beside the score, so one calibration serves all metrics."""
 
+_TO_COSINE: dict[str, Callable[[float], float]] = {
+    "cosine": lambda value: value,
+    "euclidean_l2": lambda value: 1 - value * value / 2,
+    "angular": lambda value: math.cos(math.pi * min(1.0, max(0.0, value))),
+}
+"""Thresholds of metrics that are monotone functions of the cosine."""
+
 Crops = tuple[Image | None, Image | None]
 """The aligned faces of both sides, each (S, S, 3) uint8; None where one is not at hand."""
 
@@ -192,8 +199,8 @@ class Judge:
 
     def _cosine_threshold(self, threshold: Threshold) -> float | None:
         """The cosine that a threshold of any metric stands for; None: it is not known."""
-        if threshold.metric == CALIBRATED_METRIC:
-            return threshold.value
+        if threshold.metric in _TO_COSINE:
+            return _TO_COSINE[threshold.metric](threshold.value)
         if threshold.fmr is None or self.calibration is None:
             return None
         found = self.calibration.threshold_of(CALIBRATED_METRIC, threshold.fmr)

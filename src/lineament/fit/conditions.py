@@ -14,13 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from lineament.decide.calibration import supported
-from lineament.decide.conditions import Conditions
-from lineament.types import Float64Array, FloatArray, IntArray
+from lineament.decide.conditions import MOST_RISE, Conditions
+from lineament.types import BoolArray, Float64Array, FloatArray, IntArray
 
 BINS = 400
 """Of cosines from -1 to 1: 0.005 wide."""
@@ -129,6 +130,21 @@ def by_better(values: Float64Array) -> Float64Array:
     return table
 
 
+class Raised(NamedTuple):
+    """Conditions after a look at a user's own impostor pairs.
+
+    Attributes:
+        conditions: with the thresholds' rises that the pairs support.
+        pairs: (K,) int64: impostor pairs whose better face is nearest to each knot; 0 at the last
+            one, of clean faces, whose pairs are not counted.
+        fitted: (K,) bool: the knots whose rise comes from those pairs.
+    """
+
+    conditions: Conditions
+    pairs: IntArray
+    fitted: BoolArray
+
+
 def raised(
     conditions: Conditions,
     vectors: FloatArray,
@@ -136,38 +152,48 @@ def raised(
     recognizability: Float64Array,
     threshold: float,
     fmr: float,
-) -> Conditions:
-    """The same, with thresholds' rises from a user's own impostor pairs where these suffice.
+) -> Raised:
+    """Fit thresholds' rises to a user's own impostor pairs where these suffice.
 
-    For each knot the impostor pairs whose better face is nearest to it are looked at. Where the
-    rule of 30 supports ``fmr`` among them, the rise is what their own threshold is above the one of
-    all pairs; where not, it stays.
+    For each knot but the last, which stands for clean photos, the impostor pairs whose better face
+    is nearest to it are looked at. Where the rule of 30 supports ``fmr`` among them, the rise is
+    what their own threshold is above the one of all pairs; where not, it stays. It stays as well
+    where no score passes: of all that leaves so little of a face a collection shows a few ways.
 
     Args:
         conditions: the package's own.
         vectors: (N, D) of length 1.
         person: (N,) who is who.
-        recognizability: (N,) of the faces.
+        recognizability: (N,) of the faces; NaN: not known, so the face is left out.
         threshold: the cosine for ``fmr`` among all impostor pairs.
         fmr: the false match rate, 0 to 1.
     """
     knots = conditions.knots
-    counts = np.zeros((len(knots), BINS))
-    for start in range(0, len(vectors), 512):
-        rows = slice(start, start + 512)
-        scores = vectors[rows] @ vectors[start:].T
-        other = person[rows][:, None] != person[None, start:]
+    last = len(knots) - 1
+    bad = np.isfinite(recognizability)
+    bad &= nearest(knots, np.where(bad, recognizability, knots[last])) < last
+    rows, who, left = vectors[bad], person[bad], recognizability[bad]
+    counts = np.zeros((len(knots), BINS), np.int64)
+    for start in range(0, len(rows), 512):
+        some = slice(start, start + 512)
+        scores = rows[some] @ rows[start:].T
+        other = who[some][:, None] != who[None, start:]
         other &= np.arange(scores.shape[1])[None] > np.arange(scores.shape[0])[:, None]
-        better = np.maximum(recognizability[rows][:, None], recognizability[None, start:])[other]
+        better = np.maximum(left[some][:, None], left[None, start:])[other]
         place = np.clip((scores[other] + 1) / 2 * BINS, 0, BINS - 1).astype(np.int64)
         flat = nearest(knots, better) * BINS + place
         counts += np.bincount(flat, minlength=counts.size).reshape(counts.shape)
     values = np.diag(conditions.threshold_rise).copy()
-    for number, row in enumerate(counts):
-        if supported(fmr, float(row.sum())):
-            passed = np.cumsum(row[::-1])[::-1]  # from each bin on
-            first = int(np.argmax(passed <= fmr * row.sum()))
-            own = float(first * (2 / BINS) - 1) if passed[first] <= fmr * row.sum() else 1.0
-            values[number] = max(0.0, own - threshold)
+    pairs = counts.sum(axis=1)
+    fitted = np.array([supported(fmr, float(n)) for n in pairs]) & (values < MOST_RISE)
+    for number in np.flatnonzero(fitted):
+        values[number] = max(0.0, _threshold(counts[number], fmr) - threshold)
     values = np.maximum.accumulate(values[::-1])[::-1]
-    return replace(conditions, threshold_rise=by_better(np.round(values, 4)))
+    made = replace(conditions, threshold_rise=by_better(np.round(values, 4)))
+    return Raised(made, pairs, fitted)
+
+
+def _threshold(counts: IntArray, fmr: float) -> float:
+    """The least lower end of a bin from which on no more than ``fmr`` of the pairs lie; else 1."""
+    passed = np.cumsum(counts[::-1])[::-1] <= fmr * counts.sum()
+    return float(np.argmax(passed) * (2 / BINS) - 1) if passed.any() else 1.0
