@@ -234,18 +234,22 @@ def test_the_words_name_the_ages() -> None:
     assert both.to_dict()["reasons"] == list(both.reasons)
 
 
-def test_ages_are_asked_only_where_the_answer_would_be_same() -> None:
+def test_ages_are_asked_only_where_the_score_passes() -> None:
     ages = Ages()
     judge = Judge(calibration(), ages=ages)
     crops = (aged(3), aged(3))
-    poor = replace(GOOD, size_px=5.0)
-    for open_or_different in (
-        decision(0.1),
-        decision(0.9, quality_b=poor),
-        decision(0.25, threshold=0.2),
-    ):
-        assert judge.assess(open_or_different, crops=crops).verdict != "same"
+    assert judge.assess(decision(0.1), crops=crops).verdict == "different"
     assert ages.seen == 0
+
+
+def test_poor_photos_of_children_claim_no_more_than_good_ones() -> None:
+    judge = Judge(calibration(), ages=Ages())
+    poor = replace(GOOD, size_px=5.0)
+    judged = judge.assess(decision(0.9, quality_b=poor), crops=(aged(3), aged(3)))
+    assert judged.verdict == "undecided"
+    assert len(judged.reasons) == 2
+    assert judged.certainty is not None
+    assert judged.certainty.probability == pytest.approx(1 / 1.26)
 
 
 def test_a_lower_certainty_of_children_stays() -> None:

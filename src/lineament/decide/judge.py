@@ -73,7 +73,7 @@ class Judge:
         calibration: for the contract of the embeddings; None: no probabilities.
         prior: share of genuine pairs among those that are compared, 0 to 1, exclusive.
         limits: of quality; the calibration's own, such as the least norm, go before them.
-        ages: asked only where the answer would be "same", for crops of the calibration's
+        ages: asked only where the score passes the threshold, for crops of the calibration's
             alignment; None: children are not told from adults.
     """
 
@@ -150,7 +150,7 @@ class Judge:
                 reasons += [f"{source}: {problem}" for problem in limits.problems(quality)]
         reasons += self._rise(decision)
         reasons += _doubts(decision, certainty)
-        if decision.same and not reasons and (years := self.children(crops)):
+        if decision.same and (years := self.children(crops)):
             reasons.append(children_in_words(years, (decision.source_a, decision.source_b)))
             certainty = None if certainty is None else _of_children(certainty)
         return replace(decision, certainty=certainty, reasons=tuple(reasons))
