@@ -19,7 +19,7 @@ pytest.importorskip("onnxruntime")
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "benchmarks"
 SCRIPTS = {path.name: path for path in sorted(FOLDER.glob("*/*.py"))}
-SCRIPTS |= {name: FOLDER / name for name in ("strangers.py", "poses.py")}
+SCRIPTS |= {name: FOLDER / name for name in ("strangers.py", "poses.py", "conditions.py")}
 
 
 def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -86,6 +86,7 @@ def test_engines_agree() -> None:
         "grouping_algorithms.py",
         "frontal.py",
         "poses.py",
+        "conditions.py",
         "turned.py",
         "train.py --att",
         "finetune.py --lfw",

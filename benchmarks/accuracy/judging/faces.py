@@ -1,0 +1,126 @@
+"""Photos of people whom nothing was fitted on, and the faces that are found in them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from lineament import LineamentError, Recognizer
+from lineament.datasets.lfw import LFW
+from lineament.evaluate.protocols.lfw import images_of
+from lineament.quality import quality_of
+from lineament.types import Image, Photo, Quality
+
+SEED = 15
+
+Spoiler = Callable[[Image, npt.NDArray[np.float32]], Image]
+
+
+@dataclass(frozen=True, eq=False)
+class People:
+    """Photos by person.
+
+    Attributes:
+        paths: V files: the first photo of everybody, then the second of the first ``twice`` people.
+        person: (V,) number of each photo's person.
+        twice: how many people have two photos.
+    """
+
+    paths: list[Path]
+    person: npt.NDArray[np.int64]
+    twice: int
+
+    @classmethod
+    def outside_view_1(cls, lfw: LFW, many: int, twice: int) -> People:
+        """Draw ``many`` people of LFW of whom View 1 has no photo, ``twice`` of them with two."""
+        fitted = set(lfw.person[images_of(lfw, ("1",))].tolist())
+        photos: dict[int, list[int]] = defaultdict(list)
+        for image, person in enumerate(lfw.person.tolist()):
+            if person not in fitted:
+                photos[person].append(image)
+        drawn = np.random.default_rng(SEED).permutation(sorted(photos)).tolist()
+        pairs = [p for p in drawn if len(photos[p]) > 1][:twice]
+        chosen = [*pairs, *(p for p in drawn if p not in set(pairs))][:many]
+        if len(chosen) < many or len(pairs) < twice:
+            raise LineamentError(
+                f"expected at most {len(photos)} people, {len(pairs)} of them with two photos: "
+                "these are outside of View 1"
+            )
+        images = [photos[p][0] for p in chosen] + [photos[p][1] for p in pairs]
+        person = np.concatenate([np.arange(many), np.arange(twice)])
+        return cls([lfw.path(i) for i in images], person, twice)
+
+    @cached_property
+    def impostors(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """All pairs of photos of two people, each once."""
+        first, second = np.triu_indices(len(self.person), 1)
+        other = self.person[first] != self.person[second]
+        return first[other], second[other]
+
+    @cached_property
+    def genuine(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """All pairs of photos of one person, each once."""
+        first = np.arange(self.twice)
+        return first, len(self.person) - self.twice + first
+
+
+@dataclass(frozen=True, eq=False)
+class Faces:
+    """The faces that photos are of, embedded; where there is none, its row is zero.
+
+    Attributes:
+        photos: V, with embedding and crop of one face, or without a face.
+    """
+
+    photos: Sequence[Photo]
+
+    @cached_property
+    def there(self) -> npt.NDArray[np.bool_]:
+        """(V,) whether a face was found."""
+        return np.array([photo.embedding is not None for photo in self.photos])
+
+    @cached_property
+    def vectors(self) -> npt.NDArray[np.float32]:
+        """(V, D) embeddings of length 1."""
+        found = [photo.embedding.vector for photo in self.photos if photo.embedding is not None]
+        rows = np.zeros((len(self.photos), len(found[0]) if found else 1), np.float32)
+        rows[self.there] = found
+        return rows
+
+    @cached_property
+    def qualities(self) -> list[Quality | None]:
+        """V."""
+        return [
+            None
+            if photo.face is None or photo.embedding is None
+            else quality_of(photo.face, photo.crop, photo.embedding, photo.size_wh)
+            for photo in self.photos
+        ]
+
+    @cached_property
+    def recognizability(self) -> npt.NDArray[np.float64]:
+        """(V,) NaN where it is not known."""
+        known = [None if q is None else q.recognizability for q in self.qualities]
+        return np.array([np.nan if value is None else value for value in known], np.float64)
+
+
+def look(recognizer: Recognizer, pictures: Iterable[tuple[str, Image]]) -> list[Photo]:
+    """Find, align and embed the face that each picture is of; ``pictures``: name and pixels."""
+    sources = (Photo.from_pixels(pixels, name) for name, pixels in pictures)
+    return list(recognizer.stream_chosen(sources))
+
+
+def spoilt(clean: Sequence[Photo], spoiler: Spoiler) -> Iterable[tuple[str, Image]]:
+    """Name and pixels of photos, spoilt where their faces are; ``clean``: with pixels."""
+    for photo in clean:
+        face = photo.face
+        pixels = photo.needed_pixels()
+        if face is not None and face.landmarks_xy is not None:
+            pixels = spoiler(pixels, face.landmarks_xy)
+        yield photo.source, pixels
