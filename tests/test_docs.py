@@ -291,7 +291,7 @@ def test_commands_that_docstrings_and_messages_name_exist() -> None:
 OTHER_OPTIONS = {
     *("--quick", "--rules", "--choose", "--crops", "--starts", "--only"),
     *("--draws", "--view1", "--shared", "--nproc-per-node", "--no-deps", "--min-photos"),
-    *("--part", "--also", "--case", "--without", "--wider", "--all", "--kind"),
+    *("--part", "--also", "--case", "--without", "--wider", "--all", "--kind", "--plot"),
 }
 """Of benchmarks and other programs."""
 
