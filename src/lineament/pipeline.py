@@ -11,6 +11,7 @@ Each arrow is a room of the package, in the order in which a photo walks through
     3 align/     pixels and faces -> crops of one size, each face in the same place
       quality    face and crop -> how good it is for recognition
     4 embed/     crops -> vectors of length 1
+      recognizability  vector and crop -> how much identity is left, whatever spoiled the face
     5 decide/    two vectors -> score, threshold, calibrated probability, verdict
     6 search/    one vector against millions: an index
     7 gallery/   people with names on disk: enroll, identify, group

@@ -33,7 +33,7 @@ import numpy as np
 from lineament import machine
 from lineament.align.alignment import NATIVE_PX
 from lineament.errors import ContractError, OptionError, WeightsError
-from lineament.files import write_atomically
+from lineament.files import sha256_of_file, write_atomically
 from lineament.models.catalog import by_hash
 from lineament.text import reason_of
 from lineament.types import Contract, Embedding, Flip, FloatArray, Image
@@ -239,6 +239,13 @@ def bundled(contract: Contract) -> Recognizability | None:
     except ContractError:  # other crops
         return None
     return estimate
+
+
+def bundled_sha256(contract: Contract) -> str | None:
+    """The hash of that estimate's file, for caches of what it said; None: there is none."""
+    card = by_hash(contract.weights_sha256, contract.weights)
+    path = None if card is None else card.folder / bundled_name(contract.flip)
+    return None if path is None or not path.is_file() else sha256_of_file(path)
 
 
 @lru_cache(maxsize=16)

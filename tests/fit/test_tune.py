@@ -13,6 +13,7 @@ from builders import make_contract
 from lineament.datasets.people_folder import People
 from lineament.datasets.source import Embedded
 from lineament.decide.calibration import Calibration
+from lineament.decide.conditions import Conditions
 from lineament.errors import DataError, ImageFormatError, OptionError
 from lineament.fit._support import pairs_needed
 from lineament.fit.clean import clean, groups_of, limits_of, looked_for
@@ -486,3 +487,94 @@ def test_few_photos_do_not_loosen_what_same_means() -> None:
     assert asked.calibration.wanted_fmr == small.fmr
     own = Recognizer(calibration=asked.calibration).threshold()
     assert own.value == asked.threshold.plain.value
+
+
+# --- both photos bad ------------------------------------------------------------------------------
+
+
+def known(rise: Any = (2.0, 0.1, 0.0)) -> Conditions:
+    table = np.array(rise)[np.maximum(np.arange(3)[:, None], np.arange(3)[None])]
+    return Conditions([0.3, 0.6, 1.0], table, table / 4, np.ones((3, 3)), "made-up faces")
+
+
+def with_known(monkeypatch: pytest.MonkeyPatch, vectors: Any, who: Any) -> Calibration:
+    """The package's own calibration knows of two bad photos."""
+    plain = tuned(vectors, who, fmr=1e-2).calibration
+    limits = {"least_recognizability": 0.2, "least_norm": 3.0}
+    made: Calibration = replace(plain, conditions=known(), quality=limits)
+    monkeypatch.setattr("lineament.fit.tune.bundled", lambda *_: made)
+    return made
+
+
+def tuned_with(vectors: Any, who: Any, left: Any, **options: Any) -> Any:
+    people, examined = collection(vectors, who)
+    quality = tuple(
+        None if np.isnan(v) else replace(examined.quality[0], recognizability=float(v))
+        for v in left
+    )
+    examined = replace(examined, quality=quality)
+    return tune(people, examined, contract=make_contract(dimension=D), n_bootstrap=20, **options)
+
+
+def test_what_is_known_of_bad_photos_goes_with_the_users_calibration(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    vectors, who = faces(noise=2.0)
+    with_known(monkeypatch, vectors, who)
+    made = tuned_with(vectors, who, np.ones(len(who)), fmr=1e-2)
+    own = made.calibration
+    assert own.conditions is not None
+    assert own.conditions.to_dict() == known().to_dict()
+    assert dict(own.quality) == {"least_recognizability": 0.2}  # the norm's is left out
+    assert "the package's own thresholds" in made.conditions.in_words
+    assert "too few pairs" in made.conditions.in_words
+    values = made.to_dict()["conditions"]
+    assert values["data"] == "made-up faces"
+    assert values["n_photos"] == len(who)
+    assert [row["fitted"] for row in values["rises"]] == [False] * 3
+    assert [row["threshold_rise"] for row in values["rises"]] == [2.0, 0.1, 0.0]
+    assert Calibration.from_dict(own.to_dict()).conditions is not None
+
+
+def test_rises_are_those_of_the_users_pairs_where_they_suffice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    vectors, who = faces(people=40, noise=2.0)
+    bad = np.arange(len(who)) % 6 < 3
+    alike = np.where(bad[:, None], 0.7 * np.eye(D)[0], 0).astype(np.float32)
+    vectors = unit(vectors + alike)
+    with_known(monkeypatch, vectors, who)
+    left = np.where(bad, 0.6, 1.0)
+    left[0] = np.nan
+    made = tuned_with(vectors, who, left, fmr=1e-2)
+    rows = made.to_dict()["conditions"]["rises"]
+    assert [row["fitted"] for row in rows] == [False, True, False]
+    assert rows[1]["impostor_pairs"] > 3000
+    rise = made.calibration.conditions.at(0.6, 0.6).threshold_rise
+    assert rise > 0.02
+    mine = bad & ~np.isnan(left)
+    scores = impostors(vectors[mine], who[mine])
+    at = made.threshold.plain.value
+    assert (scores >= at).mean() > 0.015
+    assert 0.005 < (scores >= at + rise).mean() <= 0.01
+    assert "recognizability 0.60 are those of your pairs" in made.conditions.in_words
+    assert "partly by" in made.calibration.conditions.data
+
+
+def test_few_photos_keep_the_packages_rises_with_its_threshold(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    vectors, who = faces(noise=2.0)
+    with_known(monkeypatch, vectors, who)
+    made = tuned_with(vectors, who, np.full(len(who), 0.6))
+    assert made.calibration.wanted_fmr is None
+    assert not made.conditions.raised.fitted.any()
+    assert made.calibration.conditions.to_dict() == known().to_dict()
+
+
+def test_without_an_estimate_the_norms_limit_stays() -> None:
+    vectors, who = faces(noise=2.0)
+    made = tuned(vectors, who, fmr=1e-2)
+    assert made.conditions is None
+    assert made.calibration.conditions is None
+    assert made.to_dict()["conditions"] is None

@@ -187,7 +187,14 @@ def _print(tuned: Tuned) -> None:
             print_note(f"suspected: {names}: also in the folder of {other}")
         else:
             print_note(f"suspected: {names}: seems to be {other}")
-    notes = (tuned.comparison, suspects_in_words(tuned), looked_for(tuned.cleaning), *tuned.notes)
+    bad = "" if tuned.conditions is None else tuned.conditions.in_words
+    notes = (
+        tuned.comparison,
+        bad,
+        suspects_in_words(tuned),
+        looked_for(tuned.cleaning),
+        *tuned.notes,
+    )
     for note in notes:
         if note:
             print_note(f"note: {note}")

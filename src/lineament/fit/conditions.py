@@ -145,6 +145,12 @@ class Raised(NamedTuple):
     fitted: BoolArray
 
 
+def unchanged(conditions: Conditions) -> Raised:
+    """What ``raised`` returns of no pairs."""
+    k = len(conditions.knots)
+    return Raised(conditions, np.zeros(k, np.int64), np.zeros(k, np.bool_))
+
+
 def raised(
     conditions: Conditions,
     vectors: FloatArray,

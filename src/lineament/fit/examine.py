@@ -23,6 +23,7 @@ from lineament.files import sha256_of_file
 from lineament.images import source_name
 from lineament.pipeline import Recognizer
 from lineament.quality import quality_of
+from lineament.recognizability import bundled_sha256
 from lineament.types import FloatArray, IntArray, Photo, ProgressBar, Quality
 
 _MEASURES = tuple(each.name for each in fields(Quality))
@@ -81,7 +82,9 @@ def examine(
     have = np.zeros(len(paths), bool)
     cache: EmbeddingCache | None = None
     if use_cache and recognizer.finder.detector_name in DETECTORS:
-        cache = EmbeddingCache({"facts": 2, **way_of(recognizer)}, _FIELDS)
+        estimate = bundled_sha256(recognizer.embedder.contract)
+        way = {"facts": 3, "recognizability": estimate, **way_of(recognizer)}
+        cache = EmbeddingCache(way, _FIELDS)
         kept = cache.load(paths)
         facts[kept.found] = kept.vectors[kept.found] * kept.norms[kept.found, None]
         have = kept.found.copy()

@@ -8,6 +8,7 @@ the photos cannot support is refused, with what it would take.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import Any
@@ -39,11 +40,19 @@ from lineament.fit._support import (
 from lineament.fit.calibrate import FMRS, FOLDS, N_BOOTSTRAP, fit
 from lineament.fit.calibrate.resampling import drawn_folds
 from lineament.fit.clean import DUPLICATE_COSINE, Cleaning, clean
+from lineament.fit.conditions import raised, unchanged
 from lineament.fit.examine import Examined
 from lineament.fit.norm_limit import least_norm
-from lineament.fit.tuned import AtThreshold, Tuned, Unseen
+from lineament.fit.tuned import AtThreshold, Tuned, TunedConditions, Unseen
 from lineament.quality import DEFAULT_LIMITS, QualityLimits
-from lineament.types import BoolArray, Contract, Float64Array, IntArray, StageProgress
+from lineament.types import (
+    BoolArray,
+    Contract,
+    Float64Array,
+    FloatArray,
+    IntArray,
+    StageProgress,
+)
 
 RATES_DRAWN = 200
 """Replicas of the bootstrap behind the intervals of rates."""
@@ -113,10 +122,26 @@ def tune(
     )
     threshold = made.calibration.threshold(wanted)
     at = threshold.plain.value
-    quality = _least_norm(vectors, who, embedded.norms[used], at)
     theirs, theirs_data = _bundled(contract, wanted)
     guarded = fmr is None and wanted > DEFAULT_FMR and theirs_data is not None
-    calibration = replace(made.calibration, quality=quality, wanted_fmr=None if guarded else wanted)
+    conditions = carried(
+        bundled(contract, DEFAULT_METRIC),
+        vectors,
+        who,
+        _recognizability(examined)[used],
+        at,
+        None if guarded else wanted,
+    )
+    if conditions is None:
+        quality = _least_norm(vectors, who, embedded.norms[used], at)
+    else:
+        quality = dict(conditions.limits)
+    calibration = replace(
+        made.calibration,
+        quality=quality,
+        conditions=None if conditions is None else conditions.raised.conditions,
+        wanted_fmr=None if guarded else wanted,
+    )
     made = replace(made, calibration=calibration)
     pairs = all_pairs(vectors, who)
     everyone = keep_suspects or not cleaning.suspects
@@ -143,9 +168,47 @@ def tune(
         with_suspects=own_value if everyone else other_value,
         without_suspects=other_value if keep_suspects and cleaning.suspects else own_value,
         low_quality=_beyond(limits, calibration, examined, used),
+        conditions=conditions,
         pairs=pairs,
         notes=tuple(_notes(fmr, wanted, sizes, cleaning, people, guarded=guarded)),
     )
+
+
+def carried(
+    theirs: Calibration | None,
+    vectors: FloatArray,
+    person: IntArray,
+    recognizability: Float64Array,
+    threshold: float,
+    fmr: float | None,
+) -> TunedConditions | None:
+    """What a tuned calibration has from the package's own about bad photos; None: it has nothing.
+
+    Args:
+        theirs: the package's own for the contract, if any.
+        vectors, person, recognizability: (N, D), (N,) and (N,) of the photos that count.
+        threshold: the cosine for ``fmr`` among them.
+        fmr: the wanted false match rate; None where decisions keep the package's thresholds, and
+            so the rises that belong to them.
+    """
+    if theirs is None or theirs.conditions is None:
+        return None
+    own = theirs.conditions
+    if fmr is None:
+        found = unchanged(own)
+    else:
+        found = raised(own, vectors, person, recognizability, threshold, fmr)
+    if found.fitted.any():
+        words = f"{own.data}; thresholds of two bad photos partly by {len(vectors):,} own photos"
+        found = found._replace(conditions=replace(found.conditions, data=words))
+    limits = {k: v for k, v in theirs.quality.items() if k == "least_recognizability"}
+    return TunedConditions(own, found, limits, int(np.isfinite(recognizability).sum()))
+
+
+def _recognizability(examined: Examined) -> Float64Array:
+    """(N,) of the photos; NaN where it is not known."""
+    values = [None if q is None else q.recognizability for q in examined.quality]
+    return np.array([math.nan if v is None else v for v in values], np.float64)
 
 
 def on_unseen_people(

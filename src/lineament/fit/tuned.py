@@ -13,11 +13,13 @@ from lineament.decide.calibration import (
     Calibration,
     FittedThreshold,
 )
+from lineament.decide.conditions import Conditions
 from lineament.evaluate.fairness import Rate
 from lineament.evaluate.metrics import interval_of_rate
 from lineament.evaluate.pair_counts import PairCounts
 from lineament.fit.calibrate import Fitted
 from lineament.fit.clean import Cleaning, Suspect, looked_for
+from lineament.fit.conditions import Raised
 from lineament.fit.examine import Examined
 from lineament.results import Outcome
 from lineament.types import BoolArray, IntArray
@@ -68,6 +70,53 @@ class Unseen(Outcome):
         return values
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class TunedConditions:
+    """What the calibration says of two bad photos, and where it comes from.
+
+    Attributes:
+        bundled: the package's own.
+        raised: what became of them.
+        limits: of quality that go with them, by name; in place of one of the norm.
+        n_photos: of those that count, how many's recognizability is known.
+    """
+
+    bundled: Conditions
+    raised: Raised
+    limits: Mapping[str, float]
+    n_photos: int
+
+    @property
+    def in_words(self) -> str:
+        """One sentence."""
+        n = int(self.raised.fitted.sum())
+        kept = (
+            "for two bad photos (recognizability) the package's own thresholds, likelihood ratios "
+            "and limit go with yours"
+        )
+        if not n:
+            return f"{kept}: too few pairs of your photos are that bad to fit thresholds of them"
+        levels = ", ".join(f"{k:.2f}" for k in self.bundled.knots[self.raised.fitted].tolist())
+        return f"{kept}; thresholds about the recognizability {levels} are those of your pairs"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        rows = zip(
+            self.bundled.knots.tolist(),
+            self.raised.pairs.tolist(),
+            self.raised.fitted.tolist(),
+            np.diag(self.bundled.threshold_rise).tolist(),
+            np.diag(self.raised.conditions.threshold_rise).tolist(),
+            strict=True,
+        )
+        names = ("recognizability", "impostor_pairs", "fitted", "bundled_rise", "threshold_rise")
+        return {
+            "data": self.bundled.data,
+            "n_photos": self.n_photos,
+            "rises": [dict(zip(names, row, strict=True)) for row in rows],
+        }
+
+
 @dataclass(frozen=True, eq=False)
 class Tuned(Outcome):
     """What ``tune`` found.
@@ -88,6 +137,8 @@ class Tuned(Outcome):
         with_suspects, without_suspects: the threshold with the suspects, and without; None where
             their pairs do not support the rate.
         low_quality: by limit, how many of the photos used are beyond it.
+        conditions: what is known of two bad photos; None where the package has nothing for this
+            contract, so that a limit of the norm was fitted instead.
         pairs: the scores of all pairs used.
         notes: sentences that the reader of the figures must know.
     """
@@ -107,6 +158,7 @@ class Tuned(Outcome):
     with_suspects: float | None
     without_suspects: float | None
     low_quality: Mapping[str, int]
+    conditions: TunedConditions | None
     pairs: PairCounts
     notes: tuple[str, ...]
 
@@ -180,6 +232,7 @@ class Tuned(Outcome):
             "calibration": self.fitted.to_dict(),
             "quality": dict(made.quality),
             "low_quality": dict(self.low_quality),
+            "conditions": None if self.conditions is None else self.conditions.to_dict(),
             "cleaning": {
                 "limits": cleaning.limits._asdict(),
                 "unreadable": [

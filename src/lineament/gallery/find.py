@@ -34,6 +34,7 @@ from lineament.gallery._types import Settings
 from lineament.images import find_images
 from lineament.pipeline import Recognizer, default_recognizer
 from lineament.quality import quality_of
+from lineament.recognizability import bundled_sha256
 from lineament.results import Outcome, no_truth
 from lineament.text import counted
 from lineament.types import Decision, Embedding, Photo, Progress, Threshold
@@ -318,8 +319,9 @@ def _save(kept: FaceCache) -> None:
 
 
 def _way(recognizer: Recognizer) -> Mapping[str, Any]:
-    """All that the faces depend on; whom a photo is of plays no part."""
-    return {key: value for key, value in way_of(recognizer).items() if key != "choose"}
+    """All that the faces and their quality depend on; whom a photo is of plays no part."""
+    way = {key: value for key, value in way_of(recognizer).items() if key != "choose"}
+    return way | {"recognizability": bundled_sha256(recognizer.embedder.contract)}
 
 
 def _kept(photo: Photo) -> Iterator[KeptFace]:

@@ -415,12 +415,15 @@ def _quality(tuned: Tuned) -> Section:
         f"Of {counts['measured']:,} photos that count, so many are beyond what was seen to be "
         "reliable. They were fitted on; decisions about such photos are called undecided."
     ]
-    words.append(
-        "Your photos support no limit of the embedding's norm of their own."
-        if limit is None
-        else f"Below an embedding norm of {limit:.3g} more than a tenth of the genuine pairs are "
-        "missed: the calibration says so from now on."
-    )
+    if tuned.conditions is not None:
+        words.append(tuned.conditions.in_words.capitalize() + ".")
+    else:
+        words.append(
+            "Your photos support no limit of the embedding's norm of their own."
+            if limit is None
+            else f"Below an embedding norm of {limit:.3g} more than a tenth of the genuine pairs "
+            "are missed: the calibration says so from now on."
+        )
     return Section(
         "Quality", tuple(words), (Table(("beyond the limit", "photos"), rows, numbers=(1,)),)
     )
