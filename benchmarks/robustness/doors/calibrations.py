@@ -16,6 +16,7 @@ from doors import people
 from doors.case import AbsentError, Case, Door
 from doors.damage import NUMBERS, anything, changed, damaged, special_file
 from lineament import Calibration, LineamentError
+from lineament.decide.conditions import MOST_RISE
 from lineament.decide.ensemble_file import FOLDER, read_spec
 from lineament.files import DATA
 from lineament.gallery.grouping import Grouping
@@ -37,6 +38,15 @@ def _used(case: Case, calibration: Calibration) -> bool:
         case.expect(fits, f"probabilities {shares}")
     sign = 1 if calibration.metric == "cosine" else -1
     case.expect((np.diff(sign * llr) >= 0).all(), "more alike is less probable")
+    for a, b in case.rng.random((4, 2)).tolist():
+        condition = calibration.condition(a, b)
+        case.expect(condition == calibration.condition(b, a), "who is the worse face matters")
+        rise, trust = condition.threshold_rise, condition.trust
+        case.expect(0 <= rise <= MOST_RISE and 0 <= trust <= 1, f"a condition {condition}")
+        like_these = sign * np.diff(calibration.llr_of(scores, condition))
+        case.expect((like_these >= 0).all(), "more alike is less probable in bad photos")
+        one = calibration.probability(0.4, 0.5, condition)
+        case.expect(0 <= one.low <= one.value <= one.high <= 1, f"a probability {one}")
     repr(calibration)
     json.dumps(calibration.to_dict(), allow_nan=False)
     calibration.to_rows()
@@ -106,6 +116,49 @@ def contract(case: Case) -> bool:
         values["contract"] = changed(values["contract"], case.rng)
     else:
         values["contract"][case.pick(list(values["contract"]))] = anything(case.rng)
+    return _loaded(case, values)
+
+
+def conditions(case: Case) -> bool:
+    """What is said of two bad photos."""
+    values, rng = _base(case), case.rng
+    k = int(rng.integers(2, 6))
+    rise = np.sort(rng.uniform(0, 1, k))[::-1]
+    number = np.arange(k)
+    better = np.maximum(number[:, None], number[None])
+    table = rng.uniform(0, 1, k)[better]
+    made: Any = {
+        "knots": np.sort(rng.uniform(0, 1, k)).tolist(),
+        "threshold_rise": rise[better].tolist(),
+        "llr_rise": (table - 0.5).tolist(),
+        "trust": table.tolist(),
+        "data": "somebody's",
+    }
+    values["conditions"] = made
+    try:
+        sound = Calibration.from_dict(values)
+    except LineamentError as error:
+        raise RuntimeError(f"sound conditions are refused: {error}") from error
+    if case.chance(0.1):
+        return _used(case, sound)
+    if case.chance(0.3):
+        values["conditions"] = changed(made, rng, times=int(rng.integers(1, 3)))
+    else:
+        key = case.pick(["threshold_rise", "llr_rise", "trust", "knots"])
+        rows = made[key]
+        kind = int(rng.integers(5))
+        if kind == 0:
+            made[key] = rows[:-1]
+        elif kind == 1:
+            made[key] = [*rows[:-1], anything(rng)]
+        elif kind == 2:
+            made[key] = rows * 3
+        elif kind == 3:
+            made[key] = [rows]
+        elif key == "knots":
+            rows[int(rng.integers(k))] = case.pick(NUMBERS)
+        else:
+            rows[int(rng.integers(k))][int(rng.integers(k))] = case.pick(NUMBERS)
     return _loaded(case, values)
 
 
@@ -217,6 +270,7 @@ DOOR = Door(
         lists,
         any_value,
         contract,
+        conditions,
         damaged_bytes,
         groups,
         ensembles,
