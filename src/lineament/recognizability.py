@@ -245,7 +245,7 @@ def bundled_sha256(contract: Contract) -> str | None:
     """The hash of that estimate's file, for caches of what it said; None: there is none."""
     card = by_hash(contract.weights_sha256, contract.weights)
     path = None if card is None else card.folder / bundled_name(contract.flip)
-    return None if path is None or not path.is_file() else sha256_of_file(path)
+    return None if path is None or not path.is_file() else sha256_of_file(path).hex()
 
 
 @lru_cache(maxsize=16)

@@ -54,6 +54,7 @@ _STAGES = (
     "embed",
     "geometry.py",
     "pose.py",
+    "pyramid.py",
     "raster.py",
     "finder.py",
     "pipeline.py",
