@@ -102,7 +102,7 @@ class Verdicts:
             open_ |= (least <= score) & (score < most)
         verdict = np.where(open_, UNDECIDED, same.astype(np.int64))
         if self.judge.ages is not None:
-            for pair in np.flatnonzero(verdict == SAME):
+            for pair in np.flatnonzero(same):
                 i, j = int(first[pair]), int(second[pair])
                 if self.judge.children((a.photos[i].crop, b.photos[j].crop)) is not None:
                     said = self.one(a, b, i, j)
