@@ -19,7 +19,9 @@ pytest.importorskip("onnxruntime")
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "benchmarks"
 SCRIPTS = {path.name: path for path in sorted(FOLDER.glob("*/*.py"))}
-SCRIPTS |= {name: FOLDER / name for name in ("strangers.py", "poses.py", "conditions.py")}
+SCRIPTS |= {
+    name: FOLDER / name for name in ("photo.py", "strangers.py", "poses.py", "conditions.py")
+}
 
 
 def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
