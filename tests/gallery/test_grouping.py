@@ -335,6 +335,47 @@ def test_blurred_faces_join_others_but_are_no_group() -> None:
     assert len(set(later.group.tolist())) == 1
 
 
+def test_poor_faces_do_not_draw_each_other_into_a_group() -> None:
+    """Poor faces of strangers are 0.99 alike; one of them shows the good face's person."""
+    contract = make_contract(dimension=3)
+    good = np.array([[1.0, 0.0, 0.0]])
+    mine = np.array([[0.6, 0.8, 0.0]])
+    strangers = np.array([[0.45, 0.89, 0.05], [0.44, 0.89, -0.05], [0.45, 0.88, 0.1]])
+    strangers /= np.linalg.norm(strangers, axis=1, keepdims=True)
+    rows = np.concatenate([good, mine, strangers]).astype(np.float32)
+    faces = faces_of(rows)
+    poor = [faces[0], *(replace(f, problems=("coarse",)) for f in faces[1:])]
+    assert group_faces(faces, contract, THRESHOLD).group.tolist() != [1, 1, 2, 3, 4]
+    found = group_faces(poor, contract, THRESHOLD)
+    assert found.group.tolist() == [1, 1, 2, 3, 4]
+    later = assign_new(group_faces(poor[:2], contract, THRESHOLD), poor[2:])
+    assert later.group.tolist() == [1, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_means_are_those_of_the_pairs_that_count(seed: int) -> None:
+    """Average linkage step by step, over all pairs of two groups but those of two weak faces."""
+    vectors, _ = planted([5, 5, 4, 4], spread=0.22, seed=seed)
+    weak = np.random.default_rng(seed).random(len(vectors)) < 0.4
+    scores = vectors.astype(np.float64) @ vectors.T.astype(np.float64)
+    counts = ~(weak[:, None] & weak[None])
+    groups = [{i} for i in range(len(vectors))]
+
+    def mean(a: set[int], b: set[int]) -> float:
+        place = np.ix_(sorted(a), sorted(b))
+        return float(scores[place][counts[place]].mean()) if counts[place].any() else -np.inf
+
+    while len(groups) > 1:
+        value, i, j = max(
+            (mean(a, b), i, j) for i, a in enumerate(groups) for j, b in enumerate(groups[:i])
+        )
+        if value < 0.5:
+            break
+        groups[j] |= groups.pop(i)
+    found = link(vectors, np.arange(len(vectors)), 0.5, weak=weak)
+    assert partition(found.first) == {frozenset(group) for group in groups}
+
+
 def test_later_photos_join_and_groups_keep_their_numbers() -> None:
     vectors, people = planted([6, 4, 1, 1, 5], seed=9)
     late = np.array([5, 9, 11])  # one of the first two people each, and a stranger

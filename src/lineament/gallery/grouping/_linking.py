@@ -10,6 +10,10 @@ the edges of the graph of pairs that reach it, found by an index. Where somebody
 a face has edges, parts of that person may end without an edge between them: therefore the means of
 the groups are searched for their neighbors in turn, until nothing changes.
 
+Faces that are too poor ("weak") resemble each other whoever they show, so the cosine of two of
+them says nothing and is left out of the mean: a poor face joins a group by its likeness to good
+ones.
+
 Two faces of one photo are two people: two groups with a photo in common stay apart.
 """
 
@@ -26,7 +30,7 @@ from lineament.decide.calibration import Calibration
 from lineament.errors import OptionError
 from lineament.search import open_index
 from lineament.text import counted
-from lineament.types import BoolArray, FloatArray, IntArray, Threshold
+from lineament.types import BoolArray, Float64Array, FloatArray, IntArray, Threshold
 
 NEIGHBORS = 32
 """Edges a face. 16 to 64 give the same groups of LFW to four digits
@@ -118,8 +122,9 @@ def link(
             place where it is alone; None when all are. Such groups are never split.
         kept: (N,) bool: faces whose groups keep their identity: two of them are never made one.
             All faces of a group of ``start`` have the same.
-        weak: (N,) bool: faces too poor to be a group among themselves, since blurred faces resemble
-            each other; they may join others.
+        weak: (N,) bool: faces too poor to be compared with each other, since poor faces resemble
+            each other; they join others, and are no group among themselves. Those of a kept group
+            in which all are weak count as good.
         neighbors: edges a face, 1 or more.
         index: which one finds neighbors, as ``open_index`` calls them; the compressed scan may
             miss some. None compares all with all up to ``COMPARED_UP_TO`` faces, a block at a time,
@@ -234,9 +239,16 @@ class _Clusters:
         self._sizes = np.bincount(first, minlength=n)
         self._parent = first.copy()
         self._kept = kept.copy()
-        self._weak = np.ones(n, np.bool_)
-        np.logical_and.at(self._weak, first, weak)
-        self._weak &= ~kept[first]
+        # Of each group how many faces are weak, and of those that have some the sum of them.
+        every = np.ones(n, np.bool_)
+        np.logical_and.at(every, first, weak)
+        poor = np.flatnonzero(weak & ~(every & kept)[first])
+        self._n_weak = np.bincount(first[poor], minlength=n)
+        self._weak_sums: dict[int, Float64Array] = {}
+        for face in poor.tolist():
+            root, vector = int(first[face]), vectors[face].astype(np.float64)
+            known = self._weak_sums.get(root)
+            self._weak_sums[root] = vector if known is None else known + vector
         self._photos: list[set[int]] = [set() for _ in range(n)]
         for root, photo in zip(first.tolist(), photos.tolist(), strict=True):
             self._photos[root].add(photo)
@@ -266,14 +278,31 @@ class _Clusters:
             if self._mean(i, j) >= threshold:
                 if self._conflict(i, j):
                     continue
-                offered += not (self._weak[i] and self._weak[j])
+                offered += 1
             self._near[i].add(j)
             self._near[j].add(i)
             self._offer(i, np.array([j]), threshold)
         return offered
 
     def _mean(self, i: int, j: int) -> float:
-        return float(self._sums[i] @ self._sums[j] / (self._sizes[i] * self._sizes[j]))
+        total = float(self._sums[i] @ self._sums[j])
+        pairs = int(self._sizes[i]) * int(self._sizes[j])
+        if i in self._weak_sums and j in self._weak_sums:
+            total -= float(self._weak_sums[i] @ self._weak_sums[j])
+            pairs -= int(self._n_weak[i]) * int(self._n_weak[j])
+        return total / pairs if pairs else -math.inf
+
+    def _means(self, i: int, others: IntArray) -> Float64Array:
+        """(O,) mean cosines with other groups, without pairs of two weak faces; -inf of none."""
+        total = self._sums[others] @ self._sums[i]
+        pairs = self._sizes[others] * self._sizes[i]
+        mine = self._weak_sums.get(i)
+        if mine is not None:
+            for place in np.flatnonzero(self._n_weak[others]).tolist():
+                j = int(others[place])
+                total[place] -= mine @ self._weak_sums[j]
+                pairs[place] -= self._n_weak[i] * self._n_weak[j]
+        return np.where(pairs > 0, total / np.maximum(pairs, 1), -np.inf)
 
     def merge(self, threshold: float) -> None:
         """Make the most alike two groups one, until no two with an edge reach the threshold."""
@@ -285,8 +314,6 @@ class _Clusters:
                 self._near[i].discard(j)
                 self._near[j].discard(i)
                 continue
-            if self._weak[i] and self._weak[j]:
-                continue  # until one of them joins a better face: then it is offered again
             if len(self._near[i]) < len(self._near[j]):
                 i, j = j, i
             self._unite(i, j)
@@ -297,7 +324,11 @@ class _Clusters:
         self._sums[i] += self._sums[j]
         self._sizes[i] += self._sizes[j]
         self._kept[i] |= self._kept[j]
-        self._weak[i] &= self._weak[j]
+        self._n_weak[i] += self._n_weak[j]
+        if j in self._weak_sums:
+            theirs = self._weak_sums.pop(j)
+            known = self._weak_sums.get(i)
+            self._weak_sums[i] = theirs if known is None else known + theirs
         self._photos[i] |= self._photos[j]
         self._photos[j] = set()
         self._parent[j] = i
@@ -311,7 +342,7 @@ class _Clusters:
         self._near[j] = set()
 
     def _offer(self, i: int, others: IntArray, threshold: float) -> None:
-        means = self._sums[others] @ self._sums[i] / (self._sizes[others] * self._sizes[i])
+        means = self._means(i, others)
         for j, mean in zip(others.tolist(), means.tolist(), strict=True):
             if mean >= threshold:
                 a, b = min(i, j), max(i, j)
