@@ -142,7 +142,9 @@ def test_a_frame_is_searched_and_keeps_its_time() -> None:
 
 
 def test_a_finder_pays_for_no_recognizer(astronaut_path: Path) -> None:
-    FaceFinder(policy=policy("any;deny:sface"))  # the default recognizer's weights
+    FaceFinder(
+        policy=policy("any;deny:sface-mobilefacenet-int8")
+    )  # the default recognizer's weights
     with pytest.raises(LicenseError, match="yunet"):
         FaceFinder(policy=policy("any;deny:yunet"))
     code = (

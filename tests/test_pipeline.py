@@ -85,7 +85,7 @@ def test_one_person_twice_and_a_mirror(recognizer: Recognizer, astronaut_path: P
 def test_the_default_recognizer(astronaut: Image) -> None:
     one = Recognizer()
     embedding = one.embed(astronaut)
-    assert embedding.contract.weights == "sface"
+    assert embedding.contract.weights == "sface-mobilefacenet-int8"
     assert embedding.contract.alignment == "arcface-112"
     assert one.finder.detector_name == "yunet+onet"
     assert one.verify(astronaut, np.ascontiguousarray(astronaut[:-3, 3:]), threshold=HALF).same

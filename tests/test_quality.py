@@ -305,7 +305,7 @@ def test_limits_that_make_no_sense_are_refused(value: float) -> None:
         QualityLimits(least_norm=value)
 
 
-@pytest.mark.parametrize(("preset", "limit"), [("fast", 40), ("balanced", 45), ("accurate", 50)])
+@pytest.mark.parametrize(("preset", "limit"), [("fast", 45), ("balanced", 45), ("accurate", 50)])
 def test_how_far_a_face_may_be_turned_depends_on_the_recognizer(preset: str, limit: float) -> None:
     limits = limits_of(models.get(PRESETS[preset].recognizer))
     assert limits.problems(make_quality(yaw_deg=limit)) == ()

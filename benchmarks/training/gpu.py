@@ -35,11 +35,10 @@ def embedding(batch: int, repeats: int) -> dict[str, float] | None:
     from lineament import models
     from lineament.embed import load_embedder
     from lineament.models.runtime import Runtime
-    from lineament.pipeline import DEFAULT_RECOGNIZER
 
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         return None
-    entry = models.get(DEFAULT_RECOGNIZER)
+    entry = models.get("sface")
     crops = np.random.default_rng(0).integers(0, 256, (batch, 112, 112, 3), np.uint8)
     engines = {
         "cuda": load_embedder(entry, flip=False, runtime=Runtime("onnxruntime", "cuda")),

@@ -25,7 +25,9 @@ from lineament.decide.metrics import DEFAULT_METRIC, METRICS, Metric
 from lineament.embed import load_embedder
 from lineament.evaluate.protocols.lfw import images_of
 from lineament.fit.calibrate import fit
+from lineament.models import Card
 from lineament.pipeline import Recognizer
+from lineament.types import Contract
 
 DATA = "LFW View 1"
 SEED = 1
@@ -55,6 +57,41 @@ def threshold(scores: np.ndarray, rate: float, metric: Metric) -> float:
     return strict / scale
 
 
+def flips_of(card: Card) -> tuple[bool, ...]:
+    """What the card can be asked for: a joined one may be of one kind only."""
+    if card.mirrored:
+        return (True,)
+    return (False,) if card.norm_term is not None else (False, True)
+
+
+def write(
+    card: Card, contract: Contract, unit: np.ndarray, norms: np.ndarray, person: np.ndarray
+) -> None:
+    """Fit and write one calibration.
+
+    Args:
+        card: whose folder it belongs to.
+        contract: of the embeddings.
+        unit, norms: (N, D) and (N,) of View 1's photos.
+        person: (N,) who is who.
+    """
+    made = fit(
+        unit, person, contract=contract, data=DATA, metric=DEFAULT_METRIC, seed=SEED
+    ).calibration
+    metrics = {}
+    for name in ("euclidean", "chi_square"):
+        metric = METRICS[name]
+        scores = impostor_scores(unit if metric.unit else unit * norms[:, None], person, metric)
+        metrics[name] = tuple((rate, threshold(scores, rate, metric)) for rate in RATES)
+    target = card.folder / bundled_name(contract.flip)
+    replace(made, metrics=metrics).save(target)
+    print(
+        f"{card.name}/{target.name}: {made.method}, Cllr {made.cllr:.4f} "
+        f"(least {made.min_cllr:.4f}), ECE {made.ece:.2%}, {len(made.score)} knots, "
+        f"{target.stat().st_size:,} bytes"
+    )
+
+
 def main() -> None:
     if len(sys.argv) < 2:
         sys.exit(__doc__)
@@ -69,34 +106,15 @@ def main() -> None:
             if item.error is not None:
                 raise item.error
             crops.append(item.crop)
-        for flip in (True,) if card.members else (False, True):
+        for flip in flips_of(card):
             embedder = load_embedder(card, flip=flip)
             parts = [
                 embedder.embed(np.stack(crops[start : start + 256]))
                 for start in track(range(0, len(crops), 256), f"{card.name} flip={flip}")
             ]
             unit = np.concatenate([vectors for vectors, _ in parts])
-            raw = unit * np.concatenate([norms for _, norms in parts])[:, None]
-            made = fit(
-                unit,
-                person,
-                contract=embedder.contract,
-                data=DATA,
-                metric=DEFAULT_METRIC,
-                seed=SEED,
-            ).calibration
-            metrics = {}
-            for name in ("euclidean", "chi_square"):
-                metric = METRICS[name]
-                scores = impostor_scores(unit if metric.unit else raw, person, metric)
-                metrics[name] = tuple((rate, threshold(scores, rate, metric)) for rate in RATES)
-            target = card.folder / bundled_name(flip)
-            replace(made, metrics=metrics).save(target)
-            print(
-                f"{card.name}/{target.name}: {made.method}, Cllr {made.cllr:.4f} "
-                f"(least {made.min_cllr:.4f}), ECE {made.ece:.2%}, {len(made.score)} knots, "
-                f"{target.stat().st_size:,} bytes"
-            )
+            norms = np.concatenate([norms for _, norms in parts])
+            write(card, embedder.contract, unit, norms, person)
 
 
 if __name__ == "__main__":

@@ -480,7 +480,7 @@ class TestEmbed:
         result = run("embed", photos)
         assert result.exit_code == 0
         header, *rows = self.rows(result.stdout)
-        assert header["contract"]["weights"] == "sface"
+        assert header["contract"]["weights"] == "sface-mobilefacenet-int8"
         assert [Path(row["source"]).name for row in rows] == ["a.png", "b.png"]
         wanted = lineament.Recognizer().embed(photos / "a.png")
         assert np.allclose(rows[0]["vector"], wanted.vector, atol=1e-5)

@@ -156,7 +156,7 @@ def world() -> Iterator[Path]:
         for name in names:
             photos[name].save(made / "people" / person / f"{name}.png")
         if len(names) == 1:
-            other = ImageEnhance.Brightness(ImageOps.mirror(photos[names[0]])).enhance(0.8)
+            other = ImageEnhance.Brightness(ImageOps.mirror(photos[names[0]])).enhance(0.4)
             other.save(made / "people" / person / f"{names[0]} 2.png")
     (made / "others").mkdir()
     for name in ("group",):

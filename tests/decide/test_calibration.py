@@ -416,7 +416,10 @@ def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
 # --- the package's own ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["sface", "mobilefacenet"])
+@pytest.mark.parametrize(
+    "name",
+    ["sface", "mobilefacenet", "sface-int8", "mobilefacenet-int8", "sface-mobilefacenet-int8"],
+)
 @pytest.mark.parametrize("flip", [False, True])
 def test_bundled_calibrations(name: str, flip: bool) -> None:
     entry = models.get(name)

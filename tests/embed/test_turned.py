@@ -87,7 +87,7 @@ def test_faces_that_look_to_either_side_are_treated_alike() -> None:
 
 
 def test_the_pipeline_does_it(astronaut: Image) -> None:
-    recognizer = Recognizer("fast")
+    recognizer = Recognizer("mobilefacenet")
     photo = recognizer.detect(astronaut)
     face = replace(photo.faces[0], landmarks_xy=(LEFT * 0.9 + [180, 60]).astype(np.float32))
     turned: Photo = replace(photo, faces=(face,), pixels=astronaut)

@@ -14,10 +14,9 @@ import pytest
 
 from lineament import models
 from lineament.gallery import Gallery, NewSample, Refusal
-from lineament.models import DEFAULT_PRESET, PRESETS
 from lineament.types import Contract, Embedding
 
-CARD = models.get(PRESETS[DEFAULT_PRESET].recognizer)
+CARD = models.get("sface")
 CONTRACT = Contract(CARD.name, CARD.sha256, CARD.alignment, CARD.input.color_order, False, 128)
 AXES = np.linalg.qr(np.random.default_rng(3).normal(size=(128, 128)))[0]
 

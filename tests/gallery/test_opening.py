@@ -51,7 +51,7 @@ def test_options_complete_the_recognizer(fast: Path, monkeypatch: pytest.MonkeyP
 def test_options_may_not_contradict_the_contract(fast: Path) -> None:
     with pytest.raises(ContractError, match=r"leave out the options of the recognizer.*migrate\("):
         Gallery.open(fast, recognizer={"flip": False})
-    with pytest.raises(ContractError, match="the options describe sface"):
+    with pytest.raises(ContractError, match="the options describe sface-mobilefacenet-int8"):
         Gallery.open(fast, recognizer={"recognizer": "balanced"})
     Gallery.open(fast, recognizer={"recognizer": "mobilefacenet"}).close()  # nothing is locked
 
@@ -70,12 +70,12 @@ def test_opened_or_created(tmp_path: Path) -> None:
     with pytest.raises(GalleryNotFoundError):
         Gallery.open(folder)
     with Gallery.open_or_create(folder, recognizer={"recognizer": "fast"}) as gallery:
-        assert gallery.contract.weights == "mobilefacenet"
+        assert gallery.contract.weights == "sface-int8"
         assert not gallery.settings.keep_crops
     assert Gallery.exists(folder)
     with Gallery.open_or_create(folder, keep_crops=True) as gallery:
         assert gallery.settings.keep_crops
-        assert gallery.recognizer.weights.name == "mobilefacenet"
+        assert gallery.recognizer.weights.name == "sface-int8"
     with Gallery.open_or_create(folder) as gallery:
         assert gallery.settings.keep_crops
 

@@ -20,10 +20,9 @@ from lineament.errors import TruthValueError, UnlikePeopleError
 from lineament.gallery import FolderReport, Gallery, Listing, NewSample, Refusal, enroll_folder
 from lineament.gallery import folder as folders
 from lineament.gallery.grouping import GroupFace, group_faces, name_groups
-from lineament.models import DEFAULT_PRESET, PRESETS
 from lineament.types import Contract, Embedding, Face, Threshold
 
-CARD = models.get(PRESETS[DEFAULT_PRESET].recognizer)
+CARD = models.get("sface")
 CONTRACT = Contract(CARD.name, CARD.sha256, CARD.alignment, CARD.input.color_order, False, 128)
 
 

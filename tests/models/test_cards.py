@@ -38,7 +38,7 @@ WHOLE = [raw for raw in RAW if raw not in BORROWED]
 NAMES = {
     "embedder": {
         *("sface", "sface-int8", "mobilefacenet", "mobilefacenet-int8"),
-        *("dlib-resnet", "sface-mobilefacenet"),
+        *("dlib-resnet", "sface-mobilefacenet", "sface-mobilefacenet-int8"),
     },
     "detector": {"yunet", "mtcnn-p", "mtcnn-r", "mtcnn-o", "blazeface-full", "ultralight-320"},
     "landmarker": {"landmarks68", "facemesh"},
@@ -168,7 +168,8 @@ def test_a_joined_recognizer_says_what_it_joins(raw: dict[str, Any]) -> None:
     assert {member.alignment for member in members} == {weights.alignment}
     assert module.is_present(weights)
     assert weights.path is None
-    with pytest.raises(WeightsError, match="no file of its own, it joins sface, mobilefacenet"):
+    names = ", ".join(member.name for member in weights.members)
+    with pytest.raises(WeightsError, match=f"no file of its own, it joins {names}"):
         module.read(weights)
 
 

@@ -30,8 +30,8 @@ class Preset(NamedTuple):
 
 
 PRESETS = {
-    "fast": Preset("mobilefacenet", flip=False),
-    "balanced": Preset("sface", flip=False),
+    "fast": Preset("sface-int8", flip=False),
+    "balanced": Preset("sface-mobilefacenet-int8", flip=False),
     "accurate": Preset("sface-mobilefacenet", flip=True),
 }
 """What each takes and is worth: ``benchmarks/accuracy/presets.py``."""
