@@ -140,7 +140,10 @@ class TestVerify:
             (("--min-score", "7"), "--min-score: expected a share from 0 to 1"),
             (("--max-faces", "0"), "--max-faces: expected 1 or more"),
             (("--license-policy", "free"), "license-policy: expected clauses"),
-            (("--license-policy", "deny:sface"), 'refuses the weights "sface"'),
+            (
+                ("--license-policy", "deny:sface-mobilefacenet-int8"),
+                'refuses the weights "sface-mobilefacenet-int8"',
+            ),
             (("--license-policy", "deny:yunet"), 'refuses the weights "yunet"'),
             (("--mean", "3"), "--mean: expected together with --model"),
             (("--model", "no.onnx", "--recognizer", "sface"), "got two"),
@@ -494,7 +497,7 @@ class TestEmbed:
         with np.load(arrays, allow_pickle=False) as file:
             assert json.loads(str(file["header"])) == header
             assert file["sources"].tolist() == [row["source"] for row in rows]
-            assert file["vectors"].shape == (2, 128)
+            assert file["vectors"].shape == (2, 640)
             assert np.allclose(file["vectors"], [row["vector"] for row in rows], atol=1e-5)
             assert np.allclose(file["boxes_xyxy"], [row["box_xyxy"] for row in rows], atol=0.02)
         assert sorted(path.name for path in tmp_path.iterdir()) == ["e.jsonl", "e.npz"]
@@ -504,7 +507,7 @@ class TestEmbed:
         target = tmp_path / "e.parquet"
         assert run("embed", photos / "a.png", "--out", target).exit_code == 0
         table = parquet.read_table(target)
-        assert json.loads(table.schema.metadata[b"lineament"])["contract"]["dimension"] == 128
+        assert json.loads(table.schema.metadata[b"lineament"])["contract"]["dimension"] == 640
         (row,) = table.to_pylist()
         assert np.linalg.norm(row["vector"]) == pytest.approx(1, abs=1e-5)
 

@@ -235,7 +235,7 @@ def test_in_memory_it_does_what_it_does_in_a_folder(
 
 def test_in_memory_by_recognizer() -> None:
     with Gallery.in_memory(recognizer={"recognizer": "fast", "flip": None}) as gallery:
-        assert gallery.contract.weights == "mobilefacenet"
+        assert gallery.contract.weights == "sface-int8"
         assert gallery.settings.keep_crops
         assert not gallery.read_only
     with Gallery.open(":memory:", recognizer={"recognizer": "fast"}) as gallery:

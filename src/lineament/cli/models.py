@@ -141,7 +141,7 @@ def _score(entry: Any) -> str:
         return f"LFW {per_cent(measured['lfw_view2'].value / 100, 2)}"
     areas = [measured.get(f"wider_face_ap_{part}") for part in ("easy", "medium", "hard")]
     if all(area is not None for area in areas):
-        return "AP " + "/".join(f"{area.value:.2f}".lstrip("0") for area in areas)
+        return "AP " + "/".join(f"{100 * area.value:.0f}" for area in areas)
     for name, score in measured.items():
         return f"{name} {score.value:g}"
     return "-"
