@@ -380,12 +380,17 @@ def test_a_threshold_by_hand_rises_too() -> None:
         assert judge.assess(made).verdict == verdict
 
 
-def test_children_are_not_asked_about_where_both_are_bad() -> None:
-    ages = Ages()
-    judge = Judge(calibration(conditions=conditions()), ages=ages)
+def test_children_in_two_bad_photos_have_both_reasons() -> None:
+    judge = Judge(calibration(conditions=conditions()), ages=Ages())
     given = decision(0.55, quality_a=left(0.6), quality_b=left(0.6))
-    assert judge.assess(given, crops=(aged(3), aged(3))).verdict == "undecided"
-    assert ages.seen == 0
+    judged = judge.assess(given, crops=(aged(3), aged(3)))
+    assert judged.verdict == "undecided"
+    assert "strangers look alike in photos like these two" in judged.reasons[0]
+    assert "look like those of children" in judged.reasons[-1]
+    assert judged.certainty is not None
+    adults = judge.assess(given, crops=(aged(40), aged(40)))
+    assert adults.certainty is not None
+    assert judged.certainty.probability <= adults.certainty.probability
 
 
 def test_a_face_below_the_least_recognizability_is_undecided() -> None:

@@ -80,7 +80,8 @@ def test_found_and_said_what_was_looked_at(folder: Path, recognizer: Recognizer)
     wanted = recognizer.calibration.identification_threshold(10, 1, 0.01)
     assert found.threshold.value == pytest.approx(wanted.value)
     assert "among 10 faces" in found.threshold.origin
-    alone = recognizer.calibration.probability(found[1].similarity, 0.5 / 10)[0]
+    condition = recognizer.judge.condition(plain.quality_a, plain.quality_b)
+    alone = recognizer.calibration.probability(found[1].similarity, 0.5 / 10, condition)[0]
     assert found[1].probability == pytest.approx(alone)
 
     table = found.to_rows()
