@@ -26,7 +26,8 @@ Run:  python -m scripts.fit.recognizability ../shared/lfw NAME[:flip] ... --kept
 
 NAME[:flip] is a recognizer, flip "none" or "mean". ``--kept`` holds spoiled crops and what the
 networks made of them, so that the next recognizer takes less time. ``--every 2`` takes every other
-way only: so was the preset "accurate" fitted, whose networks are slow. Needs torch.
+way only: so was the preset "accurate" fitted, whose networks are slow; MobileFaceNet stood in it as
+int8, with the mirror image alone (mean cosine 0.990 to what it sees in use). Needs torch.
 """
 
 from __future__ import annotations
