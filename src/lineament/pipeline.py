@@ -244,7 +244,9 @@ class Recognizer:
                     chosen = bundled(contract, CALIBRATED_METRIC)
                 else:
                     chosen.check(contract, CALIBRATED_METRIC)
-                ages = crop_ages(self.alignment_name, runtime=self.runtime, policy=self.policy)
+                ages = None  # what children are no part of is the calibration
+                if chosen is not None:
+                    ages = crop_ages(self.alignment_name, runtime=self.runtime, policy=self.policy)
                 self._judge = Judge(chosen, self.prior, limits_of(self.weights), ages)
             return self._judge
 

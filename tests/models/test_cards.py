@@ -152,7 +152,9 @@ def test_one_folder_is_one_model(raw: dict[str, Any]) -> None:
     networks = set() if "members" in raw else {"int8.onnx" if raw in BORROWED else "model.onnx"}
     fixed = {"card.json", "license.txt"} | networks
     assert files >= fixed
-    assert all(name.startswith(("calibration", "license-")) for name in files - fixed)
+    assert all(
+        name.startswith(("calibration", "license-", "recognizability")) for name in files - fixed
+    )
     assert raw["license_file"] == "license.txt"
     assert [raw["file"]] == (list(networks) or [None])
 

@@ -26,6 +26,7 @@ import numpy as np
 
 from lineament.decide._operating_points import freeze
 from lineament.errors import DataError
+from lineament.results import Outcome
 from lineament.types import Float64Array
 
 MOST_RISE = 2.0
@@ -52,7 +53,7 @@ CLEAN = Condition(0.0, 0.0, 1.0)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Conditions:
+class Conditions(Outcome):
     """Tables over the recognizability of two faces.
 
     Attributes:

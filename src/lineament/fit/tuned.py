@@ -71,7 +71,7 @@ class Unseen(Outcome):
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class TunedConditions:
+class TunedConditions(Outcome):
     """What the calibration says of two bad photos, and where it comes from.
 
     Attributes:
