@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -607,11 +607,17 @@ def seen(store: Store, number: int) -> Seen:
 
 def _norm(store: Store, number: int, face: Any) -> float:
     """The length of an embedding before scaling; a tiny one where it cannot be read."""
+    seen = _decoded(store, number, face)
+    return _TINY if seen is None else seen.norm
+
+
+def _decoded(store: Store, number: int, face: Any) -> Seen | None:
+    """What was seen of a sample, from its column; None, and noted, where it cannot be read."""
     try:
-        return decode_seen(face).norm
+        return decode_seen(face)
     except OptionError as error:
         store.damage.sample(number, f"what was seen of it cannot be read ({error})", searched=True)
-        return _TINY
+        return None
 
 
 def read_seen(text: Any) -> Seen:
@@ -640,48 +646,38 @@ def owners_of(store: Store, numbers: Iterable[int]) -> dict[int, int]:
 
 def sources_of(store: Store, numbers: Sequence[int]) -> dict[int, str]:
     """Sample -> name of its photo, for those samples that are there."""
-    with store.reading() as connection:
-
-        def fetch(some: Sequence[int]) -> list[tuple[int, object]]:
-            return connection.execute(
-                "SELECT s.id, s.source FROM samples s JOIN owners o ON o.sample = s.id WHERE s.id "
-                "IN (SELECT value FROM json_each(?))",
-                (json.dumps(list(some)),),
-            ).fetchall()
-
-        def unreadable(number: int) -> None:
-            store.damage.sample(number, UNREADABLE, searched=True)
-
-        rows = read_around([_identifier(n) for n in numbers], fetch, unreadable)
+    rows = _column_of(store, "source", numbers)
     return {number: stored(source) for number, source in rows if isinstance(source, (str, bytes))}
 
 
 def qualities_of(store: Store, numbers: Sequence[int]) -> dict[int, Quality]:
     """Sample -> what was measured of its face, for those that are there and were measured."""
+    rows = _column_of(store, "face", numbers)
+    known = {number: _decoded(store, number, face) for number, face in rows}
+    return {
+        number: seen.quality
+        for number, seen in known.items()
+        if seen is not None and seen.quality is not None
+    }
+
+
+def _column_of(
+    store: Store, column: Literal["source", "face"], numbers: Sequence[int]
+) -> list[tuple[int, Any]]:
+    """Numbers and one column of those samples that are there; what cannot be read is noted."""
     with store.reading() as connection:
 
         def fetch(some: Sequence[int]) -> list[tuple[int, Any]]:
             return connection.execute(
-                "SELECT s.id, s.face FROM samples s JOIN owners o ON o.sample = s.id WHERE s.id "
-                "IN (SELECT value FROM json_each(?))",
+                f"SELECT s.id, s.{column} FROM samples s JOIN owners o ON o.sample = s.id "
+                "WHERE s.id IN (SELECT value FROM json_each(?))",
                 (json.dumps(list(some)),),
             ).fetchall()
 
         def unreadable(number: int) -> None:
             store.damage.sample(number, UNREADABLE, searched=True)
 
-        rows = read_around([_identifier(n) for n in numbers], fetch, unreadable)
-    found: dict[int, Quality] = {}
-    for number, face in rows:
-        try:
-            quality = decode_seen(face).quality
-        except OptionError as error:
-            reason = f"what was seen of it cannot be read ({error})"
-            store.damage.sample(number, reason, searched=True)
-            continue
-        if quality is not None:
-            found[number] = quality
-    return found
+        return read_around([_identifier(n) for n in numbers], fetch, unreadable)
 
 
 def unsound(store: Store, pairs: Iterable[tuple[int, int]]) -> int:
