@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lineament.align.alignment import NATIVE_PX
+from lineament.align.alignment import at_native_px
 from lineament.errors import OptionError, WeightsError
 from lineament.models import Card
 from lineament.pose import head_pose
@@ -92,10 +92,7 @@ def measure(
     else:
         pose = head_pose(face.landmarks_xy)
         size, yaw, pitch, roll = pose.eyes_px, pose.yaw_deg, pose.pitch_deg, pose.roll_deg
-    if crop.shape[:2] != (NATIVE_PX, NATIVE_PX):
-        smaller = max(crop.shape[:2]) > NATIVE_PX
-        how = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
-        crop = cv2.resize(crop, (NATIVE_PX, NATIVE_PX), interpolation=how)  # type: ignore[assignment]
+    crop = at_native_px(crop)
     gray = cv2.cvtColor(crop[_INNER], cv2.COLOR_RGB2GRAY).astype(np.float32)
     mean, deviation = (float(value[0, 0]) for value in cv2.meanStdDev(gray))
     return Quality(

@@ -31,10 +31,10 @@ import cv2
 import numpy as np
 
 from lineament import machine
-from lineament.align.alignment import NATIVE_PX
+from lineament.align.alignment import at_native_px
 from lineament.errors import ContractError, OptionError, WeightsError
 from lineament.files import sha256_of_file, write_atomically
-from lineament.models.catalog import by_hash
+from lineament.models.catalog import file_beside, name_by_flip
 from lineament.text import reason_of
 from lineament.types import Contract, Embedding, Flip, FloatArray, Image
 
@@ -73,10 +73,7 @@ def crop_cues(crops: Image) -> FloatArray:
         raise OptionError(f"expected uint8, got {crops.dtype}", option="crops")
     cues = np.empty((len(crops), 5, CELLS, CELLS), np.float32)
     for crop, row in zip(crops, cues, strict=True):
-        if len(crop) != NATIVE_PX:
-            how = cv2.INTER_AREA if len(crop) > NATIVE_PX else cv2.INTER_CUBIC
-            crop = cv2.resize(crop, (NATIVE_PX, NATIVE_PX), interpolation=how)
-        values = crop.astype(np.float32) / 255
+        values = at_native_px(crop).astype(np.float32) / 255
         gray = cv2.cvtColor(values, cv2.COLOR_RGB2GRAY)
         fine = gray - cv2.blur(gray, (3, 3))
         mean, color = _cells(gray), _cells(values)
@@ -229,9 +226,8 @@ def recognizability_of(embedding: Embedding, crop: Image) -> float | None:
 
 def bundled(contract: Contract) -> Recognizability | None:
     """The package's own estimate for such embeddings, or None when it has none."""
-    card = by_hash(contract.weights_sha256, contract.weights)
-    path = None if card is None else card.folder / bundled_name(contract.flip)
-    if path is None or not path.is_file():
+    path = file_beside(contract, bundled_name(contract.flip))
+    if path is None:
         return None
     estimate = _load_once(path)
     try:
@@ -243,9 +239,8 @@ def bundled(contract: Contract) -> Recognizability | None:
 
 def bundled_sha256(contract: Contract) -> str | None:
     """The hash of that estimate's file, for caches of what it said; None: there is none."""
-    card = by_hash(contract.weights_sha256, contract.weights)
-    path = None if card is None else card.folder / bundled_name(contract.flip)
-    return None if path is None or not path.is_file() else sha256_of_file(path).hex()
+    path = file_beside(contract, bundled_name(contract.flip))
+    return None if path is None else sha256_of_file(path).hex()
 
 
 @lru_cache(maxsize=16)
@@ -255,6 +250,4 @@ def _load_once(path: Path) -> Recognizability:
 
 def bundled_name(flip: Flip) -> str:
     """The name of an estimate's file in its model's folder."""
-    if flip == "concatenate":
-        return "recognizability-concatenated.npz"
-    return "recognizability-mirrored.npz" if flip else "recognizability.npz"
+    return name_by_flip("recognizability.npz", flip)

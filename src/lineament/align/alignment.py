@@ -33,6 +33,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, cast, get_args
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -213,6 +214,14 @@ def alignment_of(
         found = Alignment(template=kind if kind in TEMPLATES else "arcface")
     chosen = found.method if method is None else method
     return replace(found, method=chosen, size_wh=size)
+
+
+def at_native_px(crop: Image) -> Image:
+    """Return an aligned crop (S, S, 3) in the size that measures of it are defined for, 112."""
+    if crop.shape[:2] == (NATIVE_PX, NATIVE_PX):
+        return crop
+    how = cv2.INTER_AREA if max(crop.shape[:2]) > NATIVE_PX else cv2.INTER_CUBIC
+    return cv2.resize(crop, (NATIVE_PX, NATIVE_PX), interpolation=how)  # type: ignore[return-value]
 
 
 def template_xy(size: int | tuple[int, int] = NATIVE_PX, template: str = "arcface") -> Float64Array:

@@ -48,7 +48,7 @@ from lineament.decide.conditions import CLEAN, Condition, Conditions
 from lineament.decide.metrics import get_metric
 from lineament.errors import ContractError, DataError, OptionError
 from lineament.files import TooManyBytesError, read_regular, write_atomically
-from lineament.models.catalog import by_hash
+from lineament.models.catalog import file_beside, name_by_flip
 from lineament.results import Outcome
 from lineament.suggest import did_you_mean, similar_path
 from lineament.text import printable, reason_of
@@ -531,9 +531,8 @@ def bundled(contract: Contract, metric: str) -> Calibration | None:
 
     It stands in the folder of the model with the contract's hash, whatever it is called elsewhere.
     """
-    card = by_hash(contract.weights_sha256, contract.weights)
-    path = None if card is None else card.folder / bundled_name(contract.flip)
-    if path is None or not path.is_file():
+    path = file_beside(contract, bundled_name(contract.flip))
+    if path is None:
         return None
     calibration = _load_once(path)
     try:
@@ -550,9 +549,7 @@ def _load_once(path: Path) -> Calibration:
 
 def bundled_name(flip: Flip) -> str:
     """The name of a calibration's file in its model's folder."""
-    if flip == "concatenate":
-        return "calibration-concatenated.json"
-    return "calibration-mirrored.json" if flip else "calibration.json"
+    return name_by_flip("calibration.json", flip)
 
 
 def _log_odds(share: float, what: str) -> float:

@@ -12,12 +12,15 @@ from __future__ import annotations
 import os
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lineament import forms
 from lineament.errors import OptionError, UnknownWeightsError, WeightsError
 from lineament.files import DATA
 from lineament.models.cards import TASKS, Card, CardForm, Task, made, read_text
+
+if TYPE_CHECKING:
+    from lineament.types import Contract, Flip
 
 FOLDER = DATA / "models"
 
@@ -124,6 +127,26 @@ def by_hash(sha256: str, likely: str = "") -> Card | None:
     names = sorted(bundled_names(), key=lambda name: name != likely)
     cards = (_bundled(name) for name in names)
     return next((card for card in cards if card.sha256 == sha256), None)
+
+
+def file_beside(contract: Contract, name: str) -> Path | None:
+    """A file in the folder of the package's own model that a contract is of; None: none is there.
+
+    Args:
+        contract: of embeddings; the model counts, whatever it is called elsewhere.
+        name: of the file, for example from ``name_by_flip``.
+    """
+    card = by_hash(contract.weights_sha256, contract.weights)
+    path = None if card is None else card.folder / name
+    return None if path is None or not path.is_file() else path
+
+
+def name_by_flip(name: str, flip: Flip) -> str:
+    """The name of a file that a model has for each way to flip: "calibration-mirrored.json"."""
+    stem, _, kind = name.rpartition(".")
+    if flip == "concatenate":
+        return f"{stem}-concatenated.{kind}"
+    return f"{stem}-mirrored.{kind}" if flip else name
 
 
 @cache
