@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,16 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {name for name in os.environ if name.startswith("LINEAMENT_")}
     for name in settings - {"LINEAMENT_DATA"}:  # where data sets lie, for tests alone
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="module")
+def benchmark_parts() -> Iterator[None]:
+    """What benchmarks are made of can be imported, as their scripts do it."""
+    folder = Path(__file__).resolve().parents[1] / "benchmarks"
+    before = list(sys.path)
+    sys.path[:0] = [str(folder), str(folder / "accuracy")]
+    yield
+    sys.path[:] = before
 
 
 @pytest.fixture(scope="session")

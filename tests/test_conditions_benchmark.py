@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,16 +19,9 @@ from lineament.evaluate.scoring import ece
 from lineament.quality import QualityLimits
 from lineament.types import Photo, Quality, Threshold
 
-FOLDERS = [Path(__file__).resolve().parents[1] / "benchmarks" / part for part in (".", "accuracy")]
+pytestmark = pytest.mark.usefixtures("benchmark_parts")
+
 THRESHOLD = Threshold(0.35, "cosine", 1e-4, "made up", 405)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _importable() -> Iterator[None]:
-    before = list(sys.path)
-    sys.path[:0] = [str(folder) for folder in FOLDERS]
-    yield
-    sys.path[:] = before
 
 
 def part(name: str) -> Any:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +11,12 @@ import pytest
 
 from lineament.evaluate.metrics import threshold_at_fmr
 
-ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = (ROOT / "benchmarks", ROOT / "benchmarks" / "accuracy")
+pytestmark = pytest.mark.usefixtures("benchmark_parts")
+
 KINDS = (
     *("small", "compressed", "blurred", "dark", "covered", "aged", "misaligned"),
     *("one of these", "mixed"),
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _importable() -> Iterator[None]:
-    before = list(sys.path)
-    sys.path[:0] = [str(folder) for folder in FOLDERS]
-    yield
-    sys.path[:] = before
 
 
 def hard(name: str) -> Any:

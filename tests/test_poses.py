@@ -8,7 +8,6 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +21,10 @@ from lineament.types import Face
 
 pytest.importorskip("onnxruntime")
 
+pytestmark = pytest.mark.usefixtures("benchmark_parts")
+
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = (ROOT / "benchmarks", ROOT / "benchmarks" / "accuracy")
 DEMO = Path(lineament.__file__).parent / "data" / "demo"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _importable() -> Iterator[None]:
-    before = list(sys.path)
-    sys.path[:0] = [str(folder) for folder in FOLDERS]
-    yield
-    sys.path[:] = before
 
 
 def posing(name: str) -> Any:
@@ -279,7 +271,14 @@ def shared(name: str) -> Path:
 @pytest.mark.slow
 def test_all_parts_of_lfw_run() -> None:
     lfw, parts = shared("lfw"), ("angles", "two", "cut", "nobody")
-    command = [sys.executable, str(FOLDERS[0] / "poses.py"), "nowhere", "--lfw", str(lfw), "--json"]
+    command = [
+        sys.executable,
+        str(ROOT / "benchmarks" / "poses.py"),
+        "nowhere",
+        "--lfw",
+        str(lfw),
+        "--json",
+    ]
     command += ["--people", "4", *(word for part in parts for word in ("--part", part))]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr

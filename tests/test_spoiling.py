@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -15,16 +12,9 @@ import pytest
 from lineament.errors import OptionError
 from lineament.types import Image
 
-FOLDER = Path(__file__).resolve().parents[1] / "benchmarks" / "accuracy"
+pytestmark = pytest.mark.usefixtures("benchmark_parts")
+
 FIVE = np.array([[80.0, 92], [120, 90], [101, 113], [84, 135], [117, 134]], np.float32)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _importable() -> Iterator[None]:
-    before = list(sys.path)
-    sys.path.insert(0, str(FOLDER))
-    yield
-    sys.path[:] = before
 
 
 def part(name: str) -> Any:
