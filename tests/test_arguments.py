@@ -202,7 +202,7 @@ def calls(finder: FaceFinder, photo: Photo) -> dict[str, tuple[Callable[..., Any
 
 VALUES = {
     *("Contract", "Decision", "Embedding", "Face", "Photo", "Threshold", "Certainty", "Quality"),
-    *("Calibration", "Encoded", "LineamentError"),
+    *("Calibration", "Encoded", "LineamentError", "Liveness"),
 }
 """Public names of what the package makes itself; their own tests say what they refuse."""
 

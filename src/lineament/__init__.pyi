@@ -26,6 +26,7 @@ from lineament.types import Contract as Contract
 from lineament.types import Decision as Decision
 from lineament.types import Embedding as Embedding
 from lineament.types import Face as Face
+from lineament.types import Liveness as Liveness
 from lineament.types import Photo as Photo
 from lineament.types import Quality as Quality
 from lineament.types import Threshold as Threshold

@@ -1,0 +1,4 @@
+"""Is a face of somebody who was there, or of a print or a screen held before the camera?
+
+result      what several checks say together: a ``Liveness`` of a ``Liveness`` each
+"""
