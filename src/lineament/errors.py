@@ -5,6 +5,11 @@
     │   ├── ImageNotFoundError   image_not_found    no such file or address
     │   ├── ImageFormatError     image_format       no image, or broken, or cut short
     │   └── ImageTooLargeError   image_too_large    more bytes or pixels than the limits allow
+    ├── VideoError               video_unreadable   a film, a stream or a camera could not be read
+    │   ├── VideoNotFoundError   video_not_found    no such file, address or camera
+    │   ├── VideoFormatError     video_format       no film, one without pictures, or broken
+    │   ├── VideoTooLargeError   video_too_large    more pixels than the limits allow
+    │   └── VideoLostError       video_lost         a live source ended and did not come back
     ├── NoFaceError              no_face            nothing was found where a face is needed
     ├── WeightsError             weights_unusable   a file of weights or its description
     │   ├── UnknownWeightsError  unknown_weights    no entry of that name
@@ -61,6 +66,8 @@ from typing import TYPE_CHECKING, Any, Self
 from lineament.text import printable
 
 ACTIONS: Mapping[str, str] = {
+    "allow_private_video": "allow private addresses by VideoLimits(allow_private=True) if it is "
+    "your own",
     "enroll": "enroll() adds people",
     "people": "see people() for the names",
     "person": "see person() for the numbers",
@@ -255,6 +262,36 @@ class ImageTooLargeError(ImageError):
     """The image has more bytes or pixels than the limits allow."""
 
     code = "image_too_large"
+
+
+class VideoError(LineamentError, ValueError):
+    """A film, a stream or a camera could not be read."""
+
+    code = "video_unreadable"
+
+
+class VideoNotFoundError(VideoError):
+    """There is no such film, address or camera."""
+
+    code = "video_not_found"
+
+
+class VideoFormatError(VideoError):
+    """It is no film that can be decoded, it has no pictures, or too much of it is missing."""
+
+    code = "video_format"
+
+
+class VideoTooLargeError(VideoError):
+    """The frames have more pixels than the limits allow."""
+
+    code = "video_too_large"
+
+
+class VideoLostError(VideoError):
+    """A live source ended, and did not come back in time."""
+
+    code = "video_lost"
 
 
 class NoFaceError(LineamentError, ValueError):

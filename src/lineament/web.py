@@ -225,6 +225,23 @@ def _redirected(url: str, target: str) -> str:
     return new
 
 
+def public_address(host: str, port: int, deadline: Deadline, *, allow_private: bool) -> str:
+    """The IP address that a name stands for, judged as those of ``open_url`` are.
+
+    For protocols that are spoken by others: connect to this, not to the name.
+
+    Raises:
+        PrivateAddressError: it is not public, and ``allow_private`` is False.
+        WebError, OSError: there is no such name.
+        TimeoutError: the deadline passed.
+    """
+    found = [each[4][0] for each in _looked_up(host, port, deadline)]
+    allowed = found if allow_private else [each for each in found if is_public(each)]
+    if not allowed:
+        raise PrivateAddressError("it leads to an address that is not public")
+    return str(allowed[0])
+
+
 class _Place(NamedTuple):
     """An address, taken apart."""
 

@@ -36,6 +36,7 @@ ROOM_BYTES = 550 << 20
 EXIT_ERROR, EXIT_BROKEN_PIPE = 2, 141
 
 ACTIONS = {
+    "allow_private_video": "add --allow-private if it is your own",
     "enroll": "`lineament gallery enroll` adds people",
     "people": "`lineament gallery people` lists the names",
     "person": "`lineament gallery show NAME` lists the numbers",
