@@ -71,7 +71,8 @@ class Translator:
             }
             raw = self.model.Buffers(tensor.Buffer()).DataAsNumpy()
             values = np.frombuffer(raw.tobytes(), dtype=kinds[tensor.Type()])
-            self.weights[index] = values.reshape(tensor.ShapeAsNumpy())
+            shape = tensor.ShapeAsNumpy() if tensor.ShapeLength() else ()  # of a scalar
+            self.weights[index] = values.reshape(shape)
         return self.weights[index]
 
     def side(self, index: int) -> int:

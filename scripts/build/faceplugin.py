@@ -5,7 +5,9 @@ dynamic, and the input scaling moves into the graph, so that each takes pixels f
 
 - MobileFaceNet: (x - 127.5) / 128, RGB.
 - 68 landmarks: x / 256, gray; the output is x0, y0, x1, ... as shares of the crop's side.
-- UltraLight RFB-320: (x - 127) / 128, RGB; boxes as shares of the photo's sides.
+- UltraLight RFB-320: (x - 127) / 128, RGB; boxes as shares of the photo's sides. Its weights are
+  stored as float16: on 40 photos of WIDER FACE scores change by 0.0007 in the median, by 0.0022 at
+  most, and no side of a face moves by more than 0.05 of the input's 320 pixels.
 
 Run:  python -m scripts.build.faceplugin
 """
@@ -16,7 +18,14 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper, version_converter
 
-from scripts.onnx_edit import constants, drop_weights_from_inputs, save, set_constants, set_shape
+from scripts.onnx_edit import (
+    constants,
+    drop_weights_from_inputs,
+    halve,
+    save,
+    set_constants,
+    set_shape,
+)
 from scripts.packages import FACEPLUGIN, MODELS_DIR, fetch
 
 
@@ -81,6 +90,8 @@ def main() -> None:
     ):
         # The operator sets 9 and 11 differ from 13 in attributes that became inputs, so convert.
         model = version_converter.convert_version(build(onnx.load(models / file)), 13)
+        if build is build_ultralight:
+            halve(model.graph)
         save(model, MODELS_DIR / name / "model.onnx")
 
 

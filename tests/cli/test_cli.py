@@ -231,12 +231,18 @@ class TestDetect:
         assert [len(photo["faces"]) for photo in many["photos"]] == [1, 1, 0]
         face = many["photos"][0]["faces"][0]
         new = {"points_xy", "points_z", "presence", "pose"}
+        new |= {"irises", "eyes", "mouth", "blendshapes"}
         assert {key: face[key] for key in face.keys() - new} == plain
         assert [len(row) for row in face["points_xy"]] == [2] * 478
         assert len(face["points_z"]) == 478
         assert face["presence"] > 0.9
         assert face["pose"].keys() == {"eyes_px", "yaw_deg", "pitch_deg", "roll_deg"}
         assert face["pose"]["roll_deg"] == pytest.approx(plain["roll_deg"], abs=5)
+        assert (face["eyes"], face["mouth"]) == (["open", "open"], "shut")
+        assert (len(face["blendshapes"]), face["blendshapes"]["mouthSmileLeft"] > 0.5) == (52, True)
+        for iris, eye in zip(face["irises"], face["landmarks_xy"][:2], strict=True):
+            distance = np.linalg.norm(np.subtract(iris["center_xy"], eye))
+            assert distance < iris["radius_px"] < 0.15 * face["pose"]["eyes_px"]
         other = few["photos"][0]["faces"][0]
         assert other.keys() - plain.keys() == {"points_xy"}
         assert [len(row) for row in other["points_xy"]] == [2] * 68
@@ -251,6 +257,7 @@ class TestDetect:
         result = run("detect", photos / "a.png", "--save", meshed, "--landmarks", "mesh")
         assert result.exit_code == 0
         columns = ["photo", "face", "score", "left,top", "size", "roll", "yaw", "pitch"]
+        columns += ["eyes", "mouth"]
         assert result.stdout.splitlines()[0].split() == columns
         assert len(result.stdout.splitlines()[1].split()) == len(columns)
         assert plain.read_bytes() != meshed.read_bytes()

@@ -42,7 +42,7 @@ NAMES = {
     },
     "detector": {"yunet", "mtcnn-p", "mtcnn-r", "mtcnn-o", "blazeface-full", "ultralight-320"},
     "landmarker": {"landmarks68", "facemesh"},
-    "attributes": {"age-gender"},
+    "attributes": {"age-gender", "blendshapes"},
 }
 CONTENT = b"not really a network"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

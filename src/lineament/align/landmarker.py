@@ -46,7 +46,7 @@ LANDMARKERS: Registry[Callable[..., Landmarker]] = Registry(
     "landmarker",
     {
         DEFAULT_LANDMARKER: Entry("lineament.align.landmarks68:Landmarks68", ("landmarks68",)),
-        "mesh": Entry("lineament.align.mesh:MeshLandmarker", ("facemesh",)),
+        "mesh": Entry("lineament.align.mesh:MeshLandmarker", ("facemesh", "blendshapes")),
     },
 )
 

@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.align.alignment import NATIVE_PX, Alignment, face_transforms
+from lineament.align.blendshapes import BLENDSHAPES, blendshapes, eyes_and_mouth
 from lineament.align.mesh_points import (
     LEFT_IRIS,
     LEFT_MOUTH,
@@ -36,8 +37,10 @@ from lineament.align.mesh_points import (
 )
 from lineament.align.mesh_pose import (
     pose_of_mesh,
-    rotations_of_meshes,
+    rolls_of_meshes,
     true_yaw_deg,
+    turns_upright,
+    upright,
 )
 from lineament.errors import OptionError
 from lineament.geometry import ARCFACE_TEMPLATE_XY, similarity_transforms, to_photo_xy, warp
@@ -79,10 +82,26 @@ class Mesh:
         presence: (N,) float32, 0 to 1: how certain the network is that it sees a face. It is near
             1 on LFW, below 0.5 on a quarter of CFP's profiles, most of them with good points, and
             above 0.5 on half of the faces that are shown upside down.
+        blendshapes: (N, 52) float32, 0 to 1: what eyes, brows and mouth do, in the order of
+            ``lineament.align.blendshapes.BLENDSHAPES``; None where nobody asked its network.
     """
 
     points_xyz: FloatArray
     presence: FloatArray
+    blendshapes: FloatArray | None = None
+
+    def irises(self) -> FloatArray:
+        """Return (N, 2, 3) float32: x, y and radius of the left and the right iris, in pixels.
+
+        Left and right are as the viewer sees them.
+        """
+        flat = self.points_xyz[:, :, :2]
+        rows = []
+        for center in (LEFT_IRIS, RIGHT_IRIS):
+            rim = flat[:, center + 1 : center + 5] - flat[:, center, None]
+            radius = np.linalg.norm(rim, axis=2).mean(axis=1)
+            rows.append(np.concatenate([flat[:, center], radius[:, None]], axis=1))
+        return np.stack(rows, axis=1).astype(np.float32)
 
     def poses(self) -> list[HeadPose]:
         """How each head is held: ``pose_of_mesh``, with the yaw of profiles corrected."""
@@ -92,31 +111,52 @@ class Mesh:
     def to_dicts(self) -> list[dict[str, Any]]:
         """Plain numbers of each face, ready for JSON."""
         rows = np.round(self.points_xyz.astype(np.float64), 2)
-        return [
+        irises = np.round(self.irises().astype(np.float64), 2)
+        faces: list[dict[str, Any]] = [
             {
                 "points_xy": row[:, :2].tolist(),
                 "points_z": row[:, 2].tolist(),
                 "presence": round(float(presence), 4),
                 "pose": {name: round(value, 2) for name, value in asdict(pose).items()},
+                "irises": [
+                    {"center_xy": each[:2].tolist(), "radius_px": each[2].tolist()} for each in both
+                ],
             }
-            for row, presence, pose in zip(rows, self.presence, self.poses(), strict=True)
+            for row, presence, pose, both in zip(
+                rows, self.presence, self.poses(), irises, strict=True
+            )
         ]
+        if self.blendshapes is not None:
+            for face, scores in zip(faces, self.blendshapes, strict=True):
+                shut, is_open = eyes_and_mouth(scores)
+                face["eyes"] = ["shut" if each else "open" for each in shut]
+                face["mouth"] = "open" if is_open else "shut"
+                listed = np.round(scores.astype(np.float64), 4).tolist()
+                face["blendshapes"] = dict(zip(BLENDSHAPES, listed, strict=True))
+        return faces
 
 
 class MeshLandmarker:
     """The bundled ``Landmarker`` of 478 points; see ``mesh``."""
 
-    def __init__(self, model: Model) -> None:
-        """``model``: "facemesh"."""
+    def __init__(self, model: Model, blendshapes: Model | None = None) -> None:
+        """``model``: "facemesh"; ``blendshapes``: those weights, or None where nobody asks."""
         self._model = model
+        self._blendshapes = blendshapes
 
     def locate(self, image: Image, faces: Sequence[Face]) -> FloatArray:
         """Return (N, 478, 2) float32, pixels of the photo."""
-        return np.ascontiguousarray(self.read(image, faces).points_xyz[:, :, :2])
+        return np.ascontiguousarray(mesh(self._model, image, faces).points_xyz[:, :, :2])
 
     def read(self, image: Image, faces: Sequence[Face]) -> Mesh:
-        """Return the points with depth and presence."""
-        return mesh(self._model, image, faces)
+        """Return the points with depth, presence and, with their network, blendshapes."""
+        return self.described(mesh(self._model, image, faces))
+
+    def described(self, found: Mesh) -> Mesh:
+        """Return meshes with their blendshapes, where their network was given."""
+        if self._blendshapes is None:
+            return found
+        return replace(found, blendshapes=blendshapes(self._blendshapes, found.points_xyz))
 
 
 def mesh(model: Model, image: Image, faces: Sequence[Face], *, mirrored: bool = False) -> Mesh:
@@ -142,14 +182,14 @@ def mesh(model: Model, image: Image, faces: Sequence[Face], *, mirrored: bool = 
     presence: FloatArray = np.zeros(len(faces), np.float32)
     todo = np.arange(len(faces))
     for _ in range(MOST_LOOKS - 1):
-        rolls = _rolls(points[todo])
+        rolls = rolls_of_meshes(points[todo])
         points[todo], presence[todo] = look(model, image, mesh_transforms(points[todo], rolls))
-        turned = np.angle(np.exp(1j * (_rolls(points[todo]) - rolls)))
+        turned = np.angle(np.exp(1j * (rolls_of_meshes(points[todo]) - rolls)))
         todo = todo[np.abs(turned) > np.radians(LEVEL_DEG)]
         if not len(todo):
             break
     if mirrored:
-        transforms = mesh_transforms(points, _rolls(points))
+        transforms = mesh_transforms(points, rolls_of_meshes(points))
         other, opinion = look(model, image, transforms, mirrored=True)
         points = (points + other) / 2
         presence = (presence + opinion) / np.float32(2)
@@ -230,24 +270,14 @@ def mesh_transforms(points: npt.NDArray[np.floating], rolls_rad: Float64Array) -
         points: (N, 478, 2) or (N, 478, 3), pixels of the photo.
         rolls_rad: (N,), by how much each is tilted clockwise for the viewer.
     """
-    cos, sin = np.cos(rolls_rad), np.sin(rolls_rad)
-    # Rows are the axes of the upright face as the photo has them; y points down.
-    turns = np.stack([np.stack([cos, sin], axis=1), np.stack([-sin, cos], axis=1)], axis=1)
-    upright = points[:, :, :2] @ turns.transpose(0, 2, 1)  # (N, 478, 2) @ (N, 2, 2)
-    low, high = upright.min(axis=1), upright.max(axis=1)
+    turned = upright(np.asarray(points, np.float64), rolls_rad)
+    low, high = turned.min(axis=1), turned.max(axis=1)
     sides = np.maximum((high - low).max(axis=1), 1.0) * MESH_SIDE
     scales = INPUT_PX / sides[:, None]
     matrices = np.zeros((len(points), 2, 3))
-    matrices[:, :, :2] = turns * scales[:, :, None]
+    matrices[:, :, :2] = turns_upright(rolls_rad) * scales[:, :, None]
     matrices[:, :, 2] = (INPUT_PX - 1) / 2 - (low + high) / 2 * scales
     return matrices
-
-
-def _rolls(points: Float64Array) -> Float64Array:
-    """Return by how much each mesh (N, 478, 3) is tilted, (N,) in radians."""
-    turns, _ = rotations_of_meshes(points)
-    rolls: Float64Array = np.arctan2(-turns[:, 0, 1], turns[:, 1, 1])
-    return rolls
 
 
 def _template_xy() -> Float64Array:

@@ -12,6 +12,9 @@ NOSE_TIP = (1, 4)
 last ten are the irises'. The nose's tip is the middle of two: on LFW 4 lies 1.75 pixels of the
 ArcFace crop above what O-Net finds, 1 lies 1.9 below, and the middle within 0.1."""
 
+LEFT_EYE_CORNERS, RIGHT_EYE_CORNERS = (33, 133), (362, 263)
+"""Of the eyes as the viewer sees them, each from left to right."""
+
 FACE_OVAL = (
     *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377),
     *(152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),

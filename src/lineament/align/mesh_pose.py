@@ -118,3 +118,31 @@ def rotations_of_meshes(points_xyz: Float64Array) -> tuple[Float64Array, Float64
     signs[:, 2] = np.sign(np.linalg.det(u @ vt))  # a rotation, never a reflection
     rotations: Float64Array = (u * signs[:, None]) @ vt
     return rotations, (sizes * signs).sum(axis=1) / _SPREAD
+
+
+def rolls_of_meshes(points_xyz: Float64Array) -> Float64Array:
+    """Return by how much each mesh (N, 478, 3) is tilted clockwise for the viewer: (N,) radians."""
+    turns, _ = rotations_of_meshes(points_xyz)
+    rolls: Float64Array = np.arctan2(-turns[:, 0, 1], turns[:, 1, 1])
+    return rolls
+
+
+def upright(points_xyz: Float64Array, rolls_rad: Float64Array) -> Float64Array:
+    """Turn meshes about the photo's origin so that they are not tilted.
+
+    Args:
+        points_xyz: (N, 478, 3) or (N, 478, 2), pixels of the photo.
+        rolls_rad: (N,), as ``rolls_of_meshes`` has them.
+
+    Returns:
+        (N, 478, 2), x and y.
+    """
+    # (N, 478, 2) @ (N, 2, 2)
+    turned: Float64Array = points_xyz[:, :, :2] @ turns_upright(rolls_rad).transpose(0, 2, 1)
+    return turned
+
+
+def turns_upright(rolls_rad: Float64Array) -> Float64Array:
+    """Return the matrices (N, 2, 2) that do so: their rows are the axes of the upright face."""
+    cos, sin = np.cos(rolls_rad), np.sin(rolls_rad)
+    return np.stack([np.stack([cos, sin], axis=1), np.stack([-sin, cos], axis=1)], axis=1)

@@ -208,7 +208,10 @@ DRAWN = Target(PICTURE.suffixes, folder=True)
     help="Draw the faces: FILE.png for one photo, else a folder.",
 )
 @options.csv
-@options.landmarks("Find more points of each face: 68, or a mesh of 478 and how the head is held.")
+@options.landmarks(
+    "Find more points of each face: 68, or a mesh of 478, how the head is held and what eyes and "
+    "mouth do."
+)
 @options.overwrite
 @options.json
 @options.allow_private
@@ -308,7 +311,7 @@ def _print_faces(photos: Iterable[Photo], points: Iterable[Sequence[Mapping[str,
         if photo.error is not None:
             continue
         if not photo.faces:
-            rows.append((photo.source, "-", "", "", "", "", "", ""))
+            rows.append((photo.source, "-", *[""] * 8))
         for number, (face, more) in enumerate(zip(photo.faces, described, strict=True), 1):
             left, top, _, _ = face.box_xyxy
             width, height = face.size_wh
@@ -323,9 +326,11 @@ def _print_faces(photos: Iterable[Photo], points: Iterable[Sequence[Mapping[str,
                     f"{left:.0f},{top:.0f}",
                     f"{width:.0f}x{height:.0f}",
                     *("" if angle is None else str(round(angle)) for angle in angles),
+                    "/".join(dict.fromkeys(more.get("eyes", ()))),
+                    more.get("mouth", ""),
                 )
             )
     if rows:
-        columns = ("photo", "face", "score", "left,top", "size", "roll", "yaw", "pitch")
-        shown = columns if turned else columns[:-2]
-        print_table(shown, [row[: len(shown)] for row in rows], right=shown[1:])
+        of_any = ("photo", "face", "score", "left,top", "size", "roll")
+        shown = (*of_any, "yaw", "pitch", "eyes", "mouth") if turned else of_any
+        print_table(shown, [row[: len(shown)] for row in rows], right=shown[1:8])
