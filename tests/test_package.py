@@ -23,6 +23,7 @@ ORDER = (
         *(
             "errors",
             "arguments",
+            "assignment",
             "files",
             "forms",
             "geometry",

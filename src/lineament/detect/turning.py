@@ -333,6 +333,11 @@ class Turning:
         return sorted(found, key=lambda face: -face.score)
 
 
+def upright_only(detector: Detector) -> Detector:
+    """The same detector without looks at what is turned, where it is a ``Turning``."""
+    return detector.inner if isinstance(detector, Turning) else detector
+
+
 def smoothed(scores: FloatArray) -> FloatArray:
     """The mean (24,) of the scores of three neighbouring turns, the middle one counted twice."""
     neighbors = np.roll(scores, 1) + np.roll(scores, -1)

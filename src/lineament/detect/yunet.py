@@ -265,6 +265,16 @@ def cell_centers(cells: FloatArray, side_px: int) -> FloatArray:
     return centers
 
 
+def decode_squares(cells: FloatArray, side_px: int) -> FloatArray:
+    """Boxes and five landmarks (..., cells, 14) of the network's output for squares, pixels."""
+    corner, stride = _grid(np.arange(cells.shape[-2]), side_px, side_px)
+    center = (cells[..., 2:4] + corner) * stride
+    half = np.exp(np.minimum(cells[..., 4:6], 10)) * stride / 2
+    points = (cells[..., 6:].reshape(*cells.shape[:-1], 5, 2) + corner[:, None]) * stride[:, None]
+    flat = points.reshape(*cells.shape[:-1], 10)
+    return np.concatenate([center - half, center + half, flat], axis=-1, dtype=np.float32)
+
+
 def _grid(cells: np.ndarray, height: int, width: int) -> tuple[FloatArray, FloatArray]:
     """Column and row (n, 2) and stride (n, 1) of cells given by their number in the output."""
     corner = np.empty((len(cells), 2), np.float32)

@@ -57,7 +57,7 @@ from lineament.images import Many, expand, is_many
 from lineament.pipeline import DEFAULT_RECOGNIZER, Recognizer
 from lineament.results import Outcome
 from lineament.text import counted
-from lineament.types import Contract, Decision, Embedding, ProgressBar, Threshold
+from lineament.types import Contract, Decision, Embedding, ProgressBar, Quality, Threshold
 
 _COLUMNS = ("name", "n_samples", "created")
 WAIT_S = 5.0
@@ -682,19 +682,29 @@ class Gallery(Outcome):
         fpir: float = DEFAULT_FPIR,
         threshold: float | None = None,
         where: Mapping[str, Any] | None = None,
+        qualities: Sequence[Quality | None] | None = None,
     ) -> list[Identification]:
         """Whose embeddings are these?
 
         Args:
             embeddings: of N faces.
             together: whether they are faces of one photo, thus of N people.
+            qualities: of the N faces, where they are known: it takes more for faces in which
+                strangers look alike.
             top, fpir, threshold, where: as for ``identify``.
 
         Raises:
             ContractError: they were made in another way than those in the gallery.
         """
         search = ranking.Search(top=top, fpir=fpir, threshold=threshold, where=where)
-        return ranking.identify_faces(self._state, embeddings, search, together=together)
+        if qualities is not None and len(qualities) != len(embeddings):
+            raise OptionError(
+                f"expected {len(embeddings)}, one for each embedding, got {len(qualities)}",
+                option="qualities",
+            )
+        return ranking.identify_faces(
+            self._state, embeddings, search, together=together, qualities=qualities
+        )
 
     # --- verifying --------------------------------------------------------------------------------
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lineament.assignment import assign
 from lineament.errors import OptionError
-from lineament.gallery._ranking import assign
 
 optimize = pytest.importorskip("scipy.optimize")
 

@@ -1,0 +1,95 @@
+"""What is known of each face that is followed, beside its motion: views, identity, what is due."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from lineament.types import Face
+from lineament.video.identity import View, Views
+from lineament.video.memory import Person
+
+NEW_SPACING_S, DOUBT_SPACING_S, OPEN_SPACING_S, BETTER_SPACING_S = 0.08, 0.1, 0.3, 0.4
+"""Seconds between two embeddings of one face: before it is settled who it is, when that is in
+doubt, while a name is open, and when the face is larger or turned less than ever before."""
+
+FIRST_REFRESH_S, MOST_REFRESH_S = 1.0, 4.0
+"""Seconds until a face that is settled is embedded again, growing with their number."""
+
+BETTER = 1.2
+"""So many times as good a look at a face is worth a new embedding."""
+
+
+@dataclass(eq=False, slots=True)
+class Followed:
+    """One continuous path of a face, and whose it is.
+
+    Attributes:
+        born_s, born_frame: when it was first seen.
+        face: as it was last seen.
+        seen: whether in this frame.
+        seen_s, seen_frame: when last.
+        person: whose face it is; None: not settled.
+        doubted: somebody else's path was so near that the two may have been exchanged.
+        views: since the path began, or since it is in doubt.
+        strikes: views in a row that are unlike the person.
+        embedded_s: when last; minus infinity: never.
+        n_embedded: how often.
+        look: how good the best look that was embedded was (``look_of``).
+        n_seen: frames.
+    """
+
+    born_s: float
+    born_frame: int
+    face: Face
+    seen: bool = True
+    seen_s: float = 0.0
+    seen_frame: int = 0
+    person: Person | None = None
+    doubted: bool = False
+    views: Views = field(default_factory=Views)
+    strikes: list[View] = field(default_factory=list)
+    embedded_s: float = -math.inf
+    n_embedded: int = 0
+    look: float = 0.0
+    n_seen: int = 1
+
+    def doubt(self) -> None:
+        """From here on it must be shown anew who this is."""
+        self.doubted = True
+        self.views = Views()
+        self.strikes.clear()
+
+    def urgency(self, now_s: float, *, is_open: bool) -> float:
+        """How much an embedding now would help: 0 not at all; 3 and more: as soon as possible.
+
+        Args:
+            now_s: the time.
+            is_open: whether the person's name is not yet sure.
+        """
+        if not self.seen or self.face.landmarks_xy is None:
+            return 0.0
+        since = now_s - self.embedded_s
+        if self.person is None:
+            return 4.0 if since >= NEW_SPACING_S else 0.0
+        if self.doubted or self.strikes:
+            return 3.0 if since >= DOUBT_SPACING_S else 0.0
+        if is_open and since >= OPEN_SPACING_S:
+            return 2.0
+        better = look_of(self.face) / max(self.look, 1e-6)
+        if better >= BETTER and since >= BETTER_SPACING_S:
+            return 1 + min(0.5, better / 10)
+        refresh = min(MOST_REFRESH_S, FIRST_REFRESH_S * (1 + self.n_embedded / 4))
+        return 1.0 if since >= refresh else 0.0
+
+
+def look_of(face: Face) -> float:
+    """How good a look at a face is before it is embedded: its size, less where it is turned.
+
+    The size counts up to that of a recognizer's crop: more pixels show no more there.
+    """
+    pose = face.pose
+    if pose is None:
+        return 0.0
+    turned = math.cos(math.radians(min(80.0, abs(pose.yaw_deg)))) ** 2
+    return min(1.0, pose.eyes_px / 38.0) * turned * face.score

@@ -1,0 +1,766 @@
+"""Frames in, people out: who is where in each frame, under numbers that last.
+
+    tracker = PeopleTracker(recognizer, gallery)
+    for frame in source:
+        tracked = tracker.step(frame)               tracked.tracks, tracked.events
+    tracker.finish()                                who was still there has left
+
+Each step: faces are looked for in the whole frame when that is due, and otherwise only where they
+are expected (``detect.near``); ``motion`` says which continues which path; faces are embedded where
+that helps (a new path, two paths so near that they may have been exchanged, a name that is open, a
+better look than before); ``memory`` says whose path it is; the gallery says how that person is
+called. The rules that hold always:
+
+- two people who are visible together are two: neither has the other's number or name;
+- a number, once given, changes only if the face turns out to be somebody seen before;
+- a path is taken for a person seen before only past the threshold for searching among as many.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+
+from lineament import models
+from lineament.arguments import check_fields, checked
+from lineament.assignment import assign
+from lineament.decide.calibration import DEFAULT_FPIR
+from lineament.detect.boxes import intersection_over_union
+from lineament.detect.detector import DetectOptions, detect
+from lineament.detect.near import NearLook
+from lineament.detect.turning import upright_only
+from lineament.embed.embedder import wrap
+from lineament.errors import OptionError
+from lineament.gallery import Candidate, Gallery
+from lineament.models.runtime import load_model
+from lineament.pipeline import Recognizer
+from lineament.pyramid import Pyramid
+from lineament.quality import quality_of
+from lineament.results import Outcome
+from lineament.types import Face, FloatArray, Image, Liveness, Photo, Quality
+from lineament.video._following import Followed, look_of
+from lineament.video.events import Event, EventKind
+from lineament.video.frames import VideoFrame
+from lineament.video.identity import Naming, View, Wish, share_out
+from lineament.video.memory import Memory, Person
+from lineament.video.motion import Paths, pair
+
+Status = Literal["new", "named", "unknown", "undecided"]
+
+CERTAIN, LEAST = 0.6, 0.35
+"""Scores from which on a box begins a path, and continues one."""
+
+NEAR_LEAST = 0.45
+"""The score from which on a look near the expected box has found the face."""
+
+DOUBT_MARGIN = 0.35
+"""A pairing is in doubt where another one is worth as much less this (``motion.Paths.gains``)."""
+
+DOUBT_GAP_S = 0.5
+"""A face that was hidden for longer may be somebody else when it is seen again."""
+
+SAME_BOX = 0.5
+"""Two looks whose boxes overlap by as much have found one face."""
+
+SMALL_FACE_SHARE, LEAST_FACE_SHARE = 1 / 32, 1 / 64
+"""Of a frame's longer side: the least faces that are looked for, and those of every
+``FINE_LOOK``-th look, or of all while a face smaller than twice the first is followed."""
+
+FINE_LOOK = 5
+
+CUT_LEVELS = 24.0
+"""Mean change of gray levels of a thumbnail from frame to frame that is a cut, or a camera that
+jumps: then the whole frame is looked at."""
+
+CUT_PX = 24
+
+CLEAR = 0.5
+"""The recognizability from which on one view is enough to say that a face is of nobody seen
+before."""
+
+MOST_NEW_VIEWS, MOST_NEW_S = 4, 0.8
+"""After so many views, or so long, somebody of whom no clear view was had gets a number, too."""
+
+LIKE = 0.15
+"""How far below the threshold a view may be alike to the person whom a path shows, a cosine,
+without speaking against that."""
+
+STRIKES = 2
+"""Views in a row that speak against the person whom a path shows, until that is in doubt."""
+
+SHOT_MARGIN, SHOT_PX = 0.35, 256
+"""Of the best shot: what is shown around the box, in its sides, and its longest side."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackOptions:
+    """Options of ``PeopleTracker``.
+
+    Attributes:
+        detect_every_s: seconds of the source's time between two looks at the whole frame.
+        budget_s: seconds that a step may take, on average; None: as many as it takes. Where steps
+            take longer, whole frames are looked at less often, down to every ``slowest_s``.
+        slowest_s: see ``budget_s``.
+        embeddings_per_frame: at most so many faces are embedded in one step.
+        lost_s: a face that is not seen for longer has left; until then it keeps its path.
+        min_face_px: faces whose longer side is shorter are not looked for; None: by the size of the
+            frame, and of the faces that are there.
+        turning: look for faces at any roll, which takes longer.
+        fpir: the share of people not in the gallery that may get a name, and of people not seen
+            before that may be taken for one who was, 0 to 1.
+        threshold: cosine from which on a face gets a name, in place of one for ``fpir``.
+        top: how many candidates of the gallery a track has.
+    """
+
+    detect_every_s: float = 0.1
+    budget_s: float | None = None
+    slowest_s: float = 0.5
+    embeddings_per_frame: int = 2
+    lost_s: float = 1.0
+    min_face_px: float | None = None
+    turning: bool = False
+    fpir: float = DEFAULT_FPIR
+    threshold: float | None = None
+    top: int = 5
+
+    def __post_init__(self) -> None:
+        """Refuse values that make no sense."""
+        check_fields(self)
+        for name in ("detect_every_s", "slowest_s", "lost_s"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise OptionError(f"expected 0 or more seconds, got {value}", option=name)
+        if self.budget_s is not None and not self.budget_s > 0:
+            raise OptionError(f"expected more than 0, got {self.budget_s}", option="budget_s")
+        for name in ("embeddings_per_frame", "top"):
+            if getattr(self, name) < 1:
+                raise OptionError(f"expected 1 or more, got {getattr(self, name)}", option=name)
+        DetectOptions(min_face_px=self.min_face_px)
+        if not 0 < self.fpir < 1:
+            raise OptionError(f"expected a share between 0 and 1, got {self.fpir}", option="fpir")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class BestShot(Outcome):
+    """The best look at a person while in the picture.
+
+    Attributes:
+        time_s, frame: when.
+        face: where in that frame.
+        quality: of the face; None for recognizers for which it is not defined.
+        picture: (H, W, 3) uint8, RGB: the face with some margin, at most 256 pixels a side.
+    """
+
+    time_s: float
+    frame: int
+    face: Face
+    quality: Quality | None
+    picture: Image
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON; without the picture."""
+        return {
+            "time_s": round(self.time_s, 4),
+            "frame": self.frame,
+            "face": self.face.to_dict(),
+            "quality": None if self.quality is None else self.quality.to_dict(),
+        }
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Track(Outcome):
+    """One person in one frame.
+
+    Attributes:
+        id: the person's lasting number, from 1; below 0 while it is not settled who it is (status
+            "new").
+        box_xyxy: (4,) float32, pixels: where the face was found, or is expected.
+        seen: whether it was found in this frame.
+        face: as it was found in this frame; None when it was not.
+        name: in the gallery; None: no name.
+        status: "new": not embedded well enough to say who it is; "named"; "unknown": nobody of the
+            gallery; "undecided": no look was good enough to say, or the next will decide.
+        probability: that the name is right, 0 to 1; without a name that of the first candidate;
+            None without a gallery or calibration.
+        candidates: people of the gallery, the most alike first.
+        quality: of the face that was embedded last.
+        best_shot: the best look up to now.
+        liveness: whether the face is of somebody who is there; None: it was not checked.
+        since_s: when this visit began.
+    """
+
+    id: int
+    box_xyxy: FloatArray
+    seen: bool
+    face: Face | None = None
+    name: str | None = None
+    status: Status = "new"
+    probability: float | None = None
+    candidates: tuple[Candidate, ...] = ()
+    quality: Quality | None = None
+    best_shot: BestShot | None = None
+    liveness: Liveness | None = None
+    since_s: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "id": self.id,
+            "box_xyxy": [round(float(v), 2) for v in self.box_xyxy],
+            "seen": self.seen,
+            "name": self.name,
+            "status": self.status,
+            "probability": self.probability,
+            "face": None if self.face is None else self.face.to_dict(),
+            "quality": None if self.quality is None else self.quality.to_dict(),
+            "liveness": None if self.liveness is None else self.liveness.to_dict(),
+            "since_s": round(self.since_s, 4),
+        }
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class TrackedFrame(Outcome):
+    """Who is in one frame.
+
+    Attributes:
+        number, time_s: of the frame.
+        tracks: the people, in the order in which they appeared.
+        events: what happened.
+        detected: whether the whole frame was looked at.
+    """
+
+    number: int
+    time_s: float
+    tracks: tuple[Track, ...]
+    events: tuple[Event, ...]
+    detected: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "frame": self.number,
+            "time_s": round(self.time_s, 4),
+            "tracks": [track.to_dict() for track in self.tracks],
+            "events": [event.to_dict() for event in self.events],
+            "detected": self.detected,
+        }
+
+
+@dataclass(eq=False, slots=True)
+class _Visit:
+    """What is known of a person while in the picture."""
+
+    since_s: float
+    naming: Naming = field(default_factory=Naming)
+    candidates: tuple[Candidate, ...] = ()
+    threshold: float = 0.0
+    quality: Quality | None = None
+    shot: BestShot | None = None
+    shot_worth: float = -1.0
+    poor: bool = True
+
+    @property
+    def match(self) -> Candidate | None:
+        """The candidate who has the name, else the first."""
+        name = self.naming.name
+        named = (one for one in self.candidates if one.name == name)
+        return next(named, next(iter(self.candidates), None))
+
+    @property
+    def status(self) -> Status:
+        if self.naming.name is not None:
+            return "named"
+        if self.poor or self.naming.count:
+            return "undecided"
+        return "unknown"
+
+
+class PeopleTracker:
+    """Follows people through the frames of one source. For one thread.
+
+    Attributes:
+        recognizer, gallery, memory, options: as they were given, or the defaults.
+    """
+
+    @checked
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        gallery: Gallery | None = None,
+        *,
+        memory: Memory | None = None,
+        options: TrackOptions | None = None,
+    ) -> None:
+        """Take what recognizes people.
+
+        Args:
+            recognizer: finds and embeds faces.
+            gallery: people with names; None: everybody has a number only.
+            memory: people seen before; None: nobody.
+            options: None: the defaults.
+
+        Raises:
+            ContractError: the gallery or the memory are for other embeddings.
+        """
+        self.recognizer, self.gallery = recognizer, gallery
+        self.options = TrackOptions() if options is None else options
+        recognizer.load()
+        self._contract = recognizer.embedder.contract
+        if gallery is not None:
+            gallery.contract.check(self._contract)
+        self.memory = Memory() if memory is None else memory
+        self.memory.check(self._contract)
+        detector = recognizer.finder.detector
+        self._detector = detector if self.options.turning else upright_only(detector)
+        self._near = self._near_look()
+        self._paths = Paths()
+        self._followed: dict[int, Followed] = {}
+        self._visits: dict[int, _Visit] = {}
+        self._size_wh: tuple[int, int] | None = None
+        self._detected_s = -math.inf
+        self._n_looks = 0
+        self._wanted = True
+        self._thumbnail: Image | None = None
+        self._events: list[Event] = []
+        self._thresholds: dict[int, float] = {}
+
+    def _near_look(self) -> NearLook | None:
+        """None where the policy does not accept its network: then boxes are predicted."""
+        card = models.get("yunet")
+        if self.recognizer.policy.refusal(card) is not None:
+            return None
+        runtime, policy = self.recognizer.finder.runtime, self.recognizer.policy
+        return NearLook(load_model(card, runtime=runtime, policy=policy, few_sizes=False))
+
+    # --- one frame --------------------------------------------------------------------------------
+
+    def step(self, frame: VideoFrame) -> TrackedFrame:
+        """Take the next frame.
+
+        Raises:
+            OptionError: pixels of another type or shape, or a time that is no number.
+        """
+        photo = Photo.from_pixels(frame.pixels, f"frame {frame.number}")
+        if not math.isfinite(frame.time_s):
+            raise OptionError(f"expected seconds, got {frame.time_s}", option="time_s")
+        assert photo.size_wh is not None
+        self._resized(photo.size_wh)
+        self._paths.predict(frame.time_s)
+        detected = self._is_due(frame)
+        faces = self._look(frame, whole=detected)
+        self._follow(frame, faces, begin=detected)
+        self._drop_lost()
+        self._identify(frame, photo)
+        tracks = self._tracks()
+        events, self._events = tuple(self._events), []
+        return TrackedFrame(frame.number, frame.time_s, tracks, events, detected)
+
+    def finish(self) -> tuple[Event, ...]:
+        """Say goodbye to all who are still there, and save a memory that has a file."""
+        for followed in self._followed.values():
+            self._leave(followed)
+        self._followed.clear()
+        self._paths.keep(np.zeros(len(self._paths), np.bool_))
+        if self.memory.path is not None:
+            self.memory.save()
+        events, self._events = tuple(self._events), []
+        return events
+
+    # --- looking ----------------------------------------------------------------------------------
+
+    def _resized(self, size_wh: tuple[int, int]) -> None:
+        if self._size_wh is not None and size_wh != self._size_wh:
+            across, down = (new / old for new, old in zip(size_wh, self._size_wh, strict=True))
+            self._paths.rescale(across, down)
+            self._wanted, self._thumbnail = True, None
+        self._size_wh = size_wh
+
+    def _is_due(self, frame: VideoFrame) -> bool:
+        """Whether the whole frame is to be looked at."""
+        small = cv2.resize(frame.pixels, (CUT_PX, CUT_PX), interpolation=cv2.INTER_NEAREST)
+        before, self._thumbnail = self._thumbnail, np.asarray(small, np.uint8)
+        jumped = before is not None and float(cv2.absdiff(before, self._thumbnail).mean()) > (
+            CUT_LEVELS
+        )
+        since = frame.time_s - self._detected_s
+        return (
+            self._near is None
+            or jumped
+            or self._wanted
+            or since >= self.options.detect_every_s - 1e-6
+        )
+
+    def _look(self, frame: VideoFrame, *, whole: bool) -> list[Face]:
+        """The faces of a frame: all, or those that are expected."""
+        self._wanted = False
+        if whole:
+            self._detected_s = frame.time_s
+            return self._detect(frame.pixels)
+        assert self._near is not None
+        boxes = self._paths.boxes_xyxy
+        found = self._near.look(frame.pixels, boxes, NEAR_LEAST)
+        visible = (self._followed[n].seen for n in self._paths.numbers.tolist())
+        # One that was there a moment ago: the whole frame may say where it is.
+        self._wanted = any(
+            face is None and was_seen for face, was_seen in zip(found, visible, strict=True)
+        )
+        return _each_once([face for face in found if face is not None])
+
+    def _detect(self, pixels: Image) -> list[Face]:
+        longer = max(pixels.shape[:2])
+        least = self.options.min_face_px
+        if least is None:
+            coarse = SMALL_FACE_SHARE * longer
+            small = any(max(f.face.size_wh) < 2 * coarse for f in self._followed.values())
+            fine = small or self._n_looks % FINE_LOOK == 0
+            least = max(12.0, LEAST_FACE_SHARE * longer if fine else coarse)
+        self._n_looks += 1
+        options = DetectOptions(min_face_px=least, min_score=LEAST)
+        return detect(self._detector, Pyramid.of(pixels), options)
+
+    def _follow(self, frame: VideoFrame, faces: Sequence[Face], *, begin: bool) -> None:
+        """Continue paths with the faces of a frame, and begin others."""
+        boxes = np.array([face.box_xyxy for face in faces], np.float32).reshape(-1, 4)
+        certain = np.array([face.score >= CERTAIN for face in faces], np.bool_)
+        pairing = pair(self._paths.gains(boxes), certain, DOUBT_MARGIN)
+        numbers = self._paths.numbers.tolist()
+        for number in numbers:
+            self._followed[number].seen = False
+        for i, (row, doubtful) in enumerate(
+            zip(pairing.path_of.tolist(), pairing.doubtful.tolist(), strict=True)
+        ):
+            if row < 0:
+                continue
+            followed = self._followed[numbers[row]]
+            hidden = frame.time_s - followed.seen_s > DOUBT_GAP_S
+            if followed.person is not None and (doubtful or hidden) and not followed.doubted:
+                followed.doubt()
+            self._paths.update(row, boxes[i])
+            followed.face, followed.seen = faces[i], True
+            followed.seen_s, followed.seen_frame = frame.time_s, frame.number
+            followed.n_seen += 1
+        if begin:
+            for i in np.flatnonzero((pairing.path_of < 0) & certain).tolist():
+                number = self._paths.add(boxes[i])
+                self._followed[number] = Followed(
+                    frame.time_s,
+                    frame.number,
+                    faces[i],
+                    seen_s=frame.time_s,
+                    seen_frame=frame.number,
+                )
+
+    def _drop_lost(self) -> None:
+        stay = self._paths.unseen_s <= self.options.lost_s
+        for number in self._paths.numbers[~stay].tolist():
+            self._leave(self._followed.pop(number))
+        self._paths.keep(stay)
+
+    # --- who it is --------------------------------------------------------------------------------
+
+    def _identify(self, frame: VideoFrame, photo: Photo) -> None:
+        """Embed where that helps, and say who is who."""
+        due = [
+            (urgency, followed)
+            for followed in self._followed.values()
+            if (urgency := followed.urgency(frame.time_s, is_open=self._is_open(followed))) > 0
+        ]
+        if not due:
+            return
+        due.sort(key=lambda each: -each[0])
+        chosen = [followed for _, followed in due[: self.options.embeddings_per_frame]]
+        asked: list[Followed] = []
+        for followed, view, quality in self._embed(frame, photo, chosen):
+            followed.embedded_s = frame.time_s
+            followed.n_embedded += 1
+            followed.look = max(followed.look, look_of(followed.face))
+            if self._take(followed, view):
+                asked.append(followed)
+            if followed.person is not None:
+                self._note_shot(followed, frame, view, quality)
+        self._settle(frame, [f for f in chosen if f.person is None or f.doubted])
+        changed = [f for f in chosen if f.person is not None and not f.doubted]
+        self._name(frame, changed)
+
+    def _embed(
+        self, frame: VideoFrame, photo: Photo, chosen: Sequence[Followed]
+    ) -> list[tuple[Followed, View, Quality | None]]:
+        faces = tuple(followed.face for followed in chosen)
+        crops = self.recognizer.finder.crops(
+            replace(photo, faces=faces), alignment=self.recognizer.alignment_name
+        )
+        vectors, norms = self.recognizer.embedder.embed(crops)
+        found = []
+        for followed, crop, embedding in zip(
+            chosen, crops, wrap(vectors, norms, self._contract), strict=True
+        ):
+            quality = quality_of(followed.face, crop, embedding, photo.size_wh)
+            worth = None if quality is None else quality.recognizability
+            view = View(embedding.vector, embedding.norm, worth, frame.time_s)
+            found.append((followed, view, quality))
+        return found
+
+    def _take(self, followed: Followed, view: View) -> bool:
+        """Take a view in; return whether the person's pool changed."""
+        person = followed.person
+        if person is None or followed.doubted:
+            followed.views.add(view)
+            return False
+        alike = float(person.views.pooled() @ view.vector) if len(person.views) else 1.0
+        if alike >= self._threshold() - LIKE or view.worth < CLEAR:
+            followed.strikes.clear()
+            return alike >= self._threshold() - LIKE and self.memory.learn(person, view)
+        followed.strikes.append(view)
+        if len(followed.strikes) >= STRIKES:
+            strikes = list(followed.strikes)
+            followed.doubt()
+            for one in strikes:
+                followed.views.add(one)
+        return False
+
+    def _settle(self, frame: VideoFrame, unsettled: Sequence[Followed]) -> None:
+        """Say whose the paths are of which that is not known, or in doubt, all together."""
+
+        those = [followed for followed in unsettled if len(followed.views)]
+        if not those:
+            return
+        held = {
+            f.person.id
+            for f in self._followed.values()
+            if f.person is not None and not f.doubted and f.seen
+        }
+        ids, _ = self.memory.similarities(those[0].views.pooled())
+        gains = np.full((len(those), len(ids)), -np.inf)
+        for row, followed in zip(gains, those, strict=True):
+            _, alike = self.memory.similarities(followed.views.pooled())
+            needed = self._threshold()
+            own = None if followed.person is None else followed.person.id
+            for column, (number, value) in enumerate(zip(ids.tolist(), alike, strict=True)):
+                if number in held:
+                    continue
+                rise = self._rise(followed, self.memory[number])
+                least = needed + rise - (LIKE if number == own else 0.0)
+                row[column] = value - least + (0.05 if number == own else 0.0)
+        for followed, column in zip(those, assign(gains).tolist(), strict=True):
+            if column >= 0:
+                self._bind(frame, followed, self.memory[int(ids[column])])
+            elif self._is_somebody_new(frame, followed):
+                self._bind(frame, followed, None)
+
+    def _is_somebody_new(self, frame: VideoFrame, followed: Followed) -> bool:
+        """Whether enough was seen of a face that is like nobody seen before."""
+        if followed.doubted:
+            return len(followed.views) >= MOST_NEW_VIEWS
+        age = frame.time_s - followed.born_s
+        return (
+            followed.views.best >= CLEAR
+            or len(followed.views) >= MOST_NEW_VIEWS
+            or age >= MOST_NEW_S
+        )
+
+    def _bind(self, frame: VideoFrame, followed: Followed, person: Person | None) -> None:
+        """A path turns out to be a person's; None: somebody new."""
+        before = followed.person
+        if person is None:
+            person = self.memory.new()
+        if before is not person:
+            for other in self._followed.values():
+                if other is not followed and other.person is person:
+                    other.person = None  # hidden, or exchanged with this one
+                    other.doubted = False
+        followed.person, followed.doubted = person, False
+        for view in followed.views.listed:
+            self.memory.learn(person, view)
+        followed.strikes.clear()
+        if before is person:
+            return
+        known = person.n_visits > 0
+        if person.id not in self._visits:
+            self._visits[person.id] = _Visit(followed.born_s)
+            self._visits[person.id].naming.name = person.name
+            person.n_visits += 1
+            if before is None:
+                self._say("appeared", followed.born_s, followed.born_frame, person, known=known)
+        if before is not None:
+            self._say("changed", frame.time_s, frame.number, person, was_id=before.id)
+
+    def _rise(self, followed: Followed, person: Person) -> float:
+        """How much more it takes for faces in which strangers look alike."""
+        calibration = self.recognizer.calibration
+        if calibration is None:
+            return 0.0
+        return calibration.condition(followed.views.best, person.views.best).threshold_rise
+
+    def _threshold(self) -> float:
+        """From which cosine on a face is of somebody in the memory."""
+        n = 1 << max(0, len(self.memory) - 1).bit_length()  # few different ones
+        if n not in self._thresholds:
+            calibration = self.recognizer.calibration
+            if calibration is not None and calibration.identification is not None:
+                found = calibration.identification_threshold(n, 1, self.options.fpir).value
+            else:
+                found = self.recognizer.threshold().value
+            self._thresholds[n] = found
+        return self._thresholds[n]
+
+    # --- names ------------------------------------------------------------------------------------
+
+    def _is_open(self, followed: Followed) -> bool:
+        if followed.person is None or self.gallery is None:
+            return False
+        visit = self._visits.get(followed.person.id)
+        return visit is None or visit.status == "undecided"
+
+    def _name(self, frame: VideoFrame, changed: Sequence[Followed]) -> None:
+        """Ask the gallery about the people of whom there are new views, and share out names."""
+        for followed in changed:
+            assert followed.person is not None
+            visit = self._visits[followed.person.id]
+            visit.poor = followed.person.views.best < CLEAR
+        if self.gallery is None or not changed:
+            return
+        people = [followed.person for followed in changed if followed.person is not None]
+        answers = self.gallery.identify_embeddings(
+            [person.views.embedding(self._contract) for person in people],
+            qualities=[self._visits[person.id].quality for person in people],
+            top=max(self.options.top, 2),
+            fpir=self.options.fpir,
+            threshold=self.options.threshold,
+        )
+        for person, answer in zip(people, answers, strict=True):
+            visit = self._visits[person.id]
+            visit.candidates, visit.threshold = answer.candidates, answer.threshold.value
+        present = [f.person for f in self._followed.values() if f.person is not None]
+        wishes = []
+        for person in present:
+            visit = self._visits[person.id]
+            above = {
+                one.name: one.similarity - one.threshold_rise - visit.threshold
+                for one in visit.candidates
+            }
+            wishes.append(Wish(above, visit.naming.name))
+        for person, name, wish in zip(present, share_out(wishes), wishes, strict=True):
+            if person in people:
+                self._propose(frame, person, name, wish.above.get(name, 0.0) if name else 0.0)
+
+    def _propose(self, frame: VideoFrame, person: Person, name: str | None, above: float) -> None:
+        visit = self._visits[person.id]
+        before = visit.naming.name
+        if not visit.naming.propose(name, above):
+            return
+        person.name = name
+        for other in self._followed.values():
+            if other.person is not None and other.person is not person and name is not None:
+                others = self._visits[other.person.id]
+                if others.naming.name == name:
+                    others.naming = Naming()
+                    other.person.name = None
+        if before is None:
+            self._say("identified", frame.time_s, frame.number, person)
+        else:
+            self._say("changed", frame.time_s, frame.number, person, was_name=before)
+
+    # --- what is said -----------------------------------------------------------------------------
+
+    def _note_shot(
+        self, followed: Followed, frame: VideoFrame, view: View, quality: Quality | None
+    ) -> None:
+        assert followed.person is not None
+        visit = self._visits[followed.person.id]
+        worth = view.worth * (0.5 + 0.5 * look_of(followed.face))
+        if quality is not None and (
+            visit.quality is None
+            or (visit.quality.recognizability or 0) <= (quality.recognizability or 0)
+        ):
+            visit.quality = quality
+        if worth <= visit.shot_worth:
+            return
+        picture = followed.face.crop(frame.pixels, margin=SHOT_MARGIN)
+        scale = SHOT_PX / max(picture.shape[:2])
+        if scale < 1:
+            picture = np.asarray(
+                cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA),
+                np.uint8,
+            )
+        visit.shot = BestShot(frame.time_s, frame.number, followed.face, quality, picture)
+        visit.shot_worth = worth
+
+    def _leave(self, followed: Followed) -> None:
+        person = followed.person
+        if person is None:
+            return
+        if any(other.person is person for other in self._followed.values() if other != followed):
+            return
+        visit = self._visits.pop(person.id)
+        self._say(
+            "left",
+            followed.seen_s,
+            followed.seen_frame,
+            person,
+            duration_s=followed.seen_s - visit.since_s,
+            visit=visit,
+        )
+
+    def _say(
+        self,
+        kind: EventKind,
+        time_s: float,
+        frame: int,
+        person: Person,
+        *,
+        visit: _Visit | None = None,
+        **more: Any,
+    ) -> None:
+        visit = self._visits.get(person.id) if visit is None else visit
+        name = None if visit is None else visit.naming.name
+        match = None if visit is None or name is None else visit.match
+        probability = None if match is None else match.probability
+        self._events.append(
+            Event(kind, time_s, frame, person.id, name=name, probability=probability, **more)
+        )
+
+    def _tracks(self) -> tuple[Track, ...]:
+        boxes = self._paths.boxes_xyxy
+        tracks = []
+        for number, box in zip(self._paths.numbers.tolist(), boxes, strict=True):
+            followed = self._followed[number]
+            box = followed.face.box_xyxy if followed.seen else box
+            face = followed.face if followed.seen else None
+            if followed.person is None:
+                tracks.append(Track(-number, box, followed.seen, face, since_s=followed.born_s))
+                continue
+            visit = self._visits[followed.person.id]
+            match = visit.match
+            tracks.append(
+                Track(
+                    followed.person.id,
+                    box,
+                    followed.seen,
+                    face,
+                    name=visit.naming.name,
+                    status=visit.status,
+                    probability=None if match is None else match.probability,
+                    candidates=visit.candidates,
+                    quality=visit.quality,
+                    best_shot=visit.shot,
+                    since_s=visit.since_s,
+                )
+            )
+        return tuple(tracks)
+
+
+def _each_once(faces: Sequence[Face]) -> list[Face]:
+    """The faces, each once: of those that overlap the one with the best score."""
+    kept: list[Face] = []
+    for face in sorted(faces, key=lambda one: -one.score):
+        if kept:
+            boxes = np.stack([one.box_xyxy for one in kept])
+            if intersection_over_union(face.box_xyxy[None], boxes).max() >= SAME_BOX:
+                continue
+        kept.append(face)
+    return kept
