@@ -185,7 +185,7 @@ class Memory:
             known = [one for one in self._people.values() if len(one.views)]
             ids = np.array([one.id for one in known], np.int64)
             pools = [one.views.pooled() for one in known]
-            self._pools = ids, np.array(pools, np.float32).reshape(len(ids), -1)
+            self._pools = ids, np.array(pools, np.float32).reshape(len(ids), len(vector))
         ids, pools_of = self._pools
         return ids, (pools_of @ vector if len(ids) else np.zeros(0, np.float32))
 

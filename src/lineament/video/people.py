@@ -474,16 +474,16 @@ class PeopleTracker:
             return
         due.sort(key=lambda each: -each[0])
         chosen = [followed for _, followed in due[: self.options.embeddings_per_frame]]
-        asked: list[Followed] = []
-        for followed, view, quality in self._embed(frame, photo, chosen):
+        embedded = self._embed(frame, photo, chosen)
+        for followed, view, _ in embedded:
             followed.embedded_s = frame.time_s
             followed.n_embedded += 1
             followed.look = max(followed.look, look_of(followed.face))
-            if self._take(followed, view):
-                asked.append(followed)
-            if followed.person is not None:
-                self._note_shot(followed, frame, view, quality)
+            self._take(followed, view)
         self._settle(frame, [f for f in chosen if f.person is None or f.doubted])
+        for followed, view, quality in embedded:
+            if followed.person is not None and not followed.doubted:
+                self._note_shot(followed, frame, view, quality)
         changed = [f for f in chosen if f.person is not None and not f.doubted]
         self._name(frame, changed)
 
@@ -505,23 +505,24 @@ class PeopleTracker:
             found.append((followed, view, quality))
         return found
 
-    def _take(self, followed: Followed, view: View) -> bool:
-        """Take a view in; return whether the person's pool changed."""
+    def _take(self, followed: Followed, view: View) -> None:
+        """Take a view in: for the person, or until it is settled who that is."""
         person = followed.person
         if person is None or followed.doubted:
             followed.views.add(view)
-            return False
+            return
         alike = float(person.views.pooled() @ view.vector) if len(person.views) else 1.0
         if alike >= self._threshold() - LIKE or view.worth < CLEAR:
             followed.strikes.clear()
-            return alike >= self._threshold() - LIKE and self.memory.learn(person, view)
+            if alike >= self._threshold() - LIKE:
+                self.memory.learn(person, view)
+            return
         followed.strikes.append(view)
         if len(followed.strikes) >= STRIKES:
             strikes = list(followed.strikes)
             followed.doubt()
             for one in strikes:
                 followed.views.add(one)
-        return False
 
     def _settle(self, frame: VideoFrame, unsettled: Sequence[Followed]) -> None:
         """Say whose the paths are of which that is not known, or in doubt, all together."""
