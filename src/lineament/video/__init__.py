@@ -22,9 +22,11 @@ from lineament.video.frames import (
     VideoLimits,
 )
 from lineament.video.sources import open_source
+from lineament.video.writing import FilmWriter
 
 __all__ = [
     "DEFAULT_VIDEO_LIMITS",
+    "FilmWriter",
     "FrameSource",
     "SourceInfo",
     "SourceNote",

@@ -126,6 +126,8 @@ class Container:
         streams = self._opened.streams.video
         # A cover of a music file is a stream of one picture.
         streams = [each for each in streams if not _is_cover(each)]
+        if not list(self._opened.streams):
+            raise VideoFormatError(_no_film(self.name))
         if not streams:
             has_sound = len(self._opened.streams.audio) > 0
             raise VideoFormatError(
@@ -188,7 +190,8 @@ class Container:
             VideoError: nothing could be decoded, or reading failed in another way than by the end.
         """
         step = 1 / (self.rate or DEFAULT_RATE)
-        last, shift, n_frames, broken = -step, 0.0, 0, 0
+        last, shift, longest = -step, 0.0, step
+        n_frames, broken, damaged = 0, 0, 0
         evenness = _Evenness(step)
         reason: Exception | None = None
         for packet in self._packets():
@@ -209,8 +212,10 @@ class Container:
                     time_s = last + step
                 if n_frames and not self.live and evenness.is_news(time_s - last):
                     self._note("rate", evenness.words(self.name), time_s)
+                longest = max(longest, time_s - last) if n_frames else step
                 last = time_s
                 n_frames += 1
+                damaged += bool(frame.is_corrupt)
                 yield Decoded(frame, time_s)
         if n_frames == 0 and not self._closed:
             raise VideoFormatError(
@@ -219,7 +224,11 @@ class Container:
                 f"than {self._limits.max_pixels:,} pixels a frame"
             ) from reason
         if not self.live and not self._closed:
-            self._say_what_is_missing(n_frames, broken, last + step)
+            if damaged:
+                self._note(
+                    "broken", f"{self.name}: {counted(damaged, 'picture')} damaged in part", last
+                )
+            self._say_what_is_missing(n_frames, broken, last + step, 1.5 * longest)
 
     def _packets(self) -> Iterator[Any]:
         """What is read, to its end; a film that ends too early simply ends."""
@@ -241,7 +250,9 @@ class Container:
                 return
             yield packet
 
-    def _say_what_is_missing(self, n_frames: int, broken: int, end_s: float) -> None:
+    def _say_what_is_missing(
+        self, n_frames: int, broken: int, end_s: float, slack_s: float
+    ) -> None:
         if broken:
             self._note(
                 "broken",
@@ -253,8 +264,8 @@ class Container:
         promised = self._stream.frames
         too_few = promised and n_frames + broken < 0.98 * promised - 1
         only_pictures = self._stream.duration is not None or not self._opened.streams.audio
-        slack = 0.5 if only_pictures else 0.5 + 0.05 * (duration or 0)
-        too_short = duration is not None and end_s < duration - slack
+        slack_s += (0.01 if only_pictures else 0.05) * (duration or 0)
+        too_short = duration is not None and end_s < duration - slack_s
         if too_few or too_short:
             of = f" of {promised:,}" if promised else ""
             until = "" if duration is None else f" of {duration:.1f} s"
@@ -379,6 +390,13 @@ def _brief(error: Exception) -> str:
     return text[:1].lower() + text[1:]
 
 
+def _no_film(name: str) -> str:
+    return (
+        f"{name}: expected a film (MP4, MOV, Matroska, WebM, AVI, MPEG, ...), it is none that can "
+        "be read, or its beginning or its index is missing; convert it, or copy it anew"
+    )
+
+
 def open_error(error: Exception, name: str, limits: VideoLimits) -> VideoError:
     """What PyAV raised on opening, as one of ours."""
     kind = type(error).__name__
@@ -396,8 +414,5 @@ def open_error(error: Exception, name: str, limits: VideoLimits) -> VideoError:
     if isinstance(error, ConnectionError):
         return VideoError(f"{name}: no connection ({_brief(error)}); check that it is running")
     if kind in ("InvalidDataError", "ArgumentError", "DemuxerNotFoundError", "PatchWelcomeError"):
-        return VideoFormatError(
-            f"{name}: expected a film (MP4, MOV, Matroska, WebM, AVI, MPEG, ...), it is none that "
-            "can be read, or its beginning or its index is missing; convert it, or copy it anew"
-        )
+        return VideoFormatError(_no_film(name))
     return VideoError(f"{name}: cannot be opened ({_brief(error)}); check the name and your rights")

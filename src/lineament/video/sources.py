@@ -111,6 +111,8 @@ def open_source(
         return _of_text(source, limits, rate, report)
     if isinstance(source, os.PathLike):
         return _of_path(Path(source), limits, rate, report)
+    if callable(getattr(source, "read", None)):
+        return FilmSource(_film(source, source_name(source), limits), report)
     if isinstance(source, Iterable) and not isinstance(
         source, (bytes, bytearray, memoryview, dict)
     ):
@@ -280,6 +282,9 @@ class FilmSource(_Closing):
     Attributes:
         info: what is known of it.
         path: of its file, from which a writer takes the sound; None of an address.
+        time_base: the unit of its pictures' times, seconds.
+        start_s: of the container's clock, which is 0 of the frames' times.
+        ended: all frames were given.
     """
 
     def __init__(
@@ -301,9 +306,10 @@ class FilmSource(_Closing):
             VideoFormatError: no frame of it can be decoded.
         """
         self._container, self._report, self._file, self.path = container, report, file, path
+        self.time_base, self.start_s = container.time_base, container.start_s
+        self.ended = False
         self._reported = 0
         self._stop = False
-        self._walking = False
         self._frames = container.frames()
         try:
             first = next(self._frames)
@@ -321,18 +327,12 @@ class FilmSource(_Closing):
         """What was noticed up to now."""
         return self._container.notes
 
-    @property
-    def start_s(self) -> float:
-        """Of the container's clock, which is 0 of the frames' times."""
-        return self._container.start_s
-
     def __iter__(self) -> Iterator[VideoFrame]:
         """The frames; where decoding fails they go on with the next one, and a note says so."""
         size = self.info.size_wh
         for number, (frame, time_s) in enumerate(self._begun):
             if self._stop:
                 break
-            self._walking = True
             pixels = self._container.pixels(frame)
             if (pixels.shape[1], pixels.shape[0]) != size:
                 size = (pixels.shape[1], pixels.shape[0])
@@ -340,6 +340,8 @@ class FilmSource(_Closing):
                 self._container.notes.append(SourceNote("size", message, time_s))
             self._say()
             yield VideoFrame(number, time_s, pixels)
+        else:
+            self.ended = True
         self._say()
         self._free()
 
