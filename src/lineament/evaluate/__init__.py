@@ -6,6 +6,7 @@ Metrics, nothing but NumPy:
 - ``identification``: open-set searches: rank k, detection and identification rate at FPIR;
 - ``scoring``: likelihood ratios and probabilities: Cllr, calibration error, reliability;
 - ``clustering``: groups without names: pairwise and BCubed precision and recall;
+- ``tracking``: people in films: HOTA, IDF1, identity switches;
 - ``fairness``: error rates by group and pair of groups;
 - ``detection``: average precision of detectors as WIDER FACE's published evaluation computes it;
 - ``curves``: the numbers behind ROC, DET, histogram and reliability diagram.
