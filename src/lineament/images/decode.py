@@ -55,7 +55,7 @@ from lineament.images.plain import (
 )
 from lineament.images.pnm import Pnm
 from lineament.images.tiff import photo_in
-from lineament.machine import memory_error
+from lineament.machine import memory_error, raise_if_short
 from lineament.pyramid import Level, Pyramid
 from lineament.text import reason_of
 from lineament.types import ColorOrder, Image
@@ -154,6 +154,39 @@ def open_bytes(data: bytes, name: str, limits: ImageLimits) -> Pyramid:
             if kind == "JPEG":
                 return _jpeg(image.size, plain, name, limits)
             return Pyramid.of(_upright(image, plain, limits))
+
+
+def to_srgb(pixels: Image, data: bytes) -> Image:
+    """Apply the color profile of a file, so that its colors hold without it.
+
+    Args:
+        pixels: (H, W, 3) uint8, decoded from ``data``.
+        data: the file's bytes, which ``open_bytes`` has taken.
+
+    Returns:
+        The pixels in sRGB. They come back as they are where the file has no profile of RGB colors,
+        one that is damaged, or that of sRGB itself.
+    """
+    from PIL import ImageCms
+
+    kind = sniff(data)
+    if kind not in PLUGINS or kind == "PNM":
+        return pixels
+    try:
+        with _plugin(kind)(io.BytesIO(data)) as image:
+            held = image.info.get("icc_profile")
+        if not isinstance(held, bytes) or held[16:20] != b"RGB ":
+            return pixels
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(held))
+        if "srgb" in ImageCms.getProfileDescription(profile).lower():
+            return pixels
+        turned = ImageCms.profileToProfile(
+            PILImage.fromarray(pixels), profile, ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
+    except Exception as error:  # of Pillow's readers and of LittleCMS
+        raise_if_short(error, "to apply a color profile")
+        return pixels
+    return pixels if turned is None else np.asarray(turned, np.uint8)
 
 
 def _jpeg(size_wh: tuple[int, int], plain: Plain, name: str, limits: ImageLimits) -> Pyramid:
