@@ -21,6 +21,13 @@ FACE_OVAL = (
 )
 """The outline of the face, clockwise from the top of the forehead; the chin is half-way."""
 
+LIPS = (
+    *(61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185),
+    *(78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191),
+)
+"""The outer outline of the lips, then the inner one; each begins at the left corner of the mouth as
+the viewer sees it and goes along the lower lip."""
+
 # Of the 468: by the canonical face, which is symmetric; of the irises' ten: as LFW shows them.
 _MIRRORED = """
 0 1 2 248 4 5 6 249 8 9 10 11 12 13 14 15 16 17 18 19 250 251 252 253 254 255 256 257 258 259
