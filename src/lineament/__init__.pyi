@@ -30,5 +30,6 @@ from lineament.types import Liveness as Liveness
 from lineament.types import Photo as Photo
 from lineament.types import Quality as Quality
 from lineament.types import Threshold as Threshold
+from lineament.video.watching import watch as watch
 
 __version__: str

@@ -31,6 +31,7 @@ COMMANDS = (
     "gallery people",
     "gallery show Ada",
     "identify obama2.jpg",
+    "watch people/Obama",
     "gallery export staff.jsonl",
     "gallery import staff.jsonl --gallery second",
     "gallery check",

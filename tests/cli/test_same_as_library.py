@@ -38,6 +38,12 @@ LIBRARY: dict[str, tuple[str, ...]] = {
     "verify": ("pipeline:Recognizer.verify",),
     "detect": ("finder:FaceFinder.find",),
     "identify": ("gallery:Gallery.identify", *GALLERY),
+    "watch": (
+        "video.watching:watch",
+        "video.people:TrackOptions",
+        "video.frames:VideoLimits",
+        *GALLERY,
+    ),
     "group": ("gallery.grouping.photos:group", "gallery.grouping.photos:copy_photos"),
     "find": ("gallery.find:find",),
     "align": ("finder:FaceFinder.crops", "train.data.aligning:align_people"),
@@ -122,6 +128,8 @@ NOT_IN_LIBRARY = {
     "check": "a method of its own, Gallery.check",
     "crops": "a flag of two words",
     "damaged": "a method of its own, Gallery.remove_damaged",
+    "preview": "video.preview.Preview is an output of watch",
+    "port": "of video.preview.Preview",
     "allow_private": "of the limits, an ImageLimits, with which a finder is made",
 }
 
@@ -163,6 +171,8 @@ OTHER_NAMES = {
     "workers": ("stream", "bulk.on_ray makes one"),
     "keep_crops": ("settings", "of a gallery"),
     "landmarks": ("landmarker", "by the name of what finds them"),
+    "remember": ("memory", "people seen before, or their file"),
+    "give_up": ("give_up_s", "names of the library have their unit"),
     "skip_damaged": ("damaged", '"refuse", or "skip"'),
 }
 """Option -> parameter where their names differ, and why; used only where no parameter has its

@@ -49,6 +49,8 @@ RUNS: dict[str, str] = {
     "identify-nobody": "identify obama.jpg --gallery staff --where biulding=B",
     "find": "find obama.jpg people others --top 3 --no-cache",
     "find-none": "find faceless.png people",
+    "watch": "watch people/Barack --gallery staff --rate 2",
+    "watch-missing": "watch missing.mp4",
     "group": "group people --out made.json",
     "demo": "demo",
     "align": "align obama.jpg biden.jpg --out crops",

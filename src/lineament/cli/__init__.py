@@ -33,6 +33,7 @@ COMMANDS = {
     "find": Entry(
         "find:find", "Find the photos of a folder that show the person of a photo.", EVERYDAY
     ),
+    "watch": Entry("watch:watch", "Who is in a film, or before a camera, and when.", EVERYDAY),
     "group": Entry("group:group", "Group the faces of photos by person, without names.", EVERYDAY),
     "demo": Entry("demo:demo", "Try it on the photos that come with the package.", EVERYDAY),
     "align": Entry("align:align", "Cut faces out, upright and in place.", PREPARE),

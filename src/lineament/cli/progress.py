@@ -31,6 +31,7 @@ class Show(Protocol):
 FEW = 4
 """From so many things on there is a bar at once; of fewer, after ``LONG_S`` seconds."""
 LONG_S = 1.0
+_STATUS_S = 0.5
 
 _open: list[Show] = []
 """The bars that are drawn at the moment: work inside of other work adds to them."""
@@ -112,6 +113,34 @@ def stages() -> Iterator[Show]:
 
 def _nothing(what: str, done: int, total: int, more: str = "") -> None:
     pass
+
+
+@contextmanager
+def status_line() -> Iterator[Callable[[str | None], None]]:
+    """A callback that shows a line on stderr in place of the one before; None takes it away.
+
+    For what has no end: on a terminal only, twice a second at the most, not with ``--quiet``.
+    """
+    if VERBOSITY.quiet or not terminal.is_terminal(sys.stderr):
+        yield lambda _: None
+        return
+    drawn = [0.0]
+
+    def say(words: str | None) -> None:
+        now = time.monotonic()
+        if words is not None and now - drawn[0] < _STATUS_S:
+            return
+        drawn[0] = 0.0 if words is None else now
+        stream = terminal.unguarded(sys.stderr)
+        width = (terminal.width_of(stream) or terminal.LEAST_WIDTH) - 1
+        with contextlib.suppress(OSError, ValueError):  # the terminal is gone
+            stream.write(f"\r\x1b[2K{printable(words or '')[:width]}")
+            stream.flush()
+
+    try:
+        yield say
+    finally:
+        say(None)
 
 
 # --- Ctrl-C ---------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import io
+import sys
 from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
@@ -21,6 +22,7 @@ from PIL import Image as PILImage
 from lineament.errors import LineamentError, OptionError
 from lineament.files import write_atomically
 from lineament.pictures.photos import annotate, contact_sheet, decision_picture
+from lineament.pictures.tracked import tracked_picture
 from lineament.results import Outcome, Pictured, in_notebook
 from lineament.text import printable
 from lineament.types import Decision, Image, Photo
@@ -45,6 +47,9 @@ def picture_of(result: Outcome) -> Image:
     """
     if isinstance(result, Decision):
         return decision_picture(result)
+    watching = sys.modules.get("lineament.video.watching")  # else nobody has such a frame
+    if watching is not None and isinstance(result, watching.WatchedFrame):
+        return tracked_picture(result)
     if not isinstance(result, Photo):
         raise OptionError(f"there is no picture of a result of the type {type(result).__name__}")
     if result.pixels is None and result.crops is not None and len(result.crops):

@@ -8,11 +8,15 @@
     memory     Memory: people who were seen, named or not: recognized when they return
     people     PeopleTracker: a frame in, a TrackedFrame out: who is where, under which number
     events     Event: somebody appeared, was identified, changed, left
+    watching   watch: all of it, in threads side by side
+    outputs    where frames go besides: an annotated film, lines of events, the best shots
+    preview    Preview: a page of this machine
 
 Films are read and written by PyAV (FFmpeg), which the extra ``video`` brings; importing this loads
 none of it.
 """
 
+from lineament.video.events import Event
 from lineament.video.frames import (
     DEFAULT_VIDEO_LIMITS,
     FrameSource,
@@ -21,16 +25,35 @@ from lineament.video.frames import (
     VideoFrame,
     VideoLimits,
 )
+from lineament.video.memory import Memory
+from lineament.video.outputs import Output
+from lineament.video.people import BestShot, PeopleTracker, Track, TrackedFrame, TrackOptions
+from lineament.video.preview import Preview
 from lineament.video.sources import open_source
+from lineament.video.watching import Watch, WatchedFrame, WatchedPerson, WatchSummary, watch
 from lineament.video.writing import FilmWriter
 
 __all__ = [
     "DEFAULT_VIDEO_LIMITS",
+    "BestShot",
+    "Event",
     "FilmWriter",
     "FrameSource",
+    "Memory",
+    "Output",
+    "PeopleTracker",
+    "Preview",
     "SourceInfo",
     "SourceNote",
+    "Track",
+    "TrackOptions",
+    "TrackedFrame",
     "VideoFrame",
     "VideoLimits",
+    "Watch",
+    "WatchSummary",
+    "WatchedFrame",
+    "WatchedPerson",
     "open_source",
+    "watch",
 ]

@@ -341,7 +341,7 @@ class FilmSource(_Closing):
             self._say()
             yield VideoFrame(number, time_s, pixels)
         else:
-            self.ended = True
+            self.ended = not self._stop
         self._say()
         self._free()
 
