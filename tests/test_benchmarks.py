@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "benchmarks"
 SCRIPTS = {path.name: path for path in sorted(FOLDER.glob("*/*.py"))}
 SCRIPTS |= {
-    name: FOLDER / name for name in ("photo.py", "strangers.py", "poses.py", "conditions.py")
+    name: FOLDER / name
+    for name in ("photo.py", "strangers.py", "poses.py", "conditions.py", "compat.py")
 }
 
 

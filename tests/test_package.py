@@ -59,7 +59,7 @@ ORDER = (
     ("pictures",),
     ("report",),
     ("quantize", "train"),
-    ("cli",),
+    ("cli", "compat"),
     ("__main__",),
 )
 """Each may import what stands before it, and its own row."""
@@ -83,6 +83,7 @@ STAGES = {
         "quantize",
         "train",
         "cli",
+        "compat",
     ),
 }
 FORBIDDEN = {
@@ -113,6 +114,7 @@ THIRD_PARTY = {
         "pandas",
     ),
     *("matplotlib", "lightgbm", "turbovec", "pymilvus", "ray", "av", "openTSNE", "umap", "scipy"),
+    "dlib",
     *("torch", "kornia", "webdataset", "tensorboard", "onnx", "onnxscript", "nncf"),
     *ENGINES,
 }
@@ -310,6 +312,13 @@ def test_only_the_entry_point_imports_the_command_line() -> None:
             assert "cli" not in rooms, module
 
 
+def test_nothing_imports_the_compatible_interfaces() -> None:
+    for module, path in MODULES.items():
+        if module.partition(".")[0] != "compat":
+            rooms = {name.partition(".")[0] for name in imported_modules(path)}
+            assert "compat" not in rooms, module
+
+
 def test_decisions_are_made_without_files() -> None:
     reading = set()
     for module, path in MODULES.items():
@@ -362,6 +371,8 @@ def test_only_our_own_errors_are_raised() -> None:
         "KeyError",
         "Exit",
         "NotAFileError",
+        "PhotoFormatError",
+        "PhotoNotFoundError",
         "PrivateAddressError",
         "RedirectError",
         "TimeoutError",
@@ -369,6 +380,7 @@ def test_only_our_own_errors_are_raised() -> None:
         "UnfitPagesError",
         "WebError",
         "ValueError",
+        "_DamagedError",
         "_RefusedError",
         "_TemporaryError",
     }
