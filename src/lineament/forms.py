@@ -105,6 +105,7 @@ def renamed(values: Mapping[str, T], names: Mapping[str, str]) -> dict[str, T]:
 
 KINDS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
     "a file of groups": lambda v: v.get("lineament") == "groups",
+    "a plan of what is anonymized": lambda v: v.get("lineament") == "anonymize",
     "the export of a gallery": lambda v: v.get("lineament") == "gallery",
     "embeddings in JSON lines": lambda v: "contract" in v and v.get("lineament") == "embeddings",
     "a manifest of models": lambda v: "schema" in v and "weights" in v,

@@ -186,7 +186,7 @@ def without_parts(faces: Sequence[Face], choices: Sequence[Choice]) -> list[Choi
     shown = [face for face, choice in zip(faces, choices, strict=True) if not choice.hide]
     return [
         Choice(False, choice.name, "a part of a face that is left out")
-        if choice.hide and face.score < CERTAIN and any(_is_part(face, other) for other in shown)
+        if choice.hide and face.score < CERTAIN and any(is_part(face, other) for other in shown)
         else choice
         for face, choice in zip(faces, choices, strict=True)
     ]
@@ -196,7 +196,8 @@ CERTAIN = 0.6
 """What scores as much, which is YuNet's least score for recognition, is a face of its own."""
 
 
-def _is_part(face: Face, other: Face) -> bool:
+def is_part(face: Face, other: Face) -> bool:
+    """Whether a box is one more of a face that another box, of a higher score, shows."""
     low = np.maximum(face.box_xyxy[:2], other.box_xyxy[:2])
     high = np.minimum(face.box_xyxy[2:], other.box_xyxy[2:])
     shared = float(np.prod(np.maximum(high - low, 0)))

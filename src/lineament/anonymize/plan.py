@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -36,7 +37,8 @@ Box = tuple[float, float, float, float]
 Keyframe = tuple[int, float, float, float, float]
 """A frame's number, and the box there."""
 
-Number = int | float
+_ROW = re.compile(rb"\[[-+.\deE,\s]*\]")
+"""A list of numbers and nothing else."""
 _FARTHEST = 1e6
 
 
@@ -119,12 +121,12 @@ class Plan(msgspec.Struct, kw_only=True):
         files: photos and films.
     """
 
-    root: str
-    files: list[PlannedFile]
-    method: Method = "blur"
-    shape: Shape = "ellipse"
     lineament: Literal["anonymize"] = "anonymize"
     version: int = VERSION
+    root: str
+    method: Method = "blur"
+    shape: Shape = "ellipse"
+    files: list[PlannedFile]
 
     def __iter__(self) -> Iterator[PlannedFile]:
         """The files."""
@@ -135,8 +137,8 @@ class Plan(msgspec.Struct, kw_only=True):
         return Path(self.root if root is None else root, *PurePosixPath(file.path).parts)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it as JSON. OptionError: it cannot be written."""
-        write_atomically(path, encode(self))
+        """Write it as JSON, a box on a line. OptionError: it cannot be written."""
+        write_atomically(path, _ROW.sub(_on_one_line, encode(self)))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Plan:
@@ -182,6 +184,10 @@ class Plan(msgspec.Struct, kw_only=True):
             else:
                 for track in file.tracks:
                     _check_track(track, f"{place}, track {track.id}")
+
+
+def _on_one_line(row: re.Match[bytes]) -> bytes:
+    return b"[" + b", ".join(row[0][1:-1].replace(b",", b" ").split()) + b"]"
 
 
 KIND = "a plan of what is anonymized"

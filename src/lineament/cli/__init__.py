@@ -35,6 +35,11 @@ COMMANDS = {
     ),
     "watch": Entry("watch:watch", "Who is in a film, or before a camera, and when.", EVERYDAY),
     "group": Entry("group:group", "Group the faces of photos by person, without names.", EVERYDAY),
+    "anonymize": Entry(
+        "anonymize:anonymize",
+        "Cover faces in photos and films for good, and leave out all metadata.",
+        EVERYDAY,
+    ),
     "demo": Entry("demo:demo", "Try it on the photos that come with the package.", EVERYDAY),
     "align": Entry("align:align", "Cut faces out, upright and in place.", PREPARE),
     "embed": Entry("embed:embed", "Represent faces by vectors.", PREPARE),

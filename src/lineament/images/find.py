@@ -6,7 +6,7 @@ import glob
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -153,8 +153,17 @@ def find_images(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
     return list(found.paths)
 
 
-def list_images(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> ImageList:
+def list_images(
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    suffixes: Collection[str] = IMAGE_SUFFIXES,
+) -> ImageList:
     """``find_images``, with what was passed over; folders that cannot be listed are part of that.
+
+    Args:
+        paths: files, folders and glob patterns.
+        suffixes: by which files of folders and patterns are taken, in lower case: those of films,
+            too, where these are wanted.
 
     Raises:
         ImageNotFoundError: a path that does not exist, or a pattern that matches nothing.
@@ -163,7 +172,7 @@ def list_images(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
     found: dict[Path, None] = {}
     passed_over = PassedOver()
     for entry in [paths] if isinstance(paths, (str, os.PathLike)) else paths:
-        images, left_out = _images_of(entry)
+        images, left_out = _images_of(entry, suffixes)
         found.update(dict.fromkeys(images))
         passed_over += left_out
     return ImageList(tuple(found), passed_over)
@@ -182,11 +191,13 @@ def is_pattern(text: str) -> bool:
     return glob.has_magic(text) and not os.path.lexists(text)
 
 
-def _images_of(entry: str | os.PathLike[str]) -> tuple[list[Path], PassedOver]:
+def _images_of(
+    entry: str | os.PathLike[str], suffixes: Collection[str]
+) -> tuple[list[Path], PassedOver]:
     text, name = path_of(entry), describe_source(entry)
     if text is None:
         raise ImageError(f"{name}: expected a path, got an address or data; give it alone")
-    walk = _Walk()
+    walk = _Walk(suffixes)
     # os.path, since the methods of Path raise for a name that is too long
     if os.path.isdir(text):  # noqa: PTH112
         walk.folder(text)
@@ -209,7 +220,7 @@ def _images_of(entry: str | os.PathLike[str]) -> tuple[list[Path], PassedOver]:
     if not walk.images and not left_out.unreadable:
         held = f": {left_out.in_words}" if left_out else ""
         raise ImageError(
-            f"{name}: expected at least one photo ({', '.join(sorted(IMAGE_SUFFIXES))}), "
+            f"{name}: expected at least one photo ({', '.join(sorted(suffixes))}), "
             f"found none{held}; name the folder that holds them"
         )
     return sorted(walk.images), left_out
@@ -236,7 +247,8 @@ def _matches(pattern: str) -> list[str]:
 class _Walk:
     """Collects the photos of folders, each once, and counts what is left out."""
 
-    def __init__(self) -> None:
+    def __init__(self, suffixes: Collection[str] = IMAGE_SUFFIXES) -> None:
+        self._suffixes = suffixes
         self.images: set[Path] = set()
         self._others: set[Path] = set()
         self._hidden: set[Path] = set()
@@ -267,7 +279,7 @@ class _Walk:
         name = os.path.basename(path)  # noqa: PTH119
         if name.startswith(".") and not named:
             self._hidden.add(Path(path))
-        elif os.path.splitext(name)[1].lower() not in IMAGE_SUFFIXES:  # noqa: PTH122
+        elif os.path.splitext(name)[1].lower() not in self._suffixes:  # noqa: PTH122
             self._others.add(Path(path))
         elif os.path.isfile(path):  # noqa: PTH113
             self.images.add(Path(path))
