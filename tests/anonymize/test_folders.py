@@ -188,3 +188,11 @@ def test_what_is_no_plan(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xd8\xff\xe0 a photo")
     with pytest.raises(OptionError, match="expected a plan of what is anonymized, got a photo"):
         Plan.load(path)
+
+
+def test_the_command_line_names_the_endings_that_are_written() -> None:
+    from lineament.anonymize.writing import WRITTEN_SUFFIXES
+    from lineament.cli.anonymize import WRITTEN
+    from lineament.video.writing import FORMATS
+
+    assert set(WRITTEN) == {*WRITTEN_SUFFIXES, *FORMATS}

@@ -25,6 +25,8 @@ COMMANDS = (
     "align obama.jpg --out crops",
     "align people --people --out others",
     "group people --out groups.json",
+    "anonymize obama.jpg --out covered",
+    "anonymize obama.jpg --plan plan.json",
     "gallery create",
     "gallery enroll Ada obama.jpg",
     "gallery enroll-folder people",

@@ -86,6 +86,8 @@ class Path:
         last = np.asarray(self.boxes[-1], np.float64)
         passed_s = (frame - self.frames[-1]) / rate
         before = _index_before(self.frames, self.frames[-1] - SPEED_S * rate)
+        if before == len(self.frames) - 1 > 0:  # it is found more rarely than that
+            before -= 1
         spent = self.frames[-1] - self.frames[before]
         if not spent:
             return last

@@ -37,7 +37,7 @@ COMMANDS = {
     "group": Entry("group:group", "Group the faces of photos by person, without names.", EVERYDAY),
     "anonymize": Entry(
         "anonymize:anonymize",
-        "Cover faces in photos and films for good, and leave out all metadata.",
+        "Cover faces in photos and films for good; no metadata stays.",
         EVERYDAY,
     ),
     "demo": Entry("demo:demo", "Try it on the photos that come with the package.", EVERYDAY),

@@ -29,9 +29,6 @@ WRITTEN = (
 )
 """Endings of what can be written; a test compares them with the library's."""
 
-SHOWN_SCORE = 0.2
-"""The library's least score of what is covered; a test compares."""
-
 
 @command("lineament anonymize party --out party-anonymous")
 @argument(
@@ -105,7 +102,7 @@ def anonymize(
     json: bool,
     **given: Any,
 ) -> int:
-    """Cover faces in photos and films for good, and leave out all metadata.
+    """Cover faces in photos and films for good; no metadata stays.
 
     Everybody is covered, or all but some people of a gallery, or only some; in doubt a face is
     covered. Files are written anew: no place, time, thumbnail or other metadata of the old ones is
@@ -283,13 +280,13 @@ def _written(
         )
     else:
         rows = [
-            (near(one.source), str(one.n_faces), str(one.n_hidden), near(str(one.out)))
+            (near(one.source), str(one.n_faces), str(one.n_hidden))
             for one in done
             if one.error is None
         ]
         if rows:
-            print_table(("file", "found", "covered", "written"), rows, right=("found", "covered"))
-        print_note(f"{counted(hidden, 'face')} covered; no metadata is in what was written")
+            print_table(("file", "found", "covered"), rows, right=("found", "covered"))
+            print_note(f"wrote {counted(len(rows), 'file')}: {out}; no metadata is in there")
     return exit_code(errors, hidden > 0)
 
 
