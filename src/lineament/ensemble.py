@@ -45,6 +45,12 @@ from lineament.errors import (
 from lineament.finder import FaceFinder, Source
 from lineament.forks import rlock
 from lineament.images import Many, is_many
+from lineament.liveness.passive import (
+    LivenessMode,
+    PassiveLiveness,
+    load_passive,
+    photo_check,
+)
 from lineament.models import LicensePolicy
 from lineament.pipeline import first_problem, paired
 from lineament.quality import limits_of
@@ -55,6 +61,7 @@ from lineament.types import (
     Decision,
     Embedding,
     Image,
+    Liveness,
     Photo,
     Threshold,
 )
@@ -202,14 +209,22 @@ class Ensemble:
         )
 
     def stream(
-        self, sources: Source | Iterable[Source], *, color_order: ColorOrder | None = None
+        self,
+        sources: Source | Iterable[Source],
+        *,
+        liveness: LivenessMode = "off",
+        color_order: ColorOrder | None = None,
     ) -> Generator[Seen, None, None]:
         """Find and embed the face that each photo is of; results in the order of the sources.
 
         Args:
             sources: what ``load_image`` reads, and ``Photo``s with their pixels.
+            liveness: "passive" checks whether the faces are alive.
             color_order: of NumPy arrays.
         """
+        passive = photo_check(
+            liveness, partial(load_passive, runtime=self.finder.runtime, policy=self._policy)
+        )
         ready: list[Photo] = []
         with closing(
             self.finder.stream(sources, keep_pixels=True, color_order=color_order)
@@ -217,11 +232,11 @@ class Ensemble:
             for photo in photos:
                 ready.append(photo)
                 if len(ready) >= BATCH or self.finder.is_enough(ready):
-                    yield from self._embedded(ready)
+                    yield from self._embedded(ready, passive)
                     ready = []
-            yield from self._embedded(ready)
+            yield from self._embedded(ready, passive)
 
-    def _embedded(self, photos: Sequence[Photo]) -> Iterable[Seen]:
+    def _embedded(self, photos: Sequence[Photo], passive: PassiveLiveness | None) -> Iterable[Seen]:
         of_somebody = [photo for photo in photos if photo.problem is None]
         rows = iter(self._rows(of_somebody))
         for photo in photos:
@@ -229,10 +244,17 @@ class Ensemble:
                 yield Seen(photo, ())
                 continue
             embeddings, crop = next(rows)
-            yield Seen(
-                replace(photo, selected=photo.chosen, embeddings=embeddings[:1], crops=crop[None]),
-                embeddings,
+            checks: tuple[Liveness, ...] = ()
+            if passive is not None and photo.face is not None:
+                checks = (passive.check(photo, photo.face),)
+            whole = replace(
+                photo,
+                selected=photo.chosen,
+                embeddings=embeddings[:1],
+                crops=crop[None],
+                checks=checks,
             )
+            yield Seen(whole, embeddings)
 
     def _rows(self, photos: Sequence[Photo]) -> list[tuple[tuple[Embedding, ...], Image]]:
         """For each photo one embedding a member, and the first member's crop."""
@@ -254,14 +276,25 @@ class Ensemble:
         return list(zip(zip(*columns, strict=True), first, strict=True))
 
     @checked
-    def look(self, source: Source, *, color_order: ColorOrder | None = None) -> Seen:
+    def look(
+        self,
+        source: Source,
+        *,
+        liveness: LivenessMode = "off",
+        color_order: ColorOrder | None = None,
+    ) -> Seen:
         """Read a photo, choose its face, and embed it with every member.
+
+        Args:
+            source: what ``load_image`` reads, or a ``Photo``.
+            liveness: "passive" checks whether the face is alive.
+            color_order: of a NumPy array.
 
         Raises:
             NoFaceError: no face was found.
             ImageError: the photo could not be read.
         """
-        (seen,) = self.stream([source], color_order=color_order)
+        (seen,) = self.stream([source], liveness=liveness, color_order=color_order)
         seen.photo.require()
         return seen
 
@@ -335,6 +368,7 @@ class Ensemble:
         *,
         threshold: Threshold | float | None = None,
         fmr: float | None = None,
+        liveness: LivenessMode = "off",
         color_order: ColorOrder | None = None,
     ) -> list[Decision | LineamentError]: ...
     @overload
@@ -345,6 +379,7 @@ class Ensemble:
         *,
         threshold: Threshold | float | None = None,
         fmr: float | None = None,
+        liveness: LivenessMode = "off",
         color_order: ColorOrder | None = None,
     ) -> Decision: ...
     @checked
@@ -355,6 +390,7 @@ class Ensemble:
         *,
         threshold: Threshold | float | None = None,
         fmr: float | None = None,
+        liveness: LivenessMode = "off",
         color_order: ColorOrder | None = None,
     ) -> Decision | list[Decision | LineamentError]:
         """Are two photos of the same person? For lists: a[0] against b[0], and so on.
@@ -363,6 +399,7 @@ class Ensemble:
             a, b: two photos, or two lists of equal length.
             threshold: from ``threshold()``, or a number in the ensemble's own unit; or
             fmr: the false match rate; None of both: ``DEFAULT_FMR``.
+            liveness: as for ``Recognizer.verify``.
             color_order: of NumPy arrays.
 
         Raises:
@@ -375,7 +412,7 @@ class Ensemble:
         refuse_both(fmr, threshold)
         if not isinstance(threshold, Threshold):
             threshold = self.threshold(fmr=fmr, value=threshold)
-        seen = list(self.stream(unique, color_order=color_order))
+        seen = list(self.stream(unique, liveness=liveness, color_order=color_order))
         results: list[Decision | LineamentError] = []
         for i, j in pairs:
             problem = first_problem(seen[i].photo, seen[j].photo)

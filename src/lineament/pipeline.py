@@ -65,6 +65,12 @@ from lineament.errors import LineamentError, OptionError
 from lineament.finder import Choose, FaceFinder, Source
 from lineament.forks import lock, rlock
 from lineament.images import DEFAULT_LIMITS, ImageLimits, Many, expand, is_many
+from lineament.liveness.passive import (
+    LivenessMode,
+    PassiveLiveness,
+    load_passive,
+    photo_check,
+)
 from lineament.models import DEFAULT_PRESET, PRESETS, Card, LicensePolicy
 from lineament.models.runtime import Runtime
 from lineament.quality import limits_of
@@ -122,6 +128,7 @@ class Recognizer:
         policy: LicensePolicy | None = None,
         finder: FaceFinder | None = None,
         embedder: Embedder | None = None,
+        passive: PassiveLiveness | None = None,
     ) -> None:
         """Choose the networks and options.
 
@@ -143,6 +150,8 @@ class Recognizer:
             finder: one that exists, to share it; its options go before the five of its own here,
                 and ``runtime`` and ``policy`` are its own unless they are given.
             embedder: one that is loaded, such as a ``Batcher`` that several recognizers share.
+            passive: what checks whether faces are alive, where that is asked for; None loads the
+                package's own then (``lineament.liveness.passive.load_passive``).
 
         Raises:
             OptionError, WeightsError: a part does not exist, or the policy refuses it.
@@ -181,6 +190,7 @@ class Recognizer:
         self._given_calibration = calibration
         self._judge: Judge | None = None
         self._embedder = embedder
+        self._passive = passive
         self._lock = rlock()
         if embedder is not None:
             self._check_embedder(embedder)
@@ -249,6 +259,14 @@ class Recognizer:
                     ages = crop_ages(self.alignment_name, runtime=self.runtime, policy=self.policy)
                 self._judge = Judge(chosen, self.prior, limits_of(self.weights), ages)
             return self._judge
+
+    @property
+    def passive(self) -> PassiveLiveness:
+        """What checks whether faces are alive, loaded."""
+        with self._lock:
+            if self._passive is None:
+                self._passive = load_passive(runtime=self.runtime, policy=self.policy)
+            return self._passive
 
     def load(self) -> None:
         """Load all networks now, at once; otherwise they are when they are first needed."""
@@ -504,6 +522,7 @@ class Recognizer:
         threshold: Threshold | float | None = None,
         fmr: float | None = None,
         metric: MetricName | None = None,
+        liveness: LivenessMode = "off",
         color_order: ColorOrder | None = None,
     ) -> list[Decision | LineamentError]: ...
     @overload
@@ -515,6 +534,7 @@ class Recognizer:
         threshold: Threshold | float | None = None,
         fmr: float | None = None,
         metric: MetricName | None = None,
+        liveness: LivenessMode = "off",
         color_order: ColorOrder | None = None,
     ) -> Decision: ...
     @checked
@@ -526,6 +546,7 @@ class Recognizer:
         threshold: Threshold | float | None = None,
         fmr: float | None = None,
         metric: MetricName | None = None,
+        liveness: LivenessMode = "off",
         color_order: ColorOrder | None = None,
     ) -> Decision | list[Decision | LineamentError]:
         """Are two photos of the same person? For lists: a[0] against b[0], and so on.
@@ -539,6 +560,8 @@ class Recognizer:
                 ``threshold()`` without arguments.
             metric: how embeddings are compared; None: as the threshold says, else
                 ``DEFAULT_METRIC``.
+            liveness: "passive" checks whether both faces are of somebody who was there; a face of
+                which that is not known makes the verdict "not_live". "active" needs a film.
             color_order: of NumPy arrays.
 
         Raises:
@@ -549,7 +572,7 @@ class Recognizer:
         """
         unique, pairs = paired(a, b)
         threshold = self._limit(threshold, fmr, metric)
-        photos = list(self.stream_chosen(unique, color_order=color_order))
+        photos = list(self.stream_chosen(unique, liveness=liveness, color_order=color_order))
         if not is_many(a):
             ((i, j),) = pairs
             decision = self.judge.compare(photos[i], photos[j], threshold)
@@ -576,6 +599,7 @@ class Recognizer:
         keep_crops: bool = False,
         keep_pixels: bool = False,
         digest: bool = False,
+        liveness: LivenessMode = "off",
         color_order: ColorOrder | None = None,
     ) -> Generator[Photo, None, None]:
         """Analyze photos as they come; results in the order of the sources.
@@ -591,8 +615,11 @@ class Recognizer:
             keep_crops: return the aligned faces too.
             keep_pixels: leave the pixels in the photos that are yielded.
             digest: have ``Photo.sha256`` too.
+            liveness: "passive" checks whether the faces are alive (``Photo.checks``); the "active"
+                check needs a film, and is refused here.
             color_order: of NumPy arrays among the sources.
         """
+        passive = photo_check(liveness, lambda: self.passive)
         if embed:
             self.load()
         embedder = self.embedder if embed else None
@@ -605,14 +632,17 @@ class Recognizer:
             else:
                 numbers = tuple(faces)
             embedded = None if contract is None else photo.narrowed(numbers, contract)
-            if embedded is not None:
-                return embedded
-            crops = self.finder.crops(photo, numbers, alignment=alignment)
-            return replace(photo, selected=numbers, crops=crops, embeddings=())
+            if embedded is None:
+                crops = self.finder.crops(photo, numbers, alignment=alignment)
+                embedded = replace(photo, selected=numbers, crops=crops, embeddings=(), checks=())
+            if passive is None:
+                return replace(embedded, checks=()) if embedded.checks else embedded
+            checks = tuple(passive.check(photo, photo.faces[number]) for number in numbers)
+            return replace(embedded, checks=checks)
 
         photos = self.finder.stream(
             sources,
-            then=cut if embed or keep_crops else None,
+            then=cut if embed or keep_crops or passive is not None else None,
             keep_pixels=keep_pixels,
             digest=digest,
             color_order=color_order,
@@ -631,6 +661,7 @@ class Recognizer:
         *,
         keep_pixels: bool = False,
         digest: bool = False,
+        liveness: LivenessMode = "off",
         color_order: ColorOrder | None = None,
     ) -> Generator[Photo, None, None]:
         """``stream`` of the one face that each photo is of, with its crop."""
@@ -640,6 +671,7 @@ class Recognizer:
             keep_crops=True,
             keep_pixels=keep_pixels,
             digest=digest,
+            liveness=liveness,
             color_order=color_order,
         )
 
@@ -696,13 +728,14 @@ def verify(
     threshold: Threshold | float | None = None,
     fmr: float | None = None,
     metric: MetricName | None = None,
+    liveness: LivenessMode = "off",
     color_order: ColorOrder | None = None,
 ) -> Decision:
     """Are two photos of the same person? With the default recognizer, kept for the next call.
 
     Args:
         a, b: whatever ``lineament.load_image`` reads, or ``Photo``s.
-        threshold, fmr, metric: as for ``Recognizer.verify``.
+        threshold, fmr, metric, liveness: as for ``Recognizer.verify``.
         color_order: of NumPy arrays.
 
     Returns:
@@ -712,5 +745,11 @@ def verify(
         LineamentError: a photo could not be read, or has no face.
     """
     return default_recognizer().verify(
-        a, b, threshold=threshold, fmr=fmr, metric=metric, color_order=color_order
+        a,
+        b,
+        threshold=threshold,
+        fmr=fmr,
+        metric=metric,
+        liveness=liveness,
+        color_order=color_order,
     )

@@ -411,6 +411,88 @@ class Embedding(Outcome):
         return [{"weights": self.contract.weights, "norm": self.norm, "vector": self.vector}]
 
 
+LivenessOutcome = Literal["live", "attack", "unsure"]
+LivenessMethod = Literal["passive", "active"]
+_LIVENESS_ORDER = ("attack", "unsure", "live")
+Verdict = Literal["same", "different", "undecided", "not_live"]
+
+
+@dataclass(frozen=True, slots=True)
+class Liveness(Outcome):
+    """Whether a face is of somebody who was there, not of a print or a screen.
+
+    It is neither true nor false: ``if liveness:`` raises. Ask ``liveness.outcome == "live"``.
+
+    Attributes:
+        outcome: "live"; "attack": a picture of a face, or somebody else than began; "unsure": this
+            cannot be told, and must not be taken for live.
+        score: 0 (an attack) to 1 (live); comparable within a method only. None where nothing could
+            be measured.
+        method: "passive" looks at one photo or a few; "active" asks for something to be done.
+        cues: what was measured, by name, each in its own unit.
+        reasons: why the outcome is not "live", in words, each with what to do; () when it is.
+    """
+
+    outcome: LivenessOutcome
+    score: float | None
+    method: LivenessMethod
+    cues: dict[str, float] = field(default_factory=dict)
+    reasons: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Validate; OptionError says what is wrong."""
+        for what, value, known in (
+            ("outcome", self.outcome, get_args(LivenessOutcome)),
+            ("method", self.method, get_args(LivenessMethod)),
+        ):
+            if value not in known:
+                raise OptionError(
+                    f"expected {', '.join(known)}, got {in_short(value)}", option=what
+                )
+        if self.score is not None and not 0 <= self.score <= 1:
+            raise OptionError(f"expected 0 to 1 or None, got {self.score}", option="score")
+        if (self.outcome == "live") == bool(self.reasons):
+            raise OptionError(
+                f"expected reasons unless live, got {len(self.reasons)} with {self.outcome}",
+                option="reasons",
+            )
+
+    @property
+    def live(self) -> bool:
+        """Whether the outcome is "live": "unsure" is not."""
+        return self.outcome == "live"
+
+    @property
+    def severity(self) -> tuple[int, float]:
+        """For sorting, the one that counts first: attacks, what is unsure, then by the score."""
+        score = -1.0 if self.score is None else self.score
+        return _LIVENESS_ORDER.index(self.outcome), score
+
+    def __bool__(self) -> bool:
+        """TruthValueError: "unsure" is neither."""
+        return no_truth(self, 'liveness.live, or liveness.outcome == "attack"')
+
+    def __repr__(self) -> str:
+        """In short."""
+        score = "" if self.score is None else f", score {self.score:.2f}"
+        return f"Liveness({self.outcome}, {self.method}{score})"
+
+    def __str__(self) -> str:
+        """In words, for people."""
+        score = "" if self.score is None else f", score {self.score:.2f}"
+        return "\n".join([f"{self.outcome} ({self.method}{score})", *self.reasons])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "outcome": self.outcome,
+            "score": None if self.score is None else round(self.score, 4),
+            "method": self.method,
+            "cues": {name: round(float(value), 4) for name, value in self.cues.items()},
+            "reasons": list(self.reasons),
+        }
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Photo(Pictured):
     """One photo or video frame: its pixels, the faces in it, and which of them it is of.
@@ -434,6 +516,8 @@ class Photo(Pictured):
         selected: numbers of the faces that ``crops`` and ``embeddings`` are of, in their order.
         embeddings: one for each of ``selected``; () when nothing was embedded.
         crops: (N, S, S, 3) uint8, the aligned faces of ``selected``; None when not kept.
+        checks: whether each of ``selected`` is of somebody who was there; () when that was not
+            checked.
         time_s: seconds since the video's beginning, of a frame; None otherwise.
         frame: number of the frame, from 0; None when it is none.
         sha256: of the file's bytes, or of the array, when it was asked for (``digest``).
@@ -457,17 +541,21 @@ class Photo(Pictured):
     detector: str | None = None
     error: LineamentError | None = None
     pyramid: Pyramid | None = None
+    checks: tuple[Liveness, ...] = ()
 
     def __post_init__(self) -> None:
         """Validate; OptionError says what is wrong."""
         n, lengths = len(self.selected), []
+        if self.checks:
+            lengths.append(len(self.checks))
         if self.embeddings:
             lengths.append(len(self.embeddings))
         if self.crops is not None:
             lengths.append(len(self.crops))
         if any(length != n for length in lengths):
             raise OptionError(
-                f"expected {n} embeddings and crops, as selected, got {lengths}", option="photo"
+                f"expected {n} embeddings, crops and checks, as selected, got {lengths}",
+                option="photo",
             )
         if not all(0 <= i < len(self.faces) for i in (*self.selected, *self.chosen)):
             raise OptionError(
@@ -528,6 +616,13 @@ class Photo(Pictured):
             return None
         crop: Image = self.crops[self.selected.index(self.index)]
         return crop
+
+    @property
+    def liveness(self) -> Liveness | None:
+        """Whether the face that the photo is of is alive; None when that was not checked."""
+        if self.index not in self.selected or not self.checks:
+            return None
+        return self.checks[self.selected.index(self.index)]
 
     @property
     def problem(self) -> LineamentError | None:
@@ -623,7 +718,10 @@ class Photo(Pictured):
             return None
         rows = [self.selected.index(i) for i in numbers]
         embeddings = tuple(self.embeddings[row] for row in rows)
-        return replace(self, selected=numbers, embeddings=embeddings, crops=self.crops[rows])
+        checks = tuple(self.checks[row] for row in rows) if self.checks else ()
+        return replace(
+            self, selected=numbers, embeddings=embeddings, crops=self.crops[rows], checks=checks
+        )
 
     def largest(self) -> int | None:
         """Number of the face with the largest box; None without a face.
@@ -839,86 +937,12 @@ class Certainty(Outcome):
         )
 
 
-LivenessOutcome = Literal["live", "attack", "unsure"]
-LivenessMethod = Literal["passive", "active"]
-
-
-@dataclass(frozen=True, slots=True)
-class Liveness(Outcome):
-    """Whether a face is of somebody who was there, not of a print or a screen.
-
-    It is neither true nor false: ``if liveness:`` raises. Ask ``liveness.outcome == "live"``.
-
-    Attributes:
-        outcome: "live"; "attack": a picture of a face, or somebody else than began; "unsure": this
-            cannot be told, and must not be taken for live.
-        score: 0 (an attack) to 1 (live); comparable within a method only. None where nothing could
-            be measured.
-        method: "passive" looks at one photo or a few; "active" asks for something to be done.
-        cues: what was measured, by name, each in its own unit.
-        reasons: why the outcome is not "live", in words, each with what to do; () when it is.
-    """
-
-    outcome: LivenessOutcome
-    score: float | None
-    method: LivenessMethod
-    cues: dict[str, float] = field(default_factory=dict)
-    reasons: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Validate; OptionError says what is wrong."""
-        for what, value, known in (
-            ("outcome", self.outcome, get_args(LivenessOutcome)),
-            ("method", self.method, get_args(LivenessMethod)),
-        ):
-            if value not in known:
-                raise OptionError(
-                    f"expected {', '.join(known)}, got {in_short(value)}", option=what
-                )
-        if self.score is not None and not 0 <= self.score <= 1:
-            raise OptionError(f"expected 0 to 1 or None, got {self.score}", option="score")
-        if (self.outcome == "live") == bool(self.reasons):
-            raise OptionError(
-                f"expected reasons unless live, got {len(self.reasons)} with {self.outcome}",
-                option="reasons",
-            )
-
-    @property
-    def live(self) -> bool:
-        """Whether the outcome is "live": "unsure" is not."""
-        return self.outcome == "live"
-
-    def __bool__(self) -> bool:
-        """TruthValueError: "unsure" is neither."""
-        return no_truth(self, 'liveness.live, or liveness.outcome == "attack"')
-
-    def __repr__(self) -> str:
-        """In short."""
-        score = "" if self.score is None else f", score {self.score:.2f}"
-        return f"Liveness({self.outcome}, {self.method}{score})"
-
-    def __str__(self) -> str:
-        """In words, for people."""
-        score = "" if self.score is None else f", score {self.score:.2f}"
-        return "\n".join([f"{self.outcome} ({self.method}{score})", *self.reasons])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return {
-            "outcome": self.outcome,
-            "score": None if self.score is None else round(self.score, 4),
-            "method": self.method,
-            "cues": {name: round(float(value), 4) for name, value in self.cues.items()},
-            "reasons": list(self.reasons),
-        }
-
-
 @dataclass(frozen=True, eq=False, slots=True)
 class Decision(Pictured):
     """Whether two faces are of the same person, and what that rests on.
 
     It is neither true nor false: ``if verify(a, b):`` raises, as ``if array:`` does in NumPy,
-    because there are three answers and code with two ends would let the third one through. Ask
+    because there are more answers and code with two ends would let the others through. Ask
     ``decision.verdict == "same"`` where the answer must be relied upon, or ``decision.same`` for
     the bare threshold.
 
@@ -938,6 +962,8 @@ class Decision(Pictured):
         certainty: the probability, with its interval; None without a calibration.
         quality_a, quality_b: of the faces; None when only embeddings were given.
         reasons: why the answer is open, each with what to do; () when it is not.
+        liveness_a, liveness_b: whether the faces are of somebody who was there; None where that
+            was not checked.
         crop_a, crop_b: (S, S, 3) uint8, the aligned faces, for pictures; None in lists, where
             they would fill the memory, and when only embeddings were given.
     """
@@ -963,6 +989,8 @@ class Decision(Pictured):
     reasons: tuple[str, ...] = ()
     crop_a: Image | None = None
     crop_b: Image | None = None
+    liveness_a: Liveness | None = None
+    liveness_b: Liveness | None = None
 
     def __bool__(self) -> bool:
         """TruthValueError: "undecided" is neither."""
@@ -981,11 +1009,39 @@ class Decision(Pictured):
         return f"Decision({self.verdict}, {', '.join(parts)})"
 
     @property
-    def verdict(self) -> Literal["same", "different", "undecided"]:
-        """The answer; "undecided" when there are ``reasons`` not to rely on it."""
+    def liveness(self) -> Liveness | None:
+        """Of both faces the check that counts: one that failed before one that did not.
+
+        None when nothing was checked.
+        """
+        checks = [each for each in (self.liveness_a, self.liveness_b) if each is not None]
+        return min(checks, key=lambda each: each.severity) if checks else None
+
+    @property
+    def verdict(self) -> Verdict:
+        """The answer.
+
+        "not_live" when a face was checked and is not known to be alive, whoever it is of;
+        "undecided" when there are ``reasons`` not to rely on the answer.
+        """
+        if self.liveness is not None and not self.liveness.live:
+            return "not_live"
         if self.reasons:
             return "undecided"
         return "same" if self.same else "different"
+
+    @property
+    def not_live_reasons(self) -> tuple[str, ...]:
+        """Why the verdict is "not_live", each with the photo's name; () when it is not."""
+        return tuple(
+            f"{source}: {reason}"
+            for source, check in (
+                (self.source_a, self.liveness_a),
+                (self.source_b, self.liveness_b),
+            )
+            if check is not None
+            for reason in check.reasons
+        )
 
     @property
     def probability(self) -> float | None:
@@ -996,6 +1052,11 @@ class Decision(Pictured):
     def verdict_in_words(self) -> str:
         """The answer for people."""
         words = {"same": "the same person", "different": "different people"}
+        if self.verdict == "not_live":
+            assert self.liveness is not None
+            if self.liveness.outcome == "attack":
+                return "not live: a face is a picture of one"
+            return "not live: whether both faces are alive cannot be told"
         if self.verdict != "undecided":
             return words[self.verdict]
         if self.probability is not None and (self.probability >= 0.5) != self.same:
@@ -1018,6 +1079,7 @@ class Decision(Pictured):
         if self.certainty is not None:
             certainty = self.certainty
             lines.append(f"one person is {certainty.in_words} probable ({certainty.origin})")
+        lines += [f"not live because {reason}" for reason in self.not_live_reasons]
         lines += [f"undecided because {reason}" for reason in self.reasons]
         return "\n".join(lines)
 
@@ -1026,7 +1088,7 @@ class Decision(Pictured):
         return {
             "same": self.same,
             "verdict": self.verdict,
-            "reasons": list(self.reasons),
+            "reasons": [*self.not_live_reasons, *self.reasons],
             "probability": self.probability,
             "certainty": None if self.certainty is None else self.certainty.to_dict(),
             "score": round(self.score, 6),
@@ -1034,8 +1096,10 @@ class Decision(Pictured):
             "similarity": round(self.similarity, 6),
             "threshold": self.threshold.to_dict(),
             "margin": round(self.margin, 6),
-            "a": _side(self.source_a, self.face_a, self.others_a, self.norm_a, self.quality_a),
-            "b": _side(self.source_b, self.face_b, self.others_b, self.norm_b, self.quality_b),
+            "a": _side(self.source_a, self.face_a, self.others_a, self.norm_a, self.quality_a)
+            | _checked(self.liveness_a),
+            "b": _side(self.source_b, self.face_b, self.others_b, self.norm_b, self.quality_b)
+            | _checked(self.liveness_b),
             "contract": asdict(self.contract),
             "explanation": str(self),
         }
@@ -1063,7 +1127,8 @@ class Decision(Pictured):
                 "margin": self.margin,
                 **flat({"threshold": threshold}),
                 **{key: certainty.get(key) for key in ("probability", "low", "high", "prior")},
-                "reasons": "; ".join(self.reasons),
+                "reasons": "; ".join([*self.not_live_reasons, *self.reasons]),
+                **({} if self.liveness is None else {"liveness": self.liveness.outcome}),
                 "weights": self.contract.weights,
                 **flat(sides),
             }
@@ -1080,3 +1145,8 @@ def _side(
         "embedding_norm": round(norm, 4),
         "quality": None if quality is None else quality.to_dict(),
     }
+
+
+def _checked(check: Liveness | None) -> dict[str, Any]:
+    """The key "liveness" of a face that was checked."""
+    return {} if check is None else {"liveness": check.to_dict()}

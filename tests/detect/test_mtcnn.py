@@ -67,7 +67,8 @@ def test_network_computes_what_pytorch_computed(
         got = models[name](golden[f"{name}_image"].astype(np.float32))
         assert len(got) == len(outputs)
         for value, output in zip(got, outputs, strict=True):
-            np.testing.assert_allclose(value, golden[f"{name}_{output}"], atol=2e-5)
+            atol = 2e-5 if name == "p" else 1e-4  # their dense layers are kept in float16
+            np.testing.assert_allclose(value, golden[f"{name}_{output}"], atol=atol)
 
 
 def test_finds_what_the_reference_finds(detector: MTCNN, astronaut: Image) -> None:

@@ -43,6 +43,7 @@ NAMES = {
     "detector": {"yunet", "mtcnn-p", "mtcnn-r", "mtcnn-o", "blazeface-full", "ultralight-320"},
     "landmarker": {"landmarks68", "facemesh"},
     "attributes": {"age-gender", "blendshapes"},
+    "liveness": {"minifasnet-128"},
 }
 CONTENT = b"not really a network"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -229,7 +230,7 @@ def test_an_odd_name_is_merely_unknown(name: str) -> None:
 
 def test_an_unknown_task_is_an_error() -> None:
     with pytest.raises(OptionError, match="detector"):
-        module.entries("liveness")  # type: ignore[arg-type]
+        module.entries("segmenter")  # type: ignore[arg-type]
 
 
 def test_entries_are_values() -> None:

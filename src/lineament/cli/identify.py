@@ -28,6 +28,7 @@ from lineament.text import counted
 
 if TYPE_CHECKING:
     from lineament.gallery import Candidate, Gallery, Identification, IdentifiedPhoto
+    from lineament.liveness.passive import LivenessMode
     from lineament.types import Image, Photo
 
 SHOWN_TOP = 5
@@ -59,6 +60,7 @@ SHOWN_TOP = 5
 )
 @options.where
 @options.calibration
+@options.liveness
 @option(
     "--save",
     writes=PICTURE,
@@ -78,6 +80,7 @@ def identify(
     threshold: float | None,
     where: tuple[str, ...],
     allow_repeats: bool,
+    liveness: LivenessMode,
     save: Path | None,
     csv: Path | None,
     overwrite: bool,
@@ -115,6 +118,7 @@ def identify(
             threshold=threshold,
             where=filters,
             one_person_per_photo=not allow_repeats,
+            liveness=liveness,
         )
         for photo in with_progress(stream, len(sources), "identifying"):
             found.append(photo)
@@ -202,6 +206,7 @@ _WHY = {
     "low_quality": "too poor to tell; most alike",
     "same_photo": "another face of this photo is",
     "children": "both look like children; most alike",
+    "not_live": "not live; most alike",
 }
 
 
@@ -288,6 +293,7 @@ def _draw_found(gallery: Gallery, source: Photo, photo: IdentifiedPhoto, path: P
 @options.fmr
 @option("--threshold", type=COSINE, metavar="COSINE", help="From which on it is the person.")
 @options.calibration
+@options.liveness
 @options.gallery
 @options.json
 @options.allow_private
@@ -297,13 +303,14 @@ def verify_person(
     photo: str,
     fmr: float | None,
     threshold: float | None,
+    liveness: LivenessMode,
     json: bool,
     **given: Any,
 ) -> int:
     """Is a photo of this person?
 
     The most alike of the person's photos decides; the threshold follows their number. Exit code 0:
-    it is, 1: it is not, or that is undecided, 2: error.
+    it is, 1: it is not, or that is undecided or not live, 2: error.
     """
     if fmr is not None and threshold is not None:
         raise OptionError("expected --fmr or --threshold, got both")
@@ -312,13 +319,16 @@ def verify_person(
 
     with open_with_recognizer(given, read_only=True) as opened:
         person = opened.person(name)
-        decision = opened.verify(person.name, one_source(photo), fmr=fmr, threshold=threshold)
+        decision = opened.verify(
+            person.name, one_source(photo), fmr=fmr, threshold=threshold, liveness=liveness
+        )
         about = about_gallery(opened)
     if json:
         told = {"person": person.name, "n_samples_of_person": person.n_samples}
         print_json(about | told | decision.to_dict())
     else:
         words = {"same": "this is", "different": "this is not", "undecided": "undecided:"}
+        words["not_live"] = "not live, so nothing is said of"
         print_line(f"{words[decision.verdict]} {person.name}")
         print_decision(decision)
     return 0 if decision.verdict == "same" else 1

@@ -96,6 +96,13 @@ calibration = option(
     help="Thresholds and probabilities of your own, from `lineament tune`.",
     show_default="the package's, from LFW View 1",
 )
+liveness = option(
+    "--liveness",
+    choices=("off", "passive", "active"),
+    default="off",
+    show_default=True,
+    help="Check that faces are alive, not prints or screens; active needs a film.",
+)
 choose = option(
     "--choose",
     metavar="largest|central",

@@ -29,6 +29,7 @@ from lineament.errors import LineamentError, OptionError
 if TYPE_CHECKING:
     from lineament.cli.terminal import Style
     from lineament.ensemble import Ensemble
+    from lineament.liveness.passive import LivenessMode
     from lineament.pipeline import Recognizer
     from lineament.types import Decision, Face, Photo, Threshold
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 @options.fmr
 @option("--threshold", type=FINITE, metavar="NUMBER", help="The threshold, in the metric's unit.")
 @options.calibration
+@options.liveness
 @option(
     "--prior",
     type=PRIOR,
@@ -65,6 +67,7 @@ def verify(
     fusion: str | None,
     fmr: float | None,
     threshold: float | None,
+    liveness: LivenessMode,
     save: Path | None,
     overwrite: bool,
     json: bool,
@@ -72,7 +75,7 @@ def verify(
 ) -> int:
     """Are two photos of the same person?
 
-    Exit code 0: the same, 1: different or undecided, 2: error.
+    Exit code 0: the same, 1: different, undecided or not live, 2: error.
     """
     check_stdin(a, b)
     recognizer = options.recognizer_from(given)
@@ -81,10 +84,12 @@ def verify(
     same_path = a == b
     sources = [one_source(a)] if same_path else [one_source(a), one_source(b)]
     if ensemble is None:
-        photos = list(recognizer.stream_chosen(sources, keep_pixels=save is not None))
+        photos = list(
+            recognizer.stream_chosen(sources, keep_pixels=save is not None, liveness=liveness)
+        )
         decision = recognizer.judge.compare(photos[0], photos[-1], limit)
     else:
-        seen = [ensemble.look(source) for source in sources]
+        seen = [ensemble.look(source, liveness=liveness) for source in sources]
         photos = [one.photo for one in seen]
         decision = ensemble.decide(seen[0], seen[-1], limit)
     if save is not None:
@@ -152,14 +157,22 @@ def _draw_verdict(path: Path, a: Photo, b: Photo, decision: Decision) -> None:
     say_undrawn([decision.source_a, decision.source_b])
 
 
-_COLORS: Mapping[str, Style] = {"same": "green", "different": "red", "undecided": "yellow"}
+_COLORS: Mapping[str, Style] = {
+    "same": "green",
+    "different": "red",
+    "undecided": "yellow",
+    "not_live": "red",
+}
 
 
 def print_decision(decision: Decision) -> None:
     """The verdict, and what it rests on."""
     threshold, certainty = decision.threshold, decision.certainty
     print_line(decision.verdict_in_words, style=_COLORS[decision.verdict])
-    rows = [("because" if i == 0 else "", reason) for i, reason in enumerate(decision.reasons)]
+    reasons = [*decision.not_live_reasons, *decision.reasons]
+    rows = [("because" if i == 0 else "", reason) for i, reason in enumerate(reasons)]
+    if decision.liveness is not None:
+        rows.append(("liveness", _liveness_in_words(decision)))
     if certainty is not None:
         rows += [("probability", certainty.in_words), ("  from", certainty.origin)]
     else:
@@ -180,6 +193,16 @@ def print_decision(decision: Decision) -> None:
         *_face_rows("face B", decision.source_b, decision.face_b, decision.others_b),
     ]
     print_pairs(rows)
+
+
+def _liveness_in_words(decision: Decision) -> str:
+    """Of each face that was checked: the outcome and its score."""
+    sides = (("A", decision.liveness_a), ("B", decision.liveness_b))
+    return ", ".join(
+        f"{name} {check.outcome}" + ("" if check.score is None else f" ({check.score:.2f})")
+        for name, check in sides
+        if check is not None
+    )
 
 
 def _interval(threshold: Threshold) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 
 from lineament.decide.metrics import get_metric, score_rows
 from lineament.errors import OptionError
-from lineament.types import Contract, Decision, Embedding, Face, Quality, Threshold
+from lineament.types import Contract, Decision, Embedding, Face, Liveness, Quality, Threshold
 
 
 def compare(
@@ -18,6 +18,7 @@ def compare(
     faces: tuple[Face | None, Face | None] = (None, None),
     others: tuple[int, int] = (0, 0),
     qualities: tuple[Quality | None, Quality | None] = (None, None),
+    checks: tuple[Liveness | None, Liveness | None] = (None, None),
 ) -> Decision:
     """Compare two embeddings and decide; ``lineament.decide.judge`` adds how sure that is.
 
@@ -53,6 +54,7 @@ def compare(
         faces=faces,
         others=others,
         qualities=qualities,
+        checks=checks,
     )
 
 
@@ -68,6 +70,7 @@ def decided(
     faces: tuple[Face | None, Face | None] = (None, None),
     others: tuple[int, int] = (0, 0),
     qualities: tuple[Quality | None, Quality | None] = (None, None),
+    checks: tuple[Liveness | None, Liveness | None] = (None, None),
 ) -> Decision:
     """Hold a score against a threshold of its metric.
 
@@ -77,7 +80,7 @@ def decided(
         threshold: what the score is held against; exactly on it is "same".
         contract: what the decision carries; None: that of the embeddings.
         higher_is_more_alike: direction of the metric.
-        sources, faces, others, qualities: as ``Decision`` has them.
+        sources, faces, others, qualities, checks: as ``Decision`` has them.
     """
     margin = score - threshold.value if higher_is_more_alike else threshold.value - score
     return Decision(
@@ -98,4 +101,6 @@ def decided(
         contract=a.contract if contract is None else contract,
         quality_a=qualities[0],
         quality_b=qualities[1],
+        liveness_a=checks[0],
+        liveness_b=checks[1],
     )

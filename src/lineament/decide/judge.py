@@ -239,6 +239,7 @@ def sides(a: Photo, b: Photo) -> dict[str, Any]:
         "faces": (a.face, b.face),
         "others": (len(a.faces) - 1, len(b.faces) - 1),
         "qualities": (qualities[0], qualities[1]),
+        "checks": (a.liveness, b.liveness),
     }
 
 

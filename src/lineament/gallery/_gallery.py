@@ -54,6 +54,7 @@ from lineament.gallery._types import (
 from lineament.gallery._unlike import can_compare, check_alike, unlike_samples
 from lineament.gallery.values import checked_name
 from lineament.images import Many, expand, is_many
+from lineament.liveness.passive import LivenessMode
 from lineament.pipeline import DEFAULT_RECOGNIZER, Recognizer
 from lineament.results import Outcome
 from lineament.text import counted
@@ -563,6 +564,7 @@ class Gallery(Outcome):
         threshold: float | None = None,
         where: Mapping[str, Any] | None = None,
         one_person_per_photo: bool = True,
+        liveness: LivenessMode = "off",
     ) -> list[IdentifiedPhoto]: ...
     @overload
     def identify(
@@ -574,6 +576,7 @@ class Gallery(Outcome):
         threshold: float | None = None,
         where: Mapping[str, Any] | None = None,
         one_person_per_photo: bool = True,
+        liveness: LivenessMode = "off",
     ) -> IdentifiedPhoto: ...
     @checked
     def identify(
@@ -585,6 +588,7 @@ class Gallery(Outcome):
         threshold: float | None = None,
         where: Mapping[str, Any] | None = None,
         one_person_per_photo: bool = True,
+        liveness: LivenessMode = "off",
     ) -> IdentifiedPhoto | list[IdentifiedPhoto]:
         """Who is in a photo? Every face in it.
 
@@ -599,6 +603,8 @@ class Gallery(Outcome):
             where: only among people with such metadata (``lineament.gallery.filters``).
             one_person_per_photo: two faces of one photo are two people, so no two get the same
                 name. False for collages, mirrors and contact sheets.
+            liveness: "passive" checks whether each face is of somebody who was there; one of which
+                that is not known gets no name (reason "not_live"). "active" needs a film.
 
         Raises:
             ImageError: a photo could not be read; in a list, it takes the result's place.
@@ -613,6 +619,7 @@ class Gallery(Outcome):
                 threshold=threshold,
                 where=where,
                 one_person_per_photo=one_person_per_photo,
+                liveness=liveness,
             )
         )
         if many:
@@ -660,6 +667,7 @@ class Gallery(Outcome):
         threshold: float | None = None,
         where: Mapping[str, Any] | None = None,
         one_person_per_photo: bool = True,
+        liveness: LivenessMode = "off",
     ) -> Iterator[IdentifiedPhoto]:
         """The same photo by photo as they come, in their order."""
         search = ranking.Search(
@@ -669,7 +677,7 @@ class Gallery(Outcome):
             where=where,
             one_person_per_photo=one_person_per_photo,
         )
-        for photo in self.recognizer.stream(photos, keep_crops=True):
+        for photo in self.recognizer.stream(photos, keep_crops=True, liveness=liveness):
             yield ranking.identify_photo(self._state, photo, search)
 
     @checked
@@ -716,6 +724,7 @@ class Gallery(Outcome):
         *,
         fmr: float | None = None,
         threshold: float | Threshold | None = None,
+        liveness: LivenessMode = "off",
     ) -> list[Decision | LineamentError]: ...
     @overload
     def verify(
@@ -725,6 +734,7 @@ class Gallery(Outcome):
         *,
         fmr: float | None = None,
         threshold: float | Threshold | None = None,
+        liveness: LivenessMode = "off",
     ) -> Decision: ...
     @checked
     def verify(
@@ -734,6 +744,7 @@ class Gallery(Outcome):
         *,
         fmr: float | None = None,
         threshold: float | Threshold | None = None,
+        liveness: LivenessMode = "off",
     ) -> Decision | list[Decision | LineamentError]:
         """Is this the person that it is said to be? 1:1, against all samples of one person.
 
@@ -747,6 +758,8 @@ class Gallery(Outcome):
             fmr: wanted: the share of other people's photos that are taken for this person; None
                 takes the rate that the calibration was tuned for, else 1e-4.
             threshold: cosine from which on it is the person, instead of one for ``fmr``.
+            liveness: as for ``identify``: a face that is not known to be alive makes the verdict
+                "not_live".
 
         Raises:
             UnknownPersonError: nobody has that name.
@@ -755,7 +768,9 @@ class Gallery(Outcome):
         """
         many, sources = is_many(photos), list(expand(photos))
         found = list(
-            verification.verify_person(self._state, name, sources, fmr=fmr, threshold=threshold)
+            verification.verify_person(
+                self._state, name, sources, fmr=fmr, threshold=threshold, liveness=liveness
+            )
         )
         if many:
             return [one.as_result() if isinstance(one, LineamentError) else one for one in found]

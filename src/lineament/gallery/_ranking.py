@@ -53,6 +53,7 @@ from lineament.types import (
     Face,
     FloatArray,
     Image,
+    Liveness,
     Photo,
     Quality,
     Threshold,
@@ -314,14 +315,7 @@ def identify_photo(
     qualities = [
         quality_of(face, crop, embedding, analysis.size_wh) for face, crop, embedding in rows
     ]
-    found = identify_faces(
-        state,
-        analysis.embeddings,
-        search,
-        together=search.one_person_per_photo,
-        faces=analysis.faces,
-        qualities=qualities,
-    )
+    found = _identified(state, analysis, search, qualities)
     limits = state.recognizer.judge.all_limits
     noted = [
         one if quality is None else _of_quality(one, limits.problems(quality))
@@ -331,7 +325,45 @@ def identify_photo(
         _of_children(state, one, crop, analysis.source)
         for one, crop in zip(noted, analysis.crops, strict=True)
     ]
+    if analysis.checks:
+        checked = zip(answers, analysis.checks, strict=True)
+        answers = [_of_liveness(one, check) for one, check in checked]
     return IdentifiedPhoto(analysis.source, analysis.size_wh, tuple(answers))
+
+
+def _identified(
+    state: GalleryState, analysis: Photo, search: Search, qualities: Sequence[Quality | None]
+) -> list[Identification]:
+    """Who the faces are; what is not alive takes no name away from another face of the photo."""
+    alive = [True] * len(analysis.faces)
+    if analysis.checks:
+        alive = [check.live for check in analysis.checks]
+    found: dict[int, Identification] = {}
+    for lives in (True, False):
+        numbers = [number for number, each in enumerate(alive) if each == lives]
+        if not numbers:
+            continue
+        some = identify_faces(
+            state,
+            [analysis.embeddings[number] for number in numbers],
+            search,
+            together=search.one_person_per_photo and lives,
+            faces=[analysis.faces[number] for number in numbers],
+            qualities=[qualities[number] for number in numbers],
+        )
+        found |= dict(zip(numbers, some, strict=True))
+    return [found[number] for number in range(len(alive))]
+
+
+def _of_liveness(one: Identification, check: Liveness) -> Identification:
+    """The same answer with the check, and without a name unless the face is alive."""
+    if check.live:
+        return replace(one, liveness=check)
+    what = "a picture of a face" if check.outcome == "attack" else "perhaps not alive"
+    words = f"{what}: {'; '.join(check.reasons)}"
+    return replace(
+        one, name=None, match=None, liveness=check, reason="not_live", reason_in_words=words
+    )
 
 
 def _of_children(

@@ -11,16 +11,17 @@ from lineament.errors import EnrollRefusedError, LineamentError, OptionError
 from lineament.results import Outcome, flat, no_truth
 from lineament.search import check_kind
 from lineament.text import printable, probability_in_words
-from lineament.types import Embedding, Face, Image, Quality, Threshold
+from lineament.types import Embedding, Face, Image, Liveness, Quality, Threshold
 
 Metadata = Mapping[str, Any]
 """Plain values for JSON, by name."""
 
 UnknownReason = Literal[
-    "nobody_searched", "below_threshold", "low_quality", "same_photo", "children"
+    "nobody_searched", "below_threshold", "low_quality", "same_photo", "children", "not_live"
 ]
 """Why a face has no name: nobody was searched; nobody was alike enough; the same, and the face is
-too poor to tell; the one who is alike enough is another face of the same photo."""
+too poor to tell; the one who is alike enough is another face of the same photo; it looks like a
+child's; it is not known to be of somebody who was there."""
 PersonScore = Literal["best", "mean", "centroid"]
 OnDamaged = Literal["refuse", "skip"]
 OnLowQuality = Literal["refuse", "accept"]
@@ -349,6 +350,7 @@ class Identification(Outcome):
         notes: what should be known about this answer, in words.
         reason: why there is no name, for programs; None when there is one.
         reason_in_words: the same for people; "" when there is a name.
+        liveness: whether the face is of somebody who was there; None when that was not checked.
     """
 
     name: str | None
@@ -362,6 +364,7 @@ class Identification(Outcome):
     notes: tuple[str, ...] = ()
     reason: UnknownReason | None = None
     reason_in_words: str = ""
+    liveness: Liveness | None = None
 
     def __bool__(self) -> bool:
         """TruthValueError: a face without a name is an answer, too."""
@@ -421,6 +424,7 @@ class Identification(Outcome):
             "face": None if self.face is None else self.face.to_dict(),
             "quality": None if self.quality is None else self.quality.to_dict(),
             "notes": list(self.notes),
+            **({} if self.liveness is None else {"liveness": self.liveness.to_dict()}),
         }
 
 

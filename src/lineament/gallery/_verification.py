@@ -24,6 +24,7 @@ from lineament.gallery import lookup
 from lineament.gallery._portraits import kept_crop
 from lineament.gallery._state import GalleryState
 from lineament.gallery._thresholds import checked_share, same_threshold
+from lineament.liveness.passive import LivenessMode
 from lineament.types import Certainty, Decision, Photo, Threshold
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def verify_person(
     *,
     fmr: float | None,
     threshold: float | Threshold | None,
+    liveness: LivenessMode = "off",
 ) -> Iterator[Decision | LineamentError]:
     """Compare the face that each photo is of with a person; see ``Gallery.verify``."""
     person = lookup.person(state.store, name)
@@ -55,7 +57,7 @@ def verify_person(
     recognizer = state.recognizer
     own = recognizer.judge
     judge = Judge(state.calibration, recognizer.prior, own.limits, own.ages)
-    for photo in recognizer.stream_chosen(sources):
+    for photo in recognizer.stream_chosen(sources, liveness=liveness):
         if photo.problem is not None:
             yield photo.problem
             continue

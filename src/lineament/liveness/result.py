@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from lineament.errors import OptionError
 from lineament.types import Liveness
 
-_SEVERITY = {"attack": 0, "unsure": 1, "live": 2}
-
 
 def strictest(checks: Iterable[Liveness]) -> Liveness:
     """Return the check that counts: an attack before an unsure one, and that before a live one.
@@ -21,7 +19,4 @@ def strictest(checks: Iterable[Liveness]) -> Liveness:
     listed = list(checks)
     if not listed:
         raise OptionError("expected at least one check, got none", option="checks")
-    return min(
-        listed,
-        key=lambda one: (_SEVERITY[one.outcome], -1.0 if one.score is None else one.score),
-    )
+    return min(listed, key=lambda one: one.severity)

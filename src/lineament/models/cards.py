@@ -18,13 +18,13 @@ from lineament.errors import WeightsError
 from lineament.files import read_regular
 from lineament.text import reason_of
 
-Task = Literal["embedder", "detector", "landmarker", "attributes"]
+Task = Literal["embedder", "detector", "landmarker", "attributes", "liveness"]
 CommercialUse = Literal["yes", "no", "unknown"]
 ColorOrder = Literal["rgb", "bgr", "gray"]
 Layout = Literal["nchw", "nhwc"]
 View = Literal["crop", "mirror", "both"]
 
-TASKS: tuple[Task, ...] = ("embedder", "detector", "landmarker", "attributes")
+TASKS: tuple[Task, ...] = ("embedder", "detector", "landmarker", "attributes", "liveness")
 
 SCHEMA = 1
 """Of manifests."""
@@ -185,7 +185,15 @@ class CardForm(Form, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A card as its file has it; ``Card`` describes the attributes."""
 
     name: str
-    task: Literal["embedder", "detector", "landmarker", "attributes", "recognizer", "landmarks"]
+    task: Literal[
+        "embedder",
+        "detector",
+        "landmarker",
+        "attributes",
+        "liveness",
+        "recognizer",
+        "landmarks",
+    ]
     file: str | None = None
     weights_of: str | None = None
     url: str | None = None
@@ -263,7 +271,8 @@ class Card(CardForm, frozen=True, forbid_unknown_fields=True, kw_only=True, eq=F
 
     Attributes:
         name: how it is asked for: lower-case letters, digits, ".", "_" and "-".
-        task: "embedder", "detector", "landmarker" or "attributes" (of a face, such as its age).
+        task: "embedder", "detector", "landmarker", "attributes" (of a face, such as its age) or
+            "liveness".
         file: path of the file, relative to the card; None when it must be downloaded.
         weights_of: name of the model from whose weights its own are computed: ``file`` holds all
             the rest (``lineament.models.borrowed``). None: the file is complete.
