@@ -67,7 +67,7 @@ def test_any_number_of_boxes(n: int, m: int) -> None:
     found = pair(paths.gains(boxes), np.ones(m, bool), 0.3)
     expected = list(range(m)) if n else [-1] * m
     assert found.path_of.tolist() == expected
-    assert found.doubtful.tolist() == [False] * m
+    assert found.doubtful.tolist() == [False] * n
 
 
 def test_uncertain_boxes_take_what_certain_ones_leave() -> None:
@@ -78,7 +78,7 @@ def test_uncertain_boxes_take_what_certain_ones_leave() -> None:
     boxes = np.stack([box(102, 100), box(98, 101), box(301, 100)])
     found = pair(paths.gains(boxes), np.array([True, False, False]), 0.1)
     assert found.path_of.tolist() == [0, -1, 1]
-    assert found.doubtful.tolist() == [True, False, False]  # the second box is as near
+    assert found.doubtful.tolist() == [True, False]  # the second box is as near to the first path
 
 
 def test_far_and_much_larger_boxes_are_somebody_elses() -> None:

@@ -37,6 +37,7 @@ class Followed:
         n_embedded: how often.
         look: how good the best look that was embedded was (``look_of``).
         n_seen: frames.
+        is_over: the person was found elsewhere; the path is to be given up.
     """
 
     born_s: float
@@ -53,10 +54,11 @@ class Followed:
     n_embedded: int = 0
     look: float = 0.0
     n_seen: int = 1
+    is_over: bool = False
 
     def doubt(self) -> None:
         """From here on it must be shown anew who this is."""
-        self.doubted = True
+        self.doubted, self.embedded_s = self.person is not None, -math.inf
         self.views = Views()
         self.strikes.clear()
 

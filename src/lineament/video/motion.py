@@ -68,7 +68,8 @@ class Pairing(NamedTuple):
 
     Attributes:
         path_of: (M,) the path's row of each box; -1: of none.
-        doubtful: (M,) whether a pairing could as well have been another one.
+        doubtful: (N,) whether a path could as well have been paired otherwise, with its own box or
+            another one.
     """
 
     path_of: IntArray
@@ -185,6 +186,15 @@ class Paths:
                 one.state = one.state * factor[:, None]
                 one.covariance = one.covariance * (factor**2)[:, None]
 
+    def shift(self, across: float, down: float) -> None:
+        """What is seen moved by so many pixels, since the camera did."""
+        moved = np.array([across, down, 0, 0])
+        self._state[:, :, 0] += moved
+        for seen in self._seen:
+            for one in seen:
+                one.box = one.box + moved
+                one.state = one.state + np.stack([moved, np.zeros(4)], axis=1)
+
     # --- pairing ----------------------------------------------------------------------------------
 
     def gains(self, boxes_xyxy: FloatArray) -> Float64Array:
@@ -247,13 +257,16 @@ def pair(gains: Float64Array, certain: BoolArray, margin: float) -> Pairing:
             if column >= 0:
                 path_of[which[column]] = row
                 free[row] = False
-    doubtful = np.zeros(m, np.bool_)
+    doubtful = np.zeros(n, np.bool_)
     for box in np.flatnonzero(path_of >= 0):
         row = path_of[box]
         worth = gains[row, box] - margin
-        others = np.delete(gains[:, box], row).max(initial=-np.inf)
+        rivals = gains[:, box] > worth
+        rivals[row] = False
         elsewhere = np.delete(gains[row], box).max(initial=-np.inf)
-        doubtful[box] = max(others, elsewhere) > worth
+        if rivals.any() or elsewhere > worth:
+            doubtful |= rivals
+            doubtful[row] = True
     return Pairing(path_of, doubtful)
 
 

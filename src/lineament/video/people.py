@@ -28,7 +28,6 @@ import numpy as np
 
 from lineament import models
 from lineament.arguments import check_fields, checked
-from lineament.assignment import assign
 from lineament.decide.calibration import DEFAULT_FPIR
 from lineament.detect.boxes import intersection_over_union
 from lineament.detect.detector import DetectOptions, detect
@@ -42,11 +41,13 @@ from lineament.pipeline import Recognizer
 from lineament.pyramid import Pyramid
 from lineament.quality import quality_of
 from lineament.results import Outcome
-from lineament.types import Face, FloatArray, Image, Liveness, Photo, Quality
+from lineament.types import BoolArray, Face, FloatArray, Image, Liveness, Photo, Quality
+from lineament.video._binding import CLEAR, Evidence, answers, levels_of
+from lineament.video._camera import Camera
 from lineament.video._following import Followed, look_of
 from lineament.video.events import Event, EventKind
 from lineament.video.frames import VideoFrame
-from lineament.video.identity import Naming, View, Wish, share_out
+from lineament.video.identity import Naming, View, Views, Wish, share_out
 from lineament.video.memory import Memory, Person
 from lineament.video.motion import Paths, pair
 
@@ -58,11 +59,8 @@ CERTAIN, LEAST = 0.6, 0.35
 NEAR_LEAST = 0.45
 """The score from which on a look near the expected box has found the face."""
 
-DOUBT_MARGIN = 0.35
+DOUBT_MARGIN = 0.5
 """A pairing is in doubt where another one is worth as much less this (``motion.Paths.gains``)."""
-
-DOUBT_GAP_S = 0.5
-"""A face that was hidden for longer may be somebody else when it is seen again."""
 
 SAME_BOX = 0.5
 """Two looks whose boxes overlap by as much have found one face."""
@@ -73,22 +71,8 @@ SMALL_FACE_SHARE, LEAST_FACE_SHARE = 1 / 32, 1 / 64
 
 FINE_LOOK = 5
 
-CUT_LEVELS = 24.0
-"""Mean change of gray levels of a thumbnail from frame to frame that is a cut, or a camera that
-jumps: then the whole frame is looked at."""
-
-CUT_PX = 24
-
-CLEAR = 0.5
-"""The recognizability from which on one view is enough to say that a face is of nobody seen
-before."""
-
-MOST_NEW_VIEWS, MOST_NEW_S = 4, 0.8
-"""After so many views, or so long, somebody of whom no clear view was had gets a number, too."""
-
-LIKE = 0.15
-"""How far below the threshold a view may be alike to the person whom a path shows, a cosine,
-without speaking against that."""
+NOBODYS_S = 0.25
+"""A path that is not settled is given up after so long."""
 
 STRIKES = 2
 """Views in a row that speak against the person whom a path shows, until that is in doubt."""
@@ -120,7 +104,7 @@ class TrackOptions:
     detect_every_s: float = 0.1
     budget_s: float | None = None
     slowest_s: float = 0.5
-    embeddings_per_frame: int = 2
+    embeddings_per_frame: int = 4
     lost_s: float = 1.0
     min_face_px: float | None = None
     turning: bool = False
@@ -325,9 +309,9 @@ class PeopleTracker:
         self._detected_s = -math.inf
         self._n_looks = 0
         self._wanted = True
-        self._thumbnail: Image | None = None
+        self._camera = Camera()
         self._events: list[Event] = []
-        self._thresholds: dict[int, float] = {}
+        self._levels = levels_of(recognizer)
 
     def _near_look(self) -> NearLook | None:
         """None where the policy does not accept its network: then boxes are predicted."""
@@ -351,6 +335,7 @@ class PeopleTracker:
         assert photo.size_wh is not None
         self._resized(photo.size_wh)
         self._paths.predict(frame.time_s)
+        self._move_camera(frame.pixels)
         detected = self._is_due(frame)
         faces = self._look(frame, whole=detected)
         self._follow(frame, faces, begin=detected)
@@ -377,23 +362,23 @@ class PeopleTracker:
         if self._size_wh is not None and size_wh != self._size_wh:
             across, down = (new / old for new, old in zip(size_wh, self._size_wh, strict=True))
             self._paths.rescale(across, down)
-            self._wanted, self._thumbnail = True, None
+            self._wanted = True
+            self._camera.forget()
         self._size_wh = size_wh
+
+    def _move_camera(self, pixels: Image) -> None:
+        """Take paths along where the camera moved; in a new scene nothing is where it was."""
+        motion = self._camera.step(pixels)
+        if motion.is_cut:
+            self._drop(np.zeros(len(self._paths), np.bool_))
+        elif motion.shift_xy != (0.0, 0.0):
+            self._paths.shift(*motion.shift_xy)
+            self._wanted = True
 
     def _is_due(self, frame: VideoFrame) -> bool:
         """Whether the whole frame is to be looked at."""
-        small = cv2.resize(frame.pixels, (CUT_PX, CUT_PX), interpolation=cv2.INTER_NEAREST)
-        before, self._thumbnail = self._thumbnail, np.asarray(small, np.uint8)
-        jumped = before is not None and float(cv2.absdiff(before, self._thumbnail).mean()) > (
-            CUT_LEVELS
-        )
         since = frame.time_s - self._detected_s
-        return (
-            self._near is None
-            or jumped
-            or self._wanted
-            or since >= self.options.detect_every_s - 1e-6
-        )
+        return self._near is None or self._wanted or since >= self.options.detect_every_s - 1e-6
 
     def _look(self, frame: VideoFrame, *, whole: bool) -> list[Face]:
         """The faces of a frame: all, or those that are expected."""
@@ -429,17 +414,18 @@ class PeopleTracker:
         certain = np.array([face.score >= CERTAIN for face in faces], np.bool_)
         pairing = pair(self._paths.gains(boxes), certain, DOUBT_MARGIN)
         numbers = self._paths.numbers.tolist()
+        hidden = {number for number in numbers if not self._followed[number].seen}
         for number in numbers:
             self._followed[number].seen = False
-        for i, (row, doubtful) in enumerate(
-            zip(pairing.path_of.tolist(), pairing.doubtful.tolist(), strict=True)
-        ):
+        for row in np.flatnonzero(pairing.doubtful).tolist():
+            if not self._followed[numbers[row]].doubted:
+                self._followed[numbers[row]].doubt()
+        for i, row in enumerate(pairing.path_of.tolist()):
             if row < 0:
                 continue
             followed = self._followed[numbers[row]]
-            hidden = frame.time_s - followed.seen_s > DOUBT_GAP_S
-            if followed.person is not None and (doubtful or hidden) and not followed.doubted:
-                followed.doubt()
+            if numbers[row] in hidden:
+                followed.doubt()  # it may be somebody else who comes out there
             self._paths.update(row, boxes[i])
             followed.face, followed.seen = faces[i], True
             followed.seen_s, followed.seen_frame = frame.time_s, frame.number
@@ -456,7 +442,17 @@ class PeopleTracker:
                 )
 
     def _drop_lost(self) -> None:
-        stay = self._paths.unseen_s <= self.options.lost_s
+        nobodys = np.array(
+            [self._followed[n].person is None for n in self._paths.numbers.tolist()], np.bool_
+        )
+        most = np.where(nobodys, min(NOBODYS_S, self.options.lost_s), self.options.lost_s)
+        over = [self._followed[n].is_over for n in self._paths.numbers.tolist()]
+        self._drop((self._paths.unseen_s <= most) & ~np.array(over, np.bool_))
+
+    def _drop(self, stay: BoolArray) -> None:
+        """Give up the paths that are not marked."""
+        if not stay.all():
+            self._wanted = True
         for number in self._paths.numbers[~stay].tolist():
             self._leave(self._followed.pop(number))
         self._paths.keep(stay)
@@ -509,13 +505,19 @@ class PeopleTracker:
         """Take a view in: for the person, or until it is settled who that is."""
         person = followed.person
         if person is None or followed.doubted:
+            if len(followed.views):
+                alike = float(followed.views.pooled() @ view.vector)
+                if alike < self._levels.unlike and view.worth >= CLEAR:
+                    followed.views = Views()  # the face of somebody else is followed now
             followed.views.add(view)
             return
         alike = float(person.views.pooled() @ view.vector) if len(person.views) else 1.0
-        if alike >= self._threshold() - LIKE or view.worth < CLEAR:
-            followed.strikes.clear()
-            if alike >= self._threshold() - LIKE:
+        if alike >= self._levels.perhaps or view.worth < CLEAR:
+            if alike >= self._levels.perhaps:
+                followed.strikes.clear()
                 self.memory.learn(person, view)
+            return
+        if alike >= self._levels.unlike:
             return
         followed.strikes.append(view)
         if len(followed.strikes) >= STRIKES:
@@ -526,7 +528,6 @@ class PeopleTracker:
 
     def _settle(self, frame: VideoFrame, unsettled: Sequence[Followed]) -> None:
         """Say whose the paths are of which that is not known, or in doubt, all together."""
-
         those = [followed for followed in unsettled if len(followed.views)]
         if not those:
             return
@@ -535,33 +536,28 @@ class PeopleTracker:
             for f in self._followed.values()
             if f.person is not None and not f.doubted and f.seen
         }
-        ids, _ = self.memory.similarities(those[0].views.pooled())
-        gains = np.full((len(those), len(ids)), -np.inf)
-        for row, followed in zip(gains, those, strict=True):
-            _, alike = self.memory.similarities(followed.views.pooled())
-            needed = self._threshold()
-            own = None if followed.person is None else followed.person.id
-            for column, (number, value) in enumerate(zip(ids.tolist(), alike, strict=True)):
-                if number in held:
-                    continue
-                rise = self._rise(followed, self.memory[number])
-                least = needed + rise - (LIKE if number == own else 0.0)
-                row[column] = value - least + (0.05 if number == own else 0.0)
-        for followed, column in zip(those, assign(gains).tolist(), strict=True):
-            if column >= 0:
-                self._bind(frame, followed, self.memory[int(ids[column])])
-            elif self._is_somebody_new(frame, followed):
+        evidence = [self._evidence(frame, followed) for followed in those]
+        for followed, answer in zip(those, answers(evidence, held, self._levels), strict=True):
+            if answer == "new":
                 self._bind(frame, followed, None)
+            elif answer != "wait":
+                self._bind(frame, followed, self.memory[answer])
 
-    def _is_somebody_new(self, frame: VideoFrame, followed: Followed) -> bool:
-        """Whether enough was seen of a face that is like nobody seen before."""
-        if followed.doubted:
-            return len(followed.views) >= MOST_NEW_VIEWS
-        age = frame.time_s - followed.born_s
-        return (
-            followed.views.best >= CLEAR
-            or len(followed.views) >= MOST_NEW_VIEWS
-            or age >= MOST_NEW_S
+    def _evidence(self, frame: VideoFrame, followed: Followed) -> Evidence:
+        ids, alike = self.memory.similarities(followed.views.pooled())
+        near = [int(n) for n, value in zip(ids, alike, strict=True) if value > self._levels.unlike]
+        calibration, best = self.recognizer.calibration, followed.views.best
+        rise: dict[int, float] = {}
+        if calibration is not None:
+            for number in near:
+                condition = calibration.condition(best, self.memory[number].views.best)
+                rise[number] = condition.threshold_rise
+        return Evidence(
+            None if followed.person is None else followed.person.id,
+            dict(zip(ids.tolist(), alike.tolist(), strict=True)),
+            rise,
+            sum(view.worth >= CLEAR for view in followed.views.listed),
+            frame.time_s - followed.born_s,
         )
 
     def _bind(self, frame: VideoFrame, followed: Followed, person: Person | None) -> None:
@@ -572,8 +568,8 @@ class PeopleTracker:
         if before is not person:
             for other in self._followed.values():
                 if other is not followed and other.person is person:
-                    other.person = None  # hidden, or exchanged with this one
-                    other.doubted = False
+                    other.person, other.doubted = None, False  # hidden, or exchanged with this one
+                    other.is_over = not other.seen
         followed.person, followed.doubted = person, False
         for view in followed.views.listed:
             self.memory.learn(person, view)
@@ -589,25 +585,6 @@ class PeopleTracker:
                 self._say("appeared", followed.born_s, followed.born_frame, person, known=known)
         if before is not None:
             self._say("changed", frame.time_s, frame.number, person, was_id=before.id)
-
-    def _rise(self, followed: Followed, person: Person) -> float:
-        """How much more it takes for faces in which strangers look alike."""
-        calibration = self.recognizer.calibration
-        if calibration is None:
-            return 0.0
-        return calibration.condition(followed.views.best, person.views.best).threshold_rise
-
-    def _threshold(self) -> float:
-        """From which cosine on a face is of somebody in the memory."""
-        n = 1 << max(0, len(self.memory) - 1).bit_length()  # few different ones
-        if n not in self._thresholds:
-            calibration = self.recognizer.calibration
-            if calibration is not None and calibration.identification is not None:
-                found = calibration.identification_threshold(n, 1, self.options.fpir).value
-            else:
-                found = self.recognizer.threshold().value
-            self._thresholds[n] = found
-        return self._thresholds[n]
 
     # --- names ------------------------------------------------------------------------------------
 
