@@ -44,6 +44,12 @@ LIBRARY: dict[str, tuple[str, ...]] = {
         "video.frames:VideoLimits",
         *GALLERY,
     ),
+    "liveness": (
+        "liveness.active:ActiveOptions",
+        "liveness.active:ActiveSession",
+        "video.sources:open_source",
+        "pipeline:Recognizer.verify",
+    ),
     "group": ("gallery.grouping.photos:group", "gallery.grouping.photos:copy_photos"),
     "find": ("gallery.find:find",),
     "anonymize": (
@@ -179,6 +185,9 @@ OTHER_NAMES = {
     "landmarks": ("landmarker", "by the name of what finds them"),
     "remember": ("memory", "people seen before, or their file"),
     "give_up": ("give_up_s", "names of the library have their unit"),
+    "limit": ("limit_s", "names of the library have their unit"),
+    "challenges": ("n_challenges", "counts of the library begin with n"),
+    "photo": ("a", "one of the two that are verified"),
     "skip_damaged": ("damaged", '"refuse", or "skip"'),
 }
 """Option -> parameter where their names differ, and why; used only where no parameter has its

@@ -51,6 +51,8 @@ RUNS: dict[str, str] = {
     "find-none": "find faceless.png people",
     "watch": "watch people/Barack --gallery staff --rate 2",
     "watch-missing": "watch missing.mp4",
+    "liveness": "liveness people/Barack --photo obama.jpg",
+    "liveness-photo": "liveness obama.jpg",
     "group": "group people --out made.json",
     "anonymize": "anonymize people --out covered",
     "anonymize-plan": "anonymize obama.jpg --plan made.json --keep Barack --gallery staff",

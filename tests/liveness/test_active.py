@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from PIL import Image as PILImage
 
+import lineament
 from lineament import Recognizer
+from lineament.align import load_landmarker
+from lineament.cli import app
 from lineament.errors import OptionError
 from lineament.liveness import _looks, active
 from lineament.liveness._challenges import (
@@ -28,6 +35,7 @@ from lineament.liveness.active import ActiveOptions, ActiveSession, SessionState
 from lineament.types import Face, Image, Liveness
 
 STEP_S = 0.1
+DEMO = Path(lineament.__file__).parent / "data" / "demo"
 DEEP = Swing(0.2, 0.8, 300)
 
 
@@ -390,16 +398,12 @@ def attempts(benchmark_parts: None) -> Any:
 @pytest.fixture(scope="module")
 def people(attempts: Any, recognizer: Recognizer) -> list[Any]:
     """The astronaut, and a man."""
-    from pathlib import Path
 
     from living.bodies import Person as Body
 
-    import lineament
-    from lineament.align import load_landmarker
-
     found = []
     for name in ("astronaut.jpg", "obama.jpg"):
-        photo = recognizer.finder.find(Path(lineament.__file__).parent / "data" / "demo" / name)
+        photo = recognizer.finder.find(DEMO / name)
         assert photo.index is not None
         mesh: Any = load_landmarker("mesh")
         read = mesh.read(photo.needed_pixels(), [photo.faces[photo.index]])
@@ -407,9 +411,18 @@ def people(attempts: Any, recognizer: Recognizer) -> list[Any]:
     return found
 
 
-@pytest.mark.rendered
-def test_a_head_that_does_it_is_alive(attempts: Any, people: list[Any], recognizer: Any) -> None:
+@pytest.fixture(scope="module")
+def lived(attempts: Any, people: list[Any], recognizer: Recognizer) -> tuple[Liveness, list[Any]]:
+    """A session of a living head: its result, and the film."""
     result, frames = attempts.living(recognizer, people[0], 2)
+    return result, frames
+
+
+@pytest.mark.rendered
+def test_a_head_that_does_it_is_alive(
+    attempts: Any, lived: tuple[Liveness, list[Any]], recognizer: Any
+) -> None:
+    result, frames = lived
     assert (result.outcome, result.reasons) == ("live", ())
     assert result.cues["swing"] > 0.1
     assert result.cues["likeness"] > 0.6
@@ -461,3 +474,34 @@ def test_a_look_is_where_the_face_is(people: list[Any], recognizer: Recognizer) 
         assert look is not None
         assert getattr(look, name) - getattr(rest, name) == pytest.approx(expected, abs=within), act
     assert looker.look(np.zeros((240, 320, 3), np.uint8), 0.9) is None
+
+
+# ---- the command ---------------------------------------------------------------------------------
+
+
+@pytest.mark.rendered
+def test_the_command_with_a_folder_of_frames(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    attempts: Any,
+    lived: tuple[Liveness, list[Any]],
+    recognizer: Any,
+) -> None:
+    """A living head, whose film fits the session because the chance of both is the same."""
+    _, frames = lived
+    folder = tmp_path / "film"
+    folder.mkdir()
+    for one in frames:
+        PILImage.fromarray(one.pixels).save(folder / f"{one.number:04}.png", compress_level=1)
+    monkeypatch.setattr(active.random, "SystemRandom", lambda: random.Random(2))
+    shot = tmp_path / "shot.png"
+    words = ["liveness", str(folder), "--rate", str(attempts.RATE), "--json"]
+    words += ["--limit", str(attempts.OPTIONS.limit_s), "--photo", str(DEMO / "astronaut.jpg")]
+    done = CliRunner().invoke(app, [*words, "--save", str(shot)])
+    printed = json.loads(done.stdout)
+    assert printed["liveness"]["outcome"] == "live"
+    assert printed["decision"]["verdict"] == "same"
+    assert printed["challenges"] == list(attempts.new_session(recognizer, 2).challenges)
+    assert done.exit_code == 0
+    with PILImage.open(shot) as picture:
+        assert picture.size == (320, 240)

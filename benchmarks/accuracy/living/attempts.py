@@ -8,14 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lineament.liveness.active import ActiveSession, Checker
+from lineament.liveness.active import ActiveOptions, ActiveSession, Checker
 from lineament.types import Liveness
 
 from . import acting, scene
 from .bodies import Act, Person
 
-RATE = 10.0
+RATE = 6.0
 """Frames a second."""
+
+OPTIONS = ActiveOptions(limit_s=4.0)
 
 LONGEST_S = 90.0
 
@@ -73,7 +75,7 @@ def ended(session: ActiveSession, frames: Iterator[Frame]) -> tuple[Liveness, li
 
 def new_session(checker: Checker, seed: int) -> ActiveSession:
     """A session whose chance can be repeated."""
-    return ActiveSession(checker, rng=random.Random(seed))
+    return ActiveSession(checker, options=OPTIONS, rng=random.Random(seed))
 
 
 def living(checker: Checker, person: Person, seed: int) -> tuple[Liveness, list[Frame]]:

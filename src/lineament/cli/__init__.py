@@ -34,6 +34,9 @@ COMMANDS = {
         "find:find", "Find the photos of a folder that show the person of a photo.", EVERYDAY
     ),
     "watch": Entry("watch:watch", "Who is in a film, or before a camera, and when.", EVERYDAY),
+    "liveness": Entry(
+        "liveness:liveness", "Is somebody there? Ask for movements that no photo makes.", EVERYDAY
+    ),
     "group": Entry("group:group", "Group the faces of photos by person, without names.", EVERYDAY),
     "anonymize": Entry(
         "anonymize:anonymize",

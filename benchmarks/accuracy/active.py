@@ -1,0 +1,71 @@
+"""The active liveness check against rendered attacks, and with rendered people.
+
+    python benchmarks/accuracy/active.py DIR [--attacks 200] [--living 100] [--view1] [--json]
+
+Photos of LFW become heads that do what they are asked for, and sheets of paper, screens and films
+that try to (``living``). Thresholds were chosen on people of View 1 (``--view1``); reported are all
+others. Of the ways to bend a sheet all but flat and upright cylinders were held out. Printed are
+``attacks``, ``attacks_passed`` and ``live_passed``, a share.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from _harness import Parser, at_least, report, table, track
+
+
+def _part(text: str) -> tuple[int, int]:
+    first, _, count = text.partition("/")
+    if not (first.isdigit() and count.isdigit() and int(first) < int(count)):
+        raise argparse.ArgumentTypeError(f"expected K/N with K from 0 to N - 1, got {text!r}")
+    return int(first), int(count)
+
+
+def show(figures: dict[str, Any]) -> None:
+    table(
+        ("attack", "attempts", "passed", "said to be attacks"),
+        (
+            (kind, sum(row.values()) - row["passed"], row["passed"], row.get("attack", 0))
+            for kind, row in figures["by_kind"].items()
+        ),
+    )
+    print(f"{figures['attacks_passed']} of {figures['attacks']} attacks passed")
+    share = figures["live_passed"]
+    if share is not None:
+        print(f"{share:.1%} of {figures['live_sessions']} sessions of people passed")
+    for reason, count in figures["live_failures"].items():
+        print(f"  {count}: {reason}")
+
+
+def main() -> None:
+    parser = Parser(__doc__)
+    parser.add_argument("lfw", type=Path, metavar="DIR", help="folder of LFW")
+    parser.add_argument("--attacks", type=at_least(0), default=200, help="how many (default 200)")
+    parser.add_argument("--living", type=at_least(0), default=100, help="how many (default 100)")
+    parser.add_argument("--view1", action="store_true", help="people of View 1 instead of others")
+    parser.add_argument("--part", type=_part, default=(0, 1), help="K/N: every N-th attempt only")
+    options = parser.parse_args()
+
+    def measured() -> dict[str, Any]:
+        sys.path.insert(0, str(Path(__file__).parent))
+        from living.measure import measure
+
+        return measure(
+            options.lfw,
+            n_attacks=options.attacks,
+            n_living=options.living,
+            view1=options.view1,
+            part=options.part,
+            track=track,
+        )
+
+    report(options, measured, show)
+
+
+if __name__ == "__main__":
+    main()
