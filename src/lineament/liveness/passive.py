@@ -244,6 +244,6 @@ def photo_check(
         raise OptionError(
             "the active check asks for movements, which a photo does not show",
             option="liveness",
-            hint='ask for "passive"',
+            hint='ask for "passive", or run `lineament liveness` with a camera or a film',
         )
     return load() if liveness == "passive" else None
