@@ -2,8 +2,9 @@
 
     python -m scripts.build.pictures [--out FOLDER]
 
-They are what ``lineament verify A B --save`` and ``lineament detect A --save`` write, as JPEG. The
-photos are in the public domain (src/lineament/data/demo/PROVENANCE.md).
+They are what ``lineament verify A B --save``, ``lineament detect A --save`` and ``lineament
+anonymize A --out`` write, as JPEG. The photos are in the public domain
+(src/lineament/data/demo/PROVENANCE.md).
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from scripts.packages import ROOT
 
 DEMO = ROOT / "src" / "lineament" / "data" / "demo"
 PICTURES = {
-    "verify.jpg": ("verify", "obama.jpg", "obama2.jpg"),
-    "detect.jpg": ("detect", "group.jpg"),
+    "verify.jpg": ("verify", "obama.jpg", "obama2.jpg", "--save"),
+    "detect.jpg": ("detect", "group.jpg", "--save"),
+    "anonymize.jpg": ("anonymize", "group.jpg", "--out"),
 }
 WIDTH_PX, QUALITY = 752, 86
 
@@ -34,7 +36,7 @@ def main() -> None:
     for name, words in PICTURES.items():
         with tempfile.TemporaryDirectory() as folder:
             drawn = Path(folder) / "drawn.png"
-            command = [sys.executable, "-m", "lineament", *words, "--save", str(drawn)]
+            command = [sys.executable, "-m", "lineament", *words, str(drawn)]
             subprocess.run(command, cwd=DEMO, check=True, stdout=subprocess.DEVNULL)
             picture = Image.open(drawn).convert("RGB")
         if picture.width > WIDTH_PX:

@@ -104,6 +104,7 @@ def test_frames_between_detections_are_covered(
         assert face.std() < 4, n
 
 
+@pytest.mark.slow
 def test_no_face_is_found_and_nobody_recognized(film: Path, tmp_path: Path) -> None:
     finder = thorough_finder()
     planned = look_at_film(film, finder, Who(), every=2)

@@ -8,8 +8,8 @@ import pytest
 from lineament.anonymize._paths import (
     BEFORE_AFTER_S,
     EVIDENCE,
+    FacePath,
     Linker,
-    Path,
     box_at,
     course_of,
     keyframes,
@@ -22,7 +22,7 @@ def box(x: float, y: float = 50.0, side: float = 40.0) -> np.ndarray:
     return np.array([x, y, x + side, y + side], np.float32)
 
 
-def linked(found: dict[int, list[tuple[np.ndarray, float]]]) -> list[Path]:
+def linked(found: dict[int, list[tuple[np.ndarray, float]]]) -> list[FacePath]:
     linker = Linker(RATE)
     for frame, faces in found.items():
         boxes = np.array([each for each, _ in faces], np.float32).reshape(-1, 4)
@@ -64,7 +64,7 @@ def test_evidence() -> None:
 def test_every_frame_between_is_covered(speed: float) -> None:
     # What was not found is where it was going all the same.
     true = {n: box(500 + speed * n, 50 + speed / 2 * n) for n in range(100)}
-    path = Path()
+    path = FacePath()
     for n in (*range(30, 45), *range(55, 62), 70):
         path.add(n, true[n], 0.9)
     course = course_of(path, RATE, 100)
@@ -79,7 +79,7 @@ def test_every_frame_between_is_covered(speed: float) -> None:
 
 
 def test_the_film_ends() -> None:
-    path = Path()
+    path = FacePath()
     path.add(3, box(0), 0.9)
     course = course_of(path, RATE, 10)
     assert (course.first, course.last) == (0, 9)
@@ -87,7 +87,7 @@ def test_the_film_ends() -> None:
 
 
 def test_weak_paths_reach_less_far() -> None:
-    path = Path()
+    path = FacePath()
     for n in range(3):
         path.add(50 + n, box(0), 0.3)
     course = course_of(path, RATE, 200)
@@ -95,7 +95,7 @@ def test_weak_paths_reach_less_far() -> None:
 
 
 def test_few_keyframes_describe_a_course() -> None:
-    path = Path()
+    path = FacePath()
     rng = np.random.default_rng(0)
     for n in range(200):
         path.add(n, box(2.0 * n + float(rng.normal(0, 0.5))), 0.9)

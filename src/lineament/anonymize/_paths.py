@@ -57,7 +57,7 @@ interpolated, which are made larger by a little more."""
 
 
 @dataclass(eq=False)
-class Path:
+class FacePath:
     """One face over time.
 
     Attributes:
@@ -115,10 +115,10 @@ class Linker:
     def __init__(self, rate: float) -> None:
         """``rate``: frames a second."""
         self._rate = rate
-        self.paths: list[Path] = []
-        self._active: list[Path] = []
+        self.paths: list[FacePath] = []
+        self._active: list[FacePath] = []
 
-    def step(self, frame: int, boxes: FloatArray, scores: FloatArray) -> list[Path]:
+    def step(self, frame: int, boxes: FloatArray, scores: FloatArray) -> list[FacePath]:
         """Take the boxes of a frame; the path of each.
 
         Args:
@@ -127,7 +127,7 @@ class Linker:
             scores: (N,).
         """
         self._active = [p for p in self._active if frame - p.frames[-1] <= LINK_S * self._rate]
-        taken: list[Path | None] = [None] * len(boxes)
+        taken: list[FacePath | None] = [None] * len(boxes)
         if self._active and len(boxes):
             worth = self._worth(frame, np.asarray(boxes, np.float64), scores)
             for row, column in enumerate(assign(worth)):
@@ -136,7 +136,7 @@ class Linker:
         found = []
         for path, box, score in zip(taken, boxes, scores, strict=True):
             if path is None:
-                path = Path()
+                path = FacePath()
                 self.paths.append(path)
                 self._active.append(path)
             path.add(frame, box, float(score))
@@ -176,7 +176,7 @@ class Course:
         return self.first + len(self.boxes) - 1
 
 
-def course_of(path: Path, rate: float, n_frames: int) -> Course:
+def course_of(path: FacePath, rate: float, n_frames: int) -> Course:
     """Return what is covered of a face in each frame: between detections, and around them.
 
     Args:
@@ -209,11 +209,11 @@ def _nearest(seen: npt.NDArray[np.int64], frames: npt.NDArray[np.int64]) -> npt.
 
 
 def _reaching(
-    path: Path, frames: npt.NDArray[np.int64], middle: Float64Array, rate: float
+    path: FacePath, frames: npt.NDArray[np.int64], middle: Float64Array, rate: float
 ) -> tuple[Float64Array, Float64Array]:
     """Corners (N, 2) of where the face may have come from, and gone to, at its speed."""
     low, high = middle[:, :2].copy(), middle[:, 2:].copy()
-    reverse = Path([-f for f in path.frames[::-1]], path.boxes[::-1], path.scores[::-1])
+    reverse = FacePath([-f for f in path.frames[::-1]], path.boxes[::-1], path.scores[::-1])
     for i, frame in enumerate(frames.tolist()):
         if frame > path.frames[-1]:
             box = path.expected(frame, rate)

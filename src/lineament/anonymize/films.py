@@ -21,12 +21,12 @@ from pathlib import Path
 import numpy as np
 
 from lineament.anonymize._paths import (
+    FacePath,
     Linker,
     box_at,
     course_of,
     keyframes,
 )
-from lineament.anonymize._paths import Path as FacePath
 from lineament.anonymize.covering import Method, cover, mean_colors
 from lineament.anonymize.people import Who
 from lineament.anonymize.photos import CERTAIN, is_part, mesh_points
