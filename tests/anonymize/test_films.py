@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from films import make_film, sound_of
 
-from lineament import Recognizer
+from lineament import Gallery, Recognizer
 from lineament.anonymize.films import film_name, look_at_film, render_film
 from lineament.anonymize.finding import thorough_finder
 from lineament.anonymize.folders import list_files, make_plan, write_plan
@@ -168,6 +168,27 @@ def test_a_person_may_edit_the_plan(film: Path, tmp_path: Path) -> None:
         part = pixels[125:145, x - 10 : x + 10].astype(int)
         assert (np.abs(part - 96).mean() < 6) == (n <= 5 or n >= 18), n
         assert np.abs(pixels[20:60, 5:60].astype(int) - original[n][20:60, 5:60]).mean() < 8
+
+
+def test_who_is_left_out_is_so_where_the_gallery_knows_them(
+    film: Path, frames: list[Image], astronaut: Image, tmp_path: Path
+) -> None:
+    gallery = Gallery.in_memory(recognizer=Recognizer("fast"))
+    gallery.enroll("Collins", astronaut)
+    finder = FaceFinder()
+    planned = look_at_film(film, finder, Who(gallery))
+    (track,) = planned.tracks
+    assert track.name == "Collins"
+    assert track.hide
+    assert track.frames == [(19, N - 1)]  # looked at four times a second, last in frame 18
+    shown = render(film, planned, tmp_path / "a.mkv")
+    original = [frame.pixels for frame in open_source(film)]
+    for n, covered in ((9, False), (21, True)):
+        x, y = place(n)
+        face = np.s_[y + 20 : y + 44, x + 20 : x + 44]
+        assert (np.abs(shown[n][face].astype(int) - original[n][face]).mean() > 15) == covered
+    others = look_at_film(film, finder, Who(gallery, keep=frozenset({"Somebody"})))
+    assert others.tracks[0].frames == [(0, N - 1)]
 
 
 def test_names_of_films() -> None:

@@ -68,23 +68,34 @@ def gallery(tmp_path: object) -> Gallery:
     return make_gallery(tmp_path / "g", people=4)  # type: ignore[operator]
 
 
-def test_views_of_one_person(gallery: Gallery) -> None:
+def test_views_of_one_path(gallery: Gallery) -> None:
     first, second = vectors(4)[:2]
-    sure = [embed(turned(first, 0.9, seed)) for seed in range(3)]
-    unsure = [embed(turned(first, 0.3, seed)) for seed in range(3)]
-    other = [embed(turned(second, 0.9))]
-    everybody = who_of(gallery, None, None)
-    assert everybody.of_views(sure) == (False, "person 0", "left out")
-    assert everybody.of_views(sure + unsure[:2]).hide is False
-    assert everybody.of_views(sure + unsure).hide is True  # half of them are not enough
-    assert everybody.of_views(unsure).name is None
-    both = everybody.of_views(sure + other)
-    assert both == (True, None, "taken for several people: person 0, person 1")
-    assert everybody.of_views([]).hide is True
+    sure = embed(turned(first, 0.9))
+    unsure = embed(turned(first, 0.3))
+    other = embed(turned(second, 0.9))
+    all_kept = who_of(gallery, None, None)
+
+    def shown(*views: tuple[int, object], who: Who = all_kept) -> tuple[tuple[int, int], ...]:
+        found = who.of_views(views, 10)  # type: ignore[arg-type]
+        assert found.choice.hide != bool(found.shown) or who.only is not None
+        return found.shown
+
+    assert shown((0, sure), (8, sure), (16, sure)) == ((0, 16),)
+    assert shown((0, sure)) == ()  # one view is not enough
+    assert shown((0, sure), (30, sure)) == ()  # who knows who was there meanwhile
+    assert shown((0, sure), (5, unsure), (9, sure)) == ((0, 9),)
+    assert shown((0, sure), (8, sure), (12, unsure), (16, unsure)) == ((0, 8),)
+    assert shown((0, sure), (4, other), (8, sure)) == ()  # it is not one person
+    assert shown((0, sure), (4, sure), (8, other), (12, other)) == ((0, 4), (8, 12))
+    assert shown((0, unsure), (4, unsure)) == ()
+    assert all_kept.of_views([], 10).choice.hide
+    keep = who_of(gallery, "person 1", None)
+    assert shown((0, sure), (4, sure), (8, other), (12, other), who=keep) == ((8, 12),)
+    assert keep.of_views([(0, sure), (4, sure)], 10).choice.reason.startswith("not among")
     only = who_of(gallery, None, ["person 1"])
-    assert only.of_views(sure).hide is False
-    assert only.of_views(sure + other).hide is True
-    assert Who().of_views([]).hide is True
+    assert only.of_views([(0, sure), (4, sure)], 10).choice.hide is False
+    assert only.of_views([(0, sure), (4, sure), (8, other)], 10).choice.hide is True
+    assert Who().of_views([], 10).choice.hide is True
 
 
 def test_names(gallery: Gallery) -> None:

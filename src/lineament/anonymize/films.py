@@ -12,9 +12,9 @@ each frame shows a moving face through many grids, which together show more than
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -27,12 +27,14 @@ from lineament.anonymize._paths import (
     course_of,
     keyframes,
 )
+from lineament.anonymize._threads import in_threads
 from lineament.anonymize.covering import Method, cover, mean_colors
 from lineament.anonymize.people import Who
 from lineament.anonymize.photos import CERTAIN, is_part, mesh_points
 from lineament.anonymize.plan import Keyframe, PlannedFilm, PlannedTrack
 from lineament.anonymize.regions import Shape, region_of
 from lineament.embed.embedder import wrap
+from lineament.embed.network import BATCH
 from lineament.errors import OptionError
 from lineament.files import sha256_of_file
 from lineament.finder import FaceFinder
@@ -50,8 +52,8 @@ FILM_SUFFIXES = frozenset(
 VIEWS_A_SECOND = 4
 """So often a face is looked at to tell who it is, where that is asked."""
 
-MOST_VIEWS = 12
-"""Views of a track that are compared with the gallery: the best."""
+SHOWN_S = 1.5
+"""Somebody who is left out is so between two views that give the name, no farther apart."""
 
 LEAST_VIEW_PX = 24.0
 """A face that is smaller says little of who it is."""
@@ -67,23 +69,34 @@ def film_name(name: str) -> str:
     return name if Path(name).suffix.lower() in FORMATS else name + ".mp4"
 
 
-@dataclass(eq=False)
-class _View:
-    worth: float
-    frame: int
-    crop: Image
-
-
-@dataclass(eq=False)
 class _Views:
-    """The best views of one path: crops, not embedded yet."""
+    """What is seen of paths, for the gallery: crops first, embedded many at a time."""
 
-    kept: list[_View] = field(default_factory=list)
+    def __init__(self, who: Who) -> None:
+        self._who = who
+        self._waiting: list[tuple[int, int, Image]] = []
+        self._made: dict[int, list[tuple[int, Embedding]]] = {}
 
-    def add(self, view: _View) -> None:
-        self.kept.append(view)
-        self.kept.sort(key=lambda each: -each.worth)
-        del self.kept[MOST_VIEWS:]
+    def add(self, path: FacePath, frame: int, crop: Image) -> None:
+        """Take a view of a path."""
+        self._waiting.append((id(path), frame, crop))
+        if len(self._waiting) >= BATCH:
+            self._embed()
+
+    def of(self, path: FacePath) -> list[tuple[int, Embedding]]:
+        """Return all of a path: numbers of frames, and embeddings."""
+        self._embed()
+        return self._made.get(id(path), [])
+
+    def _embed(self) -> None:
+        if not self._waiting or self._who.gallery is None:
+            return
+        embedder = self._who.gallery.recognizer.embedder
+        vectors, norms = embedder.embed(np.stack([crop for _, _, crop in self._waiting]))
+        made = wrap(vectors, norms, embedder.contract)
+        for (path, frame, _), embedding in zip(self._waiting, made, strict=True):
+            self._made.setdefault(path, []).append((frame, embedding))
+        self._waiting = []
 
 
 def look_at_film(
@@ -123,20 +136,30 @@ def look_at_film(
         linker, views, n_frames = _linked(source, finder, who, every, rate, progress)
     tracks = []
     for number, found in enumerate((each for each in linker.paths if each.is_somebody), 1):
-        choice = who.of_views(_embedded(views.get(id(found)), who))
+        choice, shown = who.of_views(views.of(found), round(SHOWN_S * rate))
         course = course_of(found, rate, n_frames)
         tracks.append(
             PlannedTrack(
                 id=number,
-                frames=[(course.first, course.last)],
+                frames=without(shown, course.first, course.last),
                 boxes=[_keyframe(n, box) for n, box in keyframes(course)],
-                hide=choice.hide,
+                hide=choice.hide or bool(shown),
                 name=choice.name,
                 score=round(max(found.scores), 3),
                 reason=choice.reason,
             )
         )
     return PlannedFilm(path=name, sha256=sha256, size_wh=size_wh, n_frames=n_frames, tracks=tracks)
+
+
+def without(shown: Sequence[tuple[int, int]], first: int, last: int) -> list[tuple[int, int]]:
+    """Return the ranges of frames from ``first`` to ``last`` that are in none of some spans."""
+    ranges, start = [], first
+    for low, high in shown:
+        if low > start:
+            ranges.append((start, low - 1))
+        start = max(start, high + 1)
+    return [*ranges, (start, last)] if start <= last else ranges
 
 
 def _keyframe(number: int, box: Float64Array) -> Keyframe:
@@ -151,9 +174,9 @@ def _linked(
     every: int,
     rate: float,
     progress: Told | None,
-) -> tuple[Linker, dict[int, _Views], int]:
-    """Detections joined to paths, the best views of each, and the number of frames."""
-    linker, views = Linker(rate), dict[int, _Views]()
+) -> tuple[Linker, _Views, int]:
+    """Detections joined to paths, the views of each, and the number of frames."""
+    linker, views = Linker(rate), _Views(who)
     n_frames = 0
     total = source.info.n_frames or 0
 
@@ -168,10 +191,14 @@ def _linked(
 
     step = max(every, round(rate / VIEWS_A_SECOND / every) * every)
     cut = _cutter(finder, who, step)
-    with closing(finder.stream(photos(), then=cut)) as stream:
-        for photo in stream:
-            if photo.error is not None:
-                raise photo.error
+    _ = finder.detector  # loaded once, not by each thread
+
+    def look(photo: Photo) -> Photo:
+        found = finder.find(photo, keep_pixels=True)
+        return replace(found if cut is None else cut(found), pixels=None, pyramid=None)
+
+    with closing(in_threads(look, photos(), finder.workers)) as looked:
+        for photo in looked:
             assert photo.frame is not None
             faces = photo.faces if who.gallery is None else _whole_faces(photo.faces)
             numbers = [photo.faces.index(face) for face in faces]
@@ -179,7 +206,10 @@ def _linked(
             scores = np.array([face.score for face in faces], np.float32)
             paths = linker.step(photo.frame, boxes, scores)
             if photo.crops is not None:
-                _keep_views(photo, dict(zip(numbers, paths, strict=True)), views)
+                of_face = dict(zip(numbers, paths, strict=True))
+                for number, crop in zip(photo.selected, photo.crops, strict=True):
+                    if number in of_face:
+                        views.add(of_face[number], photo.frame, crop)
             if progress is not None:
                 progress(min(photo.frame + 1, total or photo.frame + 1), total)
     return linker, views, n_frames
@@ -213,25 +243,6 @@ def _cutter(finder: FaceFinder, who: Who, step: int) -> Callable[[Photo], Photo]
         return replace(photo, selected=numbers, crops=crops, embeddings=())
 
     return cut
-
-
-def _keep_views(photo: Photo, paths: dict[int, FacePath], views: dict[int, _Views]) -> None:
-    assert photo.crops is not None
-    assert photo.frame is not None
-    for number, crop in zip(photo.selected, photo.crops, strict=True):
-        if number in paths:
-            face = photo.faces[number]
-            worth = face.score * min(max(face.size_wh), 112.0)
-            kept = views.setdefault(id(paths[number]), _Views())
-            kept.add(_View(worth, photo.frame, crop))
-
-
-def _embedded(views: _Views | None, who: Who) -> list[Embedding]:
-    if views is None or who.gallery is None or not views.kept:
-        return []
-    embedder = who.gallery.recognizer.embedder
-    vectors, norms = embedder.embed(np.stack([view.crop for view in views.kept]))
-    return list(wrap(vectors, norms, embedder.contract))
 
 
 # --- covering -------------------------------------------------------------------------------------

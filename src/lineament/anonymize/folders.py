@@ -11,14 +11,13 @@ name only when it is whole.
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Any
 
+from lineament.anonymize._threads import in_threads
 from lineament.anonymize.covering import Method
 from lineament.anonymize.films import (
     FILM_SUFFIXES,
@@ -40,9 +39,6 @@ from lineament.machine import memory_error
 from lineament.results import Outcome
 from lineament.text import reason_of
 from lineament.types import StageProgress
-
-T = TypeVar("T")
-S = TypeVar("S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +155,7 @@ def make_plan(
     photos = [path for path in found.files if not is_film(path)]
     films = [path for path in found.files if is_film(path)]
     done: dict[Path, PlannedFile | LineamentError] = {}
-    for path, planned in zip(photos, _in_threads(look_at, photos, finder.workers), strict=True):
+    for path, planned in zip(photos, in_threads(look_at, photos, finder.workers), strict=True):
         done[path] = planned
         _say(progress, "looking at photos", len(done), len(photos))
     for path in films:
@@ -208,26 +204,6 @@ def _say(progress: StageProgress | None, what: str, done: int, total: int) -> No
 
 def _told(progress: StageProgress | None, what: str) -> Callable[[int, int], None] | None:
     return None if progress is None else partial(progress, what)
-
-
-def _in_threads(work: Callable[[S], T], items: Sequence[S], workers: int) -> Iterator[T]:
-    """``map`` in threads, in order, with few items under way."""
-    if workers <= 1 or len(items) <= 1:
-        yield from map(work, items)
-        return
-    rest = iter(items)
-    with ThreadPoolExecutor(workers, thread_name_prefix="lineament") as pool:
-        pending: deque[Future[T]] = deque()
-        try:
-            for item in rest:
-                pending.append(pool.submit(work, item))
-                if len(pending) >= 2 * workers:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            for future in pending:
-                future.cancel()
 
 
 # --- writing --------------------------------------------------------------------------------------

@@ -38,6 +38,19 @@ class Choice(NamedTuple):
     reason: str
 
 
+class Followed(NamedTuple):
+    """What is decided of a path in a film.
+
+    Attributes:
+        choice: of all of it.
+        shown: first and last frames of the spans in which it is not covered, where ``choice`` says
+            so for a part; (): all of it.
+    """
+
+    choice: Choice
+    shown: tuple[tuple[int, int], ...] = ()
+
+
 @dataclass(frozen=True)
 class Who:
     """Whom to cover.
@@ -63,32 +76,38 @@ class Who:
             raise found.error
         return [self.choice(face) for face in found.faces]
 
-    def of_views(self, views: Sequence[Embedding]) -> Choice:
-        """Decide about one person seen several times, as in a film.
+    def of_views(self, views: Sequence[tuple[int, Embedding]], gap: int) -> Followed:
+        """Decide about one path of a film, which may turn out to be of several people.
 
-        To be left uncovered takes most of the views to give one name, and none another one.
+        Somebody is left uncovered only between two views that both give their name, with no more
+        than ``gap`` frames and nobody else's name in between.
+
+        Args:
+            views: number of the frame, growing, and what was seen there.
+            gap: frames.
         """
         if self.gallery is None:
-            return _EVERYBODY
+            return Followed(_EVERYBODY)
         if not views:
-            return Choice(True, None, "seen too badly to be told")
-        found = self.gallery.identify_embeddings(list(views), top=CANDIDATES)
+            return Followed(Choice(True, None, "seen too badly to be told"))
+        found = self.gallery.identify_embeddings([each for _, each in views], top=CANDIDATES)
         choices = [self.choice(face) for face in found]
-        names = {choice.name for choice in choices} - {None}
-        named = sum(choice.name is not None for choice in choices)
-        if len(names) > 1:
-            return Choice(
-                True, None, "taken for several people: " + ", ".join(sorted(map(str, names)))
-            )
-        name = next(iter(names), None)
+        names = sorted({choice.name for choice in choices if choice.name is not None})
+        name = names[0] if len(names) == 1 else None
         if self.only is not None:
             hidden = [choice for choice in choices if choice.hide]
-            return (
-                Choice(True, name, hidden[0].reason) if hidden else choices[0]._replace(name=name)
+            chosen = (hidden or choices)[0]
+            return Followed(Choice(chosen.hide, name, chosen.reason))
+        spans = _shown([frame for frame, _ in views], choices, gap)
+        if spans:
+            return Followed(
+                Choice(False, name, f"left out where seen to be {' or '.join(names)}"), spans
             )
-        if name is None or 2 * named <= len(choices):
-            return Choice(True, name, "not certain enough to be somebody who is left out")
-        return next(choice for choice in choices if choice.name == name)
+        why = "taken for several people: " + ", ".join(names) if len(names) > 1 else ""
+        doubt = why or "not certain enough to be somebody who is left out"
+        if name is not None and self.keep is not None and name not in self.keep:
+            doubt = "not among those who are left out"
+        return Followed(Choice(True, name, doubt))
 
     def choice(self, face: Identification) -> Choice:
         """Decide about one face."""
@@ -109,6 +128,26 @@ class Who:
         if face.name is None and face.reason != "below_threshold":
             return Choice(True, None, f"it cannot be told who it is: {face.reason_in_words}")
         return Choice(False, face.name, "nobody of those who are covered")
+
+
+def _shown(
+    frames: Sequence[int], choices: Sequence[Choice], gap: int
+) -> tuple[tuple[int, int], ...]:
+    """Spans between views that give one name of somebody who is left out."""
+    spans: list[tuple[int, int]] = []
+    name: str | None = None
+    last = 0
+    for frame, choice in zip(frames, choices, strict=True):
+        if choice.name is None:
+            continue
+        if choice.hide:
+            name = None
+            continue
+        if choice.name == name and frame - last <= gap:
+            joins = bool(spans) and spans[-1][1] == last
+            spans[-1:] = [(spans[-1][0], frame)] if joins else [*spans[-1:], (last, frame)]
+        name, last = choice.name, frame
+    return tuple(spans)
 
 
 _EVERYBODY = Choice(True, None, "everybody is covered")
