@@ -89,6 +89,7 @@ ACTIONS: Mapping[str, str] = {
     "remove_sample": "remove(number) removes it",
     "replace_metadata": "annotate(name, metadata, replace=True) writes other metadata",
     "resume_or_overwrite": "pass existing='resume' or existing='overwrite'",
+    "shots": "watch(source, shots=FOLDER) shows who has which",
     "skip_damaged": "pass damaged='skip' to import the rest",
     "threshold": "pass a threshold",
     "wait": "wait longer (wait_s)",

@@ -181,5 +181,33 @@ def test_ctrl_c_leaves_whole_files(films: Path, tmp_path: Path) -> None:
     assert {each.name for each in tmp_path.iterdir()} == {"long.mp4", "out.mp4", "events.jsonl"}
 
 
+def test_somebody_is_enrolled_from_a_film(films: Path, tmp_path: Path) -> None:
+    gallery = tmp_path / "people"
+
+    def enroll(*words: object) -> Result:
+        call = ["gallery", "enroll", "Barack", *map(str, words), "--gallery", str(gallery)]
+        return CliRunner().invoke(app, [*call, "--json"])
+
+    done = enroll("--video", films / "obama.mp4")
+    assert done.exit_code == 0, done.output
+    said = json.loads(done.stdout)
+    assert said["created"]
+    assert [one["source"].partition("#t=")[0] for one in said["enrolled"]] == [
+        str(films / "obama.mp4")
+    ]
+    found = run(films / "obama2.mp4", "--gallery", gallery, "--json")
+    assert [one["name"] for one in json.loads(found.stdout)["people"]] == ["Barack"]
+    for words, message in (
+        (("--video", films / "nobody.mp4"), "nobody is in it"),
+        (("--video", films / "obama.mp4", DEMO / "obama.jpg"), "got both"),
+        ((), "got neither"),
+        (("--video", films / "obama.mp4", "--person", "7"), "--person: expected one of 1 ("),
+        (("--person", "7", DEMO / "obama.jpg"), "together with --video only"),
+    ):
+        done = enroll(*words)
+        assert done.exit_code == 2
+        assert message in json.loads(done.stdout)["error"]
+
+
 def test_the_films_are_those_of_the_library() -> None:
     assert FILM.suffixes == tuple(FORMATS)

@@ -59,6 +59,7 @@ ACTIONS = {
     "remove_sample": "`lineament gallery remove --sample` removes it",
     "replace_metadata": "`lineament gallery annotate --replace` writes other metadata",
     "resume_or_overwrite": "add --resume or --overwrite",
+    "shots": "`lineament watch --shots DIR` shows who has which",
     "skip_damaged": "add --skip-damaged to import the rest",
     "threshold": "name a threshold by --threshold",
     "wait": "try again later",

@@ -103,8 +103,16 @@ def create(keep_crops: bool, gallery: Path | None, json: bool, **given: Any) -> 
 @argument(
     "photos",
     nargs=-1,
-    metavar="PHOTO...",
+    required=False,
+    metavar="[PHOTO...]",
     help="Files, folders, glob patterns, URLs, or - (stdin).",
+)
+@option("--video", metavar="FILM", help="In place of photos: the best looks at one person there.")
+@option(
+    "--person",
+    type=COUNT,
+    metavar="N",
+    help="Of a film with several people: whom, by the number that `watch` gives.",
 )
 @_set
 @_choose
@@ -119,6 +127,8 @@ def create(keep_crops: bool, gallery: Path | None, json: bool, **given: Any) -> 
 def enroll(
     name: str,
     photos: tuple[str, ...],
+    video: str | None,
+    person: int | None,
     metadata: tuple[str, ...],
     choose: str | None,
     accept_low_quality: bool,
@@ -138,28 +148,65 @@ def enroll(
     from lineament.gallery.values import checked_name
 
     said = parse_metadata(metadata, "--set")
-    sources = many_sources(photos)
+    _check_video(photos, video, person)
+    sources = many_sources(photos) if video is None else []
     for source in sources:
         if isinstance(source, Unreadable):  # a wrong path; nothing is made or changed
             _raise(source)
     checked_name(name)
     keeps(f"nothing was enrolled of {name}")
     with _open_or_create({**given, "choose": choose}, keep_crops) as opened:
-        report = opened.enroll(
-            name,
-            sources,
-            progress=with_progress,
-            metadata=said,
-            choose=choose is not None,
-            on_low_quality=_low_quality(accept_low_quality),
-            force=force,
-        )
+        if video is not None:
+            report = _from_video(opened, name, video, person, said, force, given["allow_private"])
+        else:
+            report = opened.enroll(
+                name,
+                sources,
+                progress=with_progress,
+                metadata=said,
+                choose=choose is not None,
+                on_low_quality=_low_quality(accept_low_quality),
+                force=force,
+            )
         about = about_gallery(opened)
     if json:
         print_json(about | report.to_dict() | not_looked_at())
     else:
         _print_enrolled(report, name)
     return 1 if report.refused else 0
+
+
+def _check_video(photos: tuple[str, ...], video: str | None, person: int | None) -> None:
+    if video is not None and photos:
+        raise OptionError("expected photos or --video, got both")
+    if video is None and not photos:
+        raise OptionError("expected photos or --video, got neither")
+    if video is None and person is not None:
+        raise OptionError("expected together with --video only", option="person")
+
+
+def _from_video(
+    gallery: Gallery,
+    name: str,
+    video: str,
+    person: int | None,
+    metadata: Mapping[str, Any],
+    force: bool,
+    allow_private: bool,
+) -> EnrollReport:
+    from lineament.video import VideoLimits, enroll_video
+
+    with progress_bar("watching") as show:
+        return enroll_video(
+            gallery,
+            name,
+            video,
+            person=person,
+            metadata=metadata,
+            force=force,
+            limits=VideoLimits(allow_private=allow_private),
+            progress=show,
+        )
 
 
 @command("lineament gallery enroll-folder ~/staff --report refused.html")

@@ -10,12 +10,14 @@
     events     Event: somebody appeared, was identified, changed, left
     watching   watch: all of it, in threads side by side
     outputs    where frames go besides: an annotated film, lines of events, the best shots
+    enrolling  enroll_video: the best looks at somebody in a film, for a gallery
     preview    Preview: a page of this machine
 
 Films are read and written by PyAV (FFmpeg), which the extra ``video`` brings; importing this loads
 none of it.
 """
 
+from lineament.video.enrolling import enroll_video
 from lineament.video.events import Event
 from lineament.video.frames import (
     DEFAULT_VIDEO_LIMITS,
@@ -54,6 +56,7 @@ __all__ = [
     "WatchSummary",
     "WatchedFrame",
     "WatchedPerson",
+    "enroll_video",
     "open_source",
     "watch",
 ]
