@@ -365,12 +365,19 @@ def test_only_our_own_errors_are_raised() -> None:
     import lineament.errors
 
     own = {name for name, value in vars(lineament.errors).items() if inspect.isclass(value)}
+    import lineament.compat.deepface.modules.exceptions as deepfaces
+
+    own |= {name for name, value in vars(deepfaces).items() if inspect.isclass(value)}
     # Raised to be caught a few lines on, or part of Python's own protocols.
     allowed = own | {
         "AttributeError",
         "KeyError",
         "Exit",
+        "AddonsTypeError",
+        "NoDetectionError",
+        "NoSuchPhotoError",
         "NotAFileError",
+        "UnknownArgumentError",
         "PhotoFormatError",
         "PhotoNotFoundError",
         "PrivateAddressError",

@@ -116,6 +116,7 @@ def test_no_face() -> None:
 
 
 @pytest.mark.usefixtures("own_detector")
+@pytest.mark.slow
 def test_batches() -> None:
     images = [face_recognition.load_image_file(path) for path in (OBAMA, BIDEN)]
     images.append(np.zeros((60, 50, 3), np.uint8))  # another size is no error here
@@ -124,6 +125,7 @@ def test_batches() -> None:
     assert [len(boxes) for boxes in found] == [1, 1, 0]
 
 
+@pytest.mark.slow
 def test_dlibs_own_detector_where_it_is_installed() -> None:
     dlib = pytest.importorskip("dlib")
     image = face_recognition.load_image_file(OBAMA)[:300, 200:480].copy()
@@ -253,6 +255,7 @@ def test_without_dlibs_file_one_is_warned_once(tmp_path: Path) -> None:
     face_recognition.configure()
 
 
+@pytest.mark.slow
 def test_jitters(dlib_models: Path) -> None:
     image = face_recognition.load_image_file(OBAMA)
     face_recognition.configure(dlib_models=dlib_models)
@@ -311,6 +314,7 @@ def test_lengths_that_differ() -> None:
 # --- another network ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_another_network(dlib_models: Path) -> None:
     images = [face_recognition.load_image_file(path) for path in (OBAMA, OBAMA2, BIDEN)]
     face_recognition.configure(detector="lineament", dlib_models=dlib_models)

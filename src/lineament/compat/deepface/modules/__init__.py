@@ -1,0 +1,1 @@
+"""The modules of deepface that programs import by themselves."""

@@ -1,0 +1,286 @@
+"""``FaceAnalysis`` and ``Face``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from lineament.attributes import load_age_estimator
+from lineament.detect import DetectOptions
+from lineament.errors import ImageError, OptionError, WeightsError
+from lineament.finder import FaceFinder
+from lineament.pipeline import DEFAULT_RECOGNIZER, Recognizer
+from lineament.types import FloatArray, Image, Photo
+
+KNOWN = (
+    *("bbox", "kps", "det_score", "embedding", "gender", "age", "landmark_2d_106"),
+    *("landmark_3d_68", "pose", "liveness", "mask"),
+)
+"""What a face of insightface's may have; what was not computed is None."""
+
+PACKS = ("buffalo_l", "buffalo_m", "buffalo_s", "buffalo_sc", "antelopev2")
+TASKS = ("detection", "recognition", "genderage", "landmark_2d_106", "landmark_3d_68")
+DET_THRESH = 0.5
+
+
+class NoDetectionError(OptionError, AssertionError):
+    """No module finds faces: insightface has an assertion fail."""
+
+
+class AddonsTypeError(OptionError, TypeError):
+    """A value of another type than insightface takes."""
+
+
+class _Unsaid(str):
+    """The default, told apart from the same word that a caller says."""
+
+    __slots__ = ()
+
+
+DEFAULT_PACK = _Unsaid("buffalo_l")
+
+
+class Face(dict[str, Any]):
+    """One face: entries are attributes, too.
+
+    ``bbox`` (4,) float32: left, top, right, bottom; ``kps`` (5, 2) float32: eyes, nose, corners of
+    the mouth, from the viewer's left; ``det_score``; ``embedding`` (D,) float32 as the network has
+    it; ``age``. A known attribute that was not computed is None; one that insightface has not is an
+    AttributeError, so that a misspelt one is found.
+    """
+
+    def __init__(self, d: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        """Take entries from a mapping and from arguments; mappings in them become faces."""
+        super().__init__()
+        for key, value in {**({} if d is None else d), **kwargs}.items():
+            self[key] = value
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        """Set an entry."""
+        if isinstance(value, Mapping) and not isinstance(value, Face):
+            value = Face(value)
+        super().__setitem__(key, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set the entry of that name."""
+        self[name] = value
+
+    def __getattr__(self, name: str) -> Any:
+        """The entry of that name; None where it is a known one that was not computed."""
+        if name in self:
+            return self[name]
+        if name in KNOWN:
+            return None
+        raise AttributeError(f"a Face has no attribute {name!r}: it may have {', '.join(KNOWN)}")
+
+    @property
+    def embedding_norm(self) -> Any:
+        """Length of the embedding; None without one."""
+        vector = self.embedding
+        return None if vector is None else np.linalg.norm(vector)
+
+    @property
+    def normed_embedding(self) -> Any:
+        """The embedding of length 1; None without one."""
+        vector = self.embedding
+        return None if vector is None else vector / self.embedding_norm
+
+    @property
+    def sex(self) -> str | None:
+        """ "M" or "F"; None where the gender was not computed."""
+        gender = self.gender
+        return None if gender is None else ("M" if gender else "F")
+
+
+class FaceAnalysis:
+    """Finds and embeds the faces of photos.
+
+    Attributes:
+        models: tasks that are done, and what does them.
+        det_model: what finds faces.
+        model_dir: of the networks; None: they are part of this package.
+        addons, liveness_mode, liveness_threshold: as they were given.
+        det_thresh, det_size: as ``prepare`` was given them.
+    """
+
+    def __init__(
+        self,
+        name: str = DEFAULT_PACK,
+        root: str = "~/.insightface",
+        allowed_modules: Iterable[str] | None = None,
+        *,
+        addons: Sequence[str] | None = None,
+        liveness_mode: str = "normal",
+        liveness_threshold: float = 0.8,
+        **kwargs: Any,
+    ) -> None:
+        """Choose what is done.
+
+        Args:
+            name: a model or preset of lineament's; not said: its default. A pack of insightface's
+                is not here.
+            root: without effect: nothing is fetched.
+            allowed_modules: of "detection", "recognition", "genderage" (the age alone), others
+                without effect; None: all.
+            addons: not available; an empty sequence or None.
+            liveness_mode, liveness_threshold: checked, without effect.
+            kwargs: ``providers`` and others for sessions, without effect: LINEAMENT_ENGINE and
+                LINEAMENT_DEVICE choose.
+
+        Raises:
+            AssertionError: "detection" is not among the modules.
+            TypeError, ValueError: another option is unfit.
+            WeightsError: no such model.
+        """
+        self.addons = _addons(addons)
+        if liveness_mode not in ("normal", "observe"):
+            raise OptionError(
+                f"expected normal or observe, got {liveness_mode!r}", option="liveness_mode"
+            )
+        if isinstance(liveness_threshold, (bool, str)):
+            raise AddonsTypeError(
+                f"expected a number, got {liveness_threshold!r}", option="liveness_threshold"
+            )
+        if not 0 <= liveness_threshold <= 1:
+            raise OptionError(
+                f"expected 0 to 1, got {liveness_threshold}", option="liveness_threshold"
+            )
+        self.liveness_mode, self.liveness_threshold = liveness_mode, liveness_threshold
+        wanted = set(TASKS) if allowed_modules is None else set(allowed_modules)
+        if "detection" not in wanted:
+            raise NoDetectionError(
+                f"expected detection among them, got {', '.join(sorted(wanted)) or 'none'}",
+                option="allowed_modules",
+            )
+        self._recognizer = Recognizer(_card_name(name))
+        self.model_dir: str | None = None
+        self.det_model: FaceFinder = self._recognizer.finder
+        self.models: dict[str, Any] = {"detection": self.det_model}
+        if "recognition" in wanted:
+            self.models["recognition"] = self._recognizer
+        if "genderage" in wanted:
+            self.models["genderage"] = load_age_estimator()
+        self.det_thresh = DET_THRESH
+        self.det_size: Any = None
+
+    def prepare(
+        self, ctx_id: int = 0, det_thresh: float = DET_THRESH, det_size: Any = None
+    ) -> None:
+        """Load the networks.
+
+        Args:
+            ctx_id: without effect.
+            det_thresh: least score, 0 to 1; 0.5, the default, is that of the detector here.
+            det_size: without effect: all sizes are looked at.
+        """
+        if det_thresh != DET_THRESH:
+            finder = self.det_model
+            options = replace(DetectOptions(), min_score=float(det_thresh))
+            self.det_model = FaceFinder(
+                finder.detector_name, options=options, runtime=finder.runtime, policy=finder.policy
+            )
+            self._recognizer = Recognizer(self._recognizer.weights, finder=self.det_model)
+            self.models["detection"] = self.det_model
+            if "recognition" in self.models:
+                self.models["recognition"] = self._recognizer
+        self.det_thresh, self.det_size = det_thresh, det_size
+        _ = self.det_model.detector
+        if "recognition" in self.models:
+            self._recognizer.load()
+
+    def get(
+        self, img: npt.NDArray[np.uint8], max_num: int = 0, det_metric: str = "default"
+    ) -> list[Face]:
+        """The faces of a photo, the most certain first; [] where there is none.
+
+        Args:
+            img: (H, W, 3) uint8, BGR.
+            max_num: at most so many; 0: all.
+            det_metric: which of more: "default", large and near the middle of the photo; "max",
+                the largest. They come in this order then.
+        """
+        if not isinstance(img, np.ndarray) or img.dtype != np.uint8 or img.shape[2:] != (3,):
+            raise ImageError("expected pixels, uint8 of shape (H, W, 3), BGR: cv2.imread gives it")
+        if max_num < 0:
+            raise OptionError(f"expected 0 or more, got {max_num}", option="max_num")
+        pixels = np.ascontiguousarray(img[..., ::-1])
+        photo = self.det_model.find(Photo.from_pixels(pixels, "image"))
+        order = sorted(range(len(photo.faces)), key=lambda i: -photo.faces[i].score)
+        if 0 < max_num < len(order):
+            order = sorted(order, key=lambda i: -_worth(photo, i, det_metric))[:max_num]
+        vectors: list[FloatArray | None] = [None] * len(order)
+        if "recognition" in self.models and order:
+            done = self._recognizer.analyze(photo, faces=order)
+            vectors = [each.vector * np.float32(each.norm) for each in done.embeddings]
+        years: list[int] = []
+        if "genderage" in self.models and order:
+            chosen = [photo.faces[i] for i in order]
+            read = self.models["genderage"].read(pixels, chosen).years
+            years = [round(float(value)) for value in read]
+        faces = []
+        for place, number in enumerate(order):
+            found = photo.faces[number]
+            face = Face(bbox=found.box_xyxy.copy(), det_score=np.float32(found.score))
+            if found.landmarks_xy is not None:
+                face.kps = found.landmarks_xy.copy()
+            if vectors[place] is not None:
+                face.embedding = vectors[place]
+            if years:
+                face.age = years[place]
+            faces.append(face)
+        return faces
+
+    def draw_on(self, img: Image, faces: Iterable[Face]) -> Image:
+        """A copy of a photo with boxes and points, and "M,34" where both are known."""
+        drawn = img.copy()
+        for face in faces:
+            left, top, right, bottom = np.round(face.bbox).astype(int).tolist()
+            cv2.rectangle(drawn, (left, top), (right, bottom), (0, 0, 255), 2)
+            if face.kps is not None:
+                for number, (x, y) in enumerate(np.round(face.kps).astype(int).tolist()):
+                    color = (0, 255, 0) if number in (0, 3) else (0, 0, 255)
+                    cv2.circle(drawn, (x, y), 1, color, 2)
+            if face.gender is not None and face.age is not None:
+                text, place = f"{face.sex},{face.age}", (left - 1, top - 4)
+                cv2.putText(drawn, text, place, cv2.FONT_HERSHEY_COMPLEX, 0.7, (0, 255, 0), 1)
+        return drawn
+
+
+def _card_name(name: str) -> str:
+    if isinstance(name, _Unsaid):
+        return DEFAULT_RECOGNIZER
+    if name in PACKS or Path(os.path.expanduser(name)).is_dir():  # noqa: PTH111
+        raise WeightsError(
+            f"{name}: packs of insightface are not read: their license forbids commercial use",
+            hint="leave the name out, or take a model or preset of lineament's; an ONNX file that "
+            "you may use is added by a manifest (LINEAMENT_MANIFEST)",
+        )
+    return name
+
+
+def _addons(addons: Sequence[str] | None) -> tuple[str, ...]:
+    if isinstance(addons, str):
+        raise AddonsTypeError(f"expected a sequence of names, got {addons!r}", option="addons")
+    given = () if addons is None else tuple(addons)
+    if len(set(given)) != len(given):
+        raise OptionError(f"expected each once, got {', '.join(given)}", option="addons")
+    if given:
+        raise OptionError(f"expected none, got {', '.join(given)}: not available", option="addons")
+    return given
+
+
+def _worth(photo: Photo, number: int, metric: str) -> float:
+    width, height = photo.faces[number].size_wh
+    if metric == "max":
+        return width * height
+    assert photo.size_wh is not None
+    x, y = photo.faces[number].center_xy
+    away = (x - photo.size_wh[0] / 2) ** 2 + (y - photo.size_wh[1] / 2) ** 2
+    return width * height - 2 * away
