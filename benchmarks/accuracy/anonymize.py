@@ -39,7 +39,7 @@ import numpy as np
 from lineament import Recognizer, load_image
 from lineament.align.alignment import Alignment, face_transforms
 from lineament.anonymize.covering import METHODS, cover, mean_colors
-from lineament.anonymize.films import FILM_SUFFIXES, look_at_film, render_film
+from lineament.anonymize.films import look_at_film, render_film
 from lineament.anonymize.finding import thorough_finder
 from lineament.anonymize.people import Who
 from lineament.anonymize.regions import region_of
@@ -49,6 +49,7 @@ from lineament.finder import FaceFinder
 from lineament.geometry import warp
 from lineament.types import Face, Float64Array, FloatArray, Image, Photo
 from lineament.video import FilmWriter, VideoFrame, open_source
+from lineament.video.sources import FILM_SUFFIXES
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from _harness import Parser, at_least, report, table, track

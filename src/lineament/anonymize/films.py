@@ -43,12 +43,6 @@ from lineament.video import FrameSource, VideoFrame, open_source
 from lineament.video.frames import DEFAULT_VIDEO_LIMITS, SourceNote, VideoLimits
 from lineament.video.writing import FORMATS, FilmWriter
 
-FILM_SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".m2ts", ".mts", ".ts"}
-    | {".wmv", ".flv", ".3gp", ".ogv", ".mxf", ".vob"}
-)
-"""Endings, in lower case, by which films are known in a folder."""
-
 VIEWS_A_SECOND = 4
 """So often a face is looked at to tell who it is, where that is asked."""
 

@@ -20,7 +20,6 @@ from typing import Any
 from lineament.anonymize._threads import in_threads
 from lineament.anonymize.covering import Method
 from lineament.anonymize.films import (
-    FILM_SUFFIXES,
     film_name,
     look_at_film,
     render_film,
@@ -39,6 +38,7 @@ from lineament.machine import memory_error
 from lineament.results import Outcome
 from lineament.text import reason_of
 from lineament.types import StageProgress
+from lineament.video.sources import FILM_SUFFIXES
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from lineament.cli.output import (
     print_note,
     print_table,
 )
-from lineament.cli.progress import progress_bar
+from lineament.cli.progress import progress_bar, stages
 from lineament.cli.sources import not_looked_at, say_not_looked_at
 from lineament.cli.targets import JSON, PAGE, Target, make_folder, writing
 from lineament.errors import OptionError
@@ -39,7 +39,7 @@ _EMPTY = Target(file=False, folder=True, empty=True)
 
 
 @command("lineament group ~/holidays --report people.html")
-@argument("photos", nargs=-1, metavar="DIR...", help="Folders, files or glob patterns.")
+@argument("photos", nargs=-1, metavar="DIR...", help="Folders, files or glob patterns; films, too.")
 @option(
     "--groups", type=FILE, metavar="FILE.json", help="Go on from groups that --out wrote earlier."
 )
@@ -88,18 +88,20 @@ def group(
 ) -> int:
     """Group the faces of photos by person, without names.
 
-    Two faces of one photo are never in one group. Photos are only read: nothing is moved
+    Two faces of one photo are never in one group, nor two people of one film. Photos and films
+    are only read: nothing is moved
     or deleted. Exit code 0: there are groups, 1: there are none, 2: error.
     """
     from lineament.gallery.grouping import Grouping, Thumbnails, copy_photos, summary, unread
     from lineament.gallery.grouping import group as group_photos
-    from lineament.images import list_images
+    from lineament.images import IMAGE_SUFFIXES, list_images
+    from lineament.video.sources import FILM_SUFFIXES
 
     if min_size < 1:
         raise OptionError(f"--min-size: expected 1 or more, got {min_size}")
     if copy_to is not None and link_to is not None:
         raise OptionError("expected --copy-to or --link-to, got both")
-    listed = list_images(photos)
+    listed = list_images(photos, suffixes=IMAGE_SUFFIXES | FILM_SUFFIXES)
     listed.require_readable()
     say_not_looked_at(listed.passed_over)
     sources = [Path(os.path.abspath(path)) for path in listed.paths]  # noqa: PTH100
@@ -107,7 +109,10 @@ def group(
     option = "link_to" if copy_to is None else "copy_to"
     old = None if groups is None else Grouping.load(groups)
     recognizer = options.recognizer_from(given)
-    new = len(unread(sources, old))
+    films = [path for path in sources if path.suffix.lower() in FILM_SUFFIXES]
+    sources = [path for path in sources if path.suffix.lower() not in FILM_SUFFIXES]
+    new_films = unread(films, old)
+    new = len(unread(sources, old)) + len(new_films)
     pictures = Thumbnails()
     errors = done = 0
     with progress_bar("looking for faces") as advance:
@@ -123,7 +128,13 @@ def group(
             advance(done, new)
 
         grouping = group_photos(
-            sources, recognizer, grouping=old, threshold=threshold, fmr=fmr, on_photo=on_photo
+            sources,
+            recognizer,
+            grouping=old,
+            threshold=threshold,
+            fmr=fmr,
+            on_photo=on_photo,
+            seen=_people_of(new_films, recognizer),
         )
     if out is not None:
         with writing(out, "out"):
@@ -153,6 +164,16 @@ def group(
     else:
         _print(grouping, found, new)
     return exit_code(errors, bool(found))
+
+
+def _people_of(films: Sequence[Any], recognizer: Recognizer) -> Iterator[Any]:
+    """The people of films, film by film."""
+    from lineament.video.grouping import people_of_film
+
+    for film in films:
+        with stages() as show:
+            what = f"looking at {film.name}"
+            yield people_of_film(film, recognizer, progress=partial(show, what))
 
 
 # --- what is written ------------------------------------------------------------------------------

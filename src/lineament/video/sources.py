@@ -62,6 +62,12 @@ from lineament.video.frames import (
     size_words,
 )
 
+FILM_SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".m2ts", ".mts", ".ts"}
+    | {".wmv", ".flv", ".3gp", ".ogv", ".mxf"}
+)
+"""Endings, in lower case, by which films are known in a folder."""
+
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+)://")
 _DEVICE = re.compile(r"/dev/video\d{1,3}")
 _RTSP_PORT = 554

@@ -50,6 +50,7 @@ def group(
     threshold: float | None = None,
     fmr: float | None = None,
     on_photo: OnPhoto | None = None,
+    seen: Iterable[tuple[GroupPhoto, Sequence[GroupFace], Image | None]] = (),
 ) -> Grouping:
     """Group the faces of photos by person.
 
@@ -62,6 +63,9 @@ def group(
             by the calibration and the number of faces (``grouping_threshold``).
         fmr: false match rate of that threshold, 0 to 1.
         on_photo: called after each photo, in their order.
+        seen: what was looked at elsewhere, such as films (``video.grouping.people_of_film``): the
+            file, its faces, of which no two are one person, and their crops. It is taken after the
+            photos, one by one.
 
     Returns:
         The grouping. Photos that could not be read are in it, with the error.
@@ -104,6 +108,11 @@ def group(
         faces += mine
         if on_photo is not None:
             on_photo(photo, mine, found.crops)
+    for photo, found_faces, crops in seen:
+        looked_at.append(photo)
+        faces += found_faces
+        if on_photo is not None:
+            on_photo(photo, found_faces, crops)
     n_faces = len(faces) + (0 if grouping is None else len(grouping.faces))
     if threshold is not None or fmr is not None:
         chosen = recognizer.threshold(value=threshold, fmr=fmr)
