@@ -32,7 +32,8 @@ def face(
 
 
 ADA = face("Ada", person("Ada", 0.8, 0.99))
-BOB = face("Bob", person("Bob", 0.8, 0.98), person("Ada", 0.1, 0.001))
+BOB = face("Bob", person("Bob", 0.8, 0.995), person("Ada", 0.1, 0.001))
+HARDLY_ADA = face("Ada", person("Ada", 0.6, 0.9))
 STRANGER = face(None, person("Bob", 0.2, 0.002))
 LIKE_ADA = face(None, person("Bob", 0.4, 0.4), person("Ada", 0.38, 0.02))
 POOR = face(None, person("Bob", 0.3, 0.005), reason="low_quality")
@@ -43,6 +44,7 @@ POOR = face(None, person("Bob", 0.3, 0.005), reason="low_quality")
     [
         (ADA, False, False, True),
         (BOB, False, True, False),
+        (HARDLY_ADA, True, True, True),
         (STRANGER, True, True, False),
         (LIKE_ADA, True, True, True),
         (POOR, True, True, True),

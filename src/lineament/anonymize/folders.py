@@ -33,7 +33,7 @@ from lineament.errors import ImageError, LineamentError, OptionError, VideoError
 from lineament.files import sha256_of_file, write_atomically
 from lineament.finder import FaceFinder
 from lineament.images import IMAGE_SUFFIXES, PassedOver, describe_source, list_images
-from lineament.images.formats import PLUGINS, sniff
+from lineament.images.formats import sniff
 from lineament.machine import memory_error
 from lineament.results import Outcome
 from lineament.text import reason_of
@@ -78,6 +78,10 @@ def list_files(paths: Iterable[str | os.PathLike[str]]) -> FileList:
     return FileList(root, tuple(files), listed.passed_over)
 
 
+_FILMS = {"a video", "a sound or video"}
+"""What the first bytes of films say they are."""
+
+
 def is_film(path: Path) -> bool:
     """Whether a file is a film, by its ending, or by its first bytes where that says nothing."""
     suffix = path.suffix.lower()
@@ -85,7 +89,7 @@ def is_film(path: Path) -> bool:
         return suffix in FILM_SUFFIXES
     try:
         with path.open("rb") as file:
-            return sniff(file.read(512)) not in PLUGINS
+            return sniff(file.read(512)) in _FILMS
     except OSError:
         return False
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from lineament.errors import OptionError
 from lineament.gallery import Candidate, Gallery, Identification
+from lineament.text import per_cent
 from lineament.types import Embedding, Photo
 
 MAY_BE = 0.01
@@ -19,6 +20,10 @@ MAY_BE = 0.01
 
 MAY_BE_COSINE = 0.15
 """In place of that where a gallery has no calibration: so far below the threshold."""
+
+SURE = 0.99
+"""The probability that a name must have, beside being past the threshold, to leave its face
+uncovered."""
 
 CANDIDATES = 50
 """People whom each face is compared with, the most alike."""
@@ -117,6 +122,9 @@ class Who:
             return Choice(True, None, f"unknown: {face.reason_in_words}")
         if self.keep is not None and face.name not in self.keep:
             return Choice(True, face.name, "not among those who are left out")
+        sure = None if face.match is None else face.match.probability
+        if sure is not None and sure < SURE:
+            return Choice(True, face.name, f"not certain enough to be left out: {per_cent(sure)}")
         return Choice(False, face.name, "left out")
 
     def _whether_only(self, face: Identification, only: Collection[str]) -> Choice:

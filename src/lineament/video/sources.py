@@ -63,10 +63,10 @@ from lineament.video.frames import (
 )
 
 FILM_SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".m2ts", ".mts", ".ts"}
+    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".m2ts", ".mts"}
     | {".wmv", ".flv", ".3gp", ".ogv", ".mxf"}
 )
-"""Endings, in lower case, by which films are known in a folder."""
+"""Endings, in lower case, by which films are known in a folder; .ts is one of programs, too."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+)://")
 _DEVICE = re.compile(r"/dev/video\d{1,3}")
