@@ -84,6 +84,10 @@ LIBRARY: dict[str, tuple[str, ...]] = {
     "eval cplfw": ("evaluate.protocols.verification:run_pair_list",),
     "eval distractors": ("evaluate.protocols.distractors:run_distractors",),
     "eval folder": ("evaluate.protocols.folder:run_folder",),
+    "eval liveness": (
+        "evaluate.protocols.liveness:run_liveness",
+        "datasets.liveness:read_liveness",
+    ),
     "eval groups": ("evaluate.protocols.groups:run_groups", "pipeline:Recognizer.threshold"),
     "eval ijb": ("evaluate.protocols.templates:run_ijb", "datasets.ijb:read_ijb"),
     "eval lfw": ("evaluate.protocols.lfw:run_lfw",),

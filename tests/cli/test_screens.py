@@ -95,6 +95,7 @@ RUNS: dict[str, str] = {
     "train-toy": "train toy --out toy --set nothing=1",
     "train-export": "train export nowhere",
     "eval-folder": "eval folder people",
+    "eval-liveness-refused": "eval liveness people",
     "eval-groups": "eval groups people attributes.csv --by sex",
     "eval-pairs": "eval pairs pairs.csv",
     "eval-distractors": "eval distractors people --distractors others --sizes 1,2",

@@ -148,6 +148,10 @@ EVAL = Group(
         "groups": Entry("eval:groups", "Errors by groups of people, and the ratio worst to best."),
         "ijb": Entry("eval:ijb", "IJB-B and IJB-C: templates of photos and video frames."),
         "lfw": Entry("eval:lfw", "Labeled Faces in the Wild: accuracy and error rates."),
+        "liveness": Entry(
+            "eval_liveness:liveness",
+            "Liveness: attacks that pass, living people who do not.",
+        ),
         "open-set": Entry("eval:open_set", "Open-set identification in the manner of BLUFR."),
         "pairs": Entry("eval:pairs", "Pairs of your own: accuracy, error rates, decisions."),
         "ytf": Entry("eval:ytf", "YouTube Faces: pairs of videos, compared in three ways."),
