@@ -40,7 +40,7 @@ EXCHANGED = 0.12
 """How much more alike to another person than to its own a path in doubt must be, a cosine."""
 
 FAR = 0.1
-"""A path in doubt whose views are so far below the last threshold is somebody else's after two."""
+"""Views so far below the last threshold are somebody else's, one of them as surely as several."""
 
 MOST_RISE = 0.2
 """What strangers' likeness in bad photos raises a threshold by, at most: several views of one film
@@ -95,8 +95,8 @@ class Evidence:
         return self.n_clear >= PATIENCE_VIEWS or (self.own is None and self.age_s >= PATIENCE_S)
 
 
-Answer = int | Literal["new", "wait"]
-"""The number of a person, somebody new, or not yet known."""
+Answer = int | Literal["new", "wait", "nobody"]
+"""The number of a person, somebody new, not yet known, or: not the one whose it was."""
 
 
 def answers(evidence: Sequence[Evidence], held: Collection[int], levels: Levels) -> list[Answer]:
@@ -125,7 +125,7 @@ def _needed(one: Evidence, number: int, levels: Levels) -> float:
     if number == one.own:
         return levels.perhaps
     level = levels.likely if one.is_over and one.own is None else levels.sure
-    needed = level + min(MOST_RISE, one.rise.get(number, 0.0))
+    needed = level + one.rise.get(number, 0.0)
     if one.own is not None:
         needed = max(needed, one.alike.get(one.own, -1.0) + EXCHANGED)
     return needed
@@ -135,9 +135,8 @@ def _otherwise(one: Evidence, people: Sequence[int], levels: Levels) -> Answer:
     """What a path is that is nobody's of those who may be meant."""
     if one.own is not None:
         alike = one.alike.get(one.own, -1.0)
-        needed = PATIENCE_VIEWS if alike >= levels.unlike - FAR else 2
-        return "new" if one.n_clear >= needed and alike < levels.unlike else "wait"
+        enough = one.n_clear >= (1 if alike < levels.unlike - FAR else PATIENCE_VIEWS)
+        return "nobody" if enough and alike < levels.unlike else "wait"
     most = max((one.alike[number] for number in people if number in one.alike), default=-1.0)
-    if one.is_over or (one.n_clear and most < levels.unlike):
-        return "new"
-    return "wait"
+    enough = one.n_clear >= (1 if most < levels.unlike - FAR else 2)
+    return "new" if one.is_over or (enough and most < levels.unlike) else "wait"

@@ -40,12 +40,15 @@ class Person:
         views: the best.
         name: in the gallery that was asked last; None: no name.
         n_visits: how often the person came into the picture.
+        beside: numbers of people who were seen at the same time, so that they are others; of this
+            session.
     """
 
     id: int
     views: Views = field(default_factory=Views)
     name: str | None = None
     n_visits: int = 0
+    beside: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +172,7 @@ class Memory:
         """``other`` turned out to be ``person``: take over the views, and forget the number."""
         for view in other.views.listed:
             person.views.add(view)
-        person.n_visits += other.n_visits
+        person.beside |= other.beside
         self.forget(other)
 
     def forget(self, person: Person) -> None:

@@ -122,6 +122,14 @@ class Paths:
         """(N,) seconds since each was last seen."""
         return self.time_s - np.array([seen[-1].time_s for seen in self._seen], np.float64)
 
+    def crowded(self, sides: float) -> BoolArray:
+        """(N,) whether another face is expected within so many sides of each."""
+        value = self._state[:, :, 0]
+        apart = np.abs(value[:, None, :2] - value[None, :, :2]).max(axis=2)
+        np.fill_diagonal(apart, np.inf)
+        near: BoolArray = (apart < sides * value[:, 2:].max(axis=1)[:, None]).any(axis=1)
+        return near
+
     def predict(self, time_s: float) -> None:
         """Go on to a time; one that lies before the last is taken for it."""
         step = max(0.0, time_s - self.time_s)

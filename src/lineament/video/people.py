@@ -42,9 +42,9 @@ from lineament.pyramid import Pyramid
 from lineament.quality import quality_of
 from lineament.results import Outcome
 from lineament.types import BoolArray, Face, FloatArray, Image, Liveness, Photo, Quality
-from lineament.video._binding import CLEAR, Evidence, answers, levels_of
+from lineament.video._binding import CLEAR, MOST_RISE, Evidence, answers, levels_of
 from lineament.video._camera import Camera
-from lineament.video._following import Followed, look_of
+from lineament.video._following import Followed, look_of, patch_of
 from lineament.video.events import Event, EventKind
 from lineament.video.frames import VideoFrame
 from lineament.video.identity import Naming, View, Views, Wish, share_out
@@ -62,6 +62,13 @@ NEAR_LEAST = 0.45
 DOUBT_MARGIN = 0.5
 """A pairing is in doubt where another one is worth as much less this (``motion.Paths.gains``)."""
 
+NEAR_SIDES = 1.5
+"""A face is crowded when another one is expected within so many of its sides."""
+
+SAME_FACE = 0.75
+"""From frame to frame a face is as alike to itself (``patch_of``) in 95 of 100 frames, and to
+another one in 15."""
+
 SAME_BOX = 0.5
 """Two looks whose boxes overlap by as much have found one face."""
 
@@ -73,6 +80,9 @@ FINE_LOOK = 5
 
 NOBODYS_S = 0.25
 """A path that is not settled is given up after so long."""
+
+RECALL_S = 4.0
+"""For so long somebody new may turn out to be somebody seen before."""
 
 STRIKES = 2
 """Views in a row that speak against the person whom a path shows, until that is in doubt."""
@@ -240,6 +250,8 @@ class _Visit:
     """What is known of a person while in the picture."""
 
     since_s: float
+    seen_s: float = 0.0
+    seen_frame: int = 0
     naming: Naming = field(default_factory=Naming)
     candidates: tuple[Candidate, ...] = ()
     threshold: float = 0.0
@@ -341,15 +353,16 @@ class PeopleTracker:
         self._follow(frame, faces, begin=detected)
         self._drop_lost()
         self._identify(frame, photo)
+        self._end_visits(frame.time_s)
         tracks = self._tracks()
         events, self._events = tuple(self._events), []
         return TrackedFrame(frame.number, frame.time_s, tracks, events, detected)
 
     def finish(self) -> tuple[Event, ...]:
         """Say goodbye to all who are still there, and save a memory that has a file."""
-        for followed in self._followed.values():
-            self._leave(followed)
         self._followed.clear()
+        for number in list(self._visits):
+            self._leave(number)
         self._paths.keep(np.zeros(len(self._paths), np.bool_))
         if self.memory.path is not None:
             self.memory.save()
@@ -414,18 +427,23 @@ class PeopleTracker:
         certain = np.array([face.score >= CERTAIN for face in faces], np.bool_)
         pairing = pair(self._paths.gains(boxes), certain, DOUBT_MARGIN)
         numbers = self._paths.numbers.tolist()
+        crowded = self._paths.crowded(NEAR_SIDES)
         hidden = {number for number in numbers if not self._followed[number].seen}
         for number in numbers:
             self._followed[number].seen = False
         for row in np.flatnonzero(pairing.doubtful).tolist():
             if not self._followed[numbers[row]].doubted:
-                self._followed[numbers[row]].doubt()
+                self._followed[numbers[row]].doubt(frame.time_s)
         for i, row in enumerate(pairing.path_of.tolist()):
             if row < 0:
                 continue
             followed = self._followed[numbers[row]]
-            if numbers[row] in hidden:
-                followed.doubt()  # it may be somebody else who comes out there
+            patch = patch_of(frame.pixels, boxes[i])
+            if numbers[row] in hidden or (
+                crowded[row] and not _is_alike(followed.patch, patch) and not followed.doubted
+            ):
+                followed.doubt(frame.time_s)  # it may be somebody else who comes out there
+            followed.patch = patch
             self._paths.update(row, boxes[i])
             followed.face, followed.seen = faces[i], True
             followed.seen_s, followed.seen_frame = frame.time_s, frame.number
@@ -439,7 +457,13 @@ class PeopleTracker:
                     faces[i],
                     seen_s=frame.time_s,
                     seen_frame=frame.number,
+                    since_s=frame.time_s,
+                    patch=patch_of(frame.pixels, boxes[i]),
                 )
+        for followed in self._followed.values():
+            if followed.seen and followed.person is not None:
+                visit = self._visits[followed.person.id]
+                visit.seen_s, visit.seen_frame = frame.time_s, frame.number
 
     def _drop_lost(self) -> None:
         nobodys = np.array(
@@ -454,8 +478,15 @@ class PeopleTracker:
         if not stay.all():
             self._wanted = True
         for number in self._paths.numbers[~stay].tolist():
-            self._leave(self._followed.pop(number))
+            del self._followed[number]
         self._paths.keep(stay)
+
+    def _end_visits(self, now_s: float) -> None:
+        """Who is not seen any more has left."""
+        here = {f.person.id for f in self._followed.values() if f.person is not None}
+        for number, visit in list(self._visits.items()):
+            if number not in here and now_s - visit.seen_s > self.options.lost_s:
+                self._leave(number)
 
     # --- who it is --------------------------------------------------------------------------------
 
@@ -481,7 +512,45 @@ class PeopleTracker:
             if followed.person is not None and not followed.doubted:
                 self._note_shot(followed, frame, view, quality)
         changed = [f for f in chosen if f.person is not None and not f.doubted]
+        self._note_beside()
+        for followed in changed:
+            self._recall(frame, followed)
         self._name(frame, changed)
+
+    def _note_beside(self) -> None:
+        """Who is seen together for sure is not one person."""
+        here = [
+            f.person
+            for f in self._followed.values()
+            if f.person is not None and not f.doubted and f.seen
+        ]
+        for person in here if len(here) > 1 else ():
+            person.beside.update(other.id for other in here if other is not person)
+
+    def _recall(self, frame: VideoFrame, followed: Followed) -> None:
+        """Somebody taken for new turns out, with more views, to be somebody seen before."""
+        person = followed.person
+        assert person is not None
+        if person.n_visits != 1 or frame.time_s - self._visits[person.id].since_s > RECALL_S:
+            return
+        ids, alike = self.memory.similarities(person.views.pooled())
+        for place in np.argsort(-alike).tolist():
+            if alike[place] < self._levels.sure:
+                return
+            other = self.memory[int(ids[place])]
+            if other is person or other.id in self._visits or other.id in person.beside:
+                continue
+            rise = self._rise_of(person.views.best, other)
+            if other.id > person.id or alike[place] < self._levels.sure + rise:
+                continue
+            visit = self._visits[other.id] = self._visits.pop(person.id)
+            other.n_visits += 1
+            self.memory.merge(other, person)
+            followed.person = other
+            if visit.naming.name is None:
+                visit.naming.name = other.name
+            self._say("changed", frame.time_s, frame.number, other, was_id=person.id, known=True)
+            return
 
     def _embed(
         self, frame: VideoFrame, photo: Photo, chosen: Sequence[Followed]
@@ -522,7 +591,8 @@ class PeopleTracker:
         followed.strikes.append(view)
         if len(followed.strikes) >= STRIKES:
             strikes = list(followed.strikes)
-            followed.doubt()
+            followed.doubt(view.time_s)
+            followed.views = Views()
             for one in strikes:
                 followed.views.add(one)
 
@@ -540,25 +610,32 @@ class PeopleTracker:
         for followed, answer in zip(those, answers(evidence, held, self._levels), strict=True):
             if answer == "new":
                 self._bind(frame, followed, None)
+            elif answer == "nobody":
+                followed.person, followed.doubted = None, False
+                followed.since_s = frame.time_s
             elif answer != "wait":
                 self._bind(frame, followed, self.memory[answer])
 
     def _evidence(self, frame: VideoFrame, followed: Followed) -> Evidence:
         ids, alike = self.memory.similarities(followed.views.pooled())
         near = [int(n) for n, value in zip(ids, alike, strict=True) if value > self._levels.unlike]
-        calibration, best = self.recognizer.calibration, followed.views.best
-        rise: dict[int, float] = {}
-        if calibration is not None:
-            for number in near:
-                condition = calibration.condition(best, self.memory[number].views.best)
-                rise[number] = condition.threshold_rise
+        best = followed.views.best
+        rise = {number: self._rise_of(best, self.memory[number]) for number in near}
         return Evidence(
             None if followed.person is None else followed.person.id,
             dict(zip(ids.tolist(), alike.tolist(), strict=True)),
             rise,
             sum(view.worth >= CLEAR for view in followed.views.listed),
-            frame.time_s - followed.born_s,
+            frame.time_s - followed.since_s,
         )
+
+    def _rise_of(self, best: float, person: Person) -> float:
+        """How much more it takes for faces in which strangers look alike."""
+        calibration = self.recognizer.calibration
+        if calibration is None:
+            return 0.0
+        rise = calibration.condition(best, person.views.best).threshold_rise
+        return min(MOST_RISE, rise)
 
     def _bind(self, frame: VideoFrame, followed: Followed, person: Person | None) -> None:
         """A path turns out to be a person's; None: somebody new."""
@@ -578,13 +655,11 @@ class PeopleTracker:
             return
         known = person.n_visits > 0
         if person.id not in self._visits:
-            self._visits[person.id] = _Visit(followed.born_s)
-            self._visits[person.id].naming.name = person.name
+            visit = self._visits[person.id] = _Visit(followed.since_s)
+            visit.seen_s, visit.seen_frame = frame.time_s, frame.number
+            visit.naming.name = person.name
             person.n_visits += 1
-            if before is None:
-                self._say("appeared", followed.born_s, followed.born_frame, person, known=known)
-        if before is not None:
-            self._say("changed", frame.time_s, frame.number, person, was_id=before.id)
+            self._say("appeared", followed.since_s, frame.number, person, known=known)
 
     # --- names ------------------------------------------------------------------------------------
 
@@ -668,21 +743,16 @@ class PeopleTracker:
         visit.shot = BestShot(frame.time_s, frame.number, followed.face, quality, picture)
         visit.shot_worth = worth
 
-    def _leave(self, followed: Followed) -> None:
-        person = followed.person
-        if person is None:
-            return
-        if any(other.person is person for other in self._followed.values() if other != followed):
-            return
-        visit = self._visits.pop(person.id)
+    def _leave(self, number: int) -> None:
+        visit = self._visits[number]
         self._say(
             "left",
-            followed.seen_s,
-            followed.seen_frame,
-            person,
-            duration_s=followed.seen_s - visit.since_s,
-            visit=visit,
+            visit.seen_s,
+            visit.seen_frame,
+            self.memory[number],
+            duration_s=visit.seen_s - visit.since_s,
         )
+        del self._visits[number]
 
     def _say(
         self,
@@ -690,13 +760,11 @@ class PeopleTracker:
         time_s: float,
         frame: int,
         person: Person,
-        *,
-        visit: _Visit | None = None,
         **more: Any,
     ) -> None:
-        visit = self._visits.get(person.id) if visit is None else visit
-        name = None if visit is None else visit.naming.name
-        match = None if visit is None or name is None else visit.match
+        visit = self._visits[person.id]
+        name = visit.naming.name
+        match = None if name is None else visit.match
         probability = None if match is None else match.probability
         self._events.append(
             Event(kind, time_s, frame, person.id, name=name, probability=probability, **more)
@@ -730,6 +798,11 @@ class PeopleTracker:
                 )
             )
         return tuple(tracks)
+
+
+def _is_alike(before: FloatArray | None, now: FloatArray | None) -> bool:
+    """Whether a face may be the same from one frame to the next, by what it looks like."""
+    return before is None or now is None or float(before @ now) >= SAME_FACE
 
 
 def _each_once(faces: Sequence[Face]) -> list[Face]:
