@@ -12,7 +12,7 @@ from lineament.types import Face, FloatArray, Image
 from lineament.video.identity import View, Views
 from lineament.video.memory import Person
 
-NEW_SPACING_S, DOUBT_SPACING_S, OPEN_SPACING_S, BETTER_SPACING_S = 0.08, 0.1, 0.3, 0.4
+NEW_SPACING_S, DOUBT_SPACING_S, OPEN_SPACING_S, BETTER_SPACING_S = 0.03, 0.06, 0.3, 0.4
 """Seconds between two embeddings of one face: before it is settled who it is, when that is in
 doubt, while a name is open, and when the face is larger or turned less than ever before."""
 

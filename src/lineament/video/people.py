@@ -19,6 +19,7 @@ called. The rules that hold always:
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -81,6 +82,10 @@ FINE_LOOK = 5
 NOBODYS_S = 0.25
 """A path that is not settled is given up after so long."""
 
+SMOOTHING, SLOWER, ROOM = 0.1, 1.1, 0.7
+"""Of the mean time of steps; by what looks at whole frames get rarer or more frequent from step to
+step; and the share of the budget below which they do."""
+
 RECALL_S = 4.0
 """For so long somebody new may turn out to be somebody seen before."""
 
@@ -111,7 +116,7 @@ class TrackOptions:
         top: how many candidates of the gallery a track has.
     """
 
-    detect_every_s: float = 0.1
+    detect_every_s: float = 0.06
     budget_s: float | None = None
     slowest_s: float = 0.5
     embeddings_per_frame: int = 4
@@ -319,6 +324,8 @@ class PeopleTracker:
         self._visits: dict[int, _Visit] = {}
         self._size_wh: tuple[int, int] | None = None
         self._detected_s = -math.inf
+        self._every_s = self.options.detect_every_s
+        self._mean_s = 0.0
         self._n_looks = 0
         self._wanted = True
         self._camera = Camera()
@@ -345,6 +352,7 @@ class PeopleTracker:
         if not math.isfinite(frame.time_s):
             raise OptionError(f"expected seconds, got {frame.time_s}", option="time_s")
         assert photo.size_wh is not None
+        began = time.perf_counter()
         self._resized(photo.size_wh)
         self._paths.predict(frame.time_s)
         self._move_camera(frame.pixels)
@@ -356,7 +364,19 @@ class PeopleTracker:
         self._end_visits(frame.time_s)
         tracks = self._tracks()
         events, self._events = tuple(self._events), []
+        self._keep_pace(time.perf_counter() - began)
         return TrackedFrame(frame.number, frame.time_s, tracks, events, detected)
+
+    def _keep_pace(self, took_s: float) -> None:
+        """Look at whole frames less often while steps take longer than they may."""
+        budget = self.options.budget_s
+        if budget is None:
+            return
+        self._mean_s += SMOOTHING * (took_s - self._mean_s)
+        if self._mean_s > budget:
+            self._every_s = min(max(self._every_s, 1e-3) * SLOWER, self.options.slowest_s)
+        elif self._mean_s < ROOM * budget:
+            self._every_s = max(self._every_s / SLOWER, self.options.detect_every_s)
 
     def finish(self) -> tuple[Event, ...]:
         """Say goodbye to all who are still there, and save a memory that has a file."""
@@ -391,7 +411,7 @@ class PeopleTracker:
     def _is_due(self, frame: VideoFrame) -> bool:
         """Whether the whole frame is to be looked at."""
         since = frame.time_s - self._detected_s
-        return self._near is None or self._wanted or since >= self.options.detect_every_s - 1e-6
+        return self._near is None or self._wanted or since >= self._every_s - 1e-6
 
     def _look(self, frame: VideoFrame, *, whole: bool) -> list[Face]:
         """The faces of a frame: all, or those that are expected."""
