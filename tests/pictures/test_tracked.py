@@ -12,7 +12,7 @@ from lineament.gallery import Candidate
 from lineament.pictures.photos import ORANGE, PAPER, SKY, VERMILLION
 from lineament.pictures.tracked import color_of, jpeg_of, label_of, tracked_picture
 from lineament.types import Liveness
-from lineament.video.people import Track
+from lineament.video.tracks import Track
 from lineament.video.watching import WatchedFrame
 
 NAMED = Track(

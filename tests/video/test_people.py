@@ -17,7 +17,8 @@ from lineament.types import Image
 from lineament.video import VideoFrame
 from lineament.video.events import Event
 from lineament.video.memory import Memory
-from lineament.video.people import PeopleTracker, TrackedFrame, TrackOptions
+from lineament.video.people import PeopleTracker
+from lineament.video.tracks import TrackedFrame, TrackOptions
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from films import marked
 
 from lineament.errors import OptionError
 from lineament.video.events import Event
-from lineament.video.people import TrackedFrame
 from lineament.video.preview import MOST_VIEWERS, Preview
+from lineament.video.tracks import TrackedFrame
 
 FRAME = TrackedFrame(0, 0.0, (), (Event("appeared", 0.0, 0, 1),), True)
 

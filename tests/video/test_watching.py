@@ -21,7 +21,8 @@ from lineament.video._line import Line
 from lineament.video.events import Event
 from lineament.video.frames import SourceInfo, SourceNote
 from lineament.video.outputs import AnnotatedFilm, BestShots, EventLines
-from lineament.video.people import BestShot, PeopleTracker, Track, TrackedFrame
+from lineament.video.people import PeopleTracker
+from lineament.video.tracks import BestShot, Track, TrackedFrame
 from lineament.video.watching import Stay, Watch
 
 BOX = np.array([10, 10, 30, 40], np.float32)

@@ -14,7 +14,8 @@ from filming.render import Truth, render
 from lineament import FaceFinder, Gallery, LineamentError, Recognizer
 from lineament.detect.boxes import intersection_over_union
 from lineament.evaluate.tracking import FilmFrame, tracking_report
-from lineament.video.people import PeopleTracker, Track, TrackOptions
+from lineament.video.people import PeopleTracker
+from lineament.video.tracks import Track, TrackOptions
 
 VISIBLE = 0.5
 """The share of a face that must be visible for it to count; of one that does not, a box is neither

@@ -24,7 +24,7 @@ from lineament.text import per_cent
 from lineament.types import Image
 
 if TYPE_CHECKING:
-    from lineament.video.people import Track
+    from lineament.video.tracks import Track
     from lineament.video.watching import WatchedFrame
 
 LEAST_TEXT_PX, MOST_TEXT_PX = 12.0, 30.0

@@ -29,9 +29,10 @@ from lineament.video.frames import (
 )
 from lineament.video.memory import Memory
 from lineament.video.outputs import Output
-from lineament.video.people import BestShot, PeopleTracker, Track, TrackedFrame, TrackOptions
+from lineament.video.people import PeopleTracker
 from lineament.video.preview import Preview
 from lineament.video.sources import open_source
+from lineament.video.tracks import BestShot, Track, TrackedFrame, TrackOptions
 from lineament.video.watching import Watch, WatchedFrame, WatchedPerson, WatchSummary, watch
 from lineament.video.writing import FilmWriter
 

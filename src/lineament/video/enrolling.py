@@ -18,8 +18,9 @@ from lineament.quality import quality_of
 from lineament.text import counted
 from lineament.types import Face, Photo
 from lineament.video.frames import DEFAULT_VIDEO_LIMITS, VideoFrame, VideoLimits
-from lineament.video.people import PeopleTracker, TrackedFrame
+from lineament.video.people import PeopleTracker
 from lineament.video.sources import open_source
+from lineament.video.tracks import TrackedFrame
 
 MOST_VIEWS = 5
 

@@ -21,7 +21,7 @@ from lineament.types import Image
 from lineament.video._line import Line
 from lineament.video.events import Event
 from lineament.video.frames import VideoFrame
-from lineament.video.people import BestShot, TrackedFrame
+from lineament.video.tracks import BestShot, TrackedFrame
 from lineament.video.writing import FilmWriter
 
 _PICTURES = "lineament.pictures.tracked"

@@ -21,38 +21,34 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import replace
 
-import cv2
 import numpy as np
 
 from lineament import models
-from lineament.arguments import check_fields, checked
-from lineament.decide.calibration import DEFAULT_FPIR
+from lineament.arguments import checked
 from lineament.detect.boxes import intersection_over_union
 from lineament.detect.detector import DetectOptions, detect
 from lineament.detect.near import NearLook
 from lineament.detect.turning import upright_only
 from lineament.embed.embedder import wrap
 from lineament.errors import OptionError
-from lineament.gallery import Candidate, Gallery
+from lineament.gallery import Gallery
 from lineament.models.runtime import load_model
 from lineament.pipeline import Recognizer
 from lineament.pyramid import Pyramid
 from lineament.quality import quality_of
-from lineament.results import Outcome
-from lineament.types import BoolArray, Face, FloatArray, Image, Liveness, Photo, Quality
+from lineament.types import BoolArray, Face, FloatArray, Image, Photo, Quality
 from lineament.video._binding import CLEAR, MOST_RISE, Evidence, answers, levels_of
 from lineament.video._camera import Camera
 from lineament.video._following import Followed, look_of, patch_of
-from lineament.video.events import Event, EventKind
+from lineament.video._visits import Visits
+from lineament.video.events import Event
 from lineament.video.frames import VideoFrame
-from lineament.video.identity import Naming, View, Views, Wish, share_out
+from lineament.video.identity import View, Views
 from lineament.video.memory import Memory, Person
 from lineament.video.motion import Paths, pair
-
-Status = Literal["new", "named", "unknown", "undecided"]
+from lineament.video.tracks import Track, TrackedFrame, TrackOptions
 
 CERTAIN, LEAST = 0.6, 0.35
 """Scores from which on a box begins a path, and continues one."""
@@ -91,194 +87,6 @@ RECALL_S = 4.0
 
 STRIKES = 2
 """Views in a row that speak against the person whom a path shows, until that is in doubt."""
-
-SHOT_MARGIN, SHOT_PX = 0.35, 256
-"""Of the best shot: what is shown around the box, in its sides, and its longest side."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrackOptions:
-    """Options of ``PeopleTracker``.
-
-    Attributes:
-        detect_every_s: seconds of the source's time between two looks at the whole frame.
-        budget_s: seconds that a step may take, on average; None: as many as it takes. Where steps
-            take longer, whole frames are looked at less often, down to every ``slowest_s``.
-        slowest_s: see ``budget_s``.
-        embeddings_per_frame: at most so many faces are embedded in one step.
-        lost_s: a face that is not seen for longer has left; until then it keeps its path.
-        min_face_px: faces whose longer side is shorter are not looked for; None: by the size of the
-            frame, and of the faces that are there.
-        turning: look for faces at any roll, which takes longer.
-        fpir: the share of people not in the gallery that may get a name, and of people not seen
-            before that may be taken for one who was, 0 to 1.
-        threshold: cosine from which on a face gets a name, in place of one for ``fpir``.
-        top: how many candidates of the gallery a track has.
-    """
-
-    detect_every_s: float = 0.06
-    budget_s: float | None = None
-    slowest_s: float = 0.5
-    embeddings_per_frame: int = 4
-    lost_s: float = 1.0
-    min_face_px: float | None = None
-    turning: bool = False
-    fpir: float = DEFAULT_FPIR
-    threshold: float | None = None
-    top: int = 5
-
-    def __post_init__(self) -> None:
-        """Refuse values that make no sense."""
-        check_fields(self)
-        for name in ("detect_every_s", "slowest_s", "lost_s"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise OptionError(f"expected 0 or more seconds, got {value}", option=name)
-        if self.budget_s is not None and not self.budget_s > 0:
-            raise OptionError(f"expected more than 0, got {self.budget_s}", option="budget_s")
-        for name in ("embeddings_per_frame", "top"):
-            if getattr(self, name) < 1:
-                raise OptionError(f"expected 1 or more, got {getattr(self, name)}", option=name)
-        DetectOptions(min_face_px=self.min_face_px)
-        if not 0 < self.fpir < 1:
-            raise OptionError(f"expected a share between 0 and 1, got {self.fpir}", option="fpir")
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class BestShot(Outcome):
-    """The best look at a person while in the picture.
-
-    Attributes:
-        time_s, frame: when.
-        face: where in that frame.
-        quality: of the face; None for recognizers for which it is not defined.
-        picture: (H, W, 3) uint8, RGB: the face with some margin, at most 256 pixels a side.
-    """
-
-    time_s: float
-    frame: int
-    face: Face
-    quality: Quality | None
-    picture: Image
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON; without the picture."""
-        return {
-            "time_s": round(self.time_s, 4),
-            "frame": self.frame,
-            "face": self.face.to_dict(),
-            "quality": None if self.quality is None else self.quality.to_dict(),
-        }
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Track(Outcome):
-    """One person in one frame.
-
-    Attributes:
-        id: the person's lasting number, from 1; below 0 while it is not settled who it is (status
-            "new").
-        box_xyxy: (4,) float32, pixels: where the face was found, or is expected.
-        seen: whether it was found in this frame.
-        face: as it was found in this frame; None when it was not.
-        name: in the gallery; None: no name.
-        status: "new": not embedded well enough to say who it is; "named"; "unknown": nobody of the
-            gallery; "undecided": no look was good enough to say, or the next will decide.
-        probability: that the name is right, 0 to 1; without a name that of the first candidate;
-            None without a gallery or calibration.
-        candidates: people of the gallery, the most alike first.
-        quality: of the face that was embedded last.
-        best_shot: the best look up to now.
-        liveness: whether the face is of somebody who is there; None: it was not checked.
-        since_s: when this visit began.
-    """
-
-    id: int
-    box_xyxy: FloatArray
-    seen: bool
-    face: Face | None = None
-    name: str | None = None
-    status: Status = "new"
-    probability: float | None = None
-    candidates: tuple[Candidate, ...] = ()
-    quality: Quality | None = None
-    best_shot: BestShot | None = None
-    liveness: Liveness | None = None
-    since_s: float = 0.0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return {
-            "id": self.id,
-            "box_xyxy": [round(float(v), 2) for v in self.box_xyxy],
-            "seen": self.seen,
-            "name": self.name,
-            "status": self.status,
-            "probability": self.probability,
-            "face": None if self.face is None else self.face.to_dict(),
-            "quality": None if self.quality is None else self.quality.to_dict(),
-            "liveness": None if self.liveness is None else self.liveness.to_dict(),
-            "since_s": round(self.since_s, 4),
-        }
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class TrackedFrame(Outcome):
-    """Who is in one frame.
-
-    Attributes:
-        number, time_s: of the frame.
-        tracks: the people, in the order in which they appeared.
-        events: what happened.
-        detected: whether the whole frame was looked at.
-    """
-
-    number: int
-    time_s: float
-    tracks: tuple[Track, ...]
-    events: tuple[Event, ...]
-    detected: bool
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return {
-            "frame": self.number,
-            "time_s": round(self.time_s, 4),
-            "tracks": [track.to_dict() for track in self.tracks],
-            "events": [event.to_dict() for event in self.events],
-            "detected": self.detected,
-        }
-
-
-@dataclass(eq=False, slots=True)
-class _Visit:
-    """What is known of a person while in the picture."""
-
-    since_s: float
-    seen_s: float = 0.0
-    seen_frame: int = 0
-    naming: Naming = field(default_factory=Naming)
-    candidates: tuple[Candidate, ...] = ()
-    threshold: float = 0.0
-    quality: Quality | None = None
-    shot: BestShot | None = None
-    shot_worth: float = -1.0
-    poor: bool = True
-
-    @property
-    def match(self) -> Candidate | None:
-        """The candidate who has the name, else the first."""
-        name = self.naming.name
-        named = (one for one in self.candidates if one.name == name)
-        return next(named, next(iter(self.candidates), None))
-
-    @property
-    def status(self) -> Status:
-        if self.naming.name is not None:
-            return "named"
-        if self.poor or self.naming.count:
-            return "undecided"
-        return "unknown"
 
 
 class PeopleTracker:
@@ -321,7 +129,7 @@ class PeopleTracker:
         self._near = self._near_look()
         self._paths = Paths()
         self._followed: dict[int, Followed] = {}
-        self._visits: dict[int, _Visit] = {}
+        self._visits = Visits(gallery, self._contract, self.options)
         self._size_wh: tuple[int, int] | None = None
         self._detected_s = -math.inf
         self._every_s = self.options.detect_every_s
@@ -329,7 +137,6 @@ class PeopleTracker:
         self._n_looks = 0
         self._wanted = True
         self._camera = Camera()
-        self._events: list[Event] = []
         self._levels = levels_of(recognizer)
 
     def _near_look(self) -> NearLook | None:
@@ -361,9 +168,10 @@ class PeopleTracker:
         self._follow(frame, faces, begin=detected)
         self._drop_lost()
         self._identify(frame, photo)
-        self._end_visits(frame.time_s)
+        here = {f.person.id for f in self._followed.values() if f.person is not None}
+        self._visits.end(here, frame.time_s)
         tracks = self._tracks()
-        events, self._events = tuple(self._events), []
+        events = self._visits.taken_events()
         self._keep_pace(time.perf_counter() - began)
         return TrackedFrame(frame.number, frame.time_s, tracks, events, detected)
 
@@ -381,13 +189,11 @@ class PeopleTracker:
     def finish(self) -> tuple[Event, ...]:
         """Say goodbye to all who are still there, and save a memory that has a file."""
         self._followed.clear()
-        for number in list(self._visits):
-            self._leave(number)
+        self._visits.end_all()
         self._paths.keep(np.zeros(len(self._paths), np.bool_))
         if self.memory.path is not None:
             self.memory.save()
-        events, self._events = tuple(self._events), []
-        return events
+        return self._visits.taken_events()
 
     # --- looking ----------------------------------------------------------------------------------
 
@@ -482,8 +288,7 @@ class PeopleTracker:
                 )
         for followed in self._followed.values():
             if followed.seen and followed.person is not None:
-                visit = self._visits[followed.person.id]
-                visit.seen_s, visit.seen_frame = frame.time_s, frame.number
+                self._visits.see(followed.person, frame)
 
     def _drop_lost(self) -> None:
         nobodys = np.array(
@@ -500,13 +305,6 @@ class PeopleTracker:
         for number in self._paths.numbers[~stay].tolist():
             del self._followed[number]
         self._paths.keep(stay)
-
-    def _end_visits(self, now_s: float) -> None:
-        """Who is not seen any more has left."""
-        here = {f.person.id for f in self._followed.values() if f.person is not None}
-        for number, visit in list(self._visits.items()):
-            if number not in here and now_s - visit.seen_s > self.options.lost_s:
-                self._leave(number)
 
     # --- who it is --------------------------------------------------------------------------------
 
@@ -530,12 +328,13 @@ class PeopleTracker:
         self._settle(frame, [f for f in chosen if f.person is None or f.doubted])
         for followed, view, quality in embedded:
             if followed.person is not None and not followed.doubted:
-                self._note_shot(followed, frame, view, quality)
+                self._visits.note_look(followed.person, followed.face, frame, view, quality)
         changed = [f for f in chosen if f.person is not None and not f.doubted]
         self._note_beside()
         for followed in changed:
             self._recall(frame, followed)
-        self._name(frame, changed)
+        present = [f.person for f in self._followed.values() if f.person is not None]
+        self._visits.name(frame, [f.person for f in changed if f.person is not None], present)
 
     def _note_beside(self) -> None:
         """Who is seen together for sure is not one person."""
@@ -563,13 +362,9 @@ class PeopleTracker:
             rise = self._rise_of(person.views.best, other)
             if other.id > person.id or alike[place] < self._levels.sure + rise:
                 continue
-            visit = self._visits[other.id] = self._visits.pop(person.id)
-            other.n_visits += 1
+            self._visits.turn_out(person, other, frame)
             self.memory.merge(other, person)
             followed.person = other
-            if visit.naming.name is None:
-                visit.naming.name = other.name
-            self._say("changed", frame.time_s, frame.number, other, was_id=person.id, known=True)
             return
 
     def _embed(
@@ -673,122 +468,12 @@ class PeopleTracker:
         followed.strikes.clear()
         if before is person:
             return
-        known = person.n_visits > 0
-        if person.id not in self._visits:
-            visit = self._visits[person.id] = _Visit(followed.since_s)
-            visit.seen_s, visit.seen_frame = frame.time_s, frame.number
-            visit.naming.name = person.name
-            person.n_visits += 1
-            self._say("appeared", followed.since_s, frame.number, person, known=known)
-
-    # --- names ------------------------------------------------------------------------------------
+        self._visits.begin(person, followed.since_s, frame)
 
     def _is_open(self, followed: Followed) -> bool:
         if followed.person is None or self.gallery is None:
             return False
-        visit = self._visits.get(followed.person.id)
-        return visit is None or visit.status == "undecided"
-
-    def _name(self, frame: VideoFrame, changed: Sequence[Followed]) -> None:
-        """Ask the gallery about the people of whom there are new views, and share out names."""
-        for followed in changed:
-            assert followed.person is not None
-            visit = self._visits[followed.person.id]
-            visit.poor = followed.person.views.best < CLEAR
-        if self.gallery is None or not changed:
-            return
-        people = [followed.person for followed in changed if followed.person is not None]
-        answers = self.gallery.identify_embeddings(
-            [person.views.embedding(self._contract) for person in people],
-            qualities=[self._visits[person.id].quality for person in people],
-            top=max(self.options.top, 2),
-            fpir=self.options.fpir,
-            threshold=self.options.threshold,
-        )
-        for person, answer in zip(people, answers, strict=True):
-            visit = self._visits[person.id]
-            visit.candidates, visit.threshold = answer.candidates, answer.threshold.value
-        present = [f.person for f in self._followed.values() if f.person is not None]
-        wishes = []
-        for person in present:
-            visit = self._visits[person.id]
-            above = {
-                one.name: one.similarity - one.threshold_rise - visit.threshold
-                for one in visit.candidates
-            }
-            wishes.append(Wish(above, visit.naming.name))
-        for person, name, wish in zip(present, share_out(wishes), wishes, strict=True):
-            if person in people:
-                self._propose(frame, person, name, wish.above.get(name, 0.0) if name else 0.0)
-
-    def _propose(self, frame: VideoFrame, person: Person, name: str | None, above: float) -> None:
-        visit = self._visits[person.id]
-        before = visit.naming.name
-        if not visit.naming.propose(name, above):
-            return
-        person.name = name
-        for other in self._followed.values():
-            if other.person is not None and other.person is not person and name is not None:
-                others = self._visits[other.person.id]
-                if others.naming.name == name:
-                    others.naming = Naming()
-                    other.person.name = None
-        if before is None:
-            self._say("identified", frame.time_s, frame.number, person)
-        else:
-            self._say("changed", frame.time_s, frame.number, person, was_name=before)
-
-    # --- what is said -----------------------------------------------------------------------------
-
-    def _note_shot(
-        self, followed: Followed, frame: VideoFrame, view: View, quality: Quality | None
-    ) -> None:
-        assert followed.person is not None
-        visit = self._visits[followed.person.id]
-        worth = view.worth * (0.5 + 0.5 * look_of(followed.face))
-        if quality is not None and (
-            visit.quality is None
-            or (visit.quality.recognizability or 0) <= (quality.recognizability or 0)
-        ):
-            visit.quality = quality
-        if worth <= visit.shot_worth:
-            return
-        picture = followed.face.crop(frame.pixels, margin=SHOT_MARGIN)
-        scale = SHOT_PX / max(picture.shape[:2])
-        if scale < 1:
-            picture = np.asarray(
-                cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA),
-                np.uint8,
-            )
-        visit.shot = BestShot(frame.time_s, frame.number, followed.face, quality, picture)
-        visit.shot_worth = worth
-
-    def _leave(self, number: int) -> None:
-        visit = self._visits[number]
-        self._say(
-            "left",
-            visit.seen_s,
-            visit.seen_frame,
-            self.memory[number],
-            duration_s=visit.seen_s - visit.since_s,
-        )
-        del self._visits[number]
-
-    def _say(
-        self,
-        kind: EventKind,
-        time_s: float,
-        frame: int,
-        person: Person,
-        **more: Any,
-    ) -> None:
-        visit = self._visits[person.id]
-        name = visit.naming.name
-        match = None if name is None else visit.match
-        probability = None if match is None else match.probability
-        self._events.append(
-            Event(kind, time_s, frame, person.id, name=name, probability=probability, **more)
-        )
+        return self._visits[followed.person.id].status == "undecided"
 
     def _tracks(self) -> tuple[Track, ...]:
         boxes = self._paths.boxes_xyxy

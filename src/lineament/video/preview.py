@@ -24,7 +24,7 @@ from lineament.errors import OptionError
 from lineament.text import printable, reason_of
 from lineament.video.events import Event
 from lineament.video.outputs import Draw
-from lineament.video.people import TrackedFrame
+from lineament.video.tracks import TrackedFrame
 
 HOST = "127.0.0.1"
 

@@ -46,8 +46,9 @@ from lineament.video.outputs import (
     OutputThread,
     worth,
 )
-from lineament.video.people import BestShot, PeopleTracker, Track, TrackedFrame, TrackOptions
+from lineament.video.people import PeopleTracker
 from lineament.video.sources import open_source
+from lineament.video.tracks import BestShot, Track, TrackedFrame, TrackOptions
 from lineament.video.writing import FilmWriter
 
 WAITING_BYTES = 64 << 20
