@@ -20,8 +20,9 @@ from lineament.gallery.grouping import GroupFace, GroupPhoto
 from lineament.pipeline import Recognizer
 from lineament.types import Image
 from lineament.video.frames import DEFAULT_VIDEO_LIMITS, VideoLimits
-from lineament.video.people import BestShot, PeopleTracker, TrackOptions
+from lineament.video.people import PeopleTracker
 from lineament.video.sources import open_source
+from lineament.video.tracks import BestShot, TrackOptions
 
 
 class FilmPeople(NamedTuple):
