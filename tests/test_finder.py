@@ -115,7 +115,7 @@ def test_no_face_is_said_once_for_all(finder: FaceFinder, tmp_path: Path) -> Non
     [
         ({"index": 1}, "numbers of 1 faces"),
         ({"selected": (0, 1)}, "numbers of 1 faces"),
-        ({"embeddings": (make_embedding([1, 0, 0, 0]),)}, "expected 0 embeddings and crops"),
+        ({"embeddings": (make_embedding([1, 0, 0, 0]),)}, "expected 0 embeddings, crops"),
         ({"selected": (0,), "crops": np.zeros((2, 8, 8, 3), np.uint8)}, "expected 1 embeddings"),
     ],
 )

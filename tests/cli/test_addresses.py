@@ -30,6 +30,8 @@ CALLS = {
     ("plot", "explain"): ["URL", "URL"],
     ("plot", "occlusion"): ["URL"],
     ("plot", "pose"): ["URL", "URL"],
+    ("watch",): ["URL", "--give-up", "0"],
+    ("liveness",): ["URL"],
 }
 """Every command that takes an address."""
 
