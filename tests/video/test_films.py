@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 from fractions import Fraction
 from pathlib import Path
@@ -46,6 +47,21 @@ def test_a_film_is_named_in_many_ways(film: Path, given: object) -> None:
     assert len(list(open_source(source))) == 10
     if not isinstance(source, str):
         source.close()
+
+
+def test_frames_are_freed_without_the_collector_of_garbage(film: Path) -> None:
+    def held() -> int:
+        names = (str(type(each).__module__) for each in gc.get_objects())
+        return sum(name.startswith("av.") for name in names)
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = held()
+        assert len(list(open_source(film))) == 10
+        assert held() - before < 8  # the film's own
+    finally:
+        gc.enable()
 
 
 def test_a_film_of_a_variable_rate_keeps_its_times(tmp_path: Path) -> None:

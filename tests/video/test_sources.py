@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image as PILImage
 
 from lineament.errors import (
+    MissingExtraError,
     OptionError,
     VideoError,
     VideoFormatError,
@@ -89,6 +91,17 @@ def test_what_is_no_source_is_refused(source: object, error: type[VideoError], w
     with pytest.raises(error, match=words) as caught:
         open_source(source)
     assert "secret" not in str(caught.value)
+
+
+def test_without_pyav_films_name_the_extra_and_arrays_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    (tmp_path / "a.mp4").write_bytes(b"film")
+    with pytest.raises(MissingExtraError, match="reading and writing video") as caught:
+        open_source(tmp_path / "a.mp4")
+    assert caught.value.extra == "video"
+    assert len(list(open_source([picture(1)]))) == 1
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:

@@ -106,6 +106,7 @@ class Container:
         self.start_s = self._start()
         self.rate = _rate(self._stream)
         self._ratio = _ratio(self._stream)
+        self._turns: dict[tuple[int, int], tuple[bool, bool, bool]] = {}
 
     def _on_pixels(self) -> dict[str, str]:
         return {"max_pixels": str(self._limits.max_pixels)}
@@ -284,7 +285,10 @@ class Container:
 
     def pixels(self, frame: Any) -> Image:
         """A decoded frame as (H, W, 3) uint8, RGB, upright, with square pixels, contiguous."""
-        turn = _turn(frame)
+        size = (frame.width, frame.height)
+        turn = self._turns.get(size)
+        if turn is None:  # once: each look at its side data would keep a frame until gc.collect
+            turn = self._turns[size] = _turn(frame)
         if self._ratio != 1:
             width = max(1, round(frame.width * self._ratio))
             frame = frame.reformat(width=width, height=frame.height, format="rgb24")
