@@ -1,12 +1,13 @@
 """What is said of bad photos: false matches, undecided pairs and probabilities by kind of spoiling.
 
     python benchmarks/conditions.py DIR [--preset NAME] [--people N] [--kind NAME]... [--quick]
-        [--plot FILE] [--json]
+        [--faces FOLDER] [--plot FILE] [--json]
 
 DIR is LFW's folder. Photos of people of whom View 1 has none, so that nothing was fitted on them,
 are spoilt (``accuracy/spoiling/kinds.py``) and then go through the whole pipeline: detection,
 alignment, embedding, and the verdict of ``Recognizer.judge`` at the threshold for a false match
-rate of 1e-4. ``--people``: so many, up to 100 of them with a second photo.
+rate of 1e-4. ``--people``: so many, up to 100 of them with a second photo. ``--faces`` keeps the
+faces that were found: presets differ in what they make of them, not in what they find.
 
 kinds          by name: ``found``, share of the photos in which a face is found; of the impostor
                pairs the share whose verdict is "same", ``clean_vs_spoilt`` with one photo as it
@@ -28,6 +29,7 @@ clean_...      of the genuine pairs of View 2 (``--quick``: of its first fold), 
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
@@ -88,7 +90,7 @@ def run(options: Any) -> dict[str, Any]:
     figures: dict[str, dict[str, Any]] = {}
     together = Claims()
     for name, kind in track((kinds | MILD).items(), "kinds", len(kinds) + len(MILD)):
-        bad = Faces(faces.look(recognizer, faces.spoilt(photos, kind)))
+        bad = Faces(faces.look(recognizer, faces.spoilt(photos, kind), kept_of(options, name)))
         figures[name], claims = of_kind(rules, before, people, clean, bad)
         figures[name] |= {"seen_family": kind.seen_family, "covers": kind.covers}
         if name not in MILD:
@@ -112,6 +114,13 @@ def run(options: Any) -> dict[str, Any]:
         "clean": of_kind(rules, before, people, clean, clean)[0],
         **of_view_2(lfw, recognizer, rules, before, 1 if options.quick else 10),
     }
+
+
+def kept_of(options: Any, name: str) -> Path | None:
+    """Where the faces of a kind are kept."""
+    if options.faces is None:
+        return None
+    return options.faces / f"{re.sub('[^a-z0-9]+', '-', name.lower())}.npz"
 
 
 def mean(values: Iterable[float | None]) -> float | None:
@@ -259,6 +268,12 @@ def main() -> None:
     parser.add_argument("--people", type=at_least(20), metavar="N", help="400 without it")
     parser.add_argument("--kind", action="append", metavar="NAME", help="only this; repeatable")
     parser.add_argument("--quick", action="store_true", help="some people and kinds: two minutes")
+    parser.add_argument(
+        "--faces",
+        type=Path,
+        metavar="FOLDER",
+        help="keep the faces that are found, for the next preset; of the same people and kinds",
+    )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="a picture: .svg, .png, .pdf")
     options = parser.parse_args()
     report(options, lambda: measure(options), show)

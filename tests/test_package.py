@@ -43,7 +43,7 @@ ORDER = (
     ("detect",),
     ("align",),
     ("bars", "visible", "recognizability"),
-    ("attributes", "quality", "finder"),
+    ("attributes", "covered", "quality", "finder"),
     ("embed",),
     ("batching",),
     ("decide",),

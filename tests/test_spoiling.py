@@ -30,7 +30,7 @@ def photo(seed: int = 0) -> Image:
     return np.clip(whole, 5, 250).astype(np.uint8)
 
 
-def every_spoiler(draws: int = 4) -> dict[str, Any]:
+def every_spoiler(draws: int = 3) -> dict[str, Any]:
     kinds = part("kinds")
     drawn = {
         f"{family} {seed}": kinds.drawn(family, np.random.default_rng(seed))

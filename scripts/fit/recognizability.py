@@ -9,12 +9,12 @@ recognizer:
    (``lineament.recognizability``). Clean photos have the t of clean ones;
 2. for choosing limits, faces get the estimate of a network that saw neither their people nor
    their family of ways (clean faces: not their people);
-3. the knots of the thresholds' rise are the ones of a small grid that let the fewest strangers
-   pass (the mean logarithm of the families' rates) while no more than ``MOST_COST`` of View 1's
-   genuine pairs of clean photos become undecided;
+3. the thresholds' rise goes by the t of both faces (``Rule``); its values are the ones that let the
+   most genuine pairs and the fewest strangers of each family pass, while no more than ``MOST_COST``
+   of View 1's genuine pairs of clean photos become undecided (``chosen_rule``);
 4. ``lineament.fit.conditions`` fits likelihood ratios to pairs of two spoiled faces and of a
-   spoiled and a clean one, all ways having equal weight; below the least recognizability, and where
-   no score passes, a score is no evidence;
+   spoiled and a clean one, all ways having equal weight; where no score passes, a score is no
+   evidence;
 5. the least recognizability of a single face is where more than a tenth of the genuine pairs of a
    spoiled and a clean photo are missed, as far as no more than ``MOST_CLEAN`` of clean photos lie
    below.
@@ -27,14 +27,15 @@ Run:  python -m scripts.fit.recognizability ../shared/lfw NAME[:flip] ... --kept
 NAME[:flip] is a recognizer, flip "none" or "mean". ``--kept`` holds spoiled crops and what the
 networks made of them, so that the next recognizer takes less time. ``--every 2`` takes every other
 way only: so was the preset "accurate" fitted, whose networks are slow; MobileFaceNet stood in it as
-int8, with the mirror image alone (mean cosine 0.990 to what it sees in use). Needs torch.
+int8, with the mirror image alone (mean cosine 0.990 to what it sees in use), and SFace as int8 with
+both images for the families of ``spoiling.more`` (0.994). Needs torch.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ from lineament.decide.thresholds import DEFAULT_FMR
 from lineament.embed import load_embedder
 from lineament.evaluate.protocols.lfw import images_of
 from lineament.finder import FaceFinder
-from lineament.fit.conditions import by_better, fit_llr, histograms
+from lineament.fit.conditions import fit_llr, histograms
 from lineament.images import load_image
 from lineament.models.runtime import Runtime
 from lineament.recognizability import BASE, UNIT, Recognizability, crop_cues
@@ -62,29 +63,41 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "accuracy"))
 from spoiling import kinds
 
 SEED = 3
-INSTANCES = 8
-COVER_INSTANCES = 14
-"""Ways drawn from each family; covers have shapes, colors and patterns beside their strength."""
+INSTANCES, MORE_INSTANCES = 8, 10
+COVER_INSTANCES, PRINTED_INSTANCES = 14, 6
+"""Ways drawn from each family; covers have shapes, colors and patterns beside their strength, and
+shapes of which there were ways already get some more in printed cloth."""
 
-PEOPLE = 50
+PEOPLE, MORE_PEOPLE = 50, 30
 """With two photos each, spoiled in one way, and as many strangers with one photo as a fifth."""
+
+MORE_EVERY = 2
+"""Of the ways of the families that came later every other one is used: it takes half the time."""
 
 JITTER = 0.015
 """Of landmarks, in eye distances: a detector finds those of a spoiled face less well."""
 
 HIDDEN = 64
-EPOCHS = 12
+EPOCHS = 8
 BATCH = 256
 CLEAN_TIMES = 3
 """Clean photos are so many times as heavy as their number."""
 
-GROUPS = 5
-KNOTS = 4
-MOST_COST = 0.0015
+GROUPS = 4
+CLEAN_KNOTS = (0.15, 0.07, 0.03, 0.01, 0.003)
+"""Shares of clean photos whose recognizability lies below the first knots of the rise."""
+
+RISES = (*np.round(np.arange(0, 0.06, 0.01), 2).tolist(), *(0.08, 0.1, 0.12, 0.14, 0.16, 0.18))
+RISES = (*RISES, *(0.2, 0.23, 0.26, 0.3, 0.35, 0.4, MOST_RISE))
+SHARE = 0.5
+"""Two bad faces stand so far on the way from the better one's t to the worse one's."""
+
+GOAL, WEIGHT = 2e-4, 0.5
+MOST_COST = 0.001
 MOST_CLEAN = 0.001
-MOST_MISSED = 0.1
-RISE = 0.15
-"""Of the threshold at the second knot; half again at the third, and beyond it none passes."""
+MOST_MISSED, MOST_LOST = 0.1, 0.5
+STEP = 1e-3
+"""Between two knots where trust jumps."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +147,27 @@ def clean_faces(lfw: LFW) -> tuple[Faces, dict[int, np.ndarray]]:
     return Faces(np.stack(crops), np.array(photos), none, np.array([])), points
 
 
+def shape_of(family: str) -> str:
+    """The family's name, that of the same covers in printed cloth being the same."""
+    return family.replace("printed ", "")
+
+
+def is_more(family: str) -> bool:
+    """Whether it is one of ``spoiling.more``, or old covers in the printed cloth of these."""
+    name = family.removeprefix(kinds.COVER)
+    return name in kinds.more.PIXELS or name in kinds.more.HEADS or name.startswith("printed ")
+
+
+def plan(family: str) -> tuple[int, int]:
+    """How many ways to draw from a family, and on how many people each."""
+    if family.startswith(f"{kinds.COVER}printed"):
+        return PRINTED_INSTANCES, MORE_PEOPLE
+    people = MORE_PEOPLE if is_more(family) else PEOPLE
+    if family.startswith(kinds.COVER):
+        return COVER_INSTANCES, people
+    return MORE_INSTANCES if is_more(family) else INSTANCES, people
+
+
 def spoiled_faces(lfw: LFW, points: dict[int, Any], rng: np.random.Generator) -> Faces:
     by_person: dict[int, list[int]] = {}
     for row in points:
@@ -142,12 +176,13 @@ def spoiled_faces(lfw: LFW, points: dict[int, Any], rng: np.random.Generator) ->
     everybody = list(by_person)
     crops, photo, way, family = [], [], [], []
     for name in kinds.FAMILIES:
-        for _ in range(COVER_INSTANCES if name.startswith("cover") else INSTANCES):
+        many, n_people = plan(name)
+        for _ in range(many):
             spoil = kinds.drawn(name, rng)
-            chosen = rng.permutation(several)[:PEOPLE].tolist()
+            chosen = rng.permutation(several)[:n_people].tolist()
             rows = [r for p in chosen for r in rng.permutation(by_person[p])[:2].tolist()]
             strangers = [p for p in rng.permutation(everybody).tolist() if p not in chosen]
-            rows += [by_person[p][0] for p in strangers[: PEOPLE // 5]]
+            rows += [by_person[p][0] for p in strangers[: n_people // 5]]
             for row in rows:
                 face = points[row]
                 five = np.asarray(face.landmarks_xy, np.float64)
@@ -176,9 +211,6 @@ def made(lfw: LFW, kept: Path) -> tuple[Faces, Faces]:
         clean, spoiled = (Faces(*(there[f"{n}_{k}"] for k in KEYS)) for n in ("c", "s"))
     return clean, spoiled
 
-
-STEP = 1e-3
-"""Between two knots where a table jumps."""
 
 KEYS = ("crops", "photo", "way", "family")
 
@@ -266,9 +298,10 @@ def estimates(
     inputs = [start.inputs(s.vectors, s.norms, s.faces.crops) for s in (clean, spoiled)]
     y = [np.full(len(clean.person), target(np.array(start.clean))), target(t)[spoiled.faces.way]]
     rng = np.random.default_rng(SEED)
-    names = sorted(set(spoiled.faces.family.tolist()))
+    families = [shape_of(name) for name in spoiled.faces.family.tolist()]
+    names = sorted(set(families))
     group = {name: i % GROUPS for i, name in enumerate(rng.permutation(names).tolist())}
-    of_way = np.array([group[name] for name in spoiled.faces.family.tolist()])[spoiled.faces.way]
+    of_way = np.array([group[name] for name in families])[spoiled.faces.way]
     people = np.unique(np.concatenate([clean.person, spoiled.person]))
     fold = dict(zip(people.tolist(), rng.integers(0, GROUPS, len(people)).tolist(), strict=True))
     folds = [np.array([fold[p] for p in s.person.tolist()]) for s in (clean, spoiled)]
@@ -283,8 +316,8 @@ def estimates(
         held = trained(
             np.flatnonzero(folds[0] != k), np.flatnonzero((of_way != k) & (folds[1] != k)), k
         )
-        for i, (s, mine) in enumerate(((clean, folds[0] == k), (spoiled, of_way == k))):
-            left[i][mine] = held.of(s.vectors[mine], s.norms[mine], s.faces.crops[mine])
+        for i, mine in enumerate((folds[0] == k, of_way == k)):
+            left[i][mine] = held.of_inputs(inputs[i][mine])
         print(f"group {k + 1} of {GROUPS}", flush=True)
     whole = trained(np.arange(len(clean.person)), np.arange(len(spoiled.person)), SEED)
     return whole, left[0], left[1]
@@ -303,10 +336,25 @@ def genuine_pairs(seen: Seen) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(first), np.concatenate(second)
 
 
-def rises(knots: Sequence[float], better: np.ndarray) -> np.ndarray:
-    """By the better face; ``knots``: nothing more, ``RISE``, half again, and none passes below."""
-    found = np.interp(-better, [-k for k in knots], [0, RISE, 1.5 * RISE])
-    return np.where(better < knots[2], MOST_RISE, found)
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """How far a threshold rises for two faces.
+
+    ``knots`` (K,) t, ascending; ``values`` (K,) rises, from 0 to ``MOST_RISE``, with straight lines
+    between; from the first knot with ``MOST_RISE`` on none passes.
+    """
+
+    knots: np.ndarray
+    values: np.ndarray
+
+    def __call__(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Of pairs of faces with these t."""
+        better, worse = np.minimum(a, b), np.maximum(a, b)
+        at = better + SHARE * (worse - better) * (better > self.knots[0])
+        end = int(np.argmax(np.append(self.values, MOST_RISE) >= MOST_RISE))
+        limit = self.knots[end] if end < len(self.knots) else np.inf
+        found = np.interp(at, self.knots[:end], self.values[:end]) if end else np.zeros(len(at))
+        return np.where(at >= limit, MOST_RISE, found)
 
 
 def ways(seen: Seen, left: np.ndarray) -> Iterable[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
@@ -319,58 +367,95 @@ def ways(seen: Seen, left: np.ndarray) -> Iterable[tuple[str, np.ndarray, np.nda
         yield family, scores, same, np.stack([left[rows][a], left[rows][b]])
 
 
-def chosen_knots(
-    clean: Seen, spoiled: Seen, lefts: tuple[np.ndarray, np.ndarray], threshold: float
-) -> tuple[float, ...]:
+def chosen_rule(
+    clean: Seen, spoiled: Seen, lefts: tuple[np.ndarray, np.ndarray], t: float, threshold: float
+) -> Rule:
+    """The rule that leaves the most genuine pairs of spoiled photos and the fewest strangers.
+
+    What is sought is the mean over families of the share of genuine pairs that pass, less
+    ``WEIGHT`` for each decade that the mean family's rate of strangers lies above ``GOAL``, while
+    no more than ``MOST_COST`` of the genuine pairs of clean photos fail. One knot after the other
+    takes the best of ``RISES``.
+    """
     a, b = genuine_pairs(clean)
     scores = (clean.vectors[a] * clean.vectors[b]).sum(1)
-    better = np.maximum(lefts[0][a], lefts[0][b])
-    impostors: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
-    n_pairs: dict[str, int] = {}
+    passed = scores >= threshold
+    certain, many = (scores[passed], t / lefts[0][a][passed], t / lefts[0][b][passed]), len(scores)
+    strangers: dict[str, list[np.ndarray]] = {}
+    own: dict[str, list[np.ndarray]] = {}
+    n_strangers: dict[str, int] = {}
+    n_own: dict[str, int] = {}
     for family, s, same, both in ways(spoiled, lefts[1]):
-        high = ~same & (s >= threshold)
-        impostors.setdefault(family, []).append((s[high], both.max(0)[high]))
-        n_pairs[family] = n_pairs.get(family, 0) + int((~same).sum())
-    best: tuple[float, tuple[float, ...], float] | None = None
-    for first in (0.10, 0.15, 0.2, 0.3):
-        for second in (0.003, 0.005, 0.01, 0.02):
-            k0, k1 = (float(np.quantile(lefts[0], q)) for q in (first, second))
-            for further in (0.5, 0.8, 1.2):
-                knots = (k0, k1, k1 - further * (k0 - k1))
-                if not k0 > k1 > knots[2] > 0.05:
-                    continue
-                passed = scores >= threshold
-                cost = float((passed & (scores < threshold + rises(knots, better))).mean())
-                if cost > MOST_COST:
-                    continue
-                rates = []
-                for family, parts in impostors.items():
-                    n = sum(int((s >= threshold + rises(knots, r)).sum()) for s, r in parts)
-                    rates.append(n / n_pairs[family])
-                loss = float(np.mean(np.log(np.array(rates) + DEFAULT_FMR)))
-                if best is None or loss < best[0]:
-                    best = loss, knots, cost
-                    worst = max(rates)
-    assert best is not None
-    print(f"knots {best[1]}, cost {best[2]:.4%}, worst unseen family {worst:.1e}", flush=True)
-    return best[1]
+        rows, past = np.stack([s, *(t / both)]), s >= threshold
+        strangers.setdefault(family, []).append(rows[:, past & ~same])
+        own.setdefault(family, []).append(rows[:, past & same])
+        n_strangers[family] = n_strangers.get(family, 0) + int((~same).sum())
+        n_own[family] = n_own.get(family, 0) + int(same.sum())
+    names = list(strangers)
+
+    def shares(
+        parts: dict[str, list[np.ndarray]], totals: dict[str, int]
+    ) -> Callable[[Rule], np.ndarray]:
+        rows = [np.concatenate(parts[name], axis=1) for name in names]
+        s, x, y = np.concatenate(rows, axis=1)
+        place = np.repeat(np.arange(len(names)), [r.shape[1] for r in rows])
+        total = np.array([totals[name] for name in names])
+        return lambda rule: (
+            np.bincount(place[s >= threshold + rule(x, y)], minlength=len(names)) / total
+        )
+
+    rate_of, kept_of = shares(strangers, n_strangers), shares(own, n_own)
+
+    def worth(rule: Rule) -> float:
+        lost = float((certain[0] < threshold + rule(*certain[1:])).sum() / many)
+        above = np.log10((rate_of(rule) + GOAL / 10) / GOAL)
+        over = max(0.0, lost - MOST_COST)
+        return float(kept_of(rule).mean() - WEIGHT * np.maximum(0, above).mean() - 100 * over)
+
+    low = t / np.quantile(lefts[0], CLEAN_KNOTS)
+    high = max(float(np.quantile(t / lefts[1], 0.9)), low[-1] + 0.05)
+    knots = np.unique([*low, *np.linspace(low[-1], high, 10)[1:]])
+    rule = Rule(knots, np.where(np.arange(len(knots)) < len(knots) - 3, 0.0, MOST_RISE))
+    best, moved = worth(rule), True
+    while moved:
+        moved = False
+        for number in range(len(knots)):
+            for value in RISES:
+                values = rule.values.copy()
+                values[number] = value
+                values[number:] = np.maximum(values[number:], value)
+                values[:number] = np.minimum(values[:number], value)
+                other = worth(Rule(knots, values))
+                if other > best + 1e-6:
+                    rule, best, moved = Rule(knots, values), other, True
+    rate, kept = rate_of(rule), kept_of(rule)
+    worst = ", ".join(f"{names[i]} {rate[i]:.1e}" for i in np.argsort(-rate)[:6])
+    print(
+        f"knots of t {knots.round(3).tolist()}, rises {rule.values.tolist()}: genuine pairs that "
+        f"pass {kept.mean():.3f} of {np.mean([kept_of(Rule(knots, 0 * knots))]):.3f}, families "
+        f"above 5e-4: {int((rate > 5e-4).sum())} of {len(names)} ({worst})",
+        flush=True,
+    )
+    return rule
 
 
 def conditions_of(
+    whole: Recognizability,
     clean: Seen,
     spoiled: Seen,
     lefts: tuple[np.ndarray, np.ndarray],
     calibration: Calibration,
     threshold: float,
 ) -> tuple[Conditions, dict[str, float]]:
-    fall = [round(k, 4) for k in chosen_knots(clean, spoiled, lefts, threshold)]
-    limit = least(missed_pairs(clean, spoiled, lefts, threshold), lefts[0])
-    ends = (fall[2] - STEP, fall[2], limit - STEP, limit)
-    between = np.linspace(min(ends), fall[0], 5)[1:]
-    knots = np.unique(
-        np.round([*np.linspace(0.15, min(ends), 5), *ends, *between, fall[1], 1.0], 4)
-    )
-    own = rises(fall, knots)
+    t = whole.clean
+    rule = chosen_rule(clean, spoiled, lefts, t, threshold)
+    missed = missed_pairs(clean, spoiled, lefts, threshold)
+    limit, nothing = least(missed, lefts[0]), below(missed, MOST_LOST)
+    used = rule.knots[: int(np.argmax(np.append(rule.values, MOST_RISE) >= MOST_RISE)) + 1]
+    beyond = np.linspace(t / used[-1], 0.2, 5)[1:]
+    knots = np.unique(np.round([*(t / used), *beyond, nothing - STEP, nothing, limit, 1.0], 4))
+    both_t = np.broadcast_arrays(t / knots[:, None], t / knots[None])
+    own = rule(both_t[0].ravel(), both_t[1].ravel()).reshape(both_t[0].shape)
     genuine = np.zeros((len(knots), len(knots), 400))
     impostor, n_genuine = genuine.copy(), np.zeros((len(knots), len(knots)))
 
@@ -402,15 +487,14 @@ def conditions_of(
     for _ in range(4):  # clean pairs are what most people compare
         add(scores, np.arange(len(scores)) < len(a), both)
     rise, trust = fit_llr(genuine, impostor, n_genuine, calibration.llr_of)
-    # Two clean faces: the calibration's own curve. Of faces of which too little is left, and where
-    # no score passes, ways differ so much that a score is no evidence of one that was never seen.
+    # Two clean faces: the calibration's own curve. Where no score passes, or most genuine pairs
+    # with a clean photo are missed, ways differ so much that a score is no evidence of a new one.
     rise[-1, -1], trust[-1, -1] = 0.0, 1.0
-    number = np.arange(len(knots))
-    worse, better = (knots[f(number[:, None], number[None])] for f in (np.minimum, np.maximum))
-    trust[(worse < limit) | (better < fall[2])] = 0.0
+    worse = np.minimum(knots[:, None], knots[None])
+    trust[(own >= MOST_RISE) | (worse < nothing)] = 0.0
     made_ = Conditions(
         knots=knots,
-        threshold_rise=by_better(np.round(own, 4)),
+        threshold_rise=np.round(own, 4),
         llr_rise=rise,
         trust=trust,
         data=f"{calibration.data}, spoiled in {len(spoiled.faces.family)} ways",
@@ -444,23 +528,32 @@ def missed_pairs(
 
 
 def least(missed: list[tuple[np.ndarray, np.ndarray]], clean: np.ndarray) -> float:
-    """Below it more than a tenth is missed: where the excess of misses is greatest."""
-    left = np.concatenate([m[0] for m in missed])
-    weight = np.concatenate([np.full(len(m[0]), 1 / max(1, len(m[0]))) for m in missed])
-    lost = np.concatenate([m[1] for m in missed])
-    order = np.argsort(left)
-    excess = np.cumsum((lost[order] - MOST_MISSED) * weight[order])
-    limit = float(left[order][int(np.argmax(excess))])
-    most = float(np.quantile(clean, MOST_CLEAN))
+    """Below it more than a tenth is missed, and few clean photos lie."""
+    limit, most = below(missed, MOST_MISSED), float(np.quantile(clean, MOST_CLEAN))
     print(f"least recognizability: {limit:.3f} by misses, {most:.3f} by clean photos", flush=True)
     return round(min(limit, most), 3)
 
 
+def below(missed: list[tuple[np.ndarray, np.ndarray]], share: float) -> float:
+    """The recognizability below which more than that share is missed: where the excess is greatest.
+
+    ``missed``: from ``missed_pairs``.
+    """
+    left = np.concatenate([m[0] for m in missed])
+    weight = np.concatenate([np.full(len(m[0]), 1 / max(1, len(m[0]))) for m in missed])
+    lost = np.concatenate([m[1] for m in missed])
+    order = np.argsort(left)
+    excess = np.cumsum((lost[order] - share) * weight[order])
+    return float(left[order][int(np.argmax(excess))])
+
+
 def some(spoiled: Faces, every: int) -> Faces:
-    """Every so many-th way only."""
-    use = spoiled.way % every == 0
+    """Every so many-th way only; of the families of ``spoiling.more`` every ``MORE_EVERY``-th."""
+    steps = [MORE_EVERY if is_more(name) else every for name in spoiled.family.tolist()]
+    chosen = np.arange(len(steps)) % steps == 0
+    number, use = np.cumsum(chosen) - 1, chosen[spoiled.way]
     return Faces(
-        spoiled.crops[use], spoiled.photo[use], spoiled.way[use] // every, spoiled.family[::every]
+        spoiled.crops[use], spoiled.photo[use], number[spoiled.way[use]], spoiled.family[chosen]
     )
 
 
@@ -487,7 +580,7 @@ def fit(name: str, flip: bool, lfw: LFW, kept: Path, every: int) -> None:
     whole, *lefts = estimates(clean, spoiled, start)
     threshold = calibration.threshold(DEFAULT_FMR).plain.value
     conditions, quality = conditions_of(
-        clean, spoiled, (lefts[0], lefts[1]), calibration, threshold
+        whole, clean, spoiled, (lefts[0], lefts[1]), calibration, threshold
     )
     whole.save(folder / estimate_name(flip))
     replace(calibration, conditions=conditions, quality=quality).save(file)

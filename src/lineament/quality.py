@@ -206,7 +206,7 @@ class QualityLimits:
             and q.recognizability < self.least_recognizability
         ):
             found.append(
-                "too little of an identity is left in the face: recognizability "
+                f"{LITTLE_LEFT}: recognizability "
                 f"{_number(q.recognizability, self.least_recognizability)}, below "
                 f"{self.least_recognizability:g}: use a photo that is clear, and shows the whole "
                 "face uncovered"
@@ -217,6 +217,9 @@ class QualityLimits:
         """Plain numbers, ready for JSON; ``QualityLimits(**values)`` is the way back."""
         return asdict(self)
 
+
+LITTLE_LEFT = "too little of an identity is left in the face"
+"""How the problem of a face below the least recognizability begins."""
 
 DEFAULT_LIMITS = QualityLimits(
     least_size_px=12,

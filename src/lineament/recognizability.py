@@ -12,7 +12,8 @@ from the vector's length before scaling, and from the crop:
     recognizability = t of clean photos / t, at most 1
 
 A network of two small layers estimates t. It was fitted on photos of LFW View 1 that were spoiled
-in 38 ways (``scripts/fit/recognizability.py``), and costs a few hundredths of a millisecond.
+in the ways of 81 families (``scripts/fit/recognizability.py``), and costs a few hundredths of a
+millisecond.
 ``lineament.decide.conditions`` says what follows for decisions.
 """
 
@@ -126,7 +127,11 @@ class Recognizability:
         Returns:
             (N,) float32, above 0 up to 1.
         """
-        values = self.inputs(vectors, norms, crops)
+        return self.of_inputs(self.inputs(vectors, norms, crops))
+
+    def of_inputs(self, inputs: FloatArray) -> FloatArray:
+        """The same for what ``inputs`` returned."""
+        values = inputs
         for number, (matrix, offset) in enumerate(self.layers, 1):
             values = values @ matrix + offset
             if number < len(self.layers):

@@ -402,3 +402,35 @@ def test_a_face_below_the_least_recognizability_is_undecided() -> None:
     for enough in (0.5, None):
         ok = judge.assess(decision(0.9, quality_a=left(enough), quality_b=left(enough)))
         assert ok.verdict == "same"
+
+
+def test_past_the_threshold_conditions_decide_about_faces_of_little_recognizability() -> None:
+    """A bad photo against a clean one makes misses, not false matches."""
+    judge = Judge(calibration(quality={"least_recognizability": 0.65}, conditions=conditions()))
+    pair = {"quality_a": left(0.6), "quality_b": left(1.0)}
+    assert judge.assess(decision(0.9, **pair)).verdict == "same"
+    missed = judge.assess(decision(0.05, **pair))
+    assert missed.verdict == "undecided"
+    assert missed.reasons[0].startswith("a.jpg: too little of an identity is left in the face")
+    unknown = decision(0.9, quality_a=left(0.6), quality_b=left(None))
+    assert judge.assess(unknown).verdict == "undecided"
+
+
+def test_reasons_name_what_seems_to_be_covered(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = {(0,): "", (1,): "the eyes seem to be covered"}
+    monkeypatch.setattr(
+        "lineament.decide.judge.covered_in_words",
+        lambda crop: "" if crop is None else words[tuple(crop.ravel())],
+    )
+    crops = (np.zeros((1, 1, 1), np.uint8), np.ones((1, 1, 1), np.uint8))
+    judge = Judge(calibration(quality={"least_recognizability": 0.65}, conditions=conditions()))
+    both = decision(0.55, quality_a=left(0.6), quality_b=left(0.6))
+    assert (
+        judge.assess(both, crops=crops)
+        .reasons[0]
+        .endswith("uncovered; b.jpg: the eyes seem to be covered")
+    )
+    assert judge.assess(both).reasons[0].endswith("uncovered")
+    missed = judge.assess(replace(both, same=False), crops=crops)
+    assert missed.reasons[0].endswith("uncovered")
+    assert missed.reasons[1].endswith("uncovered (the eyes seem to be covered)")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from lineament.decide.conditions import MOST_RISE, Conditions
-from lineament.fit.conditions import BINS, by_better, centers, fit_llr, histograms, raised
+from lineament.fit.conditions import BINS, centers, fit_llr, histograms, raised
 
 KNOTS = np.array([0.4, 0.7, 1.0])
 
@@ -84,7 +85,7 @@ def conditions(rise: Any = (0.6, 0.05, 0.0)) -> Conditions:
     n = len(rise)
     return Conditions(
         knots=KNOTS,
-        threshold_rise=by_better(np.array(rise)),
+        threshold_rise=np.array(rise)[np.maximum(*np.indices((n, n)))],
         llr_rise=np.zeros((n, n)),
         trust=np.ones((n, n)),
         data="made up",
@@ -161,3 +162,18 @@ def test_faces_of_which_nothing_is_known_are_left_out() -> None:
     assert made.pairs[0] == 250 * 249 // 2
     none = raised(conditions(), rows, who, np.full(300, np.nan), 0.3, FMR)
     assert none.pairs.sum() == 0
+
+
+def test_cells_of_knots_without_pairs_stay_and_no_table_falls_for_worse_faces() -> None:
+    rise = np.array([[2.0, 0.3, 0.0], [0.3, 0.04, 0.0], [0.0, 0.0, 0.0]])
+    own = replace(conditions(), threshold_rise=rise)
+    none = raised(own, *faces(30, 100, 0.2), 0.3, FMR)
+    np.testing.assert_array_equal(none.conditions.threshold_rise, rise)
+    rows, person, left = faces(400, 300, 0.2)
+    left = np.where(left < 1, 0.7, 1.0)
+    found = raised(own, rows, person, left, 0.1, FMR)
+    assert found.fitted.tolist() == [False, True, False]
+    table = found.conditions.threshold_rise
+    assert table[1, 1] == table[0, 1] > 0.04
+    assert table[0, 0] == 2.0
+    assert not table[:, 2].any()

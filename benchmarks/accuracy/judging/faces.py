@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from lineament import LineamentError, Recognizer
 from lineament.datasets.lfw import LFW
 from lineament.evaluate.protocols.lfw import images_of
 from lineament.quality import quality_of
-from lineament.types import Image, Photo, Quality
+from lineament.types import Face, Image, Photo, Quality
 
 SEED = 15
 
@@ -110,10 +111,61 @@ class Faces:
         return np.array([np.nan if value is None else value for value in known], np.float64)
 
 
-def look(recognizer: Recognizer, pictures: Iterable[tuple[str, Image]]) -> list[Photo]:
-    """Find, align and embed the face that each picture is of; ``pictures``: name and pixels."""
+def look(
+    recognizer: Recognizer, pictures: Iterable[tuple[str, Image]], kept: Path | None = None
+) -> list[Photo]:
+    """Find, align and embed the face that each picture is of.
+
+    Args:
+        recognizer: what embeds.
+        pictures: names and pixels.
+        kept: a file for the faces that were found. Where it is there, nothing is looked for again:
+            all presets find the same faces.
+    """
     sources = (Photo.from_pixels(pixels, name) for name, pixels in pictures)
-    return list(recognizer.stream_chosen(sources))
+    if kept is not None and kept.is_file():
+        with np.load(kept) as there:
+            arrays = {name: there[name] for name in _KEPT}
+        sources = (_with_face(photo, arrays, row) for row, photo in enumerate(sources))
+    photos = list(recognizer.stream_chosen(sources))
+    if kept is not None and not kept.is_file():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(kept, **_arrays(photos))
+    return photos
+
+
+_KEPT = ("found", "box", "score", "landmarks", "turned")
+
+
+def _arrays(photos: Sequence[Photo]) -> dict[str, npt.NDArray[Any]]:
+    """What a file keeps of the faces of photos: a row each, zeros where there is none."""
+    made = {
+        "found": np.zeros(len(photos), np.bool_),
+        "box": np.zeros((len(photos), 4), np.float32),
+        "score": np.zeros(len(photos)),
+        "landmarks": np.zeros((len(photos), 5, 2), np.float32),
+        "turned": np.zeros(len(photos), np.int64),
+    }
+    for row, photo in enumerate(photos):
+        face = photo.face
+        if face is not None and face.landmarks_xy is not None:
+            values = (True, face.box_xyxy, face.score, face.landmarks_xy, face.turned_deg)
+            for name, value in zip(_KEPT, values, strict=True):
+                made[name][row] = value
+    return made
+
+
+def _with_face(photo: Photo, arrays: dict[str, npt.NDArray[Any]], row: int) -> Photo:
+    """A photo in which somebody has looked already."""
+    if not arrays["found"][row]:
+        return replace(photo, detector="kept")
+    face = Face(
+        box_xyxy=arrays["box"][row],
+        score=float(arrays["score"][row]),
+        landmarks_xy=arrays["landmarks"][row],
+        turned_deg=int(arrays["turned"][row]),
+    )
+    return replace(photo, faces=(face,), index=0, detector="kept")
 
 
 def spoilt(clean: Sequence[Photo], spoiler: Spoiler) -> Iterable[tuple[str, Image]]:

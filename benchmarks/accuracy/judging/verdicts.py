@@ -74,9 +74,15 @@ class Verdicts:
         """Let go of the crops."""
         self._years.clear()
 
-    def flagged(self, faces: Faces) -> npt.NDArray[np.bool_]:
-        """(V,) whether a limit of quality is exceeded."""
+    def flagged(self, faces: Faces, *, evident: bool = False) -> npt.NDArray[np.bool_]:
+        """(V,) whether a limit of quality is exceeded.
+
+        ``evident``: for scores that pass and are evidence. Of these the least recognizability is
+        not asked where there are conditions for pairs of faces.
+        """
         limits: QualityLimits = self.judge.all_limits
+        if evident and self.calibration.conditions is not None:
+            limits = replace(limits, least_recognizability=None)
         return np.array([q is not None and bool(limits.problems(q)) for q in faces.qualities])
 
     def of(self, a: Faces, b: Faces, first: Rows, second: Rows) -> Said:
@@ -94,7 +100,12 @@ class Verdicts:
         odds = llr + np.log(self.judge.prior) - np.log1p(-self.judge.prior)
         probability = 1 / (1 + np.exp(-odds))
         same = score >= self.threshold.value
-        open_ = self.flagged(a)[first] | self.flagged(b)[second]
+        evident, otherwise = (
+            self.flagged(a, evident=known)[first] | self.flagged(b, evident=known)[second]
+            for known in (True, False)
+        )
+        known = ~np.isnan(a.recognizability[first] + b.recognizability[second])
+        open_ = np.where(same & known & (trust > 0), evident, otherwise)
         open_ |= same & (rise > 0) & (score < self.threshold.value + rise)
         open_ |= same != (probability >= 0.5)
         if self.threshold.low is not None and self.threshold.high is not None:

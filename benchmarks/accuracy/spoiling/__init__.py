@@ -8,5 +8,10 @@ result depends on the photo and the landmarks alone: noise is drawn by what the 
     pixels   the whole of that part: few pixels, blur, noise, compression, light, print, lines
     covers   a part of the face hidden: shapes, and what they are filled with
     media    what photos go through: screens, tape, print, wear
+    warps    bent pictures: glass, water, torn film
+    signals  what goes wrong on the way of a signal: color, lines, blocks
+    cloths   rich textures, and what is worn on heads
+    more     families of warps, signals and cloths
+    fresh    glass, signals and wrapped heads of other forms: to judge by
     kinds    families to draw from, for fitting; kinds that no family draws, for judging
 """

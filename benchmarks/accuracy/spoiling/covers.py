@@ -119,7 +119,7 @@ _CELLS = 48  # of a field, to a side; it repeats beyond
 _SMOOTHER = 0.75  # deviation of noise of deviation 1 after interpolation
 
 
-def _field(patch: Patch, seed: int, size: float) -> npt.NDArray[np.float32]:
+def field(patch: Patch, seed: int, size: float) -> npt.NDArray[np.float32]:
     """(H, W) smooth noise of deviation 1, its grains of that size in distances of the eyes.
 
     It belongs to the face: the same seed gives the same pattern at the same place of every face.
@@ -133,17 +133,17 @@ def _field(patch: Patch, seed: int, size: float) -> npt.NDArray[np.float32]:
 
 def cloth(color: Color, seed: int) -> Texture:
     """A color in folds."""
-    return lambda patch: np.float32(color) + 18 * _field(patch, seed, 0.3)[..., None]
+    return lambda patch: np.float32(color) + 18 * field(patch, seed, 0.3)[..., None]
 
 
 def camouflage(color: Color, other: Color, seed: int) -> Texture:
     """Patches of two colors."""
-    return lambda patch: _either(_field(patch, seed, 0.25) > 0, color, other)
+    return lambda patch: _either(field(patch, seed, 0.25) > 0, color, other)
 
 
 def flesh(seed: int) -> Texture:
     """The face's own skin in light and shade: a hand."""
-    return lambda patch: patch.skin * (1 + 0.08 * _field(patch, seed, 0.6)[..., None])
+    return lambda patch: patch.skin * (1 + 0.08 * field(patch, seed, 0.6)[..., None])
 
 
 # ---- covering ------------------------------------------------------------------------------------

@@ -19,81 +19,76 @@ import numpy as np
 
 from lineament.errors import OptionError
 from lineament.types import Image
-from spoiling import covers, media, pixels
+from spoiling import covers, fresh, media, more, pixels
 from spoiling.covers import Color, Outline, Patch, Texture, cover, ellipse, rectangle, solid
 from spoiling.frame import FACE_EYES, Points, Spoiler, chain
+from spoiling.more import Draw, drawn_color, log_uniform
 
 # ---- families ------------------------------------------------------------------------------------
 
-Draw = Callable[[np.random.Generator], Spoiler]
-
-
-def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
-
 
 def _low_resolution(rng: np.random.Generator) -> Spoiler:
-    return pixels.low_resolution(_log_uniform(rng, 3.5, 16), ("cubic", "linear")[rng.integers(2)])
+    return pixels.low_resolution(log_uniform(rng, 3.5, 16), ("cubic", "linear")[rng.integers(2)])
 
 
 def _mosaic(rng: np.random.Generator) -> Spoiler:
-    return pixels.mosaic(_log_uniform(rng, 7, 34))
+    return pixels.mosaic(log_uniform(rng, 7, 34))
 
 
 def _blur(rng: np.random.Generator) -> Spoiler:
     made = (pixels.blur, pixels.box_blur, pixels.disk_blur)[rng.integers(3)]
-    return made(_log_uniform(rng, 1.2, 7))
+    return made(log_uniform(rng, 1.2, 7))
 
 
 def _motion(rng: np.random.Generator) -> Spoiler:
-    return pixels.motion(_log_uniform(rng, 6, 35), rng.uniform(0, 180))
+    return pixels.motion(log_uniform(rng, 6, 35), rng.uniform(0, 180))
 
 
 def _noise(rng: np.random.Generator) -> Spoiler:
     which = rng.integers(3)
     if which == 0:
         gray, soft = bool(rng.integers(2)), (0.0, 0.0, 1.0)[rng.integers(3)]
-        return pixels.noise(_log_uniform(rng, 12, 80), gray=gray, soft_px=soft)
+        return pixels.noise(log_uniform(rng, 12, 80), gray=gray, soft_px=soft)
     if which == 1:
-        return pixels.salt_and_pepper(_log_uniform(rng, 0.02, 0.3))
-    return pixels.speckle(_log_uniform(rng, 0.15, 0.8))
+        return pixels.salt_and_pepper(log_uniform(rng, 0.02, 0.3))
+    return pixels.speckle(log_uniform(rng, 0.15, 0.8))
 
 
 def _blur_noise(rng: np.random.Generator) -> Spoiler:
-    return chain(pixels.blur(_log_uniform(rng, 2, 7)), pixels.noise(_log_uniform(rng, 5, 25)))
+    return chain(pixels.blur(log_uniform(rng, 2, 7)), pixels.noise(log_uniform(rng, 5, 25)))
 
 
 def _motion_noise(rng: np.random.Generator) -> Spoiler:
-    moving = pixels.motion(_log_uniform(rng, 8, 30), rng.uniform(0, 180))
-    return chain(moving, pixels.noise(_log_uniform(rng, 4, 20)))
+    moving = pixels.motion(log_uniform(rng, 8, 30), rng.uniform(0, 180))
+    return chain(moving, pixels.noise(log_uniform(rng, 4, 20)))
 
 
 def _compression(rng: np.random.Generator) -> Spoiler:
     if rng.random() < 0.25:
-        return pixels.webp(int(_log_uniform(rng, 1, 8)))
-    return pixels.jpeg(int(_log_uniform(rng, 1, 20)))
+        return pixels.webp(int(log_uniform(rng, 1, 8)))
+    return pixels.jpeg(int(log_uniform(rng, 1, 20)))
 
 
 def _small_jpeg(rng: np.random.Generator) -> Spoiler:
-    small = pixels.low_resolution(_log_uniform(rng, 5, 14))
-    return chain(small, pixels.jpeg(int(_log_uniform(rng, 5, 40))))
+    small = pixels.low_resolution(log_uniform(rng, 5, 14))
+    return chain(small, pixels.jpeg(int(log_uniform(rng, 5, 40))))
 
 
 def _dark(rng: np.random.Generator) -> Spoiler:
-    return pixels.gain(_log_uniform(rng, 0.03, 0.3), rng.uniform(1, 5))
+    return pixels.gain(log_uniform(rng, 0.03, 0.3), rng.uniform(1, 5))
 
 
 def _brightened(rng: np.random.Generator) -> Spoiler:
-    dark = pixels.gain(_log_uniform(rng, 0.03, 0.2), 2.0)
+    dark = pixels.gain(log_uniform(rng, 0.03, 0.2), 2.0)
     return chain(dark, pixels.stretch(rng.uniform(4, 12)))
 
 
 def _bright(rng: np.random.Generator) -> Spoiler:
-    return pixels.gain(_log_uniform(rng, 1.6, 5))
+    return pixels.gain(log_uniform(rng, 1.6, 5))
 
 
 def _flat(rng: np.random.Generator) -> Spoiler:
-    pale = pixels.gain(_log_uniform(rng, 0.04, 0.4), about=rng.uniform(60, 190))
+    pale = pixels.gain(log_uniform(rng, 0.04, 0.4), about=rng.uniform(60, 190))
     return chain(pale, pixels.noise(rng.uniform(0, 3)))
 
 
@@ -112,7 +107,7 @@ def _posterize(rng: np.random.Generator) -> Spoiler:
 
 def _halftone(rng: np.random.Generator) -> Spoiler:
     soft = (0.0, 1.0, 2.0)[rng.integers(3)]
-    return pixels.halftone(_log_uniform(rng, 2.5, 9), rng.uniform(0, 90), soft)
+    return pixels.halftone(log_uniform(rng, 2.5, 9), rng.uniform(0, 90), soft)
 
 
 def _false_color(rng: np.random.Generator) -> Spoiler:
@@ -200,18 +195,6 @@ _SHAPES: dict[str, Callable[[np.random.Generator], list[Outline]]] = {
 }
 
 
-def drawn_color(rng: np.random.Generator) -> Color:
-    """A third of them dark, some pale or gray, the rest anything."""
-    kind = rng.random()
-    if kind < 0.3:
-        return (rng.integers(0, 60) + rng.integers(0, 12, 3)).tolist()
-    if kind < 0.42:
-        return (rng.integers(190, 246) + rng.integers(0, 10, 3)).tolist()
-    if kind < 0.55:
-        return (rng.integers(60, 190) + rng.integers(0, 25, 3)).tolist()
-    return rng.integers(0, 256, 3).tolist()
-
-
 def drawn_texture(rng: np.random.Generator) -> Texture:
     """One of ten textures, with colors, direction and size at random."""
     color, other = drawn_color(rng), drawn_color(rng)
@@ -243,7 +226,13 @@ def _covered(shape: Callable[[np.random.Generator], list[Outline]]) -> Draw:
 COVER = "cover: "
 """What the names of families that hide a part of the face begin with."""
 
-_DRAW = _PIXELS | {COVER + name: _covered(shape) for name, shape in _SHAPES.items()}
+_DRAW = (
+    _PIXELS
+    | {COVER + name: _covered(shape) for name, shape in _SHAPES.items()}
+    | more.PIXELS
+    | {f"{COVER}printed {name}": more.covered(shape) for name, shape in _SHAPES.items()}
+    | {f"{COVER}{name}": more.covered(shape, drawn_texture) for name, shape in more.HEADS.items()}
+)
 
 FAMILIES: tuple[str, ...] = tuple(_DRAW)
 
@@ -544,6 +533,12 @@ UNSEEN: dict[str, Kind] = {
     "beak mask, noise": _hidden(_BEAK, _seam((24, 24, 28)), pixels.noise(25)),
     "cap, motion": _hidden(_CAP, _tartan((30, 40, 90), _WHITE, _BLACK), pixels.motion(14, 10)),
 }
+
+FRESH: dict[str, Kind] = {
+    **{name: _new(spoiler) for name, spoiler in (fresh.GLASS | fresh.SIGNALS).items()},
+    **{name: _newly_hidden(spoiler) for name, spoiler in fresh.WORN.items()},
+}
+UNSEEN |= FRESH
 
 MILD: dict[str, Kind] = {
     "32 px": _seen(pixels.low_resolution(32 / FACE_EYES)),

@@ -22,11 +22,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lineament.arguments import check_fields
+from lineament.covered import covered_in_words
 from lineament.decide.calibration import DEFAULT_PRIOR, Calibration
 from lineament.decide.comparison import compare
 from lineament.decide.conditions import CLEAN, Condition
 from lineament.errors import OptionError
-from lineament.quality import DEFAULT_LIMITS, QualityLimits, quality_of
+from lineament.quality import DEFAULT_LIMITS, LITTLE_LEFT, QualityLimits, quality_of
 from lineament.text import per_cent
 from lineament.types import Certainty, Decision, FloatArray, Image, Photo, Quality, Threshold
 
@@ -133,7 +134,7 @@ class Judge:
         Args:
             decision: from ``lineament.decide.comparison.compare``.
             certainty: where it is known from elsewhere; None asks the calibration.
-            crops: of both sides, for ``ages``.
+            crops: of both sides, for ``ages``, and for what of a face seems to be covered.
 
         Raises:
             ContractError: the calibration is for embeddings that were made in another way.
@@ -142,13 +143,20 @@ class Judge:
             certainty = self.certainty(decision)
         reasons: list[str] = []
         limits = self.all_limits
-        for source, quality in (
-            (decision.source_a, decision.quality_a),
-            (decision.source_b, decision.quality_b),
+        if decision.same and self._is_evidence(decision):
+            # A bad photo against a clean one makes misses, and no false matches: what a score takes
+            # that passes is in the conditions of the pair.
+            limits = replace(limits, least_recognizability=None)
+        for source, quality, crop in (
+            (decision.source_a, decision.quality_a, crops[0]),
+            (decision.source_b, decision.quality_b, crops[1]),
         ):
             if quality is not None:
-                reasons += [f"{source}: {problem}" for problem in limits.problems(quality)]
-        reasons += self._rise(decision)
+                reasons += [
+                    f"{source}: {problem}{_covered(problem, crop)}"
+                    for problem in limits.problems(quality)
+                ]
+        reasons += self._rise(decision, crops)
         reasons += _doubts(decision, certainty)
         if decision.same and (years := self.children(crops)):
             reasons.append(children_in_words(years, (decision.source_a, decision.source_b)))
@@ -178,7 +186,15 @@ class Judge:
             return CLEAN
         return self.calibration.condition(a.recognizability, b.recognizability)
 
-    def _rise(self, decision: Decision) -> list[str]:
+    def _is_evidence(self, decision: Decision) -> bool:
+        """Whether conditions are known for these faces, by which their score is evidence."""
+        a, b = decision.quality_a, decision.quality_b
+        known = all(q is not None and q.recognizability is not None for q in (a, b))
+        if not known or self.calibration is None or self.calibration.conditions is None:
+            return False
+        return self.condition(a, b).trust > 0
+
+    def _rise(self, decision: Decision, crops: Crops) -> list[str]:
         """Why a score that passes would not for faces like these, if so."""
         rise = self.condition(decision.quality_a, decision.quality_b).threshold_rise
         if not (decision.same and rise > 0):
@@ -189,12 +205,20 @@ class Judge:
         assert decision.quality_a is not None
         assert decision.quality_b is not None
         a, b = decision.quality_a.recognizability, decision.quality_b.recognizability
+        covered = "".join(
+            f"; {source}: {words}"
+            for source, words in (
+                (decision.source_a, covered_in_words(crops[0])),
+                (decision.source_b, covered_in_words(crops[1])),
+            )
+            if words
+        )
         takes = f"it takes {limit + rise:.3f}" if limit + rise <= 1 else "no score is enough"
         return [
             f"strangers look alike in photos like these two (recognizability {a:.2f} and {b:.2f}): "
             f"the cosine {decision.similarity:.3f} passes the threshold {limit:.3f}, yet for such "
             f"faces {takes}: compare a photo of either person that is clear and shows the whole "
-            "face uncovered"
+            f"face uncovered{covered}"
         ]
 
     def _cosine_threshold(self, threshold: Threshold) -> float | None:
@@ -224,6 +248,12 @@ class Judge:
             genuine_pairs=self.calibration.n_genuine_pairs,
             impostor_pairs=self.calibration.n_impostor_pairs,
         )
+
+
+def _covered(problem: str, crop: Image | None) -> str:
+    """What seems to be covered, after a problem that this may explain."""
+    words = covered_in_words(crop) if problem.startswith(LITTLE_LEFT) else ""
+    return f" ({words})" if words else ""
 
 
 def sides(a: Photo, b: Photo) -> dict[str, Any]:

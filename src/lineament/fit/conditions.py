@@ -123,13 +123,6 @@ def _mirrored(table: Float64Array) -> Float64Array:
     return upper + np.triu(table, 1).T
 
 
-def by_better(values: Float64Array) -> Float64Array:
-    """(K,) thresholds' rises by the better face -> the table (K, K)."""
-    number = np.arange(len(values))
-    table: Float64Array = np.asarray(values, np.float64)[np.maximum(number[:, None], number[None])]
-    return table
-
-
 class Raised(NamedTuple):
     """Conditions after a look at a user's own impostor pairs.
 
@@ -195,8 +188,11 @@ def raised(
     for number in np.flatnonzero(fitted):
         values[number] = max(0.0, _threshold(counts[number], fmr) - threshold)
     values = np.maximum.accumulate(values[::-1])[::-1]
-    made = replace(conditions, threshold_rise=by_better(np.round(values, 4)))
-    return Raised(made, pairs, fitted)
+    better = np.maximum(*np.indices((len(knots), len(knots))))
+    table = np.where(fitted[better], np.round(values, 4)[better], conditions.threshold_rise)
+    for axis in (0, 1):  # no more for better faces
+        table = np.flip(np.maximum.accumulate(np.flip(table, axis), axis), axis)
+    return Raised(replace(conditions, threshold_rise=table), pairs, fitted)
 
 
 def _threshold(counts: IntArray, fmr: float) -> float:
