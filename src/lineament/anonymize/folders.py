@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -277,11 +278,18 @@ def write_plan(
     """
     if as_file and len(plan.files) != 1:
         raise OptionError(f"expected a folder for {len(plan.files)} files, got {out}", option="out")
-    for number, file in enumerate(plan.files, 1):
+
+    def write(file: PlannedFile) -> WrittenFile:
         target = Path(out) if as_file else Path(out, *PurePosixPath(written_name(file)).parts)
         place = plan.place(file, root)
-        yield _written(plan, file, place, target, finder, overwrite, progress)
-        if isinstance(file, PlannedPhoto):
+        return _written(plan, file, place, target, finder, overwrite, progress)
+
+    number = 0
+    for is_photo, files in groupby(plan.files, key=lambda each: isinstance(each, PlannedPhoto)):
+        # A film has threads of its own, and must end at once where somebody interrupts it.
+        for done in in_threads(write, list(files), finder.workers if is_photo else 1):
+            number += 1
+            yield done
             _say(progress, "writing", number, len(plan.files))
 
 
