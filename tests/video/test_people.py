@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ from moving_faces import DEMO, cut_out, film
 
 from lineament import Gallery, Recognizer
 from lineament.errors import ContractError, OptionError
+from lineament.liveness.passive import PassiveLiveness, PassiveOptions
 from lineament.models.runtime import Runtime
-from lineament.types import Image
+from lineament.quality import QualityLimits
+from lineament.types import Face, FloatArray, Image
 from lineament.video import VideoFrame
 from lineament.video.events import Event
 from lineament.video.memory import Memory
@@ -140,3 +143,71 @@ def test_bad_frames_and_options_are_refused(recognizer: Recognizer) -> None:
     for bad in ({"fpir": 1.0}, {"top": 0}, {"budget_s": 0.0}, {"lost_s": -1.0}):
         with pytest.raises(OptionError):
             TrackOptions(**bad)
+
+
+# --- liveness -------------------------------------------------------------------------------------
+
+
+class Says:
+    """A network that says the same of every face, until it is asked so often."""
+
+    def __init__(self, log_odds: float, then: float, after: int) -> None:
+        self.log_odds, self.then, self.left = log_odds, then, after
+
+    def read(self, pixels: Image, faces: Sequence[Face]) -> FloatArray:
+        self.left -= 1
+        return np.full(len(faces), self.log_odds if self.left >= 0 else self.then, np.float32)
+
+
+def seen_by(network: Says, recognizer: Recognizer, face: Image) -> tuple[list[str], list[Event]]:
+    """Which statuses there are one after the other, and the events."""
+    options = PassiveOptions(limits=QualityLimits())
+    checking = Recognizer(
+        finder=recognizer.finder,
+        embedder=recognizer.embedder,
+        passive=PassiveLiveness({"says": network}, options=options),
+    )
+    gallery = Gallery.in_memory(recognizer=checking)
+    gallery.enroll("Barack", DEMO / "obama2.jpg")
+    tracker = PeopleTracker(checking, gallery, options=TrackOptions(liveness="passive"))
+    still = film({"he": face}, {"he": lambda _: (200.0, 140.0)}, seconds=3)
+    tracked, events = run(tracker, still)
+    tracks = [track for one in tracked for track in one.tracks if track.id > 0]
+    for track in tracks:
+        assert track.liveness is not None
+        assert (track.status == "not_live") == (not track.liveness.live)
+        assert track.liveness.live or track.name is None
+    return [status for status, _ in groupby(track.status for track in tracks)], events
+
+
+@pytest.fixture
+def no_border(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made-up films have faces in squares, which are borders."""
+    monkeypatch.setattr("lineament.liveness.passive.sides_of", lambda *_: 0)
+
+
+@pytest.mark.usefixtures("no_border")
+def test_a_picture_of_somebody_gets_no_name(
+    recognizer: Recognizer, faces: dict[str, Image]
+) -> None:
+    statuses, events = seen_by(Says(-9, -9, 0), recognizer, faces["obama"])
+    assert statuses == ["not_live"]
+    assert not any(event.name for event in events)
+
+
+@pytest.mark.usefixtures("no_border")
+def test_who_is_there_gets_one_and_loses_it_by_a_veto(
+    recognizer: Recognizer, faces: dict[str, Image]
+) -> None:
+    statuses, events = seen_by(Says(9, 9, 0), recognizer, faces["obama"])
+    assert statuses[-1] == "named"
+    assert "not_live" not in statuses
+    statuses, events = seen_by(Says(9, -9, 2), recognizer, faces["obama"])
+    assert statuses[-1] == "not_live"
+    assert [event.kind for event in events if event.was_name == "Barack"] == ["changed"]
+
+
+def test_the_active_check_is_none_of_everybody_in_a_film() -> None:
+    with pytest.raises(OptionError, match="asks one person") as refused:
+        TrackOptions(liveness="active")
+    assert "lineament liveness" in str(refused.value.hint)

@@ -83,6 +83,7 @@ STDOUT = "-"
     api=["give_up_s"],
 )
 @options.calibration
+@options.liveness
 @options.overwrite
 @option(
     "--gallery",
@@ -193,7 +194,12 @@ def _watching(
     frames = stack.enter_context(
         open_source(source, limits=VideoLimits(**asked), rate=given["rate"], report=_say)
     )
-    names = {"fpir": "fpir", "threshold": "threshold", "min_face": "min_face_px"}
+    names = {
+        "fpir": "fpir",
+        "threshold": "threshold",
+        "min_face": "min_face_px",
+        "liveness": "liveness",
+    }
     chosen = {names[k]: given[k] for k in names if given.get(k) is not None}
     recognizer = options.recognizer_from(given) if gallery is None else gallery.recognizer
     tracking = options_for(frames.info, TrackOptions(**chosen))
@@ -286,6 +292,7 @@ def _print_people(summary: WatchSummary, with_names: bool) -> None:
     if summary.people and summary.n_events and not VERBOSITY.quiet:
         print_line()
     rows = []
+    checked = any(person.liveness is not None for person in summary.people)
     for person in summary.people:
         first, last = person.stays[0].from_s, person.stays[-1].to_s
         name = "unknown" if person.name is None else person.name
@@ -298,12 +305,22 @@ def _print_people(summary: WatchSummary, with_names: bool) -> None:
                 f"{person.seconds:.1f}",
                 str(len(person.stays)),
                 "yes" if person.known else "",
+                *(
+                    []
+                    if not checked
+                    else ["-" if person.liveness is None else person.liveness.outcome]
+                ),
             )
         )
     named = ("name", "probability") if with_names else ()
     columns = ("person", *named, "first s", "last s", "seconds", "visits", "seen before")
+    columns += ("liveness",) if checked else ()
     if rows:
-        print_table(columns, rows, right=[name for name in columns if name not in ("name",)][:-1])
+        print_table(
+            columns,
+            rows,
+            right=[name for name in columns if name not in ("name", "seen before", "liveness")],
+        )
     else:
         print_line(f"{summary.video.name}: nobody was there")
     dropped = f", {summary.n_dropped:,} more came too late" if summary.n_dropped else ""

@@ -14,7 +14,9 @@ import cv2
 import numpy as np
 
 from lineament.gallery import Candidate, Gallery
-from lineament.types import Contract, Face, Quality
+from lineament.liveness.passive import PassiveLiveness
+from lineament.liveness.passive import View as LivenessView
+from lineament.types import Contract, Face, Liveness, Quality
 from lineament.video._binding import CLEAR
 from lineament.video._following import look_of
 from lineament.video.events import Event, EventKind
@@ -22,6 +24,9 @@ from lineament.video.frames import VideoFrame
 from lineament.video.identity import Naming, View, Wish, share_out
 from lineament.video.memory import Person
 from lineament.video.tracks import BestShot, Status, TrackOptions
+
+MOST_CHECKS = 10
+"""Of the last views of a visit, by which it is judged whether somebody is there."""
 
 SHOT_MARGIN, SHOT_PX = 0.35, 256
 """Of the best shot: what is shown around the box, in its sides, and its longest side."""
@@ -41,6 +46,8 @@ class Visit:
     shot: BestShot | None = None
     shot_worth: float = -1.0
     poor: bool = True
+    checks: list[LivenessView] = field(default_factory=list)
+    liveness: Liveness | None = None
 
     @property
     def match(self) -> Candidate | None:
@@ -50,8 +57,15 @@ class Visit:
         return next(named, next(iter(self.candidates), None))
 
     @property
+    def is_doubted(self) -> bool:
+        """Whether it was checked, and is not known to be alive."""
+        return self.liveness is not None and not self.liveness.live
+
+    @property
     def status(self) -> Status:
         """As in ``Track``."""
+        if self.is_doubted:
+            return "not_live"
         if self.naming.name is not None:
             return "named"
         if self.poor or self.naming.count:
@@ -68,6 +82,8 @@ class Visits:
         self._visits: dict[int, Visit] = {}
         self._people: dict[int, Person] = {}
         self._events: list[Event] = []
+        # Where it is checked, it has to be seen again that somebody is there.
+        self._names_are_kept = options.liveness == "off"
 
     def __contains__(self, number: int) -> bool:
         """Whether that person is in the picture."""
@@ -88,7 +104,8 @@ class Visits:
             return
         visit = self._visits[person.id] = Visit(since_s, frame.time_s, frame.number)
         self._people[person.id] = person
-        visit.naming.name = person.name
+        if self._names_are_kept:
+            visit.naming.name = person.name
         known = person.n_visits > 0
         person.n_visits += 1
         self._say("appeared", since_s, frame.number, person, known=known)
@@ -104,7 +121,7 @@ class Visits:
         del self._people[person.id]
         self._people[other.id] = other
         other.n_visits += 1
-        if visit.naming.name is None:
+        if visit.naming.name is None and self._names_are_kept:
             visit.naming.name = other.name
         self._say("changed", frame.time_s, frame.number, other, was_id=person.id, known=True)
 
@@ -172,10 +189,23 @@ class Visits:
                 one.name: one.similarity - one.threshold_rise - visit.threshold
                 for one in visit.candidates
             }
-            wishes.append(Wish(above, visit.naming.name))
+            wishes.append(Wish({} if visit.is_doubted else above, visit.naming.name))
         for person, name, wish in zip(present, share_out(wishes), wishes, strict=True):
-            if person in changed:
+            if person in changed and not self._visits[person.id].is_doubted:
                 self._propose(frame, person, name, wish.above.get(name, 0.0) if name else 0.0)
+
+    def judge(
+        self, person: Person, passive: PassiveLiveness, face: Face, frame: VideoFrame
+    ) -> None:
+        """Judge by the last views whether somebody is there; no name unless so."""
+        visit = self._visits[person.id]
+        view = passive.look(frame.pixels, face)
+        visit.checks = [*visit.checks[1 - MOST_CHECKS :], view]
+        visit.liveness = passive.conclude(visit.checks)
+        before = visit.naming.name
+        if visit.is_doubted and before is not None:
+            visit.naming, person.name = Naming(), None
+            self._say("changed", frame.time_s, frame.number, person, was_name=before)
 
     def _propose(self, frame: VideoFrame, person: Person, name: str | None, above: float) -> None:
         visit = self._visits[person.id]

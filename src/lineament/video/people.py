@@ -34,6 +34,7 @@ from lineament.detect.turning import upright_only
 from lineament.embed.embedder import wrap
 from lineament.errors import OptionError
 from lineament.gallery import Gallery
+from lineament.liveness.passive import photo_check
 from lineament.models.runtime import load_model
 from lineament.pipeline import Recognizer
 from lineament.pyramid import Pyramid
@@ -129,6 +130,7 @@ class PeopleTracker:
         self._near = self._near_look()
         self._paths = Paths()
         self._followed: dict[int, Followed] = {}
+        self._passive = photo_check(self.options.liveness, lambda: recognizer.passive)
         self._visits = Visits(gallery, self._contract, self.options)
         self._size_wh: tuple[int, int] | None = None
         self._detected_s = -math.inf
@@ -333,6 +335,10 @@ class PeopleTracker:
         self._note_beside()
         for followed in changed:
             self._recall(frame, followed)
+        for followed in changed if self._passive is not None else ():
+            assert followed.person is not None
+            assert self._passive is not None
+            self._visits.judge(followed.person, self._passive, followed.face, frame)
         present = [f.person for f in self._followed.values() if f.person is not None]
         self._visits.name(frame, [f.person for f in changed if f.person is not None], present)
 
@@ -473,7 +479,7 @@ class PeopleTracker:
     def _is_open(self, followed: Followed) -> bool:
         if followed.person is None or self.gallery is None:
             return False
-        return self._visits[followed.person.id].status == "undecided"
+        return self._visits[followed.person.id].status in ("undecided", "not_live")
 
     def _tracks(self) -> tuple[Track, ...]:
         boxes = self._paths.boxes_xyxy
@@ -499,6 +505,7 @@ class PeopleTracker:
                     candidates=visit.candidates,
                     quality=visit.quality,
                     best_shot=visit.shot,
+                    liveness=visit.liveness,
                     since_s=visit.since_s,
                 )
             )

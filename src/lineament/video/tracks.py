@@ -11,11 +11,12 @@ from lineament.decide.calibration import DEFAULT_FPIR
 from lineament.detect.detector import DetectOptions
 from lineament.errors import OptionError
 from lineament.gallery import Candidate
+from lineament.liveness.passive import LivenessMode
 from lineament.results import Outcome
 from lineament.types import Face, FloatArray, Image, Liveness, Quality
 from lineament.video.events import Event
 
-Status = Literal["new", "named", "unknown", "undecided"]
+Status = Literal["new", "named", "unknown", "undecided", "not_live"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,9 @@ class TrackOptions:
             before that may be taken for one who was, 0 to 1.
         threshold: cosine from which on a face gets a name, in place of one for ``fpir``.
         top: how many candidates of the gallery a track has.
+        liveness: "passive": whether people are there, and not pictures of them, is judged by the
+            views that are embedded; nobody has a name before that is known. "active" asks one
+            person, and is none of this.
     """
 
     detect_every_s: float = 0.06
@@ -48,6 +52,7 @@ class TrackOptions:
     fpir: float = DEFAULT_FPIR
     threshold: float | None = None
     top: int = 5
+    liveness: LivenessMode = "off"
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
@@ -64,6 +69,12 @@ class TrackOptions:
         DetectOptions(min_face_px=self.min_face_px)
         if not 0 < self.fpir < 1:
             raise OptionError(f"expected a share between 0 and 1, got {self.fpir}", option="fpir")
+        if self.liveness == "active":
+            raise OptionError(
+                "the active check asks one person to do something",
+                option="liveness",
+                hint="run `lineament liveness` with that camera, or ask for passive here",
+            )
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -105,7 +116,8 @@ class Track(Outcome):
         face: as it was found in this frame; None when it was not.
         name: in the gallery; None: no name.
         status: "new": not embedded well enough to say who it is; "named"; "unknown": nobody of the
-            gallery; "undecided": no look was good enough to say, or the next will decide.
+            gallery; "undecided": no look was good enough to say, or the next will decide;
+            "not_live": not known to be there, whoever it is a picture of (``liveness``).
         probability: that the name is right, 0 to 1; without a name that of the first candidate;
             None without a gallery or calibration.
         candidates: people of the gallery, the most alike first.

@@ -26,7 +26,7 @@ from lineament.errors import LineamentError
 from lineament.gallery import Gallery
 from lineament.pipeline import Recognizer
 from lineament.results import Outcome, Pictured
-from lineament.types import Image
+from lineament.types import Image, Liveness
 from lineament.video._line import Line
 from lineament.video.events import Event
 from lineament.video.frames import (
@@ -96,6 +96,8 @@ class WatchedPerson(Outcome):
         known: whether the person had been seen before this source.
         stays: when the person was there.
         best_shot: the best look; None: none was good enough.
+        liveness: whether somebody was there, and no picture, as it was judged last; None: not
+            checked.
     """
 
     id: int
@@ -104,6 +106,7 @@ class WatchedPerson(Outcome):
     known: bool
     stays: tuple[Stay, ...]
     best_shot: BestShot | None
+    liveness: Liveness | None = None
 
     @property
     def seconds(self) -> float:
@@ -122,6 +125,7 @@ class WatchedPerson(Outcome):
                 for stay in self.stays
             ],
             "best_shot": None if self.best_shot is None else self.best_shot.to_dict(),
+            "liveness": None if self.liveness is None else self.liveness.to_dict(),
         }
 
 
@@ -169,6 +173,7 @@ class _Seen:
     known: bool = False
     stays: list[list[float]] = field(default_factory=list)
     shot: BestShot | None = None
+    liveness: Liveness | None = None
 
 
 class _Diary:
@@ -232,6 +237,7 @@ class _Diary:
                     seen.known,
                     tuple(Stay(*stay) for stay in seen.stays),
                     seen.shot,
+                    seen.liveness,
                 )
                 for number, seen in sorted(self._people.items())
             )
@@ -242,6 +248,8 @@ def _update(seen: _Seen, track: Track, time_s: float) -> None:
         seen.stays[-1][1] = max(seen.stays[-1][1], time_s)
     if track.name is not None and track.name == seen.name:
         seen.probability = track.probability
+    if track.liveness is not None:
+        seen.liveness = track.liveness
     shot = track.best_shot
     if shot is not None and (seen.shot is None or worth(shot) >= worth(seen.shot)):
         seen.shot = shot
