@@ -71,6 +71,7 @@ from lineament.liveness.passive import (
     load_passive,
     photo_check,
 )
+from lineament.liveness.result import strictest
 from lineament.models import DEFAULT_PRESET, PRESETS, Card, LicensePolicy
 from lineament.models.runtime import Runtime
 from lineament.quality import limits_of
@@ -80,6 +81,7 @@ from lineament.types import (
     Embedding,
     FlipOption,
     FloatArray,
+    Liveness,
     Photo,
     Threshold,
     flip_of,
@@ -635,9 +637,12 @@ class Recognizer:
             if embedded is None:
                 crops = self.finder.crops(photo, numbers, alignment=alignment)
                 embedded = replace(photo, selected=numbers, crops=crops, embeddings=(), checks=())
+            active = _active_checks(photo, numbers)
             if passive is None:
-                return replace(embedded, checks=()) if embedded.checks else embedded
+                return replace(embedded, checks=active) if active or embedded.checks else embedded
             checks = tuple(passive.check(photo, photo.faces[number]) for number in numbers)
+            if active:
+                checks = tuple(map(strictest, zip(checks, active, strict=True)))
             return replace(embedded, checks=checks)
 
         photos = self.finder.stream(
@@ -674,6 +679,14 @@ class Recognizer:
             liveness=liveness,
             color_order=color_order,
         )
+
+
+def _active_checks(photo: Photo, numbers: Sequence[int]) -> tuple[Liveness, ...]:
+    """Return what active sessions said of faces, which nobody can measure again; () without."""
+    known = dict(zip(photo.selected, photo.checks, strict=False))
+    found = [known.get(number) for number in numbers]
+    active = tuple(each for each in found if each is not None and each.method == "active")
+    return active if len(active) == len(found) else ()
 
 
 def first_problem(*photos: Photo) -> LineamentError | None:

@@ -123,8 +123,8 @@ class FakeRecognizer:
     def __init__(self, same: Callable[[int], bool] = lambda number: True) -> None:
         self.same, self.asked = same, 0
 
-    def embed(self, source: Any, *, faces: Any) -> tuple[Any]:
-        return ("embedding",)
+    def stream_chosen(self, sources: list[Any]) -> list[Any]:
+        return sources
 
     def verify(self, a: Any, b: Any) -> Decided:
         self.asked += 1
@@ -143,8 +143,10 @@ def _made_up(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         def look(self, pixels: Any, time_s: float) -> Any:
             return LOOKS.get(int(pixels[0, 0, 0]) * 256 + int(pixels[0, 0, 1]))
 
+        def photo(self, pixels: Image, seen: Any) -> Any:
+            return _looks.photo_of(pixels, seen)
+
     monkeypatch.setattr(active, "Looker", Looker)
-    monkeypatch.setattr(active, "_with_embedding", lambda photo, embedding: photo)
 
 
 LOOKS: dict[int, Seen | None] = {}
@@ -224,6 +226,7 @@ def test_who_does_what_is_asked_for_is_alive(seed: int) -> None:
     state = checked.state()
     assert (state.done, state.result, state.prompt) == (True, result, "Thank you")
     assert checked.photo is not None
+    assert checked.photo.liveness is result
     after = checked.feed(frame(5000, None))  # nothing changes any more
     assert after.result is result
 
@@ -501,6 +504,7 @@ def test_the_command_with_a_folder_of_frames(
     printed = json.loads(done.stdout)
     assert printed["liveness"]["outcome"] == "live"
     assert printed["decision"]["verdict"] == "same"
+    assert "active" in json.dumps(printed["decision"])
     assert printed["challenges"] == list(attempts.new_session(recognizer, 2).challenges)
     assert done.exit_code == 0
     with PILImage.open(shot) as picture:

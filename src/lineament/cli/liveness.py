@@ -95,7 +95,7 @@ def liveness(
         session = ActiveSession(recognizer, options=chosen)
         result = run(frames, session, _prompts())
     decision = None
-    if known is not None and session.photo is not None and result.live:
+    if known is not None and session.photo is not None:
         decision = _decided(recognizer, known, session)
     if save is not None and session.photo is not None:
         _save(session, save)
@@ -112,8 +112,8 @@ def liveness(
         )
     else:
         _print(session, result, decision)
-    same = known is None or (decision is not None and decision.verdict == "same")
-    return 0 if result.live and same else 1
+    yes = result.live if decision is None else decision.verdict == "same"
+    return 0 if yes and result.live else 1
 
 
 def _refuse_photos(source: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -11,7 +11,6 @@ from lineament import models
 from lineament.align.blendshapes import BLENDSHAPES, blendshapes
 from lineament.align.mesh import INPUT_PX, look, mesh, mesh_transforms
 from lineament.align.mesh_pose import pose_of_mesh, rolls_of_meshes
-from lineament.errors import OptionError
 from lineament.finder import FaceFinder
 from lineament.liveness._parallax import FOLLOWED, PATCH_PX, Follower
 from lineament.models.runtime import load_model
@@ -19,6 +18,9 @@ from lineament.types import Face, Float64Array, Image, Photo
 
 LEAST_PRESENCE = 0.5
 """Of the mesh; below, the face is looked for anew."""
+
+NAME = "session"
+"""What the photo of a session is called in results."""
 
 LEAST_EYES_PX = 24.0
 """Below, lids and noses are too small to be read."""
@@ -107,6 +109,17 @@ class Looker:
             to_patch,
         )
 
+    def photo(self, pixels: Image, seen: Look) -> Photo:
+        """The frame as a photo of that face, as the finder sees it, whose landmarks suit
+        recognition best; as the mesh does where it finds none there.
+        """
+        found = self._finder.find(pixels)
+        middle = seen.face().center_xy
+        for number, face in enumerate(found.faces):
+            if np.abs(np.subtract(face.center_xy, middle)).max() < seen.eyes_px / 2:
+                return replace(found, source=NAME, index=number, time_s=seen.time_s)
+        return photo_of(pixels, seen)
+
     def _next(self, pixels: Image) -> Float64Array | None:
         """The mesh in the next frame (478, 3): where it was, else where the detector finds it."""
         if self._points is not None:
@@ -125,9 +138,9 @@ class Looker:
         return np.asarray(found.points_xyz[0], np.float64)
 
 
-def photo_of(pixels: Image, seen: Look, name: str) -> Photo:
-    """The frame as a photo of that face."""
-    if pixels.ndim != 3:
-        raise OptionError(f"expected (H, W, 3), got {pixels.shape}", option="frame")
+def photo_of(pixels: Image, seen: Look) -> Photo:
+    """The frame as a photo of that face, as the mesh sees it."""
     height, width = pixels.shape[:2]
-    return Photo(name, (width, height), (seen.face(),), 0, pixels, time_s=seen.time_s)
+    size_wh = (width, height)
+    face = seen.face()
+    return Photo(NAME, size_wh, (face,), 0, pixels, time_s=seen.time_s, detector="facemesh")

@@ -30,7 +30,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -118,8 +118,8 @@ class Checker(Protocol):
         """Say whether two photos are of one person."""
         ...
 
-    def embed(self, source: Any, /, *, faces: Any) -> Any:
-        """Embed faces of a photo."""
+    def stream_chosen(self, sources: Any, /) -> Any:
+        """Embed the one face that each photo is of."""
         ...
 
 
@@ -191,7 +191,8 @@ class ActiveSession:
     Attributes:
         challenges: what is asked for, in that order.
         photo: the face as it looked straight into the camera at first, with its pixels; None until
-            then. It is what may be verified once the result is "live".
+            then. Once the session is over its ``liveness`` is the result, so that whoever verifies
+            it gets "not_live" unless the person was there.
     """
 
     @checked
@@ -213,6 +214,7 @@ class ActiveSession:
         self._rng = random.SystemRandom() if rng is None else rng
         self.challenges = chosen(options.n_challenges, self._rng)
         self.photo: Photo | None = None
+        self._known: Photo | None = None  # the same with its embedding
         self._looker = Looker(recognizer.finder)
         self._first: list[Look] = []
         self._rest: Rest | None = None
@@ -312,8 +314,7 @@ class ActiveSession:
             self._first.clear()
             return
         self._rest, self._since, self._rested_from = rest, self._now, self._now
-        photo = photo_of(pixels, look, "session")
-        self.photo = photo
+        self.photo = self._looker.photo(pixels, look)
         self._asked_at = self._now
 
     def _go_on(self, rest: Rest, look: Look, pixels: Image) -> None:
@@ -407,10 +408,10 @@ class ActiveSession:
         """Whether this is still who it was at first."""
         assert self.photo is not None
         self._asked_at = self._now
-        if not self.photo.embeddings:
-            (embedding,) = self._recognizer.embed(self.photo, faces=[0])
-            self.photo = _with_embedding(self.photo, embedding)
-        decision: Decision = self._recognizer.verify(self.photo, photo_of(pixels, look, "session"))
+        if self._known is None:
+            (self._known,) = self._recognizer.stream_chosen([self.photo])
+        now = photo_of(pixels, look)
+        decision: Decision = self._recognizer.verify(self._known, now)
         self._likeness.append(decision.score)
         self._unlike = 0 if decision.same else self._unlike + 1
         if self._unlike >= MOST_UNLIKE:
@@ -447,12 +448,17 @@ class ActiveSession:
     def _live(self) -> None:
         self._watch = None
         score = min(1.0, min(self._swings) / TYPICAL_SWING)
-        self.result = Liveness("live", score, "active", self._cues())
+        self._over(Liveness("live", score, "active", self._cues()))
 
     def _end(self, outcome: LivenessOutcome, reason: str) -> None:
         self._watch = None
         score = 0.0 if outcome == "attack" else None
-        self.result = Liveness(outcome, score, "active", self._cues(), (reason,))
+        self._over(Liveness(outcome, score, "active", self._cues(), (reason,)))
+
+    def _over(self, result: Liveness) -> None:
+        self.result = result
+        if self.photo is not None:
+            self.photo = replace(self.photo, selected=(0,), checks=(result,))
 
     def _cues(self) -> dict[str, float]:
         cues = {"done": float(self._step), "asked": float(len(self.challenges))}
@@ -491,9 +497,3 @@ def run(
 
 def _words(challenge: Challenge) -> str:
     return challenge.replace("_", " ")
-
-
-def _with_embedding(photo: Photo, embedding: Any) -> Photo:
-    from dataclasses import replace
-
-    return replace(photo, selected=(0,), embeddings=(embedding,))
