@@ -584,6 +584,10 @@ def test_what_find_keeps(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     (after,) = DeepFace.find("img1.jpg", "my_db", similarity_search=True)
     assert after.equals(before)
+    elsewhere = str(here / "my_db")  # the same folder by another name: nothing is looked at again
+    (after,) = DeepFace.find("img1.jpg", elsewhere, similarity_search=True)
+    assert list(after["identity"]) == [str(here / each) for each in before["identity"]]
+    assert list(after["distance"]) == list(before["distance"])
     file.write_bytes(b"damaged")
     monkeypatch.undo()
     monkeypatch.chdir(here)
@@ -745,3 +749,30 @@ def test_thresholds_and_confidences() -> None:
     assert verification.find_confidence(5, "SFace", True, "euclidean") == 51
     probability = Recognizer("sface").calibration.probability(1 - 0.5).value
     assert near[1] == pytest.approx(100 * probability, abs=0.01)
+
+
+def test_folders_are_listed_again_when_they_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "SETTLED_NS", -1)  # all are settled
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    for name in ("1.jpg", "a/2.PNG", "a/b/3.jpeg", "a/4.txt"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "link").symlink_to(tmp_path / "a", target_is_directory=True)
+    tree, listed = store.Tree(str(tmp_path)), []
+    original = store.Tree._listed
+    monkeypatch.setattr(
+        store.Tree, "_listed", lambda self, here: listed.append(here) or original(self, here)
+    )
+    assert sorted(tree.files()) == ["1.jpg", "a/2.PNG", "a/b/3.jpeg"]
+    assert sorted(listed) == ["", "a/", "a/b/"]
+    listed.clear()
+    assert sorted(tree.files()) == ["1.jpg", "a/2.PNG", "a/b/3.jpeg"]
+    assert listed == []
+    (tmp_path / "a" / "b" / "5.jpg").write_bytes(b"")
+    os.utime(tmp_path / "a" / "b", ns=(1, 1))
+    assert sorted(tree.files()) == ["1.jpg", "a/2.PNG", "a/b/3.jpeg", "a/b/5.jpg"]
+    assert listed == ["a/b/"]
+    shutil.rmtree(tmp_path / "a")
+    os.utime(tmp_path, ns=(1, 1))
+    assert tree.files() == ["1.jpg"]

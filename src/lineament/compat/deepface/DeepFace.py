@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -28,7 +28,6 @@ from lineament.compat.deepface._photos import Source
 from lineament.compat.deepface._store import store_of
 from lineament.compat.deepface.modules import modeling, verification
 from lineament.compat.deepface.modules.exceptions import (
-    DataTypeError,
     DimensionMismatchError,
     EmptyDatasource,
     PathNotFound,
@@ -453,7 +452,12 @@ def find(
     if not len(stored.norms):
         return []
     search = tables.Search(
-        model, distance_metric, threshold, similarity_search=similarity_search, k=k
+        str(db_path),
+        model,
+        distance_metric,
+        threshold,
+        similarity_search=similarity_search,
+        k=k,
     )
     skip = detector_backend == known.SKIP
     return [
@@ -693,7 +697,6 @@ def build_index(
         gallery.reindex()
 
 
-Function: TypeAlias = Callable[..., Any]
 MISSING: Mapping[str, str] = {
     "stream": "call lineament watch, or lineament.video.watch",
     "cli": "the command line is lineament",
@@ -708,7 +711,6 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    "DataTypeError",
     "analyze",
     "build_index",
     "build_model",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,9 @@ SUFFIXES = (".jpg", ".jpeg", ".png")
 PREFIX = "deepface-"
 SAVE_EVERY = 2000
 
+SETTLED_NS = 2_000_000_000
+"""What changed so lately may change again without another time: such a folder is listed again."""
+
 State = tuple[int, int]
 """Size in bytes, and time of change in nanoseconds."""
 
@@ -40,13 +44,13 @@ class Stored:
     """The M faces of a folder's photos.
 
     Attributes:
-        identities: (M,) paths.
+        paths: (M,) of the photos, from the folder on.
         boxes: (M, 4) int64: x, y, w, h.
         vectors: (M, D) float32 of length 1.
         norms: (M,) float32: lengths before.
     """
 
-    identities: npt.NDArray[np.str_]
+    paths: npt.NDArray[np.str_]
     boxes: IntArray
     vectors: FloatArray
     norms: FloatArray
@@ -56,11 +60,12 @@ class Store:
     """One folder, looked at by one model and detector."""
 
     def __init__(self, folder: str, model: known.Known, detector_backend: str) -> None:
-        self.folder = folder
+        self.folder = os.path.abspath(folder)  # noqa: PTH100
         self._model, self._detector = model, detector_backend
-        way = ["deepface", os.path.abspath(folder), way_of(model.recognizer), detector_backend]  # noqa: PTH100
+        way = ["deepface", self.folder, way_of(model.recognizer), detector_backend]
         self.path = cache_file(way, prefix=PREFIX)
         self._lock = lock()
+        self._tree = Tree(self.folder)
         self._photos: dict[str, tuple[State, Any]] | None = None
         self._stored: Stored | None = None
 
@@ -71,7 +76,7 @@ class Store:
                 self._photos = self._read()
                 self._stored = None
             if refresh:
-                self._refresh(dict(listed(self.folder)))
+                self._refresh()
             if self._stored is None:
                 self._stored = self._together()
             return self._stored
@@ -81,21 +86,31 @@ class Store:
         """Whether no photo is known."""
         return not self._photos
 
-    def _refresh(self, files: dict[str, State]) -> None:
+    def _refresh(self) -> None:
+        """Look at what is new or changed, and forget what is gone."""
         assert self._photos is not None
         photos = self._photos
-        lost = photos.keys() - files.keys()
-        new = [
-            path for path, state in files.items() if path not in photos or photos[path][0] != state
-        ]
+        files, new = self._tree.files(), {}
+        root, stat = os.path.join(self.folder, ""), os.stat  # noqa: PTH118
+        for path in files:
+            try:
+                status = stat(root + path)
+            except OSError:  # removed meanwhile, or a link to nowhere
+                continue
+            state = status.st_size, status.st_mtime_ns
+            known_as = photos.get(path)
+            if known_as is None or known_as[0] != state:
+                new[path] = state
+        lost = photos.keys() - set(files) if new or len(files) != len(photos) else set()
         if not lost and not new:
             return
         self._stored = None
         for path in lost:
             del photos[path]
         try:
-            for done, (path, found) in enumerate(zip(new, self._looked_at(new), strict=True), 1):
-                photos[path] = files[path], found
+            looked_at = self._looked_at([os.path.join(self.folder, path) for path in new])  # noqa: PTH118
+            for done, (path, found) in enumerate(zip(new, looked_at, strict=True), 1):
+                photos[path] = new[path], found
                 if done % SAVE_EVERY == 0:
                     self._save()
         finally:
@@ -199,24 +214,49 @@ class Store:
         }
 
 
-def listed(folder: str) -> Iterator[tuple[str, State]]:
-    """The photos below a folder by their suffix, and their state; links to folders are passed by.
+class Tree:
+    """The photos below a folder by their suffix; links to folders are passed by.
 
-    Paths begin with the folder as it is given. Raises DataError: a folder cannot be listed.
+    A folder is listed again only when its time of change says that something came or went, which
+    takes a third of the time of listing all.
     """
-    pending = [folder]
-    while pending:
-        here = pending.pop()
-        try:
-            with os.scandir(here) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append(entry.path)
-                    elif entry.name.lower().endswith(SUFFIXES) and entry.is_file():
-                        status = entry.stat()
-                        yield entry.path, (status.st_size, status.st_mtime_ns)
-        except OSError as error:
-            raise DataError(f"{here}: the folder cannot be listed ({error.strerror})") from error
+
+    def __init__(self, folder: str) -> None:
+        self._root = os.path.join(folder, "")  # noqa: PTH118
+        self._known: dict[str, tuple[int, list[str], list[str]]] = {}
+
+    def files(self) -> list[str]:
+        """Their paths, from the folder on. DataError: a folder cannot be listed."""
+        before, self._known = self._known, {}
+        pending, files = [""], []
+        while pending:
+            here = pending.pop()
+            try:
+                changed = os.stat(self._root + here).st_mtime_ns  # noqa: PTH116
+                found = before.get(here)
+                if found is None or found[0] != changed:
+                    found = (changed, *self._listed(here))
+            except FileNotFoundError:  # removed since its parent was listed
+                continue
+            except OSError as error:
+                raise DataError(
+                    f"{self._root + here}: the folder cannot be listed ({error.strerror})"
+                ) from error
+            if time.time_ns() - changed > SETTLED_NS:
+                self._known[here] = found
+            files += found[1]
+            pending += found[2]
+        return files
+
+    def _listed(self, here: str) -> tuple[list[str], list[str]]:
+        files, folders = [], []
+        with os.scandir(self._root + here) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(f"{here}{entry.name}{os.sep}")
+                elif entry.name.lower().endswith(SUFFIXES) and entry.is_file():
+                    files.append(here + entry.name)
+        return files, folders
 
 
 def hash_of(path: str) -> str:
@@ -239,6 +279,6 @@ def store_of(folder: str, model: known.Known, detector_backend: str) -> Store:
     key = (os.path.abspath(folder), model.name, detector)  # noqa: PTH100
     with _stores_lock:
         found = _stores.get(key)
-        if found is None or found.folder != folder:
+        if found is None:
             found = _stores[key] = Store(folder, model, detector)
         return found

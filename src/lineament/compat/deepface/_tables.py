@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -75,6 +76,7 @@ class Search:
     """How a folder is searched.
 
     Attributes:
+        folder: as the caller has it: results' paths begin with it.
         model: whose embeddings are compared.
         metric: name or function.
         threshold: greatest distance; None: by calibration.
@@ -82,6 +84,7 @@ class Search:
         k: at most so many rows.
     """
 
+    folder: str
     model: known.Known
     metric: Metric
     threshold: float | None
@@ -98,7 +101,7 @@ class Search:
         near = distances <= threshold if seen else np.zeros(len(distances), bool)
         at = np.arange(len(distances)) if self.similarity_search else np.flatnonzero(near)
         at = at[np.argsort(distances[at], kind="stable")][: self.k]
-        identities = stored.identities[at].tolist()
+        identities = [os.path.join(self.folder, path) for path in stored.paths[at].tolist()]  # noqa: PTH118
         x, y, w, h = stored.boxes[at].T
         area = found.area
         return {
