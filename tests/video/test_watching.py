@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 import time
@@ -203,6 +204,31 @@ def test_what_the_analysis_raises_reaches_the_caller() -> None:
         walk()
     assert taken == [0, 1, 2, 3]
     assert tracker.finished == 1
+
+
+def test_a_generator_that_waits_for_ever_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lineament.video.watching._PATIENCE_S", 0.1)
+    never = threading.Event()
+
+    def pictures() -> Iterator[np.ndarray]:
+        yield marked(0)
+        never.wait(30)
+
+    for _ in watching(pictures()):
+        break
+    never.set()
+
+
+def test_a_pipe_that_nobody_reads_is_left_as_one() -> None:
+    class Pipe(io.RawIOBase):
+        def writable(self) -> bool:
+            return True
+
+        def write(self, _: object) -> int:
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        watching(PICTURES, EventLines(None, Pipe())).run()  # type: ignore[arg-type]
 
 
 def test_a_list_with_something_else_is_refused() -> None:

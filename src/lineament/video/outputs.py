@@ -105,6 +105,8 @@ class EventLines:
                 self._file.truncate(place)  # whole lines only
                 raise OptionError(f"{self._path}: cannot be written (the disk is full)")
             self._file.flush()
+        except BrokenPipeError:  # nobody reads any more, which is no error
+            raise
         except (OSError, ValueError) as error:
             raise self._unwritable(error) from error
 

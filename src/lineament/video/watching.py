@@ -61,6 +61,9 @@ LIVE_SHARE = 0.7
 
 _LIVE_RATE = 30.0
 
+_PATIENCE_S = 3.0
+"""For so long a source that was closed is waited for."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class WatchedFrame(TrackedFrame, Pictured):
@@ -291,7 +294,7 @@ class Watch:
         self._frames: Line[VideoFrame] | None = None if self.info.live else Line(most)
         self._found: Line[WatchedFrame] = Line(1 if self.info.live else most)
         self._most = most
-        self._threads: list[threading.Thread] = []
+        self._threads: list[tuple[threading.Thread, float | None]] = []
         self._writing: OutputThread | None = None
         self._started = self._closed = False
 
@@ -346,8 +349,8 @@ class Watch:
         self._source.close()
         if self._frames is not None:
             self._frames.leave()
-        for thread in self._threads:
-            thread.join()
+        for thread, patience_s in self._threads:
+            thread.join(patience_s)
         if not self._started:
             for output in self._outputs:
                 with suppress(LineamentError, OSError):
@@ -382,12 +385,14 @@ class Watch:
         self._started = True
         if self._outputs:
             self._writing = OutputThread(self._outputs, self._most, self._stop)
-        targets: list[tuple[str, Callable[[], None]]] = [("analysis", self._analyse)]
-        if self._frames is not None:
-            targets.append(("decoding", self._decode))
-        for name, target in targets:
+        targets: list[tuple[str, Callable[[], None], float | None]] = [
+            ("analysis", self._analyse, None)
+        ]
+        if self._frames is not None:  # a generator of others may wait for ever
+            targets.append(("decoding", self._decode, _PATIENCE_S))
+        for name, target, patience_s in targets:
             thread = threading.Thread(target=target, name=f"lineament-{name}", daemon=True)
-            self._threads.append(thread)
+            self._threads.append((thread, patience_s))
             thread.start()
 
     def _stop(self) -> None:
