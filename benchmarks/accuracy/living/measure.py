@@ -60,9 +60,9 @@ def measure(
     *,
     n_attacks: int,
     n_living: int,
-    view1: bool,
-    part: tuple[int, int],
     track: Track,
+    view1: bool = False,
+    part: tuple[int, int] = (0, 1),
 ) -> dict[str, Any]:
     """Run attempts.
 
