@@ -21,7 +21,10 @@ FOLDER = ROOT / "benchmarks"
 SCRIPTS = {path.name: path for path in sorted(FOLDER.glob("*/*.py"))}
 SCRIPTS |= {
     name: FOLDER / name
-    for name in ("photo.py", "strangers.py", "poses.py", "conditions.py", "compat.py")
+    for name in (
+        *("photo.py", "strangers.py", "poses.py", "conditions.py", "compat.py"),
+        *("liveness.py", "video.py"),
+    )
 }
 
 
