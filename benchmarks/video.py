@@ -76,7 +76,7 @@ def tracking(options: Any) -> dict[str, Any]:
     if options.att is not None:
         parts.append(cast.of_att(options.att, first_half=options.choose, visits=VISITS))
     recognizer = Recognizer(options.preset)
-    people = measure.load(list(track(cast.mixed(parts, many), "photos", many)), recognizer.finder)
+    people = measure.load(cast.mixed(parts), many, recognizer.finder)
     gallery = measure.enrolled(people, recognizer)
     seen = measure.films(
         people,

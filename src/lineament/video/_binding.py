@@ -42,10 +42,6 @@ EXCHANGED = 0.12
 FAR = 0.1
 """Views so far below the last threshold are somebody else's, one of them as surely as several."""
 
-MOST_RISE = 0.2
-"""What strangers' likeness in bad photos raises a threshold by, at most: several views of one film
-say more than the two photos that ``decide.conditions`` speaks of."""
-
 
 class Levels(NamedTuple):
     """Thresholds of the cosine, see ``SURE_FMR``."""

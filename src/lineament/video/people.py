@@ -40,7 +40,7 @@ from lineament.pipeline import Recognizer
 from lineament.pyramid import Pyramid
 from lineament.quality import quality_of
 from lineament.types import BoolArray, Face, FloatArray, Image, Photo, Quality
-from lineament.video._binding import CLEAR, MOST_RISE, Evidence, answers, levels_of
+from lineament.video._binding import CLEAR, Evidence, answers, levels_of
 from lineament.video._camera import Camera
 from lineament.video._following import Followed, look_of, patch_of
 from lineament.video._visits import Visits
@@ -455,8 +455,7 @@ class PeopleTracker:
         calibration = self.recognizer.calibration
         if calibration is None:
             return 0.0
-        rise = calibration.condition(best, person.views.best).threshold_rise
-        return min(MOST_RISE, rise)
+        return calibration.condition(best, person.views.best).threshold_rise
 
     def _bind(self, frame: VideoFrame, followed: Followed, person: Person | None) -> None:
         """A path turns out to be a person's; None: somebody new."""
