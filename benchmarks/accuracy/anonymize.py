@@ -1,7 +1,7 @@
 """What is left of a face that was covered: who is found, and recognized, before and after filters.
 
     python benchmarks/accuracy/anonymize.py DIR [--people N] [--method NAME]... [--wider DIR]
-        [--films N] [--clips DIR] [--json]
+        [--films N] [--scenes N] [--clips DIR] [--json]
 
 DIR is Labeled Faces in the Wild; the people are those of View 1 with two photos, drawn by a seed.
 One photo of each is covered by each method, and looked at as an attacker would who knows where the
@@ -21,7 +21,10 @@ wider_...       with ``--wider``: share of the annotated faces of 16 pixels and 
                 and the ratio of their times
 films           with ``--films``: films of people who move, turn up and leave, covered whole: frames
                 in which a face is found within a face of the truth, and of which somebody is
-                recognized; ``--clips``: the same for a folder of films, found by the detector alone
+                recognized; ``--scenes``: the films of ``filming/``, in which people come and go,
+                cross, pass behind pillars and are out of focus: faces of which at least 0.3 can be
+                seen, found and uncovered; ``--clips``: frames of a folder of films in which the
+                detector finds a face
 """
 
 from __future__ import annotations
@@ -52,6 +55,12 @@ from lineament.video import FilmWriter, VideoFrame, open_source
 from lineament.video.sources import FILM_SUFFIXES
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parent))
+from filming import cast
+from filming.measure import load
+from filming.render import render
+from filming.script import write
+
 from _harness import Parser, at_least, report, table, track
 
 SIDE_CELLS = 4
@@ -386,17 +395,53 @@ def _count(
         figures["film_faces"] += 1
         figures["film_found"] += any(overlaps(face, box) for face in found)
         figures["film_found_before"] += any(overlaps(face, box) for face in before)
-        inner = box + np.array([0.2, 0.2, -0.2, -0.2]) * np.tile(box[2:] - box[:2], 2)
-        left, top, right, bottom = np.maximum(inner.round(), 0).astype(int)
-        same = np.abs(
-            shown[top:bottom, left:right].astype(int) - original[top:bottom, left:right]
-        ).mean(axis=2)
-        figures["film_uncovered"] += bool(same.size and (same < 12).mean() > 0.5)
+        figures["film_uncovered"] += is_uncovered(shown, original, box)
         face = Face(box, 0.9, points)
         height, width = shown.shape[:2]
         covered_ = Photo("film", (width, height), (face,), 0, shown, detector="known")
         decision = recognizer.verify(originals[who], covered_)
         figures["film_recognized"] += decision.verdict == "same"
+
+
+def is_uncovered(shown: Image, original: Image, box: Any) -> bool:
+    """Whether most of the middle of a face is as it was."""
+    inner = box + np.array([0.2, 0.2, -0.2, -0.2]) * np.tile(box[2:] - box[:2], 2)
+    left, top, right, bottom = np.maximum(inner.round(), 0).astype(int)
+    part = np.s_[top:bottom, left:right]
+    same = np.abs(shown[part].astype(int) - original[part]).mean(axis=2) < 12
+    return bool(same.size and same.mean() > 0.5)
+
+
+def of_scenes(recognizer: Recognizer, options: Any) -> dict[str, Any]:
+    """The films that trackers are measured with, of people of View 1."""
+    actors = cast.of_lfw(read_lfw(options.folder), inside_view_1=True, visits=2)
+    people = load(actors, 3 * options.scenes, recognizer.finder)
+    finder = thorough_finder(runtime=recognizer.runtime)
+    figures = dict.fromkeys(("scene_faces", "scene_found_before", "scene_found"), 0)
+    figures["scene_uncovered"] = 0
+    for number in track(range(options.scenes), "scenes"):
+        looks = [each for _, each in people[3 * number : 3 * number + 3]]
+        script = write(700 + number, 3, 2, seconds=9.0)
+        frames = list(render(script, looks, 700 + number))
+        with tempfile.TemporaryDirectory() as made:
+            path, out = Path(made) / "film.mkv", Path(made) / "out.mkv"
+            pictures = [frame.pixels for frame, _ in frames]
+            with FilmWriter(path, open_source(pictures), quality=12) as writer:
+                for n, pixels in enumerate(pictures):
+                    writer.write(VideoFrame(n, n / script.rate, pixels))
+            _render(path, out, finder)
+            with open_source(out) as shown:
+                for after, (before, truth) in zip(shown, frames, strict=True):
+                    found = recognizer.detect(after.pixels).faces
+                    earlier = recognizer.detect(before.pixels).faces
+                    for box in truth.boxes_xyxy[truth.visible >= 0.3]:
+                        figures["scene_faces"] += 1
+                        figures["scene_found"] += any(overlaps(face, box) for face in found)
+                        known = any(overlaps(face, box) for face in earlier)
+                        figures["scene_found_before"] += known
+                        covered_ = not is_uncovered(after.pixels, before.pixels, box)
+                        figures["scene_uncovered"] += not covered_
+    return figures
 
 
 def moving(
@@ -447,6 +492,8 @@ def run(options: Any) -> dict[str, Any]:
         figures |= of_wider(options.wider, recognizer, options.wider_every)
     if options.films:
         figures |= of_films(recognizer, options)
+    if options.scenes:
+        figures |= of_scenes(recognizer, options)
     if options.clips is not None:
         figures |= of_clips(options.clips, recognizer, options.seconds)
     return figures
@@ -474,6 +521,7 @@ def main() -> None:
     parser.add_argument("--wider", type=Path, metavar="DIR", help="the WIDER FACE sample")
     parser.add_argument("--wider-every", type=at_least(1), default=4, metavar="N")
     parser.add_argument("--films", type=int, default=0, metavar="N", help="films to make")
+    parser.add_argument("--scenes", type=int, default=0, metavar="N", help="films of filming/")
     parser.add_argument("--clips", type=Path, metavar="DIR", help="a folder of films")
     parser.add_argument("--seconds", type=float, default=2.0, help="of each clip")
     options = parser.parse_args()
