@@ -125,7 +125,7 @@ def of_lfw(lfw: LFW, finder: FaceFinder, passive: PassiveLiveness, options: Any)
         if not shown
         else {
             "people": len(shown),
-            "apcer": {kind: float(np.mean(passed[kind])) for kind in KINDS},
+            "apcer": {kind.replace(" ", "_"): float(np.mean(passed[kind])) for kind in KINDS},
             "bpcer": 1 - float(np.mean(passed[LIVE])),
         },
     }

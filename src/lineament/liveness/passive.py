@@ -18,7 +18,7 @@ not found. ``docs/concepts/liveness.md`` has the figures.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -244,6 +244,7 @@ def _share(log_odds: float) -> float:
 
 def load_passive(
     *,
+    networks: Mapping[str, TextureNetwork] | None = None,
     options: PassiveOptions | None = None,
     runtime: Runtime | None = None,
     policy: LicensePolicy | None = None,
@@ -251,6 +252,8 @@ def load_passive(
     """Load the check of the package; its network is compiled once per process.
 
     Args:
+        networks: of yours, by names of yours, beside the bundled one (called "texture"), such as
+            ``lineament.liveness.minifasnet.read_minifasnet`` reads.
         options: where the outcomes begin; None: as they were measured.
         runtime: engine, device and threads; None asks the environment.
         policy: which licenses may be used; None asks the environment.
@@ -259,7 +262,7 @@ def load_passive(
         WeightsError: the network is missing, damaged or refused.
     """
     texture = load_texture(runtime=runtime, policy=policy)
-    return PassiveLiveness({"texture": texture}, options=options)
+    return PassiveLiveness({"texture": texture, **(networks or {})}, options=options)
 
 
 def photo_check(

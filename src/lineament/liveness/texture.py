@@ -5,7 +5,7 @@ package faceplugin-face-recognition-js carries it (the model "minifasnet-128"). 
 classes, live, flat picture and mask; one number is made of them, the natural logarithm of the odds
 of "live".
 
-What it is shown was chosen on photographs: RGB turned into BGR by its
+What it is shown was chosen on photographs (``benchmarks/liveness.py``): RGB turned into BGR by its
 first layer, 0 to 255, a square around the detector's box of ``SCALES`` times its longer side, and
 the photo's border repeated where that reaches past it. The package itself feeds it RGB and moves
 the square into the photo; so the network cannot tell prints from faces.
