@@ -142,7 +142,12 @@ def run(options: Any) -> dict[str, Any]:
         figures |= of_lfw(read_lfw(options.lfw), finder, passive, options)
         if options.attacks or options.sessions:
             active = measure_active(
-                options.lfw, n_attacks=options.attacks, n_living=options.sessions, track=track
+                options.lfw,
+                n_attacks=options.attacks,
+                n_living=options.sessions,
+                view1=False,
+                part=(0, 1),
+                track=track,
             )
             figures |= active
     return {**figures, "n_photos": result.images, "n_faces_found": result.faces_found}
