@@ -4,8 +4,8 @@
 
 Photos of LFW become heads that do what they are asked for, and sheets of paper, screens and films
 that try to (``living``). Thresholds were chosen on people of View 1 (``--view1``); reported are all
-others. Of the ways to bend a sheet all but flat and upright cylinders were held out. Printed are
-``attacks``, ``attacks_passed`` and ``live_passed``, a share.
+others. Of the ways to bend a sheet cones and domes were held out; the others were looked at when
+the least swing was set. Printed are ``attacks``, ``attacks_passed`` and ``live_passed``, a share.
 """
 
 from __future__ import annotations

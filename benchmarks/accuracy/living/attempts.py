@@ -139,12 +139,14 @@ def attack(checker: Checker, kind: str, people: list[Person], seed: int) -> Live
     )
 
 
+_BENDS = ("lying cylinder", "leaning cylinder", "wave", "cone", "dome")
+
 KINDS = {
     "still": 16,
     "moved": 20,
     "tilted": 28,
     "bent: upright cylinder": 16,
-    **{f"bent: {way}": 10 for way in acting.OTHER_BENDS},
+    **{f"bent: {way}": 10 for way in _BENDS},
     "puppet: flat": 8,
     "puppet: upright cylinder": 8,
     "puppet: leaning cylinder": 7,
