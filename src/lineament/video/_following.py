@@ -31,29 +31,24 @@ class Followed:
     """One continuous path of a face, and whose it is.
 
     Attributes:
-        born_s, born_frame: when it was first seen.
         face: as it was last seen.
+        since_s: since when it is nobody's, or in doubt.
+        patch: what the face looks like, for a comparison from frame to frame (``patch_of``).
         seen: whether in this frame.
-        seen_s, seen_frame: when last.
         person: whose face it is; None: not settled.
-        doubted: somebody else's path was so near that the two may have been exchanged.
+        doubted: it may have been exchanged with somebody else's.
         views: since the path began, or since it is in doubt.
         strikes: views in a row that are unlike the person.
         embedded_s: when last; minus infinity: never.
         n_embedded: how often.
         look: how good the best look that was embedded was (``look_of``).
-        n_seen: frames.
         is_over: the person was found elsewhere; the path is to be given up.
-        since_s: since when it is nobody's, or in doubt.
-        patch: what the face looks like, for a comparison from frame to frame (``patch_of``).
     """
 
-    born_s: float
-    born_frame: int
     face: Face
+    since_s: float
+    patch: FloatArray | None
     seen: bool = True
-    seen_s: float = 0.0
-    seen_frame: int = 0
     person: Person | None = None
     doubted: bool = False
     views: Views = field(default_factory=Views)
@@ -61,10 +56,12 @@ class Followed:
     embedded_s: float = -math.inf
     n_embedded: int = 0
     look: float = 0.0
-    n_seen: int = 1
     is_over: bool = False
-    since_s: float = 0.0
-    patch: FloatArray | None = None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is known whose it is, without a doubt."""
+        return self.person is not None and not self.doubted
 
     def doubt(self, now_s: float) -> None:
         """From here on it must be shown anew who this is."""

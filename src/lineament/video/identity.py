@@ -75,10 +75,6 @@ class Views:
         """How many."""
         return len(self._views)
 
-    def __iter__(self) -> object:
-        """The views, in the order in which they came."""
-        return iter(self._views)
-
     @property
     def listed(self) -> tuple[View, ...]:
         """The views, in the order in which they came."""

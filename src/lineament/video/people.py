@@ -260,34 +260,24 @@ class PeopleTracker:
         for number in numbers:
             self._followed[number].seen = False
         for row in np.flatnonzero(pairing.doubtful).tolist():
-            if not self._followed[numbers[row]].doubted:
+            if self._followed[numbers[row]].is_settled:
                 self._followed[numbers[row]].doubt(frame.time_s)
         for i, row in enumerate(pairing.path_of.tolist()):
             if row < 0:
                 continue
             followed = self._followed[numbers[row]]
             patch = patch_of(frame.pixels, boxes[i])
-            if numbers[row] in hidden or (
-                crowded[row] and not _is_alike(followed.patch, patch) and not followed.doubted
-            ):
+            changed = crowded[row] and not _is_alike(followed.patch, patch)
+            if numbers[row] in hidden or (changed and followed.is_settled):
                 followed.doubt(frame.time_s)  # it may be somebody else who comes out there
             followed.patch = patch
             self._paths.update(row, boxes[i])
             followed.face, followed.seen = faces[i], True
-            followed.seen_s, followed.seen_frame = frame.time_s, frame.number
-            followed.n_seen += 1
         if begin:
             for i in np.flatnonzero((pairing.path_of < 0) & certain).tolist():
                 number = self._paths.add(boxes[i])
-                self._followed[number] = Followed(
-                    frame.time_s,
-                    frame.number,
-                    faces[i],
-                    seen_s=frame.time_s,
-                    seen_frame=frame.number,
-                    since_s=frame.time_s,
-                    patch=patch_of(frame.pixels, boxes[i]),
-                )
+                patch = patch_of(frame.pixels, boxes[i])
+                self._followed[number] = Followed(faces[i], frame.time_s, patch)
         for followed in self._followed.values():
             if followed.seen and followed.person is not None:
                 self._visits.see(followed.person, frame)
@@ -488,7 +478,7 @@ class PeopleTracker:
             box = followed.face.box_xyxy if followed.seen else box
             face = followed.face if followed.seen else None
             if followed.person is None:
-                tracks.append(Track(-number, box, followed.seen, face, since_s=followed.born_s))
+                tracks.append(Track(-number, box, followed.seen, face, since_s=followed.since_s))
                 continue
             visit = self._visits[followed.person.id]
             match = visit.match
