@@ -24,6 +24,7 @@ from typing import Any, Self
 from lineament.arguments import checked
 from lineament.errors import LineamentError
 from lineament.gallery import Gallery
+from lineament.machine import trim
 from lineament.pipeline import Recognizer
 from lineament.results import Outcome, Pictured
 from lineament.types import Image, Liveness
@@ -60,6 +61,10 @@ LIVE_SHARE = 0.7
 """Of the time between two frames of a live source that looking at one may take, on average."""
 
 _LIVE_RATE = 30.0
+
+_TRIM_EVERY = 300
+"""Frames after which freed memory is given back: pixels are made in one thread and freed in
+another, which the C library is slow to do by itself. It takes some milliseconds."""
 
 _PATIENCE_S = 3.0
 """For so long a source that was closed is waited for."""
@@ -441,6 +446,8 @@ class Watch:
             frame.pixels,
         )
         self._diary.take(found)
+        if self._diary.n_frames % _TRIM_EVERY == 0:
+            trim()
         return found
 
 
