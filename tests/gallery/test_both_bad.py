@@ -17,9 +17,11 @@ from lineament import Recognizer, quality
 from lineament.cli import app
 from lineament.decide.calibration import Calibration, bundled
 from lineament.decide.conditions import Conditions
+from lineament.embed.embedder import wrap
 from lineament.gallery import Gallery, Identification, NewSample, Settings
 from lineament.gallery._ranking import Search, identify_faces
 from lineament.gallery.find import find
+from lineament.quality import quality_of
 from lineament.types import Contract, Quality
 
 DEMO = Path(lineament.__file__).parent / "data" / "demo"
@@ -258,3 +260,20 @@ def test_the_command_line_says_why(recognizer: Recognizer, measured: Left, tmp_p
     measured.value = 0.3
     done = CliRunner().invoke(app, [*given, "--calibration", str(tmp_path / "c.json")])
     assert "too little of an identity is left in the face" in " ".join(done.stdout.split())
+
+
+def test_a_face_of_which_nothing_is_left_has_no_name() -> None:
+    """One gray all over: its cosine to somebody may pass the threshold, and says nothing."""
+    recognizer = Recognizer()
+    photo = recognizer.analyze(DEMO / "obama.jpg")
+    with Gallery.in_memory(recognizer=recognizer) as gallery:
+        gallery.enroll("Barack Obama", DEMO / "obama.jpg")
+        for gray in range(16, 256, 48):
+            crops = np.full((1, 112, 112, 3), gray, np.uint8)
+            vectors, norms = recognizer.embedder.embed(crops)
+            (embedding,) = wrap(vectors, norms, recognizer.embedder.contract)
+            quality = quality_of(photo.faces[0], crops[0], embedding, photo.size_wh)
+            (found,) = gallery.identify_embeddings([embedding], qualities=[quality], threshold=0.0)
+            assert found.name is None
+            assert found.reason == "low_quality"
+            assert "no score is enough" in found.reason_in_words

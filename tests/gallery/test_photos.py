@@ -272,10 +272,14 @@ def test_verified_against_one_person(recognizer: Recognizer, tmp_path: Path) -> 
         assert "for the best of 2 photos" in both.threshold.origin
         assert both.certainty is not None
         assert both.certainty.prior == 0.5
-        alone = gallery.calibration.probability(both.similarity, 0.5)[0]
+        assert both.quality_a is not None
+        assert both.quality_b is not None
+        condition = gallery.calibration.condition(  # one of the photos may be not quite clean
+            both.quality_a.recognizability, both.quality_b.recognizability
+        )
+        alone = gallery.calibration.probability(both.similarity, 0.5, condition)[0]
         odds = alone / (1 - alone) / 2**exponent
-        # One of the photos may be not quite clean, which moves the likelihood a little.
-        assert both.probability == pytest.approx(odds / (1 + odds), rel=0.03)
+        assert both.probability == pytest.approx(odds / (1 + odds), rel=1e-9)
         assert {Path(both.source_b).name} <= {"obama.jpg", "obama2.jpg"}
 
         asked = [DEMO / "obama.jpg", tmp_path / "nobody.jpg", DEMO / "biden.jpg"]

@@ -25,7 +25,7 @@ import numpy as np
 from lineament.arguments import check_fields
 from lineament.assignment import assign
 from lineament.decide.calibration import DEFAULT_FPIR, Calibration
-from lineament.decide.conditions import CLEAN, Condition
+from lineament.decide.conditions import CLEAN, MOST_RISE, Condition
 from lineament.decide.judge import (
     CALIBRATED_METRIC,
     CHILDREN_LLR,
@@ -258,12 +258,17 @@ def _unknown(
     best = row[0]
     if threshold.value <= best.similarity < threshold.value + best.threshold_rise:
         takes = threshold.value + best.threshold_rise
-        return (
-            "low_quality",
-            f"{best} is the most alike, yet strangers look alike in photos like this one and the "
-            "one enrolled: for such faces "
-            + (f"it takes {takes:.3f}" if takes <= 1 else "no score is enough"),
-        )
+        if takes > 1:
+            why = (
+                "too little of an identity is left in this photo, or in the one enrolled: for such "
+                "faces no score is enough"
+            )
+        else:
+            why = (
+                "strangers look alike in photos like this one and the one enrolled: for such faces "
+                f"it takes {takes:.3f}"
+            )
+        return "low_quality", f"{best} is the most alike, yet {why}"
     if best.similarity >= threshold.value:
         return (
             "same_photo",
@@ -487,7 +492,7 @@ def _candidates(
                     sample_source=sources.get(one.sample, ""),
                     n_samples=people[one.person].n_samples,
                     metadata=people[one.person].metadata,
-                    threshold_rise=condition.threshold_rise,
+                    threshold_rise=_rise(condition),
                 )
                 for rank, (one, p, condition) in enumerate(
                     zip(there, sure, conditions, strict=True), 1
@@ -495,6 +500,11 @@ def _candidates(
             ]
         )
     return result
+
+
+def _rise(condition: Condition) -> float:
+    """How much more than the threshold it takes; where a score is no evidence none is enough."""
+    return condition.threshold_rise if condition.trust > 0 else MOST_RISE
 
 
 def _conditions(

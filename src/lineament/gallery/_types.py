@@ -297,7 +297,8 @@ class Candidate(Outcome):
         n_samples: how many the person has.
         metadata: the person's.
         threshold_rise: how much more than the threshold it takes for this person, a cosine, 0 or
-            more: strangers look alike in photos as bad as the face and that sample.
+            more: strangers look alike in photos as bad as the face and that sample. 2, so that no
+            score is enough, where a score says nothing of such faces.
     """
 
     rank: int
