@@ -15,13 +15,16 @@ Each arrow is a room of the package, in the order in which a photo walks through
     5 decide/    two vectors -> score, threshold, calibrated probability, verdict
     6 search/    one vector against millions: an index
     7 gallery/   people with names on disk: enroll, identify, group
+    8 video/     frames -> who is where, under numbers and names that last
 
 ``finder.FaceFinder`` is stages 1 and 2; ``Recognizer`` holds a finder, an embedder and a judge and
 runs stages 1 to 5 over one photo or many; ``ensemble.Ensemble`` is the same finder with several
 embedders, for ``verify`` alone; ``gallery.Gallery`` takes a recognizer. ``models/`` says which
 networks there are and under which license, and runs them; ``batching.Batcher`` shares an embedder
-among threads. ``datasets/``, ``fit/``, ``evaluate/`` and ``train/`` measure, calibrate and make
-models; ``pictures/`` draws; ``cli/`` is the command line.
+among threads. ``liveness/`` says whether a face is of somebody who is there, ``anonymize/`` covers
+faces for good, ``compat/`` has the interfaces of other packages. ``datasets/``, ``fit/``,
+``evaluate/`` and ``train/`` measure, calibrate and make models; ``pictures/`` draws; ``cli/`` is
+the command line.
 
 Every stage is a plain function or a one-method object that can be used without this file; what is
 here is only the order of the calls, the batches, and what happens to a photo that fails.
