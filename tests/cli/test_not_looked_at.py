@@ -75,12 +75,13 @@ def test_every_command_counts_it(
     done = CliRunner().invoke(app, [*words, "--json"])
     assert done.stdout, done.stderr
     found = json.loads(done.stdout)["not_looked_at"]
-    one = "Obama" in COMMANDS[name]
+    one = "Obama" in COMMANDS[name] or name == "group"  # which takes films
+    whole = "Obama" not in COMMANDS[name]
     assert found == {
         "other_files": 1 if one else 2,
         "suffixes": {".txt": 1} if one else {".mp4": 1, ".txt": 1},
-        "hidden": 0 if one else 1,
-        "links": 0 if one else 1,
+        "hidden": int(whole),
+        "links": int(whole),
         "not_files": 0,
         "unreadable": [],
     }

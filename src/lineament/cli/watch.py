@@ -47,14 +47,14 @@ STDOUT = "-"
     "--events",
     writes=LINES,
     metavar="FILE.jsonl",
-    help="Write events as they happen, a line of JSON each; - for stdout.",
+    help="Events as they happen, JSON; - for stdout.",
 )
 @option("--shots", writes=SHOTS, metavar="DIR", help="Of every person the best look, as a picture.")
 @option(
     "--remember",
     type=FILE,
     metavar="FILE.npz",
-    help="Keep who was seen, to recognize them when they return, also in other films.",
+    help="Keep who was seen; they are known in later films.",
     api=["memory"],
 )
 @option("--preview", is_flag=True, help="Show the pictures on a page of this machine.")
@@ -63,7 +63,7 @@ STDOUT = "-"
     type=Number(0, 65_535, whole=True),
     metavar="N",
     help="Of the page of --preview.",
-    show_default="one that is free",
+    show_default="a free one",
 )
 @options.fpir("Share of strangers that may get a name.")
 @option("--threshold", type=COSINE, metavar="COSINE", help="From which on a face gets a name.")
