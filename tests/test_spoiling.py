@@ -59,6 +59,7 @@ def test_every_spoiler_spoils_the_face_and_keeps_size_and_type() -> None:
     assert (identity((0, 1, 2))(image, five) == image).all()
 
 
+@pytest.mark.slow
 def test_the_result_depends_on_photo_and_drawing_alone() -> None:
     image = photo()
     first, second = every_spoiler(), every_spoiler()
@@ -95,6 +96,7 @@ def test_the_size_of_the_face_does_not_matter() -> None:
         assert np.median(difference) < 6, name
 
 
+@pytest.mark.slow
 def test_faces_of_any_place_and_size_are_taken() -> None:
     image = photo()
     middle = FIVE.mean(axis=0)

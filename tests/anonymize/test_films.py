@@ -170,6 +170,7 @@ def test_a_person_may_edit_the_plan(film: Path, tmp_path: Path) -> None:
         assert np.abs(pixels[20:60, 5:60].astype(int) - original[n][20:60, 5:60]).mean() < 8
 
 
+@pytest.mark.slow
 def test_who_is_left_out_is_so_where_the_gallery_knows_them(
     film: Path, frames: list[Image], astronaut: Image, tmp_path: Path
 ) -> None:

@@ -117,6 +117,7 @@ def test_shapes(obama: Image, shape: str, finder: FaceFinder, recognizer: Recogn
     assert 0.02 < changed < 0.4
 
 
+@pytest.mark.slow
 def test_low_scores_turned_and_small_faces_are_covered(obama: Image, finder: FaceFinder) -> None:
     assert finder.options.min_score == LEAST_SCORE
     width, height = obama.shape[1], obama.shape[0]

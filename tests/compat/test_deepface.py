@@ -184,6 +184,7 @@ def test_the_readme_verifies(here: Path) -> None:
     assert other["confidence"] <= 49
 
 
+@pytest.mark.slow
 def test_the_readme_finds_registers_and_searches(here: Path) -> None:
     dfs = DeepFace.find(img_path="img1.jpg", db_path="my_db")
     assert [list(df["identity"]) for df in dfs] == [[str(Path("my_db", "Alice", "1.jpg"))]]

@@ -482,6 +482,7 @@ def test_a_look_is_where_the_face_is(people: list[Any], recognizer: Recognizer) 
 # ---- the command ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.rendered
 def test_the_command_with_a_folder_of_frames(
     tmp_path: Path,
