@@ -769,3 +769,9 @@ def test_tags_that_make_no_pixels_do_not_matter(
 ) -> None:
     assert load_image(data).shape == (10, 10, 3)  # pytest makes Pillow's warnings errors
     assert capfd.readouterr() == ("", "")
+
+
+def test_padding_without_an_end_is_read_once() -> None:
+    """Looked at from each of its bytes, it would take days."""
+    with pytest.raises(ImageFormatError, match="it has no end"):
+        load_image(b"\xff\xd8" + b"\xff" * 5_000_000)
