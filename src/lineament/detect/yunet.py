@@ -210,10 +210,7 @@ class YuNet:
         likely = np.flatnonzero(scores >= least)
         cells, scores = cells[likely], scores[likely]
         corner, stride = _grid(likely, high, wide)
-        center = (cells[:, 2:4] + corner) * stride
-        half = np.exp(np.minimum(cells[:, 4:6], 10)) * stride / 2
-        points = (cells[:, 6:].reshape(-1, 5, 2) + corner[:, None]) * stride[:, None]
-        rows = [scores[:, None], center - half, center + half, points.reshape(-1, 10)]
+        rows = [scores[:, None], _decoded(cells, corner, stride)]
         return np.concatenate(rows, axis=1, dtype=np.float32)
 
 
@@ -267,7 +264,11 @@ def cell_centers(cells: FloatArray, side_px: int) -> FloatArray:
 
 def decode_squares(cells: FloatArray, side_px: int) -> FloatArray:
     """Boxes and five landmarks (..., cells, 14) of the network's output for squares, pixels."""
-    corner, stride = _grid(np.arange(cells.shape[-2]), side_px, side_px)
+    return _decoded(cells, *_grid(np.arange(cells.shape[-2]), side_px, side_px))
+
+
+def _decoded(cells: FloatArray, corner: FloatArray, stride: FloatArray) -> FloatArray:
+    """Boxes and landmarks (..., n, 14) of cells (..., n, 16) at places of the grid (``_grid``)."""
     center = (cells[..., 2:4] + corner) * stride
     half = np.exp(np.minimum(cells[..., 4:6], 10)) * stride / 2
     points = (cells[..., 6:].reshape(*cells.shape[:-1], 5, 2) + corner[:, None]) * stride[:, None]

@@ -321,7 +321,7 @@ class PeopleTracker:
         for followed, view, quality in embedded:
             if followed.person is not None and not followed.doubted:
                 self._visits.note_look(followed.person, followed.face, frame, view, quality)
-        changed = [f for f in chosen if f.person is not None and not f.doubted]
+        changed = [f for f in chosen if f.is_settled]
         self._note_beside()
         for followed in changed:
             self._recall(frame, followed)
@@ -332,13 +332,17 @@ class PeopleTracker:
         present = [f.person for f in self._followed.values() if f.person is not None]
         self._visits.name(frame, [f.person for f in changed if f.person is not None], present)
 
-    def _note_beside(self) -> None:
-        """Who is seen together for sure is not one person."""
-        here = [
+    def _here(self) -> list[Person]:
+        """Who is seen in this frame for sure."""
+        return [
             f.person
             for f in self._followed.values()
-            if f.person is not None and not f.doubted and f.seen
+            if f.person is not None and f.is_settled and f.seen
         ]
+
+    def _note_beside(self) -> None:
+        """Who is seen together for sure is not one person."""
+        here = self._here()
         for person in here if len(here) > 1 else ():
             person.beside.update(other.id for other in here if other is not person)
 
@@ -412,11 +416,7 @@ class PeopleTracker:
         those = [followed for followed in unsettled if len(followed.views)]
         if not those:
             return
-        held = {
-            f.person.id
-            for f in self._followed.values()
-            if f.person is not None and not f.doubted and f.seen
-        }
+        held = {person.id for person in self._here()}
         evidence = [self._evidence(frame, followed) for followed in those]
         for followed, answer in zip(those, answers(evidence, held, self._levels), strict=True):
             if answer == "new":
