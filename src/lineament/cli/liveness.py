@@ -53,13 +53,7 @@ _COLORS: Mapping[str, Style] = {"live": "green", "attack": "red", "unsure": "yel
     show_default="7",
     api=["limit_s"],
 )
-@option(
-    "--rate",
-    type=Number(0.01, 1000),
-    metavar="FPS",
-    help="Frames a second of a folder of frames.",
-    show_default="30",
-)
+@options.rate
 @option("--save", writes=PICTURE, metavar="FILE.png", help="Keep the frame that is verified.")
 @options.overwrite
 @options.json

@@ -167,6 +167,17 @@ def fpir(words: str) -> Callable[[F], F]:
     return option("--fpir", type=RATE, metavar="RATE", help=words, show_default=str(SHOWN_FPIR))
 
 
+def rate(function: F) -> F:
+    """``--rate`` of sources of frames."""
+    return option(
+        "--rate",
+        type=Number(0.01, 1000),
+        metavar="FPS",
+        help="Frames a second of a folder of frames.",
+        show_default="30",
+    )(function)
+
+
 def landmarks(words: str) -> Callable[[F], F]:
     """``--landmarks`` of a command; ``words``: what it is for."""
     return option(

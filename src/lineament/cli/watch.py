@@ -67,13 +67,7 @@ STDOUT = "-"
 )
 @options.fpir("Share of strangers that may get a name.")
 @option("--threshold", type=COSINE, metavar="COSINE", help="From which on a face gets a name.")
-@option(
-    "--rate",
-    type=Number(0.01, 1000),
-    metavar="FPS",
-    help="Frames a second of a folder of frames.",
-    show_default="30",
-)
+@options.rate
 @option(
     "--give-up",
     type=Number(0),
