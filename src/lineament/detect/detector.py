@@ -8,7 +8,8 @@ registered by name, with the models that it takes:
         def __init__(self, model): ...
         def detect(self, image, options): ...
 
-"mine" then stands for it everywhere, and "mine+onet" for it with the O-Net's landmarks.
+"mine" then stands for it everywhere, and "mine+onet" for it with the O-Net's landmarks. So do
+"KIND:FILE" for a file of the user's and the name of its card (``lineament.detect.kinds``).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 
 from lineament import models
 from lineament.arguments import check_fields, checked
+from lineament.detect import kinds
 from lineament.errors import OptionError
 from lineament.forks import lock
 from lineament.models import LicensePolicy
@@ -163,6 +165,7 @@ _WRAPPERS: Registry[Callable[..., Detector]] = Registry(
     {
         "onet": Entry("lineament.detect.refine:Refined", (_ONET,)),
         "turning": Entry("lineament.detect.turning:Turning", (_YUNET,)),
+        "file": Entry("lineament.detect.recognize:build"),
     },
 )
 
@@ -171,24 +174,40 @@ register_detector = _DETECTORS.register
 
 
 class _Names(Mapping[str, tuple[str, ...]]):
-    """Names of detectors and of the models each needs. "+onet" adds landmarks, or finer ones."""
+    """Names of detectors and of the models each needs. "+onet" adds landmarks, or finer ones.
+
+    Files of the user's, "KIND:FILE", are found, and not listed, unless a manifest names them.
+    """
 
     def __getitem__(self, name: str) -> tuple[str, ...]:
         base = name.removesuffix(_REFINED)
-        entry = _DETECTORS.find(base)
-        if entry is None or (base != name and _ONET in entry.models):
+        needed = _models_of(base)
+        if needed is None or (base != name and _ONET in needed):
             raise KeyError(name)
-        return entry.models if base == name else (*entry.models, _ONET)
+        return needed if base == name else (*needed, _ONET)
 
     def __iter__(self) -> Iterator[str]:
         yield DEFAULT_DETECTOR
-        for base in _DETECTORS.names():
+        own = (card.name for card in models.entries("detector") if kinds.is_kind(card))
+        for base in dict.fromkeys([*_DETECTORS.names(), *own]):
             yield base
             if base + _REFINED in self and base + _REFINED != DEFAULT_DETECTOR:
                 yield base + _REFINED
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+def _models_of(base: str) -> tuple[str, ...] | None:
+    """The models that a detector takes; None: there is none of that name."""
+    file = kinds.file_of(base)
+    if file is not None:
+        return (kinds.card_of_file(*file).name,)
+    entry = _DETECTORS.find(base)
+    if entry is not None:
+        return entry.models
+    own = (card.name for card in models.entries("detector") if kinds.is_kind(card))
+    return (base,) if base in own else None
 
 
 DETECTORS: Mapping[str, tuple[str, ...]] = _Names()
@@ -204,7 +223,10 @@ def check_detector(name: str, policy: LicensePolicy) -> None:
     """
     if name not in DETECTORS:
         raise OptionError(
-            f"expected one of {', '.join(DETECTORS)}, got {name!r}", option="detector"
+            f"expected one of {', '.join(DETECTORS)}, got {name!r}",
+            option="detector",
+            hint=f"a file of your own is KIND:FILE, with {', '.join(kinds.KINDS)}, or "
+            f"{kinds.ANY}:FILE",
         )
     for model in DETECTORS[name]:
         policy.check(models.get(model))
@@ -212,7 +234,8 @@ def check_detector(name: str, policy: LicensePolicy) -> None:
 
 def detector_code(name: str) -> str | None:
     """The SHA-256 of the file that brings a detector; None for the package's own."""
-    return _DETECTORS.code_sha256(name.removesuffix(_REFINED))
+    base = name.removesuffix(_REFINED)
+    return None if _DETECTORS.find(base) is None else _DETECTORS.code_sha256(base)
 
 
 @checked
@@ -226,14 +249,16 @@ def load_detector(
     """Build a detector.
 
     Args:
-        name: one of ``DETECTORS``.
+        name: one of ``DETECTORS``, or "KIND:FILE" for a file of your own
+            (``lineament.detect.kinds``).
         turning: find faces at any roll; False looks for upright ones only.
         runtime: engine, device and threads.
         policy: which licenses may be used.
 
     Raises:
         OptionError: there is no detector of that name.
-        WeightsError: its models are missing, damaged or refused.
+        WeightsError: its models are missing, damaged or refused, or a file is not of its kind.
+        MissingExtraError: it needs a package that is not installed.
     """
     policy = LicensePolicy.active() if policy is None else policy
     check_detector(name, policy)
@@ -242,10 +267,16 @@ def load_detector(
         return load_model(models.get(model), runtime=runtime, policy=policy, few_sizes=crops)
 
     base = name.removesuffix(_REFINED)
+    own = models.get(DETECTORS[base][0]) if _DETECTORS.find(base) is None else None
 
     def build(*, crops: bool) -> Detector:
         """For photos, which have many sizes, or for crops of one."""
-        plain = _DETECTORS.builder(base)(*(load(model, crops=crops) for model in DETECTORS[base]))
+        plain: Detector
+        if own is not None:
+            plain = _WRAPPERS.builder("file")(own, runtime=runtime, policy=policy, crops=crops)
+        else:
+            needed = (load(model, crops=crops) for model in DETECTORS[base])
+            plain = _DETECTORS.builder(base)(*needed)
         if base == name:
             return plain
         return _WRAPPERS.builder("onet")(

@@ -6,6 +6,7 @@ Imported only where there are any: the package's own cards need none of it.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -135,8 +136,8 @@ class _Described(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     notes: str | None = None
 
 
-def from_file(path: str | Path, **spec: Any) -> Card:
-    """As ``lineament.models.from_file``."""
+def from_file(path: str | Path, *, defaults: Mapping[str, Any] | None = None, **spec: Any) -> Card:
+    """As ``lineament.models.from_file``; ``defaults``: what holds where nothing else says."""
     import hashlib
 
     from lineament.files import read_regular
@@ -144,6 +145,7 @@ def from_file(path: str | Path, **spec: Any) -> Card:
     path = Path(path).absolute()
     beside = path.with_suffix(".toml")
     values = forms.renamed(_read_toml(beside), OLD_KEYS) if beside.is_file() else {}
+    values = {**(defaults or {}), **values}
     values |= {key: value for key, value in spec.items() if value is not None}
     try:
         data = read_regular(path, at_most=LARGEST_FILE)
