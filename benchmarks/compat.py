@@ -237,7 +237,12 @@ def main() -> None:
         found = encodings(options.folder, options.faces, options.dlib_models)
         if options.deepface is not None:
             found |= find(
-                options.folder, options.photos, options.deepface, options.turns, options.dlib_models
+                options.folder,
+                options.photos,
+                options.deepface,
+                options.turns,
+                options.dlib_models,
+                options.work,
             )
         return found
 

@@ -261,6 +261,10 @@ def flip_of(option: FlipOption) -> Flip:
     return option == "mean"
 
 
+FOREIGN = "foreign"
+"""How the alignment of embeddings begins that another package made: nothing here can make more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Contract(Outcome):
     """How an embedding was made. Two embeddings can be compared when their contracts are equal.
@@ -307,6 +311,11 @@ class Contract(Outcome):
                 f"expected 1 to {MOST_DIMENSIONS:,}, got {in_short(self.dimension)}",
                 option="dimension",
             )
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether another package made the embeddings: photos cannot be embedded in this way."""
+        return self.alignment.startswith(FOREIGN)
 
     @property
     def id(self) -> str:

@@ -76,6 +76,7 @@ LIBRARY: dict[str, tuple[str, ...]] = {
     "gallery import": ("gallery:Gallery.import_",),
     "gallery reindex": ("gallery:Gallery.reindex",),
     "gallery migrate": ("gallery:Gallery.migrate", *GALLERY),
+    "import": ("gallery.foreign:read_store", "gallery.foreign:import_store", "gallery:Settings"),
     "models quantize": ("quantize:quantize",),
     "eval agedb": ("evaluate.protocols.verification:run_pair_list",),
     "eval bin": ("evaluate.protocols.verification:run_bin",),

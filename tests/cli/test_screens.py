@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("pty", reason="there are no pseudo-terminals here")
@@ -49,6 +50,9 @@ RUNS: dict[str, str] = {
     "identify-nobody": "identify obama.jpg --gallery staff --where biulding=B",
     "find": "find obama.jpg people others --top 3 --no-cache",
     "find-none": "find faceless.png people",
+    "import": "import face-recognition-npy encodings --gallery dlib",
+    "import-dry": "import face-recognition-npy encodings --gallery dlib --dry-run",
+    "import-not": "import deepface-pkl encodings",
     "watch": "watch people/Barack --gallery staff --rate 2",
     "watch-missing": "watch missing.mp4",
     "liveness": "liveness people/Barack --photo obama.jpg",
@@ -185,6 +189,9 @@ def world() -> Iterator[Path]:
     sexes = {"Ada": "female", "Barack": "male", "Joe": "male"}
     rows = [f"{name},{sex}" for name, sex in sexes.items()]
     (made / "attributes.csv").write_text("\n".join(["person,sex", *rows]) + "\n")
+    (made / "encodings").mkdir()
+    np.save(made / "encodings" / "Ada.npy", np.eye(2, 128))
+    np.save(made / "encodings" / "Joe_1.npy", np.ones(128))
     (made / "kept" / "weights").mkdir(parents=True)
     (made / "kept" / "weights" / "net.onnx").write_bytes(bytes(5000))
     before = Path.cwd()

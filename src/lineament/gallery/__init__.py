@@ -16,6 +16,7 @@
     damage      what is not what was written is passed over; checking: all of it looked for
     filters     metadata filters, and as text
     exchange    JSON lines and parquet
+    foreign/    stores of other packages, read without running their code
     migration   embedding everything anew with another recognizer
     store       the SQLite file: transactions, erasing
     schema      its tables; connection: opening it

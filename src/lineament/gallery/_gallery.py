@@ -33,6 +33,7 @@ from lineament.gallery import _ranking as ranking
 from lineament.gallery import _verification as verification
 from lineament.gallery import enroll as enrollment
 from lineament.gallery import exchange, lookup
+from lineament.gallery._entries import Entry
 from lineament.gallery._state import GalleryState
 from lineament.gallery._store import DATABASE, MEMORY, Store, discard
 from lineament.gallery._types import (
@@ -936,6 +937,17 @@ class Gallery(Outcome):
             report, names = exchange.import_(self._state.store, Path(path), damaged=damaged)
         unlike = unlike_samples(self._state, names)
         return replaced(report, unlike=tuple(unlike), compared=can_compare(self._state))
+
+    def import_entries(
+        self, entries: Iterable[Entry], path: Path, *, damaged: OnDamaged
+    ) -> ImportReport:
+        """The same for entries that were read from a file of another kind.
+
+        ``lineament.gallery.foreign.import_store`` makes them of other packages' stores.
+        """
+        with self._state.changing():
+            report, _ = exchange.add_all(self._state.store, entries, path, damaged)
+        return report
 
     def reindex(self) -> int:
         """Build the index anew from the database; how many samples it has.

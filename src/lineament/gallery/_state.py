@@ -312,9 +312,17 @@ def recognizer_of(contract: Contract, options: Mapping[str, Any] | None = None) 
             preset brings its own ``flip``.
 
     Raises:
+        ContractError: another package made the embeddings.
         UnknownWeightsError: the package has no such network.
         OptionError, WeightsError: an option makes no sense, or the policy refuses the network.
     """
+    if contract.is_foreign:
+        raise ContractError(
+            f"the embeddings are {contract.weights}'s, which another package made: no photo can be "
+            "embedded so here, since it is found and cut in another way there",
+            hint="compare them with that package's own embeddings, or enroll the photos anew in "
+            "another gallery",
+        )
     given = _given({} if options is None else options)
     name = given.setdefault("recognizer", contract.weights)
     if not (isinstance(name, str) and name in PRESETS):  # a preset brings its own

@@ -96,7 +96,7 @@ def import_(
     store.contract.check(contract_in(path))
     read = read_lines if path.suffix.lower() == ".jsonl" else read_parquet
     try:
-        return _add_all(store, read(path), path, damaged)
+        return add_all(store, read(path), path, damaged)
     except OSError as error:
         raise _unreadable(path, error) from error
 
@@ -188,9 +188,10 @@ def _sample_rows(
             yield person, row
 
 
-def _add_all(
+def add_all(
     store: Store, entries: Iterable[Entry], path: Path, damaged: OnDamaged
 ) -> tuple[ImportReport, list[str]]:
+    """Add entries of a file, all in one transaction; arguments and result as ``import_``."""
     new_people = new_samples = known = n_damaged = 0
     touched: dict[str, None] = {}
     passed_over: list[DamagedEntry] = []

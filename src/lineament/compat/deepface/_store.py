@@ -12,6 +12,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,16 +92,19 @@ class Store:
         assert self._photos is not None
         photos = self._photos
         files, new = self._tree.files(), {}
-        root, stat = os.path.join(self.folder, ""), os.stat  # noqa: PTH118
-        for path in files:
-            try:
-                status = stat(root + path)
-            except OSError:  # removed meanwhile, or a link to nowhere
-                continue
-            state = status.st_size, status.st_mtime_ns
-            known_as = photos.get(path)
-            if known_as is None or known_as[0] != state:
-                new[path] = state
+        with self._tree.place() as (prefix, folder):
+            for path in files:
+                try:
+                    status = os.stat(prefix + path if prefix else path, dir_fd=folder)
+                except OSError:  # removed meanwhile, or a link to nowhere
+                    continue
+                known_as = photos.get(path)
+                if (
+                    known_as is None
+                    or known_as[0][1] != status.st_mtime_ns
+                    or known_as[0][0] != status.st_size
+                ):
+                    new[path] = status.st_size, status.st_mtime_ns
         lost = photos.keys() - set(files) if new or len(files) != len(photos) else set()
         if not lost and not new:
             return
@@ -218,17 +222,51 @@ class Tree:
     """The photos below a folder by their suffix; links to folders are passed by.
 
     A folder is listed again only when its time of change says that something came or went, which
-    takes a third of the time of listing all.
+    takes a third of the time of listing all. Names are looked up from the folder on (``dir_fd``),
+    which saves the system the way there for each.
     """
 
     def __init__(self, folder: str) -> None:
         self._root = os.path.join(folder, "")  # noqa: PTH118
         self._known: dict[str, tuple[int, list[str], list[str]]] = {}
+        self._all: tuple[list[str], list[int], list[str]] | None = None
+
+    @contextmanager
+    def place(self) -> Iterator[tuple[str, int | None]]:
+        """What stands before a path from the folder on, and the folder's number for the system."""
+        if os.stat not in os.supports_dir_fd:  # Windows
+            yield self._root, None
+            return
+        try:
+            opened = os.open(self._root, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+        except OSError as error:
+            raise _unlistable(self._root, error) from error
+        try:
+            yield "", opened
+        finally:
+            os.close(opened)
 
     def files(self) -> list[str]:
         """Their paths, from the folder on. DataError: a folder cannot be listed."""
-        before, self._known = self._known, {}
-        pending, files = [""], []
+        if self._all is not None and self._unchanged(*self._all[:2]):
+            return self._all[2]
+        return self._walked()
+
+    def _unchanged(self, folders: list[str], times: list[int]) -> bool:
+        """Whether all folders are as they were."""
+        try:
+            with self.place() as (prefix, folder):
+                for path, time_ns in zip(folders, times, strict=True):
+                    found = os.stat(prefix + path if prefix else path or ".", dir_fd=folder)
+                    if found.st_mtime_ns != time_ns:
+                        return False
+        except (OSError, DataError):  # removed; the walk says so
+            return False
+        return True
+
+    def _walked(self) -> list[str]:
+        before, self._known, self._all = self._known, {}, None
+        pending, files, folders, settled = [""], [], [], True
         while pending:
             here = pending.pop()
             try:
@@ -239,13 +277,16 @@ class Tree:
             except FileNotFoundError:  # removed since its parent was listed
                 continue
             except OSError as error:
-                raise DataError(
-                    f"{self._root + here}: the folder cannot be listed ({error.strerror})"
-                ) from error
+                raise _unlistable(self._root + here, error) from error
             if time.time_ns() - changed > SETTLED_NS:
                 self._known[here] = found
+                folders.append(here)
+            else:
+                settled = False
             files += found[1]
             pending += found[2]
+        if settled:
+            self._all = folders, [self._known[here][0] for here in folders], files
         return files
 
     def _listed(self, here: str) -> tuple[list[str], list[str]]:
@@ -257,6 +298,10 @@ class Tree:
                 elif entry.name.lower().endswith(SUFFIXES) and entry.is_file():
                     files.append(here + entry.name)
         return files, folders
+
+
+def _unlistable(folder: str, error: OSError) -> DataError:
+    return DataError(f"{folder}: the folder cannot be listed ({error.strerror})")
 
 
 def hash_of(path: str) -> str:

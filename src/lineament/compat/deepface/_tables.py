@@ -93,7 +93,8 @@ class Search:
 
     def rows(self, stored: Stored, found: Found, vector: Float64Array, *, seen: bool) -> Columns:
         """The columns of ``FIND`` for one face; without a face (``seen``) nobody is verified."""
-        distances = self._distances(stored, vector)
+        cosines = _cosines(stored, vector)
+        distances = self._distances(stored, vector, cosines)
         threshold = self.threshold
         if threshold is None:
             assert isinstance(self.metric, str)
@@ -114,16 +115,16 @@ class Search:
             "threshold": np.full(len(at), float(threshold)),
             **{f"source_{key}": np.full(len(at), area[key], np.int64) for key in "xywh"},
             "distance": distances[at],
-            "confidence": confidences(self.model, _cosines(stored, vector)[at], near[at]),
+            "confidence": confidences(self.model, cosines[at], near[at]),
         }
 
-    def _distances(self, stored: Stored, vector: Float64Array) -> Float64Array:
+    def _distances(
+        self, stored: Stored, vector: Float64Array, cosines: Float64Array
+    ) -> Float64Array:
         if callable(self.metric):
             raw = stored.vectors.astype(np.float64) * stored.norms.astype(np.float64)[:, None]
             return np.array([float(self.metric(vector, other)) for other in raw], np.float64)
-        return distances_of(
-            _cosines(stored, vector), stored.norms, float(np.linalg.norm(vector)), self.metric
-        )
+        return distances_of(cosines, stored.norms, float(np.linalg.norm(vector)), self.metric)
 
 
 def _cosines(stored: Stored, vector: Float64Array) -> Float64Array:
