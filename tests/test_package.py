@@ -39,6 +39,7 @@ ORDER = (
     ),
     ("demo",),
     ("models",),
+    ("weights",),
     ("images",),
     ("detect",),
     ("align",),
@@ -115,6 +116,7 @@ THIRD_PARTY = {
     ),
     *("matplotlib", "lightgbm", "turbovec", "pymilvus", "ray", "av", "openTSNE", "umap", "scipy"),
     "dlib",
+    "h5py",
     *("torch", "kornia", "webdataset", "tensorboard", "onnx", "onnxscript", "nncf"),
     *ENGINES,
 }

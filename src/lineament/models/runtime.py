@@ -39,6 +39,7 @@ from lineament.files import DATA
 from lineament.models import Card, LicensePolicy
 from lineament.models.cards import LONGEST
 from lineament.models.graph import check_graph
+from lineament.models.ir import check_ir, is_ir, unpack_ir
 from lineament.offline import quiet_import
 from lineament.text import printable
 from lineament.types import FloatArray
@@ -216,7 +217,7 @@ def load_model(
             _check_fork(chosen.engine)
             graph = models.read(weights, policy=policy)
             if not weights.folder.is_relative_to(DATA):  # tests look at the package's own
-                check_graph(graph, weights.name)
+                _check_file(graph, weights.name, chosen.engine)
             make = _openvino_model if chosen.engine == "openvino" else _onnxruntime_model
             try:
                 with forks.calls.running():
@@ -227,6 +228,21 @@ def load_model(
                 raise _not_loaded(error, weights.name, chosen.engine) from error
             model = _loaded[key] = _Network(run, weights.name, chosen.engine)
         return model
+
+
+def _check_file(data: bytes, name: str, engine: str) -> None:
+    """Look at a network before an engine does."""
+    if not is_ir(data):
+        check_graph(data, name)
+        return
+    if engine != "openvino":
+        raise WeightsError(
+            f"{name}: expected an ONNX file for the engine {engine}, got a network in OpenVINO's "
+            "format",
+            hint="leave the engine out, or convert its original to ONNX",
+        )
+    xml, numbers = unpack_ir(data, name)
+    check_ir(xml, len(numbers), name)
 
 
 def unload_models() -> None:
@@ -404,14 +420,22 @@ def _prepare_openvino(openvino: Any) -> None:
         _prepared.set()
 
 
-def _openvino_model(graph: bytes, runtime: Runtime, few_sizes: bool) -> Model:
+def openvino_module() -> Any:
+    """OpenVINO, set up; for what reads and writes networks of other formats."""
     _check_room("openvino")
     with quiet_import("openvino"):
         import openvino
 
     _prepare_openvino(openvino)
-    core = openvino.Core()
-    network = core.read_model(graph)
+    return openvino
+
+
+def _openvino_model(graph: bytes, runtime: Runtime, few_sizes: bool) -> Model:
+    core = openvino_module().Core()
+    if is_ir(graph):
+        network = core.read_model(*unpack_ir(graph, "the network"))
+    else:
+        network = core.read_model(graph)
     if len(network.inputs) != 1:
         raise ValueError(f"it has {len(network.inputs)} inputs")
     for step in network.get_ops():  # what is constant in it is computed next
