@@ -60,6 +60,7 @@ ORDER = (
     ("pictures",),
     ("report",),
     ("quantize", "train"),
+    ("zoo",),
     ("cli", "compat"),
     ("__main__",),
 )

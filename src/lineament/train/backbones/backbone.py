@@ -18,17 +18,24 @@ DARKEST = 1e-2
 stays one."""
 
 
+LUMA = (0.299, 0.587, 0.114)
+"""Shares of red, green and blue in gray (ITU-R BT.601, as OpenCV and Pillow have it)."""
+
+
 class Backbone(nn.Module, ABC):
     """A network that makes embeddings. It scales its input itself, so the exported file does too.
 
     Attributes:
         dimension: D, length of the embedding.
         size_px: side of the square crops it takes.
+        width_px: of the part that a network for narrow crops looks at, the middle columns of the
+            square; None: all of it.
         alignment: how the crops must be made, for example "arcface-112" (see ``lineament.align``).
     """
 
     dimension: int
     size_px: int
+    width_px: int | None = None
     alignment: str
 
     @abstractmethod
@@ -50,13 +57,33 @@ class Backbone(nn.Module, ABC):
 class Scaling(nn.Module):
     """``(pixel - middle) / unit``; refuses crops of another size than the network was built for."""
 
-    def __init__(self, size_px: int, *, middle: float = 127.5, unit: float = 127.5) -> None:
-        """``size_px``: S; ``middle`` and ``unit`` of 127.5 bring 0 to 255 to -1 to 1."""
+    luma: Tensor
+
+    def __init__(
+        self,
+        size_px: int,
+        *,
+        middle: float = 127.5,
+        unit: float = 127.5,
+        width_px: int | None = None,
+        gray: bool = False,
+    ) -> None:
+        """``middle`` and ``unit`` of 127.5 bring 0 to 255 to -1 to 1.
+
+        Args:
+            size_px: S.
+            middle, unit: see above.
+            width_px: W, how many of the middle columns are kept; None: all S.
+            gray: make one channel of three.
+        """
         super().__init__()
         self.size_px, self.middle, self.unit = size_px, middle, unit
+        self.width_px, self.gray = width_px, gray
+        if gray:
+            self.register_buffer("luma", torch.tensor(LUMA).reshape(3, 1, 1), persistent=False)
 
     def forward(self, crops: Tensor) -> Tensor:
-        """(N, 3, S, S), 0 to 255 -> the same shape, scaled."""
+        """(N, 3, S, S), 0 to 255 -> (N, 3 or 1, S, W), scaled."""
         # While tracing, sizes are no plain numbers, and what is traced was checked before.
         if not torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
             expected = (3, self.size_px, self.size_px)
@@ -67,6 +94,11 @@ class Scaling(nn.Module):
                     "build the backbone with another size_px",
                     option="crops",
                 )
+        if self.width_px is not None:
+            left = (self.size_px - self.width_px) // 2
+            crops = crops[..., left : left + self.width_px]
+        if self.gray:
+            crops = (crops * self.luma).sum(1, keepdim=True)
         return (crops - self.middle) / self.unit
 
     def extra_repr(self) -> str:
