@@ -96,7 +96,7 @@ FORBIDDEN = {
 }
 """What no module of a room imports, although the order would allow it."""
 
-FORMS_OF_DECIDE = {"decide.calibration", "decide.ensemble_file"}
+FORMS_OF_DECIDE = {"decide.calibration", "decide.ensemble_file", "decide.siamese"}
 """The modules of ``decide`` that read or write a file of their own; all others take values."""
 
 LEVEL = {name: level for level, row in enumerate(ORDER) for name in row}

@@ -53,11 +53,13 @@ from lineament.arguments import checked
 from lineament.attributes import crop_ages
 from lineament.decide.calibration import DEFAULT_PRIOR, Calibration, bundled
 from lineament.decide.judge import CALIBRATED_METRIC, Judge
-from lineament.decide.metrics import DEFAULT_METRIC, MetricName
+from lineament.decide.metrics import DEFAULT_METRIC, SIAMESE, MetricName
+from lineament.decide.siamese import require_head
 from lineament.decide.thresholds import (
     DEFAULT_FMR,
     checked_rate,
     find_threshold,
+    learned_threshold,
     own_threshold,
     refuse_both,
 )
@@ -262,7 +264,7 @@ class Recognizer:
                 ages = None  # what children are no part of is the calibration
                 if chosen is not None:
                     ages = crop_ages(self.alignment_name, runtime=self.runtime, policy=self.policy)
-                self._judge = Judge(chosen, self.prior, limits_of(self.weights), ages)
+                self._judge = Judge(chosen, self.prior, limits_of(self.weights), ages, self.weights)
             return self._judge
 
     @property
@@ -305,11 +307,17 @@ class Recognizer:
             value: the threshold itself, in the metric's unit; then ``fmr`` must be None.
 
         Raises:
-            OptionError: both are given, or no data support that rate.
+            OptionError: both are given, no data support that rate, or the metric is "siamese" and
+                the model has no learned similarity.
         """
         refuse_both(fmr, value)
+        head = None
+        if metric == SIAMESE:
+            head = require_head(self.embedder.contract, self.weights)
         if value is not None:
             return own_threshold(value, metric)
+        if head is not None:
+            return learned_threshold(head, self.calibration, fmr)
         if self._given_calibration is not None:
             own = self._given_calibration
             own.check(self.embedder.contract, metric)

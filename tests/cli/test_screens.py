@@ -92,6 +92,7 @@ RUNS: dict[str, str] = {
     "models-list-policy": "models list --license-policy commercial",
     "models-show": "models show sface",
     "models-licenses": "models licenses",
+    "models-compare": "models compare nowhere",
     "models-quantize": "models quantize sface --photos nowhere --out int8",
     "train-run": "train run nowhere.toml",
     "train-finetune": "train finetune people --recognizer nothing --out run",

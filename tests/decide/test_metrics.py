@@ -197,7 +197,9 @@ def test_rows_that_do_not_pair_up() -> None:
 
 
 def test_unknown_metric_names_the_known() -> None:
-    with pytest.raises(OptionError, match=f"expected one of {', '.join(NAMES)}, got 'cos'"):
+    with pytest.raises(
+        OptionError, match=f"expected one of {', '.join(NAMES)}, siamese, got 'cos'"
+    ):
         score_matrix([[1]], [[1]], "cos")
     with pytest.raises(OptionError, match="got 'manhattan'"):
         own_threshold(1, "manhattan")

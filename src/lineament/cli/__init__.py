@@ -119,6 +119,9 @@ MODELS = Group(
     {
         "list": Entry("models:list_", "List the networks and their licenses."),
         "show": Entry("models:show", "All that is known about a network."),
+        "compare": Entry(
+            "compare_models:compare", "Which model is best for these photos, with which metric?"
+        ),
         "licenses": Entry("models:licenses", "Print the texts of the licenses."),
         "quantize": Entry("models:quantize", "Make an int8 version of a recognizer."),
     },

@@ -65,9 +65,9 @@ def _landmarkers(_: object, __: object, incomplete: str) -> list[CompletionItem]
 
 
 def _metrics(_: object, __: object, incomplete: str) -> list[CompletionItem]:
-    from lineament.decide.metrics import METRICS
+    from lineament.decide.metrics import METRIC_NAMES
 
-    return _completed(list(METRICS), incomplete)
+    return _completed(list(METRIC_NAMES), incomplete)
 
 
 # --- single options -------------------------------------------------------------------------------
@@ -78,7 +78,7 @@ seed = option("--seed", type=SEED, default=0, help="Of what is drawn by chance."
 metric = option(
     "--metric",
     metavar="NAME",
-    help="cosine, euclidean, euclidean_l2, angular or chi_square.",
+    help="cosine, euclidean, euclidean_l2, angular, chi_square, or siamese where a model has it.",
     show_default=SHOWN_DEFAULTS["metric"],
     shell_complete=_metrics,
 )

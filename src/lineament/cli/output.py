@@ -32,10 +32,11 @@ def failed(context: click.Context | None) -> list[tuple[str, OptionError]]:
     return found
 
 
-def print_json(value: Mapping[str, Any]) -> None:
-    """Print one JSON object on a line of its own; numbers that are not finite become null.
+def print_json(value: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
+    """Print one JSON object or list on a line of its own; what is not finite becomes null.
 
-    What the command could not write is added as ``error``, ``code``, ``option`` and ``hint``.
+    What the command could not write is added to an object as ``error``, ``code``, ``option`` and
+    ``hint``.
     """
     import click
 
@@ -43,7 +44,7 @@ def print_json(value: Mapping[str, Any]) -> None:
     errors = failed(context)
     if context is not None:
         context.meta[PRINTED] = True
-    if errors and "error" not in value:
+    if errors and isinstance(value, Mapping) and "error" not in value:
         known = errors[0][1]
         about = {"code": known.code, "option": known.option, "hint": known.hint}
         value = {**value, "error": "; ".join(words for words, _ in errors), **about}

@@ -1,6 +1,7 @@
 """Stage 5: two embeddings -> a Decision.
 
 metrics             how alike two embeddings are
+siamese             the learned similarity of a model, where it has one
 comparison          two embeddings and a threshold -> a Decision
 thresholds          of a model, for a wanted false match rate, or set by hand
 calibration         what a score means: probabilities, thresholds with their interval

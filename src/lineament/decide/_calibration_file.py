@@ -97,6 +97,7 @@ class _CalibrationForm(_Form, kw_only=True):
     conditions: _ConditionsForm | None = None
     created_by: str
     wanted_fmr: _Number | None = None
+    head_sha256: str | None = None
 
 
 def plain(value: Any) -> Any:

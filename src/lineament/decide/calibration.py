@@ -45,7 +45,7 @@ from lineament.decide._operating_points import (
     supported,
 )
 from lineament.decide.conditions import CLEAN, Condition, Conditions
-from lineament.decide.metrics import get_metric
+from lineament.decide.metrics import SIAMESE, get_metric
 from lineament.errors import ContractError, DataError, OptionError
 from lineament.files import TooManyBytesError, read_regular, write_atomically
 from lineament.models.catalog import file_beside, name_by_flip
@@ -112,6 +112,8 @@ class Calibration(Outcome):
             None: nothing is known of it.
         created_by: program and version.
         wanted_fmr: the false match rate that it was tuned for; None: no particular one.
+        head_sha256: of the learned similarity that the thresholds of "siamese" in ``metrics`` are
+            for; None: there are none.
     """
 
     contract: Contract
@@ -136,6 +138,7 @@ class Calibration(Outcome):
     conditions: Conditions | None = None
     created_by: str = "lineament"
     wanted_fmr: float | None = None
+    head_sha256: str | None = None
 
     def __post_init__(self) -> None:
         """Make the arrays read-only; DataError says what is wrong."""
@@ -172,6 +175,11 @@ class Calibration(Outcome):
                 raise DataError(f"metrics: {name}: expected falling rates between 0 and 1")
             if sorted(values) != values or not np.isfinite(values).all():
                 raise DataError(f"metrics: {name}: expected thresholds that get stricter")
+        if (SIAMESE in self.metrics) != (self.head_sha256 is not None):
+            raise DataError(
+                f"head_sha256: expected the hash of the head that the thresholds of {SIAMESE!r} "
+                "are for, and none without them"
+            )
         if self.wanted_fmr is not None and self.wanted_fmr not in rates:
             raise DataError(
                 f"wanted_fmr: expected one of the rates of the points, got {self.wanted_fmr:g}"
@@ -460,8 +468,9 @@ class Calibration(Outcome):
         for item in fields(self):
             key = "n_photographs" if item.name == "n_photos" else item.name
             values[key] = plain(getattr(self, item.name))
-        if self.wanted_fmr is None:
-            del values["wanted_fmr"]
+        for key in ("wanted_fmr", "head_sha256"):
+            if getattr(self, key) is None:
+                del values[key]
         if not self.metrics:
             del values["metrics"]
         if self.conditions is None:

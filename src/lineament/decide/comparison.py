@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from lineament.decide.metrics import get_metric, score_rows
+from lineament.decide.metrics import SIAMESE, get_metric, score_rows
+from lineament.decide.siamese import SiameseHead, require_head
 from lineament.errors import OptionError
 from lineament.types import Contract, Decision, Embedding, Face, Liveness, Quality, Threshold
 
@@ -19,19 +20,30 @@ def compare(
     others: tuple[int, int] = (0, 0),
     qualities: tuple[Quality | None, Quality | None] = (None, None),
     checks: tuple[Liveness | None, Liveness | None] = (None, None),
+    head: SiameseHead | None = None,
 ) -> Decision:
     """Compare two embeddings and decide; ``lineament.decide.judge`` adds how sure that is.
 
     A score exactly on the threshold is "same".
 
+    Args:
+        a, b: two embeddings of one contract.
+        threshold: what the score is held against; its metric is the one that is used.
+        sources, faces, others, qualities, checks: as ``Decision`` has them.
+        head: for the metric "siamese"; None takes that of the model.
+
     Raises:
-        ContractError: the embeddings were made in different ways.
+        ContractError: the embeddings were made in different ways, or the head is for others.
+        OptionError: the metric is "siamese", and the model has no head.
     """
-    for option, value, kind in (
+    given: list[tuple[str, object, type]] = [
         ("a", a, Embedding),
         ("b", b, Embedding),
         ("threshold", threshold, Threshold),
-    ):
+    ]
+    if head is not None:
+        given.append(("head", head, SiameseHead))
+    for option, value, kind in given:
         if not isinstance(value, kind):
             raise OptionError(
                 f"expected {'an' if kind is Embedding else 'a'} {kind.__name__}, got "
@@ -39,13 +51,19 @@ def compare(
                 option=option,
             )
     a.contract.check(b.contract)
-    metric = get_metric(threshold.metric)
+    if threshold.metric != SIAMESE:
+        head = None
+    elif head is None:
+        head = require_head(a.contract)
+    else:
+        head.check(a.contract)
+    metric = get_metric(threshold.metric, head)
     lengths = (1.0, 1.0) if metric.unit else (a.norm, b.norm)
     first, second = (
         e.vector[None] * np.float32(length) for e, length in zip((a, b), lengths, strict=True)
     )
     return decided(
-        float(score_rows(first, second, metric.name)[0]),
+        float(score_rows(first, second, metric.name, head=head)[0]),
         a,
         b,
         threshold,

@@ -26,10 +26,22 @@ from lineament.covered import covered_in_words
 from lineament.decide.calibration import DEFAULT_PRIOR, Calibration
 from lineament.decide.comparison import compare
 from lineament.decide.conditions import CLEAN, Condition
+from lineament.decide.metrics import SIAMESE
+from lineament.decide.siamese import require_head
 from lineament.errors import OptionError
+from lineament.models import Card
 from lineament.quality import DEFAULT_LIMITS, LITTLE_LEFT, QualityLimits, quality_of
 from lineament.text import per_cent
-from lineament.types import Certainty, Decision, FloatArray, Image, Photo, Quality, Threshold
+from lineament.types import (
+    Certainty,
+    Decision,
+    Embedding,
+    FloatArray,
+    Image,
+    Photo,
+    Quality,
+    Threshold,
+)
 
 CALIBRATED_METRIC = "cosine"
 """Every decision has its cosine beside the score, so one calibration serves all metrics."""
@@ -76,12 +88,15 @@ class Judge:
         limits: of quality; the calibration's own, such as the least norm, go before them.
         ages: asked only where the score passes the threshold, for crops of the calibration's
             alignment; None: children are not told from adults.
+        card: of the embedder, whose learned similarity is the metric "siamese"; None looks it up
+            by the embeddings.
     """
 
     calibration: Calibration | None = None
     prior: float = DEFAULT_PRIOR
     limits: QualityLimits = DEFAULT_LIMITS
     ages: Ages | None = None
+    card: Card | None = None
 
     def __post_init__(self) -> None:
         """Validate; OptionError says what is wrong."""
@@ -119,8 +134,17 @@ class Judge:
                 raise OptionError(f"{photo.source}: expected a photo whose face was embedded")
         assert a.embedding is not None
         assert b.embedding is not None
-        decision = compare(a.embedding, b.embedding, threshold, **sides(a, b))
+        decision = self.held_against(a.embedding, b.embedding, threshold, **sides(a, b))
         return self.assess(decision, crops=(a.crop, b.crop))
+
+    def held_against(
+        self, a: Embedding, b: Embedding, threshold: Threshold, **about: Any
+    ) -> Decision:
+        """As ``compare`` of ``lineament.decide.comparison``, by the head of the embedder's card."""
+        head = None
+        if threshold.metric == SIAMESE:
+            head = require_head(a.contract, self.card)
+        return compare(a, b, threshold, head=head, **about)
 
     def assess(
         self,

@@ -1,6 +1,6 @@
 """Stage 5: two embeddings -> a score -> a decision.
 
-Five ways to compare embeddings a and b (u and v when scaled to length 1, c their cosine):
+Ways to compare embeddings a and b (u and v when scaled to length 1, c their cosine):
 
 | name | value | range | more alike |
 |---|---|---|---|
@@ -9,17 +9,19 @@ Five ways to compare embeddings a and b (u and v when scaled to length 1, c thei
 | euclidean_l2 | distance of u and v, sqrt(2 - 2c) | 0 to 2 | lower |
 | angular | angle between u and v over 180 degrees, acos(c) / pi | 0 to 1 | lower |
 | chi_square | sum over k of (u_k - v_k)^2 / (|u_k| + |v_k|) | 0 to 2 sqrt(D) | lower |
+| siamese | log-odds of the model's learned similarity (``decide.siamese``) | any | higher |
 
 Cosine, euclidean_l2 and angular order all pairs alike, so they make the same decisions. Chi-square
 is that of DeepFace (Taigman et al., CVPR 2014, section 4.1), whose features were never negative;
-with signed ones the magnitudes stand in the denominator, or it could vanish.
+with signed ones the magnitudes stand in the denominator, or it could vanish. Siamese belongs to a
+model that has such a head; the others to all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -27,9 +29,11 @@ import numpy.typing as npt
 from lineament.errors import OptionError
 from lineament.types import FloatArray
 
-MetricName = Literal["cosine", "euclidean", "euclidean_l2", "angular", "chi_square"]
+MetricName = Literal["cosine", "euclidean", "euclidean_l2", "angular", "chi_square", "siamese"]
 
 DEFAULT_METRIC: MetricName = "cosine"
+SIAMESE: Final = "siamese"
+"""The metric that is learned, and needs the head of a model."""
 
 BLOCK_BYTES = 64 << 20
 """How large an intermediate result of a score matrix may be."""
@@ -55,6 +59,15 @@ class Metric:
     unit: bool
     matrix: Callable[[FloatArray, FloatArray], FloatArray]
     rows: Callable[[FloatArray, FloatArray], FloatArray]
+
+
+class Head(Protocol):
+    """A learned similarity, which belongs to a model: ``decide.siamese.SiameseHead``."""
+
+    @property
+    def metric(self) -> Metric:
+        """The way to compare embeddings by it."""
+        ...
 
 
 def _cosines(a: FloatArray, b: FloatArray) -> FloatArray:
@@ -121,28 +134,72 @@ METRICS: dict[str, Metric] = {
 }
 
 
-def get_metric(name: str) -> Metric:
-    """The metric of that name; OptionError names the others."""
+def _without_head(a: FloatArray, b: FloatArray) -> FloatArray:
+    raise OptionError(
+        f"expected the head of a model with the metric {SIAMESE!r}, got none",
+        option="head",
+        hint="lineament.decide.siamese.require_head(embedding.contract) has it",
+    )
+
+
+_UNBOUND = Metric(SIAMESE, -np.inf, None, True, True, _without_head, _without_head)
+"""What is the same for all heads."""
+
+METRIC_NAMES: tuple[str, ...] = (*METRICS, SIAMESE)
+"""All that can be asked for; the learned one of models that have it."""
+
+
+def get_metric(name: str, head: Head | None = None) -> Metric:
+    """The metric of that name; OptionError names the others.
+
+    Args:
+        name: one of ``METRIC_NAMES``.
+        head: of the model, for "siamese"; without it there is the direction and no score.
+    """
+    if head is not None and not isinstance(getattr(head, "metric", None), Metric):
+        raise OptionError(f"expected the head of a model, got {type(head).__name__}", option="head")
+    if name == SIAMESE:
+        return _UNBOUND if head is None else head.metric
     if not isinstance(name, str) or name not in METRICS:
-        raise OptionError(f"expected one of {', '.join(METRICS)}, got {name!r}", option="metric")
+        raise OptionError(
+            f"expected one of {', '.join(METRIC_NAMES)}, got {name!r}", option="metric"
+        )
     return METRICS[name]
 
 
-def score_matrix(a: npt.ArrayLike, b: npt.ArrayLike, metric: str = DEFAULT_METRIC) -> FloatArray:
+def score_matrix(
+    a: npt.ArrayLike,
+    b: npt.ArrayLike,
+    metric: str = DEFAULT_METRIC,
+    *,
+    head: Head | None = None,
+) -> FloatArray:
     """Every vector of ``a`` (N, D) against every one of ``b`` (M, D): (N, M) float32.
 
     Metrics on unit vectors scale their input themselves.
 
+    Args:
+        a, b: vectors; those of "euclidean", and of some heads, as long as the network made them.
+        metric: one of ``METRIC_NAMES``.
+        head: of the model, for "siamese".
+
     Raises:
-        OptionError: unknown metric, shapes that do not fit, or a vector of length zero.
+        OptionError: unknown metric, "siamese" without a head, shapes that do not fit, or a vector
+            of length zero.
     """
-    chosen = get_metric(metric)
+    chosen = get_metric(metric, head)
     return chosen.matrix(_prepared(a, chosen), _prepared(b, chosen, like=a))
 
 
-def score_rows(a: npt.ArrayLike, b: npt.ArrayLike, metric: str = DEFAULT_METRIC) -> FloatArray:
-    """Row by row: ``a`` (N, D) against ``b`` (N, D): (N,) float32. Errors as ``score_matrix``."""
-    chosen = get_metric(metric)
+def score_rows(
+    a: npt.ArrayLike,
+    b: npt.ArrayLike,
+    metric: str = DEFAULT_METRIC,
+    *,
+    head: Head | None = None,
+) -> FloatArray:
+    """Row by row: ``a`` (N, D) against ``b`` (N, D): (N,) float32. The rest as ``score_matrix``."""
+    chosen = get_metric(metric, head)
     first, second = _prepared(a, chosen), _prepared(b, chosen, like=a)
     if len(first) != len(second):
         raise OptionError(

@@ -8,8 +8,9 @@ import numpy as np
 
 from lineament.decide.calibration import Calibration, bundled
 from lineament.decide.judge import CALIBRATED_METRIC
-from lineament.decide.metrics import get_metric
-from lineament.errors import OptionError
+from lineament.decide.metrics import SIAMESE, get_metric
+from lineament.decide.siamese import SiameseHead
+from lineament.errors import ContractError, OptionError
 from lineament.models import Card
 from lineament.types import Contract, Flip, Threshold
 
@@ -56,6 +57,48 @@ def find_threshold(
         f"no threshold of {card.name} was fitted for a false match rate of {fmr:g} with "
         f"{metric}; {there_are}: choose one of them, or state the threshold itself"
     )
+
+
+def learned_threshold(
+    head: SiameseHead, calibration: Calibration | None, fmr: float | None
+) -> Threshold:
+    """The threshold of a model's learned similarity: of the metric "siamese".
+
+    Args:
+        head: of the model.
+        calibration: for its embeddings; its thresholds must be those of this head.
+        fmr: the false match rate wanted, 0 to 1; None: ``DEFAULT_FMR``, or what the calibration was
+            tuned for.
+
+    Raises:
+        OptionError: none was fitted for that rate.
+        ContractError: the calibration's thresholds are for another head of the same model.
+    """
+    wanted = DEFAULT_FMR if fmr is None else checked_rate(fmr)
+    if fmr is None and calibration is not None and calibration.wanted_fmr is not None:
+        wanted = calibration.wanted_fmr
+    rates = () if calibration is None else calibration.rates_of(SIAMESE)
+    if calibration is None or not rates:
+        raise OptionError(
+            f"no threshold was fitted for the learned similarity of {head.contract.weights}",
+            option="threshold",
+            hint="{threshold}, or fit a calibration (`lineament tune`)",
+        )
+    if calibration.head_sha256 != head.sha256:
+        raise ContractError(
+            f"the calibration's thresholds for {SIAMESE!r} are of another learned similarity than "
+            f"{head.contract.weights} has now: fit them again (lineament tune)"
+        )
+    found = calibration.threshold_of(SIAMESE, wanted)
+    if found is None:
+        known = ", ".join(f"{rate:g}" for rate, _ in rates)
+        raise OptionError(
+            f"no threshold of {head.contract.weights} was fitted for a false match rate of "
+            f"{wanted:g} with {SIAMESE}; there are some for {known}: choose one of them, or state "
+            "the threshold itself",
+            option="fmr",
+        )
+    return found
 
 
 def own_calibration(card: Card, *, flip: Flip, alignment: str) -> Calibration | None:

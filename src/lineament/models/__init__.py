@@ -25,7 +25,7 @@ from lineament.models._storage import (
     locate,
     read,
 )
-from lineament.models.cards import Card, InputSpec, Measurement, Member, NormTerm, Source
+from lineament.models.cards import Card, HeadFile, InputSpec, Measurement, Member, NormTerm, Source
 from lineament.models.catalog import (
     DEFAULT_PRESET,
     PRESETS,
@@ -42,6 +42,7 @@ __all__ = [
     "DEFAULT_PRESET",
     "PRESETS",
     "Card",
+    "HeadFile",
     "InputSpec",
     "LicensePolicy",
     "Measurement",

@@ -181,6 +181,23 @@ class NormTerm(Form, frozen=True, forbid_unknown_fields=True):
             raise _wrong("least", f'a number below that of "most", {self.most:g}', self.least)
 
 
+class HeadFile(Form, frozen=True, forbid_unknown_fields=True):
+    """The file of an embedder's learned similarity (``lineament.decide.siamese``).
+
+    Attributes:
+        file: path, relative to the card.
+        sha256: of the file, 64 hexadecimal digits.
+    """
+
+    file: str
+    sha256: str
+
+    def __post_init__(self) -> None:
+        """WeightsError says what does not fit."""
+        _check_path("file", self.file)
+        _check_sha256(self.sha256)
+
+
 class CardForm(Form, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A card as its file has it; ``Card`` describes the attributes."""
 
@@ -215,6 +232,7 @@ class CardForm(Form, frozen=True, forbid_unknown_fields=True, kw_only=True):
     measured: dict[str, Measurement] | None = None
     thresholds: tuple[StatedThreshold, ...] | None = None
     quality_limits: dict[str, Number] | None = None
+    siamese: HeadFile | None = None
     notes: str | None = None
 
     def __post_init__(self) -> None:
@@ -230,8 +248,7 @@ class CardForm(Form, frozen=True, forbid_unknown_fields=True, kw_only=True):
         _check_name(self.name)
         if self.weights_of is not None:
             _check_name(self.weights_of)
-        if len(self.sha256) != 64 or not set(self.sha256) <= _HEX:
-            raise _wrong("sha256", "64 lower-case hexadecimal digits", self.sha256)
+        _check_sha256(self.sha256)
         for key in ("license_code", "license_weights"):
             _check_spdx(key, getattr(self, key))
         _check_texts(self, "training_data", "alignment", "builder", "paper", "notes")
@@ -253,6 +270,8 @@ class CardForm(Form, frozen=True, forbid_unknown_fields=True, kw_only=True):
             raise _wrong("members", "others, each once", [m.name for m in members])
         if members and self.dimension is None:
             raise _wrong("dimension", "the sum of the members' dimensions", None)
+        if self.siamese is not None and not embeds:
+            raise _wrong("siamese", "null for anything but an embedder", self.siamese.file)
         if self.norm_term is not None and not members:
             raise _wrong("norm_term", "null, since the card has no members", "one")
         if (self.alignment is None) == embeds:
@@ -302,6 +321,7 @@ class Card(CardForm, frozen=True, forbid_unknown_fields=True, kw_only=True, eq=F
             they name, and for nothing else.
         quality_limits: from where on photos are too poor for an embedder, by the names of
             ``lineament.quality.QualityLimits``; empty: those for embedders that nobody measured.
+        siamese: the file of an embedder's learned similarity; None: it has none.
         notes: what else one should know.
         folder: where the card (or the file of ``from_file``) lies on this machine. It is no
             part of the description: cards are equal without it.
@@ -341,7 +361,7 @@ class Card(CardForm, frozen=True, forbid_unknown_fields=True, kw_only=True, eq=F
         values = {key: getattr(self, key) for key in self.__struct_fields__ if key != "folder"}
         if not self.members:  # said only of embedders that join others
             del values["members"], values["norm_term"]
-        for key in ("weights_of", "builder", "thresholds", "quality_limits"):
+        for key in ("weights_of", "builder", "thresholds", "quality_limits", "siamese"):
             if not values[key]:
                 del values[key]
         plain: dict[str, Any] = msgspec.to_builtins(values)
@@ -392,6 +412,11 @@ def _wrong(key: str, expected: str, value: object) -> _ValueError:
 def _check_name(value: str) -> None:
     if not is_name(value):
         raise _wrong("name", NAME_RULE, value)
+
+
+def _check_sha256(value: str) -> None:
+    if len(value) != 64 or not set(value) <= _HEX:
+        raise _wrong("sha256", "64 lower-case hexadecimal digits", value)
 
 
 def _check_texts(owner: object, *keys: str) -> None:

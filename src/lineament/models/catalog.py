@@ -129,6 +129,14 @@ def by_hash(sha256: str, likely: str = "") -> Card | None:
     return next((card for card in cards if card.sha256 == sha256), None)
 
 
+def by_contract(contract: Contract) -> Card | None:
+    """The model that made embeddings, the package's own or another that is known; None: neither."""
+    found = by_hash(contract.weights_sha256, contract.weights)
+    if found is not None:
+        return found
+    return next((c for c in _own().values() if c.sha256 == contract.weights_sha256), None)
+
+
 def file_beside(contract: Contract, name: str) -> Path | None:
     """A file in the folder of the package's own model that a contract is of; None: none is there.
 

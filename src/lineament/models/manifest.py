@@ -26,6 +26,7 @@ from lineament.models.cards import (
     CardForm,
     ColorOrder,
     CommercialUse,
+    HeadFile,
     InputSpec,
     Layout,
     PerChannel,
@@ -133,6 +134,7 @@ class _Described(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     commercial_use: CommercialUse = "unknown"
     training_data: str = "unknown"
     paper: str | None = None
+    siamese: HeadFile | None = None
     notes: str | None = None
 
 

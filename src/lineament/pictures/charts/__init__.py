@@ -6,6 +6,7 @@
     reliability()         are probabilities what they claim to be?
     group_matrix()        a rate for each pair of groups, for example FMR
     group_rates()         rates of each group, with intervals
+    compared_models()     models beside one another, with intervals
     training              loss and accuracy over steps, triplets, embeddings in two dimensions
 
 and what they share with all pictures that matplotlib draws: ``colors`` of Okabe and Ito, ``text``
@@ -18,6 +19,7 @@ loaded by what draws, not before.
 
 from __future__ import annotations
 
+from lineament.pictures.charts._compared_models import compared_models
 from lineament.pictures.charts._curves import lines
 from lineament.pictures.charts._distributions import reliability, score_distribution
 from lineament.pictures.charts._error_curves import det, roc
@@ -26,6 +28,7 @@ from lineament.pictures.charts.files import check_extra
 
 __all__ = [
     "check_extra",
+    "compared_models",
     "det",
     "group_matrix",
     "group_rates",

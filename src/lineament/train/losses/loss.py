@@ -35,12 +35,15 @@ class Loss(nn.Module, ABC):
         wants: "photos" where any batch will do, "people" where it needs several photos of
             each of several people.
         sharded: whether each process holds other parameters than the rest (class shards).
+        is_similarity: whether its parameters compare two embeddings, so that they are exported with
+            the network (``losses.siamese``).
         dimension: D, length of the embeddings.
         classes: C, number of people in the training set.
     """
 
     wants: ClassVar[Literal["photos", "people"]] = "photos"
     sharded: bool = False
+    is_similarity: ClassVar[bool] = False
 
     def __init__(self, dimension: int, classes: int) -> None:
         """Remember D and C."""

@@ -8,13 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lineament.decide.siamese import Features, Form, SiameseHead
 from lineament.errors import OptionError
 from lineament.train.losses.distances import same_person, unit_rows
 from lineament.train.losses.head import check_batch, check_whole, full_precision
 from lineament.train.losses.loss import Loss, LossValue
-
-Form = Literal["absolute", "chi-square"]
-Features = Literal["raw", "unit", "sigmoid", "non-negative"]
+from lineament.types import Contract
 
 _FIRST_SUM = {
     ("absolute", "raw"): 1.13,
@@ -62,6 +61,7 @@ class Siamese(Loss):
     """
 
     wants: ClassVar[Literal["photos", "people"]] = "people"
+    is_similarity: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -133,6 +133,10 @@ class Siamese(Loss):
             },
         )
 
+    def log_odds(self, a: Tensor, b: Tensor) -> Tensor:
+        """The z of ``score``: (..., D) and (..., D) -> (...), any number."""
+        return self._logit(self._featured(a), self._featured(b))
+
     def score(self, a: Tensor, b: Tensor) -> Tensor:
         """How probable it is that two embeddings are of one person, as learned.
 
@@ -146,7 +150,18 @@ class Siamese(Loss):
         Returns:
             (...) 0 to 1, differentiable.
         """
-        return self._logit(self._featured(a), self._featured(b)).sigmoid()
+        return self.log_odds(a, b).sigmoid()
+
+    def head(self, contract: Contract, data: str) -> SiameseHead:
+        """What was learned, as the metric "siamese" of embeddings of this contract.
+
+        Args:
+            contract: of the exported network's embeddings.
+            data: what it was trained on, in words.
+        """
+        alpha = self.alpha.detach().cpu().float().numpy()
+        beta = float(self.beta.detach())
+        return SiameseHead(contract, self.form, self.features, alpha, beta, data)
 
     def _featured(self, embeddings: Tensor) -> Tensor:
         x = full_precision(embeddings)

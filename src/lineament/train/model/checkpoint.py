@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from msgspec import Meta
 
@@ -32,6 +32,9 @@ from lineament.train.backbones import make_backbone
 from lineament.train.backbones.backbone import MOST_DIMENSIONS, MOST_PX, Backbone
 from lineament.train.config import TrainConfig, load_config
 from lineament.train.model import _contents
+
+if TYPE_CHECKING:
+    from lineament.train.losses.siamese import Siamese
 
 Form = TypeVar("Form")
 
@@ -74,6 +77,7 @@ class _Model:
     origin: Origin
     backbone: dict[str, Any]
     ema: dict[str, Any] | None
+    loss: dict[str, Any] | None = None
 
     @property
     def weights(self) -> dict[str, Any]:
@@ -231,6 +235,35 @@ def load_model(folder: str | os.PathLike[str], which: str = "best") -> tuple[Bac
     backbone = rebuilt(saved.origin, saved.weights, path)
     load_into(backbone, saved.weights, path, "backbone")
     return backbone.eval(), saved.origin
+
+
+def load_similarity(path: Path, config: TrainConfig, dimension: int) -> Siamese | None:
+    """Load the learned similarity of a checkpoint; None: the run learned none.
+
+    Files of versions that did not keep it in ``best.pt`` have none there.
+
+    Args:
+        path: of the checkpoint.
+        config: of its run.
+        dimension: D.
+
+    Raises:
+        CheckpointError: the file is damaged.
+        OptionError: the configuration's loss cannot be built.
+    """
+    from lineament.train.losses import make_loss
+    from lineament.train.losses.siamese import Siamese
+
+    if config.loss.weight == 0:
+        return None
+    saved = as_form(read_checkpoint(path), _Model, path)
+    if not saved.loss or set(saved.loss) != {"alpha", "beta"}:
+        return None
+    loss = make_loss(config.loss.name, dimension, 1, **config.loss.options)
+    if not isinstance(loss, Siamese):
+        return None
+    load_into(loss, saved.loss, path, "loss")
+    return loss
 
 
 def checkpoint_path(folder: str | os.PathLike[str], which: str = "best") -> Path:

@@ -1,6 +1,7 @@
 """A trained backbone -> an ONNX file that the pipeline takes by name.
 
-    export_onnx()   writes FILE.onnx, its entry in manifest.json beside it, and FILE.toml
+    export_onnx()   writes FILE.onnx, its entry in manifest.json beside it, and FILE.toml;
+                    with a learned similarity FILE.siamese.npz, too
 
 Nothing is written unless the network, as the pipeline itself will run it, makes the same embeddings
 as PyTorch does. With ``LINEAMENT_MANIFEST=.../manifest.json`` the new name is known everywhere:
@@ -24,9 +25,12 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import msgspec
 import numpy as np
 import torch
 
+from lineament.align.alignment import alignment_of
+from lineament.decide.siamese import SiameseHead
 from lineament.errors import (
     ExportError,
     MissingExtraError,
@@ -35,13 +39,14 @@ from lineament.errors import (
 )
 from lineament.files import write_atomically
 from lineament.machine import raise_if_short
-from lineament.models import Card, InputSpec, LicensePolicy, Measurement, read_manifest
+from lineament.models import Card, HeadFile, InputSpec, LicensePolicy, Measurement, read_manifest
 from lineament.models.cards import SCHEMA, CommercialUse, StatedThreshold
 from lineament.models.catalog import bundled_names
 from lineament.models.manifest import check_name, other_entries
 from lineament.models.runtime import Engine, Runtime, load_model
 from lineament.train.backbones.backbone import Backbone
-from lineament.types import FloatArray, Image
+from lineament.train.losses.siamese import Siamese
+from lineament.types import Contract, FloatArray, Image
 
 PARITY = 1e-4
 """The most by which a coordinate of a unit embedding may differ from PyTorch's."""
@@ -68,6 +73,7 @@ def export_onnx(
     measured: Mapping[str, Measurement] | None = None,
     thresholds: Sequence[StatedThreshold] = (),
     crops: Image | None = None,
+    similarity: Siamese | None = None,
     overwrite: bool = False,
 ) -> Card:
     """Write a backbone so that the pipeline can use it; it is not changed.
@@ -89,6 +95,7 @@ def export_onnx(
         thresholds: measured for these weights.
         crops: (N, S, S, 3) uint8, RGB, N at least 3: what embeddings are compared on; None makes
             some patterns up.
+        similarity: what was learned with it: the model's metric "siamese".
         overwrite: replace the file, and the entry of that name, if they exist.
 
     Returns:
@@ -104,14 +111,21 @@ def export_onnx(
     manifest = target.with_name("manifest.json")
     beside = target.with_suffix(".toml")
     _check_name(name)
-    others = _check_target(target, manifest, beside, name, overwrite)
+    head_path = target.with_suffix(".siamese.npz")
+    written = (target, beside) if similarity is None else (target, beside, head_path)
+    others = _check_target(target, manifest, written, name, overwrite)
     examples = _examples(backbone.size_px) if crops is None else _checked(crops, backbone.size_px)
     wanted = _embed(backbone, examples)
     data = _graph(backbone, name)
+    digest = hashlib.sha256(data).hexdigest()
+    head = None
+    if similarity is not None:
+        head = _head(similarity, backbone, name, digest, training_data)
+        _check_head(head, similarity, wanted)
     entry = Card(
         name=name,
         task="embedder",
-        sha256=hashlib.sha256(data).hexdigest(),
+        sha256=digest,
         bytes=len(data),
         input=InputSpec((backbone.size_px, backbone.size_px), "rgb", 0.0, 1.0),
         dimension=backbone.dimension,
@@ -124,6 +138,7 @@ def export_onnx(
         paper=paper,
         measured={} if measured is None else dict(measured),
         thresholds=tuple(thresholds),
+        siamese=None if head is None else HeadFile(head_path.name, head.sha256),
         notes=notes,
     )
     listed = {"schema": SCHEMA, "weights": [*others, entry.to_dict()]}
@@ -135,6 +150,8 @@ def export_onnx(
         read = {weights.name: weights for weights in read_manifest(tried)}[name]
         _check_parity(read, examples, wanted)
     write_atomically(target, data)
+    if head is not None:
+        head.save(head_path)
     write_atomically(beside, _toml(entry).encode())
     write_atomically(manifest, text.encode())
     return read.replace(folder=target.parent)
@@ -146,8 +163,33 @@ def _check_name(name: str) -> None:
         raise OptionError(f"{name!r} is one of the bundled networks: choose another", option="name")
 
 
+def _head(
+    similarity: Siamese, backbone: Backbone, name: str, digest: str, data: str
+) -> SiameseHead:
+    """What was learned, for the embeddings that the written file will make."""
+    side = backbone.size_px
+    alignment = str(alignment_of(backbone.alignment, (side, side)))
+    contract = Contract(name, digest, alignment, "rgb", False, backbone.dimension)
+    return similarity.head(contract, data)
+
+
+def _check_head(head: SiameseHead, similarity: Siamese, vectors: FloatArray) -> None:
+    """Compare the scores of the written head with PyTorch's."""
+    left, right = np.triu_indices(len(vectors))
+    with torch.inference_mode():
+        still = copy.deepcopy(similarity).cpu().float()
+        by_torch = still.log_odds(*(torch.from_numpy(vectors[rows]) for rows in (left, right)))
+    wanted = by_torch.numpy()
+    difference = np.abs(head.rows(vectors[left], vectors[right]) - wanted)
+    if not (difference <= PARITY * np.maximum(1, np.abs(wanted))).all():
+        raise ExportError(
+            f"expected the learned similarity of PyTorch to {PARITY:g}, got a difference of "
+            f"{difference.max():.2g}; nothing was written"
+        )
+
+
 def _check_target(
-    target: Path, manifest: Path, beside: Path, name: str, overwrite: bool
+    target: Path, manifest: Path, written: Sequence[Path], name: str, overwrite: bool
 ) -> list[dict[str, Any]]:
     """The entries of the manifest that stay, as they stand there."""
     if target.suffix != ".onnx":
@@ -155,7 +197,7 @@ def _check_target(
     if not target.parent.is_dir():
         raise OptionError(f"{target}: there is no folder {target.parent}: make it first")
     if not overwrite:
-        for file in (target, beside):
+        for file in written:
             if file.exists():
                 raise OptionError(f"{file}: it exists already: choose another name, or overwrite")
     return other_entries(manifest, name, target, overwrite=overwrite)
@@ -338,6 +380,7 @@ def _toml(entry: Card) -> str:
         "commercial_use": entry.commercial_use,
         "training_data": entry.training_data,
         "paper": entry.paper,
+        "siamese": None if entry.siamese is None else msgspec.to_builtins(entry.siamese),
         "notes": entry.notes,
     }
     return tomli_w.dumps({key: value for key, value in values.items() if value is not None})

@@ -13,7 +13,13 @@ from lineament.errors import OptionError
 from lineament.models import Card
 from lineament.models.cards import CommercialUse
 from lineament.train.config import TrainConfig
-from lineament.train.model.checkpoint import Origin, checkpoint_path, load_model, run_config
+from lineament.train.model.checkpoint import (
+    Origin,
+    checkpoint_path,
+    load_model,
+    load_similarity,
+    run_config,
+)
 from lineament.train.model.export import export_onnx
 
 
@@ -48,6 +54,8 @@ def export_run(
     overwrite: bool = False,
 ) -> Exported:
     """Write the model of a run as ONNX, with its entry in manifest.json beside it.
+
+    What a run with the loss "siamese" has learned is written with it: the model's metric "siamese".
 
     Args:
         run: the folder of a run, or one of its checkpoints.
@@ -88,6 +96,7 @@ def export_run(
         license_weights="unknown" if license is None else license,
         commercial_use=_use(parents) if commercial_use is None else commercial_use,
         notes=_notes(parents),
+        similarity=load_similarity(source, config, backbone.dimension),
         overwrite=overwrite,
     )
     manifest = target.absolute().with_name("manifest.json")

@@ -19,6 +19,7 @@ from lineament.errors import CheckpointError, OptionError
 from lineament.text import printable
 from lineament.train.config import TrainConfig
 from lineament.train.data import FaceSet
+from lineament.train.losses.loss import Loss
 from lineament.train.model.checkpoint import (
     BEST,
     LAST,
@@ -159,7 +160,7 @@ def open_run_folder(
 
 
 def save_best(folder: Path, best: Best, components: Components) -> None:
-    """Write best.pt: the network as it is verified and exported.
+    """Write best.pt: the network as it is verified and exported, with a learned similarity.
 
     Raises:
         CheckpointError: it cannot be written.
@@ -170,11 +171,16 @@ def save_best(folder: Path, best: Best, components: Components) -> None:
             "origin": components.origin.to_dict(),
             "backbone": components.trained_network().state_dict(),
             "ema": None,
+            "loss": _state(components.loss) if _is_similarity(components.loss) else None,
             "config": components.config.to_dict(),
             "best": vars(best),
             "people": list(components.faces.people),
         },
     )
+
+
+def _is_similarity(loss: Loss | None) -> bool:
+    return loss is not None and loss.is_similarity
 
 
 def save_state(folder: Path, state: RunState, components: Components, world: World) -> None:
