@@ -17,7 +17,7 @@ from lineament.decide.judge import Judge
 from lineament.errors import LineamentError
 from lineament.evaluate.scoring import ece
 from lineament.quality import QualityLimits
-from lineament.types import Photo, Quality, Threshold
+from lineament.types import Embedding, Photo, Quality, Threshold
 
 pytestmark = pytest.mark.usefixtures("benchmark_parts")
 
@@ -202,3 +202,67 @@ def test_the_worst_kind_is_one_with_enough_pairs() -> None:
     assert measures.worst(kinds, ["a", "b", "c", "d", "absent"], "x") == ("c", 2e-3)
     assert measures.worst(kinds, ["a", "b"], "x") == ("a", 1e-3)
     assert measures.worst(kinds, ["b", "d"], "x") == (None, None)
+
+
+class FakeRecognizer:
+    """Finds a face in pictures that are not black; its vectors are what crops are like."""
+
+    def __init__(self, weights: str) -> None:
+        self.contract = make_contract(weights=weights, dimension=3)
+        self.asked = 0
+
+    @property
+    def embedder(self) -> FakeRecognizer:
+        return self
+
+    def embed(self, crops: Any) -> tuple[Any, Any]:
+        self.asked += len(crops)
+        rows = crops.reshape(len(crops), -1, 3).mean(axis=1).astype(np.float32)
+        lengths = np.linalg.norm(rows, axis=1)
+        return rows / lengths[:, None], lengths
+
+    def stream_chosen(self, sources: Any) -> Any:
+        for photo in sources:
+            pixels = photo.needed_pixels()
+            if not pixels.any():
+                yield replace(photo, pixels=None)
+                continue
+            crops = pixels[None, :8, :8]
+            vectors, norms = self.embed(crops)
+            yield replace(
+                photo,
+                pixels=None,
+                faces=(make_face(),),
+                index=0,
+                selected=(0,),
+                crops=crops,
+                embeddings=(Embedding(vectors[0], float(norms[0]), self.contract),),
+            )
+
+
+def test_kept_faces_are_those_that_were_found_and_each_recognizer_embeds_them(
+    tmp_path: Path,
+) -> None:
+    rng = np.random.default_rng(0)
+    pictures = [(f"{n}.png", rng.integers(1, 255, (20, 30, 3), np.uint8)) for n in range(5)]
+    pictures[2][1][:] = 0
+    kept, first, other = tmp_path / "kinds" / "a.npz", FakeRecognizer("one"), FakeRecognizer("two")
+    look = part("faces").look
+    plain, found = look(first, pictures), look(first, pictures, kept)
+    assert first.asked == 8
+    again = look(first, iter(()), kept)  # no picture is looked at
+    assert first.asked == 8
+    second = look(other, iter(()), kept)
+    assert other.asked == 4
+    assert len({len(each) for each in (plain, found, again, second)}) == 1
+    for photos, recognizer in ((found, first), (again, first), (second, other)):
+        for photo, expected in zip(photos, plain, strict=True):
+            assert (photo.source, photo.size_wh) == (expected.source, expected.size_wh)
+            assert (photo.face is None) == (expected.face is None)
+            if photo.face is None or photo.embedding is None:
+                continue
+            assert photo.face.to_dict() == expected.face.to_dict()
+            np.testing.assert_array_equal(photo.crop, expected.crop)
+            np.testing.assert_array_equal(photo.embedding.vector, expected.embedding.vector)
+            assert photo.embedding.contract == recognizer.contract
+    assert [photo.face is None for photo in again] == [False, False, True, False, False]

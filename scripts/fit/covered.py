@@ -24,7 +24,7 @@ from lineament.covered import FILE, LEAST_PROBABILITY, PARTS
 from lineament.datasets.lfw import read_lfw
 from lineament.files import write_atomically
 from lineament.recognizability import MOST_CUE, crop_cues
-from scripts.fit.recognizability import kinds, made, shape_of
+from scripts.fit.recognizability import kinds, made, shape_of, together
 
 HIDDEN, EPOCHS, BATCH, SEED = 24, 10, 256, 4
 CLEAN_TIMES = 4
@@ -99,7 +99,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     lfw = read_lfw(options.folder)
-    clean, spoiled = made(lfw, options.kept)
+    clean, families = made(lfw, options.kept)
+    spoiled = together(list(families.values()))
     cues = [
         np.concatenate([crop_cues(f.crops[i : i + 1024]) for i in range(0, len(f.crops), 1024)])
         for f in (clean, spoiled)

@@ -34,9 +34,13 @@ both images for the families of ``spoiling.more`` (0.994). Needs torch.
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import sys
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -50,29 +54,28 @@ from lineament.datasets.lfw import LFW, read_lfw
 from lineament.decide.calibration import Calibration, bundled_name
 from lineament.decide.conditions import MOST_RISE, Conditions
 from lineament.decide.thresholds import DEFAULT_FMR
-from lineament.embed import load_embedder
+from lineament.embed import Embedder, load_embedder
 from lineament.evaluate.protocols.lfw import images_of
 from lineament.finder import FaceFinder
-from lineament.fit.conditions import fit_llr, histograms
+from lineament.fit.conditions import LEASTS, fit_llr, histograms
 from lineament.images import load_image
 from lineament.models.runtime import Runtime
 from lineament.recognizability import BASE, UNIT, Recognizability, crop_cues
 from lineament.recognizability import bundled_name as estimate_name
+from lineament.types import Face
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "accuracy"))
 from spoiling import kinds
 
 SEED = 3
-INSTANCES, MORE_INSTANCES = 8, 10
-COVER_INSTANCES, PRINTED_INSTANCES = 14, 6
+INSTANCES, COVER_INSTANCES = 8, 10
+MORE_INSTANCES, MORE_COVER_INSTANCES, PRINTED_INSTANCES = 5, 7, 3
 """Ways drawn from each family; covers have shapes, colors and patterns beside their strength, and
-shapes of which there were ways already get some more in printed cloth."""
+shapes of which there are ways already get some more in printed cloth. Families that came later are
+many, and get fewer ways each."""
 
-PEOPLE, MORE_PEOPLE = 50, 30
+PEOPLE = 30
 """With two photos each, spoiled in one way, and as many strangers with one photo as a fifth."""
-
-MORE_EVERY = 2
-"""Of the ways of the families that came later every other one is used: it takes half the time."""
 
 JITTER = 0.015
 """Of landmarks, in eye distances: a detector finds those of a spoiled face less well."""
@@ -89,8 +92,10 @@ CLEAN_KNOTS = (0.15, 0.07, 0.03, 0.01, 0.003)
 
 RISES = (*np.round(np.arange(0, 0.06, 0.01), 2).tolist(), *(0.08, 0.1, 0.12, 0.14, 0.16, 0.18))
 RISES = (*RISES, *(0.2, 0.23, 0.26, 0.3, 0.35, 0.4, MOST_RISE))
-SHARE = 0.5
-"""Two bad faces stand so far on the way from the better one's t to the worse one's."""
+SHARE, GROWN = 0.7, 0.06
+"""Two bad faces stand so far on the way from the better one's t to the worse one's: not at all
+where the better one's is that of the first knot, the whole share where it is greater by ``GROWN``.
+"""
 
 GOAL, WEIGHT = 2e-4, 0.5
 MOST_COST = 0.001
@@ -158,78 +163,137 @@ def is_more(family: str) -> bool:
     return name in kinds.more.PIXELS or name in kinds.more.HEADS or name.startswith("printed ")
 
 
-def plan(family: str) -> tuple[int, int]:
-    """How many ways to draw from a family, and on how many people each."""
+def plan(family: str) -> int:
+    """How many ways to draw from a family."""
     if family.startswith(f"{kinds.COVER}printed"):
-        return PRINTED_INSTANCES, MORE_PEOPLE
-    people = MORE_PEOPLE if is_more(family) else PEOPLE
+        return PRINTED_INSTANCES
     if family.startswith(kinds.COVER):
-        return COVER_INSTANCES, people
-    return MORE_INSTANCES if is_more(family) else INSTANCES, people
+        return MORE_COVER_INSTANCES if is_more(family) else COVER_INSTANCES
+    return MORE_INSTANCES if is_more(family) else INSTANCES
 
 
-def spoiled_faces(lfw: LFW, points: dict[int, Any], rng: np.random.Generator) -> Faces:
+def spoiled_faces(lfw: LFW, points: dict[int, Any], name: str) -> Faces:
+    """Faces spoiled in the ways of one family; what is drawn depends on its name alone."""
+    rng = np.random.default_rng([SEED, zlib.crc32(name.encode())])
     by_person: dict[int, list[int]] = {}
     for row in points:
         by_person.setdefault(int(lfw.person[row]), []).append(row)
     several = [p for p, rows in by_person.items() if len(rows) > 1]
     everybody = list(by_person)
-    crops, photo, way, family = [], [], [], []
-    for name in kinds.FAMILIES:
-        many, n_people = plan(name)
-        for _ in range(many):
-            spoil = kinds.drawn(name, rng)
-            chosen = rng.permutation(several)[:n_people].tolist()
-            rows = [r for p in chosen for r in rng.permutation(by_person[p])[:2].tolist()]
-            strangers = [p for p in rng.permutation(everybody).tolist() if p not in chosen]
-            rows += [by_person[p][0] for p in strangers[: n_people // 5]]
-            for row in rows:
-                face = points[row]
-                five = np.asarray(face.landmarks_xy, np.float64)
-                picture = spoil(load_image(lfw.path(row)), five)
-                eyes = float(np.linalg.norm(five[1] - five[0]))
-                moved = five + rng.normal(0, JITTER * eyes, five.shape)
-                there = replace(face, landmarks_xy=moved.astype(np.float32))
-                crops.append(align_faces(picture, [there])[0])
-                photo.append(row)
-                way.append(len(family))
-            family.append(name)
-        print(f"{name}: {len(crops):,} faces", flush=True)
-    return Faces(np.stack(crops), np.array(photo), np.array(way), np.array(family))
+    crops, photo, way = [], [], []
+    many = plan(name)
+    for number in range(many):
+        spoil = kinds.drawn(name, rng)
+        chosen = rng.permutation(several)[:PEOPLE].tolist()
+        rows = [r for p in chosen for r in rng.permutation(by_person[p])[:2].tolist()]
+        strangers = [p for p in rng.permutation(everybody).tolist() if p not in chosen]
+        rows += [by_person[p][0] for p in strangers[: PEOPLE // 5]]
+        for row in rows:
+            face = points[row]
+            five = np.asarray(face.landmarks_xy, np.float64)
+            picture = spoil(load_image(lfw.path(row)), five)
+            eyes = float(np.linalg.norm(five[1] - five[0]))
+            moved = five + rng.normal(0, JITTER * eyes, five.shape)
+            there = replace(face, landmarks_xy=moved.astype(np.float32))
+            crops.append(align_faces(picture, [there])[0])
+            photo.append(row)
+            way.append(number)
+    return Faces(np.stack(crops), np.array(photo), np.array(way), np.full(many, name))
 
 
-def made(lfw: LFW, kept: Path) -> tuple[Faces, Faces]:
-    """Clean and spoiled faces, from the folder where they are there."""
-    file = kept / "faces.npz"
-    if not file.is_file():
+def made(lfw: LFW, kept: Path) -> tuple[Faces, dict[str, Faces]]:
+    """Clean faces, and the spoiled ones of each family, from the folder where they are there."""
+    (kept / "crops").mkdir(parents=True, exist_ok=True)
+    start, points = kept / "clean.npz", {}
+    if not start.is_file():
         clean, points = clean_faces(lfw)
-        spoiled = spoiled_faces(lfw, points, np.random.default_rng(SEED))
-        kept.mkdir(parents=True, exist_ok=True)
-        parts = {f"{n}_{k}": getattr(f, k) for n, f in (("c", clean), ("s", spoiled)) for k in KEYS}
-        np.savez(file, **parts)
-    with np.load(file) as there:
-        clean, spoiled = (Faces(*(there[f"{n}_{k}"] for k in KEYS)) for n in ("c", "s"))
+        five = np.stack([points[int(row)].landmarks_xy for row in clean.photo])
+        write_faces(start, clean, five=five)
+    clean, others = read_faces(start)
+    if not points:
+        found = zip(clean.photo.tolist(), others["five"], strict=True)
+        points = {
+            row: Face(np.float32((*five.min(0), *five.max(0))), 1, five) for row, five in found
+        }
+    spoiled = {}
+    for name in kinds.FAMILIES:
+        file = kept / "crops" / f"{file_name(name)}.npz"
+        if not file.is_file():
+            write_faces(file, spoiled_faces(lfw, points, name))
+            print(f"{name}: spoiled", flush=True)
+        spoiled[name] = read_faces(file)[0]
     return clean, spoiled
 
 
 KEYS = ("crops", "photo", "way", "family")
 
 
-def embedded(faces: Faces, name: str, flip: bool, lfw: LFW, kept: Path, what: str) -> Seen:
-    card = models.get(name)
-    embedder = load_embedder(card, flip=flip, alignment="arcface-112", runtime=Runtime(threads=1))
-    file = kept / f"{what}-{name}-{card.sha256[:8]}-{'flip' if flip else 'plain'}.npz"
-    if not file.is_file():
-        parts = []
-        for start in range(0, len(faces.crops), 512):
-            parts.append(embedder.embed(faces.crops[start : start + 512]))
-            if start % 8192 == 0:
-                print(f"{name}, {what}: {start:,} of {len(faces.crops):,}", flush=True)
-        np.savez(
-            file, v=np.concatenate([p[0] for p in parts]), n=np.concatenate([p[1] for p in parts])
-        )
+def file_name(family: str) -> str:
+    return re.sub("[^a-z0-9]+", "-", family.lower())
+
+
+def write_faces(file: Path, faces: Faces, **others: np.ndarray) -> None:
+    """Whole or not at all: another process may make the others of the folder."""
+    half = file.with_name(f"{os.getpid()}-{file.name}")
+    np.savez(half, **{key: getattr(faces, key) for key in KEYS}, **others)
+    half.replace(file)
+
+
+def read_faces(file: Path) -> tuple[Faces, dict[str, np.ndarray]]:
     with np.load(file) as there:
-        return Seen(faces, there["v"], there["n"], lfw.person[faces.photo])
+        others = {key: there[key] for key in there.files if key not in KEYS}
+        return Faces(*(there[key] for key in KEYS)), others
+
+
+Embedded = tuple[np.ndarray, np.ndarray]
+"""Unit vectors (N, D), norms (N,)."""
+
+
+def embedded(crops: np.ndarray, name: str, flip: bool, kept: Path, what: str) -> Embedded:
+    """Embeddings of crops, from the folder where they are there."""
+    card = models.get(name)
+    file = kept / f"{name}-{card.sha256[:8]}-{'flip' if flip else 'plain'}" / f"{what}.npz"
+    if not file.is_file():
+        embedder = embedder_of(name, flip)
+        parts = [embedder.embed(crops[i : i + 512]) for i in range(0, len(crops), 512)]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        vectors, norms = (np.concatenate(each) for each in zip(*parts, strict=True))
+        half = file.with_name(f"{os.getpid()}-{file.name}")
+        np.savez(half, v=vectors, n=norms)
+        half.replace(file)
+    with np.load(file) as there:
+        return there["v"], there["n"]
+
+
+@lru_cache
+def embedder_of(name: str, flip: bool) -> Embedder:
+    return load_embedder(
+        models.get(name), flip=flip, alignment="arcface-112", runtime=Runtime(threads=1)
+    )
+
+
+def seen_by(
+    name: str, flip: bool, lfw: LFW, clean: Faces, spoiled: dict[str, Faces], kept: Path, every: int
+) -> tuple[Seen, Seen]:
+    """Clean and spoiled faces, embedded."""
+    vectors, norms = embedded(clean.crops, name, flip, kept, "clean")
+    parts, found = [], []
+    for number, (family, faces) in enumerate(spoiled.items(), 1):
+        part = some(faces, every)
+        found.append(embedded(part.crops, name, flip, kept, f"{file_name(family)}-{every}"))
+        parts.append(part)
+        if number % 10 == 0:
+            print(f"{name}: {number} of {len(spoiled)} families", flush=True)
+    whole = together(parts)
+    return (
+        Seen(clean, vectors, norms, lfw.person[clean.photo]),
+        Seen(
+            whole,
+            np.concatenate([v for v, _ in found]),
+            np.concatenate([n for _, n in found]),
+            lfw.person[whole.photo],
+        ),
+    )
 
 
 # --- the estimate ---------------------------------------------------------------------------------
@@ -346,11 +410,14 @@ class Rule:
 
     knots: np.ndarray
     values: np.ndarray
+    share: float = SHARE
+    grown: float = GROWN
 
     def __call__(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Of pairs of faces with these t."""
         better, worse = np.minimum(a, b), np.maximum(a, b)
-        at = better + SHARE * (worse - better) * (better > self.knots[0])
+        bad = np.clip((better - self.knots[0]) / max(self.grown, 1e-6), 0, 1)
+        at = better + self.share * bad * (worse - better)
         end = int(np.argmax(np.append(self.values, MOST_RISE) >= MOST_RISE))
         limit = self.knots[end] if end < len(self.knots) else np.inf
         found = np.interp(at, self.knots[:end], self.values[:end]) if end else np.zeros(len(at))
@@ -378,7 +445,7 @@ def chosen_rule(
     takes the best of ``RISES``.
     """
     a, b = genuine_pairs(clean)
-    scores = (clean.vectors[a] * clean.vectors[b]).sum(1)
+    scores = cosines(clean.vectors, a, b)
     passed = scores >= threshold
     certain, many = (scores[passed], t / lefts[0][a][passed], t / lefts[0][b][passed]), len(scores)
     strangers: dict[str, list[np.ndarray]] = {}
@@ -425,15 +492,15 @@ def chosen_rule(
                 values[number] = value
                 values[number:] = np.maximum(values[number:], value)
                 values[:number] = np.minimum(values[:number], value)
-                other = worth(Rule(knots, values))
+                other = worth(replace(rule, values=values))
                 if other > best + 1e-6:
-                    rule, best, moved = Rule(knots, values), other, True
+                    rule, best, moved = replace(rule, values=values), other, True
     rate, kept = rate_of(rule), kept_of(rule)
     worst = ", ".join(f"{names[i]} {rate[i]:.1e}" for i in np.argsort(-rate)[:6])
     print(
-        f"knots of t {knots.round(3).tolist()}, rises {rule.values.tolist()}: genuine pairs that "
-        f"pass {kept.mean():.3f} of {np.mean([kept_of(Rule(knots, 0 * knots))]):.3f}, families "
-        f"above 5e-4: {int((rate > 5e-4).sum())} of {len(names)} ({worst})",
+        f"knots of t {knots.round(3).tolist()}, rises {rule.values.tolist()}: genuine pairs "
+        f"that pass {kept.mean():.3f} of {kept_of(replace(rule, values=0 * knots)).mean():.3f}, "
+        f"families above 5e-4: {int((rate > 5e-4).sum())} of {len(names)} ({worst})",
         flush=True,
     )
     return rule
@@ -478,18 +545,16 @@ def conditions_of(
     x, y = rng.integers(0, len(clean.person), (2, 2_000_000))
     other = clean.person[x] != clean.person[y]
     x, y = x[other], y[other]
-    scores = np.concatenate(
-        [(clean.vectors[i] * clean.vectors[j]).sum(1) for i, j in ((a, b), (x, y))]
-    )
+    scores = np.concatenate([cosines(clean.vectors, i, j) for i, j in ((a, b), (x, y))])
     both = np.concatenate(
         [np.stack([lefts[0][i], lefts[0][j]]) for i, j in ((a, b), (x, y))], axis=1
     )
     for _ in range(4):  # clean pairs are what most people compare
         add(scores, np.arange(len(scores)) < len(a), both)
-    rise, trust = fit_llr(genuine, impostor, n_genuine, calibration.llr_of)
+    rise, trust, lowest = fit_llr(genuine, impostor, n_genuine, calibration.llr_of)
     # Two clean faces: the calibration's own curve. Where no score passes, or most genuine pairs
     # with a clean photo are missed, ways differ so much that a score is no evidence of a new one.
-    rise[-1, -1], trust[-1, -1] = 0.0, 1.0
+    rise[-1, -1], trust[-1, -1], lowest[-1, -1] = 0.0, 1.0, LEASTS[0]
     worse = np.minimum(knots[:, None], knots[None])
     trust[(own >= MOST_RISE) | (worse < nothing)] = 0.0
     made_ = Conditions(
@@ -497,9 +562,19 @@ def conditions_of(
         threshold_rise=np.round(own, 4),
         llr_rise=rise,
         trust=trust,
+        llr_least=lowest,
         data=f"{calibration.data}, spoiled in {len(spoiled.faces.family)} ways",
     )
     return made_, {"least_recognizability": limit}
+
+
+def cosines(vectors: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Of pairs of rows, some at a time."""
+    starts = range(0, len(first), 50_000)
+    parts = [
+        (vectors[first[i : i + 50_000]] * vectors[second[i : i + 50_000]]).sum(1) for i in starts
+    ]
+    return np.concatenate(parts)
 
 
 def against_clean(
@@ -548,13 +623,22 @@ def below(missed: list[tuple[np.ndarray, np.ndarray]], share: float) -> float:
 
 
 def some(spoiled: Faces, every: int) -> Faces:
-    """Every so many-th way only; of the families of ``spoiling.more`` every ``MORE_EVERY``-th."""
-    steps = [MORE_EVERY if is_more(name) else every for name in spoiled.family.tolist()]
-    chosen = np.arange(len(steps)) % steps == 0
-    number, use = np.cumsum(chosen) - 1, chosen[spoiled.way]
+    """Of one family every so many-th way only."""
+    use = spoiled.way % every == 0
     return Faces(
-        spoiled.crops[use], spoiled.photo[use], number[spoiled.way[use]], spoiled.family[chosen]
+        spoiled.crops[use], spoiled.photo[use], spoiled.way[use] // every, spoiled.family[::every]
     )
+
+
+def together(parts: list[Faces]) -> Faces:
+    """Ways numbered through."""
+    before = np.cumsum([0, *(len(part.family) for part in parts)])
+    ways_ = [part.way + start for part, start in zip(parts, before.tolist(), strict=False)]
+    crops, photo, family = (
+        np.concatenate([getattr(part, key) for part in parts])
+        for key in ("crops", "photo", "family")
+    )
+    return Faces(crops, photo, np.concatenate(ways_), family)
 
 
 def fit(name: str, flip: bool, lfw: LFW, kept: Path, every: int) -> None:
@@ -562,12 +646,7 @@ def fit(name: str, flip: bool, lfw: LFW, kept: Path, every: int) -> None:
     folder = card.folder
     file = folder / bundled_name(flip)
     calibration = Calibration.load(file)
-    clean_, spoiled_ = made(lfw, kept)
-    faces = clean_, some(spoiled_, every)
-    clean, spoiled = (
-        embedded(part, name, flip, lfw, kept, what)
-        for part, what in zip(faces, ("clean", f"spoiled-{every}"), strict=True)
-    )
+    clean, spoiled = seen_by(name, flip, lfw, *made(lfw, kept), kept, every)
     cues = crop_cues(clean.faces.crops)
     start = Recognizability(
         calibration.contract,

@@ -12,7 +12,7 @@ from the vector's length before scaling, and from the crop:
     recognizability = t of clean photos / t, at most 1
 
 A network of two small layers estimates t. It was fitted on photos of LFW View 1 that were spoiled
-in the ways of 81 families (``scripts/fit/recognizability.py``), and costs a few hundredths of a
+in the ways of 84 families (``scripts/fit/recognizability.py``), and costs a few hundredths of a
 millisecond.
 ``lineament.decide.conditions`` says what follows for decisions.
 """

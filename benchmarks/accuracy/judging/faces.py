@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from lineament import LineamentError, Recognizer
 from lineament.datasets.lfw import LFW
 from lineament.evaluate.protocols.lfw import images_of
 from lineament.quality import quality_of
-from lineament.types import Face, Image, Photo, Quality
+from lineament.types import Embedding, Face, Image, Photo, Quality
 
 SEED = 15
 
@@ -119,53 +120,111 @@ def look(
     Args:
         recognizer: what embeds.
         pictures: names and pixels.
-        kept: a file for the faces that were found. Where it is there, nothing is looked for again:
-            all presets find the same faces.
+        kept: a file for the faces that were found and their crops, and beside it one of each
+            recognizer's embeddings. Where they are there, no picture is made: all presets find the
+            same faces, and what is said of them depends on nothing else.
     """
-    sources = (Photo.from_pixels(pixels, name) for name, pixels in pictures)
     if kept is not None and kept.is_file():
-        with np.load(kept) as there:
-            arrays = {name: there[name] for name in _KEPT}
-        sources = (_with_face(photo, arrays, row) for row, photo in enumerate(sources))
+        return _read(recognizer, kept)
+    sources = (Photo.from_pixels(pixels, name) for name, pixels in pictures)
     photos = list(recognizer.stream_chosen(sources))
-    if kept is not None and not kept.is_file():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(kept, **_arrays(photos))
+    if kept is not None:
+        _write(kept, _arrays(photos))
+        _write(_embedded_file(kept, recognizer), _embeddings(photos))
     return photos
 
 
-_KEPT = ("found", "box", "score", "landmarks", "turned")
+def _write(file: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
+    """Whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    half = file.with_name(f"{os.getpid()}-{file.name}")
+    np.savez(half, **arrays)
+    half.replace(file)
+
+
+def _embedded_file(kept: Path, recognizer: Recognizer) -> Path:
+    contract = recognizer.embedder.contract
+    which = f"{contract.weights}-{contract.weights_sha256[:8]}-{contract.flip}"
+    return kept.with_name(f"{kept.stem}.{which}.npz")
+
+
+def _read(recognizer: Recognizer, kept: Path) -> list[Photo]:
+    """What ``look`` kept, with the embeddings of this recognizer."""
+    with np.load(kept) as there:
+        arrays = {name: there[name] for name in there.files}
+    file, rows = _embedded_file(kept, recognizer), np.flatnonzero(arrays["found"])
+    if not file.is_file():
+        parts = [
+            recognizer.embedder.embed(arrays["crop"][rows[start : start + 64]])
+            for start in range(0, len(rows), 64)
+        ]
+        dimension = recognizer.embedder.contract.dimension
+        vectors = np.concatenate([np.empty((0, dimension), np.float32), *(p[0] for p in parts)])
+        norms = np.concatenate([np.empty(0, np.float32), *(p[1] for p in parts)])
+        _write(file, {"vectors": vectors, "norms": norms})
+    with np.load(file) as there:
+        vectors, norms = there["vectors"], there["norms"]
+    contract, photos, number = recognizer.embedder.contract, [], 0
+    for row, name in enumerate(arrays["source"].tolist()):
+        size_wh = int(arrays["size"][row][0]), int(arrays["size"][row][1])
+        photo = Photo(name, size_wh, detector="kept")
+        if arrays["found"][row]:
+            face = Face(
+                box_xyxy=arrays["box"][row],
+                score=float(arrays["score"][row]),
+                landmarks_xy=arrays["landmarks"][row],
+                turned_deg=int(arrays["turned"][row]),
+            )
+            photo = replace(
+                photo,
+                faces=(face,),
+                index=0,
+                selected=(0,),
+                crops=arrays["crop"][row][None],
+                embeddings=(Embedding(vectors[number], float(norms[number]), contract),),
+            )
+            number += 1
+        photos.append(photo)
+    return photos
 
 
 def _arrays(photos: Sequence[Photo]) -> dict[str, npt.NDArray[Any]]:
     """What a file keeps of the faces of photos: a row each, zeros where there is none."""
+    crops = [photo.crop for photo in photos if photo.crop is not None]
+    shape = crops[0].shape if crops else (112, 112, 3)
     made = {
+        "source": np.array([photo.source for photo in photos]),
+        "size": np.array([photo.size_wh or (0, 0) for photo in photos], np.int64),
         "found": np.zeros(len(photos), np.bool_),
         "box": np.zeros((len(photos), 4), np.float32),
         "score": np.zeros(len(photos)),
         "landmarks": np.zeros((len(photos), 5, 2), np.float32),
         "turned": np.zeros(len(photos), np.int64),
+        "crop": np.zeros((len(photos), *shape), np.uint8),
     }
     for row, photo in enumerate(photos):
         face = photo.face
-        if face is not None and face.landmarks_xy is not None:
-            values = (True, face.box_xyxy, face.score, face.landmarks_xy, face.turned_deg)
-            for name, value in zip(_KEPT, values, strict=True):
+        if face is not None and face.landmarks_xy is not None and photo.embedding is not None:
+            values = {
+                "found": True,
+                "box": face.box_xyxy,
+                "score": face.score,
+                "landmarks": face.landmarks_xy,
+                "turned": face.turned_deg,
+                "crop": photo.crop,
+            }
+            for name, value in values.items():
                 made[name][row] = value
     return made
 
 
-def _with_face(photo: Photo, arrays: dict[str, npt.NDArray[Any]], row: int) -> Photo:
-    """A photo in which somebody has looked already."""
-    if not arrays["found"][row]:
-        return replace(photo, detector="kept")
-    face = Face(
-        box_xyxy=arrays["box"][row],
-        score=float(arrays["score"][row]),
-        landmarks_xy=arrays["landmarks"][row],
-        turned_deg=int(arrays["turned"][row]),
-    )
-    return replace(photo, faces=(face,), index=0, detector="kept")
+def _embeddings(photos: Sequence[Photo]) -> dict[str, npt.NDArray[Any]]:
+    """Of those that were found, in their order."""
+    found = [photo.embedding for photo in photos if photo.embedding is not None]
+    return {
+        "vectors": np.array([embedding.vector for embedding in found], np.float32),
+        "norms": np.array([embedding.norm for embedding in found], np.float32),
+    }
 
 
 def spoilt(clean: Sequence[Photo], spoiler: Spoiler) -> Iterable[tuple[str, Image]]:

@@ -47,6 +47,34 @@ def diamonds(color: Color, other: Color, degrees: float, period: float) -> Textu
     return fill
 
 
+def repeated(
+    colors: Sequence[Color], seed: int, side: int, degrees: float, period: float
+) -> Texture:
+    """A small square of ``side`` x ``side`` fields in colors by chance, again and again."""
+    square = np.random.default_rng(seed).integers(0, len(colors), (side, side))
+
+    def fill(patch: Patch) -> np.ndarray:
+        row, column = (
+            np.floor(w % 1 * side).astype(np.int64) % side for w in patch.along(degrees, period)
+        )
+        return np.float32(colors)[square[row, column]]
+
+    return fill
+
+
+def petals(
+    color: Color, other: Color, many: int, depth: float, degrees: float, period: float
+) -> Texture:
+    """Flowers or stars of so many rays in each square."""
+
+    def fill(patch: Patch) -> np.ndarray:
+        u, v = (w % 1 - 0.5 for w in patch.along(degrees, period))
+        border = 0.32 + depth * np.cos(many * np.arctan2(v, u))
+        return _either(np.hypot(u, v) < border, color, other)
+
+    return fill
+
+
 def grid(color: Color, other: Color, degrees: float, period: float) -> Texture:
     """Thin lines across and down."""
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from lineament.errors import OptionError
 from lineament.types import Image
-from spoiling import covers, fresh, media, more, pixels
+from spoiling import covers, fresh, later, media, more, pixels
 from spoiling.covers import Color, Outline, Patch, Texture, cover, ellipse, rectangle, solid
 from spoiling.frame import FACE_EYES, Points, Spoiler, chain
 from spoiling.more import Draw, drawn_color, log_uniform
@@ -534,11 +534,21 @@ UNSEEN: dict[str, Kind] = {
     "cap, motion": _hidden(_CAP, _tartan((30, 40, 90), _WHITE, _BLACK), pixels.motion(14, 10)),
 }
 
+_DRAWN_SINCE = ("honeycomb", "honeycomb, fine", "poster strips", "flicker")
+"""Judged before families drew their like."""
+
 FRESH: dict[str, Kind] = {
-    **{name: _new(spoiler) for name, spoiler in (fresh.GLASS | fresh.SIGNALS).items()},
+    **{
+        name: Kind(spoiler, seen_family=name in _DRAWN_SINCE)
+        for name, spoiler in (fresh.GLASS | fresh.SIGNALS).items()
+    },
     **{name: _newly_hidden(spoiler) for name, spoiler in fresh.WORN.items()},
 }
-UNSEEN |= FRESH
+LATER: dict[str, Kind] = {
+    **{name: _new(spoiler) for name, spoiler in (later.GLASS | later.LIGHT).items()},
+    **{name: _newly_hidden(spoiler) for name, spoiler in later.WORN.items()},
+}
+UNSEEN |= FRESH | LATER
 
 MILD: dict[str, Kind] = {
     "32 px": _seen(pixels.low_resolution(32 / FACE_EYES)),

@@ -75,6 +75,26 @@ def _tiled(rng: np.random.Generator) -> Spoiler:
     return warps.tiled(log_uniform(rng, 8, 30), rng.uniform(-0.8, 0.8), rng.uniform(0, 90))
 
 
+def _lattice(rng: np.random.Generator) -> Spoiler:
+    bend = rng.uniform(0.3, 1.2) * (1, 1, -1)[rng.integers(3)]
+    shape = rng.uniform(0, 0.5), rng.uniform(0.7, 1.1), rng.uniform(0, 180)
+    return warps.lattice(log_uniform(rng, 7, 30), bend, *shape)
+
+
+def _strips(rng: np.random.Generator) -> Spoiler:
+    steps = rng.normal(0, 1, int(rng.integers(2, 9))).tolist()
+    width, degrees = log_uniform(rng, 4, 25), (0.0, 90.0, rng.uniform(0, 180))[rng.integers(3)]
+    return warps.strips(width, log_uniform(rng, 2, 12), degrees, tuple(steps))
+
+
+def _colored_waves(rng: np.random.Generator) -> Spoiler:
+    shifts = rng.uniform(-1.5, 1.5, 2) * (0, 1, 1)[rng.integers(3)]
+    width, depth = log_uniform(rng, 12, 90), rng.uniform(0.3, 0.9)
+    return signals.colored_waves(
+        width, depth, rng.uniform(0, 180), (shifts[0], shifts[1]), fixed=bool(rng.integers(2))
+    )
+
+
 def _smeared(rng: np.random.Generator) -> Spoiler:
     by = rng.uniform(-8, 8, 2)
     wash = signals.smeared_color(log_uniform(rng, 4, 40), *by)
@@ -144,6 +164,8 @@ BENT: dict[str, Draw] = {
     "torn": _torn,
     "lens": _lens,
     "tiled glass": _tiled,
+    "lenses that touch": _lattice,
+    "strips": _strips,
 }
 
 PIXELS: dict[str, Draw] = {
@@ -152,6 +174,7 @@ PIXELS: dict[str, Draw] = {
     "color noise": _color_noise,
     "aberration": _aberration,
     "dim lines": _dim_lines,
+    "bands of light": _colored_waves,
     "bad tape": _bad_tape,
     "dropouts": _dropouts,
     "lost blocks": _lost_blocks,
@@ -163,7 +186,7 @@ PIXELS: dict[str, Draw] = {
 
 
 def drawn_cloth(rng: np.random.Generator) -> Texture:
-    """One of thirteen rich textures, with colors, direction and size at random."""
+    """One of sixteen rich textures, with colors, direction and size at random."""
     color, other, third = drawn_color(rng), drawn_color(rng), drawn_color(rng)
     degrees, period = rng.uniform(0, 180), log_uniform(rng, 0.1, 0.9)
     seed, size = int(rng.integers(1 << 30)), log_uniform(rng, 0.06, 0.4)
@@ -179,6 +202,9 @@ def drawn_cloth(rng: np.random.Generator) -> Texture:
         cloths.spots(*two, third, seed, size),
         cloths.mixed((color, other, third), seed, size),
         cloths.many_stripes((color, other, third, drawn_color(rng)), degrees, period * 2),
+        cloths.repeated(two, seed, int(rng.integers(3, 7)), degrees, period),
+        cloths.repeated((color, other, third), seed, int(rng.integers(3, 9)), 0, period * 1.5),
+        cloths.petals(*two, int(rng.integers(3, 8)), rng.uniform(0.05, 0.16), degrees, period),
         cloths.strands(color, rng.uniform(10, 60), seed, degrees, size / 3),
         cloths.strands(color, rng.uniform(10, 60), seed, rng.uniform(-25, 25), size / 3),
         cloths.rough(color, rng.uniform(8, 35), seed),

@@ -137,3 +137,25 @@ def lost_blocks(px: float, share: float, seed: int) -> Spoiler:
         return image
 
     return nearby(change)
+
+
+def colored_waves(
+    px: float, depth: float, degrees: float, shifts: tuple[float, float], *, fixed: bool
+) -> Spoiler:
+    """Light in soft bands of this width, red, green and blue each a little elsewhere.
+
+    Args:
+        px: from one band to the next.
+        depth: of the waves, 0 to 1: how much brighter and darker than it was.
+        degrees: direction across the bands.
+        shifts: of green and blue against red, in radians.
+        fixed: whether the bands lie in one place of all faces, or in each photo elsewhere.
+    """
+
+    def change(scene: Scene) -> Image:
+        phase = 0.0 if fixed else 2 * math.pi * float(scene.random().random())
+        period, shape = max(2.0, px * scene.frame.unit), scene.image.shape[:2]
+        turned = [wave(shape, period, degrees, phase + shift) for shift in (0.0, *shifts)]
+        return as_uint8(scene.image * (1 + depth * np.stack(turned, axis=2)))
+
+    return nearby(change)

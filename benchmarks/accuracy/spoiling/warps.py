@@ -193,3 +193,49 @@ def tiled(px: float, bend: float, degrees: float) -> Spoiler:
         return _bent(scene, -bend * v, bend * u)
 
     return nearby(change)
+
+
+def lattice(px: float, bend: float, slant: float, stretch: float, degrees: float) -> Spoiler:
+    """Lenses that touch, each about a point of a lattice: every pixel belongs to the nearest point.
+
+    Args:
+        px: distance of the points in a row.
+        bend: offset at a distance of 1 px from the point, towards it (below 0: away from it).
+        slant: by how much of ``px`` each row is moved against the one before.
+        stretch: distance of the rows, in ``px``.
+        degrees: direction of the rows.
+    """
+    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+
+    def change(scene: Scene) -> Image:
+        x, y = _about(scene)
+        u, v = (c * x + s * y) / px, (c * y - s * x) / px
+        row = np.floor(v / stretch)
+        right, down, least = np.zeros_like(u), np.zeros_like(u), np.full_like(u, np.inf)
+        for number in (row, row + 1):
+            left = u - slant * number
+            left, below = left - np.rint(left), v - stretch * number
+            far = left**2 + below**2
+            near = far < least
+            right, down = np.where(near, left, right), np.where(near, below, down)
+            least = np.minimum(least, far)
+        by = np.float32(bend * px)
+        return _bent(scene, by * (c * right - s * down), by * (s * right + c * down))
+
+    return nearby(change)
+
+
+def strips(px: float, far_px: float, degrees: float, steps: tuple[float, ...]) -> Spoiler:
+    """Strips of this width, each moved along itself by the next of ``steps`` times ``far_px``.
+
+    What is moved belongs to the strips and not to the photo: posters, blinds, offset mirrors.
+    """
+    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+
+    def change(scene: Scene) -> Image:
+        x, y = _about(scene)
+        strip = np.floor((c * x + s * y) / px).astype(np.int64) % len(steps)
+        far = np.float32(steps)[strip] * np.float32(far_px)
+        return _bent(scene, -s * far, c * far)
+
+    return nearby(change)
