@@ -7,7 +7,8 @@ DIR is LFW's folder. Photos of people of whom View 1 has none, so that nothing w
 are spoilt (``accuracy/spoiling/kinds.py``) and then go through the whole pipeline: detection,
 alignment, embedding, and the verdict of ``Recognizer.judge`` at the threshold for a false match
 rate of 1e-4. ``--people``: so many, up to 100 of them with a second photo. ``--faces`` keeps the
-faces that were found: presets differ in what they make of them, not in what they find.
+faces that were found, their crops and each preset's embeddings: presets differ in what they make of
+faces, not in what they find, and after another fit only verdicts are new.
 
 kinds          by name: ``found``, share of the photos in which a face is found; of the impostor
                pairs the share whose verdict is "same", ``clean_vs_spoilt`` with one photo as it
@@ -272,7 +273,7 @@ def main() -> None:
         "--faces",
         type=Path,
         metavar="FOLDER",
-        help="keep the faces that are found, for the next preset; of the same people and kinds",
+        help="keep faces and embeddings for the next run; of the same people and kinds",
     )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="a picture: .svg, .png, .pdf")
     options = parser.parse_args()

@@ -24,11 +24,10 @@ rest into its calibration, which must be there (``scripts/fit/calibrations.py``)
 
 Run:  python -m scripts.fit.recognizability ../shared/lfw NAME[:flip] ... --kept FOLDER [--every 2]
 
-NAME[:flip] is a recognizer, flip "none" or "mean". ``--kept`` holds spoiled crops and what the
-networks made of them, so that the next recognizer takes less time. ``--every 2`` takes every other
-way only: so was the preset "accurate" fitted, whose networks are slow; MobileFaceNet stood in it as
-int8, with the mirror image alone (mean cosine 0.990 to what it sees in use), and SFace as int8 with
-both images for the families of ``spoiling.more`` (0.994). Needs torch.
+NAME[:flip] is a recognizer, flip "none" or "mean". ``--kept`` holds spoiled crops, by family, and
+what each recognizer made of them, so that the next one takes less time. ``--every 2`` takes every
+other way only. The preset "accurate" is fitted on embeddings of its int8 networks (``STAND_INS``).
+Needs torch.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ from lineament.decide.thresholds import DEFAULT_FMR
 from lineament.embed import Embedder, load_embedder
 from lineament.evaluate.protocols.lfw import images_of
 from lineament.finder import FaceFinder
-from lineament.fit.conditions import LEASTS, fit_llr, histograms
+from lineament.fit.conditions import fit_llr, histograms
 from lineament.images import load_image
 from lineament.models.runtime import Runtime
 from lineament.recognizability import BASE, UNIT, Recognizability, crop_cues
@@ -79,6 +78,10 @@ PEOPLE = 30
 
 JITTER = 0.015
 """Of landmarks, in eye distances: a detector finds those of a spoiled face less well."""
+
+STAND_INS = {"sface-mobilefacenet": "sface-mobilefacenet-int8"}
+"""Recognizers whose networks are slow, and whose embeddings are taken in their place: both as int8,
+MobileFaceNet with the mirror image alone (mean cosine 0.996)."""
 
 HIDDEN = 64
 EPOCHS = 8
@@ -251,6 +254,8 @@ Embedded = tuple[np.ndarray, np.ndarray]
 
 def embedded(crops: np.ndarray, name: str, flip: bool, kept: Path, what: str) -> Embedded:
     """Embeddings of crops, from the folder where they are there."""
+    if name in STAND_INS:
+        return standing_in(models.get(name), *embedded(crops, STAND_INS[name], False, kept, what))
     card = models.get(name)
     file = kept / f"{name}-{card.sha256[:8]}-{'flip' if flip else 'plain'}" / f"{what}.npz"
     if not file.is_file():
@@ -263,6 +268,16 @@ def embedded(crops: np.ndarray, name: str, flip: bool, kept: Path, what: str) ->
         half.replace(file)
     with np.load(file) as there:
         return there["v"], there["n"]
+
+
+def standing_in(card: models.Card, vectors: np.ndarray, norms: np.ndarray) -> Embedded:
+    """What the int8 networks made, with the norm's coordinate of the recognizer for which it is."""
+    term = card.norm_term
+    if term is not None:
+        deviation = np.clip((norms - term.mean) / term.sd, term.least, term.most)
+        vectors = np.column_stack([vectors, term.offset - term.slope * deviation])
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors.astype(np.float32), norms
 
 
 @lru_cache
@@ -551,10 +566,10 @@ def conditions_of(
     )
     for _ in range(4):  # clean pairs are what most people compare
         add(scores, np.arange(len(scores)) < len(a), both)
-    rise, trust, lowest = fit_llr(genuine, impostor, n_genuine, calibration.llr_of)
+    rise, trust = fit_llr(genuine, impostor, n_genuine, calibration.llr_of)
     # Two clean faces: the calibration's own curve. Where no score passes, or most genuine pairs
     # with a clean photo are missed, ways differ so much that a score is no evidence of a new one.
-    rise[-1, -1], trust[-1, -1], lowest[-1, -1] = 0.0, 1.0, LEASTS[0]
+    rise[-1, -1], trust[-1, -1] = 0.0, 1.0
     worse = np.minimum(knots[:, None], knots[None])
     trust[(own >= MOST_RISE) | (worse < nothing)] = 0.0
     made_ = Conditions(
@@ -562,7 +577,6 @@ def conditions_of(
         threshold_rise=np.round(own, 4),
         llr_rise=rise,
         trust=trust,
-        llr_least=lowest,
         data=f"{calibration.data}, spoiled in {len(spoiled.faces.family)} ways",
     )
     return made_, {"least_recognizability": limit}

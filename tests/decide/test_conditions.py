@@ -96,8 +96,6 @@ def test_a_rise_never_falls_as_faces_get_worse() -> None:
         ({"threshold_rise": by_better([0.1, 0, 0, -0.1])}, "cosines from 0 to 2"),
         ({"threshold_rise": by_better([0.1, 0.2, 0.1, 0])}, "no more for better faces"),
         ({"threshold_rise": np.full((4, 4), np.inf)}, "finite numbers"),
-        ({"llr_least": by_better([0.1, 0, 0, 0])}, "llr_least: expected numbers of 0 or less"),
-        ({"llr_least": by_better([-1, -2, -3])}, r"tables of shape \(4, 4\)"),
     ],
 )
 def test_wrong_tables_are_refused(changes: dict[str, Any], words: str) -> None:
@@ -120,19 +118,6 @@ def test_the_llr_is_that_of_a_lesser_score_and_counts_for_less() -> None:
     expected = 0.5 * np.asarray(made.llr_of(scores - 0.2))
     np.testing.assert_allclose(made.llr_of(scores, condition), expected, atol=1e-12)
     assert (made.llr_of(scores, CLEAN) == made.llr_of(scores)).all()
-
-
-def test_the_llr_has_a_floor_that_two_bad_faces_share() -> None:
-    made = replace(calibration(), conditions=conditions(llr_least=by_better([-1, -2, -6, -9])))
-    scores = np.linspace(-1, 1, 21)
-    condition = made.condition(0.6, 0.6)
-    expected = np.maximum(0.5 * np.asarray(made.llr_of(scores - 0.2)), -2)
-    np.testing.assert_allclose(made.llr_of(scores, condition), expected, atol=1e-12)
-    assert made.llr_of(-1.0, condition) == -2
-    assert made.condition(0.7, 0.7).llr_least == pytest.approx(-5)
-    one = made.probability(-1.0, 0.5, condition)
-    assert one.value == pytest.approx(1 / (1 + np.exp(2)))
-    assert one.low <= one.value <= one.high
 
 
 def test_more_alike_is_never_less_probable_under_any_condition() -> None:
@@ -178,12 +163,6 @@ def test_a_file_gives_them_back(tmp_path: Path) -> None:
         assert (getattr(read, name) == getattr(made.conditions, name)).all()
     assert read.data == "made-up faces"
     assert read.to_dict() == made.conditions.to_dict()
-    assert read.llr_least is None
-    floor = by_better([-1.0, -2.0, -6.0, -9.0])
-    replace(made, conditions=conditions(llr_least=floor)).save(tmp_path / "d.json")
-    read = Calibration.load(tmp_path / "d.json").conditions
-    assert read is not None
-    np.testing.assert_array_equal(read.llr_least, floor)
 
 
 def test_a_file_without_them_has_none(tmp_path: Path) -> None:

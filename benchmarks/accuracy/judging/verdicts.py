@@ -17,7 +17,6 @@ from judging.faces import Faces
 from lineament import LineamentError
 from lineament.decide.calibration import Calibration
 from lineament.decide.comparison import compare
-from lineament.decide.conditions import CLEAN
 from lineament.decide.judge import Judge
 from lineament.quality import QualityLimits
 from lineament.types import Decision, Image, Threshold
@@ -94,11 +93,10 @@ class Verdicts:
             rows = a.vectors[first[at]], b.vectors[second[at]]
             score[at] = np.einsum("pd,pd->p", *rows)
         score = score.clip(-1, 1)
-        rise, llr_rise, trust, least = self._conditions(
+        rise, llr_rise, trust = self._conditions(
             a.recognizability[first], b.recognizability[second]
         )
         llr = trust * np.interp(score - llr_rise, self.calibration.score, self.calibration.llr)
-        llr = np.maximum(llr, least)
         odds = llr + np.log(self.judge.prior) - np.log1p(-self.judge.prior)
         probability = 1 / (1 + np.exp(-odds))
         same = score >= self.threshold.value
@@ -122,31 +120,27 @@ class Verdicts:
                     verdict[pair], probability[pair] = WORDS[said.verdict], said.probability
         return Said(score, probability, verdict)
 
-    def _conditions(self, a: Floats, b: Floats) -> tuple[Any, Any, Any, Any]:
-        """The four numbers of ``Condition`` for pairs of faces of that recognizability."""
+    def _conditions(self, a: Floats, b: Floats) -> tuple[Any, Any, Any]:
+        """The three numbers of ``Condition`` for pairs of faces of that recognizability."""
         conditions = self.calibration.conditions
         if conditions is None:
-            return CLEAN
+            return 0.0, 0.0, 1.0
         known = ~(np.isnan(a) | np.isnan(b))
         worse, better = np.minimum(a[known], b[known]), np.maximum(a[known], b[known])
         row, down = _place(conditions.knots, worse)
         column, right = _place(conditions.knots, better)
         made = []
         for table, clean in (
-            (conditions.threshold_rise, CLEAN.threshold_rise),
-            (conditions.llr_rise, CLEAN.llr_rise),
-            (conditions.trust, CLEAN.trust),
-            (conditions.llr_least, CLEAN.llr_least),
+            (conditions.threshold_rise, 0.0),
+            (conditions.llr_rise, 0.0),
+            (conditions.trust, 1.0),
         ):
             values = np.full(len(known), clean)
-            if table is None:
-                made.append(values)
-                continue
             above = table[row, column] * (1 - right) + table[row, column + 1] * right
             below = table[row + 1, column] * (1 - right) + table[row + 1, column + 1] * right
             values[known] = above * (1 - down) + below * down
             made.append(values)
-        return made[0], made[1], made[2], made[3]
+        return made[0], made[1], made[2]
 
     def one(self, a: Faces, b: Faces, i: int, j: int) -> Decision:
         """``Judge.assess`` about photo ``i`` of ``a`` and ``j`` of ``b``."""

@@ -71,7 +71,6 @@ class _ConditionsForm(_Form):
     llr_rise: list[list[_Number]]
     trust: list[list[_Number]]
     data: str
-    llr_least: list[list[_Number]] | None = None
 
 
 class _CalibrationForm(_Form, kw_only=True):

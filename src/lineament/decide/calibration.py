@@ -297,8 +297,7 @@ class Calibration(Outcome):
         if not np.isfinite(values).all():
             raise OptionError("expected finite numbers, got NaN or infinity", option="score")
         alike = self._sign * values - condition.llr_rise
-        llr = condition.trust * np.interp(alike, self._sign * self.score, knots)
-        return np.maximum(llr, condition.llr_least)
+        return condition.trust * np.interp(alike, self._sign * self.score, knots)
 
     # --- thresholds -------------------------------------------------------------------------------
 

@@ -8,11 +8,9 @@ recognizability (``lineament.recognizability``):
     threshold   raised by ``threshold_rise``, so that the false match rate is what it was meant to
                 be "for faces like these"
     LLR         that of a clean pair whose score is less by ``llr_rise``, times ``trust``, 0 to 1:
-                a score says less about faces of which less is left; and at least ``llr_least``:
-                how far scores of one person's photos fall differs from one way of spoiling to
-                another, so that no score rules out that it is one person
+                a score says less about faces of which less is left
 
-All are tables over the recognizability of the worse and of the better face, with straight
+All three are tables over the recognizability of the worse and of the better face, with straight
 lines between. Where the better face is clean no threshold changes: a bad photo and a clean one are
 not alike. Everything stays monotonic in the score. A trust of 0 says that the score is no evidence,
 so that the probability is the prior: what may be left of such faces differs too much from one way
@@ -21,7 +19,6 @@ of spoiling to another.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
@@ -44,13 +41,11 @@ class Condition(NamedTuple):
         llr_rise: cosine to take off a score before its likelihood ratio is read; below 0 where
             photos as bad as one of the two make both kinds of pairs less alike.
         trust: what that log-likelihood ratio is multiplied with, 0 to 1.
-        llr_least: what it is at the least, 0 or less.
     """
 
     threshold_rise: float
     llr_rise: float
     trust: float
-    llr_least: float = -math.inf
 
 
 CLEAN = Condition(0.0, 0.0, 1.0)
@@ -68,7 +63,6 @@ class Conditions(Outcome):
         llr_rise: (K, K) likewise, of either sign.
         trust: (K, K) 0 to 1.
         data: what they were fitted on, in words.
-        llr_least: (K, K) 0 or less; None: log-likelihood ratios are as low as they come.
     """
 
     knots: Float64Array
@@ -76,18 +70,17 @@ class Conditions(Outcome):
     llr_rise: Float64Array
     trust: Float64Array
     data: str
-    llr_least: Float64Array | None = None
 
     def __post_init__(self) -> None:
         """Make the arrays read-only; DataError says what is wrong."""
         for item in fields(self):
-            if item.name != "data" and getattr(self, item.name) is not None:
+            if item.name != "data":
                 freeze(self, item.name, np.float64)
         k = self.knots
         if k.ndim != 1 or len(k) < 2 or (np.diff(k) <= 0).any() or k[0] < 0 or k[-1] > 1:
             raise DataError("conditions: expected two knots or more that rise from 0 to 1")
         shape = len(k), len(k)
-        if {table.shape for table in self._tables()} != {shape}:
+        if {self.threshold_rise.shape, self.llr_rise.shape, self.trust.shape} != {shape}:
             raise DataError(f"conditions: expected tables of shape {shape}")
         if not (self.trust.min() >= 0 and self.trust.max() <= 1):
             raise DataError("conditions: trust: expected numbers from 0 to 1")
@@ -98,13 +91,6 @@ class Conditions(Outcome):
             raise DataError("conditions: threshold_rise: expected no more for better faces")
         if np.abs(self.llr_rise).max() > MOST_RISE:
             raise DataError(f"conditions: llr_rise: expected cosines up to {MOST_RISE:g}")
-        if self.llr_least is not None and self.llr_least.max() > 0:
-            raise DataError("conditions: llr_least: expected numbers of 0 or less")
-
-    def _tables(self) -> list[Float64Array]:
-        """In the order of ``Condition``."""
-        tables = [self.threshold_rise, self.llr_rise, self.trust]
-        return tables if self.llr_least is None else [*tables, self.llr_least]
 
     def at(self, a: float | None, b: float | None) -> Condition:
         """What holds for two faces of that recognizability; None of either: it is not known."""
@@ -112,7 +98,12 @@ class Conditions(Outcome):
             return CLEAN
         worse, better = min(a, b), max(a, b)
         row, column = _place(self.knots, worse), _place(self.knots, better)
-        return Condition(*(float(row @ table @ column) for table in self._tables()))
+        return Condition(
+            *(
+                float(row @ table @ column)
+                for table in (self.threshold_rise, self.llr_rise, self.trust)
+            )
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

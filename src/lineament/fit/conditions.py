@@ -4,12 +4,10 @@
     fit_llr()      counts -> by how much a score has to be corrected, and trusted
     raised()       thresholds from a user's own impostor pairs, where these suffice
 
-The likelihood ratio of a cell is that of clean pairs after an affine change, with a floor: LLR(s) =
-max(trust * clean(s - rise), least), the three numbers with the least logarithmic cost (Cllr;
-Brümmer & du Preez, "Application-independent evaluation of speaker detection", 2006), genuine and
-impostor pairs having equal weight. Three numbers a cell cannot follow noise, and the score stays
-monotonic. The floor is for what ways of spoiling do not have in common: how far scores of one
-person's photos fall.
+The likelihood ratio of a cell is that of clean pairs after an affine change: LLR(s) = trust *
+clean(s - rise), the pair (rise, trust) with the least logarithmic cost (Cllr; Brümmer & du Preez,
+"Application-independent evaluation of speaker detection", 2006), genuine and impostor pairs having
+equal weight. Two numbers a cell cannot follow noise, and the score stays monotonic.
 """
 
 from __future__ import annotations
@@ -30,9 +28,6 @@ BINS = 400
 
 RISES = np.round(np.arange(-0.5, 0.81, 0.02), 2)
 TRUSTS = np.round(np.arange(0.02, 1.001, 0.02), 2)
-
-LEASTS = (-12.0, -8.0, -6.0, -5.0, -4.0, -3.5, -3.0, -2.5, -2.0, -1.6, -1.3, -1.0, -0.7, -0.4)
-"""Floors of log-likelihood ratios."""
 
 LEAST_GENUINE = 30.0
 """Genuine pairs about a cell, with half of each neighbor's, below which it takes its neighbor's
@@ -80,8 +75,8 @@ def fit_llr(
     impostor: Float64Array,
     n_genuine: Float64Array,
     clean: Callable[[Float64Array], Float64Array],
-) -> tuple[Float64Array, Float64Array, Float64Array]:
-    """Fit (rise, trust, least) of each cell: tables (K, K), equal on both sides of the diagonal.
+) -> tuple[Float64Array, Float64Array]:
+    """Fit (rise, trust) of each cell: two tables (K, K), equal on both sides of the diagonal.
 
     A cell is fitted with its neighbors at half the weight; one with too few pairs takes what the
     next better face has.
@@ -95,35 +90,22 @@ def fit_llr(
     k = len(n_genuine)
     at = centers()
     curves = np.stack([clean(at - rise) for rise in RISES])  # (R, BINS)
-    llr = (TRUSTS[None, :, None] * curves[:, None]).astype(np.float32)  # (R, T, BINS)
-    made = np.empty((3, k, k))
-    made[:] = np.reshape((0.0, 1.0, LEASTS[0]), (3, 1, 1))
-    fitted: dict[tuple[int, int], tuple[Float64Array, Float64Array]] = {}
+    llr = TRUSTS[None, :, None] * curves[:, None]  # (R, T, BINS)
+    miss, false = np.logaddexp(0, -llr), np.logaddexp(0, llr)
+    rise, trust = np.zeros((k, k)), np.ones((k, k))
     for column in range(k - 1, -1, -1):
         for row in range(column, -1, -1):
             g, i, n = (_about(table, row, column) for table in (genuine, impostor, n_genuine))
-            if float(n) >= LEAST_GENUINE and i.sum() > 0:
-                fitted[row, column] = g / g.sum(), i / i.sum()
-    best: dict[tuple[int, int], float] = {}
-    miss, false = (np.logaddexp(0, side).reshape(-1, BINS) for side in (-llr, llr))
-    for least in LEASTS:
-        # Of max(llr, least): both costs are monotonic.
-        at_most, at_least = (np.float32(np.logaddexp(0, side)) for side in (-least, least))
-        misses, falses = np.minimum(miss, at_most), np.maximum(false, at_least)
-        for cell, (g, i) in fitted.items():
-            cost = misses @ g.astype(np.float32) + falses @ i.astype(np.float32)
-            place = int(np.argmin(cost))
-            if cost[place] < best.get(cell, np.inf) - 1e-6:
-                best[cell] = float(cost[place])
-                rise, trust = np.unravel_index(place, llr.shape[:2])
-                made[:, cell[0], cell[1]] = RISES[rise], TRUSTS[trust], least
-    for column in range(k - 1, -1, -1):
-        for row in range(column, -1, -1):
-            if (row, column) not in fitted:
+            if float(n) < LEAST_GENUINE or i.sum() <= 0:
                 # From the next better cell: along the row's face, else the column's.
                 source = (row + 1, column) if row < column else (row, min(column + 1, k - 1))
-                made[:, row, column] = made[:, min(source), max(source)]
-    return _mirrored(made[0]), _mirrored(made[1]), _mirrored(made[2])
+                source = (min(source), max(source))
+                rise[row, column], trust[row, column] = rise[source], trust[source]
+                continue
+            cost = miss @ (g / g.sum()) + false @ (i / i.sum())
+            best = np.unravel_index(int(np.argmin(cost)), cost.shape)
+            rise[row, column], trust[row, column] = RISES[best[0]], TRUSTS[best[1]]
+    return _mirrored(rise), _mirrored(trust)
 
 
 def _about(table: Float64Array, row: int, column: int) -> Float64Array:
