@@ -1,7 +1,7 @@
 """People followed through films: how often a number or a name is wrong, and how fast that is.
 
     python benchmarks/video.py DIR [--att DIR] [--choose] [--people N] [--seed N] [--preset NAME]
-        [--parts tracking,fps,latency,memory] [--quick] [--export FILE] [--json]
+        [--parts tracking,fps,latency,memory] [--quick] [--at-once] [--export FILE] [--json]
 
 DIR is LFW's folder, ``--att`` that of AT&T's faces. Films are made of photographs of people who
 move, come nearer, cross, are hidden, leave and return (``accuracy/filming/``), with noise, blur and
@@ -9,8 +9,9 @@ a camera that shakes and jumps; every return shows another photograph. Every sec
 enrolled in a gallery, with a photograph that no film shows.
 
 The people are those of whom View 1 of LFW has no photo, and the second half of AT&T's; all choices
-were made on the others: ``--choose`` takes those. ``--export`` writes what was said of each frame,
-for another implementation of the figures.
+were made on the others: ``--choose`` takes those. Films are told from their end, as ``lineament
+watch`` does it; ``--at-once``: frame by frame, as of a camera. ``--export`` writes what was said of
+each frame, for another implementation of the figures.
 
 idf1, hota     as in ``lineament.evaluate.tracking``; of a face of which less than half is visible
                neither a box nor its lack counts
@@ -84,7 +85,7 @@ def tracking(options: Any) -> dict[str, Any]:
         gallery,
         per_film=PER_FILM,
         seed=options.seed,
-        options=TrackOptions(),
+        options=TrackOptions(revise=not options.at_once),
         progress=lambda numbers: track(numbers, "films", len(numbers)),
     )
     if options.export is not None:
@@ -98,6 +99,7 @@ def tracking(options: Any) -> dict[str, Any]:
         options.export.write_text(json.dumps(frames), encoding="utf-8")
     return {
         "preset": options.preset,
+        "at_once": options.at_once,
         "enrolled": gallery.n_people,
         **measure.figures(seen),
     }
@@ -128,6 +130,7 @@ def main() -> None:
     parser.add_argument("--preset", choices=PRESETS, default=DEFAULT_PRESET)
     parser.add_argument("--parts", type=parts, metavar="NAMES")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_PEOPLE} people")
+    parser.add_argument("--at-once", action="store_true", help="frame by frame, as of a camera")
     parser.add_argument("--export", type=Path, metavar="FILE")
     options = parser.parse_args()
     report(options, lambda: run(options), show)

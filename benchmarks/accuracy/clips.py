@@ -1,10 +1,11 @@
 """The numbers that people get in clips of one room, remembered from clip to clip.
 
-    python benchmarks/accuracy/clips.py DIR [--preset NAME] [--json]
+    python benchmarks/accuracy/clips.py DIR [--preset NAME] [--at-once] [--json]
 
 DIR holds the twelve clips of signing people of intel-iot-devkit/sample-videos (CC BY 4.0), which
 are not part of this repository. Who is in which was found out by looking at them. One memory goes
-from clip to clip, as ``--remember`` does it.
+from clip to clip, as ``--remember`` does it. Each clip is told from its end, as ``lineament watch``
+does it, or with ``--at-once`` frame by frame.
 
 ids            by clip the number of the person who is seen in most frames
 right          clips whose number is that of the person's first clip, and nobody else's
@@ -24,6 +25,7 @@ from lineament.models import DEFAULT_PRESET, PRESETS
 from lineament.video import open_source
 from lineament.video.memory import Memory
 from lineament.video.people import PeopleTracker
+from lineament.video.tracks import TrackOptions
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from _harness import Parser, report, table
@@ -53,12 +55,16 @@ def run(options: Any) -> dict[str, Any]:
         path = options.folder / f"{clip}.mkv"
         if not path.is_file():
             raise LineamentError(f"{path}: expected a clip, found none")
-        tracker, seen = PeopleTracker(recognizer, memory=memory), Counter[int]()
+        tracking = TrackOptions(revise=not options.at_once)
+        tracker, seen = PeopleTracker(recognizer, memory=memory, options=tracking), Counter[int]()
         with open_source(path) as source:
-            for frame in source:
-                tracks = tracker.step(frame).tracks
-                seen.update(track.id for track in tracks if track.seen and track.id > 0)
+            told = [(frame, tracker.step(frame).tracks) for frame in source]
         tracker.finish()
+        if tracking.revise:
+            revision = tracker.revision()
+            told = [(frame, revision.step(frame).tracks) for frame, _ in told]
+        for _, tracks in told:
+            seen.update(track.id for track in tracks if track.seen and track.id > 0)
         ids[clip] = seen.most_common(1)[0][0] if seen else None
         others |= set(seen)
     first: dict[str, int | None] = {}
@@ -91,6 +97,7 @@ def main() -> None:
     parser = Parser(__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR")
     parser.add_argument("--preset", choices=PRESETS, default=DEFAULT_PRESET)
+    parser.add_argument("--at-once", action="store_true", help="frame by frame, as of a camera")
     options = parser.parse_args()
     report(options, lambda: run(options), show)
 

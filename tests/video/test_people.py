@@ -73,6 +73,37 @@ def test_numbers_last_through_a_crossing_and_a_return(
     assert all(len({t.id for t in one.tracks}) == len(one.tracks) for one in tracked)
 
 
+def test_from_the_end_everybody_has_a_number_and_a_name_from_the_first_frame(
+    recognizer: Recognizer, faces: dict[str, Image]
+) -> None:
+    gallery = Gallery.in_memory(recognizer=recognizer)
+    gallery.enroll("Barack", DEMO / "obama2.jpg")
+    tracker = PeopleTracker(recognizer, gallery, options=TrackOptions(revise=True))
+    frames = list(crossing(faces))
+    run(tracker, frames)
+    revision = tracker.revision()
+    told = [revision.step(frame) for frame in frames]
+    events = [event for one in told for event in one.events] + list(revision.finish())
+    assert len(revision) == len(frames)
+    assert all(t.id > 0 for one in told for t in one.tracks if t.seen)
+    names = {t.id: t.name for one in told for t in one.tracks}
+    assert sorted(names) == [1, 2]
+    (she,) = (number for number, name in names.items() if name is None)
+    assert names[3 - she] == "Barack"
+    come = [(e.track_id, e.known) for e in events if e.kind == "appeared"]
+    assert sorted(come[:2]) == [(1, False), (2, False)]
+    assert come[2:] == [(she, True)]
+    assert [e.name for e in events if e.kind == "identified"] == ["Barack"]
+    assert sum(e.kind == "left" for e in events) == 3
+    shots = {t.id: t.best_shot for t in told[-1].tracks}
+    shot = shots[she]
+    assert shot is not None
+    assert shot.picture.ndim == 3
+    assert {one.id: one.n_visits for one in tracker.memory.people()} == {she: 2, 3 - she: 1}
+    with pytest.raises(OptionError, match="revise"):
+        tracker.revision()
+
+
 def test_names_come_with_probabilities(recognizer: Recognizer, faces: dict[str, Image]) -> None:
     gallery = Gallery.in_memory(recognizer=recognizer)
     gallery.enroll("Barack", DEMO / "obama2.jpg")

@@ -23,7 +23,7 @@ from lineament.video.events import Event
 from lineament.video.frames import SourceInfo, SourceNote
 from lineament.video.outputs import AnnotatedFilm, BestShots, EventLines
 from lineament.video.people import PeopleTracker
-from lineament.video.tracks import BestShot, Track, TrackedFrame
+from lineament.video.tracks import BestShot, Track, TrackedFrame, TrackOptions
 from lineament.video.watching import Stay, Watch
 
 BOX = np.array([10, 10, 30, 40], np.float32)
@@ -42,8 +42,11 @@ class ScriptedTracker:
         finished: how often it was.
     """
 
-    def __init__(self, fails_at: int | None = None, pause_s: float = 0.0) -> None:
+    def __init__(
+        self, fails_at: int | None = None, pause_s: float = 0.0, revise: bool = False
+    ) -> None:
         self.fails_at, self.pause_s = fails_at, pause_s
+        self.options = TrackOptions(revise=revise)
         self.thread: threading.Thread | None = None
         self.finished = 0
         self.last = 0.0
@@ -75,6 +78,43 @@ class ScriptedTracker:
     def finish(self) -> tuple[Event, ...]:
         self.finished += 1
         return (Event("left", self.last, 9, 1, "Ada", 0.98, duration_s=self.last),)
+
+
+class Twice(ScriptedTracker):
+    """Says of the film's people, when it is judged from its end, that they are number 7."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(revise=True, **more)
+        self.times: list[float] = []
+        self.told: list[float] = []
+
+    def step(self, frame: VideoFrame) -> TrackedFrame:
+        tracked = super().step(frame)
+        self.times.append(frame.time_s)
+        return tracked
+
+    def revision(self) -> Any:
+        assert self.finished == 1
+        return Revised(self)
+
+
+class Revised:
+    def __init__(self, tracker: Twice) -> None:
+        self.tracker = tracker
+
+    def __len__(self) -> int:
+        return len(self.tracker.times)
+
+    def step(self, frame: VideoFrame) -> TrackedFrame:
+        assert frame.time_s == self.tracker.times[len(self.tracker.told)]
+        self.tracker.told.append(frame.time_s)
+        events = (Event("appeared", frame.time_s, 0, 7),) if frame.number == 0 else ()
+        track = Track(7, BOX, seen=True, status="unknown")
+        return TrackedFrame(frame.number, frame.time_s, (track,), events, True)
+
+    def finish(self) -> tuple[Event, ...]:
+        last = self.tracker.told[-1]
+        return (Event("left", last, 9, 7, duration_s=last),)
 
 
 def watching(source: Any, *outputs: Any, tracker: Any = None) -> Watch:
@@ -111,6 +151,57 @@ def test_a_summary_says_who_was_there() -> None:
     assert person.best_shot.frame == 9
     assert (summary.n_frames, summary.n_events, summary.n_dropped) == (10, 3, 0)
     json.dumps(summary.to_dict())
+
+
+def test_a_film_is_told_with_all_of_it_known(tmp_path: Path) -> None:
+    film = make_film(tmp_path / "film.mkv", [marked(k) for k in range(12)])
+    tracker, looked_at = Twice(), list[int]()
+    lines = tmp_path / "events.jsonl"
+    watch = Watch(
+        open_source(film),
+        cast("PeopleTracker", tracker),
+        [EventLines(lines)],
+        progress=looked_at.append,
+    )
+    assert watch.is_revised
+    frames = list(watch)
+    assert looked_at == list(range(1, 13))
+    assert [number_of(frame.pixels) for frame in frames] == list(range(12))
+    assert {frame.tracks[0].id for frame in frames} == {7}
+    assert [event.kind for event in watch.closing_events] == ["left"]
+    assert watch.summary().people[0].id == 7
+    assert [json.loads(line)["track_id"] for line in lines.read_text().splitlines()] == [7, 7]
+
+
+def test_a_film_that_is_left_before_its_end_is_told_up_to_there(tmp_path: Path) -> None:
+    tracker, lines = Twice(pause_s=0.01), tmp_path / "events.jsonl"
+    enough = threading.Event()
+
+    def count(number: int) -> None:
+        if number == 3:
+            enough.set()
+
+    watch = Watch(
+        open_source([marked(k) for k in range(10)] * 20),
+        cast("PeopleTracker", tracker),
+        [EventLines(lines)],
+        progress=count,
+    )
+    watch._start()
+    assert enough.wait(20)
+    watch.close()
+    assert 3 <= len(tracker.times) < 200
+    assert tracker.told == tracker.times
+    assert [json.loads(line)["kind"] for line in lines.read_text().splitlines()] == [
+        "appeared",
+        "left",
+    ]
+
+
+def test_what_can_be_read_once_only_cannot_be_told_from_its_end() -> None:
+    with pytest.raises(OptionError, match="read twice") as caught:
+        watching((marked(k) for k in range(3)), tracker=Twice())
+    assert caught.value.option == "revise"
 
 
 def test_nobody_is_there() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from filming.render import Truth, render
 from lineament import FaceFinder, Gallery, LineamentError, Recognizer
 from lineament.detect.boxes import intersection_over_union
 from lineament.evaluate.tracking import FilmFrame, tracking_report
+from lineament.video import VideoFrame
 from lineament.video.people import PeopleTracker
 from lineament.video.tracks import Track, TrackOptions
 
@@ -95,7 +96,10 @@ def films(
     progress: Any = None,
     script: Any = None,
 ) -> list[FilmSeen]:
-    """Render films of ``per_film`` people each, and follow them."""
+    """Render films of ``per_film`` people each, and follow them.
+
+    With ``options.revise`` what counts is what is said of each frame from the film's end.
+    """
     seen = []
     numbers: Iterable[int] = range(len(people) // per_film)
     known = {actor.name for actor, _ in people[::2]}
@@ -108,10 +112,18 @@ def films(
         for visit, one in enumerate(made.visits):
             name = those[one.person][0].name
             film.visits[visit] = VisitSeen(name if name in known else None)
+        truths: list[tuple[VideoFrame, Truth]] = []
         for frame, truth in render(made, [looks for _, looks in those], seed + number):
             tracked = tracker.step(frame)
-            _compare(film, truth, tracked.tracks)
+            if options.revise:  # pixels are for the best shots alone then
+                truths.append((replace(frame, pixels=np.zeros_like(frame.pixels[:1])), truth))
+            else:
+                _compare(film, truth, tracked.tracks)
         tracker.finish()
+        revision = tracker.revision() if options.revise else None
+        for frame, truth in truths:
+            assert revision is not None
+            _compare(film, truth, revision.step(frame).tracks)
         seen.append(film)
     return seen
 

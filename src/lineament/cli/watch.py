@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +59,12 @@ STDOUT = "-"
 )
 @option("--preview", is_flag=True, help="Show the pictures on a page of this machine.")
 @option(
+    "--at-once",
+    is_flag=True,
+    help="Of a film too, say frame by frame who it is, not from its end.",
+    api=["options"],
+)
+@option(
     "--port",
     type=Number(0, 65_535, whole=True),
     metavar="N",
@@ -96,6 +102,7 @@ def watch(
     shots: Path | None,
     remember: Path | None,
     preview: bool,
+    at_once: bool,
     port: int | None,
     json: bool,
     **given: Any,
@@ -103,8 +110,9 @@ def watch(
     """Who is in a film, or before a camera, and when.
 
     People keep their numbers while they are in the picture and when they return; with a gallery
-    they have names. Of films every frame is looked at; of cameras and streams those that there is
-    time for. Ctrl-C finishes the files. Exit code 0: somebody was there, 1: nobody, 2: error.
+    they have names. A film is followed to its end first, and then told with all of it known; of a
+    camera those frames are looked at that there is time for. Ctrl-C finishes the files. Exit code
+    0: somebody was there, 1: nobody, 2: error.
     """
     if shots is not None:
         make_folder(shots, "shots")
@@ -113,8 +121,11 @@ def watch(
     with ExitStack() as stack:
         gallery = _gallery(given, stack)
         page = _page(source, port, stack) if preview else None
+        progress = _Progress()
         watching = _watching(
             source, gallery, given, stack,
+            revise=not (at_once or preview),
+            progress=progress,
             out=out,
             events=None if to_stdout else events,
             shots=shots,
@@ -122,7 +133,7 @@ def watch(
             outputs=[*([page] if page else []), *([_stdout_lines()] if to_stdout else [])],
         )  # fmt: skip
         _say_what_stays(watching, out, events, shots)
-        interrupted = _walk(watching, speaks)
+        interrupted = _walk(watching, speaks, progress)
         summary = watching.summary()
         about = {} if gallery is None else about_gallery(gallery)
     files = {"out": out, "events_out": events, "shots_out": shots, "remembered_in": remember}
@@ -176,9 +187,12 @@ def _watching(
     gallery: Gallery | None,
     given: Mapping[str, Any],
     stack: ExitStack,
+    *,
+    revise: bool,
     **more: Any,
 ) -> Watch:
     from lineament.video import TrackOptions, VideoLimits, open_source
+    from lineament.video.sources import opener_of
     from lineament.video.watching import options_for
     from lineament.video.watching import watch as start
 
@@ -196,7 +210,8 @@ def _watching(
     }
     chosen = {names[k]: given[k] for k in names if given.get(k) is not None}
     recognizer = options.recognizer_from(given) if gallery is None else gallery.recognizer
-    tracking = options_for(frames.info, TrackOptions(**chosen))
+    revise = revise and opener_of(frames) is not None  # a film that can be read twice
+    tracking = options_for(frames.info, TrackOptions(revise=revise, **chosen))
     watching = start(frames, gallery, recognizer=recognizer, options=tracking, **more)
     return stack.enter_context(watching)
 
@@ -215,12 +230,23 @@ def _say_what_stays(watching: Watch, *paths: Path | None) -> None:
 # --- while it goes on -----------------------------------------------------------------------------
 
 
-def _walk(watching: Watch, speaks: bool) -> bool:
+class _Progress:
+    """Takes the number of frames that were looked at before the first one is handed on."""
+
+    def __init__(self) -> None:
+        self.show: Callable[[int], None] | None = None
+
+    def __call__(self, number: int) -> None:
+        if self.show is not None:
+            self.show(number)
+
+
+def _walk(watching: Watch, speaks: bool, progress: _Progress) -> bool:
     """Walk over all frames; True: it was interrupted."""
     at_once = speaks and (watching.info.live or not is_terminal(sys.stderr) or VERBOSITY.quiet)
     later: list[str] = []
     interrupted = False
-    with _shown(watching) as show:
+    with _shown(watching, progress) as show:
         try:
             for frame in watching:
                 for event in frame.events if speaks else ():
@@ -241,7 +267,7 @@ def _walk(watching: Watch, speaks: bool) -> bool:
 
 
 @contextmanager
-def _shown(watching: Watch) -> Iterator[Any]:
+def _shown(watching: Watch, progress: _Progress) -> Iterator[Any]:
     """A callback that shows how far it is: a bar for films, a line for live sources."""
     info = watching.info
     total = info.n_frames
@@ -260,9 +286,16 @@ def _shown(watching: Watch) -> Iterator[Any]:
         def advance(frame: WatchedFrame | None) -> None:
             if frame is not None and total:
                 done = frame.number + 1
-                bar("watching", done, max(total, done), _there(frame))
+                bar(words, done, max(total, done), _there(frame))
 
+        def first(number: int) -> None:
+            if total:
+                bar("watching", number, max(total, number))
+
+        words = "telling" if watching.is_revised else "watching"
+        progress.show = first
         yield advance
+        progress.show = None
 
 
 def _status(frame: WatchedFrame) -> str:

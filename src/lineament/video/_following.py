@@ -16,6 +16,9 @@ NEW_SPACING_S, DOUBT_SPACING_S, OPEN_SPACING_S, BETTER_SPACING_S = 0.03, 0.06, 0
 """Seconds between two embeddings of one face: before it is settled who it is, when that is in
 doubt, while a name is open, and when the face is larger or turned less than ever before."""
 
+CLOSELY_SPACING_S = 0.06
+"""Likewise between others, where the film is judged from its end."""
+
 FIRST_REFRESH_S, MOST_REFRESH_S = 1.0, 4.0
 """Seconds until a face that is settled is embedded again, growing with their number."""
 
@@ -43,6 +46,7 @@ class Followed:
         n_embedded: how often.
         look: how good the best look that was embedded was (``look_of``).
         is_over: the person was found elsewhere; the path is to be given up.
+        n_doubts: how often it may have been exchanged.
     """
 
     face: Face
@@ -57,6 +61,7 @@ class Followed:
     n_embedded: int = 0
     look: float = 0.0
     is_over: bool = False
+    n_doubts: int = 0
 
     @property
     def is_settled(self) -> bool:
@@ -68,13 +73,15 @@ class Followed:
         self.doubted, self.embedded_s, self.since_s = self.person is not None, -math.inf, now_s
         self.views = Views()
         self.strikes.clear()
+        self.n_doubts += 1
 
-    def urgency(self, now_s: float, *, is_open: bool) -> float:
+    def urgency(self, now_s: float, *, is_open: bool, closely: bool = False) -> float:
         """How much an embedding now would help: 0 not at all; 3 and more: as soon as possible.
 
         Args:
             now_s: the time.
             is_open: whether the person's name is not yet sure.
+            closely: each look counts, since others are near and the film is judged from its end.
         """
         if not self.seen or self.face.landmarks_xy is None:
             return 0.0
@@ -89,7 +96,9 @@ class Followed:
         if better >= BETTER and since >= BETTER_SPACING_S:
             return 1 + min(0.5, better / 10)
         refresh = min(MOST_REFRESH_S, FIRST_REFRESH_S * (1 + self.n_embedded / 4))
-        return 1.0 if since >= refresh else 0.0
+        if since >= refresh:
+            return 1.0
+        return 0.5 if closely and since >= CLOSELY_SPACING_S else 0.0
 
 
 def patch_of(pixels: Image, box_xyxy: FloatArray) -> FloatArray | None:

@@ -16,7 +16,7 @@ import numpy as np
 from lineament.gallery import Candidate, Gallery
 from lineament.liveness.passive import PassiveLiveness
 from lineament.liveness.passive import View as LivenessView
-from lineament.types import Contract, Face, Liveness, Quality
+from lineament.types import Contract, Face, Image, Liveness, Quality
 from lineament.video._binding import CLEAR
 from lineament.video._following import look_of
 from lineament.video.events import Event, EventKind
@@ -235,12 +235,17 @@ class Visits:
             visit.quality = quality
         if worth <= visit.shot_worth:
             return
-        picture = face.crop(frame.pixels, margin=SHOT_MARGIN)
-        scale = SHOT_PX / max(picture.shape[:2])
-        if scale < 1:
-            picture = np.asarray(
-                cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA),
-                np.uint8,
-            )
-        visit.shot = BestShot(frame.time_s, frame.number, face, quality, picture)
+        visit.shot = BestShot(
+            frame.time_s, frame.number, face, quality, cut_shot(face, frame.pixels)
+        )
         visit.shot_worth = worth
+
+
+def cut_shot(face: Face, pixels: Image) -> Image:
+    """The picture of a best shot."""
+    picture = face.crop(pixels, margin=SHOT_MARGIN)
+    scale = SHOT_PX / max(picture.shape[:2])
+    if scale < 1:
+        small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        return np.asarray(small, np.uint8)
+    return picture

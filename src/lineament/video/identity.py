@@ -71,6 +71,12 @@ class Views:
         for view in views:
             self.add(view)
 
+    def copy(self) -> Views:
+        """The same views, to which others can be added."""
+        copied = Views()
+        copied._views, copied._pool = list(self._views), self._pool
+        return copied
+
     def __len__(self) -> int:
         """How many."""
         return len(self._views)

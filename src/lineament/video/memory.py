@@ -13,7 +13,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -49,6 +49,13 @@ class Person:
     name: str | None = None
     n_visits: int = 0
     beside: set[int] = field(default_factory=set)
+
+
+class Snapshot(NamedTuple):
+    """Everybody in a memory at one time, and the number that was to be given next."""
+
+    next_number: int
+    people: dict[int, Person]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +187,19 @@ class Memory:
         self._people.pop(person.id, None)
         if person.id == self._next - 1:
             self._next = person.id
+        self._pools = None
+
+    def snapshot(self) -> Snapshot:
+        """All people as they are now, for ``restore``."""
+        people = {
+            number: Person(number, one.views.copy(), one.name, one.n_visits)
+            for number, one in self._people.items()
+        }
+        return Snapshot(self._next, people)
+
+    def restore(self, before: Snapshot) -> None:
+        """Forget what was learnt since a snapshot, which is used up by that."""
+        self._next, self._people = before.next_number, before.people
         self._pools = None
 
     def similarities(self, vector: FloatArray) -> tuple[IntArray, FloatArray]:

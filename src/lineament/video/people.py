@@ -43,12 +43,14 @@ from lineament.types import BoolArray, Face, FloatArray, Image, Photo, Quality
 from lineament.video._binding import CLEAR, Evidence, answers, levels_of
 from lineament.video._camera import Camera
 from lineament.video._following import Followed, look_of, patch_of
+from lineament.video._record import Kept, Record
 from lineament.video._visits import Visits
 from lineament.video.events import Event
 from lineament.video.frames import VideoFrame
 from lineament.video.identity import View, Views
 from lineament.video.memory import Memory, Person
 from lineament.video.motion import Paths, pair
+from lineament.video.revising import Revision
 from lineament.video.tracks import Track, TrackedFrame, TrackOptions
 
 CERTAIN, LEAST = 0.6, 0.35
@@ -140,6 +142,8 @@ class PeopleTracker:
         self._wanted = True
         self._camera = Camera()
         self._levels = levels_of(recognizer)
+        self._record = Record() if self.options.revise else None
+        self._before = self.memory.snapshot() if self.options.revise else None
 
     def _near_look(self) -> NearLook | None:
         """None where the policy does not accept its network: then boxes are predicted."""
@@ -169,7 +173,10 @@ class PeopleTracker:
         faces = self._look(frame, whole=detected)
         self._follow(frame, faces, begin=detected)
         self._drop_lost()
+        if self._record is not None:
+            self._record.begin(frame, detected=detected)
         self._identify(frame, photo)
+        self._write_down()
         here = {f.person.id for f in self._followed.values() if f.person is not None}
         self._visits.end(here, frame.time_s)
         tracks = self._tracks()
@@ -196,6 +203,31 @@ class PeopleTracker:
         if self.memory.path is not None:
             self.memory.save()
         return self._visits.taken_events()
+
+    def revision(self) -> Revision:
+        """Judge the film anew, with all of it known; after ``finish``, once.
+
+        The memory is as it was before the film, and has the people of the revised film then; one
+        that has a file is saved again.
+
+        Raises:
+            OptionError: ``TrackOptions.revise`` was not asked for, or it was called before.
+        """
+        if self._record is None or self._before is None:
+            raise OptionError(
+                "nothing was kept to be judged again: expected TrackOptions(revise=True), and one "
+                "call for each film",
+                option="revise",
+            )
+        self.memory.restore(self._before)
+        record, self._record, self._before = self._record, None, None
+        revision = Revision(
+            record, self.memory, self._levels, self.recognizer, self.gallery, self.options,
+            self._passive,
+        )  # fmt: skip
+        if self.memory.path is not None:
+            self.memory.save()
+        return revision
 
     # --- looking ----------------------------------------------------------------------------------
 
@@ -302,10 +334,19 @@ class PeopleTracker:
 
     def _identify(self, frame: VideoFrame, photo: Photo) -> None:
         """Embed where that helps, and say who is who."""
+        near: dict[int, bool] = {}
+        if self._record is not None:
+            crowded = self._paths.crowded(NEAR_SIDES).tolist()
+            near = dict(zip(self._paths.numbers.tolist(), crowded, strict=True))
         due = [
             (urgency, followed)
-            for followed in self._followed.values()
-            if (urgency := followed.urgency(frame.time_s, is_open=self._is_open(followed))) > 0
+            for number, followed in self._followed.items()
+            if (
+                urgency := followed.urgency(
+                    frame.time_s, is_open=self._is_open(followed), closely=near.get(number, False)
+                )
+            )
+            > 0
         ]
         if not due:
             return
@@ -321,6 +362,9 @@ class PeopleTracker:
         for followed, view, quality in embedded:
             if followed.person is not None and not followed.doubted:
                 self._visits.note_look(followed.person, followed.face, frame, view, quality)
+        if self._record is not None:
+            for followed, view, quality in embedded:
+                self._keep(frame, followed, view, quality)
         changed = [f for f in chosen if f.is_settled]
         self._note_beside()
         for followed in changed:
@@ -331,6 +375,26 @@ class PeopleTracker:
             self._visits.judge(followed.person, self._passive, followed.face, frame)
         present = [f.person for f in self._followed.values() if f.person is not None]
         self._visits.name(frame, [f.person for f in changed if f.person is not None], present)
+
+    def _keep(
+        self, frame: VideoFrame, followed: Followed, view: View, quality: Quality | None
+    ) -> None:
+        """Keep a face that was embedded, for ``revision``."""
+        assert self._record is not None
+        number = next(n for n, one in self._followed.items() if one is followed)
+        worth = view.worth * (0.5 + 0.5 * look_of(followed.face))
+        look = None if self._passive is None else self._passive.look(frame.pixels, followed.face)
+        self._record.keep(number, Kept(self._record.last, view, worth, quality, look))
+
+    def _write_down(self) -> None:
+        """Keep where all paths are, for ``revision``."""
+        if self._record is None:
+            return
+        boxes = self._paths.boxes_xyxy
+        for number, expected in zip(self._paths.numbers.tolist(), boxes, strict=True):
+            one = self._followed[number]
+            box = one.face.box_xyxy if one.seen else expected
+            self._record.path(number, one.face, box, one.n_doubts, one.seen)
 
     def _here(self) -> list[Person]:
         """Who is seen in this frame for sure."""

@@ -126,6 +126,12 @@ def open_source(
     raise OptionError(f"expected {ACCEPTED}, got {type(source).__name__}", option="source")
 
 
+def opener_of(source: FrameSource) -> Callable[[], FrameSource] | None:
+    """What opens the same source once more; None: it can be read once only."""
+    again: Callable[[], FrameSource] | None = getattr(source, "again", None)
+    return again
+
+
 def is_live(source: object) -> bool:
     """Whether a source is a camera or a stream by its looks; http addresses say so when opened."""
     if isinstance(source, FrameSource):
@@ -291,6 +297,7 @@ class FilmSource(_Closing):
         time_base: the unit of its pictures' times, seconds.
         start_s: of the container's clock, which is 0 of the frames' times.
         ended: all frames were given.
+        again: opens the same film once more; None: it can be read once only.
     """
 
     def __init__(
@@ -299,6 +306,7 @@ class FilmSource(_Closing):
         report: Report | None = None,
         file: Any = None,
         path: Path | None = None,
+        again: Callable[[], FrameSource] | None = None,
     ) -> None:
         """Decode its first frame.
 
@@ -307,12 +315,14 @@ class FilmSource(_Closing):
             report: is called with notes.
             file: to be closed in the end.
             path: of its file.
+            again: opens the same film once more; None: it can be read once only.
 
         Raises:
             VideoFormatError: no frame of it can be decoded.
         """
         self._container, self._report, self._file, self.path = container, report, file, path
         self.time_base, self.start_s = container.time_base, container.start_s
+        self.again = again
         self.ended = False
         self._reported = 0
         self._stop = False
@@ -394,8 +404,11 @@ def _of_path(
         ) from error
     if status.st_size == 0:
         raise VideoFormatError(f"{shown}: expected a film, the file is empty; copy it anew")
-    container = _film(f"file:{path}", name, limits)
-    return FilmSource(container, report, path=path)
+
+    def opened(report: Report | None = None) -> FrameSource:
+        return FilmSource(_film(f"file:{path}", name, limits), report, path=path, again=opened)
+
+    return opened(report)
 
 
 # --- pictures -------------------------------------------------------------------------------------
@@ -439,6 +452,7 @@ class PictureSource(_Closing):
     Attributes:
         info: what is known of it.
         notes: what was noticed.
+        again: gives the same pictures once more; None: they can be walked over once only.
     """
 
     def __init__(
@@ -456,6 +470,9 @@ class PictureSource(_Closing):
         self._limits = ImageLimits(max_pixels=limits.max_pixels, allow_private=limits.allow_private)
         self._closed = False
         self.notes: list[SourceNote] = []
+        self.again: Callable[[], FrameSource] | None = None
+        if sized:
+            self.again = lambda: PictureSource(pictures, limits, rate, None, name)
         n_frames = len(pictures) if sized else None  # type: ignore[arg-type]
         size = (0, 0)
         shape: tuple[int, ...] = getattr(pictures, "shape", ())

@@ -40,6 +40,9 @@ class TrackOptions:
         liveness: "passive": whether people are there, and not pictures of them, is judged by the
             views that are embedded; nobody has a name before that is known. "active" asks one
             person, and is none of this.
+        revise: keep what is needed to say at the end of a film who was who in it, with all of it
+            known (``PeopleTracker.revision``); more faces are embedded where people are near each
+            other. Memory grows with the film.
     """
 
     detect_every_s: float = 0.06
@@ -53,6 +56,7 @@ class TrackOptions:
     threshold: float | None = None
     top: int = 5
     liveness: LivenessMode = "off"
+    revise: bool = False
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""

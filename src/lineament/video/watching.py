@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from lineament.arguments import checked
-from lineament.errors import LineamentError
+from lineament.errors import LineamentError, OptionError
 from lineament.gallery import Gallery
 from lineament.machine import trim
 from lineament.pipeline import Recognizer
@@ -48,7 +48,8 @@ from lineament.video.outputs import (
     worth,
 )
 from lineament.video.people import PeopleTracker
-from lineament.video.sources import open_source
+from lineament.video.revising import Revision
+from lineament.video.sources import open_source, opener_of
 from lineament.video.tracks import BestShot, Track, TrackedFrame, TrackOptions
 from lineament.video.writing import FilmWriter
 
@@ -279,6 +280,7 @@ class Watch:
         *,
         resources: ExitStack | None = None,
         notes: list[SourceNote] | None = None,
+        progress: Callable[[int], None] | None = None,
     ) -> None:
         """Use ``watch``.
 
@@ -288,6 +290,10 @@ class Watch:
             outputs: what gets every frame as well.
             resources: closed in the end.
             notes: of the source, as they grow; None: the source's own.
+            progress: see ``watch``.
+
+        Raises:
+            OptionError: it is to be revised, and can be read once only.
         """
         self.info = source.info
         self.closing_events: tuple[Event, ...] = ()
@@ -301,9 +307,23 @@ class Watch:
         self._most = most
         self._threads: list[tuple[threading.Thread, float | None]] = []
         self._writing: OutputThread | None = None
-        self._started = self._closed = False
+        self._started = self._closed = self._left_early = False
+        self._progress = progress
+        self._revision: Revision | None = None
+        self._again = opener_of(source) if tracker.options.revise else None
+        if tracker.options.revise and self._again is None:
+            raise OptionError(
+                f"{source.info.name}: expected a film or a folder of frames, which can be read "
+                "twice",
+                option="revise",
+            )
 
     # --- for the caller ---------------------------------------------------------------------------
+
+    @property
+    def is_revised(self) -> bool:
+        """Whether the film is followed to its end before the first frame comes."""
+        return self._again is not None
 
     def __iter__(self) -> Iterator[WatchedFrame]:
         """The frames, in order.
@@ -417,17 +437,18 @@ class Watch:
 
     def _analyse(self) -> None:
         error: BaseException | None = None
+        frames = self._source if self._frames is None else self._frames
         try:
-            for frame in self._source if self._frames is None else self._frames:
-                found = self._look(frame)
-                if self._writing is not None and not self._writing.put(found):
-                    break
-                if not self._found.put(found):
-                    break
+            if self._tracker.options.revise:
+                self._look_twice(frames)
+            else:
+                for frame in frames:
+                    if not self._hand_on(self._look(frame)):
+                        break
         except BaseException as raised:
             error = raised
         try:
-            self.closing_events = self._tracker.finish()
+            self.closing_events = self._finish()
         except BaseException as raised:
             error = raised if error is None else error
         self._diary.close(self.closing_events)
@@ -435,8 +456,37 @@ class Watch:
             self._writing.end(self.closing_events)
         self._found.end(error)
 
+    def _hand_on(self, found: WatchedFrame) -> bool:
+        """Give a frame to the outputs and to the caller; False: nobody takes any more."""
+        if self._writing is not None and not self._writing.put(found):
+            return False
+        return self._found.put(found) or (self._writing is not None and self._left_early)
+
+    def _look_twice(self, frames: Iterable[VideoFrame]) -> None:
+        """Follow people to the end first, then say of each frame who is in it."""
+        for number, frame in enumerate(frames, 1):
+            self._tracker.step(frame)
+            if self._progress is not None:
+                self._progress(number)
+            if number % _TRIM_EVERY == 0:
+                trim()
+        self._left_early = self._closed  # what was seen up to then is written nevertheless
+        self._tracker.finish()
+        self._revision = self._tracker.revision()
+        assert self._again is not None
+        with self._again() as again:
+            for _, frame in zip(range(len(self._revision)), again, strict=False):
+                tracked = self._revision.step(frame)
+                if not self._hand_on(self._watched(tracked, frame)):
+                    break
+
+    def _finish(self) -> tuple[Event, ...]:
+        return self._tracker.finish() if self._revision is None else self._revision.finish()
+
     def _look(self, frame: VideoFrame) -> WatchedFrame:
-        tracked = self._tracker.step(frame)
+        return self._watched(self._tracker.step(frame), frame)
+
+    def _watched(self, tracked: TrackedFrame, frame: VideoFrame) -> WatchedFrame:
         found = WatchedFrame(
             tracked.number,
             tracked.time_s,
@@ -473,6 +523,7 @@ def watch(
     limits: VideoLimits = DEFAULT_VIDEO_LIMITS,
     rate: float | None = None,
     report: Callable[[SourceNote], None] | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Watch:
     """Watch a camera, a film or a stream, and follow the people in it.
 
@@ -483,7 +534,8 @@ def watch(
         memory: people seen before, or the file that they are kept in (made, if there is none);
             None: they are forgotten at the end.
         options: of the tracking; None: the defaults, and of a live source no more work than there
-            is time for.
+            is time for. With ``revise`` a film is read twice: people are followed to its end, then
+            frames, events and outputs come with all of it known.
         out: a film is written there, with the people marked: .mp4, .m4v, .mov, .mkv or .webm.
         events: events are written there, a line of JSON each, as they happen.
         shots: a folder that exists: of every person the best look, ``person-NUMBER.png``.
@@ -491,6 +543,8 @@ def watch(
         limits: on pixels, waiting and addresses.
         rate: see ``video.open_source``.
         report: is called with each note on the source, which may be in another thread.
+        progress: is called, in another thread, with the number of frames that were looked at, while
+            no frame comes yet since the film is followed to its end first.
 
     Returns:
         To be walked over, or ``run``; nothing is read before.
@@ -532,7 +586,14 @@ def watch(
             made.append(BestShots(Path(shots)))
         discarding.pop_all()  # from here on they are the watch's
         own = None if frames is source else notes
-        return Watch(frames, tracker, [*made, *outputs], resources=stack.pop_all(), notes=own)
+        return Watch(
+            frames,
+            tracker,
+            [*made, *outputs],
+            resources=stack.pop_all(),
+            notes=own,
+            progress=progress,
+        )
 
 
 def _both(
