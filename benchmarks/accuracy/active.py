@@ -1,11 +1,14 @@
 """The active liveness check against rendered attacks, and with rendered people.
 
-    python benchmarks/accuracy/active.py DIR [--attacks 200] [--living 100] [--view1] [--json]
+    python benchmarks/accuracy/active.py DIR [--attacks 200] [--living 100] [--obedient N]
+        [--view1] [--part K/N] [--json]
 
 Photos of LFW become heads that do what they are asked for, and sheets of paper, screens and films
 that try to (``living``). Thresholds were chosen on people of View 1 (``--view1``); reported are all
-others. Of the ways to bend a sheet cones and domes were held out; the others were looked at when
-the least swing was set. Printed are ``attacks``, ``attacks_passed`` and ``live_passed``, a share.
+others. ``--obedient`` adds flat faces, some bent, that do all that is asked for, lids and jaw
+included, so that nothing but the depth of a turn speaks against them. Of the ways to bend a sheet
+cones and domes were held out; the others were looked at when the least swing was set. Printed are
+``attacks``, ``attacks_passed`` and ``live_passed``, a share.
 """
 
 from __future__ import annotations
@@ -40,6 +43,13 @@ def show(figures: dict[str, Any]) -> None:
         print(f"{share:.1%} of {figures['live_sessions']} sessions of people passed")
     for reason, count in figures["live_failures"].items():
         print(f"  {count}: {reason}")
+    flat = figures["obedient"]
+    if flat["attempts"]:
+        print(
+            f"{flat['passed']} of {flat['attempts']} flat faces that do all that is asked for "
+            f"passed; of {flat['depth_was_asked']} the depth of a turn was asked, "
+            f"{flat.get('attack', 0)} were said to be attacks"
+        )
 
 
 def main() -> None:
@@ -47,6 +57,7 @@ def main() -> None:
     parser.add_argument("lfw", type=Path, metavar="DIR", help="folder of LFW")
     parser.add_argument("--attacks", type=at_least(0), default=200, help="how many (default 200)")
     parser.add_argument("--living", type=at_least(0), default=100, help="how many (default 100)")
+    parser.add_argument("--obedient", type=at_least(0), default=0, help="how many (default 0)")
     parser.add_argument("--view1", action="store_true", help="people of View 1 instead of others")
     parser.add_argument("--part", type=_part, default=(0, 1), help="K/N: every N-th attempt only")
     options = parser.parse_args()
@@ -59,6 +70,7 @@ def main() -> None:
             options.lfw,
             n_attacks=options.attacks,
             n_living=options.living,
+            n_obedient=options.obedient,
             view1=options.view1,
             part=options.part,
             track=track,

@@ -77,9 +77,21 @@ class Living:
 class Paper:
     """Holds a photo before the camera and does with it what may look like what is asked for."""
 
-    def __init__(self, rng: np.random.Generator, *, tilts: bool, moves: bool, bend: float) -> None:
-        """``tilts``: turns the sheet; ``moves``: shifts it; ``bend``: of a turned sheet at most."""
-        self.rng, self.tilts, self.moves, self.bend = rng, tilts, moves, bend
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        *,
+        tilts: bool,
+        moves: bool,
+        bend: float,
+        folds: bool = True,
+    ) -> None:
+        """Draw how it is held.
+
+        ``tilts``: turns the sheet; ``moves``: shifts it; ``bend``: of a turned sheet at most;
+        ``folds``: it is folded away for lids and mouth; not where these move in it.
+        """
+        self.rng, self.tilts, self.moves, self.bend, self.folds = rng, tilts, moves, bend, folds
         self.turned = rng.uniform(30, 55)
         self.living = Living(rng)
         self.speed = rng.uniform(0.3, 1.2)
@@ -100,7 +112,9 @@ class Paper:
             return replace(act, nearer=closer)
         done = self.living.act(time_s, challenge)
         yaw, pitch = done.yaw_deg * self.turned / 27, done.pitch_deg * 2
-        if done.blink or done.jaw:  # the nearest that paper can do: fold away, quickly
+        if self.folds and (
+            done.blink or done.jaw
+        ):  # the nearest that paper can do: fold away, quickly
             pitch += 35 * max(done.blink, done.jaw)
         share = max(abs(yaw) / self.turned, abs(pitch) / 35)
         return replace(

@@ -112,11 +112,12 @@ def shown_photo(
     tilts: bool,
     moves: bool,
     bend: float,
+    folds: bool = True,
 ) -> Liveness:
     """A photo before the camera."""
     rng = np.random.default_rng(seed)
     session = new_session(checker, seed)
-    actor = acting.Paper(rng, tilts=tilts, moves=moves, bend=bend)
+    actor = acting.Paper(rng, tilts=tilts, moves=moves, bend=bend, folds=folds)
     return ended(session, film(session, lambda _: (person, view), actor, rng))[0]
 
 
@@ -138,6 +139,18 @@ def attack(checker: Checker, kind: str, people: list[Person], seed: int) -> Live
         checker, one, seed, view, tilts=tilts, moves=moves and how != "still", bend=bend
     )
 
+
+def obedient(checker: Checker, kind: str, people: list[Person], seed: int) -> Liveness:
+    """A flat face that does all that is asked for: lids and jaw move in it, and it is turned."""
+    rng = np.random.default_rng([seed, 8])
+    person = people[int(rng.integers(len(people)))]
+    bend = rng.choice([-1, 1]) * rng.uniform(0.15, 0.45)
+    view = as_puppet((acting.KNOWN_BENDS | acting.OTHER_BENDS)[kind])
+    return shown_photo(checker, person, seed, view, tilts=True, moves=False, bend=bend, folds=False)
+
+
+OBEDIENT = ("flat", "upright cylinder", "leaning cylinder", "dome")
+"""How the flat faces are bent that do all that is asked for, in turns."""
 
 _BENDS = ("lying cylinder", "leaning cylinder", "wave", "cone", "dome")
 

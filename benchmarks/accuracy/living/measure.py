@@ -61,6 +61,7 @@ def measure(
     n_attacks: int,
     n_living: int,
     track: Track,
+    n_obedient: int = 0,
     view1: bool = False,
     part: tuple[int, int] = (0, 1),
 ) -> dict[str, Any]:
@@ -70,6 +71,7 @@ def measure(
         folder: of LFW.
         n_attacks: how many attacks, in the shares of ``attempts.KINDS``.
         n_living: how many sessions of people.
+        n_obedient: how many sessions of flat faces that do all that is asked for.
         view1: with the people of View 1, whom thresholds were chosen on, or with all others.
         part: (K, N): every N-th attempt from the K-th on, so that several processes can share them.
         track: shows progress.
@@ -94,6 +96,15 @@ def measure(
         if not result.live:
             why[result.reasons[0]] += 1
         _say("living", number, result)
+    fooled, deep, outcomes_of = 0, 0, Counter[str]()
+    numbers_of = range(n_obedient)[first::step]
+    for number in track(numbers_of, "flat faces", len(numbers_of)):
+        kind = attempts.OBEDIENT[number % len(attempts.OBEDIENT)]
+        result = attempts.obedient(recognizer, kind, people, SEED * 30_000 + number)
+        fooled += result.live
+        deep += "swing" in result.cues
+        outcomes_of[result.outcome] += 1
+        _say(f"obedient: {kind}", number, result)
     return {
         "attacks": len(planned),
         "attacks_passed": int(sum(passed.values())),
@@ -106,6 +117,12 @@ def measure(
             if kind in outcomes
         },
         "live_failures": dict(why),
+        "obedient": {
+            "attempts": len(numbers_of),
+            "passed": fooled,
+            "depth_was_asked": deep,
+            **dict(sorted(outcomes_of.items())),
+        },
     }
 
 
