@@ -160,7 +160,8 @@ def test_ctrl_c_leaves_whole_files(films: Path, tmp_path: Path) -> None:
     frames = [moved(np.asarray(small), k % 25) for k in range(250)]
     film = make_film(tmp_path / "long.mp4", frames, sound="aac")
     out, events = tmp_path / "out.mp4", tmp_path / "events.jsonl"
-    command = [sys.executable, "-m", "lineament", "watch", film, "--out", out, "--events", events]
+    asked = ["watch", film, "--at-once", "--out", out, "--events", events]
+    command = [sys.executable, "-m", "lineament", *asked]
     process = subprocess.Popen(
         list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "LINEAMENT_DEBUG": "1"},

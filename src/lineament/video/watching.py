@@ -49,7 +49,7 @@ from lineament.video.outputs import (
 )
 from lineament.video.people import PeopleTracker
 from lineament.video.revising import Revision
-from lineament.video.sources import open_source, opener_of
+from lineament.video.sources import FilmSource, open_source, opener_of
 from lineament.video.tracks import BestShot, Track, TrackedFrame, TrackOptions
 from lineament.video.writing import FilmWriter
 
@@ -460,7 +460,7 @@ class Watch:
         """Give a frame to the outputs and to the caller; False: nobody takes any more."""
         if self._writing is not None and not self._writing.put(found):
             return False
-        return self._found.put(found) or (self._writing is not None and self._left_early)
+        return self._found.put(found) or self._left_early
 
     def _look_twice(self, frames: Iterable[VideoFrame]) -> None:
         """Follow people to the end first, then say of each frame who is in it."""
@@ -478,6 +478,8 @@ class Watch:
             for _, frame in zip(range(len(self._revision)), again, strict=False):
                 tracked = self._revision.step(frame)
                 if not self._hand_on(self._watched(tracked, frame)):
+                    if isinstance(self._source, FilmSource):
+                        self._source.ended = False  # the sound goes as far as the pictures
                     break
 
     def _finish(self) -> tuple[Event, ...]:
