@@ -42,6 +42,7 @@ COMMANDS = (
     "gallery remove Biden --yes",
     "models list",
     "models show sface",
+    "models verify-weights sface",
     "eval folder people",
     "plot grid people",
     "plot correlation people",

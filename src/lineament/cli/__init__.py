@@ -123,9 +123,14 @@ MODELS = Group(
             "compare_models:compare", "Which model is best for these photos, with which metric?"
         ),
         "licenses": Entry("models:licenses", "Print the texts of the licenses."),
+        "add": Entry("models:add", "Use a file of weights that you have."),
+        "remove": Entry("models:remove", "Forget a model that was added, and delete its file."),
+        "verify-weights": Entry(
+            "models:verify_weights", "Compare files of weights with their hashes."
+        ),
         "quantize": Entry("models:quantize", "Make an int8 version of a recognizer."),
     },
-    help="Networks, their licenses, smaller versions.",
+    help="Networks, their licenses, smaller versions, and those of your own.",
     example="lineament models list --license-policy commercial",
 )
 TRAIN = Group(

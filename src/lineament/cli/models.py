@@ -1,4 +1,4 @@
-"""``lineament models``: list networks, show one, print licenses, quantize a recognizer."""
+"""``lineament models``: list networks, show one, licenses, int8, add those of the user."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from lineament.cli.output import (
 )
 from lineament.cli.progress import stages
 from lineament.cli.targets import FOLDER
+from lineament.errors import OptionError
 from lineament.text import per_cent
 
 if TYPE_CHECKING:
@@ -145,6 +146,168 @@ def _score(entry: Any) -> str:
     for name, score in measured.items():
         return f"{name} {score.value:g}"
     return "-"
+
+
+# --- models of the user's own ---------------------------------------------------------------------
+
+
+def _channels(value: str | None, option_name: str) -> float | tuple[float, float, float] | None:
+    """One number, or three with commas between them."""
+    if value is None:
+        return None
+    try:
+        numbers = [float(part) for part in value.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) == 1:
+        return numbers[0]
+    if len(numbers) == 3:
+        return numbers[0], numbers[1], numbers[2]
+    raise OptionError(f"expected a number, or three with commas, got {value!r}", option=option_name)
+
+
+def _size(value: str | None) -> tuple[int, int] | None:
+    """Width and height: "112" or "96x112"."""
+    if value is None:
+        return None
+    sides = value.lower().split("x")
+    if len(sides) > 2 or not all(side.isascii() and side.isdecimal() for side in sides):
+        raise OptionError(
+            f"expected a size such as 112 or 96x112, got {value!r}", option="input_wh"
+        )
+    width, height = int(sides[0]), int(sides[-1])
+    if not (0 < width <= 4096 and 0 < height <= 4096):
+        raise OptionError(f"expected 1 to 4096 pixels, got {value!r}", option="input_wh")
+    return width, height
+
+
+@command("lineament models add 20180402-114759-vggface2.pt")
+@argument(
+    "file",
+    type=FILE,
+    metavar="FILE",
+    help="Weights: .pth, .pt, .ckpt, .safetensors, .h5, .keras, .onnx, .caffemodel, .dat, .pb, "
+    ".tflite or .xml.",
+)
+@option("--as", "name", metavar="NAME", help="How it is asked for.", show_default="its own name")
+@option("--network", metavar="NAME", help="Which published network it is, where two fit.")
+@option("--input-wh", metavar="WxH", help="Size of the crops, where the file leaves it open.")
+@option(
+    "--channels",
+    "color_order",
+    choices=("rgb", "bgr", "gray"),
+    help="Channels that a network takes that is not known.",
+)
+@option("--mean", metavar="FLOAT[,F,F]", help="It is fed (x - MEAN) * SCALE, x from 0 to 255.")
+@option("--scale", metavar="FLOAT[,F,F]", help="See --mean.")
+@option("--alignment", metavar="NAME", help="How its crops are made: arcface-112, crop-160-m0.2.")
+@option("--output", metavar="NAME", help="The output with the embeddings, where it has several.")
+@option("--license", metavar="SPDX", help="License of the weights.", show_default="as published")
+@option(
+    "--commercial-use",
+    choices=("yes", "no", "unknown"),
+    help="Whether it grants commercial use.",
+    show_default="as published",
+)
+@options.overwrite
+@options.json
+def add(
+    file: Path,
+    name: str | None,
+    network: str | None,
+    input_wh: str | None,
+    color_order: Any,
+    mean: str | None,
+    scale: str | None,
+    alignment: str | None,
+    output: str | None,
+    license: str | None,
+    commercial_use: Any,
+    overwrite: bool,
+    json: bool,
+) -> None:
+    """Use a file of weights that you have.
+
+    What it is, is read off the file; nothing in it is executed. It is converted once, and known by
+    its name from then on. There is no threshold until `lineament tune` or `lineament eval lfw`.
+    """
+    from lineament.zoo.adding import add_model
+
+    with stages() as progress:
+        added = add_model(
+            file,
+            name=name,
+            network=network,
+            input_wh=_size(input_wh),
+            color_order=color_order,
+            mean=_channels(mean, "mean"),
+            scale=_channels(scale, "scale"),
+            alignment=alignment,
+            output=output,
+            license=license,
+            commercial_use=commercial_use,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    if json:
+        print_json(added.to_dict())
+        return
+    rows = [
+        ("added", added.name),
+        ("recognized as", added.title or "a network of its own"),
+        ("license", f"{added.license}, commercial use: {added.commercial_use}"),
+    ]
+    if added.input_wh is not None:
+        rows.append(("crops", f"{added.input_wh[0]}x{added.input_wh[1]} pixels"))
+    if added.alignment is not None:
+        rows += [("alignment", added.alignment), ("embedding", f"{added.dimension} numbers")]
+    if added.difference:
+        rows.append(("difference", f"{added.difference:.1e} from its source"))
+    rows.append(("file", added.file))
+    print_pairs(rows)
+    for note in added.notes:
+        print_note(note)
+    use = "--detector" if added.task == "detector" else "--recognizer"
+    print_note(f"{use} {added.name} takes it; `lineament models remove {added.name}` removes it")
+
+
+@command("lineament models remove facenet-512-vggface2")
+@argument("name", metavar="NAME", help="Of a model that was added.")
+@options.json
+def remove(name: str, json: bool) -> None:
+    """Forget a model that was added, and delete its file."""
+    from lineament.models import added
+
+    card = added.remove(name)
+    if json:
+        print_json({"removed": card.name, "file": str(card.path)})
+    else:
+        print_line(f"removed {card.name}")
+
+
+@command("lineament models verify-weights all", name="verify-weights")
+@argument("name", metavar="NAME|all", help="Of a network; all: of each that there is.")
+@options.json
+def verify_weights(name: str, json: bool) -> int:
+    """Compare files of weights with their hashes.
+
+    Exit code 0: all are right, 1: one is not.
+    """
+    from lineament.models import verifying
+
+    found = verifying.verify_weights(name)
+    wrong = [each for each in found if not each]
+    if json:
+        print_json({"weights": [each.to_dict() for each in found], "n_wrong": len(wrong)})
+    else:
+        words = {"joined": "no file of its own", "absent": "not downloaded"}
+        print_table(
+            ("name", "state", "SHA-256"),
+            [(each.name, words.get(each.state, each.state), each.sha256[:16]) for each in found],
+        )
+        for each in wrong:
+            print_note(str(each.reason))
+    return int(bool(wrong))
 
 
 # --- quantize -------------------------------------------------------------------------------------

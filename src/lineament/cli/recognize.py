@@ -80,6 +80,8 @@ def verify(
     check_stdin(a, b)
     recognizer = options.recognizer_from(given)
     ensemble = None if fusion is None else _ensemble(fusion, recognizer, metric, given)
+    if ensemble is None and fmr is None and threshold is None and _is_untuned(recognizer):
+        return _similarity(recognizer, a, b, metric, save, json)
     limit = _threshold(recognizer if ensemble is None else ensemble, metric, fmr, threshold)
     same_path = a == b
     sources = [one_source(a)] if same_path else [one_source(a), one_source(b)]
@@ -100,6 +102,63 @@ def verify(
     else:
         print_decision(decision)
     return 0 if decision.verdict == "same" else 1
+
+
+UNTUNED = "there is no threshold for it until `lineament tune` or `lineament eval lfw` has made one"
+
+
+def _is_untuned(recognizer: Recognizer) -> bool:
+    """Whether it is a model that the user added, and nothing is known of its scores yet."""
+    from lineament.models import added
+
+    weights = recognizer.weights
+    mine = weights.file is not None and weights.folder == added.folder()
+    return mine and not weights.thresholds and recognizer.calibration is None
+
+
+def _similarity(
+    recognizer: Recognizer, a: str, b: str, metric: str | None, save: Path | None, json: bool
+) -> int:
+    """How alike two faces are, where no threshold says what that means."""
+    from lineament.decide.comparison import compare
+    from lineament.decide.metrics import DEFAULT_METRIC, get_metric
+    from lineament.types import Threshold
+
+    name = recognizer.weights.name
+    if save is not None:
+        raise OptionError(f"{name}: {UNTUNED}", option="save", hint="; or name one by --threshold")
+    measured = get_metric(DEFAULT_METRIC if metric is None else metric)
+    sources = [one_source(a)] if a == b else [one_source(a), one_source(b)]
+    photos = list(recognizer.stream_chosen(sources))
+    for photo in photos:
+        photo.require()
+    first, last = photos[0].embedding, photos[-1].embedding
+    assert first is not None
+    assert last is not None
+    decision = compare(first, last, Threshold(0.0, measured.name, None, "none", None))
+    if json:
+        print_json(
+            {
+                "verdict": "undecided",
+                "same": None,
+                "score": decision.score,
+                "metric": decision.metric,
+                "similarity": decision.similarity,
+                "threshold": None,
+                "reasons": [UNTUNED],
+                "recognizer": name,
+            }
+        )
+    else:
+        print_line("undecided", style=_COLORS["undecided"])
+        print_pairs(
+            [
+                ("because", UNTUNED),
+                ("score", f"{decision.score:.3f} {decision.metric}"),
+                ("recognizer", name),
+            ]
+        )
+    return 1
 
 
 _NOT_WITH_FUSION = (

@@ -173,7 +173,15 @@ def _bundled(name: str) -> Card:
 def _manifests() -> list[Path]:
     chosen = os.environ.get("LINEAMENT_MANIFEST")
     paths = [Path(chosen).absolute()] if chosen else []
-    return list(dict.fromkeys([*paths, *_added]))
+    own = _own_manifest()
+    return list(dict.fromkeys([*paths, *_added, *([] if own is None else [own])]))
+
+
+def _own_manifest() -> Path | None:
+    """That of the models that the user added (``lineament.models.added``)."""
+    from lineament.models import added  # few starts have any
+
+    return added.manifest()
 
 
 def _own() -> dict[str, Card]:

@@ -148,3 +148,24 @@ def _side(data: int | memoryview) -> int | None:
         if number == 1 and isinstance(value, int):
             return value if 0 < value < 1 << 31 else None
     return None
+
+
+def first_steps(data: bytes, count: int) -> list[str]:
+    """Names of the first steps of a file's graph, or their kinds where they have none.
+
+    Args:
+        data: the whole file, which ``read_onnx`` took.
+        count: how many.
+    """
+    found: list[str] = []
+    for number, graph in fields(memoryview(data)):
+        if number != _GRAPH or isinstance(graph, int):
+            continue
+        for kind, step in fields(graph):
+            if kind != 1 or isinstance(step, int):
+                continue
+            texts = {at: text_of(value) for at, value in fields(step) if at in (3, 4)}
+            found.append(texts.get(4, ""))
+            if len(found) == count:
+                return found
+    return found

@@ -74,6 +74,7 @@ def export_onnx(
     thresholds: Sequence[StatedThreshold] = (),
     crops: Image | None = None,
     similarity: Siamese | None = None,
+    size_wh: tuple[int, int] | None = None,
     overwrite: bool = False,
 ) -> Card:
     """Write a backbone so that the pipeline can use it; it is not changed.
@@ -96,6 +97,8 @@ def export_onnx(
         crops: (N, S, S, 3) uint8, RGB, N at least 3: what embeddings are compared on; None makes
             some patterns up.
         similarity: what was learned with it: the model's metric "siamese".
+        size_wh: width and height of the crops, for a network whose crops are no squares; None: the
+            backbone's ``size_px``.
         overwrite: replace the file, and the entry of that name, if they exist.
 
     Returns:
@@ -114,9 +117,10 @@ def export_onnx(
     head_path = target.with_suffix(".siamese.npz")
     written = (target, beside) if similarity is None else (target, beside, head_path)
     others = _check_target(target, manifest, written, name, overwrite)
-    examples = _examples(backbone.size_px) if crops is None else _checked(crops, backbone.size_px)
+    size = (backbone.size_px, backbone.size_px) if size_wh is None else size_wh
+    examples = _examples(size) if crops is None else _checked(crops, size)
     wanted = _embed(backbone, examples)
-    data = _graph(backbone, name)
+    data = _graph(backbone, name, size)
     digest = hashlib.sha256(data).hexdigest()
     head = None
     if similarity is not None:
@@ -127,7 +131,7 @@ def export_onnx(
         task="embedder",
         sha256=digest,
         bytes=len(data),
-        input=InputSpec((backbone.size_px, backbone.size_px), "rgb", 0.0, 1.0),
+        input=InputSpec(size, "rgb", 0.0, 1.0),
         dimension=backbone.dimension,
         alignment=backbone.alignment,
         license_code=license_code,
@@ -203,23 +207,23 @@ def _check_target(
     return other_entries(manifest, name, target, overwrite=overwrite)
 
 
-def _examples(size_px: int) -> Image:
-    """(3, S, S, 3): blotches of color with a little noise, the same each time."""
+def _examples(size_wh: tuple[int, int]) -> Image:
+    """(3, H, W, 3): blotches of color with a little noise, the same each time."""
     random = np.random.default_rng(0)
-    crops = np.empty((max(BATCHES), size_px, size_px, 3), np.uint8)
+    crops = np.empty((max(BATCHES), size_wh[1], size_wh[0], 3), np.uint8)
     for crop in crops:
         coarse = random.integers(0, 256, (8, 8, 3)).astype(np.float32)
-        smooth = cv2.resize(coarse, (size_px, size_px), interpolation=cv2.INTER_CUBIC)
+        smooth = cv2.resize(coarse, size_wh, interpolation=cv2.INTER_CUBIC)
         crop[:] = np.clip(smooth + random.normal(0, 8, smooth.shape), 0, 255)
     return crops
 
 
-def _checked(crops: Image, size_px: int) -> Image:
+def _checked(crops: Image, size_wh: tuple[int, int]) -> Image:
     given = np.asarray(crops)
-    good = given.ndim == 4 and given.shape[1:] == (size_px, size_px, 3)
+    good = given.ndim == 4 and given.shape[1:] == (size_wh[1], size_wh[0], 3)
     if not good or given.dtype != np.uint8 or len(given) < max(BATCHES):
         raise OptionError(
-            f"expected uint8 of shape (N, {size_px}, {size_px}, 3) with N at least "
+            f"expected uint8 of shape (N, {size_wh[1]}, {size_wh[0]}, 3) with N at least "
             f"{max(BATCHES)}, got {given.dtype} of shape {given.shape}",
             option="crops",
         )
@@ -260,14 +264,14 @@ def _embed(backbone: Backbone, crops: Image) -> FloatArray:
     return _unit(outputs, "The backbone")
 
 
-def _graph(backbone: Backbone, name: str) -> bytes:
+def _graph(backbone: Backbone, name: str, size_wh: tuple[int, int]) -> bytes:
     """The ONNX file."""
     try:
         import onnx
     except ImportError as error:
         raise MissingExtraError("writing an ONNX file", "train") from error
     still = _still(backbone)
-    example = torch.from_numpy(_batch(_examples(backbone.size_px)[:2]))
+    example = torch.from_numpy(_batch(_examples(size_wh)[:2]))
     file = io.BytesIO()
     try:
         with _silence(), torch.no_grad():
