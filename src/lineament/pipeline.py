@@ -54,7 +54,7 @@ from lineament.attributes import crop_ages
 from lineament.decide.calibration import DEFAULT_PRIOR, Calibration, bundled
 from lineament.decide.judge import CALIBRATED_METRIC, Judge
 from lineament.decide.metrics import DEFAULT_METRIC, SIAMESE, MetricName
-from lineament.decide.siamese import require_head
+from lineament.decide.siamese import SiameseHead, find_head, require_head
 from lineament.decide.thresholds import (
     DEFAULT_FMR,
     checked_rate,
@@ -66,7 +66,7 @@ from lineament.decide.thresholds import (
 from lineament.detect import DEFAULT_DETECTOR, DetectOptions, Detector
 from lineament.embed import Embedder, check_flip, embed_photos, load_embedder
 from lineament.encoded import Encoded
-from lineament.errors import LineamentError, OptionError
+from lineament.errors import ContractError, LineamentError, OptionError
 from lineament.finder import Choose, FaceFinder, Source
 from lineament.forks import lock, rlock
 from lineament.images import DEFAULT_LIMITS, ImageLimits, Many, expand, is_many
@@ -266,6 +266,18 @@ class Recognizer:
                     ages = crop_ages(self.alignment_name, runtime=self.runtime, policy=self.policy)
                 self._judge = Judge(chosen, self.prior, limits_of(self.weights), ages, self.weights)
             return self._judge
+
+    @property
+    def head(self) -> SiameseHead | None:
+        """The learned similarity of its embeddings: the metric "siamese"; None: there is none.
+
+        Raises:
+            WeightsError: its file is missing or damaged.
+        """
+        try:
+            return find_head(self.embedder.contract, self.weights)
+        except ContractError:  # it is for other options
+            return None
 
     @property
     def passive(self) -> PassiveLiveness:

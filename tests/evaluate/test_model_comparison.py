@@ -25,9 +25,9 @@ from lineament.evaluate.protocols.models import (
     ModelComparison,
     compare_models,
     held_out_accuracy,
-    scores_of,
     tar_with_interval,
 )
+from lineament.evaluate.protocols.verification import scores_by
 from lineament.finder import FaceFinder
 from lineament.models import HeadFile, LicensePolicy, catalog
 from lineament.types import Contract
@@ -114,7 +114,7 @@ def test_scores_are_turned_so_that_higher_is_more_alike(name: str) -> None:
     unit = vectors / norms[:, None]
     found = np.array([True] * 5 + [False])
     pairs = np.array([[0, 1], [2, 3], [4, 4], [0, 5]])
-    scores = scores_of(get_metric(name), unit, norms, found, pairs)
+    scores = scores_by(get_metric(name), unit, norms, found, pairs)
     assert int(np.argmax(scores)) == 2, "a vector is most like itself"
     assert int(np.argmin(scores)) == 3, "no face is less alike than all"
     if name == "euclidean":

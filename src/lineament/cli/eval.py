@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from lineament.datasets.ijb import Protocol, Set
     from lineament.datasets.pair_lists import PairList
     from lineament.datasets.source import Embedded, RecognizerSource
+    from lineament.decide.metrics import Metric
     from lineament.evaluate.protocols.lfw import View
     from lineament.evaluate.result import Result
+    from lineament.pipeline import Recognizer
 
 Measured = tuple["Result", "Embedded | None"]
 
@@ -47,6 +49,16 @@ def source_from(given: Mapping[str, Any], *, no_cache: bool = False) -> Recogniz
         progress=with_progress,
         on_note=print_note,
     )
+
+
+def metric_of(recognizer: Recognizer, name: str) -> Metric:
+    """The metric of that name for a recognizer's embeddings; OptionError: there is none."""
+    from lineament.decide.metrics import SIAMESE, get_metric
+    from lineament.decide.siamese import require_head
+
+    if name != SIAMESE:
+        return get_metric(name)
+    return require_head(recognizer.embedder.contract, recognizer.weights).metric
 
 
 def report_unreadable(embedded: Embedded) -> None:
@@ -265,25 +277,29 @@ VIEWS = ("1", "2", "all-pairs")
     multiple=True,
     choices=VIEWS,
     help="May be repeated.",
-    show_default="all three",
+    show_default="all three; 1 and 2 with another metric than the cosine",
     api=["views"],
 )
-def lfw(run: _Run, folder: Path, view: tuple[str, ...]) -> Measured:
+@options.metric
+def lfw(run: _Run, folder: Path, view: tuple[str, ...], metric: str | None) -> Measured:
     """Labeled Faces in the Wild: accuracy and error rates.
 
     By its protocols. Of several faces the central one is taken. A photo without a face stays in:
     its pairs are called different. Embeddings are kept in the cache folder.
     """
-    views = tuple(dict.fromkeys(view)) if view else VIEWS
+    other = metric not in (None, "cosine")
+    views = tuple(dict.fromkeys(view)) if view else VIEWS[:2] if other else VIEWS
     from lineament.datasets.lfw import read_lfw
     from lineament.evaluate.protocols.lfw import run_lfw
 
     source = run.source
+    chosen = None if metric is None else metric_of(source.recognizer, metric)
     return run_lfw(
         read_lfw(folder),
         source,
         views=cast("tuple[View, ...]", views),
         calibration=source.recognizer.calibration,
+        metric=chosen,
         progress=run.comparing,
     )
 
@@ -347,7 +363,8 @@ def ijb(run: _Run, folder: Path, which: str, protocol: str) -> Measured:
 @option(
     "--root", type=FILE, metavar="DIR", help="Where the paths start.", show_default="FILE's folder"
 )
-def pairs(run: _Run, file: Path, root: Path | None) -> Measured:
+@options.metric
+def pairs(run: _Run, file: Path, root: Path | None, metric: str | None) -> Measured:
     """Pairs of your own: accuracy, error rates, decisions.
 
     The column same holds 1 or 0, true or false, or same or different. Two more columns, person_a
@@ -357,12 +374,14 @@ def pairs(run: _Run, file: Path, root: Path | None) -> Measured:
     from lineament.evaluate.protocols.pairs import run_pairs
 
     data = read_pairs(file, root=root)
+    recognizer = run.source.recognizer
+    chosen = None if metric is None else metric_of(recognizer, metric)
     try:
-        threshold = run.source.recognizer.threshold()
+        threshold = recognizer.threshold(*([] if metric is None else [metric]))
     except OptionError as error:  # the other figures do not need one
         threshold = None
         print_note(f"nothing is decided: {error}")
-    return run_pairs(data, run.source, threshold=threshold)
+    return run_pairs(data, run.source, threshold=threshold, metric=chosen)
 
 
 @_protocol("lineament eval folder ~/staff --report staff.html")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
-from lineament.cli.numbers import COSINE, COUNT
+from lineament.cli.numbers import COUNT, FINITE
 from lineament.cli.options import SHOWN_FPIR
 from lineament.cli.output import (
     exit_code,
@@ -43,7 +43,8 @@ SHOWN_TOP = 10
     help="So many photos, the most alike first.",
 )
 @options.fpir("Share of searches for people in none of the photos that may find somebody.")
-@option("--threshold", type=COSINE, metavar="COSINE", help="From which on it is the same person.")
+@options.learned
+@option("--threshold", type=FINITE, metavar="NUMBER", help="From which on it is the same person.")
 @options.calibration
 @option("--save", type=FILE, metavar="FILE.png", writes=PICTURE, help="Draw the most alike faces.")
 @options.overwrite
@@ -56,6 +57,7 @@ def find(
     folders: tuple[str, ...],
     top: int,
     fpir: float | None,
+    metric: str,
     threshold: float | None,
     save: Path | None,
     overwrite: bool,
@@ -85,6 +87,7 @@ def find(
             top=top,
             fpir=SHOWN_FPIR if fpir is None else fpir,
             threshold=threshold,
+            metric=metric,
             cache=not no_cache,
             progress=advance,
         )

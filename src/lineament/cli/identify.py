@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineament.cli import options
 from lineament.cli.command import argument, command, option
-from lineament.cli.numbers import COSINE, COUNT
+from lineament.cli.numbers import COSINE, COUNT, FINITE
 from lineament.cli.options import SHOWN_FPIR
 from lineament.cli.output import (
     exit_code,
@@ -51,7 +51,8 @@ SHOWN_TOP = 5
     help="Candidates a face.",
 )
 @options.fpir("Share of strangers' faces that may get a name.")
-@option("--threshold", type=COSINE, metavar="COSINE", help="From which on a face gets a name.")
+@options.learned
+@option("--threshold", type=FINITE, metavar="NUMBER", help="From which on a face gets a name.")
 @option(
     "--allow-repeats",
     is_flag=True,
@@ -77,6 +78,7 @@ def identify(
     photos: tuple[str, ...],
     top: int,
     fpir: float | None,
+    metric: str,
     threshold: float | None,
     where: tuple[str, ...],
     allow_repeats: bool,
@@ -118,6 +120,7 @@ def identify(
             threshold=threshold,
             where=filters,
             one_person_per_photo=not allow_repeats,
+            metric=metric,
             liveness=liveness,
         )
         for photo in with_progress(stream, len(sources), "identifying"):

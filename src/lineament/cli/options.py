@@ -82,6 +82,14 @@ metric = option(
     show_default=SHOWN_DEFAULTS["metric"],
     shell_complete=_metrics,
 )
+learned = option(
+    "--metric",
+    metavar="cosine|siamese",
+    default="cosine",
+    show_default=True,
+    choices=("cosine", "siamese"),
+    help="How faces are compared; siamese: the model's learned similarity, if it has one.",
+)
 fmr = option(
     "--fmr",
     type=RATE,

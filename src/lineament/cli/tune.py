@@ -108,6 +108,7 @@ def tune(
             keep_suspects=keep_suspects,
             duplicate=DUPLICATE_COSINE if near_duplicate is None else near_duplicate,
             limits=limits_of(recognizer.weights),
+            head=recognizer.head,
             seed=seed,
             progress=show,
         )
@@ -133,6 +134,15 @@ def tune(
         print_json(tuned.to_dict() | {"out": str(out)} | not_looked_at())
         return
     _print(tuned)
+    _say_learned(tuned)
+
+
+def _say_learned(tuned: Tuned) -> None:
+    """The thresholds of the learned similarity, where the model has one."""
+    rates = tuned.calibration.rates_of("siamese")
+    if rates:
+        words = ", ".join(f"{value:.3f} for {rate:g}" for rate, value in rates)
+        print_note(f"--metric siamese has thresholds, too: {words}")
 
 
 def _print(tuned: Tuned) -> None:

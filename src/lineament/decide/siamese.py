@@ -309,8 +309,8 @@ def require_head(contract: Contract, card: Card | None = None) -> SiameseHead:
     some = f"models with one: {', '.join(having)}" if having else "no model here has one"
     raise OptionError(
         f"expected a metric of {contract.weights}, got {SIAMESE!r}: the model has no learned "
-        f"similarity (siamese head); {some}; `lineament train --loss siamese` and `lineament "
-        "export` make one",
+        f"similarity (siamese head); {some}; `lineament train run --set "
+        "loss.name=siamese` and `lineament train export` make one",
         option="metric",
     )
 

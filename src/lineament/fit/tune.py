@@ -25,6 +25,7 @@ from lineament.decide.calibration import (
     supported,
 )
 from lineament.decide.metrics import DEFAULT_METRIC
+from lineament.decide.siamese import SiameseHead
 from lineament.decide.thresholds import DEFAULT_FMR
 from lineament.errors import OptionError
 from lineament.evaluate.fairness import rates_of_all_pairs
@@ -42,6 +43,7 @@ from lineament.fit.calibrate.resampling import drawn_folds
 from lineament.fit.clean import DUPLICATE_COSINE, Cleaning, clean
 from lineament.fit.conditions import raised, unchanged
 from lineament.fit.examine import Examined
+from lineament.fit.learned import learned_thresholds
 from lineament.fit.norm_limit import least_norm
 from lineament.fit.tuned import AtThreshold, Tuned, TunedConditions, Unseen
 from lineament.quality import DEFAULT_LIMITS, QualityLimits
@@ -67,6 +69,7 @@ def tune(
     keep_suspects: bool = False,
     duplicate: float = DUPLICATE_COSINE,
     limits: QualityLimits = DEFAULT_LIMITS,
+    head: SiameseHead | None = None,
     n_bootstrap: int = N_BOOTSTRAP,
     seed: int = 0,
     progress: StageProgress | None = None,
@@ -82,6 +85,7 @@ def tune(
         keep_suspects: fit on photos whose name is suspected, too.
         duplicate: the cosine above which two photos of one person are one picture.
         limits: of quality, beyond which photos are counted.
+        head: the model's learned similarity: thresholds of the metric "siamese" are fitted, too.
         n_bootstrap: replicas for the intervals of the calibration.
         seed: of all that is random here.
         progress: called as ``calibrate.fit`` does.
@@ -89,6 +93,7 @@ def tune(
     Raises:
         DataError: too few people, no two different photos of one person, or too few pairs.
         OptionError: the photos do not support the wanted rate, or a value is out of range.
+        ContractError: the head is for other embeddings.
     """
     if fmr is not None and not 0 < fmr < 1:
         raise OptionError(f"expected a rate between 0 and 1, got {fmr:g}", option="fmr")
@@ -142,6 +147,14 @@ def tune(
         conditions=None if conditions is None else conditions.raised.conditions,
         wanted_fmr=None if guarded else wanted,
     )
+    if head is not None:
+        head.check(contract)
+        rates = {*FMRS, wanted, least}
+        learned = learned_thresholds(head, vectors, embedded.norms[used], who, rates)
+        if learned:
+            calibration = replace(
+                calibration, metrics={"siamese": learned}, head_sha256=head.sha256
+            )
     made = replace(made, calibration=calibration)
     pairs = all_pairs(vectors, who)
     everyone = keep_suspects or not cleaning.suspects

@@ -565,6 +565,7 @@ class Gallery(Outcome):
         threshold: float | None = None,
         where: Mapping[str, Any] | None = None,
         one_person_per_photo: bool = True,
+        metric: str = "cosine",
         liveness: LivenessMode = "off",
     ) -> list[IdentifiedPhoto]: ...
     @overload
@@ -577,6 +578,7 @@ class Gallery(Outcome):
         threshold: float | None = None,
         where: Mapping[str, Any] | None = None,
         one_person_per_photo: bool = True,
+        metric: str = "cosine",
         liveness: LivenessMode = "off",
     ) -> IdentifiedPhoto: ...
     @checked
@@ -589,6 +591,7 @@ class Gallery(Outcome):
         threshold: float | None = None,
         where: Mapping[str, Any] | None = None,
         one_person_per_photo: bool = True,
+        metric: str = "cosine",
         liveness: LivenessMode = "off",
     ) -> IdentifiedPhoto | list[IdentifiedPhoto]:
         """Who is in a photo? Every face in it.
@@ -600,10 +603,13 @@ class Gallery(Outcome):
             photos: one photo, or many: a list, a folder, a pattern, ... (``images.many``).
             top: how many candidates a face.
             fpir: wanted: the share of faces of people not enrolled that get a name, 0 to 1.
-            threshold: cosine from which on a face gets a name, instead of one for ``fpir``.
+            threshold: from which on a face gets a name, instead of one for ``fpir``: a cosine, or
+                what ``metric`` gives.
             where: only among people with such metadata (``lineament.gallery.filters``).
             one_person_per_photo: two faces of one photo are two people, so no two get the same
                 name. False for collages, mirrors and contact sheets.
+            metric: "siamese" scores the most alike people by the model's learned similarity, where
+                it has one; else "cosine".
             liveness: "passive" checks whether each face is of somebody who was there; one of which
                 that is not known gets no name (reason "not_live"). "active" needs a film.
 
@@ -620,6 +626,7 @@ class Gallery(Outcome):
                 threshold=threshold,
                 where=where,
                 one_person_per_photo=one_person_per_photo,
+                metric=metric,
                 liveness=liveness,
             )
         )
@@ -668,6 +675,7 @@ class Gallery(Outcome):
         threshold: float | None = None,
         where: Mapping[str, Any] | None = None,
         one_person_per_photo: bool = True,
+        metric: str = "cosine",
         liveness: LivenessMode = "off",
     ) -> Iterator[IdentifiedPhoto]:
         """The same photo by photo as they come, in their order."""
@@ -677,6 +685,7 @@ class Gallery(Outcome):
             threshold=threshold,
             where=where,
             one_person_per_photo=one_person_per_photo,
+            metric=metric,
         )
         for photo in self.recognizer.stream(photos, keep_crops=True, liveness=liveness):
             yield ranking.identify_photo(self._state, photo, search)
@@ -691,6 +700,7 @@ class Gallery(Outcome):
         fpir: float = DEFAULT_FPIR,
         threshold: float | None = None,
         where: Mapping[str, Any] | None = None,
+        metric: str = "cosine",
         qualities: Sequence[Quality | None] | None = None,
     ) -> list[Identification]:
         """Whose embeddings are these?
@@ -700,12 +710,12 @@ class Gallery(Outcome):
             together: whether they are faces of one photo, thus of N people.
             qualities: of the N faces, where they are known: it takes more for faces in which
                 strangers look alike.
-            top, fpir, threshold, where: as for ``identify``.
+            top, fpir, threshold, where, metric: as for ``identify``.
 
         Raises:
             ContractError: they were made in another way than those in the gallery.
         """
-        search = ranking.Search(top=top, fpir=fpir, threshold=threshold, where=where)
+        search = ranking.Search(top=top, fpir=fpir, threshold=threshold, where=where, metric=metric)
         if qualities is not None and len(qualities) != len(embeddings):
             raise OptionError(
                 f"expected {len(embeddings)}, one for each embedding, got {len(qualities)}",

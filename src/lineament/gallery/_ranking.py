@@ -32,13 +32,19 @@ from lineament.decide.judge import (
     MOST_CHILDREN_LLR,
     children_in_words,
 )
+from lineament.decide.metrics import SIAMESE
+from lineament.decide.siamese import SiameseHead, require_head
 from lineament.decide.thresholds import own_threshold
 from lineament.errors import OptionError
 from lineament.gallery import lookup
 from lineament.gallery._nobody import nobody_searched
 from lineament.gallery._portraits import kept_crop
 from lineament.gallery._state import GalleryState
-from lineament.gallery._thresholds import checked_share, search_threshold
+from lineament.gallery._thresholds import (
+    checked_share,
+    learned_search_threshold,
+    search_threshold,
+)
 from lineament.gallery._types import (
     Candidate,
     Identification,
@@ -73,6 +79,7 @@ class Search:
     threshold: float | None = None
     where: Mapping[str, Any] | None = None
     one_person_per_photo: bool = True
+    metric: str = CALIBRATED_METRIC
 
     def __post_init__(self) -> None:
         """Validate; OptionError says what is wrong."""
@@ -80,17 +87,25 @@ class Search:
         if not 1 <= self.top <= MOST_TOP:
             raise OptionError(f"expected 1 to {MOST_TOP}, got {self.top}", option="top")
         checked_share(self.fpir, "fpir")
+        if self.metric not in (CALIBRATED_METRIC, SIAMESE):
+            raise OptionError(
+                f"expected {CALIBRATED_METRIC} or {SIAMESE}, got {self.metric!r}", option="metric"
+            )
         if self.threshold is not None:
-            own_threshold(self.threshold, CALIBRATED_METRIC)
+            own_threshold(self.threshold, self.metric)
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A person's score for one face, and the sample of theirs that is most alike."""
+    """A person's score for one face, and the sample of theirs that is most alike.
+
+    ``learned`` is the score by the model's learned similarity, where that is asked for.
+    """
 
     person: int
     score: float
     sample: int
+    learned: float | None = None
 
 
 def rank_people(
@@ -184,6 +199,40 @@ def _scored(
     return sorted(result, key=lambda one: (-one.score, one.person))
 
 
+RESCORED = 50
+"""So many of the most alike people by the cosine are scored by a learned similarity."""
+
+
+def _rescored(
+    state: GalleryState,
+    embedding: Embedding,
+    people: Sequence[Scored],
+    head: SiameseHead,
+) -> list[Scored]:
+    """The same people by the learned similarity of their samples, the most alike first.
+
+    The rule "mean" takes the mean of the best ``Settings.mean_of``; the others the best sample.
+    """
+    store, metric = state.store, head.metric
+    numbers = [one.person for one in people]
+    vectors = lookup.vectors_of(store, numbers)
+    norms = {} if metric.unit else lookup.norms_of(store, numbers)
+    asked = embedding.vector[None] * np.float32(1.0 if metric.unit else embedding.norm)
+    result = []
+    for one in people:
+        if one.person not in vectors:  # removed a moment ago, or damaged
+            continue
+        ids, rows = vectors[one.person]
+        if not metric.unit:
+            rows = rows * norms[one.person].astype(np.float32)[:, None]
+        scores = metric.matrix(asked, np.asarray(rows, np.float32))[0]
+        order = np.argsort(-scores, kind="stable")
+        count = state.settings.mean_of if state.settings.person_score == "mean" else 1
+        learned = float(scores[order[:count]].mean())
+        result.append(replace(one, sample=int(ids[order[0]]), learned=learned))
+    return sorted(result, key=lambda one: (-(one.learned or 0.0), one.person))
+
+
 def identify_faces(
     state: GalleryState,
     embeddings: Sequence[Embedding],
@@ -206,12 +255,20 @@ def identify_faces(
     if search.where is not None:
         allowed, n_people = index.allowed(search.where)
         n_samples = len(allowed)
-    threshold = _threshold(state, search, n_people, n_samples)
-    n = max(search.top, 2)
+    head = None
+    if search.metric == SIAMESE:
+        head = require_head(store.contract, state.card)
+    threshold = _threshold(state, search, n_people, n_samples, head)
+    n = max(search.top, 2 if head is None else RESCORED)
     if together:
         n = max(n, len(embeddings) + 1)  # so that each face has somebody left
     queries = np.stack([embedding.vector for embedding in embeddings])
     ranked = rank_people(state, queries, n, settings=settings, allowed=allowed)
+    if head is not None:
+        ranked = [
+            _rescored(state, embedding, row, head)[: max(search.top, 2, together * len(embeddings))]
+            for embedding, row in zip(embeddings, ranked, strict=True)
+        ]
     candidates = _candidates(state, ranked, n_people, qualities)
     if together:
         chosen = _assigned(candidates, threshold.value)
@@ -230,7 +287,7 @@ def identify_faces(
                 match=match,
                 candidates=tuple(shown),
                 threshold=threshold,
-                margin=row[0].similarity - row[1].similarity if len(row) > 1 else None,
+                margin=row[0].compared - row[1].compared if len(row) > 1 else None,
                 n_searched=n_people,
                 face=None if faces is None else faces[i],
                 quality=None if qualities is None else qualities[i],
@@ -244,7 +301,7 @@ def identify_faces(
 
 def _best(row: Sequence[Candidate], threshold: float) -> int | None:
     """The number of the candidate who is the furthest above what it takes; None: nobody is."""
-    above = [one.similarity - one.threshold_rise - threshold for one in row]
+    above = [one.above(threshold) for one in row]
     at = int(np.argmax(above)) if above else 0
     return at if above and above[at] >= 0 else None
 
@@ -256,9 +313,14 @@ def _unknown(
     if not row:
         return "nobody_searched", str(nobody_searched(state, search.where).message)
     best = row[0]
-    if threshold.value <= best.similarity < threshold.value + best.threshold_rise:
+    if best.compared >= threshold.value and best.above(threshold.value) < 0:
         takes = threshold.value + best.threshold_rise
-        if takes > 1:
+        if best.score is not None:
+            why = (
+                "strangers look alike in photos like this one and the one enrolled, and what the "
+                "learned similarity says of such faces is not known: leave the metric out"
+            )
+        elif takes > 1:
             why = (
                 "too little of an identity is left in this photo, or in the one enrolled: for such "
                 "faces no score is enough"
@@ -269,7 +331,7 @@ def _unknown(
                 f"it takes {takes:.3f}"
             )
         return "low_quality", f"{best} is the most alike, yet {why}"
-    if best.similarity >= threshold.value:
+    if best.compared >= threshold.value:
         return (
             "same_photo",
             f"{best} is another face of this photo, and two faces of one photo are two people",
@@ -287,9 +349,7 @@ def _notes(
     notes = []
     if at is not None:
         others = [one for i, one in enumerate(row) if i != at]
-        alike = [
-            str(one) for one in others if one.similarity >= threshold.value + one.threshold_rise
-        ]
+        alike = [str(one) for one in others if one.above(threshold.value) >= 0]
         if alike and at == 0:
             verb = "reaches" if len(alike) == 1 else "reach"
             notes.append(f"{', '.join(alike[:3])} {verb} the threshold, too")
@@ -416,10 +476,18 @@ def _of_quality(one: Identification, problems: Sequence[str]) -> Identification:
     return replace(one, notes=notes, reason="low_quality", reason_in_words=words)
 
 
-def _threshold(state: GalleryState, search: Search, n_people: int, n_samples: int) -> Threshold:
+def _threshold(
+    state: GalleryState,
+    search: Search,
+    n_people: int,
+    n_samples: int,
+    head: SiameseHead | None = None,
+) -> Threshold:
     if search.threshold is not None:
-        return own_threshold(search.threshold, CALIBRATED_METRIC)
+        return own_threshold(search.threshold, search.metric)
     people = max(1, n_people)
+    if head is not None:
+        return learned_search_threshold(head, state.calibration, people, search.fpir)
     found = search_threshold(
         state.calibration,
         state.contract,
@@ -441,7 +509,7 @@ def _assigned(candidates: Sequence[Sequence[Candidate]], threshold: float) -> li
     gains = np.full((len(candidates), len(people)), -np.inf)
     for i, row in enumerate(candidates):
         for one in row:
-            above = one.similarity - one.threshold_rise - threshold
+            above = one.above(threshold)
             if above >= 0:  # on the threshold counts, so it must be worth something
                 gains[i, column[one.person_id]] = above + 1e-9
     chosen: list[int | None] = []
@@ -493,6 +561,7 @@ def _candidates(
                     n_samples=people[one.person].n_samples,
                     metadata=people[one.person].metadata,
                     threshold_rise=_rise(condition),
+                    score=one.learned,
                 )
                 for rank, (one, p, condition) in enumerate(
                     zip(there, sure, conditions, strict=True), 1

@@ -30,7 +30,7 @@ from lineament.gallery._index_sync import SyncedIndex
 from lineament.gallery._place import check_files
 from lineament.gallery._store import DATABASE, Store, closed
 from lineament.gallery._types import Settings
-from lineament.models import PRESETS
+from lineament.models import PRESETS, Card
 from lineament.pipeline import Recognizer
 from lineament.types import Contract
 
@@ -282,6 +282,11 @@ class GalleryState:
                 ) from error
             self._checked = contract
         return self._recognizer
+
+    @property
+    def card(self) -> Card | None:
+        """Of the model that was given or loaded; None: it is the one of the contract's hash."""
+        return None if self._recognizer is None else self._recognizer.weights
 
     @property
     def calibration(self) -> Calibration | None:

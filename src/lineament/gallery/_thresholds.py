@@ -10,7 +10,9 @@ import numpy as np
 
 from lineament.decide.calibration import Calibration
 from lineament.decide.judge import CALIBRATED_METRIC
-from lineament.decide.thresholds import DEFAULT_FMR, own_threshold
+from lineament.decide.metrics import SIAMESE
+from lineament.decide.siamese import SiameseHead
+from lineament.decide.thresholds import DEFAULT_FMR, learned_threshold, own_threshold
 from lineament.errors import OptionError, WeightsError
 from lineament.gallery._types import Settings
 from lineament.models import get
@@ -56,6 +58,26 @@ def search_threshold(
     return _by_rate(calibration, contract, fpir / n_people, n_people)
 
 
+def learned_search_threshold(
+    head: SiameseHead, calibration: Calibration | None, n_people: int, fpir: float
+) -> Threshold:
+    """The threshold of a search by a model's learned similarity: for ``fpir / n_people``.
+
+    Raises:
+        OptionError: no thresholds were fitted for it.
+        ContractError: they are for another head of the same model.
+    """
+    checked_share(fpir, "fpir")
+    rates = () if calibration is None else calibration.rates_of(SIAMESE)
+    if calibration is None or len(rates) < 2:
+        raise OptionError(
+            f"no thresholds were fitted for the learned similarity of {head.contract.weights}",
+            hint="{threshold}, or fit a calibration (`lineament tune`)",
+        )
+    learned_threshold(head, calibration, rates[0][0])  # says so if they are for another head
+    return _at_rate(sorted(rates), fpir / n_people, n_people, calibration.data, None, SIAMESE, None)
+
+
 def same_threshold(
     calibration: Calibration | None, contract: Contract, fmr: float = DEFAULT_FMR
 ) -> Threshold | None:
@@ -75,6 +97,19 @@ def _by_rate(
             f"no thresholds are known for {contract.id}",
             hint="{threshold}, or fit a calibration (`lineament tune`)",
         )
+    return _at_rate(points, fmr, n_people, data, pairs, CALIBRATED_METRIC, 1.0)
+
+
+def _at_rate(
+    points: Sequence[tuple[float, float]],
+    fmr: float,
+    n_people: int,
+    data: str,
+    pairs: int | None,
+    metric: str,
+    greatest: float | None,
+) -> Threshold:
+    """Between and beyond rates that were fitted, ascending: a line over the rate's logarithm."""
     rates = np.log([rate for rate, _ in points])  # ascending
     values = np.array([value for _, value in points])
     wanted = math.log(fmr)
@@ -82,15 +117,16 @@ def _by_rate(
     beyond = wanted < rates[0] - 1e-9
     if beyond:
         slope = (values[1] - values[0]) / (rates[1] - rates[0])
-        value = min(1.0, float(values[0] + slope * (wanted - rates[0])))
+        value = float(values[0] + slope * (wanted - rates[0]))
+        value = value if greatest is None else min(greatest, value)
     if n_people == 1:
         data += ", extrapolated beyond it" if beyond else ""
-        return Threshold(value, CALIBRATED_METRIC, fmr, data, pairs)
+        return Threshold(value, metric, fmr, data, pairs)
     text = (
         f"false match rate {fmr:.2g}, the wanted rate of false alarms over {n_people:,} people, on "
         f"{data}{', extrapolated beyond the data' if beyond else ''}; no calibration for galleries"
     )
-    return Threshold(value, CALIBRATED_METRIC, None, text, None)
+    return Threshold(value, metric, None, text, None)
 
 
 def _points(

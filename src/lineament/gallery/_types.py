@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self, get_args
@@ -313,6 +314,22 @@ class Candidate(Outcome):
     n_samples: int
     metadata: Metadata
     threshold_rise: float = 0.0
+    score: float | None = None
+
+    @property
+    def compared(self) -> float:
+        """What is held against the threshold: the score, or the similarity."""
+        return self.similarity if self.score is None else self.score
+
+    def above(self, threshold: float) -> float:
+        """How far what it takes is reached, in the threshold's unit; below 0: it is not.
+
+        What a rise of the cosine's threshold is in the unit of another metric is not known: with
+        one, no score is enough there.
+        """
+        if self.score is None:
+            return self.similarity - self.threshold_rise - threshold
+        return -math.inf if self.threshold_rise > 0 else self.score - threshold
 
     @property
     def probability_in_words(self) -> str:
@@ -322,16 +339,22 @@ class Candidate(Outcome):
     def __str__(self) -> str:
         """In words, for people."""
         sure = "" if self.probability is None else f", {self.probability_in_words}"
-        return f"{self.name} (similarity {self.similarity:.3f}{sure})"
+        learned = "" if self.score is None else f", learned {self.score:.3f}"
+        return f"{self.name} (similarity {self.similarity:.3f}{learned}{sure})"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return {
+        """Plain values, ready for JSON; ``score`` only where it is not the similarity."""
+        values = {
             **asdict(self),
             "similarity": round(self.similarity, 6),
             "metadata": dict(self.metadata),
             "threshold_rise": round(self.threshold_rise, 6),
         }
+        if self.score is None:
+            del values["score"]
+        else:
+            values["score"] = round(self.score, 6)
+        return values
 
 
 @dataclass(frozen=True, eq=False, slots=True)

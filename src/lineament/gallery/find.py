@@ -23,13 +23,14 @@ from lineament.arguments import checked
 from lineament.datasets.face_cache import FaceCache, KeptFace
 from lineament.datasets.source import way_of
 from lineament.decide.calibration import DEFAULT_FPIR
-from lineament.decide.comparison import compare
 from lineament.decide.judge import CALIBRATED_METRIC, Judge, sides
+from lineament.decide.metrics import SIAMESE
+from lineament.decide.siamese import SiameseHead, require_head
 from lineament.decide.thresholds import own_threshold
 from lineament.detect import DETECTORS
 from lineament.errors import ImageError, LineamentError, OptionError
 from lineament.finder import Source
-from lineament.gallery._thresholds import search_threshold
+from lineament.gallery._thresholds import learned_search_threshold, search_threshold
 from lineament.gallery._types import Settings
 from lineament.images import find_images
 from lineament.pipeline import Recognizer, default_recognizer
@@ -87,6 +88,12 @@ class FoundPhoto(Outcome):
             f"{self.verdict})"
         )
 
+    def _own_score(self) -> dict[str, float]:
+        """The score, where it is not the similarity."""
+        if self.decision.metric == CALIBRATED_METRIC:
+            return {}
+        return {"score": round(self.decision.score, 6)}
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         face = self.decision.face_b
@@ -97,6 +104,7 @@ class FoundPhoto(Outcome):
             "n_faces": self.n_faces,
             "box_xyxy": None if face is None else face.to_dict()["box_xyxy"],
             "similarity": round(self.similarity, 6),
+            **self._own_score(),
             "probability": self.probability,
             "verdict": self.verdict,
             "reasons": list(self.decision.reasons),
@@ -196,6 +204,7 @@ def find(
     top: int | None = None,
     fpir: float = DEFAULT_FPIR,
     threshold: float | None = None,
+    metric: str = "cosine",
     cache: bool = True,
     progress: Progress | None = None,
 ) -> FindResult:
@@ -208,7 +217,10 @@ def find(
         top: so many photos are returned, the most alike; None: all that have a face.
         fpir: wanted: the share of searches for people who are in none of the photos that find
             somebody, 0 to 1.
-        threshold: cosine from which on it is the same person, instead of one for ``fpir``.
+        threshold: from which on it is the same person, instead of one for ``fpir``: a cosine, or
+            what ``metric`` gives.
+        metric: "siamese" compares by the model's learned similarity, where it has one; else
+            "cosine".
         cache: keep the faces in the cache folder, and use those that are there: the second time
             takes seconds. ``lineament cache clear`` removes them.
         progress: called with the photos done and all.
@@ -225,9 +237,16 @@ def find(
     """
     if top is not None and top < 1:
         raise OptionError(f"expected 1 or more, got {top}", option="top")
-    if threshold is not None and not -1 <= threshold <= 1:
+    if metric not in (CALIBRATED_METRIC, SIAMESE):
+        raise OptionError(
+            f"expected {CALIBRATED_METRIC} or {SIAMESE}, got {metric!r}", option="metric"
+        )
+    if threshold is not None and metric == CALIBRATED_METRIC and not -1 <= threshold <= 1:
         raise OptionError(f"expected a cosine of -1 to 1, got {threshold}", option="threshold")
     recognizer = default_recognizer() if recognizer is None else recognizer
+    head = None
+    if metric == SIAMESE:
+        head = require_head(recognizer.embedder.contract, recognizer.weights)
     paths = find_images([folder] if isinstance(folder, (str, os.PathLike)) else folder)
     (query,) = recognizer.stream_chosen([photo])
     query.require()
@@ -241,10 +260,10 @@ def find(
             f"none of the {len(paths):,} photos can be read; the first: {min(failed.items())[1]}"
         )
     n_faces = sum(map(len, faces.values()))
-    limit = _threshold(recognizer, query.embedding, n_faces, fpir, threshold)
+    limit = _threshold(recognizer, query.embedding, n_faces, fpir, threshold, head)
     judge = recognizer.judge
     ranked = sorted(
-        ((*_best(query.embedding, found), path) for path, found in faces.items() if found),
+        ((*_best(query.embedding, found, head), path) for path, found in faces.items() if found),
         key=lambda one: -one[0],
     )
     listed = []
@@ -332,26 +351,44 @@ def _kept(photo: Photo) -> Iterator[KeptFace]:
         yield KeptFace(face, embedding.vector, embedding.norm, quality)
 
 
-def _best(wanted: Embedding, faces: Sequence[KeptFace]) -> tuple[float, int]:
-    """Similarity and number of the face that is most alike."""
-    scores = np.stack([face.vector for face in faces]) @ wanted.vector
+def _best(
+    wanted: Embedding, faces: Sequence[KeptFace], head: SiameseHead | None
+) -> tuple[float, int]:
+    """Score and number of the face that is most alike."""
+    vectors = np.stack([face.vector for face in faces])
+    if head is None:
+        scores = vectors @ wanted.vector
+    elif head.unit:
+        scores = head.matrix(wanted.vector[None], vectors)[0]
+    else:
+        norms = np.array([face.norm for face in faces], np.float32)
+        one = wanted.vector[None] * np.float32(wanted.norm)
+        scores = head.matrix(one, vectors * norms[:, None])[0]
     at = int(np.argmax(scores))
     return float(scores[at]), at
 
 
 def _threshold(
-    recognizer: Recognizer, wanted: Embedding, n_faces: int, fpir: float, value: float | None
+    recognizer: Recognizer,
+    wanted: Embedding,
+    n_faces: int,
+    fpir: float,
+    value: float | None,
+    head: SiameseHead | None,
 ) -> Threshold:
     if value is not None:
-        return own_threshold(value, CALIBRATED_METRIC)
-    found = search_threshold(
-        recognizer.calibration,
-        wanted.contract,
-        Settings(),
-        n_people=max(1, n_faces),
-        references=1.0,
-        fpir=fpir,
-    )
+        return own_threshold(value, CALIBRATED_METRIC if head is None else SIAMESE)
+    if head is None:
+        found = search_threshold(
+            recognizer.calibration,
+            wanted.contract,
+            Settings(),
+            n_people=max(1, n_faces),
+            references=1.0,
+            fpir=fpir,
+        )
+    else:
+        found = learned_search_threshold(head, recognizer.calibration, max(1, n_faces), fpir)
     words = found.data.replace(" people,", " faces,").replace(" person,", " face,")
     return replace(found, data=words)
 
@@ -373,6 +410,6 @@ def _decided(
     about["others"] = (len(query.faces) - 1, len(faces) - 1)
     about["qualities"] = (about["qualities"][0], one.quality)
     theirs = Embedding(one.vector, one.norm, query.embedding.contract)
-    decision = compare(query.embedding, theirs, limit, **about)
+    decision = judge.held_against(query.embedding, theirs, limit, **about)
     judge = replace(judge, prior=0.5 / max(1, n_faces))
     return judge.assess(decision, crops=(query.crop, None))

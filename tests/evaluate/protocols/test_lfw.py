@@ -12,8 +12,12 @@ import numpy as np
 import pytest
 
 from lineament.datasets.lfw import LFW, read_lfw
+from lineament.decide.metrics import get_metric
+from lineament.decide.siamese import SiameseHead
 from lineament.errors import DataError, OptionError
+from lineament.evaluate.metrics import best_threshold
 from lineament.evaluate.protocols.lfw import images_of, lfw_report
+from lineament.types import Contract
 
 PEOPLE = {"Ann_Lee": 3, "Bob_Ray": 3, "Cid_\u014ce": 2, "De la Cruz": 2, "Eve": 1}
 
@@ -314,9 +318,51 @@ def test_views_that_were_not_asked_for_are_left_out(tmp_path: Path) -> None:
     assert images_of(lfw, ["1", "2", "all-pairs"]).tolist() == list(range(11))
 
 
+def test_other_metrics_are_turned_so_that_higher_is_more_alike(tmp_path: Path) -> None:
+    lfw = read_lfw(tree(tmp_path))
+    cosines = lfw_report(lfw, VECTORS, views=["1", "2"])
+    for name in ("euclidean_l2", "angular"):  # they order all pairs alike
+        report = lfw_report(lfw, VECTORS, views=["1", "2"], metric=get_metric(name))
+        assert report.view1 is not None
+        assert cosines.view1 is not None
+        assert report.view1.accuracy_test == cosines.view1.accuracy_test
+        assert report.view1.threshold < 0
+        assert report.view2 is not None
+        assert report.view2.auc == pytest.approx(6 / 9)
+    # Half of the photos' embeddings are longer: only the metric of raw vectors sees that.
+    norms = np.where(np.arange(11) % 2, 1.0, 5.0)
+    report = lfw_report(
+        lfw, VECTORS, views=["2"], metric=get_metric("euclidean"), norms=norms.astype(np.float32)
+    )
+    apart = [
+        float(np.linalg.norm(VECTORS[a] * norms[a] - VECTORS[b] * norms[b]))
+        for a, b in lfw.view2_folds.indices.reshape(-1, 2)
+    ]
+    same = lfw.view2_folds.same.ravel()
+    pairs = [(g, i) for g in np.array(apart)[same] for i in np.array(apart)[~same]]
+    assert report.view2 is not None
+    assert report.view2.auc == pytest.approx(np.mean([g < i for g, i in pairs]))
+
+
+def test_a_learned_similarity_is_measured(tmp_path: Path) -> None:
+    lfw = read_lfw(tree(tmp_path))
+    contract = Contract("toy", "0" * 64, "arcface-112", "rgb", False, 2)
+    head = SiameseHead(contract, "absolute", "unit", np.array([-1, 0]), 0.0, "toys")
+    report = lfw_report(lfw, VECTORS, views=["1"], metric=head.metric)
+    left, right = VECTORS[lfw.view1_train.indices].transpose(1, 0, 2)
+    scores = -np.abs(left[:, 0] - right[:, 0])
+    assert report.view1 is not None
+    assert report.view1.threshold == pytest.approx(best_threshold(scores, lfw.view1_train.same))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"embeddings": VECTORS, "metric": get_metric("angular")}, "views 1 and 2 with the metric"),
+        (
+            {"embeddings": VECTORS, "metric": get_metric("euclidean"), "views": ["1"]},
+            "expected the lengths",
+        ),
         ({"embeddings": VECTORS[:-1]}, r"expected \(11, D\)"),
         ({"embeddings": VECTORS * 2}, "unit vectors, got length 2"),
         ({"embeddings": VECTORS, "found": np.ones(3, bool)}, "found"),

@@ -18,8 +18,9 @@ All rates and accuracies here are shares from 0 to 1 (99.45 % is 0.9945).
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -29,6 +30,7 @@ from lineament import forms
 from lineament.datasets.lfw import LFW, Pairs
 from lineament.datasets.source import Embedded, FaceSource
 from lineament.decide.calibration import Calibration
+from lineament.decide.metrics import Metric
 from lineament.errors import OptionError
 from lineament.evaluate.metrics import (
     accuracy,
@@ -41,7 +43,12 @@ from lineament.evaluate.metrics import (
 )
 from lineament.evaluate.pair_counts import PairCounts, all_pairs
 from lineament.evaluate.protocols._calibrated import calibration_part
-from lineament.evaluate.protocols.verification import pair_cosines, worst_of
+from lineament.evaluate.protocols.verification import (
+    pair_cosines,
+    scores_by,
+    turned_note,
+    worst_of,
+)
 from lineament.evaluate.result import PairShown, Part, Published, Result, Scores, by_text
 from lineament.results import Outcome
 from lineament.types import BoolArray, Float64Array, FloatArray, IntArray, Progress
@@ -154,6 +161,8 @@ def lfw_report(
     views: Collection[View] = ("1", "2", "all-pairs"),
     view2_fmrs: Iterable[float] = VIEW_2_FMRS,
     all_pairs_fmrs: Iterable[float] = ALL_PAIRS_FMRS,
+    metric: Metric | None = None,
+    norms: npt.ArrayLike | None = None,
     progress: Progress | None = None,
 ) -> LFWReport:
     """Measure embeddings by LFW's protocols.
@@ -167,13 +176,22 @@ def lfw_report(
         views: which protocols to follow.
         view2_fmrs: false match rates for View 2's TAR.
         all_pairs_fmrs: false match rates for the TAR of all pairs.
+        metric: of views 1 and 2, from ``decide.metrics.get_metric``; None: the cosine. Scores and
+            thresholds are turned so that higher is more alike.
+        norms: (N,) lengths of the embeddings before scaling, for metrics that need them.
         progress: called with (pairs done, all pairs) while all pairs are compared.
 
     Raises:
-        OptionError: for other shapes, vectors not of length 1, or an unknown view.
+        OptionError: for other shapes, vectors not of length 1, an unknown view, or all pairs by
+            another metric than the cosine.
     """
     rows = images_of(lfw, views)
     vectors, seen = _checked(lfw, embeddings, found, rows)
+    _check_metric(metric, norms, views)
+    if metric is None:
+        score: Score = partial(pair_scores, vectors=vectors, seen=seen)
+    else:
+        score = partial(_scored, metric, vectors, norms, seen)
     counts = (
         all_pairs(vectors, lfw.person, found=seen, progress=progress)
         if "all-pairs" in views
@@ -182,8 +200,8 @@ def lfw_report(
     return LFWReport(
         images=len(rows),
         faces_found=int(seen[rows].sum()),
-        view1=_report_view1(lfw, vectors, seen) if "1" in views else None,
-        view2=_report_view2(lfw, vectors, seen, tuple(view2_fmrs)) if "2" in views else None,
+        view1=_report_view1(lfw, score, seen) if "1" in views else None,
+        view2=_report_view2(lfw, score, seen, tuple(view2_fmrs)) if "2" in views else None,
         all_pairs=None if counts is None else _report_all_pairs(counts, tuple(all_pairs_fmrs)),
         counts=counts,
     )
@@ -205,9 +223,41 @@ def images_of(lfw: LFW, views: Collection[View]) -> IntArray:
     return np.unique(np.concatenate([pairs[view].indices.ravel() for view in views]))
 
 
-def _report_view1(lfw: LFW, vectors: npt.NDArray[np.float32], seen: BoolArray) -> View1Report:
+Score = Callable[[Pairs], FloatArray]
+"""Scores pairs, in the shape of ``pairs.same``; higher is more alike."""
+
+
+def _check_metric(
+    metric: Metric | None, norms: npt.ArrayLike | None, views: Collection[View]
+) -> None:
+    if metric is not None and metric.name != "cosine" and "all-pairs" in views:
+        raise OptionError(
+            f"expected views 1 and 2 with the metric {metric.name}, got all-pairs, which compares "
+            "by the cosine",
+            option="views",
+        )
+    if metric is not None and not metric.unit and norms is None:
+        raise OptionError(
+            f"expected the lengths of the embeddings with the metric {metric.name}, got none",
+            option="norms",
+        )
+
+
+def _scored(
+    metric: Metric,
+    vectors: npt.NDArray[np.float32],
+    norms: npt.ArrayLike | None,
+    seen: BoolArray,
+    pairs: Pairs,
+) -> FloatArray:
+    lengths = np.ones(len(vectors), np.float32) if norms is None else np.asarray(norms, np.float32)
+    flat = scores_by(metric, vectors, lengths, seen, pairs.indices.reshape(-1, 2))
+    return flat.reshape(pairs.same.shape)
+
+
+def _report_view1(lfw: LFW, score: Score, seen: BoolArray) -> View1Report:
     train, test = lfw.view1_train, lfw.view1_test
-    train_scores, test_scores = (pair_scores(p, vectors, seen) for p in (train, test))
+    train_scores, test_scores = (score(p) for p in (train, test))
     threshold = best_threshold(train_scores, train.same)
     return View1Report(
         threshold=threshold,
@@ -219,11 +269,9 @@ def _report_view1(lfw: LFW, vectors: npt.NDArray[np.float32], seen: BoolArray) -
     )
 
 
-def _report_view2(
-    lfw: LFW, vectors: npt.NDArray[np.float32], seen: BoolArray, fmrs: tuple[float, ...]
-) -> View2Report:
+def _report_view2(lfw: LFW, score: Score, seen: BoolArray, fmrs: tuple[float, ...]) -> View2Report:
     folds = lfw.view2_folds
-    scores = pair_scores(folds, vectors, seen)  # (K, M)
+    scores = score(folds)  # (K, M)
     result = kfold_accuracy(scores, folds.same)
     flat, same = scores.ravel(), folds.same.ravel()
     return View2Report(
@@ -306,6 +354,7 @@ def run_lfw(
     *,
     views: Collection[View] = ("1", "2", "all-pairs"),
     calibration: Calibration | None = None,
+    metric: Metric | None = None,
     progress: Progress | None = None,
 ) -> tuple[Result, Embedded]:
     """Embed the photos that the views compare, and measure.
@@ -315,19 +364,36 @@ def run_lfw(
         source: what embeds them.
         views: which protocols to follow.
         calibration: judged on View 2's pairs when there is one (it must not be fitted on them).
+        metric: of views 1 and 2, as ``lfw_report`` takes it; None: the cosine. Of another no
+            calibration is judged.
         progress: called with (pairs done, all pairs) while all pairs are compared.
 
     Raises:
-        OptionError: no view or an unknown one.
+        OptionError: no view or an unknown one, or all pairs by another metric than the cosine.
     """
     rows = images_of(lfw, views)
+    other = metric is not None and metric.name != "cosine"
+    _check_metric(metric, (), views)
     embedded = source.photos([lfw.path(int(row)) for row in rows])
     n = len(lfw.images)
     vectors = np.zeros((n, embedded.vectors.shape[1]), np.float32)
     found = np.zeros(n, bool)
     vectors[rows], found[rows] = embedded.vectors, embedded.found
+    score: Score = partial(pair_scores, vectors=vectors, seen=found)
+    norms = np.zeros(n, np.float32)
+    norms[rows] = embedded.norms
+    if metric is not None and other:
+        score = partial(_scored, metric, vectors, norms, found)
     started = time.perf_counter()
-    report = lfw_report(lfw, vectors, found, views=views, progress=progress)
+    report = lfw_report(
+        lfw,
+        vectors,
+        found,
+        views=views,
+        metric=metric if other else None,
+        norms=norms,
+        progress=progress,
+    )
     parts: list[Part] = []
     if report.view1 is not None:
         parts.append(
@@ -335,9 +401,9 @@ def run_lfw(
                 "view1",
                 "View 1",
                 measures_of(report.view1),
-                scores=_scores(lfw.view1_test, vectors, found),
+                scores=_scores(lfw.view1_test, score),
                 threshold=report.view1.threshold,
-                worst=_worst(lfw, lfw.view1_test, vectors, found, report.view1.threshold),
+                worst=_worst(lfw, lfw.view1_test, score, report.view1.threshold),
             )
         )
     if report.view2 is not None:
@@ -347,15 +413,13 @@ def run_lfw(
                 "view2",
                 "View 2",
                 measures_of(report.view2),
-                scores=_scores(lfw.view2_folds, vectors, found),
+                scores=_scores(lfw.view2_folds, score),
                 threshold=threshold,
-                worst=_worst(lfw, lfw.view2_folds, vectors, found, threshold),
+                worst=_worst(lfw, lfw.view2_folds, score, threshold),
             )
         )
-        if calibration is not None:
-            parts.append(
-                calibration_part(_scores(lfw.view2_folds, vectors, found), calibration, "View 2")
-            )
+        if calibration is not None and not other:
+            parts.append(calibration_part(_scores(lfw.view2_folds, score), calibration, "View 2"))
     if report.all_pairs is not None:
         counts: PairCounts = report.counts  # type: ignore[assignment]
         parts.append(
@@ -377,23 +441,23 @@ def run_lfw(
         parts=tuple(parts),
         published=PUBLISHED_LFW if report.view2 is not None else (),
         published_of=("view2", "accuracy_mean"),
-        run={"compare_s": round(time.perf_counter() - started, 3)},
+        run={"compare_s": round(time.perf_counter() - started, 3)}
+        | ({"metric": metric.name} if metric is not None else {}),
+        notes=(turned_note(metric),) if metric is not None and other else (),
     )
     return result, embedded
 
 
-def _worst(
-    lfw: LFW, pairs: Pairs, vectors: FloatArray, found: BoolArray, threshold: float
-) -> tuple[PairShown, ...]:
+def _worst(lfw: LFW, pairs: Pairs, score: Score, threshold: float) -> tuple[PairShown, ...]:
     places = pairs.indices.reshape(-1, 2)
 
     def show(place: int, same: bool, score: float) -> PairShown:
         a, b = (str(lfw.path(int(i))) for i in places[place])
         return PairShown(a, b, same, score)
 
-    scores = pair_scores(pairs, vectors, found).ravel()
+    scores = score(pairs).ravel()
     return worst_of(scores, pairs.same.ravel(), threshold, show)
 
 
-def _scores(pairs: Pairs, vectors: FloatArray, found: BoolArray) -> Scores:
-    return Scores.of(pair_scores(pairs, vectors, found), pairs.same)
+def _scores(pairs: Pairs, score: Score) -> Scores:
+    return Scores.of(score(pairs), pairs.same)

@@ -51,6 +51,7 @@ from lineament.evaluate.protocols._model_embeddings import (
     times_of,
 )
 from lineament.evaluate.protocols._model_pairs import PairsOf, read_pairs_of
+from lineament.evaluate.protocols.verification import scores_by, without_faces
 from lineament.finder import FaceFinder
 from lineament.models import Card, LicensePolicy
 from lineament.models.runtime import Runtime
@@ -61,9 +62,6 @@ FMR: Final = 1e-3
 
 DRAWS: Final = 200
 """Of the bootstrap over people."""
-
-_ROWS = 1 << 25
-"""Numbers in a block of pairs while they are scored: 128 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,40 +173,6 @@ class ModelComparison(Outcome):
 
 
 # --- scores -> figures ----------------------------------------------------------------------------
-
-
-def scores_of(
-    metric: Metric, vectors: FloatArray, norms: FloatArray, found: BoolArray, pairs: IntArray
-) -> FloatArray:
-    """Scores of pairs of rows, higher is more alike; less than all others without a face.
-
-    Args:
-        metric: from ``get_metric``.
-        vectors: (N, D) float32 of length 1.
-        norms: (N,) their lengths before scaling.
-        found: (N,) bool.
-        pairs: (P, 2) int64.
-
-    Returns:
-        (P,) float32.
-    """
-    sides = vectors if metric.unit else vectors * norms[:, None]
-    seen: BoolArray = found[pairs[:, 0]] & found[pairs[:, 1]]
-    scores = np.zeros(len(pairs), np.float32)
-    places = np.flatnonzero(seen)
-    step = max(1, _ROWS // vectors.shape[1])
-    for start in range(0, len(places), step):
-        rows = places[start : start + step]
-        scores[rows] = metric.rows(sides[pairs[rows, 0]], sides[pairs[rows, 1]])
-    if not metric.higher_is_more_alike:
-        scores = -scores
-    return _without_faces(scores, seen)
-
-
-def _without_faces(scores: FloatArray, seen: BoolArray) -> FloatArray:
-    if not seen.all():
-        scores[~seen] = (scores[seen].min() if seen.any() else np.float32(0)) - np.float32(1)
-    return scores
 
 
 def held_out_accuracy(scores: FloatArray, of: PairsOf) -> tuple[int, int]:
@@ -404,12 +368,12 @@ def _rows_of(
     for name, metric in compared:
         if metric is None:
             continue
-        scores = scores_of(metric, *own, found, of.pairs)
+        scores = scores_by(metric, *own, found, of.pairs)
         # These three order all pairs alike.
         kind = "cosine" if name in ("euclidean_l2", "angular") else name
         if kind not in tars:
             like = get_metric("cosine") if kind == "cosine" else metric
-            many = scores_of(like, *own, found, of.many)
+            many = scores_by(like, *own, found, of.many)
             tars[kind] = tar_with_interval(many, of.many_same, of.person[of.many], seed=seed)
         yield _row(
             way.card.name,
@@ -453,7 +417,7 @@ def _fused_scores(
     if seen.any():
         left, right = pairs[seen].T
         scores[seen] = fusion.fuse(features_of(sides, left, right))
-    return _without_faces(scores, seen)
+    return without_faces(scores, seen)
 
 
 def _row(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy as np
 from lineament.datasets.pair_lists import FOLDS, PairList, folds_by_kind
 from lineament.datasets.pairs_csv import PairsFile
 from lineament.datasets.source import Embedded, FaceSource
+from lineament.decide.metrics import Metric
+from lineament.errors import OptionError
 from lineament.evaluate.metrics import interval_of_rate
 from lineament.evaluate.protocols.verification import (
     FMRS,
@@ -18,6 +21,8 @@ from lineament.evaluate.protocols.verification import (
     fold_measures,
     pair_cosines,
     photo_pair,
+    scores_by,
+    turned_note,
     worst_of,
 )
 from lineament.evaluate.result import Part, Result, Scores
@@ -31,24 +36,45 @@ ENOUGH: Final = 10
 
 
 def run_pairs(
-    data: PairsFile, source: FaceSource, *, threshold: Threshold | None = None
+    data: PairsFile,
+    source: FaceSource,
+    *,
+    threshold: Threshold | None = None,
+    metric: Metric | None = None,
 ) -> tuple[Result, Embedded]:
     """Embed the photos, and measure.
 
     Args:
         data: from ``read_pairs``.
         source: what embeds.
-        threshold: of the recognizer, in cosine: there is a second part, "at_threshold", with what
-            it decides. None: nothing is decided.
+        threshold: of the recognizer, in the metric's unit: there is a second part, "at_threshold",
+            with what it decides. None: nothing is decided.
+        metric: from ``decide.metrics.get_metric``; None: the cosine. Scores are turned so that
+            higher is more alike.
+
+    Raises:
+        OptionError: the threshold is of another metric.
     """
+    name = "cosine" if metric is None else metric.name
+    if threshold is not None and threshold.metric != name:
+        raise OptionError(
+            f"expected one for {name}, got one for {threshold.metric}", option="threshold"
+        )
     pairs = data.pairs
     embedded = source.photos(pairs.photos)
-    scores = pair_cosines(embedded.vectors, embedded.found, pairs.pairs)
+    if metric is None or name == "cosine":
+        scores = pair_cosines(embedded.vectors, embedded.found, pairs.pairs)
+    else:
+        scores = scores_by(metric, embedded.vectors, embedded.norms, embedded.found, pairs.pairs)
+        if threshold is not None and not metric.higher_is_more_alike:
+            threshold = replace(threshold, value=-threshold.value, low=None, high=None)
     missing = int((~embedded.found[pairs.pairs].all(axis=1)).sum())
     n_impostor = int((~pairs.same).sum())
     rates = FMRS + tuple(rate for rate in RARE_FMRS if n_impostor * rate >= 1)
     measures, middle, note = _by_folds(scores, data)
     notes = [note]
+    if metric is not None and name != "cosine":
+        notes.append(turned_note(metric))
     measures |= curve_measures(scores, pairs.same, rates) | {"n_pairs_without_face": missing}
     if threshold is not None and middle is None:
         middle = threshold.value
@@ -80,6 +106,7 @@ def run_pairs(
         faces_found=int(embedded.found.sum()),
         errors=len(embedded.unreadable),
         parts=tuple(parts),
+        run={} if metric is None else {"metric": name},
         notes=tuple(notes),
     )
     return result, embedded

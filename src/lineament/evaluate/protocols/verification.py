@@ -19,6 +19,7 @@ from lineament.datasets.insightface_bin import BinSet
 from lineament.datasets.pair_lists import FOLDS, PairList, folds_in_order
 from lineament.datasets.source import Embedded, FaceSource
 from lineament.datasets.text import read_bytes
+from lineament.decide.metrics import Metric
 from lineament.errors import DataError, LineamentError, OptionError
 from lineament.evaluate.metrics import KFoldAccuracy, accuracy, auc, best_threshold, eer, tar_at_fmr
 from lineament.evaluate.result import PairShown, Part, Result, Scores, rate_text
@@ -29,6 +30,9 @@ FMRS: Final = (1e-1, 1e-2, 1e-3, 1e-4)
 """Rates for which the benchmarks of some thousand pairs are asked; see ``tar_by_rate``."""
 WORST: Final = 8
 """So many pairs of each kind are shown."""
+
+_NUMBERS = 1 << 25
+"""In a block of pairs while they are scored: 128 MiB."""
 
 
 def embed_pairs(pairs: PairList, source: FaceSource) -> Embedded:
@@ -58,6 +62,47 @@ def pair_cosines(vectors: FloatArray, found: BoolArray, pairs: IntArray) -> Floa
     scores = np.full(seen.shape, NO_FACE_SCORE, np.float32)
     scores[seen] = np.einsum("nd,nd->n", vectors[left[seen]], vectors[right[seen]])
     return scores
+
+
+def scores_by(
+    metric: Metric, vectors: FloatArray, norms: FloatArray, found: BoolArray, pairs: IntArray
+) -> FloatArray:
+    """Scores of pairs of rows, higher is more alike; less than all others without a face.
+
+    Args:
+        metric: from ``get_metric``.
+        vectors: (N, D) float32 of length 1.
+        norms: (N,) their lengths before scaling.
+        found: (N,) bool.
+        pairs: (P, 2) int64.
+
+    Returns:
+        (P,) float32.
+    """
+    sides = vectors if metric.unit else vectors * norms[:, None]
+    seen: BoolArray = found[pairs[:, 0]] & found[pairs[:, 1]]
+    scores = np.zeros(len(pairs), np.float32)
+    places = np.flatnonzero(seen)
+    step = max(1, _NUMBERS // vectors.shape[1])
+    for start in range(0, len(places), step):
+        rows = places[start : start + step]
+        scores[rows] = metric.rows(sides[pairs[rows, 0]], sides[pairs[rows, 1]])
+    if not metric.higher_is_more_alike:
+        scores = -scores
+    return without_faces(scores, seen)
+
+
+def without_faces(scores: FloatArray, seen: BoolArray) -> FloatArray:
+    """Scores in which pairs that were not seen, (P,) bool, are less alike than all others."""
+    if not seen.all():
+        scores[~seen] = (scores[seen].min() if seen.any() else np.float32(0)) - np.float32(1)
+    return scores
+
+
+def turned_note(metric: Metric) -> str:
+    """What to say of scores that are no cosines."""
+    turned = "" if metric.higher_is_more_alike else ", their sign turned so that higher is alike"
+    return f"scores and thresholds are of the metric {metric.name}{turned}"
 
 
 def fold_accuracy(
