@@ -54,6 +54,15 @@ FACE_API = Package(
     "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031",
 )
 
+OPENCV_4 = Package(
+    "pypi",
+    "opencv-python-headless",
+    "4.14.0.94",
+    "opencv_python_headless-4.14.0.94-cp37-abi3-manylinux_2_28_x86_64.whl",
+    "211e581f5a4670acbbe08fff36a35e9946039d2eea28b80394632d036d1be527",
+)
+"""The last series with CascadeClassifier, and with its files."""
+
 
 def fetch(package: Package) -> Path:
     """Download the archive once, check its hash, unpack it; returns the unpacked folder."""

@@ -1,8 +1,9 @@
-"""The seven detectors behind one method, and their options."""
+"""The detectors behind one method, and their options."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,21 @@ from lineament.models import LicensePolicy
 from lineament.models.runtime import Runtime
 from lineament.types import Image
 
-NAMES = list(DETECTORS)
+NAMES = [
+    pytest.param(
+        name, marks=pytest.mark.skipif(find_spec("dlib") is None, reason="dlib is not installed")
+    )
+    if name.startswith("dlib")
+    else name
+    for name in DETECTORS
+]
 BOX = np.array([179, 63, 268, 174])
 POINTS = np.array([[204, 100], [247, 102.5], [224, 128], [201, 139], [245, 141.5]])
+
+
+def sure(name: str) -> DetectOptions:
+    """dlib's own line lets a patch of the suit pass, with a score of 0.55."""
+    return DetectOptions(min_score=0.6 if name == "dlib-hog" else None)
 
 
 def test_names() -> None:
@@ -37,12 +50,12 @@ def test_names() -> None:
 @pytest.mark.parametrize("turning", [True, False])
 @pytest.mark.parametrize("name", NAMES)
 def test_each_finds_the_astronaut(astronaut: Image, name: str, turning: bool) -> None:
-    (face,) = load_detector(name, turning=turning).detect(astronaut, DetectOptions())
+    (face,) = load_detector(name, turning=turning).detect(astronaut, sure(name))
     np.testing.assert_allclose(face.center_xy, (BOX[:2] + BOX[2:]) / 2, atol=8)
     np.testing.assert_allclose(face.size_wh, BOX[2:] - BOX[:2], rtol=0.25)
-    assert 0.8 < face.score <= 1
+    assert (0.6 if name.startswith("haar") else 0.8) < face.score <= 1
     assert face.turned_deg == 0
-    if name in ("blazeface", "ultralight"):
+    if name in ("blazeface", "ultralight", "haar", "dlib-hog"):
         assert face.landmarks_xy is None
     else:
         assert face.landmarks_xy is not None
@@ -52,7 +65,7 @@ def test_each_finds_the_astronaut(astronaut: Image, name: str, turning: bool) ->
 @pytest.mark.parametrize("name", NAMES)
 def test_engines_find_the_same(astronaut: Image, name: str) -> None:
     one, two = (
-        load_detector(name, runtime=Runtime(engine)).detect(astronaut, DetectOptions())
+        load_detector(name, runtime=Runtime(engine)).detect(astronaut, sure(name))
         for engine in ("openvino", "onnxruntime")
     )
     assert len(one) == len(two) == 1

@@ -264,7 +264,7 @@ _RECOGNIZER_OPTIONS: dict[str, Any] = {
     "detector": option(
         "--detector",
         metavar="NAME",
-        help="yunet, mtcnn, blazeface or ultralight; the last two compare faces with +onet only.",
+        help="yunet, mtcnn, or blazeface, ultralight, haar, dlib-hog with +onet; KIND:FILE: yours.",
         show_default=SHOWN_DEFAULTS["detector"],
         shell_complete=_detectors,
         family=FACES,

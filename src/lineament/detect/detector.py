@@ -157,6 +157,7 @@ _DETECTORS: Registry[Callable[..., Detector]] = Registry(
         "mtcnn": Entry("lineament.detect.mtcnn:MTCNN", ("mtcnn-p", "mtcnn-r", _ONET)),
         "blazeface": Entry("lineament.detect.blazeface:BlazeFace", ("blazeface-full",)),
         "ultralight": Entry("lineament.detect.ultralight:UltraLight", ("ultralight-320",)),
+        "dlib-hog": Entry("lineament.detect.by_dlib:Hog"),
     },
 )
 

@@ -53,6 +53,8 @@ KINDS: Mapping[str, Kind] = {
     "yolov3": Kind("lineament.detect.yolov3:HEAD", True, "YOLOv3-face"),
     "ssd": Kind("lineament.detect.ssd:HEAD", True, "OpenCV's SSD, as ONNX"),
     "ssd-mobilenet": Kind("lineament.detect.ssd:HEAD_MOBILENET", True, "face-api's SSD"),
+    "haar": Kind("lineament.detect.haar:Haar", False, "OpenCV's cascades, as XML"),
+    "mmod": Kind("lineament.detect.by_dlib:Mmod", False, "dlib's network of faces"),
 }
 """Kinds of files, by their names in "KIND:FILE"."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lineament import models
+from lineament.detect.cascade_file import is_cascade
 from lineament.detect.detector import Detector
 from lineament.detect.heads import Head, OneLook, output_shapes, probe_size
 from lineament.detect.kinds import KINDS, described, target
@@ -33,8 +34,11 @@ def recognize_detector(path: str | Path, *, runtime: Runtime | None = None) -> s
     return kind if kind is not None else _by_shapes(path, runtime)
 
 
-def _by_content(_start: bytes) -> str | None:
-    return None
+def _by_content(start: bytes) -> str | None:
+    """The kind of a file that is no network of ONNX."""
+    if is_cascade(start):
+        return "haar"
+    return "mmod" if b"loss_mmod" in start[:4096] else None
 
 
 def _by_shapes(path: Path, runtime: Runtime | None) -> str | None:

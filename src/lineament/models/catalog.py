@@ -70,7 +70,8 @@ def add(card: Card) -> Card:
     Raises:
         WeightsError: another model has that name.
     """
-    if _registered.get(card.name, card) != card or card.name in bundled_names():
+    there = _registered.get(card.name, card)
+    if there.to_dict() != card.to_dict() or card.name in bundled_names():
         raise WeightsError(f'the name "{card.name}" is taken by another model: rename this one')
     _registered[card.name] = card
     return card
