@@ -52,9 +52,10 @@ TOLERANCE = {"age": 1e-3, "male": 1e-4}
 class Weights:
     """The package's tensors: bytes with scale and least value, or float32."""
 
-    def __init__(self, package: Path) -> None:
-        """Read and check both files."""
-        data, manifest = (_read(package, *one) for one in _FILES)
+    def __init__(self, package: Path, files: tuple[tuple[str, str], ...] | None = None) -> None:
+        """Read and check the weights' file and its manifest: paths in the package, with hashes."""
+        files = _FILES if files is None else files
+        data, manifest = (_read(package, *one) for one in files)
         self.tensors: dict[str, tuple[np.ndarray, float | None, float | None]] = {}
         at = 0
         for entry in json.loads(manifest)[0]["weights"]:
@@ -66,7 +67,9 @@ class Weights:
             scale, least = (None, None) if packed is None else (packed["scale"], packed["min"])
             self.tensors[entry["name"]] = values, scale, least
         if at != len(data):
-            sys.exit(f"{SOURCE}: expected {at} bytes, as the manifest has them, got {len(data)}")
+            sys.exit(
+                f"{files[0][0]}: expected {at} bytes, as the manifest has them, got {len(data)}"
+            )
 
     def plain(self, name: str) -> np.ndarray:
         """A tensor in float32, in TensorFlow's order of axes: (height, width, inputs, outputs)."""

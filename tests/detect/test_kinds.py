@@ -200,6 +200,19 @@ def test_cards_of_manifests_are_detectors_by_name(tmp_path: Path) -> None:
     assert len(load_detector("my-scrfd", turning=False).detect(image, OPTIONS)) == 3
 
 
+def test_deepfaces_names_stand_for_files_that_were_added(tmp_path: Path) -> None:
+    from lineament.compat.deepface import _models as compat
+
+    path = network(tmp_path, "scrfd-9")
+    compat.detector_of.cache_clear()
+    with pytest.warns(UserWarning, match=r"models add FILE.onnx --as retinaface"):
+        assert compat.detector_of("retinaface") == "yunet+onet"
+    compat.detector_of.cache_clear()
+    models.add(models.get(DETECTORS[f"scrfd:{path}"][0]).replace(name="retinaface"))
+    assert compat.detector_of("retinaface") == "retinaface"
+    compat.detector_of.cache_clear()
+
+
 def test_licenses_are_asked_for(tmp_path: Path) -> None:
     name = f"scrfd:{network(tmp_path, 'scrfd-9')}"
     check_detector(name, LicensePolicy.parse("any"))

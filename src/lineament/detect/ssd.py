@@ -3,7 +3,7 @@
 Liu et al., "SSD: Single Shot MultiBox Detector", ECCV 2016. Two forms: rows of seven numbers
 (1, 1, N, 7) - picture, class, score and a box in shares of the photo - as OpenCV's face detector
 (ResNet-10, 300x300) has them; and boxes (1, N, 4) in shares of a square with scores (1, N), as
-face-api's (MobileNet v1, 512x512) gives them.
+``scripts/build/faceapi_ssd.py`` writes face-api's (MobileNet v1, 512x512).
 """
 
 from __future__ import annotations

@@ -77,8 +77,16 @@ def detector_of(name: str) -> str:
     if name == SKIP or name in DETECTOR_OF:
         return DETECTOR_OF.get(name, SKIP)
     if name in REPLACED:
+        if name in DETECTORS:  # a file of the user's, added under deepface's name
+            return name
+        how = (
+            "pip install dlib-bin, and dlib-hog+onet is dlib's"
+            if name == "dlib"
+            else f"lineament models add FILE.onnx --as {name} takes one that you have"
+        )
         warnings.warn(
-            f"the detector {name} is not part of lineament: {DEFAULT_DETECTOR} finds the faces",
+            f"the detector {name} is not part of lineament: {DEFAULT_DETECTOR} finds the faces "
+            f"({how})",
             UserWarning,
             stacklevel=4,
         )
