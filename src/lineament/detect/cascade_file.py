@@ -27,6 +27,10 @@ MOST_DEPTH = 16
 Rectangle = tuple[int, int, int, int]
 
 
+class _RefusedError(ValueError):
+    """What came in place of a cascade, in words that follow "got"."""
+
+
 class Tree(NamedTuple):
     """One weak classifier.
 
@@ -113,16 +117,16 @@ def is_cascade(start: bytes) -> bool:
 
 def _from_xml(data: bytes) -> Cascade:
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
-        raise ValueError("XML with definitions of its own")
+        raise _RefusedError("XML with definitions of its own")
     root = ElementTree.fromstring(data)
     cascade = next(iter(root), None)
     if root.tag != "opencv_storage" or cascade is None:
-        raise ValueError(f"XML of another kind (<{root.tag}>)")
+        raise _RefusedError(f"XML of another kind (<{root.tag}>)")
     if cascade.get("type_id") == "opencv-haar-classifier":
-        raise ValueError("the format of OpenCV 1, which OpenCV 4's files are not in")
+        raise _RefusedError("the format of OpenCV 1, which OpenCV 4's files are not in")
     kind = _text(cascade, "featureType")
     if kind != "HAAR":
-        raise ValueError(f"features of the type {kind}")
+        raise _RefusedError(f"features of the type {kind}")
     stages, thresholds, n_nodes = [], [], 0
     for stage in _child(cascade, "stages"):
         trees = [_tree(each) for each in _child(stage, "weakClassifiers")]
@@ -130,12 +134,12 @@ def _from_xml(data: bytes) -> Cascade:
         thresholds.append(float(_text(stage, "stageThreshold")))
         n_nodes += sum(len(tree.features) for tree in trees)
         if n_nodes > MOST_NODES:
-            raise ValueError(f"more than {MOST_NODES:,} nodes")
+            raise _RefusedError(f"more than {MOST_NODES:,} nodes")
     rectangles = []
     for feature in _child(cascade, "features"):
         tilted = feature.find("tilted")
         if tilted is not None and (tilted.text or "").strip() not in ("", "0"):
-            raise ValueError("tilted features, which are not supported")
+            raise _RefusedError("tilted features, which are not supported")
         each = []
         for rectangle in _child(feature, "rects"):
             *place, weight = (rectangle.text or "").split()
@@ -151,7 +155,7 @@ def _from_xml(data: bytes) -> Cascade:
 def _tree(element: Any) -> Tree:
     numbers = _text(element, "internalNodes").split()
     if not numbers or len(numbers) % 4:
-        raise ValueError(f"a tree of {len(numbers)} numbers")
+        raise _RefusedError(f"a tree of {len(numbers)} numbers")
     nodes = [numbers[i : i + 4] for i in range(0, len(numbers), 4)]
     return Tree(
         tuple(int(node[2]) for node in nodes),
@@ -164,7 +168,7 @@ def _tree(element: Any) -> Tree:
 def _child(element: Any, tag: str) -> Any:
     found = element.find(tag)
     if found is None:
-        raise ValueError(f"<{element.tag}> without <{tag}>")
+        raise _RefusedError(f"<{element.tag}> without <{tag}>")
     return found
 
 
@@ -173,35 +177,35 @@ def _text(element: Any, tag: str) -> str:
 
 
 def _check(cascade: Cascade) -> None:
-    """Numbers that fit together; ValueError says which do not."""
+    """Numbers that fit together; _RefusedError says which do not."""
     wide, high = cascade.size_wh
     if not (4 <= wide <= MOST_SIDE_PX and 4 <= high <= MOST_SIDE_PX):
-        raise ValueError(f"a window of {wide}x{high} pixels")
+        raise _RefusedError(f"a window of {wide}x{high} pixels")
     if not cascade.stages or not all(cascade.stages):
-        raise ValueError("a stage without trees")
+        raise _RefusedError("a stage without trees")
     for each in cascade.rectangles:
         if not 1 <= len(each) <= 3:
-            raise ValueError(f"a feature of {len(each)} rectangles")
+            raise _RefusedError(f"a feature of {len(each)} rectangles")
         for (left, top, right, bottom), weight in each:
             if not (0 <= left < right <= wide and 0 <= top < bottom <= high):
-                raise ValueError("a rectangle outside of its window")
+                raise _RefusedError("a rectangle outside of its window")
             if not np.isfinite(weight):
-                raise ValueError("a weight that is not finite")
+                raise _RefusedError("a weight that is not finite")
     numbers = list(cascade.thresholds)
     for trees in cascade.stages:
         for tree in trees:
             numbers += [*tree.thresholds, *tree.leaves]
             n = len(tree.features)
             if n > MOST_DEPTH:
-                raise ValueError(f"a tree of {n} nodes")
+                raise _RefusedError(f"a tree of {n} nodes")
             if not all(0 <= feature < len(cascade.rectangles) for feature in tree.features):
-                raise ValueError("a tree of a feature that is not there")
+                raise _RefusedError("a tree of a feature that is not there")
             for node, pair in enumerate(tree.children):
                 for child in pair:
                     if not (node < child < n if child > 0 else -child < len(tree.leaves)):
-                        raise ValueError("a tree with a branch to nowhere")
+                        raise _RefusedError("a tree with a branch to nowhere")
     if not np.isfinite(numbers).all():
-        raise ValueError("a number that is not finite")
+        raise _RefusedError("a number that is not finite")
 
 
 # --- the package's own ----------------------------------------------------------------------------
