@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import http.client
 import json
+import shutil
+import subprocess
+import threading
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 from films import marked
+from PIL import Image as PILImage
 
 from lineament.errors import OptionError
 from lineament.video.events import Event
@@ -104,3 +109,45 @@ def test_a_port_that_is_taken_is_refused() -> None:
     with pytest.raises(OptionError, match=f"{first.port} is not"):
         Preview("door", first.port)
     first.discard()
+
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium here to open the page in")
+def test_the_page_shows_the_picture_and_the_events_in_a_browser(tmp_path: Path) -> None:
+    assert BROWSER is not None
+    preview, shot = Preview("door.mp4"), tmp_path / "page.png"
+    red, asked, ended = np.full((360, 640, 3), (200, 30, 20), np.uint8), [0], threading.Event()
+    answer = preview.events
+
+    def events() -> bytes:
+        asked[0] += 1  # the page's script runs
+        return answer()
+
+    def feed() -> None:
+        preview.take(FRAME, lambda: red)
+        while asked[0] < 2 and not ended.wait(0.1):
+            preview.take(TrackedFrame(1, 0.1, (), (), True), lambda: red)
+        preview.finish([])  # the browser takes its picture when nothing more comes
+
+    preview.events = events  # type: ignore[method-assign]
+    feeding = threading.Thread(target=feed)
+    feeding.start()
+    try:
+        command = [
+            BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1000,600",
+            f"--user-data-dir={tmp_path / 'browser'}", f"--screenshot={shot}", "--dump-dom",
+            preview.url,
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=True)
+    finally:
+        ended.set()
+        feeding.join()
+        preview.discard()
+    assert "<li>0.00 s: person 1 appeared</li>" in done.stdout
+    assert "door.mp4" in done.stdout
+    with PILImage.open(shot) as picture:
+        pixels = np.asarray(picture.convert("RGB"), np.int16)
+    assert (np.abs(pixels - red[0, 0]).max(axis=2) < 12).mean() > 0.3

@@ -89,10 +89,10 @@ class Paper:
         """Draw how it is held.
 
         ``tilts``: turns the sheet; ``moves``: shifts it; ``bend``: of a turned sheet at most;
-        ``folds``: it is folded away for lids and mouth; not where these move in it.
+        ``folds``: it is folded away for lids and mouth, and turned far; not where these move in it.
         """
         self.rng, self.tilts, self.moves, self.bend, self.folds = rng, tilts, moves, bend, folds
-        self.turned = rng.uniform(30, 55)
+        self.turned = rng.uniform(30, 55) if folds else rng.uniform(24, 36)
         self.living = Living(rng)
         self.speed = rng.uniform(0.3, 1.2)
         self.phases = rng.uniform(0, 2 * np.pi, 4)
@@ -111,7 +111,8 @@ class Paper:
             closer = self.living.act(time_s, challenge).nearer if self.moves else 1.0
             return replace(act, nearer=closer)
         done = self.living.act(time_s, challenge)
-        yaw, pitch = done.yaw_deg * self.turned / 27, done.pitch_deg * 2
+        yaw = done.yaw_deg * self.turned / 27
+        pitch = done.pitch_deg * (2 if self.folds else 1.3)
         if self.folds and (
             done.blink or done.jaw
         ):  # the nearest that paper can do: fold away, quickly
