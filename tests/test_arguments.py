@@ -165,6 +165,7 @@ def calls(finder: FaceFinder, photo: Photo) -> dict[str, tuple[Callable[..., Any
         "Recognizer.threshold": (recognizer.threshold, {}),
         "Recognizer.detect": (recognizer.detect, {"source": IMAGE}),
         "Recognizer.analyze": (recognizer.analyze, {"source": IMAGE}),
+        "Recognizer.attributes": (recognizer.attributes, {"source": IMAGE}),
         "Recognizer.embed": (recognizer.embed, {"source": IMAGE}),
         "Recognizer.encode": (recognizer.encode, {"sources": [IMAGE]}),
         "Recognizer.verify": (recognizer.verify, pair),
@@ -215,6 +216,7 @@ UNNAMED = {"sources", "faces", "qualities", "others", "checks"}
 
 NAMES = [
     *("Recognizer", "Recognizer.threshold", "Recognizer.detect", "Recognizer.analyze"),
+    "Recognizer.attributes",
     *("Recognizer.embed", "Recognizer.encode", "Recognizer.verify", "Recognizer.stream"),
     *("Recognizer.stream_chosen", "verify", "FaceFinder", "FaceFinder.find", "FaceFinder.stream"),
     *("FaceFinder.crops", "FaceFinder.landmarks", "FaceFinder.described_landmarks"),

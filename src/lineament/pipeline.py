@@ -21,10 +21,10 @@ Each arrow is a room of the package, in the order in which a photo walks through
 runs stages 1 to 5 over one photo or many; ``ensemble.Ensemble`` is the same finder with several
 embedders, for ``verify`` alone; ``gallery.Gallery`` takes a recognizer. ``models/`` says which
 networks there are and under which license, and runs them; ``batching.Batcher`` shares an embedder
-among threads. ``liveness/`` says whether a face is of somebody who is there, ``anonymize/`` covers
-faces for good, ``compat/`` has the interfaces of other packages. ``datasets/``, ``fit/``,
-``evaluate/`` and ``train/`` measure, calibrate and make models; ``pictures/`` draws; ``cli/`` is
-the command line.
+among threads. ``attributes/`` says how faces look, ``liveness/`` whether one is of somebody who is
+there, ``anonymize/`` covers faces for good, ``compat/`` has the interfaces of other packages.
+``datasets/``, ``fit/``, ``evaluate/`` and ``train/`` measure, calibrate and make models;
+``pictures/`` draws; ``cli/`` is the command line.
 
 Every stage is a plain function or a one-method object that can be used without this file; what is
 here is only the order of the calls, the batches, and what happens to a photo that fails.
@@ -50,7 +50,9 @@ import numpy as np
 from lineament import models
 from lineament.align.alignment import AlignMethod, alignment_of
 from lineament.arguments import checked
-from lineament.attributes import crop_ages
+from lineament.attributes.age import crop_ages
+from lineament.attributes.reader import AttributeReader, checked_names
+from lineament.attributes.results import PhotoAttributes
 from lineament.decide.calibration import DEFAULT_PRIOR, Calibration, bundled
 from lineament.decide.judge import CALIBRATED_METRIC, Judge
 from lineament.decide.metrics import DEFAULT_METRIC, SIAMESE, MetricName
@@ -198,6 +200,7 @@ class Recognizer:
         self._judge: Judge | None = None
         self._embedder = embedder
         self._passive = passive
+        self._attributes: AttributeReader | None = None
         self._lock = rlock()
         if embedder is not None:
             self._check_embedder(embedder)
@@ -286,6 +289,14 @@ class Recognizer:
             if self._passive is None:
                 self._passive = load_passive(runtime=self.runtime, policy=self.policy)
             return self._passive
+
+    @property
+    def attribute_reader(self) -> AttributeReader:
+        """What says how faces look; its networks are loaded when they are first needed."""
+        with self._lock:
+            if self._attributes is None:
+                self._attributes = AttributeReader(runtime=self.runtime, policy=self.policy)
+            return self._attributes
 
     def load(self) -> None:
         """Load all networks now, at once; otherwise they are when they are first needed."""
@@ -442,6 +453,65 @@ class Recognizer:
         if photo.error is not None:
             raise photo.error
         return photo
+
+    @overload
+    def attributes(
+        self,
+        source: Many,
+        *,
+        only: Sequence[str] | None = None,
+        color_order: ColorOrder | None = None,
+    ) -> list[PhotoAttributes | LineamentError]: ...
+    @overload
+    def attributes(
+        self,
+        source: Source,
+        *,
+        faces: Sequence[int] | None = None,
+        only: Sequence[str] | None = None,
+        color_order: ColorOrder | None = None,
+    ) -> PhotoAttributes: ...
+    @checked
+    def attributes(
+        self,
+        source: Any,
+        *,
+        faces: Sequence[int] | None = None,
+        only: Sequence[str] | None = None,
+        color_order: ColorOrder | None = None,
+    ) -> PhotoAttributes | list[PhotoAttributes | LineamentError]:
+        """Say how faces look: age, gender, expression, pose, eyes, mouth, gaze.
+
+        How far each is to be believed stands in ``lineament.attributes.LIMITS``. A photo without
+        faces is no error.
+
+        Args:
+            source: one source, or a list of them.
+            faces: of one source: numbers of those that are looked at; None: all.
+            only: of ``lineament.attributes.NAMES``; None: all of them.
+            color_order: of NumPy arrays.
+
+        Raises:
+            ImageError: the photo could not be read; in a list, the error takes its place.
+            OptionError: a number or name that there is not.
+        """
+        checked_names(only)
+        reader = self.attribute_reader
+        if not is_many(source):
+            (photo,) = self.finder.stream([source], keep_pixels=True, color_order=color_order)
+            if photo.error is not None:
+                raise photo.error
+            return reader.read(photo, faces=faces, only=only)
+        if faces is not None:
+            raise OptionError("expected one photo, not a list, with faces", option="faces")
+        results: list[PhotoAttributes | LineamentError] = []
+        for photo in self.finder.stream(source, keep_pixels=True, color_order=color_order):
+            if photo.error is not None:
+                results.append(photo.error)
+                continue
+            done = reader.read(photo, only=only)
+            results.append(replace(done, photo=replace(photo, pixels=None)))
+        return results
 
     @overload
     def embed(

@@ -20,6 +20,7 @@ DEMO = Path(lineament.__file__).parent / "data" / "demo"
 CALLS = {
     ("verify",): ["URL", "URL"],
     ("detect",): ["URL"],
+    ("analyze",): ["URL"],
     ("identify",): ["URL"],
     ("find",): ["URL", "."],
     ("align",): ["URL", "--out", "crops"],

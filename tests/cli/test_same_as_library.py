@@ -57,6 +57,7 @@ LIBRARY: dict[str, tuple[str, ...]] = {
         "anonymize.folders:make_plan",
         "anonymize.folders:write_plan",
     ),
+    "analyze": ("pipeline:Recognizer.attributes",),
     "align": ("finder:FaceFinder.crops", "train.data.aligning:align_people"),
     "embed": ("pipeline:Recognizer.analyze", "bulk:embed_many"),
     "tune": ("fit.tune:tune",),

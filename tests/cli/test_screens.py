@@ -44,6 +44,7 @@ RUNS: dict[str, str] = {
     "verify-error": "verify obama.jpg missing.jpg",
     "detect": "detect obama.jpg biden.jpg faceless.png",
     "detect-names": "detect odd",
+    "analyze": "analyze obama.jpg biden.jpg faceless.png",
     "identify": "identify obama.jpg astronaut.jpg --gallery staff",
     "identify-names": "identify 张伟.jpg --gallery staff",
     "identify-group": "identify group.jpg --gallery staff",

@@ -206,11 +206,40 @@ def test_the_readme_analyzes(here: Path) -> None:
     with pytest.warns(UserWarning, match="race is not offered"):
         objs = DeepFace.analyze(img_path="img.jpg", actions=["age", "gender", "race", "emotion"])
     (face,) = objs
-    assert set(face) == {"age", "region", "face_confidence"}
+    assert set(face) == {
+        *("age", "gender", "dominant_gender", "emotion", "dominant_emotion"),
+        *("region", "face_confidence"),
+    }
     assert isinstance(face["age"], int)
     assert 20 < face["age"] < 70
-    with pytest.raises(KeyError, match="gender is not estimated"):
-        face["dominant_gender"]
+    assert set(face["gender"]) == {"Woman", "Man"}
+    assert face["gender"]["Man"] > 80
+    assert sum(face["gender"].values()) == pytest.approx(100)
+    assert face["dominant_gender"] == "Man"
+    assert list(face["emotion"]) == [
+        *("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+    ]
+    assert sum(face["emotion"].values()) == pytest.approx(100)
+    assert face["dominant_emotion"] == "happy"
+    assert isinstance(face["emotion"]["happy"], float)
+    with pytest.raises(KeyError, match="race is not offered"):
+        face["dominant_race"]
+
+
+def test_a_picture_that_is_a_face_is_analyzed_as_a_whole() -> None:
+    (face,) = DeepFace.analyze(
+        OBAMA,
+        actions=["age", "gender", "emotion"],
+        enforce_detection=False,
+        detector_backend="skip",
+    )
+    assert face["face_confidence"] == 0
+    assert 0 <= face["age"] < 100
+    assert sum(face["emotion"].values()) == pytest.approx(100)
+    for name, shape in (("Gender", (2,)), ("Emotion", (7,))):
+        client = DeepFace.build_model(name, "facial_attribute")
+        assert client.predict(bgr(OBAMA)).shape == shape
+        assert client.predict([bgr(OBAMA)]).sum() == pytest.approx(1)
 
 
 def test_the_readme_represents(here: Path) -> None:
@@ -499,7 +528,7 @@ def test_many_pairs_take_a_closer_one() -> None:
         (lambda: DeepFace.analyze(OBAMA, actions=()), "`actions` must be a list of strings"),
         (lambda: DeepFace.analyze(OBAMA, actions=("x",)), "Invalid action passed"),
         (lambda: DeepFace.analyze(OBAMA, actions="race"), "race is not offered"),
-        (lambda: DeepFace.analyze(OBAMA, actions=["gender"]), "there is age"),
+        (lambda: DeepFace.analyze(OBAMA, actions=["race"]), "there is emotion, age, gender"),
         (lambda: DeepFace.find(OBAMA, "none"), "Passed path none does not exist"),
         (lambda: DeepFace.find(OBAMA, ".", return_type="x"), "Unsupported return_type: x"),
         (lambda: DeepFace.find(OBAMA, ".", datastore_format="x"), "npz, feather or parquet"),

@@ -51,7 +51,7 @@ NAMES = {
         "haar",
     },
     "landmarker": {"landmarks68", "facemesh"},
-    "attributes": {"age-gender", "blendshapes"},
+    "attributes": {"age-gender", "blendshapes", "expression"},
     "liveness": {"minifasnet-128"},
 }
 CONTENT = b"not really a network"

@@ -29,6 +29,7 @@ EVERYDAY, PREPARE, GROUPS, OTHER = "Everyday", "Photos and thresholds", "Groups"
 COMMANDS = {
     "verify": Entry("recognize:verify", "Are two photos of the same person?", EVERYDAY),
     "detect": Entry("recognize:detect", "Find faces.", EVERYDAY),
+    "analyze": Entry("analyze:analyze", "How old faces look, and what else.", EVERYDAY),
     "identify": Entry("identify:identify", "Who is in a photo? Every face in it.", EVERYDAY),
     "find": Entry(
         "find:find", "Find the photos of a folder that show the person of a photo.", EVERYDAY

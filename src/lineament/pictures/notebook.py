@@ -19,8 +19,10 @@ from typing import Any
 
 from PIL import Image as PILImage
 
+from lineament.attributes.results import PhotoAttributes
 from lineament.errors import LineamentError, OptionError
 from lineament.files import write_atomically
+from lineament.pictures.looks import attributes_picture, rows_of
 from lineament.pictures.photos import annotate, contact_sheet, decision_picture
 from lineament.pictures.tracked import tracked_picture
 from lineament.results import Outcome, Pictured, in_notebook
@@ -50,6 +52,8 @@ def picture_of(result: Outcome) -> Image:
     watching = sys.modules.get("lineament.video.watching")  # else nobody has such a frame
     if watching is not None and isinstance(result, watching.WatchedFrame):
         return tracked_picture(result)
+    if isinstance(result, PhotoAttributes):
+        return attributes_picture(result)
     if not isinstance(result, Photo):
         raise OptionError(f"there is no picture of a result of the type {type(result).__name__}")
     if result.pixels is None and result.crops is not None and len(result.crops):
@@ -70,6 +74,9 @@ def html_of(result: Outcome) -> str:
         parts.append(_photo_text(result, picture is not None))
     elif isinstance(result, Decision):
         parts.append(_decision_text(result))
+    elif isinstance(result, PhotoAttributes):
+        parts.append(f"<div><b>{_told(result.source)}</b></div>")
+        parts.append(_table(rows_of(result.faces[:MOST_ROWS])))
     else:
         parts.append(f"<div>{_told(repr(result))}</div>")
     return f'<div style="line-height:1.4">{"".join(parts)}</div>'
@@ -93,7 +100,7 @@ def save(result: Outcome, path: Path) -> None:
         raise OptionError(
             f"expected a name that ends in {', '.join(FORMATS)}, got {path.name!r}", option="path"
         )
-    sources = [result.source] if isinstance(result, Photo) else []
+    sources = [result.source] if isinstance(result, (Photo, PhotoAttributes)) else []
     if isinstance(result, Decision):
         sources = [result.source_a, result.source_b]
     if any(_same_file(path, source) for source in sources):

@@ -346,7 +346,7 @@ def analyze(
     silent: bool = False,
     anti_spoofing: bool = False,
 ) -> list[Any]:
-    """What faces look like: their age in years. No gender, expression or race: see the docs.
+    """What faces look like: age, gender, expression; no race: see the docs.
 
     Args:
         img_path: a photo, or a batch.
@@ -359,7 +359,9 @@ def analyze(
         anti_spoofing: not available.
 
     Returns:
-        For each face ``age``, int, ``region`` and ``face_confidence``; of a batch a list of lists.
+        For each face ``age``, int; ``gender`` and ``emotion``, per cent by name, with
+        ``dominant_gender`` and ``dominant_emotion``; ``region`` and ``face_confidence``; of a batch
+        a list of lists.
 
     Raises:
         UnimplementedError: nothing of what is asked for is available.

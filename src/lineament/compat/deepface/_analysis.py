@@ -7,25 +7,33 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-from lineament.attributes import INPUT_PX, load_age_estimator
+from lineament.attributes import INPUT_PX, NO_RACE, AttributeReader, Attributes
+from lineament.attributes.expression import EXPRESSIONS
 from lineament.compat.deepface import _faces as faces
 from lineament.compat.deepface.modules.exceptions import UnimplementedError
 from lineament.errors import OptionError
-from lineament.types import FloatArray
+from lineament.types import Float64Array, Image
 
 ACTIONS = ("emotion", "age", "gender", "race")
 
-REASONS: Mapping[str, str] = {
-    "emotion": "expressions are not estimated: nothing here has been measured to be good at it",
-    "gender": "gender is not estimated: nothing here has been measured to be good at it",
-    "race": "race is not offered, and will not be: it cannot be seen in a face, the labels that "
-    "networks learn it from are guesses, and what it would be used for is to treat people apart",
-}
+REASONS: Mapping[str, str] = {"race": NO_RACE}
 """Why an action is not available."""
+
+EMOTIONS: Mapping[str, str] = {
+    "angry": "angry",
+    "disgust": "disgusted",
+    "fear": "fearful",
+    "happy": "happy",
+    "sad": "sad",
+    "surprise": "surprised",
+    "neutral": "neutral",
+}
+"""Deepface's names, in its order, and ours."""
 
 
 class Analysis(dict[str, Any]):
@@ -37,20 +45,77 @@ class Analysis(dict[str, Any]):
         raise KeyError(f"{key}: {REASONS[action]}" if action in REASONS else key)
 
 
+@cache
+def reader() -> AttributeReader:
+    """What says how faces look; its networks are loaded when they are first needed."""
+    return AttributeReader()
+
+
+def seen_whole(pixels: Image) -> Attributes:
+    """Age and gender's network on a picture that is a face as a whole, (H, W, 3)."""
+    return reader().ages.read_both(faces.padded(pixels, (INPUT_PX, INPUT_PX))[None])
+
+
+def man_whole(pixels: Image) -> float:
+    """The probability that such a picture is a man's face."""
+    crop = faces.padded(pixels, (INPUT_PX, INPUT_PX))[None]
+    return float(reader().genders.read_crops(crop, seen_whole(pixels))[0])
+
+
+def expression_whole(pixels: Image) -> Float64Array:
+    """Probabilities of such a picture, (7,), as ``EXPRESSIONS``; without the mesh's opinion."""
+    shown = faces.padded(pixels, (INPUT_PX, INPUT_PX))[None]
+    return np.asarray(reader().expressions.read_shown(shown)[0], np.float64)
+
+
 def ages(found: Sequence[faces.Found]) -> list[dict[str, Any]]:
     """``age`` of each face, whole years."""
-    estimator = load_age_estimator()
-    years: FloatArray = np.zeros(len(found), np.float32)
-    for i, one in enumerate(found):
-        if one.face is not None:
-            years[i] = estimator.read(one.photo.pixels, [one.face]).years[0]
+    rows = []
+    for one in found:
+        if one.face is None:
+            years = float(seen_whole(one.photo.pixels).years[0])
         else:
-            whole = faces.padded(one.photo.pixels, (INPUT_PX, INPUT_PX))
-            years[i] = estimator.read_shown(whole[None]).years[0]
-    return [{"age": round(float(value))} for value in years]
+            shown = reader().ages.shown(one.photo.pixels, [one.face])
+            years = float(reader().ages.read_both(shown).years[0])
+        rows.append({"age": round(years)})
+    return rows
 
 
-LOOKS: Mapping[str, Callable[[Sequence[faces.Found]], list[dict[str, Any]]]] = {"age": ages}
+def genders(found: Sequence[faces.Found]) -> list[dict[str, Any]]:
+    """``gender`` of each face, per cent of "Woman" and "Man", and ``dominant_gender``."""
+    rows = []
+    for one in found:
+        if one.face is None:
+            man = man_whole(one.photo.pixels)
+        else:
+            shown = reader().ages.shown(one.photo.pixels, [one.face])
+            seen = reader().ages.read_both(shown)
+            man = float(reader().genders.read(one.photo.pixels, [one.face], seen)[0])
+        shares = {"Woman": np.float64(100 * (1 - man)), "Man": np.float64(100 * man)}
+        rows.append({"gender": shares, "dominant_gender": "Man" if man > 0.5 else "Woman"})
+    return rows
+
+
+def emotions(found: Sequence[faces.Found]) -> list[dict[str, Any]]:
+    """``emotion`` of each face, per cent of each name, and ``dominant_emotion``."""
+    rows = []
+    for one in found:
+        if one.face is None:
+            values = expression_whole(one.photo.pixels)
+        else:
+            values = reader().expression(one.photo.pixels, one.face)
+        by_name = dict(zip(EXPRESSIONS, values.tolist(), strict=True))
+        shares = {name: np.float64(100 * by_name[ours]) for name, ours in EMOTIONS.items()}
+        best = max(shares, key=lambda name: shares[name])
+        rows.append({"emotion": shares, "dominant_emotion": best})
+    return rows
+
+
+LOOKS: Mapping[str, Callable[[Sequence[faces.Found]], list[dict[str, Any]]]] = {
+    "emotion": emotions,
+    "age": ages,
+    "gender": genders,
+}
 """What looks at faces, by action."""
 
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lineament.attributes import load_age_estimator
+from lineament.attributes import AttributeReader, FaceAttributes
 from lineament.detect import DetectOptions
 from lineament.errors import ImageError, OptionError, WeightsError
 from lineament.finder import FaceFinder
@@ -27,6 +27,9 @@ KNOWN = (
 
 PACKS = ("buffalo_l", "buffalo_m", "buffalo_s", "buffalo_sc", "antelopev2")
 TASKS = ("detection", "recognition", "genderage", "landmark_2d_106", "landmark_3d_68")
+_ATTRIBUTES = {"genderage": ("age", "gender"), "landmark_3d_68": ("pose",)}
+"""What tasks say of faces."""
+
 DET_THRESH = 0.5
 
 
@@ -52,8 +55,10 @@ class Face(dict[str, Any]):
 
     ``bbox`` (4,) float32: left, top, right, bottom; ``kps`` (5, 2) float32: eyes, nose, corners of
     the mouth, from the viewer's left; ``det_score``; ``embedding`` (D,) float32 as the network has
-    it; ``age``. A known attribute that was not computed is None; one that insightface has not is an
-    AttributeError, so that a misspelt one is found.
+    it; ``age``; ``gender`` (1: a man, 0: a woman) and ``sex`` ("M" or "F"); ``pose`` (3,) float32:
+    pitch, yaw, roll in degrees, positive up, to the viewer's right, clockwise. A known attribute
+    that was not computed is None; one that insightface has not is an AttributeError, so that a
+    misspelt one is found.
     """
 
     def __init__(self, d: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
@@ -127,8 +132,8 @@ class FaceAnalysis:
             name: a model or preset of lineament's; not said: its default. A pack of insightface's
                 is not here.
             root: without effect: nothing is fetched.
-            allowed_modules: of "detection", "recognition", "genderage" (the age alone), others
-                without effect; None: all.
+            allowed_modules: of "detection", "recognition", "genderage", "landmark_3d_68" (``pose``
+                alone, the slowest), others without effect; None: all.
             addons: not available; an empty sequence or None.
             liveness_mode, liveness_threshold: checked, without effect.
             kwargs: ``providers`` and others for sessions, without effect: LINEAMENT_ENGINE and
@@ -166,7 +171,9 @@ class FaceAnalysis:
         if "recognition" in wanted:
             self.models["recognition"] = self._recognizer
         if "genderage" in wanted:
-            self.models["genderage"] = load_age_estimator()
+            self.models["genderage"] = self._recognizer.attribute_reader
+        if "landmark_3d_68" in wanted:
+            self.models["landmark_3d_68"] = self._recognizer.attribute_reader
         self.det_thresh = DET_THRESH
         self.det_size: Any = None
 
@@ -219,11 +226,13 @@ class FaceAnalysis:
         if "recognition" in self.models and order:
             done = self._recognizer.analyze(photo, faces=order)
             vectors = [each.vector * np.float32(each.norm) for each in done.embeddings]
-        years: list[int] = []
-        if "genderage" in self.models and order:
-            chosen = [photo.faces[i] for i in order]
-            read = self.models["genderage"].read(pixels, chosen).years
-            years = [round(float(value)) for value in read]
+        only = [
+            name for task, names in _ATTRIBUTES.items() if task in self.models for name in names
+        ]
+        looks: Sequence[FaceAttributes | None] = [None] * len(order)
+        if only and order:
+            reader: AttributeReader = self._recognizer.attribute_reader
+            looks = reader.read(photo, faces=order, only=only).faces
         faces = []
         for place, number in enumerate(order):
             found = photo.faces[number]
@@ -232,8 +241,7 @@ class FaceAnalysis:
                 face.kps = found.landmarks_xy.copy()
             if vectors[place] is not None:
                 face.embedding = vectors[place]
-            if years:
-                face.age = years[place]
+            _describe(face, looks[place])
             faces.append(face)
         return faces
 
@@ -251,6 +259,19 @@ class FaceAnalysis:
                 text, place = f"{face.sex},{face.age}", (left - 1, top - 4)
                 cv2.putText(drawn, text, place, cv2.FONT_HERSHEY_COMPLEX, 0.7, (0, 255, 0), 1)
         return drawn
+
+
+def _describe(face: Face, looks: FaceAttributes | None) -> None:
+    """Set what was said of a face."""
+    if looks is None:
+        return
+    if looks.age is not None:
+        face.age = round(looks.age.years)
+    if looks.gender is not None:
+        face.gender = np.int64(looks.gender.man > 0.5)
+    if looks.pose is not None:
+        pose = looks.pose
+        face.pose = np.array([pose.pitch_deg, pose.yaw_deg, pose.roll_deg], np.float32)
 
 
 def _card_name(name: str) -> str:

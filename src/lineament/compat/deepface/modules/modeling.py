@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lineament.attributes import load_age_estimator
+from lineament.attributes.expression import EXPRESSIONS
 from lineament.compat.deepface import _analysis as analysis
 from lineament.compat.deepface import _faces as faces
 from lineament.compat.deepface import _models as known
@@ -98,9 +98,36 @@ class AgeClient:
         """Years of one face that was cut out, (H, W, 3) BGR, or of several."""
         batch = photos.many(img)
         crops = [photos.load(each) for each in ([img] if batch is None else batch)]
-        shown = np.stack([faces.padded(crop.pixels, (112, 112)) for crop in crops])
-        years = load_age_estimator().read_shown(shown).years.astype(np.float64)
-        return np.float64(years[0]) if batch is None else years
+        years = [float(analysis.seen_whole(crop.pixels).years[0]) for crop in crops]
+        return np.float64(years[0]) if batch is None else np.array(years)
+
+
+class GenderClient:
+    """What says whether faces look like women's or men's."""
+
+    model_name = "Gender"
+
+    def predict(self, img: npt.NDArray[Any] | Sequence[npt.NDArray[Any]]) -> Any:
+        """Shares of "Woman" and "Man", (2,), of one face that was cut out; (N, 2) of several."""
+        batch = photos.many(img)
+        crops = [photos.load(each) for each in ([img] if batch is None else batch)]
+        men = np.array([analysis.man_whole(crop.pixels) for crop in crops])
+        shares = np.stack([1 - men, men], axis=1)
+        return shares[0] if batch is None else shares
+
+
+class EmotionClient:
+    """The network of the expressions."""
+
+    model_name = "Emotion"
+
+    def predict(self, img: npt.NDArray[Any] | Sequence[npt.NDArray[Any]]) -> Any:
+        """Shares in deepface's order, (7,), of one face that was cut out; (N, 7) of several."""
+        batch = photos.many(img)
+        crops = [photos.load(each) for each in ([img] if batch is None else batch)]
+        order = [EXPRESSIONS.index(ours) for ours in analysis.EMOTIONS.values()]
+        shares = np.stack([analysis.expression_whole(crop.pixels)[order] for crop in crops])
+        return shares[0] if batch is None else shares
 
 
 @cache
@@ -113,9 +140,7 @@ def _detector(name: str) -> DetectorClient:
     return DetectorClient(name)
 
 
-@cache
-def _age() -> AgeClient:
-    return AgeClient()
+_ATTRIBUTES = {client.model_name: client() for client in (AgeClient, GenderClient, EmotionClient)}
 
 
 def build_model(task: str, model_name: str) -> Any:
@@ -130,8 +155,8 @@ def build_model(task: str, model_name: str) -> Any:
         return _recognition(known.card_name(model_name))
     if task == "face_detector":
         return _detector(known.detector_of(str(model_name)))
-    if task == "facial_attribute" and model_name == "Age":
-        return _age()
+    if task == "facial_attribute" and model_name in _ATTRIBUTES:
+        return _ATTRIBUTES[model_name]
     reason = analysis.REASONS.get(model_name.lower(), "")
     raise UnimplementedError(
         f"Invalid model_name passed - {task}/{model_name}", hint=reason or None

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from astronaut_face import BOX, FIVE
 
-from lineament import Recognizer, attributes, models
+from lineament import Recognizer, models
 from lineament.align.alignment import align_faces
-from lineament.attributes import AgeEstimator, crop_ages, estimate_ages, load_age_estimator
+from lineament.attributes import AgeEstimator, age, crop_ages, estimate_ages, load_age_estimator
 from lineament.decide.judge import YOUTH_YEARS
 from lineament.demo import demo_photos
 from lineament.errors import LicenseError, OptionError
@@ -20,7 +20,7 @@ from lineament.models import LicensePolicy
 from lineament.models.runtime import Runtime, load_model
 from lineament.types import Decision, Face, FloatArray, Image, Photo
 
-GOLDEN = Path(__file__).parent / "golden" / "age_gender.npz"  # scripts.build.faceapi --golden
+GOLDEN = Path(__file__).parents[1] / "golden" / "age_gender.npz"  # scripts.build.faceapi --golden
 FACE = Face(BOX, 0.99, FIVE)
 
 
@@ -126,7 +126,7 @@ def everybody_is_three(monkeypatch: pytest.MonkeyPatch) -> list[Image]:
         seen.extend(crops)
         return np.full(len(crops), 3, np.float32)
 
-    monkeypatch.setattr(attributes, "_years_of_crops", years)
+    monkeypatch.setattr(age, "_years_of_crops", years)
     return seen
 
 
