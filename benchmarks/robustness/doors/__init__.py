@@ -33,6 +33,7 @@ NAMES = (
     "calibrations",
     "models",
     "checkpoints",
+    "weights",
     "datasets",
     "folders",
     "jobs",

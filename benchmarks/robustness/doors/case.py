@@ -35,6 +35,7 @@ class Case:
         limit_s: processor seconds, promised for this case.
         allowed: addresses that may be connected to.
         may_read_outside: whether opening a file of ``outside`` to read it is no escape.
+        may_read_apart: whether lineament's own process for reading files of weights is no escape.
         verbose: say what is done.
     """
 
@@ -47,6 +48,7 @@ class Case:
     limit_s: float
     allowed: set[tuple[str, int]] = field(default_factory=set)
     may_read_outside: bool = True
+    may_read_apart: bool = False
     verbose: bool = False
     escapes: list[str] = field(default_factory=list)
     start: Callable[[], None] = lambda: None  # from now on it is lineament's time and memory

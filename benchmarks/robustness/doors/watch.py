@@ -53,6 +53,7 @@ _FOLDERS: dict[str, tuple[tuple[int, int], ...]] = {
 """Where in an event's arguments a path stands that is changed, and the folder it starts from."""
 _PROGRAM = {"subprocess.Popen", "os.exec", "os.posix_spawn", "os.system", "os.spawn"}
 _EVENTS = {"open", "socket.connect", "ctypes.dlopen", *_FOLDERS, *_PROGRAM}
+_APART = "from lineament.weights._child import main"
 _DEVICES = ("/dev/null", "/dev/tty", "/dev/pts/", "/dev/ptmx", "/proc/", "/dev/shm/")
 
 
@@ -197,6 +198,10 @@ class Watch:
             return None if where in case.allowed else f"connected to {where}"
         if event == "subprocess.Popen" and os.path.basename(str(arguments[0])) == "fc-list":
             return None  # which fonts the system has; its words are fixed
+        if event == "subprocess.Popen" and case.may_read_apart:
+            words = [str(each) for each in arguments[1]]
+            if arguments[0] == sys.executable and _APART in words[-1]:
+                return None  # its limits are part of what is tried
         if event == "ctypes.dlopen":
             full = os.path.realpath(os.fsdecode(arguments[0] or "/"))
             return f"loaded {full}" if full.startswith(f"{self.home}{os.sep}") else None
