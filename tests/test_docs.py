@@ -289,7 +289,7 @@ def test_commands_that_docstrings_and_messages_name_exist() -> None:
 
 
 OTHER_OPTIONS = {
-    *("--quick", "--rules", "--choose", "--crops", "--starts", "--only"),
+    *("--quick", "--rules", "--choose", "--crops", "--starts", "--only", "--no-times"),
     *("--draws", "--view1", "--shared", "--nproc-per-node", "--no-deps", "--min-photos"),
     *("--part", "--also", "--case", "--without", "--wider", "--all", "--kind", "--plot"),
     *("--people", "--films", "--clips", "--scenes"),
