@@ -116,6 +116,7 @@ THIRD_PARTY = {
         "pandas",
     ),
     *("matplotlib", "lightgbm", "turbovec", "pymilvus", "ray", "av", "openTSNE", "umap", "scipy"),
+    *("psycopg", "pgvector", "qdrant_client", "elasticsearch", "opensearchpy"),
     "dlib",
     "h5py",
     *("torch", "kornia", "webdataset", "tensorboard", "onnx", "onnxscript", "nncf"),

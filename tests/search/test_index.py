@@ -17,6 +17,7 @@ from lineament.errors import IndexFileError, MissingExtraError, OptionError
 from lineament.search import KINDS, Index, open_index, turbo
 from lineament.search import _index_files as files
 from lineament.search import _rows as rows
+from lineament.search.engines import PACKAGES
 from lineament.search.exact import ExactIndex
 from lineament.search.turbo import Projection, TurboIndex
 
@@ -290,8 +291,8 @@ def test_projection_cuts_what_is_empty_and_keeps_what_is_not() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_open_index(kind: str) -> None:
-    if kind == "turbo":
-        pytest.importorskip("turbovec")
+    packages = {"turbo": "turbovec"} | {name: name for name in PACKAGES}
+    pytest.importorskip(packages.get(kind.partition("-")[0], "numpy"))
     index, vectors = open_index(kind, dimension=DIMENSION, contract="c"), people(20)
     assert index.dimension == DIMENSION
     index.add(np.arange(20), vectors)
@@ -304,6 +305,6 @@ def test_open_index_without_turbovec(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MissingExtraError, match=r"pip install .*turbovec"):
         open_index("turbo", dimension=8)
     with pytest.raises(OptionError, match="expected one of auto, exact, turbo"):
-        open_index("faiss", dimension=8)
+        open_index("lucene", dimension=8)
     with pytest.raises(OptionError, match="dimension"):
         open_index("exact", dimension=0)

@@ -76,10 +76,19 @@ _keep_crops = option(
 
 @command("lineament gallery create --gallery staff --recognizer sface")
 @option("--keep-crops", is_flag=True, help="Keep the aligned faces of everybody, too.")
+@options.index
+@options.uri
 @options.gallery
 @options.json
 @options.recognizer(without=("choose",))
-def create(keep_crops: bool, gallery: Path | None, json: bool, **given: Any) -> None:
+def create(
+    keep_crops: bool,
+    index: str | None,
+    uri: str | None,
+    gallery: Path | None,
+    json: bool,
+    **given: Any,
+) -> None:
     """Make an empty gallery.
 
     The recognizer that it is made with is used for it from then on. `enroll` makes a gallery
@@ -90,8 +99,10 @@ def create(keep_crops: bool, gallery: Path | None, json: bool, **given: Any) -> 
     folder = folder_from(gallery)
     recognizer = options.recognizer_from(given)
     settings = Settings(keep_crops=keep_crops)
-    with Gallery.create(folder, recognizer=recognizer, settings=settings) as opened:
-        about = about_gallery(opened)
+    with Gallery.create(
+        folder, recognizer=recognizer, settings=settings, index=index, uri=uri
+    ) as opened:
+        about = about_gallery(opened) | {"index": opened.settings.index}
     if json:
         print_json(about)
     else:

@@ -150,18 +150,22 @@ def import_(file: Path, skip_damaged: bool, gallery: Path | None, json: bool) ->
 
 @command("lineament gallery reindex --check")
 @option("--check", is_flag=True, help="Read all of the database too, and compare.")
+@options.index
+@options.uri
 @options.gallery
 @options.json
-def reindex(check: bool, gallery: Path | None, json: bool) -> int:
-    """Build the search index anew.
+def reindex(
+    check: bool, index: str | None, uri: str | None, gallery: Path | None, json: bool
+) -> int:
+    """Build the search index anew, or another one in its place.
 
     It is never needed for a right answer: an index that does not fit the database is rebuilt when
     the gallery is opened. Exit code 1: --check found something wrong.
     """
     with open_gallery(gallery) as opened:
-        samples = opened.reindex()
+        samples = opened.reindex(index=index, uri=uri)
         problems = opened.check() if check else []
-        about = about_gallery(opened, warn=not check)
+        about = about_gallery(opened, warn=not check) | {"index": opened.settings.index}
     if json:
         print_json(about | {"n_indexed": samples} | ({"problems": problems} if check else {}))
     else:

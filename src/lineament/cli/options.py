@@ -136,6 +136,18 @@ gallery = option(
     help="Folder of the gallery.",
     show_default="$LINEAMENT_GALLERY, else ./gallery",
 )
+index = option(
+    "--index",
+    metavar="NAME",
+    help="What searches: auto, exact, turbo, faiss, usearch, nmslib, annoy; on a server milvus, "
+    "pgvector, qdrant, elasticsearch, opensearch. See docs/how-to/scale.md.",
+    show_default="auto: exact, compressed when it is large",
+)
+uri = option(
+    "--uri",
+    metavar="ADDRESS",
+    help="Of the index's server; $LINEAMENT_INDEX_SERVERS has to name it, too.",
+)
 where = option(
     "--where",
     multiple=True,

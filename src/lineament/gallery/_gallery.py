@@ -58,6 +58,7 @@ from lineament.images import Many, expand, is_many
 from lineament.liveness.passive import LivenessMode
 from lineament.pipeline import DEFAULT_RECOGNIZER, Recognizer
 from lineament.results import Outcome
+from lineament.search import check_installed, index_kind, own_kind
 from lineament.text import counted
 from lineament.types import Contract, Decision, Embedding, ProgressBar, Quality, Threshold
 
@@ -100,6 +101,8 @@ class Gallery(Outcome):
         recognizer: Recognizer | None = None,
         calibration: Calibration | None = None,
         settings: Settings | None = None,
+        index: str | None = None,
+        uri: str | None = None,
         wait_s: float = WAIT_S,
     ) -> Self:
         """Make an empty gallery and open it for writing; ``open_or_create`` takes an old one, too.
@@ -110,6 +113,9 @@ class Gallery(Outcome):
             recognizer: for photos; None makes the default one when it is first needed.
             calibration: what scores mean; None takes the recognizer's or the package's own.
             settings: None takes the defaults.
+            index: what searches, in place of the settings' one: see ``lineament.search.KINDS``, or
+                one of ``lineament.search.SERVERS``.
+            uri: the address of a server; ``LINEAMENT_INDEX_SERVERS`` has to name it, too.
             wait_s: seconds to wait for another writer.
 
         Raises:
@@ -124,6 +130,10 @@ class Gallery(Outcome):
             recognizer.embedder.contract.check(contract)
         if calibration is not None:
             calibration.check(contract, CALIBRATED_METRIC)
+        if index is not None or uri is not None:
+            chosen = Settings() if settings is None else settings
+            kind = index_kind(chosen.index if index is None else index, uri)
+            settings = replaced(chosen, index=kind)
         if folder == MEMORY:
             return cls(
                 GalleryState.in_memory(
@@ -330,7 +340,7 @@ class Gallery(Outcome):
         old = self.settings
         self._state.store.save_settings(new)
         if new.index != old.index:
-            self._state.index.rebuild()
+            self._state.index.move()
         return new
 
     @property
@@ -959,14 +969,35 @@ class Gallery(Outcome):
             report, _ = exchange.add_all(self._state.store, entries, path, damaged)
         return report
 
-    def reindex(self) -> int:
-        """Build the index anew from the database; how many samples it has.
+    def reindex(self, *, index: str | None = None, uri: str | None = None) -> int:
+        """Build the index anew from the database, or another one; how many samples it has.
+
+        An engine that is built beside the searches otherwise (``lineament.search.engines``) is
+        built before this returns.
+
+        Args:
+            index: what is to search from now on, as for ``create``; None leaves it.
+            uri: the address of a server.
+
+        Raises:
+            OptionError: no such index, or a server that ``LINEAMENT_INDEX_SERVERS`` does not name.
+            MissingExtraError: the engine's package is not installed.
+            IndexServerError: the server cannot be reached, or refused.
 
         What is damaged is passed over, and ``damaged`` names it. What is noted twice in the
         database (numbers of people, hashes of photos) is noted anew where it is wrong.
         """
         editing.mend_notes(self._state.store)
+        if index is not None or uri is not None:
+            kind = index_kind(self.settings.index if index is None else index, uri)
+            if kind != self.settings.index:
+                own_kind(kind)
+                check_installed(kind)
+                self.configure(index=kind)
+                self._state.index.settle()
+                return self._state.index.save()
         self._state.index.rebuild()
+        self._state.index.settle()
         return self._state.index.save()
 
     def compact(self) -> None:

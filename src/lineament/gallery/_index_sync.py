@@ -130,6 +130,27 @@ class SyncedIndex:
             self._behind = False
             self._saved_change = -1
 
+    def move(self) -> None:
+        """Build the index that the settings now name, and remove what the old one leaves.
+
+        Raises:
+            IndexServerError: the old index is on a server that cannot be reached: its vectors are
+                still there, and the new index is in place.
+        """
+        with self._mutex:
+            old = self._index
+            self._forget_files()
+            self.rebuild()
+            drop = getattr(old, "drop", None)
+            if drop is not None and not self._store.read_only:
+                drop()
+            old.close()
+
+    def settle(self) -> None:
+        """As ``Index.settle``."""
+        with self._mutex:
+            self._index.settle()
+
     @property
     def _fileless(self) -> bool:
         """Whether there are no files that this index writes."""
@@ -177,6 +198,7 @@ class SyncedIndex:
         with self._mutex:
             if not (self._fileless or self._behind or self._saved_change == self._change):
                 self._try_to_save()
+            self._index.close()
 
     def _forget_files(self) -> None:
         """Remove the index's files; the database has it all."""

@@ -46,7 +46,7 @@ from lineament.text import reason_of
 HEADER = "index.json"
 MAGIC = "lineament index"
 VERSION = 1
-ROLES = ("vectors", "slots", "wipe", "codes", "projection")
+ROLES = ("vectors", "slots", "wipe", "codes", "projection", "engine", "labels", "seal")
 BLOCK_BYTES = 1 << 22
 MOST_HEADER = 1 << 20
 """Bytes of ``index.json``; a real one has some 1,200."""

@@ -131,6 +131,12 @@ class ExactIndex:
         """As ``Index.follows_writer``: readers load files of their own."""
         return False
 
+    def close(self) -> None:
+        """As ``Index.close``: nothing is connected."""
+
+    def settle(self) -> None:
+        """As ``Index.settle``: there is nothing to wait for."""
+
     def compact(self) -> bool:
         """As ``Index.compact``: ``save`` has overwritten what was removed."""
         return True

@@ -118,6 +118,21 @@ class Index(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Let go of what is connected; used again, it connects again."""
+        ...
+
+    def settle(self) -> None:
+        """Do now, or wait for, what makes searches as fast as they get. It may take minutes.
+
+        Searches are right without it. Engines of others are built in a thread of their own once a
+        search finds that they are due; this waits for them.
+
+        Raises:
+            IndexFileError: the engine could not be built.
+        """
+        ...
+
     def compact(self) -> bool:
         """Rewrite what holds removed vectors; False: a server does so in its own time.
 

@@ -485,6 +485,9 @@ class MilvusIndex:
             with contextlib.suppress(Exception):  # the pages are done with in any case
                 pages.close()
 
+    def settle(self) -> None:
+        """As ``Index.settle``: the server builds its index by itself."""
+
     def compact(self) -> bool:
         """As ``Index.compact``: ask the server, which does it in its own time."""
         with self._lock:
