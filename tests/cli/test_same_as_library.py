@@ -37,7 +37,7 @@ GALLERY = ("gallery:Gallery.open", "gallery:Settings")
 LIBRARY: dict[str, tuple[str, ...]] = {
     "verify": ("pipeline:Recognizer.verify",),
     "detect": ("finder:FaceFinder.find",),
-    "identify": ("gallery:Gallery.identify", *GALLERY),
+    "identify": ("gallery:Gallery.identify", *GALLERY, "gallery.regions:write_names"),
     "watch": (
         "video.watching:watch",
         "video.people:TrackOptions",
@@ -50,7 +50,12 @@ LIBRARY: dict[str, tuple[str, ...]] = {
         "video.sources:open_source",
         "pipeline:Recognizer.verify",
     ),
-    "group": ("gallery.grouping.photos:group", "gallery.grouping.photos:copy_photos"),
+    "group": (
+        "gallery.grouping.photos:group",
+        "gallery.grouping.photos:copy_photos",
+        "gallery.regions:write_names",
+        "gallery.regions:names_of_groups",
+    ),
     "find": ("gallery.find:find",),
     "anonymize": (
         "anonymize.photos:anonymize",
@@ -64,7 +69,7 @@ LIBRARY: dict[str, tuple[str, ...]] = {
     "gallery create": ("gallery:Gallery.create", *GALLERY),
     "gallery enroll": ("gallery:Gallery.enroll", "video.enrolling:enroll_video", *GALLERY),
     "gallery enroll-folder": ("gallery.folder:enroll_folder", "bulk:embed_many", *GALLERY),
-    "gallery name-group": ("gallery.grouping.photos:name_groups",),
+    "gallery name-group": ("gallery.grouping.photos:name_groups", "gallery.regions:write_names"),
     "gallery verify": ("gallery:Gallery.verify", *GALLERY),
     "gallery people": ("gallery:Gallery.people",),
     "gallery show": ("gallery:Gallery.person",),
@@ -201,6 +206,8 @@ OTHER_NAMES = {
     "challenges": ("n_challenges", "counts of the library begin with n"),
     "photo": ("a", "one of the two that are verified"),
     "skip_damaged": ("damaged", '"refuse", or "skip"'),
+    "write_regions": ("into", "of gallery.regions.write_names"),
+    "names": ("grouping", "gallery.regions.names_of_groups says what its groups are called"),
 }
 """Option -> parameter where their names differ, and why; used only where no parameter has its
 name."""

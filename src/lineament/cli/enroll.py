@@ -228,7 +228,10 @@ def _from_video(
     help="Folder with one folder per person, or with files like NAME_0001.jpg.",
 )
 @option(
-    "--layout", choices=("auto", "folders", "flat"), default="auto", help="Where the names stand."
+    "--layout",
+    choices=("auto", "folders", "flat", "regions"),
+    default="auto",
+    help="Where the names stand; regions: as digiKam has them.",
 )
 @option(
     "--set",
@@ -240,7 +243,7 @@ def _from_video(
 @option(
     "--dry-run",
     is_flag=True,
-    help="Say who would be enrolled by these names; open no photo, write nothing.",
+    help="Say who would be enrolled; write nothing.",
 )
 @_choose
 @_accept_low_quality
@@ -284,15 +287,15 @@ def enroll_folder(
 
     Makes the gallery if there is none. A person goes by the photos that agree with most of the
     others; those unlike them are refused. Names that cameras and phones give, such as IMG_0001, are
-    nobody's: --dry-run shows who would be enrolled. Whatever ends it, what was enrolled stays: the
-    same command goes on where it ended, and passes over the photos that are enrolled. Exit code 0:
-    all are enrolled, 1: some were refused, 2: error.
+    nobody's. Whatever ends it, what was enrolled stays: the same command goes on where it ended.
+    Exit code 0: all are enrolled, 1: some were refused, 2: error.
     """
     from lineament.gallery.filters import parse_metadata
-    from lineament.gallery.folder import list_folder
 
     said = parse_metadata(metadata, "--set")
-    listing = list_folder(folder, layout)
+    if layout == "regions" and (ray is not None or workers is not None or choose is not None):
+        raise OptionError("--layout regions: expected without --ray, --workers and --choose")
+    listing = _listed(folder, layout)
     say_not_looked_at_in(folder)
     if dry_run:
         _list_only(folder, listing, given["gallery"], json)
@@ -329,6 +332,17 @@ def enroll_folder(
     else:
         _print_outcome(outcome, new_people, folder)
     return 1 if outcome.refused else 0
+
+
+def _listed(folder: Path, layout: str) -> Listing:
+    if layout == "regions":
+        from lineament.gallery.regions import list_regions
+
+        with progress_bar("reading regions") as show:
+            return list_regions(folder, progress=show)
+    from lineament.gallery.folder import list_folder
+
+    return list_folder(folder, layout)
 
 
 def _list_only(folder: Path, listing: Listing, gallery: Path | None, json: bool) -> None:
@@ -368,7 +382,7 @@ def _list_only(folder: Path, listing: Listing, gallery: Path | None, json: bool)
     if already:
         pairs.append(("enrolled already", f"{already:,}"))
     print_pairs(pairs)
-    print_note(f"{target}: nothing was changed (--dry-run), and no photo was opened")
+    print_note(f"{target}: nothing was changed (--dry-run)")
 
 
 def _print_passed_over(listing: Listing) -> None:
@@ -407,6 +421,11 @@ def _enroll_listing(gallery: Gallery, listing: Listing, **how: Any) -> FolderRep
             report = now
             advance(now.done, now.total)
 
+        if listing.layout == "regions":
+            from lineament.gallery.regions import enroll_regions
+
+            some = {name: how[name] for name in ("metadata", "on_low_quality", "force")}
+            return enroll_regions(gallery, listing, progress=progress, **some)
         return enroll_folder(gallery, listing, progress=progress, **how)
 
 

@@ -31,6 +31,7 @@ from lineament.text import counted
 if TYPE_CHECKING:
     from lineament.gallery import Gallery
     from lineament.gallery.grouping import Group, GroupFace, Grouping, GroupPhoto, Thumbnails
+    from lineament.gallery.regions import WrittenNames
     from lineament.pipeline import Recognizer
     from lineament.types import Image
 
@@ -52,6 +53,12 @@ _EMPTY = Target(file=False, folder=True, empty=True)
 @option("--report", writes=PAGE, metavar="FILE.html", help="Everybody's faces as one page.")
 @option("--copy-to", writes=_EMPTY, metavar="DIR", help="Copy photos, one folder per group.")
 @option("--link-to", writes=_EMPTY, metavar="DIR", help="The same with symbolic links.")
+@option(
+    "--names",
+    choices=("regions",),
+    help="Call groups what photo programs noted in the photos.",
+)
+@options.write_regions
 @option(
     "--min-size",
     type=COUNT,
@@ -79,6 +86,8 @@ def group(
     report: Path | None,
     copy_to: Path | None,
     link_to: Path | None,
+    names: str | None,
+    write_regions: str | None,
     min_size: int,
     threshold: float | None,
     fmr: float | None,
@@ -136,6 +145,8 @@ def group(
             on_photo=on_photo,
             seen=_people_of(new_films, recognizer),
         )
+    if names is not None:
+        grouping = _called(grouping)
     if out is not None:
         with writing(out, "out"):
             grouping.save(out, calibration=recognizer.calibration)
@@ -150,9 +161,12 @@ def group(
             for path_, reason in failed:
                 print_error(f"{path_}: {reason}")
             errors += len(failed)
+    noted = _note(grouping, found, write_regions)
+    errors += 0 if noted is None else len(noted.failed)
     if json:
         print_json(
             summary(grouping, found)
+            | ({} if noted is None else {"regions": noted.to_dict()})
             | {
                 "n_new_photos": new,
                 "n_errors": errors,
@@ -164,6 +178,58 @@ def group(
     else:
         _print(grouping, found, new)
     return exit_code(errors, bool(found))
+
+
+def _called(grouping: Grouping) -> Grouping:
+    """The same with the names that the regions of the photos give groups."""
+    from lineament.gallery.regions import names_of_groups
+
+    with progress_bar("reading regions") as show:
+        found = names_of_groups(grouping, progress=show)
+    for number, name in found.items():
+        grouping = grouping.named(number, name)
+    if not found:
+        print_note("no group has a name: the photos have no face regions that say one")
+    return grouping
+
+
+def _note(grouping: Grouping, groups: Sequence[Group], into: str | None) -> WrittenNames | None:
+    """Write the names of groups to their photos' face regions; faces in doubt are left out."""
+    if into is None:
+        return None
+    from lineament.gallery.regions import write_names
+
+    faces = [
+        (face.source, face.face.box_xyxy.tolist(), group.name)
+        for group in groups
+        if group.name is not None
+        for member in group.members
+        if not member.doubts
+        for face in (grouping.faces[member.place],)
+        if Path(face.source).suffix.lower() not in _films()
+    ]
+    with progress_bar("writing names") as show:
+        noted = write_names(faces, into, progress=show)
+    say_noted(noted)
+    return noted
+
+
+def _films() -> frozenset[str]:
+    from lineament.video.sources import FILM_SUFFIXES
+
+    return FILM_SUFFIXES
+
+
+def say_noted(noted: WrittenNames) -> None:
+    """What became of names that were written to face regions."""
+    for source, reason in noted.failed:
+        print_error(reason if source in reason else f"{source}: {reason}")
+    kept = (
+        f"; {counted(noted.n_kept, 'face')} with other names there keep those"
+        if noted.n_kept
+        else ""
+    )
+    print_note(f"noted {counted(noted.n_added, 'name')} in photos{kept}")
 
 
 def _people_of(films: Sequence[Any], recognizer: Recognizer) -> Iterator[Any]:
@@ -228,6 +294,7 @@ def _print(grouping: Grouping, groups: Sequence[Group], new: int) -> None:
 @argument("name", metavar="NAME", help="Whom it shows.")
 @option("--gallery", type=FILE, metavar="DIR", help="Enroll the faces there; made if need be.")
 @option("--with-doubtful", is_flag=True, help="Enroll members in doubt, too.")
+@options.write_regions
 @option(
     "--force",
     is_flag=True,
@@ -240,6 +307,7 @@ def name_group(
     name: str,
     gallery: Path | None,
     with_doubtful: bool,
+    write_regions: str | None,
     force: bool,
     json: bool,
 ) -> int:
@@ -275,11 +343,14 @@ def name_group(
                 print_note(f"left out: {left_out} in doubt; --with-doubtful enrolls them, too")
             print_line(f"enrolled {counted(len(enrolled.enrolled), 'face')} as {title}")
     done.grouping.save(groups, calibration=done.calibration)
+    noted = _note(done.grouping, [done.groups[group]], write_regions)
+    if noted is not None:
+        result["regions"] = noted.to_dict()
     if json:
         print_json(result)
     elif gallery is None:
         print_line(f"group {group} is {title}")
-    return exit_code(0, found)
+    return exit_code(0 if noted is None else len(noted.failed), found)
 
 
 def _gallery(folder: Path, grouping: Grouping) -> Gallery:

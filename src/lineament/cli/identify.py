@@ -19,7 +19,7 @@ from lineament.cli.output import (
     print_table,
     say_undrawn,
 )
-from lineament.cli.progress import with_progress
+from lineament.cli.progress import progress_bar, with_progress
 from lineament.cli.sources import many_sources, not_looked_at, one_source
 from lineament.cli.targets import PICTURE, write_csv, writing
 from lineament.cli.terminal import VERBOSITY
@@ -28,6 +28,7 @@ from lineament.text import counted
 
 if TYPE_CHECKING:
     from lineament.gallery import Candidate, Gallery, Identification, IdentifiedPhoto
+    from lineament.gallery.regions import WrittenNames
     from lineament.liveness.passive import LivenessMode
     from lineament.types import Image, Photo
 
@@ -68,6 +69,7 @@ SHOWN_TOP = 5
     metavar="FILE.png",
     help="Draw one photo with names and best matches.",
 )
+@options.write_regions
 @options.csv
 @options.overwrite
 @options.gallery
@@ -84,6 +86,7 @@ def identify(
     allow_repeats: bool,
     liveness: LivenessMode,
     save: Path | None,
+    write_regions: str | None,
     csv: Path | None,
     overwrite: bool,
     json: bool,
@@ -135,7 +138,10 @@ def identify(
     if csv is not None:
         with writing(csv, "csv"):
             write_csv(csv, (row for photo in found for row in photo.to_rows()))
+    noted = None if write_regions is None else _note(found, write_regions)
+    errors += 0 if noted is None else len(noted.failed)
     if json:
+        about |= {} if noted is None else {"regions": noted.to_dict()}
         about |= {"n_searched": _n_searched(found), "notes": notes} | not_looked_at()
         print_json(about | {"photos": [one.to_dict() for one in found], "n_errors": errors})
     else:
@@ -143,6 +149,23 @@ def identify(
         for note in notes:
             print_note(f"note: {note}")
     return exit_code(errors, any(face.known for one in found for face in one.faces))
+
+
+def _note(found: Sequence[IdentifiedPhoto], into: str) -> WrittenNames:
+    """Write who was identified to the photos' face regions."""
+    from lineament.cli.group import say_noted
+    from lineament.gallery.regions import write_names
+
+    faces = [
+        (photo.source, face.face.box_xyxy.tolist(), face.name)
+        for photo in found
+        for face in photo.faces
+        if face.name is not None and face.face is not None
+    ]
+    with progress_bar("writing names") as show:
+        noted = write_names(faces, into, progress=show)
+    say_noted(noted)
+    return noted
 
 
 def _n_searched(found: Sequence[IdentifiedPhoto]) -> int | None:

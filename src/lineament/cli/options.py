@@ -129,6 +129,12 @@ license_policy = option(
     help="Which licenses weights may have: any, commercial, spdx:MIT,Apache-2.0 ...",
     family=ENGINE,
 )
+write_regions = option(
+    "--write-regions",
+    choices=("sidecars", "files"),
+    help="Note the names for photo programs: in .xmp files beside the photos, or in the photos.",
+    api=["into"],
+)
 gallery = option(
     "--gallery",
     type=FILE,

@@ -5,6 +5,7 @@
     state       the parts of an open gallery: database, index, recognizer, calibration
     folder      enroll_folder, list_folder: many people's photos, resumable
     enroll      checks before a face is let in
+    regions     names that photo libraries noted in photos, read and written
     find        the photos of a folder that show the person of a photo
     verification one face against one person
     nobody      a search among nobody is an error that says why

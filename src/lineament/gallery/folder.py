@@ -34,6 +34,7 @@ LAYOUTS = ("auto", "folders", "flat")
 _LAYOUTS_IN_WORDS = {
     "folders": "one folder per person",
     "flat": "files named by the person and a number",
+    "regions": "face regions that photo programs noted",
 }
 _NOBODY = "no person's name"
 
@@ -52,7 +53,7 @@ class Listing(Outcome):
     """The photos of a folder with their people's names.
 
     Attributes:
-        layout: "folders" or "flat".
+        layout: "folders", "flat", or "regions" (``gallery.regions``).
         photos: (name, path) pairs, sorted by name and path.
         passed_over: folders and files that were left out, each with the reason.
     """
@@ -188,7 +189,7 @@ def enroll_folder(
     report = FolderReport(listing)
     tell = _nothing if progress is None else progress
     started = time.perf_counter()
-    new = list(_not_enrolled(gallery, listing.photos))
+    new = list(not_enrolled(gallery, listing.photos))
     report.already = len(listing.photos) - len(new)
     names = deque(name for name, _ in new)
     batch: list[tuple[str, NewSample]] = []
@@ -246,7 +247,7 @@ def enroll_folder(
 
 def count_enrolled(gallery: Gallery, listing: Listing) -> int:
     """How many of these photos are enrolled under their names already; reads their bytes."""
-    return len(listing.photos) - sum(1 for _ in _not_enrolled(gallery, listing.photos))
+    return len(listing.photos) - sum(1 for _ in not_enrolled(gallery, listing.photos))
 
 
 def list_folder(folder: str | os.PathLike[str], layout: str = "auto") -> Listing:
@@ -321,7 +322,7 @@ def _checked_person(name: str) -> str:
     return _checked(name)
 
 
-def _not_enrolled(
+def not_enrolled(
     gallery: Gallery, photos: Sequence[tuple[str, Path]]
 ) -> Iterator[tuple[str, Path]]:
     """The photos that are not enrolled under that name yet, by their bytes."""
