@@ -18,13 +18,16 @@ import pytest
 from PIL import Image as PILImage
 
 from lineament.compat import DeepFace
+from lineament.compat.deepface import _faces as deepface_faces
 from lineament.compat.deepface import _models as known
 from lineament.compat.deepface import _store as store
+from lineament.compat.deepface import _stream as streaming
 from lineament.compat.deepface.modules import exceptions, verification
 from lineament.errors import LineamentError
 from lineament.files import DATA
 from lineament.gallery import Gallery
 from lineament.pipeline import DEFAULT_RECOGNIZER, Recognizer
+from lineament.types import Liveness
 
 DEMO = DATA / "demo"
 OBAMA, OBAMA2, BIDEN, GROUP = (
@@ -66,6 +69,9 @@ SIGNATURES = {
     "distance_metric='cosine', enforce_detection=True, align=True, l2_normalize=False, "
     "expand_percentage=0, normalization='base', anti_spoofing=False, database_type='postgres', "
     "connection_details=None, connection=None)",
+    "stream": "(db_path='', model_name='VGG-Face', detector_backend='opencv', "
+    "distance_metric='cosine', enable_face_analysis=True, source=0, time_threshold=5, "
+    "frame_threshold=5, anti_spoofing=False, output_path=None, debug=False)",
     "build_index": "(model_name='VGG-Face', detector_backend='opencv', align=True, "
     "l2_normalize=False, database_type='postgres', connection=None, connection_details=None, "
     "max_neighbors_per_node=32)",
@@ -139,7 +145,7 @@ def test_exceptions(name: str) -> None:
 
 
 def test_what_is_not_here_says_what_to_do() -> None:
-    for name, words in (("stream", "lineament watch"), ("cli", "lineament"), ("verfy", "verfy")):
+    for name, words in (("cli", "lineament"), ("verfy", "verfy")):
         with pytest.raises(AttributeError, match=words):
             getattr(DeepFace, name)
 
@@ -522,7 +528,6 @@ def test_many_pairs_take_a_closer_one() -> None:
         (lambda: DeepFace.verify(OBAMA, BIDEN, normalization="x"), "unimplemented normalization"),
         (lambda: DeepFace.verify(OBAMA, BIDEN, model_name="x"), "facial_recognition/x"),
         (lambda: DeepFace.verify(OBAMA, BIDEN, detector_backend="x"), "face_detector/x"),
-        (lambda: DeepFace.verify(OBAMA, BIDEN, anti_spoofing=True), "anti_spoofing"),
         (lambda: DeepFace.extract_faces(OBAMA, color_face="x"), "can be rgb, bgr or gray"),
         (lambda: DeepFace.represent(OBAMA, max_faces=0), "max_faces"),
         (lambda: DeepFace.analyze(OBAMA, actions=()), "`actions` must be a list of strings"),
@@ -806,3 +811,152 @@ def test_folders_are_listed_again_when_they_changed(
     shutil.rmtree(tmp_path / "a")
     os.utime(tmp_path, ns=(1, 1))
     assert tree.files() == ["1.jpg"]
+
+
+# --- pictures of faces ----------------------------------------------------------------------------
+
+
+class Passive:
+    """A passive check that says what it is told."""
+
+    def __init__(self, outcome: str, score: float | None) -> None:
+        self.said = Liveness(
+            outcome,  # type: ignore[arg-type]
+            score,
+            "passive",
+            reasons=() if outcome == "live" else ("why",),
+        )
+        self.asked = 0
+
+    def check(self, pixels: Any, face: Any) -> Liveness:
+        self.asked += 1
+        assert pixels.ndim == 3
+        assert face.box_xyxy.shape == (4,)
+        return self.said
+
+
+@pytest.mark.parametrize(
+    ("outcome", "score", "expected"),
+    [("live", 0.9, (True, 0.9)), ("attack", 0.2, (False, 0.8)), ("unsure", None, (False, 0.0))],
+)
+def test_real_faces(
+    monkeypatch: pytest.MonkeyPatch, outcome: str, score: float | None, expected: Any
+) -> None:
+    check = Passive(outcome, score)
+    monkeypatch.setattr(deepface_faces, "passive", lambda: check)
+    (row,) = DeepFace.extract_faces(img_path=OBAMA, anti_spoofing=True)
+    assert list(row)[-2:] == ["is_real", "antispoof_score"]
+    assert (row["is_real"], row["antispoof_score"]) == (expected[0], pytest.approx(expected[1]))
+    assert isinstance(row["is_real"], bool)
+    assert isinstance(row["antispoof_score"], float)
+    (plain,) = DeepFace.extract_faces(img_path=OBAMA)
+    assert "is_real" not in plain
+    area = row["facial_area"]
+    place = (area["x"], area["y"], area["w"], area["h"])
+    said = DeepFace.build_model("Fasnet", "spoofing").analyze(bgr(OBAMA), place)
+    assert said == (expected[0], pytest.approx(expected[1]))
+    assert DeepFace.build_model("Fasnet", "spoofing") is DeepFace.build_model("Fasnet", "spoofing")
+
+
+def test_spoofs_are_errors(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deepface_faces, "passive", lambda: Passive("attack", 0.1))
+    with pytest.raises(ValueError, match="Exception while processing img1_path") as caught:
+        DeepFace.verify("img1.jpg", "img2.jpg", anti_spoofing=True)
+    assert isinstance(caught.value.__cause__, exceptions.SpoofDetected)
+    assert str(caught.value.__cause__) == "Spoof detected in given image."
+    words = r"^Spoof detected in the given image\.$"
+    for call in (
+        lambda: DeepFace.represent("img1.jpg", anti_spoofing=True),
+        lambda: DeepFace.find("img1.jpg", "my_db", anti_spoofing=True),
+        lambda: DeepFace.analyze("img1.jpg", actions=["age"], anti_spoofing=True),
+        lambda: DeepFace.register("img1.jpg", anti_spoofing=True),
+    ):
+        with pytest.raises(exceptions.SpoofDetected, match=words):
+            call()
+    whole = np.zeros((40, 40, 3), np.uint8)
+    (row,) = DeepFace.extract_faces(whole, enforce_detection=False, anti_spoofing=True)
+    assert (row["is_real"], row["antispoof_score"]) == (False, 0.0)
+    monkeypatch.setattr(deepface_faces, "passive", lambda: Passive("live", 0.9))
+    assert DeepFace.verify("img1.jpg", "img2.jpg", anti_spoofing=True)["verified"] is True
+
+
+@pytest.mark.slow
+def test_the_readme_tests_for_spoofs(here: Path) -> None:
+    deepface_faces.passive.cache_clear()
+    face_objs = DeepFace.extract_faces(img_path="img1.jpg", anti_spoofing=True)
+    assert {type(one["is_real"]) for one in face_objs} == {bool}
+    assert all(0 <= one["antispoof_score"] <= 1 for one in face_objs)
+
+
+# --- films ----------------------------------------------------------------------------------------
+
+
+def film(path: Path, photo: str, n: int = 12) -> Path:
+    """A folder of frames: a photo that does not move."""
+    path.mkdir()
+    for number in range(n):
+        shutil.copy(photo, path / f"{number:03}.jpg")
+    return path
+
+
+def test_streams_that_cannot_be(here: Path) -> None:
+    for folder in ("", "none"):
+        with pytest.raises(exceptions.PathNotFound, match="does not exist"):
+            DeepFace.stream(db_path=folder)
+    with pytest.raises(ValueError, match="Invalid distance_metric"):
+        DeepFace.stream("my_db", distance_metric="x")
+    with pytest.warns(UserWarning, match="the source is not watched"):
+        assert DeepFace.stream("my_db", source="no-such-film.mp4") is None
+
+
+@pytest.mark.slow
+def test_a_stream(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("av")
+    shown: list[list[tuple[str | None, str]]] = []
+    original = streaming.tracked_picture
+
+    def drawn(frame: Any) -> Any:
+        shown.append([(track.name, track.status) for track in frame.tracks])
+        return original(frame)
+
+    monkeypatch.setattr(streaming, "tracked_picture", drawn)
+    monkeypatch.setattr(streaming, "_has_windows", lambda: False)
+    source = film(here / "frames", OBAMA)
+    done = DeepFace.stream(
+        db_path="my_db", source=str(source), frame_threshold=4, output_path="new/out.mp4",
+        debug=True,
+    )  # fmt: skip
+    assert done is None
+    assert len(shown) == 12
+    assert shown[0] == shown[2] == []  # before the fourth frame with a face
+    name = shown[-1][0][0]
+    assert name is not None
+    person, _, age = name.partition(", ")
+    assert person == "Alice"
+    assert 20 < int(age) < 80
+    assert Path("new/out.mp4").stat().st_size > 1000
+    assert [path.name for path in Path().glob("freezed_*.jpg")] == ["freezed_1_0.jpg"]
+
+
+@pytest.mark.slow
+def test_a_stream_ends_by_q(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("av")
+    seen: list[tuple[int, ...]] = []
+    monkeypatch.setattr(streaming, "_has_windows", lambda: True)
+    monkeypatch.setattr(
+        streaming.cv2, "imshow", lambda name, image: seen.append(image.shape), raising=False
+    )
+    monkeypatch.setattr(
+        streaming.cv2, "waitKey", lambda _: ord("q") if len(seen) == 3 else -1, raising=False
+    )
+    monkeypatch.setattr(streaming.cv2, "destroyAllWindows", lambda: None, raising=False)
+    DeepFace.stream("my_db", source=str(film(here / "frames", OBAMA)), enable_face_analysis=False)
+    assert len(seen) == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "person"),
+    [("Alice/Alice1.jpg", "Alice"), ("Bob.jpg", "Bob"), ("C/d/e.jpg", "C"), ("7.jpg", "7")],
+)
+def test_who_is_in_the_folder_of_a_stream(path: str, person: str) -> None:
+    assert streaming._person(path) == person

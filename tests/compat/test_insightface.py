@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 import lineament.compat.insightface as insightface
-from lineament.compat.insightface.app import KNOWN, Face, FaceAnalysis
+from lineament.compat.insightface.app import FaceAnalysis
+from lineament.compat.insightface.app.common import KNOWN, Face
 from lineament.compat.insightface.data import get_image as ins_get_image
+from lineament.compat.insightface.model_zoo import DetectionModel, RecognitionModel
+from lineament.compat.insightface.utils import face_align
 from lineament.errors import WeightsError
 from lineament.pipeline import Recognizer
 from lineament.types import Image
@@ -168,3 +171,94 @@ def test_photos_that_are_none(app: FaceAnalysis) -> None:
         ins_get_image("../secret")
     rgb = ins_get_image("obama", to_rgb=True)
     np.testing.assert_array_equal(rgb[..., ::-1], ins_get_image("obama"))
+
+
+# --- model_zoo, face_align ------------------------------------------------------------------------
+
+
+def test_a_recognition_model(app: FaceAnalysis, faces: list[Face], group: Image) -> None:
+    model = insightface.model_zoo.get_model("recognition", providers=["CPUExecutionProvider"])
+    assert isinstance(model, RecognitionModel)
+    model.prepare(ctx_id=0)
+    assert (model.taskname, model.input_size) == ("recognition", (112, 112))
+    face = Face(bbox=faces[0].bbox, kps=faces[0].kps)
+    embedding = model.get(group, face)
+    assert face.embedding is embedding
+    assert model.output_shape == (1, len(embedding))
+    assert model.compute_sim(embedding, faces[0].embedding) > 0.9999
+    chip = face_align.norm_crop(group, faces[0].kps)
+    features = model.get_feat([chip, chip])
+    assert features.shape == (2, len(embedding))
+    assert model.compute_sim(features[0], embedding) > 0.98
+    np.testing.assert_allclose(model.get_feat(chip), features[:1], rtol=1e-3, atol=1e-3)
+    with pytest.raises(ValueError, match="crops of 112 x 112"):
+        model.get_feat(group)
+    with pytest.raises(ValueError, match="with bbox and kps"):
+        model.get(group, Face())
+    with pytest.raises(ValueError, match="of one length"):
+        model.compute_sim(np.ones(3), np.ones(4))
+
+
+def test_a_detection_model(faces: list[Face], group: Image) -> None:
+    model = insightface.model_zoo.get_model("detection")
+    assert isinstance(model, DetectionModel)
+    model.prepare(ctx_id=-1, input_size=(640, 640))
+    boxes, points = model.detect(group)
+    assert points is not None
+    assert (boxes.dtype, points.dtype) == (np.float32, np.float32)
+    np.testing.assert_array_equal(boxes[:, :4], [face.bbox for face in faces])
+    np.testing.assert_array_equal(boxes[:, 4], [face.det_score for face in faces])
+    np.testing.assert_array_equal(points, [face.kps for face in faces])
+    largest, _ = model.detect(group, max_num=1, metric="max")
+    sizes = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    np.testing.assert_array_equal(largest[0], boxes[np.argmax(sizes)])
+    none, no_points = model.detect(np.zeros((80, 80, 3), np.uint8), det_thresh=0.9)
+    assert none.shape == (0, 5)
+    assert no_points is not None
+    assert no_points.shape == (0, 5, 2)
+
+
+@pytest.mark.parametrize("name", ["buffalo_l", "no-such-model"])
+def test_models_that_are_not_here(name: str) -> None:
+    with pytest.raises(WeightsError):
+        insightface.model_zoo.get_model(name)
+
+
+@pytest.mark.parametrize(("size", "shift"), [(112, 0), (224, 0), (128, 8), (256, 16)])
+def test_crops_by_five_points(size: int, shift: float) -> None:
+    """Points that are the template, turned, scaled and moved, come back to it."""
+    side = 112 if size % 112 == 0 else 128
+    places = np.array(face_align.ARCFACE) * size / side + [shift, 0]
+    turned = (places @ [1, 1j]) * (0.5 + 0.3j) + (20 - 7j)
+    points = np.stack([turned.real, turned.imag], 1)
+    transform = face_align.estimate_norm(points, size)
+    np.testing.assert_allclose(points @ transform[:, :2].T + transform[:, 2], places, atol=1e-6)
+    image = np.full((300, 300, 3), 9, np.uint8)
+    crop = face_align.norm_crop(image, points, size)
+    assert crop.shape == (size, size, 3)
+    assert crop.max() == 9
+    assert crop.min() == 0  # black outside
+
+
+@pytest.mark.parametrize("size", [0, 100, -112])
+def test_sizes_that_crops_do_not_have(size: int) -> None:
+    with pytest.raises(AssertionError, match="a multiple of 112 or 128"):
+        face_align.norm_crop(np.zeros((9, 9, 3), np.uint8), np.eye(5, 2), size)
+    with pytest.raises(AssertionError, match=r"expected \(5, 2\) numbers"):
+        face_align.estimate_norm(np.eye(4))
+
+
+def test_modules_are_where_insightface_has_them() -> None:
+    assert insightface.app.Face is Face
+    assert insightface.app.FaceAnalysis is FaceAnalysis
+    assert insightface.utils.face_align is face_align
+
+    def bare(function: Any) -> str:
+        found = inspect.signature(function).parameters.values()
+        return str(inspect.Signature([each.replace(annotation=each.empty) for each in found]))
+
+    assert bare(face_align.norm_crop) == "(img, landmark, image_size=112, mode='arcface')"
+    assert bare(DetectionModel.detect) == (
+        "(self, img, input_size=None, max_num=0, metric='default', det_thresh=None)"
+    )
+    assert bare(insightface.model_zoo.get_model) == "(name, **kwargs)"

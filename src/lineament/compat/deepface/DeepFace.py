@@ -55,14 +55,6 @@ def build_model(model_name: str, task: str = "facial_recognition") -> Any:
     return modeling.build_model(task=task, model_name=model_name)
 
 
-def _refuse_spoofing(anti_spoofing: bool) -> None:
-    if anti_spoofing:
-        raise UnimplementedError(
-            "anti_spoofing: one photo is not judged here",
-            hint="leave it out; lineament.liveness has what can be had",
-        )
-
-
 # --- one face, two faces --------------------------------------------------------------------------
 
 
@@ -91,7 +83,8 @@ def verify(
         silent: say nothing of embeddings that cannot be checked.
         threshold: greatest distance of one person's; None: by the calibration of the model, for as
             many pairs as are compared.
-        anti_spoofing: not available.
+        anti_spoofing: a face that is not known to be somebody's who was there, by the passive check
+            of ``lineament.liveness``, is an error (SpoofDetected).
 
     Returns:
         ``verified``, ``distance``, ``threshold``, ``confidence``, ``model``, ``detector_backend``,
@@ -106,10 +99,9 @@ def verify(
         raise OptionError("Threshold must be specified when using custom distance metrics")
     known.checked_metric(distance_metric)
     faces.check_normalization(normalization)
-    _refuse_spoofing(anti_spoofing)
     model = known.model(model_name, detector_backend)
     sides = [
-        _side(image, name, model, detector_backend, enforce_detection, silent)
+        _side(image, name, model, detector_backend, enforce_detection, silent, anti_spoofing)
         for image, name in ((img1_path, "img1_path"), (img2_path, "img2_path"))
     ]
     (first, areas1, seen1), (second, areas2, seen2) = sides
@@ -153,6 +145,7 @@ def _side(
     detector_backend: str,
     enforce_detection: bool,
     silent: bool,
+    anti_spoofing: bool,
 ) -> tuple[Float64Array, list[Result], bool]:
     """Embeddings (n, D), facial areas, and whether these are faces."""
     numbers = photos.embedding_in(image)
@@ -173,6 +166,8 @@ def _side(
         found = faces.find(
             photos.load(image), str(detector_backend), enforce_detection=enforce_detection
         )
+        if anti_spoofing:
+            faces.refuse_spoofs(found, "Spoof detected in given image.")
         vectors = faces.embed(found, model)
     except LineamentError as error:
         if not isinstance(error, ValueError):
@@ -203,7 +198,8 @@ def represent(
         model_name, detector_backend: what runs.
         enforce_detection: a photo without a face is an error; else it is embedded as a whole.
         align, expand_percentage, normalization, minmax_normalize: without effect.
-        anti_spoofing: not available.
+        anti_spoofing: a face that is not known to be somebody's who was there, by the passive check
+            of ``lineament.liveness``, is an error (SpoofDetected).
         max_faces: the largest so many.
         l2_normalize: scale to length 1.
         return_face: with the network's input, (H, W, 3) float32 BGR, 0 to 1, as ``face``.
@@ -213,7 +209,6 @@ def represent(
         lists, of a batch of one its only list.
     """
     faces.check_normalization(normalization)
-    _refuse_spoofing(anti_spoofing)
     if max_faces is not None and max_faces < 1:
         raise OptionError(f"expected 1 or more, got {max_faces!r}", option="max_faces")
     batch = photos.many(img_path)
@@ -225,6 +220,7 @@ def represent(
             str(detector_backend),
             enforce_detection=enforce_detection,
             whole_keys=False,
+            anti_spoofing=anti_spoofing,
         )
         if max_faces is not None:
             found = sorted(found, key=lambda one: -one.size)[:max_faces]
@@ -268,12 +264,13 @@ def extract_faces(
         grayscale: as ``color_face`` "gray"; deprecated.
         color_face: "rgb", "bgr" or "gray".
         normalize_face: values of 0 to 1 in place of uint8.
-        anti_spoofing: not available.
+        anti_spoofing: say of each whether it is real, by the passive check of
+            ``lineament.liveness``.
 
     Returns:
-        For each face ``face``, ``facial_area`` and ``confidence``; of a batch a list of lists.
+        For each face ``face``, ``facial_area`` and ``confidence``, with ``anti_spoofing`` also
+        ``is_real`` and ``antispoof_score``, 0 to 1; of a batch a list of lists.
     """
-    _refuse_spoofing(anti_spoofing)
     if color_face not in ("rgb", "bgr", "gray"):
         raise UnimplementedError(f"The color_face can be rgb, bgr or gray, but it is {color_face}.")
     if grayscale:
@@ -285,20 +282,22 @@ def extract_faces(
         found = faces.find(
             photos.load(source), str(detector_backend), enforce_detection=enforce_detection
         )
-        results.append(
-            [
-                {
-                    "face": _shown(
-                        faces.cut_out(one, align=align, expand_percentage=expand_percentage),
-                        color_face,
-                        normalize_face,
-                    ),
-                    "facial_area": one.area,
-                    "confidence": one.confidence,
-                }
-                for one in found
-            ]
-        )
+        rows: list[Result] = [
+            {
+                "face": _shown(
+                    faces.cut_out(one, align=align, expand_percentage=expand_percentage),
+                    color_face,
+                    normalize_face,
+                ),
+                "facial_area": one.area,
+                "confidence": one.confidence,
+            }
+            for one in found
+        ]
+        if anti_spoofing:
+            for row, one in zip(rows, found, strict=True):
+                row["is_real"], row["antispoof_score"] = faces.alive(one)
+        results.append(rows)
     return results[0] if batch is None else results
 
 
@@ -356,7 +355,8 @@ def analyze(
         detector_backend: what finds faces.
         align, expand_percentage: without effect.
         silent: do not warn of what is left out.
-        anti_spoofing: not available.
+        anti_spoofing: a face that is not known to be somebody's who was there, by the passive check
+            of ``lineament.liveness``, is an error (SpoofDetected).
 
     Returns:
         For each face ``age``, int; ``gender`` and ``emotion``, per cent by name, with
@@ -366,13 +366,15 @@ def analyze(
     Raises:
         UnimplementedError: nothing of what is asked for is available.
     """
-    _refuse_spoofing(anti_spoofing)
     wanted = analysis.available(actions, silent=silent)
     batch = photos.many(img_path)
     results = []
     for source in [img_path] if batch is None else batch:
         found = faces.find(
-            photos.load(source), str(detector_backend), enforce_detection=enforce_detection
+            photos.load(source),
+            str(detector_backend),
+            enforce_detection=enforce_detection,
+            anti_spoofing=anti_spoofing,
         )
         results.append(analysis.look(found, wanted))
     return results[0] if batch is None else results
@@ -418,7 +420,8 @@ def find(
         threshold: greatest distance; None: by the calibration of the model, for a search among as
             many faces as there are.
         refresh_database: look whether files are new, changed or gone.
-        anti_spoofing: not available.
+        anti_spoofing: a face that is not known to be somebody's who was there, by the passive check
+            of ``lineament.liveness``, is an error (SpoofDetected).
         return_type: "pandas", "dict", or None: pandas where it is installed.
         older: ``batched`` (as return_type "dict") and ``credentials`` of earlier versions.
 
@@ -439,11 +442,15 @@ def find(
         )
     known.checked_metric(distance_metric)
     faces.check_normalization(normalization)
-    _refuse_spoofing(anti_spoofing)
     _check_k(k)
     photo = photos.load(img_path)
     model = known.model(model_name, detector_backend)
-    found = faces.find(photo, str(detector_backend), enforce_detection=enforce_detection)
+    found = faces.find(
+        photo,
+        str(detector_backend),
+        enforce_detection=enforce_detection,
+        anti_spoofing=anti_spoofing,
+    )
     store = store_of(str(db_path), model, str(detector_backend))
     stored = store.stored(refresh=refresh_database)
     if store.is_empty:
@@ -502,7 +509,8 @@ def register(
         enforce_detection: a photo without a face is an error; else nothing is kept of it.
         align, expand_percentage, normalization: without effect.
         l2_normalize: stands with the rows; ``search`` and ``identify`` want the same.
-        anti_spoofing: not available.
+        anti_spoofing: a face that is not known to be somebody's who was there, by the passive check
+            of ``lineament.liveness``, is an error (SpoofDetected).
         database_type: "postgres" and "sqlite": a gallery in a folder.
         connection_details: the folder; None: ``.lineament/deepface`` in the home folder.
         connection: a ``Gallery`` that is open, in place of a folder; it stays open.
@@ -514,14 +522,16 @@ def register(
         DuplicateEntryError: a photo of a batch is there already; of one photo a warning says so.
     """
     faces.check_normalization(normalization)
-    _refuse_spoofing(anti_spoofing)
     batch = photos.many(img)
     model = known.model(model_name, detector_backend)
     kind = registry.Kind(model, _reported(detector_backend), bool(align), bool(l2_normalize))
     new = []
     for source in [img] if batch is None else batch:
         found = faces.find(
-            photos.load(source), str(detector_backend), enforce_detection=enforce_detection
+            photos.load(source),
+            str(detector_backend),
+            enforce_detection=enforce_detection,
+            anti_spoofing=anti_spoofing,
         )
         if detector_backend != known.SKIP:
             found = [one for one in found if one.face is not None]
@@ -575,7 +585,6 @@ def search(
         raise OptionError("expected the name of a metric, got a function", option="distance_metric")
     known.checked_metric(distance_metric)
     faces.check_normalization(normalization)
-    _refuse_spoofing(anti_spoofing)
     _check_k(k)
     if search_method == "ann":
         k = 20 if k is None else k
@@ -589,7 +598,10 @@ def search(
         results = []
         for source in [img] if batch is None else batch:
             found = faces.find(
-                photos.load(source), str(detector_backend), enforce_detection=enforce_detection
+                photos.load(source),
+                str(detector_backend),
+                enforce_detection=enforce_detection,
+                anti_spoofing=anti_spoofing,
             )
             for one, vector in zip(found, faces.embeddings_of(found, model), strict=True):
                 rows = registry.search(
@@ -641,10 +653,14 @@ def identify(
         raise OptionError("expected the name of a metric, got a function", option="distance_metric")
     known.checked_metric(distance_metric)
     faces.check_normalization(normalization)
-    _refuse_spoofing(anti_spoofing)
     model = known.model(model_name, detector_backend)
     kind = registry.Kind(model, _reported(detector_backend), bool(align), bool(l2_normalize))
-    found = faces.find(photos.load(img), str(detector_backend), enforce_detection=enforce_detection)
+    found = faces.find(
+        photos.load(img),
+        str(detector_backend),
+        enforce_detection=enforce_detection,
+        anti_spoofing=anti_spoofing,
+    )
     seen = detector_backend == known.SKIP or found[0].face is not None
     with registry.opened(kind, database_type, connection_details, connection) as gallery:
         row = registry.row(gallery, kind, identity_id)
@@ -699,8 +715,72 @@ def build_index(
         gallery.reindex()
 
 
+# --- films ----------------------------------------------------------------------------------------
+
+
+def stream(
+    db_path: str = "",
+    model_name: str = VGG_FACE,
+    detector_backend: str = OPENCV,
+    distance_metric: Metric = "cosine",
+    enable_face_analysis: bool = True,
+    source: str | int = 0,
+    time_threshold: float = 5,
+    frame_threshold: int = 5,
+    anti_spoofing: bool = False,
+    output_path: str | None = None,
+    debug: bool = False,
+) -> None:
+    """Name the people of a folder in a film, or before a camera, until it ends or "q" is pressed.
+
+    The picture never freezes: names follow faces (``lineament.video.watch``). There is a window
+    where OpenCV has one and there is a screen.
+
+    Args:
+        db_path: a folder of photos: those of one folder in it show one person, else the files'
+            names say whom.
+        model_name: what embeds.
+        detector_backend: what finds the faces of the folder's photos; films have their own way.
+        distance_metric: checked; names go by the calibration of the model.
+        enable_face_analysis: write how old people with names look.
+        source: a film, an address, or the number of a camera.
+        time_threshold: seconds, at least 1, for which somebody who is not seen keeps the name.
+        frame_threshold: frames, at least 1, that somebody is seen before anything is written.
+        anti_spoofing: nobody has a name before it is known that no picture is held up.
+        output_path: a film is written there; its folder is made.
+        debug: write the best look at each person into the working directory.
+
+    Raises:
+        PathNotFound: there is no such folder.
+        MissingExtraError: PyAV is not installed (the extra ``video``).
+    """
+    from lineament.compat.deepface import _stream as streaming
+
+    if not Path(db_path).is_dir() or not db_path:
+        raise PathNotFound(
+            f"Passed path {printable(str(db_path))} does not exist!",
+            hint="expected a folder of this machine",
+        )
+    if not callable(distance_metric):
+        known.checked_metric(distance_metric)
+    model = known.model(model_name, detector_backend)
+    streaming.run(
+        str(db_path),
+        model,
+        source,
+        streaming.Options(
+            str(detector_backend),
+            enable_face_analysis,
+            time_threshold,
+            frame_threshold,
+            anti_spoofing,
+            output_path,
+            debug,
+        ),
+    )
+
+
 MISSING: Mapping[str, str] = {
-    "stream": "call lineament watch, or lineament.video.watch",
     "cli": "the command line is lineament",
 }
 
@@ -723,5 +803,6 @@ __all__ = [
     "register",
     "represent",
     "search",
+    "stream",
     "verify",
 ]

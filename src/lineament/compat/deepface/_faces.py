@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import cv2
@@ -13,9 +14,10 @@ import numpy as np
 from lineament.align.alignment import align_faces
 from lineament.compat.deepface import _models as known
 from lineament.compat.deepface._photos import Loaded
-from lineament.compat.deepface.modules.exceptions import FaceNotDetected
+from lineament.compat.deepface.modules.exceptions import FaceNotDetected, SpoofDetected
 from lineament.errors import OptionError
 from lineament.geometry import matrices, warp
+from lineament.liveness.passive import PassiveLiveness, load_passive
 from lineament.types import Embedding, Face, Float64Array, Image, Photo
 
 NORMALIZATIONS = ("base", "raw", "Facenet", "Facenet2018", "VGGFace", "VGGFace2", "ArcFace")
@@ -44,7 +46,12 @@ class Found:
 
 
 def find(
-    photo: Loaded, detector_backend: str, *, enforce_detection: bool, whole_keys: bool = True
+    photo: Loaded,
+    detector_backend: str,
+    *,
+    enforce_detection: bool,
+    whole_keys: bool = True,
+    anti_spoofing: bool = False,
 ) -> list[Found]:
     """Find the faces of a photo.
 
@@ -53,10 +60,21 @@ def find(
         detector_backend: of deepface's or ours; "skip" looks for nothing.
         enforce_detection: without a face: an error, or else the photo as a whole.
         whole_keys: whether the area of the whole has the eyes' keys.
+        anti_spoofing: take real faces only.
 
     Raises:
         FaceNotDetected: there is none.
+        SpoofDetected: one is not real, as far as can be told.
     """
+    found = _found(photo, detector_backend, enforce_detection, whole_keys)
+    if anti_spoofing:
+        refuse_spoofs(found)
+    return found
+
+
+def _found(
+    photo: Loaded, detector_backend: str, enforce_detection: bool, whole_keys: bool
+) -> list[Found]:
     height, width = photo.pixels.shape[:2]
     whole: dict[str, Any] = {"x": 0, "y": 0, "w": width - 1, "h": height - 1}
     if detector_backend == known.SKIP:
@@ -179,6 +197,36 @@ def embeddings_of(found: Sequence[Found], model: known.Known) -> list[Embedding]
         for i, vector, norm in zip(rest, vectors, norms, strict=True):
             made[i] = Embedding(vector, float(norm), embedder.contract)
     return [made[i] for i in range(len(found))]
+
+
+def alive(found: Found) -> tuple[bool, float]:
+    """``is_real`` and ``antispoof_score`` of a face, by the passive check.
+
+    Somebody of whom it cannot be told is not taken for real. The score, 0 to 1, is how sure the
+    answer is; 0 where nothing could be measured, as of a photo without a face.
+    """
+    if found.face is None:
+        return False, 0.0
+    said = passive().check(found.photo.pixels, found.face)
+    real = said.outcome == "live"
+    if said.score is None or said.outcome == "unsure":
+        return real, 0.0
+    return real, float(said.score if real else 1 - said.score)
+
+
+def refuse_spoofs(
+    found: Sequence[Found], words: str = "Spoof detected in the given image."
+) -> None:
+    """SpoofDetected: one of the faces is not real, or it cannot be told."""
+    for one in found:
+        if not alive(one)[0]:
+            raise SpoofDetected(words)
+
+
+@cache
+def passive() -> PassiveLiveness:
+    """The passive check, loaded once."""
+    return load_passive()
 
 
 def check_normalization(name: str) -> None:

@@ -13,10 +13,10 @@ do not, and are not here. The page ``how-to/from-insightface`` of the docs lists
 
 from __future__ import annotations
 
-from lineament.compat.insightface import app, data
+from lineament.compat.insightface import app, data, model_zoo, utils
 from lineament.compat.insightface.app import FaceAnalysis
 
 __version__ = "2.1"
 """Whose interface this is; lineament's own version is ``lineament.__version__``."""
 
-__all__ = ["FaceAnalysis", "app", "data"]
+__all__ = ["FaceAnalysis", "app", "data", "model_zoo", "utils"]

@@ -17,6 +17,7 @@ from lineament.compat.deepface import _models as known
 from lineament.compat.deepface import _photos as photos
 from lineament.compat.deepface.modules.exceptions import UnimplementedError
 from lineament.errors import OptionError
+from lineament.types import Face
 
 TASKS = ("facial_recognition", "facial_attribute", "face_detector", "spoofing")
 
@@ -130,6 +131,34 @@ class EmotionClient:
         return shares[0] if batch is None else shares
 
 
+class Fasnet:
+    """The passive check of faces."""
+
+    model_name = "Fasnet"
+
+    def analyze(
+        self, img: npt.NDArray[np.uint8], facial_area: tuple[int, int, int, int]
+    ) -> tuple[bool, float]:
+        """Whether a face is real, and how sure that is.
+
+        Args:
+            img: (H, W, 3), BGR.
+            facial_area: x, y, w, h of the face.
+        """
+        photo = photos.load(img)
+        x, y, w, h = facial_area
+        if w <= 0 or h <= 0:
+            raise OptionError(f"expected a width and a height, got {facial_area}")
+        face = Face(np.array([x, y, x + w, y + h], np.float32), 1.0)
+        area = dict(zip("xywh", facial_area, strict=True))
+        return faces.alive(faces.Found(photo, face, area, 1.0))
+
+
+@cache
+def _fasnet() -> Fasnet:
+    return Fasnet()
+
+
 @cache
 def _recognition(card: str) -> RecognitionClient:
     return RecognitionClient(known.model(card))
@@ -155,6 +184,8 @@ def build_model(task: str, model_name: str) -> Any:
         return _recognition(known.card_name(model_name))
     if task == "face_detector":
         return _detector(known.detector_of(str(model_name)))
+    if task == "spoofing" and model_name == "Fasnet":
+        return _fasnet()
     if task == "facial_attribute" and model_name in _ATTRIBUTES:
         return _ATTRIBUTES[model_name]
     reason = analysis.REASONS.get(model_name.lower(), "")

@@ -1,9 +1,9 @@
-"""``FaceAnalysis`` and ``Face``."""
+"""``FaceAnalysis``: finds and embeds the faces of photos."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.attributes import AttributeReader, FaceAttributes
+from lineament.compat.insightface.app.common import Face
 from lineament.detect import DetectOptions
 from lineament.errors import ImageError, OptionError, WeightsError
 from lineament.finder import FaceFinder
 from lineament.pipeline import DEFAULT_RECOGNIZER, Recognizer
 from lineament.types import FloatArray, Image, Photo
-
-KNOWN = (
-    *("bbox", "kps", "det_score", "embedding", "gender", "age", "landmark_2d_106"),
-    *("landmark_3d_68", "pose", "liveness", "mask"),
-)
-"""What a face of insightface's may have; what was not computed is None."""
 
 PACKS = ("buffalo_l", "buffalo_m", "buffalo_s", "buffalo_sc", "antelopev2")
 TASKS = ("detection", "recognition", "genderage", "landmark_2d_106", "landmark_3d_68")
@@ -48,60 +43,6 @@ class _Unsaid(str):
 
 
 DEFAULT_PACK = _Unsaid("buffalo_l")
-
-
-class Face(dict[str, Any]):
-    """One face: entries are attributes, too.
-
-    ``bbox`` (4,) float32: left, top, right, bottom; ``kps`` (5, 2) float32: eyes, nose, corners of
-    the mouth, from the viewer's left; ``det_score``; ``embedding`` (D,) float32 as the network has
-    it; ``age``; ``gender`` (1: a man, 0: a woman) and ``sex`` ("M" or "F"); ``pose`` (3,) float32:
-    pitch, yaw, roll in degrees, positive up, to the viewer's right, clockwise. A known attribute
-    that was not computed is None; one that insightface has not is an AttributeError, so that a
-    misspelt one is found.
-    """
-
-    def __init__(self, d: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
-        """Take entries from a mapping and from arguments; mappings in them become faces."""
-        super().__init__()
-        for key, value in {**({} if d is None else d), **kwargs}.items():
-            self[key] = value
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        """Set an entry."""
-        if isinstance(value, Mapping) and not isinstance(value, Face):
-            value = Face(value)
-        super().__setitem__(key, value)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Set the entry of that name."""
-        self[name] = value
-
-    def __getattr__(self, name: str) -> Any:
-        """The entry of that name; None where it is a known one that was not computed."""
-        if name in self:
-            return self[name]
-        if name in KNOWN:
-            return None
-        raise AttributeError(f"a Face has no attribute {name!r}: it may have {', '.join(KNOWN)}")
-
-    @property
-    def embedding_norm(self) -> Any:
-        """Length of the embedding; None without one."""
-        vector = self.embedding
-        return None if vector is None else np.linalg.norm(vector)
-
-    @property
-    def normed_embedding(self) -> Any:
-        """The embedding of length 1; None without one."""
-        vector = self.embedding
-        return None if vector is None else vector / self.embedding_norm
-
-    @property
-    def sex(self) -> str | None:
-        """ "M" or "F"; None where the gender was not computed."""
-        gender = self.gender
-        return None if gender is None else ("M" if gender else "F")
 
 
 class FaceAnalysis:
@@ -164,7 +105,7 @@ class FaceAnalysis:
                 f"expected detection among them, got {', '.join(sorted(wanted)) or 'none'}",
                 option="allowed_modules",
             )
-        self._recognizer = Recognizer(_card_name(name))
+        self._recognizer = Recognizer(card_name(name))
         self.model_dir: str | None = None
         self.det_model: FaceFinder = self._recognizer.finder
         self.models: dict[str, Any] = {"detection": self.det_model}
@@ -188,11 +129,7 @@ class FaceAnalysis:
             det_size: without effect: all sizes are looked at.
         """
         if det_thresh != DET_THRESH:
-            finder = self.det_model
-            options = replace(DetectOptions(), min_score=float(det_thresh))
-            self.det_model = FaceFinder(
-                finder.detector_name, options=options, runtime=finder.runtime, policy=finder.policy
-            )
+            self.det_model = finder_with(self.det_model, det_thresh)
             self._recognizer = Recognizer(self._recognizer.weights, finder=self.det_model)
             self.models["detection"] = self.det_model
             if "recognition" in self.models:
@@ -215,13 +152,9 @@ class FaceAnalysis:
         """
         if not isinstance(img, np.ndarray) or img.dtype != np.uint8 or img.shape[2:] != (3,):
             raise ImageError("expected pixels, uint8 of shape (H, W, 3), BGR: cv2.imread gives it")
-        if max_num < 0:
-            raise OptionError(f"expected 0 or more, got {max_num}", option="max_num")
         pixels = np.ascontiguousarray(img[..., ::-1])
         photo = self.det_model.find(Photo.from_pixels(pixels, "image"))
-        order = sorted(range(len(photo.faces)), key=lambda i: -photo.faces[i].score)
-        if 0 < max_num < len(order):
-            order = sorted(order, key=lambda i: -_worth(photo, i, det_metric))[:max_num]
+        order = most_worth(photo, max_num, det_metric)
         vectors: list[FloatArray | None] = [None] * len(order)
         if "recognition" in self.models and order:
             done = self._recognizer.analyze(photo, faces=order)
@@ -274,8 +207,35 @@ def _describe(face: Face, looks: FaceAttributes | None) -> None:
         face.pose = np.array([pose.pitch_deg, pose.yaw_deg, pose.roll_deg], np.float32)
 
 
-def _card_name(name: str) -> str:
-    if isinstance(name, _Unsaid):
+def finder_with(finder: FaceFinder, det_thresh: float) -> FaceFinder:
+    """The same finder with another least score; 0.5 is the detector's own."""
+    if det_thresh == DET_THRESH:
+        return finder
+    options = replace(DetectOptions(), min_score=float(det_thresh))
+    return FaceFinder(
+        finder.detector_name, options=options, runtime=finder.runtime, policy=finder.policy
+    )
+
+
+def most_worth(photo: Photo, max_num: int, metric: str) -> list[int]:
+    """Which faces of a photo count, the most certain first, or of more than ``max_num`` the most
+    worth; see ``FaceAnalysis.get``.
+    """
+    if max_num < 0:
+        raise OptionError(f"expected 0 or more, got {max_num}", option="max_num")
+    order = sorted(range(len(photo.faces)), key=lambda i: -photo.faces[i].score)
+    if 0 < max_num < len(order):
+        return sorted(order, key=lambda i: -_worth(photo, i, metric))[:max_num]
+    return order
+
+
+def card_name(name: str | None) -> str:
+    """The model or preset of a name; None and the default: lineament's own.
+
+    Raises:
+        WeightsError: it is a pack of insightface's.
+    """
+    if name is None or isinstance(name, _Unsaid):
         return DEFAULT_RECOGNIZER
     if name in PACKS or Path(os.path.expanduser(name)).is_dir():  # noqa: PTH111
         raise WeightsError(
