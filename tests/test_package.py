@@ -379,6 +379,7 @@ def test_only_our_own_errors_are_raised() -> None:
         "KeyError",
         "Exit",
         "AddonsTypeError",
+        "SizeError",
         "NoDetectionError",
         "NoSuchPhotoError",
         "NotAFileError",
@@ -417,6 +418,7 @@ def test_only_our_own_errors_are_raised() -> None:
             "boxes.py",
             "plain.py",
             "pnm.py",
+            "_containers.py",
             "tiff.py",
         ),  # caught a few lines on
         *("_contents.py", "_state.py"),  # caught by what reads the checkpoint
