@@ -68,6 +68,28 @@ def unpack_ir(data: bytes, name: str) -> tuple[bytes, bytes]:
         raise _unfit(name, f"a damaged archive ({printable(str(error))[:100]})") from error
 
 
+def parsed(xml: bytes, name: str) -> Element:
+    """The XML of a network.
+
+    Args:
+        xml: the text, in UTF-8; with definitions of its own ("<!") it is refused before it is
+            parsed, since entities grow without end.
+        name: of the model, for the message.
+
+    Raises:
+        WeightsError: it is too long, or no XML.
+    """
+    if len(xml) > _LARGEST_XML:
+        raise _unfit(name, f"{len(xml):,} bytes of XML")
+    try:
+        text = xml.decode("utf-8")  # as a text, whatever encoding it says it has
+        if "<!" in text.replace("<!--", ""):
+            raise _unfit(name, "XML with definitions of its own")
+        return ElementTree.fromstring(text)
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        raise _unfit(name, f"no XML ({printable(str(error))[:100]})") from error
+
+
 def _unfit(name: str, got: str) -> WeightsError:
     return WeightsError(f"{name}: expected a network of OpenVINO, got {got}")
 
@@ -84,14 +106,7 @@ def check_ir(xml: bytes, n_numbers: int, name: str) -> None:
         WeightsError: it is none, it has loops, more layers than networks have, or a layer whose
             numbers lie beyond the file.
     """
-    if len(xml) > _LARGEST_XML:
-        raise _unfit(name, f"{len(xml):,} bytes of XML")
-    if b"<!" in xml.replace(b"<!--", b""):
-        raise _unfit(name, "XML with definitions of its own")
-    try:
-        root = ElementTree.fromstring(xml)
-    except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise _unfit(name, f"no XML ({printable(str(error))[:100]})") from error
+    root = parsed(xml, name)
     layers = root.findall("layers/layer")
     if root.tag != "net" or not layers:
         raise _unfit(name, "other XML")

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Final
-from xml.etree import ElementTree
 
-import numpy as np
-
-from lineament.models.ir import check_ir, pack_ir
+from lineament.models.ir import check_ir, pack_ir, parsed
 from lineament.weights._front_ends import EXAMPLE, NUMBERS, XML
 from lineament.weights.apart import read_apart
 from lineament.weights.file import (
@@ -103,7 +100,7 @@ def _port(told: Any) -> Port:
 def _constants(xml: bytes, numbers: bytes) -> dict[str, Array]:
     """The numbers of the layers, by name; those of kinds that NumPy does not have are left out."""
     found: dict[str, Array] = {}
-    for layer in ElementTree.fromstring(xml).findall("layers/layer"):
+    for layer in parsed(xml, "the network").findall("layers/layer"):
         data = layer.find("data")
         if layer.get("type") != "Const" or data is None:
             continue
@@ -118,9 +115,3 @@ def _constants(xml: bytes, numbers: bytes) -> dict[str, Array]:
         if len(found) > MOST_TENSORS:
             raise refuse(f"more than {MOST_TENSORS:,} tensors")
     return found
-
-
-def agrees(found: Array, expected: Array) -> float:
-    """The largest difference, in shares of the largest number."""
-    scale = max(1.0, float(np.abs(expected).max()))
-    return float(np.abs(found - expected).max()) / scale
