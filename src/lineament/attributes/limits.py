@@ -30,13 +30,13 @@ LIMITS: Mapping[str, str] = {
     "age": "off by 7 years on average, 79 % within the interval (120 people of press photos); "
     "people under 25 look 9 years older to it, those over 60 five years younger: children, the "
     "young and the old are the weak side",
-    "gender": "97 of 100 men and 98 of 100 women of press photos, adults, are told right; elsewhere "
-    "women may be called men more often than the reverse, as by the network beneath; of children "
-    "it is a guess; it is how a face looks, not how anybody would describe themselves",
+    "gender": "97 of 100 men and 98 of 100 women of press photos, adults, are told right; other "
+    "women may be called men more often than the reverse, as by the network beneath; children's is "
+    "a guess; it is how a face looks, not how anybody would describe themselves",
     "expression": "nine of ten smiles are told, the others are undecided; of faces that do not "
     "smile 2 to 4 of 100 are called happy; what is called sad, angry or surprised a person sees in "
     "six of ten photos; fear and disgust could not be measured; it is not what anybody feels",
-    "pose": "yaw agrees with that of five points up to 25 degrees, and is off by 12 of profiles; of "
+    "pose": "yaw agrees with that of five points up to 25 degrees, of profiles it is off by 12; of "
     "heads turned by more than 45 the mesh guesses the far half",
     "eyes": "all open eyes of frontal faces are told, nine of ten shut ones, the others are "
     "undecided; who looks down has shut eyes",
