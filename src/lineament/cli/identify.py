@@ -96,7 +96,7 @@ def identify(
 
     A face gets a name when the most alike person reaches the threshold, which follows the number of
     people searched; otherwise it is unknown, with the reason. Exit code 0: somebody was identified,
-    1: nobody was, 2: error, such as an empty gallery or a --where that nobody matches.
+    1: nobody was, 2: error, such as an empty gallery.
     """
     if fpir is not None and threshold is not None:
         raise OptionError("expected --fpir or --threshold, got both")

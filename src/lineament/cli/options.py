@@ -132,7 +132,7 @@ license_policy = option(
 write_regions = option(
     "--write-regions",
     choices=("sidecars", "files"),
-    help="Note the names for photo programs: in .xmp files beside the photos, or in the photos.",
+    help="Note names for photo programs.",
     api=["into"],
 )
 gallery = option(
