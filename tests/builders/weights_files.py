@@ -223,7 +223,7 @@ def dlib_recognizer(seed: int = 0) -> tuple[bytes, dict[str, Array]]:
         kept[f"{name}.weight"], kept[f"{name}.bias"] = weight, bias
         numbers = (outputs, size, size, step, step, pad, pad)
         body = whole(5) + b"con_4" + dlib_tensor(np.concatenate([weight.ravel(), bias]))
-        body += b"".join(map(whole, numbers)) + alias(*weight.shape) + alias(outputs, 1, 1, 1)
+        body += b"".join(map(whole, numbers)) + alias(*weight.shape) + alias(1, outputs, 1, 1)
         bodies.append((2, body + real(1) * 4))
 
     def affine(name: str, channels: int) -> None:
@@ -272,7 +272,7 @@ def dlib_recognizer(seed: int = 0) -> tuple[bytes, dict[str, Array]]:
     for at, (version, body) in enumerate(bodies):
         if version == 1:
             continue
-        parts += [body, b"101", dlib_tensor(np.zeros(0)) * 3]
+        parts += [body, b"110", dlib_tensor(np.zeros(0)) * 3]
         parts += [whole(1)] if at == 0 else []
     return b"".join(parts), kept
 
