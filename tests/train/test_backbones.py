@@ -19,8 +19,10 @@ from torch import nn  # noqa: E402
 from lineament.errors import OptionError  # noqa: E402
 from lineament.train.backbones import BACKBONES, make_backbone  # noqa: E402
 from lineament.train.backbones import edgeface as edgeface_module  # noqa: E402
+from lineament.train.backbones import ghostfacenet as ghostfacenet_module  # noqa: E402
 from lineament.train.backbones.backbone import Backbone  # noqa: E402
 from lineament.train.backbones.deepface import LocallyConnected2d  # noqa: E402
+from lineament.train.backbones.lightcnn import MaxFeature  # noqa: E402
 
 SMALL: dict[str, dict[str, Any]] = {
     "shallow": {"size_px": 16},
@@ -33,14 +35,40 @@ SMALL: dict[str, dict[str, Any]] = {
     "spherenet20": {"size_px": 16},
     "inception-resnet-v1": {"size_px": 80},
     "deepface": {"size_px": 72, "dimension": 32, "initial": "he"},
+    "deepid": {"size_px": 40},
+    "lightcnn9": {"size_px": 16},
+    "ghostfacenet": {"size_px": 32},
+    "adaface-ir18": {"size_px": 16, "dimension": 16},
+    "resnet-face18": {"size_px": 16, "dimension": 16},
+    "lightcnn29": {"size_px": 16},
+    "lightcnn29v2": {"size_px": 16},
+    "openface": {"size_px": 96},
+    "vggface": {"size_px": 32, "dimension": 16},
 }
 """One of each kind, with crops so small that a step takes a moment."""
 
-SIZES_PX = {"shallow": 48, "oriented": 48, "inception-resnet-v1": 160, "deepface": 152}
+LONGER = ("adaface-ir18", "resnet-face18", "lightcnn29", "lightcnn29v2", "openface", "vggface")
+"""Those for which a step takes more than a moment."""
+
+EACH = [pytest.param(name, marks=pytest.mark.slow) if name in LONGER else name for name in SMALL]
+
+SIZES_PX = {
+    "shallow": 48,
+    "oriented": 48,
+    "inception-resnet-v1": 160,
+    "deepface": 152,
+    **dict.fromkeys(("resnet-face18", "lightcnn9", "lightcnn29", "lightcnn29v2"), 128),
+    "openface": 96,
+    "vggface": 224,
+    "deepid": 55,
+}
 DIMENSIONS = {
-    **dict.fromkeys(("shallow", "tiny", "mobilefacenet", "inception-resnet-v1"), 128),
+    **dict.fromkeys(("shallow", "tiny", "mobilefacenet", "inception-resnet-v1", "openface"), 128),
+    **dict.fromkeys(("lightcnn9", "lightcnn29", "lightcnn29v2"), 256),
     "oriented": 200,
     "deepface": 4096,
+    "vggface": 4096,
+    "deepid": 160,
 }
 
 
@@ -106,6 +134,23 @@ def warmed(name: str) -> Backbone:
         ("mobilefacenet", {}, 1_003_136, "1.0"),
         ("spherenet20", {}, 24_501_952, "24.5"),
         ("deepface", {}, 102_412_864, "102.4"),
+        ("spherenet20", {"narrow": True}, 22_666_944, "22.7"),
+        ("spherenet20", {"narrow": True, "bias": True}, 22_670_656, "22.7"),
+        # arXiv:2204.00964's networks, without factors at the end
+        ("adaface-ir18", {}, 24_020_352, "24.0"),
+        ("adaface-ir50", {}, 43_585_600, "43.6"),
+        ("adaface-ir101", {}, 65_150_912, "65.2"),
+        # VGG-16 without its classes, and VGG-Face with its 2,622
+        ("vggface", {}, 134_260_544, "134.3"),
+        ("vggface", {"last": "fc8", "dimension": 2622}, 145_002_878, "145.0"),
+        # OpenFace's list of models: "nn4.small2, 3733968"
+        ("openface", {}, 3_733_968, "3.73"),
+        ("ghostfacenet", {}, 4_060_260, "4.1"),
+        ("deepid", {}, 395_080, "0.40"),
+        ("resnet-face18", {}, 25_627_081, "25.6"),
+        ("lightcnn9", {}, 5_480_864, "5.5"),
+        ("lightcnn29", {}, 12_573_280, "12.6"),
+        ("lightcnn29v2", {}, 10_475_872, "10.5"),
         ("tiny", {}, 296_432, "0.3"),
         ("shallow", {}, 601_888, "0.60"),
         ("oriented", {}, 3 * 8 * 11 * 11 + 8 * 18 * 18 + 8 * 8 * 8 * 200 + 200, "0.11"),
@@ -271,7 +316,7 @@ def test_the_table_in_the_documentation() -> None:
                 make_backbone(name, **{option: -1})
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", EACH)
 def test_dimension_and_size_are_options(name: str) -> None:
     size_px = {"deepface": 73, "inception-resnet-v1": 99, "oriented": 126}.get(name, 128)
     backbone = on_meta(name, dimension=3, size_px=size_px).eval()
@@ -299,7 +344,7 @@ def test_shapes_and_stages_which_are_all_of_it_in_the_order_of_the_data(name: st
     assert order == [stage for stage, _ in stages]
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", EACH)
 def test_every_parameter_gets_a_gradient(name: str) -> None:
     backbone = make_backbone(name, **SMALL[name]).train()
     embeddings = backbone(crops(4, backbone.size_px))
@@ -316,7 +361,7 @@ def test_every_parameter_gets_a_gradient(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", EACH)
 def test_the_order_of_memory_changes_nothing_but_rounding(name: str) -> None:
     found = []
     for layout in (torch.contiguous_format, torch.channels_last):
@@ -333,7 +378,7 @@ def test_the_order_of_memory_changes_nothing_but_rounding(name: str) -> None:
         torch.testing.assert_close(last, usual, rtol=1e-8, atol=1e-10 * scale)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", EACH)
 def test_each_crop_for_itself_in_eval_mode(name: str) -> None:
     backbone = warmed(name)
     photos = crops(3, backbone.size_px, seed=1)
@@ -404,6 +449,40 @@ def test_pixels_are_scaled_inside(name: str, black: float, white: float) -> None
 def test_crops_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(OptionError, match=r"expected \(N, 3, 16, 16\), got"):
         make_backbone("tiny", size_px=16)(torch.zeros(shape))
+
+
+# --- Narrow and gray crops ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "columns"),
+    [
+        ("deepid", {}, slice(4, 51)),
+        ("spherenet20", {"size_px": 112, "narrow": True}, slice(8, 104)),
+    ],
+)
+def test_narrow_networks_see_the_middle_columns(
+    name: str, options: dict[str, Any], columns: slice
+) -> None:
+    backbone = make_backbone(name, **options).eval()
+    photos = crops(2, backbone.size_px)
+    cut = torch.zeros_like(photos)
+    cut[..., columns] = photos[..., columns]
+    scaled = backbone.get_submodule("scaling")(photos)
+    assert scaled.shape == (2, 3, backbone.size_px, backbone.width_px)
+    with torch.no_grad():
+        assert torch.equal(backbone(photos), backbone(cut))
+
+
+@pytest.mark.parametrize("name", ["resnet-face18", "lightcnn9"])
+def test_gray_networks_see_shares_of_red_green_and_blue(name: str) -> None:
+    scaling = make_backbone(name, **SMALL[name]).get_submodule("scaling")
+    colors = torch.tensor([[255.0, 0, 0], [0, 255.0, 0], [0, 0, 255.0], [255.0, 255.0, 255.0]])
+    made = scaling(colors[:, :, None, None].expand(4, 3, 16, 16))
+    assert made.shape == (4, 1, 16, 16)
+    white, black = (1.0, 0.0) if name == "lightcnn9" else (1.0, -1.0)
+    expected = torch.tensor([0.299, 0.587, 0.114, 1.0]) * (white - black) + black
+    torch.testing.assert_close(made[:, 0, 3, 5], expected)
 
 
 # --- Layers against loops -------------------------------------------------------------------------
@@ -481,6 +560,25 @@ def test_places_are_told_by_sines_and_cosines() -> None:
             assert waves[channel, row, column] == pytest.approx(expected, abs=1e-5)
 
 
+def test_max_feature_maps_take_the_larger_half() -> None:
+    layer = nn.Conv2d(3, 8, 1)
+    made = MaxFeature(layer)(photos := torch.randn(2, 3, 5, 5))
+    expected = np.maximum(*np.split(layer(photos).detach().numpy(), 2, axis=1))
+    assert np.array_equal(made.detach().numpy(), expected)
+
+
+@pytest.mark.parametrize(("kernel", "stride", "before"), [(3, 2, 0), (5, 2, 1), (3, 1, 1)])
+def test_padding_is_that_of_keras(kernel: int, stride: int, before: int) -> None:
+    # "same": ceil(side / stride) places; of an odd lack one more at the right and bottom
+    layer = ghostfacenet_module._Convolution(1, 1, kernel, stride=stride)
+    x = torch.randn(1, 1, 8, 8)
+    made = layer[1](layer[0](x))
+    assert made.shape[-1] == -(-8 // stride)
+    lacking = (made.shape[-1] - 1) * stride + kernel - 8
+    padded = nn.functional.pad(x, (before, lacking - before, before, lacking - before))
+    assert torch.equal(layer[1](padded), made)
+
+
 # --- Bad options, and what an import costs --------------------------------------------------------
 
 
@@ -511,6 +609,13 @@ def test_places_are_told_by_sines_and_cosines() -> None:
         ("inception-resnet-v1", {"size_px": 64}, "size_px: expected a whole number from 80"),
         ("deepface", {"size_px": 71}, "size_px: expected a whole number from 72"),
         ("deepface", {"dropout": -0.1}, "dropout: .* got -0.1"),
+        ("vggface", {"last": "fc6"}, "last: expected one of fc7, fc8, got 'fc6'"),
+        ("vggface", {"size_px": 100}, "size_px: .* multiple of 32, got 100"),
+        ("openface", {"window": 0}, "window: expected a whole number from 1 to 63, got 0"),
+        ("ghostfacenet", {"width": 0}, "width: expected a number above 0, to 4, got 0"),
+        ("deepid", {"size_px": 39}, "size_px: expected a whole number from 40"),
+        ("lightcnn29", {"dropout": 1}, "backbone lightcnn29, dropout: .* got 1"),
+        ("spherenet20", {"narrow": True, "size_px": 96}, "multiple of 112, got 96"),
         ("deepface", {"initial": "ones"}, "initial: expected one of paper, he, got 'ones'"),
     ],
 )
@@ -526,6 +631,10 @@ def test_the_smallest_crops_that_are_allowed_work() -> None:
         "edgeface-xs": 32,
         "deepface": 72,
         "inception-resnet-v1": 80,
+        "openface": 96,
+        "vggface": 32,
+        "ghostfacenet": 32,
+        "deepid": 40,
     }
     for name in SMALL:
         size_px = least.get(name, 16)

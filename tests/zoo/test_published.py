@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ with np.load(GOLDEN) as _stored:
     WITH_GOLDEN = sorted({key.partition("/")[0] for key in _stored})
 
 LAYOUTS = {f"{each.published.name}-{each.format}": each for each in published._LAYOUTS}
-LIGHT = {"facenet-512-vggface2"}
+LIGHT = {"deepid", "ghostfacenet-v1", "edgeface-xs"}
 """Networks that take a moment: the others are for the slow run."""
 
 
@@ -92,7 +93,8 @@ def test_a_file_is_recognized(key: str) -> None:
     layout = LAYOUTS[key]
     shapes = shapes_of_file(layout)
     assert len(shapes) == len(list(layout.rows(published._our_shapes(layout))))
-    match = match_of({**shapes, **layout.hints}, layout.format)
+    name = layout.published.name if layout.asked else None
+    match = match_of({**shapes, **layout.hints}, layout.format, name)
     assert match.complete, match.why_not()
     assert layout.published.name in (match.published.name, *match.also)
     assert match_of(shapes, layout.format, layout.published.name).published == layout.published
@@ -133,6 +135,25 @@ def test_the_table_says_what_must_be_known(name: str) -> None:
     assert found.thresholds.startswith("none")
 
 
+def test_the_table_in_the_documentation() -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "backbones.md"
+    found = {}
+    for line in page.read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 7 and cells[1].startswith("`"):
+            found[cells[1].strip("`")] = cells[2:]
+    assert list(found) == names()
+    for name, (backbone, crop, dimension, files, license) in found.items():
+        each = [layout.published for layout in LAYOUTS.values() if layout.published.name == name]
+        width, height = each[0].input_wh
+        assert backbone == f"`{each[0].backbone}`"
+        assert crop == f"{width}x{height} {each[0].channels}"
+        assert int(dimension) == each[0].embedding_size
+        assert files == ", ".join(published_.framework for published_ in each)
+        assert license == each[0].license
+    assert not any(layout.published.commercial for layout in LAYOUTS.values())
+
+
 # --- Files that are not as they should be ---------------------------------------------------------
 
 
@@ -141,18 +162,22 @@ def facenet_shapes() -> Shapes:
 
 
 def test_prefixes_and_leftovers_of_training() -> None:
-    plain = facenet_shapes()
-    shapes = {f"module.{key}": shape for key, shape in plain.items()}
+    shapes = {f"module.{key}": shape for key, shape in facenet_shapes().items()}
     shapes |= {"module.logits.bias": (8631,), "optimizer.step": (), "epoch": ()}
     match = match_of(shapes, "pytorch")
     assert match.complete
     assert match.prefix == "module."
     assert {"module.logits.bias", "optimizer.step", "epoch"} <= set(match.ignored)
-    network = build(
-        match, {key: made_up(key.removeprefix("module."), s) for key, s in shapes.items()}
-    )
-    wanted = golden("facenet-512-vggface2")[1]
-    np.testing.assert_allclose(embedded(network, match.published.name), unit(wanted), atol=1e-5)
+
+
+def test_a_network_below_a_prefix_is_the_same() -> None:
+    shapes, wanted = golden("ghostfacenet-v1")
+    tensors = {f"state_dict.model.{key}": made_up(key, shape) for key, shape in shapes.items()}
+    tensors["state_dict.head.kernel"] = np.zeros((512, 10), np.float32)
+    match = match_of({key: value.shape for key, value in tensors.items()}, "pytorch")
+    assert match.prefix == "state_dict.model."
+    made = embedded(build(match, tensors), "ghostfacenet-v1")
+    np.testing.assert_allclose(made, unit(wanted), rtol=0, atol=1e-5)
 
 
 def test_the_head_of_its_training_tells_what_it_was_trained_on() -> None:
@@ -204,37 +229,34 @@ def test_what_is_none_of_them(shapes: Shapes, format: str) -> None:
     ],
 )
 def test_numbers_that_are_none(change: Any, message: str) -> None:
-    shapes = facenet_shapes()
+    shapes, _ = golden("ghostfacenet-v1")
     tensors = weights(shapes)
-    tensors["conv2d_1a.conv.weight"] = change(tensors["conv2d_1a.conv.weight"])
-    with pytest.raises(WeightsError, match=f"conv2d_1a.conv.weight: {message}"):
+    tensors["stem.conv.weight"] = change(tensors["stem.conv.weight"])
+    with pytest.raises(WeightsError, match=rf"stem\.conv\.weight: {message}"):
         build(match_of(shapes, "pytorch"), tensors)
 
 
 def test_variances_are_never_negative() -> None:
-    shapes = facenet_shapes()
+    shapes, _ = golden("ghostfacenet-v1")
     tensors = weights(shapes)
-    tensors["last_bn.running_var"] = -tensors["last_bn.running_var"]
+    tensors["stem.bn.running_var"] = -tensors["stem.bn.running_var"]
     with pytest.raises(WeightsError, match="expected variances of 0 or more"):
         build(match_of(shapes, "pytorch"), tensors)
 
 
-def test_half_precision_becomes_float32() -> None:
-    shapes = facenet_shapes()
+def test_half_precision_becomes_float32_and_other_crops_are_refused() -> None:
+    shapes, _ = golden("ghostfacenet-v1")
     tensors = {key: value.astype(np.float16) for key, value in weights(shapes).items()}
+    before = torch.random.get_rng_state()
     network = build(match_of(shapes, "pytorch"), tensors)
+    assert torch.equal(torch.random.get_rng_state(), before)
     assert {value.dtype for value in network.state_dict().values()} == {torch.float32, torch.int64}
-
-
-def test_crops_of_another_size_are_refused() -> None:
-    shapes = facenet_shapes()
-    network = build(match_of(shapes, "pytorch"), weights(shapes))
-    with pytest.raises(OptionError, match=r"expected \(N, 3, 160, 160\), got"):
-        network(torch.zeros(1, 3, 112, 112))
+    with pytest.raises(OptionError, match=r"expected \(N, 3, 112, 112\), got"):
+        network(torch.zeros(1, 3, 96, 96))
 
 
 def test_names_that_there_are_not() -> None:
-    with pytest.raises(OptionError, match=r"expected one of facenet-512-vggface2, .*got 'vgg'"):
+    with pytest.raises(OptionError, match=r"expected one of vggface-deepface, .*got 'vgg'"):
         entry("vgg")
     with pytest.raises(OptionError, match="expected a file of pytorch, got one of caffe"):
         entry("facenet-512-vggface2", "caffe")

@@ -10,7 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from lineament.zoo._layout import Layout, Published, Row, Shape, Shapes
+from lineament.zoo._layout import (
+    KERAS_CONV,
+    KERAS_DENSE,
+    SAME,
+    Layout,
+    Published,
+    Row,
+    Shape,
+    Shapes,
+    keras_names,
+    keras_value,
+)
 
 STEM = ("conv2d_1a", "conv2d_2a", "conv2d_2b", "conv2d_3b", "conv2d_4a", "conv2d_4b")
 """The six convolutions of our stem, at 0, 3, 6, 10, 13, 16: a maximum lies after the third."""
@@ -97,6 +108,54 @@ def _serengil(shapes: Shapes) -> Iterator[Row]:
                 number = "" if alone else f".{at}"
                 theirs = f"{block}.branch_{branch}{number}.{'conv' if kind == 'conv' else 'bn'}"
         yield Row(key, f"{theirs}.{value}")
+
+
+def _keras_rows(shapes: Shapes) -> Iterator[Row]:
+    """deepface on Keras: "Block35_1_Branch_1_Conv2d_0b_3x3/kernel", "..._BatchNorm/beta"."""
+    stems = {"1a": "3x3", "2a": "3x3", "2b": "3x3", "3b": "1x1", "4a": "3x3", "4b": "3x3"}
+    blocks = {"blocks_a": "Block35", "blocks_b": "Block17", "blocks_c": "Block8"}
+    kernels = {"blocks_a": ("3x3", "3x3"), "blocks_b": ("1x7", "7x1"), "blocks_c": ("1x3", "3x1")}
+    reductions = {
+        # branch and number -> the end of the name: what has a stride is "1a"
+        "reduction_a": {"00": "1a_3x3", "10": "0a_1x1", "11": "0b_3x3", "12": "1a_3x3"},
+        "reduction_b": {
+            "00": "0a_1x1",
+            "01": "1a_3x3",
+            "10": "0a_1x1",
+            "11": "1a_3x3",
+            "20": "0a_1x1",
+            "21": "0b_3x3",
+            "22": "1a_3x3",
+        },
+    }
+    for key, place, value in units(shapes):
+        words = place.split()
+        norm = words[-1] == "norm"
+        if words[0] == "stem":
+            theirs = f"Conv2d_{words[1]}_{stems[words[1]]}"
+        elif words[0] == "output":
+            theirs = "Bottleneck"
+        elif words[0] in reductions:
+            branch, at = words[3:5]
+            stage = "Mixed_6a" if words[0] == "reduction_a" else "Mixed_7a"
+            theirs = f"{stage}_Branch_{branch}_Conv2d_{reductions[words[0]][branch + at]}"
+        else:
+            theirs = f"{blocks[words[0]]}_{int(words[1]) + 1}"
+            if words[2] == "linear":
+                theirs += "_Conv2d_1x1"
+            else:
+                branch, at = words[3:5]
+                ends = (
+                    "0a_1x1",
+                    *(f"0{a}_{k}" for a, k in zip("bc", kernels[words[0]], strict=True)),
+                )
+                end = "1x1" if branch == "0" else ends[int(at)]
+                theirs += f"_Branch_{branch}_Conv2d_{end}"
+        sides = len(shapes[key])
+        stored = KERAS_CONV if sides == 4 else KERAS_DENSE if sides == 2 else SAME
+        name = f"{theirs}{'_BatchNorm' if norm else ''}/{keras_value(value, norm=norm)}"
+        # Their normalizations have no factors.
+        yield Row(key, name, stored, 1.0 if norm and value == "weight" else None)
 
 
 def _entry(
@@ -187,30 +246,27 @@ LAYOUTS: tuple[Layout, ...] = (
         ignored=_LOGITS,
         hints=_classes(10575),
     ),
-    _layout(
-        _entry(
-            "facenet-128-deepface",
-            "FaceNet of deepface, 128 numbers",
-            _DEEPFACE,
-            128,
-            license="MIT",
-            training_data="MS-Celeb-1M (withdrawn; research only)",
-            whitened=True,
-            notes=_FED_OTHERWISE,
-        ),
-        "bottleneck.weight",
-        _serengil,
-    ),
-    _layout(
-        _entry(
-            "facenet-512-deepface",
-            "FaceNet of deepface, 512 numbers",
-            _DEEPFACE,
-            512,
-            license="MIT",
-            notes=_FED_OTHERWISE,
-        ),
-        "bottleneck.weight",
-        _serengil,
+    *(
+        _layout(
+            _entry(
+                f"facenet-{dimension}-deepface",
+                f"FaceNet of deepface, {dimension} numbers",
+                _DEEPFACE,
+                dimension,
+                license="MIT",
+                training_data=data,
+                whitened=dimension == 128,
+                notes=_FED_OTHERWISE,
+                framework=framework,
+            ),
+            telltale,
+            rows,
+            **more,
+        )
+        for dimension, data in ((128, "MS-Celeb-1M (withdrawn; research only)"), (512, _VGGFACE2))
+        for framework, telltale, rows, more in (
+            ("keras", "Bottleneck/kernel", _keras_rows, {"canonical": keras_names}),
+            ("pytorch", "bottleneck.weight", _serengil, {}),
+        )
     ),
 )

@@ -181,6 +181,7 @@ class Layout:
         canonical: the file's names -> those that the rows have.
         hints: names beside the network's, with their shapes, that tell it from others with the same
             names and shapes: the head of its training.
+        asked: whether it is taken only where it is asked for by its name.
     """
 
     published: Published
@@ -191,6 +192,7 @@ class Layout:
     ignored: tuple[str, ...] = ()
     canonical: Callable[[Iterable[str]], dict[str, str]] = lambda names: {n: n for n in names}
     hints: Shapes = field(default_factory=dict)
+    asked: bool = False
 
     @property
     def format(self) -> Framework:

@@ -23,7 +23,20 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import MissingExtraError, OptionError, WeightsError
-from lineament.zoo import _facenet, _iresnet
+from lineament.zoo import (
+    _deepface,
+    _edgeface,
+    _facenet,
+    _ghostfacenet,
+    _ir,
+    _iresnet,
+    _lightcnn,
+    _mobilefacenet,
+    _openface,
+    _resnet_face,
+    _sphereface,
+    _vggface,
+)
 from lineament.zoo._layout import Framework, Layout, Published, Row, Shape, as_float32
 
 if TYPE_CHECKING:
@@ -31,7 +44,20 @@ if TYPE_CHECKING:
 
 __all__ = ["Match", "Published", "build", "entry", "names", "recognize"]
 
-_LAYOUTS: tuple[Layout, ...] = (*_facenet.LAYOUTS, *_iresnet.LAYOUTS)
+_LAYOUTS: tuple[Layout, ...] = (
+    *_vggface.LAYOUTS,
+    *_facenet.LAYOUTS,
+    *_openface.LAYOUTS,
+    *_deepface.LAYOUTS,
+    *_iresnet.LAYOUTS,
+    *_ir.LAYOUTS,
+    *_resnet_face.LAYOUTS,
+    *_sphereface.LAYOUTS,
+    *_ghostfacenet.LAYOUTS,
+    *_lightcnn.LAYOUTS,
+    *_edgeface.LAYOUTS,
+    *_mobilefacenet.LAYOUTS,
+)
 
 LEAST_SHARE = 0.5
 """Of a network's values that a file must have, so that it counts as a damaged one of them."""
@@ -132,6 +158,8 @@ def recognize(
     """
     wanted = None if name is None else entry(name)
     layouts = [layout for layout in _LAYOUTS if layout.format == format]
+    if wanted is None:
+        layouts = [layout for layout in layouts if not layout.asked]
     if wanted is not None:
         layouts = [layout for layout in layouts if layout.published.name == wanted.name]
         if not layouts:

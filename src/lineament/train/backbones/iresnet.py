@@ -1,4 +1,4 @@
-"""The residual networks of ArcFace, in two forms.
+"""The residual networks of ArcFace, in three forms.
 
 ``iresnet18`` to ``iresnet100``: the unit, BN - 3x3 - BN - PReLU - 3x3 (stride) - BN, without an
 activation after the sum, and the output, BN - dropout - flatten - linear - BN, are those of Deng et
@@ -12,6 +12,10 @@ arXiv:2107.08621), ``IR_50`` and ``IR_SE_50``. The unit has one normalization le
 equal width takes every second pixel without weights, and IR-SE weighs its channels (Hu et al.,
 "Squeeze-and-Excitation Networks", CVPR 2018, arXiv:1709.01507):
 ``s = sigmoid(W2 relu(W1 mean(x)))``, ``y = s x``, with a reduction by 16.
+
+``adaface-ir18`` to ``adaface-ir101``: the networks of Kim et al., "AdaFace", CVPR 2022,
+arXiv:2204.00964: the unit of the first form with the shortcuts of the second, and a last
+normalization without factors and shifts.
 """
 
 from __future__ import annotations
@@ -29,7 +33,7 @@ from lineament.train.backbones.backbone import (
     check_size,
 )
 
-Form = Literal["insightface", "evolve", "evolve-squeeze"]
+Form = Literal["insightface", "evolve", "evolve-squeeze", "adaface"]
 Units = tuple[int, int, int, int]
 
 _CHANNELS = (64, 128, 256, 512)
@@ -76,6 +80,21 @@ def ir_se50(*, dimension: int = 512, size_px: int = 112, dropout: float = 0.5) -
     return _build("ir-se50", (3, 4, 14, 3), dimension, size_px, dropout, form="evolve-squeeze")
 
 
+def adaface_ir18(*, dimension: int = 512, size_px: int = 112, dropout: float = 0.4) -> IResNet:
+    """Build AdaFace's IR-18: 24.0 M parameters. Arguments as ``iresnet100``."""
+    return _build("adaface-ir18", (2, 2, 2, 2), dimension, size_px, dropout, form="adaface")
+
+
+def adaface_ir50(*, dimension: int = 512, size_px: int = 112, dropout: float = 0.4) -> IResNet:
+    """Build AdaFace's IR-50: 43.6 M parameters. Arguments as ``iresnet100``."""
+    return _build("adaface-ir50", (3, 4, 14, 3), dimension, size_px, dropout, form="adaface")
+
+
+def adaface_ir101(*, dimension: int = 512, size_px: int = 112, dropout: float = 0.4) -> IResNet:
+    """Build AdaFace's IR-101: 65.1 M parameters. Arguments as ``iresnet100``."""
+    return _build("adaface-ir101", (3, 13, 30, 3), dimension, size_px, dropout, form="adaface")
+
+
 def _build(
     name: str,
     units: Units,
@@ -111,7 +130,7 @@ class IResNet(Backbone):
                 parts.append(_Unit(ins, channels, 2 if i == 0 else 1, form))
                 ins = channels
             self.add_module(f"stage{number}", nn.Sequential(*parts))
-        last = nn.BatchNorm1d(dimension)
+        last = nn.BatchNorm1d(dimension, affine=form != "adaface")
         if form == "insightface":
             # The embedding is compared by its angle: a factor for each component would only
             # stretch the axes. InsightFace fixes it to one, too.
@@ -151,7 +170,7 @@ class _Unit(nn.Module):
     def __init__(self, ins: int, outs: int, stride: int, form: Form) -> None:
         super().__init__()
         path: list[nn.Module] = [nn.BatchNorm2d(ins), nn.Conv2d(ins, outs, 3, 1, 1, bias=False)]
-        if form == "insightface":
+        if form in ("insightface", "adaface"):
             path.append(nn.BatchNorm2d(outs))
         path.append(nn.PReLU(outs))
         path.append(nn.Conv2d(outs, outs, 3, stride, 1, bias=False))

@@ -11,50 +11,67 @@ import math
 from torch import Tensor, nn
 
 from lineament.align.alignment import Alignment
-from lineament.train.backbones.backbone import Backbone, Scaling, check_dimension, check_size
+from lineament.train.backbones.backbone import (
+    Backbone,
+    Scaling,
+    check_choice,
+    check_dimension,
+    check_size,
+)
 
 _STAGES = ((64, 1), (128, 2), (256, 4), (512, 1))
 """Channels and residual units, table 2: one convolution of stride 2 before each."""
 
 
-def spherenet20(*, dimension: int = 512, size_px: int = 112) -> SphereNet:
+def spherenet20(
+    *, dimension: int = 512, size_px: int = 112, narrow: bool = False, bias: bool = False
+) -> SphereNet:
     """Build SphereNet-20: 24.5 M parameters with the default options.
 
     The paper's crops are 112 pixels high and 96 wide: its last grid is 7x6, and its last layer has
     11.0 M weights. lineament's crops are squares; at 112 pixels the grid is 7x7 and the layer has
-    12.8 M weights. All else is as there.
+    12.8 M weights. With ``narrow`` it sees the middle 96 columns, as in the paper: 22.7 M.
 
     Args:
         dimension: D.
-        size_px: a multiple of 16.
+        size_px: a multiple of 16; of 112 with ``narrow``.
+        narrow: whether it sees 6 of 7 columns.
+        bias: whether the convolutions of the residual units add a number. In the paper they do
+            not; in many published weights they do.
 
     Raises:
         OptionError: a value that it cannot have.
     """
     check_dimension("spherenet20", dimension)
-    check_size("spherenet20", size_px, least=16, multiple_of=16)
-    return SphereNet(dimension, size_px)
+    check_choice("backbone spherenet20, narrow", narrow, (False, True))
+    check_choice("backbone spherenet20, bias", bias, (False, True))
+    check_size("spherenet20", size_px, least=16, multiple_of=112 if narrow else 16)
+    return SphereNet(dimension, size_px, narrow=bool(narrow), bias=bool(bias))
 
 
 class SphereNet(Backbone):
     """See ``spherenet20``."""
 
-    def __init__(self, dimension: int, size_px: int) -> None:
+    def __init__(self, dimension: int, size_px: int, *, narrow: bool, bias: bool) -> None:
         """Take the checked options of ``spherenet20``."""
         super().__init__()
         self.dimension, self.size_px = dimension, size_px
+        self.width_px = size_px * 6 // 7 if narrow else None
         self.alignment = str(Alignment.square(size_px))
-        self.scaling = Scaling(size_px, unit=128.0)
+        self.scaling = Scaling(size_px, unit=128.0, width_px=self.width_px)
         ins = 3
         for number, (channels, units) in enumerate(_STAGES, start=1):
             down = nn.Conv2d(ins, channels, 3, 2, 1)
             _caffe_xavier(down)
             self.add_module(
                 f"stage{number}",
-                nn.Sequential(down, nn.PReLU(channels), *(_Unit(channels) for _ in range(units))),
+                nn.Sequential(
+                    down, nn.PReLU(channels), *(_Unit(channels, bias=bias) for _ in range(units))
+                ),
             )
             ins = channels
-        last = nn.Linear(ins * (size_px // 16) ** 2, dimension)
+        columns = (size_px if self.width_px is None else self.width_px) // 16
+        last = nn.Linear(ins * (size_px // 16) * columns, dimension)
         _caffe_xavier(last)
         self.output = nn.Sequential(nn.Flatten(), last)
 
@@ -74,12 +91,14 @@ class SphereNet(Backbone):
 class _Unit(nn.Module):
     """x + PReLU(3x3(PReLU(3x3(x)))), nearly the identity at first: weights of deviation 0.01."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, bias: bool) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for _ in range(2):
-            convolution = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+            convolution = nn.Conv2d(channels, channels, 3, 1, 1, bias=bias)
             nn.init.normal_(convolution.weight, 0.0, 0.01)
+            if convolution.bias is not None:
+                nn.init.zeros_(convolution.bias)
             layers += [convolution, nn.PReLU(channels)]
         self.path = nn.Sequential(*layers)
 
