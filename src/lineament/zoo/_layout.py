@@ -166,6 +166,11 @@ class Row:
     constant: float | None = None
 
 
+def same_names(names: Iterable[str]) -> dict[str, str]:
+    """Each name for itself: that of files whose names are the rows'."""
+    return {name: name for name in names}
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """A published network in one form of file.
@@ -190,7 +195,7 @@ class Layout:
     options: Mapping[str, object] = field(default_factory=dict)
     norm_eps: float | None = None
     ignored: tuple[str, ...] = ()
-    canonical: Callable[[Iterable[str]], dict[str, str]] = lambda names: {n: n for n in names}
+    canonical: Callable[[Iterable[str]], dict[str, str]] = same_names
     hints: Shapes = field(default_factory=dict)
     asked: bool = False
 

@@ -115,6 +115,7 @@ def _entry(name: str, title: str, source: str, framework: Framework) -> Publishe
 
 
 _DEEPFACE = "https://github.com/serengil/deepface_models"
+_OF_DEEPFACE = "OpenFace nn4.small2, of deepface"
 _WIDE = {"window": 11, "alpha": 11e-4}
 
 LAYOUTS: tuple[Layout, ...] = (
@@ -128,17 +129,17 @@ LAYOUTS: tuple[Layout, ...] = (
         "layer14.seq_list.0.1_conv.weight",
         _kim,
     ),
-    *(
-        Layout(
-            _entry("openface-deepface", "OpenFace nn4.small2, of deepface", _DEEPFACE, framework),
-            telltale,
-            rows,
-            options=_WIDE,
-            **more,
-        )
-        for framework, telltale, rows, more in (
-            ("keras", "inception_3a_3x3_conv1/kernel", _keras_rows, {"canonical": keras_names}),
-            ("pytorch", "inception_3a.branch_3x3.0.conv.weight", _torch_rows, {}),
-        )
+    Layout(
+        _entry("openface-deepface", _OF_DEEPFACE, _DEEPFACE, "keras"),
+        "inception_3a_3x3_conv1/kernel",
+        _keras_rows,
+        options=_WIDE,
+        canonical=keras_names,
+    ),
+    Layout(
+        _entry("openface-deepface", _OF_DEEPFACE, _DEEPFACE, "pytorch"),
+        "inception_3a.branch_3x3.0.conv.weight",
+        _torch_rows,
+        options=_WIDE,
     ),
 )

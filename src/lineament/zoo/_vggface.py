@@ -12,6 +12,7 @@ in the file, unless the network is asked for by its name with 2622.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from lineament.zoo._layout import (
     KERAS_CONV,
@@ -26,6 +27,7 @@ from lineament.zoo._layout import (
     keras_names,
     keras_value,
     linear_of_conv,
+    same_names,
 )
 
 _COUNTS = (2, 2, 3, 3, 3)
@@ -77,7 +79,7 @@ def _keras_rows(shapes: Shapes) -> Iterator[Row]:
 
 
 def _entry(
-    name: str, title: str, source: str, framework: Framework, size: int = 4096, bgr: bool = False
+    name: str, title: str, source: str, framework: Framework, *, bgr: bool = False
 ) -> Published:
     mean = (129.1863, 104.7624, 93.5940)
     return Published(
@@ -90,11 +92,11 @@ def _entry(
         commercial=False,
         input_wh=(224, 224),
         channels="bgr" if bgr else "rgb",
-        mean=mean[::-1] if bgr else mean,  # type: ignore[arg-type]
+        mean=mean[::-1] if bgr else mean,
         scale=1.0,
         alignment="eyes-224",
         flip="none",
-        embedding_size=size,
+        embedding_size=4096,
         training_data="VGG-Face (2.6 M photos of 2,622 people; research only)",
         paper="Parkhi, Vedaldi, Zisserman, Deep Face Recognition, BMVC 2015",
         notes=None
@@ -107,40 +109,47 @@ def _entry(
 _DEEPFACE = "https://github.com/serengil/deepface_models"
 _OXFORD = "https://www.robots.ox.ac.uk/~vgg/software/vgg_face/"
 _ALBANIE = "https://www.robots.ox.ac.uk/~albanie/pytorch-models.html"
-_CLASSES = {"last": "fc8", "dimension": 2622}
 _FC8 = (r"fc8[./]",)
 _KERAS_FC8 = (r"conv2d@15/",)
 
-LAYOUTS: tuple[Layout, ...] = tuple(
-    Layout(_entry(name + ending, title, source, framework, size, bgr), telltale, rows, **more)
-    for name, title, source, framework, bgr, telltale, rows, ignored, canonical in (
-        (
-            *("vggface-deepface", "VGG-Face of deepface", _DEEPFACE, "keras", False),
-            *("conv2d@14/kernel", _keras_rows, _KERAS_FC8, keras_names),
-        ),
-        (
-            *("vggface-deepface", "VGG-Face of deepface", _DEEPFACE, "pytorch", False),
-            *("conv5_3.weight", _conv_rows, _FC8, None),
-        ),
-        (
-            *("vggface", "VGG-Face of its authors", _OXFORD, "caffe", True),
-            *("conv5_3/0", _caffe_rows, _FC8, None),
-        ),
-        (
-            *("vggface", "VGG-Face of its authors, converted", _ALBANIE, "pytorch", False),
-            *("conv5_3.weight", _linear_rows, _FC8, None),
-        ),
-    )
-    for ending, size, more in (
-        ("", 4096, {"ignored": ignored, **({} if canonical is None else {"canonical": canonical})}),
-        (
-            "-2622",
-            2622,
-            {
-                "options": _CLASSES,
-                "asked": True,
-                **({} if canonical is None else {"canonical": canonical}),
-            },
-        ),
-    )
+
+def _layouts(
+    published: Published,
+    telltale: str,
+    rows: Callable[[Shapes], Iterator[Row]],
+    ignored: tuple[str, ...],
+) -> Iterator[Layout]:
+    """The embedding of fc7, and that of fc8 for those who ask for it by name."""
+    canonical = keras_names if published.framework == "keras" else same_names
+    yield Layout(published, telltale, rows, ignored=ignored, canonical=canonical)
+    classes = replace(published, name=f"{published.name}-2622", embedding_size=2622)
+    options = {"last": "fc8", "dimension": 2622}
+    yield Layout(classes, telltale, rows, options=options, canonical=canonical, asked=True)
+
+
+LAYOUTS: tuple[Layout, ...] = (
+    *_layouts(
+        _entry("vggface-deepface", "VGG-Face of deepface", _DEEPFACE, "keras"),
+        "conv2d@14/kernel",
+        _keras_rows,
+        _KERAS_FC8,
+    ),
+    *_layouts(
+        _entry("vggface-deepface", "VGG-Face of deepface", _DEEPFACE, "pytorch"),
+        "conv5_3.weight",
+        _conv_rows,
+        _FC8,
+    ),
+    *_layouts(
+        _entry("vggface", "VGG-Face of its authors", _OXFORD, "caffe", bgr=True),
+        "conv5_3/0",
+        _caffe_rows,
+        _FC8,
+    ),
+    *_layouts(
+        _entry("vggface", "VGG-Face of its authors, converted", _ALBANIE, "pytorch"),
+        "conv5_3.weight",
+        _linear_rows,
+        _FC8,
+    ),
 )
