@@ -57,7 +57,7 @@ SHOWN_TOP = 5
 @option(
     "--allow-repeats",
     is_flag=True,
-    help="Let several faces of a photo be one person: collages, mirrors, contact sheets.",
+    help="Let several faces of a photo be one person: collages.",
     api=["one_person_per_photo"],
 )
 @options.where
@@ -95,8 +95,8 @@ def identify(
     """Who is in a photo? Every face in it.
 
     A face gets a name when the most alike person reaches the threshold, which follows the number of
-    people searched; otherwise it is unknown, with the reason. Exit code 0: somebody was identified,
-    1: nobody was, 2: error, such as an empty gallery.
+    people searched; otherwise it is unknown. Exit code 0: somebody was identified, 1: nobody was,
+    2: error.
     """
     if fpir is not None and threshold is not None:
         raise OptionError("expected --fpir or --threshold, got both")
