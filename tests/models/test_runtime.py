@@ -29,7 +29,8 @@ from lineament.types import FloatArray
 
 ENGINES = ("openvino", "onnxruntime")
 BUNDLED = [entry.name for entry in models.entries() if not entry.members]
-FLOAT = [name for name in BUNDLED if not name.endswith("-int8")]
+FLOAT = [name for name in BUNDLED if not name.endswith("-int8") and name != "haar"]
+"""What engines run; a cascade is no network."""
 SPEC: dict[str, Any] = {"size_wh": [8, 8], "color_order": "rgb", "mean": 0.0, "scale": 1.0}
 
 

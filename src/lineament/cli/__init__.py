@@ -29,7 +29,11 @@ EVERYDAY, PREPARE, GROUPS, OTHER = "Everyday", "Photos and thresholds", "Groups"
 COMMANDS = {
     "verify": Entry("recognize:verify", "Are two photos of the same person?", EVERYDAY),
     "detect": Entry("recognize:detect", "Find faces.", EVERYDAY),
-    "analyze": Entry("analyze:analyze", "How old faces look, and what else.", EVERYDAY),
+    "analyze": Entry(
+        "analyze:analyze",
+        "Say how faces look: age, gender, expression, head, eyes, mouth, gaze.",
+        EVERYDAY,
+    ),
     "identify": Entry("identify:identify", "Who is in a photo? Every face in it.", EVERYDAY),
     "find": Entry(
         "find:find", "Find the photos of a folder that show the person of a photo.", EVERYDAY
@@ -98,7 +102,9 @@ GALLERY = Group(
         "export": Entry("gallery_files:export", "Write people and embeddings into one file."),
         "import": Entry("gallery_files:import_", "Add what `gallery export` wrote."),
         "check": Entry("gallery_files:check", "Read everything, and name what is damaged."),
-        "reindex": Entry("gallery_files:reindex", "Build the search index anew."),
+        "reindex": Entry(
+            "gallery_files:reindex", "Build the search index anew, or another one in its place."
+        ),
         "migrate": Entry("gallery_files:migrate", "Embed everybody anew with another recognizer."),
     },
     help="Enroll people, and keep who is enrolled. `lineament identify` finds them in photos.",

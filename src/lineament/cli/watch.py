@@ -61,8 +61,8 @@ STDOUT = "-"
 @option(
     "--at-once",
     is_flag=True,
-    help="Of a film too, say frame by frame who it is, not from its end.",
-    api=["options"],
+    help="Tell films too as they go, not from their end.",
+    api=["revise"],
 )
 @option(
     "--port",
@@ -110,9 +110,8 @@ def watch(
     """Who is in a film, or before a camera, and when.
 
     People keep their numbers while they are in the picture and when they return; with a gallery
-    they have names. A film is followed to its end first, and then told with all of it known; of a
-    camera those frames are looked at that there is time for. Ctrl-C finishes the files. Exit code
-    0: somebody was there, 1: nobody, 2: error.
+    they have names. Films are told from their end, with all of them known; cameras as they go.
+    Ctrl-C finishes the files. Exit code 0: somebody was there, 1: nobody, 2: error.
     """
     if shots is not None:
         make_folder(shots, "shots")

@@ -116,7 +116,8 @@ def is_cascade(start: bytes) -> bool:
 
 
 def _from_xml(data: bytes) -> Cascade:
-    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
+    # A NUL: UTF-16, in which definitions would not be seen here.
+    if b"<!DOCTYPE" in data or b"<!ENTITY" in data or b"\x00" in data:
         raise _RefusedError("XML with definitions of its own")
     root = ElementTree.fromstring(data)
     cascade = next(iter(root), None)
