@@ -31,7 +31,7 @@ COMMANDS = {
     "detect": Entry("recognize:detect", "Find faces.", EVERYDAY),
     "analyze": Entry(
         "analyze:analyze",
-        "Say how faces look: age, gender, expression, head, eyes, mouth, gaze.",
+        "Say how faces look: age, gender, expression, head and gaze.",
         EVERYDAY,
     ),
     "identify": Entry("identify:identify", "Who is in a photo? Every face in it.", EVERYDAY),

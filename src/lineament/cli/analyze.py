@@ -61,7 +61,7 @@ def analyze(
     json: bool,
     **given: Any,
 ) -> int:
-    """Say how faces look: age, gender, expression, head, eyes, mouth, gaze.
+    """Say how faces look: age, gender, expression, head and gaze.
 
     Each with its doubt: an interval, a probability, "undecided". What was measured of each is
     printed with it. Exit code 0: there are faces, 1: there are none, 2: error.

@@ -110,8 +110,8 @@ def watch(
     """Who is in a film, or before a camera, and when.
 
     People keep their numbers while they are in the picture and when they return; with a gallery
-    they have names. Films are told from their end, with all of them known; cameras as they go.
-    Ctrl-C finishes the files. Exit code 0: somebody was there, 1: nobody, 2: error.
+    they have names. Films are told from their end, cameras as they go. Ctrl-C
+    finishes the files. Exit code 0: somebody was there, 1: nobody, 2: error.
     """
     if shots is not None:
         make_folder(shots, "shots")
