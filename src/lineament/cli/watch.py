@@ -89,7 +89,7 @@ STDOUT = "-"
     "--gallery",
     type=FILE,
     metavar="DIR",
-    help="Folder of the gallery with the names.",
+    help="The gallery with the names.",
     show_default="$LINEAMENT_GALLERY, else ./gallery, else numbers only",
 )
 @options.json
