@@ -199,7 +199,7 @@ def rate(function: F) -> F:
         "--rate",
         type=Number(0.01, 1000),
         metavar="FPS",
-        help="Frames a second of a folder of frames.",
+        help="Frames a second of a folder.",
         show_default="30",
     )(function)
 
