@@ -14,6 +14,7 @@ from filming.render import Truth, render
 from lineament import FaceFinder, Gallery, LineamentError, Recognizer
 from lineament.detect.boxes import intersection_over_union
 from lineament.evaluate.tracking import FilmFrame, tracking_report
+from lineament.types import Image
 from lineament.video import VideoFrame
 from lineament.video.people import PeopleTracker
 from lineament.video.tracks import Track, TrackOptions
@@ -113,10 +114,12 @@ def films(
             name = those[one.person][0].name
             film.visits[visit] = VisitSeen(name if name in known else None)
         truths: list[tuple[VideoFrame, Truth]] = []
+        blank: Image | None = None
         for frame, truth in render(made, [looks for _, looks in those], seed + number):
             tracked = tracker.step(frame)
             if options.revise:  # pixels are for the best shots alone then
-                truths.append((replace(frame, pixels=np.zeros_like(frame.pixels[:1])), truth))
+                blank = np.zeros_like(frame.pixels) if blank is None else blank
+                truths.append((replace(frame, pixels=blank), truth))
             else:
                 _compare(film, truth, tracked.tracks)
         tracker.finish()
