@@ -292,7 +292,7 @@ OTHER_OPTIONS = {
     *("--quick", "--rules", "--choose", "--crops", "--starts", "--only", "--no-times"),
     *("--draws", "--view1", "--shared", "--nproc-per-node", "--no-deps", "--min-photos"),
     *("--part", "--also", "--case", "--without", "--wider", "--all", "--kind", "--plot"),
-    *("--people", "--films", "--clips", "--scenes"),
+    *("--people", "--films", "--clips", "--scenes", "--attacks", "--obedient"),
 }
 """Of benchmarks and other programs."""
 

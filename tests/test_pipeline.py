@@ -503,8 +503,8 @@ def test_the_policy_refuses_at_once(tmp_path: Path) -> None:
 def test_parts_that_do_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(lineament.LineamentError, match="Did you mean"):
         Recognizer("sfaces")
-    with pytest.raises(OptionError, match=r"detector: expected one of yunet\+onet, .* got 'haar'"):
-        Recognizer(detector="haar")
+    with pytest.raises(OptionError, match=r"detector: expected one of yunet\+onet, .* got 'lbp'"):
+        Recognizer(detector="lbp")
     with pytest.raises(OptionError, match="alignment: expected"):
         Recognizer(alignment="affine")  # type: ignore[arg-type]
     monkeypatch.setenv("LINEAMENT_ENGINE", "tensorrt")

@@ -159,7 +159,7 @@ print(json.dumps({
     assert said["points"] == said["direct"] == [2, 68, 2]
     assert said["frontal"] == [2, 152, 152, 3]
     assert said["names"][0] == "yunet+onet"
-    assert said["names"][-2:] == ["toy", "toy+onet"]
+    assert {"toy", "toy+onet"} <= set(said["names"])
     assert said["refined"] <= 1  # the O-Net may well say that this is no face
     assert len(said["way"]) == 2  # the plugin's code, which the cache of vectors depends on
 

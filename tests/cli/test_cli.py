@@ -130,7 +130,7 @@ class TestVerify:
             (("--threshold", "nan"), "--threshold: expected a finite number"),
             (("--recognizer", "sfase"), 'Did you mean "sface"'),
             (("--recognizer", "yunet"), "expected a recognizer"),
-            (("--detector", "haar"), "--detector: expected one of yunet+onet"),
+            (("--detector", "lbp"), "--detector: expected one of yunet+onet"),
             (("--alignment", "nose"), "--alignment: expected five-points"),
             (("--choose", "best"), '--choose: expected "largest"'),
             (("--engine", "tvm"), "--engine: expected one of auto"),

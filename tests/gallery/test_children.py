@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 import lineament
-from lineament import Recognizer, attributes
+from lineament import Recognizer
+from lineament.attributes import age
 from lineament.cli import app
 from lineament.gallery import Gallery, Settings
 from lineament.gallery.find import find
@@ -35,7 +36,7 @@ class Looks:
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
     found = Looks()
-    monkeypatch.setattr(attributes, "_years_of_crops", found)
+    monkeypatch.setattr(age, "_years_of_crops", found)
     return found
 
 

@@ -34,14 +34,14 @@ def name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_pa
     """Of an engine that is installed; it is asked from the first vector on."""
     pytest.importorskip(request.param.partition("-")[0])
     monkeypatch.setattr(engine, "FEW", 0)
+    monkeypatch.setattr(faiss, "VISITED_SHARE", 1.0)  # nothing is approximate but the graphs
     monkeypatch.setenv("LINEAMENT_CACHE", str(tmp_path / "cache"))
     return str(request.param)
 
 
 @pytest.fixture
-def make(name: str, monkeypatch: pytest.MonkeyPatch) -> Make:
-    """An empty index; cells are all visited, so that nothing is approximate but the graphs."""
-    monkeypatch.setattr(faiss, "VISITED_SHARE", 1.0)
+def make(name: str) -> Make:
+    """An empty index."""
     return lambda: make_index(name)
 
 

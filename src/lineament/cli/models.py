@@ -44,7 +44,7 @@ def list_(license_policy: str | None, json: bool) -> None:
         print_json({"policy": str(policy), "weights": found})
         return
     restricted = str(policy) != "any"
-    columns: tuple[str, ...] = ("name", "task", "MB", "license", "commercial", "measured")
+    columns: tuple[str, ...] = ("name", "task", "MB", "license", "business", "measured")
     rows = []
     for entry in known:
         row = [
@@ -201,7 +201,7 @@ def _size(value: str | None) -> tuple[int, int] | None:
 @option("--mean", metavar="FLOAT[,F,F]", help="It is fed (x - MEAN) * SCALE, x from 0 to 255.")
 @option("--scale", metavar="FLOAT[,F,F]", help="See --mean.")
 @option("--alignment", metavar="NAME", help="How its crops are made: arcface-112, crop-160-m0.2.")
-@option("--output", metavar="NAME", help="The output with the embeddings, where it has several.")
+@option("--embedding-output", metavar="NAME", help="Which of several outputs has the embeddings.")
 @option("--license", metavar="SPDX", help="License of the weights.", show_default="as published")
 @option(
     "--commercial-use",
@@ -220,7 +220,7 @@ def add(
     mean: str | None,
     scale: str | None,
     alignment: str | None,
-    output: str | None,
+    embedding_output: str | None,
     license: str | None,
     commercial_use: Any,
     overwrite: bool,
@@ -243,7 +243,7 @@ def add(
             mean=_channels(mean, "mean"),
             scale=_channels(scale, "scale"),
             alignment=alignment,
-            output=output,
+            output=embedding_output,
             license=license,
             commercial_use=commercial_use,
             overwrite=overwrite,

@@ -51,7 +51,7 @@ class Hog:
         least = DEFAULT_SCORE if options.min_score is None else options.min_score
         with self._lock:  # the detector keeps what it works on
             boxes, scores, _ = self._run.run(
-                np.ascontiguousarray(image), doublings(image, options), _margin(least)
+                np.array(image, order="C"), doublings(image, options), _margin(least)
             )
         return _faces(image, options, list(boxes), list(scores), least)
 
@@ -83,7 +83,7 @@ class Mmod:
         """
         least = DEFAULT_SCORE if options.min_score is None else options.min_score
         with self._lock:
-            found = self._run(np.ascontiguousarray(image), doublings(image, options))
+            found = self._run(np.array(image, order="C"), doublings(image, options))
         boxes, scores = [one.rect for one in found], [one.confidence for one in found]
         return _faces(image, options, boxes, scores, least)
 
