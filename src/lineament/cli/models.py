@@ -201,7 +201,12 @@ def _size(value: str | None) -> tuple[int, int] | None:
 @option("--mean", metavar="FLOAT[,F,F]", help="It is fed (x - MEAN) * SCALE, x from 0 to 255.")
 @option("--scale", metavar="FLOAT[,F,F]", help="See --mean.")
 @option("--alignment", metavar="NAME", help="How its crops are made: arcface-112, crop-160-m0.2.")
-@option("--embedding-output", metavar="NAME", help="Which of several outputs has the embeddings.")
+@option(
+    "--embedding-output",
+    metavar="NAME",
+    help="Which of several outputs has the embeddings.",
+    api=["output"],
+)
 @option("--license", metavar="SPDX", help="License of the weights.", show_default="as published")
 @option(
     "--commercial-use",
