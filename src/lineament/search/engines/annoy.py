@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament import machine
-from lineament.search.engines.engine import Engine, Positions, load_package
+from lineament.search.engines.engine import Engine, FixedEngine, Positions, load_package
 from lineament.types import FloatArray
 
 TREES = 50
@@ -49,23 +49,12 @@ def build(
     return AnnoyEngine(index)
 
 
-class AnnoyEngine:
+class AnnoyEngine(FixedEngine):
     """One index of Annoy's; its items are positions."""
-
-    grows = filters = False
 
     def __init__(self, index: Any) -> None:
         """Take it over."""
         self._index = index
-
-    def add(self, vectors: FloatArray) -> None:
-        """Not to be called: ``grows`` is False."""
-        raise NotImplementedError
-
-    def erase(self, positions: Positions) -> bool:
-        """As ``Engine.erase``."""
-        del positions
-        return False
 
     def search(
         self, queries: FloatArray, count: int, mask: npt.NDArray[np.bool_] | None
@@ -77,11 +66,6 @@ class AnnoyEngine:
             near = self._index.get_nns_by_vector(query, count, count * VISITED_PER_CANDIDATE)
             row[: len(near)] = near
         return found
-
-    def outgrown(self, count: int) -> bool:
-        """As ``Engine.outgrown``."""
-        del count
-        return False
 
     def write(self, path: Path) -> None:
         """As ``Engine.write``."""

@@ -99,6 +99,26 @@ class Engine(Protocol):
         ...
 
 
+class FixedEngine:
+    """What engines have in common that cannot be changed once they were built."""
+
+    grows = filters = False
+
+    def add(self, vectors: FloatArray) -> None:
+        """Not to be called: ``grows`` is False."""
+        raise AssertionError
+
+    def erase(self, positions: Positions) -> bool:
+        """As ``Engine.erase``: they keep what they have."""
+        del positions
+        return False
+
+    def outgrown(self, count: int) -> bool:
+        """As ``Engine.outgrown``."""
+        del count
+        return False
+
+
 class Builder(Protocol):
     """Makes an engine: ``blocks`` of (N, D), ``count`` vectors in all; or reads one from a file."""
 

@@ -15,7 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament import machine
-from lineament.search.engines.engine import Engine, Positions, concatenated, load_package
+from lineament.search.engines.engine import (
+    Engine,
+    FixedEngine,
+    Positions,
+    concatenated,
+    load_package,
+)
 from lineament.types import FloatArray
 
 LINKS, EXPANSION_BUILD, EXPANSION = 32, 200, 400
@@ -40,23 +46,12 @@ def build(
     return NmslibEngine(index)
 
 
-class NmslibEngine:
+class NmslibEngine(FixedEngine):
     """One index of NMSLIB's; its ids are positions."""
-
-    grows = filters = False
 
     def __init__(self, index: Any) -> None:
         """Take it over."""
         self._index = index
-
-    def add(self, vectors: FloatArray) -> None:
-        """Not to be called: ``grows`` is False."""
-        raise NotImplementedError
-
-    def erase(self, positions: Positions) -> bool:
-        """As ``Engine.erase``."""
-        del positions
-        return False
 
     def search(
         self, queries: FloatArray, count: int, mask: npt.NDArray[np.bool_] | None
@@ -69,11 +64,6 @@ class NmslibEngine:
         for row, (positions, _) in zip(found, answers, strict=True):
             row[: len(positions)] = positions
         return found
-
-    def outgrown(self, count: int) -> bool:
-        """As ``Engine.outgrown``."""
-        del count
-        return False
 
     def write(self, path: Path) -> None:
         """As ``Engine.write``."""

@@ -19,13 +19,12 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 
 from lineament.errors import LineamentError, MissingExtraError, OptionError
 from lineament.search.index import Ids
-from lineament.search.servers.server import Record, Rows, failed, token
+from lineament.search.servers.server import Record, Rows, failed, http_address, token
 from lineament.types import FloatArray
 
 KEY_VARIABLE = "LINEAMENT_QDRANT_API_KEY"
@@ -44,21 +43,7 @@ def checked_address(uri: str) -> tuple[str, bool]:
         if not uri:
             raise OptionError("expected http://HOST:PORT or a folder, got none", option="uri")
         return uri, True
-    try:
-        parts = urlsplit(uri)
-        fits = parts.scheme in ("http", "https") and bool(parts.hostname)
-        fits = fits and (parts.port is None or parts.port > 0)
-    except ValueError:
-        fits = False
-    if "@" in uri or "?" in uri:
-        # From here on the address is not repeated.
-        raise OptionError(
-            f"expected an address without credentials: the key goes into {KEY_VARIABLE}",
-            option="uri",
-        )
-    if not fits:
-        raise OptionError(f"expected http://HOST:PORT or https://..., got {uri!r}", option="uri")
-    return uri, False
+    return http_address(uri, KEY_VARIABLE), False
 
 
 class QdrantBackend:

@@ -26,6 +26,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
@@ -516,3 +517,26 @@ def failed(place: str, what: str, error: Exception, *secret: str, remedy: str) -
 def token(variable: str) -> str:
     """A secret from the environment; "" where there is none."""
     return os.environ.get(variable, "")
+
+
+def http_address(uri: str, variable: str) -> str:
+    """The address; OptionError when it is none, or has credentials in it.
+
+    ``variable``: of the environment, where credentials belong.
+    """
+    try:
+        parts = urlsplit(uri)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname)
+        fits = fits and (parts.port is None or parts.port > 0)
+    except ValueError:
+        fits = False
+    if "@" in uri or "?" in uri:
+        # From here on the address is not repeated.
+        raise OptionError(
+            f"expected an address without credentials: they go into {variable}", option="uri"
+        )
+    if not fits:
+        raise OptionError(
+            f"expected http://HOST:PORT or https://..., got {uri!r:.200}", option="uri"
+        )
+    return uri
