@@ -22,11 +22,12 @@ from lineament.models import LicensePolicy
 from lineament.models.runtime import Runtime
 from lineament.types import Image
 
+NO_DLIB = pytest.mark.skipif(find_spec("dlib") is None, reason="dlib is not installed")
 NAMES = [
-    pytest.param(
-        name, marks=pytest.mark.skipif(find_spec("dlib") is None, reason="dlib is not installed")
-    )
+    pytest.param(name, marks=[NO_DLIB, pytest.mark.slow])
     if name.startswith("dlib")
+    else pytest.param(name, marks=pytest.mark.slow)  # seconds a photo; test_haar.py has the rest
+    if name.startswith("haar")
     else name
     for name in DETECTORS
 ]

@@ -18,7 +18,7 @@ from lineament.errors import LineamentError, MissingExtraError, OptionError
 from lineament.gallery import Gallery, NewSample, Settings
 from lineament.search.engines import BUILDERS, PACKAGES, engine
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 CRASH = Path(__file__).resolve().parents[2] / "benchmarks" / "robustness" / "crash.py"
 
