@@ -17,7 +17,9 @@ from lineament.search import _index_files as files
 from lineament.search.engines import BUILDERS, PACKAGES, engine, faiss
 from lineament.search.engines.engine import EngineIndex
 
-pytestmark = [
+pytestmark = [  # 
+    ,
+]
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]  # of SWIG's types
