@@ -17,12 +17,10 @@ from lineament.search import _index_files as files
 from lineament.search.engines import BUILDERS, PACKAGES, engine, faiss
 from lineament.search.engines.engine import EngineIndex
 
-pytestmark = [  # 
-    ,
-]
+pytestmark = [
     pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-]  # of SWIG's types
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of SWIG's types
+]
 
 FIXED = ("nmslib", "annoy")
 """They cannot be changed once they were built."""

@@ -26,12 +26,10 @@ from lineament.search import Index, check_kind, index_kind, open_index, own_kind
 from lineament.search.servers import pgvector
 from lineament.search.servers.server import ServerIndex
 
-pytestmark = [  # 
-    ,
-]
+pytestmark = [
     pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore"),
-]  # what their packages say of each other
+    pytest.mark.filterwarnings("ignore"),  # what their packages say of each other
+]
 
 KINDS = ("pgvector", "pgvector-graph", "qdrant", "elasticsearch", "opensearch")
 
