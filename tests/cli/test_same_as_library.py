@@ -161,6 +161,7 @@ NOT_IN_LIBRARY = {
 
 OTHER_NAMES = {
     "at_once": ("revise", "the other way round"),
+    "embedding_output": ("output", "--output would be read as --out"),
     "preset": ("recognizer", "the library takes presets, names and cards in one argument"),
     "model": ("path", "of from_file, which makes a card"),
     "input_size": ("size_wh", "the card's word"),
