@@ -271,7 +271,8 @@ def test_the_command_prints_a_list_and_draws(people: Path, tmp_path: Path) -> No
     assert {row["model"] for row in rows} == {"sface-int8", "mobilefacenet-int8"}
     assert {row["alignment"] for row in rows} == {"arcface-112", "eyes-112", "crop-112"}
     assert all(set(row) >= KEYS for row in rows)
-    assert Pictures.open(target).size[0] > 600
+    with Pictures.open(target) as picture:
+        assert picture.size[0] > 600
     shown = CliRunner().invoke(app, [*arguments, "--metrics", "cosine"])
     assert "too few pairs" in shown.stdout
     wrong = CliRunner().invoke(app, [*arguments, "--metrics", "cosine,,angular"])
