@@ -990,13 +990,14 @@ class Gallery(Outcome):
         editing.mend_notes(self._state.store)
         if index is not None or uri is not None:
             kind = index_kind(self.settings.index if index is None else index, uri)
-            if kind != self.settings.index:
-                own_kind(kind)
-                check_installed(kind)
-                self.configure(index=kind)
-                self._state.index.settle()
-                return self._state.index.save()
-        self._state.index.rebuild()
+        else:
+            kind = self.settings.index
+        if kind != self.settings.index:
+            own_kind(kind)
+            check_installed(kind)
+            self.configure(index=kind)
+        else:
+            self._state.index.rebuild()
         self._state.index.settle()
         return self._state.index.save()
 
