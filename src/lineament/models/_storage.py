@@ -10,13 +10,12 @@ platform's cache folder); ``LINEAMENT_OFFLINE``: 1 forbids every download.
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from lineament.errors import UnknownWeightsError, WeightsError, WeightsHashError
 from lineament.files import TooManyBytesError, read_regular
+from lineament.models._folders import platform_folder
 from lineament.models._license import LicensePolicy
 from lineament.models.cards import LARGEST_TEXT_FILE, Card
 from lineament.models.catalog import get
@@ -79,23 +78,9 @@ def _lender(name: str) -> Card:
 
 def cache_folder() -> Path:
     """Where downloads go: ``LINEAMENT_CACHE``, or ``lineament`` in the platform's cache folder."""
-    chosen = os.environ.get("LINEAMENT_CACHE")
-    if chosen:
-        return Path(chosen).absolute()
-    if sys.platform == "win32":
-        parent = os.environ.get("LOCALAPPDATA")
-    elif sys.platform == "darwin":
-        parent = "~/Library/Caches"
-    else:
-        parent = os.environ.get("XDG_CACHE_HOME")
-        if parent and not Path(parent).is_absolute():
-            parent = None  # the XDG specification: relative paths are to be ignored
-    try:
-        return (Path(parent) if parent else Path("~/.cache")).expanduser() / "lineament"
-    except RuntimeError as error:
-        raise WeightsError(
-            "no home folder for the cache: set LINEAMENT_CACHE to a folder"
-        ) from error
+    return platform_folder(
+        "LINEAMENT_CACHE", "~/Library/Caches", "XDG_CACHE_HOME", "~/.cache", "the cache"
+    )
 
 
 def cached_path(card: Card) -> Path:

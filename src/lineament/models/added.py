@@ -10,14 +10,13 @@ one that LINEAMENT_MANIFEST names.
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from lineament.errors import OptionError, UnknownWeightsError, WeightsError
 from lineament.files import locked, write_atomically
+from lineament.models._folders import platform_folder
 from lineament.models.cards import SCHEMA, Card, read_text
 from lineament.text import reason_of
 
@@ -33,24 +32,14 @@ def folder() -> Path:
     Raises:
         WeightsError: there is no home folder, and LINEAMENT_MODELS is not set.
     """
-    chosen = os.environ.get("LINEAMENT_MODELS")
-    if chosen:
-        return Path(chosen).absolute()
-    if sys.platform == "win32":
-        parent = os.environ.get("LOCALAPPDATA")
-    elif sys.platform == "darwin":
-        parent = "~/Library/Application Support"
-    else:
-        parent = os.environ.get("XDG_DATA_HOME")
-        if parent and not Path(parent).is_absolute():
-            parent = None  # the XDG specification: relative paths are to be ignored
-    try:
-        found = Path(parent) if parent else Path("~/.local/share")
-        return found.expanduser() / "lineament" / "models"
-    except RuntimeError as error:
-        raise WeightsError(
-            "no home folder for models of your own: set LINEAMENT_MODELS to a folder"
-        ) from error
+    return platform_folder(
+        "LINEAMENT_MODELS",
+        "~/Library/Application Support",
+        "XDG_DATA_HOME",
+        "~/.local/share",
+        "models of your own",
+        inside="lineament/models",
+    )
 
 
 def manifest() -> Path | None:
