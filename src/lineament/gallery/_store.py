@@ -38,6 +38,7 @@ from lineament.gallery._connection import check, connect, copy, fill, in_memory,
 from lineament.gallery._damage import Damage, is_corrupt
 from lineament.gallery._place import Place, check_files, check_length, stray
 from lineament.gallery._schema import get, put, read_contract
+from lineament.gallery._sealing import Open, Sealing, Value
 from lineament.gallery._types import Settings
 from lineament.search import own_kind
 from lineament.suggest import did_you_mean, similar_path
@@ -75,6 +76,7 @@ class Store:
         """Of ``lookup.names_by_form``: the state of the database, and what was read of it."""
         self.damage = Damage()
         self.secret = b""
+        self.sealing: Sealing = Open()
         self._read_state()
 
     # --- making and opening -----------------------------------------------------------------------
@@ -299,6 +301,48 @@ class Store:
         with self.writing() as connection:
             put(connection, "settings", json.dumps(settings.to_dict()))
         self.settings = settings
+
+    # --- encryption -------------------------------------------------------------------------------
+
+    def seal(self, table: str, column: str, row: int, value: Value) -> Value:
+        """A value that says who somebody is, as it has to be written into that row.
+
+        It is the value itself, or in an encrypted gallery bytes that can be read in this place
+        alone. A row that is inserted needs its number before: ``next_row``. None stays None.
+        """
+        return self.sealing.seal(table, column, row, value)
+
+    def unseal(self, table: str, column: str, row: int, value: object) -> object:
+        """The way back; None for what was changed and cannot be decrypted."""
+        return self.sealing.unseal(table, column, row, value)
+
+    def reads(self, table: str, column: str, row: str, value: str) -> str:
+        """``unseal`` as an expression of SQL, for SELECT, WHERE and ORDER BY.
+
+        Args:
+            table, column: where the value stands.
+            row, value: SQL for the row's number and for the column, such as "l.id" and "l.name".
+
+        Examples:
+            >>> store.reads("labels", "name", "l.id", "l.name")
+            'l.name'
+        """
+        return self.sealing.reads(table, column, row, value)
+
+    def next_row(self, connection: sqlite3.Connection, table: str, key: str = "id") -> int:
+        """The number that the next row of a table has to be inserted with; inside ``writing``.
+
+        Args:
+            connection: the one of ``writing``.
+            table: with an INTEGER PRIMARY KEY AUTOINCREMENT, as no number is given twice.
+            key: name of that column.
+        """
+        (largest,) = connection.execute(f"SELECT max({key}) FROM {table}").fetchone()
+        row = connection.execute(
+            "SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)
+        ).fetchone()
+        given = row[0] if row is not None and isinstance(row[0], int) else 0
+        return max(given, 0 if largest is None else int(largest)) + 1
 
     # --- erasing ----------------------------------------------------------------------------------
 
