@@ -61,6 +61,7 @@ ORDER = (
     ("report",),
     ("quantize", "train"),
     ("zoo",),
+    ("server",),
     ("cli", "compat"),
     ("__main__",),
 )
@@ -84,6 +85,7 @@ STAGES = {
         "pictures",
         "quantize",
         "train",
+        "server",
         "cli",
         "compat",
     ),
@@ -119,6 +121,8 @@ THIRD_PARTY = {
     *("psycopg", "pgvector", "qdrant_client", "elasticsearch", "opensearchpy"),
     "dlib",
     "h5py",
+    *("fastapi", "starlette", "pydantic", "uvicorn", "httpx", "argon2", "prometheus_client"),
+    "cryptography",
     *("torch", "kornia", "webdataset", "tensorboard", "onnx", "onnxscript", "nncf"),
     *ENGINES,
 }

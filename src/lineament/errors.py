@@ -41,6 +41,15 @@
     │   ├── DivergedError        diverged           the loss is not a number any more
     │   └── ExportError          export_refused     the written model would be another
     ├── DataError                data_layout        a data set is laid out in another way
+    ├── ServiceError             service_failed     a server, or the way to it, failed
+    │   ├── UnauthorizedError    unauthorized       it wants a key, or another one
+    │   ├── ForbiddenError       forbidden          the key does not allow that
+    │   ├── NotFoundError        not_found          it has no such thing
+    │   ├── ConflictError        conflict           it is in another state than was thought
+    │   ├── BusyError            busy               too many requests at once: ask again
+    │   ├── TooSlowError         too_slow           the request took too long to come
+    │   ├── BodyTooLargeError    body_too_large     the request has too many bytes
+    │   └── MediaTypeError       media_type         the request is of a kind that it cannot read
     ├── TruthValueError          truth_value        an answer that is no yes or no was taken for one
     └── OptionError              option_invalid     an option has a wrong value
 
@@ -410,6 +419,76 @@ class OptionError(LineamentError, ValueError):
     """An option has a value that makes no sense."""
 
     code = "option_invalid"
+
+
+class ServiceError(LineamentError):
+    """A server of lineament, or the way to it, failed."""
+
+    code = "service_failed"
+
+
+class UnauthorizedError(ServiceError):
+    """The server wants a key, or another one."""
+
+    code = "unauthorized"
+
+
+class ForbiddenError(ServiceError):
+    """The key does not allow what was asked for."""
+
+    code = "forbidden"
+
+
+class NotFoundError(ServiceError, LookupError):
+    """The server has no such thing."""
+
+    code = "not_found"
+
+
+class ConflictError(ServiceError):
+    """Things on the server are not as the request takes for granted."""
+
+    code = "conflict"
+
+
+class BusyError(ServiceError):
+    """More was asked for at once than can be done; nothing of this request was.
+
+    Attributes:
+        retry_after_s: seconds after which it may be asked again.
+    """
+
+    code = "busy"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        option: str | None = None,
+        hint: str | None = None,
+        retry_after_s: int = 1,
+    ) -> None:
+        """As ``LineamentError``, and when to ask again."""
+        super().__init__(message, option=option, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
+class TooSlowError(ServiceError, TimeoutError):
+    """The request took too long to come in, or to be answered."""
+
+    code = "too_slow"
+
+
+class BodyTooLargeError(ServiceError, ValueError):
+    """The request's body has more bytes than the server's settings allow."""
+
+    code = "body_too_large"
+
+
+class MediaTypeError(ServiceError, ValueError):
+    """The request's body is of a kind that the server cannot read."""
+
+    code = "media_type"
 
 
 class TruthValueError(LineamentError, ValueError):

@@ -57,6 +57,8 @@ COMMANDS = {
         "Bring embeddings that another package stored into a gallery.",
         PREPARE,
     ),
+    "serve": Entry("serve:serve", "Answer requests over HTTP.", GROUPS),
+    "keys": Entry(":KEYS", "Who may call a server: make, list and revoke keys.", GROUPS),
     "gallery": Entry(":GALLERY", "Enroll people, and keep who is enrolled.", GROUPS),
     "cache": Entry(":CACHE", "What is kept to save time: list it, clear it.", GROUPS),
     "models": Entry(":MODELS", "Networks, their licenses, smaller versions.", GROUPS),
@@ -110,6 +112,16 @@ GALLERY = Group(
     help="Enroll people, and keep who is enrolled. `lineament identify` finds them in photos.",
     example='lineament gallery enroll "Ada Lovelace" ada1.jpg ada2.jpg\n'
     "lineament identify party.jpg",
+)
+KEYS = Group(
+    "keys",
+    {
+        "add": Entry("serve:add", "Make a key of a server; it is shown once."),
+        "list": Entry("serve:list_", "The keys of a server, without their secrets."),
+        "revoke": Entry("serve:revoke", "Refuse a key from now on."),
+    },
+    help="Who may call a server: keys with roles, for some galleries or all.",
+    example="lineament keys add --role enroll --gallery staff",
 )
 CACHE = Group(
     "cache",

@@ -1,0 +1,33 @@
+"""The pipeline over HTTP: ``lineament serve``, or ``create_app`` for a server of your own.
+
+    settings    what can be set, from flags, environment and a file, with the origin of each value
+    app         create_app: the routes, what every request passes through, start and end
+    state       what all requests share: recognizer, galleries, keys
+    access      roles, and which of them a route wants; keys: who calls
+    limits      bytes and seconds of a request
+    work        the threads that compute, and the line before them
+    photos      photos out of a request's body
+    problems    errors as problem+json (RFC 9457), by the codes of ``lineament.errors``
+    schemas     what is documented in the OpenAPI description
+    routes/     one module a topic: parse -> call the library -> answer
+
+A request goes: limits (bytes, seconds) -> access (who calls, may they) -> photos (bytes of the
+body) -> work (a thread; a full line answers 429) -> the library -> JSON as ``to_dict`` gives it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lineament.server.app import create_app as create_app
+
+__all__ = ["create_app"]
+
+
+def __getattr__(name: str) -> object:
+    if name != "create_app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from lineament.server.app import create_app  # needs FastAPI, settings and keys do not
+
+    return create_app

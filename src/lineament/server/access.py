@@ -1,0 +1,68 @@
+"""Every route says which role it wants; who calls is found out before anything else is done."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import Depends, Request
+
+from lineament.errors import UnauthorizedError
+from lineament.server.roles import Principal, Role, check
+
+ROLE_KEY, GALLERY_KEY = "x-lineament-role", "x-lineament-gallery"
+"""Where the OpenAPI description says what a route wants."""
+
+
+def principal_of(request: Request) -> Principal:
+    """Who calls: by ``Authorization: Bearer KEY``, ``X-API-Key: KEY``, or the page's session.
+
+    Raises:
+        UnauthorizedError: no key, or a wrong or revoked one, or too many wrong ones before.
+    """
+    state = request.app.state.lineament
+    header = request.headers.get("authorization", "")
+    scheme, _, text = header.partition(" ")
+    if scheme.lower() == "bearer" and text.strip():
+        key = text.strip()
+    else:
+        key = request.headers.get("x-api-key", "").strip()
+    host = request.client.host if request.client is not None else "unknown"
+    if key:
+        found: Principal = state.keys.principal(key, host=host)
+        return found
+    for session in state.sessions:
+        principal: Principal | None = session(request)
+        if principal is not None:
+            return principal
+    raise UnauthorizedError(
+        "expected a key, got none",
+        hint="send it as `Authorization: Bearer KEY`; `lineament serve keys add` makes one",
+    )
+
+
+def needs(role: Role, *, gallery: bool = False) -> dict[str, Any]:
+    """Options of a route that wants a role: ``@router.get("/x", **needs("verify"))``.
+
+    Args:
+        role: the least.
+        gallery: whether the key has to be for the gallery of the path parameter ``gallery``.
+
+    Returns:
+        ``dependencies``, and what stands in the OpenAPI description.
+    """
+
+    async def checked(request: Request) -> None:
+        principal = principal_of(request)
+        request.state.principal = principal
+        check(principal, role, request.path_params["gallery"] if gallery else None)
+
+    depends: Callable[[Request], Awaitable[None]] = checked
+    return {
+        "dependencies": [Depends(depends)],
+        "openapi_extra": {
+            ROLE_KEY: role,
+            GALLERY_KEY: gallery,
+            "security": [{"bearer": []}, {"header": []}, {"session": []}],
+        },
+    }

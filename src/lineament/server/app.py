@@ -1,0 +1,139 @@
+"""The application: routes, what every request passes through, start and end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException as StarletteError
+from starlette.middleware.cors import CORSMiddleware
+
+import lineament
+from lineament.errors import LineamentError
+from lineament.machine import memory_error
+from lineament.server.limits import Limits
+from lineament.server.photos import option_error
+from lineament.server.problems import problem, problem_of, status_of
+from lineament.server.routes import faces, service
+from lineament.server.settings import ServerSettings
+from lineament.server.state import ServerState
+
+logger = logging.getLogger("lineament.server")
+
+ROUTERS = (service.router, faces.router)
+PREFIX = "/v1"
+
+
+def create_app(settings: ServerSettings | None = None, *, writes: bool = True) -> FastAPI:
+    """Make the application, for ``lineament serve`` or another ASGI server.
+
+    Args:
+        settings: None takes those of the environment.
+        writes: whether this process is the one that changes galleries.
+
+    Raises:
+        OptionError: the settings are wrong.
+    """
+    if settings is None:
+        from lineament.server.settings import load_settings
+
+        settings = load_settings()[0]
+    state = ServerState(settings, writes=writes)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await asyncio.get_running_loop().run_in_executor(None, state.load)
+        app.state.ready = True
+        try:
+            yield
+        finally:
+            app.state.ready = False
+            await asyncio.get_running_loop().run_in_executor(None, state.close)
+
+    app = FastAPI(
+        title="lineament",
+        version=lineament.__version__,
+        summary="Face recognition: detect, compare, enroll, identify.",
+        docs_url=None,  # its page loads scripts from elsewhere
+        redoc_url=None,
+        openapi_url=f"{PREFIX}/openapi.json",
+        lifespan=lifespan,
+    )
+    app.state.lineament = state
+    app.state.ready = False
+    _answer_errors(app)
+    for router in ROUTERS:
+        app.include_router(router, prefix=PREFIX)
+    if settings.cors:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors),
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["authorization", "content-type", "x-api-key", "idempotency-key"],
+        )
+    app.add_middleware(
+        Limits, max_body_bytes=settings.max_body_bytes, body_timeout_s=settings.body_timeout_s
+    )
+    _describe(app)
+    return app
+
+
+def _number(request: Request) -> str | None:
+    number: str | None = getattr(request.state, "request_id", None)
+    return number
+
+
+def _answer_errors(app: FastAPI) -> None:
+    @app.exception_handler(LineamentError)
+    async def _own(request: Request, error: LineamentError) -> JSONResponse:
+        if status_of(error) >= 500:
+            logger.error("request %s failed: %s", _number(request), error.code)
+        return problem_of(error, _number(request))
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        return problem_of(option_error(error.errors()), _number(request))
+
+    @app.exception_handler(StarletteError)
+    async def _http(request: Request, error: StarletteError) -> JSONResponse:
+        codes = {404: "not_found", 405: "method_not_allowed", 406: "not_acceptable"}
+        code = codes.get(error.status_code, "option_invalid")
+        return problem(
+            error.status_code, code, str(error.detail), request=_number(request),
+            headers=error.headers,
+        )  # fmt: skip
+
+    @app.exception_handler(Exception)
+    async def _other(request: Request, error: Exception) -> JSONResponse:
+        short = memory_error(error)
+        if short is not None:
+            return problem_of(short, _number(request))
+        logger.exception("request %s failed", _number(request), exc_info=error)
+        return problem(
+            500, "error", "the server failed; its log has the reason under the request's id",
+            request=_number(request),
+        )  # fmt: skip
+
+
+def _describe(app: FastAPI) -> None:
+    """Add to the OpenAPI description how keys are sent."""
+    made = app.openapi
+
+    def described() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = made()
+            schema.setdefault("components", {})["securitySchemes"] = {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+                "session": {"type": "apiKey", "in": "cookie", "name": "lineament"},
+            }
+            app.openapi_schema = schema
+        return app.openapi_schema
+
+    app.openapi = described  # type: ignore[method-assign]

@@ -1,0 +1,202 @@
+"""API keys: made, listed and revoked; only keyed hashes of them are kept, in one SQLite file.
+
+A key is ``lin_ID_SECRET``: the id finds its row, the secret has 256 random bits, of which BLAKE2b
+with a key of this server's is stored (a random key of that length needs no slow hash). Comparison
+takes the same time wherever two hashes differ. Who guesses is locked out: after
+``MOST_FAILURES`` wrong keys from one address within ``LOCKED_S`` seconds, that address gets no
+answer but 401 with Retry-After for as long.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+import sqlite3
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+from lineament.errors import NotFoundError, OptionError, UnauthorizedError
+from lineament.files import sync_file
+from lineament.results import Outcome
+from lineament.server.roles import ALL, ROLES, Principal, Role
+
+MOST_FAILURES, LOCKED_S = 20, 60.0
+MOST_ADDRESSES = 10_000
+_FORM = re.compile(r"lin_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
+
+GALLERY_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+"""Of a gallery on a server: no path, no trick with letters that look alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyInfo(Outcome):
+    """What is known of a key: not the key.
+
+    Attributes:
+        id: the part between the underscores.
+        role: "verify", "enroll" or "admin".
+        galleries: names, or ("*",).
+        label: for people.
+        created, revoked: seconds since 1970; ``revoked`` None while it holds.
+    """
+
+    id: str
+    role: Role
+    galleries: tuple[str, ...]
+    label: str
+    created: float
+    revoked: float | None
+
+
+class KeyStore:
+    """The keys of one server; several processes may use the same file."""
+
+    def __init__(self, folder: Path, *, clock: Callable[[], float] = time.time) -> None:
+        """Open the store of a data folder; it is made if need be, readable by its owner alone.
+
+        Args:
+            folder: of the server's data; it exists.
+            clock: seconds since 1970.
+        """
+        self._path = folder / "keys.sqlite"
+        self._clock = clock
+        self._secret = own_secret(folder / "keys.secret")
+        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._lock = Lock()
+        if not self._path.exists():
+            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+        with closing(self._connect()) as connection:
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS keys (id TEXT PRIMARY KEY, hash BLOB NOT NULL, "
+                "role TEXT NOT NULL, galleries TEXT NOT NULL, label TEXT NOT NULL, "
+                "created REAL NOT NULL, revoked REAL)"
+            )
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=10, isolation_level=None)
+        connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    def _hash(self, secret: str) -> bytes:
+        return hashlib.blake2b(secret.encode(), key=self._secret, digest_size=32).digest()
+
+    def add(self, role: Role, *, galleries: Sequence[str] = (ALL,), label: str = "") -> str:
+        """Make a key. It is shown once and kept nowhere.
+
+        Args:
+            role: of ``ROLES``.
+            galleries: for which it holds; they need not exist yet.
+            label: for people, 0 to 200 characters.
+
+        Raises:
+            OptionError: another role, no gallery, or no gallery's name.
+        """
+        if role not in ROLES:
+            raise OptionError(f"expected one of {', '.join(ROLES)}, got {role!r}", option="role")
+        if not galleries:
+            raise OptionError('expected names of galleries, or "*", got none', option="galleries")
+        for name in galleries:
+            if name != ALL and not GALLERY_NAME.fullmatch(name):
+                raise OptionError(
+                    f'expected names of galleries (a-z, 0-9, - and _) or "*", got {name!r}',
+                    option="galleries",
+                )
+        if len(label) > 200:
+            raise OptionError(f"expected at most 200 characters, got {len(label)}", option="label")
+        number, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+        with closing(self._connect()) as connection:
+            connection.execute(
+                "INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, NULL)",
+                (number, self._hash(secret), role, json.dumps(list(galleries)), label,
+                 self._clock()),
+            )  # fmt: skip
+        return f"lin_{number}_{secret}"
+
+    def list(self) -> list[KeyInfo]:
+        """All keys, the oldest first, revoked ones too."""
+        with closing(self._connect()) as connection:
+            rows = connection.execute(
+                "SELECT id, role, galleries, label, created, revoked FROM keys ORDER BY created, id"
+            ).fetchall()
+        return [
+            KeyInfo(row[0], row[1], tuple(json.loads(row[2])), row[3], row[4], row[5])
+            for row in rows
+        ]
+
+    def revoke(self, number: str) -> None:
+        """From now on the key is refused. NotFoundError: there is none of that id."""
+        with closing(self._connect()) as connection:
+            done = connection.execute(
+                "UPDATE keys SET revoked = coalesce(revoked, ?) WHERE id = ?",
+                (self._clock(), number),
+            )
+            if done.rowcount == 0:
+                raise NotFoundError(f"expected the id of a key, got {number!r}")
+
+    def principal(self, key: str, *, host: str) -> Principal:
+        """Who has that key.
+
+        Args:
+            key: as it was sent.
+            host: the caller's address, of which wrong keys are counted.
+
+        Raises:
+            UnauthorizedError: it is none of these, it was revoked, or the address is locked out.
+        """
+        self._check_lock(host)
+        found = _FORM.fullmatch(key)
+        with closing(self._connect()) as connection:
+            row = connection.execute(
+                "SELECT hash, role, galleries, revoked FROM keys WHERE id = ?",
+                (found[1] if found else "",),
+            ).fetchone()
+        expected = bytes(32) if row is None else row[0]
+        same = hmac.compare_digest(self._hash(found[2] if found else ""), expected)
+        if found is None or row is None or not same or row[3] is not None:
+            self._count(host)
+            raise UnauthorizedError("expected a key of this server, got a wrong or revoked one")
+        return Principal(found[1], row[1], tuple(json.loads(row[2])))
+
+    def _check_lock(self, host: str) -> None:
+        with self._lock:
+            failures, last = self._failures.get(host, (0, 0.0))
+        left_s = last + LOCKED_S - self._clock()
+        if failures >= MOST_FAILURES and left_s > 0:
+            raise UnauthorizedError(
+                "too many wrong keys came from this address", hint=f"wait {left_s:.0f} seconds"
+            )
+
+    def _count(self, host: str) -> None:
+        with self._lock:
+            failures, last = self._failures.pop(host, (0, 0.0))
+            if self._clock() - last > LOCKED_S:
+                failures = 0
+            self._failures[host] = (failures + 1, self._clock())
+            while len(self._failures) > MOST_ADDRESSES:
+                self._failures.popitem(last=False)
+
+
+def own_secret(path: Path) -> bytes:
+    """32 random bytes that are made once, readable by their owner alone."""
+    with suppress(FileNotFoundError):
+        return path.read_bytes()
+    made = path.with_name(f".{path.name}-{secrets.token_hex(8)}.tmp")
+    handle = os.open(made, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(secrets.token_bytes(32))
+            sync_file(file)
+        with suppress(FileExistsError):  # another process was first
+            os.link(made, path)
+    finally:
+        made.unlink()
+    return path.read_bytes()

@@ -1,0 +1,106 @@
+"""What every request is held to before anything reads it: bytes and seconds of its body; its id.
+
+Plain ASGI, since middleware of other kinds reads bodies whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lineament.errors import BodyTooLargeError, TooSlowError
+from lineament.server.problems import problem_of
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""Ids of callers that are taken over; others get one of ours."""
+
+_SECURITY = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+_NO_STORE = (b"cache-control", b"no-store")
+"""Answers are about people: nobody between keeps them, unless the route says otherwise."""
+
+
+class Limits:
+    """ASGI middleware: a body of too many bytes or seconds ends in 413 or 408."""
+
+    def __init__(self, app: ASGIApp, *, max_body_bytes: int, body_timeout_s: float) -> None:
+        """Wrap an application.
+
+        Args:
+            app: what answers.
+            max_body_bytes: of a request's body.
+            body_timeout_s: from the first to the last byte of a body.
+        """
+        self._app = app
+        self._max_bytes, self._timeout_s = max_body_bytes, body_timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        given = headers.get(b"x-request-id", b"").decode("latin-1")
+        number = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        scope.setdefault("state", {})["request_id"] = number
+        started = False
+
+        async def answer(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                listed = list(message.get("headers", []))
+                known = {name.lower() for name, _ in listed}
+                extra = [(b"x-request-id", number.encode()), *_SECURITY, _NO_STORE]
+                message["headers"] = listed + [pair for pair in extra if pair[0] not in known]
+            await send(message)
+
+        length = headers.get(b"content-length", b"")
+        try:
+            if length.isdigit() and int(length) > self._max_bytes:
+                raise BodyTooLargeError(self._too_large())
+            await self._app(scope, self._receiver(receive), answer)
+        except (BodyTooLargeError, TooSlowError) as error:
+            if started:
+                raise
+            response = problem_of(error, number)
+            response.headers["Connection"] = "close"  # the rest of the body is not read
+            await response(scope, receive, answer)
+
+    def _receiver(self, receive: Receive) -> Receive:
+        loop = asyncio.get_running_loop()
+        due_s = loop.time() + self._timeout_s
+        count, done = 0, False
+
+        async def limited() -> dict[str, Any]:
+            nonlocal count, done
+            if done:
+                return dict(await receive())  # waits for the end of the connection
+            try:
+                async with asyncio.timeout_at(due_s):
+                    message = await receive()
+            except TimeoutError as error:
+                raise TooSlowError(
+                    f"expected the body within {self._timeout_s:g} seconds, got {count:,} bytes",
+                    hint="send a smaller photo",
+                ) from error
+            if message["type"] == "http.request":
+                count += len(message.get("body", b""))
+                done = not message.get("more_body", False)
+                if count > self._max_bytes:
+                    raise BodyTooLargeError(self._too_large())
+            return dict(message)
+
+        return limited
+
+    def _too_large(self) -> str:
+        return f"expected a body of at most {self._max_bytes:,} bytes, got more"

@@ -1,0 +1,64 @@
+"""Start a server and say in one line where it is and how to log in."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from lineament.errors import MissingExtraError, ServiceError
+from lineament.server.settings import ServerSettings
+from lineament.text import reason_of
+
+
+def serve(settings: ServerSettings, *, started: Callable[[str], None] | None = None) -> None:
+    """Answer requests until the process is told to end.
+
+    Args:
+        settings: of the server.
+        started: called with the address once the port is taken.
+
+    Raises:
+        MissingExtraError: FastAPI or uvicorn is not installed.
+        ServiceError: the address cannot be listened on.
+    """
+    try:
+        import uvicorn
+
+        from lineament.server.app import create_app
+    except ImportError as error:
+        raise MissingExtraError("a server", "server") from error
+    listening = _listen(settings)
+    app = create_app(settings)
+    host, port = listening.getsockname()[:2]
+    scheme = "http" if settings.tls_certificate is None else "https"
+    shown = f"[{host}]" if ":" in host else host
+    if started is not None:
+        started(f"{scheme}://{shown}:{port}")
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=10,
+        timeout_graceful_shutdown=round(settings.drain_s),
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(settings: ServerSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    made = socket.socket(family)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((settings.host, settings.port))
+        made.listen(2048)
+    except OSError as error:
+        made.close()
+        raise ServiceError(
+            f"{settings.host} port {settings.port} cannot be listened on ({reason_of(error)})",
+            option="port",
+            hint="choose another port; 0 takes a free one",
+        ) from error
+    return made

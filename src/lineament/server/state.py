@@ -1,0 +1,78 @@
+"""What all requests of one process share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import RLock
+from typing import TYPE_CHECKING
+
+from lineament.batching import Batcher
+from lineament.images import ImageLimits
+from lineament.pipeline import Recognizer
+from lineament.server.galleries import Galleries
+from lineament.server.keys import KeyStore
+from lineament.server.settings import ServerSettings
+from lineament.server.work import Work
+
+if TYPE_CHECKING:
+    from fastapi import Request
+
+    from lineament.server.roles import Principal
+
+Session = Callable[["Request"], "Principal | None"]
+"""Finds out who calls by something else than a key, such as a cookie."""
+
+
+class ServerState:
+    """Recognizer, galleries, keys and threads of one process.
+
+    Attributes:
+        settings: as given.
+        limits: on photos.
+        work: the threads.
+        keys: who may call.
+        galleries: by name.
+        sessions: other ways than keys to know who calls, asked in their order.
+    """
+
+    def __init__(self, settings: ServerSettings, *, writes: bool = True) -> None:
+        """Open what is on disk; networks are loaded by ``load``."""
+        settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.settings = settings
+        self.limits = ImageLimits(
+            max_bytes=min(settings.max_body_bytes, ImageLimits().max_bytes),
+            max_pixels=settings.max_pixels,
+        )
+        self.work = Work(settings.threads, settings.queue)
+        self.keys = KeyStore(settings.data)
+        self.galleries = Galleries(
+            settings.data / "galleries", lambda: self.recognizer, writes=writes
+        )
+        self.sessions: list[Session] = []
+        self._lock = RLock()
+        self._recognizer: Recognizer | None = None
+        self._batcher: Batcher | None = None
+
+    @property
+    def recognizer(self) -> Recognizer:
+        """Finder, embedder and judge; calls of several threads share a batch of the embedder."""
+        with self._lock:
+            if self._recognizer is None:
+                chosen, detector = self.settings.recognizer, self.settings.detector
+                plain = Recognizer(chosen, detector=detector, limits=self.limits)
+                plain.load()
+                self._batcher = Batcher(plain.embedder, wait_ms=1.0)
+                self._recognizer = Recognizer(chosen, finder=plain.finder, embedder=self._batcher)
+                _ = self._recognizer.judge
+            return self._recognizer
+
+    def load(self) -> None:
+        """Load the networks, so that the first request does not wait."""
+        _ = self.recognizer
+
+    def close(self) -> None:
+        """End the threads, and close what is open."""
+        self.work.close()
+        self.galleries.close()
+        if self._batcher is not None:
+            self._batcher.close()
