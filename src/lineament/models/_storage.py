@@ -15,10 +15,10 @@ from pathlib import Path
 
 from lineament.errors import UnknownWeightsError, WeightsError, WeightsHashError
 from lineament.files import TooManyBytesError, read_regular
-from lineament.models._folders import platform_folder
 from lineament.models._license import LicensePolicy
 from lineament.models.cards import LARGEST_TEXT_FILE, Card
 from lineament.models.catalog import get
+from lineament.models.folders import platform_folder
 from lineament.text import reason_of
 
 # hashlib and the module "download" are imported where they are used: importing this module is part

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from lineament.errors import OptionError, UnknownWeightsError, WeightsError
 from lineament.files import locked, write_atomically
-from lineament.models._folders import platform_folder
 from lineament.models.cards import SCHEMA, Card, read_text
+from lineament.models.folders import platform_folder
 from lineament.text import reason_of
 
 MANIFEST = "manifest.json"

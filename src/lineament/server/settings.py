@@ -16,7 +16,7 @@ from lineament.detect import DEFAULT_DETECTOR
 from lineament.errors import OptionError
 from lineament.machine import processors
 from lineament.models import DEFAULT_PRESET
-from lineament.models._folders import platform_folder
+from lineament.models.folders import platform_folder
 from lineament.text import reason_of
 
 PREFIX = "LINEAMENT_SERVER_"
