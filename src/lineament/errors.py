@@ -33,6 +33,7 @@
     │   │   └── GalleryClosedError gallery_closed   it was closed
     │   ├── NobodySearchedError  nobody_searched    there was nobody to search among
     │   ├── EnrollRefusedError   enroll_refused     a photo was not enrolled
+    │   ├── ConsentError         consent_missing    no consent, or none for this purpose
     │   ├── UnknownPersonError   unknown_person     no such person or sample
     │   ├── PersonExistsError    person_exists      the name is taken
     │   └── UnlikePeopleError    unlike_people      people to be made one do not look like one
@@ -77,6 +78,7 @@ from lineament.text import printable
 ACTIONS: Mapping[str, str] = {
     "allow_private_video": "allow private addresses by VideoLimits(allow_private=True) if it is "
     "your own",
+    "consent": "pass consent=Consent(...)",
     "enroll": "enroll() adds people",
     "people": "see people() for the names",
     "person": "see person() for the numbers",
@@ -576,6 +578,12 @@ class EnrollRefusedError(GalleryError, ValueError):
     def refusal(self) -> Any:
         """The first of ``refusals``; None without any."""
         return self.refusals[0] if self.refusals else None
+
+
+class ConsentError(GalleryError, ValueError):
+    """Somebody's consent is missing, or does not allow what the gallery is for."""
+
+    code = "consent_missing"
 
 
 class UnknownPersonError(GalleryError, KeyError):

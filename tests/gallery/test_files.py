@@ -167,7 +167,8 @@ def test_a_gallery_of_version_1_becomes_a_new_one(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "g" / DATABASE)) as connection:
         for statement in (
             *("VIEW enrolled", "TABLE photographs", "TABLE totals"),
-            *("TABLE checksums", "TABLE person_checksums"),
+            *("TABLE checksums", "TABLE person_checksums", "INDEX people_by_age"),
+            *("TABLE consented", "TABLE consents", "TABLE terms"),
         ):
             connection.execute(f"DROP {statement}")
         connection.execute("PRAGMA user_version = 1")

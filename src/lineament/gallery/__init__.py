@@ -15,6 +15,7 @@
     index_sync  the index beside the database, kept in step with it
     lookup      people and samples in SQL, read; editing: changed
     damage      what is not what was written is passed over; checking: all of it looked for
+    consent     who allowed what, and until when a person is kept; terms: that in SQL
     filters     metadata filters, and as text
     exchange    JSON lines and parquet
     foreign/    stores of other packages, read without running their code
@@ -45,11 +46,13 @@ from lineament.gallery._types import (
     SampleInfo,
     Settings,
 )
+from lineament.gallery.consent import Consent
 from lineament.gallery.find import FindResult, FoundPhoto, find
 from lineament.gallery.folder import FolderReport, Listing, enroll_folder, list_folder
 
 __all__ = [
     "Candidate",
+    "Consent",
     "DamagedPart",
     "EnrollReport",
     "FindResult",

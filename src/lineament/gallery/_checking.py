@@ -193,4 +193,10 @@ def _orphans(store: Store) -> list[str]:
         ).fetchone()
         if count:
             found.append(f"{count:,} names belong to nobody: run compact()")
+        (count,) = connection.execute(
+            "SELECT count(*) FROM consents WHERE id NOT IN (SELECT consent FROM consented) AND "
+            "trim(record) <> ''"
+        ).fetchone()
+        if count:
+            found.append(f"{count:,} consents belong to nobody: run compact()")
     return found

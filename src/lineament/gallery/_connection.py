@@ -203,8 +203,8 @@ def check(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> Non
         connection.execute("PRAGMA journal_mode = WAL")  # a copy that VACUUM INTO made
     if version == schema.VERSION:
         return
-    if read_only and version == schema.UNSEALED:
-        schema.pretend_sealed(connection, _secret(connection, path))
+    if read_only and version >= schema.UNSEALED:
+        schema.pretend_newer(connection, _secret(connection, path), version)
         return
     if read_only:
         raise GalleryVersionError(

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from lineament.errors import OptionError, PersonExistsError
+from lineament.gallery._blanking import blank
 from lineament.gallery._checking import PHOTOGRAPHS, UIDS, notes_damage
 from lineament.gallery._schema import (
     ask_erasing,
@@ -27,10 +28,12 @@ from lineament.gallery._schema import (
     sound_samples,
 )
 from lineament.gallery._store import Store
+from lineament.gallery._terms import add_terms, drop_terms, unite_terms
 from lineament.gallery._types import NewSample
 from lineament.gallery.lookup import (
     check_person,
     counted_totals,
+    expired,
     find_person,
     is_there,
     name_changed,
@@ -59,7 +62,8 @@ def add_person(
     metadata: str = "{}",
     created: float | None = None,
 ) -> int:
-    """Add a person of checked values; the id."""
+    """Add a person of checked values; the id. Somebody who had that name and expired is removed."""
+    _free_name(store, connection, name)
     label = connection.execute(
         "INSERT INTO labels (name, metadata) VALUES (?, ?)", (name, metadata)
     ).lastrowid
@@ -68,14 +72,38 @@ def add_person(
         (
             store.key(name.encode()),
             label,
-            time.time() if created is None else created,
+            float(store.clock() if created is None else created),
         ),
     ).lastrowid
     assert added is not None
     seal_person(connection, added)
+    add_terms(store, connection, added)
     connection.execute("UPDATE totals SET value = value + 1 WHERE name = 'people'")
     name_changed(store, added, None, name)
     return added
+
+
+def _free_name(store: Store, connection: sqlite3.Connection, name: str) -> None:
+    """Remove somebody of that very name who expired, so that it can be given anew."""
+    gone = expired(store)
+    if not gone:
+        return
+    row = connection.execute(
+        "SELECT id FROM people WHERE name_key = ?", (store.key(name.encode()),)
+    ).fetchone()
+    if row is not None and row[0] in gone:
+        drop_person(store, connection, row[0])
+
+
+def drop_person(store: Store, connection: sqlite3.Connection, number: int) -> list[int]:
+    """Overwrite a person with all samples; the ids of those of the gallery's contract."""
+    gone = samples_of_person(store, number)
+    drop_samples(store, connection, samples_of_person(store, number, all_contracts=True))
+    _drop_person(store, connection, number)
+    return gone
+
+
+# --- names and metadata ---------------------------------------------------------------------------
 
 
 def set_label(
@@ -232,6 +260,7 @@ def rename(store: Store, name: str, new_name: str) -> None:
                 "name, or merge the two"
             )
         check_person(store, number)
+        _free_name(store, connection, wanted)
         if _label_of(connection, number)[1] != wanted:
             (metadata,) = connection.execute(
                 "SELECT l.metadata FROM people p JOIN labels l ON l.id = p.label WHERE p.id = ?",
@@ -262,6 +291,7 @@ def merge(store: Store, name: str, others: Sequence[str]) -> None:
             connection.execute(
                 "UPDATE photographs SET person = ? WHERE person = ?", (number, other)
             )
+            unite_terms(store, connection, number, other)
             _drop_person(store, connection, other)
         stays = one_person(store, number)
         metadata |= dict(stays.metadata)
@@ -274,12 +304,9 @@ def remove(store: Store, what: str | int) -> tuple[list[str], list[int]]:
     """Overwrite a person (by name) or a sample (by number); names and ids of what went."""
     with store.writing() as connection:
         if isinstance(what, str):
-            number = required_person(store, what)
+            number = required_person(store, what, even_expired=True)
             found = one_person(store, number)
-            gone = samples_of_person(store, number)
-            drop_samples(store, connection, samples_of_person(store, number, all_contracts=True))
-            _drop_person(store, connection, number)
-            return [found.name], gone
+            return [found.name], drop_person(store, connection, number)
         if isinstance(what, bool) or not isinstance(what, (int, np.integer)):
             raise OptionError(
                 f"expected a name or a sample's number, got {what!r:.60}", option="remove"
@@ -328,9 +355,9 @@ def drop_samples(store: Store, connection: sqlite3.Connection, numbers: Sequence
             _delete_notes(connection, "photographs", "photo_key", store.photo_key(sha256), number)
         elif sha256 is not None:
             _delete_notes(connection, "photographs", "photo_key", None, number)
-        _blank(connection, "samples", "id", number)
-        _blank(connection, "vectors", "sample", number)
-        _blank(connection, "crops", "sample", number)
+        blank(connection, "samples", "id", number)
+        blank(connection, "vectors", "sample", number)
+        blank(connection, "crops", "sample", number)
         connection.execute("DELETE FROM owners WHERE sample = ?", (number,))
         connection.execute("DELETE FROM checksums WHERE sample = ?", (number,))
         log_change(connection, "removed", number, number)
@@ -354,6 +381,7 @@ def _delete_notes(
 
 def _drop_person(store: Store, connection: sqlite3.Connection, number: int) -> None:
     label, name, _ = _label_of(connection, number)
+    drop_terms(store, connection, number)
     there = connection.execute("DELETE FROM people WHERE id = ?", (number,)).rowcount
     connection.execute("DELETE FROM person_checksums WHERE person = ?", (number,))
     _blank_label(connection, label)
@@ -364,41 +392,11 @@ def _drop_person(store: Store, connection: sqlite3.Connection, number: int) -> N
     ask_erasing(connection)
 
 
-_BLANKED = {
-    "labels": ("name", "metadata"),
-    "samples": ("uid", "source", "sha256", "face", "metadata"),
-    "vectors": ("vector",),
-    "crops": ("png",),
-}
-
-
 def _blank_label(connection: sqlite3.Connection, label: int | None) -> None:
     """Overwrite the label that a person had, unless damage gave it to somebody else, too."""
     shared = connection.execute("SELECT 1 FROM people WHERE label = ?", (label,)).fetchone()
     if label is not None and shared is None:
-        _blank(connection, "labels", "id", label)
-
-
-def _blank(connection: sqlite3.Connection, table: str, key: str, number: int) -> None:
-    """Overwrite a row in its place: values of the same type and length, so that nothing moves."""
-    columns = _BLANKED[table]
-    row = connection.execute(
-        f"SELECT {', '.join(columns)} FROM {table} WHERE {key} = ?", (number,)
-    ).fetchone()
-    if row is None:
-        return
-    blanks = [_blank_of(value) for value in row]
-    settings = ", ".join(f"{column} = ?" for column in columns)
-    connection.execute(f"UPDATE {table} SET {settings} WHERE {key} = ?", (*blanks, number))
-
-
-def _blank_of(value: object) -> object:
-    """As many bytes that say nothing, of the same type."""
-    if isinstance(value, str):
-        return " " * len(value.encode("utf-8", "surrogateescape"))
-    if isinstance(value, bytes):
-        return bytes(len(value))
-    return None if value is None else 0  # a number, where damage put one
+        blank(connection, "labels", "id", label)
 
 
 def mend_notes(store: Store) -> None:

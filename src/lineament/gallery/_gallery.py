@@ -30,6 +30,7 @@ from lineament.gallery import _migration as migration
 from lineament.gallery import _nobody as nobody
 from lineament.gallery import _portraits as portraits
 from lineament.gallery import _ranking as ranking
+from lineament.gallery import _terms as terms
 from lineament.gallery import _verification as verification
 from lineament.gallery import enroll as enrollment
 from lineament.gallery import exchange, lookup
@@ -53,6 +54,7 @@ from lineament.gallery._types import (
     Settings,
 )
 from lineament.gallery._unlike import can_compare, check_alike, unlike_samples
+from lineament.gallery.consent import Consent
 from lineament.gallery.values import checked_name
 from lineament.images import Many, expand, is_many
 from lineament.liveness.passive import LivenessMode
@@ -183,6 +185,7 @@ class Gallery(Outcome):
         recognizer: Recognizer | Mapping[str, Any] | None = None,
         calibration: Calibration | None = None,
         wait_s: float = WAIT_S,
+        clock: Callable[[], float] | None = None,
     ) -> Self:
         """Open a gallery that exists.
 
@@ -194,6 +197,8 @@ class Gallery(Outcome):
                 first needed.
             calibration: what scores mean; None takes the recognizer's or the package's own.
             wait_s: seconds to wait for another writer, now and at each change.
+            clock: says how late it is, in seconds since 1970, for consents that end and people who
+                expire; None: the computer's.
 
         Raises:
             GalleryNotFoundError: there is none.
@@ -207,16 +212,20 @@ class Gallery(Outcome):
             ...     found = gallery.identify("door.jpg")
         """
         if folder == MEMORY:
-            return cls.in_memory(recognizer=recognizer, calibration=calibration)
-        return cls(
-            GalleryState.open(
-                Path(folder),
-                read_only=read_only,
-                recognizer=recognizer,
-                calibration=calibration,
-                wait_s=wait_s,
+            opened = cls.in_memory(recognizer=recognizer, calibration=calibration)
+        else:
+            opened = cls(
+                GalleryState.open(
+                    Path(folder),
+                    read_only=read_only,
+                    recognizer=recognizer,
+                    calibration=calibration,
+                    wait_s=wait_s,
+                )
             )
-        )
+        if clock is not None:
+            opened._state.store.clock = clock
+        return opened
 
     @classmethod
     @checked
@@ -442,6 +451,7 @@ class Gallery(Outcome):
         photos: Any,
         *,
         metadata: Mapping[str, Any] | None = None,
+        consent: Consent | None = None,
         sample_metadata: Mapping[str, Any] | None = None,
         choose: bool = False,
         on_low_quality: OnLowQuality = "refuse",
@@ -455,6 +465,8 @@ class Gallery(Outcome):
                 seen, and nothing that nobody sees or that turns the direction of writing around.
             photos: one photo, or many: a list, a folder, a pattern, ... (``images.many``).
             metadata: of the person; keys that are there already get the new values.
+            consent: of the person; it is added to those that are there. Another one for somebody
+                who is known: see ``set_consent``.
             sample_metadata: of each of these samples.
             choose: take the face that a photo with several is of (``Recognizer.choose``)
                 instead of refusing it.
@@ -472,10 +484,13 @@ class Gallery(Outcome):
             NoFaceError: it has no face.
             EnrollRefusedError: it was refused for another reason; ``refusal`` has it.
             OptionError: a bad name or bad metadata.
+            ConsentError: the gallery takes nobody without a consent, or it does not allow what the
+                gallery is for.
             GalleryReadOnlyError, GalleryLockedError: nothing was changed.
         """
         many, sources = is_many(photos), list(expand(photos))
         checked_name(name)
+        enrollment.check_consents(self._state, [name], {} if consent is None else {name: consent})
         looked: Iterable[NewSample | Refusal] = self.examine(
             sources,
             choose=choose,
@@ -485,7 +500,9 @@ class Gallery(Outcome):
         if progress is not None:
             looked = progress(looked, len(sources), "enrolling")
         examined = list(looked)
-        report = enrollment.enroll_examined(self._state, name, examined, metadata, force=force)
+        report = enrollment.enroll_examined(
+            self._state, name, examined, metadata, consent, force=force
+        )
         return report if many else report.raise_for_refused()
 
     @checked
@@ -495,6 +512,7 @@ class Gallery(Outcome):
         samples: Sequence[Embedding | NewSample],
         *,
         metadata: Mapping[str, Any] | None = None,
+        consent: Consent | None = None,
         force: bool = False,
     ) -> EnrollReport:
         """The same for embeddings that were made elsewhere.
@@ -503,7 +521,7 @@ class Gallery(Outcome):
             ContractError: they were made in another way than those in the gallery.
         """
         given = [NewSample(s) if isinstance(s, Embedding) else s for s in samples]
-        return enrollment.enroll_examined(self._state, name, given, metadata, force=force)
+        return enrollment.enroll_examined(self._state, name, given, metadata, consent, force=force)
 
     @checked
     def examine(
@@ -540,6 +558,7 @@ class Gallery(Outcome):
         samples: Sequence[tuple[str, NewSample]],
         *,
         metadata: Mapping[str, Mapping[str, Any]] | None = None,
+        consents: Mapping[str, Consent] | None = None,
         force: bool = False,
         on_note: Callable[[str], None] | None = None,
     ) -> list[SampleInfo | Refusal]:
@@ -548,6 +567,7 @@ class Gallery(Outcome):
         Args:
             samples: name and sample each.
             metadata: of people, by name.
+            consents: of people, by name; added to those that are there.
             force: look for neither duplicates nor faces that are unlike the others of their
                 person or look like somebody else.
             on_note: called with what could not be checked, and what should be looked at.
@@ -556,7 +576,11 @@ class Gallery(Outcome):
             One for each sample, in their order.
         """
         outcome, notes = enrollment.admit(
-            self._state, samples, {} if metadata is None else metadata, force=force
+            self._state,
+            samples,
+            {} if metadata is None else metadata,
+            {} if consents is None else consents,
+            force=force,
         )
         if on_note is not None:
             for note in notes:
@@ -833,16 +857,19 @@ class Gallery(Outcome):
     @checked
     def sample(self, sample: int) -> SampleInfo:
         """One sample. UnknownPersonError: there is none of that number."""
+        lookup.require_kept(self._state.store, sample)
         return lookup.sample(self._state.store, sample)
 
     @checked
     def crop(self, sample: int) -> bytes | None:
         """The kept aligned face as PNG; None when there is none."""
+        lookup.require_kept(self._state.store, sample)
         return lookup.crop(self._state.store, sample)
 
     @checked
     def embedding(self, sample: int) -> Embedding:
         """The embedding of one sample."""
+        lookup.require_kept(self._state.store, sample)
         return lookup.embedding(self._state.store, sample)
 
     @checked
@@ -861,6 +888,8 @@ class Gallery(Outcome):
     @checked
     def merge(self, name: str, others: str | Sequence[str], *, force: bool = False) -> PersonInfo:
         """Give ``others``' samples to ``name``, and remove the others; metadata are united.
+
+        All consents are kept, and the earliest end holds (``lineament.gallery.consent``).
 
         Args:
             name: who stays.
@@ -919,6 +948,48 @@ class Gallery(Outcome):
         except (LineamentError, OSError, ValueError):  # the cache folder cannot be written to
             uncached = 0
         return RemovalReport(tuple(people), tuple(samples), erased, uncached)
+
+    # --- consents, and until when -----------------------------------------------------------------
+
+    @checked
+    def set_consent(self, name: str, consent: Consent | None, *, add: bool = False) -> PersonInfo:
+        """Write down a person's consent, in the place of what is there, which is overwritten.
+
+        Args:
+            name: of the person.
+            consent: None takes it away; in a gallery that takes nobody without one, remove the
+                person instead.
+            add: keep the others, too: then each of them has to allow a purpose, and the first that
+                ends ends all.
+
+        Raises:
+            UnknownPersonError: there is none of that name.
+            ConsentError: it does not allow what the gallery is for, or one is needed.
+        """
+        store = self._state.store
+        with self._state.changing():
+            terms.set_consent(store, name, consent, add=add)
+        return self.person(name)
+
+    @checked
+    def keep_until(self, name: str, when: float | None) -> PersonInfo | None:
+        """Say until when a person stays, whatever the gallery's retention is.
+
+        A consent that ends earlier ends it earlier.
+
+        Args:
+            name: of the person.
+            when: seconds since 1970, UTC; None: as the consents and the gallery say.
+
+        Returns:
+            The person; None: that time is over, so that nobody of the name is found any more.
+
+        Raises:
+            UnknownPersonError: there is none of that name.
+        """
+        with self._state.changing():
+            terms.set_end(self._state.store, name, when)
+        return self.person(name) if name in self else None
 
     # --- upkeep -----------------------------------------------------------------------------------
 

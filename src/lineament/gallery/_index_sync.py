@@ -56,7 +56,7 @@ class SyncedIndex:
         self._expecting = False  # this process is changing something
         self._saved_change = -1  # of the files; -1 when there are none of ours
         self._saved_samples = -1  # the largest sample id that may stand in the files
-        self._filters: dict[bytes, tuple[int, Ids, int]] = {}
+        self._filters: dict[bytes, tuple[tuple[int, frozenset[int]], Ids, int]] = {}
         self._index: Index = self._empty()
 
     def _empty(self) -> Index:
@@ -386,13 +386,13 @@ class SyncedIndex:
         key = filters.key(where)
         with self._mutex:
             kept = self._filters.get(key)
-            if kept is not None and kept[0] == self._change:
+            state = self._change, lookup.expired(self._store)
+            if kept is not None and kept[0] == state:
                 return kept[1], kept[2]
-            change = self._change
             ids, n_people = lookup.samples_where(self._store, where)
             if len(self._filters) >= 16:
                 self._filters.clear()
-            self._filters[key] = (change, ids, n_people)
+            self._filters[key] = (state, ids, n_people)
             return ids, n_people
 
 

@@ -141,7 +141,7 @@ def _ranked(
     state: GalleryState, queries: FloatArray, n: int, settings: Settings, allowed: Ids | None
 ) -> list[list[Scored]]:
     store, index = state.store, state.index
-    damage = store.damage
+    damage, gone = store.damage, lookup.expired(store)
     rule = settings.person_score
     # A mean over samples may put a person first whose best sample is not.
     wanted = n if rule == "best" else 4 * n + 16
@@ -159,6 +159,8 @@ def _ranked(
             for identifier, score in zip(row_ids, row_scores, strict=True):
                 number = owners.get(identifier)  # None: removed a moment ago, or past the end
                 if number is None or identifier in damage.unsearched or number in damage.people:
+                    continue
+                if number in gone:
                     continue
                 if number not in people:
                     people[number] = Scored(number, score, identifier)

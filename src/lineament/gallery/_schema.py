@@ -1,6 +1,6 @@
 """The tables of ``gallery.sqlite``, and how older ones become newer ones.
 
-Whatever says who somebody is (names, metadata, photos' names and hashes, boxes, vectors,
+Whatever says who somebody is (names, metadata, consents, photos' names and hashes, boxes, vectors,
 crops) stands in tables that only grow at their end, and is overwritten in place, by as many bytes,
 when it is removed. SQLite zeroes what it deletes (``secure_delete``), but when it moves rows from
 page to page, as it does where rows are inserted in the middle, deleted, or change their length, it
@@ -10,9 +10,10 @@ writes the whole file anew.
 
 Checksums are such hashes, too. Those of a sample: ``identity`` over what a search rests on (its
 number, the vector, how that was made, whose it is), ``details`` over everything else of it, and
-whose it is; one of a person over the name and the metadata; one of the settings over them and the
-gallery's contract. They find what a disk, a program or a careless edit changed. They prove nothing
-against somebody who forges: the secret stands in the same file.
+whose it is; one of a person over the name and the metadata, and one over the consents and until
+when the person is kept; one of the settings over them and the gallery's contract. They find what a
+disk, a program or a careless edit changed. They prove nothing against somebody who forges: the
+secret stands in the same file.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from lineament.errors import GalleryDamagedError
 from lineament.types import Contract, Flip
 
 APPLICATION_ID = 0x4C4E4D47  # "LNMG"
-VERSION = 3
+VERSION = 4
 UNSEALED = 2
 """The last version without checksums: it can be read as it is."""
 
@@ -130,7 +131,36 @@ CREATE TABLE person_checksums (person INTEGER PRIMARY KEY, checksum INTEGER NOT 
 INSERT INTO person_checksums SELECT p.id, {PERSON} FROM {PERSON_FROM} ORDER BY p.id;
 """
 
-MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3)
+_END = "CASE typeof({0}) WHEN 'real' THEN {0} ELSE CAST({0} AS BLOB) END"
+RECORDS = (
+    "(SELECT json_group_array(json_array(id, hex(CAST(record AS BLOB)))) FROM (SELECT r.id, "
+    "r.record FROM consented n JOIN consents r ON r.id = n.consent WHERE n.person = t.person "
+    "ORDER BY r.id))"
+)
+"""The consents of the person of a row ``t`` of ``terms``, as JSON: [[number, bytes in hex], ...]"""
+
+TERMS = (
+    f"checksum(t.person, {_END.format('t.kept_until')}, {_END.format('t.expires')}, "
+    "(SELECT group_concat(hex(CAST(record AS BLOB))) FROM (SELECT r.record FROM consented n JOIN "
+    "consents r ON r.id = n.consent WHERE n.person = t.person ORDER BY r.id)))"
+)
+"""Of what holds for a person, as SQL over a row ``t`` of ``terms``."""
+
+_VERSION_4 = f"""
+CREATE TABLE consents (id INTEGER PRIMARY KEY AUTOINCREMENT, record TEXT NOT NULL);
+CREATE TABLE consented (
+    consent INTEGER PRIMARY KEY REFERENCES consents (id),
+    person INTEGER NOT NULL REFERENCES people (id));
+CREATE INDEX consented_by_person ON consented (person);
+CREATE TABLE terms (
+    person INTEGER PRIMARY KEY, kept_until REAL, expires REAL, checksum INTEGER NOT NULL);
+CREATE INDEX terms_by_end ON terms (expires);
+CREATE INDEX people_by_age ON people (created);
+INSERT INTO terms SELECT t.person, NULL, NULL, {TERMS} FROM (SELECT id AS person, NULL AS
+    kept_until, NULL AS expires FROM people) t ORDER BY t.person;
+"""
+
+MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 """Number i makes version i + 1 of version i. They run in one transaction."""
 
 CHANGES_KEPT = 10_000
@@ -227,12 +257,21 @@ def upgrade(connection: sqlite3.Connection, version: int) -> None:
     connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
-def pretend_sealed(connection: sqlite3.Connection, secret: bytes) -> None:
-    """Let an old database that may not be changed be read: views in place of the checksums.
+def pretend_newer(connection: sqlite3.Connection, secret: bytes, version: int) -> None:
+    """Let an old database that may not be changed be read: views in place of the newer tables.
 
-    They have what the rows say now, so they find no damage.
+    Its people have no consents and no end. Checksums have what the rows say now, so they find no
+    damage.
     """
     register(connection, secret)
+    connection.execute("CREATE TEMP VIEW consents AS SELECT 0 AS id, '' AS record WHERE 0")
+    connection.execute("CREATE TEMP VIEW consented AS SELECT 0 AS consent, 0 AS person WHERE 0")
+    connection.execute(
+        f"CREATE TEMP VIEW terms AS SELECT t.person, t.kept_until, t.expires, {TERMS} AS checksum "
+        "FROM (SELECT id AS person, NULL AS kept_until, NULL AS expires FROM people) t"
+    )
+    if version > UNSEALED:
+        return
     connection.execute(
         f"CREATE TEMP VIEW checksums AS SELECT o.sample, {IDENTITY} AS identity, {DETAILS} AS "
         f"details FROM {IDENTITY_FROM} {DETAILS_FROM}"
@@ -276,6 +315,15 @@ def seal_person(connection: sqlite3.Connection, number: int) -> None:
     connection.execute(
         f"INSERT OR REPLACE INTO person_checksums SELECT p.id, {PERSON} FROM {PERSON_FROM} "
         "WHERE p.id = ?",
+        (number,),
+    )
+
+
+def seal_terms(connection: sqlite3.Connection, number: int) -> None:
+    """Write the checksum of what holds for a person anew, which was just changed."""
+    connection.execute(
+        f"UPDATE terms SET checksum = (SELECT {TERMS} FROM terms t WHERE t.person = terms.person) "
+        "WHERE person = ?",
         (number,),
     )
 

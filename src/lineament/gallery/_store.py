@@ -74,6 +74,12 @@ class Store:
         )
         self.kept_names: tuple[int, dict[int, list[int]]] | None = None
         """Of ``lookup.names_by_form``: the state of the database, and what was read of it."""
+        self.kept_expired: tuple[tuple[int, float | None], float, float, frozenset[int]] | None = (
+            None
+        )
+        """Of ``lookup.expired``: the state, from when to when it holds, and who expired."""
+        self.clock: Callable[[], float] = time.time
+        """What says how late it is, in seconds since 1970."""
         self.damage = Damage()
         self.secret = b""
         self.sealing: Sealing = Open()
@@ -201,7 +207,7 @@ class Store:
             except BaseException:
                 if self._depth == 1 and connection.in_transaction:
                     connection.execute("ROLLBACK")
-                    self.kept_names = None  # it may hold what was taken back
+                    self.kept_names = self.kept_expired = None  # they may hold what was taken back
                 raise
             else:
                 if self._depth == 1:
@@ -212,7 +218,7 @@ class Store:
                     except BaseException:
                         if connection.in_transaction:
                             connection.execute("ROLLBACK")
-                        self.kept_names = None
+                        self.kept_names = self.kept_expired = None
                         raise
             finally:
                 self._depth -= 1
@@ -378,6 +384,9 @@ class Store:
                         f"AND {column} NOT IN (SELECT sample FROM checksums)"
                     )
                 connection.execute("DELETE FROM labels WHERE id NOT IN (SELECT label FROM people)")
+                connection.execute(
+                    "DELETE FROM consents WHERE id NOT IN (SELECT consent FROM consented)"
+                )
                 connection.execute("UPDATE totals SET value = 0 WHERE name = 'dead'")
             # Deleting rows moves others, which leaves copies behind: only now they are gone.
             self.connection.execute("VACUUM")

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self, get_args
 
 from lineament.decide.thresholds import own_threshold
 from lineament.errors import EnrollRefusedError, LineamentError, OptionError
+from lineament.gallery.consent import Consent, checked_purpose
 from lineament.results import Outcome, flat, no_truth
 from lineament.search import check_kind
 from lineament.text import printable, probability_in_words
@@ -23,6 +24,8 @@ UnknownReason = Literal[
 """Why a face has no name: nobody was searched; nobody was alike enough; the same, and the face is
 too poor to tell; the one who is alike enough is another face of the same photo; it looks like a
 child's; it is not known to be of somebody who was there."""
+MOST_DAYS = 365_000
+"""Of retention: a thousand years."""
 PersonScore = Literal["best", "mean", "centroid"]
 OnDamaged = Literal["refuse", "skip"]
 OnLowQuality = Literal["refuse", "accept"]
@@ -52,6 +55,11 @@ class Settings:
             the size of the gallery.
         prior: share of the faces searched for that are of enrolled people, 0 to 1: probabilities
             rest on it, names do not.
+        require_consent: whether nobody is enrolled without a consent (``gallery.consent``).
+        purpose: what this gallery is for: each consent has to allow it; None: that is not looked
+            at.
+        retention_days: how long somebody whose end is not given stays, from the first enrollment
+            on, in days; None: for ever.
     """
 
     keep_crops: bool = False
@@ -60,13 +68,17 @@ class Settings:
     index: str = "auto"
     threshold: float | None = None
     prior: float = 0.5
+    require_consent: bool = False
+    purpose: str | None = None
+    retention_days: float | None = None
 
     def __post_init__(self) -> None:
         """Validate; OptionError says what is wrong."""
-        if not isinstance(self.keep_crops, bool):
-            raise OptionError(
-                f"expected true or false, got {self.keep_crops!r}", option="keep_crops"
-            )
+        for name in ("keep_crops", "require_consent"):
+            if not isinstance(getattr(self, name), bool):
+                raise OptionError(
+                    f"expected true or false, got {getattr(self, name)!r}", option=name
+                )
         if self.person_score not in get_args(PersonScore):
             raise OptionError(
                 f"expected one of {', '.join(get_args(PersonScore))}, got {self.person_score!r}",
@@ -79,6 +91,16 @@ class Settings:
             own_threshold(self.threshold, "cosine")
         if not 0 < self.prior < 1:
             raise OptionError(f"expected a share between 0 and 1, got {self.prior}", option="prior")
+        if self.purpose is not None:
+            checked_purpose(self.purpose, "purpose")
+        days = self.retention_days
+        if days is not None and not (
+            isinstance(days, (int, float)) and not isinstance(days, bool) and 0 < days <= MOST_DAYS
+        ):
+            raise OptionError(
+                f"expected days, more than 0, at most {MOST_DAYS:,}, got {days!r:.60}",
+                option="retention_days",
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON; ``Settings(**values)`` is the way back."""
@@ -165,6 +187,11 @@ class PersonInfo(Outcome):
         created: seconds since 1970, UTC.
         n_samples: how many samples of the gallery's contract there are.
         samples: all of them; () in lists of people.
+        consents: who allowed what, the oldest first; () where nothing is known.
+        expires: when they are not found any more, in seconds since 1970, UTC: the first of the
+            ends of ``consents`` and of ``kept_until``, else what the gallery's retention gives;
+            None: never.
+        kept_until: their own end, in seconds since 1970, UTC, or None.
     """
 
     id: int
@@ -173,6 +200,9 @@ class PersonInfo(Outcome):
     created: float
     n_samples: int
     samples: tuple[SampleInfo, ...] = ()
+    consents: tuple[Consent, ...] = ()
+    expires: float | None = None
+    kept_until: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -182,6 +212,9 @@ class PersonInfo(Outcome):
             "metadata": dict(self.metadata),
             "created": self.created,
             "n_samples": self.n_samples,
+            "consents": [consent.to_dict() for consent in self.consents],
+            "expires": self.expires,
+            "kept_until": self.kept_until,
             "samples": [sample.to_dict() for sample in self.samples],
         }
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, get_args
 
 import numpy as np
@@ -23,6 +24,7 @@ from lineament.gallery._ranking import rank_people
 from lineament.gallery._schema import log_change
 from lineament.gallery._state import GalleryState
 from lineament.gallery._store import Store
+from lineament.gallery._terms import add_consent, check_enrolled
 from lineament.gallery._thresholds import same_threshold, search_threshold
 from lineament.gallery._types import (
     EnrollReport,
@@ -33,6 +35,7 @@ from lineament.gallery._types import (
     Settings,
 )
 from lineament.gallery._unlike import DUPLICATE, compared
+from lineament.gallery.consent import Consent
 from lineament.gallery.values import check_new, checked_metadata, checked_name, checked_source
 from lineament.images import describe_source, path_of
 from lineament.pipeline import Recognizer
@@ -136,6 +139,7 @@ def enroll_examined(
     name: str,
     examined: Sequence[Examined],
     metadata: Mapping[str, Any] | None,
+    consent: Consent | None = None,
     *,
     force: bool,
 ) -> EnrollReport:
@@ -145,7 +149,13 @@ def enroll_examined(
     wanted = lookup.as_enrolled(store, checked)
     new = [(wanted, one) for one in examined if isinstance(one, NewSample)]
     before = lookup.find_person(store, wanted)
-    outcome, notes = admit(state, new, {} if metadata is None else {wanted: metadata}, force=force)
+    outcome, notes = admit(
+        state,
+        new,
+        {} if metadata is None else {wanted: metadata},
+        {} if consent is None else {wanted: consent},
+        force=force,
+    )
     if wanted != checked:
         notes = [*notes, f"the gallery has this name as {wanted!r}, and so it stays"]
     rest = iter(outcome)
@@ -168,6 +178,7 @@ def admit(
     state: GalleryState,
     samples: Sequence[tuple[str, NewSample]],
     metadata: Mapping[str, Mapping[str, Any]],
+    consents: Mapping[str, Consent] = MappingProxyType({}),
     *,
     force: bool,
 ) -> tuple[list[SampleInfo | Refusal], list[str]]:
@@ -177,13 +188,15 @@ def admit(
         What became of each sample, and what could not be checked, in words.
     """
     store, index = state.store, state.index
-    spelled = lookup.one_spelling(store, [*(name for name, _ in samples), *metadata])
+    spelled = lookup.one_spelling(store, [*(name for name, _ in samples), *metadata, *consents])
     named = [(spelled[name], sample) for name, sample in samples]
     given: dict[str, dict[str, Any]] = {}
     for name, values in metadata.items():
         given.setdefault(spelled[name], {}).update(values)
     for values in given.values():
         checked_metadata(values)
+    allowed = {spelled[name]: consent for name, consent in consents.items()}
+    check_consents(state, dict.fromkeys(name for name, _ in named), allowed)
     for _, sample in named:
         if sample.embedding.contract != store.contract:  # 40 us quicker than to ask what differs
             store.contract.check(sample.embedding.contract)
@@ -194,23 +207,38 @@ def admit(
         return [], []
     with index.mutex:
         index.sync()
+        n_gone = len(lookup.expired(store))  # one of whom may make room for another of that name
         refusals: list[Refusal | None] = [None] * len(named)
         notes: list[str] = []
         if not force:
             refusals, notes = _refusals(state, named)
         kept = [i for i, refusal in enumerate(refusals) if refusal is None]
-        ids = _add(state, [named[i] for i in kept], given) if kept else []
-        if kept and given:
+        ids = _add(state, [named[i] for i in kept], given, allowed) if kept else []
+        if kept and (given or allowed or n_gone):
             index.finish_erasing()
         infos = dict(zip(kept, lookup.samples_of(store, ids), strict=True))
     outcome = [infos[i] if one is None else one for i, one in enumerate(refusals)]
     return outcome, notes
 
 
+def check_consents(
+    state: GalleryState, names: Iterable[str], consents: Mapping[str, Consent]
+) -> None:
+    """ConsentError: one of those who are to be enrolled has none, or none for the purpose."""
+    store = state.store
+    if not consents and not store.settings.require_consent and store.settings.purpose is None:
+        return
+    for name in names:
+        number = lookup.find_person(store, name)
+        known = None if number is None else lookup.one_person(store, number)
+        check_enrolled(store.settings, name, known, consents.get(name))
+
+
 def _add(
     state: GalleryState,
     samples: Sequence[tuple[str, NewSample]],
     metadata: Mapping[str, Mapping[str, Any]],
+    consents: Mapping[str, Consent],
 ) -> list[int]:
     store, index = state.store, state.index
     index.expect()
@@ -227,6 +255,8 @@ def _add(
                     found = editing.add_person(store, connection, name, text)
                 elif metadata.get(name):
                     editing.annotate(store, name, metadata[name])
+                if name in consents:
+                    add_consent(store, connection, found, consents[name])
                 people[name] = found
             ids.append(
                 editing.add_sample(store, connection, people[name], store.contract_id, sample)

@@ -146,8 +146,9 @@ def _rows(store: Store, crops: bool) -> Iterator[Row]:
     What is damaged, and what stands in a damaged place of the file, is passed over and noted.
     """
     persons, samples = lookup.owned_samples(store)
+    gone = lookup.expired(store)
     for numbers in pages(partial(lookup.next_people, store)):
-        found = lookup.people_of(store, numbers)
+        found = [one for one in lookup.people_of(store, numbers) if one.id not in gone]
         sound = {one.id: one for one in found if one.id not in store.damage.people}
         first = np.searchsorted(persons, numbers[0])
         last = np.searchsorted(persons, numbers[-1], side="right")

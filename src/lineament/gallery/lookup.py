@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import sqlite3
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import Any, Literal
@@ -34,12 +36,16 @@ from lineament.gallery._schema import (
     IDENTITY_FROM,
     PERSON,
     PERSON_FROM,
+    RECORDS,
+    TERMS,
     identity_of,
     read_contract,
 )
 from lineament.gallery._store import Store
 from lineament.gallery._types import PersonInfo, SampleInfo
+from lineament.gallery.consent import DAY_S, Consent, first_end, read_consent
 from lineament.gallery.values import (
+    LATEST,
     LONGEST_NAME,
     Seen,
     checked_name,
@@ -58,9 +64,12 @@ _TINY = 1e-9
 """In place of a length that cannot be read: its photo counts least."""
 _PERSON = (
     f"p.id, l.name, l.metadata, p.created, y.checksum IS {PERSON}, (SELECT count(*) FROM owners o "
-    "WHERE o.person = p.id AND o.contract = ?)"
+    f"WHERE o.person = p.id AND o.contract = ?), t.kept_until, t.checksum IS {TERMS}, {RECORDS}"
 )
-_PEOPLE = f"{PERSON_FROM} LEFT JOIN person_checksums y ON y.person = p.id"
+_PEOPLE = (
+    f"{PERSON_FROM} LEFT JOIN person_checksums y ON y.person = p.id LEFT JOIN terms t ON "
+    "t.person = p.id"
+)
 _SAMPLE = (
     "o.sample, l.name, o.contract, s.source, s.sha256, s.face, s.added, s.metadata, "
     f"x.png IS NOT NULL, p.id, s.contract, k.details, {DETAILS}"
@@ -72,7 +81,72 @@ _JOINED = (
 
 
 def totals(store: Store) -> tuple[int, int]:
-    """How many people, and how many samples of the gallery's contract."""
+    """How many people, and how many samples of the gallery's contract; without the expired."""
+    with store.reading() as connection:
+        people, samples = _noted_totals(store)
+        gone = expired(store)
+        if gone:
+            (theirs,) = connection.execute(
+                "SELECT count(*) FROM owners WHERE contract = ? AND person IN "
+                "(SELECT value FROM json_each(?))",
+                (store.contract_id, json.dumps([*gone])),
+            ).fetchone()
+            people, samples = max(0, people - len(gone)), max(0, samples - theirs)
+        return people, samples
+
+
+def expired(store: Store) -> frozenset[int]:
+    """Ids of the people who are there still, and whose time is over (``gallery.consent``).
+
+    Kept until somebody else expires, or something changes: ``Store.terms_changed`` says that of
+    this process.
+    """
+    now, days = store.clock(), store.settings.retention_days
+    with store.reading() as connection:
+        state = store.data_version(), days
+        kept = store.kept_expired
+        if kept is not None and kept[0] == state and kept[1] <= now < kept[2]:
+            return kept[3]
+        try:
+            rows = connection.execute("SELECT person FROM terms WHERE expires <= ?", (now,))
+            found = {row[0] for row in rows}
+            following = connection.execute(
+                "SELECT min(expires) FROM terms WHERE expires > ?", (now,)
+            )
+            next_ = [following.fetchone()[0]]
+            if days is not None:
+                born = now - days * DAY_S
+                rows = connection.execute(
+                    "SELECT p.id FROM people p JOIN terms t ON t.person = p.id WHERE "
+                    "p.created <= ? AND t.expires IS NULL",
+                    (born,),
+                )
+                found |= {row[0] for row in rows}
+                following = connection.execute(
+                    "SELECT min(created) FROM people WHERE created > ?", (born,)
+                )
+                youngest = following.fetchone()[0]
+                next_.append(None if youngest is None else youngest + days * DAY_S)
+        except sqlite3.Error as error:
+            if not is_corrupt(error):
+                raise
+            raise GalleryDamagedError(
+                f"{store.path}: until when people are kept cannot be read: restore a backup"
+            ) from error
+        until = min((one for one in next_ if isinstance(one, float)), default=math.inf)
+        # The sum above may be rounded to a little more than what the comparison in SQL is with.
+        store.kept_expired = state, now, until - 1e-3, frozenset(found)
+        return store.kept_expired[3]
+
+
+def require_kept(store: Store, number: int) -> None:
+    """UnknownPersonError: the sample is of somebody who expired."""
+    gone = expired(store)
+    if gone and not gone.isdisjoint(owners_of(store, [number]).values()):
+        raise unknown_sample(number)
+
+
+def _noted_totals(store: Store) -> tuple[int, int]:
     with store.reading() as connection:
         try:
             found = dict(connection.execute("SELECT name, value FROM totals"))
@@ -96,18 +170,22 @@ def counted_totals(store: Store) -> tuple[int, int]:
     return int(people), int(samples)
 
 
-def find_person(store: Store, name: str) -> int | None:
-    """The id of the person of that name; else of the only one whose name differs by case alone."""
+def find_person(store: Store, name: str, *, even_expired: bool = False) -> int | None:
+    """The id of the person of that name; else of the only one whose name differs by case alone.
+
+    Who expired is not there, unless ``even_expired``.
+    """
     try:
         wanted = normal_name(name)
         key = store.key(wanted.encode())
     except (OptionError, UnicodeEncodeError):
         return None
     with store.reading() as connection:
+        gone: frozenset[int] = frozenset() if even_expired else expired(store)
         row = connection.execute("SELECT id FROM people WHERE name_key = ?", (key,)).fetchone()
-        if row is not None:
+        if row is not None and row[0] not in gone:
             return int(row[0])
-        same = names_by_form(store).get(_form(wanted), ())
+        same = [each for each in names_by_form(store).get(_form(wanted), ()) if each not in gone]
         return same[0] if len(same) == 1 else None
 
 
@@ -180,19 +258,21 @@ def _form(name: str) -> int:
     return int.from_bytes(hashlib.blake2b(form, digest_size=8).digest(), "big")
 
 
-def required_person(store: Store, name: str) -> int:
+def required_person(store: Store, name: str, *, even_expired: bool = False) -> int:
     """``find_person``; UnknownPersonError, with names that are alike, when there is none."""
-    found = find_person(store, name)
+    found = find_person(store, name, even_expired=even_expired)
     if found is not None:
         return found
     with store.reading() as connection:
+        gone = expired(store)
         names = [
             row[0]
             for row in connection.execute(
-                "SELECT l.name FROM people p JOIN labels l ON l.id = p.label ORDER BY p.id LIMIT ?",
+                "SELECT l.name, p.id FROM people p JOIN labels l ON l.id = p.label ORDER BY p.id "
+                "LIMIT ?",
                 (MOST_NAMES,),
             )
-            if isinstance(row[0], str)
+            if isinstance(row[0], str) and row[1] not in gone
         ]
     shown, near, same = in_short(name, 4 * LONGEST_NAME), [], []
     if isinstance(name, str) and len(name) <= 4 * LONGEST_NAME:  # as long as names can be
@@ -225,7 +305,10 @@ def people(
             f"SELECT {_PERSON} FROM {_PEOPLE} WHERE {condition} ORDER BY l.name",
             (store.contract_id, *values),
         )
-        found: Iterator[PersonInfo] = (_person_info(store, row) for row in rows)
+        gone = expired(store)
+        found: Iterator[PersonInfo] = (
+            _person_info(store, row) for row in rows if row[0] not in gone
+        )
         if fits is not None:
             found = (one for one in found if fits(one.metadata))
         return list(islice(found, limit))
@@ -245,8 +328,9 @@ def _sortable(name: str) -> str:
 
 def _person_info(store: Store, row: tuple[Any, ...]) -> PersonInfo:
     """A person, without samples, as far as the row can be read; what is damaged is noted."""
-    number, name, metadata, created, sealed, n_samples = row
+    number, name, metadata, created, sealed, n_samples, own_end, terms_sealed, records = row
     values, why = read_metadata(metadata), None
+    consents, kept_until = _terms_of(store, own_end, terms_sealed, records)
     if not isinstance(name, str) or not name.strip():
         name, why = f"damaged person {number}", "the name is missing"
     elif values is None:
@@ -255,9 +339,43 @@ def _person_info(store: Store, row: tuple[Any, ...]) -> PersonInfo:
         why = "the time is none of the years 1 to 9999"
     elif not sealed:
         why = "the name or the metadata are not what was written"
+    elif consents is None:
+        why = "the consents, or until when they are kept, are not what was written"
     if why is not None:
         store.damage.person(number, why)
-    return PersonInfo(number, name, {} if values is None else values, read_time(created), n_samples)
+    expires = first_end(kept_until, consents or ())
+    if expires is None and store.settings.retention_days is not None:
+        expires = min(LATEST, read_time(created) + store.settings.retention_days * DAY_S)
+    return PersonInfo(
+        id=number,
+        name=name,
+        metadata={} if values is None else values,
+        created=read_time(created),
+        n_samples=n_samples,
+        consents=consents or (),
+        expires=expires,
+        kept_until=kept_until,
+    )
+
+
+def _terms_of(
+    store: Store, own_end: object, sealed: object, records: object
+) -> tuple[tuple[Consent, ...] | None, float | None]:
+    """A person's consents, and their own end; None in place of the first: they are damaged."""
+    if not sealed or not isinstance(records, str):
+        return None, None
+    if own_end is not None and not isinstance(own_end, float):
+        return None, None
+    try:
+        found = [(number, bytes.fromhex(record)) for number, record in json.loads(records)]
+        return tuple(consent_of(store, *one) for one in found), own_end
+    except (OptionError, ValueError):
+        return None, own_end
+
+
+def consent_of(store: Store, number: int, record: object) -> Consent:
+    """A record as it stands in the row of that number. OptionError: it is damaged."""
+    return read_consent(store.unseal("consents", "record", number, record))
 
 
 def _is_time(value: object) -> bool:
@@ -291,7 +409,7 @@ def person(store: Store, name: str, *, even_damaged: bool = False) -> PersonInfo
         number = required_person(store, name)
         found = (one_person if even_damaged else check_person)(store, number)
         samples = tuple(samples_of(store, samples_of_person(store, number)))
-    return PersonInfo(found.id, found.name, found.metadata, found.created, found.n_samples, samples)
+    return replace(found, samples=samples)
 
 
 _PAGE = 1024
@@ -349,7 +467,8 @@ def samples_of_person(store: Store, number: int, *, all_contracts: bool = False)
 def owned_samples(store: Store) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Numbers of people, ascending, and of their samples (N,) of the gallery's contract.
 
-    Inside ``reading``; past indexes of the database, and around its damaged places.
+    Without those who expired. Inside ``reading``; past indexes of the database, and around its
+    damaged places.
     """
     connection = store.connection
     try:
@@ -361,7 +480,8 @@ def owned_samples(store: Store) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.i
             raise
         ids = [row[0] for row in connection.execute("SELECT sample FROM checksums").fetchall()]
         rows = [(person_, sample) for sample, person_ in owners_of(store, ids).items()]
-    sane = [row for row in rows if all(isinstance(one, int) for one in row)]
+    gone = expired(store)
+    sane = [row for row in rows if all(isinstance(one, int) for one in row) and row[0] not in gone]
     found = np.array(sorted(sane), np.int64).reshape(-1, 2)
     return found[:, 0], found[:, 1]
 
@@ -394,7 +514,7 @@ def photos_of(store: Store, what: str | int) -> list[tuple[str, bytes | None]]:
     """
     with store.reading() as connection:
         if isinstance(what, str):
-            condition, number = "o.person", required_person(store, what)
+            condition, number = "o.person", required_person(store, what, even_expired=True)
         elif not isinstance(what, bool) and isinstance(what, (int, np.integer)):
             condition, number = "s.id", _identifier(what)
             if not is_there(store, number):
@@ -708,7 +828,7 @@ def unsound(store: Store, pairs: Iterable[tuple[int, int]]) -> int:
         def sealed(some: Sequence[int]) -> list[tuple[int]]:
             return connection.execute(
                 f"SELECT p.id FROM {_PEOPLE} WHERE p.id IN (SELECT value FROM json_each(?)) AND "
-                f"y.checksum = {PERSON}",
+                f"y.checksum = {PERSON} AND t.checksum = {TERMS}",
                 (json.dumps(list(some)),),
             ).fetchall()
 
@@ -836,7 +956,7 @@ def samples_where(store: Store, where: Mapping[str, Any]) -> tuple[npt.NDArray[n
     """Ids of the samples of people with such metadata, ascending, and how many people that is."""
     fits = filters.predicate(where)
     with store.reading() as connection:
-        people = {number for number, metadata in _metadata_of_all(connection) if fits(metadata)}
+        people = {number for number, metadata in _metadata_of_all(store) if fits(metadata)}
         rows = connection.execute(
             "SELECT sample, person FROM owners WHERE contract = ?", (store.contract_id,)
         )
@@ -845,13 +965,14 @@ def samples_where(store: Store, where: Mapping[str, Any]) -> tuple[npt.NDArray[n
     return np.sort(numbers[:, 0]), len(np.unique(numbers[:, 1]))
 
 
-def _metadata_of_all(connection: sqlite3.Connection) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Ids of people and their metadata, but for those that cannot be read."""
-    rows = connection.execute(
+def _metadata_of_all(store: Store) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Ids of people and their metadata, but for those that cannot be read, or expired."""
+    gone = expired(store)
+    rows = store.connection.execute(
         "SELECT p.id, l.metadata FROM people p JOIN labels l ON l.id = p.label"
     )
     for number, text in rows:
-        metadata = read_metadata(text)
+        metadata = None if number in gone else read_metadata(text)
         if metadata is not None:
             yield number, metadata
 
@@ -859,8 +980,8 @@ def _metadata_of_all(connection: sqlite3.Connection) -> Iterator[tuple[int, dict
 def metadata_keys(store: Store) -> dict[str, int]:
     """Keys of the people's metadata -> how many people have them; the most common first."""
     found: Counter[str] = Counter()
-    with store.reading() as connection:
-        for _, metadata in _metadata_of_all(connection):
+    with store.reading():
+        for _, metadata in _metadata_of_all(store):
             found.update(key for key, value in metadata.items() if value is not None)
     return dict(sorted(found.items(), key=lambda one: (-one[1], one[0])))
 
@@ -869,8 +990,8 @@ def metadata_values(store: Store, key: str, most: int) -> tuple[list[str], bool]
     """The most common values of a key, as filters have them; whether there are more."""
     found: Counter[str] = Counter()
     wanted = filters.normal(key)
-    with store.reading() as connection:
-        for _, metadata in _metadata_of_all(connection):
+    with store.reading():
+        for _, metadata in _metadata_of_all(store):
             for name, value in metadata.items():
                 if filters.normal(name) == wanted:
                     found[value if isinstance(value, str) else json.dumps(value)] += 1
