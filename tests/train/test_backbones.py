@@ -16,13 +16,17 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
+from lineament.embed import load_embedder  # noqa: E402
 from lineament.errors import OptionError  # noqa: E402
+from lineament.models import read_manifest  # noqa: E402
+from lineament.models.runtime import ENGINES, Runtime  # noqa: E402
 from lineament.train.backbones import BACKBONES, make_backbone  # noqa: E402
 from lineament.train.backbones import edgeface as edgeface_module  # noqa: E402
 from lineament.train.backbones import ghostfacenet as ghostfacenet_module  # noqa: E402
 from lineament.train.backbones.backbone import Backbone  # noqa: E402
 from lineament.train.backbones.deepface import LocallyConnected2d  # noqa: E402
 from lineament.train.backbones.lightcnn import MaxFeature  # noqa: E402
+from lineament.train.model.export import export_onnx  # noqa: E402
 
 SMALL: dict[str, dict[str, Any]] = {
     "shallow": {"size_px": 16},
@@ -109,6 +113,24 @@ def warmed(name: str) -> Backbone:
     with torch.no_grad():
         backbone.train()(crops(4, backbone.size_px, seed=7))
     return backbone.eval()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(SMALL))
+def test_what_is_written_comes_back_as_it_was(name: str, tmp_path: Path) -> None:
+    backbone = warmed(name)
+    card = export_onnx(backbone, tmp_path / "mine.onnx", name="mine")
+    images = crops(3, backbone.size_px, seed=5)
+    with torch.inference_mode():
+        wanted = nn.functional.normalize(backbone(images)).numpy()
+    pixels = np.ascontiguousarray(images.numpy().astype(np.uint8).transpose(0, 2, 3, 1))
+    for engine in ENGINES:
+        read = {each.name: each for each in read_manifest(tmp_path / "manifest.json")}["mine"]
+        assert read.sha256 == card.sha256
+        vectors, _ = load_embedder(read, flip=False, runtime=Runtime(engine)).embed(pixels)
+        assert vectors.shape == (3, backbone.dimension)
+        assert np.abs(vectors - wanted).max() < 1e-4
+    assert np.abs(wanted[0] - wanted[1]).max() > 1e-3
 
 
 # --- Parameters -----------------------------------------------------------------------------------
