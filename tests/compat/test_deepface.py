@@ -22,6 +22,9 @@ from lineament.compat.deepface import _faces as deepface_faces
 from lineament.compat.deepface import _models as known
 from lineament.compat.deepface import _store as store
 from lineament.compat.deepface import _stream as streaming
+from lineament.compat.deepface.commons import image_utils
+from lineament.compat.deepface.commons.logger import Logger
+from lineament.compat.deepface.config.threshold import thresholds
 from lineament.compat.deepface.modules import exceptions, verification
 from lineament.errors import LineamentError
 from lineament.files import DATA
@@ -270,7 +273,7 @@ def test_the_readmes_models(here: Path, model_name: str) -> None:
 
 @pytest.mark.parametrize("model_name", sorted(set(known.PUBLISHED) - set(known.OWN)))
 def test_models_that_are_not_here(model_name: str) -> None:
-    with pytest.raises(exceptions.UnimplementedError, match=r"no weights of .*LINEAMENT_MANIFEST"):
+    with pytest.raises(exceptions.UnimplementedError, match=r"no weights of .*models add"):
         DeepFace.build_model(model_name)
 
 
@@ -336,8 +339,8 @@ def test_what_counts_as_a_photo(here: Path) -> None:
         (7, exceptions.DataTypeError, "img must be numpy array or str but it is <class 'int'>"),
         (io.StringIO("text"), exceptions.DataTypeError, "must give bytes"),
         (np.zeros((5, 5), np.uint8), exceptions.DataTypeError, "Input img must be 3 dimensional"),
-        ("data:image/jpeg;base64,????", ValueError, "Exception while loading base64"),
-        (io.BytesIO(b"no photo"), ValueError, "Exception while loading io object"),
+        ("data:image/jpeg;base64,????", ValueError, "format error in base64"),
+        (io.BytesIO(b"no photo"), ValueError, "Failed to decode image"),
     ],
 )
 def test_what_is_no_photo(source: Any, kind: type[Exception], words: str) -> None:
@@ -782,8 +785,33 @@ def test_thresholds_and_confidences() -> None:
     assert min(near) >= 51
     assert max(far) <= 49
     assert verification.find_confidence(5, "SFace", True, "euclidean") == 51
+    assert verification.find_confidence(0.3, "Buffalo_L", True) == 51
+    assert verification.find_confidence(0.3, "Buffalo_L", False) == 49
     probability = Recognizer("sface").calibration.probability(1 - 0.5).value
     assert near[1] == pytest.approx(100 * probability, abs=0.01)
+
+
+def test_thresholds_as_a_table() -> None:
+    assert {"SFace", "Dlib"} <= set(thresholds)
+    assert thresholds["SFace"]["cosine"] == verification.find_threshold("SFace")
+    assert list(thresholds["Dlib"]) == ["cosine", "euclidean", "euclidean_l2", "angular"]
+    with pytest.raises(KeyError):
+        thresholds["Nobody"]
+    with pytest.raises(KeyError):
+        thresholds["SFace"]["x"]
+
+
+def test_photos_as_scripts_read_and_list_them(here: Path) -> None:
+    pixels, name = image_utils.load_image("img1.jpg")
+    assert name == "img1.jpg"
+    assert np.abs(pixels.astype(int) - bgr("img1.jpg").astype(int)).mean() < 1
+    listed = image_utils.list_images("my_db")
+    expected = {str(Path("my_db") / each) for each in ("Alice/1.jpg", "b.JPG", "empty.png")}
+    assert set(listed) == expected  # broken.jpg has no photo's first bytes
+    assert list(image_utils.yield_images("my_db")) == listed
+    with pytest.raises(exceptions.PathNotFound):
+        image_utils.list_images("nowhere")
+    Logger().info("is heard by nobody unless it is asked for")
 
 
 def test_folders_are_listed_again_when_they_changed(

@@ -6,7 +6,8 @@
     DeepFace.find("a.jpg", db_path="photos")             a DataFrame for each face
 
 ``modules.verification`` has the distances, thresholds and confidences, ``modules.exceptions`` what
-is raised, ``modules.modeling`` ``build_model``. Importing sets no environment variable, no filter
+is raised, ``modules.modeling`` ``build_model``, ``commons.image_utils`` reads and lists photos,
+``config.threshold`` has the thresholds. Importing sets no environment variable, no filter
 of warnings, makes no folder, and prints nothing. The page ``how-to/from-deepface`` of the docs
 lists the differences.
 """

@@ -241,11 +241,11 @@ def card_name(model_name: str) -> str:
             return name
     available = ", ".join([*OWN, *sorted(names | set(PRESETS))])
     if model_name in PUBLISHED:
+        wanted = str(model_name).lower().replace("_", "-")
         raise UnimplementedError(
             f"no weights of {model_name} are part of this package",
-            hint=f"leave model_name out, or take one of {available}; an ONNX file of it that you "
-            f'have is taken under the name "{str(model_name).lower()}" of a manifest '
-            "(LINEAMENT_MANIFEST)",
+            hint=f"`lineament models add FILE --as {wanted}` takes a file of its weights that you "
+            f"have; or leave model_name out, or take one of {available}",
         )
     raise UnimplementedError(
         f"Invalid model_name passed - facial_recognition/{model_name}",

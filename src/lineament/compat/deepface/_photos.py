@@ -61,13 +61,21 @@ def load(source: Source) -> Loaded:
     return Loaded(_read(source, source), source)
 
 
+_WORDS = {
+    "io object": "Failed to decode image",
+    "base64 encoded string": "format error in base64 encoded string",
+}
+"""How deepface's messages begin, by what was given; others name the path."""
+
+
 def _read(source: Any, name: str) -> Image:
     try:
         return load_image(source)
     except ImageNotFoundError as error:
         raise ImgNotFound(f"Confirm that {printable(name)} exists: {error}") from error
     except ImageError as error:
-        raise ImageError(f"Exception while loading {printable(name)}: {error}") from error
+        words = _WORDS.get(name, f"Exception while loading {printable(name)}")
+        raise ImageError(f"{words}: {error}") from error
 
 
 def _from_bgr(array: npt.NDArray[Any]) -> Image:

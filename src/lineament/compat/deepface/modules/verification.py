@@ -129,10 +129,13 @@ def find_confidence(
     """The calibrated probability of one person in per cent, on the side that ``verified`` says.
 
     51 to 100 where it is verified, 0 to 49 where it is not, to two digits. Where no probability
-    follows from the distance (a function, "euclidean"): 51 or 49.
+    follows from the distance (a function, "euclidean", a model that is not here): 51 or 49.
     """
     cosine = None if callable(distance_metric) else known.cosine_of(distance, distance_metric)
-    chances = None if cosine is None else known.model(model_name).probability(cosine)
+    try:
+        chances = None if cosine is None else known.model(model_name).probability(cosine)
+    except UnimplementedError:
+        chances = None
     return confidence(None if chances is None else chances[0], verified)
 
 

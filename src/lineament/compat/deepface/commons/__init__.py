@@ -1,0 +1,1 @@
+"""``image_utils`` and ``logger``, as scripts import them from deepface."""

@@ -1,0 +1,1 @@
+"""``threshold``, as scripts import it from deepface."""
