@@ -119,10 +119,10 @@ THIRD_PARTY = {
     ),
     *("matplotlib", "lightgbm", "turbovec", "pymilvus", "ray", "av", "openTSNE", "umap", "scipy"),
     *("psycopg", "pgvector", "qdrant_client", "elasticsearch", "opensearchpy"),
+    "cryptography",
     "dlib",
     "h5py",
     *("fastapi", "starlette", "pydantic", "uvicorn", "httpx", "argon2", "prometheus_client"),
-    "cryptography",
     *("torch", "kornia", "webdataset", "tensorboard", "onnx", "onnxscript", "nncf"),
     *ENGINES,
 }

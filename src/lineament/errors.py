@@ -27,6 +27,7 @@
     │   ├── GalleryNotFoundError gallery_not_found  there is no gallery in that folder
     │   ├── GalleryExistsError   gallery_exists     there is one already
     │   ├── GalleryDamagedError  gallery_damaged    its database is damaged, or no gallery's
+    │   ├── GalleryKeyError      gallery_key        it is encrypted, and the key is missing or wrong
     │   ├── GalleryVersionError  gallery_version    it was written by a newer version
     │   ├── GalleryLockedError   gallery_locked     another process is writing to it
     │   ├── GalleryReadOnlyError gallery_read_only  it was opened for reading
@@ -79,6 +80,7 @@ ACTIONS: Mapping[str, str] = {
     "allow_private_video": "allow private addresses by VideoLimits(allow_private=True) if it is "
     "your own",
     "consent": "pass consent=Consent(...)",
+    "encrypt": "encrypt(key) encrypts it",
     "enroll": "enroll() adds people",
     "people": "see people() for the names",
     "person": "see person() for the numbers",
@@ -87,6 +89,8 @@ ACTIONS: Mapping[str, str] = {
     "model": "pass a recognizer made of its file",
     "open_or_create": "Gallery.open_or_create opens it",
     "frontal": "lineament.FaceFinder.crops cuts such crops",
+    "key": "pass the gallery's key (key=Key.from_file(...)), or name its file by "
+    "LINEAMENT_GALLERY_KEY_FILE",
     "lower_limits": "lower min_score and min_face_px of DetectOptions",
     "or_find_images": ", or let lineament.images.find_images list them",
     "or_allow_private": ", or allow private addresses: ImageLimits(allow_private=True)",
@@ -100,6 +104,7 @@ ACTIONS: Mapping[str, str] = {
     "remove_sample": "remove(number) removes it",
     "replace_metadata": "annotate(name, metadata, replace=True) writes other metadata",
     "resume_or_overwrite": "pass existing='resume' or existing='overwrite'",
+    "rotate_key": "rotate_key(key) gives it another key",
     "shots": "watch(source, shots=FOLDER) shows who has which",
     "skip_damaged": "pass damaged='skip' to import the rest",
     "threshold": "pass a threshold",
@@ -521,6 +526,12 @@ class GalleryDamagedError(GalleryError):
     """The gallery's database is damaged, or it is the database of something else."""
 
     code = "gallery_damaged"
+
+
+class GalleryKeyError(GalleryError):
+    """A gallery is encrypted, and its key was not given, is another one, or cannot be read."""
+
+    code = "gallery_key"
 
 
 class GalleryVersionError(GalleryError):

@@ -59,6 +59,10 @@ ACTIONS = {
     "restart": "add --restart to start anew",
     "remove_sample": "`lineament gallery remove --sample` removes it",
     "replace_metadata": "`lineament gallery annotate --replace` writes other metadata",
+    "encrypt": "`lineament gallery encrypt` encrypts it",
+    "key": "set LINEAMENT_GALLERY_KEY_FILE to the file of the key, LINEAMENT_GALLERY_KEY to the "
+    "key, or LINEAMENT_GALLERY_KEY_COMMAND to a command that prints it",
+    "rotate_key": "`lineament gallery rotate-key` gives it another key",
     "resume_or_overwrite": "add --resume or --overwrite",
     "shots": "`lineament watch --shots DIR` shows who has which",
     "skip_damaged": "add --skip-damaged to import the rest",

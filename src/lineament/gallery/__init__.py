@@ -20,6 +20,8 @@
     exchange    JSON lines and parquet
     foreign/    stores of other packages, read without running their code
     migration   embedding everything anew with another recognizer
+    keys        where the key of an encrypted gallery is; sealing: what it does
+    encryption  a gallery that exists is encrypted, decrypted, given other keys
     store       the SQLite file: transactions, erasing
     schema      its tables; connection: opening it
     grouping/   faces -> people without names
@@ -49,6 +51,7 @@ from lineament.gallery._types import (
 from lineament.gallery.consent import Consent
 from lineament.gallery.find import FindResult, FoundPhoto, find
 from lineament.gallery.folder import FolderReport, Listing, enroll_folder, list_folder
+from lineament.gallery.keys import Key, new_key_file
 
 __all__ = [
     "Candidate",
@@ -62,6 +65,7 @@ __all__ = [
     "Identification",
     "IdentifiedPhoto",
     "ImportReport",
+    "Key",
     "Listing",
     "MigrationReport",
     "NewSample",
@@ -73,4 +77,5 @@ __all__ = [
     "enroll_folder",
     "find",
     "list_folder",
+    "new_key_file",
 ]

@@ -19,14 +19,8 @@ from lineament.gallery._schema import (
 from lineament.gallery._store import Store
 from lineament.gallery._types import DamagedPart
 
-PHOTOGRAPHS = (
-    "SELECT photo_key(s.sha256), o.person, s.id FROM samples s JOIN owners o ON o.sample = s.id "
-    "WHERE typeof(s.sha256) = 'blob'"
-)
-"""What stands in the table of that name."""
-
 UIDS = "SELECT s.uid, s.contract, s.id FROM samples s JOIN owners o ON o.sample = s.id"
-"""The same."""
+"""What stands in the table of that name."""
 
 _BLOCK = 256
 """Samples that are read at once, with their crops."""
@@ -79,13 +73,14 @@ def note_samples(store: Store, ids: Sequence[int]) -> set[int]:
         elif type(dimension) is not int or not 0 < dimension <= LONGEST_VECTOR:
             damage.sample(number, "how its embedding was made is missing")
         else:
-            why = why_no_vector(vector, dimension) if written != found else None
+            (opened,) = store.opened([(number, vector, written, found)])
+            why = why_no_vector(opened[1], dimension) if written != found else None
             if written != found and written is not None and why is None and number in whole:
                 # Whose it is is among what is sound.
                 damage.sample(number, "its vector is not what was written")
             by_dimension.setdefault(dimension, []).append((number, vector, written, found))
     for dimension, some in by_dimension.items():
-        kept_vectors(damage, some, dimension)
+        kept_vectors(damage, store.opened(some), dimension)
     return whole.difference(damage.samples)
 
 
@@ -96,8 +91,9 @@ def parts(store: Store) -> tuple[DamagedPart, ...]:
         numbers = sorted(damage.samples)
         names = dict(
             connection.execute(
-                "SELECT o.sample, l.name FROM owners o JOIN people p ON p.id = o.person JOIN "
-                "labels l ON l.id = p.label WHERE o.sample IN (SELECT value FROM json_each(?))",
+                f"SELECT o.sample, {store.column('l.name')} FROM owners o JOIN people p ON "
+                "p.id = o.person JOIN labels l ON l.id = p.label WHERE o.sample IN "
+                "(SELECT value FROM json_each(?))",
                 (json.dumps(numbers),),
             ).fetchall()
         )
@@ -138,6 +134,15 @@ def problems(store: Store) -> list[str]:
     return found
 
 
+def photographs(store: Store) -> str:
+    """What has to stand in the table of that name, as SQL."""
+    sha256 = store.column("s.sha256")
+    return (
+        f"SELECT photo_key({sha256}), o.person, s.id FROM samples s JOIN owners o ON "
+        f"o.sample = s.id WHERE typeof({sha256}) = 'blob'"
+    )
+
+
 def notes_damage(store: Store) -> list[str]:
     """What is wrong with what is counted or copied from other tables: ``reindex`` mends it."""
     found = []
@@ -153,7 +158,7 @@ def notes_damage(store: Store) -> list[str]:
         if not isinstance(noted.get("dead"), int):
             found.append("the number of removed samples that is noted is none: run reindex()")
         for table, columns, right in (
-            ("photographs", "photo_key, person, sample", PHOTOGRAPHS),
+            ("photographs", "photo_key, person, sample", photographs(store)),
             ("uids", "uid, contract, sample", UIDS),
         ):
             if _differ(connection, f"SELECT {columns} FROM {table}", right):
@@ -189,7 +194,7 @@ def _orphans(store: Store) -> list[str]:
                 )
         (count,) = connection.execute(
             "SELECT count(*) FROM labels WHERE id NOT IN (SELECT label FROM people) AND "
-            "trim(name) <> ''"
+            "trim(name) <> '' AND CAST(name AS BLOB) <> zeroblob(length(CAST(name AS BLOB)))"
         ).fetchone()
         if count:
             found.append(f"{count:,} names belong to nobody: run compact()")

@@ -15,13 +15,17 @@ from urllib.parse import quote
 from lineament.errors import (
     GalleryDamagedError,
     GalleryError,
+    GalleryKeyError,
     GalleryLockedError,
     GalleryReadOnlyError,
     GalleryVersionError,
 )
 from lineament.gallery import _schema as schema
+from lineament.gallery import _sealing as sealing
 from lineament.gallery._schema import contract_number, get, put
+from lineament.gallery._sealing import Sealing
 from lineament.gallery._types import Settings
+from lineament.gallery.keys import Key
 from lineament.machine import raise_if_short
 from lineament.types import Contract
 
@@ -71,12 +75,12 @@ def translated(path: Path) -> Iterator[None]:
         ) from error
 
 
-def fill(path: Path, contract: Contract, settings: Settings) -> None:
-    """Make a database with the tables, the settings and the contract."""
+def fill(path: Path, contract: Contract, settings: Settings, key: Key | None = None) -> None:
+    """Make a database with the tables, the settings and the contract; encrypted with a key."""
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         connection.execute("PRAGMA synchronous = FULL")
-        _fill(connection, contract, settings)
+        _fill(connection, contract, settings, key)
         connection.execute("PRAGMA journal_mode = WAL")
     finally:
         connection.close()
@@ -87,18 +91,22 @@ def in_memory(contract: Contract, settings: Settings) -> sqlite3.Connection:
     connection = sqlite3.connect(
         ":memory:", isolation_level=None, check_same_thread=False, cached_statements=256
     )
-    _fill(connection, contract, settings)
+    _fill(connection, contract, settings, None)
     _prepare(connection)
     connection.execute("PRAGMA temp_store = MEMORY")
     return connection
 
 
-def copy(connection: sqlite3.Connection, path: Path) -> None:
-    """Write an open database to a new file, as another gallery with the same people."""
+def copy(connection: sqlite3.Connection, path: Path, secret: bytes) -> None:
+    """Write an open database to a new file, as another gallery with the same people.
+
+    An encrypted one has the same keys.
+    """
     target = sqlite3.connect(path, isolation_level=None)
     try:
         connection.backup(target)
         target.execute("PRAGMA synchronous = FULL")
+        schema.register(target, secret)
         put(target, "gallery", secrets.token_hex(16))  # an index of the one does not fit the other
         target.execute("VACUUM")  # overwritten rows leave no gaps in the copy
         target.execute("PRAGMA journal_mode = WAL")
@@ -106,14 +114,21 @@ def copy(connection: sqlite3.Connection, path: Path) -> None:
         target.close()
 
 
-def _fill(connection: sqlite3.Connection, contract: Contract, settings: Settings) -> None:
+def _fill(
+    connection: sqlite3.Connection, contract: Contract, settings: Settings, key: Key | None
+) -> None:
     connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
     secret = secrets.token_bytes(32)
     schema.register(connection, secret)
     connection.execute("BEGIN")
     schema.upgrade(connection, 0)
     put(connection, "gallery", secrets.token_hex(16))
-    put(connection, "secret", secret.hex())
+    if key is None:
+        put(connection, "secret", secret.hex())
+    else:
+        own = sealing.made()
+        put(connection, sealing.ROW, sealing.wrapped(own, key.read()))
+        put(connection, "secret", sealing.sealed_secret(own, secret))
     put(connection, "settings", json.dumps(settings.to_dict()))
     put(connection, "contract", str(contract_number(connection, contract)))
     connection.execute("COMMIT")
@@ -160,6 +175,16 @@ def connect(path: Path, *, read_only: bool, wait_s: float) -> sqlite3.Connection
     return connection
 
 
+def vacuum(connection: sqlite3.Connection) -> None:
+    """Write the whole file anew, with its temporary copy on the disk: names are not sorted here."""
+    before = connection.execute("PRAGMA temp_store").fetchone()[0]
+    connection.execute("PRAGMA temp_store = DEFAULT")
+    try:
+        connection.execute("VACUUM")
+    finally:
+        connection.execute(f"PRAGMA temp_store = {before}")
+
+
 LONGEST_VALUE = 1 << 28
 """Bytes of a row of a gallery's file, which may come from somebody else."""
 
@@ -175,10 +200,19 @@ def _defend(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA cell_size_check = ON")
     connection.execute("PRAGMA mmap_size = 0")
+    connection.execute("PRAGMA temp_store = MEMORY")  # decrypted names are sorted
 
 
-def check(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
-    """That it is a gallery's database, and of this version; older ones are brought up to date."""
+def check(
+    connection: sqlite3.Connection, path: Path, *, read_only: bool, key: Key | None = None
+) -> None:
+    """That it is a gallery's database, and of this version; older ones are brought up to date.
+
+    Args:
+        connection, path: of it.
+        read_only: whether it was opened so.
+        key: of an encrypted one; None looks into the environment.
+    """
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     if application != schema.APPLICATION_ID:
         raise GalleryDamagedError(
@@ -204,7 +238,7 @@ def check(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> Non
     if version == schema.VERSION:
         return
     if read_only and version >= schema.UNSEALED:
-        schema.pretend_newer(connection, _secret(connection, path), version)
+        schema.pretend_newer(connection, unlock(connection, path, key)[1], version)
         return
     if read_only:
         raise GalleryVersionError(
@@ -213,7 +247,9 @@ def check(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> Non
         )
     connection.execute("BEGIN IMMEDIATE")
     try:
-        schema.register(connection, _secret(connection, path))
+        own, secret = unlock(connection, path, key)
+        own.register(connection)
+        schema.register(connection, secret)
         schema.upgrade(connection, version)
         connection.execute("COMMIT")
     except BaseException:
@@ -221,5 +257,40 @@ def check(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> Non
         raise
 
 
-def _secret(connection: sqlite3.Connection, path: Path) -> bytes:
-    return schema.secret_of(get(connection, "secret"), path)
+def unlock(
+    connection: sqlite3.Connection, path: Path, key: Key | None, known: Sealing | None = None
+) -> tuple[Sealing, bytes]:
+    """How the values of a database are encrypted, and the gallery's secret.
+
+    Args:
+        connection, path: of the database.
+        key: None looks into the environment where one is needed.
+        known: what was returned before: a data key that is still the same needs no other key.
+
+    Raises:
+        GalleryKeyError: the key is missing, cannot be read, or is another one.
+        GalleryDamagedError: the settings are.
+        MissingExtraError: ``cryptography`` is not installed.
+    """
+    row, value = get(connection, sealing.ROW), get(connection, "secret")
+    if row is None:
+        if key is not None:
+            raise GalleryKeyError(
+                f"{path}: a key was given, and the gallery is not encrypted",
+                hint="leave out the key, or encrypt the gallery first (lineament gallery encrypt)",
+            )
+        return sealing.Open(), schema.secret_of(value, path)
+    envelope = sealing.read_envelope(row, str(path))
+    if isinstance(known, sealing.Encrypted) and known.version == envelope.data:
+        own = known
+    else:
+        found = Key.from_environment() if key is None else key
+        if found is None:
+            raise GalleryKeyError(
+                f"{path}: the gallery is encrypted, and no key was given", hint="{key}"
+            )
+        own = sealing.unlocked(envelope, found.read(), str(path))
+    secret = sealing.opened_secret(own, value)
+    if secret is None:
+        raise GalleryDamagedError(f"{path}: the settings are damaged (secret): restore a backup")
+    return own, secret

@@ -25,6 +25,9 @@ LENGTH_SLACK = 1e-3
 LEAST_ID = -(1 << 63)
 """No row's number is below that, whatever was written there."""
 
+UNDECRYPTED = object()
+"""In place of a vector that cannot be decrypted."""
+
 UNREADABLE = "it stands in a damaged place of the file"
 FORGED = "its vector, or whose it is, is not what was written"
 NOT_WRITTEN = (
@@ -89,6 +92,8 @@ def why_no_vector(value: object, dimension: int) -> str | None:
     """What is wrong with a column that should hold a vector of so many numbers, or None."""
     if value is None:
         return "its vector is missing"
+    if value is UNDECRYPTED:
+        return "its vector cannot be decrypted: it is not what was written"
     if not isinstance(value, bytes):
         return f"its vector is no vector but {_kind(value)}"
     if len(value) != 4 * dimension:

@@ -18,7 +18,7 @@ import numpy as np
 
 from lineament.errors import OptionError, PersonExistsError
 from lineament.gallery._blanking import blank
-from lineament.gallery._checking import PHOTOGRAPHS, UIDS, notes_damage
+from lineament.gallery._checking import UIDS, notes_damage, photographs
 from lineament.gallery._schema import (
     ask_erasing,
     log_change,
@@ -64,9 +64,7 @@ def add_person(
 ) -> int:
     """Add a person of checked values; the id. Somebody who had that name and expired is removed."""
     _free_name(store, connection, name)
-    label = connection.execute(
-        "INSERT INTO labels (name, metadata) VALUES (?, ?)", (name, metadata)
-    ).lastrowid
+    label = _add_label(store, connection, name, metadata)
     added = connection.execute(
         "INSERT INTO people (name_key, label, created) VALUES (?, ?, ?)",
         (
@@ -110,15 +108,13 @@ def set_label(
     store: Store, connection: sqlite3.Connection, number: int, name: str, metadata: str
 ) -> None:
     """Give a person another name or other metadata; the old ones are overwritten."""
-    old, old_name, _ = _label_of(connection, number)
+    old, old_name, _ = _label_of(store, connection, number)
     key = store.key(name.encode())
     (old_key,) = connection.execute(
         "SELECT name_key FROM people WHERE id = ?", (number,)
     ).fetchone()
     sound = ([], []) if key == old_key else sound_samples(connection, number)
-    label = connection.execute(
-        "INSERT INTO labels (name, metadata) VALUES (?, ?)", (name, metadata)
-    ).lastrowid
+    label = _add_label(store, connection, name, metadata)
     connection.execute(
         "UPDATE people SET label = ?, name_key = ? WHERE id = ?",
         (label, key, number),
@@ -132,13 +128,26 @@ def set_label(
     ask_erasing(connection)
 
 
+def _add_label(store: Store, connection: sqlite3.Connection, name: str, metadata: str) -> int:
+    row = store.next_row(connection, "labels")
+    connection.execute(
+        "INSERT INTO labels (id, name, metadata) VALUES (?, ?, ?)",
+        (
+            row,
+            store.seal("labels", "name", row, name),
+            store.seal("labels", "metadata", row, metadata),
+        ),
+    )
+    return row
+
+
 def _label_of(
-    connection: sqlite3.Connection, number: int
+    store: Store, connection: sqlite3.Connection, number: int
 ) -> tuple[int | None, str | None, dict[str, Any] | None]:
     """The row of a person's label, the name in it, and the metadata; None what is damaged."""
     row = connection.execute(
-        "SELECT l.id, l.name, l.metadata FROM people p JOIN labels l ON l.id = p.label WHERE "
-        "p.id = ?",
+        f"SELECT l.id, {store.column('l.name')}, {store.column('l.metadata')} FROM people p JOIN "
+        "labels l ON l.id = p.label WHERE p.id = ?",
         (number,),
     ).fetchone()
     if row is None:
@@ -181,21 +190,25 @@ def add_sample(
         }
     if new.quality is not None:
         seen["quality"] = new.quality.to_dict()
-    identifier = connection.execute(
-        "INSERT INTO samples (uid, contract, added, source, sha256, face, metadata) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+    identifier = store.next_row(connection, "samples")
+    about = json.dumps(dict(new.metadata), ensure_ascii=False, allow_nan=False)
+    connection.execute(
+        "INSERT INTO samples (id, uid, contract, added, source, sha256, face, metadata) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
+            identifier,
             uid,
             contract,
             float(time.time() if added is None else added),
-            storable(new.source),
-            new.sha256,
-            json.dumps(seen),
-            json.dumps(dict(new.metadata), ensure_ascii=False, allow_nan=False),
+            store.seal("samples", "source", identifier, storable(new.source)),
+            store.seal("samples", "sha256", identifier, new.sha256),
+            store.seal("samples", "face", identifier, json.dumps(seen)),
+            store.seal("samples", "metadata", identifier, about),
         ),
-    ).lastrowid
-    assert identifier is not None
-    vector = new.embedding.vector.astype("<f4").tobytes()
+    )
+    vector = store.seal(
+        "vectors", "vector", identifier, new.embedding.vector.astype("<f4").tobytes()
+    )
     connection.execute("INSERT INTO vectors VALUES (?, ?)", (identifier, vector))
     connection.execute("INSERT INTO uids VALUES (?, ?, ?)", (uid, contract, identifier))
     connection.execute("INSERT INTO owners VALUES (?, ?, ?)", (identifier, number, contract))
@@ -207,7 +220,8 @@ def add_sample(
     if png is None and new.crop is not None and store.settings.keep_crops:
         png = encoded(new.crop)
     if png is not None:
-        connection.execute("INSERT INTO crops VALUES (?, ?)", (identifier, png))
+        sealed = store.seal("crops", "png", identifier, png)
+        connection.execute("INSERT INTO crops VALUES (?, ?)", (identifier, sealed))
     seal_sample(connection, identifier)
     if contract == store.contract_id:
         connection.execute("UPDATE totals SET value = value + 1 WHERE name = 'samples'")
@@ -261,9 +275,10 @@ def rename(store: Store, name: str, new_name: str) -> None:
             )
         check_person(store, number)
         _free_name(store, connection, wanted)
-        if _label_of(connection, number)[1] != wanted:
+        if _label_of(store, connection, number)[1] != wanted:
             (metadata,) = connection.execute(
-                "SELECT l.metadata FROM people p JOIN labels l ON l.id = p.label WHERE p.id = ?",
+                f"SELECT {store.column('l.metadata')} FROM people p JOIN labels l ON "
+                "l.id = p.label WHERE p.id = ?",
                 (number,),
             ).fetchone()
             set_label(store, connection, number, wanted, metadata)
@@ -346,7 +361,9 @@ def remove_damaged(store: Store) -> tuple[list[str], list[int]]:
 def drop_samples(store: Store, connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
     """Overwrite samples, whatever of them is there or damaged, inside ``writing``."""
     for number in numbers:
-        row = connection.execute("SELECT uid, sha256 FROM samples WHERE id = ?", (number,))
+        row = connection.execute(
+            f"SELECT s.uid, {store.column('s.sha256')} FROM samples s WHERE s.id = ?", (number,)
+        )
         uid, sha256 = row.fetchone() or (None, None)
         owner = connection.execute("SELECT contract FROM owners WHERE sample = ?", (number,))
         contracts = owner.fetchone()
@@ -380,7 +397,7 @@ def _delete_notes(
 
 
 def _drop_person(store: Store, connection: sqlite3.Connection, number: int) -> None:
-    label, name, _ = _label_of(connection, number)
+    label, name, _ = _label_of(store, connection, number)
     drop_terms(store, connection, number)
     there = connection.execute("DELETE FROM people WHERE id = ?", (number,)).rowcount
     connection.execute("DELETE FROM person_checksums WHERE person = ?", (number,))
@@ -414,6 +431,6 @@ def mend_notes(store: Store) -> None:
             connection.execute("INSERT OR REPLACE INTO totals VALUES (?, ?)", (name, value))
         connection.execute(f"INSERT OR REPLACE INTO totals SELECT 'dead', max(0, {dead})")
         connection.execute("DELETE FROM photographs")
-        connection.execute(f"INSERT OR IGNORE INTO photographs {PHOTOGRAPHS}")
+        connection.execute(f"INSERT OR IGNORE INTO photographs {photographs(store)}")
         connection.execute("DELETE FROM uids")
         connection.execute(f"INSERT OR IGNORE INTO uids {UIDS}")

@@ -26,6 +26,7 @@ from lineament.errors import LineamentError, MissingExtraError, OptionError
 from lineament.finder import Source
 from lineament.gallery import _checking as checking
 from lineament.gallery import _editing as editing
+from lineament.gallery import _encryption as encryption
 from lineament.gallery import _migration as migration
 from lineament.gallery import _nobody as nobody
 from lineament.gallery import _portraits as portraits
@@ -55,6 +56,7 @@ from lineament.gallery._types import (
 )
 from lineament.gallery._unlike import can_compare, check_alike, unlike_samples
 from lineament.gallery.consent import Consent
+from lineament.gallery.keys import Key
 from lineament.gallery.values import checked_name
 from lineament.images import Many, expand, is_many
 from lineament.liveness.passive import LivenessMode
@@ -106,6 +108,7 @@ class Gallery(Outcome):
         index: str | None = None,
         uri: str | None = None,
         wait_s: float = WAIT_S,
+        key: Key | None = None,
     ) -> Self:
         """Make an empty gallery and open it for writing; ``open_or_create`` takes an old one, too.
 
@@ -119,9 +122,11 @@ class Gallery(Outcome):
                 one of ``lineament.search.SERVERS``.
             uri: the address of a server; ``LINEAMENT_INDEX_SERVERS`` has to name it, too.
             wait_s: seconds to wait for another writer.
+            key: encrypts it (docs/how-to/protection.md); None makes one that is not encrypted.
 
         Raises:
             GalleryExistsError: there is one already.
+            GalleryKeyError: the key cannot be read.
             GalleryError: the folder cannot be written to.
             ContractError: contract and recognizer, or calibration, do not fit.
         """
@@ -137,6 +142,7 @@ class Gallery(Outcome):
             kind = index_kind(chosen.index if index is None else index, uri)
             settings = replaced(chosen, index=kind)
         if folder == MEMORY:
+            _no_key(key)
             return cls(
                 GalleryState.in_memory(
                     contract,
@@ -145,8 +151,11 @@ class Gallery(Outcome):
                     calibration,
                 )
             )
-        Store.create(Path(folder), contract, Settings() if settings is None else settings)
-        return cls.open(folder, recognizer=recognizer, calibration=calibration, wait_s=wait_s)
+        chosen = Settings() if settings is None else settings
+        Store.create(Path(folder), contract, chosen, key)
+        return cls.open(
+            folder, recognizer=recognizer, calibration=calibration, wait_s=wait_s, key=key
+        )
 
     @classmethod
     @checked
@@ -186,6 +195,7 @@ class Gallery(Outcome):
         calibration: Calibration | None = None,
         wait_s: float = WAIT_S,
         clock: Callable[[], float] | None = None,
+        key: Key | None = None,
     ) -> Self:
         """Open a gallery that exists.
 
@@ -199,9 +209,13 @@ class Gallery(Outcome):
             wait_s: seconds to wait for another writer, now and at each change.
             clock: says how late it is, in seconds since 1970, for consents that end and people who
                 expire; None: the computer's.
+            key: of an encrypted gallery; None takes the one that the environment names
+                (``Key.from_environment``).
 
         Raises:
             GalleryNotFoundError: there is none.
+            GalleryKeyError: it is encrypted, and the key is missing or another one; or a key was
+                given, and it is not encrypted.
             GalleryLockedError: another process has it open for writing. This one may open it again.
             GalleryDamagedError, GalleryVersionError: the database is damaged, foreign, or newer.
             ContractError: recognizer or calibration are for other embeddings.
@@ -212,6 +226,7 @@ class Gallery(Outcome):
             ...     found = gallery.identify("door.jpg")
         """
         if folder == MEMORY:
+            _no_key(key)
             opened = cls.in_memory(recognizer=recognizer, calibration=calibration)
         else:
             opened = cls(
@@ -221,6 +236,7 @@ class Gallery(Outcome):
                     recognizer=recognizer,
                     calibration=calibration,
                     wait_s=wait_s,
+                    key=key,
                 )
             )
         if clock is not None:
@@ -237,11 +253,12 @@ class Gallery(Outcome):
         calibration: Calibration | None = None,
         keep_crops: bool | None = None,
         wait_s: float = WAIT_S,
+        key: Key | None = None,
     ) -> Self:
         """Open a gallery for writing; where there is none, make one with this recognizer.
 
         Args:
-            folder, recognizer, calibration, wait_s: as for ``open`` and ``create``.
+            folder, recognizer, calibration, wait_s, key: as for ``open`` and ``create``.
             keep_crops: the setting of that name; None leaves it as it is.
 
         Raises:
@@ -249,14 +266,14 @@ class Gallery(Outcome):
         """
         if cls.exists(folder):
             gallery = cls.open(
-                folder, recognizer=recognizer, calibration=calibration, wait_s=wait_s
+                folder, recognizer=recognizer, calibration=calibration, wait_s=wait_s, key=key
             )
         else:
             recognizer = _made(recognizer)
             if recognizer is not None and calibration is None:
                 _ = recognizer.calibration  # an error here leaves no empty gallery behind
             gallery = cls.create(
-                folder, recognizer=recognizer, calibration=calibration, wait_s=wait_s
+                folder, recognizer=recognizer, calibration=calibration, wait_s=wait_s, key=key
             )
         try:
             if keep_crops is not None and keep_crops != gallery.settings.keep_crops:
@@ -1072,6 +1089,73 @@ class Gallery(Outcome):
         self._state.index.settle()
         return self._state.index.save()
 
+    # --- encryption -------------------------------------------------------------------------------
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether vectors, names, metadata, photos' names and crops are encrypted on the disk."""
+        return self._state.store.sealing.encrypted
+
+    @checked
+    def encrypt(self, key: Key, *, progress: Callable[[int, int], None] | None = None) -> bool:
+        """Encrypt this gallery, in one transaction; other processes need the key from then on.
+
+        Afterwards nothing of a vector, name or crop stands as it is in any file of the folder; the
+        index is kept in memory. Copies that were made before are not changed.
+
+        Args:
+            key: opens it from now on.
+            progress: called with (rows that were rewritten, all rows).
+
+        Returns:
+            Whether what was written before is erased from the files; False: another process has the
+            gallery open, and it is erased by whoever opens it for writing once that has ended.
+
+        Raises:
+            GalleryKeyError: it is encrypted already, or the key cannot be read.
+            OptionError: its index is on a server, which has the vectors as they are; or it is in
+                memory.
+            MissingExtraError: ``cryptography`` is not installed.
+        """
+        return encryption.encrypt(self._state, key, progress)
+
+    @checked
+    def decrypt(self, *, progress: Callable[[int, int], None] | None = None) -> None:
+        """Write everything as it is, in one transaction: who has the folder can read it then.
+
+        Args:
+            progress: as for ``encrypt``.
+
+        Raises:
+            GalleryKeyError: it is not encrypted.
+        """
+        encryption.decrypt(self._state, progress)
+
+    @checked
+    def rotate_key(
+        self,
+        key: Key,
+        *,
+        reencrypt: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> bool:
+        """Give it another key, in one transaction; others that have it open read on.
+
+        Args:
+            key: opens it from now on.
+            reencrypt: also change the key that the values are encrypted with, and rewrite them all:
+                for when somebody may have had the old key and a copy of the gallery. Others that
+                have it open need the new key at their next search then.
+            progress: as for ``encrypt``; only with ``reencrypt``.
+
+        Returns:
+            Whether the old key opens nothing in the files any more; as for ``encrypt``.
+
+        Raises:
+            GalleryKeyError: it is not encrypted, or the key cannot be read.
+        """
+        return encryption.rotate(self._state, key, reencrypt=reencrypt, progress=progress)
+
     def compact(self) -> None:
         """Give back the room of what was removed. Removals do it themselves from time to time."""
         self._state.index.compact()
@@ -1081,7 +1165,8 @@ class Gallery(Outcome):
 
         Every sample and person with its checksums, the vectors' values, the tables with each other,
         and the index with the database. The checksums find accidents and careless edits; they prove
-        nothing against somebody who forges, since their secret stands in the same file.
+        nothing against somebody who forges, since their secret stands in the same file. In an
+        encrypted gallery the secret is encrypted, too.
         """
         found = checking.problems(self._state.store)
         return [*found, *self._state.index.check()]
@@ -1114,3 +1199,11 @@ def _made(recognizer: Recognizer | Mapping[str, Any] | None) -> Recognizer | Non
     if not isinstance(recognizer, Mapping):
         return recognizer
     return Recognizer(**{name: each for name, each in recognizer.items() if each is not None})
+
+
+def _no_key(key: Key | None) -> None:
+    if key is not None:
+        raise OptionError(
+            "expected no key for a gallery in memory, got one: nothing of it is on a disk",
+            option="key",
+        )

@@ -24,7 +24,7 @@ from lineament.gallery import filters, lookup
 from lineament.gallery._damage import is_corrupt
 from lineament.gallery._schema import get, put
 from lineament.gallery._store import INDEX, Store
-from lineament.search import Index, open_index, own_kind
+from lineament.search import Index, open_index, own_kind, wipe_files
 from lineament.search.index import Ids
 from lineament.types import FloatArray
 
@@ -81,6 +81,10 @@ class SyncedIndex:
             self.rebuild()
             return
         with self._mutex:
+            if self._store.sealing.encrypted:
+                self._forget_files()
+                self.rebuild()
+                return
             for _ in range(_TRIES):  # the writer may replace the files while they are read
                 if self._load():
                     self.sync(force=True)
@@ -92,6 +96,8 @@ class SyncedIndex:
                 self._try_to_save()
 
     def _load(self) -> bool:
+        if self._store.sealing.encrypted:
+            return False
         index = self._empty()
         with self._store.reading() as connection:
             most = _largest(connection)
@@ -153,7 +159,11 @@ class SyncedIndex:
 
     @property
     def _fileless(self) -> bool:
-        """Whether there are no files that this index writes."""
+        """Whether there are no files that this index writes: those would not be encrypted."""
+        return self._is_reader or self._store.sealing.encrypted
+
+    @property
+    def _is_reader(self) -> bool:
         return self._store.read_only or not self._store.on_disk
 
     def save(self) -> int:
@@ -201,8 +211,13 @@ class SyncedIndex:
             self._index.close()
 
     def _forget_files(self) -> None:
-        """Remove the index's files; the database has it all."""
-        if not self._fileless and self._store.is_in_place:
+        """Remove the index's files; the database has it all.
+
+        In an encrypted gallery they are what it left when it was not, and overwritten before.
+        """
+        if not self._is_reader and self._store.is_in_place:
+            if self._store.sealing.encrypted:
+                wipe_files(self._folder)
             with suppress(OSError):
                 remove_all(self._folder)
             self._saved_change = self._saved_samples = -1

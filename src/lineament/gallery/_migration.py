@@ -154,10 +154,12 @@ def _batches(store: Store, number: int) -> Iterator[tuple[list[_Old], set[int]]]
     for ids in pages(unmade, 0):
         with store.reading() as connection:
             sound = {info.id for info in lookup.samples_of(store, ids)}
+            wanted = ("s.source", "s.sha256", "s.face", "s.metadata", "x.png")
+            columns = ", ".join(map(store.column, wanted))
             rows = connection.execute(
-                "SELECT s.id, s.uid, o.person, s.added, s.source, s.sha256, s.face, s.metadata, "
-                "c.png FROM samples s JOIN owners o ON o.sample = s.id LEFT JOIN crops c ON "
-                "c.sample = s.id WHERE s.id IN (SELECT value FROM json_each(?)) AND NOT EXISTS "
+                f"SELECT s.id, s.uid, o.person, s.added, {columns} FROM samples s JOIN owners o ON "
+                "o.sample = s.id LEFT JOIN crops x ON x.sample = s.id WHERE s.id IN "
+                "(SELECT value FROM json_each(?)) AND NOT EXISTS "
                 "(SELECT 1 FROM uids u WHERE u.uid = s.uid AND u.contract = ?) ORDER BY s.id",
                 (json.dumps(sorted(sound)), number),
             ).fetchall()

@@ -23,7 +23,7 @@ import json
 import re
 import secrets
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import asdict
 from functools import cache
@@ -253,7 +253,7 @@ def upgrade(connection: sqlite3.Connection, version: int) -> None:
         for statement in script.split(";\n"):
             if statement.strip():
                 connection.execute(statement)
-    _seal_settings(connection)
+    seal_settings(connection)
     connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
@@ -288,7 +288,11 @@ _SEALED = ("contract", "gallery", "secret", "settings")
 
 
 def settings_checksum(connection: sqlite3.Connection) -> str | None:
-    """Of the settings and the contract that is searched; None when one of them is missing."""
+    """Of the settings and the contract that is searched; None when one of them is missing.
+
+    In an encrypted gallery it is a hash with the gallery's secret, which nobody has who has not the
+    key; the connection needs the functions of ``register`` then.
+    """
     found = dict(connection.execute("SELECT name, value FROM settings"))
     if not all(isinstance(found.get(name), str) for name in _SEALED):
         return None
@@ -300,11 +304,16 @@ def settings_checksum(connection: sqlite3.Connection) -> str | None:
     if contract is None:
         return None
     values = [found[name] for name in _SEALED] + list(contract)
+    encryption = found.get("encryption")
+    if encryption is not None:
+        text = repr([*values, encryption]).encode("utf-8", "surrogatepass")
+        return str(connection.execute("SELECT checksum(?)", (text,)).fetchone()[0])
     text = repr(values).encode("utf-8", "surrogatepass")  # the secret is one of them
     return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
-def _seal_settings(connection: sqlite3.Connection) -> None:
+def seal_settings(connection: sqlite3.Connection) -> None:
+    """Write the settings' checksum anew."""
     value = settings_checksum(connection)
     if value is not None:  # else it is being made
         _put(connection, "checksum", value)
@@ -404,8 +413,15 @@ def _parts(connection: sqlite3.Connection) -> dict[tuple[str, str], tuple[str, s
 def put(connection: sqlite3.Connection, name: str, value: str) -> None:
     """Set one row of the settings."""
     _put(connection, name, value)
-    if name in _SEALED:
-        _seal_settings(connection)
+    if name in _SEALED or name == "encryption":
+        seal_settings(connection)
+
+
+def put_all(connection: sqlite3.Connection, values: Mapping[str, str]) -> None:
+    """Set several, of which one alone would not fit the others."""
+    for name, value in values.items():
+        _put(connection, name, value)
+    seal_settings(connection)
 
 
 def _put(connection: sqlite3.Connection, name: str, value: str) -> None:

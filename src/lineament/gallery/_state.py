@@ -30,6 +30,7 @@ from lineament.gallery._index_sync import SyncedIndex
 from lineament.gallery._place import check_files
 from lineament.gallery._store import DATABASE, Store, closed
 from lineament.gallery._types import Settings
+from lineament.gallery.keys import Key
 from lineament.models import PRESETS, Card
 from lineament.pipeline import Recognizer
 from lineament.types import Contract
@@ -130,13 +131,16 @@ class GalleryState:
         recognizer: Recognizer | Mapping[str, Any] | None,
         calibration: Calibration | None,
         wait_s: float,
+        key: Key | None = None,
     ) -> GalleryState:
         """Open database and index; arguments and errors as ``Gallery.open``."""
         with _OPENING:  # of two threads that open one folder, the second shares what the first made
             opened = _opened_here(folder) if not read_only else None
             new = opened is None
             if opened is None:
-                opened = _Opened(Store.open(folder, read_only=read_only, wait_s=wait_s))
+                opened = _Opened(Store.open(folder, read_only=read_only, wait_s=wait_s, key=key))
+            else:
+                opened.store.check_key(key)
             try:
                 state = cls._of(folder, opened, recognizer, calibration)
                 if new:

@@ -15,9 +15,10 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -31,15 +32,26 @@ from lineament.errors import (
     GalleryNotFoundError,
     GalleryReadOnlyError,
     LineamentError,
+    OptionError,
 )
 from lineament.files import Lock, NotAFileError, locked, remove_all, sync_folder
 from lineament.gallery import _schema as schema
-from lineament.gallery._connection import check, connect, copy, fill, in_memory, translated
+from lineament.gallery._connection import (
+    check,
+    connect,
+    copy,
+    fill,
+    in_memory,
+    translated,
+    unlock,
+    vacuum,
+)
 from lineament.gallery._damage import Damage, is_corrupt
 from lineament.gallery._place import Place, check_files, check_length, stray
 from lineament.gallery._schema import get, put, read_contract
 from lineament.gallery._sealing import Open, Sealing, Value
 from lineament.gallery._types import Settings
+from lineament.gallery.keys import Key
 from lineament.search import own_kind
 from lineament.suggest import did_you_mean, similar_path
 from lineament.text import reason_of
@@ -51,12 +63,21 @@ MEMORY = ":memory:"
 
 _STEP_S = 0.02
 
+_SHORT = {"l": ("labels", "id"), "s": ("samples", "id"), "x": ("crops", "sample")}
+_SHORT["v"] = ("vectors", "sample")
+"""What tables are called in queries, and the column of their rows' numbers."""
+
 
 class Store:
     """An open database. All access goes through ``reading`` and ``writing``."""
 
     def __init__(
-        self, folder: Path | None, connection: sqlite3.Connection, lock: Lock | None, wait_s: float
+        self,
+        folder: Path | None,
+        connection: sqlite3.Connection,
+        lock: Lock | None,
+        wait_s: float,
+        key: Key | None = None,
     ) -> None:
         """For ``open`` and ``in_memory``, whose folder is None."""
         self.on_disk = folder is not None
@@ -83,15 +104,21 @@ class Store:
         self.damage = Damage()
         self.secret = b""
         self.sealing: Sealing = Open()
+        self._key = key
         self._read_state()
 
     # --- making and opening -----------------------------------------------------------------------
 
     @classmethod
-    def create(cls, folder: Path, contract: Contract, settings: Settings) -> None:
+    def create(
+        cls, folder: Path, contract: Contract, settings: Settings, key: Key | None = None
+    ) -> None:
         """Make the database, as a whole or not at all; raises as ``Gallery.create``."""
         own_kind(settings.index)
-        cls._make(folder, lambda beside: fill(beside, contract, settings))
+        if key is not None:
+            refuse_server(settings.index)
+            key.read()  # an error here leaves no folder behind
+        cls._make(folder, lambda beside: fill(beside, contract, settings, key))
 
     @classmethod
     def in_memory(cls, contract: Contract, settings: Settings) -> Store:
@@ -101,7 +128,7 @@ class Store:
     def copy(self, folder: Path) -> None:
         """Write what is in it into another folder; raises as ``create``."""
         with self._mutex:
-            self._make(folder, lambda beside: copy(self.connection, beside))
+            self._make(folder, lambda beside: copy(self.connection, beside, self.secret))
 
     @classmethod
     def _make(cls, folder: Path, write: Callable[[Path], None]) -> None:
@@ -131,7 +158,7 @@ class Store:
             raise _exists(folder)
 
     @classmethod
-    def open(cls, folder: Path, *, read_only: bool, wait_s: float) -> Store:
+    def open(cls, folder: Path, *, read_only: bool, wait_s: float, key: Key | None = None) -> Store:
         """Open the database; raises as ``Gallery.open``."""
         path = folder / DATABASE
         try:
@@ -152,8 +179,8 @@ class Store:
             check_files(path)
             with translated(path):
                 connection = connect(path, read_only=read_only, wait_s=wait_s)
-                check(connection, path, read_only=read_only)
-                return cls(folder, connection, lock, wait_s)
+                check(connection, path, read_only=read_only, key=key)
+                return cls(folder, connection, lock, wait_s, key)
         except BaseException:
             if connection is not None:
                 connection.close()
@@ -271,7 +298,12 @@ class Store:
                 self.settings: Settings = forms.read_json(self._setting("settings", ".+"), Settings)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise self._unsettled(reason_of(error)) from error
-            secret = schema.secret_of(get(connection, "secret"), self.path)
+            sealing, secret = unlock(connection, self.path, self._key, self.sealing)
+            if secret != self.secret or sealing is not self.sealing:
+                schema.register(connection, secret)
+                sealing.register(connection)
+                self.secret, self.sealing = secret, sealing
+                self.kept_names = None
             sealed = get(connection, "checksum") == schema.settings_checksum(connection)
             if not sealed and _version(connection) > schema.UNSEALED:
                 raise self._unsettled("they are not what was written")
@@ -280,9 +312,6 @@ class Store:
                     f"SELECT {columns} FROM contracts WHERE id = ?", (self.contract_id,)
                 ).fetchone()
             )
-            if secret != self.secret:
-                schema.register(connection, secret)
-                self.secret = secret
         self.key = schema.keyed(secret)
         self.photo_key = schema.photo_key(secret)
 
@@ -304,11 +333,25 @@ class Store:
     def save_settings(self, settings: Settings) -> None:
         """Put other settings in place. OptionError: an index on a server that is not the user's."""
         own_kind(settings.index)
+        if self.sealing.encrypted:
+            refuse_server(settings.index)
         with self.writing() as connection:
             put(connection, "settings", json.dumps(settings.to_dict()))
         self.settings = settings
 
     # --- encryption -------------------------------------------------------------------------------
+
+    def check_key(self, key: Key | None) -> None:
+        """That this key opens the gallery; raises as ``Gallery.open``."""
+        with self._mutex, translated(self.path):
+            unlock(self.connection, self.path, key)
+
+    def take(self, key: Key | None, sealing: Sealing, secret: bytes) -> None:
+        """Go on with what this process has just written the database with."""
+        with self._mutex:
+            self._key, self.sealing, self.secret = key, sealing, secret
+            self.kept_names = None
+            self.refresh()
 
     def seal(self, table: str, column: str, row: int, value: Value) -> Value:
         """A value that says who somebody is, as it has to be written into that row.
@@ -334,6 +377,19 @@ class Store:
             'l.name'
         """
         return self.sealing.reads(table, column, row, value)
+
+    def column(self, name: str) -> str:
+        """``reads`` of a column by the short name of its table: "l.name", "s.face", "x.png"."""
+        short, _, column = name.partition(".")
+        table, row = _SHORT[short]
+        return self.sealing.reads(table, column, f"{short}.{row}", name)
+
+    def opened(self, rows: Sequence[tuple[int, Any, Any, Any]]) -> list[tuple[int, Any, Any, Any]]:
+        """Rows for ``kept_vectors``, whose second value is the vector: as it is without encryption.
+
+        What cannot be decrypted is ``UNDECRYPTED``.
+        """
+        return self.sealing.vectors(rows)
 
     def next_row(self, connection: sqlite3.Connection, table: str, key: str = "id") -> int:
         """The number that the next row of a table has to be inserted with; inside ``writing``.
@@ -374,22 +430,20 @@ class Store:
         with self._mutex, translated(self.path):
             with self.writing() as connection:
                 put(connection, "erasing", "vacuum")
-                for table, column in (
-                    ("vectors", "sample"),
-                    ("crops", "sample"),
-                    ("samples", "id"),
-                ):
-                    connection.execute(
-                        f"DELETE FROM {table} WHERE {column} NOT IN (SELECT sample FROM owners) "
-                        f"AND {column} NOT IN (SELECT sample FROM checksums)"
-                    )
-                connection.execute("DELETE FROM labels WHERE id NOT IN (SELECT label FROM people)")
-                connection.execute(
-                    "DELETE FROM consents WHERE id NOT IN (SELECT consent FROM consented)"
-                )
-                connection.execute("UPDATE totals SET value = 0 WHERE name = 'dead'")
+                self.delete_overwritten(connection)
             # Deleting rows moves others, which leaves copies behind: only now they are gone.
-            self.connection.execute("VACUUM")
+            vacuum(self.connection)
+
+    def delete_overwritten(self, connection: sqlite3.Connection) -> None:
+        """Delete the rows of what was removed, inside ``writing``; a vacuum has to follow."""
+        for table, column in (("vectors", "sample"), ("crops", "sample"), ("samples", "id")):
+            connection.execute(
+                f"DELETE FROM {table} WHERE {column} NOT IN (SELECT sample FROM owners) "
+                f"AND {column} NOT IN (SELECT sample FROM checksums)"
+            )
+        connection.execute("DELETE FROM labels WHERE id NOT IN (SELECT label FROM people)")
+        connection.execute("DELETE FROM consents WHERE id NOT IN (SELECT consent FROM consented)")
+        connection.execute("UPDATE totals SET value = 0 WHERE name = 'dead'")
 
     def check(self) -> list[str]:
         """What is wrong with the database, in words."""
@@ -406,6 +460,17 @@ class Store:
                     raise
                 found.append(f"{self.path}: {error}")
         return found
+
+
+def refuse_server(kind: str) -> None:
+    """OptionError: it is an index on a server, which has the vectors as they are."""
+    if ":" in kind:
+        raise OptionError(
+            f"{kind.partition(':')[0]} would hold the vectors of an encrypted gallery as they are: "
+            f"expected an index in this process, got {kind!r:.100}",
+            option="index",
+            hint="choose auto, exact, turbo or another engine without a server",
+        )
 
 
 def _version(connection: sqlite3.Connection) -> int:

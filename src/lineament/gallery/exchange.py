@@ -173,10 +173,12 @@ def _sample_rows(
     for start in range(0, len(owned), _SAMPLES):
         some = owned[start : start + _SAMPLES]
         sound = checking.note_samples(store, sorted(sample for _, sample in some))
+        wanted = ("v.vector", "s.source", "s.sha256", "s.face", "s.metadata")
         rows = connection.execute(
-            "SELECT s.id, s.uid, v.vector, s.source, s.sha256, s.face, s.metadata, s.added, "
-            f"{'c.png' if crops else 'NULL'} FROM samples s JOIN vectors v ON v.sample = s.id "
-            "LEFT JOIN crops c ON c.sample = s.id WHERE s.id IN (SELECT value FROM json_each(?))",
+            f"SELECT s.id, s.uid, {', '.join(map(store.column, wanted))}, s.added, "
+            f"{store.column('x.png') if crops else 'NULL'} FROM samples s JOIN vectors v ON "
+            "v.sample = s.id LEFT JOIN crops x ON x.sample = s.id WHERE s.id IN "
+            "(SELECT value FROM json_each(?))",
             (json.dumps(sorted(sound)),),
         )
         by_sample = {sample: values for sample, *values in rows}

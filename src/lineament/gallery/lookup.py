@@ -63,21 +63,33 @@ _CHUNK = 16384
 _TINY = 1e-9
 """In place of a length that cannot be read: its photo counts least."""
 _PERSON = (
-    f"p.id, l.name, l.metadata, p.created, y.checksum IS {PERSON}, (SELECT count(*) FROM owners o "
+    f"p.created, y.checksum IS {PERSON}, (SELECT count(*) FROM owners o "
     f"WHERE o.person = p.id AND o.contract = ?), t.kept_until, t.checksum IS {TERMS}, {RECORDS}"
 )
 _PEOPLE = (
     f"{PERSON_FROM} LEFT JOIN person_checksums y ON y.person = p.id LEFT JOIN terms t ON "
     "t.person = p.id"
 )
-_SAMPLE = (
-    "o.sample, l.name, o.contract, s.source, s.sha256, s.face, s.added, s.metadata, "
-    f"x.png IS NOT NULL, p.id, s.contract, k.details, {DETAILS}"
-)
+_SAMPLE = f"x.png IS NOT NULL, p.id, s.contract, k.details, {DETAILS}"
 _JOINED = (
     f"{IDENTITY_FROM} {DETAILS_FROM} LEFT JOIN labels l ON l.id = p.label "
     "LEFT JOIN checksums k ON k.sample = o.sample"
 )
+
+
+def _person_columns(store: Store) -> str:
+    """What ``_person_info`` reads, as SQL over ``_PEOPLE``."""
+    return f"p.id, {store.column('l.name')}, {store.column('l.metadata')}, {_PERSON}"
+
+
+def _sample_columns(store: Store) -> str:
+    """What ``_sample_info`` reads, as SQL over ``_JOINED``."""
+    name, source, sha256, face, metadata = map(
+        store.column, ("l.name", "s.source", "s.sha256", "s.face", "s.metadata")
+    )
+    return (
+        f"o.sample, {name}, o.contract, {source}, {sha256}, {face}, s.added, {metadata}, {_SAMPLE}"
+    )
 
 
 def totals(store: Store) -> tuple[int, int]:
@@ -223,7 +235,7 @@ def names_by_form(store: Store) -> Mapping[int, Sequence[int]]:
     if kept is None or kept[0] != state:
         found: dict[int, list[int]] = {}
         rows = store.connection.execute(
-            "SELECT p.id, l.name FROM people p JOIN labels l ON l.id = p.label"
+            f"SELECT p.id, {store.column('l.name')} FROM people p JOIN labels l ON l.id = p.label"
         )
         for number, name in rows:
             if isinstance(name, str):
@@ -268,8 +280,8 @@ def required_person(store: Store, name: str, *, even_expired: bool = False) -> i
         names = [
             row[0]
             for row in connection.execute(
-                "SELECT l.name, p.id FROM people p JOIN labels l ON l.id = p.label ORDER BY p.id "
-                "LIMIT ?",
+                f"SELECT {store.column('l.name')}, p.id FROM people p JOIN labels l ON "
+                "l.id = p.label ORDER BY p.id LIMIT ?",
                 (MOST_NAMES,),
             )
             if isinstance(row[0], str) and row[1] not in gone
@@ -299,10 +311,10 @@ def people(
     if after is None:
         condition, values = "1", []
     else:
-        condition, values = "l.name > ?", [_sortable(after)]
+        condition, values = f"{store.column('l.name')} > ?", [_sortable(after)]
     with store.reading() as connection:
         rows = connection.execute(
-            f"SELECT {_PERSON} FROM {_PEOPLE} WHERE {condition} ORDER BY l.name",
+            f"SELECT {_person_columns(store)} FROM {_PEOPLE} WHERE {condition} ORDER BY 2",
             (store.contract_id, *values),
         )
         gone = expired(store)
@@ -430,7 +442,8 @@ def people_of(store: Store, numbers: Sequence[int]) -> list[PersonInfo]:
 
         def fetch(some: Sequence[int]) -> list[tuple[Any, ...]]:
             return connection.execute(
-                f"SELECT {_PERSON} FROM {_PEOPLE} WHERE p.id IN (SELECT value FROM json_each(?))",
+                f"SELECT {_person_columns(store)} FROM {_PEOPLE} WHERE p.id IN "
+                "(SELECT value FROM json_each(?))",
                 (store.contract_id, json.dumps(list(some))),
             ).fetchall()
 
@@ -522,8 +535,8 @@ def photos_of(store: Store, what: str | int) -> list[tuple[str, bytes | None]]:
         else:
             return []
         rows = connection.execute(
-            "SELECT s.source, s.sha256 FROM samples s LEFT JOIN owners o ON o.sample = s.id "
-            f"WHERE {condition} = ?",
+            f"SELECT {store.column('s.source')}, {store.column('s.sha256')} FROM samples s "
+            f"LEFT JOIN owners o ON o.sample = s.id WHERE {condition} = ?",
             (number,),
         ).fetchall()
     return [
@@ -567,7 +580,7 @@ def samples_of(store: Store, numbers: Sequence[int]) -> list[SampleInfo]:
 
         def fetch(ids: Sequence[int]) -> list[tuple[Any, ...]]:
             return connection.execute(
-                f"SELECT {_SAMPLE} FROM {_JOINED} WHERE o.sample IN "
+                f"SELECT {_sample_columns(store)} FROM {_JOINED} WHERE o.sample IN "
                 "(SELECT value FROM json_each(?)) ORDER BY o.sample",
                 (json.dumps(list(ids)),),
             ).fetchall()
@@ -621,7 +634,7 @@ def _sample_info(
 
 
 def _why_no_details(row: tuple[Any, ...]) -> str | None:
-    """What is wrong with a row of ``_SAMPLE``, or None."""
+    """What is wrong with a row of ``_sample_columns``, or None."""
     _, _, contract, source, sha256, face, added, metadata, _, person_, made, written, found = row
     if made is None and source is None and face is None:
         return "its row in the table of samples is missing"
@@ -669,7 +682,8 @@ def crop(store: Store, number: int) -> bytes | None:
     """The kept aligned face of a sample as PNG; None when there is none, or it is damaged."""
     with store.reading() as connection:
         row = connection.execute(
-            f"SELECT x.png, k.details IS {DETAILS} FROM {_JOINED} WHERE o.sample = ?",
+            f"SELECT {store.column('x.png')}, k.details IS {DETAILS} FROM {_JOINED} "
+            "WHERE o.sample = ?",
             (_identifier(number),),
         ).fetchone()
     if row is None or row[0] is None:
@@ -689,8 +703,8 @@ def embedding(store: Store, number: int) -> Embedding:
     """
     with store.reading() as connection:
         row = connection.execute(
-            f"SELECT o.sample, v.vector, k.identity, {IDENTITY}, s.face, o.contract, c.id FROM "
-            f"{_JOINED} WHERE o.sample = ?",
+            f"SELECT o.sample, v.vector, k.identity, {IDENTITY}, {store.column('s.face')}, "
+            f"o.contract, c.id FROM {_JOINED} WHERE o.sample = ?",
             (number,),
         ).fetchone()
         if row is None:
@@ -701,7 +715,7 @@ def embedding(store: Store, number: int) -> Embedding:
             )
         contract = None if row[6] is None else contract_of(connection, row[5])
     if contract is not None:
-        _, vectors = kept_vectors(store.damage, [row[:4]], contract.dimension)
+        _, vectors = kept_vectors(store.damage, store.opened([row[:4]]), contract.dimension)
         if len(vectors):
             return Embedding(vectors[0], _norm(store, number, row[4]), contract)
     store.damage.sample(number, "how its embedding was made is missing")
@@ -717,7 +731,8 @@ def seen(store: Store, number: int) -> Seen:
     """
     with store.reading() as connection:
         row = connection.execute(
-            "SELECT s.face FROM samples s JOIN owners o ON o.sample = s.id WHERE s.id = ?",
+            f"SELECT {store.column('s.face')} FROM samples s JOIN owners o ON o.sample = s.id "
+            "WHERE s.id = ?",
             (_identifier(number),),
         ).fetchone()
     if row is None:
@@ -789,8 +804,8 @@ def _column_of(
 
         def fetch(some: Sequence[int]) -> list[tuple[int, Any]]:
             return connection.execute(
-                f"SELECT s.id, s.{column} FROM samples s JOIN owners o ON o.sample = s.id "
-                "WHERE s.id IN (SELECT value FROM json_each(?))",
+                f"SELECT s.id, {store.column(f's.{column}')} FROM samples s JOIN owners o ON "
+                "o.sample = s.id WHERE s.id IN (SELECT value FROM json_each(?))",
                 (json.dumps(list(some)),),
             ).fetchall()
 
@@ -823,7 +838,8 @@ def unsound(store: Store, pairs: Iterable[tuple[int, int]]) -> int:
             ).fetchall()
 
         rows = read_around(sorted(there), fetch, _noter(store))
-        kept_vectors(store.damage, [row[:4] for row in rows], store.contract.dimension)
+        found = store.opened([row[:4] for row in rows])
+        kept_vectors(store.damage, found, store.contract.dimension)
 
         def sealed(some: Sequence[int]) -> list[tuple[int]]:
             return connection.execute(
@@ -855,7 +871,7 @@ def vectors_of(
     for *row, number in rows:
         by_person.setdefault(number, []).append(tuple(row))
     kept = {
-        number: kept_vectors(store.damage, some, store.contract.dimension)
+        number: kept_vectors(store.damage, store.opened(some), store.contract.dimension)
         for number, some in by_person.items()
     }
     return {number: found for number, found in kept.items() if len(found[0])}
@@ -868,7 +884,8 @@ def norms_of(store: Store, persons: Sequence[int]) -> dict[int, npt.NDArray[np.f
         with store.reading() as connection:
             rows = dict(
                 connection.execute(
-                    "SELECT id, face FROM samples WHERE id IN (SELECT value FROM json_each(?))",
+                    f"SELECT s.id, {store.column('s.face')} FROM samples s WHERE s.id IN "
+                    "(SELECT value FROM json_each(?))",
                     (json.dumps(ids.tolist()),),
                 ).fetchall()
             )
@@ -899,7 +916,7 @@ def all_vectors(
                 ids, partial(_vector_rows, store), _noter(store)
             )
         ]
-        yield kept_vectors(store.damage, rows, store.contract.dimension)
+        yield kept_vectors(store.damage, store.opened(rows), store.contract.dimension)
 
 
 def _sample_ids(store: Store, last: int, after: int) -> list[int]:
@@ -969,7 +986,7 @@ def _metadata_of_all(store: Store) -> Iterator[tuple[int, dict[str, Any]]]:
     """Ids of people and their metadata, but for those that cannot be read, or expired."""
     gone = expired(store)
     rows = store.connection.execute(
-        "SELECT p.id, l.metadata FROM people p JOIN labels l ON l.id = p.label"
+        f"SELECT p.id, {store.column('l.metadata')} FROM people p JOIN labels l ON l.id = p.label"
     )
     for number, text in rows:
         metadata = None if number in gone else read_metadata(text)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 
 from lineament.errors import MissingExtraError, OptionError
+from lineament.search._index_files import wipe_files
 from lineament.search.engines import BUILDERS, PACKAGES
 from lineament.search.engines.engine import EngineIndex, load_package
 from lineament.search.exact import ExactIndex
@@ -23,7 +24,16 @@ from lineament.search.milvus_server import checked_uri, load_pymilvus
 from lineament.search.servers import BACKENDS, ServerIndex
 from lineament.search.turbo import TurboIndex, load_turbovec
 
-__all__ = ["KINDS", "SERVERS", "Index", "check_installed", "index_kind", "open_index", "own_kind"]
+__all__ = [
+    "KINDS",
+    "SERVERS",
+    "Index",
+    "check_installed",
+    "index_kind",
+    "open_index",
+    "own_kind",
+    "wipe_files",
+]
 
 KINDS = ("auto", "exact", "turbo", *BUILDERS)
 """In this process."""

@@ -244,6 +244,14 @@ def clear(folder: Path, keep: set[str], *, wipe: bool) -> None:
                 path.unlink(missing_ok=True)
 
 
+def wipe_files(folder: Path) -> None:
+    """Overwrite an index's files with zeros and remove them, as far as that can be done."""
+    if is_real_folder(folder):
+        with suppress(OSError):
+            (folder / HEADER).unlink(missing_ok=True)
+            clear(folder, set(), wipe=True)
+
+
 def _overwrite(path: Path) -> None:
     with open_regular(path, inside=True, writing=True) as file:
         handle = file.fileno()
