@@ -119,6 +119,7 @@ KEYS = Group(
         "add": Entry("serve:add", "Make a key of a server; it is shown once."),
         "list": Entry("serve:list_", "The keys of a server, without their secrets."),
         "revoke": Entry("serve:revoke", "Refuse a key from now on."),
+        "login": Entry("serve:login", "Make a link that logs in to the page as admin, once."),
     },
     help="Who may call a server: keys with roles, for some galleries or all.",
     example="lineament keys add --role enroll --gallery staff",

@@ -57,14 +57,13 @@ def serve(config: Path | None, print_config: bool, json: bool, **flags: Any) -> 
             print_table(["setting", "value", "from", "what it is"], rows)
         return 0
 
-    def started(address: str) -> None:
+    def started(address: str, link: str | None) -> None:
         if json:
-            print_json({"address": address, "data": str(settings.data)})
+            print_json({"address": address, "data": str(settings.data), "login": link})
+        elif link is not None:
+            print_line(f"lineament answers on {address}; log in once, within 15 minutes: {link}")
         else:
-            print_line(
-                f"lineament answers on {address}; make a key with `lineament keys add` (data: "
-                f"{settings.data})"
-            )
+            print_line(f"lineament answers on {address} (data: {settings.data})")
 
     run(settings, started=started)
     return 0
@@ -144,4 +143,28 @@ def revoke(number: str, data: Path | None, json: bool) -> int:
         print_json({"revoked": number})
     else:
         print_line(f"revoked {number}")
+    return 0
+
+
+@command("lineament keys login --address https://faces.example.org")
+@option(
+    "--address", default="http://127.0.0.1:8000", metavar="URL", help="Of the server.",
+    show_default=True,
+)  # fmt: skip
+@DATA
+@options.json
+def login(address: str, data: Path | None, json: bool) -> int:
+    """Make a link that logs in to the page as admin, once.
+
+    It holds for 15 minutes, and those made before hold no more. With it an admin who has lost the
+    password gets in, and whoever can read the data folder.
+    """
+    from lineament.server.sessions import login_code
+
+    store = _store(data)
+    link = f"{address.rstrip('/')}/#code={login_code(store.folder, always=True)}"
+    if json:
+        print_json({"login": link})
+    else:
+        print_line(link)
     return 0

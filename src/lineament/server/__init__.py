@@ -4,6 +4,7 @@
     app         create_app: the routes, what every request passes through, start and end
     state       what all requests share: recognizer, galleries, keys
     access      roles, and which of them a route wants; keys: who calls
+    users       who logs in to the page; sessions: their cookies, one-time codes
     limits      bytes and seconds of a request
     work        the threads that compute, and the line before them
     photos      photos out of a request's body

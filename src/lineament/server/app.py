@@ -20,13 +20,13 @@ from lineament.machine import memory_error
 from lineament.server.limits import Limits
 from lineament.server.photos import option_error
 from lineament.server.problems import problem, problem_of, status_of
-from lineament.server.routes import faces, service
+from lineament.server.routes import faces, service, session
 from lineament.server.settings import ServerSettings
 from lineament.server.state import ServerState
 
 logger = logging.getLogger("lineament.server")
 
-ROUTERS = (service.router, faces.router)
+ROUTERS = (service.router, faces.router, session.router)
 PREFIX = "/v1"
 
 

@@ -67,6 +67,7 @@ class KeyStore:
             folder: of the server's data; it exists.
             clock: seconds since 1970.
         """
+        self.folder = folder
         self._path = folder / "keys.sqlite"
         self._clock = clock
         self._secret = own_secret(folder / "keys.secret")

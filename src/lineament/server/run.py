@@ -10,12 +10,15 @@ from lineament.server.settings import ServerSettings
 from lineament.text import reason_of
 
 
-def serve(settings: ServerSettings, *, started: Callable[[str], None] | None = None) -> None:
+def serve(
+    settings: ServerSettings, *, started: Callable[[str, str | None], None] | None = None
+) -> None:
     """Answer requests until the process is told to end.
 
     Args:
         settings: of the server.
-        started: called with the address once the port is taken.
+        started: called once the port is taken, with the address, and with the link that logs in
+            to the page as admin: once, within 15 minutes; None while there is an admin.
 
     Raises:
         MissingExtraError: FastAPI or uvicorn is not installed.
@@ -25,6 +28,7 @@ def serve(settings: ServerSettings, *, started: Callable[[str], None] | None = N
         import uvicorn
 
         from lineament.server.app import create_app
+        from lineament.server.sessions import login_code
     except ImportError as error:
         raise MissingExtraError("a server", "server") from error
     listening = _listen(settings)
@@ -33,7 +37,9 @@ def serve(settings: ServerSettings, *, started: Callable[[str], None] | None = N
     scheme = "http" if settings.tls_certificate is None else "https"
     shown = f"[{host}]" if ":" in host else host
     if started is not None:
-        started(f"{scheme}://{shown}:{port}")
+        address = f"{scheme}://{shown}:{port}"
+        code = login_code(settings.data) if settings.page else None
+        started(address, None if code is None else f"{address}/#code={code}")
     config = uvicorn.Config(
         app,
         log_config=None,

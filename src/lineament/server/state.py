@@ -11,7 +11,9 @@ from lineament.images import ImageLimits
 from lineament.pipeline import Recognizer
 from lineament.server.galleries import Galleries
 from lineament.server.keys import KeyStore
+from lineament.server.sessions import Sessions
 from lineament.server.settings import ServerSettings
+from lineament.server.users import UserStore
 from lineament.server.work import Work
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ class ServerState:
         work: the threads.
         keys: who may call.
         galleries: by name.
+        logins: users and sessions of the page.
         sessions: other ways than keys to know who calls, asked in their order.
     """
 
@@ -48,7 +51,8 @@ class ServerState:
         self.galleries = Galleries(
             settings.data / "galleries", lambda: self.recognizer, writes=writes
         )
-        self.sessions: list[Session] = []
+        self.logins = Sessions(settings.data, UserStore(settings.data))
+        self.sessions: list[Session] = [self.logins.principal]
         self._lock = RLock()
         self._recognizer: Recognizer | None = None
         self._batcher: Batcher | None = None
