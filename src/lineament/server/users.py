@@ -188,9 +188,9 @@ class UserStore:
             UnauthorizedError: no user of that name and password; it does not say which is wrong.
             BusyError: too many wrong ones came before, or too many passwords are checked now.
         """
-        counted = (("address:" + host, GUESSES_ADDRESS), ("user:" + name, GUESSES_USER))
-        if USER_NAME.fullmatch(name) is None:
-            counted = counted[:1]
+        counted = [("address:" + host, GUESSES_ADDRESS)]
+        if USER_NAME.fullmatch(name):
+            counted.append(("user:" + name, GUESSES_USER))
         self._count(counted)  # before the check, so that guesses at the same time are counted
         with closing(connect(self._path)) as connection:
             row = connection.execute("SELECT hash FROM users WHERE name = ?", (name,)).fetchone()
@@ -204,7 +204,7 @@ class UserStore:
 
     def count_guess(self, host: str) -> None:
         """Count a wrong one-time code of an address. BusyError: too many came before."""
-        self._count((("address:" + host, GUESSES_ADDRESS),))
+        self._count([("address:" + host, GUESSES_ADDRESS)])
 
     def _count(self, counted: Sequence[tuple[str, int]]) -> None:
         now = self._clock()
