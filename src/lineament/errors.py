@@ -38,6 +38,9 @@
     │   ├── UnknownPersonError   unknown_person     no such person or sample
     │   ├── PersonExistsError    person_exists      the name is taken
     │   └── UnlikePeopleError    unlike_people      people to be made one do not look like one
+    ├── KeyFileError             key_file           a key to sign or check with cannot be used
+    ├── ReceiptError             receipt_unusable   a receipt cannot be read, or not be given
+    ├── AuditError               audit_unusable     an audit log cannot be read or written
     ├── TrainError               training           a model cannot be trained or written
     │   ├── CheckpointError      checkpoint         a run's files are missing or damaged
     │   ├── DivergedError        diverged           the loss is not a number any more
@@ -613,6 +616,24 @@ class UnlikePeopleError(GalleryError, ValueError):
     """People who are said to be one do not look like one."""
 
     code = "unlike_people"
+
+
+class KeyFileError(LineamentError, ValueError):
+    """A key to sign with, or to check signatures with, cannot be read or written."""
+
+    code = "key_file"
+
+
+class ReceiptError(LineamentError, ValueError):
+    """A receipt is none, or cannot be given."""
+
+    code = "receipt_unusable"
+
+
+class AuditError(LineamentError, ValueError):
+    """An audit log cannot be read or written, or is none."""
+
+    code = "audit_unusable"
 
 
 class TrainError(LineamentError):

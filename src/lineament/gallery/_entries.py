@@ -25,6 +25,7 @@ from lineament.gallery._pages import (
     rows_at_once,
 )
 from lineament.gallery._types import NewSample
+from lineament.gallery.consent import Consent, read_consents
 from lineament.text import printable, stored
 from lineament.types import Contract, Embedding
 
@@ -49,13 +50,19 @@ class Row(msgspec.Struct):
     added: float | None = None
     crop: bytes | None = None
     source_bytes: bytes | None = None  # of a file's name that is no UTF-8
+    person_consents: str | None = None  # JSON: a list of ``gallery.Consent``
+    person_kept_until: float | None = None
 
 
 ARROW = (
     *("string", "string", "double", "binary", "binary", "string", "binary", "string", "string"),
-    *("double", "binary", "binary"),
+    *("double", "binary", "binary", "string", "double"),
 )
 """The types of these fields in parquet."""
+
+
+_LATER = ("crop", "source_bytes", "person_consents", "person_kept_until")
+"""Columns that files of earlier versions, or without crops, lack."""
 
 
 class Entry(NamedTuple):
@@ -84,6 +91,8 @@ class Checked(NamedTuple):
     sample: NewSample | None = None
     added: float = 0.0
     crop: bytes | None = None
+    consents: tuple[Consent, ...] = ()
+    kept_until: float | None = None
 
 
 def checked(row: Row, contract: Contract) -> Checked:
@@ -95,10 +104,14 @@ def checked(row: Row, contract: Contract) -> Checked:
     name = values.checked_name(row.person)
     metadata = values.checked_metadata(_object(row.person_metadata, "metadata"))
     created = _time(row.person_created, "created")
+    consents = read_consents("[]" if row.person_consents is None else row.person_consents)
+    kept_until = (
+        None if row.person_kept_until is None else _time(row.person_kept_until, "kept_until")
+    )
     if row.uid is None:
         if any(one is not None for one in (row.vector, row.sha256, row.crop, row.source_bytes)):
             raise OptionError("expected 16 bytes, got none", option="uid")
-        return Checked(name, metadata, created)
+        return Checked(name, metadata, created, consents=consents, kept_until=kept_until)
     uid = values.checked_bytes(row.uid, 16, "uid")
     vector = values.checked_bytes(row.vector, 4 * contract.dimension, "vector")
     if row.sha256 is not None:
@@ -123,7 +136,17 @@ def checked(row: Row, contract: Contract) -> Checked:
         seen.quality,
         metadata=sample_metadata,
     )
-    return Checked(name, metadata, created, uid, sample, _time(row.added, "added"), row.crop)
+    return Checked(
+        name,
+        metadata,
+        created,
+        uid,
+        sample,
+        _time(row.added, "added"),
+        row.crop,
+        consents,
+        kept_until,
+    )
 
 
 def _object(text: str | None, what: str) -> dict[str, Any]:
@@ -147,6 +170,8 @@ class _Person(msgspec.Struct):
     name: str
     metadata: msgspec.Raw
     created: float
+    consents: msgspec.Raw = msgspec.Raw(b"[]")
+    kept_until: float | None = None
 
 
 class _Sample(msgspec.Struct):
@@ -194,7 +219,13 @@ def read_lines(path: Path) -> Iterator[Entry]:
                 if line.person is not None:
                     name = line.person.name
                     about = bytes(line.person.metadata).decode()
-                    person = Row(name, about, line.person.created)
+                    person = Row(
+                        name,
+                        about,
+                        line.person.created,
+                        person_consents=bytes(line.person.consents).decode(),
+                        person_kept_until=line.person.kept_until,
+                    )
                     yield Entry(place, person, person=name)
                     continue
                 if line.sample is None:
@@ -228,6 +259,8 @@ def _sample_row(sample: _Sample, person: Row) -> Row:
         sample.added,
         sample.crop,
         None if sample.source_bytes is None else bytes.fromhex(sample.source_bytes),
+        person.person_consents,
+        person.person_kept_until,
     )
 
 
@@ -344,7 +377,7 @@ def _opened(path: Path, file: BinaryIO, footer: Footer) -> tuple[Any, list[str]]
     problems = []
     for name, kind in zip(Row.__struct_fields__, ARROW, strict=True):
         got = kinds.get(name)
-        if got is None and name in ("crop", "source_bytes"):
+        if got is None and name in _LATER:
             continue
         if got not in _TYPES[kind] or sum(other == name for other, _ in there) > 1:
             problems.append(f"{name}: {kind}, got {got if got else 'none'}")

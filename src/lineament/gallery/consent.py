@@ -162,6 +162,24 @@ def read_consent(text: object) -> Consent:
         raise OptionError(in_short(str(error), 200, quoted=False), option="consent") from error
 
 
+_RECORDS = msgspec.json.Decoder(tuple[Consent, ...])
+MOST_CONSENTS = 100
+"""Of one person of a file that somebody else may have written."""
+
+
+def read_consents(text: str | bytes) -> tuple[Consent, ...]:
+    """A list of records in JSON. OptionError: it is none, or too long; the message says why."""
+    try:
+        found = _RECORDS.decode(text)
+    except _UNFIT as error:
+        raise OptionError(in_short(str(error), 200, quoted=False), option="consents") from error
+    if len(found) > MOST_CONSENTS:
+        raise OptionError(
+            f"expected at most {MOST_CONSENTS}, got {len(found):,}", option="consents"
+        )
+    return found
+
+
 def first_end(kept_until: float | None, consents: Iterable[Consent]) -> float | None:
     """The earliest of a person's own end and those of the consents; None without any."""
     ends = [one.expires for one in consents if one.expires is not None]

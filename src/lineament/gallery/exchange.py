@@ -23,14 +23,16 @@ import msgspec
 import numpy as np
 
 from lineament import forms
-from lineament.errors import DataError, OptionError
+from lineament.errors import ConsentError, DataError, OptionError
 from lineament.files import open_regular, replacing
 from lineament.gallery import _checking as checking
 from lineament.gallery import _editing as editing
+from lineament.gallery import _terms as terms
 from lineament.gallery import lookup
 from lineament.gallery._damage import pages
 from lineament.gallery._entries import (
     ARROW,
+    Checked,
     Entry,
     Row,
     arrow,
@@ -158,11 +160,18 @@ def _rows(store: Store, crops: bool) -> Iterator[Row]:
             with_samples.add(number)
             yield row
         for number in sorted(set(sound) - with_samples):
-            yield Row(*_about(sound[number]))
+            yield _about(sound[number])
 
 
-def _about(person: PersonInfo) -> tuple[str, str, float]:
-    return person.name, json.dumps(person.metadata, ensure_ascii=False), person.created
+def _about(person: PersonInfo, *values: Any) -> Row:
+    """A row of a person, and of a sample with those values."""
+    metadata = json.dumps(person.metadata, ensure_ascii=False)
+    row = Row(person.name, metadata, person.created, *values)
+    if person.consents:
+        records = [one.to_dict() for one in person.consents]
+        row.person_consents = json.dumps(records, ensure_ascii=False)
+    row.person_kept_until = person.kept_until
+    return row
 
 
 def _sample_rows(
@@ -185,7 +194,7 @@ def _sample_rows(
         for person, sample in some:
             if sample not in by_sample or person not in people:
                 continue
-            row = Row(*_about(people[person]), *by_sample[sample])
+            row = _about(people[person], *by_sample[sample])
             if isinstance(row.source, bytes):  # a file's name that is no UTF-8
                 row.source, row.source_bytes = printable(stored(row.source)), row.source
             yield person, row
@@ -206,7 +215,10 @@ def add_all(
                 if entry.row is None:
                     raise OptionError(entry.problem)
                 one = checked(entry.row, store.contract)
-            except OptionError as error:
+                if one.name not in people:
+                    people[one.name], new = _imported(store, connection, one)
+                    new_people += new
+            except (OptionError, ConsentError) as error:
                 which = DamagedEntry(entry.place, _shown(entry.person), str(error))
                 if damaged == "refuse":
                     raise DataError(
@@ -217,14 +229,6 @@ def add_all(
                 if len(passed_over) < MOST_NAMED:
                     passed_over.append(which)
                 continue
-            if one.name not in people:
-                found = lookup.find_person(store, one.name)
-                if found is None:
-                    found = editing.add_person(
-                        store, connection, one.name, one.metadata, one.created
-                    )
-                    new_people += 1
-                people[one.name] = found
             if one.uid is None or one.sample is None:
                 continue
             if _is_known(store, connection, one.uid):
@@ -249,6 +253,30 @@ def add_all(
         new_people, new_samples, known, n_damaged=n_damaged, damaged=tuple(passed_over)
     )
     return report, list(touched)
+
+
+def _imported(store: Store, connection: sqlite3.Connection, one: Checked) -> tuple[int, bool]:
+    """The person of an entry, with what the entry says of consents; whether the person is new.
+
+    ConsentError: the gallery takes nobody without one.
+    """
+    number = lookup.find_person(store, one.name)
+    person = None if number is None else lookup.one_person(store, number)
+    known = None if person is None else person.consents
+    if not one.consents or known:
+        terms.check_enrolled(store.settings, one.name, person, None)
+    for consent in one.consents:
+        terms.check_consent(store.settings, consent, one.name)
+    new = number is None
+    if number is None:
+        number = editing.add_person(store, connection, one.name, one.metadata, one.created)
+    for consent in one.consents:
+        terms.add_consent(store, connection, number, consent)
+    ends = [one.kept_until, None if person is None else person.kept_until]
+    end = min((each for each in ends if each is not None), default=None)
+    if one.kept_until is not None and end != (None if person is None else person.kept_until):
+        terms.keep_until(store, connection, number, end)
+    return number, new
 
 
 def _shown(name: object) -> str | None:
@@ -277,7 +305,12 @@ def _write_lines(file: BinaryIO, head: dict[str, Any], rows: Iterator[Row]) -> i
         if row.person != last:
             last = row.person
             metadata = json.loads(row.person_metadata)
-            line({"person": {"name": last, "metadata": metadata, "created": row.person_created}})
+            person = {"name": last, "metadata": metadata, "created": row.person_created}
+            if row.person_consents is not None:
+                person["consents"] = json.loads(row.person_consents)
+            if row.person_kept_until is not None:
+                person["kept_until"] = row.person_kept_until
+            line({"person": person})
         if row.uid is None:
             continue
         count += 1

@@ -24,6 +24,7 @@ from lineament.errors import OptionError
 from lineament.files import sha256_of_file
 from lineament.gallery._gallery import Gallery
 from lineament.gallery._types import NewSample, OnLowQuality, Refusal
+from lineament.gallery.consent import Consent
 from lineament.gallery.enroll import Stream
 from lineament.gallery.values import checked_name
 from lineament.results import Outcome, no_truth
@@ -154,6 +155,7 @@ def enroll_folder(
     *,
     layout: str = "auto",
     metadata: Mapping[str, Any] | None = None,
+    consent: Consent | None = None,
     choose: bool = False,
     on_low_quality: OnLowQuality = "refuse",
     force: bool = False,
@@ -171,6 +173,7 @@ def enroll_folder(
         folder: to list, or a listing.
         layout: one of ``LAYOUTS``, as for ``list_folder``.
         metadata: of all these people.
+        consent: of all these people: one form that each of them signed, such as a contract.
         choose, on_low_quality, force: as for ``Gallery.enroll``.
         stream: as for ``Gallery.examine``.
         progress: called with the report after each photo, and after the last transaction, also
@@ -198,7 +201,10 @@ def enroll_folder(
     def commit(until: int | None = None) -> None:
         some = batch[:until]
         given = {name: metadata for name, _ in some} if metadata else {}
-        outcome = gallery.enroll_samples(some, metadata=given, force=force, on_note=noted)
+        consents = {} if consent is None else {name: consent for name, _ in some}
+        outcome = gallery.enroll_samples(
+            some, metadata=given, consents=consents, force=force, on_note=noted
+        )
         for (name, _), one in zip(some, outcome, strict=True):
             if isinstance(one, Refusal):
                 report.refused.append(one)

@@ -21,6 +21,7 @@ from lineament.arguments import checked
 from lineament.errors import LineamentError, OptionError
 from lineament.gallery._gallery import Gallery
 from lineament.gallery._types import NewSample, OnLowQuality, Refusal
+from lineament.gallery.consent import Consent
 from lineament.gallery.enroll import source_name
 from lineament.gallery.folder import FolderReport, Listing, not_enrolled
 from lineament.gallery.grouping import Grouping
@@ -92,6 +93,7 @@ def enroll_regions(
     listing: Listing,
     *,
     metadata: Mapping[str, Any] | None = None,
+    consent: Consent | None = None,
     on_low_quality: OnLowQuality = "refuse",
     force: bool = False,
     progress: Callable[[FolderReport], None] | None = None,
@@ -103,7 +105,7 @@ def enroll_regions(
     Args:
         gallery: open for writing.
         listing: what ``list_regions`` returned.
-        metadata, on_low_quality, force: as for ``enroll_folder``.
+        metadata, consent, on_low_quality, force: as for ``enroll_folder``.
         progress: called with the report after each photo, and after the last transaction.
     """
     report = FolderReport(listing)
@@ -118,8 +120,13 @@ def enroll_regions(
         some = sorted(batch, key=lambda pair: pair[0])
         batch.clear()
         given = {name: metadata for name, _ in some} if metadata else {}
+        consents = {} if consent is None else {name: consent for name, _ in some}
         outcome = gallery.enroll_samples(
-            some, metadata=given, force=force, on_note=report.notes.append
+            some,
+            metadata=given,
+            consents=consents,
+            force=force,
+            on_note=report.notes.append,
         )
         for (name, _), one in zip(some, outcome, strict=True):
             if isinstance(one, Refusal):

@@ -11,7 +11,7 @@ import numpy as np
 from lineament.arguments import checked
 from lineament.embed.embedder import wrap
 from lineament.errors import NoFaceError, OptionError
-from lineament.gallery import EnrollReport, Gallery, NewSample
+from lineament.gallery import Consent, EnrollReport, Gallery, NewSample
 from lineament.gallery.values import checked_name
 from lineament.pipeline import Recognizer
 from lineament.quality import quality_of
@@ -68,6 +68,7 @@ def enroll_video(
     person: int | None = None,
     most: int = MOST_VIEWS,
     metadata: Mapping[str, Any] | None = None,
+    consent: Consent | None = None,
     force: bool = False,
     limits: VideoLimits = DEFAULT_VIDEO_LIMITS,
     rate: float | None = None,
@@ -82,6 +83,7 @@ def enroll_video(
         person: whom, by the number that ``watch`` gives; None: the only one who is there for long.
         most: at most so many looks.
         metadata: of the person.
+        consent: of the person, as for ``Gallery.enroll``.
         force: enroll duplicates, and faces that are unlike the person's others or look like
             somebody else, too.
         limits: on pixels and addresses.
@@ -108,7 +110,7 @@ def enroll_video(
         rate=rate,
         progress=progress,
     )
-    return gallery.enroll_embeddings(name, samples, metadata=metadata, force=force)
+    return gallery.enroll_embeddings(name, samples, metadata=metadata, consent=consent, force=force)
 
 
 @checked
