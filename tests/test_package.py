@@ -35,7 +35,7 @@ ORDER = (
             "types",
             "encoded",
         ),
-        *("offline", "machine", "forks", "web"),
+        *("offline", "machine", "forks", "web", "signing", "audit"),
     ),
     ("demo",),
     ("models",),

@@ -82,6 +82,7 @@ from lineament.text import printable
 ACTIONS: Mapping[str, str] = {
     "allow_private_video": "allow private addresses by VideoLimits(allow_private=True) if it is "
     "your own",
+    "absent": "erase(name, absent=True) sees that nothing of the name is there, and says so",
     "consent": "pass consent=Consent(...)",
     "encrypt": "encrypt(key) encrypts it",
     "enroll": "enroll() adds people",

@@ -53,7 +53,7 @@ class AuditHead(Outcome):
             with open_regular(path) as file:
                 values = json.loads(file.read(4096))
             if values.pop("lineament") != "audit head":
-                raise ValueError("it is something else")
+                raise AuditError("it is something else")
             head: AuditHead = msgspec.convert(values, cls)
         except (OSError, ValueError, AttributeError, KeyError, msgspec.ValidationError) as error:
             raise AuditError(
@@ -138,7 +138,7 @@ def verify(
             return report(f"{where}: the line is cut short", n + 1)
         try:
             entry = read_entry(line)
-        except ValueError as error:
+        except AuditError as error:
             return report(f"{where}: it is no entry ({error})", n + 1)
         if entry.n != n + 1:
             return report(f"{where}: expected entry {n + 1:,}, got {entry.n:,}", n + 1)

@@ -106,7 +106,7 @@ def read_entries(
             continue  # it was never finished
         try:
             entry = read_entry(line)
-        except ValueError as error:
+        except AuditError as error:
             raise AuditError(
                 f"{file}: line {number} is no entry ({error})",
                 hint="`lineament audit verify` says more",
@@ -123,11 +123,11 @@ _ENTRY = msgspec.json.Decoder(AuditEntry)
 
 
 def read_entry(line: bytes) -> AuditEntry:
-    """An entry. ValueError: it is none; says why in short."""
+    """An entry. AuditError: it is none; says why in short."""
     try:
         return _ENTRY.decode(line)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise ValueError(in_short(str(error), 120, quoted=False)) from error
+        raise AuditError(in_short(str(error), 120, quoted=False)) from error
 
 
 def older_files(path: Path) -> list[Path]:
@@ -161,8 +161,8 @@ def all_lines(path: str | os.PathLike[str]) -> Iterator[tuple[Path, int, bytes]]
             raise AuditError(f"{file}: cannot be read ({reason_of(error)})") from error
 
 
-def torn_end(file: BinaryIO) -> bytes:
-    """What stands behind the last end of a line."""
+def torn_end(file: BinaryIO, path: Path) -> bytes:
+    """What stands behind the last end of a line. AuditError: it is no entry's beginning."""
     size = file.seek(0, os.SEEK_END)
     start = max(0, size - 2 * LONGEST_ENTRY)
     file.seek(start)
@@ -171,7 +171,10 @@ def torn_end(file: BinaryIO) -> bytes:
         return b""
     at = data.rfind(b"\n")
     if at < 0 and start:
-        raise OSError(0, "its end is no entry")
+        raise AuditError(
+            f"{path}: its end is no entry: nothing was appended",
+            hint="`lineament audit verify` says where; move the file away to begin a new log",
+        )
     return data[at + 1 :]
 
 

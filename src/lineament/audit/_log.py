@@ -238,7 +238,7 @@ class AuditLog:
             return b""
         try:
             with open_regular(self.path, inside=True, writing=True) as file:
-                torn = torn_end(file)
+                torn = torn_end(file, self.path)
                 if torn:
                     file.truncate(status.st_size - len(torn))
                     sync_file(file)
@@ -257,7 +257,7 @@ class AuditLog:
             line = last_line(file)
         try:
             entry = read_entry(line)
-        except ValueError as error:
+        except AuditError as error:
             raise AuditError(
                 f"{files[-1]}: the last entry is damaged ({error}): nothing was appended",
                 hint="`lineament audit verify` says where; move the file away to begin a new log",

@@ -37,6 +37,7 @@ EXIT_ERROR, EXIT_BROKEN_PIPE = 2, 141
 
 ACTIONS = {
     "allow_private_video": "add --allow-private if it is your own",
+    "absent": "`lineament gallery erase NAME --absent` sees that nothing of it is there",
     "consent": "say where it is by --consent, and what for by --purpose",
     "enroll": "`lineament gallery enroll` adds people",
     "people": "`lineament gallery people` lists the names",

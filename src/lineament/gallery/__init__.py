@@ -16,6 +16,8 @@
     lookup      people and samples in SQL, read; editing: changed
     damage      what is not what was written is passed over; checking: all of it looked for
     consent     who allowed what, and until when a person is kept; terms: that in SQL
+    erasure     people erased for good, and receipts of it; leftovers: the search afterwards
+    person_export  all about one person in one file
     filters     metadata filters, and as text
     exchange    JSON lines and parquet
     foreign/    stores of other packages, read without running their code
@@ -52,6 +54,8 @@ from lineament.gallery.consent import Consent
 from lineament.gallery.find import FindResult, FoundPhoto, find
 from lineament.gallery.folder import FolderReport, Listing, enroll_folder, list_folder
 from lineament.gallery.keys import Key, new_key_file
+from lineament.gallery.person_export import PersonExport
+from lineament.gallery.receipts import Receipt
 
 __all__ = [
     "Candidate",
@@ -69,7 +73,9 @@ __all__ = [
     "Listing",
     "MigrationReport",
     "NewSample",
+    "PersonExport",
     "PersonInfo",
+    "Receipt",
     "Refusal",
     "RemovalReport",
     "SampleInfo",

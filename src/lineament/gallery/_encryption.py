@@ -38,7 +38,7 @@ from lineament.gallery._schema import (
 )
 from lineament.gallery._sealing import FIELDS, Encrypted, Open, Sealing
 from lineament.gallery._state import GalleryState
-from lineament.gallery._store import Store, refuse_server
+from lineament.gallery._store import PSEUDONYMS, Store, refuse_server
 from lineament.gallery.keys import Key
 
 _BLOCK = 512
@@ -110,7 +110,7 @@ def _change(
     store = state.store
     with state.index.mutex:
         state.index.sync()
-        secret = secrets.token_bytes(sealing.KEY)
+        secret, first = secrets.token_bytes(sealing.KEY), store.pseudonym_key()
         with store.writing() as connection:
             try:
                 _rewrite(store, connection, new, secret, progress)
@@ -118,9 +118,11 @@ def _change(
                     assert row is not None
                     sealed = sealing.sealed_secret(new, secret)
                     put_all(connection, {sealing.ROW: row, "secret": sealed})
+                    put(connection, PSEUDONYMS, sealing.sealed_secret(new, first))
                 else:
                     connection.execute("DELETE FROM settings WHERE name = ?", (sealing.ROW,))
                     put_all(connection, {"secret": secret.hex()})
+                    put(connection, PSEUDONYMS, first.hex())
                 put(connection, "erasing", "vacuum")
             except BaseException:
                 store.sealing.register(connection)

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Self, overload
 
 from lineament.arguments import checked
+from lineament.audit import AuditLog
 from lineament.datasets.kept import forget_photos
 from lineament.decide.calibration import DEFAULT_FPIR, Calibration
 from lineament.decide.judge import CALIBRATED_METRIC
@@ -27,6 +28,7 @@ from lineament.finder import Source
 from lineament.gallery import _checking as checking
 from lineament.gallery import _editing as editing
 from lineament.gallery import _encryption as encryption
+from lineament.gallery import _erasure as erasure
 from lineament.gallery import _migration as migration
 from lineament.gallery import _nobody as nobody
 from lineament.gallery import _portraits as portraits
@@ -57,12 +59,16 @@ from lineament.gallery._types import (
 from lineament.gallery._unlike import can_compare, check_alike, unlike_samples
 from lineament.gallery.consent import Consent
 from lineament.gallery.keys import Key
+from lineament.gallery.person_export import PersonExport
+from lineament.gallery.person_export import export_person as write_person
+from lineament.gallery.receipts import Receipt
 from lineament.gallery.values import checked_name
 from lineament.images import Many, expand, is_many
 from lineament.liveness.passive import LivenessMode
 from lineament.pipeline import DEFAULT_RECOGNIZER, Recognizer
 from lineament.results import Outcome
 from lineament.search import check_installed, index_kind, own_kind
+from lineament.signing import SigningKey
 from lineament.text import counted
 from lineament.types import Contract, Decision, Embedding, ProgressBar, Quality, Threshold
 
@@ -940,6 +946,72 @@ class Gallery(Outcome):
         with self._state.changing() as change:
             people, samples = editing.remove(self._state.store, what)
         return self._removed(people, samples, photos, change.erased)
+
+    @checked
+    def erase(
+        self, name: str, *, signing_key: SigningKey | None = None, absent: bool = False
+    ) -> Receipt:
+        """Remove a person, see that not a byte is left, and say so in a receipt.
+
+        As ``remove``; then the database is written anew, whatever that takes, and every file of the
+        gallery's folder is searched for the name, the vectors, the crops and all else that was
+        there. Exports, copies (``save``) and backups that others made are not reached.
+
+        Args:
+            name: of the person, who may have expired.
+            signing_key: signs the receipt; None leaves it unsigned.
+            absent: where nobody has that name, see that nothing of it is there, and say that: after
+                an erasing that a crash ended before its receipt.
+
+        Returns:
+            The receipt. ``clean`` is False where something was found all the same, in a file that
+            somebody put into the folder; ``found`` names it.
+
+        Raises:
+            UnknownPersonError: there is none of that name.
+            GalleryLockedError: removed, but another process reads an older state: no receipt yet.
+        """
+        return erasure.erase(self._state, name, signing_key, absent=absent)
+
+    @checked
+    def expire(self, *, signing_key: SigningKey | None = None) -> list[Receipt]:
+        """Erase all people who expired, each with a receipt; see ``erase``.
+
+        They were found by nothing from the second on in which they expired; this removes them for
+        good. Something has to call it: a server does, or a line in a crontab.
+        """
+        return erasure.expire(self._state, signing_key)
+
+    @checked
+    def pseudonym(self, name: str) -> str:
+        """What stands for a person in receipts and audit logs: 64 figures and letters.
+
+        A keyed hash of the name, in capitals or not, with a secret of this gallery's: nobody gets
+        from it to the name without both. It says nothing of whether the person is there, and
+        another name is another pseudonym.
+        """
+        return erasure.pseudonym(self._state.store, name)
+
+    @checked
+    def export_person(
+        self, name: str, path: str | os.PathLike[str], *, audit: AuditLog | None = None
+    ) -> PersonExport:
+        """Write all that is known of one person into a ``.zip`` file, to be handed over.
+
+        See ``lineament.gallery.person_export`` for what is in it. The file is there as a whole or
+        not at all.
+
+        Args:
+            name: of the person.
+            path: of the file.
+            audit: a log whose entries about the person, by the present name, come in, too.
+
+        Raises:
+            UnknownPersonError: there is none of that name.
+            GalleryDamagedError: the name, the metadata or the consents are damaged.
+            OptionError: another suffix, or the file cannot be written.
+        """
+        return write_person(self._state.store, name, Path(path), audit)
 
     def remove_damaged(self) -> RemovalReport:
         """Remove all samples and people that ``check`` finds to be damaged; see ``remove``.

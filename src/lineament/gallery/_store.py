@@ -49,7 +49,7 @@ from lineament.gallery._connection import (
 from lineament.gallery._damage import Damage, is_corrupt
 from lineament.gallery._place import Place, check_files, check_length, stray
 from lineament.gallery._schema import get, put, read_contract
-from lineament.gallery._sealing import Open, Sealing, Value
+from lineament.gallery._sealing import Encrypted, Open, Sealing, Value, opened_secret
 from lineament.gallery._types import Settings
 from lineament.gallery.keys import Key
 from lineament.search import own_kind
@@ -58,6 +58,8 @@ from lineament.text import reason_of
 from lineament.types import Contract
 
 DATABASE, INDEX, LOCK = "gallery.sqlite", "index", "gallery.lock"
+PSEUDONYMS = "pseudonyms"
+"""Row of the settings of a gallery whose secret was changed: the first one."""
 MEMORY = ":memory:"
 """In place of a folder: the gallery is in memory, as SQLite calls it."""
 
@@ -405,6 +407,20 @@ class Store:
         ).fetchone()
         given = row[0] if row is not None and isinstance(row[0], int) else 0
         return max(given, 0 if largest is None else int(largest)) + 1
+
+    def pseudonym_key(self) -> bytes:
+        """What people's pseudonyms are made with: it stays when the gallery is encrypted anew."""
+        with self.reading() as connection:
+            value = get(connection, PSEUDONYMS)
+        if value is None:  # it was never encrypted
+            return self.secret
+        if isinstance(self.sealing, Encrypted):
+            found = opened_secret(self.sealing, value)
+        else:
+            found = bytes.fromhex(value) if re.fullmatch("[0-9a-f]{64}", value) else None
+        if found is None:
+            raise self._unsettled(PSEUDONYMS)
+        return found
 
     # --- erasing ----------------------------------------------------------------------------------
 

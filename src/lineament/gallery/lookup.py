@@ -525,18 +525,28 @@ def photos_of(store: Store, what: str | int) -> list[tuple[str, bytes | None]]:
     Raises:
         UnknownPersonError: there is none.
     """
-    with store.reading() as connection:
+    with store.reading():
         if isinstance(what, str):
-            condition, number = "o.person", required_person(store, what, even_expired=True)
-        elif not isinstance(what, bool) and isinstance(what, (int, np.integer)):
-            condition, number = "s.id", _identifier(what)
-            if not is_there(store, number):
-                raise unknown_sample(what)
-        else:
+            number = required_person(store, what, even_expired=True)
+            return _photos_where(store, "o.person", number)
+        if isinstance(what, bool) or not isinstance(what, (int, np.integer)):
             return []
+        number = _identifier(what)
+        if not is_there(store, number):
+            raise unknown_sample(what)
+        return _photos_where(store, "s.id", number)
+
+
+def photos_of_person(store: Store, number: int) -> list[tuple[str, bytes | None]]:
+    """The same of a person by number."""
+    return _photos_where(store, "o.person", number)
+
+
+def _photos_where(store: Store, column: str, number: int) -> list[tuple[str, bytes | None]]:
+    with store.reading() as connection:
         rows = connection.execute(
             f"SELECT {store.column('s.source')}, {store.column('s.sha256')} FROM samples s "
-            f"LEFT JOIN owners o ON o.sample = s.id WHERE {condition} = ?",
+            f"LEFT JOIN owners o ON o.sample = s.id WHERE {column} = ?",
             (number,),
         ).fetchall()
     return [
