@@ -44,9 +44,9 @@ every_command = pytest.mark.parametrize("path", LEAVES, ids=" ".join)
 
 
 def test_there_are_all() -> None:
-    groups = ("gallery", "cache", "models", "train", "eval", "plot")
+    groups = ("gallery", "cache", "models", "train", "eval", "plot", "keys")
     assert set(GROUPS) == {(), *((name,) for name in groups)}
-    assert len(LEAVES) == 15 + 16 + 3 + 8 + 6 + 14 + 10
+    assert len(LEAVES) == 16 + 16 + 3 + 8 + 6 + 14 + 10 + 3
 
 
 @every_command

@@ -66,6 +66,7 @@ LIBRARY: dict[str, tuple[str, ...]] = {
     "align": ("finder:FaceFinder.crops", "train.data.aligning:align_people"),
     "embed": ("pipeline:Recognizer.analyze", "bulk:embed_many"),
     "tune": ("fit.tune:tune",),
+    "serve": ("server.settings:ServerSettings", "server.settings:load_settings"),
     "gallery create": ("gallery:Gallery.create", *GALLERY),
     "gallery enroll": ("gallery:Gallery.enroll", "video.enrolling:enroll_video", *GALLERY),
     "gallery enroll-folder": ("gallery.folder:enroll_folder", "bulk:embed_many", *GALLERY),
@@ -136,6 +137,7 @@ WITHOUT = {
         ("train run", "train example", "train finetune", "train distill", "train toy"),
         "its options are keys of the configuration, which has tests of its own",
     ),
+    **dict.fromkeys(("keys add", "keys list", "keys revoke"), "methods of server.keys.KeyStore"),
     "train export": "its options are fields of the card that is written",
 }
 
@@ -148,6 +150,7 @@ NOT_IN_LIBRARY = {
     "report": "the library writes pages with pictures.pages",
     "out": "the library returns the values",
     "overwrite": "of files that the command writes",
+    "print_config": "the origins that load_settings returns",
     "no_cache": "the library takes a source, with a cache or without",
     "yes": "asks a person",
     "dry_run": "list_folder is the library's",
@@ -209,6 +212,7 @@ OTHER_NAMES = {
     "photo": ("a", "one of the two that are verified"),
     "skip_damaged": ("damaged", '"refuse", or "skip"'),
     "write_regions": ("into", "of gallery.regions.write_names"),
+    "config": ("file", "of settings"),
     "names": ("grouping", "gallery.regions.names_of_groups says what its groups are called"),
 }
 """Option -> parameter where their names differ, and why; used only where no parameter has its

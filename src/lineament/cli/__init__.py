@@ -57,7 +57,9 @@ COMMANDS = {
         "Bring embeddings that another package stored into a gallery.",
         PREPARE,
     ),
-    "serve": Entry("serve:serve", "Answer requests over HTTP.", GROUPS),
+    "serve": Entry(
+        "serve:serve", "Answer requests over HTTP: detect, compare, enroll, identify.", GROUPS
+    ),
     "keys": Entry(":KEYS", "Who may call a server: make, list and revoke keys.", GROUPS),
     "gallery": Entry(":GALLERY", "Enroll people, and keep who is enrolled.", GROUPS),
     "cache": Entry(":CACHE", "What is kept to save time: list it, clear it.", GROUPS),

@@ -30,7 +30,7 @@ def serve(
         from lineament.server.app import create_app
         from lineament.server.sessions import login_code
     except ImportError as error:
-        raise MissingExtraError("a server", "server") from error
+        raise MissingExtraError("serving over HTTP", "server") from error
     listening = _listen(settings)
     app = create_app(settings)
     host, port = listening.getsockname()[:2]
