@@ -856,6 +856,7 @@ class Gallery(Outcome):
         where: Mapping[str, Any] | None = None,
         after: str | None = None,
         limit: int | None = None,
+        part: str | None = None,
     ) -> list[PersonInfo]:
         """The people, by name, without their samples.
 
@@ -863,8 +864,18 @@ class Gallery(Outcome):
             where: only those with such metadata.
             after: only names after this one: for reading page by page.
             limit: at most so many.
+            part: only names that contain this text, in capitals or not.
         """
-        return lookup.people(self._state.store, where=where, after=after, limit=limit)
+        return lookup.people(self._state.store, where=where, after=after, limit=limit, part=part)
+
+    @checked
+    def name_of(self, number: int) -> str:
+        """The name of the person of that number (``PersonInfo.id``), which a new name leaves.
+
+        Raises:
+            UnknownPersonError: there is none.
+        """
+        return lookup.name_of(self._state.store, number)
 
     @checked
     def person(self, name: str) -> PersonInfo:

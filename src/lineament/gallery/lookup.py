@@ -302,7 +302,12 @@ def required_person(store: Store, name: str, *, even_expired: bool = False) -> i
 
 
 def people(
-    store: Store, *, where: Mapping[str, Any] | None, after: str | None, limit: int | None
+    store: Store,
+    *,
+    where: Mapping[str, Any] | None,
+    after: str | None,
+    limit: int | None,
+    part: str | None = None,
 ) -> list[PersonInfo]:
     """The people by name, without samples; arguments as ``Gallery.people``."""
     fits = None if where is None else filters.predicate(where)
@@ -321,18 +326,32 @@ def people(
         found: Iterator[PersonInfo] = (
             _person_info(store, row) for row in rows if row[0] not in gone
         )
+        if part is not None:
+            wanted = folded(_sortable(part, "part"))
+            found = (one for one in found if wanted in folded(one.name))
         if fits is not None:
             found = (one for one in found if fits(one.metadata))
         return list(islice(found, limit))
 
 
-def _sortable(name: str) -> str:
+def name_of(store: Store, number: int) -> str:
+    """The name of a person by id. UnknownPersonError: there is none, or they expired."""
+    with store.reading():
+        found = people_of(store, [number])
+        if not found or number in expired(store):
+            raise UnknownPersonError(
+                f"{number}: nobody of that number is in the gallery", hint="{people}"
+            )
+        return found[0].name
+
+
+def _sortable(name: str, option: str = "after") -> str:
     """Text that names are compared with: it need not be a name, but like those it is in NFC."""
     try:
         name.encode()
     except UnicodeEncodeError:
         raise OptionError(
-            f"expected text in Unicode, got {in_short(name)}", option="after"
+            f"expected text in Unicode, got {in_short(name)}", option=option
         ) from None
     # Names are shorter, and NFC takes time with the square of the marks on one letter.
     return unicodedata.normalize("NFC", name[: 4 * LONGEST_NAME])

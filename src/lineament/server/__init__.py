@@ -6,6 +6,12 @@
     access      roles, and which of them a route wants; keys: who calls
     users       who logs in to the page; sessions: their cookies, one-time codes
     limits      bytes and seconds of a request
+    table       the table of routes: what each is, and which role it wants
+    people      who is meant by a path: a number, or "-" and a name
+    bodies      what requests may say beside their photos; paging: lists page by page
+    repeats     requests that are sent again under an Idempotency-Key
+    auditing    what the audit log says of requests
+    examples    a request for each operation: for the OpenAPI description and the tests
     work        the threads that compute, and the line before them
     photos      photos out of a request's body
     problems    errors as problem+json (RFC 9457), by the codes of ``lineament.errors``

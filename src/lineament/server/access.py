@@ -13,6 +13,9 @@ from lineament.server.roles import Principal, Role, check
 ROLE_KEY, GALLERY_KEY = "x-lineament-role", "x-lineament-gallery"
 """Where the OpenAPI description says what a route wants."""
 
+WRITES_KEY, SECRET_KEY = "x-lineament-writes", "x-lineament-secret"
+"""Where it says that a route changes something, and that its answer is kept nowhere."""
+
 
 def principal_of(request: Request) -> Principal:
     """Who calls: by ``Authorization: Bearer KEY``, ``X-API-Key: KEY``, or the page's session.
@@ -66,3 +69,16 @@ def needs(role: Role, *, gallery: bool = False) -> dict[str, Any]:
             "security": [{"bearer": []}, {"header": []}, {"session": []}],
         },
     }
+
+
+def writes(*, secret: bool = False) -> dict[str, Any]:
+    """Options of a route that changes galleries or what else is in the data folder.
+
+    Such requests are answered by the process that writes, and may be repeated under an
+    ``Idempotency-Key`` (``repeats``).
+
+    Args:
+        secret: whether the answer has something that is kept nowhere, such as a new key: then it
+            is not kept for a repeated request either.
+    """
+    return {"openapi_extra": {WRITES_KEY: True, **({SECRET_KEY: True} if secret else {})}}

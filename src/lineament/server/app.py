@@ -17,16 +17,39 @@ from starlette.middleware.cors import CORSMiddleware
 import lineament
 from lineament.errors import LineamentError
 from lineament.machine import memory_error
+from lineament.server.examples import describe
 from lineament.server.limits import Limits
 from lineament.server.photos import option_error
 from lineament.server.problems import problem, problem_of, status_of
-from lineament.server.routes import faces, service, session
+from lineament.server.repeats import Repeats
+from lineament.server.routes import (
+    faces,
+    galleries,
+    keys,
+    looks,
+    people,
+    samples,
+    search,
+    service,
+    session,
+)
 from lineament.server.settings import ServerSettings
 from lineament.server.state import ServerState
+from lineament.server.table import operations
 
 logger = logging.getLogger("lineament.server")
 
-ROUTERS = (service.router, faces.router, session.router)
+ROUTERS = (
+    service.router,
+    faces.router,
+    looks.router,
+    galleries.router,
+    people.router,
+    samples.router,
+    search.router,
+    keys.router,
+    session.router,
+)
 PREFIX = "/v1"
 
 
@@ -63,6 +86,7 @@ def create_app(settings: ServerSettings | None = None, *, writes: bool = True) -
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
         openapi_url=f"{PREFIX}/openapi.json",
+        generate_unique_id_function=lambda route: route.name,
         lifespan=lifespan,
     )
     app.state.lineament = state
@@ -70,6 +94,7 @@ def create_app(settings: ServerSettings | None = None, *, writes: bool = True) -
     _answer_errors(app)
     for router in ROUTERS:
         app.include_router(router, prefix=PREFIX)
+    app.add_middleware(Repeats, table=operations(ROUTERS), prefix=PREFIX, store=state.repeats)
     if settings.cors:
         app.add_middleware(
             CORSMiddleware,
@@ -122,7 +147,7 @@ def _answer_errors(app: FastAPI) -> None:
 
 
 def _describe(app: FastAPI) -> None:
-    """Add to the OpenAPI description how keys are sent."""
+    """Add to the OpenAPI description how keys are sent, and the examples."""
     made = app.openapi
 
     def described() -> dict[str, Any]:
@@ -133,6 +158,7 @@ def _describe(app: FastAPI) -> None:
                 "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
                 "session": {"type": "apiKey", "in": "cookie", "name": "lineament"},
             }
+            describe(schema)
             app.openapi_schema = schema
         return app.openapi_schema
 

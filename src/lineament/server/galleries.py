@@ -7,7 +7,8 @@ begins, so a request that starts after a write was answered sees it, in whatever
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
 
@@ -34,6 +35,7 @@ class Galleries:
         self._folder, self._recognizer, self._writes = folder, recognizer, writes
         self._open: dict[str, Gallery] = {}
         self._lock = RLock()
+        self._changing: dict[str, RLock] = {}
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def names(self) -> list[str]:
@@ -56,6 +58,18 @@ class Galleries:
             gallery = self._opened(folder)
             self._open[name] = gallery
             return gallery
+
+    @contextmanager
+    def changing(self, name: str) -> Iterator[Gallery]:
+        """The same, while nobody else changes people of it that were named by their number.
+
+        Between looking up whom a number means and changing them, nobody gives the name to another.
+        """
+        gallery = self.get(name)
+        with self._lock:
+            lock = self._changing.setdefault(name, RLock())
+        with lock:
+            yield gallery
 
     def _opened(self, folder: Path) -> Gallery:
         recognizer = self._recognizer()

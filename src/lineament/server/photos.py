@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import io
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
@@ -179,3 +180,37 @@ async def _fetched(request: Request, name: str, value: Mapping[str, Any]) -> byt
         error.option = name
         raise
     return data
+
+
+class Upload(io.BytesIO):
+    """A photo of a request as a source of the library: its bytes, called by its place.
+
+    The name that a client gives a file is not taken over: in a gallery it would stand for a file
+    of the server.
+
+    Attributes:
+        name: "photo 1" for the first one.
+    """
+
+    def __init__(self, data: bytes, number: int) -> None:
+        """``number``: from 1."""
+        super().__init__(data)
+        self.name = f"photo {number}"
+
+
+def uploads(photos: Sequence[tuple[str, bytes]]) -> list[Upload]:
+    """The photos of ``read_request`` as sources."""
+    return [Upload(data, number) for number, (_, data) in enumerate(photos, 1)]
+
+
+async def read_options(request: Request, options: type[M]) -> M:
+    """Read the options of a request without photos: a JSON object.
+
+    Raises:
+        MediaTypeError: it is not said to be JSON.
+        OptionError: it is none, or an option is unknown or wrong.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise MediaTypeError(f"expected application/json, got {kind or 'no Content-Type'}")
+    return parsed(options, await json_body(request))

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi.responses import JSONResponse
 
 from lineament.errors import BusyError, LineamentError
+from lineament.text import printable
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -30,6 +31,7 @@ STATUS: Mapping[str, int] = {
     "index_server": 503,
     "gallery_not_found": 404,
     "gallery_exists": 409,
+    "gallery_closed": 503,
     "gallery_locked": 503,
     "gallery_read_only": 503,
     "nobody_searched": 409,
@@ -52,13 +54,19 @@ STATUS: Mapping[str, int] = {
 }
 """Code -> status; codes that are not here are the server's own fault: 500."""
 
-RETRY: Mapping[str, int] = {"busy": 1, "gallery_locked": 1, "out_of_memory": 5, "index_server": 5}
+RETRY: Mapping[str, int] = {
+    "busy": 1,
+    "gallery_closed": 1,
+    "gallery_locked": 1,
+    "out_of_memory": 5,
+    "index_server": 5,
+}
 """Code -> seconds after which asking again may help."""
 
 ACTIONS: Mapping[str, str] = {
     "enroll": "POST /v1/galleries/{gallery}/people/{person}/samples adds people",
     "people": "GET /v1/galleries/{gallery}/people lists the names",
-    "person": "GET /v1/galleries/{gallery}/people/{person} lists the numbers",
+    "person": "GET /v1/galleries/{gallery}/people/{person} lists the samples",
     "force": "set force to true",
     "read_only": "",
     "wait": "try again later",
@@ -115,7 +123,7 @@ def problem(
         "status": status,
         "detail": detail,
         "code": code,
-        "option": option,
+        "option": None if option is None else printable(option)[:200],
         "hint": hint,
         "request": request,
     }

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from lineament.batching import Batcher
 from lineament.images import ImageLimits
 from lineament.pipeline import Recognizer
+from lineament.server.auditing import AuditLog, NoAudit
 from lineament.server.galleries import Galleries
 from lineament.server.keys import KeyStore
+from lineament.server.repeats import RepeatStore
 from lineament.server.sessions import Sessions
 from lineament.server.settings import ServerSettings
 from lineament.server.users import UserStore
@@ -33,6 +35,8 @@ class ServerState:
         limits: on photos.
         work: the threads.
         keys: who may call.
+        repeats: answers for requests that are sent again.
+        audit: what was changed and searched, by whom.
         galleries: by name.
         logins: users and sessions of the page.
         sessions: other ways than keys to know who calls, asked in their order.
@@ -48,6 +52,8 @@ class ServerState:
         )
         self.work = Work(settings.threads, settings.queue)
         self.keys = KeyStore(settings.data)
+        self.repeats = RepeatStore(settings.data, writes=writes)
+        self.audit: AuditLog = NoAudit()
         self.galleries = Galleries(
             settings.data / "galleries", lambda: self.recognizer, writes=writes
         )

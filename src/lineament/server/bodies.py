@@ -1,0 +1,157 @@
+"""What requests about looks, galleries, people and keys may say, beside their photos."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field
+
+from lineament.gallery.filters import parse_filter
+from lineament.liveness.passive import LivenessMode
+from lineament.server.roles import Role
+from lineament.server.schemas import Options
+
+
+def _object(value: Any) -> Any:
+    """JSON in a form's field, or an object of JSON."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _filter(value: Any) -> Any:
+    """A filter: an object; or texts such as "age>=18", as a query has them."""
+    if isinstance(value, str):
+        value = json.loads(value) if value.lstrip().startswith("{") else [value]
+    return parse_filter(value) if isinstance(value, list) else value
+
+
+def _names(value: Any) -> Any:
+    """Names separated by commas, or a list."""
+    return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+
+
+Values = Annotated[
+    dict[str, Any] | None,
+    BeforeValidator(_object),
+    Field(description="Plain values by name; in a form: as JSON."),
+]
+Filter = Annotated[
+    dict[str, Any] | None,
+    BeforeValidator(_filter),
+    Field(description='Only people with such metadata: {"building": "B", "age": {">=": 18}}.'),
+]
+Name = Annotated[str | None, Field(description="Who, where the path says '-'.")]
+Share = Annotated[float | None, Field(gt=0, lt=1)]
+Cosine = Annotated[float | None, Field(ge=-1, le=1)]
+
+# --- looks ----------------------------------------------------------------------------------------
+
+
+class EmbedOptions(Options):
+    """Of embedding."""
+
+    faces: Literal["all", "chosen"] = Field("all", description="Every face, or the main one.")
+
+
+class QualityOptions(Options):
+    """Of measuring quality: none so far."""
+
+
+class AttributesOptions(Options):
+    """Of saying how faces look."""
+
+    only: Annotated[
+        list[str] | None, BeforeValidator(_names), Field(description="Names, or all.")
+    ] = None
+
+
+class GroupOptions(Options):
+    """Of grouping: threshold and fmr exclude each other."""
+
+    min_size: int = Field(2, ge=1, le=10_000, description="Smaller groups are left out.")
+    threshold: Cosine = None
+    fmr: Share = None
+
+
+# --- galleries ------------------------------------------------------------------------------------
+
+
+class CreateGallery(Options):
+    """A new gallery."""
+
+    name: str = Field(description="1 to 64 of a-z, 0-9, - and _.")
+    settings: dict[str, Any] = Field({}, description="Of lineament.gallery.Settings, by name.")
+
+
+class ChangeGallery(Options):
+    """Other settings of a gallery."""
+
+    settings: dict[str, Any] = Field(description="Those that change, by name.")
+
+
+class EnrollOptions(Options):
+    """Of enrollment."""
+
+    name: Name = None
+    metadata: Values = None
+    sample_metadata: Values = None
+    choose: bool = Field(False, description="Take the main face of a photo with several.")
+    on_low_quality: Literal["refuse", "accept"] = "refuse"
+    force: bool = Field(False, description="Do not compare with who is enrolled.")
+
+
+class AnnotatePerson(Options):
+    """Other metadata of a person; what is not named goes."""
+
+    metadata: dict[str, Any]
+
+
+class ChangePerson(Options):
+    """Another name, or more metadata; null removes a key."""
+
+    name: str | None = Field(None, description="The new name.")
+    metadata: dict[str, Any] | None = None
+
+
+class MergePeople(Options):
+    """Who is the same person as the one of the path."""
+
+    others: list[int] = Field(min_length=1, max_length=100, description="Numbers of people.")
+    force: bool = Field(False, description="Even if they do not look alike.")
+
+
+class IdentifyOptions(Options):
+    """Of a search."""
+
+    top: int = Field(5, ge=1, le=100, description="Candidates of each face.")
+    fpir: float = Field(0.01, gt=0, lt=1, description="Wanted share of strangers with a name.")
+    threshold: Cosine = None
+    where: Filter = None
+    one_person_per_photo: bool = True
+    liveness: LivenessMode = "off"
+
+
+class VerifyOptions(Options):
+    """Of a comparison with one person: threshold and fmr exclude each other."""
+
+    name: Name = None
+    threshold: Cosine = None
+    fmr: Share = None
+    liveness: LivenessMode = "off"
+
+
+# --- keys -----------------------------------------------------------------------------------------
+
+
+class MakeKey(Options):
+    """A new key."""
+
+    role: Role = "verify"
+    galleries: list[str] = Field(["*"], min_length=1, max_length=1000)
+    label: str = Field("", max_length=200)
+
+
+def json_body(options: type[BaseModel]) -> dict[str, Any]:
+    """Options of a route that reads such an object by ``photos.read_options``."""
+    content = {"application/json": {"schema": options.model_json_schema()}}
+    return {"openapi_extra": {"requestBody": {"required": True, "content": content}}}

@@ -1,0 +1,293 @@
+"""Requests that are sent again: under one ``Idempotency-Key`` a change is made once.
+
+A client that does not know whether its request arrived sends it again with the same key, and gets
+the answer of the first time (``Idempotency-Replayed: true``). Answers are kept for ``KEPT_S``
+seconds, only of requests that changed something (2xx): what failed changed nothing and may be sent
+again as it is. Another request under a known key is refused (409), and so is the same one while
+the first is under way. A key belongs to the caller's API key.
+
+Answers name people, so they are encrypted (AES-256-GCM): with a key made of a secret of the
+server and the client's own, which is kept nowhere; and they go when somebody of their gallery is
+removed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import re
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, MutableMapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lineament.errors import ConflictError, LineamentError, MissingExtraError, OptionError
+from lineament.server.access import principal_of
+from lineament.server.keys import own_secret
+from lineament.server.problems import problem_of
+from lineament.server.roles import check
+from lineament.server.table import Operation, find
+
+KEPT_S = 86_400.0
+LONGEST_KEY, LONGEST_ANSWER = 255, 4 << 20
+_KEY = re.compile(rf"[\x21-\x7e]{{1,{LONGEST_KEY}}}")
+_BOUNDARY = re.compile(rb'boundary="?([^";,\s]+)')
+
+
+class RepeatStore:
+    """Answers by caller and key, in one SQLite file of its owner alone."""
+
+    def __init__(
+        self, folder: Path, *, writes: bool = True, clock: Callable[[], float] = time.time
+    ) -> None:
+        """Open the store of a data folder; it is made if need be.
+
+        Args:
+            folder: of the server's data; it exists.
+            writes: whether this process answers such requests: those that a process before it did
+                not finish may then be sent again.
+            clock: seconds since 1970.
+        """
+        self._path = folder / "requests.sqlite"
+        self._clock = clock
+        self._secret = own_secret(folder / "requests.secret")
+        if not self._path.exists():
+            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+        with closing(self._connect()) as connection:
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS answers (id BLOB PRIMARY KEY, request BLOB NOT NULL, "
+                "gallery TEXT, made REAL NOT NULL, answer BLOB)"
+            )
+            if writes:
+                connection.execute("DELETE FROM answers WHERE answer IS NULL")
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=10, isolation_level=None)
+        connection.execute("PRAGMA secure_delete = ON")
+        return connection
+
+    def _hash(self, what: bytes, caller: str, key: str) -> bytes:
+        data = json.dumps([caller, key]).encode()
+        return hashlib.blake2b(data, key=self._secret, person=what, digest_size=32).digest()
+
+    def begin(
+        self, caller: str, key: str, request: bytes, gallery: str | None
+    ) -> dict[str, Any] | None:
+        """Take a request on, unless it was answered: then its answer.
+
+        Args:
+            caller: id of the caller's key.
+            key: as the client sent it.
+            request: hash of the request.
+            gallery: which it is about.
+
+        Raises:
+            ConflictError: another request came under this key, or this one is under way.
+        """
+        number, now = self._hash(b"row", caller, key), self._clock()
+        with closing(self._connect()) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("DELETE FROM answers WHERE made < ?", (now - KEPT_S,))
+            row = connection.execute(
+                "SELECT request, answer FROM answers WHERE id = ?", (number,)
+            ).fetchone()
+            if row is None:
+                connection.execute(
+                    "INSERT INTO answers VALUES (?, ?, ?, ?, NULL)", (number, request, gallery, now)
+                )
+            connection.execute("COMMIT")
+        if row is None:
+            return None
+        if row[0] != request:
+            raise ConflictError(
+                "expected the same request as before under this key, got another one",
+                option="Idempotency-Key",
+                hint="send a new key with each new request",
+            )
+        if row[1] is None:
+            raise ConflictError(
+                "the request of this key is under way", option="Idempotency-Key",
+                hint="wait for its answer",
+            )  # fmt: skip
+        opened = _cipher(self._hash(b"answer", caller, key)).decrypt(row[1][:12], row[1][12:], None)
+        found: dict[str, Any] = json.loads(opened)
+        return found
+
+    def finish(self, caller: str, key: str, answer: dict[str, Any] | None) -> None:
+        """Keep the answer; None: forget the request, since it changed nothing."""
+        number = self._hash(b"row", caller, key)
+        with closing(self._connect()) as connection:
+            if answer is None:
+                connection.execute("DELETE FROM answers WHERE id = ?", (number,))
+                return
+            nonce = secrets.token_bytes(12)
+            cipher = _cipher(self._hash(b"answer", caller, key))
+            sealed = nonce + cipher.encrypt(nonce, json.dumps(answer).encode(), None)
+            connection.execute("UPDATE answers SET answer = ? WHERE id = ?", (sealed, number))
+
+    def forget(self, gallery: str) -> None:
+        """Remove the answers about a gallery: somebody was removed from it."""
+        with closing(self._connect()) as connection:
+            connection.execute(
+                "DELETE FROM answers WHERE gallery = ? AND answer IS NOT NULL", (gallery,)
+            )
+
+
+def _cipher(key: bytes) -> Any:
+    try:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    except ImportError as error:
+        raise MissingExtraError("keeping answers of a server", "server") from error
+    return AESGCM(key)
+
+
+class Repeats:
+    """ASGI middleware: answers requests with an ``Idempotency-Key`` once."""
+
+    def __init__(
+        self, app: ASGIApp, *, table: Sequence[Operation], prefix: str, store: RepeatStore
+    ) -> None:
+        """Wrap an application.
+
+        Args:
+            app: what answers.
+            table: its operations; only those that change something are answered once.
+            prefix: of their paths.
+            store: where answers are.
+        """
+        self._app, self._table, self._prefix, self._store = app, table, prefix, store
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http" or not any(k == b"idempotency-key" for k, _ in scope["headers"]):
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        found = find(self._table, scope["method"], scope["path"].removeprefix(self._prefix))
+        if found is None or not found[0].writes or found[0].secret:
+            await self._app(scope, receive, send)
+            return
+        operation, values = found
+        key = request.headers["idempotency-key"]
+        gallery = values.get("gallery")
+        try:
+            principal = principal_of(request)
+            if operation.role is not None:
+                check(principal, operation.role, gallery if operation.gallery else None)
+            if not _KEY.fullmatch(key):
+                raise OptionError(
+                    f"expected 1 to {LONGEST_KEY} letters, figures and signs, got {key!r:.80}",
+                    option="Idempotency-Key",
+                )
+            body = await request_body(receive)
+            known = await asyncio.to_thread(
+                self._store.begin, principal.id, key, _digest(scope, body), gallery
+            )
+        except LineamentError as error:
+            await problem_of(error, scope["state"].get("request_id"))(scope, receive, send)
+            return
+        if known is not None:
+            await _send(known, send)
+            return
+        recorder = _Recorder(send)
+        kept = None
+        try:
+            await self._app(scope, _replayed(body, receive), recorder)
+            kept = recorder.answer
+        finally:
+            await asyncio.shield(asyncio.to_thread(self._store.finish, principal.id, key, kept))
+
+
+class _Recorder:
+    """Passes an answer on, and keeps it if it says that something was done."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._start: Message | None = None
+        self._parts: list[bytes] = []
+        self._whole = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._start = message
+        elif message["type"] == "http.response.body":
+            if sum(map(len, self._parts)) <= LONGEST_ANSWER:
+                self._parts.append(message.get("body", b""))
+            self._whole = not message.get("more_body", False)
+        await self._send(message)
+
+    @property
+    def answer(self) -> dict[str, Any] | None:
+        """The answer, if it is one of success, whole and short enough."""
+        body = b"".join(self._parts)
+        if (
+            self._start is None
+            or not self._whole
+            or not 200 <= self._start["status"] < 300
+            or len(body) > LONGEST_ANSWER
+        ):
+            return None
+        kind = next((v for k, v in self._start["headers"] if k.lower() == b"content-type"), b"")
+        return {
+            "status": self._start["status"],
+            "type": kind.decode("latin-1"),
+            "body": body.decode("latin-1"),
+        }
+
+
+async def _send(answer: dict[str, Any], send: Send) -> None:
+    body = answer["body"].encode("latin-1")
+    headers = [(b"idempotency-replayed", b"true")]
+    if answer["status"] != 204:
+        headers += [
+            (b"content-type", answer["type"].encode("latin-1")),
+            (b"content-length", str(len(body)).encode()),
+        ]
+    await send({"type": "http.response.start", "status": answer["status"], "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def request_body(receive: Receive) -> bytes:
+    """The whole body of a request; ``Limits`` says how long it may be."""
+    parts: list[bytes] = []
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return b"".join(parts)
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    given = False
+
+    async def again() -> MutableMapping[str, Any]:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
+
+
+def _digest(scope: Scope, body: bytes) -> bytes:
+    """What makes two requests the same: not the boundary that a client draws for each form."""
+    kind = next((v for k, v in scope["headers"] if k == b"content-type"), b"")
+    boundary = _BOUNDARY.search(kind)
+    if boundary is not None:
+        body = body.replace(boundary[1], b"")
+        kind = kind.replace(boundary[1], b"")
+    digest = hashlib.sha256()
+    for part in (scope["method"].encode(), scope["raw_path"], scope["query_string"], kind, body):
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.digest()

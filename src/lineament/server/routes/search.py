@@ -1,0 +1,96 @@
+"""Who is in a photo, and is it this person?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from lineament.server.access import needs
+from lineament.server.auditing import record
+from lineament.server.bodies import IdentifyOptions, VerifyOptions
+from lineament.server.people import Person
+from lineament.server.photos import read_request
+from lineament.server.routes.people import PERSON
+from lineament.server.schemas import Answer, CompareAnswer, answers, merged, photo_body
+
+router = APIRouter(tags=["search"])
+
+NOT_SEARCHED = ("nobody_searched", "not_live", "low_quality")
+"""Reasons why a face has no name whoever it is."""
+
+
+class IdentifyAnswer(Answer):
+    """Who is in a photo; faces that could get no name, and why."""
+
+    faces: list[dict[str, Any]]
+    not_searched: list[dict[str, Any]]
+
+
+@router.post(
+    "/galleries/{gallery}/identify",
+    summary="Who is in a photo?",
+    response_model=IdentifyAnswer,
+    **merged(
+        needs("verify", gallery=True),
+        photo_body(IdentifyOptions, "image"),
+        {"responses": answers(404, 409)},
+    ),
+)
+async def identify(request: Request, gallery: str) -> Any:
+    """Every face of it, with candidates; `Gallery.identify`.
+
+    A face without a name has a `reason`. `not_searched` names those that could get none, whoever
+    is enrolled: nobody was there to search, the face is not known to be alive, or it is too poor.
+    """
+    state = request.app.state.lineament
+    photos, options, _ = await read_request(request, IdentifyOptions)
+
+    def call() -> dict[str, Any]:
+        found = state.galleries.get(gallery).identify(photos["image"], **options.model_dump())
+        record(
+            request,
+            "identify",
+            people=[None if face.match is None else face.match.person_id for face in found.faces],
+        )
+        values = dict(found.to_dict())
+        values["not_searched"] = [
+            {"face": number, "reason": face.reason, "message": face.reason_in_words}
+            for number, face in enumerate(found.faces)
+            if face.reason in NOT_SEARCHED
+        ]
+        return values
+
+    return JSONResponse(await state.work.run(call))
+
+
+@router.post(
+    PERSON + "/verify",
+    summary="Is it the person that it is said to be?",
+    response_model=CompareAnswer,
+    **merged(
+        needs("verify", gallery=True),
+        photo_body(VerifyOptions, "image"),
+        {"responses": answers(404)},
+    ),
+)
+async def verify_person(request: Request, gallery: str, person: Person) -> Any:
+    """One photo against all samples of one person; `Gallery.verify`."""
+    state = request.app.state.lineament
+    photos, options, _ = await read_request(request, VerifyOptions)
+
+    def call() -> dict[str, Any]:
+        found = state.galleries.get(gallery)
+        name = person.in_(found, options.name if person.name is None else None)
+        decision = found.verify(
+            name,
+            photos["image"],
+            fmr=options.fmr,
+            threshold=options.threshold,
+            liveness=options.liveness,
+        )
+        record(request, "verify", person=person.number, verdict=decision.verdict)
+        return dict(decision.to_dict())
+
+    return JSONResponse(await state.work.run(call))

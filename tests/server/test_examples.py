@@ -1,0 +1,122 @@
+"""Every operation has an example, it is described with it, and the example works."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from server_under_test import Served, run_server
+
+from lineament.server.app import PREFIX, ROUTERS
+from lineament.server.examples import EXAMPLES, PHOTO, Example
+from lineament.server.settings import ServerSettings
+from lineament.server.table import Operation, operations
+
+TABLE = operations(ROUTERS)
+
+ORDER = (
+    *("health", "ready", "list_models", "detect", "compare", "embed", "quality", "attributes"),
+    *("group", "list_thresholds", "create_gallery", "list_galleries", "get_gallery"),
+    *("change_gallery", "enroll", "list_people", "get_person", "put_person", "get_sample"),
+    *("get_crop", "identify", "verify_person", "change_person", "merge_people", "delete_sample"),
+    *("delete_person", "delete_gallery", "make_key", "list_keys", "revoke_key"),
+)
+"""In which each finds what it needs, made by those before it."""
+
+
+def test_each_operation_has_an_example() -> None:
+    assert {operation.id for operation in TABLE} == EXAMPLES.keys()
+    assert len({operation.id for operation in TABLE}) == len(TABLE)
+
+
+def test_the_description_has_them(server: Served) -> None:
+    with server.client(None) as client:
+        schema = client.get("/openapi.json").json()
+    assert schema["openapi"].startswith("3.1")
+    described = {
+        (method.upper(), path.removeprefix(PREFIX)): operation
+        for path, methods in schema["paths"].items()
+        for method, operation in methods.items()
+    }
+    assert described.keys() == {(one.method, one.path) for one in TABLE}
+    for one in TABLE:
+        operation, example = described[one.method, one.path], EXAMPLES[one.id]
+        assert operation["operationId"] == one.id
+        assert operation["summary"]
+        assert operation["x-codeSamples"][0]["source"].startswith("curl")
+        if example.body is not None:
+            content = operation["requestBody"]["content"]["application/json"]
+            assert content["example"] == example.body
+            unknown = example.body.keys() - content["schema"]["properties"].keys()
+            assert not unknown, one.id
+        named = {parameter["name"] for parameter in operation.get("parameters", [])}
+        assert example.query.keys() <= named, one.id
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server of these tests alone."""
+    data = tmp_path_factory.mktemp("examples")
+    yield from run_server(ServerSettings(data=data, port=0, threads=2))
+
+
+def body_of(example: Example, photos: list[bytes]) -> Any:
+    """The example with real photos."""
+    left = [base64.b64encode(photo).decode() for photo in photos]
+
+    def filled(value: Any) -> Any:
+        if value == PHOTO:
+            return left.pop(0)
+        return [filled(one) for one in value] if isinstance(value, list) else value
+
+    return {name: filled(value) for name, value in (example.body or {}).items()}
+
+
+@pytest.mark.slow
+def test_the_examples_work(own: Served, photos: dict[str, bytes]) -> None:
+    """One after the other, each by a key with the role that the table says."""
+    by_id = {operation.id: operation for operation in TABLE}
+    assert set(ORDER) == by_id.keys()
+    values: dict[str, str] = {}
+    for name in ORDER:
+        operation, example = by_id[name], EXAMPLES[name]
+        if name == "merge_people":
+            _enroll_another(own, photos)
+        answer = send(own, operation, example, values, [photos["obama"], photos["obama2"]])
+        assert answer.status_code == example.status, f"{name}: {answer.text}"
+        if name == "make_key":
+            values["key"] = answer.json()["id"]
+        if name == "enroll":
+            assert answer.json()["photos"][0]["sample"] == 1, answer.text
+
+
+def send(
+    served: Served,
+    operation: Operation,
+    example: Example,
+    values: dict[str, str],
+    photos: list[bytes],
+) -> Any:
+    body = body_of(example, photos) if example.body is not None else None
+    with served.client(operation.role) as client:
+        return client.request(operation.method, example.url(operation.path, values), json=body)
+
+
+def _enroll_another(served: Served, photos: dict[str, bytes]) -> None:
+    with served.client("enroll") as client:
+        answer = client.post(
+            "/galleries/staff/people/-/samples",
+            params={"name": "Augusta", "force": True},
+            files={"images": photos["obama2"]},
+        )
+    assert answer.json()["person"]["id"] == 2, answer.text
+
+
+def test_no_photo_lies_about(tmp_path: Path) -> None:
+    """The photo of the examples can be read."""
+    from lineament.images import load_image
+
+    assert load_image(base64.b64decode(PHOTO)).shape == (1, 1, 3)
