@@ -8,10 +8,13 @@ from typing import Any
 from fastapi import Depends, Request
 
 from lineament.errors import UnauthorizedError
-from lineament.server.roles import Principal, Role, check
+from lineament.server.roles import Principal, Role, check, check_everywhere
 
 ROLE_KEY, GALLERY_KEY = "x-lineament-role", "x-lineament-gallery"
 """Where the OpenAPI description says what a route wants."""
+
+EVERYWHERE_KEY = "x-lineament-everywhere"
+"""Where it says that the key has to be for all galleries."""
 
 WRITES_KEY, SECRET_KEY = "x-lineament-writes", "x-lineament-secret"
 """Where it says that a route changes something, and that its answer is kept nowhere."""
@@ -44,12 +47,13 @@ def principal_of(request: Request) -> Principal:
     )
 
 
-def needs(role: Role, *, gallery: bool = False) -> dict[str, Any]:
+def needs(role: Role, *, gallery: bool = False, everywhere: bool = False) -> dict[str, Any]:
     """Options of a route that wants a role: ``@router.get("/x", **needs("verify"))``.
 
     Args:
         role: the least.
         gallery: whether the key has to be for the gallery of the path parameter ``gallery``.
+        everywhere: whether it has to be for all galleries: the route is about all of them.
 
     Returns:
         ``dependencies``, and what stands in the OpenAPI description.
@@ -59,6 +63,8 @@ def needs(role: Role, *, gallery: bool = False) -> dict[str, Any]:
         principal = principal_of(request)
         request.state.principal = principal
         check(principal, role, request.path_params["gallery"] if gallery else None)
+        if everywhere:
+            check_everywhere(principal)
 
     depends: Callable[[Request], Awaitable[None]] = checked
     return {
@@ -66,6 +72,7 @@ def needs(role: Role, *, gallery: bool = False) -> dict[str, Any]:
         "openapi_extra": {
             ROLE_KEY: role,
             GALLERY_KEY: gallery,
+            EVERYWHERE_KEY: everywhere,
             "security": [{"bearer": []}, {"header": []}, {"session": []}],
         },
     }

@@ -18,7 +18,7 @@ PHOTO = (
 )
 """One gray pixel as JPEG in base64, in the place of a photo."""
 
-NUMBERS = {"gallery": "staff", "person": "1", "sample": "1", "key": "0f3a5b7c9d1e"}
+NUMBERS = {"gallery": "staff", "person": "1", "sample": "1", "key": "0f3a5b7c9d1e", "name": "anna"}
 """Values of paths."""
 
 
@@ -87,6 +87,22 @@ EXAMPLES: dict[str, Example] = {
         body={"role": "enroll", "galleries": ["staff"], "label": "door"}, status=201
     ),
     "revoke_key": Example(status=204),
+    "add_user": Example(
+        body={
+            "name": "anna", "password": "correct horse battery", "role": "enroll",
+            "galleries": ["staff"],
+        },
+        status=201,
+    ),
+    "users": Example(),
+    "change_user": Example(body={"role": "verify"}),
+    "remove_user": Example(status=204),
+    "log_in": Example(body={"name": "anna", "password": "correct horse battery"}),
+    "who": Example(),
+    "new_password": Example(
+        body={"old": "correct horse battery", "new": "staple battery correct"}
+    ),
+    "log_out": Example(status=204),
 }  # fmt: skip
 """Operation id -> request."""
 

@@ -33,7 +33,7 @@ from lineament.errors import ConflictError, LineamentError, MissingExtraError, O
 from lineament.server.access import principal_of
 from lineament.server.keys import own_secret
 from lineament.server.problems import problem_of
-from lineament.server.roles import check
+from lineament.server.roles import check, check_everywhere
 from lineament.server.table import Operation, find
 
 KEPT_S = 86_400.0
@@ -182,6 +182,8 @@ class Repeats:
             principal = principal_of(request)
             if operation.role is not None:
                 check(principal, operation.role, gallery if operation.gallery else None)
+            if operation.everywhere:
+                check_everywhere(principal)
             if not _KEY.fullmatch(key):
                 raise OptionError(
                     f"expected 1 to {LONGEST_KEY} letters, figures and signs, got {key!r:.80}",

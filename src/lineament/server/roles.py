@@ -53,3 +53,9 @@ def check(principal: Principal, role: Role, gallery: str | None) -> None:
     if gallery is not None and not principal.sees(gallery):
         raise ForbiddenError(f"expected a key for the gallery {gallery!r}, got one for others")
     raise ForbiddenError(f"expected a key with the role {role!r}, got {principal.role!r}")
+
+
+def check_everywhere(principal: Principal) -> None:
+    """ForbiddenError: what they may is about some galleries only."""
+    if ALL not in principal.galleries:
+        raise ForbiddenError("expected a key for all galleries, got one for some")

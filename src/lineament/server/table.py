@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
-from lineament.server.access import GALLERY_KEY, ROLE_KEY, SECRET_KEY, WRITES_KEY
+from lineament.server.access import EVERYWHERE_KEY, GALLERY_KEY, ROLE_KEY, SECRET_KEY, WRITES_KEY
 from lineament.server.roles import Role
 
 
@@ -28,6 +28,7 @@ class Operation:
         summary: in words.
         role: the least; None: no key is needed.
         gallery: whether the key has to be for the gallery of the path.
+        everywhere: whether the key has to be for all galleries.
         writes: whether it changes galleries or the data folder.
         secret: whether its answer is kept nowhere.
         pattern: matches such paths; its groups are the values.
@@ -39,6 +40,7 @@ class Operation:
     summary: str
     role: Role | None
     gallery: bool
+    everywhere: bool
     writes: bool
     secret: bool
     pattern: re.Pattern[str]
@@ -61,6 +63,7 @@ def operations(routers: Iterable[APIRouter]) -> list[Operation]:
                         summary=route.summary or "",
                         role=extra.get(ROLE_KEY),
                         gallery=bool(extra.get(GALLERY_KEY)),
+                        everywhere=bool(extra.get(EVERYWHERE_KEY)),
                         writes=bool(extra.get(WRITES_KEY)),
                         secret=bool(extra.get(SECRET_KEY)),
                         pattern=route.path_regex,

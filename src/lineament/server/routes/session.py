@@ -154,7 +154,9 @@ def _set(response: Response, request: Request, cookie: str) -> None:
 
 
 @router.get(
-    "/users", summary="Users of the page", **merged(needs("admin"), {"responses": answers()})
+    "/users",
+    summary="Users of the page",
+    **merged(needs("admin", everywhere=True), {"responses": answers()}),
 )
 async def users(request: Request) -> Any:
     """By name, with role and galleries."""
@@ -166,7 +168,7 @@ async def users(request: Request) -> Any:
     "/users",
     summary="Make a user",
     status_code=201,
-    **merged(needs("admin"), _body(NewUser), {"responses": answers(409)}),
+    **merged(needs("admin", everywhere=True), _body(NewUser), {"responses": answers(409)}),
 )
 async def add_user(request: Request) -> Any:
     """With a password that they can change."""
@@ -181,7 +183,7 @@ async def add_user(request: Request) -> Any:
 @router.patch(
     "/users/{name}",
     summary="Change a user",
-    **merged(needs("admin"), _body(UserChange), {"responses": answers(404)}),
+    **merged(needs("admin", everywhere=True), _body(UserChange), {"responses": answers(404)}),
 )
 async def change_user(request: Request, name: str) -> Any:
     """Another role or other galleries hold from the next request on; a new password logs out."""
@@ -204,7 +206,7 @@ async def change_user(request: Request, name: str) -> Any:
     summary="Remove a user",
     status_code=204,
     response_model=None,
-    **merged(needs("admin"), {"responses": answers(404)}),
+    **merged(needs("admin", everywhere=True), {"responses": answers(404)}),
 )
 async def remove_user(request: Request, name: str) -> Any:
     """Their sessions end at once."""
