@@ -2,7 +2,9 @@
 
     measure()          face, aligned crop and the embedding's norm -> Quality
     quality_of()       the same for an embedded face; None where quality is not defined
-    QualityLimits      beyond which a decision is called "undecided", with the reasons in words
+    QualityLimits      beyond which a decision is called "undecided", with the reasons as codes and
+                       in words
+    STRICT             the limits of a strict enrolment
 
 The limits come from LFW View 1, degraded in steps: ``benchmarks/accuracy/quality.py`` prints the
 measurements, ``docs/concepts/quality.md`` holds them; that of the turn comes from profiles of CFP,
@@ -14,6 +16,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import asdict, dataclass, fields, replace
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -109,6 +112,34 @@ def measure(
     )
 
 
+ProblemCode = Literal[
+    "too_small",
+    "blurred",
+    "cut_off",
+    "turned",
+    "dark",
+    "overexposed",
+    "flat",
+    "low_norm",
+    "low_recognizability",
+    "covered",
+]
+"""What may be wrong with a face, for programs; docs/reference/reasons.md says what each means."""
+
+
+@dataclass(frozen=True, slots=True)
+class QualityProblem:
+    """Something about a face that lies beyond a limit.
+
+    Attributes:
+        code: what it is, for programs; it keeps its name.
+        message: the number, the limit, and what to do.
+    """
+
+    code: ProblemCode
+    message: str
+
+
 @dataclass(frozen=True, slots=True)
 class QualityLimits:
     """Within which a photo has to be for decisions about it to be reliable; None: no limit.
@@ -145,73 +176,99 @@ class QualityLimits:
         What was not measured is no problem, with one exception: a crop of one color has no
         sharpness and falls under every limit for it.
         """
+        return tuple(one.message for one in self.beyond(quality))
+
+    def beyond(self, quality: Quality) -> tuple[QualityProblem, ...]:
+        """Find the same, each with its code for programs."""
         q = quality
         sharpness = 0.0 if q.sharpness is None else q.sharpness
-        found: list[str] = []
+        found: list[QualityProblem] = []
+
+        def add(code: ProblemCode, message: str) -> None:
+            found.append(QualityProblem(code, message))
+
         if self.least_size_px is not None and q.size_px < self.least_size_px:
-            found.append(
+            add(
+                "too_small",
                 f"the face is {_number(q.size_px, self.least_size_px)} px between the eyes, below "
-                f"{self.least_size_px:g} px: use a larger photo"
+                f"{self.least_size_px:g} px: use a larger photo",
             )
         if self.least_sharpness is not None and sharpness < self.least_sharpness:
-            found.append(
+            add(
+                "blurred",
                 f"the face is blurred: sharpness {_number(sharpness, self.least_sharpness)}, below "
-                f"{self.least_sharpness:g}: use a photo in focus and without motion"
+                f"{self.least_sharpness:g}: use a photo in focus and without motion",
             )
         if (
             self.least_visible_share is not None
             and q.visible_share is not None
             and q.visible_share < self.least_visible_share
         ):
-            found.append(
+            add(
+                "cut_off",
                 "the photo's border cuts the face: "
                 f"{_number(q.visible_share, self.least_visible_share)} of it is visible, below "
-                f"{self.least_visible_share:g}: use a photo that shows the whole face"
+                f"{self.least_visible_share:g}: use a photo that shows the whole face",
             )
         if (
             self.greatest_turn_deg is not None
             and q.turn_deg is not None
             and q.turn_deg > self.greatest_turn_deg
         ):
-            found.append(
+            add(
+                "turned",
                 f"the face is turned by {_number(q.turn_deg, self.greatest_turn_deg)} degrees, "
-                f"above {self.greatest_turn_deg:g}: use a photo from the front"
+                f"above {self.greatest_turn_deg:g}: use a photo from the front",
             )
         if self.least_brightness is not None and q.brightness < self.least_brightness:
-            found.append(
+            add(
+                "dark",
                 f"the face is dark: brightness {_number(q.brightness, self.least_brightness)}, "
-                f"below {self.least_brightness:g}: use a photo with more light on the face"
+                f"below {self.least_brightness:g}: use a photo with more light on the face",
             )
         if self.greatest_brightness is not None and q.brightness > self.greatest_brightness:
-            found.append(
+            add(
+                "overexposed",
                 "the face is overexposed: brightness "
                 f"{_number(q.brightness, self.greatest_brightness)}, above "
-                f"{self.greatest_brightness:g}: use a photo with less light on the face"
+                f"{self.greatest_brightness:g}: use a photo with less light on the face",
             )
         if self.least_contrast is not None and q.contrast < self.least_contrast:
-            found.append(
+            add(
+                "flat",
                 f"the face is flat: contrast {_number(q.contrast, self.least_contrast)}, below "
                 f"{self.least_contrast:g}: use a photo without haze, and not nearly black or "
-                "white"
+                "white",
             )
         if self.least_norm is not None and q.norm is not None and q.norm < self.least_norm:
-            found.append(
+            add(
+                "low_norm",
                 f"the recognizer sees little of a face: embedding norm "
                 f"{_number(q.norm, self.least_norm)}, below {self.least_norm:g}: use a photo "
-                "that is sharper, larger, from the front, or shows more of the face"
+                "that is sharper, larger, from the front, or shows more of the face",
             )
         if (
             self.least_recognizability is not None
             and q.recognizability is not None
             and q.recognizability < self.least_recognizability
         ):
-            found.append(
+            add(
+                "low_recognizability",
                 f"{LITTLE_LEFT}: recognizability "
                 f"{_number(q.recognizability, self.least_recognizability)}, below "
                 f"{self.least_recognizability:g}: use a photo that is clear, and shows the whole "
-                "face uncovered"
+                "face uncovered",
             )
         return tuple(found)
+
+    def stricter(self, other: QualityLimits) -> QualityLimits:
+        """Of each limit the stricter one of the two."""
+        values: dict[str, float | None] = {}
+        for name, own in asdict(self).items():
+            both = [value for value in (own, getattr(other, name)) if value is not None]
+            choose = min if name.startswith("greatest_") else max
+            values[name] = choose(both) if both else None
+        return QualityLimits(**values)
 
     def to_dict(self) -> dict[str, float | None]:
         """Plain numbers, ready for JSON; ``QualityLimits(**values)`` is the way back."""

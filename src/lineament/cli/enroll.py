@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lineament.gallery import EnrollReport, Gallery, Refusal
     from lineament.gallery.enroll import Stream
     from lineament.gallery.folder import FolderReport, Listing
+    from lineament.gallery.review import Review
 
 MOST_LISTED = 20
 
@@ -61,6 +62,12 @@ _choose = option(
 )
 _accept_low_quality = option(
     "--accept-low-quality", is_flag=True, help="Take small, blurred, turned or cut faces, too."
+)
+_review = option(
+    "--review",
+    choices=("off", "standard", "strict"),
+    help="How closely photos are looked at: off takes any face, strict only good ones.",
+    show_default="as the gallery does; standard in a new one",
 )
 _force = option(
     "--force",
@@ -129,6 +136,7 @@ def create(
 @_choose
 @_accept_low_quality
 @_force
+@_review
 @_keep_crops
 @options.calibration
 @options.gallery
@@ -144,6 +152,7 @@ def enroll(
     choose: str | None,
     accept_low_quality: bool,
     force: bool,
+    review: Review | None,
     keep_crops: bool | None,
     json: bool,
     **given: Any,
@@ -168,7 +177,16 @@ def enroll(
     keeps(f"nothing was enrolled of {name}")
     with _open_or_create({**given, "choose": choose}, keep_crops) as opened:
         if video is not None:
-            report = _from_video(opened, name, video, person, said, force, given["allow_private"])
+            report = _from_video(
+                opened,
+                name,
+                video,
+                given["allow_private"],
+                person=person,
+                metadata=said,
+                force=force,
+                review=review,
+            )
         else:
             report = opened.enroll(
                 name,
@@ -178,6 +196,7 @@ def enroll(
                 choose=choose is not None,
                 on_low_quality=_low_quality(accept_low_quality),
                 force=force,
+                review=review,
             )
         about = about_gallery(opened)
     if json:
@@ -200,10 +219,8 @@ def _from_video(
     gallery: Gallery,
     name: str,
     video: str,
-    person: int | None,
-    metadata: Mapping[str, Any],
-    force: bool,
     allow_private: bool,
+    **how: Any,
 ) -> EnrollReport:
     from lineament.video import VideoLimits, enroll_video
 
@@ -212,9 +229,7 @@ def _from_video(
             gallery,
             name,
             video,
-            person=person,
-            metadata=metadata,
-            force=force,
+            **how,
             limits=VideoLimits(allow_private=allow_private),
             progress=show,
         )
@@ -248,6 +263,7 @@ def _from_video(
 @_choose
 @_accept_low_quality
 @_force
+@_review
 @_keep_crops
 @options.calibration
 @option(
@@ -275,6 +291,7 @@ def enroll_folder(
     choose: str | None,
     accept_low_quality: bool,
     force: bool,
+    review: Review | None,
     keep_crops: bool | None,
     workers: int | None,
     ray: str | None,
@@ -309,6 +326,7 @@ def enroll_folder(
             choose=choose is not None,
             on_low_quality=_low_quality(accept_low_quality),
             force=force,
+            review=review,
             stream=_stream(opened, workers, ray),
         )
         about = about_gallery(opened)
@@ -424,7 +442,7 @@ def _enroll_listing(gallery: Gallery, listing: Listing, **how: Any) -> FolderRep
         if listing.layout == "regions":
             from lineament.gallery.regions import enroll_regions
 
-            some = {name: how[name] for name in ("metadata", "on_low_quality", "force")}
+            some = {name: how[name] for name in ("metadata", "on_low_quality", "force", "review")}
             return enroll_regions(gallery, listing, progress=progress, **some)
         return enroll_folder(gallery, listing, progress=progress, **how)
 

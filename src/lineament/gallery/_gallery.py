@@ -49,7 +49,6 @@ from lineament.gallery._types import (
     MigrationReport,
     NewSample,
     OnDamaged,
-    OnLowQuality,
     PersonInfo,
     Refusal,
     RemovalReport,
@@ -62,6 +61,7 @@ from lineament.gallery.keys import Key
 from lineament.gallery.person_export import PersonExport
 from lineament.gallery.person_export import export_person as write_person
 from lineament.gallery.receipts import Receipt
+from lineament.gallery.review import OnLowQuality, Review, rules_of
 from lineament.gallery.values import checked_name
 from lineament.images import Many, expand, is_many
 from lineament.liveness.passive import LivenessMode
@@ -479,6 +479,7 @@ class Gallery(Outcome):
         choose: bool = False,
         on_low_quality: OnLowQuality = "refuse",
         force: bool = False,
+        review: Review | None = None,
         progress: ProgressBar[Any] | None = None,
     ) -> EnrollReport:
         """Enroll photos of one person, new or known; all that pass, in one transaction.
@@ -496,6 +497,10 @@ class Gallery(Outcome):
             on_low_quality: "refuse", or "accept".
             force: enroll duplicates, and faces that are unlike the others of the person or look
                 like somebody else, too.
+            review: how closely photos are looked at; None takes the gallery's setting. "off": a
+                face must be there, nothing else. "standard": as said here. "strict": with higher
+                limits of quality, nothing covered, no photo with several faces, and in agreement
+                with the person's other photos; without the three exceptions above.
             progress: shows how far it is; given the photos, how many, and what is being done.
 
         Returns:
@@ -514,17 +519,21 @@ class Gallery(Outcome):
         many, sources = is_many(photos), list(expand(photos))
         checked_name(name)
         enrollment.check_consents(self._state, [name], {} if consent is None else {name: consent})
+        rules = rules_of(
+            self.settings.review, review, choose=choose, on_low_quality=on_low_quality, force=force
+        )
         looked: Iterable[NewSample | Refusal] = self.examine(
             sources,
             choose=choose,
             on_low_quality=on_low_quality,
             metadata={} if sample_metadata is None else sample_metadata,
+            review=review,
         )
         if progress is not None:
             looked = progress(looked, len(sources), "enrolling")
         examined = list(looked)
         report = enrollment.enroll_examined(
-            self._state, name, examined, metadata, consent, force=force
+            self._state, name, examined, metadata, consent, rules=rules
         )
         return report if many else report.raise_for_refused()
 
@@ -537,14 +546,16 @@ class Gallery(Outcome):
         metadata: Mapping[str, Any] | None = None,
         consent: Consent | None = None,
         force: bool = False,
+        review: Review | None = None,
     ) -> EnrollReport:
-        """The same for embeddings that were made elsewhere.
+        """The same for embeddings that were made elsewhere: they are compared, not looked at.
 
         Raises:
             ContractError: they were made in another way than those in the gallery.
         """
         given = [NewSample(s) if isinstance(s, Embedding) else s for s in samples]
-        return enrollment.enroll_examined(self._state, name, given, metadata, consent, force=force)
+        rules = rules_of(self.settings.review, review, force=force)
+        return enrollment.enroll_examined(self._state, name, given, metadata, consent, rules=rules)
 
     @checked
     def examine(
@@ -554,6 +565,7 @@ class Gallery(Outcome):
         choose: bool = False,
         on_low_quality: OnLowQuality = "refuse",
         metadata: Mapping[str, Any] | None = None,
+        review: Review | None = None,
         stream: enrollment.Stream | None = None,
     ) -> Iterator[NewSample | Refusal]:
         """The first half of ``enroll``, photo by photo as they come, in their order.
@@ -562,15 +574,16 @@ class Gallery(Outcome):
         many people's photos can go through it in one stream; ``enroll_samples`` is the rest.
 
         Args:
-            photos, choose, on_low_quality, metadata: as for ``enroll``.
+            photos, choose, on_low_quality, metadata, review: as for ``enroll``.
             stream: what embeds instead of this gallery's recognizer in this process, such as
                 ``lineament.bulk.on_ray.stream_chosen_on_ray``; the recognizer must be an equal one.
         """
         return enrollment.examine(
             self.recognizer,
             photos,
-            choose=choose,
-            on_low_quality=on_low_quality,
+            rules=rules_of(
+                self.settings.review, review, choose=choose, on_low_quality=on_low_quality
+            ),
             metadata={} if metadata is None else metadata,
             stream=stream,
         )
@@ -583,6 +596,7 @@ class Gallery(Outcome):
         metadata: Mapping[str, Mapping[str, Any]] | None = None,
         consents: Mapping[str, Consent] | None = None,
         force: bool = False,
+        review: Review | None = None,
         on_note: Callable[[str], None] | None = None,
     ) -> list[SampleInfo | Refusal]:
         """The second half of ``enroll`` for many people at once, in one transaction.
@@ -593,6 +607,7 @@ class Gallery(Outcome):
             consents: of people, by name; added to those that are there.
             force: look for neither duplicates nor faces that are unlike the others of their
                 person or look like somebody else.
+            review: as for ``enroll``.
             on_note: called with what could not be checked, and what should be looked at.
 
         Returns:
@@ -603,7 +618,7 @@ class Gallery(Outcome):
             samples,
             {} if metadata is None else metadata,
             {} if consents is None else consents,
-            force=force,
+            rules=rules_of(self.settings.review, review, force=force),
         )
         if on_note is not None:
             for note in notes:

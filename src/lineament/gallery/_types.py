@@ -10,6 +10,8 @@ from typing import Any, Literal, Self, get_args
 from lineament.decide.thresholds import own_threshold
 from lineament.errors import EnrollRefusedError, LineamentError, OptionError
 from lineament.gallery.consent import Consent, checked_purpose
+from lineament.gallery.review import Review
+from lineament.quality import ProblemCode
 from lineament.results import Outcome, flat, no_truth
 from lineament.search import check_kind
 from lineament.text import printable, probability_in_words
@@ -28,7 +30,6 @@ MOST_DAYS = 365_000
 """Of retention: a thousand years."""
 PersonScore = Literal["best", "mean", "centroid"]
 OnDamaged = Literal["refuse", "skip"]
-OnLowQuality = Literal["refuse", "accept"]
 RefusalReason = Literal[
     "unreadable",
     "no face",
@@ -53,6 +54,8 @@ class Settings:
         index: one of ``lineament.search.KINDS``.
         threshold: cosine from which on a face gets a name, -1 to 1; None: by calibration, following
             the size of the gallery.
+        review: how closely photos are looked at before they are enrolled, where a call does not
+            say it (``lineament.gallery.review``).
         prior: share of the faces searched for that are of enrolled people, 0 to 1: probabilities
             rest on it, names do not.
         require_consent: whether nobody is enrolled without a consent (``gallery.consent``).
@@ -71,6 +74,7 @@ class Settings:
     require_consent: bool = False
     purpose: str | None = None
     retention_days: float | None = None
+    review: Review = "standard"
 
     def __post_init__(self) -> None:
         """Validate; OptionError says what is wrong."""
@@ -100,6 +104,11 @@ class Settings:
             raise OptionError(
                 f"expected days, more than 0, at most {MOST_DAYS:,}, got {days!r:.60}",
                 option="retention_days",
+            )
+        if self.review not in get_args(Review):
+            raise OptionError(
+                f"expected one of {', '.join(get_args(Review))}, got {self.review!r}",
+                option="review",
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -231,6 +240,8 @@ class Refusal(Outcome):
         other: whom it looks like, for "someone else".
         similarity: to what it is a duplicate of or looks like; for "unlike the others" the highest
             to the person's other photos.
+        problems: for "low quality", codes of what is wrong with the face
+            (``lineament.quality.ProblemCode``); () otherwise.
         probability: for "unlike the others", that it is the person all the same, 0 to 1, by the
             calibration, as probable as not beforehand.
         error: what ``Recognizer.embed`` raises of such a photo, for "unreadable" and "no face".
@@ -243,6 +254,7 @@ class Refusal(Outcome):
     other: str | None = None
     similarity: float | None = None
     probability: float | None = None
+    problems: tuple[ProblemCode, ...] = ()
     error: LineamentError | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
@@ -252,7 +264,7 @@ class Refusal(Outcome):
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         names = ("source", "reason", "message", "person", "other", "similarity", "probability")
-        return {name: getattr(self, name) for name in names}
+        return {**{name: getattr(self, name) for name in names}, "problems": list(self.problems)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.decide.agreement import MOST_AT_ONCE, Agreement, agree, likeness, unlike_below
-from lineament.errors import UnlikePeopleError
+from lineament.errors import OptionError, UnlikePeopleError
 from lineament.gallery import lookup
 from lineament.gallery._state import GalleryState
 from lineament.gallery._thresholds import same_threshold
@@ -38,6 +38,8 @@ def compared(
     own: Own,
     people: Mapping[str, int | None],
     foreign: BoolArray,
+    *,
+    strict: bool = False,
 ) -> tuple[list[Refusal | None], list[str]]:
     """For each sample why it is unlike the others of its person, or None; and notes in words.
 
@@ -49,6 +51,11 @@ def compared(
         people: number of each person, None for a new one.
         foreign: (N,) bool: looks like somebody else who is enrolled, so that it says nothing of
             how the others agree.
+        strict: refuse what does not reach the threshold of 1:1 comparisons with one of the others,
+            too, and photos that show too little of a face.
+
+    Raises:
+        OptionError: strict, and nothing says which photos agree.
     """
     refusals: list[Refusal | None] = [None] * len(named)
     places: dict[str, list[int]] = {}
@@ -57,8 +64,11 @@ def compared(
             places.setdefault(name, []).append(i)
     several = {name: rows for name, rows in places.items() if len(rows) > 1 or people[name] in own}
     limit = unlike_below(state.calibration)
-    if limit is None:
+    least = _required(state) if strict and several else None
+    if limit is None and least is None:
         return refusals, [NOT_COMPARED] if several else []
+    limit = least if limit is None else limit
+    assert limit is not None
     notes: list[str] = []
     known = [number for name in several if (number := people[name]) is not None and number in own]
     greatest = lookup.greatest_norms(state.store, known)
@@ -73,8 +83,11 @@ def compared(
             found = agree(vectors[some], norms, limit, own=there, own_norm=top, counts=whole)
             for k, i in enumerate(some.tolist()):
                 sample = named[i][1]
-                if found.unlike[k]:
+                score = float(found.similarity[k])
+                if found.unlike[k] or (strict and found.not_judged[k]):
                     refusals[i] = _refusal(state, name, sample, found, k, there is not None)
+                elif least is not None and score < least:
+                    refusals[i] = _disagrees(state, name, sample, score, least)
                 else:
                     notes += _note(state, name, sample, found, k)
             kept = vectors[some[found.main]]
@@ -187,6 +200,36 @@ def _refusal(
         sample.source,
         "unlike the others",
         message,
+        name,
+        similarity=score,
+        probability=_probability(state, score),
+    )
+
+
+def _required(state: GalleryState) -> float:
+    """What a strict review requires: the gallery's own threshold, else that of 1:1 comparisons."""
+    if state.settings.threshold is not None:
+        return state.settings.threshold
+    found = same_threshold(state.calibration, state.contract)
+    if found is None:
+        raise OptionError(
+            'expected a calibration for the review "strict", which compares the photos of a '
+            f"person, got none for embeddings of {state.contract.weights}: fit one "
+            '(`lineament tune`), or ask for the review "standard"',
+            option="review",
+        )
+    return found.value
+
+
+def _disagrees(
+    state: GalleryState, name: str, sample: NewSample, score: float, least: float
+) -> Refusal:
+    return Refusal(
+        sample.source,
+        "unlike the others",
+        f"it is not enough like the other photos of {name} for a strict review (similarity "
+        f"{score:.3f} at most{probability_in_words(state, score)}, threshold {least:.3f}): use "
+        "another photo",
         name,
         similarity=score,
         probability=_probability(state, score),

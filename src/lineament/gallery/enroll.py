@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
@@ -29,17 +29,17 @@ from lineament.gallery._thresholds import same_threshold, search_threshold
 from lineament.gallery._types import (
     EnrollReport,
     NewSample,
-    OnLowQuality,
     Refusal,
     SampleInfo,
     Settings,
 )
 from lineament.gallery._unlike import DUPLICATE, compared
 from lineament.gallery.consent import Consent
+from lineament.gallery.review import Rules
 from lineament.gallery.values import check_new, checked_metadata, checked_name, checked_source
 from lineament.images import describe_source, path_of
 from lineament.pipeline import Recognizer
-from lineament.quality import quality_of
+from lineament.quality import QualityProblem, quality_of
 from lineament.types import BoolArray, FloatArray, Photo
 
 Examined = NewSample | Refusal
@@ -60,16 +60,11 @@ def examine(
     recognizer: Recognizer,
     photos: Iterable[Source],
     *,
-    choose: bool,
-    on_low_quality: OnLowQuality,
+    rules: Rules,
     metadata: Mapping[str, Any],
     stream: Stream | None = None,
 ) -> Iterator[Examined]:
     """Check photos one by one: readable, one face, good enough; see ``Gallery.examine``."""
-    if on_low_quality not in get_args(OnLowQuality):
-        raise OptionError(
-            f'expected "refuse" or "accept", got {on_low_quality!r}', option="on_low_quality"
-        )
     checked_metadata(metadata)
     names: deque[str] = deque()
 
@@ -84,7 +79,7 @@ def examine(
         stream = partial(recognizer.stream_chosen, digest=True)
     # Of the faces of a photo at most one is enrolled: only that one is embedded.
     for photo in stream(sources):
-        yield _judged(recognizer, photo, names.popleft(), choose, on_low_quality, metadata)
+        yield _judged(recognizer, photo, names.popleft(), rules, metadata)
 
 
 def source_name(photo: Source) -> str:
@@ -100,8 +95,7 @@ def _judged(
     recognizer: Recognizer,
     photo: Photo,
     name: str,
-    choose: bool,
-    on_low_quality: OnLowQuality,
+    rules: Rules,
     metadata: Mapping[str, Any],
 ) -> Examined:
     if photo.error is not None:
@@ -114,21 +108,30 @@ def _judged(
             "no face was found: use a photo in which the face is larger or better lit",
             error=photo.problem,
         )
-    if len(photo.faces) > 1 and not choose:
+    if len(photo.faces) > 1 and rules.single:
         return Refusal(
             name,
             "several faces",
-            f"expected one face, found {len(photo.faces)}: cut the photo, or let the "
-            "largest or most central face be chosen",
+            f"expected one face, found {len(photo.faces)}: cut the photo"
+            + ("" if rules.strict else ", or let the largest or most central face be chosen"),
         )
     face, crop, embedding = photo.face, photo.crop, photo.embedding
     assert face is not None
     assert embedding is not None
     quality = quality_of(face, crop, embedding, photo.size_wh)
-    problems = [] if quality is None else recognizer.judge.all_limits.problems(quality)
-    if problems and on_low_quality == "refuse":
-        return Refusal(name, "low quality", "; ".join(problems))
+    problems = rules.problems(recognizer, quality, crop)
+    if problems:
+        return low_quality(name, problems)
     return NewSample(embedding, name, photo.sha256, face, quality, crop, metadata)
+
+
+def low_quality(
+    name: str, problems: Sequence[QualityProblem], person: str | None = None
+) -> Refusal:
+    """The refusal of a photo whose face has these problems."""
+    words = "; ".join(one.message for one in problems)
+    codes = tuple(one.code for one in problems)
+    return Refusal(name, "low quality", words, person, problems=codes)
 
 
 # --- samples --------------------------------------------------------------------------------------
@@ -141,7 +144,7 @@ def enroll_examined(
     metadata: Mapping[str, Any] | None,
     consent: Consent | None = None,
     *,
-    force: bool,
+    rules: Rules,
 ) -> EnrollReport:
     """Enroll what ``examine`` let pass, for one person; arguments as ``Gallery.enroll``."""
     store = state.store
@@ -154,7 +157,7 @@ def enroll_examined(
         new,
         {} if metadata is None else {wanted: metadata},
         {} if consent is None else {wanted: consent},
-        force=force,
+        rules=rules,
     )
     if wanted != checked:
         notes = [*notes, f"the gallery has this name as {wanted!r}, and so it stays"]
@@ -180,7 +183,7 @@ def admit(
     metadata: Mapping[str, Mapping[str, Any]],
     consents: Mapping[str, Consent] = MappingProxyType({}),
     *,
-    force: bool,
+    rules: Rules,
 ) -> tuple[list[SampleInfo | Refusal], list[str]]:
     """Add samples of people, by name, in one transaction; arguments as ``enroll_samples``.
 
@@ -210,8 +213,8 @@ def admit(
         n_gone = len(lookup.expired(store))  # one of whom may make room for another of that name
         refusals: list[Refusal | None] = [None] * len(named)
         notes: list[str] = []
-        if not force:
-            refusals, notes = _refusals(state, named)
+        if rules.compared:
+            refusals, notes = _refusals(state, named, strict=rules.strict)
         kept = [i for i, refusal in enumerate(refusals) if refusal is None]
         ids = _add(state, [named[i] for i in kept], given, allowed) if kept else []
         if kept and (given or allowed or n_gone):
@@ -270,6 +273,8 @@ def _add(
 def _refusals(
     state: GalleryState,
     named: Sequence[tuple[str, NewSample]],
+    *,
+    strict: bool,
 ) -> tuple[list[Refusal | None], list[str]]:
     """For each sample why it is refused, or None. Accepted ones before it count as enrolled."""
     store = state.store
@@ -282,7 +287,7 @@ def _refusals(
     foreign = np.zeros(len(named), np.bool_)
     for i, row in near.items():
         foreign[i] = any(alike.own_similarity(i, whom, score) is None for score, whom in row)
-    unlike, notes = compared(state, named, vectors, own, people, foreign)
+    unlike, notes = compared(state, named, vectors, own, people, foreign, strict=strict)
     if threshold is None:
         notes.insert(
             0,

@@ -23,9 +23,10 @@ from lineament.datasets.photo_names import why_album
 from lineament.errors import OptionError
 from lineament.files import sha256_of_file
 from lineament.gallery._gallery import Gallery
-from lineament.gallery._types import NewSample, OnLowQuality, Refusal
+from lineament.gallery._types import NewSample, Refusal
 from lineament.gallery.consent import Consent
 from lineament.gallery.enroll import Stream
+from lineament.gallery.review import OnLowQuality, Review, rules_of
 from lineament.gallery.values import checked_name
 from lineament.results import Outcome, no_truth
 from lineament.suggest import did_you_mean, similar_path
@@ -159,6 +160,7 @@ def enroll_folder(
     choose: bool = False,
     on_low_quality: OnLowQuality = "refuse",
     force: bool = False,
+    review: Review | None = None,
     stream: Stream | None = None,
     progress: Callable[[FolderReport], None] | None = None,
 ) -> FolderReport:
@@ -174,7 +176,7 @@ def enroll_folder(
         layout: one of ``LAYOUTS``, as for ``list_folder``.
         metadata: of all these people.
         consent: of all these people: one form that each of them signed, such as a contract.
-        choose, on_low_quality, force: as for ``Gallery.enroll``.
+        choose, on_low_quality, force, review: as for ``Gallery.enroll``.
         stream: as for ``Gallery.examine``.
         progress: called with the report after each photo, and after the last transaction, also
             when that follows an interruption.
@@ -188,6 +190,9 @@ def enroll_folder(
         >>> report.enrolled, report.by_reason
         (120, {'several faces': 3})
     """
+    rules_of(
+        gallery.settings.review, review, choose=choose, on_low_quality=on_low_quality, force=force
+    )
     listing = folder if isinstance(folder, Listing) else list_folder(folder, layout)
     report = FolderReport(listing)
     tell = _nothing if progress is None else progress
@@ -203,7 +208,7 @@ def enroll_folder(
         given = {name: metadata for name, _ in some} if metadata else {}
         consents = {} if consent is None else {name: consent for name, _ in some}
         outcome = gallery.enroll_samples(
-            some, metadata=given, consents=consents, force=force, on_note=noted
+            some, metadata=given, consents=consents, force=force, review=review, on_note=noted
         )
         for (name, _), one in zip(some, outcome, strict=True):
             if isinstance(one, Refusal):
@@ -222,6 +227,7 @@ def enroll_folder(
         (path for _, path in new),
         choose=choose,
         on_low_quality=on_low_quality,
+        review=review,
         stream=stream,
     )
     committed = time.perf_counter()

@@ -20,11 +20,12 @@ from typing import Any, Final
 from lineament.arguments import checked
 from lineament.errors import LineamentError, OptionError
 from lineament.gallery._gallery import Gallery
-from lineament.gallery._types import NewSample, OnLowQuality, Refusal
+from lineament.gallery._types import NewSample, Refusal
 from lineament.gallery.consent import Consent
-from lineament.gallery.enroll import source_name
+from lineament.gallery.enroll import low_quality, source_name
 from lineament.gallery.folder import FolderReport, Listing, not_enrolled
 from lineament.gallery.grouping import Grouping
+from lineament.gallery.review import OnLowQuality, Review, Rules, rules_of
 from lineament.gallery.values import checked_name
 from lineament.images import list_images
 from lineament.images.regions import (
@@ -96,6 +97,7 @@ def enroll_regions(
     consent: Consent | None = None,
     on_low_quality: OnLowQuality = "refuse",
     force: bool = False,
+    review: Review | None = None,
     progress: Callable[[FolderReport], None] | None = None,
 ) -> FolderReport:
     """Enroll the faces that lie where regions with names are.
@@ -105,9 +107,11 @@ def enroll_regions(
     Args:
         gallery: open for writing.
         listing: what ``list_regions`` returned.
-        metadata, consent, on_low_quality, force: as for ``enroll_folder``.
+        metadata, consent, on_low_quality, force, review: as for ``enroll_folder``; "strict" refuses photos
+            with several faces here, too.
         progress: called with the report after each photo, and after the last transaction.
     """
+    rules = rules_of(gallery.settings.review, review, on_low_quality=on_low_quality, force=force)
     report = FolderReport(listing)
     started = time.perf_counter()
     wanted: dict[Path, set[str]] = defaultdict(set)
@@ -126,6 +130,7 @@ def enroll_regions(
             metadata=given,
             consents=consents,
             force=force,
+            review=review,
             on_note=report.notes.append,
         )
         for (name, _), one in zip(some, outcome, strict=True):
@@ -142,7 +147,7 @@ def enroll_regions(
     photos = gallery.recognizer.stream(paths, keep_crops=True, digest=True)
     try:
         for path, photo in zip(paths, photos, strict=True):
-            for name, one in _samples(gallery, path, photo, wanted[path], on_low_quality):
+            for name, one in _samples(gallery, path, photo, wanted[path], rules):
                 if isinstance(one, Refusal):
                     report.refused.append(one)
                 else:
@@ -160,7 +165,7 @@ def enroll_regions(
 
 
 def _samples(
-    gallery: Gallery, path: Path, photo: Photo, names: set[str], on_low_quality: OnLowQuality
+    gallery: Gallery, path: Path, photo: Photo, names: set[str], rules: Rules
 ) -> Iterable[tuple[str, NewSample | Refusal]]:
     """For each name the face of its region, or why it is refused."""
     source = source_name(path)
@@ -181,13 +186,17 @@ def _samples(
             words = f"no face was found where the region of {name} is"
             yield name, Refusal(source, "no face", words, name)
             continue
+        if rules.strict and len(photo.faces) > 1:
+            words = f"expected one face, found {len(photo.faces)}: cut the photo"
+            yield name, Refusal(source, "several faces", words, name)
+            continue
         i = places[number]
         crop = None if photo.crops is None else photo.crops[i]
         face, embedding = photo.faces[i], photo.embeddings[i]
         quality = quality_of(face, crop, embedding, photo.size_wh)
-        problems = [] if quality is None else gallery.recognizer.judge.all_limits.problems(quality)
-        if problems and on_low_quality == "refuse":
-            yield name, Refusal(source, "low quality", "; ".join(problems), name)
+        problems = rules.problems(gallery.recognizer, quality, crop)
+        if problems:
+            yield name, low_quality(source, problems, name)
             continue
         kept = crop if gallery.settings.keep_crops else None
         yield name, NewSample(embedding, source, photo.sha256, face, quality, kept)

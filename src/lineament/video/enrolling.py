@@ -12,6 +12,7 @@ from lineament.arguments import checked
 from lineament.embed.embedder import wrap
 from lineament.errors import NoFaceError, OptionError
 from lineament.gallery import Consent, EnrollReport, Gallery, NewSample
+from lineament.gallery.review import Review, Rules, rules_of
 from lineament.gallery.values import checked_name
 from lineament.pipeline import Recognizer
 from lineament.quality import quality_of
@@ -70,6 +71,7 @@ def enroll_video(
     metadata: Mapping[str, Any] | None = None,
     consent: Consent | None = None,
     force: bool = False,
+    review: Review | None = None,
     limits: VideoLimits = DEFAULT_VIDEO_LIMITS,
     rate: float | None = None,
     progress: Progress | None = None,
@@ -86,6 +88,7 @@ def enroll_video(
         consent: of the person, as for ``Gallery.enroll``.
         force: enroll duplicates, and faces that are unlike the person's others or look like
             somebody else, too.
+        review: how closely each look is examined, as for ``Gallery.enroll``.
         limits: on pixels and addresses.
         rate: see ``open_source``.
         progress: is called with each frame.
@@ -101,16 +104,20 @@ def enroll_video(
         VideoError: it cannot be read.
     """
     checked_name(name)
+    mode = rules_of(gallery.settings.review, review, force=force).review
     samples = best_views(
         source,
         gallery.recognizer,
         person=person,
         most=most,
+        review=mode,
         limits=limits,
         rate=rate,
         progress=progress,
     )
-    return gallery.enroll_embeddings(name, samples, metadata=metadata, consent=consent, force=force)
+    return gallery.enroll_embeddings(
+        name, samples, metadata=metadata, consent=consent, force=force, review=review
+    )
 
 
 @checked
@@ -120,6 +127,7 @@ def best_views(
     *,
     person: int | None = None,
     most: int = MOST_VIEWS,
+    review: Review = "standard",
     limits: VideoLimits = DEFAULT_VIDEO_LIMITS,
     rate: float | None = None,
     progress: Progress | None = None,
@@ -131,6 +139,7 @@ def best_views(
     """
     if most < 1:
         raise OptionError(f"expected 1 or more, got {most}", option="most")
+    rules = rules_of("standard", review)
     seen: dict[int, _Looks] = {}
     with open_source(source, limits=limits, rate=rate) as frames:
         film = frames.info
@@ -141,7 +150,7 @@ def best_views(
             )
         tracker = PeopleTracker(recognizer)
         for frame in frames:
-            _take(seen, recognizer, tracker.step(frame), frame, film.name)
+            _take(seen, recognizer, tracker.step(frame), frame, film.name, rules)
             if progress is not None:
                 progress(frame.number + 1, max(film.n_frames or 0, frame.number + 1))
         tracker.finish()
@@ -158,6 +167,7 @@ def _take(
     tracked: TrackedFrame,
     frame: VideoFrame,
     film: str,
+    rules: Rules,
 ) -> None:
     """Examine the faces of a frame that are due."""
     for event in tracked.events:
@@ -173,7 +183,7 @@ def _take(
         if frame.time_s - looks.examined_s >= spacing and track.face.landmarks_xy is not None:
             looks.examined_s = frame.time_s
             looks.n_examined += 1
-            _examine(looks, recognizer, frame, track.face, film)
+            _examine(looks, recognizer, frame, track.face, film, rules)
 
 
 def _unite(seen: dict[int, _Looks], was: int, now: int) -> None:
@@ -186,7 +196,12 @@ def _unite(seen: dict[int, _Looks], was: int, now: int) -> None:
 
 
 def _examine(
-    looks: _Looks, recognizer: Recognizer, frame: VideoFrame, face: Face, film: str
+    looks: _Looks,
+    recognizer: Recognizer,
+    frame: VideoFrame,
+    face: Face,
+    film: str,
+    rules: Rules,
 ) -> None:
     photo = Photo.from_pixels(frame.pixels, f"{film}#t={frame.time_s:.2f}")
     photo = replace(photo, faces=(face,))
@@ -194,9 +209,9 @@ def _examine(
     vectors, norms = recognizer.embedder.embed(crops)
     (embedding,) = wrap(vectors, norms, recognizer.embedder.contract)
     quality = quality_of(face, crops[0], embedding, photo.size_wh)
-    problems = [] if quality is None else recognizer.judge.all_limits.problems(quality)
+    problems = rules.problems(recognizer, quality, crops[0])
     if problems:
-        looks.problems.append("; ".join(problems))
+        looks.problems.append("; ".join(one.message for one in problems))
         return
     looks.samples.append(NewSample(embedding, photo.source, None, face, quality, crops[0].copy()))
     if len(looks.samples) > MOST_KEPT:
