@@ -66,8 +66,9 @@ _accept_low_quality = option(
 _review = option(
     "--review",
     choices=("off", "standard", "strict"),
-    help="How closely photos are looked at: off takes any face, strict only good ones.",
-    show_default="as the gallery does; standard in a new one",
+    metavar="MODE",
+    help="How closely to look: off, standard or strict.",
+    show_default="the gallery's",
 )
 _force = option(
     "--force",
@@ -246,7 +247,7 @@ def _from_video(
     "--layout",
     choices=("auto", "folders", "flat", "regions"),
     default="auto",
-    help="Where the names stand; regions: as digiKam has them.",
+    help="Where names stand; regions: as digiKam has them.",
 )
 @option(
     "--set",
@@ -270,7 +271,7 @@ def _from_video(
     "--workers",
     type=COUNT,
     metavar="N",
-    help="With --ray: N actors instead of one for each CPU of the cluster.",
+    help="With --ray: N actors, not one for each CPU.",
 )
 @option("--ray", metavar="ADDRESS", help="Embed on a Ray cluster: auto, HOST:PORT.")
 @option(

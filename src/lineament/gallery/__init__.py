@@ -4,7 +4,7 @@
     gallery     Gallery: all of it in one object; read this file first
     state       the parts of an open gallery: database, index, recognizer, calibration
     folder      enroll_folder, list_folder: many people's photos, resumable
-    enroll      checks before a face is let in
+    enroll      checks before a face is let in; review: how closely a photo is looked at
     regions     names that photo libraries noted in photos, read and written
     find        the photos of a folder that show the person of a photo
     verification one face against one person
