@@ -107,8 +107,8 @@ def enroll_regions(
     Args:
         gallery: open for writing.
         listing: what ``list_regions`` returned.
-        metadata, consent, on_low_quality, force, review: as for ``enroll_folder``; "strict" refuses photos
-            with several faces here, too.
+        metadata, consent, on_low_quality, force, review: as for ``enroll_folder``; "strict" refuses
+            photos with several faces here, too.
         progress: called with the report after each photo, and after the last transaction.
     """
     rules = rules_of(gallery.settings.review, review, on_low_quality=on_low_quality, force=force)
