@@ -16,6 +16,7 @@
     photos      photos out of a request's body
     problems    errors as problem+json (RFC 9457), by the codes of ``lineament.errors``
     schemas     what is documented in the OpenAPI description
+    static      the files of page/: what browsers see
     routes/     one module a topic: parse -> call the library -> answer
 
 A request goes: limits (bytes, seconds) -> access (who calls, may they) -> photos (bytes of the

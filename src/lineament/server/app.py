@@ -17,6 +17,7 @@ from starlette.middleware.cors import CORSMiddleware
 import lineament
 from lineament.errors import LineamentError
 from lineament.machine import memory_error
+from lineament.server import static
 from lineament.server.examples import describe
 from lineament.server.limits import Limits
 from lineament.server.photos import option_error
@@ -95,6 +96,8 @@ def create_app(settings: ServerSettings | None = None, *, writes: bool = True) -
     for router in ROUTERS:
         app.include_router(router, prefix=PREFIX)
     app.add_middleware(Repeats, table=operations(ROUTERS), prefix=PREFIX, store=state.repeats)
+    if settings.page:
+        app.include_router(static.router)
     if settings.cors:
         app.add_middleware(
             CORSMiddleware,

@@ -1,0 +1,265 @@
+// Photos in: chosen, dropped, pasted or taken by the camera. Faces on them, drawn in a canvas.
+
+import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
+import { t } from "./i18n.js";
+import { Button, Icon, useId } from "./ui.js";
+
+const KINDS = "image/*,.heic,.heif,.avif,.webp,.tif,.tiff";
+
+// A photo as {blob, bitmap, name}; bitmap is null where the browser cannot read what the server can.
+export async function photoOf(blob, name) {
+  let bitmap = null;
+  try {
+    bitmap = await createImageBitmap(blob, { imageOrientation: "from-image" });
+  } catch {
+    // HEIC and TIFF: sent as they are, without a preview
+  }
+  return { blob, bitmap, name: name || blob.name || "photo.jpg" };
+}
+
+const TONES = { plain: "--box", good: "--good", bad: "--bad", warn: "--warn", faint: "--muted" };
+
+function color(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(TONES[name] || TONES.plain).trim();
+}
+
+// Draw a photo into a canvas as wide as its place, with boxes: [{box: [l, t, r, b], tone, label}].
+export function draw(canvas, source, size, boxes, { mirrored = false } = {}) {
+  const [width, height] = size;
+  const shown = canvas.clientWidth || 480;
+  const scale = Math.min(2, window.devicePixelRatio || 1) * (shown / width);
+  canvas.width = Math.max(1, Math.round(width * scale));
+  canvas.height = Math.max(1, Math.round(height * scale));
+  const context = canvas.getContext("2d");
+  if (source) {
+    context.save();
+    if (mirrored) {
+      context.translate(canvas.width, 0);
+      context.scale(-1, 1);
+    }
+    context.drawImage(source, 0, 0, canvas.width, canvas.height);
+    context.restore();
+  }
+  const pixel = canvas.width / shown;
+  for (const { box, tone, label } of boxes) {
+    let [left, top, right, bottom] = box.map((value) => value * scale);
+    if (mirrored) [left, right] = [canvas.width - right, canvas.width - left];
+    corners(context, left, top, right - left, bottom - top, pixel, color(tone));
+    if (label) tag(context, label, left, top, pixel, color(tone), canvas.width);
+  }
+}
+
+function corners(context, x, y, w, h, pixel, stroke) {
+  const arm = Math.min(w, h) * 0.28;
+  const radius = Math.min(w, h) * 0.1;
+  const path = new Path2D();
+  for (const [cx, cy, sx, sy] of [[x, y, 1, 1], [x + w, y, -1, 1], [x + w, y + h, -1, -1], [x, y + h, 1, -1]]) {
+    path.moveTo(cx, cy + sy * arm);
+    path.lineTo(cx, cy + sy * radius);
+    path.quadraticCurveTo(cx, cy, cx + sx * radius, cy);
+    path.lineTo(cx + sx * arm, cy);
+  }
+  context.lineCap = "round";
+  context.lineWidth = 5 * pixel;
+  context.strokeStyle = "rgba(0, 0, 0, 0.45)";
+  context.stroke(path);
+  context.lineWidth = 2.5 * pixel;
+  context.strokeStyle = stroke;
+  context.stroke(path);
+}
+
+function tag(context, label, x, y, pixel, fill, most) {
+  context.font = `600 ${12 * pixel}px system-ui, sans-serif`;
+  const width = context.measureText(label).width + 12 * pixel;
+  const height = 20 * pixel;
+  const left = Math.max(0, Math.min(x, most - width));
+  const top = y - height - 6 * pixel < 0 ? y + 6 * pixel : y - height - 6 * pixel;
+  context.fillStyle = fill;
+  context.beginPath();
+  context.roundRect(left, top, width, height, 5 * pixel);
+  context.fill();
+  context.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--on-box").trim();
+  context.textBaseline = "middle";
+  context.fillText(label, left + 6 * pixel, top + height / 2 + pixel);
+}
+
+export function FacePicture({ photo, boxes = [], alt }) {
+  const canvas = useRef(null);
+  useEffect(() => {
+    if (!photo.bitmap) return undefined;
+    const size = [photo.bitmap.width, photo.bitmap.height];
+    const redraw = () => draw(canvas.current, photo.bitmap, size, boxes);
+    redraw();
+    const watcher = new ResizeObserver(redraw);
+    watcher.observe(canvas.current.parentElement);
+    return () => watcher.disconnect();
+  }, [photo, JSON.stringify(boxes)]);
+  if (!photo.bitmap) return html`<div class="no-preview"><${Icon} name="galleries" />${photo.name}</div>`;
+  return html`<canvas class="picture" ref=${canvas} role="img" aria-label=${alt || photo.name}></canvas>`;
+}
+
+// A face cut out of the user's own photo, a little wider than its box.
+export function FaceCrop({ photo, box, label, size = 96 }) {
+  const canvas = useRef(null);
+  useEffect(() => {
+    if (!photo.bitmap || !box) return;
+    const [left, top, right, bottom] = box;
+    const side = Math.max(right - left, bottom - top) * 1.4;
+    const scale = Math.min(2, window.devicePixelRatio || 1);
+    canvas.current.width = canvas.current.height = Math.round(size * scale);
+    canvas.current.getContext("2d").drawImage(photo.bitmap,
+      (left + right - side) / 2, (top + bottom - side) / 2, side, side,
+      0, 0, canvas.current.width, canvas.current.height);
+  }, [photo, JSON.stringify(box), size]);
+  return html`<canvas class="crop" ref=${canvas} role="img" aria-label=${label}
+    style=${{ width: `${size}px`, height: `${size}px` }}></canvas>`;
+}
+
+// The camera: a stream that ends with the component. `onFrame` gets the video, a few times a second.
+export function Camera({ onReady, onFrame, everyMs = 400, boxes = [], label }) {
+  const video = useRef(null);
+  const overlay = useRef(null);
+  const [problem, setProblem] = useState(null);
+  const frame = useRef(onFrame);
+  frame.current = onFrame;
+  useEffect(() => {
+    let stream = null;
+    let ended = false;
+    let timer = null;
+    const tick = async () => {
+      if (ended) return;
+      if (frame.current && video.current.videoWidth) {
+        try {
+          await frame.current(video.current);
+        } catch {
+          // the screen shows what went wrong
+        }
+      }
+      if (!ended) timer = setTimeout(tick, everyMs);
+    };
+    const begin = async () => {
+      if (!navigator.mediaDevices) throw new DOMException("", "SecurityError");
+      stream = await navigator.mediaDevices.getUserMedia({
+        video: { width: { ideal: 1280 }, height: { ideal: 960 }, facingMode: "user" }, audio: false,
+      });
+      if (ended) {
+        stream.getTracks().forEach((track) => track.stop());
+        return;
+      }
+      video.current.srcObject = stream;
+      await video.current.play();
+      if (onReady) onReady(video.current);
+      tick();
+    };
+    begin().catch((error) => !ended && setProblem(error.name));
+    return () => {
+      ended = true;
+      clearTimeout(timer);
+      if (stream) stream.getTracks().forEach((track) => track.stop());
+    };
+  }, []);
+  useEffect(() => {
+    if (overlay.current && video.current.videoWidth) {
+      const { videoWidth, videoHeight } = video.current;
+      draw(overlay.current, null, [videoWidth, videoHeight], boxes, { mirrored: true });
+    }
+  }, [JSON.stringify(boxes)]);
+  if (problem) {
+    const key = problem === "NotAllowedError" ? "camera.refused" : problem === "NotFoundError" ? "camera.none" : "camera.failed";
+    return html`<div class="notice bad" role="alert"><${Icon} name="warn" /><div><strong>${t(key)}</strong>
+      <p>${t("camera.remedy")}</p></div></div>`;
+  }
+  return html`<div class="camera">
+    <video ref=${video} playsinline muted aria-label=${label || t("camera.picture")}></video>
+    <canvas ref=${overlay} class="overlay" aria-hidden="true"></canvas>
+  </div>`;
+}
+
+// What the camera shows now, as a JPEG.
+export function still(video, { side = 1280, quality = 0.92 } = {}) {
+  const scale = Math.min(1, side / Math.max(video.videoWidth, video.videoHeight));
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.round(video.videoWidth * scale);
+  canvas.height = Math.round(video.videoHeight * scale);
+  canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
+  return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", quality));
+}
+
+export function CameraDialog({ onTaken, onClose }) {
+  const dialog = useRef(null);
+  const video = useRef(null);
+  const [ready, setReady] = useState(false);
+  const id = useId("c");
+  useEffect(() => {
+    dialog.current.showModal();
+    return () => dialog.current && dialog.current.close();
+  }, []);
+  const take = async () => {
+    const blob = await still(video.current);
+    onTaken(await photoOf(blob, "camera.jpg"));
+  };
+  return html`<dialog class="camera-dialog" ref=${dialog} aria-labelledby=${id}
+      onCancel=${(event) => { event.preventDefault(); onClose(); }}>
+    <h2 id=${id}>${t("camera.take")}</h2>
+    <${Camera} onReady=${(element) => { video.current = element; setReady(true); }} />
+    <div class="actions end">
+      <${Button} onClick=${onClose}>${t("cancel")}<//>
+      <${Button} kind="primary" icon="camera" disabled=${!ready} onClick=${take}>${t("camera.shoot")}<//>
+    </div>
+  </dialog>`;
+}
+
+// A place for one photo. Paste goes to the first well of the page that is empty.
+const wells = [];
+document.addEventListener("paste", (event) => {
+  const item = Array.from(event.clipboardData?.items || []).find(({ type }) => type.startsWith("image/"));
+  const well = wells.find(({ current }) => current.empty) || wells[0];
+  if (!item || !well) return;
+  event.preventDefault();
+  well.current.take([item.getAsFile()]);
+});
+
+export function PhotoWell({ label, photo, onPhoto, boxes, alt, many = false, onPhotos, camera = true }) {
+  const id = useId("w");
+  const [over, setOver] = useState(false);
+  const [shooting, setShooting] = useState(false);
+  const input = useRef(null);
+  const self = useRef({});
+  const take = async (files) => {
+    const chosen = Array.from(files).filter(Boolean);
+    if (chosen.length === 0) return;
+    if (many) onPhotos(await Promise.all(chosen.map((file) => photoOf(file))));
+    else onPhoto(await photoOf(chosen[0]));
+  };
+  self.current = { empty: !photo, take };
+  useEffect(() => {
+    wells.push(self);
+    return () => wells.splice(wells.indexOf(self), 1);
+  }, []);
+  const drop = (event) => {
+    event.preventDefault();
+    setOver(false);
+    take(event.dataTransfer.files);
+  };
+  return html`<div class=${`well ${over ? "over" : ""} ${photo ? "full" : ""}`} role="group" aria-labelledby=${id}
+      onDragOver=${(event) => { event.preventDefault(); setOver(true); }}
+      onDragLeave=${() => setOver(false)} onDrop=${drop}>
+    <div class="well-head"><span class="well-label" id=${id}>${label}</span>
+      ${photo && html`<${Button} kind="quiet small" icon="close" onClick=${() => onPhoto(null)} aria-label=${`${t("photo.remove")}: ${label}`} />`}
+    </div>
+    ${photo
+      ? html`<div class="well-picture"><${FacePicture} photo=${photo} boxes=${boxes} alt=${alt} /></div>`
+      : html`<div class="well-empty">
+          <${Icon} name="upload" />
+          <p class="desktop">${t(many ? "photo.drop-many" : "photo.drop")}</p>
+          <div class="actions">
+            <${Button} onClick=${() => input.current.click()} aria-label=${`${t("photo.choose")}: ${label}`}>${t("photo.choose")}<//>
+            ${camera && html`<${Button} icon="camera" onClick=${() => setShooting(true)} aria-label=${`${t("photo.camera")}: ${label}`}>${t("photo.camera")}<//>`}
+          </div>
+        </div>`}
+    <input type="file" ref=${input} accept=${KINDS} multiple=${many} class="hidden-input" tabindex="-1" aria-label=${label}
+      onChange=${(event) => { take(event.target.files); event.target.value = ""; }} />
+    ${shooting && html`<${CameraDialog} onClose=${() => setShooting(false)}
+      onTaken=${(taken) => { setShooting(false); if (many) onPhotos([taken]); else onPhoto(taken); }} />`}
+  </div>`;
+}
