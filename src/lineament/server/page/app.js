@@ -81,7 +81,7 @@ function Shell({ open, current, session, leave, change, children }) {
         <a class="brand" href="#/"><img src=${new URL("icon.svg", import.meta.url)} alt="" width="28" height="28" />lineament</a>
         <${Button} kind="quiet" icon=${shown ? "close" : "menu"} aria-label=${t("menu")} aria-expanded=${shown ? "true" : "false"} aria-controls="side" onClick=${() => setShown(!shown)} />
       </header>
-      <div class=${`side-nav ${shown ? "shown" : ""}`} id="side">
+      <aside class=${`side-nav ${shown ? "shown" : ""}`} id="side" aria-label=${t("side")}>
         <a class="brand" href="#/"><img src=${new URL("icon.svg", import.meta.url)} alt="" width="28" height="28" />lineament</a>
         <nav aria-label=${t("menu")}>
           ${SECTIONS.map((section) => {
@@ -97,7 +97,7 @@ function Shell({ open, current, session, leave, change, children }) {
           <div class="switches"><${Switches} onLanguage=${change} />
             <${Button} kind="quiet" icon="out" onClick=${leave} aria-label=${t("logout")} title=${t("logout")} /></div>
         </div>
-      </div>
+      </aside>
       <main id="main" tabindex="-1">${children}</main>
     </div>
     <div id="announcer" class="hidden" role="status" aria-live="polite"></div>`;
@@ -123,7 +123,7 @@ function Switches({ onLanguage }) {
   };
   const other = LANGUAGES[(LANGUAGES.indexOf(spoken()) + 1) % LANGUAGES.length];
   return html`<${Button} kind="quiet" icon=${night ? "sun" : "moon"} onClick=${toggle} aria-label=${t(night ? "theme.light" : "theme.dark")} title=${t(night ? "theme.light" : "theme.dark")} />
-    <button type="button" class="button quiet" lang=${other} onClick=${() => onLanguage(other)} aria-label=${t(`language.${other}`)} title=${t(`language.${other}`)}><span>${other.toUpperCase()}</span></button>`;
+    <button type="button" class="button quiet" lang=${other} onClick=${() => onLanguage(other)} aria-label=${`${other.toUpperCase()} – ${t(`language.${other}`)}`} title=${t(`language.${other}`)}><span>${other.toUpperCase()}</span></button>`;
 }
 
 function Corner({ onLanguage }) {

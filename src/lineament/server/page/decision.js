@@ -10,7 +10,7 @@ const SIGN = { same: "check", different: "no", undecided: "warn", live: "check",
 export function Verdict({ verdict, text }) {
   return html`<div class=${`verdict ${TONE[verdict]}`}>
     <span class="verdict-sign"><${Icon} name=${SIGN[verdict]} /></span>
-    <div><strong>${t(`verdict.${verdict}`)}</strong>${text && html`<p>${text}</p>`}</div>
+    <div><h2>${t(`verdict.${verdict}`)}</h2>${text && html`<p>${text}</p>`}</div>
   </div>`;
 }
 
