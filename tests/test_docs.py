@@ -406,6 +406,12 @@ def test_the_page_of_the_command_line_is_what_the_commands_say() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_table_of_routes_is_what_the_routes_say() -> None:
+    command = [sys.executable, "-m", "scripts.build.http_routes", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_every_public_name_is_in_the_reference() -> None:
     named = set(spans_of(DOCS / "reference" / "python" / "index.md"))
     assert set(lineament.__all__) - named == set()

@@ -23,9 +23,21 @@ OF_SESSION = ("log_in", "who", "new_password", "log_out")
 ORDER = (
     *("health", "ready", "list_models", "detect", "compare", "embed", "quality", "attributes"),
     *("group", "list_thresholds", "create_gallery", "list_galleries", "get_gallery"),
-    *("change_gallery", "enroll", "list_people", "get_person", "put_person", "get_sample"),
+    *(
+        "change_gallery",
+        "enroll",
+        "put_consent",
+        "get_consents",
+        "export_person",
+        "delete_consents",
+        "list_people",
+        "get_person",
+        "put_person",
+        "get_sample",
+    ),
     *("get_crop", "identify", "verify_person", "change_person", "merge_people", "delete_sample"),
-    *("delete_person", "delete_gallery", "make_key", "list_keys", "revoke_key"),
+    *("delete_person", "expire_people", "list_audit", "verify_audit", "get_signing_key"),
+    *("delete_gallery", "make_key", "list_keys", "revoke_key"),
     *("add_user", "users", "change_user", "log_in", "who", "new_password", "log_out"),
     "remove_user",
 )
@@ -91,15 +103,17 @@ def test_the_examples_work(own: Served, photos: dict[str, bytes]) -> None:
         operation, example = by_id[name], EXAMPLES[name]
         if name == "merge_people":
             _enroll_another(own, photos)
-        client = session if name in OF_SESSION else own.client(operation.role)
-        answer = send(client, operation, example, values, [photos["obama"], photos["obama2"]])
+        with own.client(operation.role) as keyed:
+            client = session if name in OF_SESSION else keyed
+            answer = send(client, operation, example, values, [photos["obama"], photos["obama2"]])
         assert answer.status_code == example.status, f"{name}: {answer.text}"
         if name == "make_key":
             values["key"] = answer.json()["id"]
-        if name == "log_in":
+        if name in ("log_in", "new_password"):
             session.headers["X-CSRF-Token"] = answer.json()["csrf"]
         if name == "enroll":
             assert answer.json()["photos"][0]["sample"] == 1, answer.text
+    session.close()
 
 
 def send(

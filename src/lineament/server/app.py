@@ -24,6 +24,7 @@ from lineament.server.photos import option_error
 from lineament.server.problems import problem, problem_of, status_of
 from lineament.server.repeats import Repeats
 from lineament.server.routes import (
+    consents,
     faces,
     galleries,
     keys,
@@ -48,6 +49,7 @@ ROUTERS = (
     people.router,
     samples.router,
     search.router,
+    consents.router,
     keys.router,
     session.router,
 )

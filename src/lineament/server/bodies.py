@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
+from lineament.gallery.consent import Consent
 from lineament.gallery.filters import parse_filter
 from lineament.liveness.passive import LivenessMode
 from lineament.server.roles import Role
@@ -94,10 +95,36 @@ class EnrollOptions(Options):
 
     name: Name = None
     metadata: Values = None
+    consent: Annotated[
+        dict[str, Any] | None,
+        BeforeValidator(_object),
+        Field(description="As of PUT consent; in a form: as JSON."),
+    ] = None
     sample_metadata: Values = None
     choose: bool = Field(False, description="Take the main face of a photo with several.")
     on_low_quality: Literal["refuse", "accept"] = "refuse"
     force: bool = Field(False, description="Do not compare with who is enrolled.")
+
+
+class ConsentBody(Options):
+    """A record of consent; see `lineament.gallery.consent`."""
+
+    reference: str = Field(description="Where it is: the number of a form, an address.")
+    purposes: list[str] = Field(description="What for: access, attendance.")
+    given: float = Field(description="When, in seconds since 1970, UTC.")
+    by: str = Field("", description="Who consented, where it is not the person.")
+    method: str = Field("", description="How: signed form, web form.")
+    expires: float | None = Field(None, description="Until when; null: until withdrawn.")
+
+    def record(self) -> Consent:
+        """As the library has it. OptionError: it is none."""
+        return Consent(**self.model_dump() | {"purposes": tuple(self.purposes)})
+
+
+class PutConsent(ConsentBody):
+    """The consent that a person has from now on."""
+
+    add: bool = Field(False, description="Keep those that are there, too.")
 
 
 class AnnotatePerson(Options):
@@ -111,6 +138,9 @@ class ChangePerson(Options):
 
     name: str | None = Field(None, description="The new name.")
     metadata: dict[str, Any] | None = None
+    kept_until: float | None = Field(
+        None, description="Until when they stay, in seconds since 1970; null: as consents say."
+    )
 
 
 class MergePeople(Options):

@@ -69,7 +69,7 @@ EXAMPLES: dict[str, Example] = {
     "put_person": Example(body={"metadata": {"building": "B", "groups": ["night shift"]}}),
     "change_person": Example(body={"name": "Ada Byron", "metadata": {"building": "C"}}),
     "merge_people": Example(body={"others": [2], "force": True}),
-    "delete_person": Example(),
+    "delete_person": Example(query={"receipt": "true"}),
     "enroll": Example(
         path={"person": "-"},
         body={
@@ -82,6 +82,19 @@ EXAMPLES: dict[str, Example] = {
     "get_crop": Example(),
     "identify": Example(body={"image": PHOTO, "top": 3, "where": {"building": "B"}}),
     "verify_person": Example(body={"image": PHOTO, "fmr": 1e-3}),
+    "get_consents": Example(),
+    "put_consent": Example(
+        body={
+            "reference": "form 17", "purposes": ["access"], "given": 1767225600,
+            "method": "signed form", "expires": 4102444800,
+        },
+    ),
+    "delete_consents": Example(),
+    "export_person": Example(),
+    "expire_people": Example(),
+    "list_audit": Example(query={"limit": 10, "newest": "true"}),
+    "verify_audit": Example(),
+    "get_signing_key": Example(),
     "list_keys": Example(query={"limit": 10}),
     "make_key": Example(
         body={"role": "enroll", "galleries": ["staff"], "label": "door"}, status=201

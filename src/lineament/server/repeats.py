@@ -21,7 +21,7 @@ import re
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -199,23 +199,32 @@ class Repeats:
         if known is not None:
             await _send(known, send)
             return
-        recorder = _Recorder(send)
-        kept = None
+
+        async def finish(answer: dict[str, Any] | None) -> None:
+            await asyncio.to_thread(self._store.finish, principal.id, key, answer)
+
+        recorder = _Recorder(send, finish)
         try:
             await self._app(scope, _replayed(body, receive), recorder)
-            kept = recorder.answer
         finally:
-            await asyncio.shield(asyncio.to_thread(self._store.finish, principal.id, key, kept))
+            if not recorder.finished:
+                await asyncio.shield(finish(None))
 
 
 class _Recorder:
-    """Passes an answer on, and keeps it if it says that something was done."""
+    """Passes an answer on, once it is kept if it says that something was done.
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
+    Attributes:
+        finished: whether the whole answer came.
+    """
+
+    def __init__(
+        self, send: Send, finish: Callable[[dict[str, Any] | None], Awaitable[None]]
+    ) -> None:
+        self.finished = False
+        self._send, self._finish = send, finish
         self._start: Message | None = None
         self._parts: list[bytes] = []
-        self._whole = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -223,16 +232,16 @@ class _Recorder:
         elif message["type"] == "http.response.body":
             if sum(map(len, self._parts)) <= LONGEST_ANSWER:
                 self._parts.append(message.get("body", b""))
-            self._whole = not message.get("more_body", False)
+            if not message.get("more_body", False):  # who has the answer may send it again
+                await self._finish(self._answer())
+                self.finished = True
         await self._send(message)
 
-    @property
-    def answer(self) -> dict[str, Any] | None:
-        """The answer, if it is one of success, whole and short enough."""
+    def _answer(self) -> dict[str, Any] | None:
+        """The answer, if it is one of success and short enough."""
         body = b"".join(self._parts)
         if (
             self._start is None
-            or not self._whole
             or not 200 <= self._start["status"] < 300
             or len(body) > LONGEST_ANSWER
         ):

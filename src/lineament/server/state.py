@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lineament.batching import Batcher
 from lineament.images import ImageLimits
 from lineament.pipeline import Recognizer
-from lineament.server.auditing import AuditLog, NoAudit
+from lineament.server.auditing import Audit
 from lineament.server.galleries import Galleries
 from lineament.server.keys import KeyStore
 from lineament.server.repeats import RepeatStore
@@ -53,7 +53,7 @@ class ServerState:
         self.work = Work(settings.threads, settings.queue)
         self.keys = KeyStore(settings.data)
         self.repeats = RepeatStore(settings.data, writes=writes)
-        self.audit: AuditLog = NoAudit()
+        self.audit = Audit(settings.data)
         self.galleries = Galleries(
             settings.data / "galleries", lambda: self.recognizer, writes=writes
         )
@@ -84,5 +84,6 @@ class ServerState:
         """End the threads, and close what is open."""
         self.work.close()
         self.galleries.close()
+        self.audit.close()
         if self._batcher is not None:
             self._batcher.close()

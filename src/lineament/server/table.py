@@ -26,6 +26,7 @@ class Operation:
         method: "GET", "POST", ...
         path: under the prefix, with ``{names}``.
         summary: in words.
+        topic: of the module that has it.
         role: the least; None: no key is needed.
         gallery: whether the key has to be for the gallery of the path.
         everywhere: whether the key has to be for all galleries.
@@ -38,6 +39,7 @@ class Operation:
     method: str
     path: str
     summary: str
+    topic: str
     role: Role | None
     gallery: bool
     everywhere: bool
@@ -61,6 +63,7 @@ def operations(routers: Iterable[APIRouter]) -> list[Operation]:
                         method=method,
                         path=route.path,
                         summary=route.summary or "",
+                        topic=str(next(iter(route.tags), "")),
                         role=extra.get(ROLE_KEY),
                         gallery=bool(extra.get(GALLERY_KEY)),
                         everywhere=bool(extra.get(EVERYWHERE_KEY)),

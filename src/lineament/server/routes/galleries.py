@@ -119,7 +119,7 @@ async def create_gallery(request: Request) -> Any:
 
     def call() -> dict[str, Any]:
         gallery = state.galleries.create(options.name, _settings(options.settings))
-        record(request, "create_gallery", gallery=options.name)
+        record(request, "create gallery", made=options.name)
         return about(options.name, gallery)
 
     return JSONResponse(await state.work.run(call), 201)
@@ -157,7 +157,7 @@ async def change_gallery(request: Request, gallery: str) -> Any:
         with state.galleries.changing(gallery) as found:
             _settings(options.settings)
             found.configure(**options.settings)
-            record(request, "change_gallery", settings=sorted(options.settings))
+            record(request, "change gallery", settings=", ".join(sorted(options.settings))[:200])
             return about(gallery, found)
 
     return JSONResponse(await state.work.run(call))
@@ -178,7 +178,7 @@ async def delete_gallery(request: Request, gallery: str) -> Any:
     def call() -> None:
         state.galleries.delete(gallery)
         state.repeats.forget(gallery)
-        record(request, "delete_gallery")
+        record(request, "delete gallery")
 
     await state.work.run(call)
     return Response(status_code=204)

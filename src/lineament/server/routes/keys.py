@@ -79,7 +79,7 @@ async def make_key(request: Request) -> Any:
     def call() -> dict[str, Any]:
         key: str = state.keys.add(options.role, galleries=galleries, label=options.label)
         number = key.split("_")[1]
-        record(request, "make_key", key=number, role=options.role, galleries=list(galleries))
+        record(request, "make key", key=number, role=options.role)
         return {"key": key, "id": number, "role": options.role, "galleries": list(galleries)}
 
     return JSONResponse(await state.work.run(call), 201)
@@ -105,7 +105,7 @@ async def revoke_key(
         if not any(one.id == key and _own(principal, one.galleries) for one in found):
             raise NotFoundError(f"expected the id of a key, got {key!r}")
         state.keys.revoke(key)
-        record(request, "revoke_key", key=key)
+        record(request, "revoke key", key=key)
 
     await state.work.run(call)
     return Response(status_code=204)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 
-from lineament.errors import OptionError
+from lineament.errors import NotFoundError, OptionError
 from lineament.gallery.filters import parse_filter
 from lineament.server.access import needs, writes
 from lineament.server.auditing import record
@@ -122,7 +122,7 @@ async def put_person(request: Request, gallery: str, person: Person) -> Any:
             name = person.in_(found)
             found.annotate(name, options.metadata, replace=True)
             after = found.person(name)
-        record(request, "annotate", person=after.id)
+            record(request, "annotate", found, after.name)
         return dict(after.to_dict())
 
     return JSONResponse(await state.work.run(call))
@@ -143,18 +143,27 @@ async def change_person(request: Request, gallery: str, person: Person) -> Any:
     """Metadata are added; null removes a key. The person keeps the number."""
     state = request.app.state.lineament
     options = await read_options(request, ChangePerson)
-    if options.name is None and options.metadata is None:
-        raise OptionError("expected a name, metadata, or both, got neither", option="body")
+    ends = "kept_until" in options.model_fields_set
+    if options.name is None and options.metadata is None and not ends:
+        raise OptionError("expected a name, metadata or kept_until, got none", option="body")
 
     def call() -> dict[str, Any]:
         with state.galleries.changing(gallery) as found:
-            name = person.in_(found)
+            before = name = person.in_(found)
             if options.name is not None:
                 name = found.rename(name, options.name).name
             if options.metadata is not None:
                 found.annotate(name, options.metadata)
+            if ends and found.keep_until(name, options.kept_until) is None:
+                record(request, "expire", found, name)
+                raise NotFoundError("the time is over: nobody finds the person any more")
             after = found.person(name)
-        record(request, "change_person", person=after.id, renamed=options.name is not None)
+            if ends:
+                record(request, "keep", found, name, until=options.kept_until)
+            if options.name is not None:
+                record(request, "rename", found, before, to=found.pseudonym(after.name))
+            if options.metadata is not None:
+                record(request, "annotate", found, after.name)
         return dict(after.to_dict())
 
     return JSONResponse(await state.work.run(call))
@@ -181,7 +190,8 @@ async def merge_people(request: Request, gallery: str, person: Person) -> Any:
             name = person.in_(found)
             others = [found.name_of(number) for number in options.others]
             after = found.merge(name, others, force=options.force)
-        record(request, "merge", person=after.id, others=options.others)
+            for other in others:
+                record(request, "merge", found, other, into=found.pseudonym(after.name))
         return dict(after.to_dict())
 
     return JSONResponse(await state.work.run(call))
@@ -193,17 +203,36 @@ async def merge_people(request: Request, gallery: str, person: Person) -> Any:
     response_model=RemovalAnswer,
     **merged(needs("enroll", gallery=True), writes(), {"responses": answers(404)}),
 )
-async def delete_person(request: Request, gallery: str, person: Person) -> Any:
-    """From the database, its log, kept crops, the index, and answers kept for repeated requests."""
+async def delete_person(
+    request: Request,
+    gallery: str,
+    person: Person,
+    receipt: Annotated[
+        bool, Query(description="Search all files, and sign what was found.")
+    ] = False,
+) -> Any:
+    """From the database, its log, kept crops, the index, and answers kept for repeated requests.
+
+    With `receipt`, every file of the gallery is searched for what was there, which takes longer,
+    and `receipt` says so, signed; `GET /v1/signing-key` has the key that checks it.
+    """
     state = request.app.state.lineament
 
     def call() -> dict[str, Any]:
         with state.galleries.changing(gallery) as found:
             name = person.in_(found)
-            number = found.person(name).id if person.number is None else person.number
+            if receipt:
+                given = found.erase(name, signing_key=state.audit.signing_key)
+                state.repeats.forget(gallery)
+                record(
+                    request, "erase", found, name,
+                    outcome="done" if given.clean else "found", n_samples=given.n_samples,
+                )  # fmt: skip
+                removed = {"people": [name], "samples": [], "erased": given.clean}
+                return removed | {"receipt": given.to_dict()}
             report = found.remove(name)
+            record(request, "remove", found, name, n_samples=len(report.samples))
         state.repeats.forget(gallery)
-        record(request, "remove_person", person=number, n_samples=len(report.samples))
         return dict(report.to_dict())
 
     return JSONResponse(await state.work.run(call))

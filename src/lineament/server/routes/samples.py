@@ -11,9 +11,9 @@ from lineament.errors import NotFoundError
 from lineament.gallery import EnrollReport
 from lineament.server.access import needs, writes
 from lineament.server.auditing import record
-from lineament.server.bodies import EnrollOptions
+from lineament.server.bodies import ConsentBody, EnrollOptions
 from lineament.server.people import Person, SampleNumber
-from lineament.server.photos import read_request, uploads
+from lineament.server.photos import parsed, read_request, uploads
 from lineament.server.routes.people import PERSON, RemovalAnswer
 from lineament.server.schemas import Answer, answers, merged, photo_body
 
@@ -58,6 +58,10 @@ async def enroll(request: Request, gallery: str, person: Person) -> Any:
     state = request.app.state.lineament
     _, options, photos = await read_request(request, EnrollOptions, ("images",), many=True)
 
+    consent = None
+    if options.consent is not None:
+        consent = parsed(ConsentBody, options.consent).record()
+
     def call() -> dict[str, Any]:
         found = state.galleries.get(gallery)
         name = person.in_(found, options.name if person.name is None else None)
@@ -69,13 +73,16 @@ async def enroll(request: Request, gallery: str, person: Person) -> Any:
             choose=options.choose,
             on_low_quality=options.on_low_quality,
             force=options.force,
+            consent=consent,
         )
         record(
             request,
             "enroll",
-            person=None if report.person is None else report.person.id,
-            samples=[sample.id for sample in report.enrolled],
-            refused=[refusal.reason for refusal in report.refused],
+            found,
+            name,
+            outcome="done" if report.enrolled else "refused",
+            n_enrolled=len(report.enrolled),
+            n_refused=len(report.refused),
         )
         return report_of(report, len(photos))
 
@@ -121,9 +128,10 @@ async def delete_sample(request: Request, gallery: str, sample: SampleNumber) ->
 
     def call() -> dict[str, Any]:
         with state.galleries.changing(gallery) as found:
+            name = found.sample(sample).person
             report = found.remove(sample)
+            record(request, "remove sample", found, name, sample=sample)
         state.repeats.forget(gallery)
-        record(request, "remove_sample", sample=sample)
         return dict(report.to_dict())
 
     return JSONResponse(await state.work.run(call))
@@ -148,14 +156,14 @@ async def get_crop(request: Request, gallery: str, sample: SampleNumber) -> Any:
 
     def call() -> bytes:
         found = state.galleries.get(gallery)
-        found.sample(sample)
+        name = found.sample(sample).person
         crop: bytes | None = found.crop(sample)
         if crop is None:
             raise NotFoundError(
                 f"no face was kept of sample {sample}",
                 hint="set keep_crops of the gallery before photos are enrolled",
             )
-        record(request, "see_crop", sample=sample)
+        record(request, "see crop", found, name, sample=sample)
         return crop
 
     return Response(await state.work.run(call), media_type="image/png")

@@ -48,12 +48,12 @@ async def identify(request: Request, gallery: str) -> Any:
     photos, options, _ = await read_request(request, IdentifyOptions)
 
     def call() -> dict[str, Any]:
-        found = state.galleries.get(gallery).identify(photos["image"], **options.model_dump())
-        record(
-            request,
-            "identify",
-            people=[None if face.match is None else face.match.person_id for face in found.faces],
-        )
+        people = state.galleries.get(gallery)
+        found = people.identify(photos["image"], **options.model_dump())
+        for name in found.names:
+            record(request, "identify", people, name, outcome="found", n_faces=len(found.faces))
+        if not found.names:
+            record(request, "identify", outcome="nobody", n_faces=len(found.faces))
         values = dict(found.to_dict())
         values["not_searched"] = [
             {"face": number, "reason": face.reason, "message": face.reason_in_words}
@@ -90,7 +90,7 @@ async def verify_person(request: Request, gallery: str, person: Person) -> Any:
             threshold=options.threshold,
             liveness=options.liveness,
         )
-        record(request, "verify", person=person.number, verdict=decision.verdict)
+        record(request, "verify", found, name, outcome=decision.verdict)
         return dict(decision.to_dict())
 
     return JSONResponse(await state.work.run(call))
