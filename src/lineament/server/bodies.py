@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from lineament.gallery.consent import Consent
 from lineament.gallery.filters import parse_filter
+from lineament.gallery.review import OnLowQuality, Review
 from lineament.liveness.passive import LivenessMode
 from lineament.server.roles import Role
 from lineament.server.schemas import Options
@@ -102,7 +103,10 @@ class EnrollOptions(Options):
     ] = None
     sample_metadata: Values = None
     choose: bool = Field(False, description="Take the main face of a photo with several.")
-    on_low_quality: Literal["refuse", "accept"] = "refuse"
+    on_low_quality: OnLowQuality = "refuse"
+    review: Review | None = Field(
+        None, description="How closely photos are looked at; null: as the gallery's settings say."
+    )
     force: bool = Field(False, description="Do not compare with who is enrolled.")
 
 

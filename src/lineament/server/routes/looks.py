@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -76,12 +77,12 @@ async def quality(request: Request) -> Any:
         crops = () if photo.crops is None else photo.crops
         for face, embedding, crop in zip(photo.faces, photo.embeddings, crops, strict=True):
             measured = quality_of(face, crop, embedding, photo.size_wh)
-            problems = () if measured is None else limits.problems(measured)
+            problems = () if measured is None else limits.beyond(measured)
             faces.append(
                 face.to_dict()
                 | {
                     "quality": None if measured is None else measured.to_dict(),
-                    "problems": list(problems),
+                    "problems": [asdict(problem) for problem in problems],
                 }
             )
         return {"size_wh": list(photo.size_wh or ()), "faces": faces}

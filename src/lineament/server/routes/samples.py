@@ -73,6 +73,7 @@ async def enroll(request: Request, gallery: str, person: Person) -> Any:
             choose=options.choose,
             on_low_quality=options.on_low_quality,
             force=options.force,
+            review=options.review,
             consent=consent,
         )
         record(
@@ -92,13 +93,23 @@ async def enroll(request: Request, gallery: str, person: Person) -> Any:
 def report_of(report: EnrollReport, n_photos: int) -> dict[str, Any]:
     """A report, with an entry for each photo of the request."""
     rows: dict[str, dict[str, Any]] = {
-        f"photo {number}": {"photo": number, "sample": None, "reason": None, "message": None}
+        f"photo {number}": {
+            "photo": number,
+            "sample": None,
+            "reason": None,
+            "message": None,
+            "problems": [],
+        }
         for number in range(1, n_photos + 1)
     }
     for sample in report.enrolled:
         rows[sample.source]["sample"] = sample.id
     for refusal in report.refused:
-        rows[refusal.source] |= {"reason": refusal.reason, "message": refusal.message}
+        rows[refusal.source] |= {
+            "reason": refusal.reason,
+            "message": refusal.message,
+            "problems": list(refusal.problems),
+        }
     return {**report.to_dict(), "photos": list(rows.values())}
 
 
