@@ -110,6 +110,12 @@ GALLERY = Group(
             "gallery_files:reindex", "Build the search index anew, or another one in its place."
         ),
         "migrate": Entry("gallery_files:migrate", "Embed everybody anew with another recognizer."),
+        "new-key": Entry("gallery_keys:new_key", "Make a key for encrypted galleries."),
+        "encrypt": Entry("gallery_keys:encrypt", "Encrypt a gallery that exists."),
+        "decrypt": Entry(
+            "gallery_keys:decrypt", "Write an encrypted gallery as it is, without a key."
+        ),
+        "rotate-key": Entry("gallery_keys:rotate_key", "Give an encrypted gallery another key."),
     },
     help="Enroll people, and keep who is enrolled. `lineament identify` finds them in photos.",
     example='lineament gallery enroll "Ada Lovelace" ada1.jpg ada2.jpg\n'

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
 from lineament.cli.gallery import about_gallery, folder_from, made_if_used, weights_name
+from lineament.cli.gallery_keys import key_here
 from lineament.cli.numbers import COUNT
 from lineament.cli.output import (
     near,
@@ -84,6 +85,11 @@ _keep_crops = option(
 
 @command("lineament gallery create --gallery staff --recognizer sface")
 @option("--keep-crops", is_flag=True, help="Keep the aligned faces of everybody, too.")
+@option(
+    "--encrypt",
+    is_flag=True,
+    help="Encrypt it with the key of the environment; see `lineament gallery new-key`.",
+)
 @options.index
 @options.uri
 @options.gallery
@@ -91,6 +97,7 @@ _keep_crops = option(
 @options.recognizer(without=("choose",))
 def create(
     keep_crops: bool,
+    encrypt: bool,
     index: str | None,
     uri: str | None,
     gallery: Path | None,
@@ -107,8 +114,9 @@ def create(
     folder = folder_from(gallery)
     recognizer = options.recognizer_from(given)
     settings = Settings(keep_crops=keep_crops)
+    key = key_here() if encrypt else None
     with Gallery.create(
-        folder, recognizer=recognizer, settings=settings, index=index, uri=uri
+        folder, recognizer=recognizer, settings=settings, index=index, uri=uri, key=key
     ) as opened:
         about = about_gallery(opened) | {"index": opened.settings.index}
     if json:

@@ -200,7 +200,8 @@ def _orphans(store: Store) -> list[str]:
             found.append(f"{count:,} names belong to nobody: run compact()")
         (count,) = connection.execute(
             "SELECT count(*) FROM consents WHERE id NOT IN (SELECT consent FROM consented) AND "
-            "trim(record) <> ''"
+            "trim(record) <> '' AND CAST(record AS BLOB) <> "
+            "zeroblob(length(CAST(record AS BLOB)))"
         ).fetchone()
         if count:
             found.append(f"{count:,} consents belong to nobody: run compact()")

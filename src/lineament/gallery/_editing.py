@@ -362,15 +362,17 @@ def drop_samples(store: Store, connection: sqlite3.Connection, numbers: Sequence
     """Overwrite samples, whatever of them is there or damaged, inside ``writing``."""
     for number in numbers:
         row = connection.execute(
-            f"SELECT s.uid, {store.column('s.sha256')} FROM samples s WHERE s.id = ?", (number,)
+            f"SELECT s.uid, {store.column('s.sha256')}, s.sha256 IS NOT NULL FROM samples s WHERE "
+            "s.id = ?",
+            (number,),
         )
-        uid, sha256 = row.fetchone() or (None, None)
+        uid, sha256, hashed = row.fetchone() or (None, None, False)
         owner = connection.execute("SELECT contract FROM owners WHERE sample = ?", (number,))
         contracts = owner.fetchone()
         _delete_notes(connection, "uids", "uid", uid, number)
         if isinstance(sha256, bytes):
             _delete_notes(connection, "photographs", "photo_key", store.photo_key(sha256), number)
-        elif sha256 is not None:
+        elif hashed:
             _delete_notes(connection, "photographs", "photo_key", None, number)
         blank(connection, "samples", "id", number)
         blank(connection, "vectors", "sample", number)

@@ -186,8 +186,23 @@ class Encrypted:
     def register(self, connection: sqlite3.Connection) -> None:
         """As ``Sealing.register``."""
 
+        decrypt, broken_, places = self._aead.decrypt, self._broken, self._places
+
         def unsealed(table: str, column: str, row: Any, value: Any) -> Any:
-            return self.unseal(table, column, row, value) if isinstance(row, int) else None
+            """As ``unseal``, in one call: searches do it for each candidate."""
+            if type(value) is not bytes or type(row) is not int:
+                return None
+            start = places.get((table, column))
+            if start is None:
+                start = self._place(table, column, 0)[:-8]
+            try:
+                found = decrypt(
+                    value[:NONCE], value[NONCE:], start + row.to_bytes(8, "big", signed=True)
+                )
+            except broken_:
+                return None
+            data = found[:-1]
+            return str(data, "utf-8", "surrogateescape") if found[-1:] == _TEXT else data
 
         connection.create_function("unsealed", 4, unsealed)
 
@@ -197,7 +212,7 @@ def aead(key: bytes) -> Any:
     try:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
     except ImportError as error:
-        raise MissingExtraError("an encrypted gallery", "encrypt") from error
+        raise MissingExtraError("encrypting galleries", "encrypt") from error
     return AESGCM(key)
 
 

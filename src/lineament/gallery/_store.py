@@ -106,6 +106,7 @@ class Store:
         self.damage = Damage()
         self.secret = b""
         self.sealing: Sealing = Open()
+        self._keys: tuple[int, list[Any]] | None = None
         self._key = key
         self._read_state()
 
@@ -232,6 +233,8 @@ class Store:
             self._depth += 1
             self._changes |= begin != "BEGIN"
             try:
+                if self._depth == 1 and self.read_only:
+                    self._follow_keys(connection)
                 yield connection
             except BaseException:
                 if self._depth == 1 and connection.in_transaction:
@@ -309,6 +312,8 @@ class Store:
             sealed = get(connection, "checksum") == schema.settings_checksum(connection)
             if not sealed and _version(connection) > schema.UNSEALED:
                 raise self._unsettled("they are not what was written")
+            version = connection.execute("PRAGMA data_version").fetchone()[0]
+            self._keys = version, self._key_rows(connection)
             self.contract = read_contract(
                 connection.execute(
                     f"SELECT {columns} FROM contracts WHERE id = ?", (self.contract_id,)
@@ -316,6 +321,19 @@ class Store:
             )
         self.key = schema.keyed(secret)
         self.photo_key = schema.photo_key(secret)
+
+    def _follow_keys(self, connection: sqlite3.Connection) -> None:
+        """Read the state anew if another process encrypted the gallery, or gave it other keys."""
+        if self._keys is None:
+            return
+        version = connection.execute("PRAGMA data_version").fetchone()[0]
+        if version != self._keys[0] and self._key_rows(connection) != self._keys[1]:
+            self._read_state()
+
+    def _key_rows(self, connection: sqlite3.Connection) -> list[Any]:
+        return connection.execute(
+            "SELECT name, value FROM settings WHERE name IN ('encryption', 'secret') ORDER BY name"
+        ).fetchall()
 
     def _setting(self, name: str, pattern: str) -> str:
         value = get(self.connection, name)

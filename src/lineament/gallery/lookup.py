@@ -189,10 +189,11 @@ def find_person(store: Store, name: str, *, even_expired: bool = False) -> int |
     """
     try:
         wanted = normal_name(name)
-        key = store.key(wanted.encode())
+        data = wanted.encode()
     except (OptionError, UnicodeEncodeError):
         return None
     with store.reading() as connection:
+        key = store.key(data)
         gone: frozenset[int] = frozenset() if even_expired else expired(store)
         row = connection.execute("SELECT id FROM people WHERE name_key = ?", (key,)).fetchone()
         if row is not None and row[0] not in gone:
@@ -313,11 +314,9 @@ def people(
     fits = None if where is None else filters.predicate(where)
     if limit is not None and limit < 1:
         raise OptionError(f"expected 1 or more, got {limit}", option="limit")
-    if after is None:
-        condition, values = "1", []
-    else:
-        condition, values = f"{store.column('l.name')} > ?", [_sortable(after)]
+    values = [] if after is None else [_sortable(after)]
     with store.reading() as connection:
+        condition = "1" if after is None else f"{store.column('l.name')} > ?"
         rows = connection.execute(
             f"SELECT {_person_columns(store)} FROM {_PEOPLE} WHERE {condition} ORDER BY 2",
             (store.contract_id, *values),
