@@ -40,8 +40,8 @@ TRAINED_PER_CELL = 64
 REFIT = 8
 """How many times more vectors than cells are made for, until they are learned anew."""
 
-VISITED_SHARE, LEAST_VISITED = 0.4, 16
-"""Of the cells, that a query visits. Of face embeddings it takes so many to miss no more than one
+VISITED_SHARE, LEAST_VISITED = 0.6, 16
+"""Of the cells, that a query visits. Of face embeddings it takes so many to miss less than one
 in a thousand (``benchmarks/engines_search.py``)."""
 
 Layout = Literal["flat", "hnsw", "ivf"]
