@@ -90,6 +90,21 @@ def test_probability_is_bayes(prior: float) -> None:
     assert made.probabilities([0.3], prior)[0] == value
 
 
+def test_what_a_threshold_costs(tmp_path: Path) -> None:
+    """The share of genuine pairs that it keeps out, where they were counted; between: in between."""
+    points = (
+        OperatingPoint(1e-2, 0.3, 0.29, 0.32, 3000, 10),
+        OperatingPoint(1e-4, 0.5, 0.45, 0.6, 30, 50),
+    )
+    made = calibration(points=points)
+    assert [made.threshold(rate).fnmr for rate in (1e-2, 1e-3, 1e-4)] == [0.01, 0.03, 0.05]
+    made.save(tmp_path / "made.json")
+    assert Calibration.load(tmp_path / "made.json").points == points
+    assert calibration().threshold(1e-2).fnmr is None
+    with pytest.raises(DataError, match="false_non_matches"):
+        OperatingPoint(1e-2, 0.3, 0.29, 0.32, 3000, -1)
+
+
 def test_score_where_is_the_inverse() -> None:
     made = calibration()
     for prior in (0.5, 0.1):

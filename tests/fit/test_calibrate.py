@@ -113,6 +113,7 @@ def test_counts_and_thresholds_are_those_of_all_pairs(
         exact = counts.threshold_at_fmr(point.fmr)
         assert 0 <= point.value - exact <= 1.1e-6
         assert point.false_matches <= point.fmr * counts.n_impostor
+        assert point.false_non_matches == round(counts.fnmr_at(point.value) * counts.n_genuine)
         assert point.low < point.value < point.high
 
 

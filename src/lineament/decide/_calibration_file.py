@@ -53,6 +53,7 @@ class _PointForm(_Form):
     low: _Number
     high: _Number
     false_matches: _Count
+    false_non_matches: _Count | None = None
 
 
 class _IdentificationForm(_Form):
@@ -111,7 +112,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, Identification):
         return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
     if isinstance(value, OperatingPoint):
-        return asdict(value)
+        return {name: each for name, each in asdict(value).items() if each is not None}
     if isinstance(value, tuple):
         return [plain(item) for item in value]
     if isinstance(value, Mapping):

@@ -47,6 +47,7 @@ class OperatingPoint:
         value: in the metric's unit.
         low, high: its 95 % interval, bootstrap over people; low <= value <= high.
         false_matches: how many impostor pairs of the data it lets in.
+        false_non_matches: how many genuine pairs it keeps out; None: that was not counted.
     """
 
     fmr: float
@@ -54,13 +55,16 @@ class OperatingPoint:
     low: float
     high: float
     false_matches: int
+    false_non_matches: int | None = None
 
     def __post_init__(self) -> None:
         """DataError unless the numbers fit together."""
         if not 0 < self.fmr < 1 or not _ordered(self.low, self.value, self.high):
             raise DataError(f"expected 0 < fmr < 1 and low <= value <= high, got {self}")
-        if self.false_matches < 0:
-            raise DataError(f"false_matches: expected 0 or more, got {self.false_matches}")
+        for name in ("false_matches", "false_non_matches"):
+            count = getattr(self, name)
+            if count is not None and count < 0:
+                raise DataError(f"{name}: expected 0 or more, got {count}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,8 @@ class FittedThreshold:
         low, high: 95 % interval of ``plain.value``, bootstrap over people.
         false_matches: how many impostor pairs of the data it lets in.
         interpolated: the rate lies between two that were fitted.
+        fnmr: what it costs: the share of the data's genuine pairs that it keeps out; None: that
+            was not counted.
     """
 
     plain: Threshold
@@ -79,6 +85,7 @@ class FittedThreshold:
     high: float
     false_matches: int
     interpolated: bool
+    fnmr: float | None = None
 
     def __str__(self) -> str:
         """In words, for people."""

@@ -365,7 +365,11 @@ class Calibration(Outcome):
             for x, y in ((a.value, b.value), (a.low, b.low), (a.high, b.high))
         )
         count = round(fmr * self.n_impostor_pairs)
-        return self._fitted(OperatingPoint(fmr, value, low, high, count), fmr, interpolated=True)
+        missed = None
+        if a.false_non_matches is not None and b.false_non_matches is not None:
+            missed = round((1 - share) * a.false_non_matches + share * b.false_non_matches)
+        point = OperatingPoint(fmr, value, low, high, count, missed)
+        return self._fitted(point, fmr, interpolated=True)
 
     def threshold_of(self, metric: str, fmr: float) -> Threshold | None:
         """The threshold of any metric for a false match rate that was fitted; None: it was not.
@@ -392,7 +396,11 @@ class Calibration(Outcome):
 
     def _fitted(self, point: OperatingPoint, fmr: float, *, interpolated: bool) -> FittedThreshold:
         plain = Threshold(point.value, self.metric, fmr, self.data, self.n_impostor_pairs)
-        return FittedThreshold(plain, point.low, point.high, point.false_matches, interpolated)
+        missed = point.false_non_matches
+        return FittedThreshold(
+            plain, point.low, point.high, point.false_matches, interpolated,
+            None if missed is None else missed / self.n_genuine_pairs,
+        )  # fmt: skip
 
     def identification_threshold(
         self, n_people: int, references: float = 1, fpir: float = DEFAULT_FPIR

@@ -41,6 +41,11 @@ RefusalReason = Literal[
 ]
 
 
+def _is_number(value: object) -> bool:
+    """Whether it is a finite one; what comes from a file or a client may be anything."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and -1e9 < value < 1e9
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How a gallery works; stands in its database.
@@ -92,9 +97,15 @@ class Settings:
             raise OptionError(f"expected 1 or more, got {self.mean_of!r}", option="mean_of")
         check_kind(self.index)
         if self.threshold is not None:
+            if not _is_number(self.threshold):
+                raise OptionError(
+                    f"expected a cosine, got {self.threshold!r:.60}", option="threshold"
+                )
             own_threshold(self.threshold, "cosine")
-        if not 0 < self.prior < 1:
-            raise OptionError(f"expected a share between 0 and 1, got {self.prior}", option="prior")
+        if not (_is_number(self.prior) and 0 < self.prior < 1):
+            raise OptionError(
+                f"expected a share between 0 and 1, got {self.prior!r:.60}", option="prior"
+            )
         if self.purpose is not None:
             checked_purpose(self.purpose, "purpose")
         days = self.retention_days

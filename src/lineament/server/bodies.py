@@ -15,15 +15,22 @@ from lineament.server.roles import Role
 from lineament.server.schemas import Options
 
 
+def _read(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("expected fewer lists and objects within each other") from error
+
+
 def _object(value: Any) -> Any:
     """JSON in a form's field, or an object of JSON."""
-    return json.loads(value) if isinstance(value, str) else value
+    return _read(value) if isinstance(value, str) else value
 
 
 def _filter(value: Any) -> Any:
     """A filter: an object; or texts such as "age>=18", as a query has them."""
     if isinstance(value, str):
-        value = json.loads(value) if value.lstrip().startswith("{") else [value]
+        value = _read(value) if value.lstrip().startswith("{") else [value]
     return parse_filter(value) if isinstance(value, list) else value
 
 

@@ -143,7 +143,8 @@ def operating_points(
         low, high = np.quantile(replicas[:, k], [tail, 1 - tail])
         ends = sorted((sign * min(_strict(low), strict), sign * max(_strict(high), strict)))
         matches = int((alike >= strict).sum())
-        points.append(OperatingPoint(fmr, sign * strict, ends[0], ends[1], matches))
+        misses = int((counts.genuine_score < strict).sum())
+        points.append(OperatingPoint(fmr, sign * strict, ends[0], ends[1], matches, misses))
     return tuple(points)
 
 

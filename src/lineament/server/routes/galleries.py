@@ -198,8 +198,9 @@ async def list_thresholds(
 ) -> Any:
     """For comparisons of two photos, by the calibration of the server's recognizer.
 
-    Each point has `fmr`, the `threshold` (a cosine) with its 95 % interval `low` to `high`, and
-    how many `false_matches` of the data stand behind it.
+    Each point has `fmr`, the `threshold` (a cosine) with its 95 % interval `low` to `high`, how
+    many `false_matches` of the data stand behind it, and what it costs: `fnmr`, the share of the
+    data's pairs of one person that are not recognized (null where that was not counted).
     """
     state = request.app.state.lineament
     return JSONResponse(await state.work.run(lambda: _points(state.recognizer.calibration, fmr)))
@@ -210,6 +211,10 @@ def _points(calibration: Calibration | None, fmr: float | None) -> dict[str, Any
         raise OptionError(
             "the server's recognizer has no calibration", hint="fit one: `lineament tune`"
         )
+
+    def missed(count: int | None) -> float | None:
+        return None if count is None else count / calibration.n_genuine_pairs
+
     if fmr is None:
         points = [
             {
@@ -218,6 +223,7 @@ def _points(calibration: Calibration | None, fmr: float | None) -> dict[str, Any
                 "low": point.low,
                 "high": point.high,
                 "false_matches": point.false_matches,
+                "fnmr": missed(point.false_non_matches),
             }
             for point in calibration.points
         ]
@@ -230,6 +236,7 @@ def _points(calibration: Calibration | None, fmr: float | None) -> dict[str, Any
                 "low": found.low,
                 "high": found.high,
                 "false_matches": found.false_matches,
+                "fnmr": found.fnmr,
             }
         ]
     return {
