@@ -91,7 +91,7 @@ def test_probability_is_bayes(prior: float) -> None:
 
 
 def test_what_a_threshold_costs(tmp_path: Path) -> None:
-    """The share of genuine pairs that it keeps out, where they were counted; between: in between."""
+    """The share of genuine pairs that it keeps out, where they were counted."""
     points = (
         OperatingPoint(1e-2, 0.3, 0.29, 0.32, 3000, 10),
         OperatingPoint(1e-4, 0.5, 0.45, 0.6, 30, 50),
