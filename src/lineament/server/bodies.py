@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
+from lineament.errors import OptionError
 from lineament.gallery.consent import Consent
 from lineament.gallery.filters import parse_filter
 from lineament.gallery.review import OnLowQuality, Review
@@ -19,7 +20,7 @@ def _read(text: str) -> Any:
     try:
         return json.loads(text)
     except RecursionError as error:
-        raise ValueError("expected fewer lists and objects within each other") from error
+        raise OptionError("expected fewer lists and objects within each other") from error
 
 
 def _object(value: Any) -> Any:
