@@ -53,6 +53,8 @@
     │   ├── ConflictError        conflict           it is in another state than was thought
     │   ├── BusyError            busy               too many requests at once: ask again
     │   ├── TooSlowError         too_slow           the request took too long to come
+    │   ├── TimedOutError        timed_out          the answer took too long
+    │   ├── UnavailableError     unavailable        it starts or stops: ask again
     │   ├── BodyTooLargeError    body_too_large     the request has too many bytes
     │   └── MediaTypeError       media_type         the request is of a kind that it cannot read
     ├── TruthValueError          truth_value        an answer that is no yes or no was taken for one
@@ -485,9 +487,24 @@ class BusyError(ServiceError):
 
 
 class TooSlowError(ServiceError, TimeoutError):
-    """The request took too long to come in, or to be answered."""
+    """The request took too long to come in."""
 
     code = "too_slow"
+
+
+class TimedOutError(ServiceError, TimeoutError):
+    """The answer took too long; whether what was asked for is done is not known."""
+
+    code = "timed_out"
+
+
+class UnavailableError(ServiceError):
+    """The server, or a part of it, starts or stops at this moment; ask again.
+
+    Whether what was asked for is done is not known: ask for it with an idempotency key.
+    """
+
+    code = "unavailable"
 
 
 class BodyTooLargeError(ServiceError, ValueError):

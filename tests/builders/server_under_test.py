@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-import uvicorn
 
 import lineament
 from lineament.server import create_app
+from lineament.server.connections import make_server
 from lineament.server.roles import ROLES
 from lineament.server.settings import ServerSettings
 
@@ -44,7 +44,7 @@ class Served:
 def run_server(settings: ServerSettings) -> Iterator[Served]:
     """Start a server on a free port; ends it."""
     app = create_app(settings)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
+    server = make_server(app, settings, app.state.admission, port=0)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     due = time.monotonic() + 60

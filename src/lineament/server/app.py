@@ -18,6 +18,7 @@ import lineament
 from lineament.errors import LineamentError
 from lineament.machine import memory_error
 from lineament.server import static
+from lineament.server.admission import Admission, Admitting
 from lineament.server.examples import describe
 from lineament.server.limits import Limits
 from lineament.server.photos import option_error
@@ -107,6 +108,12 @@ def create_app(settings: ServerSettings | None = None, *, writes: bool = True) -
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["authorization", "content-type", "x-api-key", "idempotency-key"],
         )
+    admission = app.state.admission = Admission(
+        state.work,
+        max_body_bytes=settings.max_body_bytes,
+        max_waiting_bytes=settings.max_waiting_bytes,
+    )
+    app.add_middleware(Admitting, admission=admission)
     app.add_middleware(
         Limits, max_body_bytes=settings.max_body_bytes, body_timeout_s=settings.body_timeout_s
     )

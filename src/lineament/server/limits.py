@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+from itertools import count
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,6 +18,8 @@ from lineament.server.problems import problem_of
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """Ids of callers that are taken over; others get one of ours."""
+
+_START, _NUMBERS = secrets.token_hex(6), count(1)
 
 _SECURITY = (
     (b"x-content-type-options", b"nosniff"),
@@ -50,7 +53,7 @@ class Limits:
             return
         headers = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"").decode("latin-1")
-        number = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        number = given if REQUEST_ID.fullmatch(given) else f"{_START}-{next(_NUMBERS)}"
         scope.setdefault("state", {})["request_id"] = number
         started = False
 

@@ -19,12 +19,11 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException as StarletteError
 
 from lineament.errors import ImageError, LineamentError, MediaTypeError, OptionError
 from lineament.images import ImageLimits
 from lineament.images.sources import read_bytes
+from lineament.server.parts import split
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -99,19 +98,23 @@ async def _multipart(
 ) -> tuple[list[tuple[str, str, bytes]], dict[str, Any]]:
     listed: list[tuple[str, str, bytes]] = []
     fields: dict[str, Any] = {}
-    try:
-        async with request.form(
-            max_files=MOST_PHOTOS, max_fields=MOST_FIELDS, max_part_size=LONGEST_FIELD
-        ) as form:
-            for name, value in form.multi_items():
-                if isinstance(value, UploadFile):
-                    listed.append((name, value.filename or "", await value.read()))
-                elif name in photos:
-                    listed.append((name, "", decoded(name, value)))
-                else:
-                    fields[name] = value
-    except StarletteError as error:
-        raise OptionError(f"expected multipart/form-data: {error.detail}", option="body") from error
+    kind = request.headers.get("content-type", "")
+    for part in split(kind, await request.body(), most=MOST_PHOTOS + MOST_FIELDS):
+        if part.file is not None:
+            listed.append((part.name, part.file, part.data))
+            continue
+        if part.name not in photos and len(part.data) > LONGEST_FIELD:
+            raise OptionError(f"expected at most {LONGEST_FIELD:,} bytes", option=part.name)
+        try:
+            value = part.data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise OptionError("expected a text in UTF-8", option=part.name) from error
+        if part.name in photos:
+            listed.append((part.name, "", decoded(part.name, value)))
+        else:
+            fields[part.name] = value
+    if len(listed) > MOST_PHOTOS or len(fields) > MOST_FIELDS:
+        raise OptionError(f"expected at most {MOST_PHOTOS} photos and {MOST_FIELDS} fields")
     unknown = sorted({name for name, _, _ in listed} - set(photos))
     if unknown:
         raise OptionError(f"expected photos named {', '.join(photos)}", option=unknown[0])

@@ -49,6 +49,8 @@ STATUS: Mapping[str, int] = {
     "conflict": 409,
     "busy": 429,
     "too_slow": 408,
+    "timed_out": 504,
+    "unavailable": 503,
     "body_too_large": 413,
     "method_not_allowed": 405,
     "not_acceptable": 406,
@@ -62,6 +64,8 @@ RETRY: Mapping[str, int] = {
     "gallery_locked": 1,
     "out_of_memory": 5,
     "index_server": 5,
+    "timed_out": 5,
+    "unavailable": 1,
 }
 """Code -> seconds after which asking again may help."""
 

@@ -25,9 +25,8 @@ def serve(
         ServiceError: the address cannot be listened on.
     """
     try:
-        import uvicorn
-
         from lineament.server.app import create_app
+        from lineament.server.connections import make_server
         from lineament.server.sessions import login_code
     except ImportError as error:
         raise MissingExtraError("serving over HTTP", "server") from error
@@ -40,17 +39,7 @@ def serve(
         address = f"{scheme}://{shown}:{port}"
         code = login_code(settings.data) if settings.page else None
         started(address, None if code is None else f"{address}/#code={code}")
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=10,
-        timeout_graceful_shutdown=round(settings.drain_s),
-        ssl_certfile=settings.tls_certificate,
-        ssl_keyfile=settings.tls_key,
-    )
-    uvicorn.Server(config).run(sockets=[listening])
+    make_server(app, settings, app.state.admission).run(sockets=[listening])
 
 
 def _listen(settings: ServerSettings) -> socket.socket:

@@ -75,6 +75,19 @@ class ServerSettings:
         default=32 << 20, metadata={"help": "bytes of a request's body at most"}
     )
     max_pixels: int = field(default=50_000_000, metadata={"help": "pixels of a photo at most"})
+    max_waiting_bytes: int = field(
+        default=512 << 20,
+        metadata={"help": "bytes of all bodies of requests under way at most; more get 429"},
+    )
+    connections: int = field(
+        default=1000, metadata={"help": "open connections of each process at most"}
+    )
+    header_timeout_s: float = field(
+        default=10.0, metadata={"help": "seconds in which a request's header has to come"}
+    )
+    keep_alive_s: float = field(
+        default=10.0, metadata={"help": "seconds that a connection without requests stays open"}
+    )
     body_timeout_s: float = field(
         default=20.0, metadata={"help": "seconds in which a request's body has to come"}
     )
@@ -123,6 +136,10 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("queue", 0, 100_000),
     ("max_body_bytes", 1 << 10, 1 << 32),
     ("max_pixels", 1 << 10, 1 << 30),
+    ("max_waiting_bytes", 1 << 20, 1 << 40),
+    ("connections", 1, 1_000_000),
+    ("header_timeout_s", 0.1, 86_400),
+    ("keep_alive_s", 0, 86_400),
     ("body_timeout_s", 0.1, 86_400),
     ("request_timeout_s", 0.1, 86_400),
     ("drain_s", 0, 86_400),

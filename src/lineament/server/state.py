@@ -50,7 +50,7 @@ class ServerState:
             max_bytes=min(settings.max_body_bytes, ImageLimits().max_bytes),
             max_pixels=settings.max_pixels,
         )
-        self.work = Work(settings.threads, settings.queue)
+        self.work = Work(settings.threads, settings.queue, timeout_s=settings.request_timeout_s)
         self.keys = KeyStore(settings.data)
         self.repeats = RepeatStore(settings.data, writes=writes)
         self.audit = Audit(settings.data)
@@ -85,5 +85,6 @@ class ServerState:
         self.work.close()
         self.galleries.close()
         self.audit.close()
+        self.keys.close()
         if self._batcher is not None:
             self._batcher.close()

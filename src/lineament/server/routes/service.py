@@ -26,6 +26,8 @@ async def health() -> dict[str, str]:
 async def ready(request: Request) -> Any:
     """For a load balancer: 503 until the networks are loaded, and while the server stops."""
     state = request.app.state.lineament
+    if request.app.state.admission.stopping.is_set():
+        return problem(503, "unavailable", "the server stops", retry_s=1)
     if not request.app.state.ready:
         return problem(503, "not_ready", "expected loaded networks", retry_s=1)
     return {"status": "ready", "waiting": state.work.waiting, "running": state.work.running}
