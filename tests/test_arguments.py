@@ -150,6 +150,9 @@ def calls(finder: FaceFinder, photo: Photo) -> dict[str, tuple[Callable[..., Any
         "rename": {"name": "Ada", "new_name": "Bea"},
         "merge": {"name": "Ada", "others": "Bea"},
         "remove": {"what": "Ada"},
+        "reject": {"what": IMAGE, "name": "Ada"},
+        "rejections": {},
+        "remove_rejection": {"number": 1},
         "export": {"path": "x.jsonl"},
         "import_": {"path": "x.jsonl"},
         "migrate": {"recognizer": recognizer},
@@ -231,6 +234,7 @@ NAMES = [
     *("Gallery.identify_embeddings", "Gallery.people", "Gallery.person", "Gallery.sample"),
     *("Gallery.crop", "Gallery.embedding", "Gallery.annotate", "Gallery.rename", "Gallery.merge"),
     *("Gallery.verify", "Gallery.check_search", "Gallery.filter_notes"),
+    *("Gallery.reject", "Gallery.rejections", "Gallery.remove_rejection"),
     *("Gallery.remove", "Gallery.export", "Gallery.import_", "Gallery.migrate"),
 ]
 

@@ -107,6 +107,7 @@ ACTIONS: Mapping[str, str] = {
     "ray": "ray=ADDRESS",
     "read_only": "open it with read_only=True, or ",
     "restart": "pass resume=False to start anew",
+    "rejections": "see rejections() for the numbers",
     "remove_sample": "remove(number) removes it",
     "replace_metadata": "annotate(name, metadata, replace=True) writes other metadata",
     "resume_or_overwrite": "pass existing='resume' or existing='overwrite'",

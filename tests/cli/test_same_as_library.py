@@ -78,6 +78,8 @@ LIBRARY: dict[str, tuple[str, ...]] = {
     "gallery merge": ("gallery:Gallery.merge",),
     "gallery annotate": ("gallery:Gallery.annotate",),
     "gallery check": ("gallery:Gallery.check",),
+    "gallery reject": ("gallery:Gallery.reject", *GALLERY),
+    "gallery rejections": ("gallery:Gallery.rejections", "gallery:Gallery.remove_rejection"),
     "gallery remove": ("gallery:Gallery.remove",),
     "gallery export": ("gallery:Gallery.export",),
     "gallery import": ("gallery:Gallery.import_",),

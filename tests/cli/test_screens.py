@@ -80,6 +80,7 @@ RUNS: dict[str, str] = {
     "gallery-rename": "gallery rename Ada Augusta --gallery staff",
     "gallery-merge": "gallery merge Ada Joe --gallery staff --force",
     "gallery-annotate": 'gallery annotate Ada building=B groups=["night","day"] --gallery staff',
+    "gallery-rejections": "gallery rejections Ada --gallery staff",
     "gallery-remove": "gallery remove Adda --yes --gallery staff",
     "gallery-export": "gallery export made.jsonl --gallery staff",
     "gallery-import": "gallery import staff.jsonl --gallery new",

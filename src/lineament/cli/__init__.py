@@ -102,6 +102,8 @@ GALLERY = Group(
         "rename": Entry("gallery:rename", "Give a person another name."),
         "merge": Entry("gallery:merge", "Unite several people into one."),
         "annotate": Entry("gallery:annotate", "Set a person's metadata."),
+        "reject": Entry("gallery:reject", 'Say that a face is not a person\'s: "not this person".'),
+        "rejections": Entry("gallery:rejections", "Faces that were said not to be a person's."),
         "remove": Entry("gallery:remove", "Remove a person, or one photo, and every byte of it."),
         "export": Entry("gallery_files:export", "Write people and embeddings into one file."),
         "import": Entry("gallery_files:import_", "Add what `gallery export` wrote."),

@@ -63,6 +63,7 @@ ACTIONS = {
     "encrypt": "`lineament gallery encrypt` encrypts it",
     "key": "set LINEAMENT_GALLERY_KEY_FILE to the file of the key, LINEAMENT_GALLERY_KEY to the "
     "key, or LINEAMENT_GALLERY_KEY_COMMAND to a command that prints it",
+    "rejections": "see `lineament gallery rejections` for the numbers",
     "rotate_key": "`lineament gallery rotate-key` gives it another key",
     "resume_or_overwrite": "add --resume or --overwrite",
     "shots": "`lineament watch --shots DIR` shows who has which",

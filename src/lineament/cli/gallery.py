@@ -392,6 +392,70 @@ def _in_words_all(gallery: Gallery) -> str:
     return " and ".join(words)
 
 
+@command('lineament gallery reject "Ada Lovelace" visitor.jpg')
+@_name
+@argument("photo", metavar="PHOTO", help="With the face: a file, a URL, or - (stdin).")
+@option(
+    "--face",
+    type=COUNT,
+    metavar="N",
+    help="Of several faces, the N-th that `identify` shows.",
+    show_default="the largest",
+)
+@options.gallery
+@options.json
+@options.allow_private
+@options.recognizer(without=("choose",))
+def reject(name: str, photo: str, face: int | None, json: bool, **given: Any) -> None:
+    """Say that a face is not a person's: "not this person".
+
+    From then on faces that are no less like it than like the person's own photos are not named
+    NAME.
+    """
+    from lineament.cli.sources import one_source
+
+    source = one_source(photo)
+    with open_with_recognizer({**given, "choose": None}) as opened:
+        made = opened.reject(source, name, face=None if face is None else face - 1)
+        about = about_gallery(opened)
+    if json:
+        print_json(about | {"rejection": made.to_dict()})
+    else:
+        print_line(f"not {made.person}: negative example {made.id}, {made.source}")
+
+
+@command("lineament gallery rejections --remove 3")
+@argument("name", required=False, metavar="[NAME]", help="Whose; everybody's without.")
+@option("--remove", type=COUNT, metavar="ID", help="Remove this one, and every byte of it.")
+@options.gallery
+@options.json
+def rejections(name: str | None, remove: int | None, gallery: Path | None, json: bool) -> int:
+    """Faces that were said not to be a person's.
+
+    Exit code 0: there are some, 1: there are none, 2: error.
+    """
+    if name is not None and remove is not None:
+        raise OptionError("rejections: expected NAME or --remove ID, got both")
+    with open_gallery(gallery, read_only=remove is None) as opened:
+        found = opened.rejections(name) if remove is None else [opened.remove_rejection(remove)]
+        about = about_gallery(opened)
+    if json:
+        print_json(about | {"rejections": [one.to_dict() for one in found]})
+    elif remove is not None:
+        print_line(f"removed negative example {found[0].id} of {found[0].person}")
+    elif found:
+        columns = ("example", "not", "photo", "since", "searched")
+        rows = [
+            (str(one.id), one.person, one.source or "-", _day(one.added),
+             "yes" if one.searched else "no")
+            for one in found
+        ]  # fmt: skip
+        print_table(columns, rows, right=columns[:1])
+    else:
+        print_note("nobody has negative examples")
+    return 0 if found else 1
+
+
 # --- in words -------------------------------------------------------------------------------------
 
 

@@ -231,6 +231,7 @@ _WHY = {
     "below_threshold": "below the threshold; most alike",
     "low_quality": "too poor to tell; most alike",
     "same_photo": "another face of this photo is",
+    "rejected": "said not to be; most alike",
     "children": "both look like children; most alike",
     "not_live": "not live; most alike",
 }

@@ -10,6 +10,7 @@
     verification one face against one person
     nobody      a search among nobody is an error that says why
     portraits   enrolled faces as pictures
+    rejections  faces that somebody said are not a person
     ranking     samples near a face -> people in order; the best pairing of faces and people
     thresholds  from which similarity on a face gets a name
     index_sync  the index beside the database, kept in step with it
@@ -46,6 +47,7 @@ from lineament.gallery._types import (
     NewSample,
     PersonInfo,
     Refusal,
+    Rejection,
     RemovalReport,
     SampleInfo,
     Settings,
@@ -77,6 +79,7 @@ __all__ = [
     "PersonInfo",
     "Receipt",
     "Refusal",
+    "Rejection",
     "RemovalReport",
     "SampleInfo",
     "Settings",

@@ -10,6 +10,7 @@ BLANKED = {
     "vectors": ("vector",),
     "crops": ("png",),
     "consents": ("record",),
+    "negatives": ("source", "sha256", "vector"),
 }
 """By table, the columns that say who somebody is."""
 

@@ -15,6 +15,8 @@ from lineament.gallery._schema import (
     IDENTITY,
     IDENTITY_FROM,
     LONGEST_VECTOR,
+    REJECTED,
+    REJECTED_FROM,
 )
 from lineament.gallery._store import Store
 from lineament.gallery._types import DamagedPart
@@ -205,4 +207,18 @@ def _orphans(store: Store) -> list[str]:
         ).fetchone()
         if count:
             found.append(f"{count:,} consents belong to nobody: run compact()")
+        (count,) = connection.execute(
+            "SELECT count(*) FROM negatives WHERE id NOT IN (SELECT negative FROM rejected) AND "
+            "CAST(vector AS BLOB) <> zeroblob(length(CAST(vector AS BLOB)))"
+        ).fetchone()
+        if count:
+            found.append(f"{count:,} negative examples belong to nobody: run compact()")
+        rows = connection.execute(
+            f"SELECT r.negative FROM rejected r WHERE r.negative NOT IN (SELECT r.negative FROM "
+            f"{REJECTED_FROM} WHERE r.checksum = {REJECTED}) ORDER BY r.negative"
+        )
+        found += [
+            f"negative example {number}: it is not what was written: not searched; remove it"
+            for (number,) in rows.fetchall()
+        ]
     return found

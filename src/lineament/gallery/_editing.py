@@ -19,6 +19,7 @@ import numpy as np
 from lineament.errors import OptionError, PersonExistsError
 from lineament.gallery._blanking import blank
 from lineament.gallery._checking import UIDS, notes_damage, photographs
+from lineament.gallery._rejections import drop_of_person, give
 from lineament.gallery._schema import (
     ask_erasing,
     log_change,
@@ -307,6 +308,7 @@ def merge(store: Store, name: str, others: Sequence[str]) -> None:
                 "UPDATE photographs SET person = ? WHERE person = ?", (number, other)
             )
             unite_terms(store, connection, number, other)
+            give(connection, number, other)
             _drop_person(store, connection, other)
         stays = one_person(store, number)
         metadata |= dict(stays.metadata)
@@ -401,6 +403,7 @@ def _delete_notes(
 def _drop_person(store: Store, connection: sqlite3.Connection, number: int) -> None:
     label, name, _ = _label_of(store, connection, number)
     drop_terms(store, connection, number)
+    drop_of_person(connection, number)
     there = connection.execute("DELETE FROM people WHERE id = ?", (number,)).rowcount
     connection.execute("DELETE FROM person_checksums WHERE person = ?", (number,))
     _blank_label(connection, label)

@@ -52,16 +52,17 @@ class Row(msgspec.Struct):
     source_bytes: bytes | None = None  # of a file's name that is no UTF-8
     person_consents: str | None = None  # JSON: a list of ``gallery.Consent``
     person_kept_until: float | None = None
+    person_rejections: str | None = None  # JSON: a list of ``RejectedFace``
 
 
 ARROW = (
     *("string", "string", "double", "binary", "binary", "string", "binary", "string", "string"),
-    *("double", "binary", "binary", "string", "double"),
+    *("double", "binary", "binary", "string", "double", "string"),
 )
 """The types of these fields in parquet."""
 
 
-_LATER = ("crop", "source_bytes", "person_consents", "person_kept_until")
+_LATER = ("crop", "source_bytes", "person_consents", "person_kept_until", "person_rejections")
 """Columns that files of earlier versions, or without crops, lack."""
 
 
@@ -93,6 +94,7 @@ class Checked(NamedTuple):
     crop: bytes | None = None
     consents: tuple[Consent, ...] = ()
     kept_until: float | None = None
+    rejections: tuple[tuple[NewSample, float], ...] = ()
 
 
 def checked(row: Row, contract: Contract) -> Checked:
@@ -108,10 +110,18 @@ def checked(row: Row, contract: Contract) -> Checked:
     kept_until = (
         None if row.person_kept_until is None else _time(row.person_kept_until, "kept_until")
     )
+    rejections = _rejected(row.person_rejections, contract)
     if row.uid is None:
         if any(one is not None for one in (row.vector, row.sha256, row.crop, row.source_bytes)):
             raise OptionError("expected 16 bytes, got none", option="uid")
-        return Checked(name, metadata, created, consents=consents, kept_until=kept_until)
+        return Checked(
+            name,
+            metadata,
+            created,
+            consents=consents,
+            kept_until=kept_until,
+            rejections=rejections,
+        )
     uid = values.checked_bytes(row.uid, 16, "uid")
     vector = values.checked_bytes(row.vector, 4 * contract.dimension, "vector")
     if row.sha256 is not None:
@@ -146,7 +156,46 @@ def checked(row: Row, contract: Contract) -> Checked:
         row.crop,
         consents,
         kept_until,
+        rejections,
     )
+
+
+class RejectedFace(msgspec.Struct):
+    """A negative example of a person; the vector in base64."""
+
+    source: str
+    sha256: str | None
+    added: float
+    vector: bytes
+
+
+_REJECTED = msgspec.json.Decoder(list[RejectedFace])
+
+
+def _rejected(text: str | None, contract: Contract) -> tuple[tuple[NewSample, float], ...]:
+    """Negative examples, each with its time. OptionError: one of them does not fit."""
+    if text is None:
+        return ()
+    try:
+        faces = _REJECTED.decode(text)
+        found = []
+        for one in faces:
+            vector = values.checked_bytes(one.vector, 4 * contract.dimension, "vector")
+            sha256 = None if one.sha256 is None else bytes.fromhex(one.sha256)
+            if sha256 is not None:
+                values.checked_bytes(sha256, 32, "sha256")
+            made = Embedding(np.frombuffer(vector, "<f4"), 1.0, contract)
+            new = NewSample(made, values.checked_source(one.source), sha256)
+            found.append((new, _time(one.added, "added")))
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        if isinstance(error, OptionError):
+            raise
+        raise OptionError(printable(str(error))[:200], option="rejections") from error
+    if len(found) > values.MOST_REJECTIONS:
+        raise OptionError(
+            f"expected at most {values.MOST_REJECTIONS}, got {len(found):,}", option="rejections"
+        )
+    return tuple(found)
 
 
 def _object(text: str | None, what: str) -> dict[str, Any]:
@@ -172,6 +221,7 @@ class _Person(msgspec.Struct):
     created: float
     consents: msgspec.Raw = msgspec.Raw(b"[]")
     kept_until: float | None = None
+    rejections: msgspec.Raw = msgspec.Raw(b"[]")
 
 
 class _Sample(msgspec.Struct):
@@ -225,6 +275,7 @@ def read_lines(path: Path) -> Iterator[Entry]:
                         line.person.created,
                         person_consents=bytes(line.person.consents).decode(),
                         person_kept_until=line.person.kept_until,
+                        person_rejections=bytes(line.person.rejections).decode(),
                     )
                     yield Entry(place, person, person=name)
                     continue
@@ -261,6 +312,7 @@ def _sample_row(sample: _Sample, person: Row) -> Row:
         None if sample.source_bytes is None else bytes.fromhex(sample.source_bytes),
         person.person_consents,
         person.person_kept_until,
+        person.person_rejections,
     )
 
 

@@ -35,6 +35,9 @@ _KINDS = {
     ("labels", "name"): "name",
     ("labels", "metadata"): "metadata",
     ("consents", "record"): "consent",
+    ("negatives", "source"): "photo's name",
+    ("negatives", "sha256"): "photo's hash",
+    ("negatives", "vector"): "vector",
     ("samples", "source"): "photo's name",
     ("samples", "sha256"): "photo's hash",
     ("samples", "face"): "face's place",
@@ -152,8 +155,10 @@ def _collect(store: Store, number: int, needles: Needles) -> int:
             "SELECT label, name_key FROM people WHERE id = ?", (number,)
         ).fetchone()
         consents = connection.execute("SELECT consent FROM consented WHERE person = ?", (number,))
+        negatives = connection.execute("SELECT negative FROM rejected WHERE person = ?", (number,))
         rows = {
             "labels": [label],
+            "negatives": [row[0] for row in negatives.fetchall()],
             "consents": [row[0] for row in consents],
             "samples": samples,
             "vectors": samples,

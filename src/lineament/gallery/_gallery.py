@@ -33,6 +33,7 @@ from lineament.gallery import _migration as migration
 from lineament.gallery import _nobody as nobody
 from lineament.gallery import _portraits as portraits
 from lineament.gallery import _ranking as ranking
+from lineament.gallery import _rejections as rejecting
 from lineament.gallery import _terms as terms
 from lineament.gallery import _verification as verification
 from lineament.gallery import enroll as enrollment
@@ -51,6 +52,7 @@ from lineament.gallery._types import (
     OnDamaged,
     PersonInfo,
     Refusal,
+    Rejection,
     RemovalReport,
     SampleInfo,
     Settings,
@@ -1105,6 +1107,78 @@ class Gallery(Outcome):
         with self._state.changing():
             terms.set_end(self._state.store, name, when)
         return self.person(name) if name in self else None
+
+    # --- negative examples ------------------------------------------------------------------------
+
+    @checked
+    def reject(self, what: Any, name: str, *, face: int | None = None) -> Rejection:
+        """Say that a face is not a person's: "not this person".
+
+        Searches remember it as a negative example: a face that is at least as alike to it as to
+        the person's own samples is not named this person (reason "rejected"), nor verified or
+        enrolled as this person.
+
+        Args:
+            what: the photo, the ``Embedding`` or the ``NewSample`` of the face.
+            name: whom it does not show.
+            face: number of the face in the photo, as ``identify`` has them; None: the one that the
+                photo is of (``Recognizer.choose``).
+
+        Returns:
+            The example; the one that is there, if nearly the same photo was rejected before.
+
+        Raises:
+            UnknownPersonError: nobody has that name.
+            ImageError, NoFaceError: of the photo.
+            OptionError: there is no such face, or it is one of the person's own samples.
+        """
+        new = self._one_face(what, face)
+        with self._state.changing():
+            number = rejecting.reject(self._state.store, name, new)
+        return next(one for one in self.rejections(name) if one.id == number)
+
+    @checked
+    def rejections(self, name: str | None = None) -> list[Rejection]:
+        """The negative examples of a person, or of everybody.
+
+        Raises:
+            UnknownPersonError: nobody has that name.
+        """
+        return rejecting.rejections(self._state.store, name)
+
+    @checked
+    def remove_rejection(self, number: int) -> Rejection:
+        """Remove a negative example, and every byte of it; what it was.
+
+        Raises:
+            UnknownPersonError: there is none of that number.
+        """
+        with self._state.changing():
+            return rejecting.remove(self._state.store, number)
+
+    def _one_face(self, what: Any, face: int | None) -> NewSample:
+        if isinstance(what, (Embedding, NewSample)):
+            if face is not None:
+                raise OptionError("expected a photo with it, got an embedding", option="face")
+            return NewSample(what) if isinstance(what, Embedding) else what
+        if is_many(what):
+            raise OptionError("expected one photo, got many", option="what")
+        if face is None:
+            (photo,) = self.recognizer.stream_chosen([what], digest=True)
+            photo.require()
+            assert photo.embedding is not None
+            embedding = photo.embedding
+        else:
+            (photo,) = self.recognizer.stream([what], faces="all", digest=True)
+            photo.require()
+            if not 0 <= face < len(photo.embeddings):
+                raise OptionError(
+                    f"expected a number from 0 to {len(photo.embeddings) - 1} of the faces of "
+                    f"{photo.source}, got {face}",
+                    option="face",
+                )
+            embedding = photo.embeddings[face]
+        return NewSample(embedding, enrollment.source_name(photo), photo.sha256)
 
     # --- upkeep -----------------------------------------------------------------------------------
 

@@ -39,6 +39,7 @@ from lineament.errors import OptionError
 from lineament.gallery import lookup
 from lineament.gallery._nobody import nobody_searched
 from lineament.gallery._portraits import kept_crop
+from lineament.gallery._rejections import any_there, rejected_by
 from lineament.gallery._state import GalleryState
 from lineament.gallery._thresholds import (
     checked_share,
@@ -68,6 +69,10 @@ from lineament.types import (
 MOST_TOP = 1000
 _TRIES = 100
 """So often a search is begun again because of damage; what is damaged is left out in any case."""
+
+
+PASSED_OVER = 8
+"""So many more people are ranked where somebody has negative examples, who may be passed over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +269,8 @@ def identify_faces(
     n = max(search.top, 2 if head is None else RESCORED)
     if together:
         n = max(n, len(embeddings) + 1)  # so that each face has somebody left
+    if any_there(store):
+        n += PASSED_OVER
     queries = np.stack([embedding.vector for embedding in embeddings])
     ranked = rank_people(state, queries, n, settings=settings, allowed=allowed)
     if head is not None:
@@ -271,7 +278,8 @@ def identify_faces(
             _rescored(state, embedding, row, head)[: max(search.top, 2, together * len(embeddings))]
             for embedding, row in zip(embeddings, ranked, strict=True)
         ]
-    candidates = _candidates(state, ranked, n_people, qualities)
+    rejections = rejected_by(store, queries, [[one.person for one in row] for row in ranked])
+    candidates = _candidates(state, ranked, n_people, qualities, rejections)
     if together:
         chosen = _assigned(candidates, threshold.value)
     else:
@@ -315,6 +323,12 @@ def _unknown(
     if not row:
         return "nobody_searched", str(nobody_searched(state, search.where).message)
     best = row[0]
+    if best.rejected_by is not None and best.compared >= threshold.value:
+        return (
+            "rejected",
+            f"{best} is the most alike, yet the face is no less like one that was said not to be "
+            f"{best.name}'s (negative example {best.rejected_by})",
+        )
     if best.compared >= threshold.value and best.above(threshold.value) < 0:
         takes = threshold.value + best.threshold_rise
         if best.score is not None:
@@ -355,6 +369,11 @@ def _notes(
         if alike and at == 0:
             verb = "reaches" if len(alike) == 1 else "reach"
             notes.append(f"{', '.join(alike[:3])} {verb} the threshold, too")
+        elif at and row[0].rejected_by is not None:
+            notes.append(
+                f"{row[0]} is more alike, but the face is no less like one that was said not to be "
+                f"{row[0].name}'s (negative example {row[0].rejected_by})"
+            )
         elif at and row[0].threshold_rise > 0:
             notes.append(
                 f"{row[0]} is more alike, but strangers look alike in photos like this one and the "
@@ -450,6 +469,7 @@ def _of_children(
         [CLEAN] * len(one.candidates),
         one.n_searched,
         most_llr=(CHILDREN_LLR, 0.0, MOST_CHILDREN_LLR),
+        excluded=[candidate.rejected_by is not None for candidate in one.candidates],
     )
     candidates = tuple(
         replace(candidate, probability=p[0], low=p[1], high=p[2])
@@ -526,6 +546,7 @@ def _candidates(
     ranked: Sequence[Sequence[Scored]],
     n_people: int,
     qualities: Sequence[Quality | None] | None,
+    rejections: Sequence[Mapping[int, tuple[int, float]]],
 ) -> list[list[Candidate]]:
     """People with names and probabilities."""
     store = state.store
@@ -547,6 +568,7 @@ def _candidates(
             [one.score for one in there],
             conditions,
             n_people,
+            excluded=[one.person in rejections[i] for one in there],
         )
         result.append(
             [
@@ -564,6 +586,7 @@ def _candidates(
                     metadata=people[one.person].metadata,
                     threshold_rise=_rise(condition),
                     score=one.learned,
+                    rejected_by=rejections[i].get(one.person, (None,))[0],
                 )
                 for rank, (one, p, condition) in enumerate(
                     zip(there, sure, conditions, strict=True), 1
@@ -601,20 +624,27 @@ def _probabilities(
     n_people: int,
     *,
     most_llr: tuple[float, float, float] = (math.inf,) * 3,
+    excluded: Sequence[bool] | None = None,
 ) -> list[tuple[float | None, float | None, float | None]]:
     """For each candidate: the probability, and its interval from that of the likelihood ratio.
 
-    ``most_llr``: what the logarithm of the ratio may be at most, and the ends of its interval.
+    ``most_llr``: what the logarithm of the ratio may be at most, and the ends of its interval;
+    ``excluded``: who it is not, since somebody said so.
     """
     if calibration is None or not scores:
         return [(None, None, None)] * len(scores)
     most, most_low, most_high = np.exp(most_llr).tolist()
     each = list(zip(scores, conditions, strict=True))
     ratios = np.minimum(np.exp([float(calibration.llr_of(*one)) for one in each]), most)
+    out = np.zeros(len(scores), np.bool_) if excluded is None else np.array(excluded, np.bool_)
+    ratios[out] = 0.0
     people = max(n_people, len(scores))
     rest = people - len(scores) + people * (1 - prior) / prior
     result: list[tuple[float | None, float | None, float | None]] = []
-    for (score, condition), ratio in zip(each, ratios.tolist(), strict=True):
+    for (score, condition), ratio, gone in zip(each, ratios.tolist(), out.tolist(), strict=True):
+        if gone:
+            result.append((0.0, 0.0, 0.0))
+            continue
         others = float(ratios.sum()) - ratio + rest
         pair = calibration.probability(score, 0.5, condition)
         low, high = (p / (1 - p) if p < 1 else math.inf for p in (pair.low, pair.high))

@@ -23,7 +23,7 @@ import json
 import re
 import secrets
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from functools import cache
@@ -146,6 +146,17 @@ TERMS = (
 )
 """Of what holds for a person, as SQL over a row ``t`` of ``terms``."""
 
+REJECTED = (
+    f"checksum(n.id, r.person, CAST({_CONTRACT_TEXT} AS BLOB), {_END.format('n.added')}, "
+    "typeof(n.source) || typeof(n.sha256) || typeof(n.vector), CAST(n.source AS BLOB), "
+    "CAST(n.sha256 AS BLOB), CAST(n.vector AS BLOB))"
+)
+"""Of a negative example (``gallery._rejections``), as SQL over ``REJECTED_FROM``."""
+
+REJECTED_FROM = (
+    "rejected r JOIN negatives n ON n.id = r.negative LEFT JOIN contracts c ON c.id = n.contract"
+)
+
 _VERSION_4 = f"""
 CREATE TABLE consents (id INTEGER PRIMARY KEY AUTOINCREMENT, record TEXT NOT NULL);
 CREATE TABLE consented (
@@ -156,6 +167,13 @@ CREATE TABLE terms (
     person INTEGER PRIMARY KEY, kept_until REAL, expires REAL, checksum INTEGER NOT NULL);
 CREATE INDEX terms_by_end ON terms (expires);
 CREATE INDEX people_by_age ON people (created);
+CREATE TABLE negatives (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, contract INTEGER NOT NULL REFERENCES contracts (id),
+    added REAL NOT NULL, source TEXT NOT NULL, sha256 BLOB, vector BLOB NOT NULL);
+CREATE TABLE rejected (
+    negative INTEGER PRIMARY KEY REFERENCES negatives (id),
+    person INTEGER NOT NULL REFERENCES people (id), checksum INTEGER NOT NULL);
+CREATE INDEX rejected_by_person ON rejected (person);
 INSERT INTO terms SELECT t.person, NULL, NULL, {TERMS} FROM (SELECT id AS person, NULL AS
     kept_until, NULL AS expires FROM people) t ORDER BY t.person;
 """
@@ -270,6 +288,13 @@ def pretend_newer(connection: sqlite3.Connection, secret: bytes, version: int) -
         f"CREATE TEMP VIEW terms AS SELECT t.person, t.kept_until, t.expires, {TERMS} AS checksum "
         "FROM (SELECT id AS person, NULL AS kept_until, NULL AS expires FROM people) t"
     )
+    connection.execute(
+        "CREATE TEMP VIEW negatives AS SELECT 0 AS id, 0 AS contract, 0.0 AS added, '' AS source, "
+        "NULL AS sha256, x'' AS vector WHERE 0"
+    )
+    connection.execute(
+        "CREATE TEMP VIEW rejected AS SELECT 0 AS negative, 0 AS person, 0 AS checksum WHERE 0"
+    )
     if version > UNSEALED:
         return
     connection.execute(
@@ -335,6 +360,16 @@ def seal_terms(connection: sqlite3.Connection, number: int) -> None:
         "WHERE person = ?",
         (number,),
     )
+
+
+def seal_rejected(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
+    """Write the checksums of negative examples anew, which were just added or given away."""
+    for number in numbers:
+        connection.execute(
+            f"UPDATE rejected SET checksum = (SELECT {REJECTED} FROM {REJECTED_FROM} WHERE "
+            "r.negative = ?1) WHERE negative = ?1",
+            (number,),
+        )
 
 
 def seal_sample(connection: sqlite3.Connection, number: int) -> None:

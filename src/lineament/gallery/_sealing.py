@@ -42,6 +42,7 @@ FIELDS = {
     "vectors": ("sample", ("vector",)),
     "crops": ("sample", ("png",)),
     "consents": ("id", ("record",)),
+    "negatives": ("id", ("source", "sha256", "vector")),
 }
 """What is encrypted: table -> the column of its rows' numbers, and the columns."""
 

@@ -477,6 +477,7 @@ class Store:
             )
         connection.execute("DELETE FROM labels WHERE id NOT IN (SELECT label FROM people)")
         connection.execute("DELETE FROM consents WHERE id NOT IN (SELECT consent FROM consented)")
+        connection.execute("DELETE FROM negatives WHERE id NOT IN (SELECT negative FROM rejected)")
         connection.execute("UPDATE totals SET value = 0 WHERE name = 'dead'")
 
     def check(self) -> list[str]:

@@ -21,11 +21,18 @@ Metadata = Mapping[str, Any]
 """Plain values for JSON, by name."""
 
 UnknownReason = Literal[
-    "nobody_searched", "below_threshold", "low_quality", "same_photo", "children", "not_live"
+    "nobody_searched",
+    "below_threshold",
+    "low_quality",
+    "same_photo",
+    "children",
+    "not_live",
+    "rejected",
 ]
 """Why a face has no name: nobody was searched; nobody was alike enough; the same, and the face is
 too poor to tell; the one who is alike enough is another face of the same photo; it looks like a
-child's; it is not known to be of somebody who was there."""
+child's; it is not known to be of somebody who was there; somebody said of such a face that it is
+not that person's."""
 MOST_DAYS = 365_000
 """Of retention: a thousand years."""
 PersonScore = Literal["best", "mean", "centroid"]
@@ -38,6 +45,7 @@ RefusalReason = Literal[
     "duplicate",
     "someone else",
     "unlike the others",
+    "rejected",
 ]
 
 
@@ -339,6 +347,32 @@ class EnrollReport(Outcome):
 
 
 @dataclass(frozen=True, slots=True)
+class Rejection(Outcome):
+    """A negative example of a person: a face that somebody said is not theirs.
+
+    Attributes:
+        id: its number; never given to another.
+        person: the name of whom it does not show.
+        source: name of the photo.
+        sha256: of its bytes, 32 bytes; None when there was no photo.
+        added: seconds since 1970, UTC.
+        searched: whether searches respect it: False when it is damaged, or was made by another
+            recognizer than the gallery has now.
+    """
+
+    id: int
+    person: str
+    source: str
+    sha256: bytes | None
+    added: float
+    searched: bool = True
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return asdict(self) | {"sha256": None if self.sha256 is None else self.sha256.hex()}
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate(Outcome):
     """One person whom a face may show.
 
@@ -356,6 +390,9 @@ class Candidate(Outcome):
         threshold_rise: how much more than the threshold it takes for this person, a cosine, 0 or
             more: strangers look alike in photos as bad as the face and that sample. 2, so that no
             score is enough, where a score says nothing of such faces.
+        score: by the model's learned similarity, where that was asked for.
+        rejected_by: number of the negative example that the face is at least as alike to as to the
+            person's own samples: it is not named this person. None: there is no such.
     """
 
     rank: int
@@ -371,6 +408,7 @@ class Candidate(Outcome):
     metadata: Metadata
     threshold_rise: float = 0.0
     score: float | None = None
+    rejected_by: int | None = None
 
     @property
     def compared(self) -> float:
@@ -383,6 +421,8 @@ class Candidate(Outcome):
         What a rise of the cosine's threshold is in the unit of another metric is not known: with
         one, no score is enough there.
         """
+        if self.rejected_by is not None:
+            return -math.inf
         if self.score is None:
             return self.similarity - self.threshold_rise - threshold
         return -math.inf if self.threshold_rise > 0 else self.score - threshold

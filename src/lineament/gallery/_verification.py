@@ -22,6 +22,7 @@ from lineament.decide.thresholds import DEFAULT_FMR, own_threshold, refuse_both
 from lineament.errors import GalleryDamagedError, GalleryError, LineamentError, OptionError
 from lineament.gallery import lookup
 from lineament.gallery._portraits import kept_crop
+from lineament.gallery._rejections import rejected_by
 from lineament.gallery._state import GalleryState
 from lineament.gallery._thresholds import checked_share, same_threshold
 from lineament.liveness.passive import LivenessMode
@@ -72,11 +73,20 @@ def verify_person(
         }
         known["qualities"] = (known["qualities"][0], sample.quality)
         decision = compare(photo.embedding, embeddings[at], limit, **known)
-        yield judge.assess(
+        assessed = judge.assess(
             decision,
             _certainty(state, judge, decision, len(samples)),
             crops=(photo.crop, kept_crop(state, sample.id) if decision.same else None),
         )
+        (against,) = rejected_by(state.store, photo.embedding.vector[None], [[person.id]])
+        if assessed.same and person.id in against:
+            number, score = against[person.id]
+            words = (
+                f"the face is no less like one that was said not to be {person.name}'s (negative "
+                f"example {number}, similarity {score:.3f})"
+            )
+            assessed = replace(assessed, reasons=(words, *assessed.reasons))
+        yield assessed
 
 
 def _certainty(

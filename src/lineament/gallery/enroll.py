@@ -21,6 +21,7 @@ from lineament.gallery import _editing as editing
 from lineament.gallery import lookup
 from lineament.gallery._lookalike import Lookalikes
 from lineament.gallery._ranking import rank_people
+from lineament.gallery._rejections import rejected_by
 from lineament.gallery._schema import log_change
 from lineament.gallery._state import GalleryState
 from lineament.gallery._store import Store
@@ -287,6 +288,7 @@ def _refusals(
     foreign = np.zeros(len(named), np.bool_)
     for i, row in near.items():
         foreign[i] = any(alike.own_similarity(i, whom, score) is None for score, whom in row)
+    rejected = _rejected(state, named, vectors, people)
     unlike, notes = compared(state, named, vectors, own, people, foreign, strict=strict)
     if threshold is None:
         notes.insert(
@@ -330,6 +332,8 @@ def _refusals(
                 name,
                 similarity=nearest,
             )
+        elif rejected[i] is not None:
+            refusal = rejected[i]
         elif other is not None and threshold is not None:
             refusal = Refusal(
                 sample.source,
@@ -357,6 +361,30 @@ def _refusals(
     return refusals, notes
 
 
+def _rejected(
+    state: GalleryState,
+    named: Sequence[tuple[str, NewSample]],
+    vectors: FloatArray,
+    people: Mapping[str, int | None],
+) -> list[Refusal | None]:
+    """For each sample whether somebody said of such a face that it is not that person's."""
+    numbers = [people[name] for name, _ in named]
+    said = rejected_by(state.store, vectors, [[] if n is None else [n] for n in numbers])
+    found: list[Refusal | None] = []
+    for (name, sample), number, against in zip(named, numbers, said, strict=True):
+        if number is None or number not in against:
+            found.append(None)
+            continue
+        example, score = against[number]
+        words = (
+            f"it is like a face that was said not to be {name}'s (negative example {example}, "
+            f"similarity {score:.3f}), and no more like {name}'s photos: if it shows {name} all "
+            "the same, remove that example, or enroll it by force"
+        )
+        found.append(Refusal(sample.source, "rejected", words, name, similarity=score))
+    return found
+
+
 def _others(
     state: GalleryState,
     named: Sequence[tuple[str, NewSample]],
@@ -371,12 +399,18 @@ def _others(
     asked, n = np.arange(len(named)), 2
     while len(asked) and n <= MOST_LOOKALIKES:
         ranked = rank_people(state, vectors[asked], n, settings=Settings())
+        said = rejected_by(
+            state.store, vectors[asked], [[one.person for one in row] for row in ranked]
+        )
+        out = dict(zip(asked.tolist(), said, strict=True))
         again = []
         for i, row in zip(asked.tolist(), ranked, strict=True):
             found[i] = [
                 (one.score, one.person)
                 for one in row
-                if one.score >= threshold and one.person != people[named[i][0]]
+                if one.score >= threshold
+                and one.person != people[named[i][0]]
+                and one.person not in out[i]
             ]
             if found[i] and len(row) == n and row[-1].score >= threshold:
                 again.append(i)  # there may be more of them

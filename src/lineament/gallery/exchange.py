@@ -27,6 +27,7 @@ from lineament.errors import ConsentError, DataError, OptionError
 from lineament.files import open_regular, replacing
 from lineament.gallery import _checking as checking
 from lineament.gallery import _editing as editing
+from lineament.gallery import _rejections as rejecting
 from lineament.gallery import _terms as terms
 from lineament.gallery import lookup
 from lineament.gallery._damage import pages
@@ -157,10 +158,14 @@ def _rows(store: Store, crops: bool) -> Iterator[Row]:
         owned = zip(persons[first:last].tolist(), samples[first:last].tolist(), strict=True)
         with_samples = set()
         for number, row in _sample_rows(store, sound, [*owned], crops):
+            if number not in with_samples:
+                row.person_rejections = _rejected(store, sound[number])
             with_samples.add(number)
             yield row
         for number in sorted(set(sound) - with_samples):
-            yield _about(sound[number])
+            row = _about(sound[number])
+            row.person_rejections = _rejected(store, sound[number])
+            yield row
 
 
 def _about(person: PersonInfo, *values: Any) -> Row:
@@ -172,6 +177,12 @@ def _about(person: PersonInfo, *values: Any) -> Row:
         row.person_consents = json.dumps(records, ensure_ascii=False)
     row.person_kept_until = person.kept_until
     return row
+
+
+def _rejected(store: Store, person: PersonInfo) -> str | None:
+    """The negative examples of a person, in the person's first row; None: there are none."""
+    found = rejecting.exported(store, person)
+    return json.dumps(found) if found else None
 
 
 def _sample_rows(
@@ -272,6 +283,8 @@ def _imported(store: Store, connection: sqlite3.Connection, one: Checked) -> tup
         number = editing.add_person(store, connection, one.name, one.metadata, one.created)
     for consent in one.consents:
         terms.add_consent(store, connection, number, consent)
+    for rejected, added in one.rejections:
+        rejecting.add(store, connection, number, rejected, added=added)
     ends = [one.kept_until, None if person is None else person.kept_until]
     end = min((each for each in ends if each is not None), default=None)
     if one.kept_until is not None and end != (None if person is None else person.kept_until):
@@ -310,6 +323,8 @@ def _write_lines(file: BinaryIO, head: dict[str, Any], rows: Iterator[Row]) -> i
                 person["consents"] = json.loads(row.person_consents)
             if row.person_kept_until is not None:
                 person["kept_until"] = row.person_kept_until
+            if row.person_rejections is not None:
+                person["rejections"] = json.loads(row.person_rejections)
             line({"person": person})
         if row.uid is None:
             continue

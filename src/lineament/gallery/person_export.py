@@ -1,6 +1,7 @@
 """Everything that a gallery has of one person, as one zip file to be handed over.
 
-    person.json      name, metadata, consents, until when they are kept; each sample with its date,
+    person.json      name, metadata, consents, until when they are kept; faces that were said not to
+                     be theirs (vectors in base64); each sample with its date,
                      photo, box, landmarks, quality, contract and vector
     crops/17.png     the kept aligned faces, by the numbers of the samples
     audit.json       entries of an audit log about the person, where one was given
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineament.errors import GalleryDamagedError, OptionError
 from lineament.files import replacing
+from lineament.gallery import _rejections as rejecting
 from lineament.gallery import lookup
 from lineament.gallery._erasure import pseudonym
 from lineament.gallery._store import Store
@@ -74,6 +76,7 @@ def export_person(store: Store, name: str, path: Path, audit: AuditLog | None) -
             if number not in there
         )
         samples = [_sample(store, sample) for sample in person.samples]
+        rejected = rejecting.exported(store, person)
         crops = {sample.id: lookup.crop(store, sample.id) for sample in person.samples}
     kept = {number: png for number, png in crops.items() if png is not None}
     for values in samples:
@@ -89,6 +92,7 @@ def export_person(store: Store, name: str, path: Path, audit: AuditLog | None) -
         "pseudonym": key,
         "contract": asdict(store.contract),
         "person": person.to_dict() | {"samples": samples},
+        "rejections": rejected,
         "unreadable": list(unreadable),
     }
     try:

@@ -33,6 +33,8 @@ MOST_KEYS, LONGEST_KEY, DEEPEST = 1_000, 200, 32
 """Of metadata: keys of the whole, characters of a key, lists and objects within each other."""
 INTEGERS = range(-(1 << 63), 1 << 64)
 """What readers of JSON hold exactly."""
+MOST_REJECTIONS = 100
+"""Negative examples of one person."""
 LONGEST_SOURCE = 32 << 10
 """Bytes of a photo's name."""
 EARLIEST, LATEST = -62135596800 + 2 * 86400, 253402300799 - 2 * 86400

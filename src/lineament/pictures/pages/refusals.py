@@ -25,6 +25,8 @@ WHAT_TO_DO = {
     "duplicate": "The same photo of the same person is enrolled already: nothing is missing.",
     "unlike the others": "Unlike the other photos of the person: put it where it belongs, or, if "
     "it shows the person all the same, enroll it by --force.",
+    "rejected": "Like a face that was said not to be this person's: put it where it belongs, or "
+    "remove that negative example by `lineament gallery rejections`.",
     "someone else": "Looks like somebody else who is enrolled (on the right). Is it the same "
     "person: unite the two by `lineament gallery merge`, or move the photo into the right folder. "
     "Are they two people who look alike: enroll it by --force.",
