@@ -168,7 +168,13 @@ def test_a_gallery_of_version_1_becomes_a_new_one(tmp_path: Path) -> None:
         for statement in (
             *("VIEW enrolled", "TABLE photographs", "TABLE totals"),
             *("TABLE checksums", "TABLE person_checksums", "INDEX people_by_age"),
-            *("TABLE consented", "TABLE consents", "TABLE terms"),
+            *(
+                "TABLE consented",
+                "TABLE consents",
+                "TABLE terms",
+                "TABLE rejected",
+                "TABLE negatives",
+            ),
         ):
             connection.execute(f"DROP {statement}")
         connection.execute("PRAGMA user_version = 1")
