@@ -173,6 +173,18 @@ class IdentifyOptions(Options):
     liveness: LivenessMode = "off"
 
 
+class RejectOptions(Options):
+    """Of saying that a face is not a person's."""
+
+    name: Name = None
+    face: int | None = Field(
+        None,
+        ge=0,
+        le=10_000,
+        description="Number of the face, as identify has it; null: the main one.",
+    )
+
+
 class VerifyOptions(Options):
     """Of a comparison with one person: threshold and fmr exclude each other."""
 

@@ -18,7 +18,14 @@ PHOTO = (
 )
 """One gray pixel as JPEG in base64, in the place of a photo."""
 
-NUMBERS = {"gallery": "staff", "person": "1", "sample": "1", "key": "0f3a5b7c9d1e", "name": "anna"}
+NUMBERS = {
+    "gallery": "staff",
+    "person": "1",
+    "sample": "1",
+    "rejection": "1",
+    "key": "0f3a5b7c9d1e",
+    "name": "anna",
+}
 """Values of paths."""
 
 
@@ -95,6 +102,9 @@ EXAMPLES: dict[str, Example] = {
     "list_audit": Example(query={"limit": 10, "newest": "true"}),
     "verify_audit": Example(),
     "get_signing_key": Example(),
+    "reject": Example(body={"image": PHOTO, "face": 0}),
+    "list_rejections": Example(),
+    "delete_rejection": Example(),
     "list_keys": Example(query={"limit": 10}),
     "make_key": Example(
         body={"role": "enroll", "galleries": ["staff"], "label": "door"}, status=201

@@ -69,6 +69,9 @@ RETRY: Mapping[str, int] = {
 }
 """Code -> seconds after which asking again may help."""
 
+PUBLIC = ("busy", "out_of_memory", "missing_extra")
+"""Codes of 500 and above whose messages are for everybody."""
+
 ACTIONS: Mapping[str, str] = {
     "enroll": "POST /v1/galleries/{gallery}/people/{person}/samples adds people",
     "people": "GET /v1/galleries/{gallery}/people lists the names",
@@ -91,6 +94,18 @@ ACTIONS: Mapping[str, str] = {
     "model": "the server's settings name the recognizer",
     "open_or_create": "POST /v1/galleries makes one",
     "skip_damaged": "set damaged to skip to import the rest",
+    "absent": "erase them again",
+    "consent": "set consent",
+    "encrypt": "`lineament gallery encrypt` on the server",
+    "frontal": "send photos, not crops",
+    "key": "the server's settings name the key",
+    "lower_limits": "lower min_score of POST /v1/detect",
+    "ray": "",
+    "rejections": "GET /v1/galleries/{gallery}/people/{person}/rejections lists the numbers",
+    "restart": "begin anew",
+    "resume_or_overwrite": "choose another name",
+    "rotate_key": "`lineament gallery rotate-key` on the server",
+    "shots": "",
 }
 """What hints advise, in terms of this API; the keys of ``errors.ACTIONS``."""
 
@@ -140,8 +155,21 @@ def problem(
 
 
 def problem_of(error: LineamentError, request: str | None = None) -> JSONResponse:
-    """The same of one of the library's errors."""
+    """The same of one of the library's errors.
+
+    What only the server's owner can mend is not told in detail: it names files of the server.
+    """
     status = status_of(error)
+    if status >= 500 and error.code not in PUBLIC:
+        words = "try again later" if error.code in RETRY else "ask who runs the server"
+        return problem(
+            status,
+            error.code,
+            f"the server cannot do that now: {error.code.replace('_', ' ')}",
+            hint=words,
+            request=request,
+            retry_s=RETRY.get(error.code),
+        )
     headers = {"WWW-Authenticate": 'Bearer realm="lineament"'} if status == 401 else None
     retry_s = error.retry_after_s if isinstance(error, BusyError) else RETRY.get(error.code)
     return problem(
