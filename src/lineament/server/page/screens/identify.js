@@ -1,0 +1,82 @@
+// Who is in a photo? Every face with its candidates; those that could get no name, and why.
+
+import { html, useEffect, useState } from "../vendor/htm-preact.js";
+import { part, upload } from "../api.js";
+import { fixed, has, number, percent, t } from "../i18n.js";
+import { WithGallery } from "../gallery.js";
+import { FaceCrop, PhotoWell } from "../media.js";
+import { announce, Card, Empty, Field, Page, Progress, Trouble } from "../ui.js";
+
+const RATES = [0.1, 0.03, 0.01, 0.003, 0.001];
+
+export function Identify({ session }) {
+  return html`<${Page} title=${t("identify.title")} lead=${t("identify.lead")}>
+    <${WithGallery} session=${session}>${(gallery, chooser) => html`<${Search} key=${gallery} gallery=${gallery} chooser=${chooser} />`}<//>
+  <//>`;
+}
+
+function Search({ gallery, chooser }) {
+  const [photo, setPhoto] = useState(null);
+  const [rate, setRate] = useState("0.01");
+  const [state, setState] = useState({});
+  useEffect(() => {
+    if (!photo) {
+      setState({});
+      return undefined;
+    }
+    let current = true;
+    setState({ sent: 0 });
+    upload(`/galleries/${part(gallery)}/identify`, [["image", photo.blob], ["fpir", rate]], {
+      progress: (sent) => current && setState({ sent }),
+    }).then(
+      (found) => {
+        if (!current) return;
+        setState({ found });
+        announce(t("identify.done", { n: found.faces.length }));
+      },
+      (problem) => current && setState({ problem }),
+    );
+    return () => {
+      current = false;
+    };
+  }, [photo, rate]);
+  const { found } = state;
+  const boxes = found ? found.faces.map((one, place) => ({
+    box: one.face.box_xyxy, tone: one.name ? "good" : "warn", label: one.name || String(place + 1),
+  })) : [];
+  return html`<div class="options top">${chooser}
+      <${Field} label=${t("identify.rate")} hint=${t("identify.rate-hint")}>${(field) => html`<select ...${field} value=${rate} onChange=${(event) => setRate(event.target.value)}>
+        ${RATES.map((value) => html`<option value=${String(value)}>${percent(value)}</option>`)}</select>`}<//>
+    </div>
+    <div class="result-grid wide-left">
+      <${PhotoWell} label=${t("photo")} photo=${photo} onPhoto=${setPhoto} boxes=${boxes} />
+      <div>
+        ${state.sent !== undefined && html`<${Progress} value=${state.sent < 1 ? state.sent : null} label=${t(state.sent < 1 ? "sending" : "searching")} />`}
+        <${Trouble} problem=${state.problem} />
+        ${!photo && html`<p class="hint">${t("identify.hint")}</p>`}
+        ${found && found.faces.length === 0 && html`<${Empty} icon="identify" title=${t("problem.no_face")} />`}
+        ${found && found.faces.map((one, place) => html`<${FoundFace} key=${place} one=${one} place=${place} photo=${photo} searched=${!found.not_searched.some((left) => left.face === place)} />`)}
+      </div>
+    </div>`;
+}
+
+function FoundFace({ one, place, photo, searched }) {
+  const title = one.name || t("identify.nobody");
+  return html`<${Card} kind=${`found ${one.name ? "" : "unnamed"}`}>
+    <div class="side">
+      <${FaceCrop} photo=${photo} box=${one.face.box_xyxy} label=${t("identify.face", { n: place + 1 })} />
+      <div class="grow">
+        <div class="found-head"><h2>${title}</h2>
+          <span class=${`badge ${one.name ? "good" : searched ? "warn" : "bad"}`}>${one.name ? percent(one.match.probability) : t(searched ? "identify.open" : "identify.not-searched")}</span></div>
+        ${one.reason && html`<p class="hint">${has(`reason.${one.reason}`) ? t(`reason.${one.reason}`) : ""} <span lang="en">${one.reason_in_words || ""}</span></p>`}
+        ${one.candidates.length > 0 && html`<ol class="candidates">${one.candidates.slice(0, 3).map((candidate) => html`<li>
+          <span class="grow">${candidate.name}</span>
+          <span class="candidate-track" aria-hidden="true"><span style=${{ width: `${Math.max(0, candidate.similarity) * 100}%` }}></span>
+            <i style=${{ left: `${one.threshold.value * 100}%` }}></i></span>
+          <span class="candidate-value">${fixed(candidate.similarity)}</span></li>`)}</ol>
+          <p class="hint">${t("identify.searched", { n: number(one.n_searched, 0), threshold: fixed(one.threshold.value) })}</p>`}
+        ${(one.notes || []).map((note) => html`<p class="hint" lang="en">${note}</p>`)}
+      </div>
+    </div>
+  <//>`;
+}

@@ -1,0 +1,74 @@
+// Cameras that the server watches: pictures with tracks, events as they happen; add and end them.
+
+import { html, useEffect, useState } from "../vendor/htm-preact.js";
+import { address, get, part, post, remove } from "../api.js";
+import { has, t } from "../i18n.js";
+import { announce, Button, Card, Confirm, Empty, Field, Loading, Page, Trouble, useLoaded } from "../ui.js";
+
+const TONE = { live: "good", connecting: "warn", lost: "warn", ended: "bad" };
+const MOST_EVENTS = 50;
+
+export function Live({ session }) {
+  const { value, problem, loading, reload } = useLoaded(() => get("/streams"), []);
+  const [adding, setAdding] = useState(false);
+  const [ended, setEnded] = useState(null);
+  const may = session.role !== "verify";
+  const streams = value ? value.streams : [];
+  const add = may && html`<${Button} kind="primary" icon="plus" onClick=${() => setAdding(true)}>${t("live.add")}<//>`;
+  return html`<${Page} title=${t("live.title")} lead=${t("live.lead")} actions=${streams.length > 0 && add}>
+    <${Trouble} problem=${problem} retry=${reload} />
+    ${loading && !value && html`<${Loading} />`}
+    ${value && streams.length === 0 && html`<${Empty} icon="live" title=${t("live.none")} text=${t("live.none-text")}>${add}<//>`}
+    ${streams.map((stream) => html`<${Stream} key=${stream.id} stream=${stream} may=${may} onEnd=${() => setEnded(stream)} />`)}
+    ${adding && html`<${Add} session=${session} onClose=${() => setAdding(false)} onDone=${() => { setAdding(false); announce(t("live.added")); reload(); }} />`}
+    ${ended && html`<${Confirm} danger title=${t("live.end", { name: ended.label || ended.source })} text=${t("live.end-text")} action=${t("live.stop")} onNo=${() => setEnded(null)}
+      onYes=${async () => { await remove(`/streams/${part(ended.id)}`); setEnded(null); announce(t("removed")); reload(); }} />`}
+  <//>`;
+}
+
+function Stream({ stream, may, onEnd }) {
+  const [events, setEvents] = useState([]);
+  const [state, setState] = useState(stream.state);
+  useEffect(() => {
+    const source = new EventSource(address(`/streams/${part(stream.id)}/events`, { after: 0 }));
+    const take = (event) => {
+      const data = JSON.parse(event.data);
+      if (event.type === "state") setState(data.state || state);
+      else setEvents((before) => [{ id: event.lastEventId, kind: event.type, data }, ...before].slice(0, MOST_EVENTS));
+    };
+    for (const kind of ["appeared", "identified", "changed", "left", "state"]) source.addEventListener(kind, take);
+    return () => source.close();
+  }, [stream.id]);
+  const path = `/streams/${part(stream.id)}`;
+  return html`<${Card} title=${stream.label || stream.source} actions=${html`<div class="actions"><span class=${`badge ${TONE[state] || ""}`}>${t(`stream.${state}`)}</span>
+      ${may && html`<${Button} kind="small" icon="close" onClick=${onEnd}>${t("live.stop")}<//>`}</div>`}>
+    <div class="stream">
+      ${may && state !== "ended" ? html`<img class="stream-picture" src=${address(`${path}/preview.mjpeg`)} alt=${t("live.picture", { name: stream.label || stream.source })} />` : html`<div class="stream-picture none"></div>`}
+      <div class="events"><h3>${t("live.events")}</h3>
+        ${events.length === 0 ? html`<p class="hint">${t("live.no-events")}</p>`
+          : html`<ul aria-live="polite">${events.map((event) => html`<li key=${event.id}><span class="badge">${has(`event.${event.kind}`) ? t(`event.${event.kind}`) : event.kind}</span>
+            <span class="grow">${event.data.name || event.data.person || t("live.unknown", { n: event.data.track ?? event.data.track_id ?? "" })}</span></li>`)}</ul>`}
+      </div>
+    </div>
+    ${stream.problem && html`<p class="hint" lang="en">${stream.problem.message || stream.problem.error}</p>`}
+    <p class="hint">${stream.source}${stream.gallery ? ` · ${stream.gallery}` : ""}</p>
+  <//>`;
+}
+
+function Add({ onClose, onDone }) {
+  const [url, setUrl] = useState("");
+  const [label, setLabel] = useState("");
+  const [gallery, setGallery] = useState("");
+  const { value } = useLoaded(() => get("/galleries", { limit: 1000 }), []);
+  const names = value ? value.galleries.filter((one) => !one.error).map((one) => one.name) : [];
+  const send = async () => {
+    await post("/streams", { url: url.trim(), label: label.trim(), ...(gallery ? { gallery } : {}) });
+    onDone();
+  };
+  return html`<${Confirm} title=${t("live.add")} action=${t("live.add")} onNo=${onClose} onYes=${send}>
+    <${Field} label=${t("live.url")} hint=${t("live.url-hint")}>${(field) => html`<input ...${field} required inputmode="url" spellcheck="false" value=${url} onInput=${(event) => setUrl(event.target.value)} />`}<//>
+    <${Field} label=${t("live.label")}>${(field) => html`<input ...${field} maxlength="100" value=${label} onInput=${(event) => setLabel(event.target.value)} />`}<//>
+    <${Field} label=${t("gallery")}>${(field) => html`<select ...${field} value=${gallery} onChange=${(event) => setGallery(event.target.value)}>
+      <option value="">${t("live.no-gallery")}</option>${names.map((name) => html`<option value=${name}>${name}</option>`)}</select>`}<//>
+  <//>`;
+}
