@@ -43,7 +43,7 @@ export function Probability({ certainty }) {
   const { probability, low, high } = certainty;
   return html`<div class="probability">
     <div class="probability-head"><span>${t("probability")}</span><strong>${percent(probability)}</strong></div>
-    <div class="bar" aria-hidden="true">
+    <div class="range" aria-hidden="true">
       <span class="bar-fill" style=${{ width: `${probability * 100}%` }}></span>
       <span class="bar-range" style=${{ left: `${low * 100}%`, width: `${Math.max(0.6, (high - low) * 100)}%` }}></span>
     </div>

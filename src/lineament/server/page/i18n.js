@@ -47,6 +47,12 @@ export function t(key, values = {}) {
 
 export const has = (key) => key in words;
 
+// Why a photo was not enrolled or a face got no name: codes of the server, which may have blanks.
+export function reasonOf(code) {
+  const key = `reason.${code.replaceAll(/[ _]/g, "-")}`;
+  return has(key) ? t(key) : code;
+}
+
 export function number(value, digits = 2) {
   if (value == null) return "–";
   return new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(value);

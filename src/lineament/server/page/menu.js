@@ -3,6 +3,7 @@
 
 import { Account } from "./screens/account.js";
 import { Anonymize } from "./screens/anonymize.js";
+import { Audit } from "./screens/audit.js";
 import { Enroll } from "./screens/enroll.js";
 import { Galleries } from "./screens/galleries.js";
 import { Groups } from "./screens/groups.js";
@@ -11,6 +12,7 @@ import { Keys } from "./screens/keys.js";
 import { Live } from "./screens/live.js";
 import { LivenessCheck } from "./screens/liveness.js";
 import { People } from "./screens/people.js";
+import { DataRequests } from "./screens/requests.js";
 import { Thresholds } from "./screens/thresholds.js";
 import { Users } from "./screens/users.js";
 import { Verify } from "./screens/verify.js";
@@ -31,5 +33,7 @@ export const SCREENS = [
   { name: "galleries", section: "admin", role: "admin", routes: ["POST /v1/galleries"], screen: Galleries },
   { name: "keys", section: "admin", role: "admin", routes: ["GET /v1/keys"], screen: Keys },
   { name: "users", section: "admin", role: "admin", routes: ["GET /v1/users"], screen: Users },
+  { name: "audit", section: "admin", role: "admin", routes: ["GET /v1/audit", "GET /v1/audit/verify"], screen: Audit },
+  { name: "requests", section: "admin", role: "admin", routes: [`GET ${OF_GALLERY}/people/{person}/export`, `GET ${OF_GALLERY}/people/{person}/consent`], screen: DataRequests },
   { name: "account", section: null, role: "verify", routes: [], screen: Account },
 ];

@@ -2,7 +2,7 @@
 
 import { html, useRef, useState } from "../vendor/htm-preact.js";
 import { part, upload } from "../api.js";
-import { has, percent, t } from "../i18n.js";
+import { has, percent, reasonOf, t } from "../i18n.js";
 import { WithGallery } from "../gallery.js";
 import { Camera, FacePicture, photoOf, PhotoWell, still } from "../media.js";
 import { announce, Button, Card, Field, Icon, Meter, Notice, Page, Progress, Trouble } from "../ui.js";
@@ -87,7 +87,7 @@ function LiveCamera({ live, onTaken, onClose }) {
     <${Camera} everyMs=${300} onReady=${(element) => { video.current = element; }} onFrame=${live ? look : null}
       boxes=${faces.map((face) => ({ box: face.box, tone: good ? "good" : "warn" }))} />
     <div class=${`notice ${good ? "" : "warn"}`} role="status"><${Icon} name=${good ? "check" : "warn"} />
-      <div><strong>${live ? text : t("camera.picture")}</strong>${problems.length > 0 && html`<ul class="plain" lang="en">${problems.map((problem) => html`<li>${words(problem)}</li>`)}</ul>`}</div></div>
+      <div><strong>${live ? text : t("camera.picture")}</strong>${problems.length > 0 && html`<ul class="plain">${problems.map((problem) => html`<li>${words(problem)}</li>`)}</ul>`}</div></div>
     ${faces.length === 1 && faces[0].quality && html`<${Meter} label=${t("quality.recognizability")} value=${faces[0].quality.recognizability} text=${percent(faces[0].quality.recognizability)} tone=${good ? "" : "warn"} />`}
     <div class="actions"><${Button} kind="primary" icon="camera" onClick=${take}>${t("camera.shoot")}<//><${Button} onClick=${onClose}>${t("enroll.close")}<//></div>
   </div>`;
@@ -95,8 +95,8 @@ function LiveCamera({ live, onTaken, onClose }) {
 
 // A problem is a text, or a code with its words.
 function words(problem) {
-  if (typeof problem === "string") return problem;
-  return problem.message || problem.code || "";
+  const code = problem.code || problem;
+  return has(`flaw.${code}`) ? t(`flaw.${code}`) : problem.message || problem.text || code;
 }
 
 function Report({ report, photos, gallery }) {
@@ -107,7 +107,7 @@ function Report({ report, photos, gallery }) {
     <ul class="report">${report.photos.map((row) => html`<li key=${row.photo}>
       <${Thumb} photo=${photos[row.photo - 1]} />
       <div class="grow"><span class=${`badge ${row.sample ? "good" : "bad"}`}>${t(row.sample ? "enroll.taken" : "enroll.refused")}</span>
-        ${row.reason && html`<p>${has(`reason.${row.reason}`) ? t(`reason.${row.reason}`) : row.reason}</p><p class="hint" lang="en">${row.message}</p>`}</div></li>`)}</ul>
+        ${row.reason && html`<p>${reasonOf(row.reason)}</p><p class="hint" lang="en">${row.message}</p>`}</div></li>`)}</ul>
     ${(report.notes || []).map((note) => html`<p class="hint" lang="en">${note}</p>`)}
   <//>`;
 }

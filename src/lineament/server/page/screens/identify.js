@@ -2,7 +2,7 @@
 
 import { html, useEffect, useState } from "../vendor/htm-preact.js";
 import { part, upload } from "../api.js";
-import { fixed, has, number, percent, t } from "../i18n.js";
+import { fixed, number, percent, reasonOf, t } from "../i18n.js";
 import { WithGallery } from "../gallery.js";
 import { FaceCrop, PhotoWell } from "../media.js";
 import { announce, Card, Empty, Field, Page, Progress, Trouble } from "../ui.js";
@@ -68,7 +68,7 @@ function FoundFace({ one, place, photo, searched }) {
       <div class="grow">
         <div class="found-head"><h2>${title}</h2>
           <span class=${`badge ${one.name ? "good" : searched ? "warn" : "bad"}`}>${one.name ? percent(one.match.probability) : t(searched ? "identify.open" : "identify.not-searched")}</span></div>
-        ${one.reason && html`<p class="hint">${has(`reason.${one.reason}`) ? t(`reason.${one.reason}`) : ""} <span lang="en">${one.reason_in_words || ""}</span></p>`}
+        ${one.reason && html`<p class="hint">${reasonOf(one.reason)} <span lang="en">${one.reason_in_words || ""}</span></p>`}
         ${one.candidates.length > 0 && html`<ol class="candidates">${one.candidates.slice(0, 3).map((candidate) => html`<li>
           <span class="grow">${candidate.name}</span>
           <span class="candidate-track" aria-hidden="true"><span style=${{ width: `${Math.max(0, candidate.similarity) * 100}%` }}></span>

@@ -1,0 +1,93 @@
+"""Take pictures of every screen of the server's page, to be looked at; and those of the docs.
+
+    python -m scripts.build.page_pictures FOLDER [--only NAME ...] [--docs]
+
+Wide and narrow, light and dark, after the task of each screen is done, with the photographs of the
+package. What axe-core has against a screen, what is too wide, and what the console says is printed.
+Needs Chromium and playwright.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+from scripts.packages import ROOT
+
+sys.path.insert(0, str(ROOT / "tests" / "builders"))
+
+from page_browser import browser, camera_film, visit
+from page_tasks import LOOKS, fill
+from server_under_test import run_server
+
+from lineament.server.settings import ServerSettings
+
+SIZES = ((1440, 900, False), (1440, 900, True), (390, 844, False), (390, 844, True))
+DOCS = {"verify": 1100, "people": 900, "thresholds": 760}
+"""Screen -> height of its picture in docs/images."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--only", nargs="*", help="names of screens")
+    parser.add_argument("--sizes", type=int, default=len(SIZES), help="the first so many sizes")
+    parser.add_argument("--docs", action="store_true", help="also write docs/images")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    wrong = 0
+    with tempfile.TemporaryDirectory() as data:
+        film = camera_film(Path(data) / "camera.mjpeg")
+        for served in run_server(ServerSettings(data=Path(data) / "server", port=0)):
+            fill(served)
+            with browser(film) as browsing:
+                for width, height, dark in SIZES[: options.sizes]:
+                    with visit(browsing, served, width=width, height=height, dark=dark) as seen:
+                        for name, (screen, task) in LOOKS.items():
+                            if options.only and name not in options.only:
+                                continue
+                            file = f"{name}-{width}-{'dark' if dark else 'light'}.png"
+                            seen.page.goto("about:blank")
+                            seen.go(screen)
+                            if (
+                                seen.page.locator(f"a[aria-current][href='#/{screen}']").count()
+                                == 0
+                                and screen != "account"
+                            ):
+                                print(f"{file}: not in the menu")
+                                continue
+                            try:
+                                task(seen)
+                                found = seen.axe() + seen.overflow() + seen.complaints
+                            except Exception as error:  # the others are still wanted
+                                found = [str(error)[:1500]]
+                            seen.complaints.clear()
+                            wrong += len(found)
+                            for text in found:
+                                print(f"{file}: {text}")
+                            seen.page.screenshot(path=options.folder / file, full_page=True)
+                if options.docs:
+                    _docs(browsing, served)
+    print(f"{wrong} complaints")
+
+
+def _docs(browsing, served) -> None:  # type: ignore[no-untyped-def]
+    for name, height in DOCS.items():
+        with visit(browsing, served, width=1200, height=height) as seen:
+            screen, task = LOOKS[name]
+            seen.go(screen)
+            task(seen)
+            seen.page.mouse.move(0, 0)
+            shot = Image.open(io.BytesIO(seen.page.screenshot()))
+            path = ROOT / "docs" / "images" / f"page-{name}.webp"
+            shot.convert("RGB").save(path, quality=78, method=6)
+            print(f"{path}: {path.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()
