@@ -103,6 +103,8 @@ class Store:
         """Of ``lookup.expired``: the state, from when to when it holds, and who expired."""
         self.clock: Callable[[], float] = time.time
         """What says how late it is, in seconds since 1970."""
+        self.kept_texts: dict[int, tuple[object, object]] = {}
+        """Of ``lookup``: number of a label -> its metadata as encrypted, and decrypted."""
         self.damage = Damage()
         self.secret = b""
         self.sealing: Sealing = Open()
@@ -309,6 +311,7 @@ class Store:
                 sealing.register(connection)
                 self.secret, self.sealing = secret, sealing
                 self.kept_names = None
+                self.kept_texts.clear()
             sealed = get(connection, "checksum") == schema.settings_checksum(connection)
             if not sealed and _version(connection) > schema.UNSEALED:
                 raise self._unsettled("they are not what was written")
@@ -371,6 +374,7 @@ class Store:
         with self._mutex:
             self._key, self.sealing, self.secret = key, sealing, secret
             self.kept_names = None
+            self.kept_texts.clear()
             self.refresh()
 
     def seal(self, table: str, column: str, row: int, value: Value) -> Value:

@@ -60,6 +60,8 @@ from lineament.text import in_short, stored
 from lineament.types import Contract, Embedding, FloatArray, Quality
 
 _CHUNK = 16384
+_MOST_TEXTS = 200_000
+"""People whose decrypted metadata are kept: some 60 MB."""
 _TINY = 1e-9
 """In place of a length that cannot be read: its photo counts least."""
 _PERSON = (
@@ -742,8 +744,9 @@ def embedding(store: Store, number: int) -> Embedding:
                 else (unknown_sample(number))
             )
         contract = None if row[6] is None else contract_of(connection, row[5])
+        opened = store.opened([row[:4]])
     if contract is not None:
-        _, vectors = kept_vectors(store.damage, store.opened([row[:4]]), contract.dimension)
+        _, vectors = kept_vectors(store.damage, opened, contract.dimension)
         if len(vectors):
             return Embedding(vectors[0], _norm(store, number, row[4]), contract)
     store.damage.sample(number, "how its embedding was made is missing")
@@ -895,11 +898,12 @@ def vectors_of(
             "o.person IN (SELECT value FROM json_each(?)) AND o.contract = ? ORDER BY o.sample",
             (json.dumps([int(p) for p in persons]), store.contract_id),
         ).fetchall()
+        rows = store.opened(rows)
     by_person: dict[int, list[tuple[int, Any, Any, Any]]] = {}
     for *row, number in rows:
         by_person.setdefault(number, []).append(tuple(row))
     kept = {
-        number: kept_vectors(store.damage, store.opened(some), store.contract.dimension)
+        number: kept_vectors(store.damage, some, store.contract.dimension)
         for number, some in by_person.items()
     }
     return {number: found for number, found in kept.items() if len(found[0])}
@@ -1013,13 +1017,28 @@ def samples_where(store: Store, where: Mapping[str, Any]) -> tuple[npt.NDArray[n
 def _metadata_of_all(store: Store) -> Iterator[tuple[int, dict[str, Any]]]:
     """Ids of people and their metadata, but for those that cannot be read, or expired."""
     gone = expired(store)
-    rows = store.connection.execute(
-        f"SELECT p.id, {store.column('l.metadata')} FROM people p JOIN labels l ON l.id = p.label"
-    )
-    for number, text in rows:
+    for number, text in _metadata_texts(store):
         metadata = None if number in gone else read_metadata(text)
         if metadata is not None:
             yield number, metadata
+
+
+def _metadata_texts(store: Store) -> Iterator[tuple[int, Any]]:
+    """Ids of people and their metadata as text; what was decrypted for one search is kept."""
+    rows = store.connection.execute(
+        "SELECT p.id, l.id, l.metadata FROM people p JOIN labels l ON l.id = p.label"
+    )
+    if not store.sealing.encrypted:
+        yield from ((number, text) for number, _, text in rows)
+        return
+    kept, unseal = store.kept_texts, store.sealing.unseal
+    for number, label, sealed in rows:
+        known = kept.get(label)
+        if known is None or known[0] != sealed:  # thus whatever is written is followed
+            known = sealed, unseal("labels", "metadata", label, sealed)
+            if len(kept) < _MOST_TEXTS:
+                kept[label] = known
+        yield number, known[1]
 
 
 def metadata_keys(store: Store) -> dict[str, int]:
