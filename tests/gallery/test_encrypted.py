@@ -15,7 +15,10 @@ from lineament.gallery._store import Store
 pytest.importorskip("cryptography")
 
 TESTS = Path(__file__).parent
-SUITES = ("test_people.py", "test_exchange.py")
+SUITES = ("test_people.py", "test_exchange.py", "test_damage.py")
+SLOW = ("test_damage.py",)
+WITHOUT = ("test_a_page_of_rubbish_is_read_around",)
+"""It looks for a vector's bytes in the file, and for the files of the index."""
 
 
 def _taken() -> Iterator[tuple[str, Any]]:
@@ -26,7 +29,9 @@ def _taken() -> Iterator[tuple[str, Any]]:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         for each, value in vars(module).items():
-            if each.startswith("test_"):
+            if each.startswith("test_") and each not in WITHOUT:
+                if name in SLOW:
+                    value = pytest.mark.slow(value)
                 yield f"{each}_{name[5:-3]}", value
             elif type(value).__name__ == "FixtureFunctionDefinition":
                 yield each, value
