@@ -124,6 +124,7 @@ def calls(finder: FaceFinder, photo: Photo) -> dict[str, tuple[Callable[..., Any
     pair = {"a": IMAGE, "b": IMAGE, "threshold": HALF}
     gallery = Gallery.in_memory(recognizer=recognizer)
     gallery.enroll_embeddings("Ada", [vector])
+    client = lineament.Client("http://127.0.0.1:1", retries=0)  # where nobody listens
     of_gallery: dict[str, dict[str, Any]] = {
         "create": {"folder": ":memory:", "contract": vector.contract},
         "in_memory": {},
@@ -159,6 +160,10 @@ def calls(finder: FaceFinder, photo: Photo) -> dict[str, tuple[Callable[..., Any
     }
     return {
         **{f"Gallery.{k}": (getattr(gallery, k), given) for k, given in of_gallery.items()},
+        "Client": (lineament.Client, {"address": "http://127.0.0.1:8000"}),
+        "Client.detect": (client.detect, {"source": IMAGE}),
+        "Client.verify": (client.verify, {"a": IMAGE, "b": IMAGE}),
+        "AsyncClient": (lineament.AsyncClient, {"address": "http://127.0.0.1:8000"}),
         "find": (
             lineament.find,
             {"photo": photo, "folder": DEMO, "recognizer": recognizer, "cache": False},
@@ -228,6 +233,7 @@ NAMES = [
     *("Runtime", "load_image", "load_detector", "load_embedder", "align_faces", "compare"),
     *("score_matrix", "score_rows", "Embedding.similarity", "Face.crop", "Photo.save", "failed"),
     *("succeeded", "to_pandas", "find", "watch"),
+    *("Client", "Client.detect", "Client.verify", "AsyncClient"),
     *("Gallery.create", "Gallery.in_memory", "Gallery.open", "Gallery.open_or_create"),
     *("Gallery.exists", "Gallery.save", "Gallery.enroll", "Gallery.enroll_embeddings"),
     *("Gallery.enroll_samples", "Gallery.examine", "Gallery.identify", "Gallery.identify_stream"),

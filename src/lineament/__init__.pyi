@@ -1,5 +1,7 @@
 from lineament.align.alignment import align_faces as align_faces
 from lineament.batching import Batcher as Batcher
+from lineament.client._async_client import AsyncClient as AsyncClient
+from lineament.client._client import Client as Client
 from lineament.decide.calibration import Calibration as Calibration
 from lineament.decide.comparison import compare as compare
 from lineament.decide.metrics import score_matrix as score_matrix

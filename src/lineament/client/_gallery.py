@@ -1,0 +1,314 @@
+"""A gallery of a server, with the methods of ``Gallery``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, overload
+
+from lineament.arguments import checked
+from lineament.client import _gallery_calls as calls
+from lineament.client._calls import Call
+from lineament.client._connection import Connection
+from lineament.client._gallery_calls import PAGE, GalleryInfo
+from lineament.client._uploads import Upload, upload_of
+from lineament.client._values import read
+from lineament.decide.calibration import DEFAULT_FPIR
+from lineament.errors import LineamentError, NotFoundError
+from lineament.finder import Source
+from lineament.gallery import (
+    EnrollReport,
+    IdentifiedPhoto,
+    PersonInfo,
+    SampleInfo,
+    Settings,
+)
+from lineament.gallery._types import RemovalReport
+from lineament.gallery.consent import Consent
+from lineament.gallery.review import OnLowQuality, Review
+from lineament.images import Many, expand, is_many, source_name
+from lineament.liveness.passive import LivenessMode
+from lineament.types import Decision, Threshold
+
+
+class ServedGallery:
+    """A gallery of a server: ``client.gallery("staff")``.
+
+    Methods, arguments, results and errors are those of ``Gallery``. Nothing is asked until one is
+    called, so a gallery that is not there is found out then. The server keeps no names of files:
+    samples of photos that were enrolled by it are called "photo 1", "photo 2", ...
+
+    Attributes:
+        name: of the gallery on that server.
+    """
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        """For ``Client.gallery``."""
+        self._connection, self.name = connection, name
+
+    def __repr__(self) -> str:
+        """In short."""
+        return f"<gallery {self.name!r} of {self._connection.address}>"
+
+    # --- what it is -------------------------------------------------------------------------------
+
+    def info(self) -> GalleryInfo:
+        """How many are in it, how it works, and how its embeddings are made.
+
+        Raises:
+            GalleryNotFoundError: the server has none of that name.
+        """
+        return self._connection.send(calls.gallery_info(self.name))
+
+    def configure(self, **changes: Any) -> Settings:
+        """Change settings by name, for good; returns all. OptionError: no such setting or value."""
+        return self._connection.send(calls.configure(self.name, changes)).settings
+
+    # --- enrolling --------------------------------------------------------------------------------
+
+    @checked
+    def enroll(
+        self,
+        name: str,
+        photos: Any,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        consent: Consent | None = None,
+        sample_metadata: Mapping[str, Any] | None = None,
+        choose: bool = False,
+        on_low_quality: OnLowQuality = "refuse",
+        force: bool = False,
+        review: Review | None = None,
+    ) -> EnrollReport:
+        """Enroll photos of one person, as ``Gallery.enroll``: all that pass, in one transaction.
+
+        Args:
+            name: of the person.
+            photos: one photo, or many; all go in one request.
+            metadata, consent, sample_metadata, choose, on_low_quality, force, review: as for
+                ``Gallery.enroll``.
+
+        Raises:
+            ImageError, NoFaceError, EnrollRefusedError: the one photo was refused.
+            LineamentError: as ``Gallery.enroll``; nothing was changed.
+        """
+        many, uploads = is_many(photos), [upload_of(photo) for photo in expand(photos)]
+        report = self._connection.send(
+            calls.enroll(
+                self.name,
+                name,
+                uploads,
+                {
+                    "metadata": metadata,
+                    "consent": consent,
+                    "sample_metadata": sample_metadata,
+                    "choose": choose,
+                    "on_low_quality": on_low_quality,
+                    "force": force,
+                    "review": review,
+                },
+            )
+        )
+        return report if many else report.raise_for_refused()
+
+    # --- identifying and verifying ----------------------------------------------------------------
+
+    @overload
+    def identify(
+        self,
+        photos: Many,
+        *,
+        top: int = 5,
+        fpir: float = DEFAULT_FPIR,
+        threshold: float | None = None,
+        where: Mapping[str, Any] | None = None,
+        one_person_per_photo: bool = True,
+        liveness: LivenessMode = "off",
+    ) -> list[IdentifiedPhoto]: ...
+    @overload
+    def identify(
+        self,
+        photos: Source,
+        *,
+        top: int = 5,
+        fpir: float = DEFAULT_FPIR,
+        threshold: float | None = None,
+        where: Mapping[str, Any] | None = None,
+        one_person_per_photo: bool = True,
+        liveness: LivenessMode = "off",
+    ) -> IdentifiedPhoto: ...
+    @checked
+    def identify(
+        self,
+        photos: Any,
+        *,
+        top: int = 5,
+        fpir: float = DEFAULT_FPIR,
+        threshold: float | None = None,
+        where: Mapping[str, Any] | None = None,
+        one_person_per_photo: bool = True,
+        liveness: LivenessMode = "off",
+    ) -> IdentifiedPhoto | list[IdentifiedPhoto]:
+        """Who is in a photo? Every face in it, as ``Gallery.identify``.
+
+        Args:
+            photos: one photo, or many.
+            top, fpir, threshold, where, one_person_per_photo, liveness: as for
+                ``Gallery.identify``.
+
+        Raises:
+            ImageError: a photo could not be read; in a list, it takes the result's place.
+            OptionError: an option out of range.
+        """
+
+        def call(upload: Upload) -> Call[IdentifiedPhoto]:
+            return calls.identify(
+                self.name,
+                upload,
+                top=top,
+                fpir=fpir,
+                threshold=threshold,
+                where=where,
+                one_person_per_photo=one_person_per_photo,
+                liveness=liveness,
+            )
+
+        if not is_many(photos):
+            return self._connection.send(call(upload_of(photos)))
+        return [
+            IdentifiedPhoto(source_name(one), None, error=done)
+            if isinstance(done, LineamentError)
+            else done
+            for one, done in self._connection.send_each(photos, call)
+        ]
+
+    @overload
+    def verify(
+        self,
+        name: str,
+        photos: Many,
+        *,
+        fmr: float | None = None,
+        threshold: float | Threshold | None = None,
+        liveness: LivenessMode = "off",
+    ) -> list[Decision | LineamentError]: ...
+    @overload
+    def verify(
+        self,
+        name: str,
+        photos: Source,
+        *,
+        fmr: float | None = None,
+        threshold: float | Threshold | None = None,
+        liveness: LivenessMode = "off",
+    ) -> Decision: ...
+    @checked
+    def verify(
+        self,
+        name: str,
+        photos: Any,
+        *,
+        fmr: float | None = None,
+        threshold: float | Threshold | None = None,
+        liveness: LivenessMode = "off",
+    ) -> Decision | list[Decision | LineamentError]:
+        """Is this the person that it is said to be? As ``Gallery.verify``.
+
+        Args:
+            name: of the person.
+            photos: one photo, or many.
+            fmr, threshold, liveness: as for ``Gallery.verify``.
+
+        Raises:
+            UnknownPersonError: nobody has that name.
+            ImageError, NoFaceError: of one photo; in a list, it takes the decision's place.
+        """
+
+        def call(upload: Upload) -> Call[Decision]:
+            return calls.verify(
+                self.name, name, upload, fmr=fmr, threshold=threshold, liveness=liveness
+            )
+
+        if not is_many(photos):
+            return self._connection.send(call(upload_of(photos)))
+        return [done for _, done in self._connection.send_each(photos, call)]
+
+    # --- people -----------------------------------------------------------------------------------
+
+    @checked
+    def people(
+        self,
+        *,
+        where: Mapping[str, Any] | None = None,
+        part: str | None = None,
+        limit: int | None = None,
+    ) -> list[PersonInfo]:
+        """The people, by name, without their samples.
+
+        Args:
+            where: only those with such metadata.
+            part: only names that contain this.
+            limit: at most so many.
+        """
+        found: list[PersonInfo] = []
+        after: str | None = None
+        while limit is None or len(found) < limit:
+            most = PAGE if limit is None else min(PAGE, limit - len(found))
+            page = self._connection.send(calls.people(self.name, where, part, after, most))
+            found += [read(PersonInfo, one) for one in page.entries]
+            if page.after is None:
+                break
+            after = page.after
+        return found
+
+    def __iter__(self) -> Iterator[PersonInfo]:
+        """The people, by name, without their samples."""
+        return iter(self.people())
+
+    @checked
+    def person(self, name: str) -> PersonInfo:
+        """One person with all samples. UnknownPersonError: there is none of that name."""
+        return self._connection.send(calls.person(self.name, name))
+
+    @checked
+    def sample(self, sample: int) -> SampleInfo:
+        """One sample. UnknownPersonError: there is none of that number."""
+        return self._connection.send(calls.sample(self.name, sample))
+
+    @checked
+    def crop(self, sample: int) -> bytes | None:
+        """The kept aligned face as PNG; None when there is none."""
+        try:
+            return self._connection.send(calls.crop(self.name, sample))
+        except NotFoundError:
+            return None
+
+    @checked
+    def annotate(self, name: str, metadata: Mapping[str, Any], *, replace: bool = False) -> None:
+        """Add to a person's metadata, or put others in its place; a value of None removes a key."""
+        self._connection.send(calls.annotate(self.name, name, metadata, replace))
+
+    @checked
+    def rename(self, name: str, new_name: str) -> PersonInfo:
+        """Give a person another name. PersonExistsError: it is taken; ``merge`` unites two."""
+        return self._connection.send(calls.rename(self.name, name, new_name))
+
+    @checked
+    def merge(self, name: str, others: str | Sequence[str], *, force: bool = False) -> PersonInfo:
+        """Give ``others``' samples to ``name``, and remove the others, as ``Gallery.merge``.
+
+        Raises:
+            UnlikePeopleError: one of them does not look like ``name``; nothing was changed.
+            UnknownPersonError: there is none of that name.
+        """
+        given: Iterable[str] = [others] if isinstance(others, str) else others
+        numbers = [self.person(other).id for other in given]
+        return self._connection.send(calls.merge(self.name, name, numbers, force))
+
+    @checked
+    def remove(self, what: str | int) -> RemovalReport:
+        """Remove a person by name, or a sample by number, and every byte of it.
+
+        Raises:
+            UnknownPersonError: there is none.
+        """
+        return self._connection.send(calls.remove(self.name, what))
