@@ -12,6 +12,7 @@
     repeats     requests that are sent again under an Idempotency-Key
     auditing    what the audit log says of requests
     examples    a request for each operation: for the OpenAPI description and the tests
+    paths       takes the server's folders out of answers
     work        the threads that compute, and the line before them
     photos      photos out of a request's body
     problems    errors as problem+json (RFC 9457), by the codes of ``lineament.errors``

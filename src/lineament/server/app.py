@@ -21,6 +21,7 @@ from lineament.server import static
 from lineament.server.admission import Admission, Admitting
 from lineament.server.examples import describe
 from lineament.server.limits import Limits
+from lineament.server.paths import Paths
 from lineament.server.photos import option_error
 from lineament.server.problems import problem, problem_of, status_of
 from lineament.server.repeats import Repeats
@@ -119,6 +120,7 @@ def create_app(settings: ServerSettings | None = None, *, writes: bool = True) -
     app.add_middleware(
         Limits, max_body_bytes=settings.max_body_bytes, body_timeout_s=settings.body_timeout_s
     )
+    app.add_middleware(Paths, data=settings.data)  # the last one: every answer passes it
     _describe(app)
     return app
 

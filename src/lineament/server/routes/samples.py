@@ -91,13 +91,17 @@ async def enroll(request: Request, gallery: str, person: Person) -> Any:
 
 
 def report_of(report: EnrollReport, n_photos: int) -> dict[str, Any]:
-    """A report, with an entry for each photo of the request."""
+    """A report, with an entry for each photo of the request.
+
+    ``code`` is that of the error which a photo that cannot be read, or has no face, is for others.
+    """
     rows: dict[str, dict[str, Any]] = {
         f"photo {number}": {
             "photo": number,
             "sample": None,
             "reason": None,
             "message": None,
+            "code": None,
             "problems": [],
         }
         for number in range(1, n_photos + 1)
@@ -108,6 +112,7 @@ def report_of(report: EnrollReport, n_photos: int) -> dict[str, Any]:
         rows[refusal.source] |= {
             "reason": refusal.reason,
             "message": refusal.message,
+            "code": None if refusal.error is None else refusal.error.code,
             "problems": list(refusal.problems),
         }
     return {**report.to_dict(), "photos": list(rows.values())}
