@@ -189,7 +189,7 @@ def filled(path: str, values: Sequence[str]) -> str:
 
 def start(home: Path, seed: int) -> Target:
     """Start the server, for as long as the process lives."""
-    from lineament.gallery._types import NewSample
+    from lineament.gallery import NewSample
     from lineament.server import create_app
     from lineament.server.connections import make_server
     from lineament.server.settings import ServerSettings

@@ -19,10 +19,10 @@ from lineament.gallery import (
     EnrollReport,
     IdentifiedPhoto,
     PersonInfo,
+    RemovalReport,
     SampleInfo,
     Settings,
 )
-from lineament.gallery._types import RemovalReport
 from lineament.gallery.consent import Consent
 from lineament.gallery.review import OnLowQuality, Review
 from lineament.images import Many, expand, is_many, source_name

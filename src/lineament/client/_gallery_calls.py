@@ -13,8 +13,15 @@ from lineament.client._photo_calls import bare, reading
 from lineament.client._uploads import Upload
 from lineament.client._values import read
 from lineament.errors import OptionError
-from lineament.gallery import EnrollReport, IdentifiedPhoto, PersonInfo, SampleInfo, Settings
-from lineament.gallery._types import Refusal, RemovalReport
+from lineament.gallery import (
+    EnrollReport,
+    IdentifiedPhoto,
+    PersonInfo,
+    Refusal,
+    RemovalReport,
+    SampleInfo,
+    Settings,
+)
 from lineament.gallery.consent import Consent
 from lineament.results import Outcome
 from lineament.types import Contract, Decision, Threshold

@@ -18,7 +18,7 @@ import numpy as np
 
 from lineament.attributes.results import FaceAttributes, PhotoAttributes
 from lineament.errors import LineamentError, ServiceError
-from lineament.gallery._types import MigrationReport, SampleInfo
+from lineament.gallery import MigrationReport, SampleInfo
 from lineament.pose import HeadPose
 from lineament.text import in_short
 from lineament.types import (
