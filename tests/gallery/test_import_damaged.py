@@ -439,7 +439,8 @@ def write(name, rows, long, value, **options):
     "One value in every row; it stands once in the file, however many rows there are."
     fields, arrays = [], []
     for column, kind in {columns!r}:
-        given = dict(person="A", person_consents="[]").get(column, "{{}}") if kind == "string" else 0.0
+        texts = dict(person="A", person_consents="[]")
+        given = texts.get(column, "{{}}") if kind == "string" else 0.0
         given = value if column == long else None if kind == "binary" else given
         one = pa.array([given], kinds[kind])
         if options:

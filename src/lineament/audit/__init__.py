@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from lineament.audit._checking import AuditHead, AuditReport, head_of, verify
 from lineament.audit._entries import AuditEntry, read_entries
-from lineament.audit._log import AuditLog
+from lineament.audit._log import AuditLog, read_hash_key
 
 __all__ = [
     "AuditEntry",
@@ -30,5 +30,6 @@ __all__ = [
     "AuditReport",
     "head_of",
     "read_entries",
+    "read_hash_key",
     "verify",
 ]

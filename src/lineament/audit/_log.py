@@ -24,13 +24,15 @@ from lineament.audit._entries import (
     read_entry,
     torn_end,
 )
-from lineament.errors import AuditError, OptionError
-from lineament.files import Lock, locked, open_regular, sync_file, sync_folder
+from lineament.errors import AuditError, KeyFileError, OptionError
+from lineament.files import Lock, locked, open_regular, read_regular, sync_file, sync_folder
 from lineament.signing import SigningKey, canonical
 from lineament.text import in_short, reason_of
 
 ROTATE_BYTES, SIGN_EVERY, WAIT_S = 64 << 20, 100, 10.0
 MOST_DETAILS, LONGEST_TEXT = 32, 200
+LEAST_KEY = 16
+"""Bytes."""
 REPAIRED = "log repaired"
 """The action of the entry that says that an unfinished line was cut off."""
 
@@ -99,8 +101,8 @@ class AuditLog:
             AuditError: the folder does not exist, or the file is no log.
         """
         file = Path(path)
-        if key is not None and len(key) < 16:
-            raise OptionError(f"expected 16 bytes or more, got {len(key)}", option="key")
+        if key is not None and len(key) < LEAST_KEY:
+            raise OptionError(f"expected {LEAST_KEY} bytes or more, got {len(key)}", option="key")
         if rotate_bytes < LONGEST_ENTRY or sign_every < 1:
             raise OptionError(
                 f"expected rotate_bytes of {LONGEST_ENTRY:,} or more and sign_every of 1 or more, "
@@ -369,3 +371,21 @@ def _check_details(details: Mapping[str, Any]) -> None:
             f"characters, got {in_short(value)}",
             option="details",
         )
+
+
+def read_hash_key(path: str | os.PathLike[str]) -> bytes:
+    """The key of a log from a file: 32 figures and letters of hexadecimal, or more.
+
+    Raises:
+        KeyFileError: the file cannot be read, or has something else.
+    """
+    try:
+        data = read_regular(path, at_most=4096)
+        found = bytes.fromhex(data.decode("ascii").strip())
+    except (OSError, ValueError) as error:
+        raise KeyFileError(
+            f"{path}: expected a key of hexadecimal figures, got none ({reason_of(error)})"
+        ) from error
+    if len(found) < LEAST_KEY:
+        raise KeyFileError(f"{path}: expected {LEAST_KEY} bytes or more, got {len(found)}")
+    return found

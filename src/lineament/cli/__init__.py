@@ -62,6 +62,10 @@ COMMANDS = {
     ),
     "keys": Entry(":KEYS", "Who may call a server: make, list and revoke keys.", GROUPS),
     "gallery": Entry(":GALLERY", "Enroll people, and keep who is enrolled.", GROUPS),
+    "audit": Entry(":AUDIT", "Audit logs: is one whole, and what is in it?", GROUPS),
+    "receipt": Entry(
+        ":RECEIPT", "Receipts of what was erased: who signed one, and is it unchanged?", GROUPS
+    ),
     "cache": Entry(":CACHE", "What is kept to save time: list it, clear it.", GROUPS),
     "models": Entry(":MODELS", "Networks, their licenses, smaller versions.", GROUPS),
     "train": Entry(":TRAIN", "Train, fine-tune, distill and export recognizers.", GROUPS),
@@ -104,7 +108,19 @@ GALLERY = Group(
         "annotate": Entry("gallery:annotate", "Set a person's metadata."),
         "reject": Entry("gallery:reject", 'Say that a face is not a person\'s: "not this person".'),
         "rejections": Entry("gallery:rejections", "Faces that were said not to be a person's."),
+        "consent": Entry("lifecycle:consent", "Note a person's consent, or show it."),
+        "keep": Entry("lifecycle:keep", "Say until when a person is kept."),
+        "configure": Entry(
+            "lifecycle:configure", "Settings of a gallery about consents and time, or show them."
+        ),
         "remove": Entry("gallery:remove", "Remove a person, or one photo, and every byte of it."),
+        "erase": Entry(
+            "lifecycle:erase", "Remove a person, search every file for what is left, say so."
+        ),
+        "expire": Entry("lifecycle:expire", "Erase everybody whose time is over."),
+        "export-person": Entry(
+            "lifecycle:export_person", "Write all that is known of one person into a zip file."
+        ),
         "export": Entry("gallery_files:export", "Write people and embeddings into one file."),
         "import": Entry("gallery_files:import_", "Add what `gallery export` wrote."),
         "check": Entry("gallery_files:check", "Read everything, and name what is damaged."),
@@ -133,6 +149,25 @@ KEYS = Group(
     },
     help="Who may call a server: keys with roles, for some galleries or all.",
     example="lineament keys add --role enroll --gallery staff",
+)
+AUDIT = Group(
+    "audit",
+    {
+        "verify": Entry("audit:verify", "Follow a log's chain from its first entry to its last."),
+        "show": Entry("audit:show", "List the entries of an audit log."),
+    },
+    help="Audit logs: is one whole, and what is in it?",
+    example="lineament audit verify audit.jsonl\nlineament audit show audit.jsonl --last 20",
+)
+RECEIPT = Group(
+    "receipt",
+    {
+        "key": Entry("audit:key", "Make a pair of keys to sign receipts and logs with."),
+        "verify": Entry("audit:verify_receipt", "Is a receipt signed by this key, and unchanged?"),
+    },
+    help="Receipts of what was erased: who signed one, and is it unchanged?",
+    example="lineament receipt key erase.key\n"
+    "lineament receipt verify ada.json --public-key erase.key.pub",
 )
 CACHE = Group(
     "cache",

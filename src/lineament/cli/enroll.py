@@ -12,6 +12,7 @@ from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
 from lineament.cli.gallery import about_gallery, folder_from, made_if_used, weights_name
 from lineament.cli.gallery_keys import key_here
+from lineament.cli.lifecycle import consent_of, consent_option, expires_option, purpose_option
 from lineament.cli.numbers import COUNT
 from lineament.cli.output import (
     near,
@@ -142,6 +143,9 @@ def create(
     help="Of a film with several people: whom, by the number that `watch` gives.",
 )
 @_set
+@consent_option
+@purpose_option
+@expires_option
 @_choose
 @_accept_low_quality
 @_force
@@ -158,6 +162,9 @@ def enroll(
     video: str | None,
     person: int | None,
     metadata: tuple[str, ...],
+    consent: str | None,
+    purpose: tuple[str, ...],
+    expires: float | None,
     choose: str | None,
     accept_low_quality: bool,
     force: bool,
@@ -177,6 +184,7 @@ def enroll(
     from lineament.gallery.values import checked_name
 
     said = parse_metadata(metadata, "--set")
+    allowed = consent_of(consent, purpose, expires)
     _check_video(photos, video, person)
     sources = many_sources(photos) if video is None else []
     for source in sources:
@@ -193,6 +201,7 @@ def enroll(
                 given["allow_private"],
                 person=person,
                 metadata=said,
+                consent=allowed,
                 force=force,
                 review=review,
             )
@@ -202,6 +211,7 @@ def enroll(
                 sources,
                 progress=with_progress,
                 metadata=said,
+                consent=allowed,
                 choose=choose is not None,
                 on_low_quality=_low_quality(accept_low_quality),
                 force=force,
@@ -264,6 +274,9 @@ def _from_video(
     metavar="KEY=VALUE",
     help="Metadata of everybody; may be repeated.",
 )
+@consent_option
+@purpose_option
+@expires_option
 @option(
     "--dry-run",
     is_flag=True,
@@ -296,6 +309,9 @@ def enroll_folder(
     folder: Path,
     layout: str,
     metadata: tuple[str, ...],
+    consent: str | None,
+    purpose: tuple[str, ...],
+    expires: float | None,
     dry_run: bool,
     choose: str | None,
     accept_low_quality: bool,
@@ -319,6 +335,7 @@ def enroll_folder(
     from lineament.gallery.filters import parse_metadata
 
     said = parse_metadata(metadata, "--set")
+    allowed = consent_of(consent, purpose, expires)
     if layout == "regions" and (ray is not None or workers is not None or choose is not None):
         raise OptionError("--layout regions: expected without --ray, --workers and --choose")
     listing = _listed(folder, layout)
@@ -332,6 +349,7 @@ def enroll_folder(
             opened,
             listing,
             metadata=said,
+            consent=allowed,
             choose=choose is not None,
             on_low_quality=_low_quality(accept_low_quality),
             force=force,
@@ -451,7 +469,10 @@ def _enroll_listing(gallery: Gallery, listing: Listing, **how: Any) -> FolderRep
         if listing.layout == "regions":
             from lineament.gallery.regions import enroll_regions
 
-            some = {name: how[name] for name in ("metadata", "on_low_quality", "force", "review")}
+            some = {
+                name: how[name]
+                for name in ("metadata", "consent", "on_low_quality", "force", "review")
+            }
             return enroll_regions(gallery, listing, progress=progress, **some)
         return enroll_folder(gallery, listing, progress=progress, **how)
 

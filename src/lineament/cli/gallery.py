@@ -171,11 +171,15 @@ def people(
         print_json(about | {"people": [_listed(person) for person in found]})
     else:
         if found:
+            columns = ["name", "photos", "since", "metadata"]
             rows = [
-                (one.name, str(one.n_samples), _day(one.created), _metadata_in_words(one.metadata))
+                [one.name, str(one.n_samples), _day(one.created), _metadata_in_words(one.metadata)]
                 for one in found
             ]
-            columns = ("name", "photos", "since", "metadata")
+            if any(one.expires is not None for one in found):
+                columns.append("until")
+                for row, one in zip(rows, found, strict=True):
+                    row.append("-" if one.expires is None else _day(one.expires))
             print_table(columns, rows, right=columns[1:2])
         print_note(
             f"{about['gallery']}: {counted(about['n_people'], 'person', 'people')}, "
@@ -493,7 +497,9 @@ def _print_person(person: PersonInfo) -> None:
     if person.metadata:
         rows.append(("metadata", _metadata_in_words(person.metadata)))
     rows += [("since", _day(person.created)), ("photos", str(person.n_samples))]
-    print_pairs(rows)
+    from lineament.cli.lifecycle import terms_in_words
+
+    print_pairs([*rows, *terms_in_words(person)])
     if not person.samples:
         return
     print_line()
