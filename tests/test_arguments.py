@@ -154,6 +154,12 @@ def calls(finder: FaceFinder, photo: Photo) -> dict[str, tuple[Callable[..., Any
         "reject": {"what": IMAGE, "name": "Ada"},
         "rejections": {},
         "remove_rejection": {"number": 1},
+        "erase": {"name": "Ada"},
+        "expire": {},
+        "pseudonym": {"name": "Ada"},
+        "export_person": {"name": "Ada", "path": "x.zip"},
+        "set_consent": {"name": "Ada", "consent": None},
+        "keep_until": {"name": "Ada", "when": None},
         "export": {"path": "x.jsonl"},
         "import_": {"path": "x.jsonl"},
         "migrate": {"recognizer": recognizer},
@@ -242,6 +248,8 @@ NAMES = [
     *("Gallery.verify", "Gallery.check_search", "Gallery.filter_notes"),
     *("Gallery.reject", "Gallery.rejections", "Gallery.remove_rejection"),
     *("Gallery.remove", "Gallery.export", "Gallery.import_", "Gallery.migrate"),
+    *("Gallery.erase", "Gallery.expire", "Gallery.pseudonym", "Gallery.export_person"),
+    *("Gallery.set_consent", "Gallery.keep_until"),
 ]
 
 

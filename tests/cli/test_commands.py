@@ -44,9 +44,9 @@ every_command = pytest.mark.parametrize("path", LEAVES, ids=" ".join)
 
 
 def test_there_are_all() -> None:
-    groups = ("gallery", "cache", "models", "train", "eval", "plot", "keys")
+    groups = ("gallery", "cache", "models", "train", "eval", "plot", "keys", "audit", "receipt")
     assert set(GROUPS) == {(), *((name,) for name in groups)}
-    assert len(LEAVES) == 16 + 22 + 3 + 8 + 6 + 14 + 10 + 4
+    assert len(LEAVES) == 16 + 28 + 3 + 8 + 6 + 14 + 10 + 4 + 2 + 2
 
 
 @every_command
