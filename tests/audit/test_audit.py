@@ -179,6 +179,7 @@ def test_nothing_acknowledged_is_lost_when_killed(tmp_path: Path) -> None:
             child.stdout.readline()
         child.kill()
         rest = child.stdout.read().split()
+        child.stdout.close()
         child.wait(60)
         acknowledged = 7 + kill + len(rest)
         assert verify(path).whole

@@ -173,7 +173,11 @@ def _collect(store: Store, number: int, needles: Needles) -> int:
         )
         for (uid,) in uids:
             needles.add("key", uid)
-        keys = connection.execute("SELECT photo_key FROM photographs WHERE person = ?", (number,))
+        keys = connection.execute(
+            "SELECT p.photo_key FROM photographs p WHERE p.person = ? AND NOT EXISTS (SELECT 1 "
+            "FROM photographs o WHERE o.photo_key = p.photo_key AND o.person <> p.person)",
+            (number,),
+        )
         for (photo_key,) in keys:
             if isinstance(photo_key, int) and photo_key >= 1 << 47:  # SQLite has it in 8 bytes
                 needles.add("key", photo_key.to_bytes(8, "big"))

@@ -171,6 +171,16 @@ def _count(data: bytes, piece: bytes, new: int) -> int:
     return count
 
 
+_OWNED = {
+    "labels": "id IN (SELECT label FROM people)",
+    "consents": "id IN (SELECT consent FROM consented)",
+    "samples": "id IN (SELECT sample FROM owners)",
+    "vectors": "sample IN (SELECT sample FROM owners)",
+    "crops": "sample IN (SELECT sample FROM owners)",
+}
+"""Which rows belong to somebody: others are what should have been erased."""
+
+
 def of_others(store: Store, piece: bytes) -> int:
     """How often a piece stands in values of the database that belong to somebody."""
     count = 0
@@ -183,7 +193,9 @@ def of_others(store: Store, piece: bytes) -> int:
             for (column,) in columns.fetchall():
                 value = f"CAST({column} AS BLOB)"
                 rows = connection.execute(
-                    f"SELECT {value} FROM {table} WHERE instr({value}, ?)", (piece,)
+                    f"SELECT {value} FROM {table} WHERE instr({value}, ?) AND "
+                    f"{_OWNED.get(table, '1')}",
+                    (piece,),
                 )
                 count += sum(_count(row[0], piece, 0) for row in rows)
     return count

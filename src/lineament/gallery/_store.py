@@ -349,6 +349,14 @@ class Store:
             f"{self.path}: the settings are damaged ({why}): restore a backup"
         )
 
+    def retention_days(self) -> float | None:
+        """The setting as it is now, which a writer elsewhere may have changed a moment ago."""
+        if self.read_only:
+            with self.reading() as connection, suppress(msgspec.DecodeError, TypeError):
+                found: Settings = forms.read_json(get(connection, "settings") or "", Settings)
+                return found.retention_days
+        return self.settings.retention_days
+
     def refresh(self) -> None:
         """Read settings and contract again, after another process changed something."""
         self._read_state()

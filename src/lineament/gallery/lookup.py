@@ -115,12 +115,13 @@ def expired(store: Store) -> frozenset[int]:
     Kept until somebody else expires, or something changes: ``Store.terms_changed`` says that of
     this process.
     """
-    now, days = store.clock(), store.settings.retention_days
+    now = store.clock()
     with store.reading() as connection:
-        state = store.data_version(), days
+        state = store.data_version(), store.settings
         kept = store.kept_expired
         if kept is not None and kept[0] == state and kept[1] <= now < kept[2]:
             return kept[3]
+        days = store.retention_days()
         try:
             rows = connection.execute("SELECT person FROM terms WHERE expires <= ?", (now,))
             found = {row[0] for row in rows}
