@@ -97,9 +97,7 @@ class Store:
         )
         self.kept_names: tuple[int, dict[int, list[int]]] | None = None
         """Of ``lookup.names_by_form``: the state of the database, and what was read of it."""
-        self.kept_expired: tuple[tuple[int, float | None], float, float, frozenset[int]] | None = (
-            None
-        )
+        self.kept_expired: tuple[tuple[int, Settings], float, float, frozenset[int]] | None = None
         """Of ``lookup.expired``: the state, from when to when it holds, and who expired."""
         self.clock: Callable[[], float] = time.time
         """What says how late it is, in seconds since 1970."""
