@@ -18,7 +18,7 @@ from lineament.text import counted
 _file = argument("file", type=FILE, metavar="FILE.jsonl", help="The log that is being written.")
 
 
-@command("lineament audit verify audit.jsonl --head audit.jsonl.head --public-key audit.key.pub")
+@command("lineament audit verify audit.jsonl --head kept.head")
 @_file
 @option("--hash-key", type=FILE, metavar="FILE", help="The key of a log that has one.")
 @option("--head", type=FILE, metavar="FILE", help="A head that was kept: finds a cut-off end.")

@@ -46,15 +46,16 @@ MOMENT = Moment()
 
 # --- consents -------------------------------------------------------------------------------------
 
-consent_option = option(
-    "--consent", metavar="REFERENCE", help="Where the consent is: the number of a form."
-)
-purpose_option = option(
-    "--purpose", multiple=True, metavar="WORDS", help="What it is for; may be repeated."
-)
-expires_option = option(
-    "--expires", type=MOMENT, metavar="DATE", help="When it ends, such as 2027-01-31."
-)
+
+_REFERENCE = "Where the consent is: the number of a form."
+_PURPOSE = "What it is for; may be repeated."
+_EXPIRES = "When it ends, such as 2027-01-31."
+CONSENT = "Consent"
+
+consent_option = option("--consent", metavar="REFERENCE", help=_REFERENCE, family=CONSENT)
+purpose_option = option("--purpose", multiple=True, metavar="WORDS", help=_PURPOSE, family=CONSENT)
+expires_option = option("--expires", type=MOMENT, metavar="DATE", help=_EXPIRES, family=CONSENT)
+"""Of commands that enroll, which have many others."""
 
 
 def consent_of(
@@ -85,9 +86,9 @@ def consent_of(
 
 @command('lineament gallery consent "Ada Lovelace" --consent "form 17" --purpose access')
 @argument("name", metavar="NAME", help="Whose.")
-@consent_option
-@purpose_option
-@expires_option
+@option("--consent", metavar="REFERENCE", help=_REFERENCE)
+@option("--purpose", multiple=True, metavar="WORDS", help=_PURPOSE)
+@option("--expires", type=MOMENT, metavar="DATE", help=_EXPIRES)
 @option("--given", type=MOMENT, metavar="DATE", help="When it was given.", show_default="now")
 @option("--by", metavar="WHO", help="Who gave it, if not the person: a parent, a guardian.")
 @option("--method", metavar="WORDS", help="How: signed form, web form.")
@@ -253,12 +254,12 @@ def _note(log: AuditLog | None, receipt: Receipt) -> None:
             receipt.gallery,
             receipt.person,
             "done" if receipt.clean else "left",
-            samples=receipt.n_samples,
+            n_samples=receipt.n_samples,
             signed=bool(receipt.signature),
         )
 
 
-@command('lineament gallery erase "Ada Lovelace" --signing-key erase.key --receipt ada.json')
+@command('lineament gallery erase "Ada Lovelace" --receipt ada.json')
 @argument("name", metavar="NAME", help="Whom.")
 @_signing_key
 @option("--receipt", writes=JSON, metavar="FILE.json", help="Write the receipt.")

@@ -99,6 +99,8 @@ class Store:
         """Of ``lookup.names_by_form``: the state of the database, and what was read of it."""
         self.kept_expired: tuple[tuple[int, Settings], float, float, frozenset[int]] | None = None
         """Of ``lookup.expired``: the state, from when to when it holds, and who expired."""
+        self.kept_gone: tuple[tuple[int, int, int], frozenset[int], int] | None = None
+        """Of ``lookup.totals``: the state, who expired, and how many samples they have."""
         self.clock: Callable[[], float] = time.time
         """What says how late it is, in seconds since 1970."""
         self.kept_texts: dict[int, tuple[object, object]] = {}

@@ -96,24 +96,33 @@ def _sample_columns(store: Store) -> str:
 
 def totals(store: Store) -> tuple[int, int]:
     """How many people, and how many samples of the gallery's contract; without the expired."""
-    with store.reading() as connection:
+    with store.reading():
         people, samples = _noted_totals(store)
         gone = expired(store)
         if gone:
-            (theirs,) = connection.execute(
-                "SELECT count(*) FROM owners WHERE contract = ? AND person IN "
-                "(SELECT value FROM json_each(?))",
-                (store.contract_id, json.dumps([*gone])),
-            ).fetchone()
+            theirs = _samples_of_expired(store, gone)
             people, samples = max(0, people - len(gone)), max(0, samples - theirs)
         return people, samples
+
+
+def _samples_of_expired(store: Store, gone: frozenset[int]) -> int:
+    """How many samples of the gallery's contract they have; kept while nothing changes."""
+    state = store.connection.total_changes, store.data_version(), store.contract_id
+    kept = store.kept_gone
+    if kept is None or kept[0] != state or kept[1] is not gone:
+        (number,) = store.connection.execute(
+            "SELECT count(*) FROM owners WHERE contract = ? AND person IN "
+            "(SELECT value FROM json_each(?))",
+            (store.contract_id, json.dumps([*gone])),
+        ).fetchone()
+        kept = store.kept_gone = state, gone, int(number)
+    return kept[2]
 
 
 def expired(store: Store) -> frozenset[int]:
     """Ids of the people who are there still, and whose time is over (``gallery.consent``).
 
-    Kept until somebody else expires, or something changes: ``Store.terms_changed`` says that of
-    this process.
+    Kept until somebody else expires, or something changes; ``_terms`` says that of this process.
     """
     now = store.clock()
     with store.reading() as connection:
