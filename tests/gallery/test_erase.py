@@ -18,7 +18,7 @@ import pytest
 from gallery_builders import CONTRACT, embed, make_gallery, vectors
 
 from lineament.errors import GalleryLockedError, ReceiptError, UnknownPersonError
-from lineament.gallery import Consent, Gallery, NewSample, Receipt, _blanking, _leftovers
+from lineament.gallery import Consent, Gallery, NewSample, Receipt, _leftovers
 from lineament.gallery._leftovers import Needles
 from lineament.gallery._store import DATABASE
 from lineament.signing import SigningKey, VerifyKey, make_key
@@ -50,6 +50,8 @@ def with_ada(folder: Path, *, people: int = 20) -> Gallery:
             consents={NAME: CONSENT},
             force=True,
         )
+    stranger = NewSample(embed(vectors(1, seed=5)[0]), f"/photos/not {NAME}.jpg", bytes([7]) * 32)
+    gallery.reject(stranger, NAME)
     gallery.reindex()
     return gallery
 
@@ -62,6 +64,7 @@ def traces(folder: Path) -> Iterator[tuple[str, str]]:
     for i, vector in enumerate(embed(row).vector for row in vectors(3, seed=9)):
         wanted[f"vector {i}"] = vector.tobytes()[:24]
         wanted[f"end of vector {i}"] = vector.tobytes()[-24:]
+        wanted["rejected"] = embed(vectors(1, seed=5)[0]).vector.tobytes()[:24]
         wanted[f"half {i}"] = vector.astype("<f2").tobytes()[:16]
     for path in sorted(folder.rglob("*")):
         if path.is_file():
@@ -76,14 +79,17 @@ def traces(folder: Path) -> Iterator[tuple[str, str]]:
 def test_not_a_byte_is_left_and_the_receipt_says_so(tmp_path: Path) -> None:
     folder = tmp_path / "g"
     with with_ada(folder) as gallery:
-        assert {what for _, what in traces(folder)} >= {NAME, "vector 0", "hash 1", "crop"}
+        assert {what for _, what in traces(folder)} >= {
+            *(NAME, "vector 0", "rejected", "hash 1", "crop"),
+        }
         pseudonym = gallery.pseudonym(NAME)
         receipt = gallery.erase("ada lovelace")
         assert list(traces(folder)) == []
         assert (receipt.clean, receipt.n_samples, receipt.reason) == (True, 3, "request")
         assert receipt.person == pseudonym
         assert receipt.searched["name"] == 1
-        assert receipt.searched["vector"] == receipt.searched["crop"] == 3
+        assert receipt.searched["vector"] == 4  # of a face that was said not to be hers, too
+        assert receipt.searched["crop"] == 3
         assert receipt.n_files == sum(path.is_file() for path in folder.rglob("*"))
         assert gallery.check() == []
         found = gallery.identify_embeddings([embed(vectors(20)[4])])
@@ -116,9 +122,8 @@ def test_an_encrypted_gallery_too(tmp_path: Path) -> None:
 
 def test_what_was_not_erased_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the erasing switched off: the search is no ornament."""
-    monkeypatch.setattr(_blanking, "BLANKED", {})
-    monkeypatch.setattr("lineament.gallery._editing.blank", lambda *_: None)
-    monkeypatch.setattr("lineament.gallery._terms.blank", lambda *_: None)
+    for module in ("_editing", "_terms", "_rejections"):
+        monkeypatch.setattr(f"lineament.gallery.{module}.blank", lambda *_: None)
     monkeypatch.setattr("lineament.gallery._store.Store.vacuum", lambda _: None)
     with with_ada(tmp_path / "g") as gallery:
         receipt = gallery.erase(NAME)

@@ -177,6 +177,7 @@ _OWNED = {
     "samples": "id IN (SELECT sample FROM owners)",
     "vectors": "sample IN (SELECT sample FROM owners)",
     "crops": "sample IN (SELECT sample FROM owners)",
+    "negatives": "id IN (SELECT negative FROM rejected)",
 }
 """Which rows belong to somebody: others are what should have been erased."""
 
