@@ -328,9 +328,9 @@ def enroll_folder(
     """Enroll the photos of many people.
 
     Makes the gallery if there is none. A person goes by the photos that agree with most of the
-    others; those unlike them are refused. Names that cameras and phones give, such as IMG_0001, are
-    nobody's. Whatever ends it, what was enrolled stays: the same command goes on where it ended.
-    Exit code 0: all are enrolled, 1: some were refused, 2: error.
+    others; those unlike them are refused. Names such as IMG_0001 are nobody's. Whatever ends it,
+    what was enrolled stays: the same command goes on where it ended. Exit code 0: all are enrolled,
+    1: some were refused, 2: error.
     """
     from lineament.gallery.filters import parse_metadata
 
