@@ -492,13 +492,23 @@ def _metadata_in_words(metadata: Any) -> str:
     )
 
 
+def terms_in_words(person: PersonInfo) -> list[tuple[str, str]]:
+    """Consents of a person, and until when they are kept; [] where nothing is noted."""
+    from lineament.gallery.consent import in_words
+
+    rows = []
+    for n, one in enumerate(person.consents):
+        rows.append(("consent" if n == 0 else "", str(one)))
+    if person.expires is not None:
+        rows.append(("kept until", in_words(person.expires)))
+    return rows
+
+
 def _print_person(person: PersonInfo) -> None:
     rows = [("name", person.name)]
     if person.metadata:
         rows.append(("metadata", _metadata_in_words(person.metadata)))
     rows += [("since", _day(person.created)), ("photos", str(person.n_samples))]
-    from lineament.cli.lifecycle import terms_in_words
-
     print_pairs([*rows, *terms_in_words(person)])
     if not person.samples:
         return

@@ -11,7 +11,7 @@ import click
 
 from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
-from lineament.cli.gallery import about_gallery, open_gallery, somebody_there
+from lineament.cli.gallery import about_gallery, open_gallery, somebody_there, terms_in_words
 from lineament.cli.numbers import Number
 from lineament.cli.output import print_error, print_json, print_line, print_note, print_pairs
 from lineament.cli.targets import FOLDER, JSON, Target, writing
@@ -20,7 +20,7 @@ from lineament.text import counted
 
 if TYPE_CHECKING:
     from lineament.audit import AuditLog
-    from lineament.gallery import Consent, PersonInfo, Receipt
+    from lineament.gallery import Consent, Receipt
     from lineament.signing import SigningKey
 
 ACTOR = "command line"
@@ -131,18 +131,6 @@ def consent(
     else:
         print_pairs([("name", person.name), *terms_in_words(person)])
     return 0 if person.consents else 1
-
-
-def terms_in_words(person: PersonInfo) -> list[tuple[str, str]]:
-    """Consents of a person, and until when they are kept; [] where nothing is noted."""
-    from lineament.gallery.consent import in_words
-
-    rows = []
-    for n, one in enumerate(person.consents):
-        rows.append(("consent" if n == 0 else "", str(one)))
-    if person.expires is not None:
-        rows.append(("kept until", in_words(person.expires)))
-    return rows
 
 
 @command('lineament gallery keep "Ada Lovelace" --until 2027-01-31')
