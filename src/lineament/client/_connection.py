@@ -43,7 +43,7 @@ def _options(
     try:
         import httpx
     except ImportError as error:
-        raise MissingExtraError("a client of a server", "client") from error
+        raise MissingExtraError("calling a server", "client") from error
     try:
         parts = urlsplit(address)
         host, known = parts.hostname, parts.scheme in ("http", "https") and parts.port != 0

@@ -284,7 +284,7 @@ def hasher() -> PasswordHasher:
     try:
         from argon2 import PasswordHasher
     except ImportError as error:
-        raise MissingExtraError("logins of the page", "server") from error
+        raise MissingExtraError("logging in to the page", "server") from error
     return PasswordHasher()
 
 
