@@ -20,7 +20,9 @@ from lineament.machine import memory_error
 from lineament.server import static
 from lineament.server.admission import Admission, Admitting
 from lineament.server.examples import describe
+from lineament.server.forwarding import Forwarding, Writer
 from lineament.server.limits import Limits
+from lineament.server.metrics import Observed
 from lineament.server.paths import Paths
 from lineament.server.photos import option_error
 from lineament.server.problems import problem, problem_of, status_of
@@ -31,6 +33,7 @@ from lineament.server.routes import (
     galleries,
     keys,
     looks,
+    metrics,
     people,
     rejections,
     samples,
@@ -60,12 +63,21 @@ ROUTERS = (
 PREFIX = "/v1"
 
 
-def create_app(settings: ServerSettings | None = None, *, writes: bool = True) -> FastAPI:
+def create_app(
+    settings: ServerSettings | None = None,
+    *,
+    writes: bool = True,
+    writer: Writer | None = None,
+    inner: bool = False,
+) -> FastAPI:
     """Make the application, for ``lineament serve`` or another ASGI server.
 
     Args:
         settings: None takes those of the environment.
         writes: whether this process is the one that changes galleries.
+        writer: the process to which requests that change something are passed on; None: none is.
+        inner: whether other processes of this server pass requests on to this one, and count and
+            log them.
 
     Raises:
         OptionError: the settings are wrong.
@@ -80,10 +92,12 @@ def create_app(settings: ServerSettings | None = None, *, writes: bool = True) -
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.get_running_loop().run_in_executor(None, state.load)
         app.state.ready = True
+        taking = asyncio.ensure_future(state.metrics.take(state.work))
         try:
             yield
         finally:
             app.state.ready = False
+            taking.cancel()
             await asyncio.get_running_loop().run_in_executor(None, state.close)
 
     app = FastAPI(
@@ -101,7 +115,9 @@ def create_app(settings: ServerSettings | None = None, *, writes: bool = True) -
     _answer_errors(app)
     for router in ROUTERS:
         app.include_router(router, prefix=PREFIX)
-    app.add_middleware(Repeats, table=operations(ROUTERS), prefix=PREFIX, store=state.repeats)
+    app.include_router(metrics.router)
+    table = operations(ROUTERS)
+    app.add_middleware(Repeats, table=table, prefix=PREFIX, store=state.repeats)
     if settings.page:
         app.include_router(static.router)
     if settings.cors:
@@ -116,11 +132,18 @@ def create_app(settings: ServerSettings | None = None, *, writes: bool = True) -
         max_body_bytes=settings.max_body_bytes,
         max_waiting_bytes=settings.max_waiting_bytes,
     )
+    if writer is not None:
+        app.add_middleware(
+            Forwarding, writer=writer, table=table, prefix=PREFIX,
+            timeout_s=settings.request_timeout_s + 1,
+        )  # fmt: skip
     app.add_middleware(Admitting, admission=admission)
     app.add_middleware(
         Limits, max_body_bytes=settings.max_body_bytes, body_timeout_s=settings.body_timeout_s
     )
-    app.add_middleware(Paths, data=settings.data)  # the last one: every answer passes it
+    app.add_middleware(Paths, data=settings.data)  # every answer passes it
+    if not inner:
+        app.add_middleware(Observed, metrics=state.metrics, table=table, prefix=PREFIX)
     _describe(app)
     return app
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
@@ -98,14 +99,21 @@ def protocol_class(settings: ServerSettings) -> type[Any]:
 class Drained(uvicorn.Server):
     """A server that, told to end, answers what is under way and refuses the rest, then ends.
 
-    While it does, ``ready`` answers 503 and so does everything new: a load balancer can go on to
-    another server before the port is closed.
+    ``on_started`` is called once it answers. While it ends, ``ready`` answers 503 and so does
+    everything new: a load balancer can go on to another server before the port is closed.
     """
 
     def __init__(self, config: Any, admission: Admission, settings: ServerSettings) -> None:
         """Take what is counted, and how long it may take."""
         super().__init__(config)
         self._admission, self._drain_s = admission, settings.drain_s
+        self.on_started: Callable[[], None] | None = None
+
+    async def startup(self, sockets: Any = None) -> None:
+        """Begin, and say so."""
+        await super().startup(sockets)
+        if self.on_started is not None:
+            self.on_started()
 
     async def shutdown(self, sockets: Any = None) -> None:
         """Wait for what is under way, then end."""

@@ -34,6 +34,7 @@ class Galleries:
         """
         self._folder, self._recognizer, self._writes = folder, recognizer, writes
         self._open: dict[str, Gallery] = {}
+        self._opened_at: dict[str, tuple[int, ...] | None] = {}
         self._lock = RLock()
         self._changing: dict[str, RLock] = {}
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -50,13 +51,17 @@ class Galleries:
         """The gallery of that name, open. GalleryNotFoundError: there is none."""
         with self._lock:
             gallery = self._open.get(name)
-            if gallery is not None:
-                return gallery
             folder = self._place(name)
+            if gallery is not None and (self._writes or self._opened_at[name] == _identity(folder)):
+                return gallery
+            if gallery is not None:  # the writer deleted it, and may have made another
+                del self._open[name]
+                gallery.close()
             if folder is None or not Gallery.exists(folder):
                 raise GalleryNotFoundError(f"expected the name of a gallery, got {name!r:.80}")
+            identity = _identity(folder)
             gallery = self._opened(folder)
-            self._open[name] = gallery
+            self._open[name], self._opened_at[name] = gallery, identity
             return gallery
 
     @contextmanager
@@ -114,3 +119,13 @@ class Galleries:
             for gallery in self._open.values():
                 gallery.close()
             self._open.clear()
+
+
+def _identity(folder: Path | None) -> tuple[int, ...] | None:
+    """What differs between a gallery and a later one of the same name; None: there is none."""
+    try:
+        # While the database is open here, no other file can have its number.
+        found = None if folder is None else (folder / "gallery.sqlite").stat()
+    except OSError:
+        return None
+    return None if found is None else (found.st_dev, found.st_ino)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
-from lineament.errors import MissingExtraError, ServiceError
+from lineament.errors import MissingExtraError, OptionError, ServiceError
 from lineament.server.settings import ServerSettings
 from lineament.text import reason_of
 
@@ -27,11 +27,17 @@ def serve(
     try:
         from lineament.server.app import create_app
         from lineament.server.connections import make_server
+        from lineament.server.logs import set_up
         from lineament.server.sessions import login_code
+        from lineament.server.supervisor import supervise
     except ImportError as error:
         raise MissingExtraError("serving over HTTP", "server") from error
     listening = _listen(settings)
-    app = create_app(settings)
+    several = settings.workers > 1
+    if several and not hasattr(socket, "AF_UNIX"):
+        raise OptionError("expected 1: this system has no Unix sockets", option="workers")
+    set_up(settings.log, "supervisor" if several else "server")
+    app = None if several else create_app(settings)
     host, port = listening.getsockname()[:2]
     scheme = "http" if settings.tls_certificate is None else "https"
     shown = f"[{host}]" if ":" in host else host
@@ -39,7 +45,14 @@ def serve(
         address = f"{scheme}://{shown}:{port}"
         code = login_code(settings.data) if settings.page else None
         started(address, None if code is None else f"{address}/#code={code}")
-    make_server(app, settings, app.state.admission).run(sockets=[listening])
+    try:
+        if app is None:
+            supervise(settings, listening)
+        else:
+            app.state.lineament.load()  # an error is said here: uvicorn would print its trace
+            make_server(app, settings, app.state.admission).run(sockets=[listening])
+    finally:
+        listening.close()
 
 
 def _listen(settings: ServerSettings) -> socket.socket:

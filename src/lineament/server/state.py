@@ -12,6 +12,7 @@ from lineament.pipeline import Recognizer
 from lineament.server.auditing import Audit
 from lineament.server.galleries import Galleries
 from lineament.server.keys import KeyStore
+from lineament.server.metrics import Counted, Metrics
 from lineament.server.repeats import RepeatStore
 from lineament.server.sessions import Sessions
 from lineament.server.settings import ServerSettings
@@ -34,6 +35,7 @@ class ServerState:
         settings: as given.
         limits: on photos.
         work: the threads.
+        metrics: what is counted of them.
         keys: who may call.
         repeats: answers for requests that are sent again.
         audit: what was changed and searched, by whom.
@@ -51,6 +53,8 @@ class ServerState:
             max_pixels=settings.max_pixels,
         )
         self.work = Work(settings.threads, settings.queue, timeout_s=settings.request_timeout_s)
+        self.metrics = Metrics()
+        self.work.observers.append(self.metrics.observe)
         self.keys = KeyStore(settings.data)
         self.repeats = RepeatStore(settings.data, writes=writes)
         self.audit = Audit(settings.data)
@@ -71,7 +75,7 @@ class ServerState:
                 chosen, detector = self.settings.recognizer, self.settings.detector
                 plain = Recognizer(chosen, detector=detector, limits=self.limits)
                 plain.load()
-                self._batcher = Batcher(plain.embedder, wait_ms=1.0)
+                self._batcher = Batcher(Counted(plain.embedder, self.metrics), wait_ms=1.0)
                 self._recognizer = Recognizer(chosen, finder=plain.finder, embedder=self._batcher)
                 _ = self._recognizer.judge
             return self._recognizer
