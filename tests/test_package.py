@@ -125,6 +125,7 @@ THIRD_PARTY = {
     "dlib",
     "h5py",
     *("fastapi", "starlette", "pydantic", "uvicorn", "httpx", "argon2", "prometheus_client"),
+    *("h11", "websockets", "httptools"),  # what uvicorn speaks
     *("torch", "kornia", "webdataset", "tensorboard", "onnx", "onnxscript", "nncf"),
     *ENGINES,
 }

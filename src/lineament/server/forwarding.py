@@ -160,8 +160,8 @@ class Forwarding:
                 f"expected an answer within {self._timeout_s:g} seconds", hint="ask again later"
             ) from error
         except (OSError, h11.RemoteProtocolError) as error:
-            if begun:  # what came of the answer cannot be taken back: the connection ends
-                raise ConnectionResetError("the writer ended within an answer") from error
+            if begun:  # what came of the answer cannot be taken back: uvicorn closes the connection
+                raise
             raise UnavailableError(
                 "the process that writes has just ended; another one takes over",
                 hint="ask again, with the same Idempotency-Key",
