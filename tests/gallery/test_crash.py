@@ -13,8 +13,11 @@ SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "robustness" / "cr
 
 
 @pytest.mark.slow
-def test_killed_three_times() -> None:
-    command = [sys.executable, str(SCRIPT), "--kills", "3", "--json"]
+@pytest.mark.parametrize("more", [[], ["--encrypted"]], ids=["open", "encrypted"])
+def test_killed_three_times(more: list[str]) -> None:
+    if more:
+        pytest.importorskip("cryptography")
+    command = [sys.executable, str(SCRIPT), "--kills", "3", "--json", *more]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     printed = json.loads(done.stdout)

@@ -79,6 +79,19 @@ def made_if_used(folder: Path, open_or_create: Callable[[], Gallery]) -> Iterato
             opened.close()
         elif opened.discard_if_empty(keep_folder=keep_folder):
             print_note(f"{folder}: no gallery was made, since nobody was enrolled")
+        else:
+            _say_if_not_encrypted(folder)
+
+
+def _say_if_not_encrypted(folder: Path) -> None:
+    from lineament.gallery.keys import VARIABLES
+
+    given = [name for name in VARIABLES if os.environ.get(name)]
+    if given:
+        print_note(
+            f"note: the new gallery {folder} is not encrypted, although {given[0]} names a key: "
+            "`lineament gallery encrypt` encrypts it"
+        )
 
 
 def _existing(gallery: Path | None) -> Path:
