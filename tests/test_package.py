@@ -44,7 +44,7 @@ ORDER = (
     ("detect",),
     ("align",),
     ("bars", "visible", "recognizability"),
-    ("covered", "quality", "finder"),
+    ("covered", "quality", "boxed", "finder"),
     ("embed",),
     ("batching", "attributes"),
     ("decide",),

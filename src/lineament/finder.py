@@ -35,6 +35,7 @@ from lineament.align.landmarker import (
     load_landmarker,
 )
 from lineament.arguments import checked
+from lineament.boxed import locate
 from lineament.detect import (
     DEFAULT_DETECTOR,
     DetectOptions,
@@ -212,6 +213,7 @@ class FaceFinder:
         keep_pixels: bool | None = None,
         digest: bool = False,
         color_order: ColorOrder | None = None,
+        box: Sequence[float] | None = None,
     ) -> Photo: ...
     @checked
     def find(
@@ -221,6 +223,7 @@ class FaceFinder:
         keep_pixels: bool | None = None,
         digest: bool = False,
         color_order: ColorOrder | None = None,
+        box: Sequence[float] | None = None,
     ) -> Photo | list[Photo]:
         """Find the faces of one photo, or of each of many.
 
@@ -234,8 +237,18 @@ class FaceFinder:
                 megapixels are 36 GB.
             digest: have ``Photo.sha256`` too.
             color_order: of NumPy arrays.
+            box: of one source: left, top, right, bottom in pixels, as the photo is shown: where
+                somebody says that there is a face. The photo then has that face alone:
+                ``Face.boxed`` says how it was found.
+
+        Raises:
+            ImageError: the photo could not be read.
+            OptionError: many sources with a box, or a box that is none, reaches out of the photo,
+                or is too small.
         """
         if is_many(source):
+            if box is not None:
+                raise OptionError("expected one photo with it, got many", option="box")
             return list(
                 self.stream(
                     source, keep_pixels=bool(keep_pixels), digest=digest, color_order=color_order
@@ -243,11 +256,21 @@ class FaceFinder:
             )
         keep_pixels = keep_pixels is None or keep_pixels
         photo = self._look(
-            source, None, keep_pixels=keep_pixels, digest=digest, color_order=color_order
+            source, None, keep_pixels=keep_pixels, digest=digest, color_order=color_order, box=box
         )
         if photo.error is not None:
             raise photo.error
         return photo
+
+    @checked
+    def boxed(
+        self, source: Source, box: Sequence[float], *, color_order: ColorOrder | None = None
+    ) -> Photo:
+        """``find`` with a box: a photo with its pixels, its ``sha256`` and the one face there.
+
+        Whatever takes a source takes it, and then looks for no other face.
+        """
+        return self.find(source, digest=True, color_order=color_order, box=box)
 
     @checked
     def stream(
@@ -320,6 +343,7 @@ class FaceFinder:
         keep_pixels: bool,
         digest: bool,
         color_order: ColorOrder | None,
+        box: Sequence[float] | None = None,
     ) -> Photo:
         """One photo; its error, if any, goes into the result."""
         photo = source if isinstance(source, Photo) else Photo(name_of(source), None)
@@ -329,7 +353,9 @@ class FaceFinder:
                     source, color_order=color_order, limits=self.limits, digest=digest
                 )
                 photo = replace(photo, size_wh=pyramid.size_wh, pyramid=pyramid, sha256=sha256)
-            if photo.error is None and photo.detector is None:
+            if photo.error is None and box is not None:
+                photo = self._boxed(photo, box)
+            elif photo.error is None and photo.detector is None:
                 photo = self._detected(photo)
             if photo.error is None and then is not None:
                 photo = then(photo)
@@ -359,6 +385,22 @@ class FaceFinder:
         )
         index = found.largest() if self.choose == "largest" else found.most_central()
         return found if index is None else replace(found, index=index)
+
+    def _boxed(self, photo: Photo, box: Sequence[float]) -> Photo:
+        pyramid = _levels_of(photo)
+        face = locate(pyramid, self.detector, self.options, box)
+        return replace(
+            photo,
+            faces=(face,),
+            index=0,
+            selected=(),
+            embeddings=(),
+            crops=None,
+            checks=(),
+            detector=self.detector_name,
+            pyramid=pyramid,
+            pixels=pyramid.pixels_there,
+        )
 
     # --- Photo -> crops, landmarks ----------------------------------------------------------------
 

@@ -388,16 +388,23 @@ class Recognizer:
     @overload
     def detect(self, source: Many, *, color_order: ColorOrder | None = None) -> list[Photo]: ...
     @overload
-    def detect(self, source: Source, *, color_order: ColorOrder | None = None) -> Photo: ...
+    def detect(
+        self,
+        source: Source,
+        *,
+        color_order: ColorOrder | None = None,
+        box: Sequence[float] | None = None,
+    ) -> Photo: ...
     @checked
     def detect(
         self,
         source: Any,
         *,
         color_order: ColorOrder | None = None,
+        box: Sequence[float] | None = None,
     ) -> Photo | list[Photo]:
         """Find the faces: ``FaceFinder.find``. A photo without faces is no error."""
-        found: Photo | list[Photo] = self.finder.find(source, color_order=color_order)
+        found: Photo | list[Photo] = self.finder.find(source, color_order=color_order, box=box)
         return found
 
     @overload
@@ -518,7 +525,13 @@ class Recognizer:
         self, source: Many, *, color_order: ColorOrder | None = None
     ) -> list[Embedding | LineamentError]: ...
     @overload
-    def embed(self, source: Source, *, color_order: ColorOrder | None = None) -> Embedding: ...
+    def embed(
+        self,
+        source: Source,
+        *,
+        color_order: ColorOrder | None = None,
+        box: Sequence[float] | None = None,
+    ) -> Embedding: ...
     @overload
     def embed(
         self, source: Source, *, faces: Sequence[int], color_order: ColorOrder | None = None
@@ -530,6 +543,7 @@ class Recognizer:
         *,
         faces: Sequence[int] | None = None,
         color_order: ColorOrder | None = None,
+        box: Sequence[float] | None = None,
     ) -> Embedding | tuple[Embedding, ...] | list[Embedding | LineamentError]:
         """Embed the one face that each photo is of (see ``FaceFinder``), or some of one photo.
 
@@ -537,10 +551,15 @@ class Recognizer:
             source: one source, or a list of them.
             faces: of one source: numbers of the faces to embed; returns one embedding for each.
             color_order: of NumPy arrays.
+            box: of one source: where the face is, as for ``FaceFinder.find``.
 
         Raises:
             NoFaceError: a photo has none; in a list, it takes the place of the embedding.
         """
+        if box is not None:
+            if faces is not None:
+                raise OptionError("expected without faces, got both", option="box")
+            source = self.finder.find(source, color_order=color_order, box=box)
         if not is_many(source):
             if faces is not None:
                 found: Photo = self.analyze(source, faces=faces, color_order=color_order)
@@ -631,6 +650,8 @@ class Recognizer:
         metric: MetricName | None = None,
         liveness: LivenessMode = "off",
         color_order: ColorOrder | None = None,
+        box_a: Sequence[float] | None = None,
+        box_b: Sequence[float] | None = None,
     ) -> Decision: ...
     @checked
     def verify(
@@ -643,6 +664,8 @@ class Recognizer:
         metric: MetricName | None = None,
         liveness: LivenessMode = "off",
         color_order: ColorOrder | None = None,
+        box_a: Sequence[float] | None = None,
+        box_b: Sequence[float] | None = None,
     ) -> Decision | list[Decision | LineamentError]:
         """Are two photos of the same person? For lists: a[0] against b[0], and so on.
 
@@ -658,6 +681,7 @@ class Recognizer:
             liveness: "passive" checks whether both faces are of somebody who was there; a face of
                 which that is not known makes the verdict "not_live". "active" needs a film.
             color_order: of NumPy arrays.
+            box_a, box_b: of two photos: where the face is, as for ``FaceFinder.find``.
 
         Raises:
             NoFaceError: no face was found in one of them.
@@ -665,6 +689,10 @@ class Recognizer:
             OptionError: only one of them is a list, or the lists' lengths differ; or a threshold
                 as ``threshold()`` refuses it.
         """
+        if box_a is not None:
+            a = self.finder.find(a, color_order=color_order, box=box_a)
+        if box_b is not None:
+            b = self.finder.find(b, color_order=color_order, box=box_b)
         unique, pairs = paired(a, b)
         threshold = self._limit(threshold, fmr, metric)
         photos = list(self.stream_chosen(unique, liveness=liveness, color_order=color_order))

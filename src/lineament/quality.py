@@ -90,7 +90,7 @@ def measure(
             "align_faces",
             option="crop",
         )
-    if face.landmarks_xy is None:
+    if face.landmarks_xy is None or face.boxed == "box":  # those were not found
         size, yaw, pitch, roll = max(face.size_wh) * BOX_EYES, None, None, None
     else:
         pose = head_pose(face.landmarks_xy)
@@ -123,6 +123,7 @@ ProblemCode = Literal[
     "low_norm",
     "low_recognizability",
     "covered",
+    "not_detected",
 ]
 """What may be wrong with a face, for programs; docs/reference/reasons.md says what each means."""
 
@@ -274,6 +275,12 @@ class QualityLimits:
         """Plain numbers, ready for JSON; ``QualityLimits(**values)`` is the way back."""
         return asdict(self)
 
+
+NOT_DETECTED = (
+    "no face was found in the box that was drawn, so it was cut out by the box alone: draw it "
+    "around the face, from brows to chin, or use a photo in which the face is clearer"
+)
+"""The problem of a face whose ``boxed`` is "box"."""
 
 LITTLE_LEFT = "too little of an identity is left in the face"
 """How the problem of a face below the least recognizability begins."""

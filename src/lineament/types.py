@@ -80,6 +80,10 @@ def _as_array(values: npt.NDArray[Any], dtype: Any, copy: bool | None) -> npt.ND
     return np.array(values, dtype=dtype, copy=copy)
 
 
+Boxed = Literal["found", "weak", "box"]
+"""How a face was found whose box somebody drew: see ``Face.boxed``."""
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Face(Outcome):
     """One face in one photo.
@@ -92,12 +96,16 @@ class Face(Outcome):
         turned_deg: whole degrees from 0 to 359: by how much the photo had to be turned
             counter-clockwise for the detector to see the face as it does an upright one; 0 where it
             did so at once. The coordinates are those of the photo as it was given.
+        boxed: how a face was found whose box somebody drew: "found", or "weak": only where a lower
+            score was enough, or "box": not at all, so that box and landmarks are those of the
+            drawn box. None: the detector found it by itself.
     """
 
     box_xyxy: FloatArray
     score: float
     landmarks_xy: FloatArray | None = None
     turned_deg: int = 0
+    boxed: Boxed | None = None
 
     def __post_init__(self) -> None:
         """Validate, and make the arrays read-only; OptionError says what is wrong."""
@@ -212,6 +220,7 @@ class Face(Outcome):
             else [[round(float(x), 2), round(float(y), 2)] for x, y in self.landmarks_xy],
             "turned_deg": self.turned_deg,
             **_angles(self),
+            **({} if self.boxed is None else {"boxed": self.boxed}),
         }
 
 

@@ -146,6 +146,7 @@ def create(
 @consent_option
 @purpose_option
 @expires_option
+@options.box
 @_choose
 @_accept_low_quality
 @_force
@@ -165,6 +166,7 @@ def enroll(
     consent: str | None,
     purpose: tuple[str, ...],
     expires: float | None,
+    box: tuple[float, float, float, float] | None,
     choose: str | None,
     accept_low_quality: bool,
     force: bool,
@@ -187,6 +189,8 @@ def enroll(
     allowed = consent_of(consent, purpose, expires)
     _check_video(photos, video, person)
     sources = many_sources(photos) if video is None else []
+    if box is not None and len(sources) != 1:
+        raise OptionError(f"expected one photo with it, got {len(sources)}", option="box")
     for source in sources:
         if isinstance(source, Unreadable):  # a wrong path; nothing is made or changed
             _raise(source)
@@ -208,7 +212,8 @@ def enroll(
         else:
             report = opened.enroll(
                 name,
-                sources,
+                sources if box is None else sources[0],
+                box=box,
                 progress=with_progress,
                 metadata=said,
                 consent=allowed,

@@ -419,11 +419,19 @@ def _in_words_all(gallery: Gallery) -> str:
     help="Of several faces, the N-th that `identify` shows.",
     show_default="the largest",
 )
+@options.box
 @options.gallery
 @options.json
 @options.allow_private
 @options.recognizer(without=("choose",))
-def reject(name: str, photo: str, face: int | None, json: bool, **given: Any) -> None:
+def reject(
+    name: str,
+    photo: str,
+    face: int | None,
+    box: tuple[float, float, float, float] | None,
+    json: bool,
+    **given: Any,
+) -> None:
     """Say that a face is not a person's: "not this person".
 
     From then on faces that are no less like it than like the person's own photos are not named
@@ -431,9 +439,11 @@ def reject(name: str, photo: str, face: int | None, json: bool, **given: Any) ->
     """
     from lineament.cli.sources import one_source
 
+    if face is not None and box is not None:
+        raise OptionError("expected --face or --box, got both")
     source = one_source(photo)
     with open_with_recognizer({**given, "choose": None}) as opened:
-        made = opened.reject(source, name, face=None if face is None else face - 1)
+        made = opened.reject(source, name, face=None if face is None else face - 1, box=box)
         about = about_gallery(opened)
     if json:
         print_json(about | {"rejection": made.to_dict()})

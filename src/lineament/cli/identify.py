@@ -320,6 +320,7 @@ def _draw_found(gallery: Gallery, source: Photo, photo: IdentifiedPhoto, path: P
 @options.fmr
 @option("--threshold", type=COSINE, metavar="COSINE", help="From which on it is the person.")
 @options.calibration
+@options.box
 @options.liveness
 @options.gallery
 @options.json
@@ -330,6 +331,7 @@ def verify_person(
     photo: str,
     fmr: float | None,
     threshold: float | None,
+    box: tuple[float, float, float, float] | None,
     liveness: LivenessMode,
     json: bool,
     **given: Any,
@@ -347,7 +349,12 @@ def verify_person(
     with open_with_recognizer(given, read_only=True) as opened:
         person = opened.person(name)
         decision = opened.verify(
-            person.name, one_source(photo), fmr=fmr, threshold=threshold, liveness=liveness
+            person.name,
+            one_source(photo),
+            fmr=fmr,
+            threshold=threshold,
+            liveness=liveness,
+            box=box,
         )
         about = about_gallery(opened)
     if json:

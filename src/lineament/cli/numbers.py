@@ -70,6 +70,25 @@ class Number(click.ParamType[float]):
         return f"{self.noun} from {self.low:,g} to {self.high:,.15g}"
 
 
+class Box(click.ParamType[tuple[float, float, float, float]]):
+    """Four finite numbers with commas: left, top, right, bottom in pixels."""
+
+    name = "box"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The numbers. OptionError: they are none, or not four."""
+        try:
+            numbers = tuple(float(each) for each in str(value).split(","))
+        except ValueError:
+            numbers = ()
+        if len(numbers) != 4 or not all(map(math.isfinite, numbers)):
+            raise OptionError(
+                f"expected LEFT,TOP,RIGHT,BOTTOM in pixels, such as 40,30,180,200, got {value!r}",
+                option=None if param is None else param.name,
+            )
+        return numbers
+
+
 MOST = 2**31 - 1
 """The greatest count: what other programs hold as well."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from click.shell_completion import CompletionItem
 
 from lineament.cli.command import FILE, F, argument, option
-from lineament.cli.numbers import COUNT, FINITE, MOST, RATE, SEED, SHARE, Number
+from lineament.cli.numbers import COUNT, FINITE, MOST, RATE, SEED, SHARE, Box, Number
 from lineament.cli.targets import PAGE, Target
 from lineament.errors import OptionError
 
@@ -153,6 +153,12 @@ uri = option(
     "--uri",
     metavar="ADDRESS",
     help="Of the index's server; $LINEAMENT_INDEX_SERVERS has to name it, too.",
+)
+box = option(
+    "--box",
+    type=Box(),
+    metavar="L,T,R,B",
+    help="Where the face is: left, top, right, bottom in pixels.",
 )
 where = option(
     "--where",

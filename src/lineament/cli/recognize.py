@@ -289,6 +289,7 @@ DRAWN = Target(PICTURE.suffixes, folder=True)
     metavar="PATH",
     help="Draw the faces: FILE.png for one photo, else a folder.",
 )
+@options.box
 @options.csv
 @options.landmarks(
     "Find more points of each face: 68, or a mesh of 478, how the head is held and what eyes and "
@@ -301,6 +302,7 @@ DRAWN = Target(PICTURE.suffixes, folder=True)
 def detect(
     images: tuple[str, ...],
     save: Path | None,
+    box: tuple[float, float, float, float] | None,
     csv: Path | None,
     landmarks: str | None,
     overwrite: bool,
@@ -328,7 +330,13 @@ def detect(
     names = FileNames()
     if save is not None and not as_file:
         keeps(lambda: f"{len(found)} of {len(sources)} photos are drawn and stay")
-    photos = finder.stream(sources, keep_pixels=save is not None or landmarks is not None)
+    photos: Iterable[Photo]
+    if box is not None:
+        if len(sources) != 1:
+            raise OptionError(f"expected one photo with it, got {len(sources)}", option="box")
+        photos = [finder.boxed(sources[0], box)]
+    else:
+        photos = finder.stream(sources, keep_pixels=save is not None or landmarks is not None)
     for photo in with_progress(photos, len(sources), "detecting"):
         found.append(replace(photo, pixels=None))
         errors += print_photo_error(photo)

@@ -30,7 +30,7 @@ from lineament.decide.metrics import SIAMESE
 from lineament.decide.siamese import require_head
 from lineament.errors import OptionError
 from lineament.models import Card
-from lineament.quality import DEFAULT_LIMITS, LITTLE_LEFT, QualityLimits, quality_of
+from lineament.quality import DEFAULT_LIMITS, LITTLE_LEFT, NOT_DETECTED, QualityLimits, quality_of
 from lineament.text import per_cent
 from lineament.types import (
     Certainty,
@@ -180,6 +180,12 @@ class Judge:
                     f"{source}: {problem}{_covered(problem, crop)}"
                     for problem in limits.problems(quality)
                 ]
+        for source, face in (
+            (decision.source_a, decision.face_a),
+            (decision.source_b, decision.face_b),
+        ):
+            if face is not None and face.boxed == "box":
+                reasons.append(f"{source}: {NOT_DETECTED}")
         reasons += self._rise(decision, crops)
         reasons += _doubts(decision, certainty)
         if decision.same and (years := self.children(crops)):

@@ -189,6 +189,8 @@ def add_sample(
             "landmarks_xy": None if face.landmarks_xy is None else face.landmarks_xy.tolist(),
             "turned_deg": face.turned_deg,
         }
+        if face.boxed is not None:
+            seen["boxed"] = face.boxed
     if new.quality is not None:
         seen["quality"] = new.quality.to_dict()
     identifier = store.next_row(connection, "samples")

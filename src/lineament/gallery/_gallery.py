@@ -482,6 +482,7 @@ class Gallery(Outcome):
         on_low_quality: OnLowQuality = "refuse",
         force: bool = False,
         review: Review | None = None,
+        box: Sequence[float] | None = None,
         progress: ProgressBar[Any] | None = None,
     ) -> EnrollReport:
         """Enroll photos of one person, new or known; all that pass, in one transaction.
@@ -503,6 +504,8 @@ class Gallery(Outcome):
                 face must be there, nothing else. "standard": as said here. "strict": with higher
                 limits of quality, nothing covered, no photo with several faces, and in agreement
                 with the person's other photos; without the three exceptions above.
+            box: of one photo: where the face is, as for ``FaceFinder.find``; other faces in it are
+                no reason to refuse it.
             progress: shows how far it is; given the photos, how many, and what is being done.
 
         Returns:
@@ -518,8 +521,10 @@ class Gallery(Outcome):
                 gallery is for.
             GalleryReadOnlyError, GalleryLockedError: nothing was changed.
         """
-        many, sources = is_many(photos), list(expand(photos))
         checked_name(name)
+        if box is not None:
+            photos = self.recognizer.finder.boxed(photos, box)
+        many, sources = is_many(photos), list(expand(photos))
         enrollment.check_consents(self._state, [name], {} if consent is None else {name: consent})
         rules = rules_of(
             self.settings.review, review, choose=choose, on_low_quality=on_low_quality, force=force
@@ -820,6 +825,7 @@ class Gallery(Outcome):
         fmr: float | None = None,
         threshold: float | Threshold | None = None,
         liveness: LivenessMode = "off",
+        box: Sequence[float] | None = None,
     ) -> Decision: ...
     @checked
     def verify(
@@ -830,6 +836,7 @@ class Gallery(Outcome):
         fmr: float | None = None,
         threshold: float | Threshold | None = None,
         liveness: LivenessMode = "off",
+        box: Sequence[float] | None = None,
     ) -> Decision | list[Decision | LineamentError]:
         """Is this the person that it is said to be? 1:1, against all samples of one person.
 
@@ -845,12 +852,15 @@ class Gallery(Outcome):
             threshold: cosine from which on it is the person, instead of one for ``fmr``.
             liveness: as for ``identify``: a face that is not known to be alive makes the verdict
                 "not_live".
+            box: of one photo: where the face is, as for ``FaceFinder.find``.
 
         Raises:
             UnknownPersonError: nobody has that name.
             ImageError, NoFaceError: of one photo; in a list, it takes the decision's place.
             OptionError: a value out of range, or no data to set a threshold by.
         """
+        if box is not None:
+            photos = self.recognizer.finder.boxed(photos, box)
         many, sources = is_many(photos), list(expand(photos))
         found = list(
             verification.verify_person(
@@ -1111,7 +1121,14 @@ class Gallery(Outcome):
     # --- negative examples ------------------------------------------------------------------------
 
     @checked
-    def reject(self, what: Any, name: str, *, face: int | None = None) -> Rejection:
+    def reject(
+        self,
+        what: Any,
+        name: str,
+        *,
+        face: int | None = None,
+        box: Sequence[float] | None = None,
+    ) -> Rejection:
         """Say that a face is not a person's: "not this person".
 
         Searches remember it as a negative example: a face that is at least as alike to it as to
@@ -1123,6 +1140,7 @@ class Gallery(Outcome):
             name: whom it does not show.
             face: number of the face in the photo, as ``identify`` has them; None: the one that the
                 photo is of (``Recognizer.choose``).
+            box: where the face is, as for ``FaceFinder.find``.
 
         Returns:
             The example; the one that is there, if nearly the same photo was rejected before.
@@ -1132,6 +1150,8 @@ class Gallery(Outcome):
             ImageError, NoFaceError: of the photo.
             OptionError: there is no such face, or it is one of the person's own samples.
         """
+        if box is not None:
+            what = self.recognizer.finder.boxed(what, box)
         new = self._one_face(what, face)
         with self._state.changing():
             number = rejecting.reject(self._state.store, name, new)

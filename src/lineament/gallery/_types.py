@@ -15,7 +15,7 @@ from lineament.quality import ProblemCode
 from lineament.results import Outcome, flat, no_truth
 from lineament.search import check_kind
 from lineament.text import printable, probability_in_words
-from lineament.types import Embedding, Face, Image, Liveness, Quality, Threshold
+from lineament.types import Boxed, Embedding, Face, Image, Liveness, Quality, Threshold
 
 Metadata = Mapping[str, Any]
 """Plain values for JSON, by name."""
@@ -174,6 +174,7 @@ class SampleInfo(Outcome):
         sha256: of its bytes, 32 bytes; None when there was no photo.
         box_xyxy: left, top, right, bottom in pixels; None when only an embedding was enrolled.
         detector_score: 0 to 1, or None.
+        boxed: as ``Face.boxed``: how the face was found, where somebody drew its box.
         quality: of the face, rounded; None where it was not measured.
         norm: length of the embedding before scaling.
         contract: id of the embedding's contract.
@@ -194,6 +195,7 @@ class SampleInfo(Outcome):
     added: float
     has_crop: bool
     metadata: Metadata
+    boxed: Boxed | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

@@ -40,7 +40,7 @@ from lineament.gallery.review import Rules
 from lineament.gallery.values import check_new, checked_metadata, checked_name, checked_source
 from lineament.images import describe_source, path_of
 from lineament.pipeline import Recognizer
-from lineament.quality import QualityProblem, quality_of
+from lineament.quality import NOT_DETECTED, QualityProblem, quality_of
 from lineament.types import BoolArray, FloatArray, Photo
 
 Examined = NewSample | Refusal
@@ -121,6 +121,8 @@ def _judged(
     assert embedding is not None
     quality = quality_of(face, crop, embedding, photo.size_wh)
     problems = rules.problems(recognizer, quality, crop)
+    if rules.strict and face.boxed == "box":
+        problems = (*problems, QualityProblem("not_detected", NOT_DETECTED))
     if problems:
         return low_quality(name, problems)
     return NewSample(embedding, name, photo.sha256, face, quality, crop, metadata)
@@ -160,6 +162,7 @@ def enroll_examined(
         {} if consent is None else {wanted: consent},
         rules=rules,
     )
+    notes = [*notes, *(note for _, sample in new if (note := _of_box(sample)))]
     if wanted != checked:
         notes = [*notes, f"the gallery has this name as {wanted!r}, and so it stays"]
     rest = iter(outcome)
@@ -172,6 +175,19 @@ def enroll_examined(
         refused=tuple(one for one in all_ if isinstance(one, Refusal)),
         notes=tuple(notes),
     )
+
+
+def _of_box(sample: NewSample) -> str:
+    """What should be known of a face whose box was drawn; "" where there is nothing."""
+    boxed = None if sample.face is None else sample.face.boxed
+    if boxed == "box":
+        return f"{sample.source}: {NOT_DETECTED}"
+    if boxed == "weak" and sample.face is not None:
+        return (
+            f"{sample.source}: the detector is not sure of a face in the box (score "
+            f"{sample.face.score:.2f}): look at it"
+        )
+    return ""
 
 
 def _meant(refusal: Refusal, name: str) -> Refusal:

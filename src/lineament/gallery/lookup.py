@@ -670,6 +670,7 @@ def _sample_info(
         added=added,
         has_crop=bool(has_crop),
         metadata=read_metadata(metadata) or {},
+        boxed=seen.boxed,
     )
 
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from lineament.errors import LineamentError, OptionError
 from lineament.text import bytes_unless_utf8, in_short, is_shown, is_visible, printable
-from lineament.types import Face, Image, Quality
+from lineament.types import Boxed, Face, Image, Quality
 
 LONGEST_NAME = 200
 """Characters, after NFC; 800 bytes at the most."""
@@ -258,8 +258,8 @@ class Seen(msgspec.Struct, frozen=True):
 
     Attributes:
         norm: length of the embedding before scaling.
-        box_xyxy, score, landmarks_xy, turned_deg: of the ``Face``; the first two are None when
-            only an embedding was enrolled.
+        box_xyxy, score, landmarks_xy, turned_deg, boxed: of the ``Face``; the first two are None
+            when only an embedding was enrolled.
         quality: of it, where it was measured.
     """
 
@@ -268,6 +268,7 @@ class Seen(msgspec.Struct, frozen=True):
     score: float | None = None
     landmarks_xy: list[list[float]] | None = None
     turned_deg: int = 0
+    boxed: Boxed | None = None
     quality: Quality | None = None
 
     @property
@@ -275,7 +276,7 @@ class Seen(msgspec.Struct, frozen=True):
         """Where it was in the photo."""
         if self.box_xyxy is None or self.score is None:
             return None
-        return Face(self.box_xyxy, self.score, self.landmarks_xy, self.turned_deg)  # type: ignore[arg-type]
+        return Face(self.box_xyxy, self.score, self.landmarks_xy, self.turned_deg, self.boxed)  # type: ignore[arg-type]
 
 
 _SEEN = msgspec.json.Decoder(Seen)
