@@ -220,6 +220,7 @@ OTHER_NAMES = {
     "all_faces": ("faces", '"all", or "chosen"'),
     "accept_low_quality": ("on_low_quality", '"accept", or "refuse"'),
     "near_duplicate": ("duplicate", "of tune"),
+    "remove": ("number", "of remove_rejection"),
     "sample": ("what", "a person by name or a sample by number"),
     "name": ("what", "a person by name or a sample by number"),
     "aligned": ("crops", "photos are aligned first"),

@@ -453,7 +453,12 @@ def reject(
 
 @command("lineament gallery rejections --remove 3")
 @argument("name", required=False, metavar="[NAME]", help="Whose; everybody's without.")
-@option("--remove", type=COUNT, metavar="ID", help="Remove this one, and every byte of it.")
+@option(
+    "--remove",
+    type=COUNT,
+    metavar="ID",
+    help="Remove this one, and every byte of it.",
+)
 @options.gallery
 @options.json
 def rejections(name: str | None, remove: int | None, gallery: Path | None, json: bool) -> int:
