@@ -158,7 +158,7 @@ box = option(
     "--box",
     type=Box(),
     metavar="L,T,R,B",
-    help="Where the face is: left, top, right, bottom in pixels.",
+    help="Where the face is: left, top, right, bottom, px.",
 )
 where = option(
     "--where",

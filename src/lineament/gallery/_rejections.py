@@ -4,7 +4,7 @@ A face is not named a person to one of whose negative examples it is at least as
 the person's own samples. On people of LFW's View 1, with look-alikes as negative examples, that
 keeps all other photos of the look-alike from being named, and costs at most 1 in 10,000 of the
 person's own searches; to forget whoever is like the example at the threshold of 1:1 comparisons
-would cost 1 to 15 in 100 (``benchmarks/accuracy/rejecting.py``).
+would cost 1 to 17 in 100 (``benchmarks/accuracy/rejecting.py``).
 
 Negative examples stand in two tables, as samples do: ``negatives`` only grows, and is overwritten
 in place; ``rejected`` says whose they are, with a checksum. What is damaged is passed over.
