@@ -191,6 +191,7 @@ def _face(values: Mapping[str, Any]) -> Face:
         values["score"],
         None if points is None else np.asarray(points, np.float32),
         values.get("turned_deg", 0),
+        values.get("boxed"),
         None if None in angles else cast("tuple[float, float, float]", angles),
     )
 
