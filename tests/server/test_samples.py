@@ -153,3 +153,31 @@ def test_thresholds_are_those_of_the_calibration(server: Served) -> None:
         one = client.get("/thresholds", params={"fmr": 3e-4}).json()["points"][0]
         assert one["threshold"] == calibration.threshold(3e-4).plain.value
         assert client.get("/thresholds", params={"fmr": 1e-12}).status_code == 422
+
+
+def test_a_face_is_boxed_by_hand(
+    server: Served, gallery: Gallery, photos: dict[str, bytes]
+) -> None:
+    place = "/galleries/samples/people/-/samples"
+    with server.client("enroll") as client:
+        found = client.post("/detect", files={"image": photos["group"]}).json()["faces"]
+        box = found[-1]["box_xyxy"]
+        text = ",".join(map(str, box))
+        boxed = client.post(f"/detect?box={text}", files={"image": photos["group"]}).json()
+        assert [face["boxed"] for face in boxed["faces"]] == ["found"]
+        form = {"name": "Boxed", "box": text, "on_low_quality": "accept", "force": "true"}
+        report = client.post(place, files={"images": photos["group"]}, data=form).json()
+        assert report["photos"][0]["reason"] is None, report
+        assert report["enrolled"][0]["source"] == "photo 1"
+        body = {"image": base64.b64encode(photos["group"]).decode(), "name": "Boxed", "box": box}
+        same = client.post("/galleries/samples/people/-/verify", json=body).json()
+        assert same["verdict"] == "same"
+        for wrong in ("1,2,3", "a,b,c,d", "0,0,1e9,1e9", "5,5,1,1", "nan,0,1,1", "[0,0,1,1]"):
+            form["box"] = wrong
+            answer = client.post(place, files={"images": photos["group"]}, data=form)
+            assert answer.status_code == 422, wrong
+            assert str(answer.json()["option"]).startswith("box")
+        two = [("images", photos["group"])] * 2
+        answer = client.post(place, files=two, data={"name": "Boxed", "box": text})
+        assert (answer.status_code, answer.json()["option"]) == (422, "box")
+    gallery.remove("Boxed")

@@ -13,7 +13,7 @@ from lineament.gallery.filters import parse_filter
 from lineament.gallery.review import OnLowQuality, Review
 from lineament.liveness.passive import LivenessMode
 from lineament.server.roles import Role
-from lineament.server.schemas import Options
+from lineament.server.schemas import Box, Options
 
 
 def _read(text: str) -> Any:
@@ -61,6 +61,7 @@ class EmbedOptions(Options):
     """Of embedding."""
 
     faces: Literal["all", "chosen"] = Field("all", description="Every face, or the main one.")
+    box: Box = None
 
 
 class QualityOptions(Options):
@@ -116,6 +117,7 @@ class EnrollOptions(Options):
         None, description="How closely photos are looked at; null: as the gallery's settings say."
     )
     force: bool = Field(False, description="Do not compare with who is enrolled.")
+    box: Box = None
 
 
 class ConsentBody(Options):
@@ -171,6 +173,7 @@ class IdentifyOptions(Options):
     where: Filter = None
     one_person_per_photo: bool = True
     liveness: LivenessMode = "off"
+    box: Box = None
 
 
 class RejectOptions(Options):
@@ -183,6 +186,7 @@ class RejectOptions(Options):
         le=10_000,
         description="Number of the face, as identify has it; null: the main one.",
     )
+    box: Box = None
 
 
 class VerifyOptions(Options):
@@ -192,6 +196,7 @@ class VerifyOptions(Options):
     threshold: Cosine = None
     fmr: Share = None
     liveness: LivenessMode = "off"
+    box: Box = None
 
 
 # --- keys -----------------------------------------------------------------------------------------

@@ -6,9 +6,9 @@ their fixed parts, and let more fields pass.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from lineament.server.problems import MEDIA_TYPE
 
@@ -17,6 +17,22 @@ class Options(BaseModel):
     """What may be set beside the photos of a request; anything else is refused."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+def _numbers(value: Any) -> Any:
+    """Numbers separated by commas, as a form or a query has them, or a list."""
+    return value.strip("[] ").split(",") if isinstance(value, str) else value
+
+
+Box = Annotated[
+    list[float] | None,
+    BeforeValidator(_numbers),
+    Field(
+        min_length=4,
+        max_length=4,
+        description="Left, top, right, bottom in pixels: where somebody says that the face is.",
+    ),
+]
 
 
 class Answer(BaseModel):
@@ -43,6 +59,7 @@ class DetectOptions(Options):
 
     min_score: float | None = Field(None, ge=0, le=1, description="Least score of a face.")
     max_faces: int | None = Field(None, ge=1, le=10_000, description="The largest so many faces.")
+    box: Box = None
 
 
 class CompareOptions(Options):
@@ -51,6 +68,8 @@ class CompareOptions(Options):
     threshold: float | None = Field(None, ge=-1, le=1, description="Cosine from which it is one.")
     fmr: float | None = Field(None, gt=0, lt=1, description="Wanted false match rate.")
     liveness: Literal["off", "passive"] = "off"
+    box_a: Box = None
+    box_b: Box = None
 
 
 class DetectAnswer(Answer):

@@ -37,12 +37,12 @@ async def detect(request: Request) -> Any:
     photos, options, _ = await read_request(request, DetectOptions)
 
     def call() -> dict[str, Any]:
-        given = {name: value for name, value in options.model_dump().items() if value is not None}
+        given = options.model_dump(exclude_none=True, exclude={"box"})
         finder = state.recognizer.finder
         if given:
             detector = finder.detector
             finder = FaceFinder(detector, options=FindOptions(**given), limits=state.limits)
-        return dict(replace(finder.find(photos["image"]), pixels=None).to_dict())
+        return dict(replace(finder.find(photos["image"], box=options.box), pixels=None).to_dict())
 
     return JSONResponse(await state.work.run(call))
 
@@ -65,6 +65,8 @@ async def compare(request: Request) -> Any:
             threshold=options.threshold,
             fmr=options.fmr,
             liveness=options.liveness,
+            box_a=options.box_a,
+            box_b=options.box_b,
         )
         return dict(decision.to_dict())
 

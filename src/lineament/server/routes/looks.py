@@ -47,7 +47,10 @@ async def embed(request: Request) -> Any:
 
     def call() -> dict[str, Any]:
         recognizer = state.recognizer
-        photo = recognizer.analyze(photos["image"], faces=options.faces, keep_pixels=False)
+        source = photos["image"]
+        if options.box is not None:
+            source = recognizer.finder.find(source, box=options.box)
+        photo = recognizer.analyze(source, faces=options.faces, keep_pixels=False)
         contract = recognizer.embedder.contract
         return {
             "contract": contract.to_dict() | {"id": contract.id},

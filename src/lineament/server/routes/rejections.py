@@ -55,7 +55,8 @@ async def reject(request: Request, gallery: str, person: Person) -> Any:
     def call() -> dict[str, Any]:
         found = state.galleries.get(gallery)
         name = person.in_(found, options.name if person.name is None else None)
-        made = found.reject(Upload(photos["image"], 1), name, face=options.face)
+        photo = Upload(photos["image"], 1)
+        made = found.reject(photo, name, face=options.face, box=options.box)
         record(request, "reject", found, name, rejection=made.id)
         return dict(made.to_dict())
 

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from lineament.errors import NotFoundError
+from lineament.errors import NotFoundError, OptionError
 from lineament.gallery import EnrollReport
 from lineament.server.access import needs, writes
 from lineament.server.auditing import record
@@ -65,9 +65,14 @@ async def enroll(request: Request, gallery: str, person: Person) -> Any:
     def call() -> dict[str, Any]:
         found = state.galleries.get(gallery)
         name = person.in_(found, options.name if person.name is None else None)
+        sources: list[Any] = list(uploads(photos))
+        if options.box is not None:
+            if len(sources) > 1:
+                raise OptionError(f"expected one photo with it, got {len(sources)}", option="box")
+            sources = [found.recognizer.finder.boxed(sources[0], options.box)]
         report = found.enroll(
             name,
-            uploads(photos),
+            sources,
             metadata=options.metadata,
             sample_metadata=options.sample_metadata,
             choose=options.choose,

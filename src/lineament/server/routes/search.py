@@ -49,7 +49,10 @@ async def identify(request: Request, gallery: str) -> Any:
 
     def call() -> dict[str, Any]:
         people = state.galleries.get(gallery)
-        found = people.identify(photos["image"], **options.model_dump())
+        source = photos["image"]
+        if options.box is not None:
+            source = people.recognizer.finder.boxed(source, options.box)
+        found = people.identify(source, **options.model_dump(exclude={"box"}))
         for name in found.names:
             record(request, "identify", people, name, outcome="found", n_faces=len(found.faces))
         if not found.names:
@@ -83,9 +86,12 @@ async def verify_person(request: Request, gallery: str, person: Person) -> Any:
     def call() -> dict[str, Any]:
         found = state.galleries.get(gallery)
         name = person.in_(found, options.name if person.name is None else None)
+        source = photos["image"]
+        if options.box is not None:
+            source = found.recognizer.finder.boxed(source, options.box)
         decision = found.verify(
             name,
-            photos["image"],
+            source,
             fmr=options.fmr,
             threshold=options.threshold,
             liveness=options.liveness,
