@@ -17,6 +17,10 @@ from lineament.server.settings import ServerSettings
 from lineament.server.table import Operation, operations
 
 TABLE = operations(ROUTERS)
+MADE = {"create_liveness_session": "session", "add_stream": "stream", "create_job": "job"}
+ENDLESS = ("stream_events", "stream_preview")
+"""Answers that only their reader ends."""
+
 OF_SESSION = ("log_in", "who", "new_password", "log_out")
 """By a cookie, without a key."""
 
@@ -49,7 +53,10 @@ ORDER = (
     *("delete_person", "expire_people", "list_audit", "verify_audit", "get_signing_key"),
     *("delete_gallery", "make_key", "list_keys", "revoke_key"),
     *("add_user", "users", "change_user", "log_in", "who", "new_password", "log_out"),
-    "remove_user",
+    *("remove_user", "anonymize", "issue_ticket", "create_liveness_session"),
+    *("get_liveness_session", "add_stream", "list_streams", "get_stream", "stream_events"),
+    *("stream_snapshot", "stream_preview", "delete_stream", "create_job", "list_jobs", "get_job"),
+    *("job_events", "job_result", "delete_job"),
 )
 """In which each finds what it needs, made by those before it."""
 
@@ -113,11 +120,20 @@ def test_the_examples_work(own: Served, photos: dict[str, bytes]) -> None:
         operation, example = by_id[name], EXAMPLES[name]
         if name == "merge_people":
             _enroll_another(own, photos)
+        if name == "add_stream":  # the gallery of before was deleted
+            own.client().post("/galleries", json={"name": "staff"})
         shown = ("biden",) if name == "reject" else ("obama", "obama2")
         with own.client(operation.role) as keyed:
             client = session if name in OF_SESSION else keyed
             answer = send(client, operation, example, values, [photos[name] for name in shown])
         assert answer.status_code == example.status, f"{name}: {answer.text}"
+        if name in MADE:
+            values[MADE[name]] = answer.json()["id"]
+        if name == "add_stream":
+            streams = own.app.state.lineament.streams  # type: ignore[attr-defined]
+            streams.get(values["stream"]).preview._show(photos["obama"])
+        if name == "create_job":  # its events end with it
+            own.client(operation.role).get(f"/jobs/{values['job']}/events")
         if name == "make_key":
             values["key"] = answer.json()["id"]
         if name in ("log_in", "new_password"):
@@ -135,6 +151,9 @@ def send(
     photos: list[bytes],
 ) -> Any:
     body = body_of(example, photos) if example.body is not None else None
+    if operation.id in ENDLESS:
+        with client.stream(operation.method, example.url(operation.path, values)) as answer:
+            return answer
     return client.request(operation.method, example.url(operation.path, values), json=body)
 
 

@@ -161,6 +161,7 @@ def enroll_folder(
     on_low_quality: OnLowQuality = "refuse",
     force: bool = False,
     review: Review | None = None,
+    named_from: str | os.PathLike[str] | None = None,
     stream: Stream | None = None,
     progress: Callable[[FolderReport], None] | None = None,
 ) -> FolderReport:
@@ -177,6 +178,8 @@ def enroll_folder(
         metadata: of all these people.
         consent: of all these people: one form that each of them signed, such as a contract.
         choose, on_low_quality, force, review: as for ``Gallery.enroll``.
+        named_from: samples and refusals are named by their paths from this folder, for photos that
+            will not stay where they are; None: by whole paths, where ``migrate`` finds them.
         stream: as for ``Gallery.examine``.
         progress: called with the report after each photo, and after the last transaction, also
             when that follows an interruption.
@@ -199,7 +202,7 @@ def enroll_folder(
     started = time.perf_counter()
     new = list(not_enrolled(gallery, listing.photos))
     report.already = len(listing.photos) - len(new)
-    names = deque(name for name, _ in new)
+    coming = deque(new)
     batch: list[tuple[str, NewSample]] = []
     whose = ""
 
@@ -233,7 +236,9 @@ def enroll_folder(
     committed = time.perf_counter()
     try:
         for one in examined:
-            name = names.popleft()
+            name, path = coming.popleft()
+            if named_from is not None:
+                one = replace(one, source=Path(os.path.relpath(path, named_from)).as_posix())
             whole = name != whose  # all photos of those in the batch were looked at
             late = time.perf_counter() - committed > BATCH_S
             full = len(batch) >= BATCH or (late and bool(batch))

@@ -78,6 +78,15 @@ def needs(role: Role, *, gallery: bool = False, everywhere: bool = False) -> dic
     }
 
 
+WRITER_KEY = "x-lineament-writer"
+"""Where it says that a route is answered by the process that writes, though it changes nothing."""
+
+
+def at_writer() -> dict[str, Any]:
+    """Options of a route about what only the process that writes has: jobs, streams, sessions."""
+    return {"openapi_extra": {WRITER_KEY: True}}
+
+
 def writes(*, secret: bool = False) -> dict[str, Any]:
     """Options of a route that changes galleries or what else is in the data folder.
 

@@ -7,6 +7,7 @@ under ten times the load that it can serve, a server goes on to answer as many r
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -85,9 +86,17 @@ _ALWAYS = ("/health", "/ready", "/metrics")
 class Admitting:
     """ASGI middleware: answers who is not let in, and counts who is."""
 
-    def __init__(self, app: ASGIApp, *, admission: Admission) -> None:
-        """Wrap an application."""
-        self._app, self._admission = app, admission
+    def __init__(
+        self, app: ASGIApp, *, admission: Admission, to_disk: Collection[str] = ()
+    ) -> None:
+        """Wrap an application.
+
+        Args:
+            app: what answers.
+            admission: who may come.
+            to_disk: paths of POSTs whose bodies take no memory.
+        """
+        self._app, self._admission, self._to_disk = app, admission, frozenset(to_disk)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -96,7 +105,7 @@ class Admitting:
             return
         admission = self._admission
         headers = dict(scope["headers"])
-        size = admission.size_of(headers)
+        size = 0 if scope["path"] in self._to_disk else admission.size_of(headers)
         try:
             admission.check(scope["method"], scope["path"], size)
         except LineamentError as error:

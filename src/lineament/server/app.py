@@ -28,10 +28,13 @@ from lineament.server.photos import option_error
 from lineament.server.problems import problem, problem_of, status_of
 from lineament.server.repeats import Repeats
 from lineament.server.routes import (
+    anonymize,
     consents,
     faces,
     galleries,
+    jobs,
     keys,
+    liveness,
     looks,
     metrics,
     people,
@@ -40,6 +43,7 @@ from lineament.server.routes import (
     search,
     service,
     session,
+    streams,
 )
 from lineament.server.settings import ServerSettings
 from lineament.server.state import ServerState
@@ -50,6 +54,7 @@ logger = logging.getLogger("lineament.server")
 ROUTERS = (
     service.router,
     faces.router,
+    anonymize.router,
     looks.router,
     galleries.router,
     people.router,
@@ -59,6 +64,9 @@ ROUTERS = (
     consents.router,
     keys.router,
     session.router,
+    liveness.router,
+    streams.router,
+    jobs.router,
 )
 PREFIX = "/v1"
 
@@ -137,9 +145,13 @@ def create_app(
             Forwarding, writer=writer, table=table, prefix=PREFIX,
             timeout_s=settings.request_timeout_s + 1,
         )  # fmt: skip
-    app.add_middleware(Admitting, admission=admission)
+    state.stopping = admission.stopping
+    app.add_middleware(Admitting, admission=admission, to_disk=(f"{PREFIX}/jobs",))
     app.add_middleware(
-        Limits, max_body_bytes=settings.max_body_bytes, body_timeout_s=settings.body_timeout_s
+        Limits,
+        max_body_bytes=settings.max_body_bytes,
+        body_timeout_s=settings.body_timeout_s,
+        uploads={f"{PREFIX}/jobs": (settings.max_upload_bytes, settings.upload_timeout_s)},
     )
     app.add_middleware(Paths, data=settings.data)  # every answer passes it
     if not inner:

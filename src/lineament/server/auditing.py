@@ -83,6 +83,7 @@ def record(
     gallery: Gallery | None = None,
     person: str | None = None,
     *,
+    about: str | None = None,
     outcome: str = "done",
     **details: float | str | bool | None,
 ) -> None:
@@ -93,17 +94,18 @@ def record(
         action: "enroll", "identify", ...
         gallery: of the person.
         person: the name of whom it is about; the pseudonym is written.
+        about: name of the gallery, where the path has none.
         outcome: what came of it.
         details: no names.
     """
     state: Any = request.app.state.lineament
-    name = request.path_params.get("gallery")
-    about = None if gallery is None or person is None else gallery.pseudonym(person)
+    name = request.path_params.get("gallery", about)
+    key = None if gallery is None or person is None else gallery.pseudonym(person)
     state.audit.log.append(
         action,
         request.state.principal.id,
         gallery=name,
-        person_key=about,
+        person_key=key,
         outcome=outcome,
         request=request.state.request_id,
         **details,

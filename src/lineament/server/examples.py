@@ -25,6 +25,9 @@ NUMBERS = {
     "rejection": "1",
     "key": "0f3a5b7c9d1e",
     "name": "anna",
+    "session": "9b1e04d7c2a85f36e1d4b7a0",
+    "stream": "6b5d2f0a9c3e1748",
+    "job": "f27c81d05a9e4b63",
 }
 """Values of paths."""
 
@@ -126,6 +129,27 @@ EXAMPLES: dict[str, Example] = {
         body={"old": "correct horse battery", "new": "staple battery correct"}
     ),
     "log_out": Example(status=204),
+    "anonymize": Example(body={"image": PHOTO, "method": "pixelate", "form": "jpeg"}),
+    "issue_ticket": Example(body={"path": "/v1/streams/6b5d2f0a9c3e1748/live"}),
+    "create_liveness_session": Example(body={"photo": PHOTO}, status=201),
+    "get_liveness_session": Example(),
+    "add_stream": Example(
+        body={"url": "rtsp://user:password@camera.example/door", "gallery": "staff"}, status=201
+    ),
+    "list_streams": Example(),
+    "get_stream": Example(),
+    "stream_events": Example(query={"after": 0}),
+    "stream_snapshot": Example(),
+    "stream_preview": Example(),
+    "delete_stream": Example(status=204),
+    "create_job": Example(
+        body={"kind": "anonymize", "method": "solid", "files": [PHOTO]}, status=202
+    ),
+    "list_jobs": Example(),
+    "get_job": Example(),
+    "job_events": Example(query={"after": 0}),
+    "job_result": Example(),
+    "delete_job": Example(status=204),
 }  # fmt: skip
 """Operation id -> request."""
 

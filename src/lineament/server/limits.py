@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+from collections.abc import Mapping
 from itertools import count
 from typing import Any
 
@@ -35,15 +36,24 @@ _NO_STORE = (b"cache-control", b"no-store")
 class Limits:
     """ASGI middleware: a body of too many bytes or seconds ends in 413 or 408."""
 
-    def __init__(self, app: ASGIApp, *, max_body_bytes: int, body_timeout_s: float) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_body_bytes: int,
+        body_timeout_s: float,
+        uploads: Mapping[str, tuple[int, float]] | None = None,
+    ) -> None:
         """Wrap an application.
 
         Args:
             app: what answers.
             max_body_bytes: of a request's body.
             body_timeout_s: from the first to the last byte of a body.
+            uploads: bytes and seconds of POSTs to paths that take more.
         """
         self._app = app
+        self._uploads = dict(uploads or {})
         self._max_bytes, self._timeout_s = max_body_bytes, body_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,11 +77,14 @@ class Limits:
                 message["headers"] = listed + [pair for pair in extra if pair[0] not in known]
             await send(message)
 
+        most, timeout_s = self._max_bytes, self._timeout_s
+        if scope["method"] == "POST":
+            most, timeout_s = self._uploads.get(scope["path"].rstrip("/"), (most, timeout_s))
         length = headers.get(b"content-length", b"")
         try:
-            if length.isdigit() and int(length) > self._max_bytes:
-                raise BodyTooLargeError(self._too_large())
-            await self._app(scope, self._receiver(receive), answer)
+            if length.isdigit() and int(length) > most:
+                raise BodyTooLargeError(_too_large(most))
+            await self._app(scope, _receiver(receive, most, timeout_s), answer)
         except (BodyTooLargeError, TooSlowError) as error:
             if started:
                 raise
@@ -79,31 +92,33 @@ class Limits:
             response.headers["Connection"] = "close"  # the rest of the body is not read
             await response(scope, receive, answer)
 
-    def _receiver(self, receive: Receive) -> Receive:
-        loop = asyncio.get_running_loop()
-        due_s = loop.time() + self._timeout_s
-        count, done = 0, False
 
-        async def limited() -> dict[str, Any]:
-            nonlocal count, done
-            if done:
-                return dict(await receive())  # waits for the end of the connection
-            try:
-                async with asyncio.timeout_at(due_s):
-                    message = await receive()
-            except TimeoutError as error:
-                raise TooSlowError(
-                    f"expected the body within {self._timeout_s:g} seconds, got {count:,} bytes",
-                    hint="send a smaller photo",
-                ) from error
-            if message["type"] == "http.request":
-                count += len(message.get("body", b""))
-                done = not message.get("more_body", False)
-                if count > self._max_bytes:
-                    raise BodyTooLargeError(self._too_large())
-            return dict(message)
+def _receiver(receive: Receive, most: int, timeout_s: float) -> Receive:
+    loop = asyncio.get_running_loop()
+    due_s = loop.time() + timeout_s
+    count, done = 0, False
 
-        return limited
+    async def limited() -> dict[str, Any]:
+        nonlocal count, done
+        if done:
+            return dict(await receive())  # waits for the end of the connection
+        try:
+            async with asyncio.timeout_at(due_s):
+                message = await receive()
+        except TimeoutError as error:
+            raise TooSlowError(
+                f"expected the body within {timeout_s:g} seconds, got {count:,} bytes",
+                hint="send a smaller photo",
+            ) from error
+        if message["type"] == "http.request":
+            count += len(message.get("body", b""))
+            done = not message.get("more_body", False)
+            if count > most:
+                raise BodyTooLargeError(_too_large(most))
+        return dict(message)
 
-    def _too_large(self) -> str:
-        return f"expected a body of at most {self._max_bytes:,} bytes, got more"
+    return limited
+
+
+def _too_large(most: int) -> str:
+    return f"expected a body of at most {most:,} bytes, got more"

@@ -32,7 +32,12 @@ LONGEST_FIELD = 1 << 20
 
 
 async def read_request(
-    request: Request, options: type[M], photos: Sequence[str] = ("image",), *, many: bool = False
+    request: Request,
+    options: type[M],
+    photos: Sequence[str] = ("image",),
+    *,
+    many: bool = False,
+    needed: bool = True,
 ) -> tuple[dict[str, bytes], M, list[tuple[str, bytes]]]:
     """Read photos and options of a request.
 
@@ -41,6 +46,7 @@ async def read_request(
         options: model of what may be set beside the photos.
         photos: their names; each is needed, unless ``many``.
         many: any number of photos under the first name instead, at most ``MOST_PHOTOS``.
+        needed: whether photos have to be there.
 
     Returns:
         Photos by name (the last of each), the options, and all photos in their order as
@@ -70,7 +76,7 @@ async def read_request(
             f"application/octet-stream, got {kind or 'no Content-Type'}"
         )
     found = {name: data for name, _, data in listed}
-    for name in photos[:1] if many else photos:
+    for name in () if not needed else photos[:1] if many else photos:
         if not found.get(name):
             raise ImageError(f"expected a photo named {name!r}, got none", option=name)
     return found, parsed(options, values), [(file, data) for _, file, data in listed]

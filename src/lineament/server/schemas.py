@@ -85,17 +85,20 @@ class CompareAnswer(Answer):
     score: float
 
 
-def photo_body(options: type[BaseModel], *photos: str, many: bool = False) -> dict[str, Any]:
+def photo_body(
+    options: type[BaseModel], *photos: str, many: bool = False, needed: bool = True
+) -> dict[str, Any]:
     """Options of a route that reads photos by ``photos.read_request``.
 
     Args:
         options: model of what may be set besides.
         photos: names of the photos.
         many: whether there may be several under the first name.
+        needed: whether photos have to be there.
     """
     fields = options.model_json_schema()
     properties = dict(fields.get("properties", {}))
-    required = [*fields.get("required", []), *photos]
+    required = [*fields.get("required", []), *(photos if needed else ())]
     binary: dict[str, Any] = {"type": "string", "format": "binary"}
     text: dict[str, Any] = {"type": "string", "format": "byte", "description": "base64"}
     address = {
@@ -124,7 +127,7 @@ def photo_body(options: type[BaseModel], *photos: str, many: bool = False) -> di
     if len(photos) == 1:
         raw = {"schema": {"type": "string", "format": "binary"}}
         content |= {"image/jpeg": raw, "image/png": raw, "application/octet-stream": raw}
-    return {"openapi_extra": {"requestBody": {"required": True, "content": content}}}
+    return {"openapi_extra": {"requestBody": {"required": needed, "content": content}}}
 
 
 def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -109,6 +109,21 @@ class ServerSettings:
     cors: tuple[str, ...] = field(
         default=(), metadata={"help": "origins of other sites' pages that may call"}
     )
+    liveness_sessions: int = field(default=16, metadata={"help": "liveness sessions at once"})
+    streams: int = field(default=4, metadata={"help": "cameras that are watched at once"})
+    stream_private: bool = field(
+        default=False,
+        metadata={"help": "admins may name cameras of the server's own network"},
+    )
+    max_upload_bytes: int = field(
+        default=2 << 30, metadata={"help": "bytes of what is sent with a job at most"}
+    )
+    upload_timeout_s: float = field(
+        default=3600.0, metadata={"help": "seconds in which what is sent with a job has to come"}
+    )
+    jobs_keep_h: float = field(
+        default=24.0, metadata={"help": "hours for which the results of jobs are kept"}
+    )
     page: bool = field(default=True, metadata={"help": "serve the page, too"})
     log: Literal["text", "json"] = field(default="text", metadata={"help": "form of the log"})
 
@@ -143,6 +158,11 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("body_timeout_s", 0.1, 86_400),
     ("request_timeout_s", 0.1, 86_400),
     ("drain_s", 0, 86_400),
+    ("liveness_sessions", 0, 10_000),
+    ("streams", 0, 1000),
+    ("max_upload_bytes", 1 << 10, 1 << 40),
+    ("upload_timeout_s", 0.1, 7 * 86_400),
+    ("jobs_keep_h", 0, 24 * 366),
 )
 
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import RLock
+from threading import Event, RLock
 from typing import TYPE_CHECKING
 
 from lineament.batching import Batcher
+from lineament.finder import FaceFinder
 from lineament.images import ImageLimits
 from lineament.pipeline import Recognizer
 from lineament.server.auditing import Audit
+from lineament.server.feed import Stops
 from lineament.server.galleries import Galleries
+from lineament.server.jobs import Jobs
 from lineament.server.keys import KeyStore
+from lineament.server.liveness import LivenessChecks
 from lineament.server.metrics import Counted, Metrics
 from lineament.server.repeats import RepeatStore
 from lineament.server.sessions import Sessions
 from lineament.server.settings import ServerSettings
+from lineament.server.streams import Streams
+from lineament.server.tickets import Tickets
 from lineament.server.users import UserStore
 from lineament.server.work import Work
 
@@ -42,12 +48,16 @@ class ServerState:
         galleries: by name.
         logins: users and sessions of the page.
         sessions: other ways than keys to know who calls, asked in their order.
+        tickets: for WebSockets of browsers.
+        liveness: sessions of active liveness.
+        streams, jobs: what is watched and worked at; in the process that writes.
+        stopping: set once the server ends, so that answers without an end come to theirs.
     """
 
     def __init__(self, settings: ServerSettings, *, writes: bool = True) -> None:
         """Open what is on disk; networks are loaded by ``load``."""
         settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.settings = settings
+        self.settings, self._writes = settings, writes
         self.limits = ImageLimits(
             max_bytes=min(settings.max_body_bytes, ImageLimits().max_bytes),
             max_pixels=settings.max_pixels,
@@ -63,9 +73,23 @@ class ServerState:
         )
         self.logins = Sessions(settings.data, UserStore(settings.data))
         self.sessions: list[Session] = [self.logins.principal]
+        self.tickets = Tickets()
+        self.liveness = LivenessChecks(
+            lambda: self.recognizer, self.galleries.get, most=settings.liveness_sessions
+        )
+        self.streams = Streams(
+            settings.data, lambda: self.recognizer, self.galleries.get,
+            most=settings.streams, private=settings.stream_private,
+        )  # fmt: skip
+        self.jobs = Jobs(
+            settings.data, lambda: self.recognizer, self.galleries.get,
+            keep_h=settings.jobs_keep_h, audit=self.audit,
+        )  # fmt: skip
+        self.stopping: Stops = Event()
         self._lock = RLock()
         self._recognizer: Recognizer | None = None
         self._batcher: Batcher | None = None
+        self._covering: FaceFinder | None = None
 
     @property
     def recognizer(self) -> Recognizer:
@@ -80,12 +104,36 @@ class ServerState:
                 _ = self._recognizer.judge
             return self._recognizer
 
+    def forget(self, gallery: str) -> None:
+        """Somebody was removed from a gallery: nothing that names them stays in what is kept."""
+        self.repeats.forget(gallery)
+        self.jobs.forget(gallery)
+        self.streams.forget(gallery)
+
+    @property
+    def covering_finder(self) -> FaceFinder:
+        """Finds faces that are to be covered: rather too many; within the server's limits."""
+        with self._lock:
+            if self._covering is None:
+                from lineament.anonymize.finding import thorough_finder
+
+                made = thorough_finder()
+                self._covering = FaceFinder(
+                    made.detector, landmarker="mesh", options=made.options, limits=self.limits
+                )
+            return self._covering
+
     def load(self) -> None:
         """Load the networks, so that the first request does not wait."""
         _ = self.recognizer
+        if self._writes:
+            self.streams.start()
+            self.jobs.start()
 
     def close(self) -> None:
         """End the threads, and close what is open."""
+        self.streams.close()
+        self.jobs.close()
         self.work.close()
         self.galleries.close()
         self.audit.close()

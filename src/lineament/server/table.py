@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
-from lineament.server.access import EVERYWHERE_KEY, GALLERY_KEY, ROLE_KEY, SECRET_KEY, WRITES_KEY
+from lineament.server.access import (
+    EVERYWHERE_KEY,
+    GALLERY_KEY,
+    ROLE_KEY,
+    SECRET_KEY,
+    WRITER_KEY,
+    WRITES_KEY,
+)
 from lineament.server.roles import Role
 
 
@@ -31,6 +38,7 @@ class Operation:
         gallery: whether the key has to be for the gallery of the path.
         everywhere: whether the key has to be for all galleries.
         writes: whether it changes galleries or the data folder.
+        at_writer: whether the process that writes has to answer it.
         secret: whether its answer is kept nowhere.
         pattern: matches such paths; its groups are the values.
     """
@@ -44,6 +52,7 @@ class Operation:
     gallery: bool
     everywhere: bool
     writes: bool
+    at_writer: bool
     secret: bool
     pattern: re.Pattern[str]
 
@@ -68,6 +77,7 @@ def operations(routers: Iterable[APIRouter]) -> list[Operation]:
                         gallery=bool(extra.get(GALLERY_KEY)),
                         everywhere=bool(extra.get(EVERYWHERE_KEY)),
                         writes=bool(extra.get(WRITES_KEY)),
+                        at_writer=bool(extra.get(WRITES_KEY) or extra.get(WRITER_KEY)),
                         secret=bool(extra.get(SECRET_KEY)),
                         pattern=route.path_regex,
                     )

@@ -175,7 +175,7 @@ async def expire_people(request: Request, gallery: str) -> Any:
     def call() -> dict[str, Any]:
         with state.galleries.changing(gallery) as found:
             receipts = found.expire(signing_key=state.audit.signing_key)
-            state.repeats.forget(gallery)
+            state.forget(gallery)
             record(request, "expire", n_people=len(receipts))
             return {"receipts": [receipt.to_dict() for receipt in receipts]}
 

@@ -177,7 +177,7 @@ async def delete_gallery(request: Request, gallery: str) -> Any:
 
     def call() -> None:
         state.galleries.delete(gallery)
-        state.repeats.forget(gallery)
+        state.forget(gallery)
         record(request, "delete gallery")
 
     await state.work.run(call)

@@ -223,7 +223,7 @@ async def delete_person(
             name = person.in_(found)
             if receipt:
                 given = found.erase(name, signing_key=state.audit.signing_key)
-                state.repeats.forget(gallery)
+                state.forget(gallery)
                 record(
                     request, "erase", found, name,
                     outcome="done" if given.clean else "found", n_samples=given.n_samples,
@@ -232,7 +232,7 @@ async def delete_person(
                 return removed | {"receipt": given.to_dict()}
             report = found.remove(name)
             record(request, "remove", found, name, n_samples=len(report.samples))
-        state.repeats.forget(gallery)
+        state.forget(gallery)
         return dict(report.to_dict())
 
     return JSONResponse(await state.work.run(call))

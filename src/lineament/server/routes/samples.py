@@ -152,7 +152,7 @@ async def delete_sample(request: Request, gallery: str, sample: SampleNumber) ->
             name = found.sample(sample).person
             report = found.remove(sample)
             record(request, "remove sample", found, name, sample=sample)
-        state.repeats.forget(gallery)
+        state.forget(gallery)
         return dict(report.to_dict())
 
     return JSONResponse(await state.work.run(call))
