@@ -126,6 +126,7 @@ THIRD_PARTY = {
     "h5py",
     *("fastapi", "starlette", "pydantic", "uvicorn", "httpx", "argon2", "prometheus_client"),
     *("h11", "websockets", "httptools"),  # what uvicorn speaks
+    "python_multipart",
     *("torch", "kornia", "webdataset", "tensorboard", "onnx", "onnxscript", "nncf"),
     *ENGINES,
 }
