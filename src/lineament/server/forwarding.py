@@ -80,7 +80,7 @@ class Forwarding:
         if any(path == start or path.startswith(f"{start}/") for start in LIVING):
             return True
         found = find(self._table, scope["method"], path) if scope["type"] == "http" else None
-        return found is not None and found[0].writes
+        return found is not None and found[0].at_writer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
