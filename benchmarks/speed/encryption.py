@@ -8,19 +8,20 @@ gallery is made as it is, copied, and the copy encrypted, which ``encrypt_s`` is
 (``reencrypt_s``: with a new data key, ``rotate_s``: with another key of the owner's,
 ``decrypt_s``: back again). Then both are opened in turns (``open``: until the first search is
 answered), searched (``identify``: one face, all candidates read from the database and compared
-with their checksums; ``identify_32``: 32 faces at once; ``filter``: with a metadata filter
-that no search had before, for which everybody's metadata are read, ``first_filter``: the first such
-search after opening), and enrolled into (``enroll``: one new
-person with one embedding, on the disk when it returns; ``enroll_100``: a hundred in one
-transaction). ``..._ratio`` is the median of the encrypted gallery divided by the other one's;
-``identify_processor_ratio`` is that of the time that processors worked, the steadier one on a busy
-computer; ``files_mb`` what is on the disk. No photo is embedded, which takes the same time in both:
-of whole calls with photos the ratios are nearer to 1.
+with their checksums; ``identify_32``: 32 faces at once; ``filter``: with a metadata filter that no
+search had before, for which everybody's metadata are read, ``first_filter``: the first such search
+after opening), and enrolled into (``enroll``: one new person with one embedding, on the disk when
+it returns; ``enroll_100``: a hundred in one transaction). ``..._ratio`` is the median of the
+quotients of pairs of calls, of which either may be the first, ``..._processor_ratio`` that of the
+time that processors worked for this process, the steadier one on a busy computer; ``files_mb`` what
+is on the disk. No photo is embedded, which takes the same time in both: of whole calls with photos
+the ratios are nearer to 1.
 """
 
 from __future__ import annotations
 
 import itertools
+import random
 import shutil
 import statistics
 import sys
@@ -37,7 +38,7 @@ from lineament.types import Contract, Embedding
 from search import STRANGERS, People
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from _harness import Parser, alternate, at_least, report, table, track
+from _harness import Parser, at_least, report, table, track
 
 BATCH = 1000
 FACES = 32
@@ -79,28 +80,34 @@ def size_mb(folder: Path) -> float:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
 
-def ratios(
-    name: str, seconds: dict[str, list[float]], figures: dict[str, Any], *, unit: float = 1e3
+def compared(
+    name: str,
+    ways: dict[str, Callable[[], object]],
+    repeats: int,
+    figures: dict[str, Any],
+    *,
+    warm: int = 1,
+    unit: str = "ms",
 ) -> None:
-    """Medians of both, and of their quotient."""
-    medians = {way: statistics.median(some) for way, some in seconds.items()}
-    ending = "ms" if unit == 1e3 else "s"
-    for way, median in medians.items():
-        figures[f"{name}_{way}_{ending}"] = round(median * unit, 4)
-    figures[f"{name}_ratio"] = round(medians["encrypted"] / medians["open"], 4)
-
-
-def processor_ratio(ways: dict[str, Callable[[], object]], repeats: int) -> float:
-    """Of the time that processors worked for this process, by pairs of calls; their median."""
-    found = []
-    for _ in range(repeats):
-        pair = {}
-        for way, call in ways.items():
-            started = time.process_time()
-            call()
-            pair[way] = time.process_time() - started
-        found.append(pair["encrypted"] / pair["open"])
-    return round(statistics.median(found), 4)
+    """Medians of both, and of the quotients of pairs; which is first is drawn for each pair."""
+    rng = random.Random(0)
+    clock: dict[str, list[float]] = {way: [] for way in ways}
+    work: dict[str, list[float]] = {way: [] for way in ways}
+    for i in range(warm + repeats):
+        order = list(ways)
+        rng.shuffle(order)
+        for way in order:
+            started, worked = time.perf_counter(), time.process_time()
+            ways[way]()
+            if i >= warm:
+                clock[way].append(time.perf_counter() - started)
+                work[way].append(time.process_time() - worked)
+    for way in ways:
+        median = statistics.median(clock[way])
+        figures[f"{name}_{way}_{unit}"] = round(median * {"ms": 1e3, "s": 1.0}[unit], 4)
+    for seconds, ending in ((clock, "ratio"), (work, "processor_ratio")):
+        pairs = zip(seconds["encrypted"], seconds["open"], strict=True)
+        figures[f"{name}_{ending}"] = round(statistics.median(one / two for one, two in pairs), 4)
 
 
 def run(options: Any, folder: Path) -> dict[str, Any]:
@@ -125,7 +132,7 @@ def run(options: Any, folder: Path) -> dict[str, Any]:
         return gallery
 
     ways = {way: (lambda way=way: opened(way).close()) for way in places}
-    ratios("open", alternate(ways, options.repeats), figures, unit=1.0)
+    compared("open", ways, options.repeats, figures, unit="s")
     galleries = {way: opened(way) for way in places}
     same = [g.identify_embeddings(asked[:50]) for g in galleries.values()]
     if [str(one) for one in same[0]] != [str(one) for one in same[1]]:
@@ -140,10 +147,9 @@ def run(options: Any, folder: Path) -> dict[str, Any]:
 
         return {way: one(way) for way in galleries}
 
-    ratios("identify", alternate(searches(1), options.queries, warm=3), figures)
-    figures["identify_processor_ratio"] = processor_ratio(searches(1), options.queries)
+    compared("identify", searches(1), options.queries, figures, warm=3)
     at_once = max(10, options.queries // 8)
-    ratios("identify_32", alternate(searches(min(FACES, len(asked))), at_once), figures)
+    compared("identify_32", searches(min(FACES, len(asked))), at_once, figures)
     floors = {way: itertools.count(1) for way in galleries}
     filters = {
         way: (
@@ -153,9 +159,8 @@ def run(options: Any, folder: Path) -> dict[str, Any]:
         )
         for way in galleries
     }
-    first = {way: [timed(call)] for way, call in filters.items()}
-    ratios("first_filter", first, figures)
-    ratios("filter", alternate(filters, options.repeats), figures)
+    compared("first_filter", filters, 1, figures, warm=0)
+    compared("filter", filters, options.repeats, figures)
     for gallery in galleries.values():
         gallery.close()
     galleries = {way: Gallery.open(places[way], key=keys[way]) for way in places}
@@ -175,8 +180,8 @@ def run(options: Any, folder: Path) -> dict[str, Any]:
 
         return {way: one(way) for way in galleries}
 
-    ratios("enroll", alternate(enrolls(1), options.people, warm=3), figures)
-    ratios("enroll_100", alternate(enrolls(100), max(5, options.people // 20)), figures)
+    compared("enroll", enrolls(1), options.people, figures, warm=3)
+    compared("enroll_100", enrolls(100), max(5, options.people // 20), figures)
     galleries["open"].close()
     with galleries["encrypted"] as gallery:
         second = new_key_file(folder / "key2")
@@ -195,11 +200,17 @@ def show(figures: dict[str, Any]) -> None:
         *(("enroll", "ms"), ("enroll_100", "ms")),
     ):
         both = [figures[f"{name}_{way}_{unit}"] for way in ("open", "encrypted")]
-        rows.append((f"{name}, {unit}", *both, figures[f"{name}_ratio"]))
+        rows.append(
+            (
+                f"{name}, {unit}",
+                *both,
+                *(figures[f"{name}_{ending}"] for ending in ("ratio", "processor_ratio")),
+            )
+        )
     both = [figures[f"files_{way}_mb"] for way in ("open", "encrypted")]
-    rows.append(("files, MB", *both, round(both[1] / both[0], 3)))
+    rows.append(("files, MB", *both, round(both[1] / both[0], 3), None))
     table(
-        ("figure", "open", "encrypted", "ratio"),
+        ("figure", "open", "encrypted", "ratio", "of processors"),
         rows,
         title=f"{figures['n']:,} people, vectors of {figures['dimension']}",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gallery_builders import CONTRACT, make_gallery
@@ -33,9 +34,9 @@ def test_options_complete_the_recognizer(fast: Path, monkeypatch: pytest.MonkeyP
     opened = []
     open_store = Store.open.__func__  # type: ignore[attr-defined]
 
-    def counted(cls: type[Store], folder: Path, *, read_only: bool, wait_s: float) -> Store:
+    def counted(cls: type[Store], folder: Path, **named: Any) -> Store:
         opened.append(folder)
-        found = open_store(cls, folder, read_only=read_only, wait_s=wait_s)
+        found = open_store(cls, folder, **named)
         assert isinstance(found, Store)
         return found
 
