@@ -161,10 +161,11 @@ def describe(schema: dict[str, Any]) -> None:
             example = EXAMPLES.get(operation.get("operationId", ""))
             if example is None:
                 continue
-            given = {**NUMBERS, **example.path, **example.query}
+            given = {"path": {**NUMBERS, **example.path}, "query": example.query}
             for parameter in operation.get("parameters", []):
-                if parameter["name"] in given:
-                    parameter["example"] = given[parameter["name"]]
+                values = given.get(parameter["in"], {})
+                if parameter["name"] in values:
+                    parameter["example"] = values[parameter["name"]]
             content = operation.get("requestBody", {}).get("content", {})
             if example.body is not None and "application/json" in content:
                 content["application/json"]["example"] = dict(example.body)
