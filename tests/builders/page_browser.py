@@ -97,6 +97,10 @@ class Visit:
         for busy in (".loading", "progress", ".spinner"):
             self.page.wait_for_selector(busy, state="detached")
 
+    def listed(self, screen: str) -> bool:
+        """Whether the menu has a screen."""
+        return bool(self.page.locator(f"nav a[href='#/{screen}']").count())
+
     def check(self) -> None:
         """Nothing was complained of, and nobody else was asked."""
         left = [

@@ -87,3 +87,8 @@ export function moment(seconds) {
   const date = typeof seconds === "number" ? new Date(seconds * 1000) : new Date(seconds);
   return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(date);
 }
+
+export function day(seconds) {
+  if (seconds == null) return "–";
+  return new Intl.DateTimeFormat(language, { dateStyle: "medium" }).format(new Date(seconds * 1000));
+}

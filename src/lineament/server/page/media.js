@@ -24,9 +24,8 @@ function color(name) {
 }
 
 // Draw a photo into a canvas as wide as its place, with boxes: [{box: [l, t, r, b], tone, label}].
-export function draw(canvas, source, size, boxes, { mirrored = false } = {}) {
+export function draw(canvas, source, size, boxes, { mirrored = false, shown = canvas.clientWidth || 480 } = {}) {
   const [width, height] = size;
-  const shown = canvas.clientWidth || 480;
   const scale = Math.min(2, window.devicePixelRatio || 1) * (shown / width);
   canvas.width = Math.max(1, Math.round(width * scale));
   canvas.height = Math.max(1, Math.round(height * scale));
@@ -83,12 +82,18 @@ function tag(context, label, x, y, pixel, fill, most) {
   context.fillText(label, left + 6 * pixel, top + height / 2 + pixel);
 }
 
-export function FacePicture({ photo, boxes = [], alt }) {
+// As wide as its place, and at most `most` pixels high.
+export function FacePicture({ photo, boxes = [], alt, most = 440 }) {
   const canvas = useRef(null);
   useEffect(() => {
     if (!photo.bitmap) return undefined;
     const size = [photo.bitmap.width, photo.bitmap.height];
-    const redraw = () => draw(canvas.current, photo.bitmap, size, boxes);
+    const redraw = () => {
+      const place = canvas.current.parentElement;
+      const shown = Math.round(Math.min(place.clientWidth, (most * size[0]) / size[1]));
+      canvas.current.style.width = `${shown}px`;
+      draw(canvas.current, photo.bitmap, size, boxes, { shown });
+    };
     redraw();
     const watcher = new ResizeObserver(redraw);
     watcher.observe(canvas.current.parentElement);

@@ -5,20 +5,27 @@ import { part, upload } from "../api.js";
 import { fixed, number, percent, reasonOf, t } from "../i18n.js";
 import { WithGallery } from "../gallery.js";
 import { FaceCrop, PhotoWell } from "../media.js";
-import { announce, Card, Empty, Field, Page, Progress, Trouble } from "../ui.js";
+import { announce, Button, Card, Confirm, Empty, Field, Page, Progress, Trouble } from "../ui.js";
 
 const RATES = [0.1, 0.03, 0.01, 0.003, 0.001];
 
-export function Identify({ session }) {
+export function Identify({ session, can }) {
   return html`<${Page} title=${t("identify.title")} lead=${t("identify.lead")}>
-    <${WithGallery} session=${session}>${(gallery, chooser) => html`<${Search} key=${gallery} gallery=${gallery} chooser=${chooser} />`}<//>
+    <${WithGallery} session=${session}>${(gallery, chooser) => html`<${Search} key=${gallery} gallery=${gallery} chooser=${chooser}
+      rejects=${session.role !== "verify" && can("POST /v1/galleries/{gallery}/people/{person}/reject")} />`}<//>
   <//>`;
 }
 
-function Search({ gallery, chooser }) {
+function Search({ gallery, chooser, rejects }) {
   const [photo, setPhoto] = useState(null);
   const [rate, setRate] = useState("0.01");
   const [state, setState] = useState({});
+  const [round, setRound] = useState(0);
+  const reject = async (one, place) => {
+    await upload(`/galleries/${part(gallery)}/people/${one.match.person_id}/reject`, [["image", photo.blob], ["face", place]]);
+    announce(t("saved"));
+    setRound(round + 1);
+  };
   useEffect(() => {
     if (!photo) {
       setState({});
@@ -39,7 +46,7 @@ function Search({ gallery, chooser }) {
     return () => {
       current = false;
     };
-  }, [photo, rate]);
+  }, [photo, rate, round]);
   const { found } = state;
   const boxes = found ? found.faces.map((one, place) => ({
     box: one.face.box_xyxy, tone: one.name ? "good" : "warn", label: one.name || String(place + 1),
@@ -55,12 +62,14 @@ function Search({ gallery, chooser }) {
         <${Trouble} problem=${state.problem} />
         ${!photo && html`<p class="hint">${t("identify.hint")}</p>`}
         ${found && found.faces.length === 0 && html`<${Empty} icon="identify" title=${t("problem.no_face")} />`}
-        ${found && found.faces.map((one, place) => html`<${FoundFace} key=${place} one=${one} place=${place} photo=${photo} searched=${!found.not_searched.some((left) => left.face === place)} />`)}
+        ${found && found.faces.map((one, place) => html`<${FoundFace} key=${place} one=${one} place=${place} photo=${photo} searched=${!found.not_searched.some((left) => left.face === place)}
+          onReject=${rejects && one.name ? () => reject(one, place) : null} />`)}
       </div>
     </div>`;
 }
 
-function FoundFace({ one, place, photo, searched }) {
+function FoundFace({ one, place, photo, searched, onReject }) {
+  const [asking, setAsking] = useState(false);
   const title = one.name || t("identify.nobody");
   return html`<${Card} kind=${`found ${one.name ? "" : "unnamed"}`}>
     <div class="side">
@@ -76,7 +85,9 @@ function FoundFace({ one, place, photo, searched }) {
           <span class="candidate-value">${fixed(candidate.similarity)}</span></li>`)}</ol>
           <p class="hint">${t("identify.searched", { n: number(one.n_searched, 0), threshold: fixed(one.threshold.value) })}</p>`}
         ${(one.notes || []).map((note) => html`<p class="hint" lang="en">${note}</p>`)}
+        ${onReject && html`<div class="actions"><${Button} kind="small" icon="no" aria-label=${`${t("reject.title")}: ${title}`} onClick=${() => setAsking(true)}>${t("reject.title")}<//></div>`}
       </div>
     </div>
+    ${asking && html`<${Confirm} title=${t("reject.ask", { name: title })} text=${t("reject.ask-text")} action=${t("reject.send")} onNo=${() => setAsking(false)} onYes=${async () => { await onReject(); setAsking(false); }} />`}
   <//>`;
 }

@@ -34,7 +34,7 @@ export function OnePerson({ gallery, number: id, session, can }) {
           : html`<ul class="samples">${person.samples.map((sample) => html`<${Sample} key=${sample.id} gallery=${gallery} sample=${sample} session=${session} onRemove=${() => setDialog(sample)} />`)}</ul>`}
       <//>
       <${Metadata} path=${path} person=${person} mayChange=${mayChange} onDone=${() => done(t("saved"))} />
-      ${can("POST /v1/galleries/{gallery}/people/{person}/reject") && mayChange && html`<${NotThem} path=${path} can=${can} />`}
+      ${can("POST /v1/galleries/{gallery}/people/{person}/reject") && mayChange && html`<${NotThem} gallery=${gallery} path=${path} />`}
       ${can("POST /v1/galleries/{gallery}/people/{person}/verify") && person.samples.length > 0 && html`<${IsItThem} path=${path} name=${person.name} />`}
       <${Privacy} path=${path} person=${person} session=${session} can=${can} gallery=${gallery} />
       ${dialog === "rename" && html`<${Rename} path=${path} person=${person} onClose=${close} onDone=${() => done(t("saved"))} />`}
@@ -148,32 +148,41 @@ function IsItThem({ path, name }) {
   <//>`;
 }
 
-// A photo of somebody who was taken for this person: a search never gives that face their name again.
-function NotThem({ path, can }) {
-  const listed = can("GET /v1/galleries/{gallery}/people/{person}/reject");
-  const { value, reload } = useLoaded(() => (listed ? get(`${path}/reject`) : null), [path]);
+// Faces of others who were taken for this person: a search does not give these the name again.
+function NotThem({ gallery, path }) {
+  const { value, problem, reload } = useLoaded(() => get(`${path}/rejections`, { limit: 1000 }), [path]);
   const [photo, setPhoto] = useState(null);
   const [state, setState] = useState({});
   const send = async () => {
     setState({ busy: true });
     try {
-      await upload(`${path}/reject`, [["images", photo.blob]]);
+      await upload(`${path}/reject`, [["image", photo.blob]]);
       setPhoto(null);
       setState({});
       announce(t("saved"));
       reload();
-    } catch (problem) {
-      setState({ problem });
+    } catch (error) {
+      setState({ problem: error });
     }
   };
-  const negatives = value ? value.negatives || [] : [];
+  const forget = async (one) => {
+    try {
+      await remove(`/galleries/${part(gallery)}/rejections/${one.id}`);
+      announce(t("removed"));
+      reload();
+    } catch (error) {
+      setState({ problem: error });
+    }
+  };
+  const found = value ? value.rejections : [];
   return html`<${Card} title=${t("reject.title")}>
     <p class="hint">${t("reject.text")}</p>
-    ${negatives.length > 0 && html`<p>${t("reject.count", { n: negatives.length })}</p>`}
+    <${Trouble} problem=${problem || state.problem} />
+    ${found.length > 0 && html`<ul class="plain rows" aria-label=${t("reject.count", { n: found.length })}>${found.map((one) => html`<li key=${one.id} class="split"><span>${t("reject.one", { n: one.id })} <small class="hint">${moment(one.added)}</small></span>
+      <${Button} kind="quiet small" icon="trash" aria-label=${`${t("remove")}: ${t("reject.one", { n: one.id })}`} onClick=${() => forget(one)} /></li>`)}</ul>`}
     <details class="basis"><summary>${t("reject.add")}</summary>
-      <${PhotoWell} label=${t("photo")} photo=${photo} onPhoto=${setPhoto} />
-      <${Trouble} problem=${state.problem} />
-      <div class="actions"><${Button} kind="primary" icon="no" disabled=${!photo} busy=${state.busy} onClick=${send}>${t("reject.send")}<//></div>
+      <div class="narrow"><${PhotoWell} label=${t("reject.photo")} photo=${photo} onPhoto=${setPhoto} />
+      <div class="actions gap"><${Button} kind="primary" icon="no" disabled=${!photo} busy=${state.busy} onClick=${send}>${t("reject.send")}<//></div></div>
     </details>
   <//>`;
 }

@@ -2,7 +2,7 @@
 
 import { html, useState } from "../vendor/htm-preact.js";
 import { address, ask, get, put } from "../api.js";
-import { moment, number, t } from "../i18n.js";
+import { day, number, t } from "../i18n.js";
 import { announce, Button, Card, Confirm, Field, Icon, Notice, Trouble, useLoaded } from "../ui.js";
 
 export function Privacy({ path, person, session, can, onErased }) {
@@ -21,10 +21,10 @@ function Consents({ path }) {
     ${consents.map((consent) => html`<dl class="facts">
       <dt>${t("consent.reference")}</dt><dd>${consent.reference}</dd>
       <dt>${t("consent.purposes")}</dt><dd>${(consent.purposes || []).join(", ")}</dd>
-      <dt>${t("consent.given")}</dt><dd>${moment(consent.given)}</dd>
-      ${consent.expires != null && html`<dt>${t("consent.expires")}</dt><dd>${moment(consent.expires)}</dd>`}
+      <dt>${t("consent.given")}</dt><dd>${day(consent.given)}</dd>
+      ${consent.expires != null && html`<dt>${t("consent.expires")}</dt><dd>${day(consent.expires)}</dd>`}
     </dl>`)}
-    ${value && value.kept_until != null && html`<p class="hint">${t("consent.kept", { date: moment(value.kept_until) })}</p>`}
+    ${value && value.kept_until != null && html`<p class="hint">${t("consent.kept", { date: day(value.kept_until) })}</p>`}
     ${adding && html`<${AddConsent} path=${path} onClose=${() => setAdding(false)} onDone=${() => { setAdding(false); announce(t("saved")); reload(); }} />`}
   <//>`;
 }
@@ -32,20 +32,20 @@ function Consents({ path }) {
 function AddConsent({ path, onClose, onDone }) {
   const [reference, setReference] = useState("");
   const [purposes, setPurposes] = useState("");
-  const [day, setDay] = useState(new Date().toISOString().slice(0, 10));
+  const [given, setGiven] = useState(new Date().toISOString().slice(0, 10));
   const [end, setEnd] = useState("");
   const seconds = (text) => new Date(`${text}T00:00:00`).getTime() / 1000;
   const send = async () => {
     await put(`${path}/consent`, {
       reference: reference.trim(), purposes: purposes.split(",").map((one) => one.trim()).filter(Boolean),
-      given: seconds(day), expires: end ? seconds(end) : null, add: true,
+      given: seconds(given), expires: end ? seconds(end) : null, add: true,
     });
     onDone();
   };
   return html`<${Confirm} title=${t("consent.add")} action=${t("save")} onNo=${onClose} onYes=${send}>
     <${Field} label=${t("consent.reference")} hint=${t("consent.reference-hint")}>${(field) => html`<input ...${field} required value=${reference} onInput=${(event) => setReference(event.target.value)} />`}<//>
     <${Field} label=${t("consent.purposes")} hint=${t("consent.purposes-hint")}>${(field) => html`<input ...${field} required value=${purposes} onInput=${(event) => setPurposes(event.target.value)} />`}<//>
-    <${Field} label=${t("consent.given")}>${(field) => html`<input ...${field} type="date" required value=${day} onInput=${(event) => setDay(event.target.value)} />`}<//>
+    <${Field} label=${t("consent.given")}>${(field) => html`<input ...${field} type="date" required value=${given} onInput=${(event) => setGiven(event.target.value)} />`}<//>
     <${Field} label=${t("consent.expires")}>${(field) => html`<input ...${field} type="date" value=${end} onInput=${(event) => setEnd(event.target.value)} />`}<//>
   <//>`;
 }
