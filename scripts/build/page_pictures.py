@@ -54,11 +54,7 @@ def main() -> None:
                             file = f"{name}-{width}-{'dark' if dark else 'light'}.png"
                             seen.page.goto("about:blank")
                             seen.go(screen)
-                            if (
-                                seen.page.locator(f"a[aria-current][href='#/{screen}']").count()
-                                == 0
-                                and screen != "account"
-                            ):
+                            if screen != "account" and not seen.listed(screen):
                                 print(f"{file}: not in the menu")
                                 continue
                             try:

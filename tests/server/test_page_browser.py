@@ -182,9 +182,7 @@ def test_the_keyboard_is_enough(browsing: Any, served: Served) -> None:
 
 
 @pytest.mark.slow
-def test_a_photo_of_the_camera_and_a_pasted_one_are_compared(
-    browsing: Any, served: Served
-) -> None:
+def test_a_photo_of_the_camera_and_a_pasted_one_are_compared(browsing: Any, served: Served) -> None:
     with visit(browsing, served) as seen:
         page = seen.page
         seen.go("verify")

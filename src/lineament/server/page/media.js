@@ -17,11 +17,9 @@ export async function photoOf(blob, name) {
   return { blob, bitmap, name: name || blob.name || "photo.jpg" };
 }
 
-const TONES = { plain: "--box", good: "--good", bad: "--bad", warn: "--warn", faint: "--muted" };
-
-function color(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(TONES[name] || TONES.plain).trim();
-}
+// Colors on photos: the same in both themes, since photos are.
+const TONES = { plain: "#5eead4", good: "#4be3ac", bad: "#ff8674", warn: "#ffcf5c" };
+const ON_TONE = "#06231f";
 
 // Draw a photo into a canvas as wide as its place, with boxes: [{box: [l, t, r, b], tone, label}].
 export function draw(canvas, source, size, boxes, { mirrored = false, shown = canvas.clientWidth || 480 } = {}) {
@@ -40,11 +38,12 @@ export function draw(canvas, source, size, boxes, { mirrored = false, shown = ca
     context.restore();
   }
   const pixel = canvas.width / shown;
+  const taken = [];
   for (const { box, tone, label } of boxes) {
     let [left, top, right, bottom] = box.map((value) => value * scale);
     if (mirrored) [left, right] = [canvas.width - right, canvas.width - left];
-    corners(context, left, top, right - left, bottom - top, pixel, color(tone));
-    if (label) tag(context, label, left, top, pixel, color(tone), canvas.width);
+    corners(context, left, top, right - left, bottom - top, pixel, TONES[tone] || TONES.plain);
+    if (label) tag(context, label, [left, top, right, bottom], pixel, TONES[tone] || TONES.plain, taken);
   }
 }
 
@@ -67,17 +66,22 @@ function corners(context, x, y, w, h, pixel, stroke) {
   context.stroke(path);
 }
 
-function tag(context, label, x, y, pixel, fill, most) {
+// A label at its box, where no other one is: above, below, or inside.
+function tag(context, label, [x, y, , bottom], pixel, fill, taken) {
   context.font = `600 ${12 * pixel}px system-ui, sans-serif`;
   const width = context.measureText(label).width + 12 * pixel;
   const height = 20 * pixel;
-  const left = Math.max(0, Math.min(x, most - width));
-  const top = y - height - 6 * pixel < 0 ? y + 6 * pixel : y - height - 6 * pixel;
+  const left = Math.max(0, Math.min(x, context.canvas.width - width));
+  const places = [y - height - 5 * pixel, bottom + 5 * pixel, y + 3 * pixel, bottom - height - 3 * pixel];
+  const free = (top) => top >= 0 && top + height <= context.canvas.height &&
+    taken.every((one) => left > one.left + one.width || one.left > left + width || top > one.top + height || one.top > top + height);
+  const top = places.find(free) ?? Math.max(0, places[0]);
+  taken.push({ left, top, width });
   context.fillStyle = fill;
   context.beginPath();
   context.roundRect(left, top, width, height, 5 * pixel);
   context.fill();
-  context.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--on-box").trim();
+  context.fillStyle = ON_TONE;
   context.textBaseline = "middle";
   context.fillText(label, left + 6 * pixel, top + height / 2 + pixel);
 }

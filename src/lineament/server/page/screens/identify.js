@@ -75,7 +75,7 @@ function FoundFace({ one, place, photo, searched, onReject }) {
     <div class="side">
       <${FaceCrop} photo=${photo} box=${one.face.box_xyxy} label=${t("identify.face", { n: place + 1 })} />
       <div class="grow">
-        <div class="found-head"><h2>${title}</h2>
+        <div class="found-head"><h2><span class="found-number">${place + 1}</span> ${title}</h2>
           <span class=${`badge ${one.name ? "good" : searched ? "warn" : "bad"}`}>${one.name ? percent(one.match.probability) : t(searched ? "identify.open" : "identify.not-searched")}</span></div>
         ${one.reason && html`<p class="hint">${reasonOf(one.reason)} <span lang="en">${one.reason_in_words || ""}</span></p>`}
         ${one.candidates.length > 0 && html`<ol class="candidates">${one.candidates.slice(0, 3).map((candidate) => html`<li>
