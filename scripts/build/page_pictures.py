@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--only", nargs="*", help="names of screens")
-    parser.add_argument("--sizes", type=int, default=len(SIZES), help="the first so many sizes")
+    parser.add_argument("--sizes", nargs="*", help="such as 390-dark; all four otherwise")
     parser.add_argument("--docs", action="store_true", help="also write docs/images")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -46,7 +46,12 @@ def main() -> None:
         for served in run_server(ServerSettings(data=Path(data) / "server", port=0)):
             fill(served)
             with browser(film) as browsing:
-                for width, height, dark in SIZES[: options.sizes]:
+                for width, height, dark in SIZES:
+                    if (
+                        options.sizes
+                        and f"{width}-{'dark' if dark else 'light'}" not in options.sizes
+                    ):
+                        continue
                     with visit(browsing, served, width=width, height=height, dark=dark) as seen:
                         for name, (screen, task) in LOOKS.items():
                             if options.only and name not in options.only:
@@ -65,7 +70,7 @@ def main() -> None:
                             seen.complaints.clear()
                             wrong += len(found)
                             for text in found:
-                                print(f"{file}: {text}")
+                                print(f"{file}: {text}", flush=True)
                             seen.page.screenshot(path=options.folder / file, full_page=True)
                 if options.docs:
                     _docs(browsing, served)
