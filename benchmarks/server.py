@@ -3,8 +3,8 @@
     python benchmarks/server.py [DIR] [--seconds 60] [--quick] [--only NAME] [--json]
 
 Starts ``lineament serve`` as a process, with the settings it has by default, and clients on raw
-sockets in another one (``serving/load.py``). DIR has photos of 250x250 pixels, as Labeled Faces in
-the Wild has; without it the package's photographs are made that small.
+sockets in another one (``speed/serving/load.py``). DIR has photos of 250x250 pixels, as Labeled
+Faces in the Wild has; without it the package's photographs are made that small.
 
 ``compare``: 32 clients compare two photos each, again and again, in turns with the same pipeline
 called in-process by the best of its own ways (``Recognizer.verify`` of lists; two threads that each
@@ -49,8 +49,8 @@ from lineament.server.settings import ServerSettings
 
 sys.path.insert(0, str(Path(__file__).parent))
 from _harness import DEMO, Parser, at_least, report, table
-from serving.load import Answers, Plan, request
-from serving.load import run as load
+from speed.serving.load import Answers, Plan, request
+from speed.serving.load import run as load
 
 CLIENTS = 32
 PAIRS = 100

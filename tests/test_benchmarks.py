@@ -23,7 +23,7 @@ SCRIPTS |= {
     name: FOLDER / name
     for name in (
         *("photo.py", "strangers.py", "poses.py", "conditions.py", "compat.py"),
-        *("liveness.py", "video.py", "attributes.py"),
+        *("liveness.py", "video.py", "attributes.py", "server.py"),
     )
 }
 
