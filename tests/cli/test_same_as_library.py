@@ -80,7 +80,11 @@ LIBRARY: dict[str, tuple[str, ...]] = {
         "gallery:Consent",
         *GALLERY,
     ),
-    "gallery name-group": ("gallery.grouping.photos:name_groups", "gallery.regions:write_names"),
+    "gallery name-group": (
+        "gallery.grouping.photos:name_groups",
+        "gallery.regions:write_names",
+        "gallery:Consent",
+    ),
     "gallery verify": ("gallery:Gallery.verify", *GALLERY),
     "gallery people": ("gallery:Gallery.people",),
     "gallery show": ("gallery:Gallery.person",),

@@ -12,6 +12,7 @@ from lineament.cli import options
 from lineament.cli.command import FILE, argument, command, option
 from lineament.cli.enroll import refusal_in_words
 from lineament.cli.gallery import made_if_used
+from lineament.cli.lifecycle import consent_of, consent_option, expires_option, purpose_option
 from lineament.cli.numbers import COSINE, COUNT, RATE
 from lineament.cli.output import (
     exit_code,
@@ -293,6 +294,9 @@ def _print(grouping: Grouping, groups: Sequence[Group], new: int) -> None:
 @argument("group", type=COUNT, metavar="GROUP", help="The number of the group.")
 @argument("name", metavar="NAME", help="Whom it shows.")
 @option("--gallery", type=FILE, metavar="DIR", help="Enroll the faces there; made if need be.")
+@consent_option
+@purpose_option
+@expires_option
 @option("--with-doubtful", is_flag=True, help="Enroll members in doubt, too.")
 @options.write_regions
 @option(
@@ -306,6 +310,9 @@ def name_group(
     group: int,
     name: str,
     gallery: Path | None,
+    consent: str | None,
+    purpose: tuple[str, ...],
+    expires: float | None,
     with_doubtful: bool,
     write_regions: str | None,
     force: bool,
@@ -321,6 +328,7 @@ def name_group(
 
     grouping = Grouping.load(groups)
     how: dict[str, Any] = {"with_doubtful": with_doubtful, "force": force}
+    how["consent"] = consent_of(consent, purpose, expires)
     if gallery is None:
         done = name_groups(grouping, {group: name}, **how)
     else:

@@ -27,6 +27,7 @@ from lineament.errors import LineamentError, OptionError, UnlikePeopleError
 from lineament.files import beside, sha256_of_file
 from lineament.gallery._gallery import Gallery
 from lineament.gallery._types import EnrollReport, NewSample
+from lineament.gallery.consent import Consent
 from lineament.gallery.grouping._groups import Group, GroupFace, Grouping, GroupPhoto, assign_new
 from lineament.gallery.grouping._linking import grouping_threshold
 from lineament.images import ImageSource, expand, load_image, path_of
@@ -305,6 +306,7 @@ def name_groups(
     gallery: Gallery | None = None,
     *,
     calibration: Calibration | None = None,
+    consent: Consent | None = None,
     with_doubtful: bool = False,
     force: bool = False,
 ) -> NamedGroups:
@@ -317,11 +319,13 @@ def name_groups(
         names: group id -> name.
         gallery: whose contract is the grouping's; None enrolls nobody.
         calibration: says which members are in doubt; None: the package's own.
+        consent: of all these people, as for ``Gallery.enroll``.
         with_doubtful: enroll members in doubt, too.
         force: as for ``Gallery.enroll``.
 
     Raises:
         OptionError: there is no such group, or a bad name.
+        ConsentError: the gallery takes nobody without a consent.
         UnlikePeopleError: another group has that name, and the two do not look like one person.
         ContractError: the gallery holds embeddings of another recognizer.
     """
@@ -340,7 +344,9 @@ def name_groups(
         left_out[number] = len(found.members) - len(members)
         if gallery is not None:
             samples = [sample_of(grouping.faces[m.place]) for m in members]
-            reports[number] = gallery.enroll_embeddings(found.title, samples, force=force)
+            reports[number] = gallery.enroll_embeddings(
+                found.title, samples, consent=consent, force=force
+            )
     return NamedGroups(grouping, groups, calibration, left_out, reports)
 
 
