@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from itertools import count
 from typing import Any
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lineament.errors import BodyTooLargeError, TooSlowError
@@ -85,6 +86,8 @@ class Limits:
             if length.isdigit() and int(length) > most:
                 raise BodyTooLargeError(_too_large(most))
             await self._app(scope, _receiver(receive, most, timeout_s), answer)
+        except ClientDisconnect:
+            return  # nobody is there to be answered, and nothing failed here
         except (BodyTooLargeError, TooSlowError) as error:
             if started:
                 raise
