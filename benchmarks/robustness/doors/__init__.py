@@ -10,6 +10,7 @@ is as good. What lineament promises beyond that, a kind checks with ``case.expec
 ``team``     worker processes, their limits, the figures
 ``terminal`` commands at a pseudo-terminal
 ``server``   a server that does what it likes
+``served``   a server of lineament, and how it is asked
 ``damage``   bytes and values made wrong
 ``people``   galleries with made-up people
 ``planted``  a door whose cases do wrong on purpose: are they counted?
@@ -25,6 +26,7 @@ NAMES = (
     "pictures",
     "arrays",
     "urls",
+    "requests",
     "galleries",
     "exports",
     "parquet",

@@ -272,11 +272,13 @@ def bombs(case: Case) -> bool:
 # --- texts ----------------------------------------------------------------------------------------
 
 
-def _operation(case: Case) -> tuple[str, str]:
+def _operation(case: Case, *, body: bool = False) -> tuple[str, str]:
+    """Method and path of an operation; ``body``: of one that takes something."""
     target: Target = case.shared
-    method, path = case.pick(target.paths)
+    methods = ("POST", "PUT", "PATCH") if body else ("GET", "POST", "PUT", "PATCH", "DELETE")
+    method, path = case.pick([each for each in target.paths if each[0] in methods])
     if path.endswith(("/events", "/live", "/preview.mjpeg")):  # these go on until somebody leaves
-        return "GET", "/v1/models"
+        return ("POST", "/v1/galleries/{gallery}/identify") if body else ("GET", "/v1/models")
     return str(method), str(path)
 
 
@@ -321,13 +323,14 @@ def texts_in_bodies(case: Case) -> bool:
         "url": text,
     }
     keys = [str(key) for key in case.rng.permutation(list(fields))[: int(case.rng.integers(1, 5))]]
-    method, path = _operation(case)
+    method, path = _operation(case, body=True)
     values = {key: fields[key] for key in keys}
     if case.chance(0.3):
         coded = base64.b64encode(target.photo).decode()
         values["image" if "samples" not in path else "images"] = coded
-    method = method if method in ("POST", "PUT", "PATCH") else "POST"
-    target.post(case, filled(path, ["own", "-", "1"]) + "?name=Ada", values, method=method)
+    key = "enroll" if SECRET in str(text) else case.pick(["enroll", "admin"])
+    found = filled(path, ["own", "-", "1"]) + "?name=Ada"
+    target.post(case, found, values, method=method, key=key)
     return _end(case, target)
 
 
@@ -379,7 +382,7 @@ def texts_in_headers(case: Case) -> bool:
 def odd_values(case: Case) -> bool:
     """Values of other types in every operation."""
     target: Target = case.shared
-    method, path = _operation(case)
+    method, path = _operation(case, body=True)
     names = (
         "name",
         "metadata",
@@ -414,8 +417,8 @@ def odd_values(case: Case) -> bool:
     }
     if case.chance(0.1):
         values = case.pick(ODD)
-    method = method if method in ("POST", "PUT", "PATCH") else "POST"
-    target.post(case, filled(path, ["own", case.pick(["-", "1"]), "1"]), values, method=method)
+    found = filled(path, ["own", case.pick(["-", "1"]), "1"])
+    target.post(case, found, values, method=method, key=case.pick(["enroll", "admin"]))
     return _end(case, target)
 
 

@@ -1,0 +1,177 @@
+"""Every operation of the OpenAPI description, with values that fit it and values that do not.
+
+    python benchmarks/robustness/openapi.py [--examples N] [--seed N] [--json]
+
+Schemathesis draws requests from the description that the server gives of itself, and sends them, on
+a real socket, with an administrator's key. Half of those about a gallery are about one that is
+there. Counted are
+
+    server_errors    answers with a status from 500 on
+    hangs            no answer within 20 seconds
+    unlike           answers that the description does not have: status, media type, fields, headers
+    leaks            answers with a path of the server or a traceback
+
+All must be 0. Left out are operations that go on until the client leaves (events, pictures of
+streams), and the log-in, which takes its time on purpose.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parent))
+from doors.served import Target, start
+
+from _harness import Parser, at_least, report, table
+
+BAD = ("server_errors", "hangs", "unlike", "leaks")
+ANSWER_S = 20.0
+ENDLESS = ("/events", "/live", "/preview.mjpeg", "/frames")
+SLOW = {("POST", "/v1/session"), ("POST", "/v1/users"), ("PUT", "/v1/session/password")}
+
+
+def fuzz(target: Target, examples: int, seed: int) -> dict[str, Any]:
+    """Send so many requests to each operation, half of each kind.
+
+    Args:
+        target: the server.
+        examples: of each operation.
+        seed: of all.
+
+    Returns:
+        Figures, and what was found.
+    """
+    import requests
+    from hypothesis import HealthCheck, Phase, given, settings
+    from hypothesis import seed as seeded
+    from schemathesis import GenerationMode
+    from schemathesis import openapi as loader
+    from schemathesis.core.failures import Failure, FailureGroup
+    from schemathesis.specs.openapi import checks
+
+    address = f"http://127.0.0.1:{target.port}"
+    headers = {"Authorization": f"Bearer {target.keys['admin']}"}
+    description = requests.get(f"{address}/v1/openapi.json", headers=headers, timeout=60).json()
+    schema = loader.from_dict(description)
+    wanted = [
+        checks.status_code_conformance,
+        checks.content_type_conformance,
+        checks.response_headers_conformance,
+        checks.response_schema_conformance,
+    ]
+    counts: Counter[str] = Counter()
+    statuses: Counter[int] = Counter()
+    found: dict[tuple[str, str, str], str] = {}
+    session = requests.Session()
+
+    def note(what: str, name: str, detail: str, sent: str) -> None:
+        counts[what] += 1
+        found.setdefault((what, name, detail.partition("\n")[0][:80]), f"{detail[:600]}\n{sent}")
+
+    def send(case: Any, name: str) -> None:
+        counts["requests"] += 1
+        if counts["requests"] % 2:
+            known = {"gallery": "own", "person": "1", "sample": "1"}
+            given_ones = case.path_parameters or {}
+            case.path_parameters = {
+                **given_ones,
+                **{k: known[k] for k in known.keys() & given_ones},
+            }
+        try:
+            answer = case.call(address, session=session, headers=headers, timeout=ANSWER_S)
+        except requests.exceptions.Timeout:
+            note("hangs", name, f"no answer within {ANSWER_S:g} s", repr(case)[:600])
+            return
+        except requests.exceptions.ConnectionError as error:
+            note("unlike", name, f"no answer: {error}", repr(case)[:600])
+            return
+        statuses[answer.status_code] += 1
+        sent = (
+            f"{case.method} {case.formatted_path} {case.query} {case.media_type} {case.body!r:.300}"
+        )
+        if answer.status_code >= 500:
+            note("server_errors", name, f"{answer.status_code}: {answer.text[:400]}", sent)
+            return
+        if any(leak in answer.content for leak in target.leaks[:-1]):
+            note("leaks", name, answer.text[:400], sent)
+        try:
+            case.validate_response(answer, checks=wanted)
+        except FailureGroup as group:
+            for one in group.exceptions:
+                note("unlike", name, f"{getattr(one, 'title', '')} {one}", sent)
+        except Failure as one:
+            note("unlike", name, f"{one.title} {one}", sent)
+
+    def drawn(strategy: Any, name: str) -> Any:
+        """Send what is drawn for one operation."""
+
+        @seeded(seed)
+        @settings(
+            max_examples=max(1, examples // 2),
+            deadline=None,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=strategy)
+        def each(case: Any) -> None:
+            send(case, name)
+
+        return each
+
+    for outcome in schema.get_all_operations():
+        operation = outcome.ok()
+        name = f"{operation.method.upper()} {operation.path}"
+        if operation.path.endswith(ENDLESS) or (operation.method.upper(), operation.path) in SLOW:
+            continue
+        counts["operations"] += 1
+        for mode in GenerationMode:
+            try:
+                strategy = operation.as_strategy(mode)
+            except Exception as error:  # nothing can be wrong with an operation that takes nothing
+                counts["without_strategy"] += 1
+                print(f"{name}: no {mode} values: {error!r:.200}", file=sys.stderr)
+                continue
+
+            try:
+                drawn(strategy, name)()
+            except Exception as error:
+                counts["without_strategy"] += 1
+                print(f"{name}: no {mode} values: {error!r:.200}", file=sys.stderr)
+    session.close()
+    return {
+        **{key: counts[key] for key in ("operations", "requests", *BAD, "without_strategy")},
+        "statuses": {str(status): n for status, n in sorted(statuses.items())},
+        "found": [
+            {"what": what, "operation": name, "detail": text}
+            for (what, name, _), text in found.items()
+        ],
+    }
+
+
+def main() -> None:
+    parser = Parser(__doc__)
+    parser.add_argument("--examples", type=at_least(2), default=200, metavar="N", help="of each")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "user").mkdir()
+        target = start(Path(folder), options.seed)
+        figures = fuzz(target, options.examples, options.seed)
+    report(options, lambda: figures, show)
+    raise SystemExit(int(any(figures[what] for what in BAD)))
+
+
+def show(figures: dict[str, Any]) -> None:
+    table(("figure", "value"), [(k, v) for k, v in figures.items() if k != "found"])
+    for one in figures["found"]:
+        print(f"{one['what']}: {one['operation']}: {one['detail']}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""What the OpenAPI description says is so: drawn requests to every operation (Schemathesis).
+
+``LINEAMENT_OPENAPI_EXAMPLES=200`` sends as many to each; ``benchmarks/robustness/openapi.py`` does
+so without pytest.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROBUSTNESS = Path(__file__).parents[2] / "benchmarks" / "robustness"
+EXAMPLES = int(os.environ.get("LINEAMENT_OPENAPI_EXAMPLES", "6"))
+
+
+@pytest.fixture
+def openapi() -> Iterator[Any]:
+    paths = [str(ROBUSTNESS), str(ROBUSTNESS.parent)]
+    sys.path[:0] = paths
+    try:
+        yield importlib.import_module("openapi")
+    finally:
+        for path in paths:
+            sys.path.remove(path)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_every_operation_answers_as_described(openapi: Any, tmp_path: Path) -> None:
+    pytest.importorskip("schemathesis")
+    (tmp_path / "user").mkdir()
+    target = openapi.start(tmp_path, 0)
+    figures = openapi.fuzz(target, EXAMPLES, 0)
+    assert figures["found"] == []
+    assert figures["operations"] > 25
+    assert figures["requests"] > figures["operations"]
+    assert figures["without_strategy"] < figures["operations"]
