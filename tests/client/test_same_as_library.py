@@ -6,7 +6,9 @@ import asyncio
 import inspect
 import json
 import re
+import zipfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +29,7 @@ from lineament.errors import (
 )
 from lineament.finder import FaceFinder
 from lineament.gallery import Settings
+from lineament.gallery.consent import Consent
 from lineament.gallery.grouping import group, summary
 
 A, B, OTHER, GROUP = (DEMO / f"{name}.jpg" for name in ("obama", "obama2", "biden", "group"))
@@ -107,6 +110,11 @@ OF_GALLERIES = {"gallery", "galleries", "create_gallery", "delete_gallery"}
 """Methods that the last test here goes through."""
 
 
+OF_DATA = {"erase", "expire", "export_person"}
+"""Methods of galleries with a test of their own: receipts name a gallery and moments."""
+CONSENT = Consent("form 7", ("access",), 1.7e9, method="signed form")
+
+
 def limit() -> Any:
     return Recognizer().threshold(value=0.35)
 
@@ -119,7 +127,7 @@ def grouped(recognizer: Recognizer, photos: list[Any]) -> dict[str, Any]:
 def plain(result: Any) -> Any:
     """As JSON has it."""
     if isinstance(result, LineamentError):
-        return type(result).__name__, str(result)
+        return type(result).__name__, result.message  # hints name what to call, here and there
     if isinstance(result, (list, tuple)):
         return [plain(one) for one in result]
     return json.loads(json.dumps(result.to_dict() if hasattr(result, "to_dict") else result))
@@ -139,7 +147,7 @@ def public(kind: type[Any]) -> set[str]:
 
 def test_every_method_is_compared() -> None:
     assert public(Client) == CALLS.keys() | NOT_OF_THE_LIBRARY | OF_GALLERIES
-    assert public(ServedGallery) == {name for name, _ in STEPS} | {"info"}
+    assert public(ServedGallery) == {name for name, _ in STEPS} | {"info"} | OF_DATA
 
 
 # --- galleries: the same steps, one after the other -----------------------------------------------
@@ -175,6 +183,14 @@ STEPS: list[tuple[str, Ask]] = [
     ("verify", lambda g: g.verify("Barack Obama", OTHER, fmr=1e-3)),
     ("verify", lambda g: g.verify("a/../b?#%\u00e4\u4e2d", [OTHER, BLANK, A], threshold=0.4)),
     ("verify", lambda g: g.verify("Nobody", A)),
+    ("set_consent", lambda g: g.set_consent("Barack Obama", CONSENT)),
+    ("set_consent", lambda g: g.set_consent("Barack Obama", None)),
+    ("reject", lambda g: g.reject(GROUP, "Twice", face=1)),
+    ("reject", lambda g: g.reject(OTHER, "Nobody")),
+    ("rejections", lambda g: g.rejections("Twice")),
+    ("identify", lambda g: g.identify(GROUP, threshold=-0.2)),
+    ("remove_rejection", lambda g: g.remove_rejection(1)),
+    ("remove_rejection", lambda g: g.remove_rejection(1)),
     ("annotate", lambda g: g.annotate("Barack Obama", {"team": "A", "office": None})),
     ("person", lambda g: g.person("Barack Obama")),
     ("annotate", lambda g: g.annotate("Barack Obama", {"team": "B"}, replace=True)),
@@ -264,6 +280,26 @@ def test_errors_of_galleries(client: Client) -> None:
     assert "errors" not in client.galleries()
     with pytest.raises(GalleryNotFoundError):
         gallery.info()
+
+
+@pytest.mark.slow
+def test_data_of_people(client: Client, tmp_path: Path) -> None:
+    gallery = client.create_gallery("data")
+    consent = Consent("form 7", ("access",), 1.7e9, expires=1.7e9 + 1)
+    gallery.enroll("Ada", A)
+    gallery.enroll("Bea", OTHER, consent=consent)  # who has expired since
+    gallery.export_person("Ada", tmp_path / "ada.zip")
+    with zipfile.ZipFile(tmp_path / "ada.zip") as packed:
+        assert any(b"Ada" in packed.read(name) for name in packed.namelist())
+    (expired,) = gallery.expire()
+    assert (expired.reason, expired.n_samples) == ("expired", 1)
+    receipt = gallery.erase("Ada")
+    assert (receipt.reason, receipt.n_samples, receipt.found) == ("request", 1, ())
+    assert receipt.signature
+    assert gallery.people() == []
+    with pytest.raises(UnknownPersonError):
+        gallery.erase("Ada")
+    client.delete_gallery("data")
 
 
 @pytest.mark.slow

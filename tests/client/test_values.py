@@ -22,6 +22,7 @@ from lineament.decide.thresholds import own_threshold
 from lineament.errors import NoFaceError, ServiceError
 from lineament.gallery import _types as gallery
 from lineament.gallery.consent import Consent
+from lineament.gallery.receipts import Receipt
 from lineament.liveness.active import SessionState
 from lineament.results import Outcome
 from lineament.video.events import Event
@@ -120,6 +121,9 @@ VALUES: dict[type[Any], list[Any]] = {
         gallery.IdentifiedPhoto("a.jpg", None, (), NoFaceError("a.jpg: broken")),
     ],
     gallery.Rejection: [REJECTION],
+    Receipt: [
+        Receipt("g", "p", "request", 2, 1.7e9, 1.8e9, 3, 4096, {"name": 1}, (), 0, False, "0.1.0")
+    ],
     gallery.RemovalReport: [gallery.RemovalReport(("Ada",), (3, 4), True, 2)],
     gallery.DamagedPart: [DAMAGED],
     gallery.UnlikeSample: [UNLIKE],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lineament.cli import options
 from lineament.cli.command import argument, command, option
 from lineament.cli.numbers import COSINE, COUNT, FINITE
-from lineament.cli.options import FACES, SHOWN_FPIR
+from lineament.cli.options import SHOWN_FPIR
 from lineament.cli.output import (
     exit_code,
     print_error,
@@ -29,7 +29,6 @@ from lineament.text import counted
 if TYPE_CHECKING:
     from lineament.gallery import Candidate, Gallery, Identification, IdentifiedPhoto
     from lineament.gallery.regions import WrittenNames
-    from lineament.gallery.review import Review
     from lineament.liveness.passive import LivenessMode
     from lineament.types import Image, Photo
 
@@ -58,26 +57,10 @@ SHOWN_TOP = 5
 @option(
     "--allow-repeats",
     is_flag=True,
-    help="Several faces may be one person: collages.",
+    help="Let several faces of a photo be one person: collages.",
     api=["one_person_per_photo"],
 )
 @options.where
-@option(
-    "--review",
-    choices=("off", "standard", "strict"),
-    metavar="MODE",
-    default="off",
-    show_default=True,
-    help="Faces searched for: off all, else good ones.",
-    family=FACES,
-)
-@option(
-    "--most-faces",
-    type=COUNT,
-    metavar="N",
-    help="Search for the N largest faces of a photo alone.",
-    family=FACES,
-)
 @options.calibration
 @options.liveness
 @option(
@@ -101,8 +84,6 @@ def identify(
     threshold: float | None,
     where: tuple[str, ...],
     allow_repeats: bool,
-    review: Review,
-    most_faces: int | None,
     liveness: LivenessMode,
     save: Path | None,
     write_regions: str | None,
@@ -144,8 +125,6 @@ def identify(
             one_person_per_photo=not allow_repeats,
             metric=metric,
             liveness=liveness,
-            review=review,
-            most_faces=most_faces,
         )
         for photo in with_progress(stream, len(sources), "identifying"):
             found.append(photo)
@@ -252,7 +231,6 @@ _WHY = {
     "below_threshold": "below the threshold; most alike",
     "low_quality": "too poor to tell; most alike",
     "same_photo": "another face of this photo is",
-    "not_searched": "not searched for",
     "rejected": "said not to be; most alike",
     "children": "both look like children; most alike",
     "not_live": "not live; most alike",
@@ -263,8 +241,6 @@ def _why(face: Identification) -> str:
     """Why a face is unknown, in a few words; "" when it has a name."""
     if face.reason is None:
         return ""
-    if face.reason == "not_searched":
-        return f"{_WHY[face.reason]}: {', '.join(face.problems).replace('_', ' ')}"
     best = _best(face)
     return _WHY[face.reason] + ("" if best is None else f" {best.name}")
 

@@ -13,6 +13,7 @@ from lineament.attributes.results import PhotoAttributes
 from lineament.client import _gallery_calls as gallery_calls
 from lineament.client import _photo_calls as calls
 from lineament.client._async_gallery import AsyncServedGallery, all_uploads
+from lineament.client._async_jobs import AsyncServedJobs, AsyncServedStreams
 from lineament.client._calls import Call
 from lineament.client._connection import AT_ONCE, RETRIES, TIMEOUT_S, AsyncConnection
 from lineament.client._photo_calls import ServedModels
@@ -33,6 +34,8 @@ class AsyncClient:
 
     Attributes:
         address: of the server.
+        jobs: long work.
+        streams: cameras and streams that it watches.
 
     Examples:
         >>> async with lineament.AsyncClient("http://127.0.0.1:8000", key="lin_...") as client:
@@ -52,6 +55,8 @@ class AsyncClient:
         """As ``Client``."""
         self._connection = AsyncConnection(address, key, timeout, retries, certificate)
         self.address = address
+        self.jobs = AsyncServedJobs(self._connection)
+        self.streams = AsyncServedStreams(self._connection)
 
     def __repr__(self) -> str:
         """In short; the key is not shown."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, overload
 
@@ -15,16 +16,19 @@ from lineament.client._uploads import Upload, upload_of
 from lineament.client._values import read
 from lineament.decide.calibration import DEFAULT_FPIR
 from lineament.errors import LineamentError, NotFoundError
+from lineament.files import write_atomically
 from lineament.finder import Source
 from lineament.gallery import (
     EnrollReport,
     IdentifiedPhoto,
     PersonInfo,
+    Rejection,
     RemovalReport,
     SampleInfo,
     Settings,
 )
 from lineament.gallery.consent import Consent
+from lineament.gallery.receipts import Receipt
 from lineament.gallery.review import OnLowQuality, Review
 from lineament.images import Many, expand, is_many, source_name
 from lineament.liveness.passive import LivenessMode
@@ -76,6 +80,7 @@ class AsyncServedGallery:
         on_low_quality: OnLowQuality = "refuse",
         force: bool = False,
         review: Review | None = None,
+        box: Sequence[float] | None = None,
     ) -> EnrollReport:
         """As ``ServedGallery.enroll``."""
         many, uploads = is_many(photos), await all_uploads(photos)
@@ -92,6 +97,7 @@ class AsyncServedGallery:
                     "on_low_quality": on_low_quality,
                     "force": force,
                     "review": review,
+                    "box": None if box is None else [float(one) for one in box],
                 },
             )
         )
@@ -264,3 +270,53 @@ class AsyncServedGallery:
     async def remove(self, what: str | int) -> RemovalReport:
         """As ``ServedGallery.remove``."""
         return await self._connection.send(calls.remove(self.name, what))
+
+    @checked
+    async def set_consent(
+        self, name: str, consent: Consent | None, *, add: bool = False
+    ) -> PersonInfo:
+        """As ``ServedGallery.set_consent``."""
+        await self._connection.send(calls.set_consent(self.name, name, consent, add))
+        return await self.person(name)
+
+    # --- negative examples ------------------------------------------------------------------------
+
+    @checked
+    async def reject(self, photo: Source, name: str, *, face: int | None = None) -> Rejection:
+        """As ``ServedGallery.reject``."""
+        upload = await asyncio.to_thread(upload_of, photo)
+        return await self._connection.send(calls.reject(self.name, upload, name, face))
+
+    @checked
+    async def rejections(self, name: str) -> list[Rejection]:
+        """As ``ServedGallery.rejections``."""
+        found: list[Rejection] = []
+        after: str | None = None
+        while True:
+            page = await self._connection.send(calls.rejections(self.name, name, after))
+            found += [read(Rejection, one) for one in page.entries]
+            after = page.after
+            if after is None:
+                return found
+
+    @checked
+    async def remove_rejection(self, number: int) -> Rejection:
+        """As ``ServedGallery.remove_rejection``."""
+        return await self._connection.send(calls.remove_rejection(self.name, number))
+
+    # --- people's data ----------------------------------------------------------------------------
+
+    @checked
+    async def erase(self, name: str) -> Receipt:
+        """As ``ServedGallery.erase``."""
+        return await self._connection.send(calls.erase(self.name, name))
+
+    async def expire(self) -> list[Receipt]:
+        """As ``ServedGallery.expire``."""
+        return await self._connection.send(calls.expire(self.name))
+
+    @checked
+    async def export_person(self, name: str, path: str | os.PathLike[str]) -> None:
+        """As ``ServedGallery.export_person``."""
+        data = await self._connection.send(calls.export_person(self.name, name))
+        await asyncio.to_thread(write_atomically, path, data)

@@ -14,6 +14,7 @@ from lineament.client import _photo_calls as calls
 from lineament.client._calls import Call
 from lineament.client._connection import RETRIES, TIMEOUT_S, Connection
 from lineament.client._gallery import ServedGallery
+from lineament.client._jobs import ServedJobs, ServedStreams
 from lineament.client._photo_calls import ServedModels
 from lineament.client._uploads import Upload, upload_of
 from lineament.errors import LineamentError, OptionError
@@ -40,6 +41,8 @@ class Client:
 
     Attributes:
         address: of the server.
+        jobs: long work.
+        streams: cameras and streams that it watches.
 
     Examples:
         >>> with lineament.Client("http://127.0.0.1:8000", key="lin_...") as client:
@@ -74,6 +77,8 @@ class Client:
         """
         self._connection = Connection(address, key, timeout, retries, certificate)
         self.address = address
+        self.jobs = ServedJobs(self._connection)
+        self.streams = ServedStreams(self._connection)
 
     def __repr__(self) -> str:
         """In short; the key is not shown."""

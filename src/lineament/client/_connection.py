@@ -6,12 +6,13 @@ import asyncio
 import os
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from lineament.client._calls import Answer, Call
 from lineament.client._uploads import Upload, upload_of
+from lineament.client._work_calls import EventReader, ServedEvent
 from lineament.errors import (
     LineamentError,
     MissingExtraError,
@@ -182,6 +183,38 @@ class Connection(_Connection):
             results.append((source, done))
         return results
 
+    def events(
+        self, call: Callable[[int | None], Call[ServedEvent]], after: int | None
+    ) -> Iterator[ServedEvent]:
+        """Events as they come, until the server ends them; goes on where a connection broke."""
+        import httpx
+
+        reader, attempt = EventReader(after), 0
+        while True:
+            attempt += 1
+            asked = call(reader.last)
+            try:
+                request = self.http.build_request(**asked.options())
+                got = self.http.send(request, stream=True)
+                try:
+                    if got.status_code != 200:
+                        answer = Answer(got.status_code, got.headers, got.read())
+                        pause_s = self.pause_after(asked, attempt, answer)
+                        if pause_s is None:
+                            asked.result(answer)
+                            return
+                        self._sleep(pause_s)
+                        continue
+                    for line in got.iter_lines():
+                        for event in reader.feed(line):
+                            attempt = 0  # it works: the next break is a new one
+                            yield event
+                    return
+                finally:
+                    got.close()
+            except httpx.HTTPError as error:
+                self._sleep(self.pause_after_failure(asked, attempt, error))
+
     def close(self) -> None:
         """Hang up."""
         self.http.close()
@@ -247,6 +280,38 @@ class AsyncConnection(_Connection):
                     return source, error.as_result()
 
         return list(await asyncio.gather(*(one(source) for source in expand(sources))))
+
+    async def events(
+        self, call: Callable[[int | None], Call[ServedEvent]], after: int | None
+    ) -> AsyncIterator[ServedEvent]:
+        """Events as they come, until the server ends them; goes on where a connection broke."""
+        import httpx
+
+        reader, attempt = EventReader(after), 0
+        while True:
+            attempt += 1
+            asked = call(reader.last)
+            try:
+                request = self.http.build_request(**asked.options())
+                got = await self.http.send(request, stream=True)
+                try:
+                    if got.status_code != 200:
+                        answer = Answer(got.status_code, got.headers, await got.aread())
+                        pause_s = self.pause_after(asked, attempt, answer)
+                        if pause_s is None:
+                            asked.result(answer)
+                            return
+                        await asyncio.sleep(pause_s)
+                        continue
+                    async for line in got.aiter_lines():
+                        for event in reader.feed(line):
+                            attempt = 0  # it works: the next break is a new one
+                            yield event
+                    return
+                finally:
+                    await got.aclose()
+            except httpx.HTTPError as error:
+                await asyncio.sleep(self.pause_after_failure(asked, attempt, error))
 
     async def close(self) -> None:
         """Hang up."""

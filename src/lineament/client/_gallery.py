@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
@@ -14,16 +15,19 @@ from lineament.client._uploads import Upload, upload_of
 from lineament.client._values import read
 from lineament.decide.calibration import DEFAULT_FPIR
 from lineament.errors import LineamentError, NotFoundError
+from lineament.files import write_atomically
 from lineament.finder import Source
 from lineament.gallery import (
     EnrollReport,
     IdentifiedPhoto,
     PersonInfo,
+    Rejection,
     RemovalReport,
     SampleInfo,
     Settings,
 )
 from lineament.gallery.consent import Consent
+from lineament.gallery.receipts import Receipt
 from lineament.gallery.review import OnLowQuality, Review
 from lineament.images import Many, expand, is_many, source_name
 from lineament.liveness.passive import LivenessMode
@@ -78,13 +82,14 @@ class ServedGallery:
         on_low_quality: OnLowQuality = "refuse",
         force: bool = False,
         review: Review | None = None,
+        box: Sequence[float] | None = None,
     ) -> EnrollReport:
         """Enroll photos of one person, as ``Gallery.enroll``: all that pass, in one transaction.
 
         Args:
             name: of the person.
             photos: one photo, or many; all go in one request.
-            metadata, consent, sample_metadata, choose, on_low_quality, force, review: as for
+            metadata, consent, sample_metadata, choose, on_low_quality, force, review, box: as for
                 ``Gallery.enroll``.
 
         Raises:
@@ -105,6 +110,7 @@ class ServedGallery:
                     "on_low_quality": on_low_quality,
                     "force": force,
                     "review": review,
+                    "box": None if box is None else [float(one) for one in box],
                 },
             )
         )
@@ -312,3 +318,77 @@ class ServedGallery:
             UnknownPersonError: there is none.
         """
         return self._connection.send(calls.remove(self.name, what))
+
+    @checked
+    def set_consent(self, name: str, consent: Consent | None, *, add: bool = False) -> PersonInfo:
+        """Write down what a person consented to, as ``Gallery.set_consent``.
+
+        Args:
+            name: of the person.
+            consent: in the place of what is there; None takes all away.
+            add: add it to what is there.
+        """
+        self._connection.send(calls.set_consent(self.name, name, consent, add))
+        return self.person(name)
+
+    # --- negative examples ------------------------------------------------------------------------
+
+    @checked
+    def reject(self, photo: Source, name: str, *, face: int | None = None) -> Rejection:
+        """Say that a photo is not of this person: searches remember it, as ``Gallery.reject``.
+
+        Args:
+            photo: in which somebody was taken for the person.
+            name: of the person.
+            face: its number as ``identify`` has the faces; None: the main one.
+
+        Raises:
+            UnknownPersonError: nobody has that name.
+        """
+        upload = upload_of(photo)
+        return self._connection.send(calls.reject(self.name, upload, name, face))
+
+    @checked
+    def rejections(self, name: str) -> list[Rejection]:
+        """The negative examples of a person, by number."""
+        found: list[Rejection] = []
+        after: str | None = None
+        while True:
+            page = self._connection.send(calls.rejections(self.name, name, after))
+            found += [read(Rejection, one) for one in page.entries]
+            after = page.after
+            if after is None:
+                return found
+
+    @checked
+    def remove_rejection(self, number: int) -> Rejection:
+        """Remove a negative example, and every byte of it; what it was.
+
+        Raises:
+            UnknownPersonError: there is none of that number.
+        """
+        return self._connection.send(calls.remove_rejection(self.name, number))
+
+    # --- people's data ----------------------------------------------------------------------------
+
+    @checked
+    def erase(self, name: str) -> Receipt:
+        """Remove a person, see that nothing of them is left, and give a receipt for it.
+
+        The server signs it (``GET /v1/signing-key`` has the key that checks it).
+        """
+        return self._connection.send(calls.erase(self.name, name))
+
+    def expire(self) -> list[Receipt]:
+        """Erase everybody who expired; a receipt for each."""
+        return self._connection.send(calls.expire(self.name))
+
+    @checked
+    def export_person(self, name: str, path: str | os.PathLike[str]) -> None:
+        """Write all that the server knows of a person into a zip file.
+
+        Args:
+            name: of the person.
+            path: of the file; one that exists is replaced.
+        """
+        write_atomically(path, self._connection.send(calls.export_person(self.name, name)))

@@ -18,11 +18,13 @@ from lineament.gallery import (
     IdentifiedPhoto,
     PersonInfo,
     Refusal,
+    Rejection,
     RemovalReport,
     SampleInfo,
     Settings,
 )
 from lineament.gallery.consent import Consent
+from lineament.gallery.receipts import Receipt
 from lineament.results import Outcome
 from lineament.types import Contract, Decision, Threshold
 
@@ -229,6 +231,56 @@ def sample(gallery: str, number: int) -> Call[SampleInfo]:
 
 def crop(gallery: str, number: int) -> Call[bytes]:
     return Call("GET", _path(gallery, "samples", number, "crop"), lambda answer: answer.body)
+
+
+def set_consent(gallery: str, name: str, consent: Consent | None, add: bool) -> Call[None]:
+    if consent is None:
+        return Call("DELETE", read=_nothing, changes=True, **_of_person(gallery, name, "consent"))
+    return Call(
+        "PUT", read=_nothing, values=consent.to_dict() | {"add": add}, changes=True,
+        **_of_person(gallery, name, "consent"),
+    )  # fmt: skip
+
+
+def erase(gallery: str, name: str) -> Call[Receipt]:
+    where = _of_person(gallery, name)
+    where["query"]["receipt"] = True
+
+    def made(answer: Answer) -> Receipt:
+        return read(Receipt, answer.json()["receipt"])
+
+    return Call("DELETE", read=made, changes=True, **where)
+
+
+def expire(gallery: str) -> Call[list[Receipt]]:
+    def made(answer: Answer) -> list[Receipt]:
+        return [read(Receipt, one) for one in answer.json()["receipts"]]
+
+    return Call("POST", _path(gallery, "expire"), made, changes=True)
+
+
+def export_person(gallery: str, name: str) -> Call[bytes]:
+    return Call("GET", read=lambda answer: answer.body, **_of_person(gallery, name, "export"))
+
+
+def reject(gallery: str, photo: Upload, name: str, face: int | None) -> Call[Rejection]:
+    def made(answer: Answer) -> Rejection:
+        return replace(read(Rejection, answer.json()), source=photo.name)
+
+    return Call(
+        "POST", read=made, values={"face": face}, uploads=(("image", photo),), changes=True,
+        **_of_person(gallery, name, "reject"),
+    )  # fmt: skip
+
+
+def rejections(gallery: str, name: str, after: str | None) -> Call[Page]:
+    where = _of_person(gallery, name, "rejections")
+    return _page("rejections", where["path"], where["query"] | {"after": after, "limit": PAGE})
+
+
+def remove_rejection(gallery: str, number: int) -> Call[Rejection]:
+    path = _path(gallery, "rejections", number)
+    return Call("DELETE", path, reading(Rejection), changes=True)
 
 
 # --- searches -------------------------------------------------------------------------------------

@@ -646,8 +646,6 @@ class Gallery(Outcome):
         one_person_per_photo: bool = True,
         metric: str = "cosine",
         liveness: LivenessMode = "off",
-        review: Review = "off",
-        most_faces: int | None = None,
     ) -> list[IdentifiedPhoto]: ...
     @overload
     def identify(
@@ -661,8 +659,6 @@ class Gallery(Outcome):
         one_person_per_photo: bool = True,
         metric: str = "cosine",
         liveness: LivenessMode = "off",
-        review: Review = "off",
-        most_faces: int | None = None,
     ) -> IdentifiedPhoto: ...
     @checked
     def identify(
@@ -676,8 +672,6 @@ class Gallery(Outcome):
         one_person_per_photo: bool = True,
         metric: str = "cosine",
         liveness: LivenessMode = "off",
-        review: Review = "off",
-        most_faces: int | None = None,
     ) -> IdentifiedPhoto | list[IdentifiedPhoto]:
         """Who is in a photo? Every face in it.
 
@@ -697,10 +691,6 @@ class Gallery(Outcome):
                 it has one; else "cosine".
             liveness: "passive" checks whether each face is of somebody who was there; one of which
                 that is not known gets no name (reason "not_live"). "active" needs a film.
-            review: how good a face has to be to be searched for: "off": every face is; "standard"
-                and "strict": those within the limits of an enrollment. The others have the reason
-                "not_searched", and ``problems`` says why (``IdentifiedPhoto.unsearched``).
-            most_faces: at most so many faces of a photo are searched for, the largest; None: all.
 
         Raises:
             ImageError: a photo could not be read; in a list, it takes the result's place.
@@ -717,8 +707,6 @@ class Gallery(Outcome):
                 one_person_per_photo=one_person_per_photo,
                 metric=metric,
                 liveness=liveness,
-                review=review,
-                most_faces=most_faces,
             )
         )
         if many:
@@ -768,8 +756,6 @@ class Gallery(Outcome):
         one_person_per_photo: bool = True,
         metric: str = "cosine",
         liveness: LivenessMode = "off",
-        review: Review = "off",
-        most_faces: int | None = None,
     ) -> Iterator[IdentifiedPhoto]:
         """The same photo by photo as they come, in their order."""
         search = ranking.Search(
@@ -779,8 +765,6 @@ class Gallery(Outcome):
             where=where,
             one_person_per_photo=one_person_per_photo,
             metric=metric,
-            review=review,
-            most_faces=most_faces,
         )
         for photo in self.recognizer.stream(photos, keep_crops=True, liveness=liveness):
             yield ranking.identify_photo(self._state, photo, search)

@@ -52,10 +52,8 @@ from lineament.gallery._types import (
     IdentifiedPhoto,
     Settings,
     UnknownReason,
-    UnsearchedCode,
 )
-from lineament.gallery.review import Review, rules_of
-from lineament.quality import NOT_DETECTED, QualityProblem, quality_of
+from lineament.quality import quality_of
 from lineament.search.index import Ids
 from lineament.types import (
     Embedding,
@@ -73,9 +71,6 @@ _TRIES = 100
 """So often a search is begun again because of damage; what is damaged is left out in any case."""
 
 
-Problem = tuple[UnsearchedCode, str]
-"""Code and words."""
-
 PASSED_OVER = 8
 """So many more people are ranked where somebody has negative examples, who may be passed over."""
 
@@ -90,8 +85,6 @@ class Search:
     where: Mapping[str, Any] | None = None
     one_person_per_photo: bool = True
     metric: str = CALIBRATED_METRIC
-    review: Review = "off"
-    most_faces: int | None = None
 
     def __post_init__(self) -> None:
         """Validate; OptionError says what is wrong."""
@@ -105,8 +98,6 @@ class Search:
             )
         if self.threshold is not None:
             own_threshold(self.threshold, self.metric)
-        if self.most_faces is not None and self.most_faces < 1:
-            raise OptionError(f"expected 1 or more, got {self.most_faces}", option="most_faces")
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +257,14 @@ def identify_faces(
     if not embeddings:
         return []
     settings = store.settings
-    allowed, n_people, n_samples, head = _searched(state, search)
+    allowed: Ids | None = None
+    n_people, n_samples = lookup.totals(store)
+    if search.where is not None:
+        allowed, n_people = index.allowed(search.where)
+        n_samples = len(allowed)
+    head = None
+    if search.metric == SIAMESE:
+        head = require_head(store.contract, state.card)
     threshold = _threshold(state, search, n_people, n_samples, head)
     n = max(search.top, 2 if head is None else RESCORED)
     if together:
@@ -309,21 +307,6 @@ def identify_faces(
             )
         )
     return results
-
-
-def _searched(
-    state: GalleryState, search: Search
-) -> tuple[Ids | None, int, int, SiameseHead | None]:
-    """Which samples are searched (None: all), of how many people, how many, and by which head."""
-    allowed: Ids | None = None
-    n_people, n_samples = lookup.totals(state.store)
-    if search.where is not None:
-        allowed, n_people = state.index.allowed(search.where)
-        n_samples = len(allowed)
-    head = None
-    if search.metric == SIAMESE:
-        head = require_head(state.store.contract, state.card)
-    return allowed, n_people, n_samples, head
 
 
 def _best(row: Sequence[Candidate], threshold: float) -> int | None:
@@ -418,12 +401,11 @@ def identify_photo(
     qualities = [
         quality_of(face, crop, embedding, analysis.size_wh) for face, crop, embedding in rows
     ]
-    left_out = _left_out(state, analysis, search, qualities)
-    found = _identified(state, analysis, search, qualities, left_out)
+    found = _identified(state, analysis, search, qualities)
     limits = state.recognizer.judge.all_limits
     noted = [
-        one if quality is None or number in left_out else _of_quality(one, limits.beyond(quality))
-        for number, (one, quality) in enumerate(zip(found, qualities, strict=True))
+        one if quality is None else _of_quality(one, limits.problems(quality))
+        for one, quality in zip(found, qualities, strict=True)
     ]
     answers = [
         _of_children(state, one, crop, analysis.source)
@@ -431,42 +413,12 @@ def identify_photo(
     ]
     if analysis.checks:
         checked = zip(answers, analysis.checks, strict=True)
-        answers = [
-            one if number in left_out else _of_liveness(one, check)
-            for number, (one, check) in enumerate(checked)
-        ]
+        answers = [_of_liveness(one, check) for one, check in checked]
     return IdentifiedPhoto(analysis.source, analysis.size_wh, tuple(answers))
 
 
-def _left_out(
-    state: GalleryState, analysis: Photo, search: Search, qualities: Sequence[Quality | None]
-) -> dict[int, tuple[Problem, ...]]:
-    """Numbers of the faces that are not searched for, and why."""
-    rules = rules_of("off", search.review)
-    assert analysis.crops is not None
-    found: dict[int, tuple[Problem, ...]] = {}
-    for number, (face, quality, crop) in enumerate(
-        zip(analysis.faces, qualities, analysis.crops, strict=True)
-    ):
-        problems = rules.problems(state.recognizer, quality, crop)
-        if rules.strict and face.boxed == "box":
-            problems = (*problems, QualityProblem("not_detected", NOT_DETECTED))
-        if problems:
-            found[number] = tuple((one.code, one.message) for one in problems)
-    if search.most_faces is not None:
-        rest = [number for number in range(len(analysis.faces)) if number not in found]
-        rest.sort(key=lambda number: -float(np.prod(analysis.faces[number].size_wh)))
-        words = f"only the {search.most_faces} largest faces of a photo are searched for"
-        found |= dict.fromkeys(rest[search.most_faces :], (("over_limit", words),))
-    return found
-
-
 def _identified(
-    state: GalleryState,
-    analysis: Photo,
-    search: Search,
-    qualities: Sequence[Quality | None],
-    left_out: Mapping[int, tuple[Problem, ...]],
+    state: GalleryState, analysis: Photo, search: Search, qualities: Sequence[Quality | None]
 ) -> list[Identification]:
     """Who the faces are; what is not alive takes no name away from another face of the photo."""
     alive = [True] * len(analysis.faces)
@@ -474,9 +426,7 @@ def _identified(
         alive = [check.live for check in analysis.checks]
     found: dict[int, Identification] = {}
     for lives in (True, False):
-        numbers = [
-            number for number, each in enumerate(alive) if each == lives and number not in left_out
-        ]
+        numbers = [number for number, each in enumerate(alive) if each == lives]
         if not numbers:
             continue
         some = identify_faces(
@@ -488,22 +438,6 @@ def _identified(
             qualities=[qualities[number] for number in numbers],
         )
         found |= dict(zip(numbers, some, strict=True))
-    if left_out:
-        threshold = _threshold(state, search, *_searched(state, search)[1:])
-        for number, problems in left_out.items():
-            found[number] = Identification(
-                name=None,
-                match=None,
-                candidates=(),
-                threshold=threshold,
-                margin=None,
-                n_searched=0,
-                face=analysis.faces[number],
-                quality=qualities[number],
-                reason="not_searched",
-                reason_in_words="; ".join(message for _, message in problems),
-                problems=tuple(code for code, _ in problems),
-            )
     return [found[number] for number in range(len(alive))]
 
 
@@ -553,12 +487,11 @@ def _of_children(
     )
 
 
-def _of_quality(one: Identification, found: Sequence[QualityProblem]) -> Identification:
+def _of_quality(one: Identification, problems: Sequence[str]) -> Identification:
     """The same answer, with what is wrong with the face."""
-    if not found:
+    if not problems:
         return one
-    notes = (*one.notes, *(problem.message for problem in found))
-    one = replace(one, problems=tuple(problem.code for problem in found))
+    notes = (*one.notes, *problems)
     if one.reason != "below_threshold":
         return replace(one, notes=notes)
     words = f"{one.reason_in_words}, and the face is too poor to tell"

@@ -28,14 +28,11 @@ UnknownReason = Literal[
     "children",
     "not_live",
     "rejected",
-    "not_searched",
 ]
 """Why a face has no name: nobody was searched; nobody was alike enough; the same, and the face is
 too poor to tell; the one who is alike enough is another face of the same photo; it looks like a
 child's; it is not known to be of somebody who was there; somebody said of such a face that it is
-not that person's; it was not searched for, and ``problems`` says why."""
-UnsearchedCode = ProblemCode | Literal["over_limit"]
-"""What may be wrong with a face that is not searched for; "over_limit": there are larger ones."""
+not that person's."""
 MOST_DAYS = 365_000
 """Of retention: a thousand years."""
 PersonScore = Literal["best", "mean", "centroid"]
@@ -476,7 +473,6 @@ class Identification(Outcome):
         reason: why there is no name, for programs; None when there is one.
         reason_in_words: the same for people; "" when there is a name.
         liveness: whether the face is of somebody who was there; None when that was not checked.
-        problems: codes of what is wrong with the face, or why it was not searched for.
     """
 
     name: str | None
@@ -491,7 +487,6 @@ class Identification(Outcome):
     reason: UnknownReason | None = None
     reason_in_words: str = ""
     liveness: Liveness | None = None
-    problems: tuple[UnsearchedCode, ...] = ()
 
     def __bool__(self) -> bool:
         """TruthValueError: a face without a name is an answer, too."""
@@ -551,7 +546,6 @@ class Identification(Outcome):
             "face": None if self.face is None else self.face.to_dict(),
             "quality": None if self.quality is None else self.quality.to_dict(),
             "notes": list(self.notes),
-            "problems": list(self.problems),
             **({} if self.liveness is None else {"liveness": self.liveness.to_dict()}),
         }
 
@@ -616,11 +610,6 @@ class IdentifiedPhoto(Outcome):
         """Who is in it: the names that were found, in the order of the faces."""
         return tuple(face.name for face in self.faces if face.name is not None)
 
-    @property
-    def unsearched(self) -> tuple[Identification, ...]:
-        """The faces that were not searched for; ``problems`` and ``reason_in_words`` say why."""
-        return tuple(face for face in self.faces if face.reason == "not_searched")
-
     def __str__(self) -> str:
         """In words, for people: one line a face."""
         if self.error is not None:
@@ -635,15 +624,6 @@ class IdentifiedPhoto(Outcome):
             "source": self.source,
             "size_wh": None if self.size_wh is None else list(self.size_wh),
             "faces": [face.to_dict() for face in self.faces],
-            "unsearched": [
-                {
-                    "face": number,
-                    "problems": list(face.problems),
-                    "message": face.reason_in_words,
-                }
-                for number, face in enumerate(self.faces)
-                if face.reason == "not_searched"
-            ],
             "error": None if self.error is None else str(self.error),
         }
 
