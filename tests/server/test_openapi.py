@@ -36,6 +36,12 @@ def test_every_operation_answers_as_described(openapi: Any, tmp_path: Path) -> N
     pytest.importorskip("schemathesis")
     (tmp_path / "user").mkdir()
     target = openapi.start(tmp_path, 0)
+
+    def without_a_status(description: dict[str, Any]) -> None:
+        del description["paths"]["/v1/models"]["get"]["responses"]["200"]
+
+    wrong = openapi.fuzz(target, 2, 0, only="/v1/models", change=without_a_status)
+    assert wrong["unlike"] > 0  # what is not described is found
     figures = openapi.fuzz(target, EXAMPLES, 0)
     assert figures["found"] == []
     assert figures["operations"] > 25
