@@ -13,6 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 from server_processes import Processes, run_processes
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
 
 from lineament.errors import ServiceError
 from lineament.gallery import Gallery
@@ -89,6 +91,28 @@ def test_the_writer_believes_nobody(processes: Processes) -> None:
         headers = {"Authorization": f"Bearer {processes.key}"}
         answer = client.get("http://x/v1/galleries", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+
+
+def test_what_lives_in_the_writer_is_reached_through_every_worker(processes: Processes) -> None:
+    made = ask(processes, "POST", "/liveness/sessions")
+    assert made.status_code == 201, made.text
+    session = made.json()
+    for _ in range(6):
+        assert ask(processes, "GET", f"/liveness/sessions/{session['id']}").status_code == 200
+        assert ask(processes, "GET", "/jobs").status_code == 200
+        assert ask(processes, "GET", "/streams").status_code == 200
+    address = processes.address.replace("http", "ws", 1)
+    frames = f"{address}{session['frames_path']}"
+    with pytest.raises(InvalidStatus) as refused:
+        connect(f"{frames}?ticket=wrong", proxy=None)
+    assert refused.value.response.status_code == 401
+    with connect(f"{frames}?ticket={session['ticket']}", proxy=None) as socket:
+        assert "received" in json.loads(socket.recv(30))
+        socket.send("no frame")
+        assert json.loads(socket.recv(30))["done"] is True
+        with pytest.raises(ConnectionClosed):
+            socket.recv(30)
+    assert socket.close_code == 1008
 
 
 def test_the_figures_are_of_all_processes(processes: Processes, photos: dict[str, bytes]) -> None:

@@ -33,8 +33,9 @@ _HOP = (b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b
         b"content-length", b"expect")  # fmt: skip
 """Headers about one connection (RFC 9110, 7.6.1), and the body's length, which is stated anew."""
 
-LIVING = ("/jobs", "/streams", "/liveness")
-"""Paths whose state is in the writer's memory, whatever the method."""
+LIVING = ("/jobs", "/streams", "/liveness", "/session", "/users")
+"""Paths that the writer answers, whatever the method: what they are about is in its memory, or
+guesses are counted there, once for all workers."""
 
 
 @dataclass(frozen=True, slots=True)
