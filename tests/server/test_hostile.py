@@ -20,7 +20,7 @@ from server_under_test import Served, run_server
 
 from lineament.server import keys
 from lineament.server.app import ROUTERS
-from lineament.server.examples import EXAMPLES, NUMBERS
+from lineament.server.examples import EXAMPLES, NUMBERS, PHOTO
 from lineament.server.settings import ServerSettings
 from lineament.server.table import Operation, operations
 
@@ -51,7 +51,7 @@ QUERY = (
 )
 FIELDS = (
     *("metadata", "where", "consent", "settings", "liveness", "force", "review", "top", "name"),
-    *("kept_until", "galleries", "others", "given", "purposes", "\ud800"),
+    *("box", "box_a", "face", "kept_until", "galleries", "others", "given", "purposes", "\ud800"),
 )
 BODIES = (
     *(b"", b"{", b"\xff\xfe", b"null", b"[]", b"[" * 200_000, b'{"a":' * 100_000),
@@ -180,3 +180,26 @@ def test_names_of_files_lead_nowhere(own: Served, photos: dict[str, bytes]) -> N
             sample = answer.json()["enrolled"][0]
             assert sample["source"] == "photo 1"
             client.delete(f"/galleries/staff/samples/{sample['id']}")
+
+
+@pytest.mark.parametrize(
+    ("place", "given", "status", "option"),
+    [
+        ("/embed", {"box": None}, 200, None),
+        ("/detect", {"box": None, "min_score": 0.0}, 200, None),
+        ("/detect", {"box": []}, 422, "box"),
+        ("/detect", {"box": [0, 0, 1]}, 422, "box"),
+        ("/detect", {"box": ["a", 0, 1, 1]}, 422, "box.0"),
+        ("/galleries/staff/identify", {"box": None, "where": None}, 200, None),
+        ("/galleries/staff/identify", {"where": [None, None]}, 422, "where"),
+        ("/galleries/staff/identify", {"where": "{" * 5000}, 422, "where"),
+    ],
+)
+def test_nothing_and_half_of_something(
+    own: Served, place: str, given: dict[str, Any], status: int, option: str | None
+) -> None:
+    """Found by schemathesis."""
+    with own.client("admin") as client:
+        answer = client.post(place, json={"image": PHOTO} | given)
+    assert answer.status_code == status, answer.text
+    assert answer.json().get("option") == option

@@ -32,7 +32,11 @@ def _filter(value: Any) -> Any:
     """A filter: an object; or texts such as "age>=18", as a query has them."""
     if isinstance(value, str):
         value = _read(value) if value.lstrip().startswith("{") else [value]
-    return parse_filter(value) if isinstance(value, list) else value
+    if not isinstance(value, list):
+        return value
+    if not all(isinstance(entry, str) for entry in value):
+        raise OptionError('expected texts such as "age>=18", or an object')
+    return parse_filter(value)
 
 
 def _names(value: Any) -> Any:

@@ -25,13 +25,9 @@ def _numbers(value: Any) -> Any:
 
 
 Box = Annotated[
-    list[float] | None,
+    Annotated[list[float], Field(min_length=4, max_length=4)] | None,
     BeforeValidator(_numbers),
-    Field(
-        min_length=4,
-        max_length=4,
-        description="Left, top, right, bottom in pixels: where somebody says that the face is.",
-    ),
+    Field(description="Left, top, right, bottom in pixels: where somebody says that the face is."),
 ]
 
 
