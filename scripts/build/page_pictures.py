@@ -28,7 +28,7 @@ from server_under_test import run_server
 from lineament.server.settings import ServerSettings
 
 SIZES = ((1440, 900, False), (1440, 900, True), (390, 844, False), (390, 844, True))
-DOCS = {"verify": 1100, "people": 900, "thresholds": 760}
+DOCS = {"verify": 1250, "person": 1000}
 """Screen -> height of its picture in docs/images."""
 
 
@@ -46,6 +46,8 @@ def main() -> None:
         for served in run_server(ServerSettings(data=Path(data) / "server", port=0)):
             fill(served)
             with browser(film) as browsing:
+                if options.docs:
+                    _docs(browsing, served)
                 for width, height, dark in SIZES:
                     if (
                         options.sizes
@@ -72,8 +74,6 @@ def main() -> None:
                             for text in found:
                                 print(f"{file}: {text}", flush=True)
                             seen.page.screenshot(path=options.folder / file, full_page=True)
-                if options.docs:
-                    _docs(browsing, served)
     print(f"{wrong} complaints")
 
 
@@ -87,7 +87,7 @@ def _docs(browsing, served) -> None:  # type: ignore[no-untyped-def]
             shot = Image.open(io.BytesIO(seen.page.screenshot()))
             path = ROOT / "docs" / "images" / f"page-{name}.webp"
             shot.convert("RGB").save(path, quality=78, method=6)
-            print(f"{path}: {path.stat().st_size:,} bytes")
+            print(f"{path}: {path.stat().st_size:,} bytes", flush=True)
 
 
 if __name__ == "__main__":

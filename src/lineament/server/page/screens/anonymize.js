@@ -40,7 +40,7 @@ export function Anonymize() {
     };
   }, [photo, method, shape]);
   return html`<${Page} title=${t("anonymize.title")} lead=${t("anonymize.lead")}>
-    <div class="options top">
+    <div class="options above">
       <${Field} label=${t("anonymize.method")}>${(field) => html`<select ...${field} value=${method} onChange=${(event) => setMethod(event.target.value)}>
         ${METHODS.map((name) => html`<option value=${name}>${t(`anonymize.${name}`)}</option>`)}</select>`}<//>
       <${Field} label=${t("anonymize.shape")}>${(field) => html`<select ...${field} value=${shape} onChange=${(event) => setShape(event.target.value)}>

@@ -38,7 +38,7 @@ export function Audit() {
     ${check.report && html`<${Notice} kind=${check.report.whole ? "" : "bad"} icon=${check.report.whole ? "check" : "warn"}>
       <strong>${t(check.report.whole ? "audit.whole" : "audit.broken")}</strong>
       <p>${t("audit.entries", { n: number(check.report.n_entries, 0) })}${check.report.problem ? html` <span lang="en">${check.report.problem}</span>` : ""}</p><//>`}
-    <div class="options top">${field("action")}${field("actor")}${field("gallery")}</div>
+    <div class="options above">${field("action")}${field("actor")}${field("gallery")}</div>
     ${loading && html`<${Loading} />`}
     ${!loading && !problem && entries.length === 0 && html`<${Empty} icon="audit" title=${t("audit.none")} />`}
     ${entries.length > 0 && html`<${Card}><${Table} label=${t("audit.title")}

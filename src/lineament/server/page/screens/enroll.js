@@ -41,7 +41,7 @@ function Form({ gallery, chooser, live }) {
   };
   const option = (key) => html`<label class="check"><input type="checkbox" checked=${options[key]} onChange=${(event) => setOptions({ ...options, [key]: event.target.checked })} /><span>${t(`enroll.${key}`)}</span></label>`;
   return html`<form onSubmit=${send}>
-    <div class="options top">${chooser}
+    <div class="options above">${chooser}
       <${Field} label=${t("enroll.name")}>${(field) => html`<input ...${field} required maxlength="200" autocomplete="off" value=${name} onInput=${(event) => setName(event.target.value)} />`}<//>
     </div>
     <div class="result-grid">

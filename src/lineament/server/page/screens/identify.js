@@ -51,7 +51,7 @@ function Search({ gallery, chooser, rejects }) {
   const boxes = found ? found.faces.map((one, place) => ({
     box: one.face.box_xyxy, tone: one.name ? "good" : "warn", label: one.name || String(place + 1),
   })) : [];
-  return html`<div class="options top">${chooser}
+  return html`<div class="options above">${chooser}
       <${Field} label=${t("identify.rate")} hint=${t("identify.rate-hint")}>${(field) => html`<select ...${field} value=${rate} onChange=${(event) => setRate(event.target.value)}>
         ${RATES.map((value) => html`<option value=${String(value)}>${percent(value)}</option>`)}</select>`}<//>
     </div>

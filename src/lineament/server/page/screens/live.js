@@ -1,12 +1,14 @@
 // Cameras that the server watches: pictures with tracks, events as they happen; add and end them.
 
-import { html, useEffect, useState } from "../vendor/htm-preact.js";
+import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { address, get, part, post, remove } from "../api.js";
 import { has, t } from "../i18n.js";
 import { announce, Button, Card, Confirm, Empty, Field, Loading, Page, Trouble, useLoaded } from "../ui.js";
 
 const TONE = { live: "good", connecting: "warn", lost: "warn", ended: "bad" };
+const SHOWN = ["appeared", "identified", "changed", "left"];
 const MOST_EVENTS = 50;
+const MOST_PICTURES = 2;
 
 export function Live({ session }) {
   const { value, problem, loading, reload } = useLoaded(() => get("/streams"), []);
@@ -19,40 +21,70 @@ export function Live({ session }) {
     <${Trouble} problem=${problem} retry=${reload} />
     ${loading && !value && html`<${Loading} />`}
     ${value && streams.length === 0 && html`<${Empty} icon="live" title=${t("live.none")} text=${t("live.none-text")}>${add}<//>`}
-    ${streams.map((stream) => html`<${Stream} key=${stream.id} stream=${stream} may=${may} onEnd=${() => setEnded(stream)} />`)}
+    ${streams.map((stream, place) => html`<${Stream} key=${stream.id} stream=${stream} may=${may} first=${place < MOST_PICTURES} onEnd=${() => setEnded(stream)} />`)}
     ${adding && html`<${Add} session=${session} onClose=${() => setAdding(false)} onDone=${() => { setAdding(false); announce(t("live.added")); reload(); }} />`}
     ${ended && html`<${Confirm} danger title=${t("live.end", { name: ended.label || ended.source })} text=${t("live.end-text")} action=${t("live.stop")} onNo=${() => setEnded(null)}
       onYes=${async () => { await remove(`/streams/${part(ended.id)}`); setEnded(null); announce(t("removed")); reload(); }} />`}
   <//>`;
 }
 
-function Stream({ stream, may, onEnd }) {
+function Stream({ stream, may, first, onEnd }) {
   const [events, setEvents] = useState([]);
   const [state, setState] = useState(stream.state);
-  useEffect(() => {
-    const source = new EventSource(address(`/streams/${part(stream.id)}/events`, { after: 0 }));
-    const take = (event) => {
-      const data = JSON.parse(event.data);
-      if (event.type === "state") setState(data.state || state);
-      else setEvents((before) => [{ id: event.lastEventId, kind: event.type, data }, ...before].slice(0, MOST_EVENTS));
-    };
-    for (const kind of ["appeared", "identified", "changed", "left", "state"]) source.addEventListener(kind, take);
-    return () => source.close();
-  }, [stream.id]);
+  const [shown, setShown] = useState(first);
   const path = `/streams/${part(stream.id)}`;
-  return html`<${Card} title=${stream.label || stream.source} actions=${html`<div class="actions"><span class=${`badge ${TONE[state] || ""}`}>${t(`stream.${state}`)}</span>
+  const name = stream.label || stream.source;
+  useEffect(() => {
+    // By WebSocket: browsers open few connections of HTTP to one server, and pictures need these.
+    let socket = null;
+    let last = 0;
+    let timer = null;
+    let over = false;
+    const take = (message) => {
+      const event = JSON.parse(message.data);
+      last = event.id;
+      if (event.kind === "state") setState((before) => event.data.state || before);
+      else if (SHOWN.includes(event.kind)) setEvents((before) => [event, ...before].slice(0, MOST_EVENTS));
+    };
+    const open = () => {
+      const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+      socket = new WebSocket(`${scheme}//${location.host}${address(`${path}/live`, { after: last })}`);
+      socket.addEventListener("message", take);
+      socket.addEventListener("close", () => {
+        if (!over) timer = setTimeout(open, 3000);
+      });
+    };
+    open();
+    return () => {
+      over = true;
+      clearTimeout(timer);
+      socket.close();
+    };
+  }, [stream.id]);
+  return html`<${Card} title=${name} actions=${html`<div class="actions"><span class=${`badge ${TONE[state] || ""}`}>${t(`stream.${state}`)}</span>
       ${may && html`<${Button} kind="small" icon="close" onClick=${onEnd}>${t("live.stop")}<//>`}</div>`}>
     <div class="stream">
-      ${may && state !== "ended" ? html`<img class="stream-picture" src=${address(`${path}/preview.mjpeg`)} alt=${t("live.picture", { name: stream.label || stream.source })} />` : html`<div class="stream-picture none"></div>`}
+      ${may && shown && state === "live" ? html`<${Moving} address=${address(`${path}/preview.mjpeg`)} name=${name} />`
+        : html`<div class="stream-picture none">${may && state === "live" && html`<${Button} onClick=${() => setShown(true)}>${t("live.show")}<//>`}</div>`}
       <div class="events"><h3>${t("live.events")}</h3>
         ${events.length === 0 ? html`<p class="hint">${t("live.no-events")}</p>`
           : html`<ul aria-live="polite">${events.map((event) => html`<li key=${event.id}><span class="badge">${has(`event.${event.kind}`) ? t(`event.${event.kind}`) : event.kind}</span>
-            <span class="grow">${event.data.name || event.data.person || t("live.unknown", { n: event.data.track ?? event.data.track_id ?? "" })}</span></li>`)}</ul>`}
+            <span class="grow">${event.data.name || t("live.unknown", { n: event.data.track_id ?? "" })}</span></li>`)}</ul>`}
       </div>
     </div>
-    ${stream.problem && html`<p class="hint" lang="en">${stream.problem.message || stream.problem.error}</p>`}
+    ${stream.problem && html`<p class="hint" lang="en">${stream.problem.message}</p>`}
     <p class="hint">${stream.source}${stream.gallery ? ` · ${stream.gallery}` : ""}</p>
   <//>`;
+}
+
+// Pictures that come one after the other; their connection ends with the element.
+function Moving({ address: from, name }) {
+  const image = useRef(null);
+  useEffect(() => {
+    const element = image.current;
+    return () => element.removeAttribute("src");
+  }, []);
+  return html`<img class="stream-picture" ref=${image} src=${from} alt=${t("live.picture", { name })} />`;
 }
 
 function Add({ onClose, onDone }) {

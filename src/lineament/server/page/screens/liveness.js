@@ -1,13 +1,14 @@
 // Is somebody there? Does what is asked for, before the camera; frames go by WebSocket.
 
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
-import { upload } from "../api.js";
+import { post, upload } from "../api.js";
 import { fixed, has, number, t } from "../i18n.js";
 import { Basis, Reasons, ScoreAxis, Verdict } from "../decision.js";
 import { Camera, PhotoWell, still } from "../media.js";
 import { announce, Button, Card, Page, Trouble } from "../ui.js";
 
 const FRAMES_S = 12;
+const MOST_WAIT_MS = 1000;
 
 export function LivenessCheck() {
   const [photo, setPhoto] = useState(null);
@@ -15,7 +16,7 @@ export function LivenessCheck() {
   const begin = async () => {
     setState({ step: "making" });
     try {
-      const session = await upload("/liveness/sessions", photo ? [["photo", photo.blob]] : []);
+      const session = photo ? await upload("/liveness/sessions", [["photo", photo.blob]]) : await post("/liveness/sessions", {});
       setState({ step: "running", session });
     } catch (problem) {
       setState({ step: "ready", problem });
@@ -44,7 +45,7 @@ export function LivenessCheck() {
 
 function Running({ session, onEnd, onProblem }) {
   const socket = useRef(null);
-  const waiting = useRef(false);
+  const waiting = useRef(null);  // since when an answer is waited for; a busy server may give none
   const over = useRef(false);
   const [said, setSaid] = useState(null);
   useEffect(() => {
@@ -53,7 +54,7 @@ function Running({ session, onEnd, onProblem }) {
     socket.current = opened;
     opened.addEventListener("message", (event) => {
       const message = JSON.parse(event.data);
-      waiting.current = false;
+      waiting.current = null;
       if (message.problem) {
         over.current = true;
         onProblem(Object.assign(new Error(message.problem.error || message.problem.message || ""), message.problem));
@@ -71,8 +72,9 @@ function Running({ session, onEnd, onProblem }) {
     };
   }, []);
   const send = async (video) => {
-    if (waiting.current || !socket.current || socket.current.readyState !== WebSocket.OPEN) return;
-    waiting.current = true;
+    const now = performance.now();
+    if ((waiting.current !== null && now - waiting.current < MOST_WAIT_MS) || !socket.current || socket.current.readyState !== WebSocket.OPEN) return;
+    waiting.current = now;
     const blob = await still(video, { side: 800, quality: 0.85 });
     if (socket.current.readyState === WebSocket.OPEN) socket.current.send(blob);
   };

@@ -41,7 +41,7 @@ function List({ gallery, chooser, session }) {
     };
   }, [query, gallery]);
   const { people, next, problem, loading, all } = state;
-  return html`<div class="options top">
+  return html`<div class="options above">
       ${chooser}
       <${Field} label=${t("people.search")}>${(field) => html`<input ...${field} type="search" value=${query} onInput=${(event) => setQuery(event.target.value)} />`}<//>
     </div>

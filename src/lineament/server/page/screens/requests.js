@@ -30,7 +30,7 @@ function Choose({ gallery, chooser, session, can }) {
     setExpired(receipts.length);
     announce(t("expire.done", { n: receipts.length }));
   };
-  return html`<div class="options top">${chooser}
+  return html`<div class="options above">${chooser}
       <${Field} label=${t("people.search")}>${(field) => html`<input ...${field} type="search" value=${query} onInput=${(event) => { setQuery(event.target.value); setPerson(null); }} />`}<//></div>
     <${Trouble} problem=${problem} />
     ${done && html`<${Receipt} done=${done} />`}
