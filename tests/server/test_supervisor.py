@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import time
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -73,6 +75,45 @@ def test_a_gallery_made_again_under_a_name_is_another(processes: Processes) -> N
         assert ask(processes, "DELETE", "/galleries/new").status_code in (200, 204)
         for _ in range(6):
             assert ask(processes, "GET", "/galleries/new/people").status_code == 404
+
+
+def test_jobs_streams_and_sessions_are_the_writers(
+    processes: Processes, photos: dict[str, bytes]
+) -> None:
+    """Whichever worker is asked; what is long goes through it piece by piece."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in ("obama", "obama2", "astronaut"):
+            archive.writestr(f"{name}.jpg", photos[name])
+        archive.writestr("notes.txt", os.urandom(8 << 20))
+    content = file.getvalue()
+
+    def pieces() -> Iterator[bytes]:  # without a Content-Length
+        for start in range(0, len(content), 100_000):
+            yield content[start : start + 100_000]
+
+    kind = {"content-type": "application/zip"}
+    for body in (content, pieces()):
+        sent = ask(processes, "POST", "/jobs", params={"kind": "group"}, content=body, headers=kind)
+        assert sent.status_code == 202, sent.text
+        number = sent.json()["id"]
+        told = ask(processes, "GET", f"/jobs/{number}/events").text
+        assert "event: progress" in told
+        done = ask(processes, "GET", f"/jobs/{number}").json()
+        assert (done["state"], done["result"]["n_photos"]) == ("done", 3)
+        assert done["result"]["passed_over"] == ["notes.txt: no photo or film"]
+    refused = ask(processes, "POST", "/jobs", params={"kind": "no"}, content=content, headers=kind)
+    assert (refused.status_code, refused.json()["option"]) == (422, "kind")
+    for _ in range(4):
+        session = ask(processes, "POST", "/liveness/sessions").json()
+        address = processes.address.replace("http", "ws", 1)
+        path = f"{session['frames_path']}?ticket={session['ticket']}"
+        with connect(address + path, proxy=None) as socket:
+            assert json.loads(socket.recv(60))["n_steps"] == 4
+        ticket = ask(processes, "POST", "/tickets", json={"path": "/v1/streams/none/live"}).json()
+        with pytest.raises(InvalidStatus) as caught:
+            connect(f"{address}/v1/streams/none/live?ticket={ticket['ticket']}", proxy=None)
+        assert caught.value.response.status_code == 404
 
 
 def test_the_writer_believes_nobody(processes: Processes) -> None:

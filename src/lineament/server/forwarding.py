@@ -1,11 +1,11 @@
 """One process writes: the others pass requests that change something on to it, over a Unix socket.
 
 A worker reads the whole request (within the limits), sends it on as it came, with the caller's key
-or cookie, and passes the answer back as it comes. The writer finds out by itself who calls and what
-they may: nothing has to be believed. Only the caller's address is taken from the worker, which
-proves by a secret of this run that it is one; the socket is in a folder of its owner alone besides.
-If the writer ends meanwhile, the client gets 503 with Retry-After: with an ``Idempotency-Key`` it
-may ask again without fear.
+or cookie, and passes the answer back as it comes; what is sent with a job goes on piece by piece.
+The writer finds out by itself who calls and what they may: nothing has to be believed. Only the
+caller's address is taken from the worker, which proves by a secret of this run that it is one; the
+socket is in a folder of its owner alone besides. If the writer ends meanwhile, the client gets 503
+with Retry-After: with an ``Idempotency-Key`` it may ask again without fear.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lineament.errors import LineamentError, TimedOutError, UnavailableError
@@ -32,6 +33,9 @@ _OWN = (SECRET_HEADER, CALLER_HEADER, KEY_HEADER)
 _HOP = (b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade",
         b"content-length", b"expect")  # fmt: skip
 """Headers about one connection (RFC 9110, 7.6.1), and the body's length, which is stated anew."""
+
+UPLOADS = "/jobs"
+"""What is sent there may be longer than memory."""
 
 LIVING = ("/jobs", "/streams", "/liveness", "/session", "/users")
 """Paths that the writer answers, whatever the method: what they are about is in its memory, or
@@ -89,7 +93,8 @@ class Forwarding:
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
             try:
-                await self._pass_on(scope, receive, send)
+                with suppress(ClientDisconnect):  # nobody waits for an answer
+                    await self._pass_on(scope, receive, send)
             except LineamentError as error:
                 await problem_of(error, scope["state"].get("request_id"))(scope, receive, send)
         else:
@@ -113,28 +118,34 @@ class Forwarding:
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         import h11
 
-        body = bytearray()
-        more = True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
+        length = dict(scope["headers"]).get(b"content-length", b"")
+        long = scope["path"] == f"{self._prefix}{UPLOADS}" and scope["method"] == "POST"
+        pieces = _pieces(receive)
+        if not long:
+            whole = b"".join([piece async for piece in pieces])
+            length = str(len(whole)).encode()
         target = scope.get("raw_path") or scope["path"].encode()
         if scope["query_string"]:
             target += b"?" + scope["query_string"]
         connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=256 << 10)
-        headers = [*self._headers(scope), (b"content-length", str(len(body)).encode()),
-                   (b"connection", b"close")]  # fmt: skip
+        framed = (b"content-length", length) if length else (b"transfer-encoding", b"chunked")
+        headers = [*self._headers(scope), framed, (b"connection", b"close")]
         asked = h11.Request(method=scope["method"], target=target, headers=headers)
         begun = False
         writing: asyncio.StreamWriter | None = None
         try:
             reading, writing = await asyncio.open_unix_connection(str(self._writer.path))
-            for each in (asked, h11.Data(bytes(body)), h11.EndOfMessage()):
-                writing.write(connection.send(each) or b"")
-            await writing.drain()
+            writing.write(connection.send(asked) or b"")
+            if long:
+                with suppress(ConnectionError):  # refused before its end: the answer says why
+                    async for piece in pieces:
+                        writing.write(connection.send(h11.Data(piece)) or b"")
+                        await writing.drain()
+                    writing.write(connection.send(h11.EndOfMessage()) or b"")
+            else:
+                for each in (h11.Data(whole), h11.EndOfMessage()):
+                    writing.write(connection.send(each) or b"")
+                await writing.drain()
             due_s = asyncio.get_running_loop().time() + self._timeout_s
             while True:
                 event = connection.next_event()
@@ -156,6 +167,8 @@ class Forwarding:
                 elif isinstance(event, h11.EndOfMessage):
                     await send({"type": "http.response.body", "body": b""})
                     return
+        except LineamentError:  # of the body: too long, too slow
+            raise
         except TimeoutError as error:
             raise TimedOutError(
                 f"expected an answer within {self._timeout_s:g} seconds", hint="ask again later"
@@ -170,6 +183,17 @@ class Forwarding:
         finally:
             if writing is not None:
                 writing.close()
+
+
+async def _pieces(receive: Receive) -> AsyncIterator[bytes]:
+    """A request's body as it comes. ClientDisconnect: it does not come to its end."""
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        yield message.get("body", b"")
+        more = message.get("more_body", False)
 
 
 async def _bridge(
