@@ -148,7 +148,7 @@ def test_a_film_and_photos_are_anonymized(
         job = over(client, number)
         assert job["state"] == "done", job
         assert job["file"] == "anonymized.mp4"
-        assert job["result"]["files"][0]["n_hidden"] == 1
+        assert job["result"]["files"][0]["n_hidden"] >= 1  # rather too many than too few
         assert job["result"]["files"][0]["n_frames"] == 8
         assert str(served.settings.data) not in json.dumps(job)
         answer = client.get(f"/jobs/{number}/result")
