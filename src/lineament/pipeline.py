@@ -23,6 +23,8 @@ embedders, for ``verify`` alone; ``gallery.Gallery`` takes a recognizer. ``model
 networks there are and under which license, and runs them; ``batching.Batcher`` shares an embedder
 among threads. ``attributes/`` says how faces look, ``liveness/`` whether one is of somebody who is
 there, ``anonymize/`` covers faces for good, ``compat/`` has the interfaces of other packages.
+``server/`` does over HTTP what is called here, with a page, and ``client/`` asks such a server;
+``audit/`` keeps account of what was done with people's data, and ``signing`` proves it.
 ``datasets/``, ``fit/``, ``evaluate/`` and ``train/`` measure, calibrate and make models;
 ``pictures/`` draws; ``cli/`` is the command line.
 

@@ -64,7 +64,7 @@ class Client:
 
         Args:
             address: such as "http://127.0.0.1:8000".
-            key: one that `lineament serve keys add` printed; None takes the environment's
+            key: one that `lineament keys add` printed; None takes the environment's
                 LINEAMENT_KEY.
             timeout: seconds to wait for an answer.
             retries: how often a request is sent again when the server is busy or cannot be reached.

@@ -62,7 +62,7 @@ def _options(
     if key:
         if not key.isascii() or not key.isprintable() or key != key.strip():
             raise OptionError(
-                "expected a key as `lineament serve keys add` printed it, got other characters",
+                "expected a key as `lineament keys add` printed it, got other characters",
                 option="key",
             )
         headers["Authorization"] = f"Bearer {key}"

@@ -43,7 +43,7 @@ def principal_of(request: Request) -> Principal:
             return principal
     raise UnauthorizedError(
         "expected a key, got none",
-        hint="send it as `Authorization: Bearer KEY`; `lineament serve keys add` makes one",
+        hint="send it as `Authorization: Bearer KEY`; `lineament keys add` makes one",
     )
 
 
