@@ -4,8 +4,8 @@ import { html } from "./vendor/htm-preact.js";
 import { fixed, has, number, oneIn, percent, t } from "./i18n.js";
 import { Icon, Meter } from "./ui.js";
 
-export const TONE = { same: "good", different: "bad", undecided: "warn", live: "good", attack: "bad", unsure: "warn" };
-const SIGN = { same: "check", different: "no", undecided: "warn", live: "check", attack: "no", unsure: "warn" };
+export const TONE = { same: "good", different: "bad", undecided: "warn", not_live: "warn", live: "good", attack: "bad", unsure: "warn" };
+const SIGN = { same: "check", different: "no", undecided: "warn", not_live: "warn", live: "check", attack: "no", unsure: "warn" };
 
 export function Verdict({ verdict, text }) {
   return html`<div class=${`verdict ${TONE[verdict]}`}>

@@ -131,7 +131,7 @@ function IsItThem({ path, name }) {
     );
   };
   const { decision } = state;
-  const face = decision && decision.b && decision.b.face;
+  const face = decision && decision.a.face;  // b is the sample that is most alike
   return html`<${Card} title=${t("person.verify", { name })}>
     <div class="result-grid flush">
       <${PhotoWell} label=${t("photo")} photo=${photo} onPhoto=${take} boxes=${face ? [{ box: face.box_xyxy, tone: TONE[decision.verdict] }] : []} />
