@@ -186,7 +186,7 @@ def test_names_of_files_lead_nowhere(own: Served, photos: dict[str, bytes]) -> N
     ("place", "given", "status", "option"),
     [
         ("/embed", {"box": None}, 200, None),
-        ("/detect", {"box": None, "min_score": 0.0}, 200, None),
+        ("/detect", {"box": None, "min_score": 0.5}, 200, None),
         ("/detect", {"box": []}, 422, "box"),
         ("/detect", {"box": [0, 0, 1]}, 422, "box"),
         ("/detect", {"box": ["a", 0, 1, 1]}, 422, "box.0"),

@@ -96,7 +96,8 @@ def option_error(errors: Sequence[Any]) -> OptionError:
     place = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
     if first["type"] == "extra_forbidden":
         return OptionError("there is no such option", option=place or None)
-    return OptionError(f"{first['msg']}, got {first.get('input')!r:.100}", option=place or None)
+    words = first["msg"].removeprefix("Value error, ")
+    return OptionError(f"{words}, got {first.get('input')!r:.100}", option=place or None)
 
 
 async def _multipart(
