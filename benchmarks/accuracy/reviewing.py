@@ -6,8 +6,8 @@
 and strangers are searched for as they are, at the threshold that a gallery of that size takes by
 itself. ``missed``: searches for the person that do not name them; ``false``: strangers who get a
 name; beside them the median of the measure that the step changes. The limits of a strict review
-(``lineament.gallery.review.STRICT``) stand between the last step that misses less than half more
-than photos as they are, and the next one; that of the turn comes from ``turned.py``.
+(``lineament.gallery.review.STRICT``) stand where about twice as many are missed as with photos
+as they are; that of the turn comes from ``turned.py``.
 
 ``reviews``: everybody has up to three photos to be enrolled by, each of them made worse by a random
 step with probability one half. Enrolled is the first that passes the review. ``found``: searches

@@ -11,6 +11,7 @@
     │   ├── VideoTooLargeError   video_too_large    more pixels than the limits allow
     │   └── VideoLostError       video_lost         a live source ended and did not come back
     ├── NoFaceError              no_face            nothing was found where a face is needed
+    ├── SeveralFacesError        several_faces      several were found where only one may be
     ├── WeightsError             weights_unusable   a file of weights or its description
     │   ├── UnknownWeightsError  unknown_weights    no entry of that name
     │   ├── WeightsHashError     weights_hash       the file's bytes are not the promised ones
@@ -322,6 +323,12 @@ class NoFaceError(LineamentError, ValueError):
     """A step that needs a face was given a photo in which none was found."""
 
     code = "no_face"
+
+
+class SeveralFacesError(LineamentError, ValueError):
+    """A photo that may have one face only (the choice "only") has several."""
+
+    code = "several_faces"
 
 
 class WeightsError(LineamentError):

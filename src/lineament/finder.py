@@ -23,7 +23,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import count, islice
 from threading import Condition
-from typing import Any, Literal, TypeAlias, overload
+from typing import Any, Literal, TypeAlias, get_args, overload
 
 import numpy as np
 
@@ -64,8 +64,9 @@ from lineament.models.runtime import Runtime
 from lineament.pyramid import Pyramid
 from lineament.types import ColorOrder, Face, FloatArray, Image, Photo
 
-Choose = Literal["largest", "central"]
-"""Which face a photo with several is of: the largest, or the one nearest its center."""
+Choose = Literal["largest", "central", "only"]
+"""Which face a photo with several is of: the largest, the one nearest its center, or none: then it
+has to have one face only, and ``Photo.problem`` is a SeveralFacesError otherwise."""
 
 Source: TypeAlias = ImageSource | Photo
 """What ``load_image`` reads, or a ``Photo``: found before, or ``Photo.from_pixels``."""
@@ -132,8 +133,10 @@ class FaceFinder:
             OptionError: no such detector, landmarker or choice.
             LicenseError: the policy refuses the detector's weights.
         """
-        if choose not in ("largest", "central"):
-            raise OptionError(f'expected "largest" or "central", got {choose!r}', option="choose")
+        if choose not in get_args(Choose):
+            raise OptionError(
+                f'expected "largest", "central" or "only", got {choose!r}', option="choose"
+            )
         self.policy = LicensePolicy.active() if policy is None else policy
         if isinstance(detector, str):
             check_detector(detector, self.policy)
@@ -383,7 +386,9 @@ class FaceFinder:
             pyramid=pyramid,
             pixels=pyramid.pixels_there,
         )
-        index = found.largest() if self.choose == "largest" else found.most_central()
+        if self.choose == "only" and len(faces) > 1:
+            return found
+        index = found.most_central() if self.choose == "central" else found.largest()
         return found if index is None else replace(found, index=index)
 
     def _boxed(self, photo: Photo, box: Sequence[float]) -> Photo:

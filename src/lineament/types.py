@@ -20,7 +20,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, overload
 import numpy as np
 import numpy.typing as npt
 
-from lineament.errors import ContractError, LineamentError, NoFaceError, OptionError
+from lineament.errors import (
+    ContractError,
+    LineamentError,
+    NoFaceError,
+    OptionError,
+    SeveralFacesError,
+)
 from lineament.pose import HeadPose, head_pose, wrapped_deg
 from lineament.results import Outcome, Pictured, flat, no_truth
 from lineament.text import in_short, per_cent, printable
@@ -644,9 +650,16 @@ class Photo(Pictured):
 
     @property
     def problem(self) -> LineamentError | None:
-        """Why the photo is of nobody: its error, or NoFaceError; None when it is of a face."""
+        """Why the photo is of nobody: its error, NoFaceError, or SeveralFacesError where none of
+        several may be chosen; None when it is of a face.
+        """
         if self.error is not None or self.index is not None:
             return self.error
+        if len(self.faces) > 1:
+            return SeveralFacesError(
+                f"{self.source}: expected one face, found {len(self.faces)}: cut the photo, say by "
+                "a box which is meant, or let the largest or most central face be chosen"
+            )
         detector = "" if self.detector is None else f" with the detector {self.detector}"
         return NoFaceError(
             f"{self.source}: no face was found{detector}",
@@ -658,6 +671,7 @@ class Photo(Pictured):
 
         Raises:
             NoFaceError: there is none.
+            SeveralFacesError: there are several, and none of them was to be chosen.
             LineamentError: ``error``, when the photo could not be read.
         """
         problem = self.problem

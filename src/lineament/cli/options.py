@@ -113,8 +113,8 @@ liveness = option(
 )
 choose = option(
     "--choose",
-    metavar="largest|central",
-    help="Whom a photo with several faces is of.",
+    metavar="largest|central|only",
+    help="Whom a photo with several faces is of; only: refuse it.",
     show_default=SHOWN_DEFAULTS["choose"],
 )
 engine = option(
@@ -295,8 +295,8 @@ _RECOGNIZER_OPTIONS: dict[str, Any] = {
     ),
     "choose": option(
         "--choose",
-        metavar="largest|central",
-        help="Whom a photo with several faces is of.",
+        metavar="largest|central|only",
+        help="Whom a photo with several faces is of; only: refuse it.",
         show_default=SHOWN_DEFAULTS["choose"],
         family=FACES,
     ),

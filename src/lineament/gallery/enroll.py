@@ -109,7 +109,7 @@ def _judged(
             "no face was found: use a photo in which the face is larger or better lit",
             error=photo.problem,
         )
-    if len(photo.faces) > 1 and rules.single:
+    if len(photo.faces) > 1 and (rules.single or photo.face is None):
         return Refusal(
             name,
             "several faces",

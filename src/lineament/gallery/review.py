@@ -37,7 +37,7 @@ STRICT = QualityLimits(
     least_recognizability=0.85,
 )
 """Of a strict review; a recognizer's own limits go before them where they are stricter. Where the
-searches for people enrolled by such a photo begin to miss half more than by others."""
+searches for people enrolled by such a photo begin to miss about twice as many as by others."""
 
 
 @dataclass(frozen=True, slots=True)

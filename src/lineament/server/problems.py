@@ -23,6 +23,7 @@ STATUS: Mapping[str, int] = {
     "video_too_large": 413,
     "video_lost": 422,
     "no_face": 422,
+    "several_faces": 422,
     "unknown_weights": 422,
     "license_refused": 403,
     "out_of_memory": 503,
