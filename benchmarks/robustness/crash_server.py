@@ -133,7 +133,9 @@ def run(folder: Path, kills: int, seed: int) -> dict[str, Any]:
             while sum(len(c.acknowledged) for c in clients) == done and time.monotonic() < due:
                 time.sleep(0.01)
             time.sleep(rng.uniform(0, 0.5))
-            os.kill(rng.choice(serving(process.pid)), signal.SIGKILL)
+            while not (there := serving(process.pid)):
+                time.sleep(0.01)
+            os.kill(rng.choice(there), signal.SIGKILL)
             killed += 1
         for client in clients:
             client.stop.set()
@@ -146,15 +148,15 @@ def run(folder: Path, kills: int, seed: int) -> dict[str, Any]:
     seconds = time.perf_counter() - started
     acknowledged = [name for client in clients for name in client.acknowledged]
     with Gallery.open(data / "galleries" / "staff", read_only=True) as gallery:
-        there = {person.name: person.n_samples for person in gallery.people()}
+        people = {person.name: person.n_samples for person in gallery.people()}
         wrong = gallery.check()
     bad = [text for client in clients for text in client.bad]
     interrupted: Counter[str] = sum((client.interrupted for client in clients), Counter())
     return {
         "kills": killed,
         "acknowledged": len(acknowledged),
-        "lost": sum(there.get(name, 0) < 1 for name in acknowledged),
-        "twice": sum(there.get(name, 0) > 1 for name in acknowledged),
+        "lost": sum(people.get(name, 0) < 1 for name in acknowledged),
+        "twice": sum(people.get(name, 0) > 1 for name in acknowledged),
         "not_retryable": len(bad),
         "unopenable": len(wrong),
         "interrupted": sum(interrupted.values()),

@@ -22,7 +22,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lineament.errors import LineamentError, TimedOutError, UnavailableError
+from lineament.errors import LineamentError, OptionError, TimedOutError, UnavailableError
 from lineament.server.problems import problem, problem_of
 from lineament.server.table import Operation, find
 
@@ -130,7 +130,12 @@ class Forwarding:
         connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=256 << 10)
         framed = (b"content-length", length) if length else (b"transfer-encoding", b"chunked")
         headers = [*self._headers(scope), framed, (b"connection", b"close")]
-        asked = h11.Request(method=scope["method"], target=target, headers=headers)
+        if not any(name == b"host" for name, _ in headers):  # HTTP/1.0 has none
+            headers.append((b"host", b"localhost"))
+        try:
+            asked = h11.Request(method=scope["method"], target=target, headers=headers)
+        except h11.LocalProtocolError as error:  # more is let in before than HTTP allows
+            raise OptionError(f"expected a request as HTTP has it ({error})") from error
         begun = False
         writing: asyncio.StreamWriter | None = None
         try:
