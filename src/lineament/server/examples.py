@@ -73,6 +73,7 @@ EXAMPLES: dict[str, Example] = {
     ),
     "get_gallery": Example(),
     "change_gallery": Example(body={"settings": {"keep_crops": True}}),
+    "rotate_key": Example(status=409),  # the example's gallery is not encrypted
     "delete_gallery": Example(status=204),
     "list_people": Example(query={"limit": 10, "where": "building=B"}),
     "get_person": Example(path={"person": "-"}, query={"name": "Ada Lovelace"}),

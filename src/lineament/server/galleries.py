@@ -14,7 +14,7 @@ from threading import RLock
 
 from lineament.errors import GalleryExistsError, GalleryNotFoundError, OptionError
 from lineament.files import remove_all
-from lineament.gallery import Gallery, Settings
+from lineament.gallery import Gallery, Key, Settings
 from lineament.pipeline import Recognizer
 from lineament.server.keys import GALLERY_NAME
 
@@ -85,11 +85,12 @@ class Galleries:
         return gallery
 
     def create(self, name: str, settings: Settings | None = None) -> Gallery:
-        """Make an empty one.
+        """Make an empty one; encrypted, where the environment names a key of galleries.
 
         Raises:
             OptionError: no gallery's name.
             GalleryExistsError: there is one.
+            GalleryKeyError: the key cannot be read.
         """
         folder = self._place(name)
         if folder is None:
@@ -99,7 +100,12 @@ class Galleries:
         with self._lock:
             if Gallery.exists(folder):
                 raise GalleryExistsError(f"there is a gallery {name!r} already")
-            gallery = Gallery.create(folder, recognizer=self._recognizer(), settings=settings)
+            gallery = Gallery.create(
+                folder,
+                recognizer=self._recognizer(),
+                settings=settings,
+                key=Key.from_environment(),
+            )
             self._open[name] = gallery
             return gallery
 

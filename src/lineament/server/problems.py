@@ -35,6 +35,7 @@ STATUS: Mapping[str, int] = {
     "consent_missing": 422,
     "gallery_closed": 503,
     "gallery_unusable": 409,
+    "gallery_key": 503,
     "gallery_locked": 503,
     "gallery_read_only": 503,
     "nobody_searched": 409,

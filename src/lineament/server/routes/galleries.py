@@ -9,8 +9,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from lineament.decide.calibration import Calibration
-from lineament.errors import LineamentError, OptionError
-from lineament.gallery import Gallery, Settings
+from lineament.errors import ConflictError, LineamentError, OptionError
+from lineament.gallery import Gallery, Key, Settings
 from lineament.server.access import needs, writes
 from lineament.server.auditing import record
 from lineament.server.bodies import ChangeGallery, CreateGallery, json_body
@@ -31,6 +31,7 @@ class GalleryAnswer(Answer):
     n_samples: int
     recognizer: str
     contract: dict[str, Any]
+    encrypted: bool
     settings: dict[str, Any]
 
 
@@ -57,6 +58,7 @@ def about(name: str, gallery: Gallery) -> dict[str, Any]:
         "n_samples": gallery.n_samples,
         "recognizer": gallery.contract.weights,
         "contract": contract_of(gallery.contract),
+        "encrypted": gallery.encrypted,
         "settings": gallery.settings.to_dict(),
     }
 
@@ -158,6 +160,36 @@ async def change_gallery(request: Request, gallery: str) -> Any:
             _settings(options.settings)
             found.configure(**options.settings)
             record(request, "change gallery", settings=", ".join(sorted(options.settings))[:200])
+            return about(gallery, found)
+
+    return JSONResponse(await state.work.run(call))
+
+
+@router.post(
+    "/galleries/{gallery}/rotate-key",
+    summary="Give an encrypted gallery the key that is in place now",
+    response_model=GalleryAnswer,
+    **merged(needs("admin", everywhere=True), writes(), {"responses": answers(404, 409)}),
+)
+async def rotate_key(request: Request, gallery: str) -> Any:
+    """Put the new key where the server's environment says that the key is, then call this.
+
+    The file, or what the command prints, is read anew; the key itself never goes over the network.
+    Searches go on meanwhile. Processes that start later need the new key, so call it for every
+    gallery.
+    """
+    state = request.app.state.lineament
+
+    def call() -> dict[str, Any]:
+        with state.galleries.changing(gallery) as found:
+            key = Key.from_environment()
+            if not found.encrypted or key is None:
+                raise ConflictError(
+                    "expected an encrypted gallery, and a key that the server's environment names",
+                    hint="`lineament gallery encrypt` while the server does not run",
+                )
+            found.rotate_key(key)
+            record(request, "rotate key", found)
             return about(gallery, found)
 
     return JSONResponse(await state.work.run(call))
