@@ -1,13 +1,29 @@
-"""Whoever hangs up is no failure of the server."""
+"""Heads that are too long are refused, and whoever hangs up is no failure of the server."""
 
 from __future__ import annotations
 
 import logging
 import socket
 import time
+from contextlib import suppress
 
 import pytest
 from server_under_test import Served
+
+
+def test_a_header_that_is_too_long_is_refused(server: Served) -> None:
+    host, _, port = server.address.removeprefix("http://").partition(":")
+    answer = b""
+    with (
+        suppress(ConnectionError),  # it hangs up with the rest unread
+        socket.create_connection((host, int(port)), timeout=60) as line,
+    ):
+        line.sendall(b"GET /v1/health HTTP/1.1\r\nX: " + b"y" * (66 << 10))
+        while part := line.recv(4096):
+            answer += part
+    assert b" 431 " in answer.partition(b"\r\n")[0] or not answer
+    with server.client("verify") as client:
+        assert client.get("/health").status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/v1/detect", "/v1/galleries"])

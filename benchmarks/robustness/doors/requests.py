@@ -35,6 +35,8 @@ from doors.served import (
 from doors.server import PUBLIC, Server, heard, internet, saying, serving
 
 SAMPLES = "/v1/galleries/own/people/-/samples?name=Ada"
+MOST_HEAD = 60_000
+"""Bytes; the server hangs up on heads that are longer, and what it says may be lost."""
 PHOTO_PATHS = ("/v1/detect", "/v1/embed", "/v1/galleries/own/identify", SAMPLES)
 TEXTS = (
     *("'", '"', "' OR '1'='1", "'; DROP TABLE person; --", '" UNION SELECT * FROM person --'),
@@ -299,7 +301,8 @@ def texts_in_paths(case: Case) -> bool:
     found = filled(path, places) + (query if case.chance(0.5) else "")
     lines = [b"Content-Type: application/json", b"Connection: close"]
     body = b"{}" if method in ("POST", "PUT", "PATCH") else b""
-    target.ask(case, target.head(method, found, *lines, length=len(body)) + body)
+    head = target.head(method, found, *lines, length=len(body))
+    target.ask(case, head + body, silent=len(head) > MOST_HEAD)
     return _end(case, target)
 
 

@@ -32,6 +32,16 @@ _FULL = (
     b"retry-after: 1\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%s" % (len(_BODY), _BODY)
 )
 
+_LONG_BODY = (
+    b'{"type":"urn:lineament:error:option_invalid","title":"option invalid","status":431,"detail":'
+    b'"expected a header of at most %d bytes","code":"option_invalid","option":null,"hint":null,'
+    b'"request":null}' % MOST_HEADER_BYTES
+)
+_LONG = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/problem+json\r\n"
+    b"connection: close\r\ncontent-length: %d\r\n\r\n%s" % (len(_LONG_BODY), _LONG_BODY)
+)
+
 
 def protocol_class(settings: ServerSettings) -> type[Any]:
     """uvicorn's protocol (with httptools if it is installed, else h11), with the limits."""
@@ -62,7 +72,8 @@ def protocol_class(settings: ServerSettings) -> type[Any]:
                 return
             if self.cycle is None or self.cycle.response_complete:
                 self._head_bytes += len(data)
-                if self._head_bytes > MOST_HEADER_BYTES:
+                if self._head_bytes > MOST_HEADER_BYTES and not self.transport.is_closing():
+                    self.transport.write(_LONG)  # it may be lost, since the rest is not read
                     self.transport.close()
                 self._arm()  # a part of a header: the timer that runs goes on
             else:
