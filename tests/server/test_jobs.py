@@ -313,8 +313,10 @@ def test_cancelled_jobs_end_and_their_files_are_deleted(made: Callable[..., Jobs
 
     jobs = made(forever)
     jobs.start()
+    jobs.start()  # networks may be loaded before the application starts: once is enough
     first, second = queued(jobs), queued(jobs)
     wait(jobs, first.id, "running")
+    assert jobs.get(second.id, Principal("key", "enroll")).state == "queued"
     jobs.end(second.id)
     assert wait(jobs, second.id, "cancelled").started is None
     jobs.end(first.id)

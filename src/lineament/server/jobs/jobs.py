@@ -74,9 +74,14 @@ class Jobs:
         self._stop = Event()
         self._cancelled: set[str] = set()
         self._thread: Thread | None = None
+        self._started = False
 
     def start(self) -> None:
-        """Read what there is, and go on with it."""
+        """Read what there is, and go on with it; a second call does nothing."""
+        with self._changed:
+            if self._started:
+                return
+            self._started = True
         for job in self.store.all():
             if job.state == "running":
                 job = replace(job, state="queued", what="waiting after a restart")

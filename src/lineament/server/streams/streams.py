@@ -65,10 +65,17 @@ class Streams:
         self._most, self._private = most, private
         self._streams: dict[str, WatchedStream] = {}
         self._lock = RLock()
+        self._started = False
 
     def start(self) -> None:
-        """Watch again what was watched when the server ended, however that was."""
+        """Watch again what was watched when the server ended, however that was.
+
+        A second call does nothing.
+        """
         with self._lock, self._open() as connection:
+            if self._started:
+                return
+            self._started = True
             rows = connection.execute(
                 "SELECT id, owner, created, settings, ended FROM streams ORDER BY created, id"
             ).fetchall()
