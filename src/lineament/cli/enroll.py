@@ -79,7 +79,7 @@ _force = option(
 )
 _keep_crops = option(
     "--keep-crops/--no-keep-crops",
-    help="Keep the aligned faces too, from now on: `show` and `migrate` then need no photos.",
+    help="Keep the aligned faces too, from now on.",
     show_default="as the gallery does; no-keep-crops in a new one",
 )
 
