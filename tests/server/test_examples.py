@@ -121,7 +121,8 @@ def test_the_examples_work(own: Served, photos: dict[str, bytes]) -> None:
         if name == "merge_people":
             _enroll_another(own, photos)
         if name == "add_stream":  # the gallery of before was deleted
-            own.client().post("/galleries", json={"name": "staff"})
+            with own.client() as admin:
+                admin.post("/galleries", json={"name": "staff"})
         shown = ("biden",) if name == "reject" else ("obama", "obama2")
         with own.client(operation.role) as keyed:
             client = session if name in OF_SESSION else keyed
@@ -133,7 +134,8 @@ def test_the_examples_work(own: Served, photos: dict[str, bytes]) -> None:
             streams = own.app.state.lineament.streams  # type: ignore[attr-defined]
             streams.get(values["stream"]).preview._show(photos["obama"])
         if name == "create_job":  # its events end with it
-            own.client(operation.role).get(f"/jobs/{values['job']}/events")
+            with own.client(operation.role) as follower:
+                follower.get(f"/jobs/{values['job']}/events")
         if name == "make_key":
             values["key"] = answer.json()["id"]
         if name in ("log_in", "new_password"):
