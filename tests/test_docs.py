@@ -545,7 +545,8 @@ def test_every_page_is_in_the_navigation_and_in_the_index_of_its_shelf() -> None
 def test_nothing_is_fetched_from_other_hosts() -> None:
     settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     assert "font: false" in settings
-    assert "http" not in settings
+    assert "http:" not in settings
+    assert "https:" not in settings
     assert [
         n
         for page, n in zip(PAGES, NAMES, strict=True)

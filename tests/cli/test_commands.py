@@ -156,7 +156,7 @@ def test_completion(shell: str) -> None:
         text=True,
         check=False,
     )
-    assert done.stdout.split() == ["plain,enroll", "plain,enroll-folder"]
+    assert done.stdout.split() == ["plain,enroll", "plain,enroll-folder", "plain,encrypt"]
 
 
 def test_help_imports_no_command() -> None:
