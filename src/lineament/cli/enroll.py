@@ -75,7 +75,7 @@ _review = option(
 _force = option(
     "--force",
     is_flag=True,
-    help="Take duplicates, and faces unlike the person's others or like somebody else's, too.",
+    help="Take duplicates, strangers, look-alikes, too.",
 )
 _keep_crops = option(
     "--keep-crops/--no-keep-crops",
