@@ -46,7 +46,10 @@ RETRYABLE = (409, 429, 503)
 
 def serving(supervisor: int) -> list[int]:
     """Ids of the processes that serve: the writer and the workers."""
-    text = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text(encoding="ascii")
+    try:
+        text = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text(encoding="ascii")
+    except OSError:  # it ended
+        return []
     found = []
     for child in map(int, text.split()):
         try:
@@ -133,7 +136,12 @@ def run(folder: Path, kills: int, seed: int) -> dict[str, Any]:
             while sum(len(c.acknowledged) for c in clients) == done and time.monotonic() < due:
                 time.sleep(0.01)
             time.sleep(rng.uniform(0, 0.5))
+            due = time.monotonic() + 60
             while not (there := serving(process.pid)):
+                if process.poll() is not None or time.monotonic() > due:
+                    raise SystemExit(
+                        f"no process serves any more: {(folder / 'log').read_text()[-2000:]}"
+                    )
                 time.sleep(0.01)
             os.kill(rng.choice(there), signal.SIGKILL)
             killed += 1

@@ -152,6 +152,8 @@ class Supervisor:
         heard = _heard(pipe)
         if heard == "ready":
             self._failures[name] = 0
+        elif process.exitcode is not None and process.exitcode < 0:
+            time.sleep(PAUSE_S)  # somebody killed it as it started: that is not its own failure
         else:
             self._failures[name] = self._failures.get(name, 0) + 1
             if self._failures[name] >= MOST_FAILURES:
