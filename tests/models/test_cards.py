@@ -165,7 +165,8 @@ def test_one_folder_is_one_model(raw: dict[str, Any]) -> None:
     fixed = {"card.json", "license.txt"} | networks
     assert files >= fixed
     assert all(
-        name.startswith(("calibration", "license-", "recognizability")) for name in files - fixed
+        name.startswith(("calibration", "license-", "recognizability", "siamese"))
+        for name in files - fixed
     )
     assert raw["license_file"] == "license.txt"
     assert [raw["file"]] == (list(networks) or [None])
