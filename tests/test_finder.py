@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from own_threads import note_threads, threads_left
 from PIL import Image as PILImage
 
 import lineament.finder
@@ -35,6 +36,11 @@ from lineament.quality import measure, quality_of
 from lineament.types import Face, Image
 
 LIGHT = "mobilefacenet"
+
+
+@pytest.fixture(autouse=True)
+def _only_own_threads() -> None:
+    note_threads()
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +168,7 @@ def test_largest_or_central() -> None:
         found = FaceFinder(FakeDetector(*faces), choose=choose).find(pictures(1)[0])  # type: ignore[arg-type]
         assert found.index == index
         assert found.face is faces[index]
-    with pytest.raises(OptionError, match='choose: expected "largest" or "central"'):
+    with pytest.raises(OptionError, match='choose: expected "largest", "central" or "only"'):
         FaceFinder(choose="best")  # type: ignore[arg-type]
 
 
@@ -290,7 +296,7 @@ def test_a_stream_that_keeps_pixels_can_be_closed(monkeypatch: pytest.MonkeyPatc
     stream = finder.stream(iter(pictures(50)), keep_pixels=True)
     next(stream)
     stream.close()
-    assert not [t for t in threading.enumerate() if t.name.startswith("lineament")]
+    assert not threads_left()
 
 
 # --- a recognizer on photos that were found -------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from own_threads import note_threads, threads_left
 from PIL import Image as PILImage
 
 import lineament
@@ -40,6 +41,11 @@ LIGHT = "mobilefacenet"
 HALF = own_threshold(0.5, "cosine")
 
 
+@pytest.fixture(autouse=True)
+def _only_own_threads() -> None:
+    note_threads()
+
+
 @pytest.fixture(scope="module")
 def recognizer() -> Recognizer:
     return Recognizer(LIGHT)
@@ -64,7 +70,7 @@ def pictures(n: int) -> list[Image]:
 
 
 def no_threads_left() -> bool:
-    return not [t for t in threading.enumerate() if t.name.startswith("lineament")]
+    return not threads_left()
 
 
 # --- the real thing -------------------------------------------------------------------------------
@@ -378,7 +384,9 @@ def test_largest_or_central(two_faces: list[Face]) -> None:
         decision = one.verify(image, image, threshold=HALF)
         assert decision.face_a is two_faces[index]
         assert (decision.others_a, decision.others_b) == (1, 1)
-    with pytest.raises(OptionError, match='choose: expected "largest" or "central", got \'best\''):
+    with pytest.raises(
+        OptionError, match='choose: expected "largest", "central" or "only", got \'best\''
+    ):
         fake(choose="best")
 
 

@@ -420,6 +420,7 @@ def test_decisions_of_lists_keep_no_pixels() -> None:
 
 
 NO_OUTCOMES = {"LineamentError", "Settings", "Card", "QualityLimits", "TrainConfig", "Origin"}
+NO_OUTCOMES |= {"Entry", "LivenessCheck", "WatchedStream"}  # of a server: states, not values
 """Errors, options, and descriptions that stand in files."""
 
 

@@ -26,6 +26,10 @@ def commands(
 COMMANDS = dict(commands())
 
 
+FILES = {("gallery", "export-person"): "a.zip"}
+"""What a command takes for its file, where it is no list of entries."""
+
+
 def least_call(path: tuple[str, ...]) -> list[str]:
     """A call of the command with all that it needs."""
     words = list(path)
@@ -35,5 +39,5 @@ def least_call(path: tuple[str, ...]) -> list[str]:
         if each.required and isinstance(each, click.Option):
             words += [max(each.opts, key=len), value if each.name != "out" else "out.onnx"]
         elif each.required:
-            words.append(value if each.name != "file" else "a.jsonl")
+            words.append(value if each.name != "file" else FILES.get(path, "a.jsonl"))
     return words

@@ -27,6 +27,7 @@ CALLS = {
     ("embed",): ["URL"],
     ("gallery", "enroll"): ["Ada", "URL"],
     ("gallery", "verify"): ["Ada", "URL"],
+    ("gallery", "reject"): ["Ada", "URL"],
     ("plot", "alignment"): ["URL"],
     ("plot", "explain"): ["URL", "URL"],
     ("plot", "occlusion"): ["URL"],
@@ -72,7 +73,7 @@ def test_this_machine_is_asked_only_with_the_option(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LINEAMENT_CACHE", str(tmp_path / "cache"))
     (tmp_path / "b.jpg").write_bytes((DEMO / "obama.jpg").read_bytes())
-    if path in (("identify",), ("gallery", "verify")):
+    if path in (("identify",), ("gallery", "verify"), ("gallery", "reject")):
         made = CliRunner().invoke(
             app, ["gallery", "enroll", "Ada", str(DEMO / "astronaut.jpg"), "--preset", "fast"]
         )

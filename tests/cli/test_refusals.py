@@ -36,6 +36,13 @@ def flag_of(parameter: click.Parameter) -> str:
     return max(parameter.opts, key=len)
 
 
+FILES = {("gallery", "export-person"): "nothing.zip"}
+"""What a command takes for its file, where it is no list of entries."""
+
+MAKES = {("gallery", "new-key"), ("receipt", "key")}
+"""Commands whose file is a new one."""
+
+
 def least_call(path: Path_, name: str = "", text: str | None = None) -> list[str]:
     """A call with all that the command needs; the files that it names do not exist.
 
@@ -53,7 +60,7 @@ def least_call(path: Path_, name: str = "", text: str | None = None) -> list[str
         elif isinstance(each.type, Number):
             value = "1"
         elif each.name == "file":
-            value = "nothing.jsonl"
+            value = FILES.get(path, "nothing.jsonl")
         words += [flag_of(each), value] if isinstance(each, click.Option) else [value]
     return words
 
@@ -173,6 +180,8 @@ def test_a_file_that_is_not_there_is_one_json_object(
 ) -> None:
     reads = {"a", "photo", "photos", "images", "folder", "file", "run", "groups", "compared"}
     if not has_json(path) or not reads & {e.name for e in COMMANDS[path].params if e.required}:
+        return
+    if path in MAKES:
         return
     done = call(*least_call(path), "--json")
     found = json.loads(done.stdout)

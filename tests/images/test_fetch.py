@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from own_threads import note_threads, threads_left
 from PIL import Image as PILImage
 from raw_server import DRIPPING, HEAD, RawServer, drips, found, moved, says, serving
 
@@ -26,6 +26,11 @@ from lineament.images import ImageLimits, load_image
 
 PIXELS = np.arange(6 * 4 * 3, dtype=np.uint8).reshape(6, 4, 3)
 LOCAL = ImageLimits(allow_private=True)
+
+
+@pytest.fixture(autouse=True)
+def _only_own_threads() -> None:
+    note_threads()
 
 
 def png() -> bytes:
@@ -114,7 +119,7 @@ def test_slow_servers(server: RawServer, place: str) -> None:
     limits = ImageLimits(url_timeout_s=0.1, allow_private=True)
     with pytest.raises(ImageError, match=r"no complete answer within 0\.1 s.*url_timeout_s"):
         load_image(server.url(place), limits=limits)
-    assert not any(t.name.startswith("lineament") for t in threading.enumerate())
+    assert not threads_left()
 
 
 @pytest.mark.parametrize(

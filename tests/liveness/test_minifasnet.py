@@ -86,7 +86,7 @@ def test_published_names_are_read_and_run(
     assert (network.scale, network.size_hw) == (scale, (80, 80))
     pixels = np.random.default_rng(0).integers(0, 256, (120, 110, 3)).astype(np.uint8)
     one, two = network.read(pixels, [face, face])
-    assert one == two
+    assert one == pytest.approx(two, rel=1e-5)  # a place in a batch may round otherwise
     assert np.isfinite(one)
     assert network.read(255 - pixels, [face])[0] != one
     both = load_passive(networks={"mine": network}).look(pixels, face)

@@ -8,7 +8,7 @@ from lineament.server.problems import ACTIONS, STATUS, problem_of
 OWN_FAULT = {
     *("error", "weights_unusable", "weights_hash", "weights_download", "engine_failed"),
     *("index_damaged", "index_contract", "service_failed", "truth_value", "gallery_damaged"),
-    *("gallery_key", "gallery_version", "key_file", "receipt_unusable", "audit_unusable"),
+    *("gallery_version", "key_file", "receipt_unusable", "audit_unusable"),
     *("training", "checkpoint", "diverged", "export_refused"),
 }
 """Codes for which no client can do anything: 500."""

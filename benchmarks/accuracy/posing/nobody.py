@@ -13,6 +13,7 @@ from _harness import track
 from lineament import DetectOptions, FaceFinder, Recognizer
 from lineament.gallery import NewSample
 from lineament.gallery.enroll import examine
+from lineament.gallery.review import Rules
 from lineament.types import Photo
 from posing.pictures import PAINTS, painted_over
 from posing.setting import SEED, Setting
@@ -95,9 +96,11 @@ def _alone(setting: Setting, wanted: int) -> list[Photo]:
     return ones
 
 
+RULES = Rules("standard", single=True, quality=True, compared=True)
+"""Those of ``enroll`` unless it is told otherwise."""
+
+
 def passes(recognizer: Recognizer, photo: Photo) -> bool:
     """Whether ``enroll`` would take a photo that was looked at: it may ask for one good face."""
-    (examined,) = examine(
-        recognizer, [photo], choose=False, on_low_quality="refuse", metadata={}, stream=iter
-    )
+    (examined,) = examine(recognizer, [photo], rules=RULES, metadata={}, stream=iter)
     return isinstance(examined, NewSample)

@@ -140,8 +140,8 @@ def _sample(store: Store, sample: SampleInfo) -> dict[str, Any]:
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em}"
-    "table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid #8884;padding:.3em;"
-    "text-align:left;vertical-align:top}img{width:5em}:root{color-scheme:light dark}"
+    "table{border-collapse:collapse;min-width:40em}td,th{border-bottom:1px solid #8884;"
+    "padding:.3em;text-align:left;vertical-align:top}img{width:5em}:root{color-scheme:light dark}"
 )
 
 

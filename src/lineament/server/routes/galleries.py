@@ -169,7 +169,7 @@ async def change_gallery(request: Request, gallery: str) -> Any:
     "/galleries/{gallery}/rotate-key",
     summary="Give an encrypted gallery the key that is in place now",
     response_model=GalleryAnswer,
-    **merged(needs("admin", everywhere=True), writes(), {"responses": answers(404, 409)}),
+    **merged(needs("admin", gallery=True), writes(), {"responses": answers(404, 409)}),
 )
 async def rotate_key(request: Request, gallery: str) -> Any:
     """Put the new key where the server's environment says that the key is, then call this.
