@@ -51,7 +51,7 @@ ORDER = (
         "delete_sample",
     ),
     *("delete_person", "expire_people", "list_audit", "verify_audit", "get_signing_key"),
-    *("delete_gallery", "make_key", "list_keys", "revoke_key"),
+    *("rotate_key", "delete_gallery", "make_key", "list_keys", "revoke_key"),
     *("add_user", "users", "change_user", "log_in", "who", "new_password", "log_out"),
     *("remove_user", "anonymize", "issue_ticket", "create_liveness_session"),
     *("get_liveness_session", "add_stream", "list_streams", "get_stream", "stream_events"),

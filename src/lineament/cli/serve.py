@@ -77,10 +77,10 @@ def _plain(value: Any) -> Any:
 
 def _store(data: Path | None) -> Any:
     from lineament.server.keys import KeyStore
-    from lineament.server.settings import load_settings
+    from lineament.server.settings import load_settings, make_data
 
     settings, _ = load_settings({"data": data})
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_data(settings.data)
     return KeyStore(settings.data)
 
 

@@ -41,6 +41,21 @@ def data_folder() -> Path:
     )
 
 
+def make_data(folder: Path) -> None:
+    """Make the data folder if need be, of its owner alone.
+
+    Raises:
+        OptionError: it cannot be made, or is no folder.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise OptionError(
+            f"{folder}: expected a folder, or a place for one ({reason_of(error)}); name another",
+            option="data",
+        ) from error
+
+
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
     """Settings of a server.

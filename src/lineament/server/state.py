@@ -19,7 +19,7 @@ from lineament.server.liveness import LivenessChecks
 from lineament.server.metrics import Counted, Metrics
 from lineament.server.repeats import RepeatStore
 from lineament.server.sessions import Sessions
-from lineament.server.settings import ServerSettings
+from lineament.server.settings import ServerSettings, make_data
 from lineament.server.streams import Streams
 from lineament.server.tickets import Tickets
 from lineament.server.users import UserStore
@@ -56,7 +56,7 @@ class ServerState:
 
     def __init__(self, settings: ServerSettings, *, writes: bool = True) -> None:
         """Open what is on disk; networks are loaded by ``load``."""
-        settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_data(settings.data)
         self.settings, self._writes = settings, writes
         self.limits = ImageLimits(
             max_bytes=min(settings.max_body_bytes, ImageLimits().max_bytes),

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from lineament.errors import LineamentError, ServiceError
-from lineament.server.settings import ServerSettings
+from lineament.server.settings import ServerSettings, make_data
 
 logger = logging.getLogger("lineament.server")
 
@@ -56,7 +56,7 @@ def supervise(settings: ServerSettings, listening: socket.socket) -> None:
 
 @contextmanager
 def _writer_socket(data: Path) -> Iterator[tuple[Path, socket.socket]]:
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_data(data)
     path = data.absolute() / "writer.sock"
     spare = None
     if len(os.fsencode(path)) > LONGEST_PATH:
