@@ -359,7 +359,7 @@ def test_what_is_noted_twice_is_mended(copy: Path, what: str) -> None:
 @pytest.mark.parametrize(
     "how",
     [
-        sql("UPDATE settings SET value = '11' || substr(value, 3) WHERE name = 'secret'"),
+        sql("UPDATE settings SET value = substr(value, 3) || '5a' WHERE name = 'secret'"),
         sql("UPDATE settings SET value = replace(value, '0.6', '0.1') WHERE name = 'settings'"),
         sql("UPDATE contracts SET alignment = 'five-96'"),
         sql("UPDATE contracts SET dimension = 'x'"),

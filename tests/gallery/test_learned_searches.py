@@ -164,8 +164,8 @@ def test_no_name_where_strangers_look_alike(known: SiameseHead) -> None:
 
 @pytest.fixture
 def headed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Recognizer:
-    """The int8 SFace with a head of equal weights, in a manifest."""
-    card = models.get("sface-int8")
+    """SFace with a head of equal weights, in a manifest."""
+    card = models.get("sface")
     contract = Contract("headed", card.sha256, "arcface-112", "rgb", False, 128)
     head = SiameseHead(contract, "absolute", "unit", np.full(128, -1.0), 6.0, "nobody")
     head.save(tmp_path / "head.npz")

@@ -459,6 +459,7 @@ def test_a_batch_of_one_leaves_adafaces_statistics() -> None:
 # --- the registry ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_importing_loads_no_torch() -> None:
     code = "import sys, lineament.train.losses; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
