@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import Depends, Request
 
 from lineament.errors import UnauthorizedError
-from lineament.server.roles import Principal, Role, check, check_everywhere
+from lineament.server.roles import Principal, Role, check
 
 ROLE_KEY, GALLERY_KEY = "x-lineament-role", "x-lineament-gallery"
 """Where the OpenAPI description says what a route wants."""
@@ -62,9 +62,8 @@ def needs(role: Role, *, gallery: bool = False, everywhere: bool = False) -> dic
     async def checked(request: Request) -> None:
         principal = principal_of(request)
         request.state.principal = principal
-        check(principal, role, request.path_params["gallery"] if gallery else None)
-        if everywhere:
-            check_everywhere(principal)
+        named = request.path_params["gallery"] if gallery else None
+        check(principal, role, named, everywhere=everywhere)
 
     depends: Callable[[Request], Awaitable[None]] = checked
     return {

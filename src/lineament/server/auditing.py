@@ -16,7 +16,7 @@ from fastapi import Request
 from lineament.audit import AuditHead, AuditLog, AuditReport, head_of, verify
 from lineament.errors import KeyFileError
 from lineament.gallery import Gallery
-from lineament.server.keys import own_secret
+from lineament.server.tables import own_secret
 from lineament.signing import SigningKey, make_key
 
 

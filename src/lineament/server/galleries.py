@@ -16,7 +16,7 @@ from lineament.errors import GalleryExistsError, GalleryNotFoundError, OptionErr
 from lineament.files import remove_all
 from lineament.gallery import Gallery, Key, Settings
 from lineament.pipeline import Recognizer
-from lineament.server.keys import GALLERY_NAME
+from lineament.server.roles import GALLERY_NAME
 
 
 class Galleries:

@@ -12,30 +12,26 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import re
 import secrets
 import sqlite3
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from lineament.errors import NotFoundError, OptionError, UnauthorizedError
-from lineament.files import sync_file
 from lineament.results import Outcome
-from lineament.server.roles import ALL, ROLES, Principal, Role
+from lineament.server.roles import ALL, Principal, Role, check_holder
+from lineament.server.tables import connect, own_secret
 
 MOST_FAILURES, LOCKED_S = 20, 60.0
 MOST_ADDRESSES = 10_000
 _FORM = re.compile(r"lin_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
-
-GALLERY_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-"""Of a gallery on a server: no path, no trick with letters that look alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +71,12 @@ class KeyStore:
         self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
         self._lock, self._reading = Lock(), Lock()
         self._reader: sqlite3.Connection | None = None
-        if not self._path.exists():
-            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
-        with closing(self._connect()) as connection:
+        with closing(connect(self._path)) as connection:
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS keys (id TEXT PRIMARY KEY, hash BLOB NOT NULL, "
                 "role TEXT NOT NULL, galleries TEXT NOT NULL, label TEXT NOT NULL, "
                 "created REAL NOT NULL, revoked REAL)"
             )
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=10, isolation_level=None)
-        connection.execute("PRAGMA synchronous = FULL")
-        return connection
 
     def _hash(self, secret: str) -> bytes:
         return hashlib.blake2b(secret.encode(), key=self._secret, digest_size=32).digest()
@@ -103,20 +92,11 @@ class KeyStore:
         Raises:
             OptionError: another role, no gallery, or no gallery's name.
         """
-        if role not in ROLES:
-            raise OptionError(f"expected one of {', '.join(ROLES)}, got {role!r}", option="role")
-        if not galleries:
-            raise OptionError('expected names of galleries, or "*", got none', option="galleries")
-        for name in galleries:
-            if name != ALL and not GALLERY_NAME.fullmatch(name):
-                raise OptionError(
-                    f'expected names of galleries (a-z, 0-9, - and _) or "*", got {name!r}',
-                    option="galleries",
-                )
+        check_holder(role, galleries)
         if len(label) > 200:
             raise OptionError(f"expected at most 200 characters, got {len(label)}", option="label")
         number, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-        with closing(self._connect()) as connection:
+        with closing(connect(self._path)) as connection:
             connection.execute(
                 "INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, NULL)",
                 (number, self._hash(secret), role, json.dumps(list(galleries)), label,
@@ -126,7 +106,7 @@ class KeyStore:
 
     def list(self) -> list[KeyInfo]:
         """All keys, the oldest first, revoked ones too."""
-        with closing(self._connect()) as connection:
+        with closing(connect(self._path)) as connection:
             rows = connection.execute(
                 "SELECT id, role, galleries, label, created, revoked FROM keys ORDER BY created, id"
             ).fetchall()
@@ -137,7 +117,7 @@ class KeyStore:
 
     def revoke(self, number: str) -> None:
         """From now on the key is refused. NotFoundError: there is none of that id."""
-        with closing(self._connect()) as connection:
+        with closing(connect(self._path)) as connection:
             done = connection.execute(
                 "UPDATE keys SET revoked = coalesce(revoked, ?) WHERE id = ?",
                 (self._clock(), number),
@@ -205,20 +185,3 @@ class KeyStore:
             self._failures[host] = (failures + 1, self._clock())
             while len(self._failures) > MOST_ADDRESSES:
                 self._failures.popitem(last=False)
-
-
-def own_secret(path: Path) -> bytes:
-    """32 random bytes that are made once, readable by their owner alone."""
-    with suppress(FileNotFoundError):
-        return path.read_bytes()
-    made = path.with_name(f".{path.name}-{secrets.token_hex(8)}.tmp")
-    handle = os.open(made, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(secrets.token_bytes(32))
-            sync_file(file)
-        with suppress(FileExistsError):  # another process was first
-            os.link(made, path)
-    finally:
-        made.unlink()
-    return path.read_bytes()

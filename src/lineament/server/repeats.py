@@ -16,10 +16,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
 import re
 import secrets
-import sqlite3
 import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextlib import closing
@@ -31,10 +29,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lineament.errors import ConflictError, LineamentError, MissingExtraError, OptionError
 from lineament.server.access import principal_of
-from lineament.server.keys import own_secret
 from lineament.server.problems import problem_of
-from lineament.server.roles import check, check_everywhere
+from lineament.server.roles import check
 from lineament.server.table import Operation, find
+from lineament.server.tables import connect, own_secret
 
 KEPT_S = 86_400.0
 LONGEST_KEY, LONGEST_ANSWER = 255, 4 << 20
@@ -59,20 +57,13 @@ class RepeatStore:
         self._path = folder / "requests.sqlite"
         self._clock = clock
         self._secret = own_secret(folder / "requests.secret")
-        if not self._path.exists():
-            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
-        with closing(self._connect()) as connection:
+        with closing(connect(self._path)) as connection:
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS answers (id BLOB PRIMARY KEY, request BLOB NOT NULL, "
                 "gallery TEXT, made REAL NOT NULL, answer BLOB)"
             )
             if writes:
                 connection.execute("DELETE FROM answers WHERE answer IS NULL")
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=10, isolation_level=None)
-        connection.execute("PRAGMA secure_delete = ON")
-        return connection
 
     def _hash(self, what: bytes, caller: str, key: str) -> bytes:
         data = json.dumps([caller, key]).encode()
@@ -93,7 +84,7 @@ class RepeatStore:
             ConflictError: another request came under this key, or this one is under way.
         """
         number, now = self._hash(b"row", caller, key), self._clock()
-        with closing(self._connect()) as connection:
+        with closing(connect(self._path)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("DELETE FROM answers WHERE made < ?", (now - KEPT_S,))
             row = connection.execute(
@@ -124,7 +115,7 @@ class RepeatStore:
     def finish(self, caller: str, key: str, answer: dict[str, Any] | None) -> None:
         """Keep the answer; None: forget the request, since it changed nothing."""
         number = self._hash(b"row", caller, key)
-        with closing(self._connect()) as connection:
+        with closing(connect(self._path)) as connection:
             if answer is None:
                 connection.execute("DELETE FROM answers WHERE id = ?", (number,))
                 return
@@ -135,7 +126,7 @@ class RepeatStore:
 
     def forget(self, gallery: str) -> None:
         """Remove the answers about a gallery: somebody was removed from it."""
-        with closing(self._connect()) as connection:
+        with closing(connect(self._path)) as connection:
             connection.execute(
                 "DELETE FROM answers WHERE gallery = ? AND answer IS NOT NULL", (gallery,)
             )
@@ -181,9 +172,8 @@ class Repeats:
         try:
             principal = principal_of(request)
             if operation.role is not None:
-                check(principal, operation.role, gallery if operation.gallery else None)
-            if operation.everywhere:
-                check_everywhere(principal)
+                named = gallery if operation.gallery else None
+                check(principal, operation.role, named, everywhere=operation.everywhere)
             if not _KEY.fullmatch(key):
                 raise OptionError(
                     f"expected 1 to {LONGEST_KEY} letters, figures and signs, got {key!r:.80}",

@@ -126,13 +126,17 @@ def photo_body(
     return {"openapi_extra": {"requestBody": {"required": needed, "content": content}}}
 
 
+_PROBLEM = Problem.model_json_schema()
+"""Of every route, for ten statuses: made once, not at each."""
+
+
 def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """``responses`` of a route: problems of these statuses, and of those that any route has."""
     every = (400, 401, 403, 408, 413, 415, 422, 429, 500, 503)
     return {
         status: {
             "description": _WORDS.get(status, "what went wrong"),
-            "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
+            "content": {MEDIA_TYPE: {"schema": _PROBLEM}},
         }
         for status in (*every, *statuses)
     }

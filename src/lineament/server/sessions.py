@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lineament.errors import ForbiddenError, NotFoundError, UnauthorizedError
-from lineament.server.keys import own_secret
 from lineament.server.roles import Principal
-from lineament.server.users import UserInfo, UserStore, connect
+from lineament.server.tables import connect, own_secret
+from lineament.server.users import UserInfo, UserStore
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection

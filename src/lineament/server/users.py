@@ -30,8 +30,8 @@ from lineament.errors import (
     UnauthorizedError,
 )
 from lineament.results import Outcome
-from lineament.server.keys import GALLERY_NAME
-from lineament.server.roles import ALL, ROLES, Role
+from lineament.server.roles import ALL, Role, check_holder
+from lineament.server.tables import connect
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -108,7 +108,7 @@ class UserStore:
             raise OptionError(
                 f"expected 1 to 64 of a-z, 0-9 and . _ @ -, got {name!r:.80}", option="name"
             )
-        _check_holder(role, galleries)
+        check_holder(role, galleries)
         coded = self._hash(password)
         user = UserInfo(name, role, tuple(galleries), self._clock())
         try:
@@ -138,7 +138,7 @@ class UserStore:
         user = self.get(name)
         new_role = user.role if role is None else role
         new_galleries = user.galleries if galleries is None else tuple(galleries)
-        _check_holder(new_role, new_galleries)
+        check_holder(new_role, new_galleries)
         coded = None if password is None else self._hash(password)
         with closing(connect(self._path)) as connection:
             connection.execute(
@@ -261,19 +261,6 @@ class _Turn:
         self._semaphore.release()
 
 
-def _check_holder(role: str, galleries: Sequence[str]) -> None:
-    if role not in ROLES:
-        raise OptionError(f"expected one of {', '.join(ROLES)}, got {role!r:.80}", option="role")
-    if not galleries:
-        raise OptionError('expected names of galleries, or "*", got none', option="galleries")
-    for name in galleries:
-        if name != ALL and not GALLERY_NAME.fullmatch(name):
-            raise OptionError(
-                f'expected names of galleries (a-z, 0-9, - and _) or "*", got {name!r:.80}',
-                option="galleries",
-            )
-
-
 @cache
 def hasher() -> PasswordHasher:
     """Argon2id with the parameters of argon2-cffi (RFC 9106, its second recommended option).
@@ -292,12 +279,3 @@ def hasher() -> PasswordHasher:
 def _nobody() -> str:
     """A hash that no password has, so that names that there are not take as long to refuse."""
     return str(hasher().hash(os.urandom(32)))
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    """Open a database of the server's data; made readable by its owner alone."""
-    if not path.exists():
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    connection = sqlite3.connect(path, timeout=10, isolation_level=None)
-    connection.execute("PRAGMA synchronous = FULL")
-    return connection
