@@ -9,12 +9,16 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import filelock
 import pytest
 from foreign_things import run
 
+from lineament import files
 from lineament.errors import LineamentError, OptionError
 from lineament.files import (
     NotAFileError,
@@ -26,6 +30,7 @@ from lineament.files import (
     replacing,
     sha256_of_file,
     write_atomically,
+    write_private,
 )
 
 
@@ -77,6 +82,81 @@ def test_after_an_error_the_file_is_the_old_one(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), replacing(path) as file:
         file.write(bytes([1 // 0]))
     assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["file"]
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="there are no such rights here")
+
+
+@posix
+@pytest.mark.parametrize("write", [write_private, partial(write_atomically, private=True)])
+def test_nobody_else_reads_a_private_file_for_a_moment(
+    tmp_path: Path, write: Callable[[Path, bytes], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes = []
+    before = os.umask(0)
+
+    def seen(handle: int) -> None:
+        modes.extend(path.stat().st_mode & 0o777 for path in tmp_path.iterdir())
+
+    try:
+        monkeypatch.setattr(os, "fsync", seen)
+        with monkeypatch.context() as patched:
+            patched.setattr(files, "sync_folder", lambda folder: seen(0))
+            write(tmp_path / "file", b"secret")
+        seen(0)
+    finally:
+        os.umask(before)
+    assert modes
+    assert set(modes) == {0o600}
+    assert (tmp_path / "file").read_bytes() == b"secret"
+    assert names(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_private_file_takes_no_place(
+    tmp_path: Path, links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+    path = tmp_path / "file"
+    write_private(path, b"first")
+    with pytest.raises(FileExistsError):
+        write_private(path, b"second")
+    assert path.read_bytes() == b"first"
+    assert path.stat().st_nlink == 1
+    if os.name == "posix":
+        assert path.stat().st_mode & 0o777 == 0o600
+        (tmp_path / "link").symlink_to(tmp_path / "nothing")
+        with pytest.raises(FileExistsError):
+            write_private(tmp_path / "link", b"second")
+        (tmp_path / "link").unlink()
+    with pytest.raises(FileNotFoundError):
+        write_private(tmp_path / "nowhere" / "file", b"")
+    assert names(tmp_path) == ["file"]
+
+
+def no_links(*_: object) -> None:
+    raise OSError(errno.EPERM, "no hard links here")
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_one_of_many_makes_a_private_file(
+    tmp_path: Path, links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+
+    def make(number: int) -> bytes | None:
+        try:
+            write_private(tmp_path / "file", bytes([number]) * 32)
+        except FileExistsError:
+            return None
+        return bytes([number]) * 32
+
+    with ThreadPoolExecutor(8) as pool:
+        made = [one for one in pool.map(make, range(32)) if one is not None]
+    assert made == [(tmp_path / "file").read_bytes()]
     assert names(tmp_path) == ["file"]
 
 

@@ -181,7 +181,11 @@ def open_new(path: Path) -> BinaryIO:
 
 
 def write_atomically(
-    path: str | os.PathLike[str], data: bytes | memoryview, *, durable: bool = False
+    path: str | os.PathLike[str],
+    data: bytes | memoryview,
+    *,
+    durable: bool = False,
+    private: bool = False,
 ) -> None:
     """Write a file so that nobody ever sees half of it; one that exists is replaced.
 
@@ -189,6 +193,7 @@ def write_atomically(
         path: of the file; its folder must exist.
         data: its content.
         durable: return only when the file is on the disk.
+        private: nobody but its owner may read it, from the first moment on.
 
     Raises:
         OptionError: the folder does not exist or cannot be written to, the disk is full, or the
@@ -196,7 +201,7 @@ def write_atomically(
     """
     target = Path(path)
     try:
-        replace_file(target, data, durable=durable)
+        replace_file(target, data, durable=durable, private=private)
     except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
         raise OptionError(
             f"{target}: cannot be written ({_reason(target, error)}); name a file in a folder that "
@@ -204,14 +209,61 @@ def write_atomically(
         ) from error
 
 
-def replace_file(target: Path, data: bytes | memoryview, *, durable: bool = False) -> None:
+def replace_file(
+    target: Path, data: bytes | memoryview, *, durable: bool = False, private: bool = False
+) -> None:
     """As ``write_atomically``, with the errors of the operating system.
 
     Raises:
         OSError, ValueError: the file was not written; one that existed is unchanged.
     """
-    with replacing(target, durable=durable) as file:
+    with replacing(target, durable=durable, private=private) as file:
         file.write(data)
+
+
+def write_private(target: Path, data: bytes) -> None:
+    """Write a new file that nobody but its owner may read (mode 0600), from the first moment on.
+
+    It gets its name with all of its content, and is on the disk then. Nothing is ever replaced.
+
+    Args:
+        target: path of the file; its folder must exist.
+        data: its content.
+
+    Raises:
+        FileExistsError: something has that name, if only a link that leads nowhere.
+        OSError, ValueError: it cannot be written; there is nothing of it then.
+    """
+    new = _free_name(target)
+    try:
+        with _new_file(new, private=True) as file:
+            file.write(data)
+            sync_file(file)
+        try:
+            os.link(new, target)  # unlike a rename it takes no other file's place
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links: take the name first
+            _new_file(target, private=True).close()
+            new.replace(target)
+    finally:
+        new.unlink(missing_ok=True)
+    sync_folder(target.parent)
+
+
+def _new_file(path: Path, *, private: bool) -> BinaryIO:
+    """Make a file and open it; the umask is honored, as files made by tempfile do not."""
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags, 0o600 if private else 0o666)
+
+    return open(path, "x+b", opener=opener)
+
+
+def _free_name(target: Path) -> Path:
+    import secrets  # not needed at every start
+
+    return target.parent / f".lineament-{os.getpid()}-{secrets.token_hex(4)}.tmp"
 
 
 @contextmanager
@@ -223,9 +275,7 @@ def beside(target: Path) -> Iterator[Path]:
     Raises:
         OSError, ValueError: it cannot be renamed.
     """
-    import secrets  # not needed at every start
-
-    new = target.parent / f".lineament-{os.getpid()}-{secrets.token_hex(4)}.tmp"
+    new = _free_name(target)
     try:
         yield new
         new.replace(target)
@@ -234,7 +284,7 @@ def beside(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def replacing(target: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
+def replacing(target: Path, *, durable: bool = False, private: bool = False) -> Iterator[BinaryIO]:
     """Open a file to be written piece by piece; it gets its name when the block ends normally.
 
     Until then it is a file beside the target, ``.lineament-*.tmp`` (its path is the ``name`` of
@@ -243,6 +293,7 @@ def replacing(target: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
     Args:
         target: path of the file; its folder must exist.
         durable: the file and its name are on the disk when the block has ended.
+        private: nobody but its owner may read it, from the first moment on.
 
     Raises:
         OSError, ValueError: it cannot be made, written or renamed.
@@ -250,9 +301,8 @@ def replacing(target: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
     """
     if target.exists() and not (target.is_file() or target.is_dir()):
         raise OptionError(f"expected a file, {target} is a device, a pipe or a socket")
-    # Beside the target, since a rename is atomic within one file system only. "xb" honors the
-    # umask, as files made by tempfile do not.
-    with beside(target) as new, new.open("x+b") as file:
+    # Beside the target, since a rename is atomic within one file system only.
+    with beside(target) as new, _new_file(new, private=private) as file:
         yield file
         if durable:
             sync_file(file)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lineament.errors import KeyFileError, MissingExtraError
-from lineament.files import read_regular, sync_folder, write_atomically
+from lineament.files import read_regular, write_atomically, write_private
 from lineament.text import reason_of
 
 if TYPE_CHECKING:
@@ -139,13 +139,8 @@ def make_key(path: str | os.PathLike[str]) -> tuple[Path, Path, str]:
     try:
         if os.path.lexists(public):
             raise FileExistsError
-        handle = os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(secret)
-            file.flush()
-            os.fsync(file.fileno())
+        write_private(private, secret)
         write_atomically(public, shown, durable=True)
-        sync_folder(private.parent)
     except FileExistsError as error:
         raise KeyFileError(
             f"{path}: there is a key already, and what it signed can be checked with its public "

@@ -24,7 +24,7 @@ from typing import Self
 
 from lineament.arguments import checked
 from lineament.errors import GalleryKeyError, OptionError
-from lineament.files import TooManyBytesError, open_regular
+from lineament.files import TooManyBytesError, open_regular, write_private
 from lineament.gallery._sealing import KEY, key_id
 from lineament.text import in_short, reason_of
 
@@ -185,11 +185,7 @@ def new_key_file(path: str | os.PathLike[str]) -> Key:
     """
     target = Path(path)
     try:
-        handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(base64.b64encode(secrets.token_bytes(KEY)) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        write_private(target, base64.b64encode(secrets.token_bytes(KEY)) + b"\n")
     except FileExistsError as error:
         raise OptionError(
             f"{target}: there is such a file already, and a key is never overwritten: choose "

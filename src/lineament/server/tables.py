@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from lineament.files import sync_file
+from lineament.files import write_private
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -18,7 +17,8 @@ def connect(path: Path) -> sqlite3.Connection:
     What is deleted is overwritten, so that nothing of it stays in free pages.
     """
     if not path.exists():
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        with suppress(FileExistsError):  # another process was first
+            write_private(path, b"")
     connection = sqlite3.connect(path, timeout=10, isolation_level=None)
     connection.execute("PRAGMA secure_delete = ON")
     connection.execute("PRAGMA synchronous = FULL")
@@ -41,16 +41,7 @@ def opened(path: Path, *schema: str) -> Iterator[sqlite3.Connection]:
 
 def own_secret(path: Path) -> bytes:
     """32 random bytes that are made once, readable by their owner alone."""
-    with suppress(FileNotFoundError):
-        return path.read_bytes()
-    made = path.with_name(f".{path.name}-{secrets.token_hex(8)}.tmp")
-    handle = os.open(made, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(secrets.token_bytes(32))
-            sync_file(file)
+    if not path.exists():
         with suppress(FileExistsError):  # another process was first
-            os.link(made, path)
-    finally:
-        made.unlink()
+            write_private(path, secrets.token_bytes(32))
     return path.read_bytes()

@@ -254,8 +254,7 @@ class Memory:
             recognizability=np.array(worth, np.float32),
             times=np.array([v.time_s for v in views], np.float64),
         )
-        write_atomically(place, target.getvalue())
-        place.chmod(0o600)
+        write_atomically(place, target.getvalue(), private=True)
 
     @classmethod
     def _from(cls, arrays: dict[str, Any], path: Path) -> Memory:

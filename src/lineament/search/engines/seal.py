@@ -8,12 +8,12 @@ machine copies no key, and the file is made anew there.
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from lineament.errors import WeightsError
-from lineament.files import open_regular, read_regular
+from lineament.files import open_regular, read_regular, write_private
 from lineament.models import cache_folder
 
 BYTES = 32
@@ -46,13 +46,8 @@ def _key(*, make: bool) -> bytes | None:
         path = cache_folder() / _NAME
         if make and not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            except FileExistsError:
-                pass  # another process was faster
-            else:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(secrets.token_bytes(BYTES))
+            with suppress(FileExistsError):  # another process was faster
+                write_private(path, secrets.token_bytes(BYTES))
         key = read_regular(path, at_most=BYTES)
     except (OSError, ValueError, WeightsError):
         return None
