@@ -74,6 +74,27 @@ def test_a_key_is_of_its_caller(server: Served) -> None:
         assert client.post("/galleries", json=body, headers=headers).status_code == 401
 
 
+@pytest.mark.parametrize("right", [True, False])
+def test_who_calls_is_found_out_once(
+    server: Served, right: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = server.app.state.lineament.keys  # type: ignore[attr-defined]
+    found, calls = store.principal, []
+
+    def counted(key: str, *, host: str) -> object:
+        calls.append(host)
+        return found(key, host=host)
+
+    monkeypatch.setattr(store, "principal", counted)
+    key = server.keys["admin"] if right else "lin_wrong"
+    with server.client(None) as client:
+        client.headers["authorization"] = f"Bearer {key}"
+        for n in (1, 2):  # the second time the answer was kept
+            answer = client.post("/galleries", json={"name": "asked"}, headers={KEY: "asked"})
+            assert answer.status_code == (201 if right else 401)
+            assert len(calls) == n
+
+
 @pytest.mark.parametrize("key", ["", "a b", "x" * 256, "ü"])
 def test_keys_that_are_none(server: Served, key: str) -> None:
     with server.client("admin") as client:

@@ -23,9 +23,18 @@ WRITES_KEY, SECRET_KEY = "x-lineament-writes", "x-lineament-secret"
 def principal_of(request: Request) -> Principal:
     """Who calls: by ``Authorization: Bearer KEY``, ``X-API-Key: KEY``, or the page's session.
 
+    It is found out once for each request, and stands in its ``state.principal`` from then on.
+
     Raises:
         UnauthorizedError: no key, or a wrong or revoked one, or too many wrong ones before.
     """
+    known: Principal | None = getattr(request.state, "principal", None)
+    if known is None:
+        known = request.state.principal = _found(request)
+    return known
+
+
+def _found(request: Request) -> Principal:
     state = request.app.state.lineament
     header = request.headers.get("authorization", "")
     scheme, _, text = header.partition(" ")
@@ -61,7 +70,6 @@ def needs(role: Role, *, gallery: bool = False, everywhere: bool = False) -> dic
 
     async def checked(request: Request) -> None:
         principal = principal_of(request)
-        request.state.principal = principal
         named = request.path_params["gallery"] if gallery else None
         check(principal, role, named, everywhere=everywhere)
 
