@@ -39,13 +39,23 @@ class Processes:
         return httpx.Client(base_url=f"{self.address}/v1", headers=headers, timeout=60)
 
     def find(self, name: str) -> int:
-        """Process id of "writer" or "worker-1"; waits until it is there.
+        """Process id of "writer" or of one of the workers, "worker-1"; waits until it is there.
 
-        A child of the supervisor is found by its Unix socket or by elimination: the children are
-        started in the order writer, workers.
+        The writer is who listens on the Unix socket; workers are alike, and have no order.
         """
-        children = sorted(self.children())
-        return children[0] if name == "writer" else children[int(name.split("-")[1])]
+        due = time.monotonic() + 120
+        while time.monotonic() < due:
+            children = sorted(self.children())
+            writers = [child for child in children if _listens(child)]
+            if name == "writer":
+                found = writers
+            else:
+                workers = [child for child in children if child not in writers]
+                found = workers[int(name.split("-")[1]) - 1 :]
+            if found:
+                return found[0]
+            time.sleep(0.05)
+        raise AssertionError(f"no {name}: {self.log.read_text()}")
 
     def children(self) -> list[int]:
         """Ids of the processes that serve."""
@@ -72,6 +82,17 @@ class Processes:
                 pass
             time.sleep(0.05)
         raise AssertionError(f"not ready: {self.log.read_text()}")
+
+
+def _listens(pid: int) -> bool:
+    """Whether a process has the socket of a writer."""
+    lines = [line.split() for line in Path("/proc/net/unix").read_text("ascii").splitlines()]
+    numbers = {line[6] for line in lines if line[-1].endswith("/writer.sock")}
+    try:
+        links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    except OSError:  # it has ended
+        return False
+    return any(link in {f"socket:[{number}]" for number in numbers} for link in links)
 
 
 @contextmanager

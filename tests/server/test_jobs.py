@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -374,12 +375,29 @@ def test_results_expire_and_failures_say_why_without_paths(
     assert failed.problem is not None
     assert failed.problem["message"] == "files: a.jpg: broken"
     assert failed.expires == pytest.approx(failed.ended + 3600)  # type: ignore[operator]
-    monkeypatch.setattr(module.time, "time", lambda: failed.expires + 1)  # type: ignore[operator]
+    assert failed.expires is not None
+    later = failed.expires + 1  # of this line's jobs alone: a server of other tests runs on
+    monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: later, monotonic=lambda: 0.0))
     jobs._clean()
     with pytest.raises(NotFoundError):
         jobs.get(job.id, Principal("key", "enroll"))
     assert jobs.store.all() == []
     jobs.close()
+
+
+def test_what_was_sent_goes_though_the_process_ended_before(made: Callable[..., Jobs]) -> None:
+    """A job that was over and whose files were not deleted yet."""
+    jobs = made()
+    job = queued(jobs)
+    kept = queued(jobs)
+    jobs.store.put(replace(job, state="failed"))
+    jobs.store.put(replace(kept, state="done", file="a.zip"))
+    (jobs.store.folder(kept.id) / "result").mkdir()
+    again = made()
+    again.start()
+    again.close()
+    assert not again.store.folder(job.id).exists()
+    assert [path.name for path in again.store.folder(kept.id).iterdir()] == ["result"]
 
 
 def test_a_person_is_forgotten_in_results(made: Callable[..., Jobs], tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ def test_every_operation_answers_as_described(openapi: Any, tmp_path: Path) -> N
     assert wrong["unlike"] > 0  # what is not described is found
     figures = openapi.fuzz(target, EXAMPLES, 0)
     assert figures["found"] == []
-    assert figures["operations"] > 25
+    assert figures["operations"] == len(target.paths) > 60
+    assert not [name for name in figures["never_done"] if name.startswith("GET ")]
     assert figures["requests"] > figures["operations"]
     assert figures["without_strategy"] < figures["operations"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import socket
 import threading
@@ -71,6 +72,19 @@ def test_a_stream_that_dies_is_asked_again_and_comes_back() -> None:
     assert times == sorted(times)
     assert numbers == sorted(set(numbers))
     assert source.info.name == f"http://127.0.0.1:{server.port}/door"
+
+
+def test_a_stream_that_is_closed_hangs_up() -> None:
+    """At once, not when its last reference is found to be part of a circle."""
+    gc.disable()
+    try:
+        with serving(door=camera()) as server:
+            source = open_source(server.url("door"), limits=OWN)
+            next(iter(source))
+            source.close()
+            assert server.hung_up.wait(10)
+    finally:
+        gc.enable()
 
 
 def test_a_stream_that_does_not_come_back_is_given_up() -> None:

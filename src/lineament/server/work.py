@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import ParamSpec, TypeVar
 
 from lineament.errors import BusyError, TimedOutError, UnavailableError
@@ -114,5 +115,5 @@ class Work:
 
 def _soon(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
     """Call it in the loop's thread; not at all after the loop's end."""
-    if not loop.is_closed():
+    with suppress(RuntimeError):  # it is closed
         loop.call_soon_threadsafe(call)

@@ -78,6 +78,7 @@ class Container:
         live: bool = False,
         form: str | None = None,
         options: dict[str, str] | None = None,
+        owned: bool = False,
     ) -> None:
         """Open it.
 
@@ -88,6 +89,7 @@ class Container:
             live: frames are wanted as soon as they are there.
             form: FFmpeg's name of the kind of input; None: found out.
             options: of FFmpeg, beside those on pixels.
+            owned: close the file object with it, which PyAV does not.
 
         Raises:
             VideoError: of the kind that fits.
@@ -95,6 +97,7 @@ class Container:
         self.name, self.live = name, live
         self.notes: list[SourceNote] = []
         self._limits = limits
+        self._file = file if owned else None
         self._closed = False
         self._opened = self._open(file, form, {**(options or {}), **self._on_pixels()})
         try:
@@ -298,7 +301,11 @@ class Container:
         """Close it; a second call does nothing. Only the thread that reads may."""
         if not self._closed:
             self._closed = True
-            self._opened.close()
+            try:
+                self._opened.close()
+            finally:
+                if self._file is not None:
+                    self._file.close()
 
 
 class _Evenness:

@@ -113,6 +113,9 @@ class LiveSource:
             with self._changed:
                 self._error = error
                 self._changed.notify_all()
+        finally:
+            if container is not None:  # it came back just when nobody wanted it any more
+                container.close()
 
     def _read(self, container: Container | None) -> str:
         """Read until it ends; why it did, in words."""

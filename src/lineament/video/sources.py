@@ -246,7 +246,12 @@ def _of_http(url: str, limits: VideoLimits, report: Report | None) -> FrameSourc
     pyav()
     file = HttpFile(url, name, limits)
     if file.length is not None:
-        return FilmSource(_film(file, name, limits), report, file)
+        try:
+            film = _film(file, name, limits)
+        except BaseException:
+            file.close()
+            raise
+        return FilmSource(film, report, file)
     waiting = [file]
 
     def opened() -> Container:
@@ -262,7 +267,7 @@ def _of_http(url: str, limits: VideoLimits, report: Report | None) -> FrameSourc
 
 def _film(file: Any, name: str, limits: VideoLimits, *, live: bool = False) -> Container:
     options = {"format_whitelist": ",".join(DEMUXERS), "protocol_whitelist": "file"}
-    return Container(file, name, limits, live=live, options=options)
+    return Container(file, name, limits, live=live, options=options, owned=live)
 
 
 # --- films ----------------------------------------------------------------------------------------

@@ -92,6 +92,8 @@ class Jobs:
                     )
                     job = self._over(job, "failed", problem=error.to_dict())
                 self.store.put(job)
+            if job.over:  # the process may have ended between noting that and deleting
+                self._clear(job)
             self._jobs[job.id] = job
         self.store.clear_strays(list(self._jobs))
         self._thread = Thread(target=self._run, name="lineament-jobs", daemon=True)
@@ -280,17 +282,30 @@ class Jobs:
         return replace(job, state=state, ended=now, expires=now + 3600 * self._keep_h, **more)
 
     def _put(self, job: Job) -> None:
-        """Note a new state, and say so; what was sent is deleted where nothing more happens."""
+        """Note a new state, and say so; what was sent is deleted where nothing more happens.
+
+        Whoever is told that it is over finds it in the audit log, and what was sent gone. A process
+        that is killed on the way has the job still to do, or only what was sent still to delete.
+        """
         with self._changed:
             if job.over:
-                self.store.clear(job.id, keep_result=job.state == "done" and job.file is not None)
-            self._jobs[job.id] = job
+                self._note(job)
             self.store.put(job)
+            if job.over:
+                self._clear(job)
+            self._jobs[job.id] = job
             feed = self.feed(job.id)
             feed.add("state", job.to_dict())
             if job.over:
                 feed.end()
-        if job.over and self._audit is not None:
+
+    def _clear(self, job: Job) -> None:
+        """Delete what was sent for a job that is over, and what came out where nobody wants it."""
+        self.store.clear(job.id, keep_result=job.state == "done" and job.file is not None)
+
+    def _note(self, job: Job) -> None:
+        """An entry of the audit log says how a job ended."""
+        if self._audit is not None:
             result = job.result or {}
             counts = {name: value for name, value in result.items() if isinstance(value, int)}
             about: dict[str, Any] = {name: n for name, n in counts.items() if name[:2] == "n_"}
