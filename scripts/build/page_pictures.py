@@ -54,11 +54,20 @@ def main() -> None:
                         and f"{width}-{'dark' if dark else 'light'}" not in options.sizes
                     ):
                         continue
+                    kind = f"{width}-{'dark' if dark else 'light'}.png"
+                    with visit(
+                        browsing, served, width=width, height=height, dark=dark, user=None
+                    ) as seen:
+                        seen.page.goto(served.address)
+                        seen.page.get_by_label("Password").wait_for()
+                        seen.page.screenshot(path=options.folder / f"login-{kind}", full_page=True)
                     with visit(browsing, served, width=width, height=height, dark=dark) as seen:
+                        seen.go("live")
+                        seen.page.screenshot(path=options.folder / f"no-cameras-{kind}")
                         for name, (screen, task) in LOOKS.items():
                             if options.only and name not in options.only:
                                 continue
-                            file = f"{name}-{width}-{'dark' if dark else 'light'}.png"
+                            file = f"{name}-{kind}"
                             seen.page.goto("about:blank")
                             seen.go(screen)
                             if screen != "account" and not seen.listed(screen):
@@ -73,6 +82,7 @@ def main() -> None:
                             wrong += len(found)
                             for text in found:
                                 print(f"{file}: {text}", flush=True)
+                            seen.page.evaluate("scrollTo(0, 0)")  # the head stays where one is
                             seen.page.screenshot(path=options.folder / file, full_page=True)
     print(f"{wrong} complaints")
 

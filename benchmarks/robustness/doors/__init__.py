@@ -11,6 +11,7 @@ is as good. What lineament promises beyond that, a kind checks with ``case.expec
 ``terminal`` commands at a pseudo-terminal
 ``server``   a server that does what it likes
 ``served``   a server of lineament, and how it is asked
+``things``   one thing of each kind that it has
 ``damage``   bytes and values made wrong
 ``people``   galleries with made-up people
 ``planted``  a door whose cases do wrong on purpose: are they counted?

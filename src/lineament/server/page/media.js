@@ -38,13 +38,14 @@ export function draw(canvas, source, size, boxes, { mirrored = false, shown = ca
     context.restore();
   }
   const pixel = canvas.width / shown;
-  const taken = [];
-  for (const { box, tone, label } of boxes) {
+  const faces = boxes.map(({ box, tone, label }) => {
     let [left, top, right, bottom] = box.map((value) => value * scale);
     if (mirrored) [left, right] = [canvas.width - right, canvas.width - left];
-    corners(context, left, top, right - left, bottom - top, pixel, TONES[tone] || TONES.plain);
-    if (label) tag(context, label, [left, top, right, bottom], pixel, TONES[tone] || TONES.plain, taken);
-  }
+    return { left, top, right, bottom, label, color: TONES[tone] || TONES.plain };
+  });
+  for (const { left, top, right, bottom, color } of faces) corners(context, left, top, right - left, bottom - top, pixel, color);
+  const taken = [];
+  for (const face of faces) if (face.label) tag(context, face, faces.filter((other) => other !== face), pixel, taken);
 }
 
 function corners(context, x, y, w, h, pixel, stroke) {
@@ -66,18 +67,26 @@ function corners(context, x, y, w, h, pixel, stroke) {
   context.stroke(path);
 }
 
-// A label at its box, where no other one is: above, below, or inside.
-function tag(context, label, [x, y, , bottom], pixel, fill, taken) {
+// A label at its box: above, below or inside, from its left side on or up to its right one. It covers
+// no other label, and no other face, where there is such a place.
+function tag(context, { left: x, top: y, right, bottom, label, color }, others, pixel, taken) {
   context.font = `600 ${12 * pixel}px system-ui, sans-serif`;
   const width = context.measureText(label).width + 12 * pixel;
   const height = 20 * pixel;
-  const left = Math.max(0, Math.min(x, context.canvas.width - width));
-  const places = [y - height - 5 * pixel, bottom + 5 * pixel, y + 3 * pixel, bottom - height - 3 * pixel];
-  const free = (top) => top >= 0 && top + height <= context.canvas.height &&
-    taken.every((one) => left > one.left + one.width || one.left > left + width || top > one.top + height || one.top > top + height);
-  const top = places.find(free) ?? Math.max(0, places[0]);
-  taken.push({ left, top, width });
-  context.fillStyle = fill;
+  const at = (wanted, top) => {
+    const left = Math.max(0, Math.min(wanted, context.canvas.width - width));
+    return { left, top, right: left + width, bottom: top + height };
+  };
+  const places = [y - height - 5 * pixel, bottom + 5 * pixel, y + 3 * pixel, bottom - height - 3 * pixel]
+    .filter((top) => top >= 0 && top + height <= context.canvas.height)
+    .flatMap((top) => [at(x, top), at(right - width, top)]);
+  const free = (place, all) => all.every((one) =>
+    place.left > one.right || one.left > place.right || place.top > one.bottom || one.top > place.bottom);
+  const place = places.find((each) => free(each, [...taken, ...others])) ??
+    places.find((each) => free(each, taken)) ?? places[0] ?? at(x, 0);
+  const { left, top } = place;
+  taken.push(place);
+  context.fillStyle = color;
   context.beginPath();
   context.roundRect(left, top, width, height, 5 * pixel);
   context.fill();
