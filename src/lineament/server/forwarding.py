@@ -39,7 +39,7 @@ UPLOADS = "/jobs"
 
 LIVING = ("/jobs", "/streams", "/liveness", "/session", "/users")
 """Paths that the writer answers, whatever the method: what they are about is in its memory, or
-guesses are counted there, once for all workers."""
+passwords are hashed there, so many at once for all workers."""
 
 
 @dataclass(frozen=True, slots=True)

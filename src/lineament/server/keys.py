@@ -3,8 +3,8 @@
 A key is ``lin_ID_SECRET``: the id finds its row, the secret has 256 random bits, of which BLAKE2b
 with a key of this server's is stored (a random key of that length needs no slow hash). Comparison
 takes the same time wherever two hashes differ. Who guesses is locked out: after
-``MOST_FAILURES`` wrong keys from one address within ``LOCKED_S`` seconds, that address gets no
-answer but 401 with Retry-After for as long.
+``MOST_FAILURES`` wrong keys from one address, each within ``LOCKED_S`` seconds of the one before,
+that address gets no answer but 401 for as long, from whatever process (``guesses``).
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ import re
 import secrets
 import sqlite3
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -26,11 +25,11 @@ from typing import Any
 
 from lineament.errors import NotFoundError, OptionError, UnauthorizedError
 from lineament.results import Outcome
+from lineament.server.guesses import Guess, Guesses
 from lineament.server.roles import ALL, Principal, Role, check_holder
 from lineament.server.tables import connect, own_secret
 
 MOST_FAILURES, LOCKED_S = 20, 60.0
-MOST_ADDRESSES = 10_000
 _FORM = re.compile(r"lin_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 
 
@@ -68,8 +67,8 @@ class KeyStore:
         self._path = folder / "keys.sqlite"
         self._clock = clock
         self._secret = own_secret(folder / "keys.secret")
-        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
-        self._lock, self._reading = Lock(), Lock()
+        self._guesses = Guesses(folder, clock=clock)
+        self._reading = Lock()
         self._reader: sqlite3.Connection | None = None
         with closing(connect(self._path)) as connection:
             connection.execute(
@@ -135,13 +134,18 @@ class KeyStore:
         Raises:
             UnauthorizedError: it is none of these, it was revoked, or the address is locked out.
         """
-        self._check_lock(host)
+        guess = Guess("key", host, MOST_FAILURES, LOCKED_S)
+        if left_s := self._guesses.left_s(guess):
+            raise UnauthorizedError(
+                "too many wrong keys came from this address", hint=f"wait {left_s:.0f} seconds"
+            )
         found = _FORM.fullmatch(key)
         row = self._row(found[1] if found else "")
         expected = bytes(32) if row is None else row[0]
         same = hmac.compare_digest(self._hash(found[2] if found else ""), expected)
         if found is None or row is None or not same or row[3] is not None:
-            self._count(host)
+            with suppress(sqlite3.OperationalError):  # a full disk: it is refused all the same
+                self._guesses.count(guess)
             raise UnauthorizedError("expected a key of this server, got a wrong or revoked one")
         return Principal(found[1], row[1], tuple(json.loads(row[2])))
 
@@ -153,35 +157,16 @@ class KeyStore:
         """
         with self._reading:
             if self._reader is None:
-                self._reader = sqlite3.connect(
-                    self._path, timeout=10, isolation_level=None, check_same_thread=False
-                )
+                self._reader = connect(self._path, any_thread=True)
             rows = self._reader.execute(
                 "SELECT hash, role, galleries, revoked FROM keys WHERE id = ?", (number,)
             ).fetchall()
         return rows[0] if rows else None
 
     def close(self) -> None:
-        """Close the file; it is opened again when it is needed."""
+        """Close the files; they are opened again when they are needed."""
+        self._guesses.close()
         with self._reading:
             if self._reader is not None:
                 self._reader.close()
                 self._reader = None
-
-    def _check_lock(self, host: str) -> None:
-        with self._lock:
-            failures, last = self._failures.get(host, (0, 0.0))
-        left_s = last + LOCKED_S - self._clock()
-        if failures >= MOST_FAILURES and left_s > 0:
-            raise UnauthorizedError(
-                "too many wrong keys came from this address", hint=f"wait {left_s:.0f} seconds"
-            )
-
-    def _count(self, host: str) -> None:
-        with self._lock:
-            failures, last = self._failures.pop(host, (0, 0.0))
-            if self._clock() - last > LOCKED_S:
-                failures = 0
-            self._failures[host] = (failures + 1, self._clock())
-            while len(self._failures) > MOST_ADDRESSES:
-                self._failures.popitem(last=False)

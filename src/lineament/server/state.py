@@ -138,5 +138,6 @@ class ServerState:
         self.galleries.close()
         self.audit.close()
         self.keys.close()
+        self.logins.users.close()
         if self._batcher is not None:
             self._batcher.close()

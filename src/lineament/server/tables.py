@@ -11,15 +11,21 @@ from pathlib import Path
 from lineament.files import write_private
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, *, any_thread: bool = False) -> sqlite3.Connection:
     """Open a database, which is made if need be; every statement is on the disk when it returns.
 
     What is deleted is overwritten, so that nothing of it stays in free pages.
+
+    Args:
+        path: of the file.
+        any_thread: whether other threads use it, too, one at a time.
     """
     if not path.exists():
         with suppress(FileExistsError):  # another process was first
             write_private(path, b"")
-    connection = sqlite3.connect(path, timeout=10, isolation_level=None)
+    connection = sqlite3.connect(
+        path, timeout=10, isolation_level=None, check_same_thread=not any_thread
+    )
     connection.execute("PRAGMA secure_delete = ON")
     connection.execute("PRAGMA synchronous = FULL")
     return connection

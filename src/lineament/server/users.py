@@ -30,6 +30,7 @@ from lineament.errors import (
     UnauthorizedError,
 )
 from lineament.results import Outcome
+from lineament.server.guesses import Guess, Guesses
 from lineament.server.roles import ALL, Role, check_holder
 from lineament.server.tables import connect
 
@@ -44,7 +45,8 @@ AT_ONCE = 2
 """Hashes that are computed at the same time in a process; each takes 64 MB."""
 
 GUESSES_ADDRESS, GUESSES_USER = 10, 50
-"""Wrong passwords within ``LOCKED_S`` after which an address, or a user's name, is refused."""
+"""Wrong passwords, each within ``LOCKED_S`` of the one before, after which an address, or a user's
+name, is refused."""
 
 LOCKED_S = 300.0
 
@@ -78,16 +80,14 @@ class UserStore:
         """
         self._path = folder / "users.sqlite"
         self._clock = clock
+        self._guesses = Guesses(folder, clock=clock)
         self._hashing = BoundedSemaphore(AT_ONCE)
         with closing(connect(self._path)) as connection:
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS users (name TEXT PRIMARY KEY, hash TEXT NOT NULL, "
                 "role TEXT NOT NULL, galleries TEXT NOT NULL, created REAL NOT NULL)"
             )
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS guesses (who TEXT PRIMARY KEY, count INTEGER NOT NULL, "
-                "until REAL NOT NULL)"
-            )
+            connection.execute("DROP TABLE IF EXISTS guesses")  # where they were counted before
 
     def add(
         self, name: str, password: str, role: Role, *, galleries: Sequence[str] = (ALL,)
@@ -188,42 +188,36 @@ class UserStore:
             UnauthorizedError: no user of that name and password; it does not say which is wrong.
             BusyError: too many wrong ones came before, or too many passwords are checked now.
         """
-        counted = [("address:" + host, GUESSES_ADDRESS)]
+        guesses = [Guess("address", host, GUESSES_ADDRESS, LOCKED_S)]
         if USER_NAME.fullmatch(name):
-            counted.append(("user:" + name, GUESSES_USER))
-        self._count(counted)  # before the check, so that guesses at the same time are counted
+            guesses.append(Guess("user", name, GUESSES_USER, LOCKED_S))
+        self._count(*guesses)  # before the check, so that guesses at the same time are counted
         with closing(connect(self._path)) as connection:
             row = connection.execute("SELECT hash FROM users WHERE name = ?", (name,)).fetchone()
         right = self._verified(_nobody() if row is None else row[0], password)
         if row is None or not right:
             raise UnauthorizedError("expected the name and password of a user, got others")
-        with closing(connect(self._path)) as connection:
-            for who, _ in counted:
-                connection.execute("DELETE FROM guesses WHERE who = ?", (who,))
+        self._guesses.forget(*guesses)
         return self.get(name)
 
     def count_guess(self, host: str) -> None:
         """Count a wrong one-time code of an address. BusyError: too many came before."""
-        self._count([("address:" + host, GUESSES_ADDRESS)])
+        self._count(Guess("address", host, GUESSES_ADDRESS, LOCKED_S))
 
-    def _count(self, counted: Sequence[tuple[str, int]]) -> None:
-        now = self._clock()
-        with closing(connect(self._path)) as connection:
-            connection.execute("DELETE FROM guesses WHERE until <= ?", (now,))
-            for who, most in counted:
-                row = connection.execute(
-                    "INSERT INTO guesses VALUES (?, 1, ?) ON CONFLICT (who) DO UPDATE SET "
-                    "count = count + 1 RETURNING count, until",
-                    (who, now + LOCKED_S),
-                ).fetchone()
-                if row[0] > most:
-                    left_s = max(1, round(row[1] - now))
-                    raise BusyError(
-                        f"expected at most {most} wrong passwords in {LOCKED_S / 60:.0f} minutes, "
-                        "got more",
-                        hint=f"wait {left_s} seconds",
-                        retry_after_s=left_s,
-                    )
+    def _count(self, *guesses: Guess) -> None:
+        refused = self._guesses.count(*guesses)
+        if refused is not None:
+            guess, left_s = refused[0], max(1, round(refused[1]))
+            raise BusyError(
+                f"expected at most {guess.most} wrong passwords in {LOCKED_S / 60:.0f} minutes, "
+                "got more",
+                hint=f"wait {left_s} seconds",
+                retry_after_s=left_s,
+            )
+
+    def close(self) -> None:
+        """Close the file of guesses; it is opened again when it is needed."""
+        self._guesses.close()
 
     def _hash(self, password: str) -> str:
         password = unicodedata.normalize("NFKC", password)
