@@ -17,8 +17,9 @@ def serve(
 
     Args:
         settings: of the server.
-        started: called once the port is taken, with the address, and with the link that logs in
-            to the page as admin: once, within 15 minutes; None while there is an admin.
+        started: called once the port is taken, with the address ("localhost" where it listens on
+            all interfaces), and with the link that logs in to the page as admin: once, within 15
+            minutes; None while there is an admin.
 
     Raises:
         MissingExtraError: FastAPI or uvicorn is not installed.
@@ -41,11 +42,13 @@ def serve(
     host, port = listening.getsockname()[:2]
     scheme = "http" if settings.tls_certificate is None else "https"
     shown = f"[{host}]" if ":" in host else host
-    if started is not None:
-        address = f"{scheme}://{shown}:{port}"
-        code = login_code(settings.data) if settings.page else None
-        started(address, None if code is None else f"{address}/#code={code}")
+    if host in ("0.0.0.0", "::"):  # all interfaces: no address that a browser can open
+        shown = "localhost"
     try:
+        if started is not None:
+            address = f"{scheme}://{shown}:{port}"
+            code = login_code(settings.data) if settings.page else None
+            started(address, None if code is None else f"{address}/#code={code}")
         if app is None:
             supervise(settings, listening)
         else:
