@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-from gallery_builders import vectors
+from gallery_builders import CONTRACT, vectors
 from server_under_test import Served
 
 from lineament.gallery import Gallery, NewSample
+from lineament.gallery._store import Store
+from lineament.pipeline import Recognizer
+from lineament.server.galleries import Galleries
 from lineament.types import Contract, Embedding
 
 HOSTILE = (
@@ -230,3 +235,33 @@ def test_metadata_are_written_anew_or_added(server: Served) -> None:
         alone = client.post("/galleries/metadata/people/1/merge", json={"others": [77]})
         assert alone.status_code == 404
     assert [person.name for person in gallery] == ["Ada"]
+
+
+@pytest.mark.parametrize("writes", [True, False])
+@pytest.mark.parametrize("own", [True, False])
+def test_a_gallery_is_opened_once_and_shares_the_networks_that_fit(
+    tmp_path: Path, writes: bool, own: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recognizer = Recognizer()
+    contract = recognizer.embedder.contract if own else CONTRACT
+    Gallery.create(tmp_path / "staff", contract).close()
+    opened = []
+    open_store = Store.open.__func__  # type: ignore[attr-defined]
+
+    def counted(cls: type[Store], folder: Path, **options: Any) -> Store:
+        opened.append(folder)
+        store: Store = open_store(cls, folder, **options)
+        return store
+
+    monkeypatch.setattr(Store, "open", classmethod(counted))
+    galleries = Galleries(tmp_path, lambda: recognizer, writes=writes)
+    try:
+        gallery = galleries.get("staff")
+        assert galleries.get("staff") is gallery
+        assert gallery.contract == contract
+        assert gallery.n_people == 0
+        if own:
+            assert gallery.recognizer is recognizer
+        assert len(opened) == (1 if own or writes else 2)
+    finally:
+        galleries.close()

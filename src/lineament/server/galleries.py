@@ -78,11 +78,11 @@ class Galleries:
 
     def _opened(self, folder: Path) -> Gallery:
         recognizer = self._recognizer()
-        gallery = Gallery.open(folder, read_only=not self._writes)
-        if gallery.contract == recognizer.embedder.contract:  # share the loaded networks
-            gallery.close()
-            gallery = Gallery.open(folder, read_only=not self._writes, recognizer=recognizer)
-        return gallery
+        gallery = Gallery.open(folder, read_only=not self._writes, recognizer=recognizer)
+        if gallery.contract == recognizer.embedder.contract:  # it shares the loaded networks
+            return gallery
+        with gallery:  # while it is open, the writer's files are not opened again
+            return Gallery.open(folder, read_only=not self._writes)
 
     def create(self, name: str, settings: Settings | None = None) -> Gallery:
         """Make an empty one; encrypted, where the environment names a key of galleries.
