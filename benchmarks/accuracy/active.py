@@ -41,6 +41,13 @@ def show(figures: dict[str, Any]) -> None:
     share = figures["live_passed"]
     if share is not None:
         print(f"{share:.1%} of {figures['live_sessions']} sessions of people passed")
+        table(
+            ("asked for", "times", "done"),
+            (
+                (name.replace("_", " "), row["asked"], row["done"])
+                for name, row in figures["live_by_challenge"].items()
+            ),
+        )
     for reason, count in figures["live_failures"].items():
         print(f"  {count}: {reason}")
     flat = figures["obedient"]

@@ -479,6 +479,23 @@ def test_a_look_is_where_the_face_is(people: list[Any], recognizer: Recognizer) 
     assert looker.look(np.zeros((240, 320, 3), np.uint8), 0.9) is None
 
 
+@pytest.mark.rendered
+def test_a_rendered_mouth_is_dark_all_over_once_it_is_open(people: list[Any]) -> None:
+    from living.bodies import INNER_LIPS, Act
+
+    def area(corners_xy: Any) -> Any:
+        x, y = corners_xy[..., 0], corners_xy[..., 1]
+        return 0.5 * np.abs((x * np.roll(y, -1, -1) - np.roll(x, -1, -1) * y).sum(axis=-1))
+
+    for person in people:
+        for jaw in (0.3, 0.8):
+            shown = person.head(Act(jaw=jaw))
+            dark = shown.dark > 0
+            np.testing.assert_array_less(0.4, shown.dark[dark])
+            inside = area(shown.xyz[shown.triangles[dark]][..., :2]).sum()
+            assert inside == pytest.approx(area(shown.xyz[INNER_LIPS][:, :2]), rel=0.05)
+
+
 # ---- the command ---------------------------------------------------------------------------------
 
 

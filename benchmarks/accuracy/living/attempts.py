@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lineament.liveness._challenges import Challenge, chosen
 from lineament.liveness.active import ActiveOptions, ActiveSession, Checker
 from lineament.types import Liveness
 
@@ -76,6 +77,11 @@ def ended(session: ActiveSession, frames: Iterator[Frame]) -> tuple[Liveness, li
 def new_session(checker: Checker, seed: int) -> ActiveSession:
     """A session whose chance can be repeated."""
     return ActiveSession(checker, options=OPTIONS, rng=random.Random(seed))
+
+
+def challenges_of(seed: int) -> tuple[Challenge, ...]:
+    """What ``new_session`` asks for."""
+    return chosen(OPTIONS.n_challenges, random.Random(seed))
 
 
 def living(checker: Checker, person: Person, seed: int) -> tuple[Liveness, list[Frame]]:

@@ -40,6 +40,12 @@ RINGS = ((1.12, 0.3), (1.35, 0.9), (1.6, 1.8))
 PIVOT = np.array([0.0, 0.9, 1.3])
 """What a head turns about, from the middle of the eyes: in the neck."""
 
+CORNERS = 0.35
+"""By how much the corners of the mouth go down with the jaw, which is 1."""
+
+APART = 0.3
+"""How far the jaw is down where it is decided which vertices are joined."""
+
 PAPER = 24
 """Squares of a sheet, in a row."""
 
@@ -86,22 +92,25 @@ class Person:
             for wide, far in RINGS
         ]
         self.vertices = np.concatenate([face, *rings])  # (468 + 36 R, 3), pixels of the photo
-        self.triangles = scene.delaunay(self.vertices[:, :2])
-        inner = np.isin(self.triangles, INNER_LIPS).all(axis=1)
-        self.mouth = inner.astype(np.float64)
         self.background = _backdrop(pixels)
         self._weights = _jaw_weights(self.vertices, self.unit)
+        # Lips that touch would be joined by triangles of skin: they are taken where they are open.
+        opened = self._opened(APART)[:, :2]
+        self.triangles = scene.delaunay(opened)
+        outline = opened[INNER_LIPS].astype(np.float32)
+        middles = opened[self.triangles].mean(axis=1).tolist()
+        self.mouth = np.array(
+            [float(cv2.pointPolygonTest(outline, middle, False) > 0) for middle in middles]
+        )
 
     def head(self, act: Act) -> scene.Surface:
         """The head before the camera."""
-        moved = self.vertices.copy()
+        moved = self._opened(act.jaw)
         for one in (np.arange(478), MIRRORED):
             upper, lower, crease = one[UPPER_LIDS], one[LOWER_LIDS], one[CREASES]
             way = act.blink * (moved[lower] - moved[upper])
             moved[upper] += way
             moved[crease] += 0.4 * way
-        moved[:, 1] += 0.5 * act.jaw * self.unit * self._weights
-        moved[:, 2] += 0.15 * act.jaw * self.unit * self._weights
         xyz = self._before_camera(moved, act)
         dark = self.mouth * min(0.85, 1.5 * act.jaw)
         line = 0.6 * max(0.0, 2 * act.blink - 1)
@@ -133,6 +142,13 @@ class Person:
         xyz = self._before_camera(shaped, act, pivot=np.zeros(3))
         return replace(made, xyz=xyz)
 
+    def _opened(self, jaw: float) -> np.ndarray:
+        """The vertices with the jaw down by so much."""
+        moved = self.vertices.copy()
+        moved[:, 1] += 0.5 * jaw * self.unit * self._weights
+        moved[:, 2] += 0.15 * jaw * self.unit * self._weights
+        return moved
+
     def _before_camera(self, points: np.ndarray, act: Act, pivot: np.ndarray = PIVOT) -> np.ndarray:
         units = (points - self.middle) / self.unit - pivot
         turned = units @ scene.turn(act.yaw_deg, act.pitch_deg, act.roll_deg).T + pivot
@@ -143,9 +159,13 @@ def _jaw_weights(vertices: np.ndarray, unit: float) -> np.ndarray:
     """By how much each vertex goes down with the jaw, 0 to 1."""
     corners = vertices[[61, 291], 1].mean()
     weights = np.clip((vertices[:, 1] - corners - 0.1 * unit) / (0.5 * unit), 0, 1)
-    weights[LOWER_LIPS] = 1.0
-    weights[UPPER_LIPS] = 0.0
-    weights[[61, 291, 78, 308, 76, 306, 62, 292]] = 0.35
+    left, right = vertices[[61, 291], 0]
+    aside = np.clip(2 * (vertices[:, 0] - left) / (right - left) - 1, -1, 1) ** 2
+    bulge = np.sqrt(1 - aside)
+    weights = np.where(weights > 0, np.maximum(weights, bulge), weights)  # chins go with lips
+    weights[LOWER_LIPS] = CORNERS + (1 - CORNERS) * bulge[LOWER_LIPS]
+    weights[UPPER_LIPS] = CORNERS * aside[UPPER_LIPS]
+    weights[[61, 291, 78, 308, 76, 306, 62, 292]] = CORNERS
     return weights
 
 

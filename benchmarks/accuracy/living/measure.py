@@ -14,6 +14,7 @@ from lineament import Recognizer
 from lineament.align import load_landmarker
 from lineament.align.blendshapes import BLENDSHAPES
 from lineament.datasets.lfw import LFW, read_lfw
+from lineament.liveness.active import CHALLENGES
 
 from . import attempts
 from .bodies import Person
@@ -88,11 +89,17 @@ def measure(
         outcomes.setdefault(kind, Counter())[result.outcome] += 1
         _say(kind, number, result)
     lived, why = 0, Counter[str]()
+    asked, done = Counter[str](), Counter[str]()
     numbers = range(n_living)[first::step]
     for number in track(numbers, "people", len(numbers)):
         person = people[number % len(people)]
-        result, _ = attempts.living(recognizer, person, SEED * 20_000 + number)
+        seed = SEED * 20_000 + number
+        result, _ = attempts.living(recognizer, person, seed)
         lived += result.live
+        challenges = attempts.challenges_of(seed)
+        n_done = int(result.cues["done"])
+        done.update(challenges[:n_done])
+        asked.update(challenges[: n_done + 1])
         if not result.live:
             why[result.reasons[0]] += 1
         _say("living", number, result)
@@ -110,6 +117,9 @@ def measure(
         "attacks_passed": int(sum(passed.values())),
         "live_sessions": len(numbers),
         "live_passed": round(lived / len(numbers), 4) if len(numbers) else None,
+        "live_by_challenge": {
+            name: {"asked": asked[name], "done": done[name]} for name in CHALLENGES if asked[name]
+        },
         "people": len(people),
         "by_kind": {
             kind: {"passed": passed[kind], **dict(sorted(outcomes[kind].items()))}
