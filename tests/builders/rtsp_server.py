@@ -8,6 +8,12 @@ import struct
 import threading
 import time
 from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from lineament.types import Image
 
 SDP = (
     "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=test\r\nt=0 0\r\n"
@@ -103,3 +109,20 @@ def nal_units(data: bytes) -> list[bytes]:
     """The NAL units of a stream with start codes (Annex B)."""
     parts = data.replace(b"\x00\x00\x00\x01", b"\x00\x00\x01").split(b"\x00\x00\x01")
     return [part for part in parts if part]
+
+
+def h264_units(pictures: Sequence[Image], rate: int = 25) -> list[list[bytes]]:
+    """Pictures (H, W, 3) of one size as NAL units, each of which can be seen without the others."""
+    av = pytest.importorskip("av")
+    context = av.CodecContext.create("libx264", "w")
+    context.height, context.width = pictures[0].shape[:2]
+    context.pix_fmt, context.time_base = "yuv420p", Fraction(1, rate)
+    context.options = {
+        "tune": "zerolatency", "preset": "ultrafast", "g": "1", "x264-params": "repeat-headers=1",
+    }  # fmt: skip
+    units = []
+    for number, pixels in enumerate(pictures):
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+        frame.pts = number
+        units += [nal_units(bytes(packet)) for packet in context.encode(frame)]
+    return units

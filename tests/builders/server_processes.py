@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -26,17 +27,32 @@ class Processes:
         key: of an admin.
         supervisor: the process that was started.
         log: file with what it wrote to standard error.
+        certificate: PEM file of its certificate; None: it speaks http.
     """
 
     address: str
     key: str
     supervisor: subprocess.Popen[str]
     log: Path
+    certificate: Path | None = None
+
+    @property
+    def verify(self) -> bool | ssl.SSLContext:
+        """Whom its certificate is to be from, for httpx and WebSockets."""
+        return (
+            True
+            if self.certificate is None
+            else ssl.create_default_context(cafile=self.certificate)
+        )
 
     def client(self) -> httpx.Client:
         """With the key."""
-        headers = {"Authorization": f"Bearer {self.key}"}
-        return httpx.Client(base_url=f"{self.address}/v1", headers=headers, timeout=60)
+        return httpx.Client(
+            base_url=f"{self.address}/v1",
+            headers={"Authorization": f"Bearer {self.key}"},
+            timeout=60,
+            verify=self.verify,
+        )
 
     def find(self, name: str) -> int:
         """Process id of "writer" or of one of the workers, "worker-1"; waits until it is there.
@@ -73,10 +89,11 @@ class Processes:
 
     def wait(self, due_s: float = 120) -> None:
         """Wait until it is ready."""
-        due = time.monotonic() + due_s
+        due, verify = time.monotonic() + due_s, self.verify
         while time.monotonic() < due:
             try:
-                if httpx.get(f"{self.address}/v1/ready", timeout=30).status_code == 200:
+                ready = httpx.get(f"{self.address}/v1/ready", timeout=30, verify=verify)
+                if ready.status_code == 200:
                     return
             except httpx.TransportError:
                 pass
@@ -96,8 +113,17 @@ def _listens(pid: int) -> bool:
 
 
 @contextmanager
-def run_processes(data: Path, *options: str, workers: int = 2) -> Iterator[Processes]:
-    """Start `lineament serve --workers N` on a free port; ends it."""
+def run_processes(
+    data: Path, *options: str, workers: int = 2, certificate: Path | None = None
+) -> Iterator[Processes]:
+    """Start `lineament serve --workers N` on a free port; ends it.
+
+    Args:
+        data: its folder.
+        options: more of the command.
+        workers: processes.
+        certificate: of the server, where ``options`` name one.
+    """
     key = KeyStore(data).add("admin")
     log = data.with_name(f"{data.name}.log")
     command = [sys.executable, "-m", "lineament", "serve", "--port", "0", "--data", str(data)]
@@ -108,8 +134,8 @@ def run_processes(data: Path, *options: str, workers: int = 2) -> Iterator[Proce
     assert process.stdout is not None
     try:
         line = process.stdout.readline()
-        address = next(word for word in line.split() if word.startswith("http://")).rstrip(";,")
-        made = Processes(address, key, process, log)
+        address = next(word for word in line.split() if word.startswith("http")).rstrip(";,")
+        made = Processes(address, key, process, log, certificate)
         made.wait()
         yield made
     finally:

@@ -233,6 +233,30 @@ def test_a_photo_without_a_face_and_one_that_is_none(gallery: Path, tmp_path: Pa
     assert values["photos"][1]["faces"][0]["name"] == OBAMA
 
 
+def test_a_search_for_a_purpose(gallery: Path) -> None:
+    for name, purpose in ((OBAMA, "access"), (BIDEN, "payroll")):
+        done = call("gallery", "consent", name, "--consent", "form 17", "--purpose", purpose)
+        assert done.exit_code == 0, done.output
+    search = ("identify", DEMO / "obama2.jpg", "--purpose")
+    told = call(*search, "Access")
+    assert told.exit_code == 0
+    assert told.stdout.startswith(f"{DEMO / 'obama2.jpg'}: {OBAMA}\n")
+    assert "note: 2 people are not searched: they did not consent to 'Access'" in told.output
+    values = values_of(call(*search, "Access", "--json"))
+    assert (values["n_people"], values["n_searched"]) == (3, 1)
+    assert values["notes"] == ["2 people are not searched: they did not consent to 'Access'"]
+    assert values["photos"][0]["faces"][0]["n_left_out"] == 2
+    stranger = call(*search, "payroll", "--json")
+    assert stranger.exit_code == 1
+    assert values_of(stranger)["photos"][0]["faces"][0]["candidates"][0]["name"] == BIDEN
+    nobody = call(*search, "attendance", "--json")
+    assert nobody.exit_code == 2
+    assert (values_of(nobody)["code"], values_of(nobody)["option"]) == (
+        "nobody_searched",
+        "purpose",
+    )
+
+
 def test_one_person_is_verified(gallery: Path) -> None:
     same = call("gallery", "verify", OBAMA, DEMO / "obama2.jpg", "--json")
     assert same.exit_code == 0

@@ -16,6 +16,16 @@ import lineament
 from builders import make_embedding, make_face
 from lineament import pose, types
 from lineament.attributes import results as attributes
+from lineament.audit import AuditEntry, AuditHead
+from lineament.client import (
+    AuditCheck,
+    LivenessSession,
+    NewKey,
+    ServedKey,
+    ServedSigningKey,
+    ServedUser,
+    Ticket,
+)
 from lineament.client._photo_calls import ServedModels
 from lineament.client._values import read
 from lineament.decide.thresholds import own_threshold
@@ -134,6 +144,22 @@ VALUES: dict[type[Any], list[Any]] = {
     ],
     Event: [Event("appeared", 1.25, 30, 7, "Ada", 0.9, known=True), Event("left", 2.0, 60, 7)],
     SessionState: [SessionState("look left", "turn_left", 1, 3, 4.5, True, False, None)],
+    AuditEntry: [
+        AuditEntry(7, 1.7e9, "enroll", "k", "g", None, "done", {"n": 1}, True, "0" * 64, "1")
+    ],
+    AuditCheck: [
+        AuditCheck(True, 7, None, None, 0, "1" * 64, AuditHead("0", 7, "1", 1.7e9, "k", "s")),
+        AuditCheck(False, 0, "it is torn", 1, 3, "", None),
+    ],
+    ServedKey: [ServedKey("0f", "enroll", ("staff",), "door", 1.7e9, None)],
+    NewKey: [NewKey("lin_0f_x", "0f", "admin", ("*",))],
+    ServedUser: [ServedUser("anna", "verify", ("*",), 1.7e9)],
+    ServedSigningKey: [ServedSigningKey("-----BEGIN", "ab")],
+    Ticket: [Ticket("x", "/v1/streams/a/live", 30.0)],
+    LivenessSession: [
+        LivenessSession("a", "waiting", "staff", "Ada", 0, None, None, None, "x", "/v1/x", 120.0),
+        LivenessSession("a", "done", None, None, 9, ATTACK, decision(), {"code": "no_face"}),
+    ],
     ServedModels: [ServedModels("mobilefacenet", "yunet", CONTRACT, ({"name": "yunet"},))],
 }
 """Results of each class. Add one where the test below says that it is missing."""

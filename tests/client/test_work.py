@@ -11,10 +11,18 @@ from answering import answering
 from server_under_test import DEMO, Served
 
 from lineament import AsyncClient, Client
+from lineament.client import ServedAudit, ServedKeys, ServedUsers
+from lineament.client._async_admin import AsyncServedAudit, AsyncServedKeys, AsyncServedUsers
 from lineament.client._async_jobs import AsyncServedJobs, AsyncServedStreams
 from lineament.client._jobs import ServedJobs, ServedStreams
 from lineament.client._values import read
-from lineament.client._work_calls import EventReader, ServedEvent, ServedJob, ServedStream
+from lineament.client._work_calls import (
+    EventReader,
+    PictureReader,
+    ServedEvent,
+    ServedJob,
+    ServedStream,
+)
 from lineament.errors import LineamentError, NotFoundError, OptionError, ServiceError
 from lineament.video.events import Event
 
@@ -33,6 +41,37 @@ def test_lines_become_events() -> None:
     appeared = ServedEvent(8, "appeared", APPEARED.to_dict())
     assert appeared.event == APPEARED
     assert ServedEvent(9, "gap", {}).event is None
+
+
+def part(data: bytes, name: str = "Content-Length") -> bytes:
+    head = f"--frame\r\nContent-Type: image/jpeg\r\n{name}: {len(data)}\r\n\r\n"
+    return head.encode() + data + b"\r\n"
+
+
+def test_bytes_become_pictures() -> None:
+    sent = part(b"one\r\n\r\ntwo") + part(b"") + part(b"three")
+    for size in (1, 7, len(sent)):
+        reader = PictureReader()
+        pieces = [sent[at : at + size] for at in range(0, len(sent), size)]
+        found = [picture for piece in pieces for picture in reader.feed(piece)]
+        assert found == [b"one\r\n\r\ntwo", b"", b"three"]
+    for wrong in (part(b"x", "Length"), b"x" * 5000, part(b"x").replace(b": 1", b": 99999999")):
+        with pytest.raises(ServiceError, match="expected pictures"):
+            list(PictureReader().feed(wrong))
+
+
+def test_a_preview_is_pictures_one_by_one() -> None:
+    body = part(b"one") + part(b"two")
+    kind = {"Content-Type": "multipart/x-mixed-replace; boundary=frame"}
+    with answering(lambda n: (200, kind, body)) as (address, _):
+        with Client(address) as client:
+            assert list(client.streams.preview("s1")) == [b"one", b"two"]
+
+        async def ask() -> list[bytes]:
+            async with AsyncClient(address) as asking:
+                return [picture async for picture in asking.streams.preview("s1")]
+
+        assert asyncio.run(ask()) == [b"one", b"two"]
 
 
 SSE = {"Content-Type": "text/event-stream"}
@@ -61,7 +100,13 @@ def test_events_go_on_where_a_connection_broke() -> None:
 
 
 def test_both_have_the_same_methods() -> None:
-    for own, awaited in ((ServedJobs, AsyncServedJobs), (ServedStreams, AsyncServedStreams)):
+    for own, awaited in (
+        (ServedJobs, AsyncServedJobs),
+        (ServedStreams, AsyncServedStreams),
+        (ServedKeys, AsyncServedKeys),
+        (ServedUsers, AsyncServedUsers),
+        (ServedAudit, AsyncServedAudit),
+    ):
         names = {name for name in dir(own) if not name.startswith("_")}
         assert names == {name for name in dir(awaited) if not name.startswith("_")}
         for name in names:
@@ -122,3 +167,5 @@ def test_streams_are_asked_for(client: Client, server: Served) -> None:
         client.streams.add("file:///etc/passwd")
     with pytest.raises(NotFoundError):
         list(client.streams.events("nothing"))
+    with pytest.raises(NotFoundError):
+        list(client.streams.preview("nothing"))

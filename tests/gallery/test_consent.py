@@ -14,10 +14,11 @@ from lineament.errors import (
     ConsentError,
     DataError,
     GalleryDamagedError,
+    NobodySearchedError,
     OptionError,
     UnknownPersonError,
 )
-from lineament.gallery import Consent, Gallery, NewSample
+from lineament.gallery import Consent, Gallery, NewSample, new_key_file
 from lineament.gallery._store import DATABASE
 from lineament.gallery.consent import read_moment
 
@@ -127,6 +128,102 @@ def test_two_people_become_one_with_both(tmp_path: Path) -> None:
         assert found.consents == (FORM, OTHER)
         assert (found.expires, found.kept_until) == (3e9, 3.5e9)
         assert gallery.check() == []
+
+
+ATTENDANCE, ACCESS = (
+    Consent(f"form {purpose}", (purpose,), 1e9) for purpose in ("Attendance", "access")
+)
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_a_search_for_a_purpose_is_among_who_consented_to_it(
+    tmp_path: Path, encrypted: bool
+) -> None:
+    v = vectors(4)
+    with make_gallery(tmp_path / "g", people=4) as gallery:
+        if encrypted:
+            gallery.encrypt(new_key_file(tmp_path / "key"))
+
+        def found(*purpose: str, **more: Any) -> list[str | None]:
+            given = {"purpose": purpose[0]} if purpose else {}
+            answers = gallery.identify_embeddings([embed(one) for one in v], **given, **more)
+            assert all(purpose or one.n_left_out is None for one in answers)
+            counts = {(one.n_searched, one.n_left_out) for one in answers}
+            assert len(counts) == 1
+            searched.append(counts.pop())
+            return [one.name for one in answers]
+
+        searched: list[tuple[int, int | None]] = []
+        everybody = [f"person {n}" for n in range(4)]
+        assert found() == everybody
+        assert found("attendance") == [None] * 4  # nobody consented to anything
+        gallery.set_consent("person 0", FORM)  # access and attendance
+        gallery.set_consent("person 1", ATTENDANCE)
+        gallery.set_consent("person 2", ACCESS)
+        assert found("attendance") == ["person 0", "person 1", None, None]
+        assert found("ACCESS") == ["person 0", None, "person 2", None]
+        assert found("payroll") == [None] * 4
+        assert found() == everybody
+        assert found("access", where={"building": "A"}) == ["person 0", None, "person 2", None]
+        assert found("access", where={"building": "B"}) == [None] * 4
+        gallery.set_consent("person 0", OTHER, add=True)  # each has to allow it
+        assert found("attendance") == [None, "person 1", None, None]
+        gallery.set_consent("person 1", None)
+        assert found("attendance") == [None] * 4
+        gallery.set_consent("person 3", ATTENDANCE)
+        gallery.merge("person 3", ["person 0"], force=True)
+        assert found("attendance") == [None] * 4
+        gallery.remove("person 2")
+        assert found("access") == [None] * 4
+        assert searched == [
+            (4, None), (0, 4), (2, 2), (2, 2), (0, 4), (4, None), (2, 0), (0, 2),
+            (1, 3), (0, 4), (0, 3), (0, 2),
+        ]  # fmt: skip
+
+
+def test_why_nobody_was_searched_for_a_purpose(tmp_path: Path) -> None:
+    with make_gallery(tmp_path / "g", people=3) as gallery:
+        gallery.set_consent("person 0", ACCESS)
+        (one,) = gallery.identify_embeddings([embed(vectors(1)[0])], purpose="access")
+        assert (one.name, one.to_dict()["n_left_out"]) == ("person 0", 2)
+        assert gallery.check_search(purpose="access") == [
+            "2 people are not searched: they did not consent to 'access'"
+        ]
+        (none,) = gallery.identify_embeddings([embed(vectors(1)[0])], purpose="payroll")
+        assert none.reason == "nobody_searched"
+        assert "of the 3 people nobody consented to 'payroll'" in none.reason_in_words
+        with pytest.raises(NobodySearchedError, match="nobody consented") as raised:
+            gallery.check_search(purpose="payroll")
+        assert raised.value.option == "purpose"
+        with pytest.raises(NobodySearchedError, match="who match building=B nobody consented"):
+            gallery.check_search({"building": "B"}, purpose="access")
+        with pytest.raises(NobodySearchedError, match=r"nobody of the 3 people .* matches"):
+            gallery.check_search({"building": "C"}, purpose="access")
+        for wrong in ("", " x", "x" * 501):
+            with pytest.raises(OptionError) as refused:
+                gallery.identify_embeddings([embed(vectors(1)[0])], purpose=wrong)
+            assert refused.value.option == "purpose"
+        for name in ("person 0", "person 1", "person 2"):
+            gallery.set_consent(name, ACCESS)
+        assert gallery.check_search(purpose="access") == []
+        assert (
+            gallery.identify_embeddings([embed(vectors(1)[0])], purpose="access")[0].to_dict()[
+                "n_left_out"
+            ]
+            == 0
+        )
+
+
+def test_nobody_knows_what_a_damaged_consent_allows(tmp_path: Path) -> None:
+    with make_gallery(tmp_path / "g", people=2) as gallery:
+        gallery.set_consent("person 0", ACCESS)
+        gallery.set_consent("person 1", ACCESS)
+    with closing(sqlite3.connect(tmp_path / "g" / DATABASE)) as connection:
+        connection.execute("UPDATE consents SET record = 'rubbish' WHERE id = 1")
+        connection.commit()
+    with Gallery.open(tmp_path / "g") as gallery:
+        answers = gallery.identify_embeddings([embed(one) for one in vectors(2)], purpose="access")
+        assert [one.name for one in answers] == [None, "person 1"]
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])

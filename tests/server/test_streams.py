@@ -17,6 +17,7 @@ from films import make_film
 from moving_faces import cut_out, film
 from PIL import Image as PILImage
 from raw_server import Answer, RawServer, found, serving
+from rtsp_server import RtspServer, h264_units
 from server_under_test import DEMO, Served, run_server
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
@@ -166,6 +167,46 @@ def test_a_camera_is_watched_its_events_are_followed_and_gone_on_with(
         assert client.delete(f"/streams/{number}").status_code == 204
         assert client.get(f"/streams/{number}").status_code == 404
         assert client.get("/streams").json()["streams"] == []
+
+
+def test_a_camera_of_rtsp_is_watched(served: Served, pictures: list[bytes]) -> None:
+    """H.264 over RTP, as cameras of doors send it."""
+    frames = []
+    for data in pictures:
+        with PILImage.open(io.BytesIO(data)) as picture:
+            frames.append(np.asarray(picture.convert("RGB")))
+    there_and_back = [*frames, *frames[-2:0:-1]]
+    door = RtspServer(h264_units(there_and_back, rate=10), rate=10)
+    try:
+        with served.client() as client:
+            app: Any = served.app
+            gallery = app.state.lineament.galleries.get("staff")
+            gallery.enroll("Neil", DEMO / "astronaut.jpg", force=True)
+            url = f"rtsp://ada:secret@127.0.0.1:{door.port}/main?token=secret"
+            stream = added(served, url, gallery="staff", label="door")
+            number = stream["id"]
+            assert stream["source"] == f"rtsp://127.0.0.1:{door.port}/main"
+            live = reached(client, number, "live")
+            assert live["size_wh"] == [480, 270]
+            named: set[str] = set()
+            last = 0
+            due = time.monotonic() + PATIENCE_S
+            while "Neil" not in named and time.monotonic() < due:
+                for event in sse(client, f"/streams/{number}/events?after={last}", most=1):
+                    last = event["id"]
+                    named |= {event["data"].get("name")} - {None}
+            assert "Neil" in named
+            assert "secret" not in json.dumps(client.get(f"/streams/{number}").json())
+            snapshot = client.get(f"/streams/{number}/snapshot")
+            with PILImage.open(io.BytesIO(snapshot.content)) as picture:
+                assert picture.size == (480, 270)
+            door.stop()  # the cable is pulled
+            lost = reached(client, number, "lost")
+            assert lost["note"] is None or "secret" not in lost["note"]
+            assert client.delete(f"/streams/{number}").status_code == 204
+    finally:
+        door.stop()
+    assert any(head.startswith("PLAY") for head in door.asked)
 
 
 def test_a_film_ends_and_people_have_their_names(

@@ -9,14 +9,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from pathlib import Path
 
 import pytest
 from films import make_film, marked, number_of
 from PIL import Image as PILImage
 from raw_server import RawServer, found, says, serving
-from rtsp_server import RtspServer, nal_units
+from rtsp_server import RtspServer, h264_units
 
 from lineament.errors import VideoError, VideoLostError, VideoNotFoundError
 from lineament.video import VideoFrame, VideoLimits, open_source
@@ -177,16 +176,7 @@ def test_addresses_are_refused_as_those_of_photos_are(film: Path) -> None:
 @pytest.fixture(scope="module")
 def cam() -> Iterator[RtspServer]:
     """A camera that shows pictures 0 to 7 again and again."""
-    context = av.CodecContext.create("libx264", "w")
-    context.width, context.height, context.pix_fmt = 64, 48, "yuv420p"
-    context.time_base = Fraction(1, 25)
-    context.options = {"tune": "zerolatency", "g": "1", "x264-params": "repeat-headers=1"}
-    units = []
-    for number in range(8):
-        frame = av.VideoFrame.from_ndarray(marked(number), format="rgb24")
-        frame.pts = number
-        units += [nal_units(bytes(packet)) for packet in context.encode(frame)]
-    server = RtspServer(units)
+    server = RtspServer(h264_units([marked(number) for number in range(8)]))
     yield server
     server.stop()
 

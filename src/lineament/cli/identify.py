@@ -57,10 +57,11 @@ SHOWN_TOP = 5
 @option(
     "--allow-repeats",
     is_flag=True,
-    help="Let several faces of a photo be one person: collages.",
+    help="Let faces of one photo be one person: collages.",
     api=["one_person_per_photo"],
 )
 @options.where
+@option("--purpose", metavar="WORDS", help="Search only people who consented to this.")
 @options.calibration
 @options.liveness
 @option(
@@ -83,6 +84,7 @@ def identify(
     metric: str,
     threshold: float | None,
     where: tuple[str, ...],
+    purpose: str | None,
     allow_repeats: bool,
     liveness: LivenessMode,
     save: Path | None,
@@ -111,7 +113,7 @@ def identify(
     found: list[IdentifiedPhoto] = []
     errors = 0
     with open_with_recognizer(given, read_only=True) as opened:
-        notes = opened.check_search(filters)
+        notes = opened.check_search(filters, purpose=purpose)
         if fpir is not None and opened.settings.threshold is not None:
             notes.append("--fpir changes nothing: the gallery's settings have a threshold")
         if save is not None:  # found here, so that the pixels are there to draw on
@@ -122,6 +124,7 @@ def identify(
             fpir=SHOWN_FPIR if fpir is None else fpir,
             threshold=threshold,
             where=filters,
+            purpose=purpose,
             one_person_per_photo=not allow_repeats,
             metric=metric,
             liveness=liveness,

@@ -8,15 +8,21 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self, overload
 
+from lineament.anonymize.covering import Method
+from lineament.anonymize.regions import Shape
 from lineament.arguments import checked
 from lineament.attributes.results import PhotoAttributes
+from lineament.client import _admin_calls as admin_calls
 from lineament.client import _gallery_calls as gallery_calls
 from lineament.client import _photo_calls as calls
+from lineament.client._admin_calls import Ticket
+from lineament.client._async_admin import AsyncServedAudit, AsyncServedKeys, AsyncServedUsers
 from lineament.client._async_gallery import AsyncServedGallery, all_uploads
 from lineament.client._async_jobs import AsyncServedJobs, AsyncServedStreams
+from lineament.client._async_liveness import AsyncServedLiveness
 from lineament.client._calls import Call
 from lineament.client._connection import AT_ONCE, RETRIES, TIMEOUT_S, AsyncConnection
-from lineament.client._photo_calls import ServedModels
+from lineament.client._photo_calls import AnonymizedPhoto, ServedModels
 from lineament.client._uploads import Upload, upload_of
 from lineament.errors import LineamentError, OptionError
 from lineament.finder import Source
@@ -36,6 +42,8 @@ class AsyncClient:
         address: of the server.
         jobs: long work.
         streams: cameras and streams that it watches.
+        liveness: sessions of active liveness: is somebody there?
+        keys, users, audit: for those who run it: keys, users of its page, its audit log.
 
     Examples:
         >>> async with lineament.AsyncClient("http://127.0.0.1:8000", key="lin_...") as client:
@@ -57,6 +65,10 @@ class AsyncClient:
         self.address = address
         self.jobs = AsyncServedJobs(self._connection)
         self.streams = AsyncServedStreams(self._connection)
+        self.liveness = AsyncServedLiveness(self._connection)
+        self.keys = AsyncServedKeys(self._connection)
+        self.users = AsyncServedUsers(self._connection)
+        self.audit = AsyncServedAudit(self._connection)
 
     def __repr__(self) -> str:
         """In short; the key is not shown."""
@@ -92,6 +104,11 @@ class AsyncClient:
     async def models(self) -> ServedModels:
         """As ``Client.models``."""
         return await self._connection.send(calls.models())
+
+    @checked
+    async def ticket(self, path: str) -> Ticket:
+        """As ``Client.ticket``."""
+        return await self._connection.send(admin_calls.ticket(path))
 
     # --- photos -----------------------------------------------------------------------------------
 
@@ -279,6 +296,25 @@ class AsyncClient:
         """As ``Client.group``."""
         uploads = await all_uploads(photos)
         return await self._connection.send(calls.group(uploads, min_size, threshold, fmr))
+
+    @checked
+    async def anonymize(
+        self,
+        source: Source,
+        *,
+        method: Method = "blur",
+        shape: Shape = "ellipse",
+        gallery: str | None = None,
+        keep: str | None = None,
+        only: str | None = None,
+        color_order: ColorOrder | None = None,
+    ) -> AnonymizedPhoto:
+        """As ``Client.anonymize``."""
+        return await self._connection.send_photo(
+            source,
+            lambda upload: calls.anonymize(upload, method, shape, gallery, keep, only),
+            color_order,
+        )
 
     @checked
     async def thresholds(self, *, fmr: float | None = None) -> dict[str, Any]:

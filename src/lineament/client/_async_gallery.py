@@ -15,7 +15,7 @@ from lineament.client._gallery_calls import PAGE, GalleryInfo
 from lineament.client._uploads import Upload, upload_of
 from lineament.client._values import read
 from lineament.decide.calibration import DEFAULT_FPIR
-from lineament.errors import LineamentError, NotFoundError
+from lineament.errors import LineamentError, NotFoundError, OptionError
 from lineament.files import write_atomically
 from lineament.finder import Source
 from lineament.gallery import (
@@ -65,6 +65,10 @@ class AsyncServedGallery:
         """As ``ServedGallery.configure``."""
         return (await self._connection.send(calls.configure(self.name, changes))).settings
 
+    async def rotate_key(self) -> GalleryInfo:
+        """As ``ServedGallery.rotate_key``."""
+        return await self._connection.send(calls.rotate_key(self.name))
+
     # --- enrolling --------------------------------------------------------------------------------
 
     @checked
@@ -97,7 +101,7 @@ class AsyncServedGallery:
                     "on_low_quality": on_low_quality,
                     "force": force,
                     "review": review,
-                    "box": None if box is None else [float(one) for one in box],
+                    "box": calls.numbers(box),
                 },
             )
         )
@@ -114,6 +118,7 @@ class AsyncServedGallery:
         fpir: float = DEFAULT_FPIR,
         threshold: float | None = None,
         where: Mapping[str, Any] | None = None,
+        purpose: str | None = None,
         one_person_per_photo: bool = True,
         liveness: LivenessMode = "off",
     ) -> list[IdentifiedPhoto]: ...
@@ -126,6 +131,7 @@ class AsyncServedGallery:
         fpir: float = DEFAULT_FPIR,
         threshold: float | None = None,
         where: Mapping[str, Any] | None = None,
+        purpose: str | None = None,
         one_person_per_photo: bool = True,
         liveness: LivenessMode = "off",
     ) -> IdentifiedPhoto: ...
@@ -138,6 +144,7 @@ class AsyncServedGallery:
         fpir: float = DEFAULT_FPIR,
         threshold: float | None = None,
         where: Mapping[str, Any] | None = None,
+        purpose: str | None = None,
         one_person_per_photo: bool = True,
         liveness: LivenessMode = "off",
     ) -> IdentifiedPhoto | list[IdentifiedPhoto]:
@@ -151,6 +158,7 @@ class AsyncServedGallery:
                 fpir=fpir,
                 threshold=threshold,
                 where=where,
+                purpose=purpose,
                 one_person_per_photo=one_person_per_photo,
                 liveness=liveness,
             )
@@ -183,6 +191,7 @@ class AsyncServedGallery:
         fmr: float | None = None,
         threshold: float | Threshold | None = None,
         liveness: LivenessMode = "off",
+        box: Sequence[float] | None = None,
     ) -> Decision: ...
     @checked
     async def verify(
@@ -193,14 +202,17 @@ class AsyncServedGallery:
         fmr: float | None = None,
         threshold: float | Threshold | None = None,
         liveness: LivenessMode = "off",
+        box: Sequence[float] | None = None,
     ) -> Decision | list[Decision | LineamentError]:
         """As ``ServedGallery.verify``."""
 
         def call(upload: Upload) -> Call[Decision]:
             return calls.verify(
-                self.name, name, upload, fmr=fmr, threshold=threshold, liveness=liveness
+                self.name, name, upload, fmr=fmr, threshold=threshold, liveness=liveness, box=box
             )
 
+        if box is not None and is_many(photos):
+            raise OptionError("expected one photo, not a list, with a box", option="box")
         if not is_many(photos):
             return await self._connection.send(call(await asyncio.to_thread(upload_of, photos)))
         return [done for _, done in await self._connection.send_each(photos, call)]
@@ -279,13 +291,28 @@ class AsyncServedGallery:
         await self._connection.send(calls.set_consent(self.name, name, consent, add))
         return await self.person(name)
 
+    @checked
+    async def keep_until(self, name: str, when: float | None) -> PersonInfo | None:
+        """As ``ServedGallery.keep_until``."""
+        try:
+            return await self._connection.send(calls.keep_until(self.name, name, when))
+        except NotFoundError:  # that time is over
+            return None
+
     # --- negative examples ------------------------------------------------------------------------
 
     @checked
-    async def reject(self, photo: Source, name: str, *, face: int | None = None) -> Rejection:
+    async def reject(
+        self,
+        photo: Source,
+        name: str,
+        *,
+        face: int | None = None,
+        box: Sequence[float] | None = None,
+    ) -> Rejection:
         """As ``ServedGallery.reject``."""
         upload = await asyncio.to_thread(upload_of, photo)
-        return await self._connection.send(calls.reject(self.name, upload, name, face))
+        return await self._connection.send(calls.reject(self.name, upload, name, face, box))
 
     @checked
     async def rejections(self, name: str) -> list[Rejection]:

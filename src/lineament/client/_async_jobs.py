@@ -120,6 +120,11 @@ class AsyncServedStreams:
         return await self._connection.send(calls.snapshot(stream))
 
     @checked
+    def preview(self, stream: str) -> AsyncIterator[bytes]:
+        """As ``ServedStreams.preview``."""
+        return self._connection.pictures(calls.preview(stream))
+
+    @checked
     def events(self, stream: str, *, after: int | None = None) -> AsyncIterator[ServedEvent]:
         """As ``ServedStreams.events``."""
         return self._connection.events(lambda last: calls.stream_events(stream, last), after)

@@ -68,6 +68,9 @@ class Call(Generic[T]):
         listed: whether the photos' field takes several.
         changes: whether the server keeps something of it: then it has an Idempotency-Key, and is
             done once however often it is sent.
+        repeatable: whether it may be sent again after the connection broke, when nobody knows
+            whether the server has done it.
+        nulls: fields of the JSON body that are null.
     """
 
     method: str
@@ -78,6 +81,8 @@ class Call(Generic[T]):
     uploads: tuple[tuple[str, Upload], ...] = ()
     listed: bool = False
     changes: bool = False
+    repeatable: bool = True
+    nulls: tuple[str, ...] = ()
     key: str = field(default_factory=lambda: secrets.token_hex(16))
 
     @property
@@ -103,7 +108,7 @@ class Call(Generic[T]):
             name: dict(value) if isinstance(value, Mapping) else value
             for name, value in self.values.items()
             if value is not None
-        }
+        } | dict.fromkeys(self.nulls)
         nested = any(isinstance(value, (Mapping, list, tuple)) for value in values.values())
         if self.uploads and not nested and all(up.url is None for _, up in self.uploads):
             found["files"] = [

@@ -7,15 +7,21 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self, overload
 
+from lineament.anonymize.covering import Method
+from lineament.anonymize.regions import Shape
 from lineament.arguments import checked
 from lineament.attributes.results import PhotoAttributes
+from lineament.client import _admin_calls as admin_calls
 from lineament.client import _gallery_calls as gallery_calls
 from lineament.client import _photo_calls as calls
+from lineament.client._admin import ServedAudit, ServedKeys, ServedUsers
+from lineament.client._admin_calls import Ticket
 from lineament.client._calls import Call
 from lineament.client._connection import RETRIES, TIMEOUT_S, Connection
 from lineament.client._gallery import ServedGallery
 from lineament.client._jobs import ServedJobs, ServedStreams
-from lineament.client._photo_calls import ServedModels
+from lineament.client._liveness import ServedLiveness
+from lineament.client._photo_calls import AnonymizedPhoto, ServedModels
 from lineament.client._uploads import Upload, upload_of
 from lineament.errors import LineamentError, OptionError
 from lineament.finder import Source
@@ -43,6 +49,8 @@ class Client:
         address: of the server.
         jobs: long work.
         streams: cameras and streams that it watches.
+        liveness: sessions of active liveness: is somebody there?
+        keys, users, audit: for those who run it: keys, users of its page, its audit log.
 
     Examples:
         >>> with lineament.Client("http://127.0.0.1:8000", key="lin_...") as client:
@@ -79,6 +87,10 @@ class Client:
         self.address = address
         self.jobs = ServedJobs(self._connection)
         self.streams = ServedStreams(self._connection)
+        self.liveness = ServedLiveness(self._connection)
+        self.keys = ServedKeys(self._connection)
+        self.users = ServedUsers(self._connection)
+        self.audit = ServedAudit(self._connection)
 
     def __repr__(self) -> str:
         """In short; the key is not shown."""
@@ -114,6 +126,18 @@ class Client:
     def models(self) -> ServedModels:
         """What it runs: recognizer, detector, contract, and the cards of all networks."""
         return self._connection.send(calls.models())
+
+    @checked
+    def ticket(self, path: str) -> Ticket:
+        """A one-use ticket for a WebSocket: a browser opens it, and never sees the key.
+
+        Args:
+            path: of the WebSocket, such as "/v1/streams/6b.../live".
+
+        Raises:
+            OptionError: no path of a WebSocket.
+        """
+        return self._connection.send(admin_calls.ticket(path))
 
     # --- photos -----------------------------------------------------------------------------------
 
@@ -345,6 +369,41 @@ class Client:
         """
         uploads = [upload_of(photo) for photo in expand(photos)]
         return self._connection.send(calls.group(uploads, min_size, threshold, fmr))
+
+    @checked
+    def anonymize(
+        self,
+        source: Source,
+        *,
+        method: Method = "blur",
+        shape: Shape = "ellipse",
+        gallery: str | None = None,
+        keep: str | None = None,
+        only: str | None = None,
+        color_order: ColorOrder | None = None,
+    ) -> AnonymizedPhoto:
+        """Cover the faces of a photo so that nobody recognizes them, as ``lineament.anonymize``.
+
+        Args:
+            source: one photo.
+            method: "blur", "pixelate" or "solid".
+            shape: "ellipse", "box" or "mesh": along the outline of the face.
+            gallery: name of the server's gallery that knows who may be left out; with neither
+                ``keep`` nor ``only`` all who are enrolled.
+            keep: name of the one who is not covered.
+            only: name of the one who is covered, and nobody else.
+            color_order: of NumPy arrays.
+
+        Raises:
+            ImageError: the photo cannot be read.
+            OptionError: names without a gallery, or both kinds of names.
+            UnknownPersonError, GalleryNotFoundError: there is none of that name.
+        """
+        return self._connection.send(
+            calls.anonymize(
+                upload_of(source, color_order=color_order), method, shape, gallery, keep, only
+            )
+        )
 
     @checked
     def thresholds(self, *, fmr: float | None = None) -> dict[str, Any]:

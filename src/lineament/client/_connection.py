@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from lineament.client._calls import Answer, Call
 from lineament.client._uploads import Upload, upload_of
-from lineament.client._work_calls import EventReader, ServedEvent
+from lineament.client._work_calls import EventReader, PictureReader, ServedEvent
 from lineament.errors import (
     LineamentError,
     MissingExtraError,
@@ -86,7 +86,17 @@ def _options(
 
 
 class _Connection:
-    """Address, and what is made of failures."""
+    """Address, and what is made of failures.
+
+    Attributes:
+        address: of the server.
+        retries, timeout: as ``Client`` has them.
+        verify: whom a certificate is to be from, as httpx has it.
+        proxies: whether the system's lead there.
+    """
+
+    verify: bool | ssl.SSLContext
+    proxies: bool
 
     def __init__(self, address: str, retries: int, timeout: float) -> None:
         if not 0 <= retries <= 100:
@@ -117,7 +127,8 @@ class _Connection:
         import httpx
 
         waited = isinstance(error, httpx.TimeoutException)
-        pause_s = None if waited or attempt > self.retries else call.pause_s(attempt, None)
+        never = waited or not (call.repeatable or isinstance(error, httpx.ConnectError))
+        pause_s = None if never or attempt > self.retries else call.pause_s(attempt, None)
         if pause_s is None:
             raise self.failure(error) from error
         return pause_s
@@ -142,6 +153,7 @@ class Connection(_Connection):
         """Connect to nothing yet."""
         super().__init__(address, retries, timeout)
         options = _options(address, key, timeout, certificate)
+        self.verify, self.proxies = options["verify"], options["trust_env"]
         import httpx
 
         self.http: httpx.Client = httpx.Client(**options)
@@ -215,6 +227,20 @@ class Connection(_Connection):
             except httpx.HTTPError as error:
                 self._sleep(self.pause_after_failure(asked, attempt, error))
 
+    def pictures(self, call: Call[bytes]) -> Iterator[bytes]:
+        """JPEGs as they come, until the server ends them."""
+        import httpx
+
+        reader = PictureReader()
+        try:
+            with self.http.stream(**call.options()) as got:
+                if got.status_code != 200:
+                    call.result(Answer(got.status_code, got.headers, got.read()))
+                for data in got.iter_bytes():
+                    yield from reader.feed(data)
+        except httpx.HTTPError as error:
+            raise self.failure(error) from error
+
     def close(self) -> None:
         """Hang up."""
         self.http.close()
@@ -234,6 +260,7 @@ class AsyncConnection(_Connection):
         """Connect to nothing yet."""
         super().__init__(address, retries, timeout)
         options = _options(address, key, timeout, certificate)
+        self.verify, self.proxies = options["verify"], options["trust_env"]
         import httpx
 
         self.http: httpx.AsyncClient = httpx.AsyncClient(**options)
@@ -312,6 +339,21 @@ class AsyncConnection(_Connection):
                     await got.aclose()
             except httpx.HTTPError as error:
                 await asyncio.sleep(self.pause_after_failure(asked, attempt, error))
+
+    async def pictures(self, call: Call[bytes]) -> AsyncIterator[bytes]:
+        """JPEGs as they come, until the server ends them."""
+        import httpx
+
+        reader = PictureReader()
+        try:
+            async with self.http.stream(**call.options()) as got:
+                if got.status_code != 200:
+                    call.result(Answer(got.status_code, got.headers, await got.aread()))
+                async for data in got.aiter_bytes():
+                    for picture in reader.feed(data):
+                        yield picture
+        except httpx.HTTPError as error:
+            raise self.failure(error) from error
 
     async def close(self) -> None:
         """Hang up."""

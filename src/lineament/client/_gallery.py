@@ -14,7 +14,7 @@ from lineament.client._gallery_calls import PAGE, GalleryInfo
 from lineament.client._uploads import Upload, upload_of
 from lineament.client._values import read
 from lineament.decide.calibration import DEFAULT_FPIR
-from lineament.errors import LineamentError, NotFoundError
+from lineament.errors import LineamentError, NotFoundError, OptionError
 from lineament.files import write_atomically
 from lineament.finder import Source
 from lineament.gallery import (
@@ -67,6 +67,14 @@ class ServedGallery:
         """Change settings by name, for good; returns all. OptionError: no such setting or value."""
         return self._connection.send(calls.configure(self.name, changes)).settings
 
+    def rotate_key(self) -> GalleryInfo:
+        """Give an encrypted gallery the key that is in place on the server now.
+
+        Raises:
+            ConflictError: it is not encrypted, or the server's environment names no key.
+        """
+        return self._connection.send(calls.rotate_key(self.name))
+
     # --- enrolling --------------------------------------------------------------------------------
 
     @checked
@@ -110,7 +118,7 @@ class ServedGallery:
                     "on_low_quality": on_low_quality,
                     "force": force,
                     "review": review,
-                    "box": None if box is None else [float(one) for one in box],
+                    "box": calls.numbers(box),
                 },
             )
         )
@@ -127,6 +135,7 @@ class ServedGallery:
         fpir: float = DEFAULT_FPIR,
         threshold: float | None = None,
         where: Mapping[str, Any] | None = None,
+        purpose: str | None = None,
         one_person_per_photo: bool = True,
         liveness: LivenessMode = "off",
     ) -> list[IdentifiedPhoto]: ...
@@ -139,6 +148,7 @@ class ServedGallery:
         fpir: float = DEFAULT_FPIR,
         threshold: float | None = None,
         where: Mapping[str, Any] | None = None,
+        purpose: str | None = None,
         one_person_per_photo: bool = True,
         liveness: LivenessMode = "off",
     ) -> IdentifiedPhoto: ...
@@ -151,6 +161,7 @@ class ServedGallery:
         fpir: float = DEFAULT_FPIR,
         threshold: float | None = None,
         where: Mapping[str, Any] | None = None,
+        purpose: str | None = None,
         one_person_per_photo: bool = True,
         liveness: LivenessMode = "off",
     ) -> IdentifiedPhoto | list[IdentifiedPhoto]:
@@ -158,7 +169,7 @@ class ServedGallery:
 
         Args:
             photos: one photo, or many.
-            top, fpir, threshold, where, one_person_per_photo, liveness: as for
+            top, fpir, threshold, where, purpose, one_person_per_photo, liveness: as for
                 ``Gallery.identify``.
 
         Raises:
@@ -174,6 +185,7 @@ class ServedGallery:
                 fpir=fpir,
                 threshold=threshold,
                 where=where,
+                purpose=purpose,
                 one_person_per_photo=one_person_per_photo,
                 liveness=liveness,
             )
@@ -206,6 +218,7 @@ class ServedGallery:
         fmr: float | None = None,
         threshold: float | Threshold | None = None,
         liveness: LivenessMode = "off",
+        box: Sequence[float] | None = None,
     ) -> Decision: ...
     @checked
     def verify(
@@ -216,6 +229,7 @@ class ServedGallery:
         fmr: float | None = None,
         threshold: float | Threshold | None = None,
         liveness: LivenessMode = "off",
+        box: Sequence[float] | None = None,
     ) -> Decision | list[Decision | LineamentError]:
         """Is this the person that it is said to be? As ``Gallery.verify``.
 
@@ -223,6 +237,7 @@ class ServedGallery:
             name: of the person.
             photos: one photo, or many.
             fmr, threshold, liveness: as for ``Gallery.verify``.
+            box: of one photo: where the face is.
 
         Raises:
             UnknownPersonError: nobody has that name.
@@ -231,9 +246,11 @@ class ServedGallery:
 
         def call(upload: Upload) -> Call[Decision]:
             return calls.verify(
-                self.name, name, upload, fmr=fmr, threshold=threshold, liveness=liveness
+                self.name, name, upload, fmr=fmr, threshold=threshold, liveness=liveness, box=box
             )
 
+        if box is not None and is_many(photos):
+            raise OptionError("expected one photo, not a list, with a box", option="box")
         if not is_many(photos):
             return self._connection.send(call(upload_of(photos)))
         return [done for _, done in self._connection.send_each(photos, call)]
@@ -331,22 +348,49 @@ class ServedGallery:
         self._connection.send(calls.set_consent(self.name, name, consent, add))
         return self.person(name)
 
+    @checked
+    def keep_until(self, name: str, when: float | None) -> PersonInfo | None:
+        """Say until when a person stays, as ``Gallery.keep_until``.
+
+        Args:
+            name: of the person.
+            when: seconds since 1970, UTC; None: as the consents and the gallery say.
+
+        Returns:
+            The person; None: that time is over, so that nobody of the name is found any more.
+
+        Raises:
+            UnknownPersonError: there is none of that name.
+        """
+        try:
+            return self._connection.send(calls.keep_until(self.name, name, when))
+        except NotFoundError:  # that time is over
+            return None
+
     # --- negative examples ------------------------------------------------------------------------
 
     @checked
-    def reject(self, photo: Source, name: str, *, face: int | None = None) -> Rejection:
+    def reject(
+        self,
+        photo: Source,
+        name: str,
+        *,
+        face: int | None = None,
+        box: Sequence[float] | None = None,
+    ) -> Rejection:
         """Say that a photo is not of this person: searches remember it, as ``Gallery.reject``.
 
         Args:
             photo: in which somebody was taken for the person.
             name: of the person.
             face: its number as ``identify`` has the faces; None: the main one.
+            box: where the face is, instead.
 
         Raises:
             UnknownPersonError: nobody has that name.
         """
         upload = upload_of(photo)
-        return self._connection.send(calls.reject(self.name, upload, name, face))
+        return self._connection.send(calls.reject(self.name, upload, name, face, box))
 
     @checked
     def rejections(self, name: str) -> list[Rejection]:
@@ -375,7 +419,7 @@ class ServedGallery:
     def erase(self, name: str) -> Receipt:
         """Remove a person, see that nothing of them is left, and give a receipt for it.
 
-        The server signs it (``GET /v1/signing-key`` has the key that checks it).
+        The server signs it; ``client.audit.signing_key`` has what checks it.
         """
         return self._connection.send(calls.erase(self.name, name))
 

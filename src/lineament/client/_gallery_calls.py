@@ -209,6 +209,17 @@ def rename(gallery: str, name: str, new_name: str) -> Call[PersonInfo]:
     )  # fmt: skip
 
 
+def keep_until(gallery: str, name: str, when: float | None) -> Call[PersonInfo]:
+    return Call(
+        "PATCH", read=reading(PersonInfo), values={"kept_until": when}, changes=True,
+        nulls=("kept_until",) if when is None else (), **_of_person(gallery, name),
+    )  # fmt: skip
+
+
+def rotate_key(gallery: str) -> Call[GalleryInfo]:
+    return Call("POST", _path(gallery, "rotate-key"), reading(GalleryInfo), changes=True)
+
+
 def merge(gallery: str, name: str, others: Sequence[int], force: bool) -> Call[PersonInfo]:
     return Call(
         "POST", read=reading(PersonInfo), values={"others": list(others), "force": force},
@@ -263,13 +274,15 @@ def export_person(gallery: str, name: str) -> Call[bytes]:
     return Call("GET", read=lambda answer: answer.body, **_of_person(gallery, name, "export"))
 
 
-def reject(gallery: str, photo: Upload, name: str, face: int | None) -> Call[Rejection]:
+def reject(
+    gallery: str, photo: Upload, name: str, face: int | None, box: Sequence[float] | None
+) -> Call[Rejection]:
     def made(answer: Answer) -> Rejection:
         return replace(read(Rejection, answer.json()), source=photo.name)
 
     return Call(
-        "POST", read=made, values={"face": face}, uploads=(("image", photo),), changes=True,
-        **_of_person(gallery, name, "reject"),
+        "POST", read=made, values={"face": face, "box": numbers(box)}, changes=True,
+        uploads=(("image", photo),), **_of_person(gallery, name, "reject"),
     )  # fmt: skip
 
 
@@ -283,6 +296,11 @@ def remove_rejection(gallery: str, number: int) -> Call[Rejection]:
     return Call("DELETE", path, reading(Rejection), changes=True)
 
 
+def numbers(box: Sequence[float] | None) -> list[float] | None:
+    """A box as JSON has it."""
+    return None if box is None else [float(one) for one in box]
+
+
 # --- searches -------------------------------------------------------------------------------------
 
 
@@ -294,6 +312,7 @@ def identify(
     fpir: float,
     threshold: float | None,
     where: Mapping[str, Any] | None,
+    purpose: str | None,
     one_person_per_photo: bool,
     liveness: str,
 ) -> Call[IdentifiedPhoto]:
@@ -302,6 +321,7 @@ def identify(
         "fpir": fpir,
         "threshold": threshold,
         "where": None if where is None else dict(where),
+        "purpose": purpose,
         "one_person_per_photo": one_person_per_photo,
         "liveness": liveness,
     }
@@ -319,8 +339,9 @@ def verify(
     fmr: float | None,
     threshold: Threshold | float | None,
     liveness: str,
+    box: Sequence[float] | None,
 ) -> Call[Decision]:
-    values = {"fmr": fmr, "threshold": bare(threshold), "liveness": liveness}
+    values = {"fmr": fmr, "threshold": bare(threshold), "liveness": liveness, "box": numbers(box)}
 
     def made(answer: Answer) -> Decision:
         return replace(read(Decision, answer.json()), source_a=photo.name)

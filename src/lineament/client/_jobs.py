@@ -151,6 +151,19 @@ class ServedStreams:
         return self._connection.send(calls.snapshot(stream))
 
     @checked
+    def preview(self, stream: str) -> Iterator[bytes]:
+        """Moving pictures with people marked: JPEGs, at most ten a second, until the stream ends.
+
+        Args:
+            stream: its id.
+
+        Raises:
+            BusyError: four look already.
+            NotFoundError: there is none of that id.
+        """
+        return self._connection.pictures(calls.preview(stream))
+
+    @checked
     def events(self, stream: str, *, after: int | None = None) -> Iterator[ServedEvent]:
         """What happens before a camera, as it happens, until the stream ends; reconnects.
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +14,11 @@ from lineament.attributes.results import PhotoAttributes
 from lineament.client._calls import Answer, Call
 from lineament.client._uploads import Upload
 from lineament.client._values import read
-from lineament.errors import OptionError
+from lineament.errors import OptionError, ServiceError
+from lineament.files import write_atomically
+from lineament.images import load_image
 from lineament.results import Outcome
-from lineament.types import Contract, Decision, Embedding, Photo, Quality, Threshold
+from lineament.types import Contract, Decision, Embedding, Image, Photo, Quality, Threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,45 @@ class ServedModels(Outcome):
             "detector": self.detector,
             "contract": self.contract.to_dict() | {"id": self.contract.id},
             "models": list(self.models),
+        }
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class AnonymizedPhoto(Outcome):
+    """A photo in which a server covered faces.
+
+    Attributes:
+        source: name of the photo.
+        pixels: (H, W, 3) uint8, RGB, upright, in sRGB.
+        n_faces: how many were found.
+        n_hidden: how many of them are covered.
+    """
+
+    source: str
+    pixels: Image
+    n_faces: int
+    n_hidden: int
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the photo, and nothing of what else the old file held.
+
+        Args:
+            path: a name that ends in .jpg, .png, .webp, .tif or .bmp.
+
+        Raises:
+            OptionError: another ending, or the file cannot be written.
+        """
+        from lineament.anonymize.writing import encode_photo
+
+        write_atomically(path, encode_photo(self.pixels, Path(path).name))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON; without the pixels."""
+        return {
+            "source": self.source,
+            "size_wh": [self.pixels.shape[1], self.pixels.shape[0]],
+            "n_faces": self.n_faces,
+            "n_hidden": self.n_hidden,
         }
 
 
@@ -131,6 +174,26 @@ def attributes(photo: Upload, only: Sequence[str] | None) -> Call[PhotoAttribute
         "POST", "/attributes", reading(PhotoAttributes, photo),
         values=values, uploads=(("image", photo),),
     )  # fmt: skip
+
+
+def anonymize(
+    photo: Upload, method: str, shape: str, gallery: str | None, keep: str | None, only: str | None
+) -> Call[AnonymizedPhoto]:
+    values = {
+        "method": method, "shape": shape, "form": "png",
+        "gallery": gallery, "keep": keep, "only": only,
+    }  # fmt: skip
+
+    def made(answer: Answer) -> AnonymizedPhoto:
+        hidden, _, faces = answer.headers.get("x-faces", "").partition("/")
+        if not (hidden.isdecimal() and faces.isdecimal()):
+            raise ServiceError(
+                f"expected an anonymized photo, got status {answer.status}",
+                hint="is the address that of a lineament server?",
+            )
+        return AnonymizedPhoto(photo.name, load_image(answer.body), int(faces), int(hidden))
+
+    return Call("POST", "/anonymize", made, values=values, uploads=(("image", photo),))
 
 
 def bare(threshold: Threshold | float | None) -> float | None:

@@ -1,4 +1,4 @@
-"""Requests about long work and watched streams; events that come one after the other."""
+"""Requests about long work and watched streams; events and pictures that come one by one."""
 
 from __future__ import annotations
 
@@ -222,6 +222,10 @@ def snapshot(number: str) -> Call[bytes]:
     return Call("GET", f"/streams/{segment(number)}/snapshot", _bytes)
 
 
+def preview(number: str) -> Call[bytes]:
+    return Call("GET", f"/streams/{segment(number)}/preview.mjpeg", _no_picture)
+
+
 def stream_events(number: str, after: int | None) -> Call[ServedEvent]:
     return Call("GET", f"/streams/{segment(number)}/events", _no_answer, query={"after": after})
 
@@ -238,6 +242,58 @@ def _no_answer(answer: Answer) -> ServedEvent:
     raise ServiceError(
         f"expected events, got status {answer.status}", hint="is the server of the same version?"
     )
+
+
+def _no_picture(answer: Answer) -> bytes:
+    raise ServiceError(
+        f"expected moving pictures, got status {answer.status}",
+        hint="is the server of the same version?",
+    )
+
+
+MOST_PICTURE = 16 << 20
+"""Bytes of one picture of a preview."""
+
+
+class PictureReader:
+    """Bytes of multipart/x-mixed-replace -> the JPEGs in it."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self._data = b""
+        self._length: int | None = None
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Take some bytes; gives the whole pictures. ServiceError: it is something else."""
+        self._data += data
+        while True:
+            if self._length is None:
+                head, end, rest = self._data.partition(b"\r\n\r\n")
+                if not end:
+                    self._check(len(head) <= 4096, head)
+                    return
+                self._length, self._data = self._length_of(head), rest
+            if len(self._data) < self._length:
+                return
+            picture, self._data = self._data[: self._length], self._data[self._length :]
+            self._length = None
+            yield picture
+
+    def _length_of(self, head: bytes) -> int:
+        for line in head.lower().split(b"\r\n"):
+            name, _, value = line.partition(b":")
+            if name == b"content-length" and value.strip().isdigit():
+                length = int(value[:20])
+                self._check(length <= MOST_PICTURE, head)
+                return length
+        self._check(False, head)
+        return 0
+
+    def _check(self, fine: bool, head: bytes) -> None:
+        if not fine:
+            raise ServiceError(
+                f"expected pictures of a lineament server, got {in_short(head[:60])}"
+            )
 
 
 class EventReader:

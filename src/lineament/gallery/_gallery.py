@@ -58,7 +58,7 @@ from lineament.gallery._types import (
     Settings,
 )
 from lineament.gallery._unlike import can_compare, check_alike, unlike_samples
-from lineament.gallery.consent import Consent
+from lineament.gallery.consent import Consent, checked_purpose
 from lineament.gallery.keys import Key
 from lineament.gallery.person_export import PersonExport
 from lineament.gallery.person_export import export_person as write_person
@@ -643,6 +643,7 @@ class Gallery(Outcome):
         fpir: float = DEFAULT_FPIR,
         threshold: float | None = None,
         where: Mapping[str, Any] | None = None,
+        purpose: str | None = None,
         one_person_per_photo: bool = True,
         metric: str = "cosine",
         liveness: LivenessMode = "off",
@@ -656,6 +657,7 @@ class Gallery(Outcome):
         fpir: float = DEFAULT_FPIR,
         threshold: float | None = None,
         where: Mapping[str, Any] | None = None,
+        purpose: str | None = None,
         one_person_per_photo: bool = True,
         metric: str = "cosine",
         liveness: LivenessMode = "off",
@@ -669,6 +671,7 @@ class Gallery(Outcome):
         fpir: float = DEFAULT_FPIR,
         threshold: float | None = None,
         where: Mapping[str, Any] | None = None,
+        purpose: str | None = None,
         one_person_per_photo: bool = True,
         metric: str = "cosine",
         liveness: LivenessMode = "off",
@@ -685,6 +688,8 @@ class Gallery(Outcome):
             threshold: from which on a face gets a name, instead of one for ``fpir``: a cosine, or
                 what ``metric`` gives.
             where: only among people with such metadata (``lineament.gallery.filters``).
+            purpose: what the search is for: only among people who have a consent, and of whom every
+                consent names it, in capitals or not. ``Identification.n_left_out`` counts the rest.
             one_person_per_photo: two faces of one photo are two people, so no two get the same
                 name. False for collages, mirrors and contact sheets.
             metric: "siamese" scores the most alike people by the model's learned similarity, where
@@ -704,6 +709,7 @@ class Gallery(Outcome):
                 fpir=fpir,
                 threshold=threshold,
                 where=where,
+                purpose=purpose,
                 one_person_per_photo=one_person_per_photo,
                 metric=metric,
                 liveness=liveness,
@@ -716,22 +722,27 @@ class Gallery(Outcome):
         return found[0]
 
     @checked
-    def check_search(self, where: Mapping[str, Any] | None = None) -> list[str]:
+    def check_search(
+        self, where: Mapping[str, Any] | None = None, *, purpose: str | None = None
+    ) -> list[str]:
         """See that a search would be among somebody, before a door depends on it.
 
         ``identify`` itself says of each face that nobody was searched (``Identification.reason``).
 
         Args:
-            where: as for ``identify``.
+            where, purpose: as for ``identify``.
 
         Returns:
-            What should be known of the filter, in words: keys that nobody has.
+            What should be known of it, in words: keys that nobody has, how many people have no
+            consent for the purpose.
 
         Raises:
-            NobodySearchedError: nobody is enrolled, or nobody matches; the message says which
-                keys and values there are.
+            NobodySearchedError: nobody is enrolled, nobody matches, or nobody consented; the
+                message says which keys and values there are.
         """
-        return nobody.check_search(self._state, where)
+        if purpose is not None:
+            checked_purpose(purpose, "purpose")
+        return nobody.check_search(self._state, where, purpose)
 
     @checked
     def filter_notes(self, where: Mapping[str, Any] | None) -> list[str]:
@@ -753,6 +764,7 @@ class Gallery(Outcome):
         fpir: float = DEFAULT_FPIR,
         threshold: float | None = None,
         where: Mapping[str, Any] | None = None,
+        purpose: str | None = None,
         one_person_per_photo: bool = True,
         metric: str = "cosine",
         liveness: LivenessMode = "off",
@@ -763,6 +775,7 @@ class Gallery(Outcome):
             fpir=fpir,
             threshold=threshold,
             where=where,
+            purpose=purpose,
             one_person_per_photo=one_person_per_photo,
             metric=metric,
         )
@@ -779,6 +792,7 @@ class Gallery(Outcome):
         fpir: float = DEFAULT_FPIR,
         threshold: float | None = None,
         where: Mapping[str, Any] | None = None,
+        purpose: str | None = None,
         metric: str = "cosine",
         qualities: Sequence[Quality | None] | None = None,
     ) -> list[Identification]:
@@ -789,12 +803,14 @@ class Gallery(Outcome):
             together: whether they are faces of one photo, thus of N people.
             qualities: of the N faces, where they are known: it takes more for faces in which
                 strangers look alike.
-            top, fpir, threshold, where, metric: as for ``identify``.
+            top, fpir, threshold, where, purpose, metric: as for ``identify``.
 
         Raises:
             ContractError: they were made in another way than those in the gallery.
         """
-        search = ranking.Search(top=top, fpir=fpir, threshold=threshold, where=where, metric=metric)
+        search = ranking.Search(
+            top=top, fpir=fpir, threshold=threshold, where=where, purpose=purpose, metric=metric
+        )
         if qualities is not None and len(qualities) != len(embeddings):
             raise OptionError(
                 f"expected {len(embeddings)}, one for each embedding, got {len(qualities)}",

@@ -56,7 +56,9 @@ class SyncedIndex:
         self._expecting = False  # this process is changing something
         self._saved_change = -1  # of the files; -1 when there are none of ours
         self._saved_samples = -1  # the largest sample id that may stand in the files
-        self._filters: dict[bytes, tuple[tuple[int, frozenset[int]], Ids, int]] = {}
+        self._filters: dict[
+            tuple[bytes, str | None], tuple[tuple[int, frozenset[int]], lookup.Among]
+        ] = {}
         self._index: Index = self._empty()
 
     def _empty(self) -> Index:
@@ -396,19 +398,22 @@ class SyncedIndex:
                 self.rebuild()
                 return self._index.search(queries, k, allowed=allowed)
 
-    def allowed(self, where: Mapping[str, Any]) -> tuple[Ids, int]:
-        """Ids of the samples of people with such metadata, and how many people that is."""
-        key = filters.key(where)
+    def allowed(self, where: Mapping[str, Any] | None, purpose: str | None = None) -> lookup.Among:
+        """The samples of people with such metadata, and with consents for a purpose."""
+        key = (
+            filters.key({} if where is None else where),
+            None if purpose is None else purpose.casefold(),
+        )
         with self._mutex:
             kept = self._filters.get(key)
             state = self._change, lookup.expired(self._store)
             if kept is not None and kept[0] == state:
-                return kept[1], kept[2]
-            ids, n_people = lookup.samples_where(self._store, where)
+                return kept[1]
+            found = lookup.samples_where(self._store, where, purpose)
             if len(self._filters) >= 16:
                 self._filters.clear()
-            self._filters[key] = (state, ids, n_people)
-            return ids, n_people
+            self._filters[key] = (state, found)
+            return found
 
 
 def _is_change(row: tuple[Any, ...]) -> bool:

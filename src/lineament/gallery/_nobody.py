@@ -18,21 +18,38 @@ MOST_KEYS, MOST_VALUES = 12, 5
 """Of the metadata, that a message names."""
 
 
-def check_search(state: GalleryState, where: Mapping[str, Any] | None) -> list[str]:
+def check_search(
+    state: GalleryState, where: Mapping[str, Any] | None, purpose: str | None = None
+) -> list[str]:
     """See that a search would be among somebody; see ``Gallery.check_search``."""
     n_samples = lookup.totals(state.store)[1]
-    if where is None:
+    if where is None and purpose is None:
         if not n_samples:
             raise nobody_searched(state, where)
         return []
     state.index.sync()
-    ids, _ = state.index.allowed(where)
-    if not len(ids):
-        raise nobody_searched(state, where)
-    return filter_notes(state.store, where)
+    among = state.index.allowed(where, purpose)
+    if not among.n_people:
+        raise nobody_searched(state, where, purpose)
+    notes = filter_notes(state.store, where)
+    return (
+        notes
+        if purpose is None or not among.n_left_out
+        else [*notes, left_out(among.n_left_out, purpose)]
+    )
 
 
-def nobody_searched(state: GalleryState, where: Mapping[str, Any] | None) -> NobodySearchedError:
+def left_out(number: int, purpose: str) -> str:
+    """That so many people are not searched, since they did not consent to a purpose."""
+    return (
+        f"{counted(number, 'person is', 'people are')} not searched: they did not consent to "
+        f"{purpose!r}"
+    )
+
+
+def nobody_searched(
+    state: GalleryState, where: Mapping[str, Any] | None, purpose: str | None = None
+) -> NobodySearchedError:
     """The error for a search among nobody: why that is, and what could be meant."""
     store = state.store
     n_people, n_samples = lookup.totals(store)
@@ -40,6 +57,16 @@ def nobody_searched(state: GalleryState, where: Mapping[str, Any] | None) -> Nob
         return NobodySearchedError(
             f"{state.folder}: nobody is enrolled, so nobody was searched", hint="{enroll}"
         )
+    if n_samples and purpose is not None:
+        among = state.index.allowed(where, purpose)
+        if among.n_left_out:
+            of = "" if where is None else f" who match {filters.in_words(where)}"
+            return NobodySearchedError(
+                f"of the {counted(among.n_left_out, 'person', 'people')}{of} nobody consented to "
+                f"{purpose!r}, so nobody was searched",
+                option="purpose",
+                hint="name a purpose that consents name, or write down the consents",
+            )
     if not n_samples or where is None:
         return NobodySearchedError(
             f"{state.folder}: of the {counted(n_people, 'person', 'people')} in the gallery nobody "

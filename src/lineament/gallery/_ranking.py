@@ -53,6 +53,7 @@ from lineament.gallery._types import (
     Settings,
     UnknownReason,
 )
+from lineament.gallery.consent import checked_purpose
 from lineament.quality import quality_of
 from lineament.search.index import Ids
 from lineament.types import (
@@ -83,6 +84,7 @@ class Search:
     fpir: float = DEFAULT_FPIR
     threshold: float | None = None
     where: Mapping[str, Any] | None = None
+    purpose: str | None = None
     one_person_per_photo: bool = True
     metric: str = CALIBRATED_METRIC
 
@@ -92,6 +94,8 @@ class Search:
         if not 1 <= self.top <= MOST_TOP:
             raise OptionError(f"expected 1 to {MOST_TOP}, got {self.top}", option="top")
         checked_share(self.fpir, "fpir")
+        if self.purpose is not None:
+            checked_purpose(self.purpose, "purpose")
         if self.metric not in (CALIBRATED_METRIC, SIAMESE):
             raise OptionError(
                 f"expected {CALIBRATED_METRIC} or {SIAMESE}, got {self.metric!r}", option="metric"
@@ -259,9 +263,11 @@ def identify_faces(
     settings = store.settings
     allowed: Ids | None = None
     n_people, n_samples = lookup.totals(store)
-    if search.where is not None:
-        allowed, n_people = index.allowed(search.where)
-        n_samples = len(allowed)
+    n_left_out: int | None = None
+    if search.where is not None or search.purpose is not None:
+        among = index.allowed(search.where, search.purpose)
+        allowed, n_people, n_samples = among.samples, among.n_people, len(among.samples)
+        n_left_out = None if search.purpose is None else among.n_left_out
     head = None
     if search.metric == SIAMESE:
         head = require_head(store.contract, state.card)
@@ -304,6 +310,7 @@ def identify_faces(
                 notes=_notes(state, row, at, threshold),
                 reason=reason,
                 reason_in_words=words,
+                n_left_out=n_left_out,
             )
         )
     return results
@@ -321,7 +328,7 @@ def _unknown(
 ) -> tuple[UnknownReason, str]:
     """Why a face with these candidates has no name."""
     if not row:
-        return "nobody_searched", str(nobody_searched(state, search.where).message)
+        return "nobody_searched", str(nobody_searched(state, search.where, search.purpose).message)
     best = row[0]
     if best.rejected_by is not None and best.compared >= threshold.value:
         return (

@@ -105,6 +105,8 @@ class Store:
         """What says how late it is, in seconds since 1970."""
         self.kept_texts: dict[int, tuple[object, object]] = {}
         """Of ``lookup``: number of a label -> its metadata as encrypted, and decrypted."""
+        self.kept_purposes: dict[int, tuple[object, frozenset[str]]] = {}
+        """Of ``lookup``: number of a consent -> its record as it stands there, and its purposes."""
         self.damage = Damage()
         self.secret = b""
         self.sealing: Sealing = Open()
@@ -312,6 +314,7 @@ class Store:
                 self.secret, self.sealing = secret, sealing
                 self.kept_names = None
                 self.kept_texts.clear()
+                self.kept_purposes.clear()
             sealed = get(connection, "checksum") == schema.settings_checksum(connection)
             if not sealed and _version(connection) > schema.UNSEALED:
                 raise self._unsettled("they are not what was written")
@@ -383,6 +386,7 @@ class Store:
             self._key, self.sealing, self.secret = key, sealing, secret
             self.kept_names = None
             self.kept_texts.clear()
+            self.kept_purposes.clear()
             self.refresh()
 
     def seal(self, table: str, column: str, row: int, value: Value) -> Value:

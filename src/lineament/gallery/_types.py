@@ -473,6 +473,8 @@ class Identification(Outcome):
         reason: why there is no name, for programs; None when there is one.
         reason_in_words: the same for people; "" when there is a name.
         liveness: whether the face is of somebody who was there; None when that was not checked.
+        n_left_out: how many people were not searched, since no consent of theirs, or not each of
+            them, names the purpose of the search; None of a search without one.
     """
 
     name: str | None
@@ -487,6 +489,7 @@ class Identification(Outcome):
     reason: UnknownReason | None = None
     reason_in_words: str = ""
     liveness: Liveness | None = None
+    n_left_out: int | None = None
 
     def __bool__(self) -> bool:
         """TruthValueError: a face without a name is an answer, too."""
@@ -547,6 +550,7 @@ class Identification(Outcome):
             "quality": None if self.quality is None else self.quality.to_dict(),
             "notes": list(self.notes),
             **({} if self.liveness is None else {"liveness": self.liveness.to_dict()}),
+            **({} if self.n_left_out is None else {"n_left_out": self.n_left_out}),
         }
 
 

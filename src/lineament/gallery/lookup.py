@@ -10,7 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import Any, Literal
@@ -1012,17 +1012,54 @@ def _noter(store: Store) -> Callable[[int], None]:
     return lambda number: store.damage.sample(number, UNREADABLE)
 
 
-def samples_where(store: Store, where: Mapping[str, Any]) -> tuple[npt.NDArray[np.int64], int]:
-    """Ids of the samples of people with such metadata, ascending, and how many people that is."""
-    fits = filters.predicate(where)
+@dataclass(frozen=True, eq=False, slots=True)
+class Among:
+    """Whom a search is among.
+
+    Attributes:
+        samples: their ids, ascending.
+        n_people: how many people that is.
+        n_left_out: how many more there would be, had their consents named the purpose.
+    """
+
+    samples: npt.NDArray[np.int64]
+    n_people: int
+    n_left_out: int
+
+
+def samples_where(store: Store, where: Mapping[str, Any] | None, purpose: str | None) -> Among:
+    """The samples of people with such metadata, and with consents for a purpose."""
+    fits = filters.predicate({} if where is None else where)
     with store.reading() as connection:
         people = {number for number, metadata in _metadata_of_all(store) if fits(metadata)}
         rows = connection.execute(
             "SELECT sample, person FROM owners WHERE contract = ?", (store.contract_id,)
         )
         found = [(sample, person) for sample, person in rows if person in people]
-    numbers = np.array(found, np.int64).reshape(-1, 2)
-    return np.sort(numbers[:, 0]), len(np.unique(numbers[:, 1]))
+        allowed = people if purpose is None else _consenting(store, purpose)
+    numbers = np.array([one for one in found if one[1] in allowed], np.int64).reshape(-1, 2)
+    n_people = len(np.unique(numbers[:, 1]))
+    return Among(np.sort(numbers[:, 0]), n_people, len({one[1] for one in found}) - n_people)
+
+
+def _consenting(store: Store, purpose: str) -> set[int]:
+    """Ids of the people who have a consent, and of whom every consent names that purpose."""
+    wanted, kept = purpose.casefold(), store.kept_purposes
+    people: dict[int, bool] = {}
+    for number, row, record in store.connection.execute(
+        "SELECT n.person, r.id, r.record FROM consented n JOIN consents r ON r.id = n.consent"
+    ):
+        known = kept.get(row)
+        if known is None or known[0] != record:  # thus whatever is written is followed
+            try:
+                purposes = consent_of(store, row, record).purposes
+            except OptionError:  # it is damaged: nobody knows what it allows
+                purposes = ()
+            known = record, frozenset(each.casefold() for each in purposes)
+            if len(kept) < _MOST_TEXTS:
+                kept[row] = known
+        people[number] = people.get(number, True) and wanted in known[1]
+    return {number for number, allowed in people.items() if allowed}
 
 
 def _metadata_of_all(store: Store) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -175,6 +175,9 @@ class IdentifyOptions(Options):
     fpir: float = Field(0.01, gt=0, lt=1, description="Wanted share of strangers with a name.")
     threshold: Cosine = None
     where: Filter = None
+    purpose: str | None = Field(
+        None, max_length=500, description="Only people of whom every consent names it."
+    )
     one_person_per_photo: bool = True
     liveness: LivenessMode = "off"
     box: Box = None

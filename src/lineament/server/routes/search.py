@@ -14,6 +14,7 @@ from lineament.server.people import Person
 from lineament.server.photos import read_request
 from lineament.server.routes.people import PERSON
 from lineament.server.schemas import Answer, CompareAnswer, answers, merged, photo_body
+from lineament.text import counted
 
 router = APIRouter(tags=["search"])
 
@@ -21,11 +22,21 @@ NOT_SEARCHED = ("nobody_searched", "not_live", "low_quality")
 """Reasons why a face has no name whoever it is."""
 
 
+def _without_consent(number: int) -> dict[str, Any]:
+    words = counted(number, "person was", "people were")
+    return {
+        "reason": "purpose",
+        "n_people": number,
+        "message": f"{words} not searched: they did not consent to the purpose",
+    }
+
+
 class IdentifyAnswer(Answer):
     """Who is in a photo; faces that could get no name, and why."""
 
     faces: list[dict[str, Any]]
     not_searched: list[dict[str, Any]]
+    people_not_searched: list[dict[str, Any]] | None = None
 
 
 @router.post(
@@ -43,6 +54,8 @@ async def identify(request: Request, gallery: str) -> Any:
 
     A face without a name has a `reason`. `not_searched` names those that could get none, whoever
     is enrolled: nobody was there to search, the face is not known to be alive, or it is too poor.
+    With `purpose`, `people_not_searched` counts the people who were left out since they did not
+    consent to it.
     """
     state = request.app.state.lineament
     photos, options, _ = await read_request(request, IdentifyOptions)
@@ -63,6 +76,9 @@ async def identify(request: Request, gallery: str) -> Any:
             for number, face in enumerate(found.faces)
             if face.reason in NOT_SEARCHED
         ]
+        if options.purpose is not None:
+            left = next((face.n_left_out for face in found.faces if face.n_left_out), None)
+            values["people_not_searched"] = [] if left is None else [_without_consent(left)]
         return values
 
     return JSONResponse(await state.work.run(call))
