@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterable, Callable, Iterable
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
@@ -86,6 +87,7 @@ class AsyncShownSession:
         """For ``AsyncServedLiveness.show``."""
         self._connection, self._session = connection, session
         self._socket: Any = None
+        self._open = AsyncExitStack()
         self._said = Exchange(time.monotonic())
 
     async def __aenter__(self) -> Self:
@@ -100,14 +102,14 @@ class AsyncShownSession:
             proxies=connection.proxies, timeout=connection.timeout,
         )  # fmt: skip
         try:
-            self._socket = await connect(address, **options)
+            self._socket = await self._open.enter_async_context(connect(address, **options))
         except (OSError, WebSocketException) as error:
             raise calls.refusal(error, connection.address) from error
         self._said = Exchange(time.monotonic())
         try:
             await self._hear(connection.timeout)
         except BaseException:
-            await self._socket.close()
+            await self._open.aclose()
             raise
         return self
 
@@ -118,7 +120,7 @@ class AsyncShownSession:
         trace: TracebackType | None,
     ) -> None:
         """As ``ShownSession.__exit__``."""
-        await self._socket.close()
+        await self._open.aclose()
 
     @property
     def state(self) -> SessionState:
@@ -139,7 +141,7 @@ class AsyncShownSession:
         """As ``ShownSession.finish``."""
         if self._said.result is not None:
             return self._said.result
-        await self._socket.close()
+        await self._open.aclose()
         due = time.monotonic() + END_S
         while True:
             found = await self._connection.send(calls.get(self._session.id))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
@@ -113,6 +114,7 @@ class ShownSession:
         """For ``ServedLiveness.show``."""
         self._connection, self._session = connection, session
         self._socket: Any = None
+        self._open = ExitStack()
         self._said = Exchange(time.monotonic())
 
     def __enter__(self) -> Self:
@@ -127,14 +129,14 @@ class ShownSession:
             proxies=connection.proxies, timeout=connection.timeout,
         )  # fmt: skip
         try:
-            self._socket = connect(address, **options)
+            self._socket = self._open.enter_context(connect(address, **options))
         except (OSError, WebSocketException) as error:
             raise calls.refusal(error, connection.address) from error
         self._said = Exchange(time.monotonic())
         try:
             self._hear(connection.timeout)
         except BaseException:
-            self._socket.close()
+            self._open.close()
             raise
         return self
 
@@ -145,7 +147,7 @@ class ShownSession:
         trace: TracebackType | None,
     ) -> None:
         """Hang up: a session that is not over ends as "unsure"."""
-        self._socket.close()
+        self._open.close()
 
     @property
     def state(self) -> SessionState:
@@ -175,7 +177,7 @@ class ShownSession:
         """How it ended; a session that is not over ends here, as "unsure"."""
         if self._said.result is not None:
             return self._said.result
-        self._socket.close()
+        self._open.close()
         due = time.monotonic() + END_S
         while True:
             found = self._connection.send(calls.get(self._session.id))

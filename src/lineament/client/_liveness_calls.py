@@ -67,6 +67,22 @@ class LivenessSession(Outcome):
         """Why there is no decision, as the library's own error."""
         return None if self.problem is None else error_of(_detailed(self.problem), 500)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "id": self.id,
+            "state": self.state,
+            "gallery": self.gallery,
+            "person": self.person,
+            "frames": self.frames,
+            "liveness": None if self.liveness is None else self.liveness.to_dict(),
+            "decision": None if self.decision is None else self.decision.to_dict(),
+            "problem": self.problem,
+            "ticket": self.ticket,
+            "frames_path": self.frames_path,
+            "expires_s": self.expires_s,
+        }
+
 
 def create(photo: Upload | None, gallery: str | None, person: str | None) -> Call[LivenessSession]:
     uploads = () if photo is None else (("photo", photo),)
@@ -88,9 +104,7 @@ def imported() -> Any:
     try:
         import websockets
     except ImportError as error:
-        raise MissingExtraError(
-            "showing frames to a server", "client", package="websockets"
-        ) from error
+        raise MissingExtraError("showing frames to a server", "client") from error
     return websockets
 
 
@@ -207,13 +221,13 @@ class Exchange:
                 f"expected JSON of a lineament server, got {in_short(message[:60])}"
             ) from error
         self.heard = now
-        if "problem" in values:
-            self._error = error_of(_detailed(values["problem"]), 400)
-        elif "frames" in values:
+        if "frames" in values:
             self.result = read(LivenessSession, values)
             self.state = _ended(self.result, self.state)
             if self._error is not None:
                 raise self._error
+        elif isinstance(values.get("problem"), Mapping):
+            self._error = error_of(_detailed(values["problem"]), 400)
         else:
             self._received = int(values.get("received", 0))
             self.state = read(SessionState, {**values, "result": None})
