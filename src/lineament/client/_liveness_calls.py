@@ -31,7 +31,7 @@ ANSWER_S = 5.0
 """A frame that has no answer by then was passed over: the server had no time for it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class LivenessSession(Outcome):
     """A session of a server: is somebody there, and is it who it should be?
 
