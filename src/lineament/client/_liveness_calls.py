@@ -212,14 +212,7 @@ class Exchange:
 
     def take(self, message: str | bytes, now: float) -> None:
         """Read a message. LineamentError: a frame could not be read, and so the session ended."""
-        try:
-            values = json.loads(message)
-            if not isinstance(values, Mapping):
-                raise ValueError("no object")
-        except ValueError as error:
-            raise ServiceError(
-                f"expected JSON of a lineament server, got {in_short(message[:60])}"
-            ) from error
+        values = _object(message)
         self.heard = now
         if "frames" in values:
             self.result = read(LivenessSession, values)
@@ -239,6 +232,17 @@ class Exchange:
                 f"expected an answer to a frame within {timeout:g} seconds, got none",
                 hint="raise timeout, or ask again when the server has less to do",
             )
+
+
+def _object(message: str | bytes) -> Mapping[str, Any]:
+    """The values of a message. ServiceError: it has none."""
+    try:
+        values = json.loads(message)
+    except ValueError:
+        values = None
+    if not isinstance(values, Mapping):
+        raise ServiceError(f"expected JSON of a lineament server, got {in_short(message[:60])}")
+    return values
 
 
 def _detailed(problem: Mapping[str, Any]) -> dict[str, Any]:
