@@ -35,7 +35,7 @@ ORDER = (
             "types",
             "encoded",
         ),
-        *("offline", "machine", "forks", "web", "signing", "audit"),
+        *("offline", "machine", "forks", "web", "signing", "sealed", "audit"),
     ),
     ("demo",),
     ("models",),

@@ -21,7 +21,7 @@ from lineament.errors import (
 )
 from lineament.gallery import Consent, Gallery, Key, NewSample, Settings, _sealing, new_key_file
 from lineament.gallery import _encryption as encryption
-from lineament.search import wipe_files
+from lineament.search import SEALED, wipe_files
 
 pytest.importorskip("cryptography")
 
@@ -135,7 +135,7 @@ def test_nothing_can_be_read_in_any_file(made: Path) -> None:
         gallery.compact()
         assert gallery.check() == []
     assert found_in(made, wanted) == []
-    assert not (made / "index").exists()
+    assert [path.name for path in (made / "index").iterdir()] == [SEALED]
 
 
 def test_an_existing_gallery_is_encrypted(plain: Path) -> None:
@@ -407,6 +407,9 @@ def test_values_cannot_change_places(made: Path) -> None:
         connection.execute("UPDATE vectors SET vector = ? WHERE sample = 2", (rows[one],))
     with Gallery.open(made, key=KEY) as gallery:
         store = gallery._state.store
+        near = gallery.identify_embeddings([embed(vector) for vector in vectors(6)[:3]])
+        assert [one.name for one in near] == [None, None, "person 2"]
+        assert gallery.check()
         assert {part.sample for part in gallery.damaged} == {1, 2}
         assert (
             store.unseal("vectors", "vector", 1, rows[one]) == embed(vectors(6)[0]).vector.tobytes()

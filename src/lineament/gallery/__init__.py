@@ -13,7 +13,7 @@
     rejections  faces that somebody said are not a person
     ranking     samples near a face -> people in order; the best pairing of faces and people
     thresholds  from which similarity on a face gets a name
-    index_sync  the index beside the database, kept in step with it
+    index_sync  the index beside the database, kept in step with it; index_folder: its files
     lookup      people and samples in SQL, read; editing: changed
     damage      what is not what was written is passed over; checking: all of it looked for
     consent     who allowed what, and until when a person is kept; terms: that in SQL

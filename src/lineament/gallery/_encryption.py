@@ -42,6 +42,7 @@ from lineament.gallery._sealing import FIELDS, Encrypted, Open, Sealing
 from lineament.gallery._state import GalleryState
 from lineament.gallery._store import PSEUDONYMS, Store, refuse_server
 from lineament.gallery.keys import Key
+from lineament.sealed import KEY
 
 _BLOCK = 512
 """Rows that are read at once."""
@@ -112,7 +113,7 @@ def _change(
     store = state.store
     with state.index.mutex:
         state.index.sync()
-        secret, first = secrets.token_bytes(sealing.KEY), store.pseudonym_key()
+        secret, first = secrets.token_bytes(KEY), store.pseudonym_key()
         with store.writing() as connection:
             try:
                 _rewrite(store, connection, new, secret, progress)

@@ -1308,8 +1308,8 @@ class Gallery(Outcome):
     def encrypt(self, key: Key, *, progress: Callable[[int, int], None] | None = None) -> bool:
         """Encrypt this gallery, in one transaction; other processes need the key from then on.
 
-        Afterwards nothing of a vector, name or crop stands as it is in any file of the folder; the
-        index is kept in memory. Copies that were made before are not changed.
+        Afterwards nothing of a vector, name or crop stands as it is in any file of the folder, the
+        index's among them. Copies that were made before are not changed.
 
         Args:
             key: opens it from now on.

@@ -13,18 +13,17 @@ import os
 import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from lineament.errors import GalleryError, IndexFileError, LineamentError, OptionError
-from lineament.files import is_real_folder, remove_all
 from lineament.gallery import filters, lookup
 from lineament.gallery._damage import is_corrupt
+from lineament.gallery._index_folder import IndexFolder
 from lineament.gallery._schema import get, put
-from lineament.gallery._store import INDEX, Store
-from lineament.search import Index, open_index, own_kind, wipe_files
+from lineament.gallery._store import Store
+from lineament.search import Index, open_index, own_kind
 from lineament.search.index import Ids
 from lineament.types import FloatArray
 
@@ -48,7 +47,8 @@ class SyncedIndex:
     def __init__(self, store: Store) -> None:
         """Nothing is read yet: ``open`` does."""
         self._store = store
-        self._folder = store.folder.absolute() / INDEX  # wherever the process goes
+        self._files = IndexFolder(store)
+        self._folder = self._files.path
         self._mutex = threading.RLock()
         self._change = 0
         self._version = -1
@@ -83,10 +83,8 @@ class SyncedIndex:
             self.rebuild()
             return
         with self._mutex:
-            if self._store.sealing.encrypted:
-                self._forget_files()
-                self.rebuild()
-                return
+            if not self._is_reader:
+                self._files.tidy()
             for _ in range(_TRIES):  # the writer may replace the files while they are read
                 if self._load():
                     self.sync(force=True)
@@ -98,15 +96,11 @@ class SyncedIndex:
                 self._try_to_save()
 
     def _load(self) -> bool:
-        if self._store.sealing.encrypted:
-            return False
         index = self._empty()
         with self._store.reading() as connection:
             most = _largest(connection)
         try:
-            state = json.loads(
-                index.load(self._folder, writer=not self._store.read_only, most=most)
-            )
+            state = json.loads(self._files.load(index, most=most))
             gallery, change, mark = state["gallery"], int(state["change"]), state["mark"]
         except (IndexFileError, OptionError, *_NO_STATE):
             return False
@@ -119,8 +113,9 @@ class SyncedIndex:
         if isinstance(state.get("damaged"), list):  # was it mended, or removed?
             pairs = lookup.owners_of(self._store, [n for n in state["damaged"] if type(n) is int])
             lookup.unsound(self._store, [(person, sample) for sample, person in pairs.items()])
-        # More than stand in the files, perhaps: then they are saved once for nothing.
-        self._saved_samples = largest
+        # Without it perhaps more than stand in the files: then they are saved once for nothing.
+        saved = state.get("samples")
+        self._saved_samples = saved if type(saved) is int else largest
         return True
 
     def rebuild(self) -> None:
@@ -160,18 +155,14 @@ class SyncedIndex:
             self._index.settle()
 
     @property
-    def _fileless(self) -> bool:
-        """Whether there are no files that this index writes: those would not be encrypted."""
-        return self._is_reader or self._store.sealing.encrypted
-
-    @property
     def _is_reader(self) -> bool:
+        """Whether there are no files that this index writes."""
         return self._store.read_only or not self._store.on_disk
 
     def save(self) -> int:
         """Bring the files up to date; how many vectors there are."""
         with self._mutex:
-            if self._fileless:
+            if self._is_reader:
                 return len(self._index)
             with self._store.reading() as connection:
                 mark = _mark(connection, self._change)
@@ -182,15 +173,13 @@ class SyncedIndex:
                     "was open: its index was not written",
                     hint="open the gallery again",
                 )
-            state = {"gallery": self._store.uid, "change": self._change, "mark": mark}
+            state: dict[str, Any] = {"gallery": self._store.uid, "change": self._change}
+            state |= {"mark": mark, "samples": largest}
             damaged = sorted(self._store.damage.unsearched)
             if damaged:
                 state["damaged"] = damaged[:MOST_DAMAGED]
             try:
-                if not is_real_folder(self._folder):
-                    with suppress(OSError):
-                        remove_all(self._folder)  # a link, perhaps to somebody's own files
-                self._index.save(self._folder, json.dumps(state))
+                self._files.save(self._index, json.dumps(state))
             except (OptionError, IndexFileError):
                 self._forget_files()
                 raise
@@ -208,20 +197,25 @@ class SyncedIndex:
     def close(self) -> None:
         """Save what is not saved yet."""
         with self._mutex:
-            if not (self._fileless or self._behind or self._saved_change == self._change):
+            if not (self._is_reader or self._behind or self._is_saved()):
                 self._try_to_save()
             self._index.close()
 
-    def _forget_files(self) -> None:
-        """Remove the index's files; the database has it all.
+    def _is_saved(self) -> bool:
+        """Whether the files have all of it, or nearly all."""
+        if self._saved_change in (self._change, -1) or not self._files.encrypted:
+            return self._saved_change == self._change
+        try:
+            with self._store.reading() as connection:
+                behind = max(_largest(connection) - self._saved_samples, 0)
+        except LineamentError:
+            return False
+        return self._files.near(behind + self._change - self._saved_change, len(self._index))
 
-        In an encrypted gallery they are what it left when it was not, and overwritten before.
-        """
+    def _forget_files(self) -> None:
+        """Remove the index's files; the database has it all."""
         if not self._is_reader and self._store.is_in_place:
-            if self._store.sealing.encrypted:
-                wipe_files(self._folder)
-            with suppress(OSError):
-                remove_all(self._folder)
+            self._files.forget()
             self._saved_change = self._saved_samples = -1
 
     def check(self) -> list[str]:
@@ -318,7 +312,8 @@ class SyncedIndex:
             self._save_if_due()
 
     def _save_if_due(self) -> None:
-        if self._change - max(self._saved_change, 0) < 1 or self._fileless:
+        lacking = self._change - max(self._saved_change, 0)
+        if lacking < 1 or self._is_reader or not self._files.affordable:
             return
         with self._store.reading() as connection:
             largest = _largest(connection)
@@ -365,8 +360,12 @@ class SyncedIndex:
             ).fetchone()[0]
         if self._saved_change < 0:
             self._forget_files()
-        elif removed:
+        elif removed and not self._files.encrypted:
             self._try_to_save()
+        elif removed:
+            self._forget_files()
+            if self._files.affordable and len(self._index) >= SAVE_EVERY:
+                self._try_to_save()
 
     def compact(self) -> None:
         """Delete what was overwritten, and write the database's file anew."""

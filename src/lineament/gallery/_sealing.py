@@ -19,19 +19,19 @@ import hashlib
 import os
 import secrets
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
-from lineament.errors import GalleryDamagedError, GalleryKeyError, MissingExtraError
+from lineament.errors import GalleryDamagedError, GalleryKeyError
 from lineament.gallery._damage import UNDECRYPTED
+from lineament.sealed import KEY, NONCE, TAG, broken
+from lineament.sealed import aead as cipher
 
 Value = str | bytes | None
 Rows = Sequence[tuple[int, Any, Any, Any]]
-
-NONCE, TAG, KEY = 12, 16, 32
-"""Bytes: the lengths that SP 800-38D advises, and of AES-256's key."""
+Opener = Callable[[int, object], object]
 
 OVERHEAD = NONCE + 1 + TAG
 """Bytes by which a value gets longer."""
@@ -78,6 +78,10 @@ class Sealing(Protocol):
         """Rows of a sample's number, its vector, and two more values; the vector unsealed."""
         ...
 
+    def opener(self, table: str, column: str) -> Opener:
+        """``unseal`` for the values of one column, of a row's number and the value: for many."""
+        ...
+
     def register(self, connection: sqlite3.Connection) -> None:
         """Give a connection what the SQL of ``reads`` calls."""
         ...
@@ -104,6 +108,10 @@ class Open:
     def vectors(self, rows: Rows) -> list[tuple[int, Any, Any, Any]]:
         """The rows themselves."""
         return list(rows)
+
+    def opener(self, table: str, column: str) -> Opener:
+        """Gives the value itself."""
+        return lambda row, value: value
 
     def register(self, connection: sqlite3.Connection) -> None:
         """Nothing is called."""
@@ -184,18 +192,17 @@ class Encrypted:
                 found.append((number, vector, *rest))
         return found
 
-    def register(self, connection: sqlite3.Connection) -> None:
-        """As ``Sealing.register``."""
+    def opener(self, table: str, column: str) -> Opener:
+        """As ``Sealing.opener``."""
+        start, decrypt, broken_ = (
+            self._place(table, column, 0)[:-8],
+            self._aead.decrypt,
+            self._broken,
+        )
 
-        decrypt, broken_, places = self._aead.decrypt, self._broken, self._places
-
-        def unsealed(table: str, column: str, row: Any, value: Any) -> Any:
-            """As ``unseal``, in one call: searches do it for each candidate."""
-            if type(value) is not bytes or type(row) is not int:
+        def opened(row: int, value: object) -> object:
+            if type(value) is not bytes:
                 return None
-            start = places.get((table, column))
-            if start is None:
-                start = self._place(table, column, 0)[:-8]
             try:
                 found = decrypt(
                     value[:NONCE], value[NONCE:], start + row.to_bytes(8, "big", signed=True)
@@ -205,23 +212,26 @@ class Encrypted:
             data = found[:-1]
             return str(data, "utf-8", "surrogateescape") if found[-1:] == _TEXT else data
 
+        return opened
+
+    def register(self, connection: sqlite3.Connection) -> None:
+        """As ``Sealing.register``."""
+
+        openers: dict[tuple[str, str], Opener] = {}
+
+        def unsealed(table: str, column: str, row: Any, value: Any) -> Any:
+            """As ``unseal``, in few calls: searches do it for each candidate."""
+            opener = openers.get((table, column))
+            if opener is None:
+                opener = openers[table, column] = self.opener(table, column)
+            return opener(row, value) if type(row) is int else None
+
         connection.create_function("unsealed", 4, unsealed)
 
 
 def aead(key: bytes) -> Any:
     """AES-256-GCM. MissingExtraError: ``cryptography`` is not installed."""
-    try:
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-    except ImportError as error:
-        raise MissingExtraError("encrypting galleries", "encrypt") from error
-    return AESGCM(key)
-
-
-def broken() -> tuple[type[Exception], ...]:
-    """What decrypting raises for what was changed, or is too short."""
-    from cryptography.exceptions import InvalidTag
-
-    return InvalidTag, ValueError
+    return cipher(key, "encrypting galleries")
 
 
 # --- the data key in the settings -----------------------------------------------------------------

@@ -25,7 +25,8 @@ from typing import Self
 from lineament.arguments import checked
 from lineament.errors import GalleryKeyError, OptionError
 from lineament.files import TooManyBytesError, open_regular, write_private
-from lineament.gallery._sealing import KEY, key_id
+from lineament.gallery._sealing import key_id
+from lineament.sealed import KEY
 from lineament.text import in_short, reason_of
 
 FILE_VARIABLE = "LINEAMENT_GALLERY_KEY_FILE"

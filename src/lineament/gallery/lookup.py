@@ -1079,11 +1079,11 @@ def _metadata_texts(store: Store) -> Iterator[tuple[int, Any]]:
     if not store.sealing.encrypted:
         yield from ((number, text) for number, _, text in rows)
         return
-    kept, unseal = store.kept_texts, store.sealing.unseal
+    kept, unseal = store.kept_texts, store.sealing.opener("labels", "metadata")
     for number, label, sealed in rows:
         known = kept.get(label)
         if known is None or known[0] != sealed:  # thus whatever is written is followed
-            known = sealed, unseal("labels", "metadata", label, sealed)
+            known = sealed, unseal(label, sealed)
             if len(kept) < _MOST_TEXTS:
                 kept[label] = known
         yield number, known[1]

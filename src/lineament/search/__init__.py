@@ -14,7 +14,8 @@ from __future__ import annotations
 import os
 
 from lineament.errors import MissingExtraError, OptionError
-from lineament.search._index_files import wipe_files
+from lineament.search._index_files import SEALED, wipe_files
+from lineament.search._sealed_files import load_sealed, save_sealed
 from lineament.search.engines import BUILDERS, PACKAGES
 from lineament.search.engines.engine import EngineIndex, load_package
 from lineament.search.exact import ExactIndex
@@ -26,12 +27,15 @@ from lineament.search.turbo import TurboIndex, load_turbovec
 
 __all__ = [
     "KINDS",
+    "SEALED",
     "SERVERS",
     "Index",
     "check_installed",
     "index_kind",
+    "load_sealed",
     "open_index",
     "own_kind",
+    "save_sealed",
     "wipe_files",
 ]
 

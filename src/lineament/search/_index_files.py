@@ -11,6 +11,8 @@ replacing the header replaces everything at once, under the eyes of readers too:
   that no longer knows them stands on the disk.
 - whatever else the engine keeps: ``codes-*.bin``, ``projection-*.bin``.
 
+An encrypted gallery has one file instead, ``sealed-index.bin`` (``_sealed_files``).
+
 All but the vectors are compared with a CRC-32 in the header before anybody looks at them; the
 header has a SHA-256 of itself. Checksums find accidents, not forgers: so that a folder which came
 from somebody else harms nobody, no link is followed, nothing but a file is opened, and lengths are
@@ -25,7 +27,7 @@ import json
 import os
 import secrets
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,12 +43,15 @@ from lineament.files import (
     replace_file,
     sync_file,
 )
+from lineament.sealed import shred_at
 from lineament.text import reason_of
 
 HEADER = "index.json"
 MAGIC = "lineament index"
 VERSION = 1
 ROLES = ("vectors", "slots", "wipe", "codes", "projection", "engine", "labels", "seal")
+SEALED = "sealed-index.bin"
+"""The encrypted index of an encrypted gallery, in place of all others (``_sealed_files``)."""
 BLOCK_BYTES = 1 << 22
 MOST_HEADER = 1 << 20
 """Bytes of ``index.json``; a real one has some 1,200."""
@@ -234,22 +239,30 @@ def clear(folder: Path, keep: set[str], *, wipe: bool) -> None:
         for entry in entries:
             path = Path(entry.path)
             ours = path.name.startswith(tuple(f"{role}-" for role in ROLES))
+            ours |= path.name == SEALED
             stray = path.name.startswith((".lineament-", f".{HEADER}-")) and path.suffix == ".tmp"
             if not (ours or stray) or path.name in keep:
                 continue
             if wipe:
                 with suppress(OSError):  # a link, a pipe, or another name of somebody's file
-                    _overwrite(path)
+                    (shred_at if path.name == SEALED else _overwrite)(path)
             with suppress(OSError):
                 path.unlink(missing_ok=True)
 
 
-def wipe_files(folder: Path) -> None:
-    """Overwrite an index's files with zeros and remove them, as far as that can be done."""
+def wipe_files(folder: Path, keep: Collection[str] = ()) -> None:
+    """Overwrite an index's files with zeros and remove them, as far as that can be done.
+
+    Of an encrypted one its key is overwritten, which nothing can be read without.
+
+    Args:
+        folder: of the index.
+        keep: names of files that stay.
+    """
     if is_real_folder(folder):
         with suppress(OSError):
             (folder / HEADER).unlink(missing_ok=True)
-            clear(folder, set(), wipe=True)
+            clear(folder, set(keep), wipe=True)
 
 
 def _overwrite(path: Path) -> None:

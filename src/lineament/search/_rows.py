@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from lineament.errors import OptionError
+from lineament.errors import DataError, OptionError
 from lineament.files import open_regular, sync_file
 from lineament.search import _index_files as files
 from lineament.search._index_files import Header, Part, damaged
@@ -373,6 +373,37 @@ class Rows:
             files.clear(self._home, {part.name for part in header.parts.values()}, wipe=True)
         except OSError:  # a disk that cannot be written to says so at the next save
             self._dead = wipe.tolist()
+
+    def dump(self, write: Callable[[memoryview], object]) -> None:
+        """Ids (N,) int64, checksums (N,) uint32 and vectors (N, D) float32, by slot."""
+        if self.count == 0:
+            return
+        write(self.ids.astype("<i8").data.cast("B"))
+        write(self._checks[: self.count].astype("<u4").data.cast("B"))
+        for _, vectors in self.blocks():
+            write(np.ascontiguousarray(vectors, "<f4").data.cast("B"))
+
+    def restore(self, count: int, fill: Callable[[memoryview], object]) -> None:
+        """Take over, into rows that are empty and stay in memory, what ``dump`` wrote.
+
+        Args:
+            count: N.
+            fill: reads the next bytes into what it is given.
+        """
+        self._ids, self._row_of = np.empty(count, "<i8"), np.arange(count)
+        self._checks = np.empty(count, "<u4")
+        if count == 0:
+            return
+        fill(self._ids.data.cast("B"))
+        fill(self._checks.data.cast("B"))
+        if self._ids.min() < 0:
+            raise DataError("its ids are negative")
+        self._places.put(self._ids, np.arange(count), count)
+        for start in range(0, count, self._block_rows):
+            block = np.empty((self._block_rows, self.dimension), "<f4")
+            fill(block[: count - start].data.cast("B"))
+            self._tail.append(block)
+        self.count = self._in_tail = count
 
     def check(self) -> None:
         """Compare all checksums."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from lineament.errors import IndexFileError, OptionError
+from lineament.errors import DataError, IndexFileError, OptionError
 from lineament.search import _index_files as files
 from lineament.search._index_files import Header
 from lineament.search._rows import Rows
@@ -23,6 +25,38 @@ QUERIES = 256
 
 TIE = 1e-5
 """What sums in float32 may differ by; who is within it of the last place is computed precisely."""
+
+
+class Content(msgspec.Struct, frozen=True):
+    """What ``ExactIndex.dump`` writes of an index before its vectors.
+
+    Attributes:
+        dimension: D.
+        contract: of the embeddings.
+        count: N.
+        state: the caller's.
+        parts: the engine's own, role -> bytes.
+        extra: numbers of the engine's.
+    """
+
+    dimension: int
+    contract: str
+    count: int
+    state: str
+    parts: dict[str, int]
+    extra: dict[str, int]
+
+
+class Reader(Protocol):
+    """What ``ExactIndex.restore`` reads from; both raise DataError where there is too little."""
+
+    def read_bytes(self, size: int) -> bytes:
+        """The next bytes."""
+        ...
+
+    def read_into(self, target: memoryview) -> None:
+        """Fill it with the next bytes."""
+        ...
 
 
 class ExactIndex:
@@ -110,6 +144,49 @@ class ExactIndex:
     def _load(self, folder: Path, header: Header, writer: bool, most: int | None) -> None:
         rows = Rows(self.dimension, self._rows.contract)
         rows.load(folder, header, writer=writer, most=most)
+        with self._lock.write():
+            self._rows = rows
+
+    def dump(self, write: Callable[[bytes | memoryview], object], state: str) -> None:
+        """Give all of it to ``write``, piece by piece; ``state`` is for who reads it."""
+        with self._lock.write():
+            parts, extra = self._own_parts()
+            rows = self._rows
+            sizes = {role: len(data) for role, data in parts.items()}
+            content = Content(rows.dimension, rows.contract, rows.count, state, sizes, extra)
+            head = msgspec.json.encode(content)
+            write(len(head).to_bytes(4, "big") + head)
+            rows.dump(write)
+            for data in parts.values():
+                write(data)
+
+    def restore(self, content: Content, reader: Reader, *, most: int | None = None) -> None:
+        """Take over what ``dump`` wrote, from behind the content.
+
+        Args:
+            content: was read.
+            reader: of the rest.
+            most: vectors that there can be; None: any number.
+
+        Raises:
+            DataError: it is of other vectors, or too short. The index is as it was.
+        """
+        expected = self.dimension, self._rows.contract
+        if (content.dimension, content.contract) != expected or content.count < 0:
+            raise DataError("it is of other vectors")
+        if most is not None and content.count > most:
+            raise DataError("it has too many vectors")
+        rows = Rows(*expected)
+        rows.restore(content.count, reader.read_into)
+        parts = {role: reader.read_bytes(size) for role, size in content.parts.items()}
+        self._take(rows, parts, content.extra)
+
+    def _own_parts(self) -> tuple[dict[str, bytes], dict[str, int]]:
+        """What an engine keeps besides the vectors, and numbers of its own."""
+        return {}, {}
+
+    def _take(self, rows: Rows, parts: dict[str, bytes], extra: dict[str, int]) -> None:
+        del parts, extra  # of an engine: its vectors do
         with self._lock.write():
             self._rows = rows
 

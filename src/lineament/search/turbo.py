@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from lineament.errors import IndexFileError, MissingExtraError
+from lineament.errors import DataError, IndexFileError, MissingExtraError
 from lineament.search import _index_files as files
 from lineament.search._index_files import Header, Part, damaged
 from lineament.search._rows import Rows
@@ -220,14 +220,48 @@ class TurboIndex(ExactIndex):
     def save(self, folder: Path, state: str) -> None:
         """As ``Index.save``."""
         with self._lock.write():
-            projection = self._projection
-            if projection is not None and len(self) >= REFIT * max(1, projection.fitted):
-                self._encode()
+            self._refit()
             if self._projection is None:
                 self._rows.save(folder, state)
             else:
                 extra = {"fitted": self._projection.fitted}
                 self._rows.save(folder, state, self._parts, extra)
+
+    def _refit(self) -> None:
+        projection = self._projection
+        if projection is not None and len(self) >= REFIT * max(1, projection.fitted):
+            self._encode()
+
+    def _own_parts(self) -> tuple[dict[str, bytes], dict[str, int]]:
+        self._refit()
+        if self._projection is None:
+            return {}, {}
+        parts = {"projection": self._projection.to_bytes(), "codes": self._codes.to_bytes()}
+        return parts, {"fitted": self._projection.fitted}
+
+    def _take(self, rows: Rows, parts: dict[str, bytes], extra: dict[str, int]) -> None:
+        codes: Any = None
+        projection: Projection | None = None
+        if {"codes", "projection"} <= parts.keys():
+            axes, fitted = parts["projection"], extra.get("fitted", 0)
+            try:
+                projection = Projection.from_bytes(axes, self.dimension, fitted)
+                codes = self._turbovec.TurboQuantIndex.from_bytes(parts["codes"])
+            except BaseException as error:
+                if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                    raise
+                codes = projection = None  # of another version of turbovec: made anew below
+            if codes is not None and projection is not None:
+                if (len(codes), codes.dim) != (rows.count, projection.width):
+                    raise DataError("its codes do not fit the vectors")
+                codes.prepare()
+        self._put(rows, codes, projection)
+
+    def _put(self, rows: Rows, codes: Any, projection: Projection | None) -> None:
+        with self._lock.write():
+            self._rows, self._codes, self._projection = rows, codes, projection
+            if codes is None and rows.count >= max(1, self._codes_from):
+                self._encode()  # what was saved had none: an exact index, or fewer vectors
 
     def _parts(self, folder: Path) -> dict[str, Part]:
         assert self._projection is not None
@@ -241,11 +275,7 @@ class TurboIndex(ExactIndex):
     def _load(self, folder: Path, header: Header, writer: bool, most: int | None) -> None:
         rows = Rows(self.dimension, self._rows.contract)
         rows.load(folder, header, writer=writer, most=most)
-        codes, projection = self._read_codes(folder, header)
-        with self._lock.write():
-            self._rows, self._codes, self._projection = rows, codes, projection
-            if codes is None and rows.count >= max(1, self._codes_from):
-                self._encode()  # what was saved had none: an exact index, or fewer vectors
+        self._put(rows, *self._read_codes(folder, header))
 
     def _read_codes(self, folder: Path, header: Header) -> tuple[Any, Projection | None]:
         if "codes" not in header.parts:

@@ -413,6 +413,12 @@ class EngineIndex(ExactIndex):
                 positions = self._positions.get(rows.ids)
                 self._put_outside(rows.ids[positions < 0])
 
+    def _take(self, rows: Rows, parts: dict[str, bytes], extra: dict[str, int]) -> None:
+        super()._take(rows, parts, extra)
+        with self._lock.write():  # engines write files of their own: this one is built anew
+            self._generation += 1
+            self._forget()
+
     def _read_engine(self, folder: Path, header: Header, rows: Rows) -> tuple[Engine, Ids] | None:
         """The engine and its labels; None where there is none, or it is not to be trusted."""
         if not {"engine", "labels", "seal"} <= header.parts.keys():
