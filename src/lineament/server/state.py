@@ -14,6 +14,7 @@ from lineament.server.auditing import Audit
 from lineament.server.feed import Stops
 from lineament.server.galleries import Galleries
 from lineament.server.jobs import Jobs
+from lineament.server.jobs.vault import Vault
 from lineament.server.keys import KeyStore
 from lineament.server.liveness import LivenessChecks
 from lineament.server.metrics import Counted, Metrics
@@ -84,6 +85,7 @@ class ServerState:
         self.jobs = Jobs(
             settings.data, lambda: self.recognizer, self.galleries.get,
             keep_h=settings.jobs_keep_h, audit=self.audit,
+            vault=Vault.of_environment(settings.data),
         )  # fmt: skip
         self.stopping: Stops = Event()
         self._lock = RLock()

@@ -3,6 +3,7 @@
 archives   photos and films out of a zip of anybody's, member by member
 uploads    bodies of any length, straight into files
 kinds      what can be done: enroll, group, tune, anonymize, reindex, expire
+vault      uploads, results and what names people, encrypted where the server has a key
 store      jobs as rows of ``jobs.sqlite``, with their uploads and results in folders
 jobs       Jobs: the line, the thread, progress, cancel, restart
 """

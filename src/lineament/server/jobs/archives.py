@@ -15,11 +15,12 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from lineament.errors import DataError
+from lineament.errors import DataError, LineamentError
 from lineament.files import open_new
 from lineament.images.find import IMAGE_SUFFIXES
 from lineament.text import reason_of
@@ -147,52 +148,89 @@ def _check_ratio(name: str, size: int, packed: int, limits: ArchiveLimits) -> No
         )
 
 
-def open_archive(path: Path, limits: ArchiveLimits = DEFAULT_ARCHIVE_LIMITS) -> zipfile.ZipFile:
-    """Open a zip. DataError: it is none, damaged, or its list of members alone is too long."""
+def _plain(path: Path) -> BinaryIO:
+    return path.open("rb")
+
+
+@contextmanager
+def open_archive(
+    path: Path,
+    limits: ArchiveLimits = DEFAULT_ARCHIVE_LIMITS,
+    opened: Callable[[Path], BinaryIO] = _plain,
+) -> Iterator[zipfile.ZipFile]:
+    """Open a zip, for a ``with`` block.
+
+    Args:
+        path: of the zip.
+        limits: on what it may hold.
+        opened: opens the file, which may be encrypted (``vault``).
+
+    Raises:
+        DataError: it is none, damaged, or its list of members alone is too long.
+    """
     try:
-        if _directory_bytes(path) > 400 * limits.members:  # zipfile reads all of it at once
-            raise DataError(f"expected at most {limits.members:,} members, got more")
-        return zipfile.ZipFile(path)
+        with ExitStack() as stack:
+            file = stack.enter_context(opened(path))
+            if _directory_bytes(file) > 400 * limits.members:  # zipfile reads all of it at once
+                raise DataError(f"expected at most {limits.members:,} members, got more")
+            file.seek(0)
+            archive = stack.enter_context(zipfile.ZipFile(file))
+            closing = stack.pop_all()
     except (
         zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error
     ) as error:  # fmt: skip
-        if isinstance(error, DataError):
+        if isinstance(error, LineamentError):
             raise
         raise DataError(f"expected a zip of photos or films ({reason_of(error)})") from error
+    with closing:
+        yield archive
 
 
-def _directory_bytes(path: Path) -> int:
+def _directory_bytes(file: BinaryIO) -> int:
     """Length of the central directory, by the record at the end (APPNOTE 4.3.14 to 4.3.16)."""
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        start = max(0, size - (1 << 16) - 22)
-        file.seek(start)
-        tail = file.read()
-        last = tail[-22:]
-        plain = last[:4] == b"PK\5\6" and last[-2:] == b"\0\0"
-        at = len(tail) - 22 if plain else tail.rfind(b"PK\5\6")
-        if at < 0:
-            return 0  # zipfile says that it is none
-        entries, length = struct.unpack_from("<10xHI", tail, at)
-        if at + start < 20 or (entries != 0xFFFF and length != 0xFFFFFFFF):
-            return int(length)
-        file.seek(at + start - 20)
-        locator = file.read(20)
-        if locator[:4] != b"PK\6\7":
-            return int(length)
-        (place,) = struct.unpack_from("<8xQ", locator)
-        file.seek(min(place, size))
-        (longer,) = struct.unpack_from("<40xQ", file.read(56))
-        return int(max(length if length != 0xFFFFFFFF else 0, longer))
+    size = file.seek(0, 2)
+    start = max(0, size - (1 << 16) - 22)
+    file.seek(start)
+    tail = file.read()
+    last = tail[-22:]
+    plain = last[:4] == b"PK\5\6" and last[-2:] == b"\0\0"
+    at = len(tail) - 22 if plain else tail.rfind(b"PK\5\6")
+    if at < 0:
+        return 0  # zipfile says that it is none
+    entries, length = struct.unpack_from("<10xHI", tail, at)
+    if at + start < 20 or (entries != 0xFFFF and length != 0xFFFFFFFF):
+        return int(length)
+    file.seek(at + start - 20)
+    locator = file.read(20)
+    if locator[:4] != b"PK\6\7":
+        return int(length)
+    (place,) = struct.unpack_from("<8xQ", locator)
+    file.seek(min(place, size))
+    (longer,) = struct.unpack_from("<40xQ", file.read(56))
+    return int(max(length if length != 0xFFFFFFFF else 0, longer))
 
 
-def check_archive(path: Path, limits: ArchiveLimits = DEFAULT_ARCHIVE_LIMITS) -> int:
-    """How many photos and films a zip has. DataError: see ``members_of``, or it has none."""
-    with open_archive(path) as archive:
+def check_archive(
+    path: Path,
+    limits: ArchiveLimits = DEFAULT_ARCHIVE_LIMITS,
+    opened: Callable[[Path], BinaryIO] = _plain,
+) -> int:
+    """How many photos and films a zip has. Arguments as ``open_archive``.
+
+    Raises:
+        DataError: see ``members_of``, or it has none.
+    """
+    with open_archive(path, limits, opened) as archive:
         found, _ = members_of(archive, limits)
     if not found:
         raise DataError("expected photos or films in the zip, got none")
     return len(found)
+
+
+def unpacked_bytes(path: Path, opened: Callable[[Path], BinaryIO] = _plain) -> int:
+    """Bytes of the photos and films of a zip, as it says; arguments and errors as above."""
+    with open_archive(path, opened=opened) as archive:
+        return sum(member.info.file_size for member in members_of(archive)[0])
 
 
 def unpack(
@@ -201,6 +239,7 @@ def unpack(
     *,
     limits: ArchiveLimits = DEFAULT_ARCHIVE_LIMITS,
     progress: Callable[[int, int], None] | None = None,
+    opened: Callable[[Path], BinaryIO] = _plain,
 ) -> list[str]:
     """Write a zip's photos and films into a folder, which holds nothing else.
 
@@ -209,6 +248,7 @@ def unpack(
         folder: it exists, and is empty.
         limits: on what it may hold.
         progress: called with (members done, all) after each.
+        opened: as for ``open_archive``.
 
     Returns:
         What was passed over, in words.
@@ -218,7 +258,7 @@ def unpack(
     """
     total = 0
     size = path.stat().st_size
-    with open_archive(path) as archive:
+    with open_archive(path, limits, opened) as archive:
         found, passed_over = members_of(archive, limits)
         for number, member in enumerate(found, 1):
             with _new_file(folder, member.name) as file:

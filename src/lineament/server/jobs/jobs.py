@@ -23,9 +23,10 @@ from lineament.machine import raise_if_short
 from lineament.pipeline import Recognizer
 from lineament.server.auditing import Audit
 from lineament.server.feed import Feed
-from lineament.server.jobs.archives import unpack
+from lineament.server.jobs.archives import unpack, unpacked_bytes
 from lineament.server.jobs.kinds import KINDS_OF_JOBS, Doing, without_root
 from lineament.server.jobs.store import RESULT, UPLOAD, Job, JobStore
+from lineament.server.jobs.vault import Vault
 from lineament.server.roles import Principal
 
 logger = logging.getLogger("lineament.server")
@@ -56,6 +57,7 @@ class Jobs:
         *,
         keep_h: float,
         audit: Audit | None = None,
+        vault: Vault | None = None,
     ) -> None:
         """Do none yet.
 
@@ -64,8 +66,10 @@ class Jobs:
             recognizer, gallery: as the server has them.
             keep_h: hours for which results can be fetched.
             audit: the server's: an entry says how each job ended.
+            vault: keeps what is sent and what comes out; None: as it is.
         """
-        self.store = JobStore(folder)
+        self.store = JobStore(folder, vault)
+        self._root = folder
         self._recognizer, self._gallery, self._keep_h = recognizer, gallery, keep_h
         self._audit = audit
         self._jobs: dict[str, Job] = {}
@@ -96,6 +100,7 @@ class Jobs:
                 self._clear(job)
             self._jobs[job.id] = job
         self.store.clear_strays(list(self._jobs))
+        self.store.vault.clear_strays()
         self._thread = Thread(target=self._run, name="lineament-jobs", daemon=True)
         self._thread.start()
 
@@ -232,8 +237,7 @@ class Jobs:
             else:  # the server stops: that was no attempt
                 self._put(replace(latest, state="queued", attempts=latest.attempts - 1))
         except LineamentError as error:
-            root = self.store.folder(job.id) / UPLOAD / "files"
-            problem = without_root(error.to_dict(), root)
+            problem = without_root(error.to_dict(), self._root)
             self._put(self._over(self._jobs[job.id], "failed", problem=problem))
         except Exception as error:
             try:
@@ -250,19 +254,38 @@ class Jobs:
             self._cancelled.discard(job.id)
 
     def _done(self, job: Job, progress: _Progress) -> tuple[dict[str, Any], str | None]:
-        folder = self.store.folder(job.id)
-        files, out = folder / UPLOAD / "files", folder / RESULT
-        archive = folder / UPLOAD / "archive.zip"
-        if out.exists():
-            shutil.rmtree(out)  # of an attempt that did not end
-        out.mkdir(parents=True, mode=0o700)
+        """Do it: where files are encrypted, in a folder of plain ones for as long as it takes."""
+        folder, vault = self.store.folder(job.id), self.store.vault
+        sent, kept = folder / UPLOAD, folder / RESULT
+        if kept.exists():
+            shutil.rmtree(kept)  # of an attempt that did not end
+        kept.mkdir(parents=True, mode=0o700)
+        if not vault.encrypted:
+            return self._done_in(job, sent / "files", kept, progress)
+        with vault.working(folder, _room(vault, sent)) as work:
+            files, out = work / "files", work / "result"
+            out.mkdir()
+            vault.take_out(sent / "files", files)
+            result, file = self._done_in(job, files, out, progress)
+            if file is not None:
+                vault.keep(out / file, kept / file)
+            return result, file
+
+    def _done_in(
+        self, job: Job, files: Path, out: Path, progress: _Progress
+    ) -> tuple[dict[str, Any], str | None]:
+        self._root = files
+        archive = self.store.folder(job.id) / UPLOAD / "archive.zip"
         passed_over: list[str] = []
         if archive.exists():
             if files.exists():
                 shutil.rmtree(files)
             files.mkdir()
             passed_over = unpack(
-                archive, files, progress=lambda n, total: progress("unpacking", n, total)
+                archive,
+                files,
+                progress=lambda n, total: progress("unpacking", n, total),
+                opened=self.store.vault.open,
             )
         gallery = None if job.gallery is None else self._gallery(job.gallery)
         kind = KINDS_OF_JOBS[job.kind]
@@ -356,6 +379,14 @@ class _Progress:
         """EndedError: the job is to end."""
         if self._jobs._ends(self._number):
             raise EndedError
+
+
+def _room(vault: Vault, sent: Path) -> int:
+    """Bytes that a job's plain files take, with what comes out."""
+    archive = sent / "archive.zip"
+    if archive.exists():
+        return 2 * unpacked_bytes(archive, vault.open)
+    return 2 * sum(path.stat().st_size for path in sent.rglob("*") if path.is_file())
 
 
 def _sees(principal: Principal, job: Job) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields, replace
@@ -11,8 +12,10 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any, Literal, get_args
 
+from lineament.errors import GalleryKeyError
 from lineament.files import remove_all
 from lineament.results import Outcome
+from lineament.server.jobs.vault import Vault
 from lineament.server.tables import opened
 
 JobKind = Literal["enroll", "group", "tune", "anonymize", "reindex", "expire"]
@@ -20,6 +23,9 @@ KINDS: tuple[JobKind, ...] = get_args(JobKind)
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 OVER: tuple[JobState, ...] = ("done", "failed", "cancelled")
+
+KEPT_UNREAD_S = 3600.0
+"""Seconds for which a job is shown that the server cannot read any more."""
 
 UPLOAD, RESULT = "upload", "result"
 """Folders of a job."""
@@ -101,8 +107,14 @@ _SCHEMA = (
 class JobStore:
     """The rows and folders of a server's jobs."""
 
-    def __init__(self, folder: Path) -> None:
-        """``folder``: of the server's data."""
+    def __init__(self, folder: Path, vault: Vault | None = None) -> None:
+        """Open it.
+
+        Args:
+            folder: of the server's data.
+            vault: keeps what names people; None: as it is.
+        """
+        self.vault = Vault(folder) if vault is None else vault
         self._path, self._folder = folder / "jobs.sqlite", folder / "jobs"
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -124,13 +136,13 @@ class JobStore:
         """Note a job."""
         marks = ", ".join("?" * len(_COLUMNS))
         with self._open() as connection:
-            connection.execute(f"INSERT INTO jobs VALUES ({marks})", _row(job))
+            connection.execute(f"INSERT INTO jobs VALUES ({marks})", self._row(job))
 
     def put(self, job: Job) -> None:
         """Note what became of a job."""
         columns = ", ".join(f"{name} = ?" for name in _COLUMNS)
         with self._open() as connection:
-            connection.execute(f"UPDATE jobs SET {columns} WHERE id = ?", (*_row(job), job.id))
+            connection.execute(f"UPDATE jobs SET {columns} WHERE id = ?", (*self._row(job), job.id))
 
     def all(self) -> list[Job]:
         """All jobs, the oldest first."""
@@ -138,7 +150,7 @@ class JobStore:
             rows = connection.execute(
                 f"SELECT {', '.join(_COLUMNS)} FROM jobs ORDER BY created, id"
             ).fetchall()
-        return [_job(row) for row in rows]
+        return [self._job(row) for row in rows]
 
     def remove(self, number: str) -> None:
         """Forget a job, with its files."""
@@ -163,16 +175,19 @@ class JobStore:
             if entry.name not in known:
                 remove_all(entry)
 
+    def _row(self, job: Job) -> tuple[Any, ...]:
+        values = {name: getattr(job, name) for name in _COLUMNS}
+        for name in _AS_JSON:
+            values[name] = self.vault.seal(job.id, name, json.dumps(values[name]))
+        return tuple(values.values())
 
-def _row(job: Job) -> tuple[Any, ...]:
-    return tuple(
-        json.dumps(getattr(job, name)) if name in _AS_JSON else getattr(job, name)
-        for name in _COLUMNS
-    )
-
-
-def _job(row: Sequence[Any]) -> Job:
-    values = dict(zip(_COLUMNS, row, strict=True))
-    for name in _AS_JSON:
-        values[name] = json.loads(values[name])
-    return replace(Job("", "enroll", None, ""), **values)
+    def _job(self, row: Sequence[Any]) -> Job:
+        values = dict(zip(_COLUMNS, row, strict=True))
+        try:
+            for name in _AS_JSON:
+                values[name] = json.loads(self.vault.unseal(values["id"], name, values[name]))
+        except GalleryKeyError as error:  # the server has another key now: it cannot be done
+            values |= {"options": {}, "result": None, "file": None, "problem": error.to_dict()}
+            now = time.time()
+            values |= {"state": "failed", "ended": now, "expires": now + KEPT_UNREAD_S}
+        return replace(Job("", "enroll", None, ""), **values)

@@ -27,6 +27,7 @@ from lineament.errors import (
 )
 from lineament.files import open_new
 from lineament.images.find import IMAGE_SUFFIXES
+from lineament.server.jobs.vault import Vault
 from lineament.server.photos import MOST_FIELDS, MOST_PHOTOS, decoded
 from lineament.text import reason_of
 from lineament.video.sources import FILM_SUFFIXES
@@ -45,20 +46,23 @@ class Upload:
         fields: options, as texts or JSON values.
         archive: the zip, or None.
         files: how many photos and films.
+        names: how the encrypted ones are called, in their order.
     """
 
     fields: dict[str, Any] = field(default_factory=dict)
     archive: Path | None = None
     files: int = 0
+    names: list[str] = field(default_factory=list)
 
 
-async def receive(request: Request, folder: Path, *, most_text: int) -> Upload:
+async def receive(request: Request, folder: Path, vault: Vault, *, most_text: int) -> Upload:
     """Write a request's body into a folder.
 
     Args:
         request: its body was not read.
         folder: it exists, and is empty. A zip comes to lie there as ``archive.zip``, files below
-            ``files/`` by their names.
+            ``files/`` by their names; where they are encrypted, by numbers.
+        vault: writes them.
         most_text: bytes of a body of JSON, which is read into memory.
 
     Raises:
@@ -72,18 +76,20 @@ async def receive(request: Request, folder: Path, *, most_text: int) -> Upload:
     try:
         if kind in ("application/zip", "application/x-zip-compressed"):
             upload.archive = folder / "archive.zip"
-            with open_new(upload.archive) as file:
+            with vault.create(upload.archive) as file:
                 async for piece in request.stream():
                     await _in_thread(file.write, piece)
         elif kind == "multipart/form-data":
-            await _multipart(request, folder, upload)
+            await _multipart(request, folder, upload, vault)
         elif kind == "application/json":
-            await _json(request, folder, upload, most_text)
+            await _json(request, folder, upload, vault, most_text)
         elif kind != "" or await request.body():
             raise MediaTypeError(
                 "expected multipart/form-data, application/zip or application/json, got "
                 f"{kind or 'no Content-Type'}"
             )
+        if upload.names:
+            await _in_thread(vault.put_names, folder / "files", upload.names)
     except OSError as error:
         if isinstance(error, LineamentError):
             raise
@@ -95,7 +101,7 @@ async def receive(request: Request, folder: Path, *, most_text: int) -> Upload:
     return upload
 
 
-async def _json(request: Request, folder: Path, upload: Upload, most: int) -> None:
+async def _json(request: Request, folder: Path, upload: Upload, vault: Vault, most: int) -> None:
     body = bytearray()
     async for piece in request.stream():
         body += piece
@@ -111,7 +117,7 @@ async def _json(request: Request, folder: Path, upload: Upload, most: int) -> No
     if not isinstance(photos, list) or len(photos) > MOST_PHOTOS:
         raise OptionError(f"expected a list of at most {MOST_PHOTOS} photos", option="files")
     for number, text in enumerate(photos, 1):
-        with new_file(folder / "files", f"{number:03}.jpg") as file:
+        with new_file(folder / "files", f"{number:03}.jpg", upload, vault) as file:
             file.write(decoded("files", text))
     upload.files = len(photos)
     upload.fields |= values
@@ -121,7 +127,7 @@ async def _in_thread(call: Any, *args: Any) -> Any:
     return await asyncio.get_running_loop().run_in_executor(None, call, *args)
 
 
-async def _multipart(request: Request, folder: Path, upload: Upload) -> None:
+async def _multipart(request: Request, folder: Path, upload: Upload, vault: Vault) -> None:
     from python_multipart.exceptions import MultipartParseError
     from python_multipart.multipart import parse_options_header
 
@@ -129,7 +135,7 @@ async def _multipart(request: Request, folder: Path, upload: Upload) -> None:
     boundary = options.get(b"boundary")
     if not boundary:
         raise OptionError("expected multipart/form-data with a boundary", option="body")
-    parts = _Parts(folder, upload, boundary)
+    parts = _Parts(folder, upload, vault, boundary)
     try:
         async for piece in request.stream():
             await _in_thread(parts.write, piece)
@@ -143,10 +149,10 @@ async def _multipart(request: Request, folder: Path, upload: Upload) -> None:
 class _Parts:
     """Parts of a multipart body, as they come."""
 
-    def __init__(self, folder: Path, upload: Upload, boundary: bytes) -> None:
+    def __init__(self, folder: Path, upload: Upload, vault: Vault, boundary: bytes) -> None:
         from python_multipart.multipart import MultipartParser
 
-        self._folder, self._upload = folder, upload
+        self._folder, self._upload, self._vault = folder, upload, vault
         self._file: BinaryIO | None = None
         self._name, self._text = "", b""
         self._header, self._value = b"", b""
@@ -209,14 +215,14 @@ class _Parts:
         given = options[b"filename"].decode("utf-8", "replace")
         if self._name == "archive" and self._upload.archive is None:
             self._upload.archive = self._folder / "archive.zip"
-            self._file = open_new(self._upload.archive)
+            self._file = self._vault.create(self._upload.archive)
         elif self._name == "files":
             self._upload.files += 1
             if self._upload.files > MOST_FILES:
                 raise OptionError(
                     f"expected at most {MOST_FILES:,} files, got more: send a zip", option="files"
                 )
-            self._file = new_file(self._folder / "files", given)
+            self._file = new_file(self._folder / "files", given, self._upload, self._vault)
         else:
             raise OptionError(
                 'expected files named "files", or one "archive"', option=self._name or "body"
@@ -243,9 +249,16 @@ class _Parts:
         self._ended = True
 
 
-def new_file(folder: Path, name: str) -> BinaryIO:
+def new_file(folder: Path, name: str, upload: Upload, vault: Vault) -> BinaryIO:
     """Make a file by the name that was sent. DataError: it is none that is taken."""
     parts = checked_parts(name)
+    if vault.encrypted:  # a name says who it is: the file has a number instead
+        whole = "/".join(parts)
+        if whole in upload.names:
+            raise DataError(f"{whole}: expected each name once, it comes again")
+        upload.names.append(whole)
+        folder.mkdir(parents=True, exist_ok=True)
+        return vault.create(folder / str(len(upload.names)))
     target = folder.joinpath(*parts)
     if target.exists():
         raise DataError(f"{'/'.join(parts)}: expected each name once, it comes again")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import mimetypes
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, BinaryIO
 
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
 from lineament.errors import OptionError
+from lineament.sealed import CHUNK
 from lineament.server.access import at_writer, needs, writes
 from lineament.server.answers import SSE_CONTENT, After, events_of
 from lineament.server.auditing import record
@@ -108,7 +110,10 @@ async def create_job(request: Request) -> Any:
     number, folder = await in_thread(None, jobs.store.new_folder)
     try:
         upload = await receive(
-            request, folder / UPLOAD, most_text=request.app.state.lineament.settings.max_body_bytes
+            request,
+            folder / UPLOAD,
+            jobs.store.vault,
+            most_text=request.app.state.lineament.settings.max_body_bytes,
         )
         kind, gallery, given = _told(upload.fields)
         wanted = KINDS_OF_JOBS[kind]
@@ -120,7 +125,8 @@ async def create_job(request: Request) -> Any:
         if gallery is not None:
             await in_thread(None, request.app.state.lineament.galleries.get, gallery)
         if upload.archive is not None:
-            await in_thread(None, check_archive, upload.archive)
+            looked = partial(check_archive, upload.archive, opened=jobs.store.vault.open)
+            await in_thread(None, looked)
         job = Job(number, kind, gallery, principal.id, options.model_dump())
         job = await in_thread(None, jobs.add, job)
         await in_thread(None, partial(record, request, "create_job", about=gallery,
@@ -206,7 +212,21 @@ async def job_result(request: Request, job: str) -> Any:
     jobs = _jobs(request)
     path = jobs.file_of(jobs.get(job, request.state.principal))
     kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    return FileResponse(path, media_type=kind, filename=path.name)
+    if not jobs.store.vault.encrypted:
+        return FileResponse(path, media_type=kind, filename=path.name)
+    file = await asyncio.get_running_loop().run_in_executor(None, jobs.store.vault.open, path)
+    headers = {
+        "content-length": str(file.seek(0, os.SEEK_END)),
+        "content-disposition": f'attachment; filename="{path.name}"',
+    }
+    return StreamingResponse(_pieces(file), media_type=kind, headers=headers)
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        file.seek(0)
+        while piece := file.read(CHUNK):
+            yield piece
 
 
 @router.get(
