@@ -21,7 +21,7 @@ export async function photoOf(blob, name) {
 const TONES = { plain: "#5eead4", good: "#4be3ac", bad: "#ff8674", warn: "#ffcf5c" };
 const ON_TONE = "#06231f";
 
-// Draw a photo into a canvas as wide as its place, with boxes: [{box: [l, t, r, b], tone, label}].
+// Draw a photo into a canvas as wide as its place, with boxes: [{box: [l, t, r, b], tone, label, short}].
 export function draw(canvas, source, size, boxes, { mirrored = false, shown = canvas.clientWidth || 480 } = {}) {
   const [width, height] = size;
   const scale = Math.min(2, window.devicePixelRatio || 1) * (shown / width);
@@ -38,10 +38,10 @@ export function draw(canvas, source, size, boxes, { mirrored = false, shown = ca
     context.restore();
   }
   const pixel = canvas.width / shown;
-  const faces = boxes.map(({ box, tone, label }) => {
+  const faces = boxes.map(({ box, tone, label, short }) => {
     let [left, top, right, bottom] = box.map((value) => value * scale);
     if (mirrored) [left, right] = [canvas.width - right, canvas.width - left];
-    return { left, top, right, bottom, label, color: TONES[tone] || TONES.plain };
+    return { left, top, right, bottom, label, short, color: TONES[tone] || TONES.plain };
   });
   for (const { left, top, right, bottom, color } of faces) corners(context, left, top, right - left, bottom - top, pixel, color);
   const taken = [];
@@ -67,9 +67,10 @@ function corners(context, x, y, w, h, pixel, stroke) {
   context.stroke(path);
 }
 
-// A label at its box: above, below or inside, from its left side on or up to its right one. It covers
-// no other label, and no other face, where there is such a place.
-function tag(context, { left: x, top: y, right, bottom, label, color }, others, pixel, taken) {
+// A label at its box: above, below or inside, from its left side on or up to its right one. Where it
+// would cover another label or face everywhere, the short one takes its place.
+function tag(context, face, others, pixel, taken) {
+  const { left: x, top: y, right, bottom, label, short, color } = face;
   context.font = `600 ${12 * pixel}px system-ui, sans-serif`;
   const width = context.measureText(label).width + 12 * pixel;
   const height = 20 * pixel;
@@ -82,8 +83,9 @@ function tag(context, { left: x, top: y, right, bottom, label, color }, others, 
     .flatMap((top) => [at(x, top), at(right - width, top)]);
   const free = (place, all) => all.every((one) =>
     place.left > one.right || one.left > place.right || place.top > one.bottom || one.top > place.bottom);
-  const place = places.find((each) => free(each, [...taken, ...others])) ??
-    places.find((each) => free(each, taken)) ?? places[0] ?? at(x, 0);
+  const clear = places.find((each) => free(each, [...taken, ...others]));
+  if (!clear && short && short !== label) return tag(context, { ...face, label: short }, others, pixel, taken);
+  const place = clear ?? places.find((each) => free(each, taken)) ?? places[0] ?? at(x, 0);
   const { left, top } = place;
   taken.push(place);
   context.fillStyle = color;

@@ -49,7 +49,7 @@ function Search({ gallery, chooser, rejects }) {
   }, [photo, rate, round]);
   const { found } = state;
   const boxes = found ? found.faces.map((one, place) => ({
-    box: one.face.box_xyxy, tone: one.name ? "good" : "warn", label: one.name || String(place + 1),
+    box: one.face.box_xyxy, tone: one.name ? "good" : "warn", label: one.name || String(place + 1), short: String(place + 1),
   })) : [];
   return html`<div class="options above">${chooser}
       <${Field} label=${t("identify.rate")} hint=${t("identify.rate-hint")}>${(field) => html`<select ...${field} value=${rate} onChange=${(event) => setRate(event.target.value)}>
