@@ -59,9 +59,10 @@ def fuzz(
     import requests
     from hypothesis import HealthCheck, Phase, given, settings
     from hypothesis import seed as seeded
-    from hypothesis.errors import Unsatisfiable
+    from hypothesis.errors import HypothesisException, Unsatisfiable
     from schemathesis import GenerationMode
     from schemathesis import openapi as loader
+    from schemathesis.core.errors import SchemathesisError
     from schemathesis.core.failures import Failure, FailureGroup
     from schemathesis.specs.openapi import checks
 
@@ -109,7 +110,7 @@ def fuzz(
             return
         session.cookies.clear()  # of a log-in: the key is what counts
         statuses[answer.status_code] += 1
-        if answer.ok:
+        if answer.status_code < 300:
             done[name] += 1
             if case.method not in ("GET", "HEAD"):
                 known = things.known()
@@ -163,10 +164,11 @@ def fuzz(
 
             try:
                 drawn(strategy, name)()
-            except Exception as error:
+            except Unsatisfiable:  # such as of one that takes nothing
                 counts["without_strategy"] += 1
-                if not isinstance(error, Unsatisfiable):  # such as of one that takes nothing
-                    print(f"{name}: no {mode} values: {error!r:.200}", file=sys.stderr)
+            except (HypothesisException, SchemathesisError) as error:
+                counts["without_strategy"] += 1
+                print(f"{name}: no {mode} values: {error!r:.200}", file=sys.stderr)
     session.close()
     return {
         **{key: counts[key] for key in ("operations", "requests", *BAD, "without_strategy")},
