@@ -35,7 +35,7 @@ PYTHON = re.compile(
 PROGRAMS_ONLY = (
     "align/", "embed/network.py", "quality.py", "types.py", "results.py", "ensemble.py",
     "search/milvus.py", "decide/metrics.py", "video/people.py",
-    "search/servers/", "gallery/_store.py", "gallery/_gallery.py", "train/data/samplers.py",
+    "search/servers/", "gallery/_store.py", "gallery/_gallery", "train/data/samplers.py",
     "pipeline.py", "pictures/notebook.py", "geometry.py", "compat/",
 )  # fmt: skip
 """Places whose messages of this kind answer a call from a program: no command makes it."""
