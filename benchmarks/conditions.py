@@ -14,7 +14,9 @@ kinds          by name: ``found``, share of the photos in which a face is found;
                pairs the share whose verdict is "same", ``clean_vs_spoilt`` with one photo as it
                is, ``spoilt_vs_spoilt`` with both spoilt; of the genuine pairs of both sorts
                ``genuine_same``, ``genuine_different`` and ``undecided``; ``ece``, expected
-               calibration error at prior one half, each sort of pairs weighing a quarter;
+               calibration error at prior one half, each sort of pairs weighing a quarter, and its
+               parts: ``ece_too_low`` where one person is more probable than claimed,
+               ``ece_too_high`` where less;
                ``flagged``, faces beyond a limit of quality; ``recognizability``, its median;
                ``..._before``, without recognizability. ``differ``: of ``checked`` pairs, those of
                which ``Judge.assess`` says something else than was computed for all at once.
@@ -23,7 +25,8 @@ worst_...      the largest of kinds that no family of the fit draws: ``unseen`` 
                ``named`` of those that false matches were reported of; ``..._kind``: its name.
                Kinds of fewer than 2,000 pairs (faces not found) are left out of it.
 above          the kinds, whether a family draws them or not, with more than 5e-4 of both spoilt.
-ece_...        of all kinds together, and of the worst.
+ece_...        of all kinds together, its parts, and of the worst; ``claims``: all kinds' pairs by
+               what was claimed, with the share that was true.
 mild           of slightly spoilt photos, genuine pairs that are "same".
 clean_...      of the genuine pairs of View 2 (``--quick``: of its first fold), as they are.
 """
@@ -106,6 +109,9 @@ def run(options: Any) -> dict[str, Any]:
         "kinds": figures,
         **summary(figures),
         "ece_all": together.ece,
+        "ece_all_too_low": together.too_low,
+        "ece_all_too_high": together.too_high,
+        "claims": together.rows(),
         "mild": {
             name: {key: of[key] for key in ("genuine_same", "genuine_same_before")}
             for name, of in mild.items()
@@ -209,11 +215,12 @@ def show(figures: dict[str, Any]) -> None:
                 share(of["undecided"]),
                 share(of["genuine_different"]),
                 share(of["ece"]),
+                share(of["ece_too_low"]),
             )
             for name, of in [("as they are", figures["clean"]), *((n, kinds[n]) for n in names)]
         )
         columns = ("kind", "found", "one: same", "both, before", "both: same")
-        genuine = ("genuine, before", "same", "undecided", "different", "ECE")
+        genuine = ("genuine, before", "same", "undecided", "different", "ECE", "too low")
         table((*columns, *genuine), rows, title=title)
     print(f"* more than {GOAL:g} of the impostor pairs, both spoilt, are called the same person\n")
     rows = [
@@ -222,6 +229,7 @@ def show(figures: dict[str, Any]) -> None:
     ]
     rows += [
         ("ECE, all kinds", share(figures["ece_all"])),
+        ("of it, claimed too improbable", share(figures["ece_all_too_low"])),
         (f"ECE, worst ({figures['ece_worst_kind']})", share(figures["ece_worst"])),
         ("mild: genuine pairs same, before", share(figures["mild_same_before"])),
         ("mild: genuine pairs same", share(figures["mild_same"])),

@@ -139,6 +139,22 @@ def test_each_sort_of_pairs_weighs_the_same_in_the_calibration_error() -> None:
     assert part("measures").Claims().ece is None
 
 
+def test_the_calibration_error_has_two_parts_and_a_table_behind_it() -> None:
+    claims = part("measures").Claims()
+    assert claims.too_low is claims.too_high is None
+    assert claims.rows() == []
+    claims.add(np.array([0.05, 0.05, 0.99, 0.99]), same=True)  # half are claimed too improbable
+    claims.add(np.array([0.05, 0.05]), same=False)
+    low, high = claims.rows()
+    assert low == pytest.approx({"share": 0.75, "claimed": 0.05, "true": 1 / 3})
+    assert high == pytest.approx({"share": 0.25, "claimed": 0.99, "true": 1.0})
+    assert claims.too_low == pytest.approx(0.75 * (1 / 3 - 0.05) + 0.25 * 0.01)
+    assert claims.too_high == 0
+    claims.add(np.array([0.9]), same=False)
+    assert claims.too_high > 0
+    assert claims.too_low + claims.too_high == pytest.approx(claims.ece)
+
+
 def people_of(many: int, twice: int) -> Any:
     person = np.concatenate([np.arange(many), np.arange(twice)])
     return part("faces").People([Path(f"{p}.jpg") for p in person], person, twice)

@@ -60,6 +60,33 @@ class Claims:
         total = self.weight.sum()
         return float(np.abs(self.claimed - self.true).sum() / total) if total else None
 
+    @property
+    def too_low(self) -> float | None:
+        """The part of ``ece`` in bins whose pairs are claimed to be less probable than they are."""
+        return self._part(self.true - self.claimed)
+
+    @property
+    def too_high(self) -> float | None:
+        """The rest of ``ece``: claimed to be more probable than they are."""
+        return self._part(self.claimed - self.true)
+
+    def _part(self, excess: npt.NDArray[np.float64]) -> float | None:
+        total = self.weight.sum()
+        return float(np.maximum(excess, 0).sum() / total) if total else None
+
+    def rows(self) -> list[dict[str, float]]:
+        """For each bin that is not empty: its share of the weight, mean claim, and truth."""
+        total = self.weight.sum()
+        return [
+            {
+                "share": float(weight / total),
+                "claimed": float(c / weight),
+                "true": float(t / weight),
+            }
+            for weight, c, t in zip(self.weight, self.claimed, self.true, strict=True)
+            if weight > 0
+        ]
+
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
@@ -153,6 +180,8 @@ def of_kind(
         "genuine_different": four.genuine(DIFFERENT),
         "genuine_different_before": old.genuine(DIFFERENT),
         "ece": claims.ece,
+        "ece_too_low": claims.too_low,
+        "ece_too_high": claims.too_high,
         "ece_before": old.claims().ece,
         "checked": checked,
         "differ": differ,
