@@ -6,6 +6,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 CODE := src tests scripts benchmarks examples
 
+# The tests, on all cores; a process of them has one thread for arithmetic.
+FAST := -m "not slow" -n logical --maxprocesses 4 --dist worksteal
+
+# Compiled modules are kept, whatever is set outside: the tests start Python hundreds of times.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format docs clean
 
@@ -16,8 +22,11 @@ demo: $(VENV)/.stamp-demo  ## verify and detect on the photos of the package, wr
 	$(BIN)/python examples/quickstart.py
 
 test: $(VENV)/.stamp-test  ## ruff, mypy, pytest; .ci/run has the slow tests, too
-	$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest -m "not slow" -n logical --maxprocesses 4 --dist worksteal
+	@echo "ruff and mypy run beside pytest; what they say comes last"
+	@said="$$(mktemp)"; $(MAKE) --no-print-directory lint >"$$said" 2>&1 & lint=$$!; \
+	trap 'kill $$lint; rm -f "$$said"; exit 130' INT TERM; \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(FAST); tests=$$?; \
+	wait $$lint; lint=$$?; cat "$$said"; rm -f "$$said"; exit $$((tests || lint))
 
 lint: $(VENV)/.stamp-test  ## ruff and mypy
 	$(BIN)/ruff check $(CODE)

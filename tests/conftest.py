@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import zlib
@@ -16,6 +17,27 @@ import lineament
 from lineament.types import Image
 
 pytest.register_assert_rewrite("index_contract")  # it holds tests
+
+MEMORY = Path("/dev/shm")
+ROOM = 4 << 30
+"""Bytes; all that the tests write is about half a gigabyte."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Temporary folders lie in memory where that has room: galleries sync thousands of times."""
+    if "PYTEST_DEBUG_TEMPROOT" in os.environ or config.option.basetemp is not None:
+        return
+    if not hasattr(os, "statvfs") or not MEMORY.is_dir():
+        return
+    there = os.statvfs(MEMORY)
+    runs_programs = not there.f_flag & getattr(os, "ST_NOEXEC", 0)  # as some of the tests want
+    if runs_programs and there.f_bavail * there.f_frsize >= ROOM and os.access(MEMORY, os.W_OK):
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = str(MEMORY)
+
+
+def pytest_collection_finish() -> None:
+    """What was loaded stays: collections of garbage need not look at it again and again."""
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -28,7 +28,79 @@ SCRIPTS |= {
 }
 
 
-def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+Done = subprocess.CompletedProcess[str]
+Call = tuple[str, ...]
+"""A script and its arguments."""
+
+TOGETHER = r"""
+import contextlib, io, json, os, runpy, sys, traceback
+
+folder, variables, path = sys.argv[1] + os.sep, dict(os.environ), list(sys.path)
+for line in sys.stdin:
+    script, *arguments = json.loads(line)
+    sys.argv, sys.path[:] = [script, *arguments], [os.path.dirname(script), *path]
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            runpy.run_path(script, run_name="__main__")
+        except SystemExit as end:
+            code = end.code or 0
+            if isinstance(code, str):
+                print(code, file=err)
+                code = 1
+        except BaseException:
+            traceback.print_exc()
+            code = 1
+    print(json.dumps([code, out.getvalue(), err.getvalue()]), flush=True)
+    for name, module in list(sys.modules.items()):  # the next one finds its own neighbors
+        if str(getattr(module, "__file__", None)).startswith(folder):
+            del sys.modules[name]
+    os.environ.clear()
+    os.environ.update(variables)
+"""
+"""Runs scripts one after another, each as if alone: the packages are loaded once."""
+
+NO_FOLDER = [
+    "detect.py",
+    "lfw.py",
+    "ages.py",
+    "ablation.py",
+    "presets.py",
+    "variants.py",
+    "grouping_algorithms.py",
+    "frontal.py",
+    "mesh.py",
+    "active.py",
+    "poses.py",
+    "conditions.py",
+    "turned.py",
+    "train.py --att",
+    "finetune.py --lfw",
+    "quantize.py --lfw",
+]
+
+
+@pytest.fixture(scope="module")
+def nothing(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tmp_path_factory.mktemp("benchmarks") / "nothing")
+
+
+@pytest.fixture(scope="module")
+def answers(nothing: str) -> dict[Call, Done]:
+    """What scripts say that end at once, by the words of the call."""
+    calls: list[Call] = [(name, "--help") for name in SCRIPTS]
+    calls += [(*script.split(), nothing, "--json") for script in NO_FOLDER]
+    asked = "".join(f"{json.dumps([str(SCRIPTS[name]), *rest])}\n" for name, *rest in calls)
+    done = subprocess.run(
+        [sys.executable, "-c", TOGETHER, str(FOLDER)],
+        input=asked, capture_output=True, text=True, check=False, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    return {call: Done(call, *json.loads(line)) for call, line in zip(calls, lines, strict=True)}
+
+
+def run(script: str, *arguments: str) -> Done:
     command = [sys.executable, str(SCRIPTS[script]), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
@@ -60,8 +132,8 @@ def test_the_index_has_one_line_a_script() -> None:
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_help(script: str) -> None:
-    done = run(script, "--help")
+def test_help(script: str, answers: dict[Call, Done]) -> None:
+    done = answers[script, "--help"]
     assert done.returncode == 0, done.stderr
     assert "--json" in done.stdout
 
@@ -80,29 +152,11 @@ def test_engines_agree() -> None:
     assert 0 <= row["max_abs_difference"] < 1e-3 * max(1, row["max_abs_output"])
 
 
-@pytest.mark.parametrize(
-    "script",
-    [
-        "detect.py",
-        "lfw.py",
-        "ages.py",
-        "ablation.py",
-        "presets.py",
-        "variants.py",
-        "grouping_algorithms.py",
-        "frontal.py",
-        "mesh.py",
-        "active.py",
-        "poses.py",
-        "conditions.py",
-        "turned.py",
-        "train.py --att",
-        "finetune.py --lfw",
-        "quantize.py --lfw",
-    ],
-)
-def test_a_missing_folder_is_one_clear_line(script: str, tmp_path: Path) -> None:
-    done = run(*script.split(), str(tmp_path / "nothing"), "--json")
+@pytest.mark.parametrize("script", NO_FOLDER)
+def test_a_missing_folder_is_one_clear_line(
+    script: str, nothing: str, answers: dict[Call, Done]
+) -> None:
+    done = answers[(*script.split(), nothing, "--json")]
     assert done.returncode == 1
     assert "expected" in done.stderr
     assert "Traceback" not in done.stderr
@@ -160,14 +214,14 @@ def test_blocks_rest_and_warm_up_before_each_turn() -> None:
 # ---- the bars ------------------------------------------------------------------------------------
 
 
-def test_the_bars_name_scripts_and_options_that_exist() -> None:
+def test_the_bars_name_scripts_and_options_that_exist(answers: dict[Call, Done]) -> None:
     check = load("check")
     for name, benchmark in tomllib.loads(check.BARS.read_text(encoding="utf-8")).items():
         assert benchmark.keys() - {"environment"} == {"command", "bars"}, name
         script, *words = benchmark["command"].split()
         assert "--json" in words
         if script != "lineament":
-            usage = run(Path(script).name, "--help").stdout
+            usage = answers[Path(script).name, "--help"].stdout
             assert (ROOT / script).is_file()
             assert [w for w in words if w.startswith("--") and w not in usage] == []
         for bar in benchmark["bars"]:

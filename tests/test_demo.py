@@ -126,6 +126,7 @@ def test_a_plugin_finds_one_face(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow  # tests/cli/test_train.py has a run that is shorter
 def test_training_ends_in_a_recognizer(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     for name, photos in (("Barack Obama", ("obama", "obama2")), ("Joe Biden", ("biden",))):

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import lineament
 
@@ -205,10 +206,13 @@ def shell(sandbox: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     "words", [w for _, w in README_COMMANDS], ids=[n for n, _ in README_COMMANDS]
 )
-def test_commands_of_the_readme_run(words: list[str], shell: Path) -> None:
-    command = [sys.executable, "-m", *words]
-    done = subprocess.run(command, cwd=shell, capture_output=True, text=True, check=False)
-    assert done.returncode in (0, 1), done.stderr  # 1 is an answer: no, unknown
+def test_commands_of_the_readme_run(
+    words: list[str], shell: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(shell)
+    done = CliRunner().invoke(root_command(), words[1:])
+    assert done.exit_code in (0, 1), done.output  # 1 is an answer: no, unknown
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
 
 
 # ---- commands and options exist ------------------------------------------------------------------

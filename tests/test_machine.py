@@ -100,6 +100,7 @@ def test_nobody_else_counts_processors() -> None:
     counting = {
         path.name
         for path in SOURCE.rglob("*.py")
+        if any(name in path.read_text("utf-8") for name in names)
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Attribute) and node.attr in names
     }

@@ -7,6 +7,7 @@ import importlib
 import inspect
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -147,6 +148,14 @@ def tree_of(path: Path) -> ast.Module:
 def nodes_of(path: Path) -> tuple[ast.AST, ...]:
     """All nodes of a file: several tests walk them, and walking takes longer than parsing."""
     return tuple(ast.walk(tree_of(path)))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget_the_nodes() -> Iterator[None]:
+    """A million objects: every later collection of garbage would look at each of them."""
+    yield
+    nodes_of.cache_clear()
+    tree_of.cache_clear()
 
 
 def imports(path: Path) -> set[str]:

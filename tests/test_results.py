@@ -427,7 +427,8 @@ NO_OUTCOMES |= {"Entry", "LivenessCheck", "WatchedStream"}  # of a server: state
 def test_whatever_writes_itself_writes_itself_in_all_ways() -> None:
     seen = set()
     for path in Path(lineament.__file__).parent.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        text = path.read_text("utf-8")
+        for node in ast.walk(ast.parse(text)) if "def to_dict" in text else ():
             if not isinstance(node, ast.ClassDef) or node.name in NO_OUTCOMES:
                 continue
             if any(

@@ -328,7 +328,7 @@ def command(*arguments: object) -> list[str]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX's")
-@pytest.mark.parametrize("moment", [1, 4])
+@pytest.mark.parametrize("moment", [pytest.param(1, marks=pytest.mark.slow), 4])
 def test_kill_9_of_everything_loses_and_doubles_nothing(
     originals: Path, tmp_path: Path, moment: int
 ) -> None:
@@ -351,6 +351,7 @@ def test_kill_9_of_everything_loses_and_doubles_nothing(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is another matter there")
+@pytest.mark.slow
 def test_ctrl_c_can_be_gone_on_from(originals: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     arguments = command(originals, "--out", out)

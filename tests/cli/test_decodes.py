@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -81,6 +82,8 @@ def test_a_photo_is_decoded_once(
         return real(data)
 
     monkeypatch.setattr(lineament.images.decode, "sniff", counted)
+    covering = importlib.import_module("lineament.explain.occlusion_map")
+    monkeypatch.setattr(covering, "STEPS", 3)  # times 3 places that are covered
     places = {
         "a": folder / "flat" / "obama.jpg",
         "b": folder / "flat" / "biden.jpg",

@@ -49,13 +49,20 @@ def test_every_command_says_that_it_was_interrupted(
     assert list(tmp_path.iterdir()) == []
 
 
+SLOW = pytest.mark.slow  # a process each; every command is interrupted in this one above
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("detect", "0.jpg", "URL"), "nothing was written"),
         (("detect", "0.jpg", "URL", "--save", "drawn"), "0 of 2 photos are drawn and stay"),
-        (("gallery", "enroll", "Ada", "0.jpg", "URL"), "nothing was enrolled of Ada"),
-        (("embed", "0.jpg", "URL", "--out", "x.npz"), "nothing was written"),
+        pytest.param(("detect", "0.jpg", "URL"), "nothing was written", marks=SLOW),
+        pytest.param(
+            ("gallery", "enroll", "Ada", "0.jpg", "URL"), "nothing was enrolled of Ada", marks=SLOW
+        ),
+        pytest.param(
+            ("embed", "0.jpg", "URL", "--out", "x.npz"), "nothing was written", marks=SLOW
+        ),
     ],
 )
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is another matter there")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 
@@ -15,7 +16,11 @@ from lineament.cli import app
 RUN = CliRunner()
 
 
-def test_explain_writes_the_picture_and_says_why(astronaut_path: Path, tmp_path: Path) -> None:
+def test_explain_writes_the_picture_and_says_why(
+    astronaut_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = importlib.import_module("lineament.explain.occlusion_map")
+    monkeypatch.setattr(module, "STEPS", 4)  # times 4 places that are covered
     out = tmp_path / "e.svg"
     done = RUN.invoke(
         app, ["plot", "explain", str(astronaut_path), str(astronaut_path), "--out", str(out)]

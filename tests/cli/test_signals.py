@@ -24,6 +24,8 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are ano
 
 DEMO = Path(lineament.__file__).parent / "data" / "demo"
 SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"]
+ONE_FAST = ["SIGTERM", *(pytest.param(n, marks=pytest.mark.slow) for n in ("SIGINT", "SIGHUP"))]
+"""For what takes seconds: that all three are heard is told by ``test_each_signal_interrupts``."""
 
 BLOCKED = """
 import importlib, sys, time
@@ -76,7 +78,7 @@ def test_each_signal_interrupts(name: str) -> None:
     assert err == "interrupted: nothing was written\n"
 
 
-@pytest.mark.parametrize("name", SIGNALS)
+@pytest.mark.parametrize("name", ONE_FAST)
 def test_two_at_once_are_one_and_a_late_one_ends_the_process(name: str) -> None:
     body = "try: say('ready'); time.sleep(30)\n    finally: say('cleaning'); {after}"
     quick = started(("detect",), "a.jpg", body=body.format(after="time.sleep(0.5)"))
@@ -144,7 +146,7 @@ def test_every_command_ends_so(
     assert (process.returncode, err) == (130, "interrupted: nothing was written\n")
 
 
-@pytest.mark.parametrize("name", SIGNALS)
+@pytest.mark.parametrize("name", ONE_FAST)
 def test_what_was_looked_at_is_enrolled(name: str, tmp_path: Path) -> None:
     """A folder that takes long: two people, and then the same photo again and again."""
     for who in ("Ada", "Bo"):

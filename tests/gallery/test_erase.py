@@ -163,6 +163,7 @@ def test_what_somebody_else_has_too_is_no_trace(tmp_path: Path) -> None:
 def test_a_reader_of_an_older_state_is_waited_for(tmp_path: Path) -> None:
     with with_ada(tmp_path / "g") as gallery:
         gallery._state.store.wait_s = 0.1
+        gallery._state.store.connection.execute("PRAGMA busy_timeout = 100")
         with closing(sqlite3.connect(tmp_path / "g" / DATABASE)) as connection:
             connection.execute("BEGIN")
             connection.execute("SELECT count(*) FROM labels").fetchone()

@@ -158,7 +158,7 @@ def check_all_works(gallery: Gallery, folder: Path, recognizer: Recognizer) -> N
 
 
 @pytest.mark.parametrize(
-    "share", [0.12, pytest.param(1.0, marks=pytest.mark.slow)], ids=["some", "all"]
+    "share", [0.06, pytest.param(1.0, marks=pytest.mark.slow)], ids=["some", "all"]
 )
 def test_every_value_is_refused_or_does_no_harm(
     lines: list[Any], recognizer: Recognizer, tmp_path: Path, share: float
@@ -313,8 +313,11 @@ def as_double(value: float) -> float:
     return float(min(value, 10**300)) if isinstance(value, int) else value
 
 
+@pytest.mark.parametrize(
+    "share", [0.4, pytest.param(1.0, marks=pytest.mark.slow)], ids=["some", "all"]
+)
 def test_every_cell_is_refused_or_does_no_harm(
-    table: Any, recognizer: Recognizer, tmp_path: Path
+    table: Any, recognizer: Recognizer, tmp_path: Path, share: float
 ) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -334,12 +337,15 @@ def test_every_cell_is_refused_or_does_no_harm(
         ],
     }
     path = tmp_path / "some.parquet"
+    chosen = random.Random(0)
     refused = taken = 0
     with new_gallery(recognizer) as gallery:
         empty = state(gallery)
         for name in table.schema.names:
             kind = str(table.schema.field(name).type)
             for value in cells[kind]:
+                if chosen.random() > share:
+                    continue
                 column = pa.array([value, table[name][1].as_py()], table.schema.field(name).type)
                 at = table.schema.get_field_index(name)
                 pq.write_table(table.set_column(at, name, column), path)
@@ -358,8 +364,8 @@ def test_every_cell_is_refused_or_does_no_harm(
                     gallery.remove(one.name)
                 gallery.compact()
                 empty = state(gallery)
-    assert refused > 100
-    assert taken > 5
+    assert refused > 100 * share
+    assert taken > 5 * share
 
 
 def test_other_columns_are_named(table: Any, recognizer: Recognizer, tmp_path: Path) -> None:

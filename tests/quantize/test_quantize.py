@@ -208,6 +208,7 @@ def test_nncf_is_kept_quiet_and_off_the_network(
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.slow  # the other tests quantize networks of a few layers
 def test_a_bundled_recognizer_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fp32 = Recognizer("mobilefacenet", flip=False)
     photos = sorted(DEMO.glob("*.jpg"))

@@ -241,6 +241,7 @@ def test_a_film_ends_and_people_have_their_names(
         client.delete(f"/streams/{number}")
 
 
+@pytest.mark.slow  # tests/video/test_live.py has it without a server
 def test_a_camera_that_goes_is_lost_and_given_up(served: Served, pictures: list[bytes]) -> None:
     with served.client() as client:
         with serving(door=camera(pictures, 8)) as server:

@@ -18,7 +18,7 @@ from lineament.errors import OptionError  # noqa: E402
 from lineament.train.losses import LOSSES, make_loss  # noqa: E402
 from lineament.train.losses.loss import Loss  # noqa: E402
 
-DIMENSION = 16
+DIMENSION = 10
 CLASSES = 9
 ANGLES_DEG = (8, 35, 62, 88, 95, 120, 145, 165)
 """Between the photos and their own centers: on both sides of every turn of the margins."""

@@ -91,10 +91,18 @@ def without_speed(run: Run) -> list[dict[str, float]]:
             ),
             1,
         ),
-        (("loss.name=curricularface", "run.precision=fp16"), 5),
+        pytest.param(("loss.name=curricularface", "run.precision=fp16"), 5, marks=pytest.mark.slow),
         (("loss.name=partial-fc", "loss.options={ rate = 0.5 }"), 3),
-        (("loss.name=centre", "loss.options={}", "data.workers=1", "run.precision=bf16"), 2),
-        (("teacher.name=mobilefacenet", "teacher.clean=0.25", "run.epochs=1"), 2),
+        pytest.param(
+            ("loss.name=centre", "loss.options={}", "data.workers=1", "run.precision=bf16"),
+            2,
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ("teacher.name=mobilefacenet", "teacher.clean=0.25", "run.epochs=1"),
+            2,
+            marks=pytest.mark.slow,
+        ),
         (("run.channels_last=true", "run.precision=bf16", "ema.decay=0.9"), 3),
     ],
 )
@@ -134,7 +142,13 @@ def test_resumed_from_an_older_checkpoint_takes_back_the_log(tmp_path: Path) -> 
     assert resumed.history == rows
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+SIGNALS = [
+    signal.SIGTERM,
+    *(pytest.param(n, marks=pytest.mark.slow) for n in (signal.SIGINT, signal.SIGHUP)),
+]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_ends_it_after_the_step_and_it_goes_on(tmp_path: Path, number: int) -> None:
     def progress(now: Progress) -> None:
         if now.step == 3:
