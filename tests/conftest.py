@@ -8,6 +8,7 @@ import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,6 +34,15 @@ def pytest_configure(config: pytest.Config) -> None:
     runs_programs = not there.f_flag & getattr(os, "ST_NOEXEC", 0)  # as some of the tests want
     if runs_programs and there.f_bavail * there.f_frsize >= ROOM and os.access(MEMORY, os.W_OK):
         os.environ["PYTEST_DEBUG_TEMPROOT"] = str(MEMORY)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Say how a process of pytest-xdist ended that should not have: -9 is "somebody killed it"."""
+    if error:
+        process = getattr(node.gateway._io, "popen", None)
+        code = "unknown" if process is None else process.wait(60)
+        print(f"\n{node.gateway.id} ended too early, exit code {code}", file=sys.stderr)
 
 
 def pytest_collection_finish() -> None:
