@@ -177,7 +177,7 @@ def test_without_a_gpu_its_script_says_so() -> None:
 
 
 def test_a_figure_says_where_it_comes_from() -> None:
-    done = run("startup.py", "--repeats", "1")
+    done = run("engines.py", "--repeats", "1", "--only", "mtcnn-o")
     assert done.returncode == 0, done.stderr
     last = done.stdout.splitlines()[-1]
     assert re.search(r"\d cores; .+; load \S+ before, \S+ after$", last)
