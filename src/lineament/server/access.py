@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import Depends, Request
+from starlette.requests import HTTPConnection
 
 from lineament.errors import UnauthorizedError
 from lineament.server.roles import Principal, Role, check
@@ -42,9 +43,8 @@ def _found(request: Request) -> Principal:
         key = text.strip()
     else:
         key = request.headers.get("x-api-key", "").strip()
-    host = request.client.host if request.client is not None else "unknown"
     if key:
-        found: Principal = state.keys.principal(key, host=host)
+        found: Principal = state.keys.principal(key, host=host_of(request))
         return found
     for session in state.sessions:
         principal: Principal | None = session(request)
@@ -54,6 +54,11 @@ def _found(request: Request) -> Principal:
         "expected a key, got none",
         hint="send it as `Authorization: Bearer KEY`; `lineament keys add` makes one",
     )
+
+
+def host_of(request: HTTPConnection) -> str:
+    """The caller's address, of which wrong keys and passwords are counted."""
+    return request.client.host if request.client is not None else "unknown"
 
 
 def needs(role: Role, *, gallery: bool = False, everywhere: bool = False) -> dict[str, Any]:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
+from contextlib import suppress
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lineament.errors import BusyError, LineamentError, UnavailableError
 from lineament.server.problems import problem_of
+from lineament.server.receiving import pieces
 from lineament.server.work import Work
 
 DISCARDED_BYTES = 1 << 20
@@ -137,8 +140,9 @@ class Admitting:
     ) -> None:
         response = problem_of(error, scope.get("state", {}).get("request_id"))
         if size <= DISCARDED_BYTES:
-            while (await receive()).get("more_body", False):
-                pass
+            with suppress(ClientDisconnect):
+                async for _ in pieces(receive):
+                    pass
         if size > DISCARDED_BYTES or self._admission.stopping.is_set():
             response.headers["Connection"] = "close"
         await response(scope, receive, send)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lineament.errors import LineamentError, OptionError, TimedOutError, UnavailableError
 from lineament.server.problems import problem, problem_of
+from lineament.server.receiving import pieces, whole
 from lineament.server.table import Operation, find
 
 SECRET_HEADER, CALLER_HEADER = b"x-lineament-worker", b"x-lineament-caller"
@@ -120,10 +121,9 @@ class Forwarding:
 
         length = dict(scope["headers"]).get(b"content-length", b"")
         long = scope["path"] == f"{self._prefix}{UPLOADS}" and scope["method"] == "POST"
-        pieces = _pieces(receive)
+        body = b"" if long else await whole(receive)
         if not long:
-            whole = b"".join([piece async for piece in pieces])
-            length = str(len(whole)).encode()
+            length = str(len(body)).encode()
         target = scope.get("raw_path") or scope["path"].encode()
         if scope["query_string"]:
             target += b"?" + scope["query_string"]
@@ -143,12 +143,12 @@ class Forwarding:
             writing.write(connection.send(asked) or b"")
             if long:
                 with suppress(ConnectionError):  # refused before its end: the answer says why
-                    async for piece in pieces:
+                    async for piece in pieces(receive):
                         writing.write(connection.send(h11.Data(piece)) or b"")
                         await writing.drain()
                     writing.write(connection.send(h11.EndOfMessage()) or b"")
             else:
-                for each in (h11.Data(whole), h11.EndOfMessage()):
+                for each in (h11.Data(body), h11.EndOfMessage()):
                     writing.write(connection.send(each) or b"")
                 await writing.drain()
             due_s = asyncio.get_running_loop().time() + self._timeout_s
@@ -188,17 +188,6 @@ class Forwarding:
         finally:
             if writing is not None:
                 writing.close()
-
-
-async def _pieces(receive: Receive) -> AsyncIterator[bytes]:
-    """A request's body as it comes. ClientDisconnect: it does not come to its end."""
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        yield message.get("body", b"")
-        more = message.get("more_body", False)
 
 
 async def _bridge(

@@ -5,18 +5,17 @@ Plain ASGI, since middleware of other kinds reads bodies whole.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import secrets
 from collections.abc import Mapping
 from itertools import count
-from typing import Any
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lineament.errors import BodyTooLargeError, TooSlowError
 from lineament.server.problems import problem_of
+from lineament.server.receiving import check_size, limited
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """Ids of callers that are taken over; others get one of ours."""
@@ -83,9 +82,9 @@ class Limits:
             most, timeout_s = self._uploads.get(scope["path"].rstrip("/"), (most, timeout_s))
         length = headers.get(b"content-length", b"")
         try:
-            if length.isdigit() and int(length) > most:
-                raise BodyTooLargeError(_too_large(most))
-            await self._app(scope, _receiver(receive, most, timeout_s), answer)
+            if length.isdigit():
+                check_size(int(length), most)
+            await self._app(scope, limited(receive, most=most, timeout_s=timeout_s), answer)
         except ClientDisconnect:
             return  # nobody is there to be answered, and nothing failed here
         except (BodyTooLargeError, TooSlowError) as error:
@@ -94,34 +93,3 @@ class Limits:
             response = problem_of(error, number)
             response.headers["Connection"] = "close"  # the rest of the body is not read
             await response(scope, receive, answer)
-
-
-def _receiver(receive: Receive, most: int, timeout_s: float) -> Receive:
-    loop = asyncio.get_running_loop()
-    due_s = loop.time() + timeout_s
-    count, done = 0, False
-
-    async def limited() -> dict[str, Any]:
-        nonlocal count, done
-        if done:
-            return dict(await receive())  # waits for the end of the connection
-        try:
-            async with asyncio.timeout_at(due_s):
-                message = await receive()
-        except TimeoutError as error:
-            raise TooSlowError(
-                f"expected the body within {timeout_s:g} seconds, got {count:,} bytes",
-                hint="send a smaller photo",
-            ) from error
-        if message["type"] == "http.request":
-            count += len(message.get("body", b""))
-            done = not message.get("more_body", False)
-            if count > most:
-                raise BodyTooLargeError(_too_large(most))
-        return dict(message)
-
-    return limited
-
-
-def _too_large(most: int) -> str:
-    return f"expected a body of at most {most:,} bytes, got more"

@@ -14,6 +14,10 @@ from fastapi import Depends, Path, Query
 from lineament.errors import OptionError
 from lineament.gallery import Gallery
 
+PEOPLE = "/galleries/{gallery}/people"
+PERSON = PEOPLE + "/{person}"
+"""Paths of routes about all people of a gallery, and about one."""
+
 BY_NAME = "-"
 """In the place of a number."""
 
@@ -35,13 +39,13 @@ class Who:
 
         Args:
             gallery: where they are enrolled, or are to be.
-            name: of the body.
+            name: of the body; that of the query goes first.
 
         Raises:
             UnknownPersonError: there is no such number.
             OptionError: neither or both are given.
         """
-        given = self.name if name is None else name
+        given = name if self.name is None else self.name
         if self.number is None:
             if given is None:
                 raise OptionError("expected a name, since the path has -, got none", option="name")

@@ -19,7 +19,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from lineament.errors import ConflictError, LineamentError, MissingExtraError, OptionError
 from lineament.server.access import principal_of
 from lineament.server.problems import problem_of
+from lineament.server.receiving import replayed, whole
 from lineament.server.roles import check
 from lineament.server.table import Operation, find
 from lineament.server.tables import connect, own_secret
@@ -179,7 +180,7 @@ class Repeats:
                     f"expected 1 to {LONGEST_KEY} letters, figures and signs, got {key!r:.80}",
                     option="Idempotency-Key",
                 )
-            body = await request_body(receive)
+            body = await whole(receive)
             known = await asyncio.to_thread(
                 self._store.begin, principal.id, key, _digest(scope, body), gallery
             )
@@ -195,7 +196,7 @@ class Repeats:
 
         recorder = _Recorder(send, finish)
         try:
-            await self._app(scope, _replayed(body, receive), recorder)
+            await self._app(scope, replayed(body, receive), recorder)
         finally:
             if not recorder.finished:
                 await asyncio.shield(finish(None))
@@ -254,31 +255,6 @@ async def _send(answer: dict[str, Any], send: Send) -> None:
         ]
     await send({"type": "http.response.start", "status": answer["status"], "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-async def request_body(receive: Receive) -> bytes:
-    """The whole body of a request; ``Limits`` says how long it may be."""
-    parts: list[bytes] = []
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            return b"".join(parts)
-        parts.append(message.get("body", b""))
-        if not message.get("more_body", False):
-            return b"".join(parts)
-
-
-def _replayed(body: bytes, receive: Receive) -> Receive:
-    given = False
-
-    async def again() -> MutableMapping[str, Any]:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return again
 
 
 def _digest(scope: Scope, body: bytes) -> bytes:

@@ -18,9 +18,8 @@ from lineament.server.access import needs, writes
 from lineament.server.auditing import record
 from lineament.server.bodies import ConsentBody, PutConsent, json_body
 from lineament.server.paging import After, Limit, cursor_of, read_cursor
-from lineament.server.people import Person
+from lineament.server.people import PERSON, Person
 from lineament.server.photos import read_options
-from lineament.server.routes.people import PERSON
 from lineament.server.schemas import Answer, answers, merged
 
 router = APIRouter(tags=["consents and audit"])

@@ -13,13 +13,11 @@ from lineament.server.access import needs, writes
 from lineament.server.auditing import record
 from lineament.server.bodies import AnnotatePerson, ChangePerson, MergePeople, json_body
 from lineament.server.paging import After, Limit, page, read_cursor
-from lineament.server.people import Person
+from lineament.server.people import PEOPLE, PERSON, Person
 from lineament.server.photos import read_options
 from lineament.server.schemas import Answer, answers, merged
 
 router = APIRouter(tags=["people"])
-PEOPLE = "/galleries/{gallery}/people"
-PERSON = PEOPLE + "/{person}"
 
 
 class PersonAnswer(Answer):

@@ -11,9 +11,8 @@ from lineament.server.access import needs, writes
 from lineament.server.auditing import record
 from lineament.server.bodies import RejectOptions
 from lineament.server.paging import After, Limit, page, read_cursor
-from lineament.server.people import Person, SampleNumber
+from lineament.server.people import PERSON, Person, SampleNumber
 from lineament.server.photos import Upload, read_request
-from lineament.server.routes.people import PERSON
 from lineament.server.schemas import Answer, answers, merged, photo_body
 
 router = APIRouter(tags=["people"])
@@ -54,7 +53,7 @@ async def reject(request: Request, gallery: str, person: Person) -> Any:
 
     def call() -> dict[str, Any]:
         found = state.galleries.get(gallery)
-        name = person.in_(found, options.name if person.name is None else None)
+        name = person.in_(found, options.name)
         photo = Upload(photos["image"], 1)
         made = found.reject(photo, name, face=options.face, box=options.box)
         record(request, "reject", found, name, rejection=made.id)

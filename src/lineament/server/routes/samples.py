@@ -12,9 +12,9 @@ from lineament.gallery import EnrollReport
 from lineament.server.access import needs, writes
 from lineament.server.auditing import record
 from lineament.server.bodies import ConsentBody, EnrollOptions
-from lineament.server.people import Person, SampleNumber
+from lineament.server.people import PERSON, Person, SampleNumber
 from lineament.server.photos import parsed, read_request, uploads
-from lineament.server.routes.people import PERSON, RemovalAnswer
+from lineament.server.routes.people import RemovalAnswer
 from lineament.server.schemas import Answer, answers, merged, photo_body
 
 router = APIRouter(tags=["samples"])
@@ -64,7 +64,7 @@ async def enroll(request: Request, gallery: str, person: Person) -> Any:
 
     def call() -> dict[str, Any]:
         found = state.galleries.get(gallery)
-        name = person.in_(found, options.name if person.name is None else None)
+        name = person.in_(found, options.name)
         sources: list[Any] = list(uploads(photos))
         if options.box is not None:
             if len(sources) > 1:

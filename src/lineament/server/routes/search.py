@@ -10,9 +10,8 @@ from fastapi.responses import JSONResponse
 from lineament.server.access import needs
 from lineament.server.auditing import record
 from lineament.server.bodies import IdentifyOptions, VerifyOptions
-from lineament.server.people import Person
+from lineament.server.people import PERSON, Person
 from lineament.server.photos import read_request
-from lineament.server.routes.people import PERSON
 from lineament.server.schemas import Answer, CompareAnswer, answers, merged, photo_body
 from lineament.text import counted
 
@@ -101,7 +100,7 @@ async def verify_person(request: Request, gallery: str, person: Person) -> Any:
 
     def call() -> dict[str, Any]:
         found = state.galleries.get(gallery)
-        name = person.in_(found, options.name if person.name is None else None)
+        name = person.in_(found, options.name)
         source = photos["image"]
         if options.box is not None:
             source = found.recognizer.finder.boxed(source, options.box)

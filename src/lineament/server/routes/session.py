@@ -9,7 +9,8 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from lineament.errors import ForbiddenError, OptionError, UnauthorizedError
-from lineament.server.access import needs
+from lineament.server import bodies
+from lineament.server.access import host_of, needs
 from lineament.server.photos import json_body, parsed
 from lineament.server.roles import Role
 from lineament.server.schemas import Options, answers, merged
@@ -51,15 +52,6 @@ class NewPassword(Options):
     new: str = Field(max_length=4 * MOST_PASSWORD)
 
 
-def _body(model: type[Options]) -> dict[str, Any]:
-    content = {"application/json": {"schema": model.model_json_schema()}}
-    return {"openapi_extra": {"requestBody": {"required": True, "content": content}}}
-
-
-def _host(request: Request) -> str:
-    return request.client.host if request.client is not None else "unknown"
-
-
 def _told(found: SessionInfo) -> dict[str, Any]:
     principal = found.principal
     return {
@@ -74,14 +66,16 @@ def _told(found: SessionInfo) -> dict[str, Any]:
 @router.post(
     "/session",
     summary="Log in",
-    **merged(_body(Login), {"responses": answers()}, {"openapi_extra": {"security": []}}),
+    **merged(
+        bodies.json_body(Login), {"responses": answers()}, {"openapi_extra": {"security": []}}
+    ),
 )
 async def log_in(request: Request) -> Any:
     """Begin a session; the cookie is in the answer, and the value of the header X-CSRF-Token."""
     state = request.app.state.lineament
     check_origin(request)
     login = parsed(Login, await json_body(request))
-    sessions, host = state.logins, _host(request)
+    sessions, host = state.logins, host_of(request)
     if login.code is not None:
         cookie = await state.work.run(sessions.use_code, login.code, host=host)
     elif login.name is not None and login.password is not None:
@@ -128,7 +122,7 @@ async def log_out(request: Request) -> Any:
 @router.post(
     "/session/password",
     summary="Choose another password",
-    **merged(needs("verify"), _body(NewPassword), {"responses": answers()}),
+    **merged(needs("verify"), bodies.json_body(NewPassword), {"responses": answers()}),
 )
 async def new_password(request: Request) -> Any:
     """Of the user who is logged in; all their other sessions end."""
@@ -139,7 +133,7 @@ async def new_password(request: Request) -> Any:
         raise ForbiddenError("expected a user of the page, got a key or a one-time login")
     change = parsed(NewPassword, await json_body(request))
     users, name = state.logins.users, found.user.name
-    await state.work.run(users.check, name, change.old, host=_host(request))
+    await state.work.run(users.check, name, change.old, host=host_of(request))
     await state.work.run(users.change, name, password=change.new)
     state.logins.end_all(name)
     fresh = state.logins.begin(name)
@@ -170,7 +164,9 @@ async def users(request: Request) -> Any:
     "/users",
     summary="Make a user",
     status_code=201,
-    **merged(needs("admin", everywhere=True), _body(NewUser), {"responses": answers(409)}),
+    **merged(
+        needs("admin", everywhere=True), bodies.json_body(NewUser), {"responses": answers(409)}
+    ),
 )
 async def add_user(request: Request) -> Any:
     """With a password that they can change."""
@@ -185,7 +181,9 @@ async def add_user(request: Request) -> Any:
 @router.patch(
     "/users/{name}",
     summary="Change a user",
-    **merged(needs("admin", everywhere=True), _body(UserChange), {"responses": answers(404)}),
+    **merged(
+        needs("admin", everywhere=True), bodies.json_body(UserChange), {"responses": answers(404)}
+    ),
 )
 async def change_user(request: Request, name: str) -> Any:
     """Another role or other galleries hold from the next request on; a new password logs out."""
