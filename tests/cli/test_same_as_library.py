@@ -401,7 +401,7 @@ REFUSED: list[tuple[tuple[str, ...], str, str, Callable[[Path], Any]]] = [
     (SEARCH, "--fpir", "0", _identify(fpir=0.0)),
     (SEARCH, "--fpir", "1", _identify(fpir=1.0)),
     (SEARCH, "--purpose", "", _identify(purpose="")),
-    (SEARCH, "--purpose", "a\nb", _identify(purpose="a\nb")),
+    (SEARCH, "--purpose", " x", _identify(purpose=" x")),
 ]
 
 

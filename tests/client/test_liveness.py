@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import io
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -115,6 +116,22 @@ def test_a_session_is_shown_to_once(caller: Client, own: Served) -> None:
         for wrong in (session, gone):
             with pytest.raises(UnauthorizedError), stranger.liveness.show(wrong):
                 pass
+
+
+def test_what_is_too_old(own: Served, caller: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    app: Any = own.app
+    state = app.state.lineament
+    session, now = caller.liveness.create(), time.monotonic()
+    monkeypatch.setattr(state.tickets, "_clock", lambda: now + 200)
+    with pytest.raises(UnauthorizedError), caller.liveness.show(session):
+        pass
+    monkeypatch.setattr(state.liveness, "clock", lambda: now + 200)
+    with pytest.raises(ConflictError, match="expired"):
+        caller.liveness.run([BLANK], caller.liveness.get(session.id))
+    assert caller.liveness.get(session.id).state == "expired"
+    monkeypatch.setattr(state.liveness, "clock", lambda: now + 900)
+    with pytest.raises(NotFoundError):
+        caller.liveness.get(session.id)
 
 
 def test_a_frame_that_is_none_ends_it(caller: Client) -> None:

@@ -140,7 +140,7 @@ NOT_SERVED = {
         ("embedding", "enroll_embeddings", "identify_embeddings", "enroll_samples", "examine"),
         "templates of enrolled people do not leave the server, and it embeds photos itself",
     ),
-    **dict.fromkeys(("to_dict", "to_rows", "to_pandas"), "of people()"),
+    **dict.fromkeys(("to_dict", "to_json", "to_rows", "to_pandas"), "of people()"),
     **dict.fromkeys(("check_search", "filter_notes", "metadata_keys"), "for command lines"),
     "identify_stream": "identify of a list",
     "name_of": "numbers are of the HTTP interface",
@@ -166,9 +166,11 @@ def exported(gallery: Any, name: str) -> Any:
         path = Path(folder) / "person.zip"
         gallery.export_person(name, path)
         with zipfile.ZipFile(path) as packed:
-            person = json.loads(packed.read("person.json"))
+            about = json.loads(packed.read("person.json"))
+            for sample in about["person"]["samples"]:
+                del sample["vector"]
             names = set(packed.namelist()) - {"audit.json"}  # a server has a log
-            return sorted(names), sorted(person), len(person["samples"])
+            return sorted(names), sorted(about), about["person"]
 
 
 def receipts(given: list[Any]) -> list[Any]:
