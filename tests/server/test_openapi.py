@@ -45,6 +45,7 @@ def test_every_operation_answers_as_described(openapi: Any, tmp_path: Path) -> N
     figures = openapi.fuzz(target, EXAMPLES, 0)
     assert figures["found"] == []
     assert figures["operations"] == len(target.paths) > 60
-    assert not [name for name in figures["never_done"] if name.startswith("GET ")]
+    never = {name for name in figures["never_done"] if name.startswith("GET ")}
+    assert never <= {"GET /v1/streams/{stream}/snapshot"}  # of a stream that has ended
     assert figures["requests"] > figures["operations"]
     assert figures["without_strategy"] < figures["operations"]

@@ -12,8 +12,14 @@ from starlette.requests import HTTPConnection
 from lineament.errors import OptionError
 from lineament.server.feed import Feed, Stops
 
-SSE_CONTENT = {"text/event-stream": {"schema": {"type": "string"}}}
-"""What the OpenAPI description says of events."""
+_EVENT = {
+    "type": "object",
+    "description": "One event; `data` is JSON.",
+    "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
+    "required": ["id", "event", "data"],
+}
+SSE_CONTENT = {"text/event-stream": {"schema": _EVENT}}
+"""What the OpenAPI description says of events: of each of them, since a body has no end."""
 
 
 After = Annotated[

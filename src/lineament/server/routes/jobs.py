@@ -84,6 +84,10 @@ def _body() -> dict[str, Any]:
     return {"openapi_extra": {"requestBody": {"required": True, "content": content}}}
 
 
+_FILES = ("application/json", "application/zip", "image/*", "video/*", "application/octet-stream")
+"""What comes out: calibrations, zips, anonymized photos and films."""
+
+
 def _jobs(request: Request) -> Jobs:
     found: Jobs = request.app.state.lineament.jobs
     return found
@@ -204,7 +208,7 @@ async def delete_job(request: Request, job: str) -> Response:
     **merged(
         needs("enroll"),
         at_writer(),
-        {"responses": {**answers(404), 200: {"content": {"application/octet-stream": {}}}}},
+        {"responses": {**answers(404), 200: {"content": {kind: {} for kind in _FILES}}}},
     ),
 )
 async def job_result(request: Request, job: str) -> Any:
