@@ -58,6 +58,7 @@ class Things:
         """Parameter of a path -> a value of it that the server has."""
         if not self._known:
             self._ask("DELETE", f"/galleries/{GALLERY}")  # one with crops takes its place
+            self._ask("DELETE", f"/users/{USER}")  # of an earlier run on the same server
         for name, make in self._makers.items():
             if name not in self._known or not self._there(name):
                 self._known[name] = make()
