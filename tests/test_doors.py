@@ -118,7 +118,6 @@ ALLOWED = {
     ("images/decode.py", "cv2.imdecode"): "16-bit colors of a file that Pillow has just decoded",
     ("train/data/augment.py", "cv2.imdecode"): "a JPEG that the line before has encoded",
     ("arguments.py", "eval"): "annotations of the package's own functions",
-    ("datasets/safe_pickle.py", "pickle.Unpickler"): "runs opcodes of an allow-list, see there",
     ("detect/cascade_file.py", "xml.etree.ElementTree.fromstring"): "likewise",
     ("models/ir.py", "xml.etree.ElementTree.fromstring"): "a text without definitions, see there",
     ("bulk/on_ray.py", "pickle.loads"): "what this process's own workers send",

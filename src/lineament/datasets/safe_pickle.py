@@ -1,10 +1,10 @@
 """Read pickles of plain values and NumPy arrays, and execute nothing that they say.
 
 A pickle is a program. Its opcodes are listed first, without being carried out
-(``pickletools.genops``), and must all be on an allow-list; then ``pickle.Unpickler`` runs them
-with a ``find_class`` that knows a few names only. A name never stands for what it
-names, but for a function of this file that checks its arguments: NumPy is not asked. Read are
-lists, tuples, dicts, bytes, text, numbers, True, False, None, and ``PlainArray`` for NumPy's
+(``pickletools.genops``), and must all be on an allow-list; then a machine that can do nothing else
+(``pickles``) carries them out. A name never stands for what it names, but for one of a few words,
+and what is called is a function of this file that checks its arguments: NumPy is not asked. Read
+are lists, tuples, dicts, bytes, text, numbers, True, False, None, and ``PlainArray`` for NumPy's
 arrays, at protocols 0 to 5, and 1 and 2 as Python 2 writes them.
 
 Memory stays within a small multiple of the file: the number of opcodes, the places in the memo, the
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import io
 import math
-import pickle
 import pickletools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +25,13 @@ import numpy as np
 import numpy.typing as npt
 
 from lineament.errors import DataError
+from lineament.pickles import (
+    MOST_PROTOCOL,
+    OPCODES,
+    DamagedPickleError,
+    Machine,
+    RefusedPickleError,
+)
 
 MOST_BYTES: Final = 1 << 30
 """Of a file. InsightFace's verification sets take up to 90 MB."""
@@ -36,13 +42,6 @@ FREE_STEPS: Final = 50_000
 BYTES_PER_STEP: Final = 8
 """... and one more for so many bytes: a list of floats has one for 9."""
 
-_OPCODES: Final = (
-    "PROTO FRAME STOP MARK POP POP_MARK DUP PUT BINPUT LONG_BINPUT MEMOIZE GET BINGET LONG_BINGET "
-    "NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING "
-    "BINSTRING SHORT_BINSTRING BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8 UNICODE BINUNICODE "
-    "SHORT_BINUNICODE BINUNICODE8 EMPTY_LIST LIST APPEND APPENDS EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 "
-    "TUPLE3 EMPTY_DICT DICT SETITEM SETITEMS GLOBAL STACK_GLOBAL REDUCE BUILD"
-)
 _DICTS: Final = frozenset(("EMPTY_DICT", "DICT"))
 _TUPLES: Final = frozenset(("EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"))
 _KINDS: Final = ("b1", "u1", "i4", "i8", "f4", "f8")
@@ -66,21 +65,23 @@ class PlainArray:
         """The array, read-only."""
         return np.frombuffer(self.data, f"<{self.kind}").reshape(self.shape)
 
-    def __setstate__(self, state: Any) -> None:
+    def built(self, state: Any) -> None:
         """Take (version, shape, dtype, Fortran order, data), as the pickle has it."""
         _, shape, dtype, fortran, data = state
         if fortran and sum(side > 1 for side in shape) > 1:
-            raise _RefusedError("it makes an array in Fortran order")
+            raise RefusedPickleError("it makes an array in Fortran order")
         self._fill(dtype, shape, data)
 
     def _fill(self, dtype: Any, shape: Any, data: Any) -> PlainArray:
         if type(dtype) is not _DType or type(shape) is not tuple or len(shape) > 4:
-            raise _RefusedError("it makes an array of something else than numbers")
+            raise RefusedPickleError("it makes an array of something else than numbers")
         if any(type(side) is not int or not 0 <= side < 1 << 32 for side in shape):
-            raise _RefusedError("it makes an array of another shape than numbers")
+            raise RefusedPickleError("it makes an array of another shape than numbers")
         expected = math.prod(shape) * int(dtype.kind[1])
         if type(data) not in (bytes, bytearray) or len(data) != expected:
-            raise _RefusedError(f"it makes an array of {expected:,} bytes out of something else")
+            raise RefusedPickleError(
+                f"it makes an array of {expected:,} bytes out of something else"
+            )
         self.kind, self.shape, self.data = dtype.kind, shape, bytes(data)
         return self
 
@@ -89,35 +90,28 @@ class PlainArray:
 class _DType:
     kind: str
 
-    def __setstate__(self, state: Any) -> None:
+    def built(self, state: Any) -> None:
         # (version, byte order, sub-array, names, fields, size, alignment, flags)
         if type(state) is not tuple or state[1] not in ("|", "<", b"|", b"<"):
-            raise _RefusedError("it makes a dtype of another byte order")
+            raise RefusedPickleError("it makes a dtype of another byte order")
         if state[2:5] != (None, None, None):
-            raise _RefusedError("it makes a dtype with fields")
-
-
-class _RefusedError(Exception):
-    """What the file asks for is not on the list."""
+            raise RefusedPickleError("it makes a dtype with fields")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Maker:
-    """Stands for a name: no class and no function, so that no opcode can change or extend it."""
+    """Stands for a name: no class and no function, so that nothing can change or extend it."""
 
     name: str
     make: Callable[..., Any]
 
-    def __call__(self, *arguments: Any) -> Any:
-        return self.make(*arguments)
 
-    def __setstate__(self, state: Any) -> None:
-        raise _RefusedError(f"it changes {self.name}")
+_KEYS: Final = (str, bytes, int, float, bool, type(None))
 
 
-class _Unpickler(pickle.Unpickler):
+class _Machine(Machine):
     def __init__(self, data: bytes) -> None:
-        super().__init__(io.BytesIO(data), encoding="bytes")
+        super().__init__(len(data) + 1)
         self._bytes_left = len(data)  # that texts may be encoded to: one may be repeated
         self._makers = {
             ("_codecs", "encode"): _Maker("_codecs.encode", self._encode),
@@ -133,19 +127,40 @@ class _Unpickler(pickle.Unpickler):
                 (f"{core}.numeric", "_frombuffer"): _Maker("_frombuffer", _from_buffer),
             }
 
-    def find_class(self, module: str, name: str, /) -> Any:
-        """What stands for the name; raises unless it is on the list."""
+    def string(self, text: str) -> bytes:
+        return text.encode("latin-1")
+
+    def named(self, module: str, name: str) -> _Maker:
         maker = self._makers.get((module, name))
         if maker is None:
-            raise _RefusedError(f"it names {module[:80]!a} {name[:80]!a}")
+            raise RefusedPickleError(f"it names {module[:80]!a} {name[:80]!a}")
         return maker
+
+    def called(self, made: Any, arguments: tuple[Any, ...]) -> Any:
+        if type(made) is not _Maker:
+            raise DamagedPickleError("it calls something that is no name")
+        return made.make(*arguments)
+
+    def built(self, target: Any, state: Any) -> None:
+        if type(target) is _Maker:
+            raise RefusedPickleError(f"it changes {target.name}")
+        if type(target) not in (PlainArray, _DType):
+            raise DamagedPickleError("it changes something that is no array")
+        target.built(state)
+
+    def entered(self, target: Any, keys: list[Any], values: list[Any]) -> None:
+        if type(target) is not dict or any(type(key) not in _KEYS for key in keys):
+            raise DamagedPickleError("it sets an entry of no dict, or by something else than a key")
+        target.update(zip(keys, values, strict=True))
 
     def _encode(self, text: Any, encoding: Any) -> bytes:
         if type(text) is not str or encoding not in ("latin1", "latin-1"):
-            raise _RefusedError("it calls _codecs.encode with something else than bytes as text")
+            raise RefusedPickleError(
+                "it calls _codecs.encode with something else than bytes as text"
+            )
         self._bytes_left -= len(text)
         if self._bytes_left < 0:
-            raise _RefusedError("it makes more bytes than the file has")
+            raise RefusedPickleError("it makes more bytes than the file has")
         return text.encode("latin1")
 
 
@@ -162,12 +177,11 @@ def read_plain_pickle(data: bytes, name: str) -> Any:
     """
     _check(data, name)
     try:
-        return _Unpickler(data).load()
-    except _RefusedError as error:
+        return _Machine(data).run(io.BytesIO(data))
+    except RefusedPickleError as error:
         raise _refused(name, str(error)) from error
-    except Exception as error:  # whatever kind a damaged file raises in the C code
-        reason = str(error) or type(error).__name__
-        raise DataError(f"{name}: expected a pickle of photos, got: {reason[:200]}") from error
+    except (DamagedPickleError, MemoryError) as error:
+        raise DataError(f"{name}: expected a pickle of photos, got: {str(error)[:200]}") from error
 
 
 def _check(data: bytes, name: str) -> None:
@@ -177,20 +191,19 @@ def _check(data: bytes, name: str) -> None:
     if len(data) > MOST_BYTES:
         raise DataError(f"{name}: expected at most {MOST_BYTES:,} bytes, got {len(data):,}")
     most = FREE_STEPS + len(data) // BYTES_PER_STEP
-    allowed = frozenset(_OPCODES.split())
     seen: set[str] = set()
     steps, end = 0, 0
     try:
         for steps, (opcode, argument, at) in enumerate(pickletools.genops(data)):
             where, end = f"{opcode.name} at byte {at:,}", (at or 0) + 1
             seen.add(opcode.name)
-            if opcode.name not in allowed:
+            if opcode.name not in OPCODES:
                 raise _refused(name, "only lists of plain values are read", where)
             if steps > most:
                 raise _refused(name, "it has more opcodes than its size allows", where)
             if "PUT" in opcode.name and not 0 <= int(argument or 0) <= most:
                 raise _refused(name, f"expected a place up to {most:,} in the memo", where)
-            if opcode.name == "PROTO" and int(argument or 0) > pickle.HIGHEST_PROTOCOL:
+            if opcode.name == "PROTO" and int(argument or 0) > MOST_PROTOCOL:
                 raise _refused(name, f"expected protocol 0 to 5, got {argument}", where)
     except DataError:
         raise
@@ -215,20 +228,20 @@ def _refused(name: str, why: str, where: str = "") -> DataError:
 
 
 def _ndarray(*_: Any) -> Any:
-    raise _RefusedError("it calls numpy.ndarray")
+    raise RefusedPickleError("it calls numpy.ndarray")
 
 
 def _dtype(name: Any, *flags: Any) -> _DType:
     text = name.decode("latin1") if type(name) is bytes else name
     kind = text.lstrip("|<") if type(text) is str else ""
     if kind not in _KINDS or len(flags) > 2 or any(type(f) not in (bool, int) for f in flags):
-        raise _RefusedError("it calls numpy.dtype with something else than a kind of numbers")
+        raise RefusedPickleError("it calls numpy.dtype with something else than a kind of numbers")
     return _DType(kind)
 
 
 def _reconstruct(array: Any, _shape: Any, _code: Any) -> PlainArray:
     if type(array) is not _Maker or array.make is not _ndarray:
-        raise _RefusedError("it makes an array of another class")
+        raise RefusedPickleError("it makes an array of another class")
     return PlainArray()
 
 
@@ -238,5 +251,5 @@ def _scalar(dtype: Any, data: Any) -> Any:
 
 def _from_buffer(data: Any, dtype: Any, shape: Any, order: Any) -> PlainArray:
     if order not in ("C", b"C") and sum(side > 1 for side in shape) > 1:
-        raise _RefusedError("it makes an array in Fortran order")
+        raise RefusedPickleError("it makes an array in Fortran order")
     return PlainArray()._fill(dtype, shape, data)

@@ -3,9 +3,9 @@
 Two layouts are read: the zip archive of today (``NAME/data.pkl``, and the numbers in
 ``NAME/data/KEY``), and the one before version 1.6: pickles one after the other, then the numbers.
 
-A pickle is a program. ``_Machine`` carries out its opcodes itself and makes nothing but dicts,
-lists, texts, numbers and descriptions of tensors. A name never stands for what it names; what is
-not known here is refused, but for a few kinds of values that training keeps beside the weights
+A pickle is a program. A machine that can do nothing else (``pickles``) makes dicts, lists, texts,
+numbers and descriptions of tensors of it. A name never stands for what it names; what is not known
+here is refused, but for a few kinds of values that training keeps beside the weights
 (``argparse.Namespace``, numbers of NumPy), which become ``_Inert`` and are passed over.
 
 Checkpoints hold the weights among other things. They are looked for under the usual names
@@ -15,16 +15,15 @@ Checkpoints hold the weights among other things. They are looked for under the u
 from __future__ import annotations
 
 import io
-import pickle
-import pickletools
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
+from lineament.pickles import FURTHER, DamagedPickleError, Machine, RefusedPickleError
 from lineament.weights.file import (
     MOST_SIDES,
     MOST_TENSORS,
@@ -130,191 +129,84 @@ class _Tensor:
     strides: tuple[int, ...]
 
 
-_MARK = object()
+class _Machine(Machine):
+    """Carries out the pickles of one file; sets become lists.
 
+    Attributes:
+        storages: what they refer to, by key.
+        passed_over: names of values that are no weights.
+    """
 
-class _Machine:
-    """Carries out one pickle."""
+    also = FURTHER
 
     def __init__(self) -> None:
-        self.stack: list[Any] = []
-        self.memo: dict[int, Any] = {}
+        super().__init__(MOST_STEPS)
         self.storages: dict[str, _Storage] = {}
         self.passed_over: set[str] = set()
-        self._steps = MOST_STEPS
 
     def run(self, stream: io.BytesIO) -> Any:
-        """The value of the pickle at which the stream stands; it stands behind it then.
-
-        Raises:
-            Refusal: it is none, or names something that is not known.
-        """
-        self.stack, self.memo = [], {}
+        """As the machine's. Refusal: it is no pickle, or names something that is not known."""
         try:
-            for opcode, argument, _ in pickletools.genops(stream):
-                self._steps -= 1
-                if self._steps < 0:
-                    raise refuse(f"a pickle of more than {MOST_STEPS:,} steps")
-                if opcode.name == "STOP":
-                    break
-                self._step(opcode.name, argument)
-            return self.stack.pop()
-        except (IndexError, KeyError, TypeError, AttributeError, OverflowError) as error:
-            raise refuse(f"a damaged pickle ({type(error).__name__})") from error
-        except ValueError as error:  # pickletools' own, and Refusal, which is one
-            if type(error) is not ValueError and not isinstance(error, UnicodeError):
-                raise
+            return super().run(stream)
+        except RefusedPickleError as error:
+            raise refuse(
+                f"a pickle that is not read, since {error}: nothing in it was carried out"
+            ) from error
+        except DamagedPickleError as error:
             raise refuse(f"a damaged pickle ({str(error)[:120]})") from error
 
-    def _step(self, name: str, argument: Any) -> None:
-        stack = self.stack
-        if name in _PLAIN:
-            stack.append(argument)
-        elif name in _MADE:
-            stack.append(_MADE[name]())
-        elif name in ("PROTO", "FRAME"):
-            if name == "PROTO" and argument > pickle.HIGHEST_PROTOCOL:
-                raise refuse(f"a pickle of protocol {argument}")
-        elif name in ("PUT", "BINPUT", "LONG_BINPUT"):
-            self.memo[int(argument)] = stack[-1]
-        elif name == "MEMOIZE":
-            self.memo[len(self.memo)] = stack[-1]
-        elif name in ("GET", "BINGET", "LONG_BINGET"):
-            stack.append(self.memo[int(argument)])
-        elif name == "GLOBAL":
-            stack.append(self._named(argument))
-        elif name == "STACK_GLOBAL":
-            name_, module = stack.pop(), stack.pop()
-            stack.append(self._named(f"{module} {name_}"))
-        elif name == "BINPERSID":
-            stack.append(self._storage(stack.pop()))
-        elif name in ("REDUCE", "NEWOBJ"):
-            arguments, made = stack.pop(), stack.pop()
-            stack.append(self._called(made, arguments))
-        elif name == "BUILD":
-            stack.pop()  # attributes: of what is made here nothing has any
-        elif name in _FOLDS:
-            _FOLDS[name](self)
-        else:
-            raise refuse(f"a pickle with {name}, which weights have no need of")
-
-    def marked(self) -> list[Any]:
-        """What stands above the last mark; it is taken from the stack, and so is the mark."""
-        at = len(self.stack) - 1
-        while self.stack[at] is not _MARK:
-            at -= 1
-            if at < 0:
-                raise refuse("a damaged pickle (no mark)")
-        found = self.stack[at + 1 :]
-        del self.stack[at:]
-        return found
-
-    def _named(self, name: str) -> Any:
-        module, _, rest = name.partition(" ")
-        if name in _CALLED or (module in ("torch", "torch.storage") and rest in KINDS):
-            return _Name(name)
-        if module == "torch" and rest in _TYPES:
+    def named(self, module: str, name: str) -> Any:
+        full = f"{module} {name}"
+        if full in _CALLED or (module in ("torch", "torch.storage") and name in KINDS):
+            return _Name(full)
+        if module == "torch" and name in _TYPES:
             return _Inert()
-        if name in _PASSED_OVER or module.split(".")[0] in ("pytorch_lightning", "lightning"):
-            self.passed_over.add(name.replace(" ", "."))
+        if full in _PASSED_OVER or module.split(".")[0] in ("pytorch_lightning", "lightning"):
+            self.passed_over.add(f"{module}.{name}")
             return _Inert()
-        raise refuse(
-            f"a pickle that names {module[:80]!a} {rest[:80]!a}, which is not read: nothing in it "
-            "was carried out"
-        )
+        raise RefusedPickleError(f"it names {module[:80]!a} {name[:80]!a}")
 
-    def _storage(self, described: Any) -> _Storage:
+    def referred(self, described: Any) -> _Storage:
         if not isinstance(described, tuple) or len(described) < 5 or described[0] != "storage":
-            raise refuse("a pickle that refers to something else than numbers")
+            raise RefusedPickleError("it refers to something else than numbers")
         _, kind, key, _, count = described[:5]
         if not isinstance(kind, _Name) or type(count) is not int or count < 0:
-            raise refuse("a pickle that refers to numbers of no known kind")
+            raise RefusedPickleError("it refers to numbers of no known kind")
         made = KINDS.get(kind.name.rpartition(" ")[2])
         if made is None or not isinstance(key, str | int):
-            raise refuse("a pickle that refers to numbers of no known kind")
+            raise RefusedPickleError("it refers to numbers of no known kind")
         known = self.storages.setdefault(str(key), _Storage(str(key), made, count))
         return _Storage(known.key, made, count)
 
-    def _called(self, made: Any, arguments: Any) -> Any:
+    def called(self, made: Any, arguments: tuple[Any, ...]) -> Any:
         if isinstance(made, _Inert):
             return made
-        if not isinstance(made, _Name) or not isinstance(arguments, tuple):
-            raise refuse("a damaged pickle (it calls what is no name)")
+        if not isinstance(made, _Name):
+            raise DamagedPickleError("it calls what is no name")
         call = _CALLED.get(made.name)
         if call is None:
-            raise refuse(f"a pickle that calls {made.name[:80]!a}")
+            raise RefusedPickleError(f"it calls {made.name[:80]!a}")
         return call(*arguments)
 
+    def built(self, target: Any, state: Any) -> None:
+        """Nothing: of what is made here nothing has attributes."""
 
-def _dict_of(pairs: list[Any]) -> dict[Any, Any]:
+    def extended(self, target: Any, items: list[Any]) -> None:
+        if not isinstance(target, _Inert):
+            super().extended(target, items)
+
+    def entered(self, target: Any, keys: list[Any], values: list[Any]) -> None:
+        if type(target) is dict:
+            target.update(_plain(zip(keys, values, strict=True)))
+        elif not isinstance(target, _Inert):
+            raise DamagedPickleError("it sets an item of what is no dict")
+
+
+def _plain(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
     """Keys are texts and whole numbers: what has others is passed over."""
-    keys = pairs[::2]
-    values = pairs[1::2]
-    if len(keys) != len(values):
-        raise refuse("a damaged pickle (a key without a value)")
-    return {k: v for k, v in zip(keys, values, strict=True) if type(k) in (str, int, bool)}
+    return {k: v for k, v in pairs if type(k) in (str, int, bool)}
 
 
-def _update(machine: _Machine, pairs: list[Any]) -> None:
-    target = machine.stack[-1]
-    if isinstance(target, dict):
-        target.update(_dict_of(pairs))
-    elif not isinstance(target, _Inert):
-        raise refuse("a damaged pickle (it sets an item of what is no dict)")
-
-
-def _extend(machine: _Machine, values: list[Any]) -> None:
-    target = machine.stack[-1]
-    if isinstance(target, list):
-        target.extend(values)
-    elif not isinstance(target, _Inert):
-        raise refuse("a damaged pickle (it appends to what is no list)")
-
-
-def _last(machine: _Machine, count: int) -> list[Any]:
-    if len(machine.stack) < count:
-        raise refuse("a damaged pickle (its stack is empty)")
-    found = machine.stack[-count:]
-    del machine.stack[-count:]
-    return found
-
-
-def _push(machine: _Machine, value: Any) -> None:
-    machine.stack.append(value)
-
-
-_PLAIN_OPCODES: Final = (
-    "INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING "
-    "BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8 UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8"
-)
-_PLAIN = frozenset(_PLAIN_OPCODES.split())
-_MADE: dict[str, Callable[[], Any]] = {
-    "NONE": lambda: None,
-    "NEWTRUE": lambda: True,
-    "NEWFALSE": lambda: False,
-    "EMPTY_LIST": list,
-    "EMPTY_DICT": dict,
-    "EMPTY_TUPLE": tuple,
-    "EMPTY_SET": list,
-    "MARK": lambda: _MARK,
-}
-_FOLDS: dict[str, Callable[[_Machine], object]] = {
-    "POP": lambda m: _last(m, 1),
-    "POP_MARK": lambda m: m.marked(),
-    "DUP": lambda m: _push(m, m.stack[-1]),
-    "LIST": lambda m: _push(m, m.marked()),
-    "TUPLE": lambda m: _push(m, tuple(m.marked())),
-    "FROZENSET": lambda m: _push(m, m.marked()),
-    "DICT": lambda m: _push(m, _dict_of(m.marked())),
-    "TUPLE1": lambda m: _push(m, tuple(_last(m, 1))),
-    "TUPLE2": lambda m: _push(m, tuple(_last(m, 2))),
-    "TUPLE3": lambda m: _push(m, tuple(_last(m, 3))),
-    "APPEND": lambda m: _extend(m, _last(m, 1)),
-    "APPENDS": lambda m: _extend(m, m.marked()),
-    "ADDITEMS": lambda m: _extend(m, m.marked()),
-    "SETITEM": lambda m: _update(m, _last(m, 2)),
-    "SETITEMS": lambda m: _update(m, m.marked()),
-}
 _TYPE_NAMES: Final = (
     "float32 float64 float16 bfloat16 int8 int16 int32 int64 uint8 bool float double half "
     "long int short contiguous_format preserve_format channels_last strided"
@@ -329,7 +221,7 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> _Te
         for row in (shape, strides)
     )
     if not whole or not sides or len(shape) != len(strides) or len(shape) > MOST_SIDES:
-        raise refuse("a pickle with a tensor of no possible shape")
+        raise RefusedPickleError("it has a tensor of no possible shape")
     return _Tensor(storage, offset, tuple(shape), tuple(strides))
 
 
@@ -340,13 +232,13 @@ def _parameter(tensor: Any, *_: Any) -> Any:
 def _of_type(function: Any, _type: Any, arguments: Any, _state: Any = None) -> Any:
     call = _CALLED.get(function.name) if isinstance(function, _Name) else None
     if call is None or call is _of_type or not isinstance(arguments, tuple):
-        raise refuse("a pickle with a tensor of a class of its own")
+        raise RefusedPickleError("it has a tensor of a class of its own")
     return call(*arguments)
 
 
 _CALLED: dict[str, Callable[..., Any]] = {
     "collections OrderedDict": lambda *pairs: (
-        {} if not pairs else _dict_of([v for pair in pairs[0] for v in pair])
+        {} if not pairs else _plain((key, value) for key, value in pairs[0])
     ),
     "__builtin__ set": list,
     "builtins set": list,
