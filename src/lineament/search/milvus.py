@@ -1,17 +1,8 @@
 """Vectors in Milvus, through pymilvus: a file of Milvus Lite, or a cluster. docs/how-to/scale.md.
 
-Where ``ExactIndex`` has a folder, this has a name on a server. The name is an alias of Milvus's;
-behind it stands a collection with a name of its own that is never used again:
-
-- an empty index has no collection; the first addition makes one that nobody else knows;
-- ``save`` points the alias at it, and drops the one that was there: whoever loads gets the old one
-  or the new one;
-- from then on every change is durable and seen by everybody as soon as the call returns, so a
-  later ``save`` only writes down the state.
-
-The contract and the dimension stand in the collection's properties, and are compared by ``load``.
-Whatever index the server has, it only chooses candidates: scores are computed here, from the full
-vectors, as those of the other kinds are.
+As every index on a server (``_on_server``): its name is an alias of Milvus's, and what there is to
+say of a name stands in the properties of the collection behind it. Beyond that it takes metadata,
+filters by it, and can be read page by page.
 """
 
 from __future__ import annotations
@@ -19,22 +10,15 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lineament.errors import (
-    IndexContractError,
-    IndexFileError,
-    IndexServerError,
-    OptionError,
-)
+from lineament.errors import IndexFileError, IndexServerError, OptionError
 from lineament.search._expression import among, expression
-from lineament.search._slots import checked_ids, checked_vectors
+from lineament.search._on_server import BATCH_BYTES, SPARE, VERSION, OnServer, Record, Rows
 from lineament.search.exact import checked_addition
 from lineament.search.index import Ids
 from lineament.search.milvus_server import (
@@ -45,34 +29,26 @@ from lineament.search.milvus_server import (
 from lineament.types import FloatArray
 
 PREFIX = "milvus:"
-VERSION = "1"
-
 MOST = 16384
-"""Milvus answers with no more than so many results a query, and takes no more queries at once."""
-
-SPARE = 64
-"""Candidates beyond k: who is equal to the last, and what the server's float32 sums confuse."""
+"""Milvus answers with no more than so many results a query."""
 
 CHUNK = 4096
 """Ids in one expression: the parser's time grows with them, and messages end at 64 MB."""
-
-FEW = 512
-"""Allowed ids up to which their vectors are fetched and compared here."""
-
-MESSAGE_BYTES = 16 << 20
-"""Vectors in one message; gRPC's limit is 64 MB with Milvus's settings."""
 
 _NAMES = "lineament.version", "lineament.contract", "lineament.dimension"
 _STATE, _WRITER = "lineament.state", "lineament.writer"
 
 
-class MilvusIndex:
+class MilvusIndex(OnServer):
     """As ``Index``, with the vectors on a server; and a store that can be read page by page.
 
     One process writes: it makes the collection, or loads it with ``writer=True``. If another one
     does so later, the first one's changes are refused from there on. Readers see the writer's
     changes at once.
     """
+
+    _most_k = MOST - SPARE
+    _most_allowed = CHUNK
 
     def __init__(
         self,
@@ -100,30 +76,19 @@ class MilvusIndex:
             OptionError: a dimension below 1, an address or name that cannot be, or credentials in
                 the address.
         """
-        if dimension < 1:
-            raise OptionError(f"expected 1 or more, got {dimension}", option="dimension")
+        super().__init__(dimension, contract, name, replace=replace)
         if not name.isascii() or not name.isidentifier() or len(name) > 200:
             raise OptionError(f"expected letters, digits and _, got {name!r:.60}", option="name")
-        self._dimension, self._contract, self._name = dimension, contract, name
         self._options = MilvusOptions() if options is None else options
         self._server = MilvusServer(uri, self._options)
-        self._place = f"{self._server.uri}: {name}"
-        self._replace = replace
-        self._lock = threading.RLock()
-        self._collection: str | None = None
-        self._published = self._reading = False
-        self._writer = ""
 
     def __repr__(self) -> str:
         """Where it is; nothing secret."""
         return f"MilvusIndex({self._dimension}, uri={self._server.uri!r}, name={self._name!r})"
 
-    def close(self) -> None:
-        """Disconnect; what was never saved is dropped. Used again, it connects again."""
-        with self._lock:
-            if not self._published:
-                self._collection = None
-            self._server.close()
+    @property
+    def _place(self) -> str:
+        return f"{self._server.uri}: {self._name}"
 
     # --- collections ------------------------------------------------------------------------------
 
@@ -131,8 +96,7 @@ class MilvusIndex:
         chosen = self._options.index_type
         return ("FLAT" if self._server.local else "HNSW") if chosen is None else chosen
 
-    def _create(self) -> str:
-        """Make a collection that nobody knows yet."""
+    def _make(self) -> tuple[str, str]:
         client, options = self._server.client, self._options
         types = load_pymilvus().DataType
         schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
@@ -164,9 +128,7 @@ class MilvusIndex:
         except IndexServerError:
             self._server.close()  # drops what there is of it
             raise
-        self._collection, self._writer = name, writer
-        self._published = self._reading = False
-        return name
+        return name, writer
 
     def _bring_in(self, collection: str) -> None:
         replicas = 1 if self._server.local else self._options.replicas
@@ -184,59 +146,57 @@ class MilvusIndex:
         found = self._server.call("describe_collection", collection).get("properties", {})
         return {str(key): str(value) for key, value in dict(found).items()}
 
-    def _check(self, properties: Mapping[str, str]) -> None:
-        """Whether the collection is one of ours, and for such vectors."""
-        version, contract, dimension = (properties.get(name) for name in _NAMES)
-        if version is None:
+    def _record(self) -> Record | None:
+        collection = self._target()
+        if collection is None:
+            return None
+        found = self._properties(collection)
+        about = [found.get(name, "") for name in (*_NAMES, _STATE, _WRITER)]
+        return Record(collection, *about)
+
+    def _check(self, record: Record) -> None:
+        if not record.version:
             raise IndexFileError(f"{self._place}: is not an index of lineament's: name another")
-        if version != VERSION:
-            raise IndexFileError(
-                f"{self._place}: expected an index of version {VERSION}, got {version}: rebuild"
-            )
-        if (contract, dimension) != (self._contract, str(self._dimension)):
-            raise self._mixed(contract, dimension)
+        super()._check(record)
 
-    def _mixed(self, contract: str | None, dimension: str | None) -> IndexContractError:
-        return IndexContractError(
-            f"{self._place}: expected vectors of {self._dimension} numbers and contract "
-            f"{self._contract!r}, got {dimension} and {contract!r}: embeddings of two contracts "
-            "cannot be compared. Name another, or rebuild"
-        )
-
-    def _for_writing(self) -> str:
-        """The collection to change, made if need be; refused where another one writes."""
-        if self._collection is None:
-            return self._create()
-        if self._reading:
-            raise OptionError(f"{self._name}: was loaded for reading: load it with writer=True")
-        if self._properties(self._collection).get(_WRITER) != self._writer:
+    @contextlib.contextmanager
+    def _changing(self, collection: str) -> Iterator[None]:
+        if self._published and self._properties(collection).get(_WRITER) != self._writer:
             raise IndexFileError(f"{self._place}: another process writes to it now: load again")
-        return self._collection
+        yield
+
+    def _note(self, collection: str, state: str) -> None:
+        self._server.call("alter_collection_properties", collection, {_STATE: state})
+
+    def _publish(self, collection: str, state: str, before: Record | None) -> None:
+        self._note(collection, state)
+        change = "create_alias" if before is None else "alter_alias"
+        self._server.call(change, collection, self._name)
+        self._server.unsaved, self._published = None, True
+        if before is not None:
+            self._drop(before.collection)
+
+    def _take(self, record: Record, writer: str | None) -> None:
+        if writer is not None:
+            properties = {_WRITER: writer}
+            self._server.call("alter_collection_properties", record.collection, properties)
+        self._bring_in(record.collection)
+
+    def _strike(self) -> None:
+        self._server.call("drop_alias", self._name)
+
+    def _drop(self, collection: str) -> None:
+        self._server.call("drop_collection", collection)
+        if self._server.unsaved == collection:
+            self._server.unsaved = None
+
+    def _disconnect(self, unsaved: str | None) -> None:
+        self._server.close()  # which drops what is unsaved
 
     # --- as Index ---------------------------------------------------------------------------------
 
-    @property
-    def dimension(self) -> int:
-        """Length of the vectors."""
-        return self._dimension
-
-    @property
-    def follows_writer(self) -> bool:
-        """Whether it was loaded for reading: the writer's changes show, and it takes none."""
-        return self._reading
-
-    def __len__(self) -> int:
-        """How many vectors there are, on the server and now."""
-        if self._collection is None:
-            return 0
-        rows = self._query("", ["count(*)"])
-        return int(rows[0]["count(*)"])
-
-    def __contains__(self, identifier: object) -> bool:
-        """Whether there is a vector of that id."""
-        if not isinstance(identifier, int | np.integer) or identifier < 0:
-            return False
-        return len(self._present(np.array([identifier], np.int64))) > 0
+    def _count(self, collection: str) -> int:
+        return int(self._query("", ["count(*)"])[0]["count(*)"])
 
     def _query(self, condition: str, fields: list[str]) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = self._server.call(
@@ -248,16 +208,17 @@ class MilvusIndex:
         )
         return rows
 
-    def _present(self, ids: Ids) -> Ids:
-        """Those of ``ids`` (N,) that are there, ascending."""
-        ids = np.unique(ids[ids >= 0])
-        if self._collection is None:
-            return ids[:0]
-        there: list[int] = []
-        for start in range(0, len(ids), CHUNK):
-            rows = self._query(among(ids[start : start + CHUNK].tolist()), ["id"])
-            there += [int(row["id"]) for row in rows]
-        return np.unique(np.array(there, np.int64))
+    def _known(self, collection: str, ids: Ids) -> Ids:
+        return np.array(
+            [int(row["id"]) for row in self._query(among(ids.tolist()), ["id"])], np.int64
+        )
+
+    def _fetch(self, collection: str, ids: Ids, condition: str) -> Rows:
+        wanted = _both(among(ids.tolist()), condition)
+        return _rows(self._query(wanted, ["id", "vector"]), self._dimension)
+
+    def _delete(self, collection: str, ids: Ids) -> None:
+        self._server.call("delete", collection, ids=ids.tolist())
 
     def add(
         self,
@@ -277,27 +238,16 @@ class MilvusIndex:
         if len(new) == 0:
             return
         entries = [_plain({} if entry is None else entry) for entry in about]
-        size = max(1, min(5000, MESSAGE_BYTES // (4 * self._dimension)))
+        size = max(1, min(5000, BATCH_BYTES // (4 * self._dimension)))
         with self._lock:
             collection = self._for_writing()
-            for start in range(0, len(new), size):
-                batch = [
-                    {"id": int(new[i]), "vector": rows[i], "metadata": entries[i]}
-                    for i in range(start, min(start + size, len(new)))
-                ]
-                self._server.call("upsert", collection, batch)
-
-    def remove(self, ids: npt.ArrayLike) -> int:
-        """As ``Index.remove``. Never found again; the bytes go when the server compacts."""
-        wanted = checked_ids(ids)
-        with self._lock:
-            if self._collection is None:
-                return 0
-            collection = self._for_writing()
-            there = self._present(wanted)
-            for start in range(0, len(there), CHUNK):
-                self._server.call("delete", collection, ids=there[start : start + CHUNK].tolist())
-        return len(there)
+            with self._changing(collection):
+                for start in range(0, len(new), size):
+                    batch = [
+                        {"id": int(new[i]), "vector": rows[i], "metadata": entries[i]}
+                        for i in range(start, min(start + size, len(new)))
+                    ]
+                    self._server.call("upsert", collection, batch)
 
     def search(
         self,
@@ -315,141 +265,32 @@ class MilvusIndex:
             allowed: as there; asked for in pieces of ``CHUNK``, so ``where`` is better for many.
             where: only among vectors with such metadata; the filters are those of galleries.
         """
-        vectors = checked_vectors(queries, self._dimension, "queries")
-        if not 1 <= k <= MOST - SPARE:
-            raise OptionError(f"expected 1 or more, up to {MOST - SPARE}, got {k}", option="k")
-        wanted = None if allowed is None else checked_ids(allowed, "allowed")
         condition = "" if where is None else expression(where)
-        ids = np.full((len(vectors), k), -1, np.int64)
-        scores = np.full((len(vectors), k), -np.inf, np.float32)
-        conditions = [condition]
-        if wanted is not None:
-            wanted = np.unique(wanted[wanted >= 0])
-            pieces = (wanted[at : at + CHUNK].tolist() for at in range(0, len(wanted), CHUNK))
-            conditions = [_both(among(piece), condition) for piece in pieces]
-        if self._collection is None or len(vectors) == 0 or not conditions:
-            return ids, scores
-        if wanted is not None and len(wanted) <= FEW:
-            known, rows = _rows(self._query(conditions[0], ["id", "vector"]), self._dimension)
-            for i, query in enumerate(vectors):
-                rank(query, known, rows, ids[i], scores[i])
-            return ids, scores
-        limit = k + SPARE
-        size = min(MOST, max(1, MESSAGE_BYTES // (limit * 4 * self._dimension)))
-        for start in range(0, len(vectors), size):
-            some = vectors[start : start + size]
-            answers = [self._ask(some, limit, condition) for condition in conditions]
-            for i, query in enumerate(some):
-                hits = [hit for answer in answers for hit in answer[i]]
-                known, rows = _rows(
-                    [hit["entity"] | {"id": hit["id"]} for hit in hits], self._dimension
-                )
-                rank(query, known, rows, ids[start + i], scores[start + i])
-        return ids, scores
+        return self._search(queries, k, allowed, condition)
 
-    def _ask(self, queries: FloatArray, limit: int, condition: str) -> Any:
-        params = self._options.searching(self._index_type(), limit)
-        return self._server.call(
+    def _nearest(
+        self, collection: str, queries: FloatArray, count: int, allowed: Ids | None, condition: str
+    ) -> Sequence[Rows]:
+        if allowed is not None:
+            condition = _both(among(allowed.tolist()), condition)
+        params = self._options.searching(self._index_type(), count)
+        answers = self._server.call(
             "search",
-            self._collection,
+            collection,
             data=list(queries),
             anns_field="vector",
-            limit=limit,
+            limit=count,
             filter=condition,
             output_fields=["vector"],
             search_params={"metric_type": "IP", "params": params},
             consistency_level="Strong",
         )
-
-    def save(self, folder: Path | None = None, state: str = "") -> None:
-        """Put the vectors under the index's name, where they are not there yet; note the state.
-
-        Every change was durable when its call returned. What stood under the name before is
-        dropped, if ``replace`` allows it.
-
-        Args:
-            folder: not used: everything is on the server.
-            state: as in ``Index.save``.
-
-        Raises:
-            ContractError: there are vectors of another contract under that name.
-            OptionError: there are vectors under that name that were not loaded here.
-            IndexFileError: another process writes now: load again.
-            IndexServerError: the server cannot be reached, or refused.
-        """
-        with self._lock:
-            collection = self._for_writing()
-            before = None if self._published else self._target()
-            if before is not None and not self._replace:
-                self._check(self._properties(before))
-                raise OptionError(
-                    f"{self._place}: there are vectors under that name already: load "
-                    "them first, name another, or allow it with replace=True"
-                )
-            self._server.call("alter_collection_properties", collection, {_STATE: state})
-            if self._published:
-                return
-            change = "create_alias" if before is None else "alter_alias"
-            self._server.call(change, collection, self._name)
-            self._server.unsaved, self._published = None, True
-            if before is not None:
-                self._server.call("drop_collection", before)
-
-    def load(
-        self, folder: Path | None = None, *, writer: bool = False, most: int | None = None
-    ) -> str:
-        """Use what ``save`` left under the index's name, in place of what is there.
-
-        Args:
-            folder, most: not used.
-            writer: whether this process changes it from now on; whoever did so before cannot.
-
-        Returns:
-            The state that was saved last; later changes may be there already.
-
-        Raises:
-            IndexFileError: there is nothing, or it is of another version: rebuild.
-            ContractError: it is of another contract (an IndexFileError as well).
-            IndexServerError: the server cannot be reached, or refused.
-        """
-        with self._lock:
-            collection = self._target()
-            if collection is None:
-                raise IndexFileError(
-                    f"{self._place}: cannot be read (nothing was saved under that name): rebuild"
-                )
-            properties = self._properties(collection)
-            self._check(properties)
-            mark = secrets.token_hex(8)
-            if writer:
-                self._server.call("alter_collection_properties", collection, {_WRITER: mark})
-            self._bring_in(collection)
-            unsaved, self._server.unsaved = self._server.unsaved, None
-            self._collection, self._writer = collection, mark
-            self._published, self._reading = True, not writer
-            if unsaved is not None:
-                self._server.call("drop_collection", unsaved)
-            return properties.get(_STATE, "")
-
-    def check(self) -> None:
-        """See that the collection is there and answers; checksums are the server's."""
-        if self._collection is not None:
-            self._check(self._properties(self._collection))
-            len(self)
+        return [
+            _rows([hit["entity"] | {"id": hit["id"]} for hit in hits], self._dimension)
+            for hits in answers
+        ]
 
     # --- as a store -------------------------------------------------------------------------------
-
-    def vectors(self, ids: npt.ArrayLike) -> tuple[Ids, FloatArray]:
-        """Those of ``ids`` that are there, ascending, and their vectors (N, D)."""
-        wanted = checked_ids(ids)
-        wanted = np.unique(wanted[wanted >= 0])
-        rows: list[dict[str, Any]] = []
-        size = max(1, min(CHUNK, MESSAGE_BYTES // (4 * self._dimension)))
-        if self._collection is not None:
-            for start in range(0, len(wanted), size):
-                condition = among(wanted[start : start + size].tolist())
-                rows += self._query(condition, ["id", "vector"])
-        return _rows(rows, self._dimension)
 
     def pages(
         self, size: int = 1000, *, where: Mapping[str, Any] | None = None
@@ -458,7 +299,7 @@ class MilvusIndex:
 
         Each vector that is there all the time comes once; changes meanwhile may show or not.
         """
-        most = max(1, min(MOST, MESSAGE_BYTES // (4 * self._dimension)))
+        most = max(1, min(MOST, BATCH_BYTES // (4 * self._dimension)))
         if not 1 <= size <= most:
             raise OptionError(f"expected 1 to {most}, got {size}", option="size")
         condition = _both("id >= 0", "" if where is None else expression(where))
@@ -485,32 +326,14 @@ class MilvusIndex:
             with contextlib.suppress(Exception):  # the pages are done with in any case
                 pages.close()
 
-    def settle(self) -> None:
-        """As ``Index.settle``: the server builds its index by itself."""
-
     def compact(self) -> bool:
         """As ``Index.compact``: ask the server, which does it in its own time."""
         with self._lock:
             collection = self._for_writing()
-            self._server.call("flush", collection)
-            self._server.call("compact", collection)
+            with self._changing(collection):
+                self._server.call("flush", collection)
+                self._server.call("compact", collection)
         return False
-
-    def drop(self) -> None:
-        """Remove the name and all vectors under it from the server; the index is empty then.
-
-        Raises:
-            IndexFileError: another process writes now.
-        """
-        with self._lock:
-            if self._collection is None:
-                return
-            collection = self._for_writing()
-            if self._published:
-                self._server.call("drop_alias", self._name)
-            self._server.call("drop_collection", collection)
-            self._server.unsaved = self._collection = None
-            self._published = False
 
 
 def open_milvus(
@@ -521,14 +344,6 @@ def open_milvus(
         raise OptionError(f"expected {PREFIX}URI, got {kind!r}", option="index")
     uri = kind.removeprefix(PREFIX)
     return MilvusIndex(dimension, contract=contract, uri=uri, name=name, replace=True)
-
-
-def rank(query: FloatArray, known: Ids, rows: FloatArray, ids: Ids, scores: FloatArray) -> None:
-    """Write the best of ``rows`` (N, D) into ``ids`` (k,) and ``scores`` (k,), by their cosines."""
-    exact = (rows.astype(np.float64) @ query.astype(np.float64)).astype(np.float32)  # (N,)
-    exact = np.clip(exact, -1, 1)
-    order = np.lexsort((known, -exact))[: len(ids)]
-    ids[: len(order)], scores[: len(order)] = known[order], exact[order]
 
 
 def _rows(rows: Sequence[Mapping[str, Any]], dimension: int) -> tuple[Ids, FloatArray]:

@@ -27,8 +27,9 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from lineament.errors import LineamentError, MissingExtraError
+from lineament.search._on_server import Record, Rows
 from lineament.search.index import Ids
-from lineament.search.servers.server import Record, Rows, failed, http_address, token
+from lineament.search.servers.server import failed, http_address, token
 from lineament.types import FloatArray
 
 TIMEOUT_S = 60

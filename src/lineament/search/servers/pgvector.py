@@ -22,8 +22,9 @@ from urllib.parse import parse_qsl, urlsplit
 import numpy as np
 
 from lineament.errors import IndexServerError, MissingExtraError, OptionError
+from lineament.search._on_server import Record, Rows
 from lineament.search.index import Ids
-from lineament.search.servers.server import Record, Rows, failed, token
+from lineament.search.servers.server import failed, token
 from lineament.types import FloatArray
 
 PASSWORD_VARIABLE = "LINEAMENT_PGVECTOR_PASSWORD"

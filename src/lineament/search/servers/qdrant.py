@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 
 from lineament.errors import LineamentError, MissingExtraError, OptionError
+from lineament.search._on_server import Record, Rows
 from lineament.search.index import Ids
-from lineament.search.servers.server import Record, Rows, failed, http_address, token
+from lineament.search.servers.server import failed, http_address, token
 from lineament.types import FloatArray
 
 KEY_VARIABLE = "LINEAMENT_QDRANT_API_KEY"

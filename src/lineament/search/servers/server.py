@@ -1,86 +1,30 @@
-"""An index whose vectors lie on a server, whichever it is.
+"""An index whose vectors lie on a server that can do a few calls (``Backend``).
 
-Where ``ExactIndex`` has a folder, this has a name on a server. What stands under a name is written
-in a register there, one record a name (``Record``): which collection of vectors it is, of which
-contract and dimension, the state that was saved, and who writes. A collection has a name of its own
-that is never used again:
-
-- an empty index has no collection; the first addition makes one that nobody else knows;
-- ``save`` enters it in the register, in one step, and drops the one that stood there: whoever
-  loads gets the old one or the new one;
-- from then on every change is durable and seen by everybody as soon as the call returns, so a
-  later ``save`` only writes down the state;
-- what a crash leaves that no record names is dropped by the next writer.
-
-Whatever index the server has, it only chooses candidates: scores are computed here, from the full
-vectors, as those of the other kinds are.
+As every index on a server (``_on_server``). What stands under a name is written in a register
+there, one record a name (``Record``); ``save`` enters it in one step. What a crash leaves that no
+record names is dropped by the next writer.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
-import threading
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
 from typing import Protocol
 from urllib.parse import urlsplit
 
-import numpy as np
 import numpy.typing as npt
 
-from lineament.errors import (
-    IndexContractError,
-    IndexFileError,
-    IndexServerError,
-    LineamentError,
-    OptionError,
-)
-from lineament.search._slots import checked_ids, checked_vectors
+from lineament.errors import IndexFileError, IndexServerError, LineamentError, OptionError
+from lineament.search._on_server import SPARE, VERSION, OnServer, Record, Rows
 from lineament.search.exact import checked_addition
 from lineament.search.index import Ids
-from lineament.search.milvus import rank
 from lineament.types import FloatArray
-
-VERSION = "1"
-
-SPARE = 64
-"""Candidates beyond k: who is equal to the last, and what the server's own sums confuse."""
-
-FEW = 512
-"""Allowed ids up to which their vectors are fetched and compared here."""
 
 MOST_K = 10_000 - SPARE
 """Elasticsearch answers with no more than 10,000 results; the others follow suit."""
-
-BATCH_BYTES = 16 << 20
-"""Vectors in one message."""
-
-Rows = tuple[Ids, FloatArray]
-"""Ids (N,) and their vectors (N, D)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What the register says of a name; all text, as servers keep it.
-
-    Attributes:
-        collection: the name of the vectors' collection.
-        version: of this layout.
-        contract: id of the embeddings' contract.
-        dimension: of the vectors.
-        state: the caller's.
-        writer: mark of who may change it.
-    """
-
-    collection: str
-    version: str
-    contract: str
-    dimension: str
-    state: str
-    writer: str
 
 
 class Backend(Protocol):
@@ -162,13 +106,15 @@ class Backend(Protocol):
         ...
 
 
-class ServerIndex:
+class ServerIndex(OnServer):
     """As ``Index``, with the vectors on a server.
 
     One process writes: it makes the collection, or loads it with ``writer=True``. If another one
     does so later, the first one's changes are refused from there on. Readers see the writer's
     changes at once.
     """
+
+    _most_k = MOST_K
 
     def __init__(
         self,
@@ -193,19 +139,13 @@ class ServerIndex:
         Raises:
             OptionError: a dimension below 1, or a name that cannot be.
         """
-        if dimension < 1:
-            raise OptionError(f"expected 1 or more, got {dimension}", option="dimension")
+        super().__init__(dimension, contract, name, replace=replace)
         fits = name.isascii() and name.isidentifier() and name.lower() == name
         if not fits or len(name) > 60 or name.startswith("_"):
             raise OptionError(
                 f"expected small letters, digits and _, got {name!r:.60}", option="name"
             )
-        self._dimension, self._contract, self._name = dimension, contract, name
-        self._backend, self._replace = backend, replace
-        self._lock = threading.RLock()
-        self._collection: str | None = None
-        self._published = self._reading = False
-        self._writer = ""
+        self._backend = backend
 
     def __repr__(self) -> str:
         """Where it is; nothing secret."""
@@ -215,47 +155,55 @@ class ServerIndex:
     def _place(self) -> str:
         return f"{self._backend.place}: {self._name}"
 
-    def close(self) -> None:
-        """Disconnect; what was never saved is dropped. Used again, it connects again."""
-        with self._lock:
-            unsaved = None if self._published else self._collection
-            if unsaved is not None:
-                self._collection = None
-                with suppress(LineamentError):  # then the next writer drops it
-                    self._backend.drop(unsaved)
-            self._backend.close()
+    @property
+    def _most_allowed(self) -> int:
+        return self._backend.most_allowed
 
     # --- collections ------------------------------------------------------------------------------
 
-    def _for_writing(self) -> str:
-        """The collection to change, made if need be."""
-        if self._collection is None:
-            name = f"{self._name}_{secrets.token_hex(8)}"
-            self._backend.create(name, self._dimension)
-            self._collection, self._writer = name, secrets.token_hex(8)
-            self._published = self._reading = False
-        elif self._reading:
-            raise OptionError(f"{self._name}: was loaded for reading: load it with writer=True")
-        return self._collection
+    def _make(self) -> tuple[str, str]:
+        name = f"{self._name}_{secrets.token_hex(8)}"
+        self._backend.create(name, self._dimension)
+        return name, secrets.token_hex(8)
 
-    def _writing(self) -> _Writing:
-        """A block in which the collection is changed; refused where another one writes."""
-        collection = self._for_writing()
-        around = self._backend.writing(self._name, self._writer) if self._published else None
-        return _Writing(collection, around, self._place)
+    def _record(self) -> Record | None:
+        return self._backend.record(self._name)
 
-    def _check(self, record: Record) -> None:
-        if record.version != VERSION:
-            raise IndexFileError(
-                f"{self._place}: expected an index of version {VERSION}, got {record.version}: "
-                "rebuild"
-            )
-        if (record.contract, record.dimension) != (self._contract, str(self._dimension)):
-            raise IndexContractError(
-                f"{self._place}: expected vectors of {self._dimension} numbers and contract "
-                f"{self._contract!r}, got {record.dimension} and {record.contract!r}: embeddings "
-                "of two contracts cannot be compared. Name another, or rebuild"
-            )
+    @contextmanager
+    def _changing(self, collection: str) -> Iterator[None]:
+        if not self._published:
+            yield
+            return
+        with self._backend.writing(self._name, self._writer) as is_mine:
+            if not is_mine:
+                raise IndexFileError(f"{self._place}: another process writes to it now: load again")
+            yield
+
+    def _note(self, collection: str, state: str) -> None:
+        about = (VERSION, self._contract, str(self._dimension), state, self._writer)
+        self._backend.enter(self._name, Record(collection, *about))
+
+    def _publish(self, collection: str, state: str, before: Record | None) -> None:
+        self._note(collection, state)
+        self._published = True
+        self._drop_strays(collection)
+
+    def _take(self, record: Record, writer: str | None) -> None:
+        if writer is not None:
+            self._backend.enter(self._name, replace(record, writer=writer))
+            self._drop_strays(record.collection)
+
+    def _strike(self) -> None:
+        self._backend.strike(self._name)
+
+    def _drop(self, collection: str) -> None:
+        self._backend.drop(collection)
+
+    def _disconnect(self, unsaved: str | None) -> None:
+        if unsaved is not None:
+            with suppress(LineamentError):  # then the next writer drops it
+                self._backend.drop(unsaved)
+        self._backend.close()
 
     def _drop_strays(self, but: str) -> None:
         """Collections under this name that no record names: a crash left them."""
@@ -266,39 +214,22 @@ class ServerIndex:
 
     # --- as Index ---------------------------------------------------------------------------------
 
-    @property
-    def dimension(self) -> int:
-        """Length of the vectors."""
-        return self._dimension
+    def _count(self, collection: str) -> int:
+        return self._backend.count(collection)
 
-    @property
-    def follows_writer(self) -> bool:
-        """Whether it was loaded for reading: the writer's changes show, and it takes none."""
-        return self._reading
+    def _known(self, collection: str, ids: Ids) -> Ids:
+        return self._backend.present(collection, ids)
 
-    def __len__(self) -> int:
-        """How many vectors there are, on the server and now."""
-        return 0 if self._collection is None else self._backend.count(self._collection)
+    def _fetch(self, collection: str, ids: Ids, condition: str) -> Rows:
+        return self._backend.fetch(collection, ids, self._dimension)
 
-    def __contains__(self, identifier: object) -> bool:
-        """Whether there is a vector of that id."""
-        if not isinstance(identifier, int | np.integer) or identifier < 0:
-            return False
-        return len(self._present(np.array([identifier], np.int64))) > 0
+    def _delete(self, collection: str, ids: Ids) -> None:
+        self._backend.delete(collection, ids)
 
-    def _chunk(self) -> int:
-        return max(1, min(4096, BATCH_BYTES // (4 * self._dimension)))
-
-    def _present(self, ids: Ids) -> Ids:
-        ids = np.unique(ids[ids >= 0])
-        if self._collection is None:
-            return ids[:0]
-        size = self._chunk()
-        found = [
-            self._backend.present(self._collection, ids[at : at + size])
-            for at in range(0, len(ids), size)
-        ]
-        return np.unique(np.concatenate([ids[:0], *found]))
+    def _nearest(
+        self, collection: str, queries: FloatArray, count: int, allowed: Ids | None, condition: str
+    ) -> Sequence[Rows]:
+        return self._backend.nearest(collection, queries, count, allowed)
 
     def add(self, ids: npt.ArrayLike, vectors: npt.ArrayLike) -> None:
         """As ``Index.add``.
@@ -308,156 +239,18 @@ class ServerIndex:
         new, rows = checked_addition(ids, vectors, self._dimension)
         if len(new) == 0:
             return
-        size = self._chunk()
-        with self._lock, self._writing() as collection:
-            for at in range(0, len(new), size):
-                self._backend.upsert(collection, new[at : at + size], rows[at : at + size])
-
-    def remove(self, ids: npt.ArrayLike) -> int:
-        """As ``Index.remove``. Never found again; the bytes go as docs/how-to/scale.md says."""
-        wanted = checked_ids(ids)
+        size = self._step()
         with self._lock:
-            if self._collection is None:
-                return 0
-            size = self._chunk()
-            with self._writing() as collection:
-                there = self._present(wanted)
-                for at in range(0, len(there), size):
-                    self._backend.delete(collection, there[at : at + size])
-        return len(there)
+            collection = self._for_writing()
+            with self._changing(collection):
+                for at in range(0, len(new), size):
+                    self._backend.upsert(collection, new[at : at + size], rows[at : at + size])
 
     def search(
         self, queries: npt.ArrayLike, k: int, *, allowed: npt.ArrayLike | None = None
     ) -> tuple[Ids, FloatArray]:
         """As ``Index.search``, k up to 9,936."""
-        vectors = checked_vectors(queries, self._dimension, "queries")
-        if not 1 <= k <= MOST_K:
-            raise OptionError(f"expected 1 or more, up to {MOST_K}, got {k}", option="k")
-        wanted = None if allowed is None else checked_ids(allowed, "allowed")
-        ids = np.full((len(vectors), k), -1, np.int64)
-        scores = np.full((len(vectors), k), -np.inf, np.float32)
-        collection = self._collection
-        if wanted is not None:
-            wanted = np.unique(wanted[wanted >= 0])
-        if collection is None or len(vectors) == 0 or (wanted is not None and len(wanted) == 0):
-            return ids, scores
-        if wanted is not None and len(wanted) <= FEW:
-            known, rows = self._backend.fetch(collection, wanted, self._dimension)
-            for i, query in enumerate(vectors):
-                rank(query, known, rows, ids[i], scores[i])
-            return ids, scores
-        limit = k + SPARE
-        pieces: list[Ids | None] = [None]
-        if wanted is not None:
-            size = self._backend.most_allowed
-            pieces = [wanted[at : at + size] for at in range(0, len(wanted), size)]
-        step = max(1, BATCH_BYTES // (limit * 4 * self._dimension))
-        for start in range(0, len(vectors), step):
-            some = vectors[start : start + step]
-            answers = [self._backend.nearest(collection, some, limit, piece) for piece in pieces]
-            for i, query in enumerate(some):
-                known = np.concatenate([answer[i][0] for answer in answers])
-                rows = np.concatenate([answer[i][1] for answer in answers])
-                rank(query, known, rows, ids[start + i], scores[start + i])
-        return ids, scores
-
-    def save(self, folder: Path | None = None, state: str = "") -> None:
-        """Enter the vectors under the index's name, where they are not there yet; note the state.
-
-        Every change was durable when its call returned. What stood under the name before is
-        dropped, if ``replace`` allows it.
-
-        Args:
-            folder: not used: everything is on the server.
-            state: as in ``Index.save``.
-
-        Raises:
-            ContractError: there are vectors of another contract under that name.
-            OptionError: there are vectors under that name that were not loaded here.
-            IndexFileError: another process writes now: load again.
-            IndexServerError: the server cannot be reached, or refused.
-        """
-        with self._lock:
-            collection = self._for_writing()
-            record = Record(
-                collection, VERSION, self._contract, str(self._dimension), state, self._writer
-            )
-            if not self._published:
-                before = self._backend.record(self._name)
-                if before is not None and not self._replace:
-                    self._check(before)
-                    raise OptionError(
-                        f"{self._place}: there are vectors under that name already: load them "
-                        "first, name another, or allow it with replace=True"
-                    )
-                self._backend.enter(self._name, record)
-                self._published = True
-                self._drop_strays(collection)
-            else:
-                with self._writing():
-                    self._backend.enter(self._name, record)
-            self._backend.settle(collection)
-
-    def load(
-        self, folder: Path | None = None, *, writer: bool = False, most: int | None = None
-    ) -> str:
-        """Use what ``save`` left under the index's name, in place of what is there.
-
-        Args:
-            folder, most: not used.
-            writer: whether this process changes it from now on; whoever did so before cannot.
-
-        Returns:
-            The state that was saved last; later changes may be there already.
-
-        Raises:
-            IndexFileError: there is nothing, or it is of another version: rebuild.
-            ContractError: it is of another contract (an IndexFileError as well).
-            IndexServerError: the server cannot be reached, or refused.
-        """
-        with self._lock:
-            record = self._backend.record(self._name)
-            if record is None:
-                raise IndexFileError(
-                    f"{self._place}: cannot be read (nothing was saved under that name): rebuild"
-                )
-            self._check(record)
-            mark = secrets.token_hex(8)
-            if writer:
-                self._backend.enter(self._name, replace(record, writer=mark))
-                self._drop_strays(record.collection)
-            unsaved = None if self._published else self._collection
-            self._collection, self._writer = record.collection, mark
-            self._published, self._reading = True, not writer
-            if unsaved is not None and unsaved != record.collection:
-                self._backend.drop(unsaved)
-            return record.state
-
-    def check(self) -> None:
-        """See that the collection is there and answers; checksums are the server's."""
-        if self._collection is not None:
-            if self._published:
-                record = self._backend.record(self._name)
-                if record is None or record.collection != self._collection:
-                    raise IndexFileError(f"{self._place}: was replaced or removed: load again")
-                self._check(record)
-            len(self)
-
-    def vectors(self, ids: npt.ArrayLike) -> tuple[Ids, FloatArray]:
-        """Those of ``ids`` that are there, ascending, and their vectors (N, D)."""
-        wanted = checked_ids(ids)
-        wanted = np.unique(wanted[wanted >= 0])
-        found: list[Rows] = [(wanted[:0], np.empty((0, self._dimension), np.float32))]
-        if self._collection is not None:
-            size = self._chunk()
-            found += [
-                self._backend.fetch(self._collection, wanted[at : at + size], self._dimension)
-                for at in range(0, len(wanted), size)
-            ]
-        known = np.concatenate([part[0] for part in found])
-        rows = np.concatenate([part[1] for part in found])
-        order = np.argsort(known, kind="stable")
-        return known[order], rows[order]
+        return self._search(queries, k, allowed)
 
     def settle(self) -> None:
         """As ``Index.settle``."""
@@ -468,41 +261,6 @@ class ServerIndex:
     def compact(self) -> bool:
         """As ``Index.compact``: the server does it, in its own time."""
         return False
-
-    def drop(self) -> None:
-        """Remove the name and all vectors under it from the server; the index is empty then.
-
-        Raises:
-            IndexFileError: another process writes now.
-        """
-        with self._lock:
-            if self._collection is None:
-                return
-            with self._writing() as collection:
-                if self._published:
-                    self._backend.strike(self._name)
-            self._backend.drop(collection)
-            self._collection, self._published = None, False
-
-
-class _Writing:
-    """``with``: the collection's name; IndexFileError where another process writes."""
-
-    def __init__(
-        self, collection: str, around: AbstractContextManager[bool] | None, place: str
-    ) -> None:
-        self._collection, self._around, self._place = collection, around, place
-
-    def __enter__(self) -> str:
-        if self._around is not None and not self._around.__enter__():
-            around, self._around = self._around, None
-            around.__exit__(None, None, None)
-            raise IndexFileError(f"{self._place}: another process writes to it now: load again")
-        return self._collection
-
-    def __exit__(self, *about: object) -> None:
-        if self._around is not None:
-            self._around.__exit__(*about)  # type: ignore[arg-type]
 
 
 def failed(place: str, what: str, error: Exception, *secret: str, remedy: str) -> IndexServerError:
