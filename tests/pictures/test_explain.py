@@ -29,7 +29,7 @@ from lineament.pictures.plots.plot import Plot
 
 @pytest.fixture(scope="module")
 def recognizer() -> Recognizer:
-    return Recognizer()
+    return Recognizer(flip=False)  # hundreds of crops, each as it is
 
 
 @pytest.fixture(scope="module")

@@ -80,7 +80,9 @@ class Watch:
             (self.cwd / f"{name}.py").write_text(
                 f"open({str(self.marks / 'imported')!r}, 'a').write({name!r})\n"
             )
+        sys.dont_write_bytecode = True  # or what is imported late would be taken for an escape
         os.environ.update(
+            PYTHONDONTWRITEBYTECODE="1",
             HOME=str(self.home / "user"),
             TMPDIR=str(self.home / "tmp"),
             LINEAMENT_CACHE=str(self.home / "cache"),
