@@ -50,6 +50,29 @@ def files_with(folder: Path, what: bytes) -> list[str]:
     return [p.name for p in folder.rglob("*") if p.is_file() and what in p.read_bytes()]
 
 
+def test_a_search_for_a_purpose(client: httpx.Client, photos: dict[str, bytes]) -> None:
+    def search(**data: str) -> httpx.Response:
+        files = {"image": photos["obama2"]}
+        return client.post("/galleries/staff/identify", files=files, data=data)
+
+    found = search(purpose="Access").json()
+    assert found["faces"][0]["name"] == NAME
+    assert (found["faces"][0]["n_left_out"], found["people_not_searched"]) == (0, [])
+    none = search(purpose="payroll").json()
+    assert none["faces"][0]["candidates"] == []
+    assert [one["reason"] for one in none["not_searched"]] == ["nobody_searched"]
+    assert none["people_not_searched"] == [
+        {
+            "reason": "purpose",
+            "n_people": 1,
+            "message": "1 person was not searched: they did not consent to the purpose",
+        }
+    ]
+    assert "people_not_searched" not in search().json()
+    wrong = search(purpose=" ")
+    assert (wrong.status_code, wrong.json()["option"]) == (422, "purpose")
+
+
 def test_consents_are_those_of_the_library(client: httpx.Client) -> None:
     place = "/galleries/staff/people/1/consent"
     assert client.get(place).json()["consents"][0]["reference"] == "form 17"
