@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineament.errors import OptionError
 from lineament.pictures.charts._panels import finished, new_figure, share_ticks
-from lineament.pictures.charts.colors import BLUE, GRAY, INK, SKY
+from lineament.pictures.charts.colors import BLUE, GRAY, INK, LIGHT
 from lineament.pictures.charts.text import wrapped
 
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ _ALIKE = ("cosine", "euclidean_l2", "angular")
 
 
 def compared_models(rows: Sequence[Mapping[str, Any]], *, title: str = "") -> Figure:
-    """Draw what ``compare_models`` found: a bar a row, the best on top, the ensemble below.
+    """Draw what ``compare_models`` found, the best on top, the ensemble below.
+
+    A row is a dot and its interval.
 
     Args:
         rows: plain values, as ``ModelComparison.to_rows`` has them.
@@ -88,7 +90,8 @@ def _panel(
                 fontsize=8, color=GRAY,
             )  # fmt: skip
             continue
-        axes.barh(place, bar[key] - least, left=least, height=0.62, color=SKY)
+        # A dot, no bar: a bar's length would say too much where the axis begins at 95 per cent.
+        axes.axhline(place, color=LIGHT, linewidth=0.8, zorder=0)
         axes.plot(bar[interval], [place] * 2, color=BLUE, linewidth=1.8)
         axes.plot(bar[key], place, marker="o", color=BLUE, markersize=4.5, clip_on=False)
     axes.set_xlim(least, 1.0)
