@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -179,8 +180,11 @@ ALL = _screens()
 def world() -> Iterator[Path]:
     """A folder with photos, people, a gallery, groups and tables; and one for each run."""
     short = Path("/tmp")
-    # The name is as long each time: where lines break depends on it.
-    root = Path(tempfile.mkdtemp(prefix="screens-", dir=short if short.is_dir() else None))
+    # The name is as long each time: where lines break depends on it. It has digits, by which paths
+    # are known as what differs from run to run.
+    root = short if short.is_dir() else Path(tempfile.gettempdir())
+    root /= f"screens-{secrets.randbelow(10**8):08d}"
+    root.mkdir(mode=0o700)
     made = root / "made"
     made.mkdir()
     photos = {}

@@ -180,10 +180,10 @@ def test_a_camera_of_rtsp_is_watched(served: Served, pictures: list[bytes]) -> N
     try:
         with served.client() as client:
             app: Any = served.app
-            gallery = app.state.lineament.galleries.get("staff")
+            gallery = app.state.lineament.galleries.create("door")
             gallery.enroll("Neil", DEMO / "astronaut.jpg", force=True)
             url = f"rtsp://ada:secret@127.0.0.1:{door.port}/main?token=secret"
-            stream = added(served, url, gallery="staff", label="door")
+            stream = added(served, url, gallery="door", label="door")
             number = stream["id"]
             assert stream["source"] == f"rtsp://127.0.0.1:{door.port}/main?\u2026"
             live = reached(client, number, "live")

@@ -93,6 +93,7 @@ class WatchedStream:
         self.problem = problem
         self._frames = 0
         self._noted: SourceNote | None = None
+        self._lost_s: float | None = None  # of the source's clock, until it is back
         self._stop = Event()
         self._lock = Lock()
         self._watch: Watch | None = None
@@ -199,6 +200,7 @@ class WatchedStream:
         """Watch until it ends; whether it was live."""
         chosen = self.settings
         limits = VideoLimits(allow_private=chosen.private, give_up_s=chosen.give_up_s)
+        self._lost_s = None
         source = open_source(chosen.url, limits=limits, report=self._note)
         try:
             gallery = None if chosen.gallery is None else self._gallery(chosen.gallery)
@@ -219,7 +221,8 @@ class WatchedStream:
                 return source.info.live
             for frame in watched:
                 self._frames += 1
-                if self._state != "live":
+                # Frames of before it was lost may still come out of the analysis.
+                if self._state != "live" and self._is_new(frame.time_s):
                     self.problem = None
                     self._say("live")
                 for event in frame.events:
@@ -231,10 +234,17 @@ class WatchedStream:
     def _stamped(self, data: dict[str, Any]) -> dict[str, Any]:
         return {"stream": self.id, "at": round(time.time(), 3)} | data
 
+    def _is_new(self, time_s: float) -> bool:
+        lost_s = self._lost_s
+        return lost_s is None or time_s > lost_s
+
     def _note(self, note: SourceNote) -> None:
         self._noted = note
         if note.kind == "lost":
+            self._lost_s = note.time_s
             self._say("lost")
+        elif note.kind == "returned":
+            self._lost_s = None
 
     def _say(self, state: StreamState) -> None:
         if state == self._state and self._told:
