@@ -10,6 +10,8 @@ from contextlib import suppress
 import pytest
 from server_under_test import Served
 
+from lineament.server.connections import MOST_HEADER_BYTES
+
 
 def test_a_header_that_is_too_long_is_refused(server: Served) -> None:
     host, _, port = server.address.removeprefix("http://").partition(":")
@@ -44,3 +46,23 @@ def test_who_hangs_up_leaves_no_trace(
                 assert client.get("/health").status_code == 200
                 time.sleep(0.02)
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+def test_a_body_that_comes_after_its_refusal_is_no_header(server: Served) -> None:
+    """Who has a wrong key is told so, and may go on with the same connection."""
+    host, port = server.address.removeprefix("http://").split(":")
+    length = 4 * MOST_HEADER_BYTES
+    head = f"POST /v1/compare HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nX-API-Key: wrong"
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        connection.sendall(head.encode() + b"\r\n\r\n")
+        answers = connection.makefile("rb")
+        assert b" 401 " in answers.readline()
+        while answers.readline() != b"\r\n":
+            pass
+        for _ in range(4):
+            connection.sendall(bytes(MOST_HEADER_BYTES))
+            time.sleep(0.05)  # each is a piece of its own to the server
+        connection.sendall(b"GET /v1/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        rest = answers.read()
+    assert b" 200 " in rest
+    assert b" 431 " not in rest

@@ -57,6 +57,7 @@ def protocol_class(settings: ServerSettings) -> type[Any]:
         _timer: asyncio.TimerHandle | None = None
         _upgraded = False
         _head_bytes = 0
+        _body = False  # of httptools: its header came, and its end did not
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -71,14 +72,28 @@ def protocol_class(settings: ServerSettings) -> type[Any]:
             if self._upgraded:
                 return
             if self.cycle is None or self.cycle.response_complete:
-                self._head_bytes += len(data)
+                # What is refused may be answered before its body came, which is thrown away.
+                self._head_bytes = 0 if self._in_body() else self._head_bytes + len(data)
                 if self._head_bytes > MOST_HEADER_BYTES and not self.transport.is_closing():
                     self.transport.write(_LONG)  # it may be lost, since the rest is not read
                     self.transport.close()
-                self._arm()  # a part of a header: the timer that runs goes on
+                self._arm()  # part of a header, or such a body: the timer that runs goes on
             else:
                 self._head_bytes = 0
                 self._disarm()
+
+        def on_headers_complete(self) -> None:
+            self._body = True
+            super().on_headers_complete()
+
+        def on_message_complete(self) -> None:
+            self._body = False
+            super().on_message_complete()
+
+        def _in_body(self) -> bool:
+            if (connection := getattr(self, "conn", None)) is None:
+                return self._body
+            return str(connection.their_state) == "SEND_BODY"  # h11's
 
         def handle_websocket_upgrade(self, *event: Any) -> None:
             self._upgraded = True
