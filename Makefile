@@ -21,12 +21,8 @@ help:  ## this list
 demo: $(VENV)/.stamp-demo  ## verify and detect on the photos of the package, write pictures
 	$(BIN)/python examples/quickstart.py
 
-test: $(VENV)/.stamp-test  ## ruff, mypy, pytest; .ci/run has the slow tests, too
-	@echo "ruff and mypy run beside pytest; what they say comes last"
-	@said="$$(mktemp)"; $(MAKE) --no-print-directory lint >"$$said" 2>&1 & lint=$$!; \
-	trap 'kill $$lint; rm -f "$$said"; exit 130' INT TERM; \
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(FAST); tests=$$?; \
-	wait $$lint; lint=$$?; cat "$$said"; rm -f "$$said"; exit $$((tests || lint))
+test: $(VENV)/.stamp-test  ## the tests; .ci/run has the slow ones, too
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(FAST)
 
 lint: $(VENV)/.stamp-test  ## ruff and mypy
 	$(BIN)/ruff check $(CODE)

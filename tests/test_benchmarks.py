@@ -138,6 +138,7 @@ def test_help(script: str, answers: dict[Call, Done]) -> None:
     assert "--json" in done.stdout
 
 
+@pytest.mark.slow
 def test_startup() -> None:
     printed = figures("startup.py", "--repeats", "1")
     assert 0 < printed["import_s"] < printed["verify_cold_s"]
@@ -169,6 +170,7 @@ def test_an_unknown_detector_is_refused(tmp_path: Path) -> None:
     assert "yunet" in done.stderr
 
 
+@pytest.mark.slow
 def test_without_a_gpu_its_script_says_so() -> None:
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():

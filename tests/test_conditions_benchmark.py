@@ -88,6 +88,7 @@ def every_pair(a: Any, b: Any) -> tuple[np.ndarray, np.ndarray]:
     "threshold", [THRESHOLD, replace(THRESHOLD, low=0.3, high=0.45)], ids=["exact", "interval"]
 )
 @pytest.mark.parametrize("ages", [None, lambda crops: crops.reshape(1, -1)[:, 0].astype(float)])
+@pytest.mark.slow
 def test_pairs_are_judged_as_one_by_one(threshold: Threshold, ages: Any) -> None:
     a, b = faces(0), faces(1)
     first, second = every_pair(a, b)

@@ -100,6 +100,7 @@ def test_every_example_is_in_the_index() -> None:
     assert set(re.findall(r"^\| \[`(\w+\.py)`\]\(\1\) \|", index, re.M)) == names
 
 
+@pytest.mark.slow
 def test_the_presets_agree(tmp_path: Path) -> None:
     said = example("compare.py", here=tmp_path)
     assert [line.split()[:2] for line in said.splitlines() if not line.startswith(" ")] == [

@@ -439,6 +439,7 @@ def test_crops_that_two_take_are_cut_once(monkeypatch: pytest.MonkeyPatch) -> No
     assert seen.photo.crop.shape == (112, 112, 3)
 
 
+@pytest.mark.slow
 def test_lists_equal_single_photos_to_the_bit() -> None:
     ensemble = Ensemble.load("mean")
     names = ("obama.jpg", "obama2.jpg", "biden.jpg", "astronaut.jpg")

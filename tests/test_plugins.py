@@ -113,6 +113,7 @@ def test_a_gallery(run: Run) -> None:
     assert names == ["Red", "Blue"]
 
 
+@pytest.mark.slow
 def test_plot(run: Run, photos: Path) -> None:
     pytest.importorskip("matplotlib")
     run(

@@ -223,6 +223,7 @@ def test_small_faces_are_read_from_all_pixels(group: Image) -> None:
     assert len(large.faces) == 2
 
 
+@pytest.mark.slow
 def test_embeddings_are_those_of_all_pixels_nearly(group: Image) -> None:
     """And the same whether pixels are kept or not."""
     recognizer, data = Recognizer(), jpeg(group)

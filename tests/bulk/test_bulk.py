@@ -329,6 +329,7 @@ def command(*arguments: object) -> list[str]:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX's")
 @pytest.mark.parametrize("moment", [pytest.param(1, marks=pytest.mark.slow), 4])
+@pytest.mark.slow
 def test_kill_9_of_everything_loses_and_doubles_nothing(
     originals: Path, tmp_path: Path, moment: int
 ) -> None:

@@ -60,6 +60,7 @@ def test_the_boxes_of_more_photos_are_those_of_opencv_4(name: str) -> None:
     check(name)
 
 
+@pytest.mark.slow
 def test_scores_count_windows(astronaut: Image) -> None:
     (face,) = load_detector("haar", turning=False).detect(astronaut, DetectOptions(min_face_px=60))
     assert face.score == pytest.approx(39 / 49)

@@ -257,6 +257,7 @@ def test_maps_are_linear() -> None:
 # --- profiles -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_profiles(finder: ProfileLandmarks) -> None:
     """What is seen of CFP's profiles lies where people set it; nearly all are looked at."""
     if not SAMPLE.is_dir():

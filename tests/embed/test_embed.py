@@ -408,6 +408,7 @@ class TestJoined:
         with pytest.raises(OptionError, match="leave the option out"):
             load_embedder(models.get("sface-mobilefacenet"), flip=False)
 
+    @pytest.mark.slow
     def test_each_member_sees_what_its_view_says(self, crops: Image) -> None:
         mirrored = np.ascontiguousarray(crops[:, :, ::-1])
         sface, other = (models.get(name) for name in ("sface", "mobilefacenet"))

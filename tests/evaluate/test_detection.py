@@ -135,6 +135,7 @@ def published(images: Any, detections: Any, subset: str, every_score: bool = Fal
     return area
 
 
+@pytest.mark.slow
 def test_agrees_with_the_published_rules() -> None:
     rng = np.random.default_rng(0)
     images, detections = [], []

@@ -171,6 +171,7 @@ def test_equal_input_gives_an_equal_calibration(
     assert [p.value for p in other.calibration.points] == [p.value for p in made.calibration.points]
 
 
+@pytest.mark.slow
 def test_intervals_are_those_of_people_not_of_pairs(
     crowd: tuple[np.ndarray, np.ndarray],
 ) -> None:
@@ -276,6 +277,7 @@ def test_bad_options_are_refused(options: dict[str, Any]) -> None:
 # --- galleries ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_galleries_get_the_wanted_share_of_false_alarms() -> None:
     # Fitted on 1,500 people, tried on others, with galleries drawn at random
     vectors, who = people(1500, 2, seed=5)

@@ -116,6 +116,7 @@ def test_a_command_is_no_shells(tmp_path: Path) -> None:
 
 
 @posix
+@pytest.mark.slow
 def test_a_command_that_hangs_is_ended(tmp_path: Path) -> None:
     """And what it has started, which holds its output open."""
     note = tmp_path / "pid"

@@ -63,6 +63,7 @@ def test_engines_agree(name: str) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", ["mtcnn-o", "yunet", "mobilefacenet"])
+@pytest.mark.slow
 def test_eight_threads(name: str, engine: Any) -> None:
     entry = models.get(name)
     model = load_model(entry, runtime=Runtime(engine, threads=1))

@@ -61,6 +61,7 @@ def test_a_patch_covers_its_place_and_nothing_else(astronaut: Image) -> None:
     assert everywhere.mean() > 0.99  # no pixel of the face is passed over
 
 
+@pytest.mark.slow
 def test_the_map_is_what_single_crops_give(recognizer: Recognizer, astronaut: Image) -> None:
     crop = next(iter(recognizer.stream_chosen([astronaut]))).crop
     assert crop is not None

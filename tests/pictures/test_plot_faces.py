@@ -240,6 +240,7 @@ def test_neighbors_are_exact() -> None:
 
 
 @pytest.mark.parametrize("number", [1, 2, 60, 200])
+@pytest.mark.slow
 def test_squares_do_not_overlap(number: int) -> None:
     rng = np.random.default_rng(number)
     places = rng.normal(5, 0.3, (number, 2))

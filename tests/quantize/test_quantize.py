@@ -480,6 +480,7 @@ def test_crops_of_nothing(source: Card, tmp_path: Path) -> None:
         crops_of(tmp_path, source, most=1)
 
 
+@pytest.mark.slow
 def test_the_command_prints_one_object_and_nothing_else(source: Card, tmp_path: Path) -> None:
     assert source.path is not None
     model = tmp_path / "small.onnx"

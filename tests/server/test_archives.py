@@ -163,6 +163,7 @@ def test_photos_are_unpacked_and_the_rest_is_named(tmp_path: Path) -> None:
     assert (folder / "Jos\u00e9" / "1.jpg").read_bytes() == PHOTO
 
 
+@pytest.mark.slow
 def test_zip64_is_measured_by_its_own_record(tmp_path: Path) -> None:
     archive = tmp_path / "archive.zip"
     with zipfile.ZipFile(archive, "w") as made:

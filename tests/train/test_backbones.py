@@ -646,6 +646,7 @@ def test_bad_options(name: str, options: dict[str, Any], message: str) -> None:
         on_meta(name, **options)
 
 
+@pytest.mark.slow
 def test_the_smallest_crops_that_are_allowed_work() -> None:
     least = {
         "oriented": 18,

@@ -101,6 +101,7 @@ def test_the_pipeline_makes_the_same_embeddings(kind: str, manifest: Path) -> No
         assert np.abs(embedder.embed(crops[:1])[0] - wanted[:1]).max() < 1e-4
 
 
+@pytest.mark.slow
 def test_sface_goes_there_and_back(manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = load_bundled("sface")
     export_onnx(before, manifest.with_name("again.onnx"), name="sface-again")
