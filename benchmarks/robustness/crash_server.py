@@ -9,7 +9,9 @@ that serve, a worker or the writer, gets SIGKILL. In the end the server stops, a
 opened and checked.
 
 ``lost``: people whose enrollment was acknowledged and who are not there, or not with the one sample
-that was. ``twice``: people with a sample too many, though the client asked again with the same key.
+that was. ``twice``: people with a sample too many, though the client asked again with the same
+key: a kill between the change and the note of its answer, and the photo came by ``force``, as all
+do here.
 ``not_retryable``: answers that were neither success nor one that may be asked again.
 ``unopenable``: what the gallery's own check finds. ``interrupted``: requests that were cut off or
 refused on the way, so that the kills hit something.

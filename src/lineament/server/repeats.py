@@ -4,7 +4,8 @@ A client that does not know whether its request arrived sends it again with the 
 the answer of the first time (``Idempotency-Replayed: true``). Answers are kept for ``KEPT_S``
 seconds, only of requests that changed something (2xx): what failed changed nothing and may be sent
 again as it is. Another request under a known key is refused (409), and so is the same one while
-the first is under way. A key belongs to the caller's API key.
+the first is under way. A key belongs to the caller's API key. Of a process that was killed between
+a change and the note of its answer nothing is known: what is sent again then is done again.
 
 Answers name people, so they are encrypted (AES-256-GCM): with a key made of a secret of the
 server and the client's own, which is kept nowhere; and they go when somebody of their gallery is
