@@ -210,11 +210,10 @@ def test_the_audit_log(own: Served, admin: Client, tmp_path: Path) -> None:
 
 
 def test_many_entries_come_page_by_page(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lineament.client import _admin, _async_admin
+    from lineament.client import _pages
 
     expected = [one.n for one in admin.audit.entries(newest=True)]
-    for module in (_admin, _async_admin):
-        monkeypatch.setattr(module, "PAGE", 2)
+    monkeypatch.setattr(_pages, "PAGE", 2)
     assert len(expected) > 4
     assert [one.n for one in admin.audit.entries(newest=True)] == expected
     assert [one.n for one in admin.audit.entries(newest=True, limit=3)] == expected[:3]

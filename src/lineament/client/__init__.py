@@ -10,7 +10,7 @@ client.keys, users, audit                              for those who run the ser
 
 _uploads       sources of photos -> what is sent
 _calls         one request, and how its answer is read; ``_photo_calls``, ``_gallery_calls``,
-               ``_work_calls``, ``_liveness_calls``, ``_admin_calls``
+               ``_work_calls``, ``_liveness_calls``, ``_admin_calls``; ``_pages`` of long lists
 _values        JSON -> the library's values
 _errors        answers that say what went wrong -> the library's errors
 _connection    what sends: retries, time limits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from lineament.arguments import checked
 from lineament.audit import AuditEntry
@@ -17,7 +18,6 @@ from lineament.client._admin_calls import (
     ServedUser,
 )
 from lineament.client._connection import Connection
-from lineament.client._gallery_calls import PAGE
 from lineament.client._values import read
 
 
@@ -33,14 +33,8 @@ class ServedKeys:
 
     def all(self) -> list[ServedKey]:
         """The keys without their secrets, the oldest first, revoked ones too."""
-        found: list[ServedKey] = []
-        after: str | None = None
-        while True:
-            page = self._connection.send(calls.keys(after))
-            found += [read(ServedKey, one) for one in page.entries]
-            after = page.after
-            if after is None:
-                return found
+        entries = self._connection.entries(calls.keys)
+        return [read(ServedKey, one) for one in entries]
 
     @checked
     def make(
@@ -172,17 +166,8 @@ class ServedAudit:
             "since": since,
             "until": until,
         }
-        after: str | None = None
-        left = limit
-        while left is None or left > 0:
-            most = PAGE if left is None else min(PAGE, left)
-            page = self._connection.send(calls.audit_entries(wanted, after, most))
-            for one in page.entries:
-                yield read(AuditEntry, one)
-            left = None if left is None else left - len(page.entries)
-            after = page.after
-            if after is None:
-                return
+        for one in self._connection.entries(partial(calls.audit_entries, wanted), limit):
+            yield read(AuditEntry, one)
 
     def verify(self) -> AuditCheck:
         """Whether the log is whole, every hash from the first entry on; and its end, signed."""

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lineament.audit import AuditHead
-from lineament.client._calls import Answer, Call, segment
-from lineament.client._gallery_calls import PAGE, Page
-from lineament.client._photo_calls import reading
-from lineament.client._values import read
+from lineament.client._calls import Call, nothing, segment
+from lineament.client._pages import Page, page
+from lineament.client._photo_calls import reading, reading_all
 from lineament.results import Outcome
 
 Role = Literal["verify", "enroll", "admin"]
@@ -124,19 +123,11 @@ class Ticket(Outcome):
     expires_s: float
 
 
-def _nothing(answer: Answer) -> None:
-    return None
-
-
 # --- keys -----------------------------------------------------------------------------------------
 
 
-def keys(after: str | None) -> Call[Page]:
-    def made(answer: Answer) -> Page:
-        values = answer.json()
-        return Page(values["keys"], values.get("next"))
-
-    return Call("GET", "/keys", made, query={"after": after, "limit": PAGE})
+def keys(after: str | None, limit: int) -> Call[Page]:
+    return page("keys", "/keys", after, limit)
 
 
 def make_key(role: Role, galleries: Sequence[str], label: str) -> Call[NewKey]:
@@ -145,14 +136,14 @@ def make_key(role: Role, galleries: Sequence[str], label: str) -> Call[NewKey]:
 
 
 def revoke_key(number: str) -> Call[None]:
-    return Call("DELETE", f"/keys/{segment(number)}", _nothing, changes=True)
+    return Call("DELETE", f"/keys/{segment(number)}", nothing, changes=True)
 
 
 # --- users ----------------------------------------------------------------------------------------
 
 
 def users() -> Call[list[ServedUser]]:
-    return Call("GET", "/users", lambda a: [read(ServedUser, one) for one in a.json()["users"]])
+    return Call("GET", "/users", reading_all(ServedUser, "users"))
 
 
 def add_user(name: str, password: str, role: Role, galleries: Sequence[str]) -> Call[ServedUser]:
@@ -172,18 +163,14 @@ def change_user(
 
 
 def remove_user(name: str) -> Call[None]:
-    return Call("DELETE", f"/users/{segment(name)}", _nothing)
+    return Call("DELETE", f"/users/{segment(name)}", nothing)
 
 
 # --- the audit log --------------------------------------------------------------------------------
 
 
 def audit_entries(wanted: Mapping[str, Any], after: str | None, limit: int) -> Call[Page]:
-    def made(answer: Answer) -> Page:
-        values = answer.json()
-        return Page(values["entries"], values.get("next"))
-
-    return Call("GET", "/audit", made, query={**wanted, "after": after, "limit": limit})
+    return page("entries", "/audit", after, limit, wanted)
 
 
 def verify_audit() -> Call[AuditCheck]:

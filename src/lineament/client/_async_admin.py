@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 
 from lineament.arguments import checked
 from lineament.audit import AuditEntry
@@ -17,7 +18,6 @@ from lineament.client._admin_calls import (
     ServedUser,
 )
 from lineament.client._connection import AsyncConnection
-from lineament.client._gallery_calls import PAGE
 from lineament.client._values import read
 
 
@@ -30,14 +30,8 @@ class AsyncServedKeys:
 
     async def all(self) -> list[ServedKey]:
         """As ``ServedKeys.all``."""
-        found: list[ServedKey] = []
-        after: str | None = None
-        while True:
-            page = await self._connection.send(calls.keys(after))
-            found += [read(ServedKey, one) for one in page.entries]
-            after = page.after
-            if after is None:
-                return found
+        entries = self._connection.entries(calls.keys)
+        return [read(ServedKey, one) async for one in entries]
 
     @checked
     async def make(
@@ -125,17 +119,8 @@ class AsyncServedAudit:
             "since": since,
             "until": until,
         }
-        after: str | None = None
-        left = limit
-        while left is None or left > 0:
-            most = PAGE if left is None else min(PAGE, left)
-            page = await self._connection.send(calls.audit_entries(wanted, after, most))
-            for one in page.entries:
-                yield read(AuditEntry, one)
-            left = None if left is None else left - len(page.entries)
-            after = page.after
-            if after is None:
-                return
+        async for one in self._connection.entries(partial(calls.audit_entries, wanted), limit):
+            yield read(AuditEntry, one)
 
     async def verify(self) -> AuditCheck:
         """As ``ServedAudit.verify``."""

@@ -330,14 +330,8 @@ class AsyncClient:
 
     async def galleries(self) -> list[str]:
         """As ``Client.galleries``."""
-        names: list[str] = []
-        after: str | None = None
-        while True:
-            page = await self._connection.send(gallery_calls.galleries(after))
-            names += [one["name"] for one in page.entries]
-            after = page.after
-            if after is None:
-                return names
+        entries = self._connection.entries(gallery_calls.galleries)
+        return [one["name"] async for one in entries]
 
     @checked
     async def create_gallery(

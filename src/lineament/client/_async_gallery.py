@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, overload
 
 from lineament.arguments import checked
 from lineament.client import _gallery_calls as calls
 from lineament.client._calls import Call
 from lineament.client._connection import AsyncConnection
-from lineament.client._gallery_calls import PAGE, GalleryInfo
+from lineament.client._gallery_calls import GalleryInfo
 from lineament.client._uploads import Upload, upload_of
 from lineament.client._values import read
 from lineament.decide.calibration import DEFAULT_FPIR
@@ -228,16 +229,8 @@ class AsyncServedGallery:
         limit: int | None = None,
     ) -> list[PersonInfo]:
         """As ``ServedGallery.people``."""
-        found: list[PersonInfo] = []
-        after: str | None = None
-        while limit is None or len(found) < limit:
-            most = PAGE if limit is None else min(PAGE, limit - len(found))
-            page = await self._connection.send(calls.people(self.name, where, part, after, most))
-            found += [read(PersonInfo, one) for one in page.entries]
-            if page.after is None:
-                break
-            after = page.after
-        return found
+        entries = self._connection.entries(partial(calls.people, self.name, where, part), limit)
+        return [read(PersonInfo, one) async for one in entries]
 
     @checked
     async def person(self, name: str) -> PersonInfo:
@@ -317,14 +310,8 @@ class AsyncServedGallery:
     @checked
     async def rejections(self, name: str) -> list[Rejection]:
         """As ``ServedGallery.rejections``."""
-        found: list[Rejection] = []
-        after: str | None = None
-        while True:
-            page = await self._connection.send(calls.rejections(self.name, name, after))
-            found += [read(Rejection, one) for one in page.entries]
-            after = page.after
-            if after is None:
-                return found
+        entries = self._connection.entries(partial(calls.rejections, self.name, name))
+        return [read(Rejection, one) async for one in entries]
 
     @checked
     async def remove_rejection(self, number: int) -> Rejection:

@@ -55,6 +55,10 @@ class Answer:
         return renamed(values, self.names) if self.names else values
 
 
+def nothing(answer: Answer) -> None:
+    """What is made of an answer in which nothing is said."""
+
+
 @dataclass(frozen=True)
 class Call(Generic[T]):
     """A request, and what is made of its answer.

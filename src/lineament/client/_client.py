@@ -423,14 +423,8 @@ class Client:
 
     def galleries(self) -> list[str]:
         """Names of the galleries that the key is for, sorted."""
-        names: list[str] = []
-        after: str | None = None
-        while True:
-            page = self._connection.send(gallery_calls.galleries(after))
-            names += [one["name"] for one in page.entries]
-            after = page.after
-            if after is None:
-                return names
+        entries = self._connection.entries(gallery_calls.galleries)
+        return [one["name"] for one in entries]
 
     @checked
     def create_gallery(self, name: str, settings: Settings | None = None) -> ServedGallery:

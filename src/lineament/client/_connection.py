@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from lineament.client._calls import Answer, Call
+from lineament.client._pages import PageCall, Pages
 from lineament.client._uploads import Upload, upload_of
 from lineament.client._work_calls import EventReader, PictureReader, ServedEvent
 from lineament.errors import (
@@ -177,6 +178,12 @@ class Connection(_Connection):
                 return call.result(answer)
             self._sleep(pause_s)
 
+    def entries(self, call: PageCall, limit: int | None = None) -> Iterator[dict[str, Any]]:
+        """Entries of a list, page by page, as they are asked for; ``limit``: at most so many."""
+        pages = Pages(call, limit)
+        while (following := pages.following()) is not None:
+            yield from pages.take(self.send(following))
+
     def send_each(
         self,
         sources: Any,
@@ -282,6 +289,15 @@ class AsyncConnection(_Connection):
             if pause_s is None:
                 return call.result(answer)
             await asyncio.sleep(pause_s)
+
+    async def entries(
+        self, call: PageCall, limit: int | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """As ``Connection.entries``."""
+        pages = Pages(call, limit)
+        while (following := pages.following()) is not None:
+            for entry in pages.take(await self.send(following)):
+                yield entry
 
     async def send_photo(
         self, source: Any, call: Callable[[Upload], Call[T]], color_order: ColorOrder | None = None

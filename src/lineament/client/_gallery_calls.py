@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lineament.client._calls import Answer, Call, segment
+from lineament.client._calls import Answer, Call, nothing, segment
 from lineament.client._errors import classes
+from lineament.client._pages import Page, page
 from lineament.client._photo_calls import bare, reading
 from lineament.client._uploads import Upload
 from lineament.client._values import read
@@ -28,8 +29,6 @@ from lineament.gallery.receipts import Receipt
 from lineament.results import Outcome
 from lineament.types import Contract, Decision, Threshold
 
-PAGE = 1000
-"""Entries that are asked for at once."""
 BY_NAME = "-"
 """In a path, in place of a person's number: the name stands in the query."""
 SIGNS = {"=": "=", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">=", "has": "~"}
@@ -66,32 +65,11 @@ class GalleryInfo(Outcome):
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A part of a list.
-
-    Attributes:
-        entries: plain values.
-        after: what the next part is asked for with; None: there is none.
-    """
-
-    entries: list[dict[str, Any]]
-    after: str | None
-
-
-def _page(name: str, path: str, query: Mapping[str, Any]) -> Call[Page]:
-    def made(answer: Answer) -> Page:
-        values = answer.json()
-        return Page(values[name], values.get("next"))
-
-    return Call("GET", path, made, query=query)
-
-
 # --- galleries ------------------------------------------------------------------------------------
 
 
-def galleries(after: str | None) -> Call[Page]:
-    return _page("galleries", "/galleries", {"after": after, "limit": PAGE})
+def galleries(after: str | None, limit: int) -> Call[Page]:
+    return page("galleries", "/galleries", after, limit)
 
 
 def create_gallery(name: str, settings: Settings | None) -> Call[GalleryInfo]:
@@ -111,15 +89,11 @@ def configure(gallery: str, changes: Mapping[str, Any]) -> Call[GalleryInfo]:
 
 
 def delete_gallery(gallery: str) -> Call[None]:
-    return Call("DELETE", _path(gallery), _nothing, changes=True)
+    return Call("DELETE", _path(gallery), nothing, changes=True)
 
 
 def _path(gallery: str, *more: object) -> str:
     return "/".join(("/galleries", segment(gallery), *map(segment, more)))
-
-
-def _nothing(answer: Answer) -> None:
-    return None
 
 
 # --- people ---------------------------------------------------------------------------------------
@@ -132,8 +106,8 @@ def people(
     after: str | None,
     limit: int,
 ) -> Call[Page]:
-    query = {"after": after, "limit": limit, "q": part, "where": texts_of(where)}
-    return _page("people", _path(gallery, "people"), query)
+    query = {"q": part, "where": texts_of(where)}
+    return page("people", _path(gallery, "people"), after, limit, query)
 
 
 def texts_of(where: Mapping[str, Any] | None) -> list[str] | None:
@@ -246,9 +220,9 @@ def crop(gallery: str, number: int) -> Call[bytes]:
 
 def set_consent(gallery: str, name: str, consent: Consent | None, add: bool) -> Call[None]:
     if consent is None:
-        return Call("DELETE", read=_nothing, changes=True, **_of_person(gallery, name, "consent"))
+        return Call("DELETE", read=nothing, changes=True, **_of_person(gallery, name, "consent"))
     return Call(
-        "PUT", read=_nothing, values=consent.to_dict() | {"add": add}, changes=True,
+        "PUT", read=nothing, values=consent.to_dict() | {"add": add}, changes=True,
         **_of_person(gallery, name, "consent"),
     )  # fmt: skip
 
@@ -286,9 +260,9 @@ def reject(
     )  # fmt: skip
 
 
-def rejections(gallery: str, name: str, after: str | None) -> Call[Page]:
+def rejections(gallery: str, name: str, after: str | None, limit: int) -> Call[Page]:
     where = _of_person(gallery, name, "rejections")
-    return _page("rejections", where["path"], where["query"] | {"after": after, "limit": PAGE})
+    return page("rejections", where["path"], after, limit, where["query"])
 
 
 def remove_rejection(gallery: str, number: int) -> Call[Rejection]:

@@ -217,6 +217,11 @@ def reading(kind: type[Any], photo: Upload | None = None) -> Callable[[Answer], 
     return made
 
 
+def reading_all(kind: type[Any], name: str) -> Callable[[Answer], Any]:
+    """Read the list that an answer has under ``name``, each entry as ``kind``."""
+    return lambda answer: [read(kind, one) for one in answer.json()[name]]
+
+
 def plain(answer: Answer) -> dict[str, Any]:
     """The answer as it is."""
     values: dict[str, Any] = answer.json()

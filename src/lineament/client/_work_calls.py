@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from lineament.client._calls import Answer, Call, segment
+from lineament.client._calls import Answer, Call, nothing, segment
 from lineament.client._errors import error_of
-from lineament.client._photo_calls import reading
+from lineament.client._photo_calls import reading, reading_all
 from lineament.client._uploads import Upload
 from lineament.client._values import read
 from lineament.errors import LineamentError, OptionError, ServiceError
@@ -178,7 +178,7 @@ def create_job(
 
 
 def jobs() -> Call[list[ServedJob]]:
-    return Call("GET", "/jobs", lambda a: [read(ServedJob, one) for one in a.json()["jobs"]])
+    return Call("GET", "/jobs", reading_all(ServedJob, "jobs"))
 
 
 def job(number: str) -> Call[ServedJob]:
@@ -186,7 +186,7 @@ def job(number: str) -> Call[ServedJob]:
 
 
 def end_job(number: str) -> Call[None]:
-    return Call("DELETE", f"/jobs/{segment(number)}", _nothing, changes=True)
+    return Call("DELETE", f"/jobs/{segment(number)}", nothing, changes=True)
 
 
 def job_result(number: str) -> Call[bytes]:
@@ -205,9 +205,7 @@ def add_stream(values: Mapping[str, Any]) -> Call[ServedStream]:
 
 
 def streams() -> Call[list[ServedStream]]:
-    return Call(
-        "GET", "/streams", lambda a: [read(ServedStream, one) for one in a.json()["streams"]]
-    )
+    return Call("GET", "/streams", reading_all(ServedStream, "streams"))
 
 
 def stream(number: str) -> Call[ServedStream]:
@@ -215,7 +213,7 @@ def stream(number: str) -> Call[ServedStream]:
 
 
 def end_stream(number: str) -> Call[None]:
-    return Call("DELETE", f"/streams/{segment(number)}", _nothing, changes=True)
+    return Call("DELETE", f"/streams/{segment(number)}", nothing, changes=True)
 
 
 def snapshot(number: str) -> Call[bytes]:
@@ -232,10 +230,6 @@ def stream_events(number: str, after: int | None) -> Call[ServedEvent]:
 
 def _bytes(answer: Answer) -> bytes:
     return answer.body
-
-
-def _nothing(answer: Answer) -> None:
-    return None
 
 
 def _no_answer(answer: Answer) -> ServedEvent:
