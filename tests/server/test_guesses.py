@@ -88,11 +88,13 @@ def test_right_keys_and_refused_addresses_write_nothing(tmp_path: Path) -> None:
 def test_a_wrong_key_is_wrong_even_if_it_cannot_be_counted(tmp_path: Path) -> None:
     with closing(KeyStore(tmp_path)) as store:
         key = store.add("verify")
-        store._guesses._open().execute("PRAGMA query_only = ON")  # as on a full disk
+        with store._guesses._table.held() as connection:
+            connection.execute("PRAGMA query_only = ON")  # as on a full disk
         for _ in range(2):
             assert "wrong or revoked" in refused(store)
         assert store.principal(key, host="guesser").role == "verify"
-        store._guesses._open().execute("PRAGMA query_only = OFF")
+        with store._guesses._table.held() as connection:
+            connection.execute("PRAGMA query_only = OFF")
         refused(store)
         assert rows(tmp_path) == [("key", "guesser", 1)]
 

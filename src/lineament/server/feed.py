@@ -12,12 +12,12 @@ import json
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any, Protocol
 
 from lineament.errors import BusyError
+from lineament.server.work import soon
 
 MOST_FOLLOWERS = 32
 """Of one feed."""
@@ -132,8 +132,7 @@ class Feed:
         loop, news = asyncio.get_running_loop(), asyncio.Event()
 
         def wake() -> None:
-            with suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(news.set)
+            soon(loop, news.set)
 
         with self._lock:
             self._wakers.add(wake)

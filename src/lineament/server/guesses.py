@@ -17,9 +17,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 
-from lineament.server.tables import connect, opened
+from lineament.server.tables import Shared, opened
 
 MOST_ROWS = 10_000
 """Names of a kind that are remembered."""
@@ -60,24 +59,16 @@ class Guesses:
             folder: of the server's data; it exists.
             clock: seconds since 1970.
         """
-        self._path, self._clock = folder / "guesses.sqlite", clock
-        self._lock = Lock()
-        self._connection: sqlite3.Connection | None = None
+        path, self._clock = folder / "guesses.sqlite", clock
+        self._table = Shared(path, "PRAGMA synchronous = NORMAL")
         self._writes = 0
-        with opened(self._path, "PRAGMA journal_mode = WAL", _SCHEMA):
+        with opened(path, "PRAGMA journal_mode = WAL", _SCHEMA):
             pass
-
-    def _open(self) -> sqlite3.Connection:
-        """One for all calls: opening takes longer than they do."""
-        if self._connection is None:
-            self._connection = connect(self._path, any_thread=True)
-            self._connection.execute("PRAGMA synchronous = NORMAL")
-        return self._connection
 
     def left_s(self, guess: Guess) -> float:
         """Seconds for which it is refused; 0.0: it is not. Writes nothing."""
-        with self._lock:
-            return self._left_s(self._open(), guess)
+        with self._table.held() as connection:
+            return self._left_s(connection, guess)
 
     def _left_s(self, connection: sqlite3.Connection, guess: Guess) -> float:
         row = connection.execute(
@@ -91,8 +82,7 @@ class Guesses:
         Returns:
             The first that is refused, and the seconds that are left; None: all were counted.
         """
-        with self._lock:
-            connection = self._open()
+        with self._table.held() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 for guess in guesses:
@@ -129,15 +119,12 @@ class Guesses:
 
     def forget(self, *guesses: Guess) -> None:
         """A right one came: nothing is counted under these any more."""
-        with self._lock:
+        with self._table.held() as connection:
             for guess in guesses:
-                self._open().execute(
+                connection.execute(
                     "DELETE FROM guesses WHERE kind = ? AND who = ?", (guess.kind, guess.who)
                 )
 
     def close(self) -> None:
         """Close the file; it is opened again when it is needed."""
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+        self._table.close()

@@ -17,19 +17,22 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 from lineament.errors import NotFoundError, OptionError, UnauthorizedError
 from lineament.results import Outcome
 from lineament.server.guesses import Guess, Guesses
 from lineament.server.roles import ALL, Principal, Role, check_holder
-from lineament.server.tables import connect, own_secret
+from lineament.server.tables import Shared, opened, own_secret
 
 MOST_FAILURES, LOCKED_S = 20, 60.0
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS keys (id TEXT PRIMARY KEY, hash BLOB NOT NULL, role TEXT NOT NULL, "
+    "galleries TEXT NOT NULL, label TEXT NOT NULL, created REAL NOT NULL, revoked REAL)"
+)
 _FORM = re.compile(r"lin_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 
 
@@ -68,14 +71,9 @@ class KeyStore:
         self._clock = clock
         self._secret = own_secret(folder / "keys.secret")
         self._guesses = Guesses(folder, clock=clock)
-        self._reading = Lock()
-        self._reader: sqlite3.Connection | None = None
-        with closing(connect(self._path)) as connection:
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS keys (id TEXT PRIMARY KEY, hash BLOB NOT NULL, "
-                "role TEXT NOT NULL, galleries TEXT NOT NULL, label TEXT NOT NULL, "
-                "created REAL NOT NULL, revoked REAL)"
-            )
+        self._reader = Shared(self._path)
+        with opened(self._path, _SCHEMA):
+            pass
 
     def _hash(self, secret: str) -> bytes:
         return hashlib.blake2b(secret.encode(), key=self._secret, digest_size=32).digest()
@@ -95,7 +93,7 @@ class KeyStore:
         if len(label) > 200:
             raise OptionError(f"expected at most 200 characters, got {len(label)}", option="label")
         number, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-        with closing(connect(self._path)) as connection:
+        with opened(self._path) as connection:
             connection.execute(
                 "INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, NULL)",
                 (number, self._hash(secret), role, json.dumps(list(galleries)), label,
@@ -105,7 +103,7 @@ class KeyStore:
 
     def list(self) -> list[KeyInfo]:
         """All keys, the oldest first, revoked ones too."""
-        with closing(connect(self._path)) as connection:
+        with opened(self._path) as connection:
             rows = connection.execute(
                 "SELECT id, role, galleries, label, created, revoked FROM keys ORDER BY created, id"
             ).fetchall()
@@ -116,7 +114,7 @@ class KeyStore:
 
     def revoke(self, number: str) -> None:
         """From now on the key is refused. NotFoundError: there is none of that id."""
-        with closing(connect(self._path)) as connection:
+        with opened(self._path) as connection:
             done = connection.execute(
                 "UPDATE keys SET revoked = coalesce(revoked, ?) WHERE id = ?",
                 (self._clock(), number),
@@ -155,10 +153,8 @@ class KeyStore:
         Every request asks: the connection stays open, which takes a tenth of the time. What another
         process wrote is seen at once.
         """
-        with self._reading:
-            if self._reader is None:
-                self._reader = connect(self._path, any_thread=True)
-            rows = self._reader.execute(
+        with self._reader.held() as connection:
+            rows = connection.execute(
                 "SELECT hash, role, galleries, revoked FROM keys WHERE id = ?", (number,)
             ).fetchall()
         return rows[0] if rows else None
@@ -166,7 +162,4 @@ class KeyStore:
     def close(self) -> None:
         """Close the files; they are opened again when they are needed."""
         self._guesses.close()
-        with self._reading:
-            if self._reader is not None:
-                self._reader.close()
-                self._reader = None
+        self._reader.close()

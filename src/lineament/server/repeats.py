@@ -21,23 +21,27 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lineament.errors import ConflictError, LineamentError, MissingExtraError, OptionError
+from lineament.errors import ConflictError, LineamentError, OptionError
+from lineament.sealed import aead
 from lineament.server.access import principal_of
 from lineament.server.problems import problem_of
 from lineament.server.receiving import replayed, whole
 from lineament.server.roles import check
 from lineament.server.table import Operation, find
-from lineament.server.tables import connect, own_secret
+from lineament.server.tables import opened, own_secret
 
 KEPT_S = 86_400.0
 LONGEST_KEY, LONGEST_ANSWER = 255, 4 << 20
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS answers (id BLOB PRIMARY KEY, request BLOB NOT NULL, gallery TEXT, "
+    "made REAL NOT NULL, answer BLOB)"
+)
 _KEY = re.compile(rf"[\x21-\x7e]{{1,{LONGEST_KEY}}}")
 _BOUNDARY = re.compile(rb'boundary="?([^";,\s]+)')
 
@@ -59,11 +63,7 @@ class RepeatStore:
         self._path = folder / "requests.sqlite"
         self._clock = clock
         self._secret = own_secret(folder / "requests.secret")
-        with closing(connect(self._path)) as connection:
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS answers (id BLOB PRIMARY KEY, request BLOB NOT NULL, "
-                "gallery TEXT, made REAL NOT NULL, answer BLOB)"
-            )
+        with opened(self._path, _SCHEMA) as connection:
             if writes:
                 connection.execute("DELETE FROM answers WHERE answer IS NULL")
 
@@ -86,7 +86,7 @@ class RepeatStore:
             ConflictError: another request came under this key, or this one is under way.
         """
         number, now = self._hash(b"row", caller, key), self._clock()
-        with closing(connect(self._path)) as connection:
+        with opened(self._path) as connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("DELETE FROM answers WHERE made < ?", (now - KEPT_S,))
             row = connection.execute(
@@ -110,14 +110,14 @@ class RepeatStore:
                 "the request of this key is under way", option="Idempotency-Key",
                 hint="wait for its answer",
             )  # fmt: skip
-        opened = _cipher(self._hash(b"answer", caller, key)).decrypt(row[1][:12], row[1][12:], None)
-        found: dict[str, Any] = json.loads(opened)
+        plain = _cipher(self._hash(b"answer", caller, key)).decrypt(row[1][:12], row[1][12:], None)
+        found: dict[str, Any] = json.loads(plain)
         return found
 
     def finish(self, caller: str, key: str, answer: dict[str, Any] | None) -> None:
         """Keep the answer; None: forget the request, since it changed nothing."""
         number = self._hash(b"row", caller, key)
-        with closing(connect(self._path)) as connection:
+        with opened(self._path) as connection:
             if answer is None:
                 connection.execute("DELETE FROM answers WHERE id = ?", (number,))
                 return
@@ -128,18 +128,14 @@ class RepeatStore:
 
     def forget(self, gallery: str) -> None:
         """Remove the answers about a gallery: somebody was removed from it."""
-        with closing(connect(self._path)) as connection:
+        with opened(self._path) as connection:
             connection.execute(
                 "DELETE FROM answers WHERE gallery = ? AND answer IS NOT NULL", (gallery,)
             )
 
 
 def _cipher(key: bytes) -> Any:
-    try:
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-    except ImportError as error:
-        raise MissingExtraError("keeping answers of a server", "server") from error
-    return AESGCM(key)
+    return aead(key, "keeping answers of a server", "server")
 
 
 class Repeats:

@@ -16,19 +16,23 @@ import hmac
 import secrets
 import time
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lineament.errors import ForbiddenError, NotFoundError, UnauthorizedError
 from lineament.server.roles import Principal
-from lineament.server.tables import connect, own_secret
+from lineament.server.tables import opened, own_secret
 from lineament.server.users import UserInfo, UserStore
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS sessions (hash BLOB PRIMARY KEY, user TEXT, began REAL NOT NULL, "
+    "seen REAL NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS codes (hash BLOB PRIMARY KEY, ends REAL NOT NULL)",
+)
 COOKIE, CSRF_HEADER = "lineament", "x-csrf-token"
 IDLE_S, WHOLE_S = 30 * 60.0, 12 * 3600.0
 CODE_S = 15 * 60.0
@@ -74,14 +78,8 @@ class Sessions:
         self._path = folder / "sessions.sqlite"
         self._clock = clock
         self._secret = own_secret(folder / "sessions.secret")
-        with closing(connect(self._path)) as connection:
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS sessions (hash BLOB PRIMARY KEY, user TEXT, "
-                "began REAL NOT NULL, seen REAL NOT NULL)"
-            )
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS codes (hash BLOB PRIMARY KEY, ends REAL NOT NULL)"
-            )
+        with opened(self._path, *_SCHEMA):
+            pass
 
     def _hash(self, purpose: bytes, text: str) -> bytes:
         return hashlib.blake2b(
@@ -96,7 +94,7 @@ class Sessions:
     def make_code(self) -> str:
         """A code that logs in as admin, once, within 15 minutes; earlier ones hold no more."""
         code = secrets.token_urlsafe(32)
-        with closing(connect(self._path)) as connection:
+        with opened(self._path) as connection:
             connection.execute("DELETE FROM codes")
             connection.execute(
                 "INSERT INTO codes VALUES (?, ?)",
@@ -118,7 +116,7 @@ class Sessions:
             UnauthorizedError: it is wrong, was used, or is too old.
             BusyError: too many wrong ones came from that address.
         """
-        with closing(connect(self._path)) as connection:
+        with opened(self._path) as connection:
             row = connection.execute(
                 "DELETE FROM codes WHERE hash = ? RETURNING ends", (self._hash(b"code", code),)
             ).fetchone()
@@ -139,7 +137,7 @@ class Sessions:
             user: name; None for an admin who came by a one-time code.
         """
         cookie, now = secrets.token_urlsafe(32), self._clock()
-        with closing(connect(self._path)) as connection:
+        with opened(self._path) as connection:
             connection.execute(
                 "DELETE FROM sessions WHERE seen <= ? OR began <= ?", (now - IDLE_S, now - WHOLE_S)
             )
@@ -152,7 +150,7 @@ class Sessions:
     def find(self, cookie: str) -> SessionInfo | None:
         """The session of a cookie, or None where there is none that holds."""
         now, number = self._clock(), self._hash(b"cookie", cookie)
-        with closing(connect(self._path)) as connection:
+        with opened(self._path) as connection:
             row = connection.execute(
                 "SELECT user, began, seen FROM sessions WHERE hash = ?", (number,)
             ).fetchone()
@@ -173,14 +171,14 @@ class Sessions:
 
     def end(self, cookie: str) -> None:
         """End one session; nothing happens where there is none."""
-        with closing(connect(self._path)) as connection:
+        with opened(self._path) as connection:
             connection.execute(
                 "DELETE FROM sessions WHERE hash = ?", (self._hash(b"cookie", cookie),)
             )
 
     def end_all(self, user: str | None) -> None:
         """End all sessions of a user, as after a new password; None: those of one-time codes."""
-        with closing(connect(self._path)) as connection:
+        with opened(self._path) as connection:
             connection.execute("DELETE FROM sessions WHERE user IS ?", (user,))
 
     def principal(self, request: HTTPConnection) -> Principal | None:

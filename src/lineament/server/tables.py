@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 
 from lineament.files import write_private
 
@@ -43,6 +44,41 @@ def opened(path: Path, *schema: str) -> Iterator[sqlite3.Connection]:
         for statement in schema:
             connection.execute(statement)
         yield connection
+
+
+class Shared:
+    """One connection for all threads of a process, which take turns.
+
+    Opening takes longer than most statements: it is done when it is needed, after ``close`` again.
+    """
+
+    def __init__(self, path: Path, *settings: str) -> None:
+        """Open nothing yet.
+
+        Args:
+            path: of the file.
+            settings: statements after ``connect``.
+        """
+        self._path, self._settings = path, settings
+        self._lock = Lock()
+        self._connection: sqlite3.Connection | None = None
+
+    @contextmanager
+    def held(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for one thread."""
+        with self._lock:
+            if self._connection is None:
+                self._connection = connect(self._path, any_thread=True)
+                for statement in self._settings:
+                    self._connection.execute(statement)
+            yield self._connection
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
 
 
 def own_secret(path: Path) -> bytes:

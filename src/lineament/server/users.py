@@ -14,7 +14,6 @@ import sqlite3
 import time
 import unicodedata
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -32,11 +31,16 @@ from lineament.errors import (
 from lineament.results import Outcome
 from lineament.server.guesses import Guess, Guesses
 from lineament.server.roles import ALL, Role, check_holder
-from lineament.server.tables import connect
+from lineament.server.tables import opened
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS users (name TEXT PRIMARY KEY, hash TEXT NOT NULL, "
+    "role TEXT NOT NULL, galleries TEXT NOT NULL, created REAL NOT NULL)",
+    "DROP TABLE IF EXISTS guesses",  # where they were counted before
+)
 USER_NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 LEAST_PASSWORD, MOST_PASSWORD = 12, 256
 """Characters of a password: long instead of full of signs (NIST SP 800-63B, 3.1.1.2)."""
@@ -82,12 +86,8 @@ class UserStore:
         self._clock = clock
         self._guesses = Guesses(folder, clock=clock)
         self._hashing = BoundedSemaphore(AT_ONCE)
-        with closing(connect(self._path)) as connection:
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS users (name TEXT PRIMARY KEY, hash TEXT NOT NULL, "
-                "role TEXT NOT NULL, galleries TEXT NOT NULL, created REAL NOT NULL)"
-            )
-            connection.execute("DROP TABLE IF EXISTS guesses")  # where they were counted before
+        with opened(self._path, *_SCHEMA):
+            pass
 
     def add(
         self, name: str, password: str, role: Role, *, galleries: Sequence[str] = (ALL,)
@@ -112,7 +112,7 @@ class UserStore:
         coded = self._hash(password)
         user = UserInfo(name, role, tuple(galleries), self._clock())
         try:
-            with closing(connect(self._path)) as connection:
+            with opened(self._path) as connection:
                 connection.execute(
                     "INSERT INTO users VALUES (?, ?, ?, ?, ?)",
                     (name, coded, role, json.dumps(list(galleries)), user.created),
@@ -140,7 +140,7 @@ class UserStore:
         new_galleries = user.galleries if galleries is None else tuple(galleries)
         check_holder(new_role, new_galleries)
         coded = None if password is None else self._hash(password)
-        with closing(connect(self._path)) as connection:
+        with opened(self._path) as connection:
             connection.execute(
                 "UPDATE users SET role = ?, galleries = ?, hash = coalesce(?, hash) WHERE name = ?",
                 (new_role, json.dumps(list(new_galleries)), coded, name),
@@ -149,13 +149,13 @@ class UserStore:
 
     def remove(self, name: str) -> None:
         """Delete a user; their sessions end. NotFoundError: there is none of that name."""
-        with closing(connect(self._path)) as connection:
+        with opened(self._path) as connection:
             if connection.execute("DELETE FROM users WHERE name = ?", (name,)).rowcount == 0:
                 raise NotFoundError(f"expected the name of a user, got {name!r:.80}")
 
     def get(self, name: str) -> UserInfo:
         """One user. NotFoundError: there is none of that name."""
-        with closing(connect(self._path)) as connection:
+        with opened(self._path) as connection:
             row = connection.execute(
                 "SELECT name, role, galleries, created FROM users WHERE name = ?", (name,)
             ).fetchone()
@@ -165,7 +165,7 @@ class UserStore:
 
     def list(self) -> list[UserInfo]:
         """All users by name."""
-        with closing(connect(self._path)) as connection:
+        with opened(self._path) as connection:
             rows = connection.execute(
                 "SELECT name, role, galleries, created FROM users ORDER BY name"
             ).fetchall()
@@ -192,7 +192,7 @@ class UserStore:
         if USER_NAME.fullmatch(name):
             guesses.append(Guess("user", name, GUESSES_USER, LOCKED_S))
         self._count(*guesses)  # before the check, so that guesses at the same time are counted
-        with closing(connect(self._path)) as connection:
+        with opened(self._path) as connection:
             row = connection.execute("SELECT hash FROM users WHERE name = ?", (name,)).fetchone()
         right = self._verified(_nobody() if row is None else row[0], password)
         if row is None or not right:

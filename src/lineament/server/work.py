@@ -90,7 +90,7 @@ class Work:
         except RuntimeError as error:  # the pool is closed
             raise UnavailableError("the server stops", hint="ask again") from error
         self._all += 1
-        future.add_done_callback(lambda _: _soon(loop, self._leave))
+        future.add_done_callback(lambda _: soon(loop, self._leave))
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await asyncio.shield(asyncio.wrap_future(future))
@@ -113,7 +113,7 @@ class Work:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _soon(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+def soon(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
     """Call it in the loop's thread; not at all after the loop's end."""
     with suppress(RuntimeError):  # it is closed
         loop.call_soon_threadsafe(call)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import suppress
 from threading import Lock
 
 import cv2
@@ -14,6 +13,7 @@ import numpy as np
 from lineament.errors import BusyError
 from lineament.pictures.tracked import jpeg_of
 from lineament.server.feed import Stops
+from lineament.server.work import soon
 from lineament.video.events import Event
 from lineament.video.outputs import Draw
 from lineament.video.tracks import TrackedFrame
@@ -93,8 +93,7 @@ class LatestPicture:
         loop, news = asyncio.get_running_loop(), asyncio.Event()
 
         def wake() -> None:
-            with suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(news.set)
+            soon(loop, news.set)
 
         with self._lock:
             self._wakers.add(wake)
