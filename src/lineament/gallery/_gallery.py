@@ -35,6 +35,7 @@ from lineament.gallery._store import DATABASE, MEMORY, Store, discard
 from lineament.gallery._types import PersonInfo, Settings
 from lineament.gallery.keys import Key
 from lineament.pipeline import DEFAULT_RECOGNIZER, Recognizer
+from lineament.results import Outcome
 from lineament.search import index_kind
 from lineament.text import counted
 from lineament.types import Contract
@@ -44,7 +45,7 @@ WAIT_S = 5.0
 """How long another writer is waited for."""
 
 
-class Gallery(GalleryEnrolling, GallerySearching, GalleryUpkeep):
+class Gallery(GalleryEnrolling, GallerySearching, GalleryUpkeep, Outcome):
     """People and their samples, in one folder or in memory.
 
     ``Gallery.open_or_create(folder)`` is the usual way to have one; ``in_memory`` leaves no file.

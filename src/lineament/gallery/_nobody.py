@@ -22,9 +22,8 @@ def check_search(
     state: GalleryState, where: Mapping[str, Any] | None, purpose: str | None = None
 ) -> list[str]:
     """See that a search would be among somebody; see ``Gallery.check_search``."""
-    n_samples = lookup.totals(state.store)[1]
     if where is None and purpose is None:
-        if not n_samples:
+        if not lookup.totals(state.store)[1]:
             raise nobody_searched(state, where)
         return []
     state.index.sync()
@@ -32,11 +31,9 @@ def check_search(
     if not among.n_people:
         raise nobody_searched(state, where, purpose)
     notes = filter_notes(state.store, where)
-    return (
-        notes
-        if purpose is None or not among.n_left_out
-        else [*notes, left_out(among.n_left_out, purpose)]
-    )
+    if purpose is not None and among.n_left_out:
+        notes.append(left_out(among.n_left_out, purpose))
+    return notes
 
 
 def left_out(number: int, purpose: str) -> str:

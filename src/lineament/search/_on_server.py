@@ -311,9 +311,9 @@ class OnServer(ABC):
             return False
         return len(self._present(np.array([identifier], np.int64))) > 0
 
-    def _step(self) -> int:
-        """Vectors in one message."""
-        return max(1, min(MOST_ROWS, BATCH_BYTES // (4 * self._dimension)))
+    def _step(self, most: int = MOST_ROWS) -> int:
+        """Vectors in one message, which takes ``most`` of any length."""
+        return max(1, min(most, BATCH_BYTES // (4 * self._dimension)))
 
     def _present(self, ids: Ids) -> Ids:
         """Those of ``ids`` (N,) that are there, ascending."""

@@ -3,7 +3,8 @@
 The file is read and decrypted as a whole, into memory (``lineament.sealed``), and written anew as a
 whole, beside the one that is there and then in its place. What is inside:
 
-    a line of JSON: ``Content``
+    4 bytes, big-endian: the length of what follows
+    JSON: ``Content``
     ids (N,) little-endian int64, checksums (N,) uint32, vectors (N, D) float32
     what the engine keeps besides, as ``Content.parts`` says
 

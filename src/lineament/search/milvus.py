@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from lineament.errors import IndexFileError, IndexServerError, OptionError
 from lineament.search._expression import among, expression
-from lineament.search._on_server import BATCH_BYTES, SPARE, VERSION, OnServer, Record, Rows
+from lineament.search._on_server import SPARE, VERSION, OnServer, Record, Rows
 from lineament.search.exact import checked_addition
 from lineament.search.index import Ids
 from lineament.search.milvus_server import (
@@ -238,7 +238,7 @@ class MilvusIndex(OnServer):
         if len(new) == 0:
             return
         entries = [_plain({} if entry is None else entry) for entry in about]
-        size = max(1, min(5000, BATCH_BYTES // (4 * self._dimension)))
+        size = self._step(5000)
         with self._lock:
             collection = self._for_writing()
             with self._changing(collection):
@@ -299,7 +299,7 @@ class MilvusIndex(OnServer):
 
         Each vector that is there all the time comes once; changes meanwhile may show or not.
         """
-        most = max(1, min(MOST, BATCH_BYTES // (4 * self._dimension)))
+        most = self._step(MOST)
         if not 1 <= size <= most:
             raise OptionError(f"expected 1 to {most}, got {size}", option="size")
         condition = _both("id >= 0", "" if where is None else expression(where))
