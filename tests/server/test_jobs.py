@@ -20,6 +20,7 @@ import httpx
 import pytest
 from PIL import Image as PILImage
 from server_under_test import DEMO, Served, run_server
+from waited_jobs import wait
 
 from lineament import FaceFinder
 from lineament.errors import NotFoundError
@@ -294,16 +295,6 @@ def queued(jobs: Jobs, owner: str = "key") -> Job:
     (folder / "upload" / "files").mkdir()
     (folder / "upload" / "files" / "a.jpg").write_bytes(b"secret")
     return jobs.add(Job(number, "group", None, owner, {}))
-
-
-def wait(jobs: Jobs, number: str, *states: str) -> Job:
-    due = time.monotonic() + PATIENCE_S
-    while time.monotonic() < due:
-        job = jobs.get(number, Principal("key", "enroll"))
-        if job.state in states:
-            return job
-        time.sleep(0.01)
-    raise AssertionError(job)
 
 
 def test_cancelled_jobs_end_and_their_files_are_deleted(made: Callable[..., Jobs]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from server_under_test import Served, run_server
+from waited_jobs import wait
 
 from lineament.errors import GalleryKeyError
 from lineament.gallery.keys import TEXT_VARIABLE, VARIABLES
@@ -70,16 +71,6 @@ def queued(jobs: Jobs) -> Job:
         file.write(SECRET)
     jobs.store.vault.put_names(files, [NAME])
     return jobs.add(Job(number, "group", None, "key", {}))
-
-
-def wait(jobs: Jobs, number: str, *states: str) -> Job:
-    due = time.monotonic() + PATIENCE_S
-    while time.monotonic() < due:
-        job = jobs.get(number, Principal("key", "enroll"))
-        if job.state in states:
-            return job
-        time.sleep(0.01)
-    raise AssertionError(job)
 
 
 def work(doing: Doing) -> Any:
