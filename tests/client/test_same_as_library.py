@@ -143,6 +143,7 @@ NOT_SERVED = {
     **dict.fromkeys(("to_dict", "to_json", "to_rows", "to_pandas"), "of people()"),
     **dict.fromkeys(("check_search", "filter_notes", "metadata_keys"), "for command lines"),
     "identify_stream": "identify of a list",
+    "use": "the server has the recognizers",
     "name_of": "numbers are of the HTTP interface",
     "pseudonym": "audit.entries(person=...) has them as the log does",
     "rotate_key": "takes a key, which does not go over the network: the server reads its own",

@@ -117,3 +117,14 @@ def test_metadata_are_read_from_text() -> None:
     for entries in (["a"], ["=1"], ["a=1", "a=2"]):
         with pytest.raises(OptionError, match=r"^set: "):
             parse_metadata(entries)
+
+
+def test_another_recognizer_is_used_from_now_on(fast: Path) -> None:
+    shared = Recognizer("mobilefacenet", flip=True, alignment="eyes")
+    with Gallery.open(fast) as gallery, Gallery.open(fast, read_only=True) as reader:
+        for one in (gallery, reader):
+            one.use(shared)
+            assert one.recognizer is shared
+        with pytest.raises(ContractError, match=r"holds embeddings of .*migrate\("):
+            gallery.use(Recognizer("mobilefacenet", flip=False))
+        assert gallery.recognizer is shared

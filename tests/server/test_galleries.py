@@ -262,6 +262,6 @@ def test_a_gallery_is_opened_once_and_shares_the_networks_that_fit(
         assert gallery.n_people == 0
         if own:
             assert gallery.recognizer is recognizer
-        assert len(opened) == (1 if own or writes else 2)
+        assert len(opened) == 1
     finally:
         galleries.close()

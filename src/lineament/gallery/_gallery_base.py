@@ -6,6 +6,7 @@ from dataclasses import replace as replaced
 from pathlib import Path
 from typing import Any
 
+from lineament.arguments import checked
 from lineament.decide.calibration import Calibration
 from lineament.errors import OptionError
 from lineament.gallery import lookup
@@ -85,6 +86,22 @@ class GalleryBase(Outcome):
             WeightsError: there are no such weights.
         """
         return self._state.recognizer
+
+    @checked
+    def use(self, recognizer: Recognizer) -> None:
+        """Embed photos with another recognizer from now on; nothing in the gallery changes.
+
+        Its calibration is taken, too, in the place of one that was given. A program with several
+        galleries lets those of one contract share a recognizer so: the contract is known when a
+        gallery is open, and no network is loaded before.
+
+        Args:
+            recognizer: one that makes the embeddings that the gallery holds.
+
+        Raises:
+            ContractError: it makes others; the gallery keeps the one that it had.
+        """
+        self._state.use(recognizer)
 
     @property
     def calibration(self) -> Calibration | None:

@@ -257,10 +257,27 @@ class GalleryState:
         change.erased = self.index.finish_erasing()
 
     def use(self, recognizer: Recognizer) -> None:
-        """Take another recognizer, with its own calibration, from now on."""
+        """Take another recognizer, with its own calibration, from now on.
+
+        Raises:
+            ContractError: it makes other embeddings than are in the gallery.
+        """
+        self._check(recognizer)
         self._recognizer = self._given_recognizer = recognizer
         self._given_calibration = None
         self._checked = None
+
+    def _check(self, recognizer: Recognizer) -> None:
+        contract, made = self.contract, recognizer.embedder.contract
+        try:
+            contract.check(made)
+        except ContractError as error:
+            raise ContractError(
+                f"{self.folder}: the gallery holds embeddings of {contract.id}, the "
+                f"recognizer makes {made.id}",
+                hint="open it with that recognizer, or let {migrate} embed everything anew "
+                "with this one",
+            ) from error
 
     @property
     def recognizer(self) -> Recognizer:
@@ -274,16 +291,7 @@ class GalleryState:
         if self._recognizer is None:
             self._recognizer = recognizer_of(contract)
         if self._checked != contract:
-            made = self._recognizer.embedder.contract
-            try:
-                contract.check(made)
-            except ContractError as error:
-                raise ContractError(
-                    f"{self.folder}: the gallery holds embeddings of {contract.id}, the "
-                    f"recognizer makes {made.id}",
-                    hint="open it with that recognizer, or let {migrate} embed everything anew "
-                    "with this one",
-                ) from error
+            self._check(self._recognizer)
             self._checked = contract
         return self._recognizer
 

@@ -77,12 +77,11 @@ class Galleries:
             yield gallery
 
     def _opened(self, folder: Path) -> Gallery:
+        gallery = Gallery.open(folder, read_only=not self._writes)
         recognizer = self._recognizer()
-        gallery = Gallery.open(folder, read_only=not self._writes, recognizer=recognizer)
-        if gallery.contract == recognizer.embedder.contract:  # it shares the loaded networks
-            return gallery
-        with gallery:  # while it is open, the writer's files are not opened again
-            return Gallery.open(folder, read_only=not self._writes)
+        if gallery.contract == recognizer.embedder.contract:
+            gallery.use(recognizer)  # it shares the loaded networks
+        return gallery
 
     def create(self, name: str, settings: Settings | None = None) -> Gallery:
         """Make an empty one; encrypted, where the environment names a key of galleries.
