@@ -7,6 +7,7 @@ import importlib
 import inspect
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -444,3 +445,9 @@ def test_only_our_own_errors_are_raised() -> None:
         *("_contents.py", "_state.py"),  # caught by what reads the checkpoint
         *("bundled.py", "_distributed.py"),  # batch norms, as PyTorch's own do
     }
+
+
+def test_a_wheel_stays_within_35_mb() -> None:
+    # A wheel compresses each file by itself; names and the central directory add about 0.1 MB.
+    files = (path for path in SOURCE.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    assert sum(len(zlib.compress(path.read_bytes())) for path in files) < 34_900_000
