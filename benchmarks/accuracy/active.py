@@ -1,14 +1,16 @@
 """The active liveness check against rendered attacks, and with rendered people.
 
     python benchmarks/accuracy/active.py DIR [--attacks 200] [--living 100] [--obedient N]
-        [--view1] [--part K/N] [--json]
+        [--lids N] [--glasses N] [--view1] [--part K/N] [--json]
 
 Photos of LFW become heads that do what they are asked for, and sheets of paper, screens and films
 that try to (``living``). Thresholds were chosen on people of View 1 (``--view1``); reported are all
 others. ``--obedient`` adds flat faces, some bent, that do all that is asked for, lids and jaw
 included, so that nothing but the depth of a turn speaks against them. Of the ways to bend a sheet
 cones and domes were held out; the others were looked at when the least swing was set. Printed are
-``attacks``, ``attacks_passed`` and ``live_passed``, a share.
+``attacks``, ``attacks_passed`` and ``live_passed``, a share. ``--lids`` counts apart of how many
+people and of how many tilted photos shut eyes are seen, ``--glasses`` in how many photos of LFW
+people seem to wear dark glasses.
 """
 
 from __future__ import annotations
@@ -50,6 +52,16 @@ def show(figures: dict[str, Any]) -> None:
         )
     for reason, count in figures["live_failures"].items():
         print(f"  {count}: {reason}")
+    lids = figures["lids"]
+    if lids["people"]:
+        print(
+            f"of {lids['people']} people {lids['seen']} are seen to shut their eyes, "
+            f"{lids['dark_glasses']} are asked to take off dark glasses; "
+            f"{lids['sheets_seen']} of their photos, tilted, seem to shut them"
+        )
+    glasses = figures["glasses"]
+    if glasses["photos"]:
+        print(f"{glasses['dark_glasses']} of {glasses['photos']} photos show dark glasses")
     flat = figures["obedient"]
     if flat["attempts"]:
         print(
@@ -65,15 +77,18 @@ def main() -> None:
     parser.add_argument("--attacks", type=at_least(0), default=200, help="how many (default 200)")
     parser.add_argument("--living", type=at_least(0), default=100, help="how many (default 100)")
     parser.add_argument("--obedient", type=at_least(0), default=0, help="how many (default 0)")
+    parser.add_argument("--lids", type=at_least(0), default=0, help="how many (default 0)")
+    parser.add_argument("--glasses", type=at_least(0), default=0, help="how many (default 0)")
     parser.add_argument("--view1", action="store_true", help="people of View 1 instead of others")
     parser.add_argument("--part", type=_part, default=(0, 1), help="K/N: every N-th attempt only")
     options = parser.parse_args()
 
     def measured() -> dict[str, Any]:
         sys.path.insert(0, str(Path(__file__).parent))
+        from living.lids import count_dark_glasses, measure_lids
         from living.measure import measure
 
-        return measure(
+        figures = measure(
             options.lfw,
             n_attacks=options.attacks,
             n_living=options.living,
@@ -82,6 +97,13 @@ def main() -> None:
             part=options.part,
             track=track,
         )
+        figures["lids"] = measure_lids(
+            options.lfw, count=options.lids, view1=options.view1, track=track
+        )
+        figures["glasses"] = count_dark_glasses(
+            options.lfw, count=options.glasses, view1=options.view1, track=track
+        )
+        return figures
 
     report(options, measured, show)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -23,6 +24,7 @@ from lineament.liveness import _looks, active
 from lineament.liveness._challenges import (
     CHALLENGES,
     MOVING,
+    SHUT,
     TURNS,
     Challenge,
     Change,
@@ -30,11 +32,13 @@ from lineament.liveness._challenges import (
     Watch,
     chosen,
 )
+from lineament.liveness._lids import Lids
 from lineament.liveness._parallax import Swing
 from lineament.liveness.active import ActiveOptions, ActiveSession, SessionState, run
 from lineament.types import Face, Image, Liveness
 
 STEP_S = 0.1
+OPEN_EYES = Lids(0.1, 0.12, 1.0)
 DEMO = Path(lineament.__file__).parent / "data" / "demo"
 DEEP = Swing(0.2, 0.8, 300)
 
@@ -47,7 +51,7 @@ class Seen:
     yaw_deg: float = 2.0
     pitch_deg: float = -5.0
     eyes_px: float = 50.0
-    blink: float = 0.1
+    lids: Lids = OPEN_EYES
     jaw: float = 0.02
     patch: Any = None
     swing: Swing | None = DEEP
@@ -84,8 +88,8 @@ class Moment:
     pixels: Image
 
 
-DOES: dict[Challenge, dict[str, float]] = {
-    "blink": {"blink": 0.5},
+DOES: dict[Challenge, dict[str, Any]] = {
+    "blink": {"lids": Lids(0.04, 0.03, 0.97)},
     "turn_left": {"yaw_deg": 27.0},
     "turn_right": {"yaw_deg": -24.0},
     "nod": {"pitch_deg": -20.0},
@@ -146,10 +150,16 @@ def _made_up(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         def photo(self, pixels: Image, seen: Any) -> Any:
             return _looks.photo_of(pixels, seen)
 
+        def eyes_covered(self, photo: Any) -> bool:
+            return bool(COVERED) and COVERED.pop(0)
+
+    COVERED.clear()
     monkeypatch.setattr(active, "Looker", Looker)
 
 
 LOOKS: dict[int, Seen | None] = {}
+COVERED: list[bool] = []
+"""Whether the eyes are covered, each time that this is asked."""
 
 
 def frame(number: int, look: Seen | None, code: int | None = None) -> Moment:
@@ -244,6 +254,49 @@ def test_who_does_nothing_is_not() -> None:
     result = play(checked, lambda state: Seen())
     words = checked.challenges[0].replace("_", " ")
     failed(result, "unsure", f"{words} was asked for and not seen within 7 seconds")
+
+
+def asks_for_lids(asked: bool) -> int:
+    """The seed of a session that asks for shut eyes, or that does not."""
+    return next(seed for seed in range(99) if ("blink" in session(seed).challenges) is asked)
+
+
+def test_eyes_that_are_covered_are_said_to_be() -> None:
+    COVERED.extend([True] * 99)
+    checked = session(asks_for_lids(True))
+    result = play(checked, Person())
+    failed(result, "unsure", "take off dark glasses")
+    assert checked.photo is None
+    assert 99 - len(COVERED) < 6  # at once, not when time is up
+    COVERED[:] = [True, True]  # they were taken off
+    assert play(session(asks_for_lids(True)), Person()).live
+    COVERED[:] = [True] * 99
+    assert play(session(asks_for_lids(False)), Person()).live
+
+
+@pytest.mark.parametrize(
+    ("lids", "shut"),
+    [
+        (Lids(0.06, 0.07, 1.0), True),
+        (Lids(0.03, 0.03, 1.1), True),
+        (Lids(0.03, 0.12, 1.0), False),  # winks
+        (Lids(0.12, 0.03, 1.0), False),
+        (Lids(0.08, 0.09, 1.0), False),
+        (Lids(0.03, 0.03, 0.85), False),  # a sheet that is tilted back
+        (Lids(0.03, 0.03, 1.2), False),
+    ],
+)
+def test_both_eyes_must_shut_in_a_face_that_is_not_foreshortened(lids: Lids, shut: bool) -> None:
+    rest = Rest.of([Seen(), Seen()])  # type: ignore[list-item]
+    watch = Watch("blink")
+    looks = [Seen(), Seen(lids=lids), Seen()]
+    seen = [watch.done(Change.between(rest, each)) for each in looks]  # type: ignore[arg-type]
+    assert seen == [False, False, shut]
+    narrow = Rest.of([Seen(lids=Lids(0.04, 0.05, 1.0))])  # type: ignore[list-item]
+    squinting = Change.between(narrow, Seen(lids=Lids(0.02, 0.02, 1.0)))  # type: ignore[arg-type]
+    assert squinting.shut == pytest.approx(0.5)
+    asleep = Rest.of([Seen(lids=Lids(0.004, 0.05, 1.0))])  # type: ignore[list-item]
+    assert Change.between(asleep, Seen(lids=Lids(0.0, 0.0, 1.0))).shut == 0  # type: ignore[arg-type]
 
 
 def test_something_else_than_what_was_asked_for() -> None:
@@ -468,7 +521,6 @@ def test_a_look_is_where_the_face_is(people: list[Any], recognizer: Recognizer) 
         (Act(yaw_deg=20), "yaw_deg", 20, 6),
         (Act(pitch_deg=-15), "pitch_deg", -15, 6),
         (Act(jaw=0.8), "jaw", 0.6, 0.35),
-        (Act(blink=1.0), "blink", 0.4, 0.3),
         (Act(nearer=1.4), "eyes_px", 20, 6),
     ]
     for act, name, expected, within in changes:
@@ -477,6 +529,58 @@ def test_a_look_is_where_the_face_is(people: list[Any], recognizer: Recognizer) 
         assert look is not None
         assert getattr(look, name) - getattr(rest, name) == pytest.approx(expected, abs=within), act
     assert looker.look(np.zeros((240, 320, 3), np.uint8), 0.9) is None
+
+
+@pytest.mark.rendered
+@pytest.mark.parametrize("number", [0, 1])
+def test_lids_shut_in_a_head_and_not_in_a_sheet(
+    people: list[Any], recognizer: Recognizer, number: int
+) -> None:
+    from living import acting, scene
+    from living.bodies import Act
+
+    rng, person = np.random.default_rng(0), people[number]
+
+    def shut(surfaces: Iterable[Any]) -> list[float]:
+        """By which share the lids have fallen since the first."""
+        looker, found = _looks.Looker(recognizer.finder), []
+        for place, surface in enumerate(surfaces):
+            pixels = scene.photographed(scene.seen(surface, person.background), rng)
+            look = looker.look(pixels, 0.1 * place)
+            assert look is not None
+            found.append(look.lids)
+        return [each.shut_since(found[0]) for each in found]
+
+    acts = [Act(), Act(), Act(blink=1.0), Act(blink=1.0), Act(), Act(nearer=0.8), Act(roll_deg=20)]
+    head = shut(person.head(act) for act in acts)
+    assert min(head[2:4]) > 0.45
+    assert max(head[:2] + head[4:]) < 0.15
+    tilts = [0, 0, 15, 30, 45, 55, 0, -15, -30, -45, -55]
+    for bend in (0.0, 0.45):
+        ways = [Act(pitch_deg=tilt, bend=bend) for tilt in tilts]
+        for way in (acting.cylinder(0), acting.cylinder(90)):
+            assert max(shut(person.sheet(act, way) for act in ways)) < SHUT
+
+
+@pytest.mark.rendered
+def test_dark_glasses_are_to_be_taken_off(attempts: Any, recognizer: Recognizer) -> None:
+    from living.bodies import Person as Body
+
+    photo = recognizer.finder.find(DEMO / "astronaut.jpg")
+    face = photo.faces[0]
+    assert face.landmarks_xy is not None
+    pixels = photo.needed_pixels().copy()
+    left, right = np.round(face.landmarks_xy[:2]).astype(int).tolist()
+    across = right[0] - left[0]
+    cv2.line(pixels, left, right, (20, 20, 24), max(1, across // 16))
+    for eye in (left, right):
+        cv2.ellipse(pixels, eye, (across // 3, across // 4), 0, 0, 360, (20, 20, 24), -1)
+    mesh: Any = load_landmarker("mesh")
+    dressed = Body(pixels, mesh.read(pixels, [face]).points_xyz[0])
+    seed = next(s for s in range(99) if "blink" in attempts.challenges_of(s))
+    result, frames = attempts.living(recognizer, dressed, seed)
+    failed(result, "unsure", "take off dark glasses")
+    assert len(frames) < 20
 
 
 @pytest.mark.rendered

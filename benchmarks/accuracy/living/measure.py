@@ -78,7 +78,9 @@ def measure(
         track: shows progress.
     """
     recognizer = Recognizer()
-    people = people_of(read_lfw(folder), recognizer, view1=view1, count=PEOPLE)
+    asked_for = n_attacks or n_living or n_obedient
+    lfw = read_lfw(folder)
+    people = people_of(lfw, recognizer, view1=view1, count=PEOPLE) if asked_for else []
     first, step = part
     planned = _planned(n_attacks)[first::step]
     passed: Counter[str] = Counter()

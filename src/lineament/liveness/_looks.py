@@ -12,6 +12,8 @@ from lineament.align.blendshapes import BLENDSHAPES, blendshapes
 from lineament.align.mesh import INPUT_PX, look, mesh, mesh_transforms
 from lineament.align.mesh_pose import pose_of_mesh, rolls_of_meshes
 from lineament.finder import FaceFinder
+from lineament.liveness._glasses import hides_eyes
+from lineament.liveness._lids import Lids
 from lineament.liveness._parallax import FOLLOWED, PATCH_PX, Follower
 from lineament.models.runtime import load_model
 from lineament.types import Face, Float64Array, Image, Photo
@@ -25,7 +27,6 @@ NAME = "session"
 LEAST_EYES_PX = 24.0
 """Below, lids and noses are too small to be read."""
 
-_BLINKS = [BLENDSHAPES.index("eyeBlinkLeft"), BLENDSHAPES.index("eyeBlinkRight")]
 _JAW = BLENDSHAPES.index("jawOpen")
 
 
@@ -38,7 +39,7 @@ class Look:
         points_xyz: (478, 3), as ``Mesh`` has them.
         yaw_deg, pitch_deg: as the mesh has them.
         eyes_px: distance of the eyes, had the face been frontal.
-        blink: how far both lids are shut, the lower number of the two, 0 to 1.
+        lids: how far both eyes are open.
         jaw: how far the jaw is down, 0 to 1.
         patch: (PATCH_PX, PATCH_PX) uint8, gray: the upright square about the mesh.
         to_patch: (2, 3): from the frame to it.
@@ -49,7 +50,7 @@ class Look:
     yaw_deg: float
     pitch_deg: float
     eyes_px: float
-    blink: float
+    lids: Lids
     jaw: float
     patch: Image
     to_patch: Float64Array
@@ -103,7 +104,7 @@ class Looker:
             pose.yaw_deg,
             pose.pitch_deg,
             pose.eyes_px,
-            float(scores[_BLINKS].min()),
+            Lids.of(points),
             float(scores[_JAW]),
             np.asarray(cv2.cvtColor(cut, cv2.COLOR_RGB2GRAY), np.uint8),
             to_patch,
@@ -119,6 +120,11 @@ class Looker:
             if np.abs(np.subtract(face.center_xy, middle)).max() < seen.eyes_px / 2:
                 return replace(found, source=NAME, index=number, time_s=seen.time_s)
         return photo_of(pixels, seen)
+
+    def eyes_covered(self, photo: Photo) -> bool:
+        """Whether dark glasses hide the eyes of the photo's chosen face."""
+        assert photo.index is not None
+        return hides_eyes(self._finder.crops(photo, [photo.index])[0])
 
     def _next(self, pixels: Image) -> Float64Array | None:
         """The mesh in the next frame (478, 3): where it was, else where the detector finds it."""

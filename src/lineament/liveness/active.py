@@ -42,6 +42,7 @@ from lineament.liveness._challenges import (
     CHALLENGES,
     PROMPTS,
     TURNS,
+    UNSEEN,
     Challenge,
     Change,
     Rest,
@@ -75,6 +76,9 @@ SWING_S = 1.5
 
 LOST_S = 1.0
 """A face that was not seen for longer has to begin anew, and so the session ends."""
+
+COVERED_S = 1.5
+"""The eyes may seem to be covered for so long before the session ends."""
 
 EVERY_S = 0.8
 """The recognizer is asked once in so long while the face is at rest, and at the end."""
@@ -222,6 +226,7 @@ class ActiveSession:
         self._step = 0
         self._since = self._now = self._seen = -1.0
         self._rested_from: float | None = None
+        self._covered_from: float | None = None
         self._wait = self._drawn_wait()
         self._follower: Follower | None = None
         self._turned_from: float | None = None
@@ -313,9 +318,28 @@ class ActiveSession:
         if not Change.between(rest, look).at_rest:
             self._first.clear()
             return
+        photo = self._looker.photo(pixels, look)
+        if "blink" in self.challenges and self._covered(photo):
+            self._first.clear()
+            return
         self._rest, self._since, self._rested_from = rest, self._now, self._now
-        self.photo = self._looker.photo(pixels, look)
+        self.photo = photo
         self._asked_at = self._now
+
+    def _covered(self, photo: Photo) -> bool:
+        """Whether the eyes are covered, so that lids cannot be seen; ends the session in time."""
+        if not self._looker.eyes_covered(photo):
+            self._covered_from = None
+            return False
+        if self._covered_from is None:
+            self._covered_from = self._now
+        elif self._now - self._covered_from >= COVERED_S:
+            self._end(
+                "unsure",
+                "the eyes are covered, and it could not be seen whether they shut: take off dark "
+                "glasses, and try again",
+            )
+        return True
 
     def _go_on(self, rest: Rest, look: Look, pixels: Image) -> None:
         change = Change.between(rest, look)
@@ -363,7 +387,9 @@ class ActiveSession:
             )
             return
         if not watch.done(change):
-            self._out_of_time(f"{_words(watch.challenge)} was asked for and not seen")
+            self._out_of_time(
+                f"{_words(watch.challenge)} was asked for and not seen", UNSEEN.get(watch.challenge)
+            )
             return
         if self._now - self._since < LEAST_REACTION_S:
             self._end(
@@ -441,9 +467,10 @@ class ActiveSession:
 
     # --- the end ----------------------------------------------------------------------------------
 
-    def _out_of_time(self, reason: str) -> None:
+    def _out_of_time(self, reason: str, advice: str | None = None) -> None:
         if self._now - self._since > self._options.limit_s:
-            self._end("unsure", f"{reason} within {self._options.limit_s:g} seconds: try again")
+            what = "try again" if advice is None else f"{advice}, and try again"
+            self._end("unsure", f"{reason} within {self._options.limit_s:g} seconds: {what}")
 
     def _live(self) -> None:
         self._watch = None
