@@ -33,7 +33,7 @@ PYTHON = re.compile(
 """What a person at a terminal cannot do."""
 
 PROGRAMS_ONLY = (
-    "align/", "embed/network.py", "quality.py", "types.py", "results.py", "ensemble.py",
+    "align/", "embed/network.py", "quality.py", "types/", "results.py", "ensemble.py",
     "search/milvus.py", "search/_on_server.py", "decide/metrics.py", "video/people.py",
     "search/servers/", "gallery/_store.py", "gallery/_gallery", "train/data/samplers.py",
     "pipeline.py", "pictures/notebook.py", "geometry.py", "compat/",

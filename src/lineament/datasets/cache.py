@@ -62,7 +62,7 @@ _STAGES = (
     "visible.py",
     "recognizability.py",
     "models/runtime.py",
-    "types.py",
+    "types",
     "data/frontal.json",
     "data/profile_landmarks.npz",
 )
