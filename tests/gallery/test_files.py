@@ -174,6 +174,7 @@ def test_a_gallery_of_version_1_becomes_a_new_one(tmp_path: Path) -> None:
                 "TABLE terms",
                 "TABLE rejected",
                 "TABLE negatives",
+                "TABLE requests",
             ),
         ):
             connection.execute(f"DROP {statement}")

@@ -6,6 +6,7 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from server_under_test import Served
@@ -117,17 +118,121 @@ def test_many_at_once_make_one(server: Served) -> None:
     assert all(code == "conflict" for status, code in found if status == 409)
 
 
-def test_new_keys_are_kept_nowhere(server: Served) -> None:
+def test_new_keys_are_kept_nowhere_and_made_once(server: Served) -> None:
     with server.client("admin") as client:
-        bodies = [
-            client.post("/keys", json={"role": "verify"}, headers={KEY: "k"}).json()["key"]
-            for _ in range(2)
+        n_keys = len(client.get("/keys").json()["keys"])
+        made = [
+            client.post("/keys", json={"role": "verify"}, headers={KEY: key}).json()
+            for key in ("k", "other")
         ]
+        bodies = [one["key"] for one in made]
+        again = client.post("/keys", json={"role": "verify"}, headers={KEY: "k"})
+        assert (again.status_code, again.json()["code"]) == (409, "conflict")
+        assert made[0]["id"] in again.json()["detail"]
+        assert len(client.get("/keys").json()["keys"]) == n_keys + 2
+        wrong = client.post("/keys", json={"role": "verify"}, headers={KEY: "a b"})
+        assert (wrong.status_code, wrong.json()["option"]) == (422, KEY)
     assert bodies[0] != bodies[1]
     for path in server.settings.data.rglob("*"):
         if path.is_file():
             data = path.read_bytes()
             assert not any(key.split("_", 2)[2].encode() in data for key in bodies), path
+
+
+class TestKilledBeforeTheNote:
+    """The process ended after the change, and nothing says what its answer was."""
+
+    @staticmethod
+    def killed(server: Served) -> None:
+        """What is left of the answers after ``kill -9`` and a new start."""
+        path = server.settings.data / "requests.sqlite"
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("UPDATE answers SET answer = NULL")
+            connection.commit()
+        RepeatStore(server.settings.data)
+
+    def test_photos_by_force(self, server: Served, photos: dict[str, bytes]) -> None:
+        with server.client("admin") as client:
+            client.post("/galleries", json={"name": "forced"})
+
+            def ask(key: str) -> Any:
+                return client.post(
+                    "/galleries/forced/people/-/samples",
+                    files=[("images", photos["obama"]), ("images", b"no photo")],
+                    data={"name": "Ada", "force": "true"},
+                    headers={KEY: key},
+                )
+
+            first = ask("once")
+            self.killed(server)
+            again = ask("once")
+            assert again.json() == first.json()
+            assert [one["reason"] for one in again.json()["photos"]] == [None, "unreadable"]
+            assert again.headers["idempotency-replayed"] == "true"
+            assert client.get("/galleries/forced").json()["n_samples"] == 1
+            assert ask("another").status_code == 200
+            assert client.get("/galleries/forced").json()["n_samples"] == 2
+            entries = client.get("/audit", params={"action": "enroll"}).json()["entries"]
+            told = [one["details"].get("repeated") for one in entries if one["gallery"] == "forced"]
+            assert told == [None, True, None]
+
+    def test_another_request_under_its_key_is_refused(self, server: Served) -> None:
+        with server.client("admin") as client:
+            client.post("/galleries", json={"name": "begun"}, headers={KEY: "begun"})
+            self.killed(server)
+            other = client.post("/galleries", json={"name": "other"}, headers={KEY: "begun"})
+            assert other.status_code == 409
+            again = client.post("/galleries", json={"name": "begun"}, headers={KEY: "begun"})
+            assert again.json()["code"] == "gallery_exists"
+
+    def test_a_consent_is_not_put_back(self, server: Served, photos: dict[str, bytes]) -> None:
+        first = {"reference": "form 1", "purposes": ["access"], "given": 1e9}
+        second = {"reference": "form 2", "purposes": ["access"], "given": 1.1e9}
+        with server.client("admin") as client:
+            client.post("/galleries", json={"name": "consents"})
+            client.post(
+                "/galleries/consents/people/-/samples",
+                files={"images": photos["obama"]}, data={"name": "Ada"},
+            )  # fmt: skip
+            path = "/galleries/consents/people/-/consent?name=Ada"
+            client.put(path, json=first, headers={KEY: "first"})
+            client.put(path, json=second, headers={KEY: "second"})
+            self.killed(server)
+            late = client.put(path, json=first, headers={KEY: "first"})
+            assert [one["reference"] for one in late.json()["consents"]] == ["form 2"]
+
+    def test_streams(self, server: Served) -> None:
+        body = {"url": "rtsp://camera.invalid/door", "label": "door"}
+        with server.client("admin") as client:
+            first = client.post("/streams", json=body, headers={KEY: "stream"})
+            assert first.status_code == 201
+            self.killed(server)
+            again = client.post("/streams", json=body, headers={KEY: "stream"})
+            assert again.json()["id"] == first.json()["id"]
+            listed = client.get("/streams").json()["streams"]
+            assert [one["label"] for one in listed].count("door") == 1
+            client.delete(f"/streams/{first.json()['id']}")
+
+    def test_jobs(self, server: Served, photos: dict[str, bytes]) -> None:
+        with server.client("admin") as client:
+
+            def ask(key: str | None) -> Any:
+                return client.post(
+                    "/jobs",
+                    data={"kind": "group"},
+                    files=[("files", ("a.jpg", photos["obama"]))],
+                    headers={} if key is None else {KEY: key},
+                )
+
+            first, again, other, without = ask("job"), ask("job"), ask("other-job"), ask(None)
+            assert {one.status_code for one in (first, again, other, without)} == {202}
+            assert again.json()["id"] == first.json()["id"]
+            assert again.headers["location"] == first.headers["location"]
+            assert again.headers["idempotency-replayed"] == "true"
+            assert len({one.json()["id"] for one in (first, other, without)}) == 3
+            assert ask("a b").status_code == 422
+            for one in (first, other, without):
+                client.delete(f"/jobs/{one.json()['id']}")
 
 
 class TestStore:
@@ -176,4 +281,15 @@ class TestStore:
         reader = RepeatStore(tmp_path, writes=False)
         with pytest.raises(ConflictError):
             reader.begin("caller", "key", b"r", None)
-        assert RepeatStore(tmp_path).begin("caller", "key", b"r", None) is None
+        started = RepeatStore(tmp_path)
+        with pytest.raises(ConflictError):
+            started.begin("caller", "key", b"another", None)
+        assert started.begin("caller", "key", b"r", None) is None
+        with pytest.raises(ConflictError):
+            started.begin("caller", "key", b"r", None)
+
+    def test_tokens_differ_by_all_that_makes_a_request(self, tmp_path: Path) -> None:
+        store = RepeatStore(tmp_path)
+        asked = [("a", "k", b"r"), ("b", "k", b"r"), ("a", "l", b"r"), ("a", "k", b"s")]
+        assert len({store.token(*one) for one in asked}) == 4
+        assert RepeatStore(tmp_path).token(*asked[0]) == store.token(*asked[0])

@@ -174,7 +174,9 @@ def create_job(
             name: json.dumps(value) if isinstance(value, (list, tuple)) else value
             for name, value in values.items()
         }
-    return Call("POST", "/jobs", reading(ServedJob), values=values, uploads=tuple(uploads))
+    return Call(
+        "POST", "/jobs", reading(ServedJob), values=values, uploads=tuple(uploads), changes=True
+    )
 
 
 def jobs() -> Call[list[ServedJob]]:

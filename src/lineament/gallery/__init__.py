@@ -17,6 +17,7 @@
     lookup      people and samples in SQL, read; editing: changed
     damage      what is not what was written is passed over; checking: all of it looked for
     consent     who allowed what, and until when a person is kept; terms: that in SQL
+    once        what was made under a token is not made twice
     erasure     people erased for good, and receipts of it; leftovers: the search afterwards
     person_export  all about one person in one file
     filters     metadata filters, and as text

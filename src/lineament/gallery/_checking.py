@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from lineament.errors import GalleryDamagedError
+from lineament.gallery import _once as once
 from lineament.gallery import lookup
 from lineament.gallery._damage import UNREADABLE, kept_vectors, pages, read_around, why_no_vector
 from lineament.gallery._schema import (
@@ -159,6 +160,11 @@ def notes_damage(store: Store) -> list[str]:
                 )
         if not isinstance(noted.get("dead"), int):
             found.append("the number of removed samples that is noted is none: run reindex()")
+        notes = once.damaged_notes(connection)
+        if notes:
+            found.append(
+                f"{len(notes):,} notes of requests are not what was written: run reindex()"
+            )
         for table, columns, right in (
             ("photographs", "photo_key, person, sample", photographs(store)),
             ("uids", "uid, contract, sample", UIDS),

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from lineament.errors import OptionError, PersonExistsError
+from lineament.gallery import _once as once
 from lineament.gallery._blanking import blank
 from lineament.gallery._checking import UIDS, notes_damage, photographs
 from lineament.gallery._rejections import drop_of_person, give
@@ -311,6 +312,7 @@ def merge(store: Store, name: str, others: Sequence[str]) -> None:
             )
             unite_terms(store, connection, number, other)
             give(connection, number, other)
+            once.give_requests(connection, number, other)
             _drop_person(store, connection, other)
         stays = one_person(store, number)
         metadata |= dict(stays.metadata)
@@ -387,6 +389,7 @@ def drop_samples(store: Store, connection: sqlite3.Connection, numbers: Sequence
         if contracts is not None and contracts[0] == store.contract_id:
             connection.execute("UPDATE totals SET value = value - 1 WHERE name = 'samples'")
         connection.execute("UPDATE totals SET value = value + 1 WHERE name = 'dead'")
+    once.drop_of_samples(connection, numbers)
     store.damage.forget_samples(numbers)
     ask_erasing(connection)
 
@@ -406,6 +409,7 @@ def _drop_person(store: Store, connection: sqlite3.Connection, number: int) -> N
     label, name, _ = _label_of(store, connection, number)
     drop_terms(store, connection, number)
     drop_of_person(connection, number)
+    once.drop_of_person(connection, number)
     there = connection.execute("DELETE FROM people WHERE id = ?", (number,)).rowcount
     connection.execute("DELETE FROM person_checksums WHERE person = ?", (number,))
     _blank_label(connection, label)
@@ -424,7 +428,10 @@ def _blank_label(connection: sqlite3.Connection, label: int | None) -> None:
 
 
 def mend_notes(store: Store) -> None:
-    """Make anew what is counted or copied from other tables: totals, uids, photographs, indexes."""
+    """Make anew what is counted or copied from other tables: totals, uids, photographs, indexes.
+
+    Notes of requests that are damaged are deleted.
+    """
     damaged = bool(store.check())
     with store.writing() as connection:
         if damaged:
@@ -437,6 +444,7 @@ def mend_notes(store: Store) -> None:
         for name, value in (("people", people), ("samples", samples)):
             connection.execute("INSERT OR REPLACE INTO totals VALUES (?, ?)", (name, value))
         connection.execute(f"INSERT OR REPLACE INTO totals SELECT 'dead', max(0, {dead})")
+        once.drop_damaged(connection)
         connection.execute("DELETE FROM photographs")
         connection.execute(f"INSERT OR IGNORE INTO photographs {photographs(store)}")
         connection.execute("DELETE FROM uids")

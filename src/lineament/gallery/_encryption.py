@@ -18,6 +18,7 @@ from collections.abc import Callable
 from lineament.errors import GalleryKeyError, OptionError
 from lineament.gallery import _sealing as sealing
 from lineament.gallery._damage import pages
+from lineament.gallery._once import sound_notes
 from lineament.gallery._rejections import sound_negatives
 from lineament.gallery._schema import (
     DETAILS,
@@ -36,6 +37,7 @@ from lineament.gallery._schema import (
     reseal_samples,
     seal_person,
     seal_rejected,
+    seal_requests,
     seal_terms,
 )
 from lineament.gallery._sealing import FIELDS, Encrypted, Open, Sealing
@@ -156,7 +158,7 @@ def _rewrite(
     terms = connection.execute(
         f"SELECT t.person FROM terms t WHERE t.checksum = {TERMS}"
     ).fetchall()
-    negatives = sound_negatives(connection)
+    negatives, notes = sound_negatives(connection), sound_notes(connection)
     names = connection.execute(
         f"SELECT p.id, {store.column('l.name')}, p.name_key FROM people p JOIN labels l ON "
         "l.id = p.label"
@@ -186,6 +188,7 @@ def _rewrite(
     for number in terms:
         seal_terms(connection, number[0])
     seal_rejected(connection, negatives)
+    seal_requests(connection, notes)
     sound = [number for number, fits, _ in samples if fits], [row[0] for row in samples if row[2]]
     for start in range(0, max(map(len, sound)), _BLOCK):
         some = sound[0][start : start + _BLOCK], sound[1][start : start + _BLOCK]

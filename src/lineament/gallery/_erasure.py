@@ -17,6 +17,7 @@ from contextlib import suppress
 from lineament.datasets.kept import forget_photos
 from lineament.errors import GalleryError, GalleryLockedError, LineamentError, UnknownPersonError
 from lineament.gallery import _editing as editing
+from lineament.gallery import _once as once
 from lineament.gallery import lookup
 from lineament.gallery._leftovers import Needles, Searched, of_others, search
 from lineament.gallery._place import stray
@@ -165,6 +166,8 @@ def _collect(store: Store, number: int, needles: Needles) -> int:
             "crops": samples,
         }
         needles.add("key", key)
+        for token in once.tokens_of(connection, number, samples):
+            needles.add("key", token)
         for table, numbers in rows.items():
             _collect_rows(store, table, numbers, needles)
         uids = connection.execute(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from lineament.arguments import checked
 from lineament.finder import Source
 from lineament.gallery import enroll as enrollment
 from lineament.gallery._gallery_base import GalleryBase
+from lineament.gallery._once import checked_token, made_before
 from lineament.gallery._types import EnrollReport, NewSample, Refusal, SampleInfo
 from lineament.gallery.consent import Consent
 from lineament.gallery.review import OnLowQuality, Review, rules_of
@@ -34,6 +36,7 @@ class GalleryEnrolling(GalleryBase):
         force: bool = False,
         review: Review | None = None,
         box: Sequence[float] | None = None,
+        once: str | bytes | None = None,
         progress: ProgressBar[Any] | None = None,
     ) -> EnrollReport:
         """Enroll photos of one person, new or known; all that pass, in one transaction.
@@ -57,6 +60,9 @@ class GalleryEnrolling(GalleryBase):
                 with the person's other photos; without the three exceptions above.
             box: of one photo: where the face is, as for ``FaceFinder.find``; other faces in it are
                 no reason to refuse it.
+            once: a token of this request, such as a UUID of its own: sent again with the same one
+                within a day, it adds nothing and returns what it added the first time, also after a
+                crash in between.
             progress: shows how far it is; given the photos, how many, and what is being done.
 
         Returns:
@@ -71,12 +77,16 @@ class GalleryEnrolling(GalleryBase):
             ConsentError: the gallery takes nobody without a consent, or it does not allow what the
                 gallery is for.
             GalleryReadOnlyError, GalleryLockedError: nothing was changed.
+            GalleryError: another request had that token, or what it added is gone since.
         """
         checked_name(name)
+        token = checked_token(once)
         if box is not None:
             photos = self.recognizer.finder.boxed(photos, box)
         many, sources = is_many(photos), list(expand(photos))
-        enrollment.check_consents(self._state, [name], {} if consent is None else {name: consent})
+        if token is None or made_before(self._state.store, token, len(sources)) is None:
+            allowed = {} if consent is None else {name: consent}
+            enrollment.check_consents(self._state, [name], allowed)
         rules = rules_of(
             self.settings.review, review, choose=choose, on_low_quality=on_low_quality, force=force
         )
@@ -91,7 +101,7 @@ class GalleryEnrolling(GalleryBase):
             looked = progress(looked, len(sources), "enrolling")
         examined = list(looked)
         report = enrollment.enroll_examined(
-            self._state, name, examined, metadata, consent, rules=rules
+            self._state, name, examined, metadata, consent, rules=rules, once=token
         )
         return report if many else report.raise_for_refused()
 
@@ -105,6 +115,7 @@ class GalleryEnrolling(GalleryBase):
         consent: Consent | None = None,
         force: bool = False,
         review: Review | None = None,
+        once: str | bytes | None = None,
     ) -> EnrollReport:
         """The same for embeddings that were made elsewhere: they are compared, not looked at.
 
@@ -113,7 +124,9 @@ class GalleryEnrolling(GalleryBase):
         """
         given = [NewSample(s) if isinstance(s, Embedding) else s for s in samples]
         rules = rules_of(self.settings.review, review, force=force)
-        return enrollment.enroll_examined(self._state, name, given, metadata, consent, rules=rules)
+        return enrollment.enroll_examined(
+            self._state, name, given, metadata, consent, rules=rules, once=checked_token(once)
+        )
 
     @checked
     def examine(
@@ -155,6 +168,7 @@ class GalleryEnrolling(GalleryBase):
         consents: Mapping[str, Consent] | None = None,
         force: bool = False,
         review: Review | None = None,
+        once: str | bytes | None = None,
         on_note: Callable[[str], None] | None = None,
     ) -> list[SampleInfo | Refusal]:
         """The second half of ``enroll`` for many people at once, in one transaction.
@@ -165,13 +179,15 @@ class GalleryEnrolling(GalleryBase):
             consents: of people, by name; added to those that are there.
             force: look for neither duplicates nor faces that are unlike the others of their
                 person or look like somebody else.
-            review: as for ``enroll``.
+            review, once: as for ``enroll``.
             on_note: called with what could not be checked, and what should be looked at.
 
         Returns:
             One for each sample, in their order.
         """
-        outcome, notes = enrollment.admit(
+        token = checked_token(once)
+        add = enrollment.admit if token is None else partial(enrollment.admit_once, once=token)
+        outcome, notes = add(
             self._state,
             samples,
             {} if metadata is None else metadata,

@@ -19,6 +19,7 @@ from lineament.gallery import _terms as terms
 from lineament.gallery import enroll as enrollment
 from lineament.gallery import lookup
 from lineament.gallery._gallery_base import GalleryBase
+from lineament.gallery._once import checked_token
 from lineament.gallery._types import NewSample, PersonInfo, Rejection, RemovalReport, SampleInfo
 from lineament.gallery._unlike import check_alike
 from lineament.gallery.consent import Consent
@@ -236,7 +237,14 @@ class GalleryPeople(GalleryBase):
     # --- consents, and until when -----------------------------------------------------------------
 
     @checked
-    def set_consent(self, name: str, consent: Consent | None, *, add: bool = False) -> PersonInfo:
+    def set_consent(
+        self,
+        name: str,
+        consent: Consent | None,
+        *,
+        add: bool = False,
+        once: str | bytes | None = None,
+    ) -> PersonInfo:
         """Write down a person's consent, in the place of what is there, which is overwritten.
 
         Args:
@@ -245,6 +253,7 @@ class GalleryPeople(GalleryBase):
                 person instead.
             add: keep the others, too: then each of them has to allow a purpose, and the first that
                 ends ends all.
+            once: a token of this request, as for ``enroll``: sent again, it changes nothing.
 
         Raises:
             UnknownPersonError: there is none of that name.
@@ -252,8 +261,9 @@ class GalleryPeople(GalleryBase):
         """
         store = self._state.store
         with self._state.changing():
-            terms.set_consent(store, name, consent, add=add)
-        return self.person(name)
+            token = checked_token(once)
+            number = terms.set_consent(store, name, consent, add=add, once=token)
+        return self.person(self.name_of(number))
 
     @checked
     def keep_until(self, name: str, when: float | None) -> PersonInfo | None:

@@ -34,9 +34,11 @@ from lineament.errors import GalleryDamagedError
 from lineament.types import Contract, Flip
 
 APPLICATION_ID = 0x4C4E4D47  # "LNMG"
-VERSION = 4
+VERSION = 5
 UNSEALED = 2
 """The last version without checksums: it can be read as it is."""
+NO_CONSENTS = 3
+"""The last version without consents, and without negative examples."""
 
 _VERSION_1 = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -178,7 +180,24 @@ INSERT INTO terms SELECT t.person, NULL, NULL, {TERMS} FROM (SELECT id AS person
     kept_until, NULL AS expires FROM people) t ORDER BY t.person;
 """
 
-MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+REQUESTED = (
+    f"checksum(q.id, typeof(q.token) || typeof(q.outcome), CAST(q.token AS BLOB), "
+    f"{_END.format('q.made')}, CAST(q.first AS BLOB), CAST(q.last AS BLOB), "
+    "CAST(q.person AS BLOB), CAST(q.outcome AS BLOB))"
+)
+"""Of what was made under a token (``gallery._once``), as SQL over a row ``q`` of ``requests``."""
+
+_VERSION_5 = """
+CREATE TABLE requests (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, token BLOB NOT NULL UNIQUE, made REAL NOT NULL,
+    first INTEGER NOT NULL, last INTEGER NOT NULL, person INTEGER, outcome TEXT NOT NULL,
+    checksum INTEGER NOT NULL);
+CREATE INDEX requests_by_time ON requests (made);
+CREATE INDEX requests_by_sample ON requests (first);
+CREATE INDEX requests_by_person ON requests (person);
+"""
+
+MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
 """Number i makes version i + 1 of version i. They run in one transaction."""
 
 CHANGES_KEPT = 10_000
@@ -278,10 +297,16 @@ def upgrade(connection: sqlite3.Connection, version: int) -> None:
 def pretend_newer(connection: sqlite3.Connection, secret: bytes, version: int) -> None:
     """Let an old database that may not be changed be read: views in place of the newer tables.
 
-    Its people have no consents and no end. Checksums have what the rows say now, so they find no
-    damage.
+    People of versions without consents have none, and no end. Checksums have what the rows say
+    now, so they find no damage.
     """
     register(connection, secret)
+    connection.execute(
+        "CREATE TEMP VIEW requests AS SELECT 0 AS id, x'' AS token, 0.0 AS made, 0 AS first, "
+        "0 AS last, NULL AS person, '' AS outcome, 0 AS checksum WHERE 0"
+    )
+    if version > NO_CONSENTS:
+        return
     connection.execute("CREATE TEMP VIEW consents AS SELECT 0 AS id, '' AS record WHERE 0")
     connection.execute("CREATE TEMP VIEW consented AS SELECT 0 AS consent, 0 AS person WHERE 0")
     connection.execute(
@@ -370,6 +395,15 @@ def seal_rejected(connection: sqlite3.Connection, numbers: Sequence[int]) -> Non
             "r.negative = ?1) WHERE negative = ?1",
             (number,),
         )
+
+
+def seal_requests(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
+    """Write the checksums of notes of requests anew, which were just made or changed."""
+    connection.execute(
+        f"UPDATE requests SET checksum = (SELECT {REQUESTED} FROM requests q WHERE "
+        "q.id = requests.id) WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(numbers)),),
+    )
 
 
 def seal_sample(connection: sqlite3.Connection, number: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 
 from lineament.errors import ConsentError
+from lineament.gallery import _once as repeats
 from lineament.gallery import lookup
 from lineament.gallery._blanking import blank
 from lineament.gallery._schema import ask_erasing, log_change, seal_person, seal_terms
@@ -97,8 +98,13 @@ def _end_anew(store: Store, connection: sqlite3.Connection, number: int) -> None
 # --- whole changes --------------------------------------------------------------------------------
 
 
-def set_consent(store: Store, name: str, consent: Consent | None, *, add: bool) -> None:
-    """Put a record in the place of a person's; see ``Gallery.set_consent``."""
+def set_consent(
+    store: Store, name: str, consent: Consent | None, *, add: bool, once: bytes | None = None
+) -> int:
+    """Put a record in the place of a person's; their number. See ``Gallery.set_consent``."""
+    if once is not None and (made := repeats.made_before(store, once)) is not None:
+        assert made.person is not None
+        return made.person
     check_consent(store.settings, consent, name)
     if consent is None and store.settings.require_consent:
         raise ConsentError(
@@ -113,6 +119,9 @@ def set_consent(store: Store, name: str, consent: Consent | None, *, add: bool) 
             _end_anew(store, connection, number)
         if consent is not None:
             add_consent(store, connection, number, consent)
+        if once is not None:
+            repeats.note(store, connection, once, repeats.Made(False, 0, 0, (), number))
+    return number
 
 
 def set_end(store: Store, name: str, when: float | None) -> None:

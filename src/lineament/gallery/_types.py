@@ -301,6 +301,8 @@ class EnrollReport(Outcome):
         enrolled: the new samples.
         refused: what was not enrolled.
         notes: what could not be checked, in words.
+        repeated: whether all of this was done before, under the same token (``once``), and nothing
+            now.
     """
 
     person: PersonInfo | None
@@ -308,6 +310,7 @@ class EnrollReport(Outcome):
     enrolled: tuple[SampleInfo, ...]
     refused: tuple[Refusal, ...]
     notes: tuple[str, ...] = ()
+    repeated: bool = False
 
     def __bool__(self) -> bool:
         """TruthValueError: what was refused is an answer, too."""

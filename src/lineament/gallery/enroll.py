@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from sqlite3 import Connection
 from types import MappingProxyType
 from typing import Any
 
@@ -18,6 +19,7 @@ from lineament.decide.calibration import DEFAULT_FPIR
 from lineament.errors import OptionError
 from lineament.finder import FEW, Source
 from lineament.gallery import _editing as editing
+from lineament.gallery import _once as repeats
 from lineament.gallery import lookup
 from lineament.gallery._lookalike import Lookalikes
 from lineament.gallery._ranking import rank_people
@@ -44,6 +46,9 @@ from lineament.quality import NOT_DETECTED, QualityProblem, quality_of
 from lineament.types import BoolArray, FloatArray, Photo
 
 Examined = NewSample | Refusal
+
+Note = Callable[[Connection, Sequence[int], Sequence[str | None]], None]
+"""Writes down what was added, in the transaction that adds it."""
 
 MOST_LOOKALIKES = 128
 """Other people whom a photo may look like; more are looked at only with a threshold that is no
@@ -148,19 +153,66 @@ def enroll_examined(
     consent: Consent | None = None,
     *,
     rules: Rules,
+    once: bytes | None = None,
 ) -> EnrollReport:
     """Enroll what ``examine`` let pass, for one person; arguments as ``Gallery.enroll``."""
-    store = state.store
     checked = checked_name(name)
+    with state.index.mutex:  # nobody comes between looking for the token and noting it
+        if once is not None:
+            made = repeats.made_before(state.store, once, len(examined))
+            if made is not None:
+                return _enrolled_before(state.store, checked, examined, made)
+        return _enroll_examined(state, checked, examined, metadata, consent, rules, once)
+
+
+def _enrolled_before(
+    store: Store, name: str, examined: Sequence[Examined], made: repeats.Made
+) -> EnrollReport:
+    """The report of a request that was done before, of what is there now."""
+    samples = repeats.samples_again(store, made)
+    owner = lookup.owners_of(store, [samples[0].id])[samples[0].id]
+    person = lookup.one_person(store, owner)
+    return EnrollReport(
+        person=person,
+        created=made.created,
+        enrolled=tuple(samples),
+        refused=tuple(
+            repeats.refusal_again(reason, one, person.name)
+            for one, reason in zip(examined, made.reasons, strict=True)
+            if reason is not None
+        ),
+        repeated=True,
+    )
+
+
+def _enroll_examined(
+    state: GalleryState,
+    checked: str,
+    examined: Sequence[Examined],
+    metadata: Mapping[str, Any] | None,
+    consent: Consent | None,
+    rules: Rules,
+    once: bytes | None,
+) -> EnrollReport:
+    store = state.store
     wanted = lookup.as_enrolled(store, checked)
     new = [(wanted, one) for one in examined if isinstance(one, NewSample)]
     before = lookup.find_person(store, wanted)
+
+    def noted(connection: Connection, ids: Sequence[int], refusals: Sequence[str | None]) -> None:
+        rest = iter(refusals)
+        reasons = [next(rest) if isinstance(one, NewSample) else one.reason for one in examined]
+        assert once is not None
+        made = repeats.Made(before is None, ids[0], ids[-1], tuple(reasons))
+        repeats.note(store, connection, once, made)
+
     outcome, notes = admit(
         state,
         new,
         {} if metadata is None else {wanted: metadata},
         {} if consent is None else {wanted: consent},
         rules=rules,
+        note=None if once is None else noted,
     )
     notes = [*notes, *(note for _, sample in new if (note := _of_box(sample)))]
     if wanted != checked:
@@ -201,8 +253,14 @@ def admit(
     consents: Mapping[str, Consent] = MappingProxyType({}),
     *,
     rules: Rules,
+    note: Note | None = None,
 ) -> tuple[list[SampleInfo | Refusal], list[str]]:
     """Add samples of people, by name, in one transaction; arguments as ``enroll_samples``.
+
+    Args:
+        state, samples, metadata, consents, rules: as there.
+        note: called in that transaction, with the numbers of the samples that were added, and for
+            each one given why it was refused, or None.
 
     Returns:
         What became of each sample, and what could not be checked, in words.
@@ -233,12 +291,47 @@ def admit(
         if rules.compared:
             refusals, notes = _refusals(state, named, strict=rules.strict)
         kept = [i for i, refusal in enumerate(refusals) if refusal is None]
-        ids = _add(state, [named[i] for i in kept], given, allowed) if kept else []
+        reasons = [None if one is None else one.reason for one in refusals]
+        noting = None if note is None else partial(_noted, note, reasons)
+        ids = _add(state, [named[i] for i in kept], given, allowed, noting) if kept else []
         if kept and (given or allowed or n_gone):
             index.finish_erasing()
         infos = dict(zip(kept, lookup.samples_of(store, ids), strict=True))
     outcome = [infos[i] if one is None else one for i, one in enumerate(refusals)]
     return outcome, notes
+
+
+def _noted(
+    note: Note, refusals: Sequence[str | None], connection: Connection, ids: Sequence[int]
+) -> None:
+    note(connection, ids, refusals)
+
+
+def admit_once(
+    state: GalleryState,
+    samples: Sequence[tuple[str, NewSample]],
+    metadata: Mapping[str, Mapping[str, Any]],
+    consents: Mapping[str, Consent],
+    *,
+    rules: Rules,
+    once: bytes,
+) -> tuple[list[SampleInfo | Refusal], list[str]]:
+    """``admit``, unless it was done before under that token: then what became of them."""
+    store = state.store
+
+    def note(connection: Connection, ids: Sequence[int], refusals: Sequence[str | None]) -> None:
+        made = repeats.Made(False, ids[0], ids[-1], tuple(refusals))
+        repeats.note(store, connection, once, made)
+
+    with state.index.mutex:
+        made = repeats.made_before(store, once, len(samples))
+        if made is None:
+            return admit(state, samples, metadata, consents, rules=rules, note=note)
+        added = iter(repeats.samples_again(store, made))
+        return [
+            next(added) if reason is None else repeats.refusal_again(reason, sample, name)
+            for (name, sample), reason in zip(samples, made.reasons, strict=True)
+        ], []
 
 
 def check_consents(
@@ -259,6 +352,7 @@ def _add(
     samples: Sequence[tuple[str, NewSample]],
     metadata: Mapping[str, Mapping[str, Any]],
     consents: Mapping[str, Consent],
+    noting: Callable[[Connection, list[int]], None] | None = None,
 ) -> list[int]:
     store, index = state.store, state.index
     index.expect()
@@ -282,6 +376,8 @@ def _add(
                 editing.add_sample(store, connection, people[name], store.contract_id, sample)
             )
         change = log_change(connection, "added", ids[0], ids[-1])
+        if noting is not None:
+            noting(connection, ids)
     # Durable from here on.
     index.added(change, ids, np.stack([sample.embedding.vector for _, sample in samples]))
     return ids

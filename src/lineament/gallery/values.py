@@ -35,6 +35,9 @@ INTEGERS = range(-(1 << 63), 1 << 64)
 """What readers of JSON hold exactly."""
 MOST_REJECTIONS = 100
 """Negative examples of one person."""
+ONCE_KEPT_S = 86_400.0
+"""Seconds for which a gallery remembers the token of a request (``Gallery.enroll``, ``once``)."""
+
 LONGEST_SOURCE = 32 << 10
 """Bytes of a photo's name."""
 EARLIEST, LATEST = -62135596800 + 2 * 86400, 253402300799 - 2 * 86400

@@ -22,16 +22,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lineament.errors import NotFoundError, OptionError, UnauthorizedError
+from lineament.errors import ConflictError, NotFoundError, OptionError, UnauthorizedError
+from lineament.gallery.values import ONCE_KEPT_S
 from lineament.results import Outcome
 from lineament.server.guesses import Guess, Guesses
 from lineament.server.roles import ALL, Principal, Role, check_holder
-from lineament.server.tables import Shared, opened, own_secret
+from lineament.server.tables import Shared, add_columns, opened, own_secret
 
 MOST_FAILURES, LOCKED_S = 20, 60.0
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS keys (id TEXT PRIMARY KEY, hash BLOB NOT NULL, role TEXT NOT NULL, "
-    "galleries TEXT NOT NULL, label TEXT NOT NULL, created REAL NOT NULL, revoked REAL)"
+    "galleries TEXT NOT NULL, label TEXT NOT NULL, created REAL NOT NULL, revoked REAL, once BLOB)"
 )
 _FORM = re.compile(r"lin_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 
@@ -72,33 +73,56 @@ class KeyStore:
         self._secret = own_secret(folder / "keys.secret")
         self._guesses = Guesses(folder, clock=clock)
         self._reader = Shared(self._path)
-        with opened(self._path, _SCHEMA):
-            pass
+        with opened(self._path, _SCHEMA) as connection:
+            add_columns(connection, "keys", once="BLOB")
 
     def _hash(self, secret: str) -> bytes:
         return hashlib.blake2b(secret.encode(), key=self._secret, digest_size=32).digest()
 
-    def add(self, role: Role, *, galleries: Sequence[str] = (ALL,), label: str = "") -> str:
+    def add(
+        self,
+        role: Role,
+        *,
+        galleries: Sequence[str] = (ALL,),
+        label: str = "",
+        once: bytes | None = None,
+    ) -> str:
         """Make a key. It is shown once and kept nowhere.
 
         Args:
             role: of ``ROLES``.
             galleries: for which it holds; they need not exist yet.
             label: for people, 0 to 200 characters.
+            once: the token of this request: for a day no other key is made under it.
 
         Raises:
             OptionError: another role, no gallery, or no gallery's name.
+            ConflictError: a key was made under that token; nobody can show it again.
         """
         check_holder(role, galleries)
         if len(label) > 200:
             raise OptionError(f"expected at most 200 characters, got {len(label)}", option="label")
         number, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+        now = self._clock()
         with opened(self._path) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            row = connection.execute(
+                "SELECT id FROM keys WHERE once = ? AND created >= ?", (once, now - ONCE_KEPT_S)
+            ).fetchone()
+            if row is not None:
+                raise ConflictError(
+                    f"a key was made by this request, when it came before: {row[0]}; its text is "
+                    "kept nowhere",
+                    option="Idempotency-Key",
+                    hint="revoke it, if nobody has it, and make another one with a new "
+                    "Idempotency-Key",
+                )
             connection.execute(
-                "INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, NULL)",
-                (number, self._hash(secret), role, json.dumps(list(galleries)), label,
-                 self._clock()),
-            )  # fmt: skip
+                "INSERT INTO keys (id, hash, role, galleries, label, created, once) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (number, self._hash(secret), role, json.dumps(list(galleries)), label, now, once),
+            )
+            connection.execute("COMMIT")
         return f"lin_{number}_{secret}"
 
     def list(self) -> list[KeyInfo]:

@@ -3,9 +3,15 @@
 A client that does not know whether its request arrived sends it again with the same key, and gets
 the answer of the first time (``Idempotency-Replayed: true``). Answers are kept for ``KEPT_S``
 seconds, only of requests that changed something (2xx): what failed changed nothing and may be sent
-again as it is. Another request under a known key is refused (409), and so is the same one while
-the first is under way. A key belongs to the caller's API key. Of a process that was killed between
-a change and the note of its answer nothing is known: what is sent again then is done again.
+again as it is. Another request under a known key is refused (409), and so is the same one
+while the first is under way. A key belongs to the caller's API key.
+
+A process that is killed after a change and before the note of its answer leaves the request begun:
+it is taken on again when it is sent again. What would be there twice then is made under a token,
+which stands in the same transaction as what it made (``once``): samples and consents in the
+gallery, jobs, streams and keys in their tables. So the request runs again, makes nothing, and
+answers with what there is. All else does nothing twice by itself: a name is taken, a person has
+gone already, a value is set to what it is.
 
 Answers name people, so they are encrypted (AES-256-GCM): with a key made of a secret of the
 server and the client's own, which is kept nowhere; and they go when somebody of their gallery is
@@ -28,6 +34,7 @@ from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lineament.errors import ConflictError, LineamentError, OptionError
+from lineament.gallery.values import ONCE_KEPT_S
 from lineament.sealed import aead
 from lineament.server.access import principal_of
 from lineament.server.problems import problem_of
@@ -36,7 +43,7 @@ from lineament.server.roles import check
 from lineament.server.table import Operation, find
 from lineament.server.tables import opened, own_secret
 
-KEPT_S = 86_400.0
+KEPT_S = ONCE_KEPT_S
 LONGEST_KEY, LONGEST_ANSWER = 255, 4 << 20
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS answers (id BLOB PRIMARY KEY, request BLOB NOT NULL, gallery TEXT, "
@@ -57,7 +64,7 @@ class RepeatStore:
         Args:
             folder: of the server's data; it exists.
             writes: whether this process answers such requests: those that a process before it did
-                not finish may then be sent again.
+                not finish may then be sent again, as they were.
             clock: seconds since 1970.
         """
         self._path = folder / "requests.sqlite"
@@ -65,11 +72,38 @@ class RepeatStore:
         self._secret = own_secret(folder / "requests.secret")
         with opened(self._path, _SCHEMA) as connection:
             if writes:
-                connection.execute("DELETE FROM answers WHERE answer IS NULL")
+                connection.execute("UPDATE answers SET answer = x'' WHERE answer IS NULL")
 
     def _hash(self, what: bytes, caller: str, key: str) -> bytes:
         data = json.dumps([caller, key]).encode()
         return hashlib.blake2b(data, key=self._secret, person=what, digest_size=32).digest()
+
+    def token(self, caller: str, key: str, request: bytes) -> bytes:
+        """What a request is known by where it changes something: a hash that says nothing.
+
+        Args:
+            caller: id of the caller's key.
+            key: as the client sent it.
+            request: hash of the request; b"" where its body is not read before.
+        """
+        return self._hash(b"once", caller, key + request.hex())
+
+    def token_of(self, request: Request, body: bytes = b"") -> bytes | None:
+        """The token of a request whose answer is not kept (``once`` has that of the others).
+
+        Args:
+            request: its caller is known.
+            body: of the request; b"" where it is not read before: then requests differ by their
+                keys alone.
+
+        Raises:
+            OptionError: it has no such key.
+        """
+        key = key_of(request)
+        if key is None:
+            return None
+        digest = digest_of(request.scope, body) if body else b""
+        return self.token(principal_of(request).id, key, digest)
 
     def begin(
         self, caller: str, key: str, request: bytes, gallery: str | None
@@ -92,12 +126,17 @@ class RepeatStore:
             row = connection.execute(
                 "SELECT request, answer FROM answers WHERE id = ?", (number,)
             ).fetchone()
+            again = row is not None and row[0] == request and row[1] == b""
+            if again:  # a process that was killed had begun it
+                connection.execute(
+                    "UPDATE answers SET answer = NULL, made = ? WHERE id = ?", (now, number)
+                )
             if row is None:
                 connection.execute(
                     "INSERT INTO answers VALUES (?, ?, ?, ?, NULL)", (number, request, gallery, now)
                 )
             connection.execute("COMMIT")
-        if row is None:
+        if row is None or again:
             return None
         if row[0] != request:
             raise ConflictError(
@@ -130,7 +169,7 @@ class RepeatStore:
         """Remove the answers about a gallery: somebody was removed from it."""
         with opened(self._path) as connection:
             connection.execute(
-                "DELETE FROM answers WHERE gallery = ? AND answer IS NOT NULL", (gallery,)
+                "DELETE FROM answers WHERE gallery = ? AND length(answer) > 0", (gallery,)
             )
 
 
@@ -165,22 +204,17 @@ class Repeats:
             await self._app(scope, receive, send)
             return
         operation, values = found
-        key = request.headers["idempotency-key"]
         gallery = values.get("gallery")
         try:
             principal = principal_of(request)
             if operation.role is not None:
                 named = gallery if operation.gallery else None
                 check(principal, operation.role, named, everywhere=operation.everywhere)
-            if not _KEY.fullmatch(key):
-                raise OptionError(
-                    f"expected 1 to {LONGEST_KEY} letters, figures and signs, got {key!r:.80}",
-                    option="Idempotency-Key",
-                )
+            key = key_of(request) or ""
             body = await whole(receive)
-            known = await asyncio.to_thread(
-                self._store.begin, principal.id, key, _digest(scope, body), gallery
-            )
+            digest = digest_of(scope, body)
+            known = await asyncio.to_thread(self._store.begin, principal.id, key, digest, gallery)
+            scope["state"]["once"] = self._store.token(principal.id, key, digest)
         except LineamentError as error:
             await problem_of(error, scope["state"].get("request_id"))(scope, receive, send)
             return
@@ -254,7 +288,33 @@ async def _send(answer: dict[str, Any], send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def _digest(scope: Scope, body: bytes) -> bytes:
+def key_of(request: Request) -> str | None:
+    """The header of that name; None: it has none. OptionError: it is no such key."""
+    key = request.headers.get("idempotency-key")
+    if key is not None and not _KEY.fullmatch(key):
+        raise OptionError(
+            f"expected 1 to {LONGEST_KEY} letters, figures and signs, got {key!r:.80}",
+            option="Idempotency-Key",
+        )
+    return key
+
+
+def once(request: Request) -> bytes | None:
+    """The token under which this request makes something once; None: it came without a key.
+
+    It is written down in the transaction that makes it, so it is known there even if the process
+    was killed before it could note the answer.
+    """
+    token: bytes | None = getattr(request.state, "once", None)
+    return token
+
+
+def replayed_header(repeated: bool) -> dict[str, str]:
+    """Headers of an answer: that nothing was done, since it was done before."""
+    return {"Idempotency-Replayed": "true"} if repeated else {}
+
+
+def digest_of(scope: Scope, body: bytes) -> bytes:
     """What makes two requests the same: not the boundary that a client draws for each form."""
     kind = next((v for k, v in scope["headers"] if k == b"content-type"), b"")
     boundary = _BOUNDARY.search(kind)

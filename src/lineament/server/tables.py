@@ -46,6 +46,24 @@ def opened(path: Path, *schema: str) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
+def add_columns(connection: sqlite3.Connection, table: str, **kinds: str) -> None:
+    """Add columns to a table that an earlier version made; those that are there stay.
+
+    Args:
+        connection: of the database.
+        table: its name.
+        kinds: by name, the types; they are NULL in the rows that are there.
+    """
+    for name, kind in kinds.items():
+        there = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+        if name not in there:
+            try:
+                connection.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
+            except sqlite3.OperationalError as error:
+                if "duplicate column" not in str(error):  # another process was first
+                    raise
+
+
 class Shared:
     """One connection for all threads of a process, which take turns.
 

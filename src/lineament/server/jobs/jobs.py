@@ -139,11 +139,26 @@ class Jobs:
         if shutil.disk_usage(self.store.folder("")).free < 2 * coming + SPARE_BYTES:
             raise BusyError("there is no room for it", hint="ask again later", retry_after_s=60)
 
-    def add(self, job: Job) -> Job:
-        """Put a job in the line; what was sent lies in its folder."""
+    def sent(self, once: bytes | None) -> Job | None:
+        """The job that the same request has sent before; None: none."""
+        if once is None:
+            return None
+        with self._changed:
+            return self._jobs.get(self.store.sent(once) or "")
+
+    def add(self, job: Job, once: bytes | None = None) -> Job:
+        """Put a job in the line; what was sent lies in its folder.
+
+        Args:
+            job: new.
+            once: token of the request: one that came in meanwhile under it is returned instead.
+        """
         job = replace(job, created=round(time.time(), 3), what="waiting")
         with self._changed:
-            self.store.add(job)
+            before = self.sent(once)
+            if before is not None:
+                return before
+            self.store.add(job, once)
             self._jobs[job.id] = job
             self._changed.notify_all()
         self.feed(job.id)

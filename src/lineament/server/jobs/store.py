@@ -16,7 +16,7 @@ from lineament.errors import GalleryKeyError
 from lineament.files import remove_all
 from lineament.results import Outcome
 from lineament.server.jobs.vault import Vault
-from lineament.server.tables import opened
+from lineament.server.tables import add_columns, opened
 
 JobKind = Literal["enroll", "group", "tune", "anonymize", "reindex", "expire"]
 KINDS: tuple[JobKind, ...] = get_args(JobKind)
@@ -100,7 +100,7 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS jobs (id TEXT PRIMARY KEY, kind TEXT NOT NULL, gallery TEXT, "
     "owner TEXT NOT NULL, options TEXT, state TEXT NOT NULL, done INTEGER, total INTEGER, "
     "what TEXT, result TEXT, file TEXT, problem TEXT, attempts INTEGER, created REAL, "
-    "started REAL, ended REAL, expires REAL)"
+    "started REAL, ended REAL, expires REAL, once BLOB)"
 )
 
 
@@ -117,6 +117,8 @@ class JobStore:
         self.vault = Vault(folder) if vault is None else vault
         self._path, self._folder = folder / "jobs.sqlite", folder / "jobs"
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self._open() as connection:
+            add_columns(connection, "jobs", once="BLOB")
 
     def _open(self) -> AbstractContextManager[Connection]:
         return opened(self._path, _SCHEMA)
@@ -132,11 +134,20 @@ class JobStore:
         """The folder of a job."""
         return self._folder / number
 
-    def add(self, job: Job) -> None:
-        """Note a job."""
-        marks = ", ".join("?" * len(_COLUMNS))
+    def add(self, job: Job, once: bytes | None = None) -> None:
+        """Note a job, and the token of the request that sent it."""
+        names = ", ".join((*_COLUMNS, "once"))
+        marks = ", ".join("?" * (len(_COLUMNS) + 1))
         with self._open() as connection:
-            connection.execute(f"INSERT INTO jobs VALUES ({marks})", self._row(job))
+            connection.execute(
+                f"INSERT INTO jobs ({names}) VALUES ({marks})", (*self._row(job), once)
+            )
+
+    def sent(self, once: bytes) -> str | None:
+        """The id of the job that was sent under a token; None: none was, or it is forgotten."""
+        with self._open() as connection:
+            row = connection.execute("SELECT id FROM jobs WHERE once = ?", (once,)).fetchone()
+        return None if row is None else str(row[0])
 
     def put(self, job: Job) -> None:
         """Note what became of a job."""

@@ -20,6 +20,7 @@ from lineament.server.bodies import ConsentBody, PutConsent, json_body
 from lineament.server.paging import After, Limit, cursor_of, read_cursor
 from lineament.server.people import PERSON, Person
 from lineament.server.photos import read_options
+from lineament.server.repeats import once
 from lineament.server.schemas import Answer, answers, merged
 
 router = APIRouter(tags=["consents and audit"])
@@ -102,7 +103,8 @@ async def put_consent(request: Request, gallery: str, person: Person) -> Any:
 
     def call() -> dict[str, Any]:
         with state.galleries.changing(gallery) as found:
-            after = found.set_consent(person.in_(found), consent, add=options.add)
+            name = person.in_(found)
+            after = found.set_consent(name, consent, add=options.add, once=once(request))
             record(request, "consent", found, after.name)
             return _consents(after)
 

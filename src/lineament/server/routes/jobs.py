@@ -24,6 +24,7 @@ from lineament.server.jobs.kinds import KINDS_OF_JOBS, check_given
 from lineament.server.jobs.store import KINDS, UPLOAD, JobKind, JobState
 from lineament.server.jobs.uploads import receive
 from lineament.server.photos import parsed
+from lineament.server.repeats import replayed_header
 from lineament.server.roles import Principal, check
 from lineament.server.schemas import Answer, answers, merged
 
@@ -104,13 +105,18 @@ async def create_job(request: Request) -> Any:
     """One after the other is done; reindex and expire want an admin's key.
 
     Photos and films come as files or as one zip, in folders named by people where that matters.
-    With application/zip the options stand in the query.
+    With application/zip the options stand in the query. Sent again with the same Idempotency-Key,
+    it is the job that was made the first time, whatever the body.
     """
     jobs = _jobs(request)
     principal: Principal = request.state.principal
+    in_thread = asyncio.get_running_loop().run_in_executor
+    once = request.app.state.lineament.repeats.token_of(request)
+    before = await in_thread(None, jobs.sent, once)
+    if before is not None:
+        return _accepted(request, before, repeated=True)
     length = request.headers.get("content-length", "")
     jobs.check_room(principal.id, int(length) if length.isdigit() else 0)
-    in_thread = asyncio.get_running_loop().run_in_executor
     number, folder = await in_thread(None, jobs.store.new_folder)
     try:
         upload = await receive(
@@ -132,13 +138,21 @@ async def create_job(request: Request) -> Any:
             looked = partial(check_archive, upload.archive, opened=jobs.store.vault.open)
             await in_thread(None, looked)
         job = Job(number, kind, gallery, principal.id, options.model_dump())
-        job = await in_thread(None, jobs.add, job)
+        job = await in_thread(None, jobs.add, job, once)
+        if job.id != number:  # the same request came twice at once
+            await in_thread(None, jobs.store.clear, number)
+            return _accepted(request, job, repeated=True)
         await in_thread(None, partial(record, request, "create_job", about=gallery,
                                       job=job.id, kind=kind))  # fmt: skip
     except BaseException:
         await in_thread(None, jobs.store.clear, number)
         raise
-    return JSONResponse(job.to_dict(), 202, headers={"Location": f"{request.url.path}/{job.id}"})
+    return _accepted(request, job)
+
+
+def _accepted(request: Request, job: Job, *, repeated: bool = False) -> JSONResponse:
+    headers = {"Location": f"{request.url.path}/{job.id}", **replayed_header(repeated)}
+    return JSONResponse(job.to_dict(), 202, headers=headers)
 
 
 def _told(fields: Mapping[str, Any]) -> tuple[JobKind, str | None, dict[str, Any]]:

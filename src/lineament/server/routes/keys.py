@@ -66,18 +66,22 @@ async def list_keys(request: Request, after: After = None, limit: Limit = 100) -
     summary="Make a key",
     status_code=201,
     response_model=KeyAnswer,
-    **merged(needs("admin"), writes(secret=True), json_body(MakeKey), {"responses": answers()}),
+    **merged(needs("admin"), writes(secret=True), json_body(MakeKey), {"responses": answers(409)}),
 )
 async def make_key(request: Request) -> Any:
-    """It is shown in this answer and kept nowhere; an Idempotency-Key is not heeded."""
+    """It is shown in this answer and kept nowhere: sent again, the request is refused (409).
+
+    With an Idempotency-Key, that is; the refusal names the key that was made.
+    """
     state = request.app.state.lineament
     options = await read_options(request, MakeKey)
+    once = state.repeats.token_of(request, await request.body())
     galleries = tuple(options.galleries)
     if not _own(request.state.principal, galleries):
         raise ForbiddenError("expected galleries of your own key, got others")
 
     def call() -> dict[str, Any]:
-        key: str = state.keys.add(options.role, galleries=galleries, label=options.label)
+        key: str = state.keys.add(options.role, galleries=galleries, label=options.label, once=once)
         number = key.split("_")[1]
         record(request, "make key", key=number, role=options.role)
         return {"key": key, "id": number, "role": options.role, "galleries": list(galleries)}

@@ -14,6 +14,7 @@ from lineament.server.auditing import record
 from lineament.server.bodies import ConsentBody, EnrollOptions
 from lineament.server.people import PERSON, Person, SampleNumber
 from lineament.server.photos import parsed, read_request, uploads
+from lineament.server.repeats import once, replayed_header
 from lineament.server.routes.people import RemovalAnswer
 from lineament.server.schemas import Answer, answers, merged, photo_body
 
@@ -62,7 +63,7 @@ async def enroll(request: Request, gallery: str, person: Person) -> Any:
     if options.consent is not None:
         consent = parsed(ConsentBody, options.consent).record()
 
-    def call() -> dict[str, Any]:
+    def call() -> tuple[dict[str, Any], bool]:
         found = state.galleries.get(gallery)
         name = person.in_(found, options.name)
         sources: list[Any] = list(uploads(photos))
@@ -80,7 +81,9 @@ async def enroll(request: Request, gallery: str, person: Person) -> Any:
             force=options.force,
             review=options.review,
             consent=consent,
+            once=once(request),
         )
+        again: dict[str, Any] = {"repeated": True} if report.repeated else {}
         record(
             request,
             "enroll",
@@ -89,10 +92,12 @@ async def enroll(request: Request, gallery: str, person: Person) -> Any:
             outcome="done" if report.enrolled else "refused",
             n_enrolled=len(report.enrolled),
             n_refused=len(report.refused),
+            **again,
         )
-        return report_of(report, len(photos))
+        return report_of(report, len(photos)), report.repeated
 
-    return JSONResponse(await state.work.run(call))
+    values, repeated = await state.work.run(call)
+    return JSONResponse(values, headers=replayed_header(repeated))
 
 
 def report_of(report: EnrollReport, n_photos: int) -> dict[str, Any]:

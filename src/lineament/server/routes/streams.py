@@ -15,6 +15,7 @@ from lineament.server.access import at_writer, needs, writes
 from lineament.server.answers import SSE_CONTENT, After, asked_after, events_of
 from lineament.server.auditing import record
 from lineament.server.photos import json_body, parsed
+from lineament.server.repeats import once
 from lineament.server.roles import Principal, Role, check
 from lineament.server.schemas import Answer, Options, answers, merged
 from lineament.server.sockets import LOST, caller_of, refuse
@@ -111,7 +112,7 @@ async def add_stream(request: Request) -> Any:
     state = request.app.state.lineament
 
     def call() -> dict[str, Any]:
-        stream = streams.add(principal, StreamSettings(**options.model_dump()))
+        stream = streams.add(principal, StreamSettings(**options.model_dump()), once(request))
         record(request, "add_stream", about=options.gallery, stream=stream.id)
         return stream.to_dict()
 

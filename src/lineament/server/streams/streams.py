@@ -23,7 +23,7 @@ from lineament.gallery import Gallery
 from lineament.pipeline import Recognizer
 from lineament.server.roles import Principal
 from lineament.server.streams.watching import StreamSettings, WatchedStream
-from lineament.server.tables import opened
+from lineament.server.tables import add_columns, opened
 
 SCHEMES = ("rtsp", "rtsps", "http", "https")
 
@@ -35,7 +35,7 @@ MOST_ENDED = 100
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS streams (id TEXT PRIMARY KEY, owner TEXT NOT NULL, "
-    "created REAL NOT NULL, settings TEXT NOT NULL, ended TEXT)"
+    "created REAL NOT NULL, settings TEXT NOT NULL, ended TEXT, once BLOB)"
 )
 """``ended``: NULL while it is to be watched, else the problem as JSON, or "null"."""
 
@@ -76,6 +76,7 @@ class Streams:
             if self._started:
                 return
             self._started = True
+            add_columns(connection, "streams", once="BLOB")
             rows = connection.execute(
                 "SELECT id, owner, created, settings, ended FROM streams ORDER BY created, id"
             ).fetchall()
@@ -90,12 +91,15 @@ class Streams:
                 else:
                     stream.mark_ended()
 
-    def add(self, owner: Principal, settings: StreamSettings) -> WatchedStream:
+    def add(
+        self, owner: Principal, settings: StreamSettings, once: bytes | None = None
+    ) -> WatchedStream:
         """Watch another one.
 
         Args:
             owner: who asks; ``settings.private`` is set here.
             settings: as asked for.
+            once: token of the request: the stream that was added under it is returned instead.
 
         Raises:
             OptionError: no address that may be watched.
@@ -106,6 +110,9 @@ class Streams:
         if settings.gallery is not None:
             self._gallery(settings.gallery)
         with self._lock:
+            before = self._added(once)
+            if before is not None:
+                return before
             running = sum(stream.state != "ended" for stream in self._streams.values())
             if running >= self._most:
                 raise BusyError(
@@ -116,13 +123,21 @@ class Streams:
             stream = self._made(secrets.token_hex(8), owner.id, time.time(), settings, None)
             with self._open() as connection:
                 connection.execute(
-                    "INSERT INTO streams VALUES (?, ?, ?, ?, NULL)",
-                    (stream.id, stream.owner, stream.created, json.dumps(settings.to_dict())),
+                    "INSERT INTO streams (id, owner, created, settings, once) "
+                    "VALUES (?, ?, ?, ?, ?)",
+                    (stream.id, stream.owner, stream.created, json.dumps(settings.to_dict()), once),
                 )
             self._streams[stream.id] = stream
         self._drop_ended()
         stream.start()
         return stream
+
+    def _added(self, once: bytes | None) -> WatchedStream | None:
+        if once is None:
+            return None
+        with self._open() as connection:
+            row = connection.execute("SELECT id FROM streams WHERE once = ?", (once,)).fetchone()
+        return None if row is None else self._streams.get(row[0])
 
     def _checked(self, owner: Principal, settings: StreamSettings) -> StreamSettings:
         try:
