@@ -10,8 +10,9 @@ opened and checked.
 
 ``lost``: people whose enrollment was acknowledged and who are not there, or not with the one sample
 that was. ``twice``: people with a sample too many, though the client asked again with the same
-key: a kill between the change and the note of its answer, and the photo came by ``force``, as all
-do here.
+key; all photos come by ``force``, so that none is refused as enrolled already. ``repeated``:
+requests that were done before a kill that hit between the change and the note of its answer, and
+that the gallery knew by their token when they came again: without it they would be there twice.
 ``not_retryable``: answers that were neither success nor one that may be asked again.
 ``unopenable``: what the gallery's own check finds. ``interrupted``: requests that were cut off or
 refused on the way, so that the kills hit something.
@@ -35,6 +36,7 @@ from typing import Any
 
 import httpx
 
+from lineament.audit import read_entries
 from lineament.gallery import Gallery
 from lineament.server.keys import KeyStore
 
@@ -162,6 +164,8 @@ def run(folder: Path, kills: int, seed: int) -> dict[str, Any]:
     with Gallery.open(data / "galleries" / "staff", read_only=True) as gallery:
         people = {person.name: person.n_samples for person in gallery.people()}
         wrong = gallery.check()
+    entries = read_entries(data / "audit" / "audit.jsonl", action="enroll")
+    repeated = sum(bool(entry.details.get("repeated")) for entry in entries)
     bad = [text for client in clients for text in client.bad]
     interrupted: Counter[str] = sum((client.interrupted for client in clients), Counter())
     return {
@@ -169,6 +173,7 @@ def run(folder: Path, kills: int, seed: int) -> dict[str, Any]:
         "acknowledged": len(acknowledged),
         "lost": sum(people.get(name, 0) < 1 for name in acknowledged),
         "twice": sum(people.get(name, 0) > 1 for name in acknowledged),
+        "repeated": repeated,
         "not_retryable": len(bad),
         "unopenable": len(wrong),
         "interrupted": sum(interrupted.values()),
