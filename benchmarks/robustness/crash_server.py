@@ -5,8 +5,9 @@
 Starts ``lineament serve --workers 2`` and four clients that enroll people over HTTP, each change
 with an ``Idempotency-Key``, sent again with the same key while the answer is a broken connection or
 a status that says "ask again" (429, 503 with Retry-After). At random moments one of the processes
-that serve, a worker or the writer, gets SIGKILL. In the end the server stops, and the gallery is
-opened and checked.
+that serve, a worker or the writer, gets SIGKILL; every second time it is the writer, at most 20 ms
+after the gallery's log grew: between the change and the note of its answer. In the end the server
+stops, and the gallery is opened and checked.
 
 ``lost``: people whose enrollment was acknowledged and who are not there, or not with the one sample
 that was. ``twice``: people with a sample too many, though the client asked again with the same
@@ -24,6 +25,7 @@ import itertools
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -58,12 +60,39 @@ def serving(supervisor: int) -> list[int]:
         return []
     found = []
     for child in map(int, text.split()):
-        try:
-            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
-                found.append(child)
-        except OSError:
-            continue
+        if "spawn_main" in command_of(child):
+            found.append(child)
     return sorted(found)
+
+
+def after_a_change(gallery: Path, rng: random.Random) -> int | None:
+    """Wait until the gallery's log grows; the id of the process that writes, or None."""
+    log = gallery / "gallery.sqlite-wal"
+
+    def size() -> tuple[int, int]:
+        try:
+            found = log.stat()
+        except OSError:
+            return 0, 0
+        return found.st_size, found.st_mtime_ns
+
+    before, due = size(), time.monotonic() + 60
+    while size() == before and time.monotonic() < due:
+        time.sleep(0.0005)
+    time.sleep(rng.uniform(0, 0.02))
+    holder = (gallery / "gallery.lock").read_text(encoding="ascii", errors="replace")
+    found = re.search(r"process (\d+)", holder)
+    if found is None or "spawn_main" not in command_of(int(found[1])):
+        return None
+    return int(found[1])
+
+
+def command_of(process: int) -> str:
+    """What a process was started with; "" of one that has ended."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 class Client(threading.Thread):
@@ -135,12 +164,16 @@ def run(folder: Path, kills: int, seed: int) -> dict[str, Any]:
         ).raise_for_status()
         for client in clients:
             client.start()
-        for _ in track(range(kills), "kills"):
+        for number in track(range(kills), "kills"):
             done = sum(len(client.acknowledged) for client in clients)
             due = time.monotonic() + 60
             # Somebody is enrolled between two kills, so that all of them hit a server at work.
             while sum(len(c.acknowledged) for c in clients) == done and time.monotonic() < due:
                 time.sleep(0.01)
+            if number % 2 and (writer := after_a_change(data / "galleries" / "staff", rng)):
+                os.kill(writer, signal.SIGKILL)
+                killed += 1
+                continue
             time.sleep(rng.uniform(0, 0.5))
             due = time.monotonic() + 60
             while not (there := serving(process.pid)):

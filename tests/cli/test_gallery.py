@@ -257,6 +257,16 @@ def test_a_search_for_a_purpose(gallery: Path) -> None:
     )
 
 
+def test_a_comparison_for_a_purpose(gallery: Path) -> None:
+    call("gallery", "consent", OBAMA, "--consent", "form 17", "--purpose", "access")
+    verify = ("gallery", "verify", OBAMA, DEMO / "obama2.jpg", "--json", "--purpose")
+    assert values_of(call(*verify, "Access"))["verdict"] == "same"
+    refused = call(*verify, "payroll")
+    assert refused.exit_code == 2
+    told = values_of(refused)
+    assert (told["code"], told["option"]) == ("consent_missing", "purpose")
+
+
 def test_one_person_is_verified(gallery: Path) -> None:
     same = call("gallery", "verify", OBAMA, DEMO / "obama2.jpg", "--json")
     assert same.exit_code == 0

@@ -255,6 +255,8 @@ STEPS: list[tuple[str, Ask]] = [
     ("identify", lambda g: g.identify(A, purpose="access")),
     ("identify", lambda g: g.identify([A, OTHER], purpose="ACCESS", where={"office": 44})),
     ("identify", lambda g: g.identify(A, purpose="payroll")),
+    ("verify", lambda g: g.verify("Barack Obama", A, purpose="payroll")),
+    ("verify", lambda g: g.verify("Barack Obama", A, purpose="access")),
     ("identify", lambda g: g.identify(A, purpose="")),
     ("set_consent", lambda g: g.set_consent("Barack Obama", CONSENT, add=True)),
     ("set_consent", lambda g: g.set_consent("Barack Obama", None)),

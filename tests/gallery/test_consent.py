@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from gallery_builders import embed, make_gallery, vectors
 
+import lineament
 from lineament.errors import (
     ConsentError,
     DataError,
@@ -179,6 +180,30 @@ def test_a_search_for_a_purpose_is_among_who_consented_to_it(
             (4, None), (0, 4), (2, 2), (2, 2), (0, 4), (4, None), (2, 0), (0, 2),
             (1, 3), (0, 4), (0, 3), (0, 2),
         ]  # fmt: skip
+
+
+def test_one_person_is_compared_for_a_purpose(tmp_path: Path) -> None:
+    photo = Path(lineament.__file__).parent / "data" / "demo" / "obama.jpg"
+    with Gallery.create(tmp_path / "g") as gallery:
+        gallery.enroll("Ada", photo)
+        for purpose in ("access", "payroll"):
+            with pytest.raises(ConsentError, match="nothing was compared") as raised:
+                gallery.verify("Ada", tmp_path / "no such photo.jpg", purpose=purpose)
+            assert raised.value.option == "purpose"
+        gallery.set_consent("Ada", FORM)
+        assert gallery.verify("Ada", photo, purpose="ACCESS").same
+        (listed,) = gallery.verify("Ada", [photo], purpose="access")
+        assert listed.same  # type: ignore[union-attr]
+        assert (gallery.left_out("access"), gallery.left_out("payroll")) == (0, 1)
+        gallery.set_consent("Ada", OTHER, add=True)  # each has to allow it
+        with pytest.raises(ConsentError):
+            gallery.verify("Ada", [photo], purpose="attendance")
+        assert gallery.verify("Ada", photo).same
+        for wrong in ("", " x"):
+            with pytest.raises(OptionError):
+                gallery.verify("Ada", photo, purpose=wrong)
+            with pytest.raises(OptionError):
+                gallery.left_out(wrong)
 
 
 def test_why_nobody_was_searched_for_a_purpose(tmp_path: Path) -> None:

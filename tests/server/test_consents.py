@@ -73,6 +73,23 @@ def test_a_search_for_a_purpose(client: httpx.Client, photos: dict[str, bytes]) 
     assert (wrong.status_code, wrong.json()["option"]) == (422, "purpose")
 
 
+def test_a_comparison_for_a_purpose(client: httpx.Client, photos: dict[str, bytes]) -> None:
+    def compare(purpose: str | None) -> httpx.Response:
+        return client.post(
+            "/galleries/staff/people/-/verify",
+            files={"image": photos["obama2"]},
+            data={"name": NAME} | ({} if purpose is None else {"purpose": purpose}),
+        )
+
+    assert compare("Access").json()["verdict"] == compare(None).json()["verdict"] == "same"
+    refused = compare("payroll")
+    assert (refused.status_code, refused.json()["code"]) == (409, "consent_missing")
+    assert refused.json()["option"] == "purpose"
+    assert compare(" ").status_code == 422
+    entries = client.get("/audit", params={"action": "verify", "newest": True}).json()["entries"]
+    assert [one["outcome"] for one in entries[:3]] == ["no consent", "same", "same"]
+
+
 def test_consents_are_those_of_the_library(client: httpx.Client) -> None:
     place = "/galleries/staff/people/1/consent"
     assert client.get(place).json()["consents"][0]["reference"] == "form 17"

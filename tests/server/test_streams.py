@@ -126,7 +126,7 @@ def test_a_camera_is_watched_its_events_are_followed_and_gone_on_with(
         first = sse(client, f"/streams/{number}/events?after=0", most=4)
         assert first[0]["event"] == "state"
         assert {"appeared", "state"} <= {event["event"] for event in first}
-        reached(client, number, "live")
+        assert reached(client, number, "live")["n_left_out"] is None
         # What came is there again, from where one was, and no more than that.
         again = sse(client, f"/streams/{number}/events", most=2, **{"Last-Event-ID": "0"})
         assert again == first[:2]
@@ -286,6 +286,21 @@ def test_private_addresses_are_for_admins_of_servers_that_allow_them(
     assert "public internet" in answer.json()["detail"]
     with server.client("admin") as client:  # its setting is off
         assert client.post("/streams", json={"url": url}).status_code == 422
+
+
+def test_a_stream_for_a_purpose(served: Served) -> None:
+    with served.client() as client:
+        path = "/galleries/staff/people/-/consent?name=Barack"
+        consent = {"reference": "form", "purposes": ["access"], "given": 1e9}
+        assert client.put(path, json=consent).status_code == 200
+        body = {"url": "rtsp://camera.invalid/door", "gallery": "staff"}
+        stream = client.post("/streams", json=body | {"purpose": "payroll"}).json()
+        assert (stream["purpose"], stream["n_left_out"]) == ("payroll", None)
+        client.delete(f"/streams/{stream['id']}")
+        for wrong in ({"purpose": " "}, {"purpose": "access", "gallery": None}):
+            refused = client.post("/streams", json=body | wrong)
+            assert (refused.status_code, refused.json()["option"]) == (422, "purpose")
+        client.delete(path)
 
 
 def test_streams_are_of_their_gallery(served: Served) -> None:

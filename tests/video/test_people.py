@@ -13,6 +13,7 @@ from moving_faces import DEMO, cut_out, film
 
 from lineament import Gallery, Recognizer
 from lineament.errors import ContractError, OptionError
+from lineament.gallery import Consent
 from lineament.liveness.passive import PassiveLiveness, PassiveOptions
 from lineament.models.runtime import Runtime
 from lineament.quality import QualityLimits
@@ -121,6 +122,34 @@ def test_names_come_with_probabilities(recognizer: Recognizer, faces: dict[str, 
     assert shot.picture.shape[2] == 3
     assert set(last.to_dict()) >= {"id", "box_xyxy", "status"}
     assert identified.to_dict()["kind"] == "identified"
+
+
+@pytest.mark.parametrize("revise", [False, True])
+def test_names_are_of_those_who_consented_to_the_purpose(
+    recognizer: Recognizer, faces: dict[str, Image], revise: bool
+) -> None:
+    gallery = Gallery.in_memory(recognizer=recognizer)
+    gallery.enroll("Barack", DEMO / "obama2.jpg")
+    gallery.set_consent("Barack", Consent("form", ("Access",), 1e9))
+    memory = Memory()
+    told: list[tuple[set[str | None], int | None]] = []
+    for purpose in ("access", None, "payroll", "ACCESS"):
+        options = TrackOptions(revise=revise, purpose=purpose)
+        tracker = PeopleTracker(recognizer, gallery, memory=memory, options=options)
+        frames = list(crossing(faces))
+        tracked, _ = run(tracker, frames)
+        if revise:
+            revision = tracker.revision()
+            tracked = [revision.step(frame) for frame in frames]
+        told.append(({t.name for one in tracked for t in one.tracks}, tracker.n_left_out))
+    # In the memory he has a name from the second film on; that alone is none here.
+    named, nobody = {None, "Barack"}, {None}
+    assert told == [(named, 0), (named, None), (nobody, 1), (named, 0)]
+    with pytest.raises(OptionError) as raised:
+        PeopleTracker(recognizer, options=TrackOptions(purpose="access"))
+    assert raised.value.option == "purpose"
+    with pytest.raises(OptionError):
+        TrackOptions(purpose=" ")
 
 
 def test_people_are_known_again_in_another_film(

@@ -322,6 +322,7 @@ def _draw_found(gallery: Gallery, source: Photo, photo: IdentifiedPhoto, path: P
 @argument("photo", metavar="PHOTO", help="A file, a URL, or - (stdin).")
 @options.fmr
 @option("--threshold", type=COSINE, metavar="COSINE", help="From which on it is the person.")
+@option("--purpose", metavar="WORDS", help="Compare only if the person consented to this.")
 @options.calibration
 @options.box
 @options.liveness
@@ -334,6 +335,7 @@ def verify_person(
     photo: str,
     fmr: float | None,
     threshold: float | None,
+    purpose: str | None,
     box: tuple[float, float, float, float] | None,
     liveness: LivenessMode,
     json: bool,
@@ -357,6 +359,7 @@ def verify_person(
             fmr=fmr,
             threshold=threshold,
             liveness=liveness,
+            purpose=purpose,
             box=box,
         )
         about = about_gallery(opened)

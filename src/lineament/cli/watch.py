@@ -73,6 +73,7 @@ STDOUT = "-"
 )
 @options.fpir("Share of strangers that may get a name.")
 @option("--threshold", type=COSINE, metavar="COSINE", help="From which on a face gets a name.")
+@option("--purpose", metavar="WORDS", help="Name only people who consented to this.")
 @options.rate
 @option(
     "--give-up",
@@ -157,10 +158,10 @@ def _gallery(given: Mapping[str, Any], stack: ExitStack) -> Gallery | None:
     from lineament.gallery import Gallery
 
     named = given["gallery"] is not None or os.environ.get(ENVIRONMENT, "") != ""
-    if not named and not Gallery.exists(folder_from(None)):
+    if not named and given["purpose"] is None and not Gallery.exists(folder_from(None)):
         return None
     opened = stack.enter_context(open_with_recognizer(given, read_only=True))
-    for note in opened.check_search({}):
+    for note in opened.check_search(purpose=given["purpose"]):
         print_note(f"note: {note}")
     return opened
 
@@ -206,6 +207,7 @@ def _watching(
         "threshold": "threshold",
         "min_face": "min_face_px",
         "liveness": "liveness",
+        "purpose": "purpose",
     }
     chosen = {names[k]: given[k] for k in names if given.get(k) is not None}
     recognizer = options.recognizer_from(given) if gallery is None else gallery.recognizer

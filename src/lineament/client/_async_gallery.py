@@ -182,6 +182,7 @@ class AsyncServedGallery:
         fmr: float | None = None,
         threshold: float | Threshold | None = None,
         liveness: LivenessMode = "off",
+        purpose: str | None = None,
     ) -> list[Decision | LineamentError]: ...
     @overload
     async def verify(
@@ -192,6 +193,7 @@ class AsyncServedGallery:
         fmr: float | None = None,
         threshold: float | Threshold | None = None,
         liveness: LivenessMode = "off",
+        purpose: str | None = None,
         box: Sequence[float] | None = None,
     ) -> Decision: ...
     @checked
@@ -203,13 +205,21 @@ class AsyncServedGallery:
         fmr: float | None = None,
         threshold: float | Threshold | None = None,
         liveness: LivenessMode = "off",
+        purpose: str | None = None,
         box: Sequence[float] | None = None,
     ) -> Decision | list[Decision | LineamentError]:
         """As ``ServedGallery.verify``."""
 
         def call(upload: Upload) -> Call[Decision]:
             return calls.verify(
-                self.name, name, upload, fmr=fmr, threshold=threshold, liveness=liveness, box=box
+                self.name,
+                name,
+                upload,
+                fmr=fmr,
+                threshold=threshold,
+                liveness=liveness,
+                purpose=purpose,
+                box=box,
             )
 
         if box is not None and is_many(photos):

@@ -86,6 +86,7 @@ class AsyncServedStreams:
         url: str,
         *,
         gallery: str | None = None,
+        purpose: str | None = None,
         liveness: LivenessMode = "off",
         give_up_s: float = 3600,
         label: str = "",
@@ -94,6 +95,7 @@ class AsyncServedStreams:
         values = {
             "url": url,
             "gallery": gallery,
+            "purpose": purpose,
             "liveness": liveness,
             "give_up_s": give_up_s,
             "label": label,

@@ -33,10 +33,11 @@ class AsyncServedLiveness:
         photo: Source | None = None,
         gallery: str | None = None,
         person: str | None = None,
+        purpose: str | None = None,
     ) -> LivenessSession:
         """As ``ServedLiveness.create``."""
         upload = None if photo is None else await asyncio.to_thread(upload_of, photo)
-        return await self._connection.send(calls.create(upload, gallery, person))
+        return await self._connection.send(calls.create(upload, gallery, person, purpose))
 
     @checked
     async def get(self, session: str) -> LivenessSession:

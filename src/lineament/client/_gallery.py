@@ -209,6 +209,7 @@ class ServedGallery:
         fmr: float | None = None,
         threshold: float | Threshold | None = None,
         liveness: LivenessMode = "off",
+        purpose: str | None = None,
     ) -> list[Decision | LineamentError]: ...
     @overload
     def verify(
@@ -219,6 +220,7 @@ class ServedGallery:
         fmr: float | None = None,
         threshold: float | Threshold | None = None,
         liveness: LivenessMode = "off",
+        purpose: str | None = None,
         box: Sequence[float] | None = None,
     ) -> Decision: ...
     @checked
@@ -230,6 +232,7 @@ class ServedGallery:
         fmr: float | None = None,
         threshold: float | Threshold | None = None,
         liveness: LivenessMode = "off",
+        purpose: str | None = None,
         box: Sequence[float] | None = None,
     ) -> Decision | list[Decision | LineamentError]:
         """Is this the person that it is said to be? As ``Gallery.verify``.
@@ -237,17 +240,25 @@ class ServedGallery:
         Args:
             name: of the person.
             photos: one photo, or many.
-            fmr, threshold, liveness: as for ``Gallery.verify``.
+            fmr, threshold, liveness, purpose: as for ``Gallery.verify``.
             box: of one photo: where the face is.
 
         Raises:
             UnknownPersonError: nobody has that name.
+            ConsentError: the person did not consent to the purpose.
             ImageError, NoFaceError: of one photo; in a list, it takes the decision's place.
         """
 
         def call(upload: Upload) -> Call[Decision]:
             return calls.verify(
-                self.name, name, upload, fmr=fmr, threshold=threshold, liveness=liveness, box=box
+                self.name,
+                name,
+                upload,
+                fmr=fmr,
+                threshold=threshold,
+                liveness=liveness,
+                purpose=purpose,
+                box=box,
             )
 
         if box is not None and is_many(photos):

@@ -313,9 +313,16 @@ def verify(
     fmr: float | None,
     threshold: Threshold | float | None,
     liveness: str,
+    purpose: str | None,
     box: Sequence[float] | None,
 ) -> Call[Decision]:
-    values = {"fmr": fmr, "threshold": bare(threshold), "liveness": liveness, "box": numbers(box)}
+    values = {
+        "fmr": fmr,
+        "threshold": bare(threshold),
+        "liveness": liveness,
+        "purpose": purpose,
+        "box": numbers(box),
+    }
 
     def made(answer: Answer) -> Decision:
         return replace(read(Decision, answer.json()), source_a=photo.name)

@@ -109,6 +109,7 @@ class ServedStreams:
         url: str,
         *,
         gallery: str | None = None,
+        purpose: str | None = None,
         liveness: LivenessMode = "off",
         give_up_s: float = 3600,
         label: str = "",
@@ -118,6 +119,7 @@ class ServedStreams:
         Args:
             url: rtsp, rtsps, http or https.
             gallery: whose people have names.
+            purpose: only people have names of whom every consent names it.
             liveness: "passive" checks whether faces are alive.
             give_up_s: seconds without a picture until it is ended.
             label: for people.
@@ -125,6 +127,7 @@ class ServedStreams:
         values = {
             "url": url,
             "gallery": gallery,
+            "purpose": purpose,
             "liveness": liveness,
             "give_up_s": give_up_s,
             "label": label,

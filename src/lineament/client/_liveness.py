@@ -41,6 +41,7 @@ class ServedLiveness:
         photo: Source | None = None,
         gallery: str | None = None,
         person: str | None = None,
+        purpose: str | None = None,
     ) -> LivenessSession:
         """Draw a session. Frames have to come within two minutes.
 
@@ -50,6 +51,8 @@ class ServedLiveness:
         Args:
             photo: of who it should be; or
             gallery, person: who it should be; with none of them nobody in particular.
+            purpose: with a person, as for ``Gallery.verify``: where it was not consented to, there
+                is no decision, and the session's problem says so.
 
         Raises:
             OptionError: a photo and a person, or only one of gallery and person.
@@ -58,7 +61,7 @@ class ServedLiveness:
             UnknownPersonError, GalleryNotFoundError: there is none of that name.
         """
         upload = None if photo is None else upload_of(photo)
-        return self._connection.send(calls.create(upload, gallery, person))
+        return self._connection.send(calls.create(upload, gallery, person, purpose))
 
     @checked
     def get(self, session: str) -> LivenessSession:

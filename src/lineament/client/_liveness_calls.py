@@ -84,9 +84,11 @@ class LivenessSession(Outcome):
         }
 
 
-def create(photo: Upload | None, gallery: str | None, person: str | None) -> Call[LivenessSession]:
+def create(
+    photo: Upload | None, gallery: str | None, person: str | None, purpose: str | None
+) -> Call[LivenessSession]:
     uploads = () if photo is None else (("photo", photo),)
-    values = {"gallery": gallery, "person": person}
+    values = {"gallery": gallery, "person": person, "purpose": purpose}
     return Call(
         "POST", "/liveness/sessions", reading(LivenessSession), values=values, uploads=uploads
     )

@@ -96,6 +96,9 @@ class ServedStream(Outcome):
         source: its address, without user, password and query.
         label: for people.
         gallery: whose people have names, or None.
+        purpose: only people who consented to it have names; None: all.
+        n_left_out: how many people have none for want of such a consent; None without a purpose,
+            and before it is watched.
         liveness: "off" or "passive".
         give_up_s: seconds without a picture until it is ended.
         state: "connecting", "live", "lost" or "ended".
@@ -112,6 +115,8 @@ class ServedStream(Outcome):
     source: str
     label: str
     gallery: str | None
+    purpose: str | None
+    n_left_out: int | None
     liveness: str
     give_up_s: float
     state: StreamState

@@ -137,6 +137,16 @@ class GallerySearching(GalleryPeople):
         return nobody.check_search(self._state, where, purpose)
 
     @checked
+    def left_out(self, purpose: str, where: Mapping[str, Any] | None = None) -> int:
+        """How many people a search for a purpose leaves out now, since they did not consent to it.
+
+        Args:
+            purpose, where: as for ``identify``; who does not match the filter is not counted.
+        """
+        checked_purpose(purpose, "purpose")
+        return nobody.left_out_now(self._state, where, purpose)
+
+    @checked
     def filter_notes(self, where: Mapping[str, Any] | None) -> list[str]:
         """What should be known of a filter: that nobody matches it, keys that nobody has."""
         if where and not self.people(where=where, limit=1):
@@ -223,6 +233,7 @@ class GallerySearching(GalleryPeople):
         fmr: float | None = None,
         threshold: float | Threshold | None = None,
         liveness: LivenessMode = "off",
+        purpose: str | None = None,
     ) -> list[Decision | LineamentError]: ...
     @overload
     def verify(
@@ -233,6 +244,7 @@ class GallerySearching(GalleryPeople):
         fmr: float | None = None,
         threshold: float | Threshold | None = None,
         liveness: LivenessMode = "off",
+        purpose: str | None = None,
         box: Sequence[float] | None = None,
     ) -> Decision: ...
     @checked
@@ -244,6 +256,7 @@ class GallerySearching(GalleryPeople):
         fmr: float | None = None,
         threshold: float | Threshold | None = None,
         liveness: LivenessMode = "off",
+        purpose: str | None = None,
         box: Sequence[float] | None = None,
     ) -> Decision | list[Decision | LineamentError]:
         """Is this the person that it is said to be? 1:1, against all samples of one person.
@@ -260,10 +273,13 @@ class GallerySearching(GalleryPeople):
             threshold: cosine from which on it is the person, instead of one for ``fmr``.
             liveness: as for ``identify``: a face that is not known to be alive makes the verdict
                 "not_live".
+            purpose: what it is for: the person must have a consent, and each must name it, in
+                capitals or not.
             box: of one photo: where the face is, as for ``FaceFinder.find``.
 
         Raises:
             UnknownPersonError: nobody has that name.
+            ConsentError: the person did not consent to the purpose; no photo was looked at.
             ImageError, NoFaceError: of one photo; in a list, it takes the decision's place.
             OptionError: a value out of range, or no data to set a threshold by.
         """
@@ -272,7 +288,13 @@ class GallerySearching(GalleryPeople):
         many, sources = is_many(photos), list(expand(photos))
         found = list(
             verification.verify_person(
-                self._state, name, sources, fmr=fmr, threshold=threshold, liveness=liveness
+                self._state,
+                name,
+                sources,
+                fmr=fmr,
+                threshold=threshold,
+                liveness=liveness,
+                purpose=purpose,
             )
         )
         if many:

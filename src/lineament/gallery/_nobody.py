@@ -36,6 +36,12 @@ def check_search(
     return notes
 
 
+def left_out_now(state: GalleryState, where: Mapping[str, Any] | None, purpose: str) -> int:
+    """How many people a search leaves out; see ``Gallery.left_out``."""
+    state.index.sync()
+    return state.index.allowed(where, purpose).n_left_out
+
+
 def left_out(number: int, purpose: str) -> str:
     """That so many people are not searched, since they did not consent to a purpose."""
     return (

@@ -19,12 +19,21 @@ import numpy as np
 from lineament.decide.comparison import compare
 from lineament.decide.judge import CALIBRATED_METRIC, Judge, sides
 from lineament.decide.thresholds import DEFAULT_FMR, own_threshold, refuse_both
-from lineament.errors import GalleryDamagedError, GalleryError, LineamentError, OptionError
+from lineament.errors import (
+    ConsentError,
+    GalleryDamagedError,
+    GalleryError,
+    LineamentError,
+    OptionError,
+)
 from lineament.gallery import lookup
 from lineament.gallery._portraits import kept_crop
 from lineament.gallery._rejections import rejected_by
 from lineament.gallery._state import GalleryState
+from lineament.gallery._store import Store
 from lineament.gallery._thresholds import checked_share, same_threshold
+from lineament.gallery._types import PersonInfo
+from lineament.gallery.consent import checked_purpose
 from lineament.liveness.passive import LivenessMode
 from lineament.types import Certainty, Decision, Photo, Threshold
 
@@ -40,11 +49,14 @@ def verify_person(
     fmr: float | None,
     threshold: float | Threshold | None,
     liveness: LivenessMode = "off",
+    purpose: str | None = None,
 ) -> Iterator[Decision | LineamentError]:
     """Compare the face that each photo is of with a person; see ``Gallery.verify``."""
     person = lookup.person(state.store, name)
     contract = state.store.contract.id
     lookup.check_person(state.store, person.id)
+    if purpose is not None:
+        check_purpose(state.store, person, purpose)
     samples, embeddings = [], []
     for sample in person.samples:
         if sample.contract == contract:
@@ -87,6 +99,19 @@ def verify_person(
             )
             assessed = replace(assessed, reasons=(words, *assessed.reasons))
         yield assessed
+
+
+def check_purpose(store: Store, person: PersonInfo, purpose: str) -> None:
+    """ConsentError: the person did not consent to a purpose, so nothing is compared."""
+    checked_purpose(purpose, "purpose")
+    with store.reading():
+        if person.id in lookup.consenting(store, purpose, person.id):
+            return
+    raise ConsentError(
+        f"{person.name!r} did not consent to {purpose!r}: nothing was compared",
+        option="purpose",
+        hint="name a purpose that each of the person's consents names",
+    )
 
 
 def _certainty(

@@ -1036,18 +1036,26 @@ def samples_where(store: Store, where: Mapping[str, Any] | None, purpose: str | 
             "SELECT sample, person FROM owners WHERE contract = ?", (store.contract_id,)
         )
         found = [(sample, person) for sample, person in rows if person in people]
-        allowed = people if purpose is None else _consenting(store, purpose)
+        allowed = people if purpose is None else consenting(store, purpose)
     numbers = np.array([one for one in found if one[1] in allowed], np.int64).reshape(-1, 2)
     n_people = len(np.unique(numbers[:, 1]))
     return Among(np.sort(numbers[:, 0]), n_people, len({one[1] for one in found}) - n_people)
 
 
-def _consenting(store: Store, purpose: str) -> set[int]:
-    """Ids of the people who have a consent, and of whom every consent names that purpose."""
+def consenting(store: Store, purpose: str, person: int | None = None) -> set[int]:
+    """Ids of the people who have a consent, and of whom every consent names that purpose.
+
+    Args:
+        store: the gallery's; inside ``reading``.
+        purpose: in capitals or not.
+        person: look at this one alone.
+    """
     wanted, kept = purpose.casefold(), store.kept_purposes
     people: dict[int, bool] = {}
+    query = "SELECT n.person, r.id, r.record FROM consented n JOIN consents r ON r.id = n.consent"
+    one = () if person is None else (person,)
     for number, row, record in store.connection.execute(
-        "SELECT n.person, r.id, r.record FROM consented n JOIN consents r ON r.id = n.consent"
+        query + (" WHERE n.person = ?" if one else ""), one
     ):
         known = kept.get(row)
         if known is None or known[0] != record:  # thus whatever is written is followed

@@ -202,6 +202,9 @@ class VerifyOptions(Options):
     name: Name = None
     threshold: Cosine = None
     fmr: Share = None
+    purpose: str | None = Field(
+        None, max_length=500, description="Only if every consent of the person names it."
+    )
     liveness: LivenessMode = "off"
     box: Box = None
 

@@ -57,6 +57,7 @@ class LivenessCheck:
         owner: id of the key that made it.
         state: "waiting" for the first frame, "running", "done", or "expired".
         gallery, person: who it should be, of a gallery; None where nobody was named.
+        purpose: what it is for: the person must have consented to it; None: nothing is asked.
         pseudonym: of the person, for the audit log.
         reference: a photo of who it should be, or None.
         liveness: how it ended; None before.
@@ -79,6 +80,7 @@ class LivenessCheck:
     problem: dict[str, Any] | None = None
     frames: int = 0
     pseudonym: str | None = None
+    purpose: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON; what was asked for is said when it is over."""
@@ -133,6 +135,7 @@ class LivenessChecks:
         *,
         gallery: str | None = None,
         person: str | None = None,
+        purpose: str | None = None,
         photo: bytes | None = None,
         limits: ImageLimits | None = None,
     ) -> LivenessCheck:
@@ -141,6 +144,7 @@ class LivenessChecks:
         Args:
             owner: id of the key.
             gallery, person: who it should be.
+            purpose: what it is for, as for ``Gallery.verify``.
             photo: of who it should be; at most one of both.
             limits: on the photo.
 
@@ -163,7 +167,7 @@ class LivenessChecks:
         now = self.clock()
         check = LivenessCheck(
             secrets.token_hex(12), owner, now, now + BEGIN_S, self.draw(recognizer),
-            gallery, person, reference, pseudonym=pseudonym,
+            gallery, person, reference, pseudonym=pseudonym, purpose=purpose,
         )  # fmt: skip
         with self._lock:
             self._drop_old()
@@ -270,7 +274,8 @@ class LivenessChecks:
             if best is not None and reference is not None:
                 check.decision = self._recognizer().verify(reference, best)
             elif best is not None and check.gallery is not None and check.person is not None:
-                check.decision = self._gallery(check.gallery).verify(check.person, best)
+                people = self._gallery(check.gallery)
+                check.decision = people.verify(check.person, best, purpose=check.purpose)
         except LineamentError as error:
             check.problem = error.to_dict()
         check.liveness, check.state = result, "done"

@@ -82,8 +82,10 @@ class Visits:
         self._visits: dict[int, Visit] = {}
         self._people: dict[int, Person] = {}
         self._events: list[Event] = []
-        # Where it is checked, it has to be seen again that somebody is there.
-        self._names_are_kept = options.liveness == "off"
+        self.n_left_out: int | None = None
+        """People who were not searched for want of a consent, when the gallery was asked last."""
+        # Where it is checked, it has to be seen again that somebody is there, and may be named.
+        self._names_are_kept = options.liveness == "off" and options.purpose is None
 
     def __contains__(self, number: int) -> bool:
         """Whether that person is in the picture."""
@@ -178,7 +180,9 @@ class Visits:
             top=max(self._options.top, 2),
             fpir=self._options.fpir,
             threshold=self._options.threshold,
+            purpose=self._options.purpose,
         )
+        self.n_left_out = answers[0].n_left_out
         for person, answer in zip(changed, answers, strict=True):
             visit = self._visits[person.id]
             visit.candidates, visit.threshold = answer.candidates, answer.threshold.value

@@ -97,6 +97,8 @@ class PeopleTracker:
 
     Attributes:
         recognizer, gallery, memory, options: as they were given, or the defaults.
+        n_left_out: how many people of the gallery got no name for want of a consent for
+            ``options.purpose``, as it was when the gallery was asked last; None without a purpose.
     """
 
     @checked
@@ -118,13 +120,18 @@ class PeopleTracker:
 
         Raises:
             ContractError: the gallery or the memory are for other embeddings.
+            OptionError: a purpose, and no gallery.
         """
         self.recognizer, self.gallery = recognizer, gallery
         self.options = TrackOptions() if options is None else options
         recognizer.load()
         self._contract = recognizer.embedder.contract
+        purpose = self.options.purpose
         if gallery is not None:
             gallery.contract.check(self._contract)
+        elif purpose is not None:
+            raise OptionError("expected a gallery with it, got none", option="purpose")
+        self.n_left_out = None if purpose is None or gallery is None else gallery.left_out(purpose)
         self.memory = Memory() if memory is None else memory
         self.memory.check(self._contract)
         detector = recognizer.finder.detector
@@ -375,6 +382,8 @@ class PeopleTracker:
             self._visits.judge(followed.person, self._passive, followed.face, frame)
         present = [f.person for f in self._followed.values() if f.person is not None]
         self._visits.name(frame, [f.person for f in changed if f.person is not None], present)
+        if self._visits.n_left_out is not None:
+            self.n_left_out = self._visits.n_left_out
 
     def _keep(
         self, frame: VideoFrame, followed: Followed, view: View, quality: Quality | None

@@ -160,6 +160,7 @@ class Revision:
             top=max(self._options.top, 2),
             fpir=self._options.fpir,
             threshold=self._options.threshold,
+            purpose=self._options.purpose,
         )
         wishes: list[tuple[float, int, Candidate]] = []
         for number, (one, answer) in enumerate(zip(self._people, answers, strict=True)):

@@ -11,6 +11,7 @@ from lineament.decide.calibration import DEFAULT_FPIR
 from lineament.detect.detector import DetectOptions
 from lineament.errors import OptionError
 from lineament.gallery import Candidate
+from lineament.gallery.consent import checked_purpose
 from lineament.liveness.passive import LivenessMode
 from lineament.results import Outcome
 from lineament.types import Face, FloatArray, Image, Liveness, Quality
@@ -36,6 +37,9 @@ class TrackOptions:
         fpir: the share of people not in the gallery that may get a name, and of people not seen
             before that may be taken for one who was, 0 to 1.
         threshold: cosine from which on a face gets a name, in place of one for ``fpir``.
+        purpose: what it is for: only people of the gallery have names who have a consent, and of
+            whom every consent names it, in capitals or not; who was named before, in the memory,
+            has to be named anew.
         top: how many candidates of the gallery a track has.
         liveness: "passive": whether people are there, and not pictures of them, is judged by the
             views that are embedded; nobody has a name before that is known. "active" asks one
@@ -54,6 +58,7 @@ class TrackOptions:
     turning: bool = False
     fpir: float = DEFAULT_FPIR
     threshold: float | None = None
+    purpose: str | None = None
     top: int = 5
     liveness: LivenessMode = "off"
     revise: bool = False
@@ -73,6 +78,8 @@ class TrackOptions:
         DetectOptions(min_face_px=self.min_face_px)
         if not 0 < self.fpir < 1:
             raise OptionError(f"expected a share between 0 and 1, got {self.fpir}", option="fpir")
+        if self.purpose is not None:
+            checked_purpose(self.purpose, "purpose")
         if self.liveness == "active":
             raise OptionError(
                 "the active check asks one person to do something",

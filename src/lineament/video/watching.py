@@ -150,6 +150,8 @@ class WatchSummary(Outcome):
         duration_s: time of the last frame, by the source's clock.
         people: who was there, by number.
         noticed: what was noticed of the source.
+        n_left_out: how many people of the gallery got no name, since they did not consent to the
+            purpose of ``TrackOptions``; None without one.
     """
 
     video: SourceInfo
@@ -159,6 +161,7 @@ class WatchSummary(Outcome):
     duration_s: float
     people: tuple[WatchedPerson, ...]
     noticed: tuple[SourceNote, ...]
+    n_left_out: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -170,6 +173,7 @@ class WatchSummary(Outcome):
             "duration_s": round(self.duration_s, 4),
             "people": [person.to_dict() for person in self.people],
             "noticed": [note.to_dict() for note in self.noticed],
+            **({} if self.n_left_out is None else {"n_left_out": self.n_left_out}),
         }
 
 
@@ -342,6 +346,11 @@ class Watch:
             self.close()
         self._raise_of_outputs()
 
+    @property
+    def n_left_out(self) -> int | None:
+        """As ``WatchSummary`` has it, up to now."""
+        return self._tracker.n_left_out
+
     def run(self) -> WatchSummary:
         """Watch to the end; raises as walking does."""
         for _ in self:
@@ -359,6 +368,7 @@ class Watch:
             self._diary.time_s,
             self._diary.people(),
             tuple(notes),
+            self._tracker.n_left_out,
         )
 
     def close(self) -> None:

@@ -70,6 +70,12 @@ export function Field({ label, hint, error, children, wide }) {
   </div>`;
 }
 
+// What a search is for: only people who consented to it are searched. It is taken when it is complete.
+export function Purpose({ value, onChange }) {
+  return html`<${Field} label=${t("purpose")} hint=${t("purpose.hint")}>${(field) => html`<input ...${field} maxlength="500" value=${value}
+    onChange=${(event) => onChange(event.target.value.trim())} />`}<//>`;
+}
+
 export function Page({ title, lead, actions, children }) {
   const heading = useRef(null);
   useEffect(() => {

@@ -52,6 +52,9 @@ class LivenessOptions(Options):
 
     gallery: str | None = Field(None, max_length=64, description="With person.")
     person: str | None = Field(None, max_length=1000, description="With gallery.")
+    purpose: str | None = Field(
+        None, max_length=500, description="With person: only if every consent of theirs names it."
+    )
 
 
 class LivenessAnswer(Answer):
@@ -115,6 +118,8 @@ async def create_liveness_session(request: Request) -> Any:
         raise OptionError("expected gallery and person, or neither", option=missing)
     if photo is not None and options.person is not None:
         raise OptionError("expected a photo or a person, got both", option="person")
+    if options.purpose is not None and options.person is None:
+        raise OptionError("expected a person with it, got none", option="purpose")
     principal = request.state.principal
     if options.gallery is not None:
         check_role(principal, "verify", options.gallery)
@@ -124,6 +129,7 @@ async def create_liveness_session(request: Request) -> Any:
         principal.id,
         gallery=options.gallery,
         person=options.person,
+        purpose=options.purpose,
         photo=photo,
         limits=state.limits,
     )

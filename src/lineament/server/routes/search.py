@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
+from lineament.errors import ConsentError
 from lineament.server.access import needs
 from lineament.server.auditing import record
 from lineament.server.bodies import IdentifyOptions, VerifyOptions
@@ -90,11 +91,14 @@ async def identify(request: Request, gallery: str) -> Any:
     **merged(
         needs("verify", gallery=True),
         photo_body(VerifyOptions, "image"),
-        {"responses": answers(404)},
+        {"responses": answers(404, 409)},
     ),
 )
 async def verify_person(request: Request, gallery: str, person: Person) -> Any:
-    """One photo against all samples of one person; `Gallery.verify`."""
+    """One photo against all samples of one person; `Gallery.verify`.
+
+    With `purpose`, 409 (`consent_missing`) of somebody who did not consent to it.
+    """
     state = request.app.state.lineament
     photos, options, _ = await read_request(request, VerifyOptions)
 
@@ -104,13 +108,11 @@ async def verify_person(request: Request, gallery: str, person: Person) -> Any:
         source = photos["image"]
         if options.box is not None:
             source = found.recognizer.finder.boxed(source, options.box)
-        decision = found.verify(
-            name,
-            source,
-            fmr=options.fmr,
-            threshold=options.threshold,
-            liveness=options.liveness,
-        )
+        try:
+            decision = found.verify(name, source, **options.model_dump(exclude={"name", "box"}))
+        except ConsentError:
+            record(request, "verify", found, name, outcome="no consent")
+            raise
         record(request, "verify", found, name, outcome=decision.verdict)
         return dict(decision.to_dict())
 

@@ -34,6 +34,9 @@ class StreamOptions(Options):
         description="rtsp, rtsps, http or https; it is never shown with user, password or query.",
     )  # fmt: skip
     gallery: str | None = Field(None, max_length=64, description="Whose people have names.")
+    purpose: str | None = Field(
+        None, max_length=500, description="Only people of whom every consent names it have names."
+    )
     liveness: Literal["off", "passive"] = "off"
     give_up_s: float = Field(
         3600, ge=0, le=30 * 86_400, description="Seconds without a picture until it is ended."
@@ -48,6 +51,8 @@ class StreamAnswer(Answer):
     source: str
     state: Literal["connecting", "live", "lost", "ended"]
     gallery: str | None
+    purpose: str | None
+    n_left_out: int | None
     problem: dict[str, Any] | None
 
 

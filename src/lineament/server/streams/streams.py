@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from lineament import web
 from lineament.errors import BusyError, GalleryNotFoundError, NotFoundError, OptionError
 from lineament.gallery import Gallery
+from lineament.gallery.consent import checked_purpose
 from lineament.pipeline import Recognizer
 from lineament.server.roles import Principal
 from lineament.server.streams.watching import StreamSettings, WatchedStream
@@ -166,6 +167,10 @@ class Streams:
             ) from error
         except OSError:  # the camera may come up later; it is judged each time that it is opened
             pass
+        if settings.purpose is not None:
+            checked_purpose(settings.purpose, "purpose")
+            if settings.gallery is None:
+                raise OptionError("expected a gallery with it, got none", option="purpose")
         values = settings.to_dict() | {"private": private}
         return StreamSettings(**values)
 

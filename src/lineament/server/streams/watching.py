@@ -41,6 +41,7 @@ class StreamSettings(Outcome):
         give_up_s: seconds without a picture after which it is ended.
         label: for people.
         private: whether the address may be one of the server's own network.
+        purpose: only people who consented to it have names; None: all.
     """
 
     url: str
@@ -49,6 +50,7 @@ class StreamSettings(Outcome):
     give_up_s: float = 3600.0
     label: str = ""
     private: bool = False
+    purpose: str | None = None
 
 
 class WatchedStream:
@@ -113,6 +115,8 @@ class WatchedStream:
             "source": source_name(self.settings.url),
             "label": self.settings.label,
             "gallery": self.settings.gallery,
+            "purpose": self.settings.purpose,
+            "n_left_out": None if watched is None else watched.n_left_out,
             "liveness": self.settings.liveness,
             "give_up_s": self.settings.give_up_s,
             "state": self._state,
@@ -208,7 +212,9 @@ class WatchedStream:
                 source,
                 gallery,
                 recognizer=self._recognizer() if gallery is None else gallery.recognizer,
-                options=options_for(source.info, TrackOptions(liveness=chosen.liveness)),
+                options=options_for(
+                    source.info, TrackOptions(liveness=chosen.liveness, purpose=chosen.purpose)
+                ),
                 outputs=[self.preview],
             )
         except BaseException:

@@ -5,7 +5,7 @@ import { part, upload } from "../api.js";
 import { fixed, number, percent, reasonOf, t } from "../i18n.js";
 import { WithGallery } from "../gallery.js";
 import { FaceCrop, PhotoWell } from "../media.js";
-import { announce, Button, Card, Confirm, Empty, Field, Page, Progress, Trouble } from "../ui.js";
+import { announce, Button, Card, Confirm, Empty, Field, Page, Progress, Purpose, Trouble } from "../ui.js";
 
 const RATES = [0.1, 0.03, 0.01, 0.003, 0.001];
 
@@ -19,6 +19,7 @@ export function Identify({ session, can }) {
 function Search({ gallery, chooser, rejects }) {
   const [photo, setPhoto] = useState(null);
   const [rate, setRate] = useState("0.01");
+  const [purpose, setPurpose] = useState("");
   const [state, setState] = useState({});
   const [round, setRound] = useState(0);
   const reject = async (one, place) => {
@@ -33,7 +34,7 @@ function Search({ gallery, chooser, rejects }) {
     }
     let current = true;
     setState({ sent: 0 });
-    upload(`/galleries/${part(gallery)}/identify`, [["image", photo.blob], ["fpir", rate]], {
+    upload(`/galleries/${part(gallery)}/identify`, [["image", photo.blob], ["fpir", rate], ...(purpose ? [["purpose", purpose]] : [])], {
       progress: (sent) => current && setState({ sent }),
     }).then(
       (found) => {
@@ -46,7 +47,7 @@ function Search({ gallery, chooser, rejects }) {
     return () => {
       current = false;
     };
-  }, [photo, rate, round]);
+  }, [photo, rate, purpose, round]);
   const { found } = state;
   const boxes = found ? found.faces.map((one, place) => ({
     box: one.face.box_xyxy, tone: one.name ? "good" : "warn", label: one.name || String(place + 1), short: String(place + 1),
@@ -54,6 +55,7 @@ function Search({ gallery, chooser, rejects }) {
   return html`<div class="options above">${chooser}
       <${Field} label=${t("identify.rate")} hint=${t("identify.rate-hint")}>${(field) => html`<select ...${field} value=${rate} onChange=${(event) => setRate(event.target.value)}>
         ${RATES.map((value) => html`<option value=${String(value)}>${percent(value)}</option>`)}</select>`}<//>
+      <${Purpose} value=${purpose} onChange=${setPurpose} />
     </div>
     <div class="result-grid wide-left">
       <${PhotoWell} label=${t("photo")} photo=${photo} onPhoto=${setPhoto} boxes=${boxes} />
@@ -61,6 +63,7 @@ function Search({ gallery, chooser, rejects }) {
         ${state.sent !== undefined && html`<${Progress} value=${state.sent < 1 ? state.sent : null} label=${t(state.sent < 1 ? "sending" : "searching")} />`}
         <${Trouble} problem=${state.problem} />
         ${!photo && html`<p class="hint">${t("identify.hint")}</p>`}
+        ${found && (found.people_not_searched || []).map((left) => html`<p class="hint">${t("purpose.left-out", { n: left.n_people })}</p>`)}
         ${found && found.faces.length === 0 && html`<${Empty} icon="identify" title=${t("problem.no_face")} />`}
         ${found && found.faces.map((one, place) => html`<${FoundFace} key=${place} one=${one} place=${place} photo=${photo} searched=${!found.not_searched.some((left) => left.face === place)}
           onReject=${rejects && one.name ? () => reject(one, place) : null} />`)}

@@ -3,7 +3,7 @@
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { address, get, part, post, remove } from "../api.js";
 import { has, t } from "../i18n.js";
-import { announce, Button, Card, Confirm, Empty, Field, Loading, Page, Trouble, useLoaded } from "../ui.js";
+import { announce, Button, Card, Confirm, Empty, Field, Loading, Page, Purpose, Trouble, useLoaded } from "../ui.js";
 
 const TONE = { live: "good", connecting: "warn", lost: "warn", ended: "bad" };
 const SHOWN = ["appeared", "identified", "changed", "left"];
@@ -73,7 +73,8 @@ function Stream({ stream, may, first, onEnd }) {
       </div>
     </div>
     ${stream.problem && html`<p class="hint" lang="en">${stream.problem.message}</p>`}
-    <p class="hint">${stream.source}${stream.gallery ? ` · ${stream.gallery}` : ""}</p>
+    <p class="hint">${stream.source}${stream.gallery ? ` · ${stream.gallery}` : ""}${stream.purpose ? ` · ${t("purpose")}: ${stream.purpose}` : ""}</p>
+    ${stream.n_left_out > 0 && html`<p class="hint">${t("purpose.left-out", { n: stream.n_left_out })}</p>`}
   <//>`;
 }
 
@@ -91,10 +92,11 @@ function Add({ onClose, onDone }) {
   const [url, setUrl] = useState("");
   const [label, setLabel] = useState("");
   const [gallery, setGallery] = useState("");
+  const [purpose, setPurpose] = useState("");
   const { value } = useLoaded(() => get("/galleries", { limit: 1000 }), []);
   const names = value ? value.galleries.filter((one) => !one.error).map((one) => one.name) : [];
   const send = async () => {
-    await post("/streams", { url: url.trim(), label: label.trim(), ...(gallery ? { gallery } : {}) });
+    await post("/streams", { url: url.trim(), label: label.trim(), ...(gallery ? { gallery, ...(purpose ? { purpose } : {}) } : {}) });
     onDone();
   };
   return html`<${Confirm} title=${t("live.add")} action=${t("live.add")} onNo=${onClose} onYes=${send}>
@@ -102,5 +104,6 @@ function Add({ onClose, onDone }) {
     <${Field} label=${t("live.label")}>${(field) => html`<input ...${field} maxlength="100" value=${label} onInput=${(event) => setLabel(event.target.value)} />`}<//>
     <${Field} label=${t("gallery")}>${(field) => html`<select ...${field} value=${gallery} onChange=${(event) => setGallery(event.target.value)}>
       <option value="">${t("live.no-gallery")}</option>${names.map((name) => html`<option value=${name}>${name}</option>`)}</select>`}<//>
+    ${gallery && html`<${Purpose} value=${purpose} onChange=${setPurpose} />`}
   <//>`;
 }

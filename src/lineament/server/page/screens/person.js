@@ -5,7 +5,7 @@ import { address, get, part, patch, post, remove, upload } from "../api.js";
 import { moment, number, percent, t } from "../i18n.js";
 import { Basis, Probability, Reasons, ScoreAxis, TONE, Verdict } from "../decision.js";
 import { PhotoWell } from "../media.js";
-import { announce, Button, Card, Confirm, Empty, Field, Icon, Loading, Page, Progress, Trouble, useLoaded } from "../ui.js";
+import { announce, Button, Card, Confirm, Empty, Field, Icon, Loading, Page, Progress, Purpose, Trouble, useLoaded } from "../ui.js";
 import { Privacy } from "./privacy.js";
 
 export function OnePerson({ gallery, number: id, session, can }) {
@@ -114,15 +114,16 @@ function Metadata({ path, person, mayChange, onDone }) {
 
 function IsItThem({ path, name }) {
   const [photo, setPhoto] = useState(null);
+  const [purpose, setPurpose] = useState("");
   const [state, setState] = useState({});
-  const take = (chosen) => {
+  const take = (chosen, wanted = purpose) => {
     setPhoto(chosen);
     if (!chosen) {
       setState({});
       return;
     }
     setState({ sent: 0 });
-    upload(`${path}/verify`, [["image", chosen.blob]], { progress: (sent) => setState({ sent }) }).then(
+    upload(`${path}/verify`, [["image", chosen.blob], ...(wanted ? [["purpose", wanted]] : [])], { progress: (sent) => setState({ sent }) }).then(
       (decision) => {
         setState({ decision });
         announce(t(`verdict.${decision.verdict}`));
@@ -133,8 +134,9 @@ function IsItThem({ path, name }) {
   const { decision } = state;
   const face = decision && decision.a.face;  // b is the sample that is most alike
   return html`<${Card} title=${t("person.verify", { name })}>
+    <div class="options above"><${Purpose} value=${purpose} onChange=${(wanted) => { setPurpose(wanted); if (photo) take(photo, wanted); }} /></div>
     <div class="result-grid flush">
-      <${PhotoWell} label=${t("photo")} photo=${photo} onPhoto=${take} boxes=${face ? [{ box: face.box_xyxy, tone: TONE[decision.verdict] }] : []} />
+      <${PhotoWell} label=${t("photo")} photo=${photo} onPhoto=${(chosen) => take(chosen)} boxes=${face ? [{ box: face.box_xyxy, tone: TONE[decision.verdict] }] : []} />
       <div>
         ${state.sent !== undefined && html`<${Progress} value=${state.sent < 1 ? state.sent : null} label=${t(state.sent < 1 ? "sending" : "computing")} />`}
         <${Trouble} problem=${state.problem} />
