@@ -47,6 +47,20 @@ def admin(own: Served) -> Iterator[Client]:
 # --- keys -----------------------------------------------------------------------------------------
 
 
+def test_keys_expire(own: Served, admin: Client) -> None:
+    before = time.time()
+    made = admin.keys.make("verify", label="visit", expires="90d")
+    assert made.expires is not None
+    assert before <= made.expires - 90 * 86_400 <= time.time()
+    assert next(one for one in admin.keys.all() if one.id == made.id).expires == made.expires
+    assert admin.keys.make(expires=4e9).expires == 4e9
+    assert admin.keys.make(expires="2090-01-31T00:00Z").expires == 3789504000
+    for wrong in ("tomorrow", "0d", "2020-01-31", 1e9, "90", "x" * 41):
+        with pytest.raises(OptionError) as refused:
+            admin.keys.make(expires=wrong)
+        assert refused.value.option == "expires"
+
+
 def test_a_key_is_made_listed_used_and_revoked(own: Served, admin: Client) -> None:
     made = admin.keys.make("enroll", galleries=["staff"], label="door")
     assert isinstance(made, NewKey)
@@ -56,7 +70,7 @@ def test_a_key_is_made_listed_used_and_revoked(own: Served, admin: Client) -> No
     assert all(type(one) is ServedKey for one in listed)
     (mine,) = [one for one in listed if one.id == made.id]
     assert (mine.role, mine.galleries, mine.label) == ("enroll", ("staff",), "door")
-    assert mine.revoked is None
+    assert (mine.revoked, mine.expires, made.expires) == (None, None, None)
     with Client(own.address, key=made.key) as door:
         assert door.models().recognizer
         with pytest.raises(ForbiddenError, match="admin"):

@@ -72,6 +72,9 @@ def callers(served: Served) -> dict[str, Caller]:
     revoked = store.add("admin")
     store.revoke(revoked.split("_")[1])
     found["revoked"] = Caller(None, (), revoked)
+    past = keys.KeyStore(served.settings.data, clock=lambda: 1e9)
+    found["expired"] = Caller(None, (), past.add("admin", expires=1e9 + 1))
+    past.close()
     for role in ROLES:
         for galleries in (("*",), ("staff", "nowhere"), ("other",)):
             found[f"{role} of {galleries[0]}"] = Caller(

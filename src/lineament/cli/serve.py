@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -97,17 +98,30 @@ DATA = option("--data", type=FILE, metavar="DIR", help="The server's data folder
     api=["galleries"],
 )  # fmt: skip
 @option("--label", default="", metavar="TEXT", help="For people.")
+@option(
+    "--expires", metavar="WHEN", help="From when on it is refused: 2027-01-31, 12h, 90d, 4w.",
+    show_default="never",
+)  # fmt: skip
 @DATA
 @options.json
-def add(role: Any, gallery: tuple[str, ...], label: str, data: Path | None, json: bool) -> int:
+def add(
+    role: Any,
+    gallery: tuple[str, ...],
+    label: str,
+    expires: str | None,
+    data: Path | None,
+    json: bool,
+) -> int:
     """Make a key of a server; it is shown once.
 
     Only a keyed hash of it is kept. Send it as `Authorization: Bearer KEY`.
     """
-    key = _store(data).add(role, galleries=gallery or ("*",), label=label)
+    store = _store(data)
+    key = store.add(role, galleries=gallery or ("*",), label=label, expires=expires)
     if json:
-        print_json({"key": key, "id": key.split("_")[1], "role": role,
-                    "galleries": list(gallery or ("*",))})  # fmt: skip
+        number = key.split("_")[1]
+        print_json({"key": key, "id": number, "role": role, "galleries": list(gallery or ("*",)),
+                    "expires": store.info(number).expires})  # fmt: skip
     else:
         print_line(key)
     return 0
@@ -123,13 +137,23 @@ def list_(data: Path | None, json: bool) -> int:
         print_json({"keys": [key.to_dict() for key in keys]})
     elif keys:
         rows = [
-            [k.id, k.role, ", ".join(k.galleries), "revoked" if k.revoked else "", k.label]
-            for k in keys
+            [k.id, k.role, ", ".join(k.galleries), _state(k, time.time()), k.label] for k in keys
         ]
         print_table(["id", "role", "galleries", "", "label"], rows)
     else:
         print_line("there are no keys; `lineament keys add` makes one")
     return 0
+
+
+def _state(key: Any, now: float) -> str:
+    """In words: whether a key holds, and until when."""
+    from lineament.gallery.consent import in_words
+
+    if key.revoked is not None:
+        return "revoked"
+    if key.expires is None:
+        return ""
+    return "expired" if key.expires <= now else f"until {in_words(key.expires)}"
 
 
 @command("lineament keys revoke 0f3a5b7c9d1e")

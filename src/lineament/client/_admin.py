@@ -32,13 +32,18 @@ class ServedKeys:
         self._connection = connection
 
     def all(self) -> list[ServedKey]:
-        """The keys without their secrets, the oldest first, revoked ones too."""
+        """The keys without their secrets, the oldest first, revoked and expired ones too."""
         entries = self._connection.entries(calls.keys)
         return [read(ServedKey, one) for one in entries]
 
     @checked
     def make(
-        self, role: Role = "verify", *, galleries: Sequence[str] = EVERY_GALLERY, label: str = ""
+        self,
+        role: Role = "verify",
+        *,
+        galleries: Sequence[str] = EVERY_GALLERY,
+        label: str = "",
+        expires: float | str | None = None,
     ) -> NewKey:
         """Make a key. The server shows it in this answer and keeps it nowhere.
 
@@ -46,14 +51,16 @@ class ServedKeys:
             role: "verify", "enroll" or "admin".
             galleries: for which it holds; they need not exist yet.
             label: for people, at most 200 characters.
+            expires: from when on it is refused: seconds since 1970, a date such as "2027-01-31" (as
+                the server's clock has it), or how long it holds: "12h", "90d", "4w"; None: never.
 
         Raises:
-            OptionError: another role, or no gallery's name.
+            OptionError: another role, no gallery's name, or no time to come.
             ForbiddenError: galleries that one's own key is not for.
             ServiceError: the connection broke: that is not tried again, since nobody would have
                 the key that may have been made. ``all`` shows it.
         """
-        return self._connection.send(calls.make_key(role, galleries, label))
+        return self._connection.send(calls.make_key(role, galleries, label, expires))
 
     @checked
     def revoke(self, key: str) -> None:

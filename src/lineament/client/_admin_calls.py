@@ -27,6 +27,7 @@ class ServedKey(Outcome):
         label: for people.
         created: seconds since 1970.
         revoked: since when it is refused; None while it holds.
+        expires: from when on it is refused; None: never.
     """
 
     id: str
@@ -35,6 +36,7 @@ class ServedKey(Outcome):
     label: str
     created: float
     revoked: float | None
+    expires: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,14 @@ class NewKey(Outcome):
         id: of the key, for ``revoke``.
         role: what it may.
         galleries: names, or ("*",) for all.
+        expires: from when on it is refused, in seconds since 1970; None: never.
     """
 
     key: str = field(repr=False)
     id: str
     role: Role
     galleries: tuple[str, ...]
+    expires: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +134,10 @@ def keys(after: str | None, limit: int) -> Call[Page]:
     return page("keys", "/keys", after, limit)
 
 
-def make_key(role: Role, galleries: Sequence[str], label: str) -> Call[NewKey]:
-    values = {"role": role, "galleries": list(galleries), "label": label}
+def make_key(
+    role: Role, galleries: Sequence[str], label: str, expires: float | str | None
+) -> Call[NewKey]:
+    values = {"role": role, "galleries": list(galleries), "label": label, "expires": expires}
     return Call("POST", "/keys", reading(NewKey), values=values, repeatable=False)
 
 

@@ -35,10 +35,15 @@ class AsyncServedKeys:
 
     @checked
     async def make(
-        self, role: Role = "verify", *, galleries: Sequence[str] = EVERY_GALLERY, label: str = ""
+        self,
+        role: Role = "verify",
+        *,
+        galleries: Sequence[str] = EVERY_GALLERY,
+        label: str = "",
+        expires: float | str | None = None,
     ) -> NewKey:
         """As ``ServedKeys.make``."""
-        return await self._connection.send(calls.make_key(role, galleries, label))
+        return await self._connection.send(calls.make_key(role, galleries, label, expires))
 
     @checked
     async def revoke(self, key: str) -> None:

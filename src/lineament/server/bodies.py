@@ -218,6 +218,11 @@ class MakeKey(Options):
     role: Role = "verify"
     galleries: list[str] = Field(["*"], min_length=1, max_length=1000)
     label: str = Field("", max_length=200)
+    expires: float | str | None = Field(
+        None,
+        description="When it expires, in seconds since 1970, or 2027-01-31, or how long it holds: "
+        "12h, 90d, 4w; null: never.",
+    )
 
 
 def json_body(options: type[BaseModel]) -> dict[str, Any]:

@@ -111,7 +111,8 @@ EXAMPLES: dict[str, Example] = {
     "delete_rejection": Example(),
     "list_keys": Example(query={"limit": 10}),
     "make_key": Example(
-        body={"role": "enroll", "galleries": ["staff"], "label": "door"}, status=201
+        body={"role": "enroll", "galleries": ["staff"], "label": "door", "expires": "90d"},
+        status=201,
     ),
     "revoke_key": Example(status=204),
     "add_user": Example(

@@ -32,6 +32,7 @@ class KeyAnswer(Answer):
 
     key: str
     id: str
+    expires: float | None
 
 
 def _own(principal: Principal, galleries: tuple[str, ...]) -> bool:
@@ -45,7 +46,7 @@ def _own(principal: Principal, galleries: tuple[str, ...]) -> bool:
     **merged(needs("admin"), {"responses": answers()}),
 )
 async def list_keys(request: Request, after: After = None, limit: Limit = 100) -> Any:
-    """The oldest first, revoked ones too; of an admin of some galleries: those of these alone."""
+    """The oldest first, also those that do not hold; an admin of some galleries sees theirs."""
     state = request.app.state.lineament
     principal, last = request.state.principal, read_cursor(after)
 
@@ -81,10 +82,23 @@ async def make_key(request: Request) -> Any:
         raise ForbiddenError("expected galleries of your own key, got others")
 
     def call() -> dict[str, Any]:
-        key: str = state.keys.add(options.role, galleries=galleries, label=options.label, once=once)
+        key: str = state.keys.add(
+            options.role,
+            galleries=galleries,
+            label=options.label,
+            expires=options.expires,
+            once=once,
+        )
         number = key.split("_")[1]
-        record(request, "make key", key=number, role=options.role)
-        return {"key": key, "id": number, "role": options.role, "galleries": list(galleries)}
+        expires = state.keys.info(number).expires
+        record(request, "make key", key=number, role=options.role, expires=expires)
+        return {
+            "key": key,
+            "id": number,
+            "role": options.role,
+            "galleries": list(galleries),
+            "expires": expires,
+        }
 
     return JSONResponse(await state.work.run(call), 201)
 

@@ -19,11 +19,12 @@ export function Keys() {
     ${loading && !value && html`<${Loading} />`}
     ${value && keys.length === 0 && html`<${Empty} icon="keys" title=${t("keys.none")} text=${t("keys.none-text")}>${make}<//>`}
     ${keys.length > 0 && html`<${Card}><${Table} label=${t("keys.title")}
-      heads=${[t("keys.id"), t("keys.label"), t("role"), t("galleries"), t("created"), html`<span class="hidden">${t("actions")}</span>`]}
+      heads=${[t("keys.id"), t("keys.label"), t("role"), t("galleries"), t("created"), t("keys.expires"), html`<span class="hidden">${t("actions")}</span>`]}
       rows=${keys.map((key) => [
         html`<code>${key.id}</code>`, key.label, t(`role.${key.role}`),
         key.galleries.includes("*") ? t("galleries.all") : key.galleries.join(", "), moment(key.created),
-        key.revoked ? html`<div class="row-actions"><span class="badge">${t("keys.revoked")}</span></div>`
+        moment(key.expires),
+        key.revoked || isOver(key) ? html`<div class="row-actions"><span class="badge">${t(key.revoked ? "keys.revoked" : "keys.expired")}</span></div>`
           : html`<div class="row-actions"><${Button} kind="small" onClick=${() => setRevoked(key)} aria-label=${`${t("keys.revoke")} ${key.id}`}>${t("keys.revoke")}<//></div>`,
       ])} /><//>`}
     ${making && html`<${Make} onClose=${() => setMaking(false)} onDone=${(key) => { setMaking(false); setFresh(key); reload(); }} />`}
@@ -31,6 +32,8 @@ export function Keys() {
       onYes=${async () => { await remove(`/keys/${part(revoked.id)}`); setRevoked(null); announce(t("keys.revoked")); reload(); }} />`}
   <//>`;
 }
+
+const isOver = (key) => key.expires != null && key.expires * 1000 <= Date.now();
 
 function Fresh({ value }) {
   const [copied, setCopied] = useState(false);
@@ -46,9 +49,13 @@ function Make({ onClose, onDone }) {
   const [label, setLabel] = useState("");
   const [role, setRole] = useState("verify");
   const [galleries, setGalleries] = useState("");
-  const send = async () => onDone((await post("/keys", { role, galleries: listed(galleries), label: label.trim() })).key);
+  const [expires, setExpires] = useState("");
+  // A day as it is for whoever looks at the page: its first second.
+  const end = () => (expires ? { expires: new Date(`${expires}T00:00`).getTime() / 1000 } : {});
+  const send = async () => onDone((await post("/keys", { role, galleries: listed(galleries), label: label.trim(), ...end() })).key);
   return html`<${Confirm} title=${t("keys.make")} action=${t("keys.make")} onNo=${onClose} onYes=${send}>
     <${Field} label=${t("keys.label")} hint=${t("keys.label-hint")}>${(field) => html`<input ...${field} maxlength="200" value=${label} onInput=${(event) => setLabel(event.target.value)} />`}<//>
     <${Holder} role=${role} galleries=${galleries} onRole=${setRole} onGalleries=${setGalleries} />
+    <${Field} label=${t("keys.expires")} hint=${t("keys.expires-hint")}>${(field) => html`<input ...${field} type="date" value=${expires} onInput=${(event) => setExpires(event.target.value)} />`}<//>
   <//>`;
 }
