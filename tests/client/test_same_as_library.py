@@ -142,6 +142,7 @@ NOT_SERVED = {
     ),
     **dict.fromkeys(("to_dict", "to_json", "to_rows", "to_pandas"), "of people()"),
     **dict.fromkeys(("check_search", "filter_notes", "metadata_keys"), "for command lines"),
+    "left_out": "answers of searches count them",
     "identify_stream": "identify of a list",
     "use": "the server has the recognizers",
     "name_of": "numbers are of the HTTP interface",

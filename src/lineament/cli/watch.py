@@ -40,7 +40,7 @@ STDOUT = "-"
 @argument(
     "source",
     metavar="SOURCE",
-    help="A film, a camera's number, an rtsp or http address, a folder of frames.",
+    help="A film, a camera's number, an rtsp or http address, or a folder.",
 )
 @option("--out", writes=FILM, metavar="FILE.mp4", help="Film with the people marked, and sound.")
 @option(
