@@ -6,6 +6,7 @@ import base64
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -13,6 +14,7 @@ from server_under_test import Served, run_server
 
 from lineament.server.app import PREFIX, ROUTERS
 from lineament.server.examples import EXAMPLES, PHOTO, Example
+from lineament.server.links import LINKS
 from lineament.server.settings import ServerSettings
 from lineament.server.table import Operation, operations
 
@@ -20,6 +22,9 @@ TABLE = operations(ROUTERS)
 MADE = {"create_liveness_session": "session", "add_stream": "stream", "create_job": "job"}
 ENDLESS = ("stream_events", "stream_preview")
 """Answers that only their reader ends."""
+
+LATER = (*ENDLESS, "stream_snapshot", "job_events", "job_result")
+"""Links to what is not there at once, or has no end."""
 
 OF_SESSION = ("log_in", "who", "new_password", "log_out")
 """By a cookie, without a key."""
@@ -142,6 +147,8 @@ def test_the_examples_work(own: Served, photos: dict[str, bytes]) -> None:
             session.headers["X-CSRF-Token"] = answer.json()["csrf"]
         if name == "enroll":
             assert answer.json()["photos"][0]["sample"] == 1, answer.text
+        with own.client("admin") as follower:
+            follow(follower, operation, example, values, answer)
     session.close()
 
 
@@ -157,6 +164,39 @@ def send(
         with client.stream(operation.method, example.url(operation.path, values)) as answer:
             return answer
     return client.request(operation.method, example.url(operation.path, values), json=body)
+
+
+def follow(
+    client: httpx.Client,
+    operation: Operation,
+    example: Example,
+    values: dict[str, str],
+    answer: httpx.Response,
+) -> None:
+    """Go on as the links of the description say, where that changes nothing."""
+    path = operation.pattern.fullmatch(example.url(operation.path, values).partition("?")[0])
+    assert path is not None
+    for link in LINKS.get(operation.id, ()):
+        given = {}
+        for parameter, value in link.values.items():
+            if value.startswith("$response.body#/"):
+                at = answer.json()
+                for step in value.removeprefix("$response.body#/").split("/"):
+                    at = at[int(step)] if isinstance(at, list) else at[step]
+                given[parameter] = at
+            else:
+                given[parameter] = path.groupdict().get(value.rpartition(".")[2], value)
+        if given.get("after", "") is None:  # the last page
+            continue
+        assert None not in given.values(), f"{operation.id} to {link.to}"
+        target = next(one for one in TABLE if one.id == link.to)
+        if target.method != "GET" or target.id in LATER:
+            continue
+        url = target.path
+        for parameter in target.pattern.groupindex:
+            url = url.replace(f"{{{parameter}}}", quote(str(given.pop(parameter)), safe=""))
+        found = client.get(url, params=given)
+        assert found.status_code == 200, f"{operation.id} to {target.id}: {found.text}"
 
 
 def _enroll_another(served: Served, photos: dict[str, bytes]) -> None:

@@ -22,6 +22,7 @@ from lineament.server.admission import Admission, Admitting
 from lineament.server.examples import describe
 from lineament.server.forwarding import Forwarding, Writer
 from lineament.server.limits import Limits
+from lineament.server.links import link
 from lineament.server.metrics import Observed
 from lineament.server.paths import Paths
 from lineament.server.photos import option_error
@@ -198,7 +199,7 @@ def _answer_errors(app: FastAPI) -> None:
 
 
 def _describe(app: FastAPI) -> None:
-    """Add to the OpenAPI description how keys are sent, and the examples."""
+    """Add to the OpenAPI description how keys are sent, examples and links."""
     made = app.openapi
 
     def described() -> dict[str, Any]:
@@ -210,6 +211,7 @@ def _describe(app: FastAPI) -> None:
                 "session": {"type": "apiKey", "in": "cookie", "name": "lineament"},
             }
             describe(schema)
+            link(schema)
             app.openapi_schema = schema
         return app.openapi_schema
 
