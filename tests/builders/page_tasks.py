@@ -153,7 +153,15 @@ def liveness(visit: Visit) -> None:
 
 
 def live(visit: Visit) -> None:
+    """With a camera that is not there: its address is long, and shown in place of a name."""
     page = visit.page
+    url = "http://camera.invalid/the/entrance/at/the/back/of/the/warehouse/channel-1.mjpeg"
+    with visit.served.client("admin") as client:
+        if not client.get("/streams").json()["streams"]:
+            client.post("/streams", json={"url": url, "give_up_s": 0})
+    page.reload()
+    visit.settle()
+    page.get_by_role("heading", name=url).wait_for()
     page.get_by_role("button", name="Add camera").first.click()
     page.get_by_role("dialog").get_by_label("Address").fill("http://camera.invalid/door.mjpeg")
 

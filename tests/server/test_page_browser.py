@@ -94,6 +94,47 @@ def test_a_task_is_done_on_its_screen(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("shown", [330, 560])
+def test_names_on_a_photo_hide_no_face(shown: int, browsing: Any, served: Served) -> None:
+    """Neither their own nor another, and no other name; where a name has no room, its number."""
+    boxes = [(60, 30, 98, 78), (130, 20, 168, 70), (190, 28, 216, 60), (20, 120, 40, 146),
+             (46, 122, 66, 150), (250, 4, 320, 96), (2, 168, 30, 198)]  # fmt: skip
+    faces = [
+        {"box": box, "label": f"Somebody Called {n}", "short": str(n)}
+        for n, box in enumerate(boxes)
+    ]
+    with visit(browsing, served) as seen:
+        seen.go("verify")
+        found = seen.page.evaluate(
+            """async ([faces, shown]) => {
+                const { draw } = await import(
+                    new URL("media.js", document.querySelector("script[src]").src)
+                );
+                const canvas = document.createElement("canvas");
+                const context = canvas.getContext("2d");
+                const found = [];
+                context.roundRect = (x, y, w, h) => found.push([x, y, x + w, y + h]);
+                canvas.getContext = () => context;
+                draw(canvas, null, [330, 200], faces, { shown });
+                const scale = canvas.width / 330;
+                return { found, boxes: faces.map(({ box }) => box.map((one) => one * scale)) };
+            }""",
+            [faces, shown],
+        )
+        seen.check()
+    names = found["found"]
+    assert len(names) == len(boxes)
+    for number, name in enumerate(names):
+        for other in [*names[:number], *found["boxes"][:5], found["boxes"][6]]:
+            assert apart(name, other), (number, name, other)
+        assert apart(name, found["boxes"][5]) or number == 5  # in a large box it may be
+
+
+def apart(a: list[float], b: list[float]) -> bool:
+    return a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_change_is_made(name: str, browsing: Any, served: Served) -> None:
     screen, task = CHANGES[name]

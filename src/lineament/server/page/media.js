@@ -67,25 +67,30 @@ function corners(context, x, y, w, h, pixel, stroke) {
   context.stroke(path);
 }
 
-// A label at its box: above, below or inside, from its left side on or up to its right one. Where it
-// would cover another label or face everywhere, the short one takes its place.
+// A label at its box: above, below or beside it, and within only where the box is so large that brow
+// or chin alone are hidden; not close to other faces if it can be helped, so that it is clear whose it
+// is. Where it would cover a label or a face everywhere, the short one takes its place.
 function tag(context, face, others, pixel, taken) {
   const { left: x, top: y, right, bottom, label, short, color } = face;
   context.font = `600 ${12 * pixel}px system-ui, sans-serif`;
   const width = context.measureText(label).width + 12 * pixel;
   const height = 20 * pixel;
-  const at = (wanted, top) => {
-    const left = Math.max(0, Math.min(wanted, context.canvas.width - width));
-    return { left, top, right: left + width, bottom: top + height };
-  };
-  const places = [y - height - 5 * pixel, bottom + 5 * pixel, y + 3 * pixel, bottom - height - 3 * pixel]
-    .filter((top) => top >= 0 && top + height <= context.canvas.height)
-    .flatMap((top) => [at(x, top), at(right - width, top)]);
-  const free = (place, all) => all.every((one) =>
-    place.left > one.right || one.left > place.right || place.top > one.bottom || one.top > place.bottom);
-  const clear = places.find((each) => free(each, [...taken, ...others]));
+  const gap = 5 * pixel;
+  const at = (left, top) => ({ left, top, right: left + width, bottom: top + height });
+  const level = (wanted) => Math.max(0, Math.min(wanted, context.canvas.width - width));
+  const tops = [y - height - gap, bottom + gap];
+  if (bottom - y > 5 * height) tops.push(y + 3 * pixel, bottom - height - 3 * pixel);
+  const places = [
+    ...tops.flatMap((top) => [at(level(x), top), at(level(right - width), top)]),
+    at(right + gap, y), at(x - gap - width, y),
+  ].filter((one) => one.left >= 0 && one.right <= context.canvas.width && one.top >= 0 && one.bottom <= context.canvas.height);
+  const overlap = (a, b, around = 0) => Math.max(0, Math.min(a.right, b.right + around) - Math.max(a.left, b.left - around))
+    * Math.max(0, Math.min(a.bottom, b.bottom + around) - Math.max(a.top, b.top - around));
+  const free = (place, around) => taken.every((one) => !overlap(place, one)) && others.every((one) => !overlap(place, one, around));
+  const clear = places.find((each) => free(each, 2 * gap)) ?? places.find((each) => free(each, 0));
   if (!clear && short && short !== label) return tag(context, { ...face, label: short }, others, pixel, taken);
-  const place = clear ?? places.find((each) => free(each, taken)) ?? places[0] ?? at(x, 0);
+  const hidden = (place) => [...taken, ...others, face].reduce((sum, one) => sum + overlap(place, one), 0);
+  const place = clear ?? places.reduce((best, each) => (best && hidden(best) <= hidden(each) ? best : each), null) ?? at(level(x), 0);
   const { left, top } = place;
   taken.push(place);
   context.fillStyle = color;

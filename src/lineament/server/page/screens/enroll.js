@@ -55,7 +55,7 @@ function Form({ gallery, chooser, live }) {
               <${Button} kind="small" icon="close" aria-label=${`${t("photo.remove")} ${place + 1}`} onClick=${() => setPhotos(photos.filter((one) => one !== photo))} /></li>`)}</ul>`
           : html`<p class="hint">${t("enroll.hint")}</p>`}
         <details class="basis"><summary>${t("options")}</summary>${option("choose")}${option("accept")}${option("force")}</details>
-        <div class="actions"><${Button} type="submit" kind="primary" icon="enroll" disabled=${photos.length === 0} busy=${state.sent !== undefined}>${t("enroll.send", { n: photos.length })}<//></div>
+        <div class="actions"><${Button} type="submit" kind="primary" icon="enroll" disabled=${photos.length === 0} busy=${state.sent !== undefined}>${photos.length ? t("enroll.send", { n: photos.length }) : t("enroll.menu")}<//></div>
         ${state.sent !== undefined && html`<${Progress} value=${state.sent < 1 ? state.sent : null} label=${t(state.sent < 1 ? "sending" : "computing")} />`}
         <${Trouble} problem=${state.problem} />
       </div>

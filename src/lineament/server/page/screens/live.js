@@ -63,8 +63,8 @@ function Stream({ stream, may, first, onEnd }) {
   }, [stream.id]);
   return html`<${Card} title=${name} actions=${html`<div class="actions"><span class=${`badge ${TONE[state] || ""}`}>${t(`stream.${state}`)}</span>
       ${may && html`<${Button} kind="small" icon="close" onClick=${onEnd}>${t("live.stop")}<//>`}</div>`}>
-    <div class="stream">
-      ${may && shown && state === "live" ? html`<${Moving} address=${address(`${path}/preview.mjpeg`)} name=${name} />`
+    <div class=${`stream ${state}`}>
+      ${state === "ended" ? null : may && shown && state === "live" ? html`<${Moving} address=${address(`${path}/preview.mjpeg`)} name=${name} />`
         : html`<div class="stream-picture none">${may && state === "live" && html`<${Button} onClick=${() => setShown(true)}>${t("live.show")}<//>`}</div>`}
       <div class="events"><h3>${t("live.events")}</h3>
         ${events.length === 0 ? html`<p class="hint">${t("live.no-events")}</p>`
@@ -73,7 +73,7 @@ function Stream({ stream, may, first, onEnd }) {
       </div>
     </div>
     ${stream.problem && html`<p class="hint" lang="en">${stream.problem.message}</p>`}
-    <p class="hint">${stream.source}${stream.gallery ? ` · ${stream.gallery}` : ""}${stream.purpose ? ` · ${t("purpose")}: ${stream.purpose}` : ""}</p>
+    ${(stream.label || stream.gallery) && html`<p class="hint">${[stream.label && stream.source, stream.gallery, stream.purpose && `${t("purpose")}: ${stream.purpose}`].filter(Boolean).join(" · ")}</p>`}
     ${stream.n_left_out > 0 && html`<p class="hint">${t("purpose.left-out", { n: stream.n_left_out })}</p>`}
   <//>`;
 }
