@@ -297,6 +297,31 @@ def queued(jobs: Jobs, owner: str = "key") -> Job:
     return jobs.add(Job(number, "group", None, owner, {}))
 
 
+def test_jobs_of_one_moment_are_done_in_the_order_in_which_they_came(
+    made: Callable[..., Jobs], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also after a restart."""
+    clock = SimpleNamespace(time=lambda: 1.7e9, monotonic=time.monotonic)
+    monkeypatch.setattr(module, "time", clock)
+    jobs = made()
+    came = [queued(jobs).id for _ in range(12)]
+    principal = Principal("key", "enroll")
+    assert [job.id for job in jobs.list(principal)] == came
+    jobs.close()
+    done = []
+
+    def note(doing: Doing) -> Any:
+        done.append(doing.files.parent.parent.name)
+        return {}, None
+
+    again = made(note)
+    again.start()
+    assert [job.id for job in again.list(principal)] == came
+    wait(again, came[-1], "done")
+    assert done == came
+    again.close()
+
+
 def test_cancelled_jobs_end_and_their_files_are_deleted(made: Callable[..., Jobs]) -> None:
     def forever(doing: Doing) -> Any:
         for number in range(10**9):

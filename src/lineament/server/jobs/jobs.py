@@ -72,7 +72,7 @@ class Jobs:
         self._root = folder
         self._recognizer, self._gallery, self._keep_h = recognizer, gallery, keep_h
         self._audit = audit
-        self._jobs: dict[str, Job] = {}
+        self._jobs: dict[str, Job] = {}  # as they came: several may come in one millisecond
         self._feeds: dict[str, Feed] = {}
         self._changed = Condition(RLock())
         self._stop = Event()
@@ -175,7 +175,7 @@ class Jobs:
     def list(self, principal: Principal) -> list[Job]:
         """The jobs that somebody may see, the oldest first."""
         with self._changed:
-            jobs = sorted(self._jobs.values(), key=lambda job: (job.created, job.id))
+            jobs = list(self._jobs.values())
         return [job for job in jobs if _sees(principal, job)]
 
     def end(self, number: str) -> None:
@@ -233,7 +233,7 @@ class Jobs:
                 if not waiting:
                     self._changed.wait(CLEAN_S)
                     continue
-                job = min(waiting, key=lambda each: (each.created, each.id))
+                job = waiting[0]
                 job = replace(
                     job, state="running", started=round(time.time(), 3), done=0, total=0,
                     what="starting", attempts=job.attempts + 1,

@@ -159,7 +159,7 @@ class JobStore:
         """All jobs, the oldest first."""
         with self._open() as connection:
             rows = connection.execute(
-                f"SELECT {', '.join(_COLUMNS)} FROM jobs ORDER BY created, id"
+                f"SELECT {', '.join(_COLUMNS)} FROM jobs ORDER BY rowid"
             ).fetchall()
         return [self._job(row) for row in rows]
 
