@@ -55,7 +55,16 @@ def verify(visit: Visit) -> None:
 
 def identify(visit: Visit) -> None:
     give(visit, "group")
-    visit.page.get_by_role("heading", name="Joe Biden").first.wait_for()
+    page = visit.page
+    page.get_by_role("heading", name="Joe Biden").first.wait_for()
+    purpose = page.get_by_label("Purpose")
+    purpose.fill("payroll")
+    purpose.press("Enter")
+    page.get_by_text("people did not consent to it, and were left out").first.wait_for()
+    page.get_by_role("heading", name="Joe Biden").wait_for(state="detached")
+    purpose.fill("")
+    purpose.press("Enter")
+    page.get_by_role("heading", name="Joe Biden").first.wait_for()
 
 
 def enroll(visit: Visit) -> None:
@@ -104,6 +113,10 @@ def person(visit: Visit) -> None:
         inputs = page.locator(".card", has_text="Is it Joe Biden?").locator("input[type=file]")
         inputs.set_input_files(photo("obama"))
         page.get_by_role("heading", name="Different people").wait_for()
+        visit.allowed.append("422")
+        page.get_by_label("Purpose").fill("payroll")
+        page.get_by_label("Purpose").press("Enter")
+        page.get_by_text("That person did not consent to this").wait_for()
 
 
 def groups(visit: Visit) -> None:
@@ -164,6 +177,8 @@ def live(visit: Visit) -> None:
     page.get_by_role("heading", name=url).wait_for()
     page.get_by_role("button", name="Add camera").first.click()
     page.get_by_role("dialog").get_by_label("Address").fill("http://camera.invalid/door.mjpeg")
+    page.get_by_role("dialog").get_by_label("Gallery").select_option(GALLERY)
+    page.get_by_role("dialog").get_by_label("Purpose").fill("access")
 
 
 def galleries(visit: Visit) -> None:
@@ -187,6 +202,7 @@ def keys(visit: Visit) -> None:
     page = visit.page
     page.get_by_role("button", name="New key").first.click()
     page.get_by_role("dialog").get_by_label("Label").fill("turnstile")
+    page.get_by_role("dialog").get_by_label("Expires").fill("2090-02-28")
     page.get_by_role("dialog").get_by_role("button", name="New key").click()
     secret = page.locator(".secret")
     secret.wait_for()
@@ -195,6 +211,7 @@ def keys(visit: Visit) -> None:
     page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
     page.wait_for_selector("dialog", state="detached")
     page.get_by_role("row", name="turnstile").first.get_by_text("revoked").wait_for()
+    page.get_by_role("row", name="turnstile").first.get_by_text("2090").wait_for()
 
 
 def users(visit: Visit) -> None:

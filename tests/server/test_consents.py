@@ -83,7 +83,7 @@ def test_a_comparison_for_a_purpose(client: httpx.Client, photos: dict[str, byte
 
     assert compare("Access").json()["verdict"] == compare(None).json()["verdict"] == "same"
     refused = compare("payroll")
-    assert (refused.status_code, refused.json()["code"]) == (409, "consent_missing")
+    assert (refused.status_code, refused.json()["code"]) == (422, "consent_missing")
     assert refused.json()["option"] == "purpose"
     assert compare(" ").status_code == 422
     entries = client.get("/audit", params={"action": "verify", "newest": True}).json()["entries"]

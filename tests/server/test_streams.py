@@ -228,6 +228,11 @@ def test_a_film_ends_and_people_have_their_names(
         ]  # fmt: skip
         named = {event["data"]["name"] for event in events if event["event"] == "left"}
         assert named == {"Barack", None}
+        other = added(served, server.url("door"), gallery="staff", purpose="access")["id"]
+        assert reached(client, other, "ended")["n_left_out"] == 1  # he consented to nothing
+        nobody = sse(client, f"/streams/{other}/events?after=0", most=100)
+        assert {one["data"]["name"] for one in nobody if one["event"] == "left"} == {None}
+        client.delete(f"/streams/{other}")
         app: Any = served.app
         app.state.lineament.streams.forget("staff")
         kept = sse(client, f"/streams/{number}/events?after=0", most=100)
@@ -290,9 +295,6 @@ def test_private_addresses_are_for_admins_of_servers_that_allow_them(
 
 def test_a_stream_for_a_purpose(served: Served) -> None:
     with served.client() as client:
-        path = "/galleries/staff/people/-/consent?name=Barack"
-        consent = {"reference": "form", "purposes": ["access"], "given": 1e9}
-        assert client.put(path, json=consent).status_code == 200
         body = {"url": "rtsp://camera.invalid/door", "gallery": "staff"}
         stream = client.post("/streams", json=body | {"purpose": "payroll"}).json()
         assert (stream["purpose"], stream["n_left_out"]) == ("payroll", None)
@@ -300,7 +302,6 @@ def test_a_stream_for_a_purpose(served: Served) -> None:
         for wrong in ({"purpose": " "}, {"purpose": "access", "gallery": None}):
             refused = client.post("/streams", json=body | wrong)
             assert (refused.status_code, refused.json()["option"]) == (422, "purpose")
-        client.delete(path)
 
 
 def test_streams_are_of_their_gallery(served: Served) -> None:

@@ -91,13 +91,13 @@ async def identify(request: Request, gallery: str) -> Any:
     **merged(
         needs("verify", gallery=True),
         photo_body(VerifyOptions, "image"),
-        {"responses": answers(404, 409)},
+        {"responses": answers(404)},
     ),
 )
 async def verify_person(request: Request, gallery: str, person: Person) -> Any:
     """One photo against all samples of one person; `Gallery.verify`.
 
-    With `purpose`, 409 (`consent_missing`) of somebody who did not consent to it.
+    With `purpose`, 422 (`consent_missing`) of somebody who did not consent to it.
     """
     state = request.app.state.lineament
     photos, options, _ = await read_request(request, VerifyOptions)
