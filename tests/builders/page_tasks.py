@@ -117,6 +117,9 @@ def person(visit: Visit) -> None:
         page.get_by_label("Purpose").fill("payroll")
         page.get_by_label("Purpose").press("Enter")
         page.get_by_text("That person did not consent to this").wait_for()
+        page.get_by_label("Purpose").fill("")
+        page.get_by_label("Purpose").press("Enter")
+        page.get_by_role("heading", name="Different people").wait_for()
 
 
 def groups(visit: Visit) -> None:
