@@ -14,7 +14,7 @@ from lineament.pipeline import Recognizer
 from lineament.types import FloatArray
 from lineament.video import VideoFrame
 from lineament.video._binding import Levels
-from lineament.video._clusters import cut_apart, impostors, joined
+from lineament.video._clusters import cut_apart, given_back, impostors, joined
 from lineament.video._record import MOST_KEPT, Kept, Record
 from lineament.video.identity import View
 from lineament.video.memory import Memory
@@ -129,6 +129,55 @@ def test_a_path_is_cut_where_its_face_changes() -> None:
     ]
     blurred = Film().show({1: EVA}).show({1: BOB}, worth=0.2).show({1: EVA})
     assert len(cut_apart(blurred.record.stretches(), 0.2)) == 1
+
+
+def hopping(at_hop: dict[int, FloatArray | None], worth: float = 0.9) -> Film:
+    """Two people, and a frame in the middle in which the paths are so."""
+    film = Film()
+    for _ in range(4):
+        film.show({1: EVA, 2: ADA})
+    film.show(at_hop, worth)
+    for _ in range(4):
+        film.show({1: EVA, 2: ADA})
+    return film
+
+
+@pytest.mark.parametrize(
+    ("at_hop", "worth", "told"),
+    [
+        pytest.param({1: ADA}, 0.9, {2}, id="on the other's face, who is seen nowhere else"),
+        pytest.param({1: ADA, 2: ADA}, 0.9, {1, 2}, id="the other is seen beside it"),
+        pytest.param({1: ADA, 2: EVA}, 0.9, {1, 2}, id="both are exchanged"),
+        pytest.param({1: ADA}, 0.3, {1}, id="a blurred look says nothing"),
+        pytest.param({1: BOB}, 0.9, {1}, id="a face of nobody else"),
+        pytest.param({1: None}, 0.9, {1}, id="not embedded"),
+    ],
+)
+def test_a_path_that_is_on_another_face_for_a_moment(
+    at_hop: dict[int, FloatArray | None], worth: float, told: set[int]
+) -> None:
+    film = hopping(at_hop, worth)
+    numbers, events = film.told(film.revision())
+    assert numbers == [{1, 2}] * 4 + [told] + [{1, 2}] * 4
+    assert [kind for kind, *_ in events] == ["appeared", "appeared", "left", "left"]
+
+
+def test_exchanged_for_a_moment_each_has_its_own_face() -> None:
+    film = hopping({1: ADA, 2: EVA})
+    stretches = cut_apart(film.record.stretches(), LEVELS.unlike)
+    found = given_back(
+        joined(stretches, LEVELS.likely, lambda one, other: 0.0),
+        LEVELS.unlike,
+        LEVELS.likely,
+        lambda one, other: 0.0,
+    )
+    at_hop = [{s.path for s in one.stretches if 4 in s.at} for one in found]
+    assert at_hop == [{2}, {1}]
+    assert [len(one.kept) for one in found] == [9, 9]
+    assert [float(one.pool @ who) for one, who in zip(found, (EVA, ADA), strict=True)] == [
+        pytest.approx(1.0),
+        pytest.approx(1.0),
+    ]
 
 
 def test_a_film_is_told_from_its_end() -> None:

@@ -7,7 +7,8 @@ are joined, again and again, until no two are alike enough. What is certain is u
 - stretches of one path after one another are likely one person's, and are joined unless their views
   speak against it.
 
-A stretch is cut first where its views, of a clear face before and after, are of two people.
+A stretch is cut first where its views, of a clear face before and after, are of two people. Frames
+in which a path was on another group's face for a moment are given to that group in the end.
 """
 
 from __future__ import annotations
@@ -113,6 +114,11 @@ def joined(stretches: Sequence[Stretch], level: float, rise: Rise) -> list[Group
     groups: list[Group] = []
     for begin in range(0, len(units), MOST_AT_ONCE):
         groups = _join([*groups, *units[begin : begin + MOST_AT_ONCE]], level, rise)
+    return _in_order(groups)
+
+
+def _in_order(groups: Iterable[Group]) -> list[Group]:
+    """By the first frame."""
     return sorted(groups, key=lambda one: min((int(s.at[0]), s.path) for s in one.stretches))
 
 
@@ -193,6 +199,78 @@ def _join(groups: list[Group], level: float, rise: Rise) -> list[Group]:
         stays[row] = False
         worth[row, :] = worth[:, row] = -np.inf
         value(into)
+
+
+def given_back(groups: Sequence[Group], unlike: float, likely: float, rise: Rise) -> list[Group]:
+    """Give each group the frames in which another one's path was on its face for a moment.
+
+    Args:
+        groups: from ``joined``.
+        unlike: a clear view below this cosine to its own group is of somebody else,
+        likely: and from this one on of another group, which is seen nowhere else in that frame.
+        rise: how much more it takes for bad views.
+    """
+    moves = [
+        (number, stretch, begin, end, other)
+        for number, group in enumerate(groups)
+        for stretch in group.stretches
+        for begin, end, other in _strays(stretch, number, groups, unlike, likely, rise)
+    ]
+    if not moves:
+        return list(groups)
+    there = [{int(row) for s in one.stretches for row in s.at[s.seen]} for one in groups]
+    for number, stretch, begin, end, _ in moves:
+        there[number] -= _seen_rows(stretch, begin, end)
+    parts: list[list[Stretch]] = [list(one.stretches) for one in groups]
+    for number, stretch, begin, end, other in moves:
+        rows = _seen_rows(stretch, begin, end)
+        whole = next(s for s in parts[number] if s.path == stretch.path and begin in s.at)
+        before, rest = whole.cut(begin)
+        stray, after = rest.cut(end)
+        others = [s for s in (*parts[number], before, after) if s is not whole]
+        if there[other] & rows or not any(s.kept for s in others):
+            continue
+        there[other] |= rows
+        parts[number] = [s for s in others if len(s.at)]
+        parts[other].append(stray)
+    return _in_order(_group(those) for those in parts)
+
+
+def _seen_rows(stretch: Stretch, begin: int, end: int) -> set[int]:
+    """The rows of the frames in between in which it was seen."""
+    inside = (stretch.at >= begin) & (stretch.at < end) & stretch.seen
+    return set(stretch.at[inside].tolist())
+
+
+def _strays(
+    stretch: Stretch,
+    own: int,
+    groups: Sequence[Group],
+    unlike: float,
+    likely: float,
+    rise: Rise,
+) -> list[tuple[int, int, int]]:
+    """Of a group's stretch the rows from and to which it shows another group, and which."""
+    kept = stretch.kept
+    if not kept:
+        return []
+    alike = np.stack([one.view.vector for one in kept]) @ np.stack([g.pool for g in groups]).T
+    shows = []
+    for one, row in zip(kept, alike, strict=True):
+        other = int(row.argmax())
+        needed = likely + rise(one.view.worth, groups[other].best)
+        strays = one.view.worth >= CLEAR and row[own] < unlike and row[other] >= needed
+        shows.append(other if strays else own)
+    found = []
+    at = 0
+    for other, run in itertools.groupby(shows):
+        first, at = at, at + len(list(run))
+        if other == own:
+            continue
+        begin = (kept[first - 1].at + kept[first].at) // 2 + 1 if first else int(stretch.at[0])
+        end = (kept[at - 1].at + kept[at].at) // 2 + 1 if at < len(kept) else stretch.at[-1] + 1
+        found.append((begin, int(end), other))
+    return found
 
 
 def beside(groups: Sequence[Group]) -> np.ndarray:

@@ -16,8 +16,11 @@ NEW_SPACING_S, DOUBT_SPACING_S, OPEN_SPACING_S, BETTER_SPACING_S = 0.03, 0.06, 0
 """Seconds between two embeddings of one face: before it is settled who it is, when that is in
 doubt, while a name is open, and when the face is larger or turned less than ever before."""
 
-CLOSELY_SPACING_S = 0.06
-"""Likewise between others, where the film is judged from its end."""
+CLOSELY_SPACING_S, FEW_SPACING_S = 0.06, 0.13
+"""Likewise where the film is judged from its end: between others, and until there are
+``ENOUGH_GOOD`` views, of a recognizability of ``GOOD`` or more."""
+
+GOOD, ENOUGH_GOOD = 0.95, 16
 
 FIRST_REFRESH_S, MOST_REFRESH_S = 1.0, 4.0
 """Seconds until a face that is settled is embedded again, growing with their number."""
@@ -44,6 +47,7 @@ class Followed:
         strikes: views in a row that are unlike the person.
         embedded_s: when last; minus infinity: never.
         n_embedded: how often.
+        n_good: how often well, since the path began or was in doubt last.
         look: how good the best look that was embedded was (``look_of``).
         is_over: the person was found elsewhere; the path is to be given up.
         n_doubts: how often it may have been exchanged.
@@ -59,6 +63,7 @@ class Followed:
     strikes: list[View] = field(default_factory=list)
     embedded_s: float = -math.inf
     n_embedded: int = 0
+    n_good: int = 0
     look: float = 0.0
     is_over: bool = False
     n_doubts: int = 0
@@ -74,14 +79,25 @@ class Followed:
         self.views = Views()
         self.strikes.clear()
         self.n_doubts += 1
+        self.n_good = 0
 
-    def urgency(self, now_s: float, *, is_open: bool, closely: bool = False) -> float:
+    def film_spacing_s(self, *, near: bool) -> float:
+        """Seconds between two embeddings where the film is judged from its end.
+
+        Args:
+            near: whether others are.
+        """
+        if near:
+            return CLOSELY_SPACING_S
+        return FEW_SPACING_S if self.n_good < ENOUGH_GOOD else math.inf
+
+    def urgency(self, now_s: float, *, is_open: bool, spacing_s: float = math.inf) -> float:
         """How much an embedding now would help: 0 not at all; 3 and more: as soon as possible.
 
         Args:
             now_s: the time.
             is_open: whether the person's name is not yet sure.
-            closely: each look counts, since others are near and the film is judged from its end.
+            spacing_s: it helps a little after so many seconds in any case.
         """
         if not self.seen or self.face.landmarks_xy is None:
             return 0.0
@@ -98,7 +114,7 @@ class Followed:
         refresh = min(MOST_REFRESH_S, FIRST_REFRESH_S * (1 + self.n_embedded / 4))
         if since >= refresh:
             return 1.0
-        return 0.5 if closely and since >= CLOSELY_SPACING_S else 0.0
+        return 0.5 if since >= spacing_s else 0.0
 
 
 def patch_of(pixels: Image, box_xyxy: FloatArray) -> FloatArray | None:

@@ -42,7 +42,7 @@ from lineament.quality import quality_of
 from lineament.types import BoolArray, Face, FloatArray, Image, Photo, Quality
 from lineament.video._binding import CLEAR, Evidence, answers, levels_of
 from lineament.video._camera import Camera
-from lineament.video._following import Followed, look_of, patch_of
+from lineament.video._following import GOOD, Followed, look_of, patch_of
 from lineament.video._record import Kept, Record
 from lineament.video._visits import Visits
 from lineament.video.events import Event
@@ -341,16 +341,19 @@ class PeopleTracker:
 
     def _identify(self, frame: VideoFrame, photo: Photo) -> None:
         """Embed where that helps, and say who is who."""
-        near: dict[int, bool] = {}
+        spacing: dict[int, float] = {}
         if self._record is not None:
             crowded = self._paths.crowded(NEAR_SIDES).tolist()
-            near = dict(zip(self._paths.numbers.tolist(), crowded, strict=True))
+            for number, near in zip(self._paths.numbers.tolist(), crowded, strict=True):
+                spacing[number] = self._followed[number].film_spacing_s(near=near)
         due = [
             (urgency, followed)
             for number, followed in self._followed.items()
             if (
                 urgency := followed.urgency(
-                    frame.time_s, is_open=self._is_open(followed), closely=near.get(number, False)
+                    frame.time_s,
+                    is_open=self._is_open(followed),
+                    spacing_s=spacing.get(number, math.inf),
                 )
             )
             > 0
@@ -363,6 +366,7 @@ class PeopleTracker:
         for followed, view, _ in embedded:
             followed.embedded_s = frame.time_s
             followed.n_embedded += 1
+            followed.n_good += view.worth >= GOOD
             followed.look = max(followed.look, look_of(followed.face))
             self._take(followed, view)
         self._settle(frame, [f for f in chosen if f.person is None or f.doubted])

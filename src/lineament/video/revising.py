@@ -30,7 +30,7 @@ from lineament.liveness.passive import PassiveLiveness
 from lineament.pipeline import Recognizer
 from lineament.types import Face, FloatArray, Image, Liveness
 from lineament.video._binding import CLEAR, Levels
-from lineament.video._clusters import BESIDE, beside, cut_apart, joined
+from lineament.video._clusters import BESIDE, beside, cut_apart, given_back, joined
 from lineament.video._record import Kept, Record
 from lineament.video._visits import MOST_CHECKS, cut_shot
 from lineament.video.events import Event, EventKind
@@ -96,7 +96,8 @@ class Revision:
         self._record, self._options, self._gallery = record, options, gallery
         rise = _rise_by(recognizer)
         stretches = cut_apart(record.stretches(), levels.unlike)
-        self._groups = joined(stretches, levels.likely, rise)
+        groups = joined(stretches, levels.likely, rise)
+        self._groups = given_back(groups, levels.unlike, levels.likely, rise)
         self._beside = beside(self._groups) >= BESIDE
         self._people = self._known_people(memory, levels, rise)
         self._learn(memory)
