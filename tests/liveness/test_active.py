@@ -569,6 +569,7 @@ def test_dark_glasses_are_to_be_taken_off(attempts: Any, recognizer: Recognizer)
     photo = recognizer.finder.find(DEMO / "astronaut.jpg")
     face = photo.faces[0]
     assert face.landmarks_xy is not None
+    assert not _looks.Looker(recognizer.finder).eyes_covered(photo)
     pixels = photo.needed_pixels().copy()
     left, right = np.round(face.landmarks_xy[:2]).astype(int).tolist()
     across = right[0] - left[0]

@@ -24,7 +24,7 @@ PROMPTS: dict[Challenge, str] = {
 """What is said to the person; left and right are the person's own."""
 
 UNSEEN: dict[Challenge, str] = {
-    "blink": "shut both eyes for a second, without glasses that are dark or mirror, in light",
+    "blink": "shut both eyes for a second, with no hair and no dark glasses before them, in light",
     "open_mouth": "open the mouth wide, with nothing before it, in light",
 }
 """What to do where the thing was not seen; not said for what every head shows."""
