@@ -35,11 +35,11 @@ MOVING: tuple[Challenge, ...] = ("blink", "open_mouth")
 no photo."""
 
 TURN_DEG, NOD_DEG, CLOSER = 20.0, 10.0, 1.25
-SHUT, OPEN = 0.35, 0.2
+SHUT, OPEN = 0.3, 0.2
 """How much must change against the face at rest: degrees of yaw and pitch, the size's ratio, by
 which share the lids' distance must fall in both eyes, and the blendshape jawOpen. The share was
-chosen on 50 rendered people of LFW View 1: without dark glasses it falls by 0.38 to 1 in each
-blink; in photos of them that are tilted and bent by up to 0.25, but for narrow eyes (0.55)."""
+chosen on 50 rendered people of LFW View 1: without dark glasses it falls by 0.36 to 1 in each
+blink; in photos of them, tilted and bent, by up to 0.23."""
 
 BACK = 0.5
 """Eyes that were shut, a mouth that was open and a head that nodded are back where they changed by

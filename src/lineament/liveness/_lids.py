@@ -2,9 +2,9 @@
 
 The network's number for shut eyes ("eyeBlink" of the blendshapes) rises little where the eyes are
 narrow at rest, and rises for a photo of open eyes that is tilted. So the lids' distance is measured
-in the plane of the face: the points that expressions move least are fitted to those of an average
-face by an affine map, which takes turns of a flat picture with it, and what counts is by which
-share the distance falls against the face's own.
+in the plane of the face about the eyes: points there that expressions move least are fitted to
+those of an average face by an affine map, which takes turns of a flat picture with it, and what
+counts is by which share the distance falls against the face's own.
 """
 
 from __future__ import annotations
@@ -23,16 +23,20 @@ LOWER = np.array([163, 144, 145, 153, 154])
 """Points of the lids' rims that lie above one another, without the corners of the eye; of the eye
 that the viewer sees at the left."""
 
-MOST_FORESHORTENED = 1.12
-"""Height over width of the face may change by this factor while the lids shut. Rendered heads of
-people of LFW View 1 that shut their eyes change it by up to 1.08, photos of them that are tilted
-by 35 degrees by 1.1 to 1.2, by 45 degrees by 1.2 to 1.4."""
+NEAR = 0.45
+"""Of the level of the eyes, in distances between them: farther points are not fitted, since a sheet
+may be bent between them and the eyes."""
+
+MOST_FORESHORTENED = 1.10
+"""Height over width of that part of the face may change by this factor while the lids shut."""
 
 LEAST_OPEN = 0.01
 """In distances between the eyes: below, they were shut at rest, and nothing can be said."""
 
-_AVERAGE = np.column_stack([RIGID_XYZ[:, :2], np.ones(len(RIGID_XYZ))])  # (33, 3)
-_FIT: Float64Array = np.linalg.pinv(_AVERAGE)  # (3, 33)
+_IS_NEAR = np.abs(RIGID_XYZ[:, 1]) < NEAR
+_POINTS = RIGID_POINTS[_IS_NEAR]  # (P,)
+_AVERAGE = np.column_stack([RIGID_XYZ[_IS_NEAR, :2], np.ones(len(_POINTS))])  # (P, 3)
+_FIT: Float64Array = np.linalg.pinv(_AVERAGE)  # (3, P)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class Lids:
     Attributes:
         left, right: the mean distance of the lids, of the eyes as the viewer sees them, in
             distances between the eyes of an average face.
-        tall: height of the face over its width, of an average face's.
+        tall: height over width of the face about the eyes, of an average face's.
     """
 
     left: float
@@ -53,7 +57,7 @@ class Lids:
     def of(cls, points_xyz: Float64Array) -> Lids:
         """Measure a mesh (478, 3)."""
         flat = points_xyz[:, :2]
-        to_mesh = (_FIT @ flat[RIGID_POINTS])[:2]  # (2, 2): rows are where x and y go
+        to_mesh = (_FIT @ flat[_POINTS])[:2]  # (2, 2): rows are where x and y go
         from_mesh = np.linalg.pinv(to_mesh)
         open_left, open_right = (
             float(((flat[lower] - flat[upper]).mean(axis=0) @ from_mesh)[1])
