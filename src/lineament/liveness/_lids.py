@@ -27,7 +27,7 @@ NEAR = 0.45
 """Of the level of the eyes, in distances between them: farther points are not fitted, since a sheet
 may be bent between them and the eyes."""
 
-MOST_FORESHORTENED = 1.10
+MOST_FORESHORTENED = 1.15
 """Height over width of that part of the face may change by this factor while the lids shut."""
 
 LEAST_OPEN = 0.01
