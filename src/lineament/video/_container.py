@@ -346,13 +346,26 @@ def turned(pixels: Image, turn: tuple[bool, bool, bool]) -> Image:
     return np.ascontiguousarray(pixels)
 
 
+_TURNS = (
+    (False, False, False),
+    (True, False, True),
+    (False, True, True),
+    (True, True, False),
+)
+"""By quarter turns counterclockwise, as ``turned`` takes them."""
+
+
 def _turn(frame: Any) -> tuple[bool, bool, bool]:
     """What makes a frame upright, from its display matrix (ISO/IEC 14496-12, 6.2.2).
 
     The matrix maps x to a x + c y and y to b x + d y; of it only quarter turns and flips are taken.
     """
+    try:
+        listed = list(frame.side_data)
+    except ValueError:  # of a kind that PyAV has no name for, such as the EXIF data of a JPEG
+        return _TURNS[round(frame.rotation / 90) % 4]
     matrix = None
-    for data in frame.side_data:
+    for data in listed:
         if data.type.name == "DISPLAYMATRIX":
             matrix = struct.unpack("=9i", bytes(data)[:36])
     if matrix is None:
