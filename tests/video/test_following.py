@@ -1,42 +1,31 @@
-"""When a face that is followed is embedded again."""
+"""When a face that is followed is embedded again, for the end of a film alone."""
 
 from __future__ import annotations
 
-import math
-
-import pytest
+from dataclasses import replace
 
 from builders import make_face
-from lineament.video._following import (
-    CLOSELY_SPACING_S,
-    ENOUGH_GOOD,
-    FEW_SPACING_S,
-    Followed,
-)
-from lineament.video.memory import Person
+from lineament.video._following import ENOUGH_GOOD, FEW_SPACING_S, Followed
+
+NOW_S = 2.0
 
 
-def settled(n_good: int) -> Followed:
-    """Somebody known, of whom a best look was had, two tenths of a second ago."""
-    face = make_face((40, 10, 70, 50), landmarks=True)
-    return Followed(
-        face, 0.0, None, person=Person(1), embedded_s=1.0, n_embedded=5, n_good=n_good, look=1.0
-    )
+def kept(**changes: object) -> Followed:
+    """A face of which the last view was kept long enough ago."""
+    one = Followed(make_face(), 0.0, None, kept_s=NOW_S - FEW_SPACING_S, n_good=ENOUGH_GOOD - 1)
+    return replace(one, **changes)  # type: ignore[arg-type]
 
 
-def test_a_film_is_looked_at_closely_between_others_and_until_there_are_good_views() -> None:
-    few, enough = settled(ENOUGH_GOOD - 1), settled(ENOUGH_GOOD)
-    assert few.film_spacing_s(near=True) == CLOSELY_SPACING_S
-    assert enough.film_spacing_s(near=True) == CLOSELY_SPACING_S
-    assert few.film_spacing_s(near=False) == FEW_SPACING_S
-    assert enough.film_spacing_s(near=False) == math.inf
-    enough.doubt(1.0)  # what was seen before may be of somebody else
-    assert enough.film_spacing_s(near=False) == FEW_SPACING_S
+def test_a_film_needs_more_views_until_there_are_enough_good_ones() -> None:
+    assert kept().is_short_of_views(NOW_S)
+    assert Followed(make_face(), 0.0, None).is_short_of_views(NOW_S)
+    assert not kept(n_good=ENOUGH_GOOD).is_short_of_views(NOW_S)
+    assert not kept(kept_s=NOW_S - FEW_SPACING_S / 2).is_short_of_views(NOW_S)
+    assert not kept(seen=False).is_short_of_views(NOW_S)
+    assert not kept(face=make_face(landmarks=False)).is_short_of_views(NOW_S)
 
 
-@pytest.mark.parametrize(
-    ("spacing_s", "urgent"), [(math.inf, False), (FEW_SPACING_S, True), (0.3, False)]
-)
-def test_a_settled_face_is_embedded_for_the_film_alone(spacing_s: float, urgent: bool) -> None:
-    assert (settled(0).urgency(1.2, is_open=False, spacing_s=spacing_s) > 0) == urgent
-    assert settled(0).urgency(1.2, is_open=False) == 0  # as of a camera
+def test_views_of_before_a_doubt_may_be_of_somebody_else() -> None:
+    one = kept(n_good=ENOUGH_GOOD)
+    one.doubt(NOW_S)
+    assert one.is_short_of_views(NOW_S)

@@ -16,11 +16,12 @@ NEW_SPACING_S, DOUBT_SPACING_S, OPEN_SPACING_S, BETTER_SPACING_S = 0.03, 0.06, 0
 """Seconds between two embeddings of one face: before it is settled who it is, when that is in
 doubt, while a name is open, and when the face is larger or turned less than ever before."""
 
-CLOSELY_SPACING_S, FEW_SPACING_S = 0.06, 0.13
-"""Likewise where the film is judged from its end: between others, and until there are
-``ENOUGH_GOOD`` views, of a recognizability of ``GOOD`` or more."""
+CLOSELY_SPACING_S = 0.06
+"""Likewise between others, where the film is judged from its end."""
 
-GOOD, ENOUGH_GOOD = 0.95, 16
+FEW_SPACING_S, GOOD, ENOUGH_GOOD = 0.13, 0.95, 16
+"""For that judgment alone a face is embedded after so many seconds, until there are so many views
+of such a recognizability."""
 
 FIRST_REFRESH_S, MOST_REFRESH_S = 1.0, 4.0
 """Seconds until a face that is settled is embedded again, growing with their number."""
@@ -47,7 +48,8 @@ class Followed:
         strikes: views in a row that are unlike the person.
         embedded_s: when last; minus infinity: never.
         n_embedded: how often.
-        n_good: how often well, since the path began or was in doubt last.
+        kept_s: when a view was kept for the film's end last; minus infinity: never.
+        n_good: good views that were kept since the path began, or was in doubt.
         look: how good the best look that was embedded was (``look_of``).
         is_over: the person was found elsewhere; the path is to be given up.
         n_doubts: how often it may have been exchanged.
@@ -63,6 +65,7 @@ class Followed:
     strikes: list[View] = field(default_factory=list)
     embedded_s: float = -math.inf
     n_embedded: int = 0
+    kept_s: float = -math.inf
     n_good: int = 0
     look: float = 0.0
     is_over: bool = False
@@ -81,23 +84,22 @@ class Followed:
         self.n_doubts += 1
         self.n_good = 0
 
-    def film_spacing_s(self, *, near: bool) -> float:
-        """Seconds between two embeddings where the film is judged from its end.
+    def is_short_of_views(self, now_s: float) -> bool:
+        """Whether one more view helps where the film is judged from its end."""
+        return (
+            self.seen
+            and self.face.landmarks_xy is not None
+            and self.n_good < ENOUGH_GOOD
+            and now_s - self.kept_s >= FEW_SPACING_S
+        )
 
-        Args:
-            near: whether others are.
-        """
-        if near:
-            return CLOSELY_SPACING_S
-        return FEW_SPACING_S if self.n_good < ENOUGH_GOOD else math.inf
-
-    def urgency(self, now_s: float, *, is_open: bool, spacing_s: float = math.inf) -> float:
+    def urgency(self, now_s: float, *, is_open: bool, closely: bool = False) -> float:
         """How much an embedding now would help: 0 not at all; 3 and more: as soon as possible.
 
         Args:
             now_s: the time.
             is_open: whether the person's name is not yet sure.
-            spacing_s: it helps a little after so many seconds in any case.
+            closely: each look counts, since others are near and the film is judged from its end.
         """
         if not self.seen or self.face.landmarks_xy is None:
             return 0.0
@@ -114,7 +116,7 @@ class Followed:
         refresh = min(MOST_REFRESH_S, FIRST_REFRESH_S * (1 + self.n_embedded / 4))
         if since >= refresh:
             return 1.0
-        return 0.5 if since >= spacing_s else 0.0
+        return 0.5 if closely and since >= CLOSELY_SPACING_S else 0.0
 
 
 def patch_of(pixels: Image, box_xyxy: FloatArray) -> FloatArray | None:

@@ -183,6 +183,7 @@ class PeopleTracker:
         if self._record is not None:
             self._record.begin(frame, detected=detected)
         self._identify(frame, photo)
+        self._keep_more(frame, photo)
         self._write_down()
         here = {f.person.id for f in self._followed.values() if f.person is not None}
         self._visits.end(here, frame.time_s)
@@ -341,19 +342,16 @@ class PeopleTracker:
 
     def _identify(self, frame: VideoFrame, photo: Photo) -> None:
         """Embed where that helps, and say who is who."""
-        spacing: dict[int, float] = {}
+        near: dict[int, bool] = {}
         if self._record is not None:
             crowded = self._paths.crowded(NEAR_SIDES).tolist()
-            for number, near in zip(self._paths.numbers.tolist(), crowded, strict=True):
-                spacing[number] = self._followed[number].film_spacing_s(near=near)
+            near = dict(zip(self._paths.numbers.tolist(), crowded, strict=True))
         due = [
             (urgency, followed)
             for number, followed in self._followed.items()
             if (
                 urgency := followed.urgency(
-                    frame.time_s,
-                    is_open=self._is_open(followed),
-                    spacing_s=spacing.get(number, math.inf),
+                    frame.time_s, is_open=self._is_open(followed), closely=near.get(number, False)
                 )
             )
             > 0
@@ -366,7 +364,6 @@ class PeopleTracker:
         for followed, view, _ in embedded:
             followed.embedded_s = frame.time_s
             followed.n_embedded += 1
-            followed.n_good += view.worth >= GOOD
             followed.look = max(followed.look, look_of(followed.face))
             self._take(followed, view)
         self._settle(frame, [f for f in chosen if f.person is None or f.doubted])
@@ -389,11 +386,24 @@ class PeopleTracker:
         if self._visits.n_left_out is not None:
             self.n_left_out = self._visits.n_left_out
 
+    def _keep_more(self, frame: VideoFrame, photo: Photo) -> None:
+        """Embed faces of which few good views were had, for ``revision`` alone."""
+        if self._record is None:
+            return
+        few = [one for one in self._followed.values() if one.is_short_of_views(frame.time_s)]
+        if few:
+            few.sort(key=lambda one: one.kept_s)
+            chosen = few[: self.options.embeddings_per_frame]
+            for followed, view, quality in self._embed(frame, photo, chosen):
+                self._keep(frame, followed, view, quality)
+
     def _keep(
         self, frame: VideoFrame, followed: Followed, view: View, quality: Quality | None
     ) -> None:
         """Keep a face that was embedded, for ``revision``."""
         assert self._record is not None
+        followed.kept_s = frame.time_s
+        followed.n_good += view.worth >= GOOD
         number = next(n for n, one in self._followed.items() if one is followed)
         worth = view.worth * (0.5 + 0.5 * look_of(followed.face))
         look = None if self._passive is None else self._passive.look(frame.pixels, followed.face)
