@@ -12,7 +12,9 @@ NOW_S = 2.0
 
 def kept(**changes: object) -> Followed:
     """A face of which the last view was kept long enough ago."""
-    one = Followed(make_face(), 0.0, None, kept_s=NOW_S - FEW_SPACING_S, n_good=ENOUGH_GOOD - 1)
+    one = Followed(
+        make_face(), 0.0, None, kept_s=NOW_S - 1.01 * FEW_SPACING_S, n_good=ENOUGH_GOOD - 1
+    )
     return replace(one, **changes)  # type: ignore[arg-type]
 
 
