@@ -297,6 +297,7 @@ OTHER_OPTIONS = {
     *("--draws", "--view1", "--shared", "--nproc-per-node", "--no-deps", "--min-photos"),
     *("--part", "--also", "--case", "--without", "--wider", "--all", "--kind", "--plot"),
     *("--people", "--films", "--clips", "--scenes", "--attacks", "--obedient"),
+    *("--lids", "--glasses"),
 }
 """Of benchmarks and other programs."""
 
