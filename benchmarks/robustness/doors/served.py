@@ -190,8 +190,14 @@ def filled(path: str, values: Sequence[str]) -> str:
     return re.sub(r"\{[^}]*\}", lambda _: next(left), path)
 
 
-def start(home: Path, seed: int) -> Target:
-    """Start the server, for as long as the process lives."""
+def start(home: Path, seed: int, *, private: bool = False) -> Target:
+    """Start the server, for as long as the process lives.
+
+    Args:
+        home: its data folder is made within.
+        seed: of the face that the photo shows.
+        private: whether it may watch cameras of this machine.
+    """
     from lineament.gallery import NewSample
     from lineament.server import create_app
     from lineament.server import keys as keys_of_server
@@ -209,6 +215,8 @@ def start(home: Path, seed: int) -> Target:
         body_timeout_s=BODY_S,
         header_timeout_s=HEAD_S,
         urls=True,
+        stream_private=private,
+        streams=40,
     )
     app = create_app(settings)
     server = make_server(app, settings, app.state.admission, port=0)

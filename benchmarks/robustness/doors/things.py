@@ -10,7 +10,10 @@ from _harness import DEMO
 from doors.served import Target
 
 GALLERY, PERSON = "own", "Ada"
+OTHER = "Augusta"
+"""Somebody else of the same gallery."""
 USER, PASSWORD = "vera", "correct horse battery"
+ABSENT_CAMERA = "http://camera.invalid/door"
 PATIENCE_S = 120.0
 
 _PLACES = {
@@ -19,7 +22,9 @@ _PLACES = {
     "sample": "/galleries/{gallery}/samples/{sample}",
     "rejection": "/galleries/{gallery}/people/{person}/rejections",
     "session": "/liveness/sessions/{session}",
+    "other": "/galleries/{gallery}/people/{other}",
     "stream": "/streams/{stream}",
+    "live": "/streams/{live}",
     "job": "/jobs/{job}",
 }
 """Parameter of a path -> where one sees whether it is there."""
@@ -28,27 +33,31 @@ _PLACES = {
 class Things:
     """Makes them with an administrator's key.
 
-    Streams are such that have ended, since the events of others have no end.
+    Streams are such that have ended, since the events of others have no end; but for "live".
     """
 
-    def __init__(self, target: Target, session: Any) -> None:
+    def __init__(self, target: Target, session: Any, camera: str) -> None:
         """Make none yet.
 
         Args:
             target: the server.
             session: of ``requests``.
+            camera: address of one that shows pictures.
         """
         self._address = f"http://127.0.0.1:{target.port}/v1"
         self._headers = {"Authorization": f"Bearer {target.keys['admin']}"}
         self._session = session
+        self._camera = camera
         self._known: dict[str, str] = {}
         self._makers: dict[str, Callable[[], str]] = {
             "gallery": self._gallery,
             "person": self._person,
             "sample": self._sample,
             "rejection": self._rejection,
+            "other": self._other,
             "session": self._liveness,
             "stream": self._stream,
+            "live": self._live,
             "job": self._job,
             "key": self._key,
             "name": self._user,
@@ -64,6 +73,22 @@ class Things:
                 self._known[name] = make()
         return dict(self._known)
 
+    def make_room(self, *paths: str) -> None:
+        """Delete what a request is to make."""
+        for path in paths:
+            self._ask("DELETE", path)
+
+    def log_in(self) -> dict[str, str]:
+        """Headers of a request by the user's cookie; another password is made the first again."""
+        values = {"name": USER, "password": PASSWORD}
+        answer = self._ask("POST", "/session", json=values)
+        if answer.status_code != 200:
+            self._ask("PATCH", f"/users/{USER}", json={"password": PASSWORD})
+            answer = self._ask("POST", "/session", json=values)
+        cookie = answer.headers["set-cookie"].partition(";")[0]
+        self._session.cookies.clear()
+        return {"Cookie": cookie, "X-CSRF-Token": answer.json()["csrf"]}
+
     def _ask(self, method: str, path: str, **more: Any) -> Any:
         return self._session.request(
             method, self._address + path, headers=self._headers, timeout=PATIENCE_S, **more
@@ -75,6 +100,9 @@ class Things:
         if name == "name":
             return any(one["name"] == USER for one in self._ask("GET", "/users").json()["users"])
         answer = self._ask("GET", _PLACES[name].format(**self._known))
+        if name in ("stream", "live"):
+            there = answer.status_code == 200
+            return there and (answer.json()["state"] == "ended") == (name == "stream")
         if name == "rejection":
             numbers = [str(one["id"]) for one in answer.json().get("rejections", [])]
             return self._known[name] in numbers
@@ -94,18 +122,28 @@ class Things:
         return GALLERY
 
     def _enrolled(self) -> bool:
-        answer = self._ask(
-            "POST",
-            f"/galleries/{GALLERY}/people/-/samples",
-            data={"name": PERSON, "force": "true"},
-            files={"images": (DEMO / "obama.jpg").read_bytes()},
-        )
-        found = answer.json()
-        if answer.status_code != 200 or found["photos"][0]["sample"] is None:
+        found = self._sent(PERSON, "obama.jpg")
+        if found is None:
             return False
         self._known["person"] = str(found["person"]["id"])
         self._known["sample"] = str(found["photos"][0]["sample"])
         return self._there("person") and self._there("sample")
+
+    def _sent(self, name: str, photo: str) -> Any:
+        answer = self._ask(
+            "POST",
+            f"/galleries/{GALLERY}/people/-/samples",
+            data={"name": name, "force": "true"},
+            files={"images": (DEMO / photo).read_bytes()},
+        )
+        found = answer.json()
+        if answer.status_code != 200 or found["photos"][0]["sample"] is None:
+            return None
+        return found
+
+    def _other(self) -> str:
+        found = self._sent(OTHER, "obama2.jpg")
+        return "0" if found is None else str(found["person"]["id"])
 
     def _person(self) -> str:
         if not self._enrolled():  # a request changed the settings, or who is kept until when
@@ -131,9 +169,13 @@ class Things:
         return str(answer.json()["id"])
 
     def _stream(self) -> str:
-        values = {"url": "http://camera.invalid/door", "give_up_s": 0}
-        number = str(self._made("/streams", json=values)["id"])
+        number = str(self._made("/streams", json={"url": ABSENT_CAMERA, "give_up_s": 0})["id"])
         self._until(f"/streams/{number}", "ended")
+        return number
+
+    def _live(self) -> str:
+        number = str(self._made("/streams", json={"url": self._camera})["id"])
+        self._until(f"/streams/{number}", "live")
         return number
 
     def _job(self) -> str:
