@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,7 +114,12 @@ def _listens(pid: int) -> bool:
 
 @contextmanager
 def run_processes(
-    data: Path, *options: str, workers: int = 2, certificate: Path | None = None
+    data: Path,
+    *options: str,
+    workers: int = 2,
+    certificate: Path | None = None,
+    before: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Processes]:
     """Start `lineament serve --workers N` on a free port; ends it.
 
@@ -123,14 +128,27 @@ def run_processes(
         options: more of the command.
         workers: processes.
         certificate: of the server, where ``options`` name one.
+        before: words of a command that runs it.
+        environment: more of it.
     """
     key = KeyStore(data).add("admin")
     log = data.with_name(f"{data.name}.log")
-    command = [sys.executable, "-m", "lineament", "serve", "--port", "0", "--data", str(data)]
+    command = [
+        *before,
+        sys.executable,
+        "-m",
+        "lineament",
+        "serve",
+        "--port",
+        "0",
+        "--data",
+        str(data),
+    ]
     command += ["--workers", str(workers), "--threads", "1", *options]
     with log.open("w") as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True,
-                                   env={**os.environ, "LINEAMENT_SERVER_LOG": "json"})  # fmt: skip
+                                   env={**os.environ, "LINEAMENT_SERVER_LOG": "json",
+                                        **(environment or {})})  # fmt: skip
     assert process.stdout is not None
     try:
         line = process.stdout.readline()
