@@ -151,8 +151,14 @@ VALUES: dict[type[Any], list[Any]] = {
         AuditCheck(True, 7, None, None, 0, "1" * 64, AuditHead("0", 7, "1", 1.7e9, "k", "s")),
         AuditCheck(False, 0, "it is torn", 1, 3, "", None),
     ],
-    ServedKey: [ServedKey("0f", "enroll", ("staff",), "door", 1.7e9, None)],
-    NewKey: [NewKey("lin_0f_x", "0f", "admin", ("*",))],
+    ServedKey: [
+        ServedKey("0f", "enroll", ("staff",), "door", 1.7e9, None, None),
+        ServedKey("0f", "verify", ("*",), "", 1.7e9, 1.8e9, 1.9e9),
+    ],
+    NewKey: [
+        NewKey("lin_0f_x", "0f", "admin", ("*",), None),
+        NewKey("lin_0f_x", "0f", "admin", ("*",), 1.9e9),
+    ],
     ServedUser: [ServedUser("anna", "verify", ("*",), 1.7e9)],
     ServedSigningKey: [ServedSigningKey("-----BEGIN", "ab")],
     Ticket: [Ticket("x", "/v1/streams/a/live", 30.0)],

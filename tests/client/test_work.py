@@ -126,7 +126,8 @@ def test_values_come_back(client: Client) -> None:
     assert isinstance(made.error, OptionError)
     assert str(made.error) == "fmr: no"
     stream = {
-        "id": "a", "source": "rtsp://x/y", "label": "", "gallery": None, "liveness": "off",
+        "id": "a", "source": "rtsp://x/y", "label": "", "gallery": None, "purpose": None,
+        "n_left_out": None, "liveness": "off",
         "give_up_s": 3.0, "state": "live", "since": 1.5, "created": 1.0, "size_wh": [3, 4],
         "frames": 3, "last_event": 7, "note": None, "problem": None,
     }  # fmt: skip

@@ -392,3 +392,45 @@ def test_only_resolved_settings_are_keys() -> None:
     assert len(runtime._loaded) > 0
     for _, key, _ in runtime._loaded:
         assert "auto" not in (key.engine, key.device)
+
+
+STACKS = """
+import ctypes, gc, signal, threading
+from lineament import models
+from lineament.models.runtime import Runtime, load_model, unload_models
+
+class Stack(ctypes.Structure):
+    _fields_ = [("sp", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)]
+
+def stack():
+    found = Stack()
+    ctypes.CDLL(None).sigaltstack(None, ctypes.byref(found))
+    return found.sp
+
+def load(name):
+    load_model(models.get(name), runtime=Runtime("openvino", threads=1))
+
+came = []
+signal.signal(signal.SIGUSR1, lambda number, frame: came.append(number))
+load("yunet")
+before = stack()
+load("mtcnn-p")
+thread = threading.Thread(target=load, args=("mtcnn-r",))
+thread.start()
+thread.join()
+assert stack() == before
+unload_models()
+gc.collect()
+assert stack() == before, "the stack of a plugin that has gone"
+for _ in range(3):
+    signal.raise_signal(signal.SIGUSR1)
+print(len(came))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sigaltstack")
+def test_signals_arrive_after_networks_were_given_up() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STACKS], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "3"), done.stderr

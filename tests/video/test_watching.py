@@ -42,6 +42,8 @@ class ScriptedTracker:
         finished: how often it was.
     """
 
+    n_left_out = None
+
     def __init__(
         self, fails_at: int | None = None, pause_s: float = 0.0, revise: bool = False
     ) -> None:

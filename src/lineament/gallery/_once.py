@@ -109,7 +109,7 @@ def _damaged(store: Store, number: int) -> GalleryDamagedError:
     return GalleryDamagedError(
         f"{store.path}: the note of what this request made, when it came before, is damaged (note "
         f"{number}): nothing was changed",
-        hint="look whether it is there; reindex() deletes such notes",
+        hint="look whether it is there; reindexing deletes such notes",
     )
 
 

@@ -179,6 +179,13 @@ _loaded: dict[tuple[str, Runtime, bool], _Network] = {}
 _loading: dict[tuple[str, Runtime, bool], threading.Lock] = {}  # two networks may load at once
 _lock = forks.lock()
 _prepared = threading.Event()
+_cores: list[Any] = []
+"""OpenVINO's core, one for all networks of the process, and never given up.
+
+A core's processor plugin gives the thread that makes it a stack for signals. When the plugin goes,
+that stack is unmapped, but where another core was made meanwhile, or another thread lets the core
+go, it stays the thread's: the next signal, such as Ctrl-C or the end of a child, kills the process
+(SIGSEGV), or writes into what came to lie there (OpenVINO 2026.4, ``SigAltStackSetup``)."""
 
 
 def load_model(
@@ -415,8 +422,10 @@ def _prepare_openvino(openvino: Any) -> None:
             return
         tensor = openvino.Tensor(np.zeros((1, 1), np.float32), shared_memory=True)
         _ = tensor.data, tensor.get_element_type().to_dtype()
+        core = openvino.Core()
         with _without_amx():  # what it is asked for here, it has to ask oneDNN
-            openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+            core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        _cores.append(core)
         _prepared.set()
 
 
@@ -430,8 +439,14 @@ def openvino_module() -> Any:
     return openvino
 
 
+def openvino_core() -> Any:
+    """The core that reads and compiles all networks; calls from several threads are safe."""
+    openvino_module()
+    return _cores[0]
+
+
 def _openvino_model(graph: bytes, runtime: Runtime, few_sizes: bool) -> Model:
-    core = openvino_module().Core()
+    core = openvino_core()
     if is_ir(graph):
         network = core.read_model(*unpack_ir(graph, "the network"))
     else:

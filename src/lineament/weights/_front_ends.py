@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lineament.models.runtime import openvino_module
+from lineament.models.runtime import openvino_core, openvino_module
 from lineament.weights.file import refuse
 from lineament.weights.safetensors import safetensors_bytes
 
@@ -37,7 +37,7 @@ def convert(
         stands ``EXAMPLE``: an input and what the network as it was read makes of it.
     """
     openvino = openvino_module()
-    core = openvino.Core()
+    core = openvino_core()
     network = core.read_model(file)
     described = {
         "inputs": [_port(each) for each in network.inputs],
