@@ -158,20 +158,12 @@ def refusal_again(reason: str, photo: NewSample | Refusal, name: str) -> Refusal
 
 def drop_of_samples(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
     """Delete the notes of which no sample is left; the samples are removed already."""
-    found: set[int] = set()
-    for number in numbers:
-        row = connection.execute(
-            "SELECT id, first, last FROM requests WHERE first BETWEEN 1 AND ? "
-            "ORDER BY first DESC LIMIT 1",
-            (number,),
+    for note_id, _, first, last in _notes_of_samples(connection, numbers):
+        left = connection.execute(
+            "SELECT 1 FROM owners WHERE sample BETWEEN ? AND ? LIMIT 1", (first, last)
         ).fetchone()
-        if row is not None and number <= row[2] and row[0] not in found:
-            left = connection.execute(
-                "SELECT 1 FROM owners WHERE sample BETWEEN ? AND ? LIMIT 1", row[1:]
-            ).fetchone()
-            if left is None:
-                found.add(row[0])
-                connection.execute("DELETE FROM requests WHERE id = ?", (row[0],))
+        if left is None:
+            connection.execute("DELETE FROM requests WHERE id = ?", (note_id,))
 
 
 def drop_of_person(connection: sqlite3.Connection, number: int) -> None:
@@ -181,11 +173,9 @@ def drop_of_person(connection: sqlite3.Connection, number: int) -> None:
 
 def give_requests(connection: sqlite3.Connection, number: int, other: int) -> None:
     """A person is another one: changes of ``other`` were changes of ``number``."""
-    rows = connection.execute(
-        f"SELECT q.id FROM requests q WHERE q.person = ? AND q.checksum IS {REQUESTED}", (other,)
-    ).fetchall()
+    sound = _notes_where(connection, f"q.person = ? AND q.checksum IS {REQUESTED}", other)
     connection.execute("UPDATE requests SET person = ? WHERE person = ?", (number, other))
-    seal_requests(connection, [row[0] for row in rows])
+    seal_requests(connection, sound)
 
 
 def tokens_of(connection: sqlite3.Connection, person: int, samples: Sequence[int]) -> list[bytes]:
@@ -194,35 +184,42 @@ def tokens_of(connection: sqlite3.Connection, person: int, samples: Sequence[int
         row[0]
         for row in connection.execute("SELECT token FROM requests WHERE person = ?", (person,))
     ]
-    for number in samples:
+    found += [token for _, token, _, _ in _notes_of_samples(connection, samples)]
+    return list(dict.fromkeys(found))
+
+
+def _notes_of_samples(
+    connection: sqlite3.Connection, numbers: Sequence[int]
+) -> list[tuple[int, bytes, int, int]]:
+    """Id, token, and first and last sample of the notes that these samples came under, once each.
+
+    Each sample came under one note at most, so it is that which begins next before it.
+    """
+    found = {}
+    for number in numbers:
         row = connection.execute(
-            "SELECT token, last FROM requests WHERE first BETWEEN 1 AND ? ORDER BY first DESC "
-            "LIMIT 1",
+            "SELECT id, token, first, last FROM requests WHERE first BETWEEN 1 AND ? "
+            "ORDER BY first DESC LIMIT 1",
             (number,),
         ).fetchone()
-        if row is not None and number <= row[1]:
-            found.append(row[0])
-    return list(dict.fromkeys(found))
+        if row is not None and number <= row[3]:
+            found[row[0]] = row
+    return list(found.values())
 
 
 def sound_notes(connection: sqlite3.Connection) -> list[int]:
     """Numbers of the notes that are what was written."""
-    return [
-        row[0]
-        for row in connection.execute(
-            f"SELECT q.id FROM requests q WHERE q.checksum IS {REQUESTED} ORDER BY q.id"
-        )
-    ]
+    return _notes_where(connection, f"q.checksum IS {REQUESTED}")
 
 
 def damaged_notes(connection: sqlite3.Connection) -> list[int]:
     """Numbers of the notes that are not what was written."""
-    return [
-        row[0]
-        for row in connection.execute(
-            f"SELECT q.id FROM requests q WHERE q.checksum IS NOT {REQUESTED} ORDER BY q.id"
-        )
-    ]
+    return _notes_where(connection, f"q.checksum IS NOT {REQUESTED}")
+
+
+def _notes_where(connection: sqlite3.Connection, condition: str, *values: int) -> list[int]:
+    query = f"SELECT q.id FROM requests q WHERE {condition} ORDER BY q.id"
+    return [row[0] for row in connection.execute(query, values)]
 
 
 def drop_damaged(connection: sqlite3.Connection) -> None:

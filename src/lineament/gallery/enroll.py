@@ -47,7 +47,7 @@ from lineament.types import BoolArray, FloatArray, Photo
 
 Examined = NewSample | Refusal
 
-Note = Callable[[Connection, Sequence[int], Sequence[str | None]], None]
+Note = Callable[[Sequence[str | None], Connection, Sequence[int]], None]
 """Writes down what was added, in the transaction that adds it."""
 
 MOST_LOOKALIKES = 128
@@ -199,7 +199,7 @@ def _enroll_examined(
     new = [(wanted, one) for one in examined if isinstance(one, NewSample)]
     before = lookup.find_person(store, wanted)
 
-    def noted(connection: Connection, ids: Sequence[int], refusals: Sequence[str | None]) -> None:
+    def noted(refusals: Sequence[str | None], connection: Connection, ids: Sequence[int]) -> None:
         rest = iter(refusals)
         reasons = [next(rest) if isinstance(one, NewSample) else one.reason for one in examined]
         assert once is not None
@@ -259,8 +259,8 @@ def admit(
 
     Args:
         state, samples, metadata, consents, rules: as there.
-        note: called in that transaction, with the numbers of the samples that were added, and for
-            each one given why it was refused, or None.
+        note: called in that transaction, with why each one given was refused, or None, the
+            transaction's connection, and the numbers of the samples that were added.
 
     Returns:
         What became of each sample, and what could not be checked, in words.
@@ -292,19 +292,13 @@ def admit(
             refusals, notes = _refusals(state, named, strict=rules.strict)
         kept = [i for i, refusal in enumerate(refusals) if refusal is None]
         reasons = [None if one is None else one.reason for one in refusals]
-        noting = None if note is None else partial(_noted, note, reasons)
+        noting = None if note is None else partial(note, reasons)
         ids = _add(state, [named[i] for i in kept], given, allowed, noting) if kept else []
         if kept and (given or allowed or n_gone):
             index.finish_erasing()
         infos = dict(zip(kept, lookup.samples_of(store, ids), strict=True))
     outcome = [infos[i] if one is None else one for i, one in enumerate(refusals)]
     return outcome, notes
-
-
-def _noted(
-    note: Note, refusals: Sequence[str | None], connection: Connection, ids: Sequence[int]
-) -> None:
-    note(connection, ids, refusals)
 
 
 def admit_once(
@@ -319,7 +313,7 @@ def admit_once(
     """``admit``, unless it was done before under that token: then what became of them."""
     store = state.store
 
-    def note(connection: Connection, ids: Sequence[int], refusals: Sequence[str | None]) -> None:
+    def note(refusals: Sequence[str | None], connection: Connection, ids: Sequence[int]) -> None:
         made = repeats.Made(False, ids[0], ids[-1], tuple(refusals))
         repeats.note(store, connection, once, made)
 
