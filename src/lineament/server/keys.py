@@ -98,6 +98,18 @@ def read_expiry(given: float | str | None, now: float) -> float | None:
     return when
 
 
+def _infos(path: Path, which: str, *values: str) -> list[KeyInfo]:
+    with opened(path) as connection:
+        rows = connection.execute(
+            f"SELECT id, role, galleries, label, created, revoked, expires FROM keys {which}",
+            values,
+        ).fetchall()
+    return [
+        KeyInfo(number, role, tuple(json.loads(galleries)), *rest)
+        for number, role, galleries, *rest in rows
+    ]
+
+
 class KeyStore:
     """The keys of one server; several processes may use the same file."""
 
@@ -173,22 +185,14 @@ class KeyStore:
 
     def list(self) -> list[KeyInfo]:
         """All keys, the oldest first, revoked and expired ones too."""
-        with opened(self._path) as connection:
-            rows = connection.execute(
-                "SELECT id, role, galleries, label, created, revoked, expires FROM keys "
-                "ORDER BY created, id"
-            ).fetchall()
-        return [
-            KeyInfo(number, role, tuple(json.loads(galleries)), *rest)
-            for number, role, galleries, *rest in rows
-        ]
+        return _infos(self._path, "ORDER BY created, id")
 
     def info(self, number: str) -> KeyInfo:
         """What is known of one key. NotFoundError: there is none of that id."""
-        for one in self.list():
-            if one.id == number:
-                return one
-        raise NotFoundError(f"expected the id of a key, got {number!r:.80}")
+        found = _infos(self._path, "WHERE id = ?", number)
+        if not found:
+            raise NotFoundError(f"expected the id of a key, got {number!r:.80}")
+        return found[0]
 
     def revoke(self, number: str) -> None:
         """From now on the key is refused. NotFoundError: there is none of that id."""

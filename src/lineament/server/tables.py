@@ -54,8 +54,8 @@ def add_columns(connection: sqlite3.Connection, table: str, **kinds: str) -> Non
         table: its name.
         kinds: by name, the types; they are NULL in the rows that are there.
     """
+    there = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
     for name, kind in kinds.items():
-        there = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
         if name not in there:
             try:
                 connection.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
