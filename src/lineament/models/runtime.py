@@ -178,7 +178,6 @@ def _processor_flags() -> frozenset[str] | None:
 _loaded: dict[tuple[str, Runtime, bool], _Network] = {}
 _loading: dict[tuple[str, Runtime, bool], threading.Lock] = {}  # two networks may load at once
 _lock = forks.lock()
-_prepared = threading.Event()
 _cores: list[Any] = []
 """OpenVINO's core, one for all networks of the process, and never given up.
 
@@ -418,7 +417,7 @@ def _prepare_openvino(openvino: Any) -> None:
     2026.4, Type.to_dtype). And its processor plugin chooses the instructions that it will use.
     """
     with _lock:
-        if _prepared.is_set():
+        if _cores:
             return
         tensor = openvino.Tensor(np.zeros((1, 1), np.float32), shared_memory=True)
         _ = tensor.data, tensor.get_element_type().to_dtype()
@@ -426,7 +425,6 @@ def _prepare_openvino(openvino: Any) -> None:
         with _without_amx():  # what it is asked for here, it has to ask oneDNN
             core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         _cores.append(core)
-        _prepared.set()
 
 
 def openvino_module() -> Any:
