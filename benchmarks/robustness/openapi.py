@@ -176,6 +176,22 @@ def fuzz(
 
         return each
 
+    def draw(operation: Any, name: str, mode: GenerationMode) -> None:
+        """Draw values of an operation, right or wrong ones, and count where there are none."""
+        try:
+            strategy = operation.as_strategy(mode)
+        except Exception as error:  # nothing can be wrong with an operation that takes nothing
+            counts["without_strategy"] += 1
+            print(f"{name}: no {mode} values: {error!r:.200}", file=sys.stderr)
+            return
+        try:
+            drawn(strategy, name)()
+        except Unsatisfiable:  # such as of one that takes nothing
+            counts["without_strategy"] += 1
+        except (HypothesisException, SchemathesisError) as error:
+            counts["without_strategy"] += 1
+            print(f"{name}: no {mode} values: {error!r:.200}", file=sys.stderr)
+
     with camera() as address_of_camera:
         things = Things(target, session, address_of_camera)
         known = things.known()
@@ -187,22 +203,7 @@ def fuzz(
             counts["operations"] += 1
             done[name] += 0
             for mode in GenerationMode:
-                try:
-                    strategy = operation.as_strategy(mode)
-                except (
-                    Exception
-                ) as error:  # nothing can be wrong with an operation that takes nothing
-                    counts["without_strategy"] += 1
-                    print(f"{name}: no {mode} values: {error!r:.200}", file=sys.stderr)
-                    continue
-
-                try:
-                    drawn(strategy, name)()
-                except Unsatisfiable:  # such as of one that takes nothing
-                    counts["without_strategy"] += 1
-                except (HypothesisException, SchemathesisError) as error:
-                    counts["without_strategy"] += 1
-                    print(f"{name}: no {mode} values: {error!r:.200}", file=sys.stderr)
+                draw(operation, name, mode)
         things.make_room(f"/streams/{known['live']}")
     session.close()
     return {
